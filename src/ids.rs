@@ -1,0 +1,307 @@
+//! Names, not secrets: client ids, subjects, issuers, grant ids.
+//!
+//! Identifiers are exact and case-sensitive, compared as given. They are cheap to clone.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::random::{self, RandomError, SecureRandom};
+
+/// A text that may not serve as this kind of identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {kind}: {problem}")]
+#[non_exhaustive]
+pub struct InvalidId {
+    /// The kind of identifier, such as `client id`.
+    pub kind: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal, $check:path) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The longest that is accepted, in bytes.
+            pub const MAX_BYTES: usize = $max;
+
+            /// Takes `value` as it is.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`] when it is empty, too long, or holds a character that is not allowed.
+            pub fn new(value: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, InvalidId> {
+                let text = value.as_ref();
+                let problem = if text.is_empty() {
+                    Some("it is empty")
+                } else if text.len() > Self::MAX_BYTES {
+                    Some(concat!("it is longer than ", $max, " bytes"))
+                } else {
+                    $check(text)
+                };
+                match problem {
+                    Some(problem) => Err(InvalidId { kind: $kind, problem }),
+                    None => Ok(Self(value.into())),
+                }
+            }
+
+            /// The identifier as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), &self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                Self::new(value)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The name of an app on the wire: `client_id` of RFC 6749 section 2.2.
+    ///
+    /// 1 to 255 bytes of printable ASCII and space (`VSCHAR`, appendix A.1).
+    ClientId, "client id", 255, printable_ascii
+}
+
+text_id! {
+    /// The name of a user, as the host writes it: `sub` of RFC 7519 section 4.1.2.
+    ///
+    /// 1 to 255 bytes of UTF-8 without control characters.
+    Subject, "subject", 255, no_controls
+}
+
+text_id! {
+    /// The name of a group of users, as the host writes it.
+    ///
+    /// 1 to 255 bytes of UTF-8 without control characters.
+    Group, "group", 255, no_controls
+}
+
+text_id! {
+    /// The name of a device on which an app is installed, as the app reports it.
+    ///
+    /// 1 to 255 bytes of printable ASCII and space.
+    DeviceId, "device id", 255, printable_ascii
+}
+
+text_id! {
+    /// The authorization server's own name: `issuer` of RFC 8414 section 2.
+    ///
+    /// An `https` URL without query or fragment; `http` for a loopback host. At most 255 bytes.
+    Issuer, "issuer", 255, issuer_url
+}
+
+text_id! {
+    /// An API that accepts tokens: `resource` of RFC 8707 section 2, `aud` of RFC 7519.
+    ///
+    /// An absolute URI without fragment. At most 255 bytes.
+    Resource, "resource", 255, absolute_uri
+}
+
+text_id! {
+    /// The name of a key: `kid` of RFC 7515 section 4.1.4.
+    ///
+    /// 1 to 128 bytes of printable ASCII and space.
+    KeyId, "key id", 128, printable_ascii
+}
+
+fn printable_ascii(text: &str) -> Option<&'static str> {
+    let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    (!printable).then_some("it holds a character other than printable ASCII")
+}
+
+fn no_controls(text: &str) -> Option<&'static str> {
+    text.chars().any(char::is_control).then_some("it holds a control character")
+}
+
+fn issuer_url(text: &str) -> Option<&'static str> {
+    if let Some(problem) = absolute_uri(text) {
+        return Some(problem);
+    }
+    let Ok(url) = url::Url::parse(text) else { return Some("it is not an absolute URL") };
+    if url.query().is_some() {
+        return Some("it has a query");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some("it holds user information");
+    }
+    let loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => return Some("it has no host"),
+    };
+    match url.scheme() {
+        "https" => None,
+        "http" if loopback => None,
+        _ => Some("its scheme is not https"),
+    }
+}
+
+fn absolute_uri(text: &str) -> Option<&'static str> {
+    if !text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && !b"\"\\<>".contains(&byte)) {
+        return Some("it holds a character that no URI holds");
+    }
+    if text.contains('#') {
+        return Some("it has a fragment");
+    }
+    url::Url::parse(text).err().map(|_| "it is not an absolute URI")
+}
+
+impl ClientId {
+    /// A fresh client id: 128 random bits, base64url.
+    pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        let bytes: [u8; 16] = random::array(random)?;
+        Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+    }
+}
+
+impl From<&ClientId> for Subject {
+    /// The app as the subject of its own token (RFC 9068 section 2.2, client credentials).
+    fn from(client_id: &ClientId) -> Self {
+        Self(Arc::clone(&client_id.0))
+    }
+}
+
+/// The name of a grant: 128 random bits. Written as 22 characters of base64url.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantId([u8; 16]);
+
+impl GrantId {
+    /// A fresh grant id.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`] when the source gave nothing.
+    pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        random::array(random).map(Self)
+    }
+
+    /// The grant id with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, for a database column.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrantId({self})")
+    }
+}
+
+impl std::str::FromStr for GrantId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId { kind: "grant id", problem: "it is not 16 bytes of base64url" };
+        let mut bytes = [0; 16];
+        match URL_SAFE_NO_PAD.decode_slice_unchecked(text.get(..22).unwrap_or(""), &mut bytes) {
+            Ok(16) if text.len() == 22 => Ok(Self(bytes)),
+            _ => Err(invalid),
+        }
+    }
+}
+
+impl Serialize for GrantId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for GrantId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_refuse_what_cannot_travel_and_name_the_problem() {
+        assert!(ClientId::new("").is_err());
+        assert!(ClientId::new("a".repeat(256)).is_err());
+        assert!(ClientId::new("tab\there").is_err());
+        assert!(Subject::new("jürgen@example.com").is_ok());
+        assert!(Subject::new("line\nbreak").is_err());
+        let error = Issuer::new("http://example.com").unwrap_err();
+        assert_eq!(error.to_string(), "not a valid issuer: its scheme is not https");
+    }
+
+    #[test]
+    fn an_issuer_is_https_or_loopback_and_has_no_query_or_fragment() {
+        for good in ["https://as.example.com", "https://h.example/a", "http://127.0.0.1:8080"] {
+            assert!(Issuer::new(good).is_ok(), "{good}");
+        }
+        for bad in ["https://h/?q", "https://h/#f", "https://u@h/", "ftp://h", "h", "http://h"] {
+            assert!(Issuer::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_grant_id_survives_text_and_refuses_other_lengths_and_spellings() {
+        let id = GrantId::from_bytes([7; 16]);
+        assert_eq!(id.to_string().parse::<GrantId>().unwrap(), id);
+        for bad in ["", "short", "BwcHBwcHBwcHBwcHBwcHBx", "BwcHBwcHBwcHBwcHBwcHBwBw", "é"] {
+            assert!(bad.parse::<GrantId>().is_err(), "{bad}");
+        }
+    }
+}

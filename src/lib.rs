@@ -1,0 +1,7 @@
+//! An OAuth 2.0 and JWT authorization server as a library.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod clock;
+pub mod ids;
+pub mod random;

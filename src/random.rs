@@ -1,0 +1,150 @@
+//! Randomness: one injected source, and a buffer over it for token identifiers.
+//!
+//! Secrets, salts, ids and nonces are drawn from the source itself, one call each. Only `jti` values
+//! come from the [`JtiSource`], which draws 4 KiB at a time and wipes what it has handed out:
+//! a `jti` is public, and the system call would cost more than the rest of a token.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ring::rand::SecureRandom as _;
+use zeroize::Zeroize;
+
+/// The source of randomness gave nothing. The request fails; nothing was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the source of randomness failed")]
+#[non_exhaustive]
+pub struct RandomError;
+
+/// Where unpredictable bytes come from.
+///
+/// An implementation other than [`OsRandom`] is for tests and replays; for anything else it must be
+/// a cryptographically secure generator.
+pub trait SecureRandom: Send + Sync + fmt::Debug {
+    /// Fills `bytes` completely.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`] when it cannot; the content of `bytes` is then unspecified.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
+}
+
+/// The operating system's generator.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OsRandom(ring::rand::SystemRandom);
+
+impl OsRandom {
+    /// The operating system's generator.
+    #[must_use]
+    pub fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+        Self(ring::rand::SystemRandom::new())
+    }
+}
+
+impl Default for OsRandom {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SecureRandom for OsRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError> {
+        self.0.fill(bytes).map_err(|_| RandomError)
+    }
+}
+
+/// `N` fresh random bytes.
+pub(crate) fn array<const N: usize>(random: &dyn SecureRandom) -> Result<[u8; N], RandomError> {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+const BUFFER: usize = 4096;
+/// Bytes of a token identifier: 128 bits.
+pub(crate) const JTI_BYTES: usize = 16;
+
+/// Token identifiers (`jti`) from a buffer over the system's source.
+pub(crate) struct JtiSource {
+    // Few shards: enough that two threads seldom meet, little enough to fill.
+    shards: [Mutex<Shard>; 4],
+}
+
+struct Shard {
+    bytes: Box<[u8; BUFFER]>,
+    used: usize,
+}
+
+impl JtiSource {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: std::array::from_fn(|_| {
+                Mutex::new(Shard { bytes: Box::new([0; BUFFER]), used: BUFFER })
+            }),
+        }
+    }
+
+    pub(crate) fn next(&self, random: &dyn SecureRandom) -> Result<[u8; JTI_BYTES], RandomError> {
+        let mut shard = self.free_shard();
+        if shard.used >= BUFFER {
+            random.fill(&mut shard.bytes[..])?;
+            shard.used = 0;
+        }
+        let start = shard.used;
+        shard.used += JTI_BYTES;
+        let mut jti = [0; JTI_BYTES];
+        if let Some(source) = shard.bytes.get_mut(start..start + JTI_BYTES) {
+            jti.copy_from_slice(source);
+            source.zeroize();
+        }
+        Ok(jti)
+    }
+
+    fn free_shard(&self) -> MutexGuard<'_, Shard> {
+        // A poisoned shard holds only random bytes and stays usable.
+        let [first, ..] = &self.shards;
+        self.shards
+            .iter()
+            .find_map(|shard| shard.try_lock().ok())
+            .unwrap_or_else(|| first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for JtiSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JtiSource")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn token_identifiers_never_repeat_across_refills_of_the_buffer() {
+        let source = JtiSource::new();
+        let random = OsRandom::new();
+        let many = BUFFER / JTI_BYTES * 3;
+        let seen: HashSet<_> = (0..many).map(|_| source.next(&random).unwrap()).collect();
+        assert_eq!(seen.len(), many);
+    }
+
+    #[test]
+    fn a_failing_source_fails_the_draw_instead_of_handing_out_zeros() {
+        #[derive(Debug)]
+        struct Broken;
+        impl SecureRandom for Broken {
+            fn fill(&self, _: &mut [u8]) -> Result<(), RandomError> {
+                Err(RandomError)
+            }
+        }
+        let source = JtiSource::new();
+        assert_eq!(source.next(&Broken), Err(RandomError));
+        assert_eq!(source.next(&Broken), Err(RandomError));
+        assert!(source.next(&OsRandom::new()).unwrap().iter().any(|byte| *byte != 0));
+    }
+}
