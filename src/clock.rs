@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
 /// Serialized as that number. Arithmetic saturates, so no input can overflow it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct UnixTime(i64);
 
@@ -159,7 +161,10 @@ mod tests {
         assert_eq!(UnixTime::MAX.plus(Duration::from_secs(1)), UnixTime::MAX);
         assert_eq!(UnixTime::from_seconds(i64::MAX), UnixTime::MAX);
         assert_eq!(UnixTime::from_millis(-1).as_seconds(), -1);
-        assert_eq!(UnixTime::from_millis(1_700_000_000_123).to_string(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(
+            UnixTime::from_millis(1_700_000_000_123).to_string(),
+            "2023-11-14T22:13:20.123Z"
+        );
         assert_eq!(UnixTime::MAX.to_string(), format!("{} ms", i64::MAX));
     }
 }

@@ -1,0 +1,200 @@
+//! Endpoint scopes as patterns: which requests one covers, and what two have in common.
+//!
+//! All functions take tokens that [`check`] has accepted.
+
+use std::borrow::Cow;
+
+const ANY: &str = "*";
+
+/// The method and the rest of an endpoint scope; `None` for an opaque token.
+pub(crate) fn endpoint(token: &str) -> Option<(&str, &str)> {
+    let (method, rest) = token.split_once('/')?;
+    let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+    (method == ANY || is_method).then_some((method, rest))
+}
+
+/// What is wrong with `token` as a pattern.
+pub(super) fn check(token: &str) -> Option<&'static str> {
+    let (_, rest) = endpoint(token)?;
+    rest.split('/').find_map(|segment| match segment {
+        "" => Some("an endpoint scope has an empty segment"),
+        ANY => None,
+        text if text.contains('*') => Some("a `*` of an endpoint scope is not a whole segment"),
+        _ => None,
+    })
+}
+
+/// Whether every request that `narrow` matches is matched by `wide`.
+pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
+    if wide == narrow {
+        return true;
+    }
+    // Without a `*` a token covers itself only.
+    if !wide.ends_with('*') && !wide.contains('*') {
+        return false;
+    }
+    let (Some((method, wide)), Some((narrow_method, narrow))) = (endpoint(wide), endpoint(narrow))
+    else {
+        return false;
+    };
+    (method == ANY || method == narrow_method) && segments_cover(wide, narrow)
+}
+
+/// Whether `token` is an endpoint scope that matches a request for `path`, which begins with `/`.
+pub(crate) fn covers_request(token: &str, method: &str, path: &str) -> bool {
+    let (Some((wide, segments)), Some(path)) = (endpoint(token), path.strip_prefix('/')) else {
+        return false;
+    };
+    (wide == ANY || wide == method) && segments_cover(segments, path)
+}
+
+/// A request's path serves as `narrow` too: where its segments are literally `*`, only a `*` of
+/// `wide` accepts them, which is right.
+fn segments_cover(wide: &str, narrow: &str) -> bool {
+    let mut wide = wide.split('/').peekable();
+    let mut narrow = narrow.split('/');
+    loop {
+        match (wide.next(), narrow.next()) {
+            (Some(ANY), Some(_)) if wide.peek().is_none() => return true,
+            (Some(ANY), Some(_)) => {}
+            (Some(one), Some(other)) if one == other => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// The pattern that matches exactly what both match, if they have anything in common.
+pub(crate) fn intersection<'a>(a: &'a str, b: &'a str) -> Option<Cow<'a, str>> {
+    if covers(a, b) {
+        return Some(Cow::Borrowed(b));
+    }
+    if covers(b, a) {
+        return Some(Cow::Borrowed(a));
+    }
+    endpoint(a).and(endpoint(b))?;
+    let mut common = String::with_capacity(a.len().max(b.len()));
+    let (mut a, mut b) = (a.split('/').peekable(), b.split('/').peekable());
+    loop {
+        let (one, other) = match (a.next(), b.next()) {
+            (Some(one), Some(other)) => (one, other),
+            (None, None) => return Some(Cow::Owned(common)),
+            _ => return None,
+        };
+        if !common.is_empty() {
+            common.push('/');
+        }
+        // A last `*` takes whatever is left of the other pattern.
+        let rest = if one == ANY && a.peek().is_none() {
+            Some((other, &mut b))
+        } else if other == ANY && b.peek().is_none() {
+            Some((one, &mut a))
+        } else {
+            None
+        };
+        if let Some((segment, rest)) = rest {
+            common.push_str(segment);
+            for segment in rest {
+                common.push('/');
+                common.push_str(segment);
+            }
+            return Some(Cow::Owned(common));
+        }
+        match (one, other) {
+            (ANY, segment) | (segment, ANY) => common.push_str(segment),
+            (one, other) if one == other => common.push_str(one),
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What a pattern means, said again the slow way: all ways to take the first segment.
+    fn matches(pattern: &[&str], request: &[&str]) -> bool {
+        match (pattern, request) {
+            (["*"], [_, ..]) => true,
+            ([one, pattern @ ..], [segment, request @ ..]) => {
+                (*one == "*" || one == segment) && matches(pattern, request)
+            }
+            (pattern, request) => pattern.is_empty() && request.is_empty(),
+        }
+    }
+
+    fn matches_text(pattern: &str, request: &str) -> bool {
+        let pattern: Vec<_> = pattern.split('/').collect();
+        matches(&pattern, &request.split('/').collect::<Vec<_>>())
+    }
+
+    /// All requests of up to four segments over an alphabet with one letter that no pattern names.
+    fn requests() -> Vec<String> {
+        let mut all: Vec<String> = ["GET", "PUT", "NEW"].map(String::from).into();
+        let mut from = 0;
+        for _ in 0..4 {
+            let to = all.len();
+            for index in from..to {
+                for segment in ["a", "b", "new"] {
+                    all.push(format!("{}/{segment}", all[index]));
+                }
+            }
+            from = to;
+        }
+        all.retain(|request| request.contains('/'));
+        all
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        let method = prop::sample::select(vec!["GET", "PUT", "*"]);
+        let segments = prop::collection::vec(prop::sample::select(vec!["a", "b", "*"]), 1..4);
+        (method, segments).prop_map(|(method, rest)| format!("{method}/{}", rest.join("/")))
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_covers_another_exactly_when_it_matches_all_its_requests(
+            a in pattern(), b in pattern()
+        ) {
+            let all = requests().iter().all(|r| !matches_text(&b, r) || matches_text(&a, r));
+            prop_assert_eq!(covers(&a, &b), all, "{} covers {}", a, b);
+        }
+
+        #[test]
+        fn the_intersection_matches_what_both_match_and_nothing_else(
+            a in pattern(), b in pattern()
+        ) {
+            let common = intersection(&a, &b);
+            for request in requests() {
+                let both = matches_text(&a, &request) && matches_text(&b, &request);
+                let found = common.as_deref().is_some_and(|common| matches_text(common, &request));
+                prop_assert_eq!(found, both, "{} and {} on {}", a, b, request);
+            }
+        }
+
+        #[test]
+        fn covering_is_reflexive_and_transitive(a in pattern(), b in pattern(), c in pattern()) {
+            prop_assert!(covers(&a, &a));
+            prop_assert!(!(covers(&a, &b) && covers(&b, &c)) || covers(&a, &c));
+        }
+
+        #[test]
+        fn a_request_is_matched_as_the_pattern_says(a in pattern(), index in 0_usize..360) {
+            let all = requests();
+            let request = &all[index % all.len()];
+            let (method, rest) = request.split_once('/').unwrap();
+            let found = covers_request(&a, method, &format!("/{rest}"));
+            prop_assert_eq!(found, matches_text(&a, request));
+        }
+    }
+
+    #[test]
+    fn a_request_whose_path_holds_a_star_is_not_taken_for_a_pattern() {
+        assert!(covers_request("GET/users/*", "GET", "/users/*"));
+        assert!(!covers_request("GET/users/42", "GET", "/users/*"));
+        assert!(!covers_request("GET/*/42", "GET", "/*"));
+        assert!(!covers_request("users.read", "GET", "/users"));
+    }
+}
