@@ -4,5 +4,6 @@
 
 pub mod clock;
 pub mod ids;
+pub mod pkce;
 pub mod random;
 pub mod scope;
