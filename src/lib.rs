@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod basic_header;
 pub mod clock;
+mod form;
 pub mod ids;
 pub mod pkce;
 pub mod random;
+pub mod redirect_uri;
 pub mod scope;

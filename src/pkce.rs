@@ -84,12 +84,10 @@ impl FromStr for CodeChallenge {
     type Err = CodeChallengeError;
 
     fn from_str(text: &str) -> Result<Self, CodeChallengeError> {
-        let mut digest = [0; 32];
-        match text.len() {
-            43 => URL_SAFE_NO_PAD
-                .decode_slice_unchecked(text, &mut digest)
-                .map(|_| Self(digest))
-                .map_err(|_| CodeChallengeError::Malformed),
+        // One byte more than fits: the decoder wants room for its estimate.
+        let mut bytes = [0; 33];
+        match (URL_SAFE_NO_PAD.decode_slice(text, &mut bytes), bytes.first_chunk()) {
+            (Ok(32), Some(digest)) => Ok(Self(*digest)),
             _ => Err(CodeChallengeError::Malformed),
         }
     }
@@ -162,9 +160,8 @@ impl CodeVerifier {
     #[must_use]
     pub fn challenge(&self) -> CodeChallenge {
         let digest = ring::digest::digest(&ring::digest::SHA256, self.0.as_bytes());
-        let mut bytes = [0; 32];
-        bytes.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-        CodeChallenge(bytes)
+        // SHA-256 has 32 bytes; the default, which nothing reaches, would match no verifier.
+        CodeChallenge(digest.as_ref().try_into().unwrap_or_default())
     }
 
     /// The secret itself. Every use is a place to review.
@@ -222,7 +219,10 @@ mod tests {
         let padded = format!("{CHALLENGE}=");
         let uncanonical = CHALLENGE.replace("-cM", "-cN");
         let standard_alphabet = CHALLENGE.replace('-', "+");
-        for bad in ["", &CHALLENGE[1..], &too_long, &padded, &uncanonical, &standard_alphabet] {
+        let filled = CHALLENGE.replace("-cM", "-c=");
+        for bad in
+            ["", &CHALLENGE[1..], &too_long, &padded, &filled, &uncanonical, &standard_alphabet]
+        {
             assert_eq!(bad.parse::<CodeChallenge>(), Err(CodeChallengeError::Malformed), "{bad}");
         }
     }

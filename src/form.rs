@@ -1,0 +1,268 @@
+//! Forms: `application/x-www-form-urlencoded` bodies and query strings (RFC 6749 appendix B).
+//!
+//! Strict, unlike `url::form_urlencoded`: that one replaces what it cannot decode, lets a parameter
+//! appear twice and has no limits, which is right for a browser and wrong for credentials.
+//!
+//! What is decoded here is not wiped from memory, no more than the request's body, which the host
+//! owns: only what is taken out into a secret type is.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The longest form that is read, in bytes.
+pub(crate) const MAX_FORM_BYTES: usize = 64 * 1024;
+/// The most parameters that are read.
+pub(crate) const MAX_PARAMETERS: usize = 64;
+/// The longest name of a parameter, decoded, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 64;
+/// The longest value of a parameter, decoded, in bytes: room for an assertion.
+pub(crate) const MAX_VALUE_BYTES: usize = 16 * 1024;
+
+/// Why a text is no form that is read here. On the wire `invalid_request`, with status 413 for
+/// [`TooLarge`](Self::TooLarge).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FormError {
+    #[error("the form is longer than 64 KiB")]
+    TooLarge,
+    #[error("the form has more than 64 parameters")]
+    TooManyParameters,
+    #[error("the name of a parameter is longer than 64 bytes")]
+    NameTooLong,
+    #[error("the value of a parameter is longer than 16 KiB")]
+    ValueTooLong,
+    #[error("the form holds a malformed percent escape")]
+    MalformedEscape,
+    #[error("the form is not UTF-8")]
+    NotUtf8,
+    #[error("the form holds a NUL")]
+    Nul,
+}
+
+/// A parameter that must not appear twice does (RFC 6749 sections 3.1 and 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the parameter {name} appears more than once")]
+pub(crate) struct Doubled {
+    /// The parameter that was asked for.
+    pub(crate) name: &'static str,
+}
+
+/// How many parameters a form holds without a list on the heap.
+const INLINE: usize = 16;
+
+/// A decoded form. Its `Debug` shows names only.
+pub(crate) struct Form<'a> {
+    inline: [Pair<'a>; INLINE],
+    /// What does not fit.
+    more: Vec<Pair<'a>>,
+    len: usize,
+}
+
+struct Pair<'a> {
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+}
+
+impl<'a> Form<'a> {
+    /// Reads a body or a query string (without its `?`).
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, FormError> {
+        if text.len() > MAX_FORM_BYTES {
+            return Err(FormError::TooLarge);
+        }
+        let text = std::str::from_utf8(text).map_err(|_| FormError::NotUtf8)?;
+        if text.contains('\0') {
+            return Err(FormError::Nul);
+        }
+        let mut form = Self {
+            inline: [const { Pair { name: Cow::Borrowed(""), value: Cow::Borrowed("") } }; INLINE],
+            more: Vec::new(),
+            len: 0,
+        };
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            if name.len() > MAX_NAME_BYTES {
+                return Err(FormError::NameTooLong);
+            }
+            if value.len() > MAX_VALUE_BYTES {
+                return Err(FormError::ValueTooLong);
+            }
+            form.push(Pair { name, value })?;
+        }
+        Ok(form)
+    }
+
+    fn push(&mut self, pair: Pair<'a>) -> Result<(), FormError> {
+        if self.len == MAX_PARAMETERS {
+            return Err(FormError::TooManyParameters);
+        }
+        match self.inline.get_mut(self.len) {
+            Some(free) => *free = pair,
+            None => self.more.push(pair),
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = &Pair<'a>> + Clone {
+        self.inline.iter().chain(&self.more).take(self.len)
+    }
+
+    /// The value of `name`; `None` when it is absent or empty, which is the same (RFC 6749
+    /// section 3.2).
+    ///
+    /// # Errors
+    ///
+    /// [`Doubled`] when the parameter appears more than once, with whatever values.
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, Doubled> {
+        let mut found = self.pairs().filter(|pair| pair.name == name);
+        let value = found.next().map(|pair| &*pair.value).filter(|value| !value.is_empty());
+        if found.next().is_some() { Err(Doubled { name }) } else { Ok(value) }
+    }
+
+    /// The first parameter that appears more than once, known or not.
+    pub(crate) fn first_doubled(&self) -> Option<&str> {
+        let mut rest = self.pairs();
+        while let Some(pair) = rest.next() {
+            if rest.clone().any(|other| other.name == pair.name) {
+                return Some(&pair.name);
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Form<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Form ")?;
+        f.debug_set().entries(self.pairs().map(|pair| &pair.name)).finish()
+    }
+}
+
+/// Undoes the form encoding of one name or value.
+pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, FormError> {
+    if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => match (rest.next().and_then(hex), rest.next().and_then(hex)) {
+                (Some(0), Some(0)) => return Err(FormError::Nul),
+                (Some(high), Some(low)) => high << 4 | low,
+                _ => return Err(FormError::MalformedEscape),
+            },
+            other => other,
+        });
+    }
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| FormError::NotUtf8)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(text: impl AsRef<[u8]>) -> FormError {
+        Form::parse(text.as_ref()).unwrap_err()
+    }
+
+    #[test]
+    fn values_are_decoded_and_borrowed_where_nothing_is_escaped() {
+        let form = Form::parse(b"code=abc&redirect_uri=https%3A%2f%2Fh%2Fcb&state=a+b%2B%C3%A9&x")
+            .unwrap();
+        assert_eq!(form.one("code"), Ok(Some("abc")));
+        assert_eq!(form.one("redirect_uri"), Ok(Some("https://h/cb")));
+        assert_eq!(form.one("state"), Ok(Some("a b+é")));
+        assert_eq!(form.one("absent"), Ok(None));
+        assert!(matches!(form.inline[0].value, Cow::Borrowed("abc")));
+        let named = Form::parse(b"c%6fde=a=b").unwrap();
+        assert_eq!(named.one("code"), Ok(Some("a=b")));
+    }
+
+    /// T3, T9: an empty value counts as absent; an empty form has no parameters.
+    #[test]
+    fn an_empty_value_is_absent() {
+        let form = Form::parse(b"scope=&state&&=x").unwrap();
+        assert_eq!((form.one("scope"), form.one("state")), (Ok(None), Ok(None)));
+        assert_eq!(Form::parse(b"").unwrap().one("grant_type"), Ok(None));
+    }
+
+    /// A26, T7: a parameter that appears twice is an error, known or not, however it is spelt.
+    #[test]
+    fn a_doubled_parameter_is_an_error_even_when_escaped_empty_or_unknown() {
+        for text in ["code=a&x=1&code=a", "code=a&c%6Fde=b", "code=&code=a", "code=&code="] {
+            let form = Form::parse(text.as_bytes()).unwrap();
+            assert_eq!(form.one("code"), Err(Doubled { name: "code" }), "{text}");
+            assert_eq!(form.first_doubled(), Some("code"));
+        }
+        let unknown = Form::parse(b"code=a&zip=1&zip=2").unwrap();
+        assert_eq!(unknown.one("code"), Ok(Some("a")));
+        assert_eq!(unknown.first_doubled(), Some("zip"));
+        assert_eq!(Form::parse(b"a=1&b=1&A=1").unwrap().first_doubled(), None);
+    }
+
+    /// T2: what cannot be decoded is refused, not repaired.
+    #[test]
+    fn an_undecodable_form_is_refused() {
+        for text in ["a=%", "a=%4", "a=%zz", "%=a", "a=%+1", "a=%4é"] {
+            assert_eq!(error(text), FormError::MalformedEscape, "{text}");
+        }
+        assert_eq!(error(b"a=\xff"), FormError::NotUtf8);
+        assert_eq!(error("a=%ff"), FormError::NotUtf8);
+        assert_eq!(error("a=%C3&b=%A9"), FormError::NotUtf8);
+        assert_eq!(error("a=%00"), FormError::Nul);
+        assert_eq!(error("a\0=1"), FormError::Nul);
+    }
+
+    /// T14: size, number and length of parameters are bounded.
+    #[test]
+    fn a_form_beyond_the_limits_is_refused() {
+        let many = |count: usize| (0..count).map(|i| format!("p{i}=1&")).collect::<String>();
+        let most = many(MAX_PARAMETERS);
+        let form = Form::parse(most.as_bytes()).unwrap();
+        assert_eq!((form.one("p63"), form.first_doubled()), (Ok(Some("1")), None));
+        assert_eq!(error(many(MAX_PARAMETERS + 1)), FormError::TooManyParameters);
+        assert_eq!(error(vec![b'&'; MAX_FORM_BYTES + 1]), FormError::TooLarge);
+        assert_eq!(error("n".repeat(MAX_NAME_BYTES + 1)), FormError::NameTooLong);
+        let value = |bytes: usize| format!("assertion={}", "%61".repeat(bytes));
+        assert!(Form::parse(value(MAX_VALUE_BYTES).as_bytes()).is_ok());
+        assert_eq!(error(value(MAX_VALUE_BYTES + 1)), FormError::ValueTooLong);
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let form = Form::parse(b"client_secret=planted&code=planted%21").unwrap();
+        assert_eq!(format!("{form:?}"), r#"Form {"client_secret", "code"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_encodes_is_read_back(
+            pairs in prop::collection::btree_map("[^\0]{1,8}", "[^\0]{1,20}", 0..20)
+        ) {
+            let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let form = Form::parse(text.as_bytes()).unwrap();
+            let read: Vec<_> = form.pairs().map(|p| (&*p.name, &*p.value)).collect();
+            prop_assert_eq!(read, pairs.iter().map(|(n, v)| (&**n, &**v)).collect::<Vec<_>>());
+            prop_assert_eq!(form.first_doubled(), None);
+        }
+
+        #[test]
+        fn what_is_read_means_the_same_to_a_lenient_reader(text in "[ab%0-9a-f+=&é]{0,40}") {
+            if let Ok(form) = Form::parse(text.as_bytes()) {
+                let lenient: Vec<_> = url::form_urlencoded::parse(text.as_bytes()).collect();
+                prop_assert_eq!(form.len, lenient.len());
+                for (pair, (name, value)) in form.pairs().zip(&lenient) {
+                    prop_assert_eq!((&pair.name, &pair.value), (name, value));
+                }
+            }
+        }
+    }
+}
