@@ -7,6 +7,8 @@ pub mod clock;
 mod form;
 pub mod ids;
 pub mod pkce;
+#[cfg_attr(not(test), expect(dead_code, reason = "the endpoints that use it come next"))]
+pub mod jwt;
 pub mod random;
 pub mod redirect_uri;
 pub mod scope;

@@ -1,0 +1,419 @@
+//! The access tokens that this server issues: JWTs in the profile of RFC 9068.
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::claims::Text;
+use super::jws::{self, Compact, Header, JwsError};
+use super::{Algorithm, SigningError, SigningKey, VerifyingKeys};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
+use crate::random::JTI_BYTES;
+
+/// The longest access token that is issued or read, in bytes.
+pub(super) const MAX_BYTES: usize = 8 * 1024;
+
+/// Claims that the server writes itself or that would change what a token means: a host may not add
+/// them.
+pub const RESERVED_CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "client_id",
+    "scope",
+    "grant_id",
+    "authorized_at",
+    "act",
+    "may_act",
+    "device",
+    "cnf",
+];
+
+/// What a new access token says.
+pub(crate) struct NewAccessToken<'a> {
+    pub(crate) subject: &'a str,
+    /// The resource, or the issuer where none was asked for.
+    pub(crate) audience: &'a str,
+    pub(crate) client_id: &'a ClientId,
+    pub(crate) scope: &'a str,
+    pub(crate) token_id: [u8; JTI_BYTES],
+    pub(crate) issued_at: UnixTime,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) grant_id: GrantId,
+    pub(crate) authorized_at: UnixTime,
+    /// The app that acts as the subject (RFC 8693 section 4.1).
+    pub(crate) actor: Option<&'a ClientId>,
+    pub(crate) device: Option<&'a DeviceId>,
+    /// Claims of the host, none of them in [`RESERVED_CLAIMS`].
+    pub(crate) extra: &'a Map<String, Value>,
+}
+
+impl NewAccessToken<'_> {
+    /// The signed token.
+    pub(crate) fn sign(&self, key: &SigningKey, issuer: &Issuer) -> Result<String, SigningError> {
+        let token = jws::sign(key, key.access_token_header(), &self.payload(issuer))?;
+        if token.len() > MAX_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
+    }
+
+    fn payload(&self, issuer: &Issuer) -> Vec<u8> {
+        let mut json = Vec::with_capacity(512);
+        json.extend_from_slice(b"{\"iss\":");
+        text(&mut json, issuer.as_str());
+        json.extend_from_slice(b",\"sub\":");
+        text(&mut json, self.subject);
+        json.extend_from_slice(b",\"aud\":");
+        text(&mut json, self.audience);
+        json.extend_from_slice(b",\"client_id\":");
+        text(&mut json, self.client_id.as_str());
+        json.extend_from_slice(b",\"scope\":");
+        text(&mut json, self.scope);
+        json.extend_from_slice(b",\"jti\":\"");
+        id(&mut json, &self.token_id);
+        json.extend_from_slice(b"\",\"grant_id\":\"");
+        id(&mut json, self.grant_id.as_bytes());
+        json.extend_from_slice(b"\",\"iat\":");
+        integer(&mut json, self.issued_at.as_seconds());
+        json.extend_from_slice(b",\"exp\":");
+        integer(&mut json, self.expires_at.as_seconds());
+        json.extend_from_slice(b",\"authorized_at\":");
+        integer(&mut json, self.authorized_at.as_millis());
+        if let Some(actor) = self.actor {
+            json.extend_from_slice(b",\"act\":{\"sub\":");
+            text(&mut json, actor.as_str());
+            json.push(b'}');
+        }
+        if let Some(device) = self.device {
+            json.extend_from_slice(b",\"device\":");
+            text(&mut json, device.as_str());
+        }
+        for (name, value) in self.extra {
+            json.push(b',');
+            text(&mut json, name);
+            // Writing to memory cannot fail.
+            _ = write!(json, ":{value}");
+        }
+        json.push(b'}');
+        json
+    }
+}
+
+/// Appends `value` as a JSON string.
+fn text(json: &mut Vec<u8>, value: &str) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if value.bytes().all(plain) {
+        json.push(b'"');
+        json.extend_from_slice(value.as_bytes());
+        json.push(b'"');
+    } else {
+        _ = write!(json, "{}", Value::from(value));
+    }
+}
+
+/// Appends 16 bytes as 22 characters of base64url.
+fn id(json: &mut Vec<u8>, bytes: &[u8; 16]) {
+    let mut encoded = [0; 22];
+    // The length is exact, so that it cannot fail.
+    _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut encoded);
+    json.extend_from_slice(&encoded);
+}
+
+fn integer(json: &mut Vec<u8>, value: i64) {
+    _ = write!(json, "{value}");
+}
+
+/// The claims of an access token whose signature, type, issuer, audience and times were right.
+///
+/// Whether it has been revoked since is another question.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct AccessTokenClaims {
+    /// `iss`: the server that issued it.
+    pub issuer: Issuer,
+    /// `sub`: the user, or the app itself where no user is involved.
+    pub subject: Subject,
+    /// `aud`: the APIs that it is meant for.
+    pub audience: Vec<String>,
+    /// `client_id`: the app that it was issued to.
+    pub client_id: ClientId,
+    /// `scope`: as one text; empty where the claim is absent.
+    pub scope: String,
+    /// `jti`.
+    pub token_id: String,
+    /// `iat`.
+    pub issued_at: UnixTime,
+    /// `exp`.
+    pub expires_at: UnixTime,
+    /// `grant_id`: the consent or impersonation that it came from.
+    pub grant_id: GrantId,
+    /// `authorized_at`: the instant of that decision, in milliseconds.
+    pub authorized_at: UnixTime,
+    /// `act.sub`: the app that acts as the subject (RFC 8693 section 4.1).
+    pub actor: Option<ClientId>,
+    /// `device`: the device that it was issued to.
+    pub device: Option<DeviceId>,
+    /// Every other claim.
+    pub extra: Map<String, Value>,
+}
+
+/// Why an access token was not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessTokenError {
+    /// Not a JWT in compact form, or longer than 8 KiB.
+    #[error("the token is not a JWT")]
+    NotAJwt,
+    /// A header parameter is missing, has the wrong type or is not allowed.
+    #[error("the header of the token is not acceptable")]
+    Header,
+    /// `typ` is not `at+jwt` (RFC 9068 section 4).
+    #[error("`typ` is not `at+jwt`")]
+    Typ,
+    /// The algorithm is not that of a key of the issuer.
+    #[error("`alg` is not that of a key of the issuer")]
+    Algorithm,
+    /// No key of the issuer has this `kid`.
+    #[error("`kid` is not that of a key of the issuer")]
+    UnknownKey,
+    /// The signature is wrong.
+    #[error("the signature is wrong")]
+    Signature,
+    /// A claim has the wrong type or is given twice.
+    #[error("a claim has the wrong type or is given twice")]
+    Claims,
+    /// A mandatory claim is missing.
+    #[error("the claim `{0}` is missing")]
+    Missing(&'static str),
+    /// `iss` is another server.
+    #[error("`iss` is another server")]
+    Iss,
+    /// `aud` does not name the API that asks.
+    #[error("`aud` does not name this API")]
+    Aud,
+    /// The token has expired.
+    #[error("the token has expired (`exp`)")]
+    Exp,
+    /// `nbf` or `iat` lies in the future.
+    #[error("the token is not valid yet (`nbf`, `iat`)")]
+    NotYet,
+}
+
+impl From<JwsError> for AccessTokenError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Malformed => Self::NotAJwt,
+            JwsError::Header | JwsError::ForbiddenHeader => Self::Header,
+            JwsError::Algorithm => Self::Algorithm,
+            JwsError::UnknownKey => Self::UnknownKey,
+            JwsError::Signature => Self::Signature,
+        }
+    }
+}
+
+/// Which access tokens are believed.
+pub(crate) struct AccessTokenRules<'a> {
+    pub(crate) keys: &'a VerifyingKeys,
+    pub(crate) issuer: &'a Issuer,
+    /// One of these must be in `aud`.
+    pub(crate) audiences: &'a [&'a str],
+    /// By how much the issuer's clock may differ.
+    pub(crate) clock_skew: Duration,
+}
+
+impl AccessTokenRules<'_> {
+    /// The claims of `token`, if everything about it is right at `now`.
+    pub(crate) fn verify(
+        &self,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<AccessTokenClaims, AccessTokenError> {
+        let jws = Compact::parse(token, MAX_BYTES)?;
+        self.check_signature(&jws)?;
+        let payload = jws.payload()?;
+        let raw: RawClaims<'_> =
+            serde_json::from_slice(&payload).map_err(|_| AccessTokenError::Claims)?;
+        self.check_claims(raw, now)
+    }
+
+    fn check_signature(&self, jws: &Compact<'_>) -> Result<(), AccessTokenError> {
+        // A header that one of the keys would have written, byte for byte, needs no reading.
+        let ours = self.keys.iter().find(|key| key.access_token_header() == Some(jws.header));
+        if let Some((key, algorithm)) = ours.and_then(|key| Some((key, key.algorithm()?))) {
+            let signed = jws.is_signed_by(key, algorithm);
+            return if signed { Ok(()) } else { Err(AccessTokenError::Signature) };
+        }
+        let header = Header::parse(jws.header)?;
+        if !header.is_type("at+jwt") {
+            return Err(AccessTokenError::Typ);
+        }
+        // Each key admits only the algorithms of its own kind.
+        jws.verify(&header, self.keys, Algorithm::ALL)?;
+        Ok(())
+    }
+
+    fn check_claims(
+        &self,
+        raw: RawClaims<'_>,
+        now: UnixTime,
+    ) -> Result<AccessTokenClaims, AccessTokenError> {
+        use AccessTokenError::{Aud, Claims, Exp, Iss, Missing, NotYet};
+
+        if raw.iss.ok_or(Missing("iss"))?.0 != self.issuer.as_str() {
+            return Err(Iss);
+        }
+        let Audience(audience) = raw.aud.ok_or(Missing("aud"))?;
+        if !audience.iter().any(|name| self.audiences.contains(&name.as_str())) {
+            return Err(Aud);
+        }
+        let expires_at = UnixTime::from_seconds(raw.exp.ok_or(Missing("exp"))?);
+        if now >= expires_at.plus(self.clock_skew) {
+            return Err(Exp);
+        }
+        let issued_at = UnixTime::from_seconds(raw.iat.ok_or(Missing("iat"))?);
+        let not_before = raw.nbf.map_or(issued_at, UnixTime::from_seconds).max(issued_at);
+        if not_before > now.plus(self.clock_skew) {
+            return Err(NotYet);
+        }
+        let client = |Text(id): Text<'_>| ClientId::new(id.as_ref()).map_err(|_| Claims);
+        let subject = raw.sub.ok_or(Missing("sub"))?;
+        let grant_id = raw.grant_id.ok_or(Missing("grant_id"))?;
+        let device = raw.device.map(|Text(id)| DeviceId::new(id.as_ref()));
+        Ok(AccessTokenClaims {
+            issuer: self.issuer.clone(),
+            subject: Subject::new(subject.0.as_ref()).map_err(|_| Claims)?,
+            audience,
+            client_id: client(raw.client_id.ok_or(Missing("client_id"))?)?,
+            scope: raw.scope.unwrap_or_default(),
+            token_id: raw.jti.ok_or(Missing("jti"))?,
+            issued_at,
+            expires_at,
+            grant_id: grant_id.0.parse().map_err(|_| Claims)?,
+            authorized_at: UnixTime::from_millis(
+                raw.authorized_at.ok_or(Missing("authorized_at"))?,
+            ),
+            actor: raw.act.map(|actor| client(actor.sub)).transpose()?,
+            device: device.transpose().map_err(|_| Claims)?,
+            extra: raw.extra,
+        })
+    }
+}
+
+/// The claims as they stand in the token: each of its type, none twice.
+#[derive(Default)]
+struct RawClaims<'a> {
+    iss: Option<Text<'a>>,
+    sub: Option<Text<'a>>,
+    aud: Option<Audience>,
+    exp: Option<i64>,
+    nbf: Option<i64>,
+    iat: Option<i64>,
+    jti: Option<String>,
+    client_id: Option<Text<'a>>,
+    scope: Option<String>,
+    grant_id: Option<Text<'a>>,
+    authorized_at: Option<i64>,
+    act: Option<Actor<'a>>,
+    device: Option<Text<'a>>,
+    extra: Map<String, Value>,
+}
+
+#[derive(serde::Deserialize)]
+struct Actor<'a> {
+    #[serde(borrow)]
+    sub: Text<'a>,
+}
+
+// By hand: `#[serde(flatten)]`, which would collect the other claims, costs more than all the rest.
+impl<'de> Deserialize<'de> for RawClaims<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ClaimsVisitor;
+
+        impl<'de> Visitor<'de> for ClaimsVisitor {
+            type Value = RawClaims<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut claims = RawClaims::default();
+                while let Some(Text(name)) = map.next_key()? {
+                    match name.as_ref() {
+                        "iss" => once(&mut claims.iss, &mut map)?,
+                        "sub" => once(&mut claims.sub, &mut map)?,
+                        "aud" => once(&mut claims.aud, &mut map)?,
+                        "exp" => once(&mut claims.exp, &mut map)?,
+                        "nbf" => once(&mut claims.nbf, &mut map)?,
+                        "iat" => once(&mut claims.iat, &mut map)?,
+                        "jti" => once(&mut claims.jti, &mut map)?,
+                        "client_id" => once(&mut claims.client_id, &mut map)?,
+                        "scope" => once(&mut claims.scope, &mut map)?,
+                        "grant_id" => once(&mut claims.grant_id, &mut map)?,
+                        "authorized_at" => once(&mut claims.authorized_at, &mut map)?,
+                        "act" => once(&mut claims.act, &mut map)?,
+                        "device" => once(&mut claims.device, &mut map)?,
+                        _ => {
+                            let value = map.next_value()?;
+                            if claims.extra.insert(name.into_owned(), value).is_some() {
+                                return Err(A::Error::custom("a claim is given twice"));
+                            }
+                        }
+                    }
+                }
+                Ok(claims)
+            }
+        }
+
+        deserializer.deserialize_map(ClaimsVisitor)
+    }
+}
+
+fn once<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    claim: &mut Option<T>,
+    map: &mut A,
+) -> Result<(), A::Error> {
+    match claim.replace(map.next_value()?) {
+        None => Ok(()),
+        Some(_) => Err(A::Error::custom("a claim is given twice")),
+    }
+}
+
+/// One name or several (RFC 7519 section 4.1.3).
+struct Audience(Vec<String>);
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AudienceVisitor;
+
+        impl<'de> Visitor<'de> for AudienceVisitor {
+            type Value = Audience;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or an array of strings")
+            }
+
+            fn visit_str<E: Error>(self, name: &str) -> Result<Audience, E> {
+                Ok(Audience(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut names: A) -> Result<Audience, A::Error> {
+                let mut all = Vec::new();
+                while let Some(name) = names.next_element()? {
+                    all.push(name);
+                }
+                Ok(Audience(all))
+            }
+        }
+
+        deserializer.deserialize_any(AudienceVisitor)
+    }
+}

@@ -1,0 +1,333 @@
+//! Assertions that are presented to the token endpoint: as a grant (RFC 7523 section 2.1) or to
+//! authenticate the app (section 2.2).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::claims::{numeric_date, object};
+use super::jws::{Compact, Header, JwsError};
+use super::{Algorithm, VerifyingKeys};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, KeyId};
+
+/// The longest assertion that is read, in bytes.
+const MAX_BYTES: usize = 16 * 1024;
+/// The longest `jti`, in bytes.
+const MAX_JTI: usize = 255;
+
+/// What an assertion is presented for. One made for one purpose never serves the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// The app proves who it is: `iss` and `sub` are its client id, and `typ` does not say grant.
+    ClientAuthentication,
+    /// The app acts as a user, whom `user_claim` names: neither that nor `sub` is the app or the
+    /// issuer itself, and `typ` does not say client authentication.
+    Grant {
+        /// `sub`, unless the app's settings name another claim.
+        user_claim: &'a str,
+    },
+}
+
+/// What an assertion has to fulfil.
+#[derive(Debug)]
+pub(crate) struct AssertionRules<'a> {
+    pub(crate) purpose: Purpose<'a>,
+    pub(crate) client_id: &'a ClientId,
+    /// The `iss` that a grant must have; client authentication wants the client id.
+    pub(crate) issuer: &'a str,
+    /// One of these must be in `aud`.
+    pub(crate) audiences: &'a [&'a str],
+    pub(crate) keys: &'a VerifyingKeys,
+    pub(crate) algorithms: &'a [Algorithm],
+    /// How far away `exp` may be, from now and from `iat`.
+    pub(crate) max_lifetime: Duration,
+    /// By how much the app's clock may differ.
+    pub(crate) clock_skew: Duration,
+}
+
+/// What an assertion that fulfils its rules says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct VerifiedAssertion {
+    pub(crate) issuer: String,
+    /// The user for a grant, the client id for client authentication.
+    pub(crate) subject: String,
+    pub(crate) token_id: String,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) scope: Option<String>,
+    /// The thumbprint of the key that signed it.
+    pub(crate) key: KeyId,
+}
+
+/// Why an assertion was refused: which header parameter or claim is at fault.
+///
+/// The text is for the developer of the app. It is static and gives nothing of the assertion away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.description())]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// Not a JWT in compact form, or longer than 16 KiB.
+    NotAJwt,
+    /// The header is not an object with a string `alg`, or a parameter has the wrong type.
+    Header,
+    /// The header holds `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64` or `zip`.
+    ForbiddenHeader,
+    /// `typ` says that the JWT is made for something else.
+    Typ,
+    /// `alg` is not allowed for the app.
+    Algorithm,
+    /// No key of the app has the `kid`.
+    UnknownKey,
+    /// The signature is wrong.
+    Signature,
+    /// The payload is not an object, or a claim is given twice.
+    Claims,
+    /// `iss` is missing or not a string.
+    IssMissing,
+    /// `iss` is not the expected one.
+    Iss,
+    /// `sub`, or the claim that names the user, is missing or not a string.
+    SubMissing,
+    /// `sub` is not the client id (client authentication), or names the app itself (grant).
+    Sub,
+    /// `aud` is missing, or neither a string nor an array of strings.
+    AudMissing,
+    /// `aud` does not name this server.
+    Aud,
+    /// `exp` is missing or not a number.
+    ExpMissing,
+    /// `exp` has passed.
+    ExpPast,
+    /// `exp` is further away than the app may ask for.
+    ExpTooFar,
+    /// `nbf` is not a number or lies in the future.
+    Nbf,
+    /// `iat` is not a number, lies in the future, or too far before `exp`.
+    Iat,
+    /// `jti` is missing or not a string.
+    JtiMissing,
+    /// `jti` is empty or longer than 255 bytes.
+    Jti,
+    /// `scope` is not a string.
+    Scope,
+}
+
+impl AssertionError {
+    /// What is wrong, as `error_description` (RFC 6749 section 5.2).
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::NotAJwt => "the assertion is not a JWT in compact form of at most 16 KiB",
+            Self::Header => {
+                "the header of the assertion needs a string alg; kid and typ are strings"
+            }
+            Self::ForbiddenHeader => {
+                "the header of the assertion holds crit, jku, jwk, x5u, x5c, b64 or zip"
+            }
+            Self::Typ => "the typ of the assertion says that it is made for something else",
+            Self::Algorithm => "the alg of the assertion is not allowed for this app",
+            Self::UnknownKey => "the kid of the assertion names no key of this app",
+            Self::Signature => "the signature of the assertion is wrong",
+            Self::Claims => "the claims of the assertion are not a JSON object without repetition",
+            Self::IssMissing => "the claim iss is missing or not a string",
+            Self::Iss => "the claim iss is not the expected one",
+            Self::SubMissing => {
+                "the claim sub, or the one that names the user, is missing or not a string"
+            }
+            Self::Sub => {
+                "the claim sub must be the client id to authenticate the app, and a user for a grant"
+            }
+            Self::AudMissing => {
+                "the claim aud is missing or neither a string nor an array of strings"
+            }
+            Self::Aud => "the claim aud does not name this server",
+            Self::ExpMissing => "the claim exp is missing or not a number",
+            Self::ExpPast => {
+                "the claim exp has passed: compare your clock with the Date of this response"
+            }
+            Self::ExpTooFar => {
+                "the claim exp is too far away: shorten the lifetime, and compare your clock with \
+                 the Date of this response"
+            }
+            Self::Nbf => {
+                "the claim nbf is not a number or in the future: compare your clock with the Date \
+                 of this response"
+            }
+            Self::Iat => {
+                "the claim iat is not a number, in the future or too far before exp: compare your \
+                 clock with the Date of this response"
+            }
+            Self::JtiMissing => "the claim jti is missing or not a string",
+            Self::Jti => "the claim jti is empty or longer than 255 bytes",
+            Self::Scope => "the claim scope is not a string",
+        }
+    }
+}
+
+impl From<JwsError> for AssertionError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Malformed => Self::NotAJwt,
+            JwsError::Header => Self::Header,
+            JwsError::ForbiddenHeader => Self::ForbiddenHeader,
+            JwsError::Algorithm => Self::Algorithm,
+            JwsError::UnknownKey => Self::UnknownKey,
+            JwsError::Signature => Self::Signature,
+        }
+    }
+}
+
+impl AssertionRules<'_> {
+    /// What `assertion` says, if it fulfils the rules at `now`. The signature comes before every
+    /// claim; the claims are checked in the order of the variants of [`AssertionError`].
+    pub(crate) fn verify(
+        &self,
+        assertion: &str,
+        now: UnixTime,
+    ) -> Result<VerifiedAssertion, AssertionError> {
+        let jws = Compact::parse(assertion, MAX_BYTES)?;
+        let header = Header::parse(jws.header)?;
+        self.check_type(&header)?;
+        let key = jws.verify(&header, self.keys, self.algorithms)?.thumbprint().clone();
+        let claims = object(&jws.payload()?).ok_or(AssertionError::Claims)?;
+
+        let issuer = self.check_issuer(&claims)?;
+        let subject = self.check_subject(&claims, issuer)?;
+        self.check_audience(&claims)?;
+        let expires_at = self.check_times(&claims, now)?;
+        let token_id = text(&claims, "jti", AssertionError::JtiMissing)?;
+        if token_id.is_empty() || token_id.len() > MAX_JTI {
+            return Err(AssertionError::Jti);
+        }
+        let scope = optional_text(&claims, "scope", AssertionError::Scope)?;
+        Ok(VerifiedAssertion {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            token_id: token_id.to_owned(),
+            expires_at,
+            scope: scope.map(str::to_owned),
+            key,
+        })
+    }
+
+    /// Explicit typing (RFC 8725 section 3.11): nothing, `JWT`, or exactly this purpose. So an access
+    /// token is no assertion either.
+    fn check_type(&self, header: &Header) -> Result<(), AssertionError> {
+        let own = match self.purpose {
+            Purpose::ClientAuthentication => "client-authentication+jwt",
+            Purpose::Grant { .. } => "authorization-grant+jwt",
+        };
+        if header.has_type() && !header.is_type("JWT") && !header.is_type(own) {
+            return Err(AssertionError::Typ);
+        }
+        Ok(())
+    }
+
+    fn check_issuer<'c>(&self, claims: &'c Map<String, Value>) -> Result<&'c str, AssertionError> {
+        let issuer = text(claims, "iss", AssertionError::IssMissing)?;
+        let expected = match self.purpose {
+            Purpose::ClientAuthentication => self.client_id.as_str(),
+            Purpose::Grant { .. } => self.issuer,
+        };
+        if issuer == expected { Ok(issuer) } else { Err(AssertionError::Iss) }
+    }
+
+    fn check_subject<'c>(
+        &self,
+        claims: &'c Map<String, Value>,
+        issuer: &str,
+    ) -> Result<&'c str, AssertionError> {
+        match self.purpose {
+            Purpose::ClientAuthentication => {
+                let subject = text(claims, "sub", AssertionError::SubMissing)?;
+                if subject != self.client_id.as_str() {
+                    return Err(AssertionError::Sub);
+                }
+                Ok(subject)
+            }
+            Purpose::Grant { user_claim } => {
+                let is_app = |name: &str| name == issuer || name == self.client_id.as_str();
+                let user = text(claims, user_claim, AssertionError::SubMissing)?;
+                // Where `sub` is not the user's claim, an assertion whose `sub` is the app would also
+                // authenticate the app.
+                let subject = optional_text(claims, "sub", AssertionError::SubMissing)?;
+                if user.is_empty() || is_app(user) || subject.is_some_and(is_app) {
+                    return Err(AssertionError::Sub);
+                }
+                Ok(user)
+            }
+        }
+    }
+
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), AssertionError> {
+        let is_us = |name: &str| self.audiences.contains(&name);
+        let found = match claims.get("aud") {
+            Some(Value::String(name)) => is_us(name),
+            Some(Value::Array(names)) => {
+                let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
+                names.ok_or(AssertionError::AudMissing)?.into_iter().any(is_us)
+            }
+            _ => return Err(AssertionError::AudMissing),
+        };
+        if found { Ok(()) } else { Err(AssertionError::Aud) }
+    }
+
+    fn check_times(
+        &self,
+        claims: &Map<String, Value>,
+        now: UnixTime,
+    ) -> Result<UnixTime, AssertionError> {
+        let latest_present = now.plus(self.clock_skew);
+        let exp = claims.get("exp").and_then(numeric_date).ok_or(AssertionError::ExpMissing)?;
+        if now >= exp.plus(self.clock_skew) {
+            return Err(AssertionError::ExpPast);
+        }
+        if exp > latest_present.plus(self.max_lifetime) {
+            return Err(AssertionError::ExpTooFar);
+        }
+        if let Some(nbf) = claims.get("nbf") {
+            let nbf = numeric_date(nbf).ok_or(AssertionError::Nbf)?;
+            if nbf > latest_present {
+                return Err(AssertionError::Nbf);
+            }
+        }
+        if let Some(iat) = claims.get("iat") {
+            let iat = numeric_date(iat).ok_or(AssertionError::Iat)?;
+            if iat > latest_present || exp > iat.plus(self.max_lifetime) {
+                return Err(AssertionError::Iat);
+            }
+        }
+        Ok(exp)
+    }
+}
+
+fn text<'c>(
+    claims: &'c Map<String, Value>,
+    name: &str,
+    missing: AssertionError,
+) -> Result<&'c str, AssertionError> {
+    claims.get(name).and_then(Value::as_str).ok_or(missing)
+}
+
+fn optional_text<'c>(
+    claims: &'c Map<String, Value>,
+    name: &str,
+    wrong: AssertionError,
+) -> Result<Option<&'c str>, AssertionError> {
+    claims.get(name).map(|value| value.as_str().ok_or(wrong)).transpose()
+}
+
+/// The `iss` that an assertion claims, **not verified**: only to find the app whose keys verify it.
+pub(crate) fn peek_issuer(assertion: &str) -> Option<String> {
+    peek(assertion, "iss")
+}
+
+/// The `sub` that an assertion claims, **not verified**: only to find the app whose keys verify it.
+pub(crate) fn peek_subject(assertion: &str) -> Option<String> {
+    peek(assertion, "sub")
+}
+
+fn peek(assertion: &str, claim: &str) -> Option<String> {
+    let payload = Compact::parse(assertion, MAX_BYTES).ok()?.payload().ok()?;
+    object(&payload)?.get(claim)?.as_str().map(str::to_owned)
+}
