@@ -1,0 +1,303 @@
+//! Sealed handles: authorization codes, refresh tokens and consent tickets.
+//!
+//! A handle is a prefix that secret scanners can find, then base64url of
+//! `version | key id | payload | MAC`. The MAC is HMAC-SHA-256 over length-prefixed fields that
+//! include the kind, the issuer and whom the handle is bound to, so that garbage and other apps'
+//! handles are refused by one HMAC, before any I/O. Storage never sees a handle: it keeps a digest
+//! of the salt, and the generation.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+
+use crate::ids::{GrantId, Issuer};
+use crate::secret::{Digest, length_prefix};
+use crate::server_secret::ServerSecret;
+
+const VERSION: u8 = 1;
+const MAC_BYTES: usize = 32;
+const HEAD_BYTES: usize = 5;
+
+/// What a handle is for. One kind never opens as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandleKind {
+    /// An authorization code.
+    Code,
+    /// A refresh token.
+    RefreshToken,
+    /// What travels through the browser between prompt and decision.
+    Ticket,
+}
+
+impl HandleKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Code => "gac_",
+            Self::RefreshToken => "grt_",
+            Self::Ticket => "gti_",
+        }
+    }
+}
+
+/// The text is no handle of this kind that this server sealed for whom it is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotOurs;
+
+/// The keys of all kinds of handles of one issuer.
+pub(crate) struct Handles {
+    code: Keys,
+    refresh_token: Keys,
+    ticket: Keys,
+}
+
+/// Newest first.
+struct Keys(Vec<([u8; 4], hmac::Key)>);
+
+impl Handles {
+    /// The longest handle that is looked at, in bytes.
+    pub(crate) const MAX_BYTES: usize = 16 * 1024;
+
+    pub(crate) fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
+        let keys = |kind: HandleKind| Keys(secret.handle_keys(kind.prefix(), issuer.as_str()));
+        Self {
+            code: keys(HandleKind::Code),
+            refresh_token: keys(HandleKind::RefreshToken),
+            ticket: keys(HandleKind::Ticket),
+        }
+    }
+
+    fn keys(&self, kind: HandleKind) -> &[([u8; 4], hmac::Key)] {
+        match kind {
+            HandleKind::Code => &self.code.0,
+            HandleKind::RefreshToken => &self.refresh_token.0,
+            HandleKind::Ticket => &self.ticket.0,
+        }
+    }
+
+    /// Seals `payload` for whoever `bound_to` names.
+    pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[u8]) -> String {
+        let mut text = String::new();
+        // A server secret has a root for every use, so there always is a first key.
+        if let Some((key_id, key)) = self.keys(kind).first() {
+            let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len() + MAC_BYTES);
+            bytes.push(VERSION);
+            bytes.extend_from_slice(key_id);
+            bytes.extend_from_slice(payload);
+            let mac = context(key, bound_to, &bytes).sign();
+            bytes.extend_from_slice(mac.as_ref());
+            text.reserve_exact(kind.prefix().len() + bytes.len().div_ceil(3) * 4);
+            text.push_str(kind.prefix());
+            URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
+        }
+        text
+    }
+
+    /// The payload of `handle`, if this server sealed it as `kind` for whoever `bound_to` names.
+    pub(crate) fn open(
+        &self,
+        kind: HandleKind,
+        bound_to: &[&[u8]],
+        handle: &str,
+    ) -> Result<Vec<u8>, NotOurs> {
+        let mut bytes = decode(kind, handle)?;
+        let body = self.check(kind, bound_to, &bytes)?.len();
+        bytes.truncate(HEAD_BYTES + body);
+        bytes.drain(..HEAD_BYTES);
+        Ok(bytes)
+    }
+
+    fn check<'a>(
+        &self,
+        kind: HandleKind,
+        bound_to: &[&[u8]],
+        bytes: &'a [u8],
+    ) -> Result<&'a [u8], NotOurs> {
+        let (sealed, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(NotOurs)?;
+        let (head, payload) = sealed.split_first_chunk::<HEAD_BYTES>().ok_or(NotOurs)?;
+        let [version, a, b, c, d] = *head;
+        let key = self.keys(kind).iter().find(|(id, _)| *id == [a, b, c, d]);
+        let (_, key) = key.filter(|_| version == VERSION).ok_or(NotOurs)?;
+        let expected = context(key, bound_to, sealed).sign();
+        if subtle::ConstantTimeEq::ct_eq(expected.as_ref(), &mac[..]).into() {
+            Ok(payload)
+        } else {
+            Err(NotOurs)
+        }
+    }
+}
+
+fn decode(kind: HandleKind, handle: &str) -> Result<Vec<u8>, NotOurs> {
+    let text = handle.strip_prefix(kind.prefix()).ok_or(NotOurs)?;
+    if text.len() > Handles::MAX_BYTES {
+        return Err(NotOurs);
+    }
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| NotOurs)
+}
+
+/// Kind and issuer are in the key.
+fn context(key: &hmac::Key, bound_to: &[&[u8]], sealed: &[u8]) -> hmac::Context {
+    let mut context = hmac::Context::with_key(key);
+    for field in bound_to {
+        context.update(&length_prefix(field));
+        context.update(field);
+    }
+    context.update(&length_prefix(sealed));
+    context.update(sealed);
+    context
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handles([redacted])")
+    }
+}
+
+/// What a code or a refresh token says: which grant, its salt, which generation. A code is
+/// generation 0.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct GrantHandle {
+    pub(crate) grant_id: GrantId,
+    pub(crate) salt: Salt,
+    pub(crate) generation: u32,
+}
+
+/// 128 random bits that every handle of a grant carries and of which storage keeps a digest.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Salt(pub(crate) [u8; 16]);
+
+impl Salt {
+    /// What storage keeps.
+    pub(crate) fn digest(&self, grant_id: &GrantId) -> Digest {
+        Digest::of_fields(&[b"salt", grant_id.as_bytes(), &self.0])
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt([redacted])")
+    }
+}
+
+impl fmt::Debug for GrantHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantHandle")
+            .field("grant_id", &self.grant_id)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GrantHandle {
+    const BYTES: usize = 36;
+
+    const fn kind(generation: u32) -> HandleKind {
+        if generation == 0 { HandleKind::Code } else { HandleKind::RefreshToken }
+    }
+
+    /// The bearer value, for the app `client_id`.
+    pub(crate) fn seal(&self, handles: &Handles, client_id: &str) -> String {
+        let mut payload = [0; Self::BYTES];
+        let fields = self.grant_id.as_bytes().iter().chain(&self.salt.0).copied();
+        let bytes = fields.chain(self.generation.to_be_bytes());
+        for (to, from) in payload.iter_mut().zip(bytes) {
+            *to = from;
+        }
+        handles.seal(Self::kind(self.generation), &[client_id.as_bytes()], &payload)
+    }
+
+    /// Opens a code (`HandleKind::Code`) or a refresh token presented by the app `client_id`.
+    pub(crate) fn open(
+        handles: &Handles,
+        kind: HandleKind,
+        client_id: &str,
+        text: &str,
+    ) -> Result<Self, NotOurs> {
+        let payload = handles.open(kind, &[client_id.as_bytes()], text)?;
+        let (grant_id, rest) = payload.split_first_chunk().ok_or(NotOurs)?;
+        let (salt, rest) = rest.split_first_chunk().ok_or(NotOurs)?;
+        let generation = u32::from_be_bytes(<[u8; 4]>::try_from(rest).map_err(|_| NotOurs)?);
+        // A code is generation 0 and a refresh token is not: their keys differ, so this holds for
+        // whatever this server sealed.
+        if Self::kind(generation) != kind {
+            return Err(NotOurs);
+        }
+        Ok(Self { grant_id: GrantId::from_bytes(*grant_id), salt: Salt(*salt), generation })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROOT: &[u8] = b"0123456789abcdef0123456789abcdef";
+    const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
+
+    fn handles(secret: &ServerSecret) -> Handles {
+        Handles::new(secret, &Issuer::new("https://as.example.com").unwrap())
+    }
+
+    fn refresh_token(generation: u32) -> GrantHandle {
+        GrantHandle { grant_id: GrantId::from_bytes([3; 16]), salt: Salt([9; 16]), generation }
+    }
+
+    /// G2, R2, G4, R4: nothing but what was sealed for this app, as this kind, by this issuer opens.
+    #[test]
+    fn a_handle_opens_for_its_app_kind_and_issuer_only() {
+        let secret = ServerSecret::new(ROOT).unwrap();
+        let ours = handles(&secret);
+        let text = refresh_token(7).seal(&ours, "app");
+        assert!(text.starts_with("grt_"));
+        let open =
+            |handles: &Handles, kind, app: &str| GrantHandle::open(handles, kind, app, &text);
+        assert_eq!(open(&ours, HandleKind::RefreshToken, "app"), Ok(refresh_token(7)));
+        assert_eq!(open(&ours, HandleKind::RefreshToken, "other"), Err(NotOurs));
+        assert_eq!(open(&ours, HandleKind::Code, "app"), Err(NotOurs));
+        let renamed = text.replacen("grt_", "gac_", 1);
+        assert_eq!(GrantHandle::open(&ours, HandleKind::Code, "app", &renamed), Err(NotOurs));
+        let elsewhere = Handles::new(&secret, &Issuer::new("https://other.example").unwrap());
+        assert_eq!(open(&elsewhere, HandleKind::RefreshToken, "app"), Err(NotOurs));
+    }
+
+    /// R12: the successor is the same, byte for byte, whenever it is computed.
+    #[test]
+    fn a_handle_is_a_function_of_what_it_says() {
+        let ours = handles(&ServerSecret::new(ROOT).unwrap());
+        assert_eq!(refresh_token(2).seal(&ours, "app"), refresh_token(2).seal(&ours, "app"));
+    }
+
+    #[test]
+    fn a_root_can_be_replaced_while_old_handles_live() {
+        let old = handles(&ServerSecret::new(ROOT).unwrap());
+        let text = refresh_token(1).seal(&old, "app");
+        let both = ServerSecret::new(OTHER).unwrap().accepting_handles(ROOT).unwrap();
+        let open =
+            |handles: &Handles| GrantHandle::open(handles, HandleKind::RefreshToken, "app", &text);
+        assert_eq!(open(&handles(&both)), Ok(refresh_token(1)));
+        assert_eq!(open(&handles(&ServerSecret::new(OTHER).unwrap())), Err(NotOurs));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_opens_and_never_panics(text in ".{0,200}") {
+            let ours = handles(&ServerSecret::new(ROOT).unwrap());
+            for kind in [HandleKind::Code, HandleKind::RefreshToken] {
+                prop_assert_eq!(GrantHandle::open(&ours, kind, "app", &text), Err(NotOurs));
+            }
+        }
+
+        #[test]
+        fn one_changed_character_spoils_a_handle(at in 4_usize..100, to in "[A-Za-z0-9_-]") {
+            let ours = handles(&ServerSecret::new(ROOT).unwrap());
+            let mut text = refresh_token(1).seal(&ours, "app");
+            let at = at.min(text.len() - 1);
+            prop_assume!(text[at..=at] != to);
+            text.replace_range(at..=at, &to);
+            let opened = GrantHandle::open(&ours, HandleKind::RefreshToken, "app", &text);
+            prop_assert_eq!(opened, Err(NotOurs));
+        }
+    }
+}

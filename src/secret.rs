@@ -1,0 +1,192 @@
+//! Secrets in the hands of this process, and digests that storage may keep.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::random::{self, RandomError, SecureRandom};
+
+macro_rules! secret_text {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// `Debug` is redacted and memory is wiped on drop. There is no `Display`, `Clone`,
+        /// `PartialEq` or `Serialize`: a secret is exposed on purpose or not at all.
+        pub struct $name(Zeroizing<String>);
+
+        impl $name {
+            /// Takes `value` into keeping.
+            #[must_use]
+            pub fn new(value: impl Into<String>) -> Self {
+                Self(Zeroizing::new(value.into()))
+            }
+
+            /// The secret itself. Every call site is a place to review.
+            #[must_use]
+            pub fn expose_secret(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    };
+}
+
+secret_text! {
+    /// An app's password at the token endpoint: `client_secret` of RFC 6749 section 2.3.1.
+    ///
+    /// ```compile_fail
+    /// use grantor::secret::ClientSecret;
+    /// // Comparing secrets with `==` would tell their length and prefix by its duration.
+    /// assert!(ClientSecret::new("a") == ClientSecret::new("a"));
+    /// ```
+    ClientSecret
+}
+
+secret_text! {
+    /// The key with which an app signs HS256 assertions, as text of at least 32 bytes.
+    SignatureSecret
+}
+
+secret_text! {
+    /// An authorization code (RFC 6749 section 1.3.1): a sealed handle beginning with `gac_`.
+    AuthorizationCode
+}
+
+secret_text! {
+    /// A refresh token (RFC 6749 section 1.5): a sealed handle beginning with `grt_`.
+    RefreshToken
+}
+
+secret_text! {
+    /// An access token (RFC 6749 section 1.4): a JWT in the profile of RFC 9068.
+    AccessToken
+}
+
+impl ClientSecret {
+    /// A fresh secret: 256 random bits, with a prefix that secret scanners can find.
+    pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        random_text("gcs_", random).map(Self)
+    }
+}
+
+impl SignatureSecret {
+    /// A fresh secret: 256 random bits, with a prefix that secret scanners can find.
+    pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        random_text("gss_", random).map(Self)
+    }
+}
+
+fn random_text(prefix: &str, random: &dyn SecureRandom) -> Result<Zeroizing<String>, RandomError> {
+    let bytes = Zeroizing::new(random::array::<32>(random)?);
+    // Room for all of it: a reallocation would leave an unwiped copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 43));
+    text.push_str(prefix);
+    URL_SAFE_NO_PAD.encode_string(&bytes[..], &mut text);
+    Ok(text)
+}
+
+/// 256 bits that identify something without revealing it: what storage keeps instead of a secret.
+///
+/// Serialized as base64url. `Debug` shows the first three bytes. `==` is for map keys and tests;
+/// where an attacker chooses one side, [`matches`](Self::matches) compares in constant time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes, for a database column.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Compares in constant time.
+    #[must_use]
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// SHA-256 over `fields`, each preceded by its length so that no two lists collide.
+    pub(crate) fn of_fields(fields: &[&[u8]]) -> Self {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        for field in fields {
+            context.update(&length_prefix(field));
+            context.update(field);
+        }
+        let mut bytes = [0; 32];
+        for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
+            *to = *from;
+        }
+        Self(bytes)
+    }
+}
+
+/// The length of `field` as it precedes it in every digest and MAC of this crate.
+pub(crate) fn length_prefix(field: &[u8]) -> [u8; 8] {
+    u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes()
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, ..] = self.0;
+        write!(f, "Digest({a:02x}{b:02x}{c:02x}..)")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(String::deserialize(deserializer)?)
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        bytes.map(Self).ok_or_else(|| serde::de::Error::custom("not 32 bytes of base64url"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::OsRandom;
+
+    #[test]
+    fn generated_secrets_have_256_bits_and_a_findable_prefix() {
+        let secret = ClientSecret::generate(&OsRandom::new()).unwrap();
+        let text = secret.expose_secret();
+        assert_eq!(URL_SAFE_NO_PAD.decode(text.strip_prefix("gcs_").unwrap()).unwrap().len(), 32);
+        assert!(!format!("{secret:?}").contains(text));
+    }
+
+    #[test]
+    fn a_digest_of_fields_depends_on_where_each_field_ends() {
+        assert_ne!(Digest::of_fields(&[b"ab", b"c"]), Digest::of_fields(&[b"a", b"bc"]));
+        assert_ne!(Digest::of_fields(&[b""]), Digest::of_fields(&[]));
+    }
+
+    #[test]
+    fn a_digest_survives_json() {
+        let digest = Digest::of_fields(&[b"x"]);
+        let json = serde_json::to_string(&digest).unwrap();
+        assert_eq!(serde_json::from_str::<Digest>(&json).unwrap(), digest);
+        assert!(serde_json::from_str::<Digest>("\"AAAA\"").is_err());
+    }
+}

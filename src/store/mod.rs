@@ -1,0 +1,105 @@
+//! The seam to storage: two traits, their records, and the store that ships.
+//!
+//! [`AppRegistry`] keeps the apps, [`GrantStore`] keeps grants, cutoffs, assertions and consents.
+//! Both belong into one database: a redemption, a rotation and a claim check in *one* atomic step
+//! whatever can change, and that includes whether the app is enabled. [`Store`] is both at once and
+//! is implemented for whatever implements the two.
+//!
+//! Rules of the contract:
+//!
+//! * **Answers are enums, failures are errors.** A lost race, a spent code, a revoked grant are
+//!   answers. [`StoreError`] means: could not do it, or do not know whether it was done. The server
+//!   then issues nothing and answers `server_error`.
+//! * **One method, one atomic promise**, which its name tells and its `# Contract` spells out. In
+//!   SQL each is one statement.
+//! * **A dropped future leaves a step done or not done**, never half.
+//! * **Expiry and revocation live in one predicate**: what is refused by one method is refused by
+//!   all.
+//! * **Two instants come from the store's clock**: the [`authorized_at`](Grant::authorized_at) of a
+//!   grant and the instant of a [`Revocation`]. A store that several processes share takes them
+//!   from one place; a store inside one process may take the `now` that it is given, but never lets
+//!   them run backwards.
+//! * **Futures are `Send`** and may be awaited on any thread. Implementations write `async fn`.
+//!
+//! How to write one: begin from `examples/custom_store.rs`, then run
+#![cfg_attr(feature = "test-kit", doc = "[`conformance`] ")]
+#![cfg_attr(not(feature = "test-kit"), doc = "`conformance` (feature `test-kit`) ")]
+//! over it until it passes.
+
+mod app_registry;
+mod grant;
+mod grant_store;
+
+use std::error::Error as StdError;
+
+pub use app_registry::{AppQuery, AppRegistry, DeleteApp, InsertApp, UpdateApp};
+pub use grant::{Grant, MAX_MISMATCHES};
+pub use grant_store::{
+    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
+    FeedCursor, GrantFilter, GrantRefusal, GrantStore, InsertGrant, Pruned, RedeemCode, Revocation,
+    RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
+};
+
+/// Everything the server asks of storage, as one bound.
+pub trait Store: AppRegistry + GrantStore {}
+
+impl<T: AppRegistry + GrantStore> Store for T {}
+
+/// The store could not do it, or does not know whether it was done.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed")]
+pub struct StoreError {
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl StoreError {
+    /// Wraps what the backend said. It reaches the audit log, never a client.
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: source.into() }
+    }
+}
+
+/// Which part of a listing to read: `limit` items (1 to 200) after the item with key `after`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Page<K> {
+    /// The key of the last item already seen; `None` for the beginning.
+    pub after: Option<K>,
+    /// How many items at most.
+    pub limit: usize,
+}
+
+impl<K> Page<K> {
+    /// The most items that one page holds.
+    pub const MAX_LIMIT: usize = 200;
+
+    /// The first `limit` items; more than 200 are cut to 200, 0 is taken as 1.
+    #[must_use]
+    pub fn first(limit: usize) -> Self {
+        Self { after: None, limit: limit.clamp(1, Self::MAX_LIMIT) }
+    }
+
+    /// The same number of items, after the item with key `key`.
+    #[must_use]
+    pub fn after(self, key: K) -> Self {
+        Self { after: Some(key), ..self }
+    }
+}
+
+/// One page of a listing, in the order of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listing<T, K> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The key to continue after, if there are more.
+    pub next: Option<K>,
+}
+
+impl<T, K> Listing<T, K> {
+    /// A page of a listing.
+    #[must_use]
+    pub fn new(items: Vec<T>, next: Option<K>) -> Self {
+        Self { items, next }
+    }
+}

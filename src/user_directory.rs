@@ -1,0 +1,102 @@
+//! The host's users.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::ids::Subject;
+use crate::impersonation::User;
+
+/// The directory could not tell. The request fails with `server_error`; nothing is issued.
+#[derive(Debug, thiserror::Error)]
+#[error("the user directory failed")]
+pub struct DirectoryError {
+    source: Box<dyn StdError + Send + Sync>,
+}
+
+impl DirectoryError {
+    /// Wraps what the directory said. It reaches the audit log, never a client.
+    pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: source.into() }
+    }
+}
+
+/// Where the host keeps its users. Asked before every token that acts as a user, so that a user
+/// who is gone gets none.
+pub trait UserDirectory: Send + Sync {
+    /// Finds a user by the name under which tokens are issued.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`] when it cannot tell.
+    fn find_user(
+        &self,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<Option<User>, DirectoryError>> + Send;
+
+    /// Finds the user whom an assertion names: by `value` of the `claim` that the app is set to,
+    /// for example `email`. For `sub` it is [`find_user`](Self::find_user), and so it is for other
+    /// claims unless the host overrides it.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`] when it cannot tell.
+    fn find_user_by_claim(
+        &self,
+        claim: &str,
+        value: &str,
+    ) -> impl Future<Output = Result<Option<User>, DirectoryError>> + Send {
+        let _ = claim;
+        let subject = Subject::new(value).ok();
+        async move {
+            match subject {
+                Some(subject) => self.find_user(&subject).await,
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+impl<T: UserDirectory> UserDirectory for Arc<T> {
+    async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
+        T::find_user(self, subject).await
+    }
+
+    async fn find_user_by_claim(
+        &self,
+        claim: &str,
+        value: &str,
+    ) -> Result<Option<User>, DirectoryError> {
+        T::find_user_by_claim(self, claim, value).await
+    }
+}
+
+/// Users in memory: for tests, examples and servers whose users are few.
+#[derive(Debug, Default)]
+pub struct MemoryUsers(RwLock<HashMap<Subject, User>>);
+
+impl MemoryUsers {
+    /// These users.
+    #[must_use]
+    pub fn new(users: impl IntoIterator<Item = User>) -> Self {
+        let users = users.into_iter().map(|user| (user.subject.clone(), user));
+        Self(RwLock::new(users.collect()))
+    }
+
+    /// Adds `user`, or replaces the one with that subject.
+    pub fn put(&self, user: User) {
+        let mut users = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        users.insert(user.subject.clone(), user);
+    }
+
+    /// Removes a user.
+    pub fn remove(&self, subject: &Subject) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(subject);
+    }
+}
+
+impl UserDirectory for MemoryUsers {
+    async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
+        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned())
+    }
+}
