@@ -5,6 +5,7 @@
 // In the order of who may use whom: a module uses only what stands above it, except that records
 // and the traits over them (`app`, `server_secret`) know each other.
 mod basic_header;
+pub mod catalog;
 pub mod clock;
 mod form;
 pub mod grant_type;

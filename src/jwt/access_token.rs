@@ -1,135 +1,19 @@
-//! The access tokens that this server issues: JWTs in the profile of RFC 9068.
+//! Believing an access token: a JWT in the profile of RFC 9068 that this server issued.
 
 use std::fmt;
-use std::io::Write as _;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::claims::Text;
-use super::jws::{self, Compact, Header, JwsError};
-use super::{Algorithm, SigningError, SigningKey, VerifyingKeys};
+use super::jws::{Compact, Header, JwsError};
+use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
-use crate::random::JTI_BYTES;
 
 /// The longest access token that is issued or read, in bytes.
 pub(super) const MAX_BYTES: usize = 8 * 1024;
-
-/// Claims that the server writes itself or that would change what a token means: a host may not add
-/// them.
-pub const RESERVED_CLAIMS: &[&str] = &[
-    "iss",
-    "sub",
-    "aud",
-    "exp",
-    "nbf",
-    "iat",
-    "jti",
-    "client_id",
-    "scope",
-    "grant_id",
-    "authorized_at",
-    "act",
-    "may_act",
-    "device",
-    "cnf",
-];
-
-/// What a new access token says.
-pub(crate) struct NewAccessToken<'a> {
-    pub(crate) subject: &'a str,
-    /// The resource, or the issuer where none was asked for.
-    pub(crate) audience: &'a str,
-    pub(crate) client_id: &'a ClientId,
-    pub(crate) scope: &'a str,
-    pub(crate) token_id: [u8; JTI_BYTES],
-    pub(crate) issued_at: UnixTime,
-    pub(crate) expires_at: UnixTime,
-    pub(crate) grant_id: GrantId,
-    pub(crate) authorized_at: UnixTime,
-    /// The app that acts as the subject (RFC 8693 section 4.1).
-    pub(crate) actor: Option<&'a ClientId>,
-    pub(crate) device: Option<&'a DeviceId>,
-    /// Claims of the host, none of them in [`RESERVED_CLAIMS`].
-    pub(crate) extra: &'a Map<String, Value>,
-}
-
-impl NewAccessToken<'_> {
-    /// The signed token.
-    pub(crate) fn sign(&self, key: &SigningKey, issuer: &Issuer) -> Result<String, SigningError> {
-        let token = jws::sign(key, key.access_token_header(), &self.payload(issuer))?;
-        if token.len() > MAX_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
-    }
-
-    fn payload(&self, issuer: &Issuer) -> Vec<u8> {
-        let mut json = Vec::with_capacity(512);
-        json.extend_from_slice(b"{\"iss\":");
-        text(&mut json, issuer.as_str());
-        json.extend_from_slice(b",\"sub\":");
-        text(&mut json, self.subject);
-        json.extend_from_slice(b",\"aud\":");
-        text(&mut json, self.audience);
-        json.extend_from_slice(b",\"client_id\":");
-        text(&mut json, self.client_id.as_str());
-        json.extend_from_slice(b",\"scope\":");
-        text(&mut json, self.scope);
-        json.extend_from_slice(b",\"jti\":\"");
-        id(&mut json, &self.token_id);
-        json.extend_from_slice(b"\",\"grant_id\":\"");
-        id(&mut json, self.grant_id.as_bytes());
-        json.extend_from_slice(b"\",\"iat\":");
-        integer(&mut json, self.issued_at.as_seconds());
-        json.extend_from_slice(b",\"exp\":");
-        integer(&mut json, self.expires_at.as_seconds());
-        json.extend_from_slice(b",\"authorized_at\":");
-        integer(&mut json, self.authorized_at.as_millis());
-        if let Some(actor) = self.actor {
-            json.extend_from_slice(b",\"act\":{\"sub\":");
-            text(&mut json, actor.as_str());
-            json.push(b'}');
-        }
-        if let Some(device) = self.device {
-            json.extend_from_slice(b",\"device\":");
-            text(&mut json, device.as_str());
-        }
-        for (name, value) in self.extra {
-            json.push(b',');
-            text(&mut json, name);
-            // Writing to memory cannot fail.
-            _ = write!(json, ":{value}");
-        }
-        json.push(b'}');
-        json
-    }
-}
-
-/// Appends `value` as a JSON string.
-fn text(json: &mut Vec<u8>, value: &str) {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if value.bytes().all(plain) {
-        json.push(b'"');
-        json.extend_from_slice(value.as_bytes());
-        json.push(b'"');
-    } else {
-        _ = write!(json, "{}", Value::from(value));
-    }
-}
-
-/// Appends 16 bytes as 22 characters of base64url.
-fn id(json: &mut Vec<u8>, bytes: &[u8; 16]) {
-    let mut encoded = [0; 22];
-    // The length is exact, so that it cannot fail.
-    _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut encoded);
-    json.extend_from_slice(&encoded);
-}
-
-fn integer(json: &mut Vec<u8>, value: i64) {
-    _ = write!(json, "{value}");
-}
 
 /// The claims of an access token whose signature, type, issuer, audience and times were right.
 ///
@@ -417,3 +301,6 @@ impl<'de> Deserialize<'de> for Audience {
         deserializer.deserialize_any(AudienceVisitor)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -187,3 +187,116 @@ fn has_roca_fingerprint(n: &[u8]) -> bool {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::fixture;
+    use super::*;
+
+    #[test]
+    fn public_keys_come_from_spki_and_pkcs1_and_from_nothing_else() {
+        for name in ["p256", "p384", "ed25519", "rsa_2048"] {
+            let key = VerifyingKey::from_pem(&fixture(&format!("{name}_public"))).unwrap();
+            assert_eq!(key.algorithm().is_none(), name == "rsa_2048");
+        }
+        assert_eq!(
+            VerifyingKey::from_pem(&fixture("rsa_2048_public")),
+            VerifyingKey::from_pem(&fixture("rsa_2048_public_pkcs1"))
+        );
+        let broken = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n";
+        for (pem, error) in [
+            (fixture("p256_certificate").as_str(), KeyError::PemLabel),
+            (&fixture("p256_private"), KeyError::Private),
+            (&fixture("rsa_2048_private_pkcs1"), KeyError::Private),
+            (&fixture("rsa_1024_public"), KeyError::RsaSize),
+            (broken, KeyError::Malformed),
+            ("", KeyError::Pem),
+            (&"-".repeat(70_000), KeyError::TooLong),
+        ] {
+            assert_eq!(VerifyingKey::from_pem(pem), Err(error));
+        }
+    }
+
+    #[test]
+    fn one_pem_text_may_hold_several_keys_for_a_set_but_not_for_one_key() {
+        let two = fixture("p256_public") + &fixture("rsa_2048_public");
+        assert_eq!(public_keys(&two).unwrap().len(), 2);
+        assert_eq!(VerifyingKey::from_pem(&two), Err(KeyError::Pem));
+    }
+
+    #[test]
+    fn a_point_off_its_curve_is_refused() {
+        let mut point = [4; 65];
+        assert_eq!(p256(&point), Err(KeyError::NotOnCurve));
+        point[0] = 0;
+        assert_eq!(p256(&point), Err(KeyError::NotOnCurve));
+        assert_eq!(p384(&[4; 97]), Err(KeyError::NotOnCurve));
+        assert_eq!(p384(&[4; 65]), Err(KeyError::Malformed));
+    }
+
+    #[test]
+    fn ed25519_points_of_small_order_and_their_other_spellings_are_refused() {
+        let mut p_plus_one = [0xff; 32];
+        p_plus_one[0] = 0xee;
+        p_plus_one[31] = 0x7f;
+        let mut p = p_plus_one;
+        p[0] = 0xed;
+        for y in SMALL_ORDER_Y.into_iter().chain([p, p_plus_one]) {
+            for sign in [0, 0x80] {
+                let mut point = y;
+                point[31] |= sign;
+                assert_eq!(ed25519(&point), Err(KeyError::SmallOrder));
+                // Why it matters: under such a key one signature, of zeros, fits many messages.
+                let [mut r, s] = [[0; 32]; 2];
+                r[0] = 1;
+                let forged = [r, s].concat();
+                let ring =
+                    ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, point);
+                let fooled = (0..=u8::MAX).any(|byte| ring.verify(&[byte], &forged).is_ok());
+                assert!(fooled || y == p || y == p_plus_one);
+            }
+        }
+    }
+
+    #[test]
+    fn weak_rsa_keys_are_refused() {
+        let modulus = |bytes: usize, first, last| {
+            let mut n = vec![0x5a; bytes];
+            n[0] = first;
+            n[bytes - 1] = last;
+            n
+        };
+        let e = [1, 0, 1];
+        assert!(rsa(&modulus(256, 0x80, 1), &e).is_ok());
+        assert!(rsa(&modulus(1024, 0xff, 1), &e).is_ok());
+        for (n, e, error) in [
+            (modulus(256, 0x7f, 1), &e[..], KeyError::RsaSize),
+            (modulus(1025, 1, 1), &e, KeyError::RsaSize),
+            (modulus(257, 0, 1), &e, KeyError::Malformed),
+            (Vec::new(), &e, KeyError::Malformed),
+            (modulus(256, 0x80, 2), &e, KeyError::RsaWeak),
+            (modulus(256, 0x80, 1), &[1], KeyError::RsaWeak),
+            (modulus(256, 0x80, 1), &[4], KeyError::RsaWeak),
+            (modulus(256, 0x80, 1), &[1, 0, 0, 0, 1], KeyError::RsaWeak),
+            (modulus(256, 0x80, 1), &[], KeyError::Malformed),
+        ] {
+            assert_eq!(rsa(&n, e), Err(error));
+        }
+    }
+
+    /// 1 is a power of 65537 modulo every prime, so a multiple of them all plus 1 has the fingerprint.
+    #[test]
+    fn the_fingerprint_of_the_roca_generator_is_refused() {
+        let product: u128 =
+            [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
+                .into_iter()
+                .product();
+        let mut n = product.to_be_bytes().to_vec();
+        n.drain(..n.iter().position(|byte| *byte != 0).unwrap());
+        n.resize(300, 0);
+        n[299] = 1;
+        assert_eq!(rsa(&n, &[1, 0, 1]), Err(KeyError::RsaWeak));
+        n[299] = 3;
+        assert!(rsa(&n, &[1, 0, 1]).is_ok());
+    }
+}

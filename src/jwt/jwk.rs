@@ -188,3 +188,110 @@ impl<'de> Deserialize<'de> for VerifyingKeys {
         RawJwkSet::deserialize(deserializer)?.into_keys().map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SigningKey;
+    use super::super::testing::with;
+    use super::*;
+
+    fn ec() -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "kid": "1", "use": "sig", "alg": "ES256",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        })
+    }
+
+    fn read(jwk: &Value) -> Result<VerifyingKey, KeyError> {
+        VerifyingKey::from_jwk(&jwk.to_string())
+    }
+
+    #[test]
+    fn a_jwk_that_does_not_serve_is_refused_by_name() {
+        assert!(read(&ec()).is_ok());
+        assert!(read(&with(&ec(), &json!({ "key_ops": ["verify"], "x5t": 1, "new": {} }))).is_ok());
+        for (change, error) in [
+            (json!({ "d": "AA" }), KeyError::Private),
+            (json!({ "kty": "oct", "k": "AA" }), KeyError::Symmetric),
+            (json!({ "k": "AA" }), KeyError::Symmetric),
+            (json!({ "use": "enc" }), KeyError::Use),
+            (json!({ "key_ops": ["sign"] }), KeyError::Use),
+            (json!({ "alg": "ES512" }), KeyError::Unsupported),
+            (json!({ "alg": "none" }), KeyError::Unsupported),
+            (json!({ "alg": "ES384" }), KeyError::AlgorithmMismatch),
+            (json!({ "alg": "HS256" }), KeyError::AlgorithmMismatch),
+            (json!({ "crv": "P-384" }), KeyError::Malformed),
+            (json!({ "crv": "secp256k1" }), KeyError::Unsupported),
+            (json!({ "kty": "ec" }), KeyError::Unsupported),
+            (json!({ "kty": 1 }), KeyError::Malformed),
+            (json!({ "x": null }), KeyError::Malformed),
+            (json!({ "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU=" }), KeyError::Malformed),
+            (json!({ "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEV" }), KeyError::Malformed),
+            (json!({ "x": "AA" }), KeyError::Malformed),
+            (json!({ "x": ec()["y"] }), KeyError::NotOnCurve),
+            (json!({ "kid": "" }), KeyError::KeyId),
+            (json!({ "kid": "a".repeat(129) }), KeyError::KeyId),
+        ] {
+            assert_eq!(read(&with(&ec(), &change)), Err(error), "{change}");
+        }
+        let twice = ec().to_string().replacen('{', r#"{"kty":"EC","#, 1);
+        assert_eq!(VerifyingKey::from_jwk(&twice), Err(KeyError::Malformed));
+        assert_eq!(VerifyingKey::from_jwk(&" ".repeat(70_000)), Err(KeyError::TooLong));
+    }
+
+    #[test]
+    fn a_set_passes_over_what_it_does_not_understand_and_refuses_what_is_dangerous() {
+        let set =
+            |keys: &[Value]| VerifyingKeys::from_jwk_set(&json!({ "keys": keys }).to_string());
+        let post_quantum = json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA" });
+        let encryption = with(&ec(), &json!({ "use": "enc", "kid": "2", "alg": "ECDH-ES" }));
+        let one = set(&[post_quantum.clone(), encryption, ec()]).unwrap();
+        assert_eq!(one, VerifyingKeys::from(read(&ec()).unwrap()));
+
+        assert_eq!(set(&[post_quantum]), Err(KeyError::NoKey));
+        assert_eq!(set(&[]), Err(KeyError::NoKey));
+        assert_eq!(set(&[ec(), json!({ "kty": "oct", "k": "AA" })]), Err(KeyError::Symmetric));
+        assert_eq!(set(&[ec(), with(&ec(), &json!({ "d": "AA" }))]), Err(KeyError::Private));
+        assert_eq!(set(&[ec(), ec()]), Err(KeyError::DuplicateKeyId));
+        assert_eq!(VerifyingKeys::from_jwk_set("[]"), Err(KeyError::Malformed));
+
+        let numbered = |id: usize| with(&ec(), &json!({ "kid": id.to_string() }));
+        let many = |count| (0..count).map(numbered).collect::<Vec<_>>();
+        assert_eq!(set(&many(16)).unwrap().iter().count(), 16);
+        assert_eq!(set(&many(17)), Err(KeyError::TooManyKeys));
+    }
+
+    #[test]
+    fn the_same_key_id_is_allowed_for_keys_of_different_types() {
+        let ed25519 = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        let ed25519 = ed25519.verifying_key().with_key_id(KeyId::new("1").unwrap());
+        assert!(VerifyingKeys::new(vec![read(&ec()).unwrap(), ed25519]).is_ok());
+    }
+
+    #[test]
+    fn keys_survive_serialization() {
+        let keys: Vec<_> = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA]
+            .map(|algorithm| SigningKey::generate(algorithm).unwrap().verifying_key())
+            .into();
+        let keys = VerifyingKeys::new(keys).unwrap();
+        let json = serde_json::to_string(&keys).unwrap();
+        assert_eq!(serde_json::from_str::<VerifyingKeys>(&json).unwrap(), keys);
+        assert_eq!(json, jwk_set_json(keys.iter()));
+        for key in keys.iter() {
+            let json = serde_json::to_string(key).unwrap();
+            assert_eq!(&serde_json::from_str::<VerifyingKey>(&json).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn a_symmetric_key_is_neither_published_nor_serialized() {
+        let secret = SigningKey::generate(Algorithm::HS256).unwrap().verifying_key();
+        let public = SigningKey::generate(Algorithm::ES256).unwrap().verifying_key();
+        let published: Value = serde_json::from_str(&jwk_set_json([&secret, &public])).unwrap();
+        assert_eq!(published["keys"].as_array().unwrap().len(), 1);
+        assert_eq!(jwk_set_json([&secret]), r#"{"keys":[]}"#);
+        assert!(serde_json::to_string(&secret).is_err());
+        assert!(serde_json::to_string(&VerifyingKeys::from(secret)).is_err());
+    }
+}

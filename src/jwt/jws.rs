@@ -154,3 +154,155 @@ pub(super) fn sign(
 fn decode(segment: &str) -> Result<Vec<u8>, JwsError> {
     URL_SAFE_NO_PAD.decode(segment).map_err(|_| JwsError::Malformed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fixture, signed};
+    use super::*;
+
+    fn verify(token: &str, keys: &VerifyingKeys, allowed: &[Algorithm]) -> Result<(), JwsError> {
+        let jws = Compact::parse(token, 1024)?;
+        jws.verify(&Header::parse(jws.header)?, keys, allowed).map(|_| ())
+    }
+
+    /// J2, C28: what is not three canonical segments with an object in front is not read.
+    #[test]
+    fn only_strict_compact_serialization_is_read() {
+        let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        let keys = VerifyingKeys::from(key.verifying_key());
+        let good = signed(&key, r#"{"alg":"EdDSA"}"#, "{}");
+        assert_eq!(verify(&good, &keys, Algorithm::ALL), Ok(()));
+        for bad in [
+            String::new(),
+            "..".to_owned(),
+            "a.b".to_owned(),
+            format!("{good}."),
+            format!(".{good}"),
+            format!("{good}="),
+            format!(" {good}"),
+            good.replacen('.', "=.", 1),
+            good.replace('.', ".."),
+            "a".repeat(1025),
+        ] {
+            assert!(verify(&bad, &keys, Algorithm::ALL).is_err(), "{bad}");
+        }
+        for header in ["null", "[]", "{}", r#"{"alg":1}"#, r#"{"alg":null}"#, "\"EdDSA\"", "", "{"]
+        {
+            let token = signed(&key, header, "{}");
+            assert_eq!(verify(&token, &keys, Algorithm::ALL), Err(JwsError::Header), "{header}");
+        }
+        for member in
+            [r#""kid":1"#, r#""typ":[]"#, r#""alg":"EdDSA""#, r#""typ":"JWT","typ":"JWT""#]
+        {
+            let token = signed(&key, &format!(r#"{{"alg":"EdDSA",{member}}}"#), "{}");
+            assert_eq!(verify(&token, &keys, Algorithm::ALL), Err(JwsError::Header), "{member}");
+        }
+        let long = signed(&key, &format!(r#"{{"alg":"EdDSA","kid":"{}"}}"#, "k".repeat(129)), "{}");
+        assert_eq!(verify(&long, &keys, Algorithm::ALL), Err(JwsError::Header));
+    }
+
+    /// C27: an unknown or empty `crit`, and every header that brings a key or changes the reading.
+    #[test]
+    fn headers_that_demand_something_are_refused_though_the_signature_is_good() {
+        let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        let keys = VerifyingKeys::from(key.verifying_key());
+        for member in [
+            r#""crit":["exp"],"exp":1"#,
+            r#""crit":[]"#,
+            r#""crit":null"#,
+            r#""b64":true"#,
+            r#""jku":"https://evil.example""#,
+            r#""x5u":"https://evil.example""#,
+            r#""jwk":{}"#,
+            r#""x5c":[]"#,
+            r#""zip":"DEF""#,
+        ] {
+            let token = signed(&key, &format!(r#"{{"alg":"EdDSA",{member}}}"#), "{}");
+            assert_eq!(verify(&token, &keys, Algorithm::ALL), Err(JwsError::ForbiddenHeader));
+        }
+        let harmless = signed(&key, r#"{"alg":"EdDSA","cty":"x","x5t":"y","other":[1]}"#, "{}");
+        assert_eq!(verify(&harmless, &keys, Algorithm::ALL), Ok(()));
+    }
+
+    /// C25, J8: `none`, and HS256 under the bytes of a public key.
+    #[test]
+    fn neither_none_nor_a_public_key_as_secret_passes() {
+        let public = fixture("rsa_2048_public");
+        let keys = VerifyingKeys::from_pem(&public).unwrap();
+        let confused = SigningKey::from_hmac_secret(public.as_bytes()).unwrap();
+        let token = signed(&confused, r#"{"alg":"HS256"}"#, "{}");
+        assert_eq!(verify(&token, &keys, Algorithm::ALL), Err(JwsError::Algorithm));
+        for none in ["none", "None", "NONE", "nOnE", ""] {
+            let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{none}"}}"#));
+            let unsigned = format!("{header}.e30.");
+            assert_eq!(verify(&unsigned, &keys, Algorithm::ALL), Err(JwsError::Algorithm));
+        }
+    }
+
+    /// C26: the algorithm has to be that of the key and one of the allow-list.
+    #[test]
+    fn the_algorithm_comes_from_the_key_and_the_allow_list() {
+        let pem = fixture("rsa_2048_private");
+        let key = |algorithm| SigningKey::from_pem(algorithm, &pem).unwrap();
+        let open = VerifyingKeys::from_pem(&fixture("rsa_2048_public")).unwrap();
+        let fixed = VerifyingKeys::from(key(Algorithm::RS256).verifying_key());
+        let rs256 = signed(&key(Algorithm::RS256), r#"{"alg":"RS256"}"#, "{}");
+        let ps256 = signed(&key(Algorithm::PS256), r#"{"alg":"PS256"}"#, "{}");
+        let mislabelled = signed(&key(Algorithm::PS256), r#"{"alg":"RS256"}"#, "{}");
+
+        assert_eq!(verify(&rs256, &open, &[Algorithm::RS256]), Ok(()));
+        assert_eq!(verify(&ps256, &open, &[Algorithm::PS256]), Ok(()));
+        assert_eq!(verify(&ps256, &open, &[Algorithm::RS256]), Err(JwsError::Algorithm));
+        assert_eq!(verify(&rs256, &open, &[]), Err(JwsError::Algorithm));
+        assert_eq!(verify(&rs256, &fixed, Algorithm::ALL), Ok(()));
+        assert_eq!(verify(&ps256, &fixed, Algorithm::ALL), Err(JwsError::Algorithm));
+        assert_eq!(verify(&mislabelled, &open, Algorithm::ALL), Err(JwsError::Signature));
+    }
+
+    /// J6, J7: `kid` picks among the keys; a key without id is tried for every token.
+    #[test]
+    fn a_key_is_chosen_by_its_id_where_both_sides_name_one() {
+        let named = |id: &str| {
+            let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+            key.with_key_id(KeyId::new(id).unwrap())
+        };
+        let [old, new, stranger] = [named("old"), named("new"), named("old")];
+        let unnamed = VerifyingKey::from_pem(&fixture("ed25519_public")).unwrap();
+        let keys =
+            VerifyingKeys::new(vec![old.verifying_key(), new.verifying_key(), unnamed]).unwrap();
+        let token = |key: &SigningKey, header: &str| signed(key, header, "{}");
+        let none = r#"{"alg":"EdDSA"}"#;
+        let new_id = r#"{"alg":"EdDSA","kid":"new"}"#;
+        let old_id = r#"{"alg":"EdDSA","kid":"old"}"#;
+        let private = fixture("ed25519_private");
+        let fixture_key = SigningKey::from_pem(Algorithm::EdDSA, &private).unwrap();
+
+        for (key, header) in
+            [(&old, none), (&new, none), (&old, old_id), (&new, new_id), (&fixture_key, new_id)]
+        {
+            assert_eq!(verify(&token(key, header), &keys, Algorithm::ALL), Ok(()));
+        }
+        for (key, header) in [(&old, new_id), (&stranger, old_id), (&stranger, none)] {
+            let verdict = verify(&token(key, header), &keys, Algorithm::ALL);
+            assert_eq!(verdict, Err(JwsError::Signature));
+        }
+        let only_old = VerifyingKeys::from(old.verifying_key());
+        let verdict = verify(&token(&new, new_id), &only_old, Algorithm::ALL);
+        assert_eq!(verdict, Err(JwsError::UnknownKey));
+    }
+
+    #[test]
+    fn a_type_is_compared_without_case_and_without_its_prefix() {
+        let header = |typ: &str| Header {
+            algorithm: Algorithm::ES256,
+            key_id: None,
+            typ: Some(typ.to_owned()),
+        };
+        for same in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
+            assert!(header(same).is_type("at+jwt"), "{same}");
+        }
+        for other in ["", "jwt", "application/", "text/at+jwt", "application/application/at+jwt"] {
+            assert!(!header(other).is_type("at+jwt"), "{other}");
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //!
 //! What is signed and what is believed is decided here, by hand and strictly (RFC 8725): the
 //! algorithm comes from the key and an allow-list, never from the token; every claim has one type;
-//! nothing is read twice.
+//! no member may be given twice.
 //!
 //! | what | limit |
 //! | --- | --- |
@@ -18,20 +18,23 @@
 pub(crate) mod access_token;
 mod algorithm;
 pub(crate) mod assertion;
+mod assertion_error;
 mod claims;
 mod import;
 mod jwk;
 mod jws;
 mod key_error;
+pub(crate) mod new_access_token;
 mod signing_key;
 mod verifying_key;
 mod verifying_keys;
 
-pub use access_token::{AccessTokenClaims, AccessTokenError, RESERVED_CLAIMS};
+pub use access_token::{AccessTokenClaims, AccessTokenError};
 pub use algorithm::Algorithm;
-pub use assertion::AssertionError;
+pub use assertion_error::AssertionError;
 pub use jwk::jwk_set_json;
 pub use key_error::KeyError;
+pub use new_access_token::RESERVED_CLAIMS;
 pub use signing_key::{PrivateKeyPem, SigningError, SigningKey};
 pub use verifying_key::VerifyingKey;
 pub use verifying_keys::VerifyingKeys;
@@ -45,5 +48,7 @@ fn ring_random() -> ring::rand::SystemRandom {
     ring::rand::SystemRandom::new()
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod vectors_tests;

@@ -287,3 +287,104 @@ impl fmt::Debug for SigningKey {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::fixture;
+    use super::*;
+
+    fn signs_for_itself(key: &SigningKey) -> bool {
+        let signature = key.sign(b"message").unwrap();
+        let public = key.verifying_key();
+        public.verifies(key.algorithm(), b"message", signature.as_ref())
+            && !public.verifies(key.algorithm(), b"massage", signature.as_ref())
+    }
+
+    #[test]
+    fn a_generated_key_signs_what_its_verifying_key_verifies() {
+        for &algorithm in Algorithm::ALL {
+            match SigningKey::generate(algorithm) {
+                Ok(key) => assert!(signs_for_itself(&key), "{algorithm}"),
+                Err(error) => {
+                    assert!(algorithm.as_str().contains('S') && rsa_encoding(algorithm).is_some());
+                    assert_eq!(error, KeyError::CannotGenerate);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_generated_pem_is_the_same_key_again() {
+        for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+            let pem = SigningKey::generate_pem(algorithm).unwrap();
+            let again = || SigningKey::from_pem(algorithm, pem.expose_secret()).unwrap();
+            assert!(signs_for_itself(&again()));
+            assert_eq!(again().verifying_key(), again().verifying_key());
+            assert_eq!(again().key_id(), again().verifying_key().thumbprint());
+        }
+        for algorithm in [Algorithm::HS256, Algorithm::RS256] {
+            let refused = SigningKey::generate_pem(algorithm).map(|_| ());
+            assert_eq!(refused, Err(KeyError::CannotGenerate));
+        }
+    }
+
+    #[test]
+    fn keys_of_openssl_are_read_and_belong_to_their_public_halves() {
+        for (algorithm, private, public) in [
+            (Algorithm::ES256, "p256_private", "p256_public"),
+            (Algorithm::ES384, "p384_private", "p384_public"),
+            (Algorithm::EdDSA, "ed25519_private", "ed25519_public"),
+            (Algorithm::RS256, "rsa_2048_private", "rsa_2048_public"),
+            (Algorithm::RS384, "rsa_2048_private_pkcs1", "rsa_2048_public"),
+            (Algorithm::RS512, "rsa_2048_private", "rsa_2048_public_pkcs1"),
+            (Algorithm::PS256, "rsa_2048_private_pkcs1", "rsa_2048_public_pkcs1"),
+            (Algorithm::PS384, "rsa_2048_private", "rsa_2048_public"),
+            (Algorithm::PS512, "rsa_2048_private", "rsa_2048_public"),
+        ] {
+            let key = SigningKey::from_pem(algorithm, &fixture(private)).unwrap();
+            assert!(signs_for_itself(&key), "{algorithm}");
+            let public = VerifyingKey::from_pem(&fixture(public)).unwrap();
+            assert_eq!(key.key_id(), public.thumbprint(), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_that_does_not_serve_is_refused_by_name() {
+        for (algorithm, pem, error) in [
+            (Algorithm::ES256, fixture("p384_private"), KeyError::AlgorithmMismatch),
+            (Algorithm::ES384, fixture("p256_private"), KeyError::AlgorithmMismatch),
+            (Algorithm::EdDSA, fixture("p256_private"), KeyError::AlgorithmMismatch),
+            (Algorithm::ES256, fixture("rsa_2048_private_pkcs1"), KeyError::AlgorithmMismatch),
+            (Algorithm::HS256, fixture("p256_private"), KeyError::AlgorithmMismatch),
+            (Algorithm::RS256, fixture("rsa_1024_private"), KeyError::RsaSize),
+            (Algorithm::ES256, fixture("p256_public"), KeyError::PemLabel),
+            (Algorithm::ES256, fixture("p256_private_sec1"), KeyError::PemLabel),
+            (Algorithm::ES256, "no PEM".to_owned(), KeyError::Pem),
+            (Algorithm::ES256, "-".repeat(70_000), KeyError::TooLong),
+        ] {
+            let refused = SigningKey::from_pem(algorithm, &pem).map(|_| ());
+            assert_eq!(refused, Err(error), "{algorithm}");
+        }
+        let short = SigningKey::from_hmac_secret(&[7; 31]).map(|_| ());
+        assert_eq!(short, Err(KeyError::ShortSecret));
+    }
+
+    #[test]
+    fn a_key_id_replaces_the_thumbprint_in_both_halves() {
+        let id = KeyId::new("2026-1").unwrap();
+        let key = SigningKey::generate(Algorithm::ES256).unwrap().with_key_id(id.clone());
+        assert_eq!(key.key_id(), &id);
+        assert_eq!(key.verifying_key().key_id(), Some(&id));
+        assert_ne!(key.verifying_key().thumbprint(), &id);
+    }
+
+    #[test]
+    fn debug_shows_the_name_of_a_key_and_nothing_of_the_key() {
+        let secret = "planted-secret-planted-secret-pla";
+        let key = SigningKey::from_hmac_secret(secret.as_bytes()).unwrap();
+        let pem = SigningKey::generate_pem(Algorithm::ES256).unwrap();
+        let shown = format!("{key:?} {:?} {pem:?}", key.verifying_key());
+        assert!(shown.contains(key.key_id().as_str()));
+        assert!(!shown.contains("planted") && !shown.contains("BEGIN"), "{shown}");
+    }
+}

@@ -41,11 +41,16 @@ pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
 }
 
 /// Whether `token` is an endpoint scope that matches a request for `path`, which begins with `/`.
+///
+/// A path that ends in a slash is matched by none: its last segment is empty, and no `*` stands for
+/// nothing.
 pub(crate) fn covers_request(token: &str, method: &str, path: &str) -> bool {
     let (Some((wide, segments)), Some(path)) = (endpoint(token), path.strip_prefix('/')) else {
         return false;
     };
-    (wide == ANY || wide == method) && segments_cover(segments, path)
+    (wide == ANY || wide == method)
+        && !(path.is_empty() || path.ends_with('/'))
+        && segments_cover(segments, path)
 }
 
 /// A request's path serves as `narrow` too: where its segments are literally `*`, only a `*` of
@@ -196,5 +201,8 @@ mod tests {
         assert!(!covers_request("GET/users/42", "GET", "/users/*"));
         assert!(!covers_request("GET/*/42", "GET", "/*"));
         assert!(!covers_request("users.read", "GET", "/users"));
+        for slash in ["/", "/users/", "/users/42/"] {
+            assert!(!covers_request("*/*", "GET", slash), "{slash}");
+        }
     }
 }

@@ -1,0 +1,318 @@
+//! The decision about one request, from a table that was compiled once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{ApiCatalog, InvalidCatalog, template};
+use crate::scope::{Scope, ScopeToken, pattern};
+
+/// What the catalog says to a request. Whatever is not [`Allow`](Self::Allow) is denied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Enforcement<'table> {
+    /// The scope allows the request.
+    Allow,
+    /// The scope is too small: `insufficient_scope` of RFC 6750 section 3.1.
+    Insufficient {
+        /// The token that would be enough.
+        missing: &'table ScopeToken,
+    },
+    /// The catalog does not know this method on this path.
+    Unmapped,
+}
+
+/// An [`ApiCatalog`] made ready to decide requests.
+///
+/// # How a request is decided
+///
+/// * The path is matched as it arrived. One that could be spelt in another way (an empty or a dot
+///   segment, `%2F`, `%61` for `a`, a query) is [`Unmapped`](Enforcement::Unmapped), and so is a
+///   trailing slash, unless an entry ends in one.
+/// * A literal segment goes before `{name}`, and that before `{*name}`, from left to right. The entry
+///   found must have the request's method; no other entry is tried. `HEAD` is decided as `GET` where
+///   the entry does not list `HEAD` itself (RFC 9110 section 9.3.2).
+/// * The scope must cover the token that the entry needs. Where that is an endpoint scope that
+///   matches the request, it is also enough to hold a narrower one that matches the request:
+///   `GET/users/42` opens `GET /users/42` under `GET/users/*`, and no other user. A path that ends in
+///   a slash is never opened so.
+pub struct EnforcementTable {
+    base_path: Box<str>,
+    router: matchit::Router<Vec<Operation>>,
+}
+
+struct Operation {
+    method: Box<str>,
+    required: ScopeToken,
+}
+
+impl EnforcementTable {
+    pub(super) fn new(catalog: &ApiCatalog) -> Result<Self, InvalidCatalog> {
+        let mut by_path: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
+        for endpoint in &catalog.endpoints {
+            let operations = by_path.entry(template::as_route(&endpoint.path)).or_default();
+            if operations.iter().any(|other| *other.method == endpoint.method) {
+                let entry = format!("{} {}", endpoint.method, endpoint.path);
+                return Err(InvalidCatalog { entry, problem: "it is listed twice" });
+            }
+            let method = endpoint.method.as_str().into();
+            operations.push(Operation { method, required: endpoint.scope.clone() });
+        }
+        let mut router = matchit::Router::new();
+        for (route, operations) in by_path {
+            router.insert(route.as_str(), operations).map_err(|_| InvalidCatalog {
+                entry: route,
+                problem: "the path conflicts with another",
+            })?;
+        }
+        Ok(Self { base_path: catalog.base_path.as_str().into(), router })
+    }
+
+    /// Decides a request with this method and path (as it arrived, without query) and a token with
+    /// this scope.
+    ///
+    /// Allocates nothing for a path of up to three parameters.
+    #[must_use]
+    pub fn decide(&self, method: &str, path: &str, scope: &Scope) -> Enforcement<'_> {
+        let Some(path) = path.strip_prefix(&*self.base_path) else { return Enforcement::Unmapped };
+        let Some(operation) = self.find(method, path) else { return Enforcement::Unmapped };
+        let (method, required) = (&*operation.method, &operation.required);
+        let narrower = || {
+            pattern::covers_request(required.as_str(), method, path)
+                && scope.tokens().any(|token| pattern::covers_request(token, method, path))
+        };
+        if scope.covers_token(required) || narrower() {
+            Enforcement::Allow
+        } else {
+            Enforcement::Insufficient { missing: required }
+        }
+    }
+
+    fn find(&self, method: &str, path: &str) -> Option<&Operation> {
+        if !template::is_plain(path) {
+            return None;
+        }
+        let operations = self.router.at(path).ok()?.value;
+        let find = |method| operations.iter().find(|operation| &*operation.method == method);
+        find(method).or_else(|| if method == "HEAD" { find("GET") } else { None })
+    }
+}
+
+impl fmt::Debug for EnforcementTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnforcementTable")
+            .field("base_path", &self.base_path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::Endpoint;
+    use super::*;
+
+    fn catalog(entries: &[(&str, &str, &str)]) -> ApiCatalog {
+        ApiCatalog::new(entries.iter().map(|(method, path, scope)| {
+            Endpoint::new(*method, *path, ScopeToken::new(scope).unwrap()).unwrap()
+        }))
+    }
+
+    fn api() -> EnforcementTable {
+        let api = catalog(&[
+            ("GET", "/users", "GET/users/*"),
+            ("GET", "/users/{id}", "GET/users/*"),
+            ("PUT", "/users/{user}", "PUT/users/*"),
+            ("GET", "/users/me", "profile"),
+            ("GET", "/people/{id}", "GET/users/*"),
+            ("GET", "/files/{*path}", "GET/files/*"),
+            ("POST", "/slash/", "slash"),
+            ("HEAD", "/probe", "probe"),
+            ("GET", "/probe", "GET/probe"),
+        ]);
+        api.with_base_path("/rest").unwrap().compile().unwrap()
+    }
+
+    /// The token that `scope` lacks; `None` when it is enough.
+    fn missing(method: &str, path: &str, scope: &str) -> Option<String> {
+        match api().decide(method, path, &Scope::parse(scope).unwrap()) {
+            Enforcement::Allow => None,
+            Enforcement::Insufficient { missing } => Some(missing.to_string()),
+            Enforcement::Unmapped => panic!("{method} {path} is unmapped"),
+        }
+    }
+
+    /// S3: too small a scope is refused with the token that is missing.
+    #[test]
+    fn too_small_a_scope_is_told_what_is_missing() {
+        for scope in ["", "PUT/users/*", "GET/files/*", "GET/users/43", "GET/users", "users"] {
+            assert_eq!(
+                missing("GET", "/rest/users/42", scope),
+                Some("GET/users/*".into()),
+                "{scope}"
+            );
+        }
+        for scope in
+            ["GET/users/*", "*/users/*", "*/*", "GET/users/42", "GET/*/42", "x GET/users/*"]
+        {
+            assert_eq!(missing("GET", "/rest/users/42", scope), None, "{scope}");
+        }
+        assert_eq!(missing("GET", "/rest/users/me", "*/*"), Some("profile".into()));
+    }
+
+    #[test]
+    fn a_narrowed_token_opens_its_own_resource_only() {
+        assert_eq!(missing("GET", "/rest/files/a/b", "GET/files/a/*"), None);
+        assert!(missing("GET", "/rest/files/b/a", "GET/files/a/*").is_some());
+        // The scope that an entry needs need not resemble its path; then only all of it is enough.
+        assert_eq!(missing("GET", "/rest/people/42", "GET/users/*"), None);
+        assert!(missing("GET", "/rest/people/42", "GET/people/42").is_some());
+        assert!(missing("GET", "/rest/people/42", "GET/users/42").is_some());
+        assert!(missing("GET", "/rest/users", "GET/users/42").is_some());
+        assert!(missing("GET", "/rest/files/a/", "GET/files/a/*").is_some());
+        assert_eq!(missing("GET", "/rest/files/a/", "GET/files/*"), None);
+    }
+
+    /// S7: what the catalog does not map, or not as spelt, is denied whatever the scope.
+    #[test]
+    fn what_is_not_mapped_exactly_is_denied() {
+        let (table, all) = (api(), Scope::parse("*/* profile slash probe").unwrap());
+        for (method, path) in [
+            ("GET", "/rest/unknown"),
+            ("GET", "/users/42"),
+            ("GET", "/restusers/42"),
+            ("GET", "/rest"),
+            ("GET", "/rest/"),
+            ("DELETE", "/rest/users/42"),
+            ("PUT", "/rest/users/me"),
+            ("get", "/rest/users/42"),
+            ("", "/rest/users/42"),
+            ("OPTIONS", "/rest/users"),
+            ("GET", "/rest/users/42/"),
+            ("GET", "/rest/users/"),
+            ("GET", "/rest//users/42"),
+            ("GET", "/rest/users//42"),
+            ("GET", "/rest/users/42?x=1"),
+            ("GET", "/rest/users/42#x"),
+            ("GET", "/rest/users/./42"),
+            ("GET", "/rest/users/.."),
+            ("GET", "/rest/users/%2e%2e"),
+            ("GET", "/rest/users/a%2Fb"),
+            ("GET", "/rest/users/%6de"),
+            ("GET", "/rest/files/a/../b"),
+            ("GET", "/rest/files/"),
+            ("GET", "/rest/Users/42"),
+            ("POST", "/rest/slash"),
+            ("GET", "*"),
+            ("GET", ""),
+        ] {
+            assert_eq!(table.decide(method, path, &all), Enforcement::Unmapped, "{method} {path}");
+        }
+        assert_eq!(table.decide("POST", "/rest/slash/", &all), Enforcement::Allow);
+    }
+
+    #[test]
+    fn head_is_decided_as_get_unless_it_is_listed() {
+        assert_eq!(missing("HEAD", "/rest/users/42", "GET/users/42"), None);
+        assert!(missing("HEAD", "/rest/users/42", "HEAD/users/42").is_some());
+        assert_eq!(missing("HEAD", "/rest/probe", "GET/probe"), Some("probe".into()));
+        let all = Scope::parse("*/*").unwrap();
+        assert_eq!(api().decide("HEAD", "/rest/slash/", &all), Enforcement::Unmapped);
+    }
+
+    #[test]
+    fn an_entry_that_is_listed_twice_is_refused() {
+        let twice =
+            catalog(&[("GET", "/a/{x}", "s"), ("PUT", "/a/{x}", "s"), ("GET", "/a/{y}", "t")]);
+        let error = twice.compile().unwrap_err();
+        assert_eq!((&*error.entry, error.problem), ("GET /a/{y}", "it is listed twice"));
+    }
+
+    /// The rank of a segment of a template that matches, best first; `None` when it does not match.
+    fn rank(template: &str, path: &str) -> Option<Vec<u8>> {
+        let mut ranks = Vec::new();
+        let mut path = path.split('/').skip(1).peekable();
+        for segment in template.split('/').skip(1) {
+            let own = path.next()?;
+            if segment.starts_with("{*") {
+                ranks.push(2);
+                let rest = path.by_ref().count();
+                return (rest > 0 || !own.is_empty()).then_some(ranks);
+            }
+            match segment.starts_with('{') {
+                true if own.is_empty() => return None,
+                true => ranks.push(1),
+                false if segment == own => ranks.push(0),
+                false => return None,
+            }
+        }
+        path.next().is_none().then_some(ranks)
+    }
+
+    /// The same decision, the slow way.
+    fn reference<'a>(
+        api: &'a ApiCatalog,
+        method: &str,
+        path: &str,
+        scope: &Scope,
+    ) -> Enforcement<'a> {
+        let odd = path.split('/').any(|segment| matches!(segment, "." | ".."))
+            || path.contains("//")
+            || path.contains('%');
+        let ranked = api.endpoints().iter().filter_map(|e| Some((rank(e.path(), path)?, e)));
+        let best = ranked.clone().map(|(rank, _)| rank).min();
+        let found = ranked.filter(|(rank, _)| Some(rank) == best.as_ref()).map(|(_, e)| e);
+        let Some(found) = found.clone().find(|e| e.method() == method).filter(|_| !odd) else {
+            return Enforcement::Unmapped;
+        };
+        let request = ScopeToken::new(&format!("{method}{path}"));
+        let enough = scope.tokens().map(|token| ScopeToken::new(token).unwrap()).any(|token| {
+            token.covers(found.scope())
+                || request.as_ref().is_ok_and(|r| token.covers(r) && found.scope().covers(r))
+        });
+        if enough {
+            Enforcement::Allow
+        } else {
+            Enforcement::Insufficient { missing: found.scope() }
+        }
+    }
+
+    fn any_catalog() -> impl Strategy<Value = ApiCatalog> {
+        let path = "(/(a|b|\\{NAME\\})){0,3}/(a|b|\\{NAME\\}|\\{\\*NAME\\})";
+        let scope = "(GET|PUT|\\*)(/(a|b|\\*)){1,2}|s|t";
+        let entries = prop::collection::vec(("GET|PUT", path, scope), 1..8);
+        entries.prop_map(|entries| {
+            let endpoints = entries.into_iter().map(|(method, path, scope)| {
+                let named = path.split('/').enumerate();
+                let path: Vec<_> =
+                    named.map(|(i, s)| s.replace("NAME", &format!("n{i}"))).collect();
+                Endpoint::new(method, path.join("/"), ScopeToken::new(&scope).unwrap()).unwrap()
+            });
+            ApiCatalog::new(endpoints)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_table_decides_as_the_catalog_read_slowly(
+            api in any_catalog(),
+            requests in prop::collection::vec(("GET|PUT", "(/(a|b|c|\\.\\.|%61|)){1,4}"), 32),
+            scope in prop::collection::vec("(GET|PUT|\\*)(/(a|b|c|\\*)){1,3}|s|t", 0..4)
+        ) {
+            let scope = Scope::parse(&scope.join(" ")).unwrap();
+            if let Ok(table) = api.compile() {
+                for (method, path) in &requests {
+                    let expected = reference(&api, method, path, &scope);
+                    prop_assert_eq!(table.decide(method, path, &scope), expected, "{} {}", method, path);
+                }
+            }
+        }
+
+        #[test]
+        fn no_request_panics(method in ".*", path in "/?.*") {
+            let scope = Scope::parse("*/*").unwrap();
+            let _ = api().decide(&method, &path, &scope);
+            let _ = api().decide("GET", &format!("/rest/users/{path}"), &scope);
+        }
+    }
+}

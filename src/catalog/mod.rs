@@ -1,0 +1,377 @@
+//! The API catalog: which request needs which scope, said once for people and for machines.
+//!
+//! A host lists its endpoints in an [`ApiCatalog`], in code or as JSON. From this one list come the
+//! [`EnforcementTable`] that decides requests, the texts of the consent page, the grid in which an
+//! administrator ticks what an app may do, and the security part of an OpenAPI document.
+//!
+//! ```
+//! use grantor::catalog::{ApiCatalog, Enforcement};
+//! use grantor::scope::Scope;
+//!
+//! let catalog: ApiCatalog = serde_json::from_str(
+//!     r#"{
+//!         "base_path": "/rest",
+//!         "endpoints": [{
+//!             "method": "GET", "path": "/users/{id}", "scope": "GET/users/*",
+//!             "title": "See who somebody is", "group": "Users"
+//!         }]
+//!     }"#,
+//! )?;
+//! let table = catalog.compile()?;
+//! let narrowed = Scope::parse("GET/users/42")?;
+//! assert_eq!(table.decide("GET", "/rest/users/42", &narrowed), Enforcement::Allow);
+//! assert_ne!(table.decide("GET", "/rest/users/43", &narrowed), Enforcement::Allow);
+//! assert_eq!(table.decide("PUT", "/rest/users/42", &narrowed), Enforcement::Unmapped);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::scope::{Scope, ScopeToken, pattern};
+
+pub use enforcement::{Enforcement, EnforcementTable};
+pub use openapi::OpenApiSecurity;
+
+mod enforcement;
+mod openapi;
+mod template;
+
+/// Why a catalog, or an entry of one, cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid API catalog at `{entry}`: {problem}")]
+#[non_exhaustive]
+pub struct InvalidCatalog {
+    /// The entry at fault, as method and path.
+    pub entry: String,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// One operation of the host's API, and the scope token that it needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenEndpoint")]
+pub struct Endpoint {
+    method: String,
+    path: String,
+    scope: ScopeToken,
+    title: String,
+    group: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEndpoint {
+    method: String,
+    path: String,
+    scope: ScopeToken,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    group: String,
+}
+
+impl Endpoint {
+    /// An operation: an HTTP method in upper case, a path template such as `/users/{id}`, and the
+    /// token that a request needs.
+    ///
+    /// A segment of the template is literal, `{name}` for any one segment, or, as the last,
+    /// `{*name}` for one or more. Literal text is spelt as in a request, without needless percent
+    /// escapes.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCatalog`] when the method or the template is malformed.
+    pub fn new(
+        method: impl Into<String>,
+        path: impl Into<String>,
+        scope: ScopeToken,
+    ) -> Result<Self, InvalidCatalog> {
+        let (method, path) = (method.into(), path.into());
+        let problem = if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
+            Some("the method is not in upper case")
+        } else {
+            template::check(&path)
+        };
+        match problem {
+            Some(problem) => Err(InvalidCatalog { entry: format!("{method} {path}"), problem }),
+            None => Ok(Self { method, path, scope, title: String::new(), group: String::new() }),
+        }
+    }
+
+    /// Says for people what the operation does.
+    #[must_use]
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = title.into();
+        self
+    }
+
+    /// Says for people where the operation belongs.
+    #[must_use]
+    pub fn with_group(mut self, group: impl Into<String>) -> Self {
+        self.group = group.into();
+        self
+    }
+
+    /// The HTTP method.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
+    /// The path template, below the catalog's base path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The token that a request needs.
+    #[must_use]
+    pub const fn scope(&self) -> &ScopeToken {
+        &self.scope
+    }
+
+    /// What the operation does, for people; perhaps empty.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Where the operation belongs, for people; perhaps empty.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        &self.group
+    }
+
+    /// Whether `token` opens this operation, for at least one request.
+    fn is_reached_by(&self, token: &str) -> bool {
+        let required = self.scope.as_str();
+        if pattern::covers(token, required) {
+            return true;
+        }
+        // A narrower token opens the requests that it has in common with template and scope. A last
+        // `*` means more segments than a last `{name}`, hence the count.
+        let (pattern, open_ended) = template::as_pattern(&self.method, &self.path);
+        let segments = |text: &str| text.split('/').count();
+        pattern::intersection(required, &pattern)
+            .and_then(|common| pattern::intersection(token, &common).map(|c| segments(&c)))
+            .is_some_and(|count| open_ended || count == segments(&pattern))
+    }
+}
+
+impl TryFrom<WrittenEndpoint> for Endpoint {
+    type Error = InvalidCatalog;
+
+    fn try_from(written: WrittenEndpoint) -> Result<Self, InvalidCatalog> {
+        let endpoint = Self::new(written.method, written.path, written.scope)?;
+        Ok(endpoint.with_title(written.title).with_group(written.group))
+    }
+}
+
+/// What the host's API offers: a list of [`Endpoint`]s below one base path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WrittenCatalog")]
+pub struct ApiCatalog {
+    base_path: String,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCatalog {
+    #[serde(default)]
+    base_path: String,
+    endpoints: Vec<Endpoint>,
+}
+
+/// A token of a scope with the operations that it opens, for the consent page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScopeText<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// What it opens, wholly or in part, in the order of the catalog; empty if the catalog does not
+    /// know it.
+    pub endpoints: Vec<&'a Endpoint>,
+}
+
+impl ApiCatalog {
+    /// A catalog of these operations, directly below the root.
+    #[must_use]
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+        Self { base_path: String::new(), endpoints: endpoints.into_iter().collect() }
+    }
+
+    /// Places all operations below `base_path`, such as `/rest`. It is no part of an endpoint scope:
+    /// `GET/users/42` then is about `GET /rest/users/42`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCatalog`] when it is neither empty nor a literal path without a slash at its end.
+    pub fn with_base_path(mut self, base_path: impl Into<String>) -> Result<Self, InvalidCatalog> {
+        self.base_path = base_path.into();
+        let base = self.base_path.as_str();
+        if base.is_empty() || (template::is_plain(base) && !base.ends_with('/')) {
+            return Ok(self);
+        }
+        Err(InvalidCatalog {
+            entry: self.base_path,
+            problem: "the base path is not a literal path without a slash at its end",
+        })
+    }
+
+    /// The operations, in the order in which they were listed.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The table that decides requests.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCatalog`] when two entries have the same method and the same template, whatever
+    /// their parameters are called.
+    pub fn compile(&self) -> Result<EnforcementTable, InvalidCatalog> {
+        EnforcementTable::new(self)
+    }
+
+    /// What each token of `scope` opens: the texts of a consent page.
+    #[must_use]
+    pub fn texts<'a>(&'a self, scope: &'a Scope) -> Vec<ScopeText<'a>> {
+        let opened_by = |token| self.endpoints.iter().filter(move |e| e.is_reached_by(token));
+        scope
+            .tokens()
+            .map(|token| ScopeText { token, endpoints: opened_by(token).collect() })
+            .collect()
+    }
+
+    /// The operations by group: the grid in which an administrator chooses.
+    #[must_use]
+    pub fn by_group(&self) -> BTreeMap<&str, Vec<&Endpoint>> {
+        let mut groups: BTreeMap<&str, Vec<&Endpoint>> = BTreeMap::new();
+        for endpoint in &self.endpoints {
+            groups.entry(&endpoint.group).or_default().push(endpoint);
+        }
+        groups
+    }
+
+    /// The tokens that the operations need: `scopes_supported` of RFC 8414 section 2.
+    #[must_use]
+    pub fn scopes_supported(&self) -> BTreeSet<&ScopeToken> {
+        self.endpoints.iter().map(Endpoint::scope).collect()
+    }
+
+    /// The security part of an OpenAPI 3 document, to be merged into the host's.
+    ///
+    /// The URLs are those of the authorization and the token endpoint.
+    #[must_use]
+    pub fn openapi_security(&self, authorization_url: &str, token_url: &str) -> OpenApiSecurity {
+        OpenApiSecurity::new(self, authorization_url, token_url)
+    }
+}
+
+impl TryFrom<WrittenCatalog> for ApiCatalog {
+    type Error = InvalidCatalog;
+
+    fn try_from(written: WrittenCatalog) -> Result<Self, InvalidCatalog> {
+        Self::new(written.endpoints).with_base_path(written.base_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(method: &str, path: &str, scope: &str) -> Result<Endpoint, InvalidCatalog> {
+        Endpoint::new(method, path, ScopeToken::new(scope).unwrap())
+    }
+
+    fn catalog() -> ApiCatalog {
+        ApiCatalog::new([
+            endpoint("GET", "/users/{id}", "GET/users/*").unwrap().with_title("See a user"),
+            endpoint("GET", "/users/{id}/photo", "GET/users/*").unwrap().with_title("See a photo"),
+            endpoint("PUT", "/users/{id}", "PUT/users/*").unwrap().with_group("Users"),
+            endpoint("GET", "/files/{*path}", "GET/files/*").unwrap(),
+            endpoint("GET", "/reports", "reports").unwrap().with_group("Reports"),
+        ])
+    }
+
+    #[test]
+    fn malformed_entries_are_refused_and_named() {
+        for bad in [
+            "",
+            "users",
+            "//",
+            "/a//b",
+            "/{id",
+            "/{}",
+            "/{a}{b}",
+            "/{a}.json",
+            "/x{a}",
+            "/{*a}/b",
+            "/{a}/{a}",
+            "/a/../b",
+            "/%41",
+            "/a%2fb",
+            "/a b",
+            "/a?b",
+            "/é",
+            "/{é}",
+        ] {
+            assert!(endpoint("GET", bad, "s").is_err(), "{bad}");
+        }
+        let error = endpoint("get", "/users", "s").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid API catalog at `get /users`: the method is not in upper case"
+        );
+        for bad in ["rest", "/rest/", "/", "/{a}", "/a/../b"] {
+            assert!(catalog().with_base_path(bad).is_err(), "{bad}");
+        }
+        let unknown = r#"{"endpoints": [], "base": "/rest"}"#;
+        assert!(serde_json::from_str::<ApiCatalog>(unknown).is_err());
+    }
+
+    #[test]
+    fn json_survives_the_round_trip() {
+        let catalog = catalog().with_base_path("/rest").unwrap();
+        let json = serde_json::to_string(&catalog).unwrap();
+        assert_eq!(serde_json::from_str::<ApiCatalog>(&json).unwrap(), catalog);
+    }
+
+    #[test]
+    fn consent_shows_what_a_token_opens_wholly_or_in_part() {
+        let catalog = catalog();
+        let opened = |scope: &str| {
+            let scope = Scope::parse(scope).unwrap();
+            let texts = catalog.texts(&scope);
+            assert_eq!(texts.len(), 1);
+            texts[0]
+                .endpoints
+                .iter()
+                .map(|e| format!("{} {}", e.method, e.path))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(opened("GET/users/*"), ["GET /users/{id}", "GET /users/{id}/photo"]);
+        assert_eq!(opened("GET/users/42"), ["GET /users/{id}"]);
+        assert_eq!(opened("*/users/42/photo"), ["GET /users/{id}/photo"]);
+        assert_eq!(opened("GET/files/a/b"), ["GET /files/{*path}"]);
+        assert_eq!(opened("*/users/*").len(), 3);
+        assert_eq!(opened("*/*").len(), 4);
+        assert_eq!(opened("reports"), ["GET /reports"]);
+        assert_eq!(opened("unknown"), [""; 0]);
+    }
+
+    #[test]
+    fn the_grid_and_the_metadata_list_everything_once() {
+        let catalog = catalog();
+        let groups = catalog.by_group();
+        assert_eq!(groups.keys().copied().collect::<Vec<_>>(), ["", "Reports", "Users"]);
+        assert_eq!(groups.values().map(Vec::len).sum::<usize>(), catalog.endpoints().len());
+        let scopes: Vec<_> =
+            catalog.scopes_supported().into_iter().map(ScopeToken::as_str).collect();
+        assert_eq!(scopes, ["GET/files/*", "GET/users/*", "PUT/users/*", "reports"]);
+    }
+}

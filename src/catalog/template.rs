@@ -1,0 +1,186 @@
+//! Path templates, and which paths have only one spelling.
+
+/// A segment of a template.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Segment<'a> {
+    Literal(&'a str),
+    /// `{name}`
+    One(&'a str),
+    /// `{*name}`
+    Rest(&'a str),
+}
+
+fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
+    path.split('/').skip(1).map(|text| {
+        match text.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) => name.strip_prefix('*').map_or(Segment::One(name), Segment::Rest),
+            None => Segment::Literal(text),
+        }
+    })
+}
+
+/// What is wrong with `path` as a template.
+pub(super) fn check(path: &str) -> Option<&'static str> {
+    let mut names = Vec::new();
+    let mut literal = String::new();
+    for segment in segments(path) {
+        if matches!(names.last(), Some((_, Segment::Rest(_)))) {
+            return Some("`{*name}` is not the last segment of the path");
+        }
+        literal.push('/');
+        match segment {
+            Segment::Literal(text) => literal.push_str(text),
+            Segment::One(name) | Segment::Rest(name) => {
+                let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+                if name.is_empty() || !name.bytes().all(in_name) {
+                    return Some("a parameter of the path has no proper name");
+                }
+                if names.iter().any(|(other, _)| *other == name) {
+                    return Some("a parameter of the path has the name of another");
+                }
+                names.push((name, segment));
+                // Stands for a text that is never at fault.
+                literal.push('x');
+            }
+        }
+    }
+    (!path.starts_with('/') || !is_plain(&literal)).then_some("the path is malformed")
+}
+
+/// The template with its parameters named by place, as the router wants it: two templates that
+/// match the same paths become the same text.
+pub(super) fn as_route(path: &str) -> String {
+    let mut route = String::with_capacity(path.len());
+    for (place, segment) in segments(path).enumerate() {
+        route.push('/');
+        match segment {
+            Segment::Literal(text) => route.push_str(text),
+            Segment::One(_) => route.extend(["{p", &place.to_string(), "}"]),
+            Segment::Rest(_) => route.extend(["{*p", &place.to_string(), "}"]),
+        }
+    }
+    route
+}
+
+/// The template for people who know OpenAPI: `{*name}` becomes `{name}`.
+pub(super) fn as_openapi(path: &str) -> String {
+    path.replace("{*", "{")
+}
+
+/// The template as an endpoint scope, and whether it ends in `{*name}`.
+pub(super) fn as_pattern(method: &str, path: &str) -> (String, bool) {
+    let mut pattern = method.to_owned();
+    let mut open_ended = false;
+    for segment in segments(path) {
+        pattern.push('/');
+        match segment {
+            Segment::Literal(text) => pattern.push_str(text),
+            Segment::One(_) => pattern.push('*'),
+            Segment::Rest(_) => {
+                pattern.push('*');
+                open_ended = true;
+            }
+        }
+    }
+    (pattern, open_ended)
+}
+
+/// Whether `path` is absolute and has no other spelling that a router might take for the same: no
+/// empty segment but the last, no dot segment, no character that belongs escaped, no escape of a
+/// character that needs none (RFC 3986 section 6.2.2.2), of a slash, a backslash or a control.
+pub(super) fn is_plain(path: &str) -> bool {
+    let mut previous = 0;
+    let mut suspicious = false;
+    for byte in path.bytes() {
+        match byte {
+            b'/' if previous == b'/' => return false,
+            b'/' => {}
+            _ if previous == 0 => return false,
+            b'%' => suspicious = true,
+            b'.' => suspicious |= previous == b'/',
+            _ if is_path_character(byte) => {}
+            _ => return false,
+        }
+        previous = byte;
+    }
+    previous != 0 && (!suspicious || (has_no_dot_segment(path) && escapes_are_needed(path)))
+}
+
+/// `pchar` of RFC 3986 section 3.3, without the percent sign.
+const fn is_path_character(byte: u8) -> bool {
+    is_unreserved(byte) || matches!(byte, b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@')
+}
+
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn has_no_dot_segment(path: &str) -> bool {
+    !path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+fn escapes_are_needed(path: &str) -> bool {
+    path.split('%').skip(1).all(|escape| {
+        let hex = escape.get(..2).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        byte.is_some_and(|byte| {
+            !is_unreserved(byte) && !byte.is_ascii_control() && byte != b'/' && byte != b'\\'
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_another_spelling_is_not_plain() {
+        for good in ["/", "/a", "/a/", "/a.b/..c/.d", "/%20/%C3%A9/%25", "/a:b@c;d=e,f+(g)*!$&'~_-"]
+        {
+            assert!(is_plain(good), "{good}");
+        }
+        for bad in [
+            "",
+            "a",
+            "//",
+            "/a//b",
+            "//a",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/a/..",
+            "/%2e/a",
+            "/%2E%2E/a",
+            "/%61",
+            "/a%2Fb",
+            "/a%2fb",
+            "/a%5cb",
+            "/a%00",
+            "/a%0a",
+            "/a%7f",
+            "/a%",
+            "/a%4",
+            "/a%zz",
+            "/a%+1",
+            "/a?b",
+            "/a#b",
+            "/a\\b",
+            "/a b",
+            "/é",
+            "/a\u{0}",
+            "/{a}",
+            "*",
+        ] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn templates_that_match_the_same_become_the_same_route() {
+        assert_eq!(as_route("/a/{id}/{*rest}"), as_route("/a/{x}/{*y}"));
+        assert_ne!(as_route("/a/{id}"), as_route("/a/{*id}"));
+        assert_eq!(as_pattern("GET", "/a/{id}/b"), ("GET/a/*/b".into(), false));
+        assert_eq!(as_openapi("/a/{id}/{*rest}"), "/a/{id}/{rest}");
+    }
+}

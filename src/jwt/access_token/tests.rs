@@ -1,0 +1,243 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::SigningKey;
+use super::super::new_access_token::NewAccessToken;
+use super::super::testing::{signed, with};
+use super::*;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+const API: &str = "https://api.example.com";
+const HEADER: &str = r#"{"alg":"EdDSA","typ":"at+jwt"}"#;
+
+struct Server {
+    issuer: Issuer,
+    key: SigningKey,
+    keys: VerifyingKeys,
+}
+
+fn server(algorithm: Algorithm) -> Server {
+    let key = SigningKey::generate(algorithm).unwrap();
+    let keys = key.verifying_key().into();
+    Server { issuer: Issuer::new("https://as.example.com").unwrap(), key, keys }
+}
+
+impl Server {
+    fn verify(&self, token: &str) -> Result<AccessTokenClaims, AccessTokenError> {
+        let rules = AccessTokenRules {
+            keys: &self.keys,
+            issuer: &self.issuer,
+            audiences: &["https://other.example.com", API],
+            clock_skew: Duration::from_secs(5),
+        };
+        rules.verify(token, NOW)
+    }
+
+    fn verify_claims(&self, claims: &Value) -> Result<AccessTokenClaims, AccessTokenError> {
+        self.verify(&signed(&self.key, HEADER, &claims.to_string()))
+    }
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": "https://as.example.com", "sub": "alice", "aud": API, "client_id": "app",
+        "jti": "1", "iat": 1_700_000_000, "exp": 1_700_000_060, "scope": "a b",
+        "grant_id": "BwcHBwcHBwcHBwcHBwcHBw", "authorized_at": 1_699_999_999_123_i64,
+    })
+}
+
+/// RFC 9068 section 4.
+#[test]
+fn a_token_is_believed_only_with_every_claim_right() {
+    use AccessTokenError as E;
+
+    let server = server(Algorithm::EdDSA);
+    assert!(server.verify_claims(&claims()).is_ok());
+    for name in ["iss", "sub", "aud", "client_id", "jti", "iat", "exp", "grant_id", "authorized_at"]
+    {
+        let missing = server.verify_claims(&with(&claims(), &json!({ name: null })));
+        assert_eq!(missing, Err(E::Missing(name)));
+    }
+    for name in claims().as_object().unwrap().keys() {
+        for wrong in [json!(true), json!({}), json!([1]), json!(1.5)] {
+            let wrong = server.verify_claims(&with(&claims(), &json!({ name: wrong })));
+            assert_eq!(wrong, Err(E::Claims), "{name}");
+        }
+    }
+    for (change, error) in [
+        (json!({ "iss": "https://as.example.com/" }), E::Iss),
+        (json!({ "aud": "https://api.example.com/" }), E::Aud),
+        (json!({ "aud": [] }), E::Aud),
+        (json!({ "aud": ["https://elsewhere.example.com"] }), E::Aud),
+        (json!({ "aud": [API, 1] }), E::Claims),
+        (json!({ "exp": 1_699_999_995 }), E::Exp),
+        (json!({ "exp": i64::MIN }), E::Exp),
+        (json!({ "exp": u64::MAX }), E::Claims),
+        (json!({ "iat": 1_700_000_006 }), E::NotYet),
+        (json!({ "iat": i64::MAX }), E::NotYet),
+        (json!({ "nbf": 1_700_000_006 }), E::NotYet),
+        (json!({ "nbf": "now" }), E::Claims),
+        (json!({ "sub": "" }), E::Claims),
+        (json!({ "client_id": "\n" }), E::Claims),
+        (json!({ "grant_id": "short" }), E::Claims),
+        (json!({ "act": {} }), E::Claims),
+        (json!({ "act": "app" }), E::Claims),
+        (json!({ "device": "" }), E::Claims),
+    ] {
+        assert_eq!(server.verify_claims(&with(&claims(), &change)), Err(error), "{change}");
+    }
+    for change in [
+        json!({ "aud": ["https://elsewhere.example.com", API] }),
+        json!({ "exp": 1_699_999_996 }),
+        json!({ "iat": 1_700_000_005, "nbf": 1_700_000_005 }),
+        json!({ "exp": i64::MAX, "authorized_at": i64::MIN }),
+        json!({ "scope": null }),
+    ] {
+        assert!(server.verify_claims(&with(&claims(), &change)).is_ok(), "{change}");
+    }
+}
+
+#[test]
+fn a_claim_given_twice_is_refused_whichever_it_is() {
+    let server = server(Algorithm::EdDSA);
+    for again in [r#""sub":"alice""#, r#""s\u0075b":"alice""#, r#""x":1,"x":1"#] {
+        let payload = claims().to_string().replacen('{', &format!("{{{again},"), 1);
+        let token = signed(&server.key, HEADER, &payload);
+        assert_eq!(server.verify(&token), Err(AccessTokenError::Claims), "{again}");
+    }
+    for payload in ["", "null", "[]", "{", "{}{}", "\"\""] {
+        let token = signed(&server.key, HEADER, payload);
+        assert_eq!(server.verify(&token), Err(AccessTokenError::Claims), "{payload}");
+    }
+}
+
+/// RFC 8725 section 3.11: an assertion or an ID token of the same issuer is no access token.
+#[test]
+fn only_the_type_of_access_tokens_is_believed() {
+    let server = server(Algorithm::EdDSA);
+    let verify = |header: &str| server.verify(&signed(&server.key, header, &claims().to_string()));
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt"] {
+        assert!(verify(&format!(r#"{{"typ":"{typ}","alg":"EdDSA"}}"#)).is_ok(), "{typ}");
+    }
+    for header in [r#"{"alg":"EdDSA"}"#, r#"{"alg":"EdDSA","typ":"JWT"}"#] {
+        assert_eq!(verify(header), Err(AccessTokenError::Typ), "{header}");
+    }
+    let forbidden = verify(r#"{"alg":"EdDSA","typ":"at+jwt","crit":[]}"#);
+    assert_eq!(forbidden, Err(AccessTokenError::Header));
+}
+
+#[test]
+fn the_token_of_another_server_is_not_believed() {
+    let (server, other) = (server(Algorithm::EdDSA), server(Algorithm::EdDSA));
+    let sign = |header: &str| signed(&other.key, header, &claims().to_string());
+    assert_eq!(server.verify(&sign(HEADER)), Err(AccessTokenError::Signature));
+    let named = format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"{}"}}"#, other.key.key_id());
+    assert_eq!(server.verify(&sign(&named)), Err(AccessTokenError::UnknownKey));
+    let secret = signed(
+        &SigningKey::generate(Algorithm::HS256).unwrap(),
+        r#"{"alg":"HS256","typ":"at+jwt"}"#,
+        &claims().to_string(),
+    );
+    assert_eq!(server.verify(&secret), Err(AccessTokenError::Algorithm));
+}
+
+fn issue(server: &Server, new: &Issue) -> String {
+    let token = NewAccessToken {
+        subject: new.subject.as_str(),
+        audience: API,
+        client_id: &new.client_id,
+        scope: &new.scope,
+        token_id: new.token_id,
+        issued_at: NOW,
+        expires_at: UnixTime::from_seconds(new.expires_at),
+        grant_id: GrantId::from_bytes(new.grant_id),
+        authorized_at: UnixTime::from_millis(new.authorized_at),
+        actor: new.acts.then_some(&new.client_id),
+        device: new.device.as_ref(),
+        extra: &new.extra,
+    };
+    token.sign(&server.key, &server.issuer).unwrap()
+}
+
+#[derive(Clone, Debug)]
+struct Issue {
+    subject: Subject,
+    client_id: ClientId,
+    scope: String,
+    token_id: [u8; 16],
+    expires_at: i64,
+    grant_id: [u8; 16],
+    authorized_at: i64,
+    acts: bool,
+    device: Option<DeviceId>,
+    extra: Map<String, Value>,
+}
+
+fn any_issue() -> impl Strategy<Value = Issue> {
+    let names = (r"[^\p{Cc}]{1,40}", "[ -~]{1,80}", any::<String>(), "[ -~]{0,20}");
+    let numbers = (1_700_000_001..4_000_000_000_i64, any::<i64>());
+    let extra = prop::collection::btree_map("x[a-z\"\\\\]{0,5}", any::<String>(), 0..3);
+    (names, any::<[u8; 16]>(), any::<[u8; 16]>(), numbers, any::<bool>(), extra).prop_map(
+        |((subject, client_id, scope, device), token_id, grant_id, times, acts, extra)| Issue {
+            subject: Subject::new(subject).unwrap(),
+            client_id: ClientId::new(client_id).unwrap(),
+            scope,
+            token_id,
+            expires_at: times.0,
+            grant_id,
+            authorized_at: times.1,
+            acts,
+            device: DeviceId::new(device).ok(),
+            extra: extra.into_iter().map(|(name, value)| (name, value.into())).collect(),
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_was_issued_is_what_is_verified(new in any_issue()) {
+        let server = server(Algorithm::HS256);
+        let claims = server.verify(&issue(&server, &new)).unwrap();
+        let expected = AccessTokenClaims {
+            issuer: server.issuer.clone(),
+            subject: new.subject,
+            audience: vec![API.to_owned()],
+            client_id: new.client_id.clone(),
+            scope: new.scope,
+            token_id: GrantId::from_bytes(new.token_id).to_string(),
+            issued_at: NOW,
+            expires_at: UnixTime::from_seconds(new.expires_at),
+            grant_id: GrantId::from_bytes(new.grant_id),
+            authorized_at: UnixTime::from_millis(new.authorized_at),
+            actor: new.acts.then_some(new.client_id),
+            device: new.device,
+            extra: new.extra,
+        };
+        prop_assert_eq!(claims, expected);
+    }
+
+    #[test]
+    fn a_token_with_any_byte_changed_is_refused(
+        new in any_issue(),
+        symmetric in any::<bool>(),
+        at in any::<prop::sample::Index>(),
+        to in "[A-Za-z0-9_.=-]",
+    ) {
+        let server = server(if symmetric { Algorithm::HS256 } else { Algorithm::ES256 });
+        let mut token = issue(&server, &new);
+        let at = at.index(token.len());
+        prop_assume!(!token[at..].starts_with(&to));
+        token.replace_range(at..=at, &to);
+        prop_assert!(server.verify(&token).is_err());
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>(), payload in any::<String>()) {
+        let server = server(Algorithm::HS256);
+        prop_assert!(server.verify(&text).is_err());
+        let header = r#"{"alg":"HS256","typ":"at+jwt"}"#;
+        prop_assert!(server.verify(&signed(&server.key, header, &payload)).is_err());
+        let nothing = signed(&server.key, &text, "null");
+        prop_assert!(server.verify(&nothing).is_err());
+    }
+}

@@ -1,0 +1,297 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::super::testing::{signed, with};
+use super::super::{SigningKey, VerifyingKey};
+use super::*;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+const GRANT: Purpose<'_> = Purpose::Grant { user_claim: "sub" };
+const LOGIN: Purpose<'_> = Purpose::ClientAuthentication;
+
+struct App {
+    client_id: ClientId,
+    key: SigningKey,
+    keys: VerifyingKeys,
+}
+
+fn app() -> App {
+    let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let keys = key.verifying_key().into();
+    App { client_id: ClientId::new("app").unwrap(), key, keys }
+}
+
+impl App {
+    fn verify(
+        &self,
+        purpose: Purpose<'_>,
+        assertion: &str,
+    ) -> Result<VerifiedAssertion, AssertionError> {
+        let rules = AssertionRules {
+            purpose,
+            client_id: &self.client_id,
+            issuer: "https://issuer.example.com",
+            audiences: &["https://as.example.com", "https://as.example.com/oauth/token"],
+            keys: &self.keys,
+            algorithms: &[Algorithm::EdDSA],
+            max_lifetime: Duration::from_secs(300),
+            clock_skew: Duration::from_secs(10),
+        };
+        rules.verify(assertion, NOW)
+    }
+
+    fn judge(&self, purpose: Purpose<'_>, claims: &Value) -> Result<String, AssertionError> {
+        let assertion = signed(&self.key, r#"{"alg":"EdDSA"}"#, &claims.to_string());
+        self.verify(purpose, &assertion).map(|verified| verified.subject)
+    }
+}
+
+fn grant() -> Value {
+    json!({
+        "iss": "https://issuer.example.com", "sub": "alice", "jti": "1",
+        "aud": "https://as.example.com", "exp": 1_700_000_060, "iat": 1_700_000_000,
+        "scope": "a b",
+    })
+}
+
+fn login() -> Value {
+    with(&grant(), &json!({ "iss": "app", "sub": "app", "scope": null }))
+}
+
+#[test]
+fn a_right_assertion_says_who_for_how_long_and_what() {
+    let app = app();
+    let assertion = signed(&app.key, r#"{"alg":"EdDSA","typ":"JWT"}"#, &grant().to_string());
+    let expected = VerifiedAssertion {
+        issuer: "https://issuer.example.com".to_owned(),
+        subject: "alice".to_owned(),
+        token_id: "1".to_owned(),
+        expires_at: UnixTime::from_seconds(1_700_000_060),
+        scope: Some("a b".to_owned()),
+        key: app.key.verifying_key().thumbprint().clone(),
+    };
+    assert_eq!(app.verify(GRANT, &assertion), Ok(expected));
+    assert_eq!(app.judge(LOGIN, &login()), Ok("app".to_owned()));
+}
+
+/// C18 to C23, C28, J3, J4, J9 to J15: each claim, for both purposes.
+#[test]
+fn the_claim_at_fault_is_named() {
+    use AssertionError as E;
+
+    let app = app();
+    let now = 1_700_000_000;
+    for (change, expected) in [
+        (json!({ "iss": null }), Some(E::IssMissing)),
+        (json!({ "iss": 1 }), Some(E::IssMissing)),
+        (json!({ "iss": "someone" }), Some(E::Iss)),
+        (json!({ "sub": null }), Some(E::SubMissing)),
+        (json!({ "sub": ["alice"] }), Some(E::SubMissing)),
+        (json!({ "sub": "" }), Some(E::Sub)),
+        (json!({ "aud": null }), Some(E::AudMissing)),
+        (json!({ "aud": 1 }), Some(E::AudMissing)),
+        (json!({ "aud": ["https://as.example.com", 1] }), Some(E::AudMissing)),
+        (json!({ "aud": "https://as.example.com/" }), Some(E::Aud)),
+        (json!({ "aud": [] }), Some(E::Aud)),
+        (json!({ "aud": ["https://other.example.com"] }), Some(E::Aud)),
+        (json!({ "aud": ["x", "https://as.example.com/oauth/token"] }), None),
+        (json!({ "exp": null }), Some(E::ExpMissing)),
+        (json!({ "exp": "1700000060" }), Some(E::ExpMissing)),
+        (json!({ "exp": now - 10, "iat": null }), Some(E::ExpPast)),
+        (json!({ "exp": i64::MIN }), Some(E::ExpPast)),
+        (json!({ "exp": now - 9, "iat": null }), None),
+        (json!({ "exp": now + 310, "iat": null }), None),
+        (json!({ "exp": now + 310, "iat": now + 10 }), None),
+        (json!({ "exp": now + 311, "iat": null }), Some(E::ExpTooFar)),
+        (json!({ "exp": now + 311, "iat": now + 11 }), Some(E::ExpTooFar)),
+        (json!({ "exp": i64::MAX }), Some(E::ExpTooFar)),
+        (json!({ "exp": u64::MAX }), Some(E::ExpTooFar)),
+        (json!({ "exp": 1e300 }), Some(E::ExpTooFar)),
+        (json!({ "nbf": now + 10 }), None),
+        (json!({ "nbf": now + 11 }), Some(E::Nbf)),
+        (json!({ "nbf": u64::MAX }), Some(E::Nbf)),
+        (json!({ "nbf": "now" }), Some(E::Nbf)),
+        (json!({ "iat": null }), None),
+        (json!({ "iat": now + 10 }), None),
+        (json!({ "iat": now + 11 }), Some(E::Iat)),
+        (json!({ "iat": now - 241 }), Some(E::Iat)),
+        (json!({ "iat": i64::MIN }), Some(E::Iat)),
+        (json!({ "iat": i64::MAX }), Some(E::Iat)),
+        (json!({ "iat": false }), Some(E::Iat)),
+        (json!({ "jti": null }), Some(E::JtiMissing)),
+        (json!({ "jti": 7 }), Some(E::JtiMissing)),
+        (json!({ "jti": "" }), Some(E::Jti)),
+        (json!({ "jti": "j".repeat(256) }), Some(E::Jti)),
+        (json!({ "jti": "j".repeat(255) }), None),
+        (json!({ "scope": ["a"] }), Some(E::Scope)),
+    ] {
+        for (purpose, claims) in [(GRANT, grant()), (LOGIN, login())] {
+            let verdict = app.judge(purpose, &with(&claims, &change)).err();
+            assert_eq!(verdict, expected, "{purpose:?} {change}");
+        }
+    }
+}
+
+/// C18: to authenticate the app, `iss` and `sub` are its client id.
+#[test]
+fn client_authentication_is_about_the_client_itself() {
+    let app = app();
+    for (change, error) in [
+        (json!({ "iss": "other", "sub": "other" }), AssertionError::Iss),
+        (json!({ "sub": "other" }), AssertionError::Sub),
+        (json!({ "sub": "App" }), AssertionError::Sub),
+        (json!({ "iss": "https://issuer.example.com" }), AssertionError::Iss),
+    ] {
+        assert_eq!(app.judge(LOGIN, &with(&login(), &change)), Err(error), "{change}");
+    }
+}
+
+/// J31: whatever is accepted for one purpose is refused for the other, also where the issuer is
+/// the client id and another claim names the user.
+#[test]
+fn an_assertion_for_one_purpose_never_serves_the_other() {
+    let app = app();
+    let by_email = Purpose::Grant { user_claim: "email" };
+    let verify = |purpose, issuer: &str, header: &str, claims: &Value| {
+        let assertion = signed(&app.key, header, &claims.to_string());
+        let rules = AssertionRules {
+            purpose,
+            client_id: &app.client_id,
+            issuer,
+            audiences: &["https://as.example.com"],
+            keys: &app.keys,
+            algorithms: &[Algorithm::EdDSA],
+            max_lifetime: Duration::from_secs(300),
+            clock_skew: Duration::from_secs(10),
+        };
+        rules.verify(&assertion, NOW).is_ok()
+    };
+    let mut accepted = 0;
+    for typ in [
+        "",
+        r#","typ":"JWT""#,
+        r#","typ":"client-authentication+jwt""#,
+        r#","typ":"authorization-grant+jwt""#,
+    ] {
+        let header = format!(r#"{{"alg":"EdDSA"{typ}}}"#);
+        for iss in ["app", "https://issuer.example.com"] {
+            for sub in [json!("app"), json!(iss), json!("alice"), json!(null)] {
+                for email in [json!("alice@example.com"), json!("app"), json!(null)] {
+                    let change = json!({ "iss": iss, "sub": sub, "email": email });
+                    let claims = with(&grant(), &change);
+                    let login = verify(LOGIN, iss, &header, &claims);
+                    for purpose in [GRANT, by_email] {
+                        let grant = verify(purpose, iss, &header, &claims);
+                        assert!(!(login && grant), "{header} {change}");
+                        accepted += usize::from(login) + usize::from(grant);
+                    }
+                }
+            }
+        }
+    }
+    assert!(accepted > 0);
+    let access_token = r#"{"alg":"EdDSA","typ":"at+jwt"}"#;
+    assert!(!verify(GRANT, "https://issuer.example.com", access_token, &grant()));
+}
+
+/// The user's claim may be another than `sub`; `sub` may then be anyone but the app, or absent.
+#[test]
+fn the_user_is_named_by_the_claim_of_the_settings() {
+    let app = app();
+    let by_email = Purpose::Grant { user_claim: "email" };
+    let claims = with(&grant(), &json!({ "email": "alice@example.com", "sub": "opaque-7" }));
+    assert_eq!(app.judge(by_email, &claims), Ok("alice@example.com".to_owned()));
+    let alone = with(&claims, &json!({ "sub": null }));
+    assert_eq!(app.judge(by_email, &alone), Ok("alice@example.com".to_owned()));
+    for (change, error) in [
+        (json!({ "email": null }), AssertionError::SubMissing),
+        (json!({ "email": 1 }), AssertionError::SubMissing),
+        (json!({ "sub": 1 }), AssertionError::SubMissing),
+        (json!({ "sub": "app" }), AssertionError::Sub),
+        (json!({ "sub": "https://issuer.example.com" }), AssertionError::Sub),
+        (json!({ "email": "app" }), AssertionError::Sub),
+    ] {
+        assert_eq!(app.judge(by_email, &with(&claims, &change)), Err(error), "{change}");
+    }
+}
+
+/// C25, C26, C27, J2, J7, J8: headers and signatures; no claim is looked at before.
+#[test]
+fn the_signature_is_checked_before_any_claim() {
+    let app = app();
+    let stranger = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let other_algorithm = SigningKey::generate(Algorithm::ES256).unwrap();
+    for (key, header, error) in [
+        (&stranger, r#"{"alg":"EdDSA"}"#, AssertionError::Signature),
+        (&other_algorithm, r#"{"alg":"ES256"}"#, AssertionError::Algorithm),
+        (&app.key, r#"{"alg":"none"}"#, AssertionError::Algorithm),
+        (&app.key, r#"{"alg":"EdDSA","kid":"x"}"#, AssertionError::UnknownKey),
+        (&app.key, r#"{"alg":"EdDSA","crit":["exp"]}"#, AssertionError::ForbiddenHeader),
+        (&app.key, r#"{"alg":"EdDSA","typ":"at+jwt"}"#, AssertionError::Typ),
+        (&app.key, "null", AssertionError::Header),
+        (&app.key, r#"{"alg":"EdDSA"}"#, AssertionError::Claims),
+    ] {
+        let assertion = signed(key, header, "not an object");
+        assert_eq!(app.verify(GRANT, &assertion), Err(error), "{header}");
+    }
+    for assertion in ["", "a.b", "a.b.c.d", &"a".repeat(16 * 1024 + 1)] {
+        assert_eq!(app.verify(GRANT, assertion), Err(AssertionError::NotAJwt));
+    }
+    for payload in ["null", "[]", r#"{"iss":"a","iss":"a"}"#] {
+        let assertion = signed(&app.key, r#"{"alg":"EdDSA"}"#, payload);
+        assert_eq!(app.verify(GRANT, &assertion), Err(AssertionError::Claims), "{payload}");
+    }
+}
+
+#[test]
+fn an_app_may_sign_with_the_secret_that_it_shares() {
+    let secret = b"a secret of at least 32 bytes, all of it text";
+    let keys: VerifyingKeys = VerifyingKey::from_hmac_secret(secret).unwrap().into();
+    let app = app();
+    let rules = AssertionRules {
+        purpose: GRANT,
+        client_id: &app.client_id,
+        issuer: "https://issuer.example.com",
+        audiences: &["https://as.example.com"],
+        keys: &keys,
+        algorithms: &[Algorithm::HS256],
+        max_lifetime: Duration::from_secs(300),
+        clock_skew: Duration::ZERO,
+    };
+    let key = SigningKey::from_hmac_secret(secret).unwrap();
+    let assertion = signed(&key, r#"{"alg":"HS256","kid":"any"}"#, &grant().to_string());
+    assert!(rules.verify(&assertion, NOW).is_ok());
+}
+
+#[test]
+fn an_unverified_assertion_tells_whose_keys_to_look_for_and_no_more() {
+    let app = app();
+    let assertion = signed(&app.key, "null", &login().to_string());
+    assert_eq!(peek_issuer(&assertion).as_deref(), Some("app"));
+    assert_eq!(peek_subject(&assertion).as_deref(), Some("app"));
+    for payload in ["null", "{}", r#"{"iss":1}"#, r#"{"iss":"a","iss":"b"}"#] {
+        assert_eq!(peek_issuer(&signed(&app.key, "{}", payload)), None, "{payload}");
+    }
+    assert_eq!(peek_issuer("a.b.c"), None);
+}
+
+#[test]
+fn clock_trouble_is_described_as_such() {
+    use AssertionError::{ExpPast, ExpTooFar, Iat, Nbf};
+    for error in [ExpPast, ExpTooFar, Iat, Nbf] {
+        assert!(error.to_string().contains("compare your clock with the Date"), "{error:?}");
+    }
+    assert_eq!(AssertionError::Aud.to_string(), AssertionError::Aud.description());
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>(), number in any::<f64>()) {
+        let app = app();
+        prop_assert!(app.verify(GRANT, &text).is_err());
+        prop_assert!(app.verify(LOGIN, &signed(&app.key, &text, &text)).is_err());
+        let _: Option<String> = peek_issuer(&text);
+        let change = json!({ "exp": number, "iat": number, "nbf": -number });
+        prop_assert!(app.judge(GRANT, &with(&grant(), &change)).is_err());
+    }
+}

@@ -1,0 +1,119 @@
+use super::jws::JwsError;
+
+/// Why an assertion was refused: which header parameter or claim is at fault.
+///
+/// The text is for the developer of the app. It is static and gives nothing of the assertion away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.description())]
+#[non_exhaustive]
+pub enum AssertionError {
+    /// Not a JWT in compact form, or longer than 16 KiB.
+    NotAJwt,
+    /// The header is not an object with a string `alg`, or a parameter has the wrong type.
+    Header,
+    /// The header holds `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64` or `zip`.
+    ForbiddenHeader,
+    /// `typ` says that the JWT is made for something else.
+    Typ,
+    /// `alg` is not allowed for the app.
+    Algorithm,
+    /// No key of the app has the `kid`.
+    UnknownKey,
+    /// The signature is wrong.
+    Signature,
+    /// The payload is not an object, or a claim is given twice.
+    Claims,
+    /// `iss` is missing or not a string.
+    IssMissing,
+    /// `iss` is not the expected one.
+    Iss,
+    /// `sub`, or the claim that names the user, is missing or not a string.
+    SubMissing,
+    /// `sub` is not the client id (client authentication), or names the app itself (grant).
+    Sub,
+    /// `aud` is missing, or neither a string nor an array of strings.
+    AudMissing,
+    /// `aud` does not name this server.
+    Aud,
+    /// `exp` is missing or not a number.
+    ExpMissing,
+    /// `exp` has passed.
+    ExpPast,
+    /// `exp` is further away than the app may ask for.
+    ExpTooFar,
+    /// `nbf` is not a number or lies in the future.
+    Nbf,
+    /// `iat` is not a number, lies in the future, or too far before `exp`.
+    Iat,
+    /// `jti` is missing or not a string.
+    JtiMissing,
+    /// `jti` is empty or longer than 255 bytes.
+    Jti,
+    /// `scope` is not a string.
+    Scope,
+}
+
+impl AssertionError {
+    /// What is wrong, as `error_description` (RFC 6749 section 5.2).
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::NotAJwt => "the assertion is not a JWT in compact form of at most 16 KiB",
+            Self::Header => {
+                "the header of the assertion needs a string alg; kid and typ are strings"
+            }
+            Self::ForbiddenHeader => {
+                "the header of the assertion holds crit, jku, jwk, x5u, x5c, b64 or zip"
+            }
+            Self::Typ => "the typ of the assertion says that it is made for something else",
+            Self::Algorithm => "the alg of the assertion is not allowed for this app",
+            Self::UnknownKey => "the kid of the assertion names no key of this app",
+            Self::Signature => "the signature of the assertion is wrong",
+            Self::Claims => "the claims of the assertion are not a JSON object without repetition",
+            Self::IssMissing => "the claim iss is missing or not a string",
+            Self::Iss => "the claim iss is not the expected one",
+            Self::SubMissing => {
+                "the claim sub, or the one that names the user, is missing or not a string"
+            }
+            Self::Sub => {
+                "the claim sub must be the client id to authenticate the app, and a user for a grant"
+            }
+            Self::AudMissing => {
+                "the claim aud is missing or neither a string nor an array of strings"
+            }
+            Self::Aud => "the claim aud does not name this server",
+            Self::ExpMissing => "the claim exp is missing or not a number",
+            Self::ExpPast => {
+                "the claim exp has passed: compare your clock with the Date of this response"
+            }
+            Self::ExpTooFar => {
+                "the claim exp is too far away: shorten the lifetime, and compare your clock with \
+                 the Date of this response"
+            }
+            Self::Nbf => {
+                "the claim nbf is not a number or in the future: compare your clock with the Date \
+                 of this response"
+            }
+            Self::Iat => {
+                "the claim iat is not a number, in the future or too far before exp: compare your \
+                 clock with the Date of this response"
+            }
+            Self::JtiMissing => "the claim jti is missing or not a string",
+            Self::Jti => "the claim jti is empty or longer than 255 bytes",
+            Self::Scope => "the claim scope is not a string",
+        }
+    }
+}
+
+impl From<JwsError> for AssertionError {
+    fn from(error: JwsError) -> Self {
+        match error {
+            JwsError::Malformed => Self::NotAJwt,
+            JwsError::Header => Self::Header,
+            JwsError::ForbiddenHeader => Self::ForbiddenHeader,
+            JwsError::Algorithm => Self::Algorithm,
+            JwsError::UnknownKey => Self::UnknownKey,
+            JwsError::Signature => Self::Signature,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Writing an access token: every claim once, straight into one buffer.
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::access_token::MAX_BYTES;
+use super::{SigningError, SigningKey, jws};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Issuer};
+use crate::random::JTI_BYTES;
+
+/// Claims that the server writes itself or that would change what a token means: a host may not add
+/// them.
+pub const RESERVED_CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "client_id",
+    "scope",
+    "grant_id",
+    "authorized_at",
+    "act",
+    "may_act",
+    "device",
+    "cnf",
+];
+
+/// What a new access token says.
+pub(crate) struct NewAccessToken<'a> {
+    pub(crate) subject: &'a str,
+    /// The resource, or the issuer where none was asked for.
+    pub(crate) audience: &'a str,
+    pub(crate) client_id: &'a ClientId,
+    /// Left out where it is empty: RFC 6749 section 3.3 knows no empty scope.
+    pub(crate) scope: &'a str,
+    pub(crate) token_id: [u8; JTI_BYTES],
+    pub(crate) issued_at: UnixTime,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) grant_id: GrantId,
+    pub(crate) authorized_at: UnixTime,
+    /// The app that acts as the subject (RFC 8693 section 4.1).
+    pub(crate) actor: Option<&'a ClientId>,
+    pub(crate) device: Option<&'a DeviceId>,
+    /// Claims of the host, none of them in [`RESERVED_CLAIMS`].
+    pub(crate) extra: &'a Map<String, Value>,
+}
+
+impl NewAccessToken<'_> {
+    /// The signed token.
+    pub(crate) fn sign(&self, key: &SigningKey, issuer: &Issuer) -> Result<String, SigningError> {
+        let token = jws::sign(key, key.access_token_header(), &self.payload(issuer))?;
+        if token.len() > MAX_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
+    }
+
+    fn payload(&self, issuer: &Issuer) -> Vec<u8> {
+        let mut json = Vec::with_capacity(512);
+        json.extend_from_slice(b"{\"iss\":");
+        text(&mut json, issuer.as_str());
+        json.extend_from_slice(b",\"sub\":");
+        text(&mut json, self.subject);
+        json.extend_from_slice(b",\"aud\":");
+        text(&mut json, self.audience);
+        json.extend_from_slice(b",\"client_id\":");
+        text(&mut json, self.client_id.as_str());
+        if !self.scope.is_empty() {
+            json.extend_from_slice(b",\"scope\":");
+            text(&mut json, self.scope);
+        }
+        json.extend_from_slice(b",\"jti\":\"");
+        id(&mut json, &self.token_id);
+        json.extend_from_slice(b"\",\"grant_id\":\"");
+        id(&mut json, self.grant_id.as_bytes());
+        json.extend_from_slice(b"\",\"iat\":");
+        integer(&mut json, self.issued_at.as_seconds());
+        json.extend_from_slice(b",\"exp\":");
+        integer(&mut json, self.expires_at.as_seconds());
+        json.extend_from_slice(b",\"authorized_at\":");
+        integer(&mut json, self.authorized_at.as_millis());
+        if let Some(actor) = self.actor {
+            json.extend_from_slice(b",\"act\":{\"sub\":");
+            text(&mut json, actor.as_str());
+            json.push(b'}');
+        }
+        if let Some(device) = self.device {
+            json.extend_from_slice(b",\"device\":");
+            text(&mut json, device.as_str());
+        }
+        for (name, value) in self.extra {
+            json.push(b',');
+            text(&mut json, name);
+            // Writing to memory cannot fail.
+            _ = write!(json, ":{value}");
+        }
+        json.push(b'}');
+        json
+    }
+}
+
+/// Appends `value` as a JSON string.
+fn text(json: &mut Vec<u8>, value: &str) {
+    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+    if value.bytes().all(plain) {
+        json.push(b'"');
+        json.extend_from_slice(value.as_bytes());
+        json.push(b'"');
+    } else {
+        _ = write!(json, "{}", Value::from(value));
+    }
+}
+
+/// Appends 16 bytes as 22 characters of base64url.
+fn id(json: &mut Vec<u8>, bytes: &[u8; 16]) {
+    let mut encoded = [0; 22];
+    // The length is exact, so that it cannot fail.
+    _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut encoded);
+    json.extend_from_slice(&encoded);
+}
+
+fn integer(json: &mut Vec<u8>, value: i64) {
+    _ = write!(json, "{value}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::super::testing::fixture;
+    use super::super::{Algorithm, VerifyingKey};
+    use super::*;
+
+    fn judge(key: &VerifyingKey, algorithm: Algorithm, token: &str) -> Value {
+        let jwk = serde_json::from_value(serde_json::to_value(key).unwrap()).unwrap();
+        let key = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
+        let mut rules = jsonwebtoken::Validation::new(algorithm.as_str().parse().unwrap());
+        rules.set_audience(&["https://api.example.com"]);
+        rules.validate_exp = false;
+        let decoded = jsonwebtoken::decode::<Value>(token, &key, &rules).unwrap();
+        assert_eq!(decoded.header.typ.as_deref(), Some("at+jwt"));
+        decoded.claims
+    }
+
+    /// RFC 9068 section 2: what another implementation reads in the tokens, under every algorithm.
+    #[test]
+    fn another_library_reads_the_claims_that_were_written() {
+        let issuer = Issuer::new("https://as.example.com").unwrap();
+        let client_id = ClientId::new(r#"app "7" \ x"#).unwrap();
+        let device = DeviceId::new("device").unwrap();
+        let extra = json!({ "tenant": "acme", "ro\"les": ["a", 1, null] });
+        let new = NewAccessToken {
+            subject: "jürgen\u{1}@example.com",
+            audience: "https://api.example.com",
+            client_id: &client_id,
+            scope: "files.read GET/users/*",
+            token_id: [0xff; 16],
+            issued_at: UnixTime::from_millis(1_700_000_000_999),
+            expires_at: UnixTime::from_seconds(1_700_000_600),
+            grant_id: GrantId::from_bytes([7; 16]),
+            authorized_at: UnixTime::from_millis(1_699_999_999_123),
+            actor: Some(&client_id),
+            device: Some(&device),
+            extra: extra.as_object().unwrap(),
+        };
+        let expected = json!({
+            "iss": "https://as.example.com",
+            "sub": "jürgen\u{1}@example.com",
+            "aud": "https://api.example.com",
+            "client_id": r#"app "7" \ x"#,
+            "scope": "files.read GET/users/*",
+            "jti": "_____________________w",
+            "grant_id": "BwcHBwcHBwcHBwcHBwcHBw",
+            "iat": 1_700_000_000,
+            "exp": 1_700_000_600,
+            "authorized_at": 1_699_999_999_123_i64,
+            "act": { "sub": r#"app "7" \ x"# },
+            "device": "device",
+            "tenant": "acme",
+            "ro\"les": ["a", 1, null],
+        });
+        for &algorithm in Algorithm::ALL.iter().filter(|algorithm| !algorithm.is_symmetric()) {
+            let key = SigningKey::generate(algorithm)
+                .or_else(|_| SigningKey::from_pem(algorithm, &fixture("rsa_2048_private")));
+            let key = key.unwrap();
+            let token = new.sign(&key, &issuer).unwrap();
+            assert_eq!(judge(&key.verifying_key(), algorithm, &token), expected, "{algorithm}");
+        }
+        let written = expected.as_object().unwrap().keys();
+        let own = written.filter(|name| !extra.as_object().unwrap().contains_key(*name));
+        assert!({ own }.all(|name| RESERVED_CLAIMS.contains(&name.as_str())));
+    }
+
+    #[test]
+    fn a_token_too_long_to_be_accepted_back_is_not_issued() {
+        let issuer = Issuer::new("https://as.example.com").unwrap();
+        let client_id = ClientId::new("app").unwrap();
+        let now = UnixTime::from_seconds(1_700_000_000);
+        let key = SigningKey::generate(Algorithm::HS256).unwrap();
+        let sign = |scope: &str| {
+            let new = NewAccessToken {
+                subject: "alice",
+                audience: "https://api.example.com",
+                client_id: &client_id,
+                scope,
+                token_id: [0; 16],
+                issued_at: now,
+                expires_at: now.plus(Duration::from_secs(60)),
+                grant_id: GrantId::from_bytes([0; 16]),
+                authorized_at: now,
+                actor: None,
+                device: None,
+                extra: &Map::new(),
+            };
+            new.sign(&key, &issuer)
+        };
+        assert!(sign(&"s".repeat(5000)).unwrap().len() < MAX_BYTES);
+        assert_eq!(sign(&"s".repeat(6000)), Err(SigningError::TooLong));
+    }
+}
