@@ -209,3 +209,7 @@ impl Grant {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "grant_tests.rs"]
+mod tests;
