@@ -25,3 +25,9 @@ pub mod server_secret;
 
 pub mod store;
 pub mod user_directory;
+
+pub mod audit;
+pub mod rate_limit;
+pub mod usage;
+
+pub mod admin;
