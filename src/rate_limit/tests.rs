@@ -150,7 +150,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
 
 #[test]
 fn zero_in_a_quota_of_the_server_is_taken_as_one() {
-    let budgets = RateLimiter::new(RateLimits::none().with_volume(RateQuota::new(0, 0)));
+    let limiter = RateLimiter::new(RateLimits::none().with_volume(RateQuota::new(0, 0)));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Ok(()));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Err(RetryAfter { seconds: 60 }));
 }
