@@ -1,7 +1,10 @@
+mod access;
+mod audited;
+
 use pollster::block_on;
 
 use super::*;
-use crate::app::{AppDraft, Flow, InvalidApp, MobileSecurity};
+use crate::app::{AppDraft, Flow};
 use crate::audit::{AuditQuery, MemoryAudit};
 use crate::clock::ManualClock;
 use crate::ids::DeviceId;
@@ -9,7 +12,7 @@ use crate::random::OsRandom;
 use crate::redirect_uri::RedirectUri;
 use crate::scope::Scope;
 use crate::server_secret::ServerSecret;
-use crate::store::{AppRegistry as _, Consent, GrantStore as _, MemoryStore};
+use crate::store::{GrantStore as _, MemoryStore};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -104,10 +107,9 @@ fn id(text: &str) -> ClientId {
 }
 
 fn field(result: Result<impl fmt::Debug, AdminError>) -> &'static str {
-    match result.unwrap_err() {
-        AdminError::Invalid(invalid) => InvalidApp::field(&invalid),
-        other => panic!("{other:?}"),
-    }
+    let error = result.unwrap_err();
+    let AdminError::Invalid(invalid) = error else { panic!("{error:?}") };
+    invalid.field()
 }
 
 #[test]
@@ -321,87 +323,6 @@ fn a_secret_that_has_no_use_any_more_does_not_come_back() {
 }
 
 #[test]
-fn disabling_ends_every_grant_and_enabling_brings_none_back() {
-    let world = World::new();
-    let (client_id, other) = (world.register(service()).client_id, world.register(phone()));
-    let old = world.grant(1, &client_id, "ann");
-    let others = world.grant(2, &other.client_id, "ann");
-    assert!(!block_on(world.admin().disable(&client_id)).unwrap().is_enabled());
-    assert!(!world.is_live(&old));
-    assert!(block_on(world.admin().disable(&client_id)).is_ok(), "it can be repeated");
-    assert!(block_on(world.admin().enable(&client_id)).unwrap().is_enabled());
-    assert!(!world.is_live(&old));
-    assert!(world.is_live(&others));
-    assert!(world.is_live(&world.grant(3, &client_id, "ann")));
-}
-
-#[test]
-fn deleting_ends_every_grant_and_importing_the_client_id_again_brings_none_back() {
-    let world = World::new();
-    let client_id = world.register(service()).client_id;
-    let old = world.grant(1, &client_id, "ann");
-    let export = block_on(world.admin().export(&client_id)).unwrap();
-    block_on(world.admin().delete(&client_id)).unwrap();
-    assert!(!world.is_live(&old));
-    let again = block_on(world.admin().delete(&client_id));
-    assert!(matches!(again, Err(AdminError::NotFound)));
-    block_on(world.admin().import(export.into())).unwrap();
-    assert!(!world.is_live(&old));
-    assert!(world.is_live(&world.grant(2, &client_id, "ann")));
-}
-
-#[test]
-fn each_target_of_a_revocation_ends_what_it_names_and_is_audited_by_name() {
-    let world = World::new();
-    let (one, two) = (world.register(phone()).client_id, world.register(phone()).client_id);
-    let (ann, bob) = (Subject::new("ann").unwrap(), Subject::new("bob").unwrap());
-    let device = DeviceId::new("phone 41").unwrap();
-    let grant_id = GrantId::from_bytes([51; 16]);
-    let targets = [
-        (RevocationTarget::App(one.clone()), [false, false, true], Some(&one), None),
-        (RevocationTarget::Subject(ann.clone()), [false, true, false], None, Some(&ann)),
-        (
-            RevocationTarget::AppAndSubject(one.clone(), bob.clone()),
-            [true, false, true],
-            Some(&one),
-            Some(&bob),
-        ),
-        (RevocationTarget::Device(device), [false, true, true], None, None),
-        (RevocationTarget::Grant(grant_id), [false, true, true], None, None),
-        (RevocationTarget::Everything, [false, false, false], None, None),
-    ];
-    for (round, (target, live, client_id, subject)) in (1_u8..).zip(targets) {
-        let grants = [(1, &one, "ann"), (2, &one, "bob"), (3, &two, "ann")]
-            .map(|(number, app, user)| world.grant(round * 10 + number, app, user));
-        block_on(world.admin().revoke(target.clone())).unwrap();
-        assert_eq!(grants.map(|grant| world.is_live(&grant)), live, "{target:?}");
-        let event = world.last_event();
-        assert_eq!(event.client_id.as_ref(), client_id);
-        assert_eq!(event.subject.as_ref(), subject);
-        assert_eq!(event.action, Action::Revoke { target });
-    }
-}
-
-#[test]
-fn a_withdrawn_consent_is_forgotten_and_its_access_ended() {
-    let world = World::new();
-    let client_id = world.register(phone()).client_id;
-    let ann = Subject::new("ann").unwrap();
-    let (anns, bobs) = (world.grant(1, &client_id, "ann"), world.grant(2, &client_id, "bob"));
-    let consent = Consent {
-        client_id: client_id.clone(),
-        subject: ann.clone(),
-        scope: Scope::empty(),
-        given_at: NOW,
-    };
-    block_on(world.store.remember_consent(consent)).unwrap();
-    block_on(world.admin().withdraw_consent(&client_id, &ann)).unwrap();
-    assert_eq!(block_on(world.store.find_consent(&client_id, &ann)).unwrap(), None);
-    assert_eq!([anns, bobs].map(|grant| world.is_live(&grant)), [false, true]);
-    assert_eq!(world.last_event().subject, Some(ann));
-}
-
-#[test]
 fn apps_are_listed_page_by_page_and_searched_by_name_and_description() {
     let world = World::new();
     for number in 0..5 {
@@ -416,77 +337,6 @@ fn apps_are_listed_page_by_page_and_searched_by_name_and_description() {
     assert_eq!((second.items.len(), second.next), (2, None));
     let named = block_on(admin.list(&AppQuery::all().containing("PHONE"), Page::first(9))).unwrap();
     assert_eq!(named.items.len(), 1);
-}
-
-#[test]
-fn every_change_and_every_refusal_is_audited_with_who_what_and_why() {
-    let world = World::new();
-    let admin = world.admin();
-    let client_id = world.register(service()).client_id;
-    let told = || {
-        let event = world.last_event();
-        assert_eq!(event.actor, Actor::Administrator("root".into()));
-        let outcome = event.outcome;
-        (event.action.as_str(), outcome.as_str(), outcome.reason().map(str::to_owned))
-    };
-    let why = |reason: &str| Some(reason.to_owned());
-    assert_eq!(told(), ("register_app", "success", None));
-
-    block_on(admin.edit(&client_id, 1, service().name("New").scope(scope("mail")))).unwrap();
-    let changed = vec!["name".to_owned(), "scope".to_owned()];
-    assert_eq!(world.last_event().action, Action::EditApp { changed });
-    assert_eq!(world.last_event().client_id.as_ref(), Some(&client_id));
-
-    let _ = block_on(admin.edit(&client_id, 1, service()));
-    assert_eq!(told(), ("edit_app", "refused", why("app_version_conflict")));
-    let _ = block_on(admin.edit(&client_id, 2, service().code_lifetime(0)));
-    assert_eq!(told(), ("edit_app", "refused", why("invalid_setting")));
-    assert_eq!(world.last_event().outcome.setting(), Some("code_lifetime"));
-    let mut security = MobileSecurity::default();
-    security.max_pin_attempts = Some(0);
-    let _ = block_on(admin.set_mobile_security(&client_id, security.clone()));
-    assert_eq!(world.last_event().outcome.setting(), Some("mobile_security.max_pin_attempts"));
-    security.max_pin_attempts = Some(5);
-    block_on(admin.set_mobile_security(&client_id, security)).unwrap();
-    let changed = vec!["mobile_security".to_owned()];
-    assert_eq!(world.last_event().action, Action::EditApp { changed });
-
-    let _ = block_on(admin.import(ImportedApp::new(client_id.clone(), phone().build().unwrap())));
-    assert_eq!(told(), ("import_app", "refused", why("app_already_exists")));
-    block_on(admin.rotate_client_secret(&client_id, HOUR)).unwrap();
-    assert_eq!(told(), ("rotate_client_secret", "success", None));
-    block_on(admin.end_superseded_secrets(&client_id)).unwrap();
-    assert_eq!(told(), ("end_superseded_secrets", "success", None));
-    block_on(admin.regenerate_signature_secret(&client_id)).unwrap();
-    assert_eq!(told(), ("regenerate_signature_secret", "success", None));
-    block_on(admin.disable(&client_id)).unwrap();
-    assert_eq!(told(), ("disable_app", "success", None));
-    block_on(admin.enable(&client_id)).unwrap();
-    assert_eq!(told(), ("enable_app", "success", None));
-    block_on(admin.delete(&client_id)).unwrap();
-    assert_eq!(told(), ("delete_app", "success", None));
-    let _ = block_on(admin.delete(&client_id));
-    assert_eq!(told(), ("delete_app", "refused", why("app_not_found")));
-}
-
-#[test]
-fn a_random_source_that_fails_makes_no_app_and_is_audited_as_a_failure() {
-    #[derive(Debug)]
-    struct Broken;
-    impl SecureRandom for Broken {
-        fn fill(&self, _: &mut [u8]) -> Result<(), crate::random::RandomError> {
-            Err(crate::random::RandomError)
-        }
-    }
-    let world = World::new();
-    let mut admin = world.admin();
-    admin.parts.random = &Broken;
-    let result = block_on(admin.register(service().build().unwrap()));
-    assert!(matches!(result, Err(AdminError::Random(_))));
-    let page = block_on(world.store.list_apps(&AppQuery::all(), Page::first(1))).unwrap();
-    assert!(page.items.is_empty());
-    let told = world.last_event().outcome;
-    assert_eq!(told.reason(), Some("no secret could be made: the source of randomness failed"));
 }
 
 #[test]
