@@ -288,6 +288,12 @@ pub trait AuditSink: Send + Sync + fmt::Debug {
     fn record(&self, event: &AuditEvent);
 }
 
+impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
+    fn record(&self, event: &AuditEvent) {
+        T::record(self, event);
+    }
+}
+
 /// Every sink of the list gets every event, in order.
 impl AuditSink for Vec<Arc<dyn AuditSink>> {
     fn record(&self, event: &AuditEvent) {
