@@ -35,3 +35,4 @@ pub mod usage;
 pub mod user_directory;
 
 pub use server::{AuthorizationServer, ServerBuilder};
+pub mod resource_server;
