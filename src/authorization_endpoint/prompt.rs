@@ -201,12 +201,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         login: &Login,
         now: UnixTime,
     ) -> Result<Ticket, Rejection> {
-        let payload = self
+        let read = |payload: &[u8]| serde_json::from_slice::<Ticket>(payload).ok();
+        let ticket = self
             .handles
-            .open(HandleKind::Ticket, &login.binding(), ticket)
+            .open(HandleKind::Ticket, &login.binding(), ticket, read)
             .map_err(|_| Rejection::NotOurTicket)?;
-        let ticket: Ticket =
-            serde_json::from_slice(&payload).map_err(|_| Rejection::NotOurTicket)?;
         if ticket.expires_at <= now {
             return Err(Rejection::TicketExpired);
         }
