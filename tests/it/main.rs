@@ -8,5 +8,11 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod authorization_code;
+mod authorization_request;
+mod consent;
+mod decision;
 mod faulty_store;
+mod pkce;
+mod redirect_uri;
 mod support;
+mod ticket;
