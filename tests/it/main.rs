@@ -14,5 +14,6 @@ mod decision;
 mod faulty_store;
 mod pkce;
 mod redirect_uri;
+mod resource_server;
 mod support;
 mod ticket;
