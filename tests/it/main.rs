@@ -8,5 +8,12 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod authorization_code;
+mod authorization_request;
+mod consent;
+mod decision;
+mod faulty_store;
+mod pkce;
+mod redirect_uri;
 mod resource_server;
 mod support;
+mod ticket;
