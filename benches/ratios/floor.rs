@@ -56,7 +56,10 @@ impl Floor {
                 let pair = RsaKeyPair::from_pkcs8(&der(world::RS256_PEM)).unwrap();
                 Self::SignRs256 { pair: Box::new(pair), random: random(), bytes }
             }
-            _ => Self::hmac(&bytes),
+            other => {
+                assert_eq!(other, Algorithm::HS256, "there is no floor for it");
+                Self::hmac(&bytes)
+            }
         }
     }
 
