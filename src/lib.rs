@@ -25,3 +25,5 @@ pub mod server_secret;
 
 pub mod store;
 pub mod user_directory;
+
+pub mod resource_server;
