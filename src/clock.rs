@@ -4,6 +4,7 @@
 //! else takes an instant or a [`Clock`], so that a test can replay a request to the millisecond.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -89,6 +90,12 @@ impl fmt::Display for UnixTime {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The present instant. It may run backwards; nothing here trusts it not to.
     fn now(&self) -> UnixTime;
+}
+
+impl<T: Clock + ?Sized> Clock for Arc<T> {
+    fn now(&self) -> UnixTime {
+        T::now(self)
+    }
 }
 
 /// The clock of the operating system.

@@ -11,6 +11,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
+use serde::{Deserialize, Serialize};
 
 use crate::ids::{GrantId, Issuer};
 use crate::secret::{Digest, length_prefix};
@@ -164,7 +165,7 @@ pub(crate) struct GrantHandle {
 }
 
 /// 128 random bits that every handle of a grant carries and of which storage keeps a digest.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Salt(pub(crate) [u8; 16]);
 
 impl Salt {

@@ -4,6 +4,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -149,6 +150,14 @@ text_id! {
     KeyId, "key id", 128, printable_ascii
 }
 
+text_id! {
+    /// Where a request came from, as the host says: the address of the client, or whatever else tells
+    /// strangers apart. It is audited, and failures are counted by it.
+    ///
+    /// 1 to 255 bytes of printable ASCII and space.
+    Source, "source", 255, printable_ascii
+}
+
 fn printable_ascii(text: &str) -> Option<&'static str> {
     let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     (!printable).then_some("it holds a character other than printable ASCII")
@@ -197,6 +206,12 @@ impl ClientId {
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         let bytes: [u8; 16] = random::array(random)?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+    }
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        Self(address.to_string().into())
     }
 }
 

@@ -2,28 +2,34 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// In the order of who may use whom: a module uses only what stands above it, except that records
-// and the traits over them (`app`, `server_secret`) know each other.
+pub mod admin;
+pub mod app;
+pub mod audit;
+pub mod authorization_endpoint;
 mod basic_header;
 pub mod catalog;
 pub mod clock;
+mod context;
+pub mod error;
 mod form;
 pub mod grant_type;
+mod handle;
+pub mod hooks;
 pub mod ids;
+pub mod impersonation;
+pub mod jwt;
 pub mod pkce;
 pub mod random;
+pub mod rate_limit;
 pub mod redirect_uri;
+pub mod resource_server;
 pub mod scope;
 pub mod secret;
-
-pub mod jwt;
-
-pub mod app;
-mod handle;
-pub mod impersonation;
+mod server;
 pub mod server_secret;
-
 pub mod store;
+pub mod token_endpoint;
+pub mod usage;
 pub mod user_directory;
 
-pub mod resource_server;
+pub use server::{AuthorizationServer, ServerBuilder};

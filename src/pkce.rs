@@ -16,20 +16,30 @@ use crate::random::{self, RandomError, SecureRandom};
 /// Why an authorization request's PKCE parameters are refused. On the wire all are
 /// `invalid_request` (RFC 7636 section 4.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.description())]
 #[non_exhaustive]
 pub enum CodeChallengeError {
     /// There is no `code_challenge`.
-    #[error("code_challenge is missing")]
     Missing,
     /// `code_challenge_method` is `plain`, or absent, which means the same.
-    #[error("code_challenge_method is not S256")]
     Plain,
     /// `code_challenge_method` is a word that RFC 7636 does not define.
-    #[error("code_challenge_method is unknown")]
     UnknownMethod,
     /// `code_challenge` is not a SHA-256 digest in base64url.
-    #[error("code_challenge is not 43 characters of base64url")]
     Malformed,
+}
+
+impl CodeChallengeError {
+    /// What is wrong, as `error_description`.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Missing => "code_challenge is missing",
+            Self::Plain => "code_challenge_method is not S256",
+            Self::UnknownMethod => "code_challenge_method is unknown",
+            Self::Malformed => "code_challenge is not 43 characters of base64url",
+        }
+    }
 }
 
 /// Why a `code_verifier` is refused before it is compared. On the wire both are `invalid_grant`.

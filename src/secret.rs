@@ -72,6 +72,11 @@ secret_text! {
 }
 
 impl ClientSecret {
+    /// Takes what is in keeping already, without a copy.
+    pub(crate) const fn from_kept(secret: Zeroizing<String>) -> Self {
+        Self(secret)
+    }
+
     /// A fresh secret: 256 random bits, with a prefix that secret scanners can find.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random_text("gcs_", random).map(Self)

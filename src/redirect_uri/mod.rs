@@ -186,13 +186,6 @@ impl RedirectUri {
         &self.text
     }
 
-    /// Whether any program on the user's device might receive the response: consent must then not be
-    /// skipped for a public app (RFC 8252 section 8.6).
-    #[must_use]
-    pub const fn is_loopback_or_custom_scheme(&self) -> bool {
-        matches!(self.kind, Kind::Loopback { .. } | Kind::CustomScheme)
-    }
-
     /// The URI to which a response goes, if `requested` is this one.
     #[must_use]
     pub fn matches(&self, requested: &str, hosts: &InstanceHosts) -> Option<ResolvedRedirectUri> {
@@ -270,6 +263,13 @@ impl ResolvedRedirectUri {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether any program on the user's device might receive the response: consent must then not be
+    /// skipped for a public app (RFC 8252 section 8.6). What is not `https` is one of the two.
+    #[must_use]
+    pub fn is_loopback_or_custom_scheme(&self) -> bool {
+        !self.0.starts_with("https://")
     }
 
     /// The URI with `parameters` added to its query, form-encoded; a query that is there already is

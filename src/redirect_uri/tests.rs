@@ -149,8 +149,12 @@ fn localhost_is_an_explicit_choice() {
 fn a_custom_scheme_matches_byte_for_byte() {
     refuses("com.example.app:/cb", &["com.example.app://cb", "com.example.app:/cb/"]);
     refuses("myapp://127.0.0.1/cb", &["myapp://127.0.0.1:80/cb", "myapp:/cb", "myapp:///cb"]);
+    let hosts = InstanceHosts::new(["h.example"]).unwrap();
     let kinds = ["myapp:/cb", "http://[::1]/", "https://h.example/", "https://%%HOST%%/"];
-    let careful = kinds.map(|uri| RedirectUri::parse(uri).unwrap().is_loopback_or_custom_scheme());
+    let careful = kinds.map(|uri| {
+        let resolved = RedirectUri::parse(uri).unwrap().resolve_default(&hosts).unwrap();
+        resolved.is_loopback_or_custom_scheme()
+    });
     assert_eq!(careful, [true, true, false, false]);
 }
 

@@ -209,6 +209,17 @@ impl Scope {
         Self::from_distinct(&common)
     }
 
+    /// What is in either of the two; `other` alone where that would exceed the limits of a scope.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let all: BTreeSet<&str> = self.tokens().chain(other.tokens()).collect();
+        let bytes: usize = all.iter().map(|token| token.len() + 1).sum();
+        if all.len() > Self::MAX_TOKENS || bytes > Self::MAX_BYTES {
+            return other.clone();
+        }
+        Self::from_distinct(&all)
+    }
+
     /// The scope that `requested` asks for, where this scope is what is allowed: all of it when
     /// nothing is asked for, otherwise exactly what is asked for.
     ///

@@ -141,7 +141,10 @@ impl Grant {
     /// row. `void` as for [`redeem`](Self::redeem). The row has changed unless the answer is
     /// [`Rotate::Refused`].
     pub fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
-        if self.client_id != rotation.client_id || !self.salt_digest.matches(&rotation.salt_digest)
+        // Generation 0 is the code, and only `redeem` asks for its bindings.
+        if rotation.generation == 0
+            || self.client_id != rotation.client_id
+            || !self.salt_digest.matches(&rotation.salt_digest)
         {
             return Rotate::Refused(GrantRefusal::Unknown);
         }
@@ -206,3 +209,7 @@ impl Grant {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "grant_tests.rs"]
+mod tests;

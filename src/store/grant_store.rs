@@ -65,7 +65,7 @@ pub struct Rotation {
     pub client_id: ClientId,
     /// Digest of the salt in the sealed handle.
     pub salt_digest: Digest,
-    /// The generation in the sealed handle; at least 1.
+    /// The generation in the sealed handle; 0 is a code and refused.
     pub generation: u32,
     /// How long the immediate predecessor of the live generation gets the same successor again, in
     /// milliseconds. 0: never.
@@ -111,7 +111,7 @@ pub enum GrantRefusal {
 }
 
 /// What an assertion is presented for. One presented for the one purpose never serves the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AssertionPurpose {
     /// RFC 7523 section 2.1: the assertion is the grant.
@@ -348,8 +348,8 @@ pub trait GrantStore: Send + Sync {
     ///
     /// * Of any number of calls with one grant id exactly one answers [`InsertGrant::Inserted`]; the
     ///   others change nothing. The id comes from a ticket that travelled through a browser.
-    /// * [`authorized_at`](Grant::authorized_at) is replaced by the store's clock and is later than
-    ///   every revocation answered before the call.
+    /// * [`authorized_at`](Grant::authorized_at), in the call the present instant, is replaced by
+    ///   the store's clock and is later than every revocation answered before the call.
     ///
     /// # Errors
     ///
@@ -415,7 +415,8 @@ pub trait GrantStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the claim may or may not stand.
+    /// [`StoreError`] when the claim may or may not stand, or when there is a row with the id of
+    /// the grant.
     fn claim_assertion(
         &self,
         claim: &AssertionClaim,

@@ -29,6 +29,7 @@
 mod app_registry;
 mod grant;
 mod grant_store;
+mod memory;
 
 use std::error::Error as StdError;
 
@@ -39,6 +40,7 @@ pub use grant_store::{
     FeedCursor, GrantFilter, GrantRefusal, GrantStore, InsertGrant, Pruned, RedeemCode, Revocation,
     RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
 };
+pub use memory::MemoryStore;
 
 /// Everything the server asks of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}

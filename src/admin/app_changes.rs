@@ -1,0 +1,364 @@
+//! What an administrator changes about an app.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Admin, AdminError, credentials, has_client_secret};
+use crate::app::{
+    AppCredentials, AppDraft, AppSettings, ClientType, CustomApp, InvalidApp, MobileSecurity,
+};
+use crate::audit::Action;
+use crate::clock::UnixTime;
+use crate::ids::ClientId;
+use crate::scope::{Scope, ScopeToken};
+use crate::store::{DeleteApp, RevocationReason, RevocationTarget, Store, UpdateApp};
+
+/// How often a change is applied to what somebody else made of the app meanwhile. Of any number of
+/// changes that meet, one is done in each round.
+const ROUNDS: usize = 32;
+
+/// Apps: their settings.
+impl<S: Store> Admin<'_, S> {
+    /// Replaces the settings of an app, if it is still at the version that was read.
+    ///
+    /// An app that is to authenticate in another way keeps no secret that it has no use for, so
+    /// that none of them comes back to life by a later edit. It does not get a new one either: one
+    /// that is to authenticate by client secret from now on gets it by
+    /// [`rotate_client_secret`](Self::rotate_client_secret).
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Conflict`], [`AdminError::Invalid`], [`AdminError::NotFound`] and
+    /// [`AdminError::Store`].
+    pub async fn edit(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+        draft: AppDraft,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let result = self.replace_settings(client_id, expected_version, draft).await;
+        self.audited_edit(client_id, result)
+    }
+
+    /// Adds to what an app may do at most.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] when the scope grows too large; [`AdminError::NotFound`],
+    /// [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn add_scope(
+        &self,
+        client_id: &ClientId,
+        added: &Scope,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let add = |draft: AppDraft, settings: &AppSettings| {
+            let tokens = settings.scope().tokens().chain(added.tokens());
+            Ok(draft.scope(scope_of(tokens)?))
+        };
+        let result = self.change_settings(client_id, add).await;
+        self.audited_edit(client_id, result)
+    }
+
+    /// Removes tokens from what an app may do at most. Refresh tokens give no more of it from now
+    /// on.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] when another token that stays still allows what is to be removed,
+    /// as `*/files/*` does `GET/files/1`; [`AdminError::NotFound`], [`AdminError::Conflict`] and
+    /// [`AdminError::Store`].
+    pub async fn remove_scope(
+        &self,
+        client_id: &ClientId,
+        removed: &Scope,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let remove = |draft: AppDraft, settings: &AppSettings| {
+            let goes = |token: &str| removed.tokens().any(|removed| removed == token);
+            let scope = scope_of(settings.scope().tokens().filter(|token| !goes(token)))?;
+            let stays =
+                |token| ScopeToken::new(token).is_ok_and(|token| scope.covers_token(&token));
+            if removed.tokens().any(stays) {
+                return Err(InvalidApp::new("scope", "still allows it by a wider token"));
+            }
+            Ok(draft.scope(scope))
+        };
+        let result = self.change_settings(client_id, remove).await;
+        self.audited_edit(client_id, result)
+    }
+
+    /// Replaces what an app is told to enforce on a phone.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`], [`AdminError::NotFound`], [`AdminError::Conflict`] and
+    /// [`AdminError::Store`].
+    pub async fn set_mobile_security(
+        &self,
+        client_id: &ClientId,
+        security: MobileSecurity,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let set = |draft: AppDraft, _: &AppSettings| Ok(draft.mobile_security(security.clone()));
+        let result = self.change_settings(client_id, set).await;
+        self.audited_edit(client_id, result)
+    }
+
+    async fn replace_settings(
+        &self,
+        client_id: &ClientId,
+        expected: u64,
+        draft: AppDraft,
+    ) -> Result<Change, AdminError> {
+        let settings = draft.build()?;
+        let before = self.existing(client_id).await?;
+        if before.version() != expected {
+            return Err(AdminError::Conflict { expected, found: before.version() });
+        }
+        let after = with_settings(&before, settings, self.parts.clock.now());
+        match self.parts.store.update_app(after.clone(), expected).await? {
+            UpdateApp::Updated => Ok(Change { before, after: Arc::new(after) }),
+            UpdateApp::NotFound => Err(AdminError::NotFound),
+            UpdateApp::Conflict => {
+                let found = self.existing(client_id).await?.version();
+                Err(AdminError::Conflict { expected, found })
+            }
+        }
+    }
+
+    async fn change_settings(
+        &self,
+        client_id: &ClientId,
+        edit: impl Fn(AppDraft, &AppSettings) -> Result<AppDraft, InvalidApp> + Send + Sync,
+    ) -> Result<Change, AdminError> {
+        self.change(client_id, |app, now| {
+            let settings = edit(AppDraft::from(app.settings()), app.settings())?.build()?;
+            Ok((settings != *app.settings()).then(|| with_settings(app, settings, now)))
+        })
+        .await
+    }
+
+    fn audited_edit(
+        &self,
+        client_id: &ClientId,
+        result: Result<Change, AdminError>,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let changed = result.as_ref().map(Change::fields).unwrap_or_default();
+        let result = result.map(|change| change.after);
+        self.audited(Action::EditApp { changed }, Some(client_id), result)
+    }
+}
+
+/// Apps: their secrets.
+impl<S: Store> Admin<'_, S> {
+    /// Gives an app a new client secret, and answers it. The ones that it has end after `overlap`
+    /// at most, so that it can change over; with [`Duration::ZERO`] they end at once. No more than
+    /// [four](crate::app::Credentials::MAX_CLIENT_SECRETS) are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] for an app that does not authenticate by client secret;
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`], [`AdminError::Random`] and
+    /// [`AdminError::Store`].
+    pub async fn rotate_client_secret(
+        &self,
+        client_id: &ClientId,
+        overlap: Duration,
+    ) -> Result<AppCredentials, AdminError> {
+        let result = self.set_new_client_secret(client_id, overlap).await;
+        self.audited(Action::RotateClientSecret, Some(client_id), result)
+    }
+
+    /// Ends every client secret of an app but the newest: to be called once the audit log shows no
+    /// [`UseSupersededSecret`](Action::UseSupersededSecret) any more.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn end_superseded_secrets(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let change = self.change(client_id, |app, now| {
+            let superseded = app.credentials().client_secrets.len() > 1;
+            Ok(superseded
+                .then(|| app.edited(now, |edit| edit.credentials.client_secrets.truncate(1))))
+        });
+        let result = change.await.map(|change| change.after);
+        self.audited(Action::EndSupersededSecrets, Some(client_id), result)
+    }
+
+    /// Gives an app a new signature secret, and answers it. The one that it has ends at once: an
+    /// assertion signed with it is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] for a public app; [`AdminError::NotFound`],
+    /// [`AdminError::Conflict`], [`AdminError::Random`] and [`AdminError::Store`].
+    pub async fn regenerate_signature_secret(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<AppCredentials, AdminError> {
+        let result = self.set_new_signature_secret(client_id).await;
+        self.audited(Action::RegenerateSignatureSecret, Some(client_id), result)
+    }
+
+    async fn set_new_client_secret(
+        &self,
+        client_id: &ClientId,
+        overlap: Duration,
+    ) -> Result<AppCredentials, AdminError> {
+        let (secret, stored) = self.new_client_secret(client_id, self.parts.clock.now())?;
+        self.change(client_id, |app, now| {
+            if !has_client_secret(app.settings()) {
+                return Err(InvalidApp::new("authentication", "is not by client secret").into());
+            }
+            Ok(Some(app.edited(now, |edit| {
+                edit.credentials.rotate_client_secret(stored.clone(), now.plus(overlap), now);
+            })))
+        })
+        .await?;
+        Ok(AppCredentials { client_secret: Some(secret), ..credentials(client_id) })
+    }
+
+    async fn set_new_signature_secret(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<AppCredentials, AdminError> {
+        let (secret, sealed) = self.new_signature_secret(client_id)?;
+        self.change(client_id, |app, now| {
+            if app.settings().client_type() == ClientType::Public {
+                return Err(InvalidApp::new(
+                    "authentication",
+                    "is missing: a public app has no signature secret",
+                )
+                .into());
+            }
+            Ok(Some(app.edited(now, |edit| {
+                edit.credentials.signature_secret = Some(sealed.clone());
+            })))
+        })
+        .await?;
+        Ok(AppCredentials { signature_secret: Some(secret), ..credentials(client_id) })
+    }
+}
+
+/// Apps: on, off, gone.
+impl<S: Store> Admin<'_, S> {
+    /// Lets an app get tokens again. What was granted before it was disabled stays void.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn enable(&self, client_id: &ClientId) -> Result<Arc<CustomApp>, AdminError> {
+        let change = self.change(client_id, |app, now| {
+            Ok((!app.is_enabled()).then(|| app.edited(now, |edit| *edit.enabled = true)))
+        });
+        let result = change.await.map(|change| change.after);
+        self.audited(Action::EnableApp, Some(client_id), result)
+    }
+
+    /// Ends what was granted to an app, for good, and lets it get no tokens until it is enabled.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn disable(&self, client_id: &ClientId) -> Result<Arc<CustomApp>, AdminError> {
+        let result = self.shut(client_id, RevocationReason::AppDisabled).await;
+        self.audited(Action::DisableApp, Some(client_id), result)
+    }
+
+    /// Ends what was granted to an app, for good, and removes it. An app that is imported under the
+    /// same client id one day begins anew.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn delete(&self, client_id: &ClientId) -> Result<(), AdminError> {
+        let result = self.remove(client_id).await;
+        self.audited(Action::DeleteApp, Some(client_id), result)
+    }
+
+    async fn remove(&self, client_id: &ClientId) -> Result<(), AdminError> {
+        self.shut(client_id, RevocationReason::AppDeleted).await?;
+        match self.parts.store.delete_app(client_id).await? {
+            DeleteApp::Deleted => Ok(()),
+            DeleteApp::NotFound => Err(AdminError::NotFound),
+        }
+    }
+
+    async fn shut(
+        &self,
+        client_id: &ClientId,
+        why: RevocationReason,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        self.existing(client_id).await?;
+        // Before, so that a crash between the two leaves nothing that enabling would bring back;
+        // and after, for what was granted between the two.
+        self.end_access(RevocationTarget::App(client_id.clone()), why).await?;
+        let change = self.change(client_id, |app, now| {
+            Ok(app.is_enabled().then(|| app.edited(now, |edit| *edit.enabled = false)))
+        });
+        let app = change.await?.after;
+        self.end_access(RevocationTarget::App(client_id.clone()), why).await?;
+        Ok(app)
+    }
+
+    /// Applies `edit` to the app as it is, and again if somebody else was first. `None` is: it is so
+    /// already.
+    async fn change(
+        &self,
+        client_id: &ClientId,
+        edit: impl Fn(&CustomApp, UnixTime) -> Result<Option<CustomApp>, AdminError> + Send + Sync,
+    ) -> Result<Change, AdminError> {
+        let now = self.parts.clock.now();
+        let mut expected = 0;
+        for _ in 0..ROUNDS {
+            let before = self.existing(client_id).await?;
+            let Some(after) = edit(&before, now)? else {
+                return Ok(Change { after: Arc::clone(&before), before });
+            };
+            expected = before.version();
+            match self.parts.store.update_app(after.clone(), expected).await? {
+                UpdateApp::Updated => return Ok(Change { before, after: Arc::new(after) }),
+                UpdateApp::NotFound => return Err(AdminError::NotFound),
+                UpdateApp::Conflict => {}
+            }
+        }
+        let found = self.existing(client_id).await?.version();
+        Err(AdminError::Conflict { expected, found })
+    }
+}
+
+/// An app before and after a change.
+struct Change {
+    before: Arc<CustomApp>,
+    after: Arc<CustomApp>,
+}
+
+impl Change {
+    /// The settings that differ, as they are called in JSON.
+    fn fields(&self) -> Vec<String> {
+        let json = |app: &CustomApp| serde_json::to_value(app.settings()).unwrap_or_default();
+        let (before, after) = (json(&self.before), json(&self.after));
+        let fields = after.as_object().into_iter().flatten();
+        let differ = fields.filter(|(field, value)| before.get(field) != Some(value));
+        differ.map(|(field, _)| field.clone()).collect()
+    }
+}
+
+/// The same app with these settings, and without the secrets for which they have no use.
+fn with_settings(app: &CustomApp, settings: AppSettings, now: UnixTime) -> CustomApp {
+    app.edited(now, |edit| {
+        if !has_client_secret(&settings) {
+            edit.credentials.client_secrets.clear();
+        }
+        if settings.client_type() == ClientType::Public {
+            edit.credentials.signature_secret = None;
+        }
+        *edit.settings = settings;
+    })
+}
+
+fn scope_of<'t>(tokens: impl Iterator<Item = &'t str>) -> Result<Scope, InvalidApp> {
+    let text = tokens.collect::<Vec<_>>().join(" ");
+    Scope::parse(&text).map_err(|invalid| InvalidApp::new("scope", invalid.problem))
+}

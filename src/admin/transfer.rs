@@ -1,0 +1,116 @@
+//! Apps that come from elsewhere, and apps that go there.
+
+use serde::{Deserialize, Serialize};
+
+use super::has_client_secret;
+use crate::app::{AppSettings, ClientType, CustomApp, InvalidApp};
+use crate::clock::UnixTime;
+use crate::ids::ClientId;
+use crate::secret::{ClientSecret, SignatureSecret};
+
+/// An app as JSON, without any secret or digest of one.
+///
+/// ```
+/// use grantor::admin::AppExport;
+///
+/// let json = r#"{
+///     "client_id": "reports",
+///     "settings": {"name": "Reports", "flows": ["client_credentials"], "scope": "files.read"}
+/// }"#;
+/// let export: AppExport = serde_json::from_str(json)?;
+/// assert!(export.enabled);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct AppExport {
+    /// Its name on the wire.
+    pub client_id: ClientId,
+    /// Whether it gets tokens at all. Absent: yes.
+    #[serde(default = "enabled")]
+    pub enabled: bool,
+    /// Its settings.
+    pub settings: AppSettings,
+}
+
+const fn enabled() -> bool {
+    true
+}
+
+impl From<&CustomApp> for AppExport {
+    fn from(app: &CustomApp) -> Self {
+        Self {
+            client_id: app.client_id().clone(),
+            enabled: app.is_enabled(),
+            settings: app.settings().clone(),
+        }
+    }
+}
+
+/// An app that has a client id elsewhere, perhaps with secrets that its users have already.
+#[derive(Debug)]
+#[must_use = "an app is nothing until it is imported"]
+pub struct ImportedApp {
+    pub(super) client_id: ClientId,
+    pub(super) settings: AppSettings,
+    pub(super) enabled: bool,
+    pub(super) client_secret: Option<(ClientSecret, Option<UnixTime>)>,
+    pub(super) signature_secret: Option<SignatureSecret>,
+}
+
+impl ImportedApp {
+    /// An enabled app with this client id, and with new secrets where it needs any.
+    pub const fn new(client_id: ClientId, settings: AppSettings) -> Self {
+        Self { client_id, settings, enabled: true, client_secret: None, signature_secret: None }
+    }
+
+    /// The client secret that it has already: 1 to 255 bytes, none a control character. It may be
+    /// shorter than what this server would make, so it may be given an instant from when on it is
+    /// refused; rotate it before.
+    pub fn with_client_secret(
+        mut self,
+        secret: ClientSecret,
+        expires_at: Option<UnixTime>,
+    ) -> Self {
+        self.client_secret = Some((secret, expires_at));
+        self
+    }
+
+    /// The signature secret that it has already: 32 to 255 bytes (RFC 7518 section 3.2).
+    pub fn with_signature_secret(mut self, secret: SignatureSecret) -> Self {
+        self.signature_secret = Some(secret);
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), InvalidApp> {
+        if let Some((secret, _)) = &self.client_secret {
+            let text = secret.expose_secret();
+            if !has_client_secret(&self.settings) {
+                return Err(InvalidApp::new("authentication", "is not by client secret"));
+            }
+            if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
+                return Err(InvalidApp::new(
+                    "client_secret",
+                    "must have 1 to 255 bytes, none a control character",
+                ));
+            }
+        }
+        if let Some(secret) = &self.signature_secret {
+            if self.settings.client_type() == ClientType::Public {
+                return Err(InvalidApp::new("authentication", "is missing: a public app has none"));
+            }
+            if !(32..=255).contains(&secret.expose_secret().len()) {
+                return Err(InvalidApp::new("signature_secret", "must have 32 to 255 bytes"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<AppExport> for ImportedApp {
+    /// The app as it was exported, with new secrets.
+    fn from(export: AppExport) -> Self {
+        Self { enabled: export.enabled, ..Self::new(export.client_id, export.settings) }
+    }
+}

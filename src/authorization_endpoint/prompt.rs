@@ -1,0 +1,222 @@
+//! What a consent page needs, and the sealed ticket that travels through the browser between the
+//! prompt and the decision.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::request::AuthorizationRequest;
+use super::response::{AuthorizationError, AuthorizationResponse};
+use crate::app::{ClientType, CustomApp};
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::{EndpointError, Rejection};
+use crate::handle::{HandleKind, Salt};
+use crate::ids::{ClientId, GrantId, Resource, Subject};
+use crate::random;
+use crate::redirect_uri::ResolvedRedirectUri;
+use crate::scope::Scope;
+use crate::secret::Digest;
+use crate::store::Store;
+
+/// Who sits at the browser, as the host knows.
+///
+/// `Debug` does not show the session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    subject: Subject,
+    session: String,
+}
+
+impl Login {
+    /// The user `subject`, in the browser session that the host calls `session`: any text that the
+    /// host finds in this session again and in no other, such as its anti-forgery token. A ticket
+    /// is good in the session for which it was made, and there for this user only.
+    #[must_use]
+    pub fn new(subject: Subject, session: impl Into<String>) -> Self {
+        Self { subject, session: session.into() }
+    }
+
+    /// The user.
+    #[must_use]
+    pub const fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    fn binding(&self) -> [&[u8]; 2] {
+        [self.subject.as_str().as_bytes(), self.session.as_bytes()]
+    }
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("subject", &self.subject).finish_non_exhaustive()
+    }
+}
+
+/// One thing that the app asks for, as a consent page shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RequestedScope {
+    /// The scope token, to be sent back where the user may tick scopes one by one.
+    pub token: String,
+    /// What it allows, as the catalog says; empty where no catalog knows it.
+    pub titles: Vec<String>,
+}
+
+/// What a consent page needs. All of it is text from the administrator: escape it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Prompt {
+    /// The name of the app.
+    pub app_name: String,
+    /// What the app does.
+    pub app_description: String,
+    /// Where the user is sent afterwards.
+    pub redirect_uri: ResolvedRedirectUri,
+    /// What the app asks for.
+    pub scopes: Vec<RequestedScope>,
+    /// The user who is asked.
+    pub subject: Subject,
+    /// What the form of the consent page sends back, in a hidden field. Good once, until
+    /// `expires_at`, for this user in this session.
+    pub ticket: String,
+    /// When the ticket expires.
+    pub expires_at: UnixTime,
+}
+
+/// What comes of a valid request once the user is known.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a host has to handle both")]
+pub enum Prompted {
+    /// The user is asked.
+    Ask(Prompt),
+    /// The user need not be asked; the browser is sent back with a code.
+    Redirect(AuthorizationResponse),
+}
+
+/// What is to be decided: the request, sealed for one user in one session.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ticket {
+    pub(super) grant_id: GrantId,
+    pub(super) salt: Salt,
+    pub(super) client_id: ClientId,
+    pub(super) redirect_uri: ResolvedRedirectUri,
+    pub(super) binding: Digest,
+    pub(super) state: Option<String>,
+    pub(super) scope: Scope,
+    pub(super) resource: Option<Resource>,
+    pub(super) expires_at: UnixTime,
+}
+
+impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+    /// Asks the user, or decides at once where nobody need be asked.
+    pub(super) async fn prompt(
+        &self,
+        request: AuthorizationRequest,
+        login: &Login,
+    ) -> Result<Prompted, AuthorizationError> {
+        let now = self.clock.now();
+        let app = Arc::clone(&request.app);
+        let asked = self.must_ask(&request, login).await.map_err(EndpointError::from)?;
+        let ticket = self.ticket(request, now).map_err(EndpointError::from)?;
+        if !asked {
+            let response = self.approve_unasked(&app, &ticket, login, now).await?;
+            return Ok(Prompted::Redirect(response));
+        }
+        Ok(Prompted::Ask(Prompt {
+            app_name: app.settings().name().to_owned(),
+            app_description: app.settings().description().to_owned(),
+            scopes: self.requested_scopes(&ticket.scope),
+            subject: login.subject.clone(),
+            ticket: self.seal_ticket(&ticket, login),
+            expires_at: ticket.expires_at,
+            redirect_uri: ticket.redirect_uri,
+        }))
+    }
+
+    fn ticket(
+        &self,
+        request: AuthorizationRequest,
+        now: UnixTime,
+    ) -> Result<Ticket, random::RandomError> {
+        // Never longer than the grant lives: while the ticket is good, the decision stands in a row.
+        let grant_life = request.app.settings().refresh_token_lifetime().into();
+        let lifetime = self.ticket_lifetime.min(Duration::from_secs(grant_life));
+        Ok(Ticket {
+            grant_id: GrantId::generate(&*self.random)?,
+            salt: Salt(random::array(&*self.random)?),
+            client_id: request.app.client_id().clone(),
+            redirect_uri: request.redirect_uri,
+            binding: request.binding,
+            state: request.state,
+            scope: request.scope,
+            resource: request.resource,
+            expires_at: now.plus(lifetime),
+        })
+    }
+
+    async fn must_ask(
+        &self,
+        request: &AuthorizationRequest,
+        login: &Login,
+    ) -> Result<bool, crate::store::StoreError> {
+        if request.consent_demanded || never_skips(&request.app, &request.redirect_uri) {
+            return Ok(true);
+        }
+        if !request.app.settings().requires_consent() {
+            return Ok(false);
+        }
+        let consent = self.store.find_consent(request.app.client_id(), &login.subject).await?;
+        Ok(consent.is_none_or(|consent| !consent.scope.covers(&request.scope)))
+    }
+
+    fn requested_scopes(&self, scope: &Scope) -> Vec<RequestedScope> {
+        match &self.catalog {
+            Some(catalog) => catalog
+                .texts(scope)
+                .into_iter()
+                .map(|text| RequestedScope {
+                    token: text.token.to_owned(),
+                    titles: text.endpoints.iter().map(|it| it.title().to_owned()).collect(),
+                })
+                .collect(),
+            None => scope
+                .tokens()
+                .map(|token| RequestedScope { token: token.to_owned(), titles: Vec::new() })
+                .collect(),
+        }
+    }
+
+    fn seal_ticket(&self, ticket: &Ticket, login: &Login) -> String {
+        // A record of strings and numbers always has a JSON form.
+        let payload = serde_json::to_vec(ticket).unwrap_or_default();
+        self.handles.seal(HandleKind::Ticket, &login.binding(), &payload)
+    }
+
+    pub(super) fn open_ticket(
+        &self,
+        ticket: &str,
+        login: &Login,
+        now: UnixTime,
+    ) -> Result<Ticket, Rejection> {
+        let payload = self
+            .handles
+            .open(HandleKind::Ticket, &login.binding(), ticket)
+            .map_err(|_| Rejection::NotOurTicket)?;
+        let ticket: Ticket =
+            serde_json::from_slice(&payload).map_err(|_| Rejection::NotOurTicket)?;
+        if ticket.expires_at <= now {
+            return Err(Rejection::TicketExpired);
+        }
+        Ok(ticket)
+    }
+}
+
+/// RFC 8252 section 8.6: any program on the device might pose as a public app that is reached by a
+/// custom scheme or on loopback, so that its user is always asked.
+fn never_skips(app: &CustomApp, redirect_uri: &ResolvedRedirectUri) -> bool {
+    app.settings().client_type() == ClientType::Public
+        && redirect_uri.is_loopback_or_custom_scheme()
+}

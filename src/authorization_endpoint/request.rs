@@ -1,0 +1,197 @@
+//! The authorization request: RFC 6749 section 4.1.1, RFC 7636 section 4.3.
+//!
+//! The redirect URI is validated before any error is redirected: there is no open redirect through
+//! an early error.
+
+use std::sync::Arc;
+
+use super::response::{AuthorizationError, AuthorizationResponse};
+use crate::app::{CustomApp, Flow};
+use crate::context::Context;
+use crate::error::{EndpointError, Rejection};
+use crate::form::Form;
+use crate::grant_type::GrantType;
+use crate::ids::{ClientId, Issuer, Resource, Source};
+use crate::pkce::CodeChallenge;
+use crate::redirect_uri::{self, ResolvedRedirectUri};
+use crate::scope::{NarrowError, Scope};
+use crate::secret::Digest;
+use crate::store::Store;
+use crate::token_endpoint::code_binding;
+
+/// The longest `state` that is sent back, in bytes.
+const MAX_STATE_BYTES: usize = 4_096;
+
+/// An authorization request that is valid: the host may now find out who the user is, then ask for
+/// a [`Prompt`](super::Prompt).
+#[derive(Clone, Debug)]
+pub struct AuthorizationRequest {
+    pub(super) app: Arc<CustomApp>,
+    pub(super) redirect_uri: ResolvedRedirectUri,
+    /// To what the code will be bound.
+    pub(super) binding: Digest,
+    pub(super) state: Option<String>,
+    pub(super) scope: Scope,
+    pub(super) resource: Option<Resource>,
+    /// `prompt=consent`: the user is asked in any case.
+    pub(super) consent_demanded: bool,
+    pub(super) source: Option<Source>,
+}
+
+impl AuthorizationRequest {
+    /// The app that asks.
+    #[must_use]
+    pub fn app(&self) -> &CustomApp {
+        &self.app
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Where the response goes.
+    #[must_use]
+    pub fn redirect_uri(&self) -> &ResolvedRedirectUri {
+        &self.redirect_uri
+    }
+}
+
+/// Where errors go, once that is known.
+struct Return {
+    app: Arc<CustomApp>,
+    redirect_uri: ResolvedRedirectUri,
+    named: bool,
+    state: Option<String>,
+}
+
+impl<S: Store, U, H> Context<S, U, H>
+where
+    U: Sync,
+    H: Sync,
+{
+    /// Reads and validates an authorization request.
+    pub(super) async fn read_authorization_request(
+        &self,
+        query: &str,
+        source: Option<&Source>,
+    ) -> Result<AuthorizationRequest, AuthorizationError> {
+        let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
+        let back = self.validate_return(&form).await?;
+        self.validate_parameters(&form, &back, source).map_err(|rejection| {
+            let response = AuthorizationResponse::error(
+                &back.redirect_uri,
+                back.state.as_deref(),
+                &self.issuer,
+                &rejection,
+            );
+            AuthorizationError::redirect(response, rejection, Some(back.app.client_id()))
+        })
+    }
+
+    /// The app and where its errors go. What is wrong here is shown to the user, never redirected.
+    async fn validate_return(&self, form: &Form<'_>) -> Result<Return, AuthorizationError> {
+        let once = |name| form.one(name).map_err(|doubled| shown(doubled.into()));
+        let client_id = once("client_id")?.ok_or(Rejection::MissingParameter("client_id"));
+        let client_id = client_id.map_err(shown)?;
+        let requested = once("redirect_uri")?;
+        let client_id = ClientId::new(client_id).map_err(|_| shown(Rejection::UnknownClient))?;
+        let app = self.store.find_app(&client_id).await.map_err(EndpointError::from)?;
+        let app = app.ok_or_else(|| shown_for(&client_id, Rejection::UnknownClient))?;
+        if !app.is_enabled() {
+            return Err(shown_for(&client_id, Rejection::AppDisabled));
+        }
+        let registered = app.settings().redirect_uris();
+        let redirect_uri = redirect_uri::resolve(registered, requested, &self.hosts)
+            .map_err(|_| shown_for(&client_id, Rejection::RedirectUri))?;
+        // A doubled state is an error that is redirected without one.
+        let state = form.one("state").ok().flatten().filter(|state| state.len() <= MAX_STATE_BYTES);
+        Ok(Return {
+            app,
+            redirect_uri,
+            named: requested.is_some(),
+            state: state.map(str::to_owned),
+        })
+    }
+
+    fn validate_parameters(
+        &self,
+        form: &Form<'_>,
+        back: &Return,
+        source: Option<&Source>,
+    ) -> Result<AuthorizationRequest, Rejection> {
+        let app = &back.app;
+        let settings = app.settings();
+        if form.one("state")?.is_some_and(|state| state.len() > MAX_STATE_BYTES) {
+            return Err(Rejection::UnsupportedParameter("state"));
+        }
+        match form.one("response_type")? {
+            None => return Err(Rejection::MissingParameter("response_type")),
+            Some("code") => {}
+            Some(_) => return Err(Rejection::UnsupportedResponseType),
+        }
+        if form.first_doubled().is_some() {
+            return Err(Rejection::DoubledParameter("(one that is not known)"));
+        }
+        if !settings.allows(Flow::AuthorizationCode) {
+            return Err(Rejection::FlowNotAllowed(GrantType::AuthorizationCode));
+        }
+        if form.one("response_mode")?.is_some_and(|mode| mode != "query") {
+            return Err(Rejection::UnsupportedParameter("response_mode"));
+        }
+        for unsupported in ["request", "request_uri"] {
+            if form.one(unsupported)?.is_some() {
+                return Err(Rejection::UnsupportedParameter(unsupported));
+            }
+        }
+        let consent_demanded = match form.one("prompt")? {
+            None => false,
+            Some("consent") => true,
+            Some(_) => return Err(Rejection::UnsupportedParameter("prompt")),
+        };
+        let challenge = CodeChallenge::from_request(
+            form.one("code_challenge")?,
+            form.one("code_challenge_method")?,
+        )
+        .map_err(Rejection::CodeChallenge)?;
+        let scope = settings.scope().narrow(form.one("scope")?.unwrap_or_default());
+        let scope = scope.map_err(|error| match error {
+            NarrowError::Invalid(_) => Rejection::MalformedScope,
+            NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
+        })?;
+        Ok(AuthorizationRequest {
+            app: Arc::clone(app),
+            redirect_uri: back.redirect_uri.clone(),
+            binding: code_binding(back.redirect_uri.as_str(), back.named, &challenge),
+            state: back.state.clone(),
+            scope,
+            resource: asked_resource(form, app, &self.issuer)?,
+            consent_demanded,
+            source: source.cloned(),
+        })
+    }
+}
+
+/// The API for which the code is asked (RFC 8707 section 2.1).
+fn asked_resource(
+    form: &Form<'_>,
+    app: &CustomApp,
+    issuer: &Issuer,
+) -> Result<Option<Resource>, Rejection> {
+    let Some(text) = form.one("resource")? else { return Ok(None) };
+    let resource = Resource::new(text).map_err(|_| Rejection::MalformedResource)?;
+    if text == issuer.as_str() || app.settings().resources().contains(&resource) {
+        Ok(Some(resource))
+    } else {
+        Err(Rejection::ResourceNotAllowed)
+    }
+}
+
+fn shown(rejection: Rejection) -> AuthorizationError {
+    AuthorizationError::show(rejection, None)
+}
+
+fn shown_for(client_id: &ClientId, rejection: Rejection) -> AuthorizationError {
+    AuthorizationError::show(rejection, Some(client_id))
+}

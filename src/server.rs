@@ -1,0 +1,301 @@
+//! The authorization server: puts the parts together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admin::{Admin, AdminParts};
+use crate::audit::{AuditSink, NoAudit};
+use crate::authorization_endpoint::{
+    AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Prompted,
+};
+use crate::catalog::ApiCatalog;
+use crate::clock::{Clock, SystemClock};
+use crate::context::Context;
+use crate::error::EndpointError;
+use crate::handle::Handles;
+use crate::hooks::{Hooks, NoHooks};
+use crate::ids::{ClientId, Issuer, Source};
+use crate::jwt::{KeyError, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json};
+use crate::random::{JtiSource, OsRandom, SecureRandom};
+use crate::rate_limit::{RateLimiter, RateLimits};
+use crate::redirect_uri::InstanceHosts;
+use crate::server_secret::{Pepper, Sealing, ServerSecret};
+use crate::store::Store;
+use crate::token_endpoint::{FormRequest, TokenResponse};
+use crate::usage::{AppUsage, Usage};
+use crate::user_directory::UserDirectory;
+
+/// An OAuth 2.0 authorization server over a store `S`, the users `U` of the host, and its hooks `H`.
+///
+/// It is used through a shared reference, by any number of requests at once.
+#[derive(Debug)]
+pub struct AuthorizationServer<S, U, H = NoHooks> {
+    context: Context<S, U, H>,
+    published_keys: Vec<VerifyingKey>,
+}
+
+/// How a server is put together. What is not set has a default that is safe.
+#[derive(Debug)]
+#[must_use = "a builder is nothing until it is built"]
+pub struct ServerBuilder<S, U, H = NoHooks> {
+    issuer: Issuer,
+    secret: ServerSecret,
+    signing_key: SigningKey,
+    store: S,
+    users: U,
+    hooks: H,
+    published_keys: Vec<VerifyingKey>,
+    token_endpoint_url: Option<String>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+    audit: Arc<dyn AuditSink>,
+    limits: RateLimits,
+    hosts: InstanceHosts,
+    catalog: Option<Arc<ApiCatalog>>,
+    ticket_lifetime: Duration,
+}
+
+impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
+    /// Begins a server that calls itself `issuer`, seals with `secret`, signs with `signing_key`,
+    /// keeps everything in `store` and knows the users in `users`.
+    pub fn builder(
+        issuer: Issuer,
+        secret: ServerSecret,
+        signing_key: SigningKey,
+        store: S,
+        users: U,
+    ) -> ServerBuilder<S, U> {
+        ServerBuilder {
+            issuer,
+            secret,
+            signing_key,
+            store,
+            users,
+            hooks: NoHooks,
+            published_keys: Vec::new(),
+            token_endpoint_url: None,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(OsRandom::new()),
+            audit: Arc::new(NoAudit::new()),
+            limits: RateLimits::default(),
+            hosts: InstanceHosts::default(),
+            catalog: None,
+            ticket_lifetime: Duration::from_secs(600),
+        }
+    }
+}
+
+impl<S, U, H> ServerBuilder<S, U, H> {
+    /// Asks `hooks` before every token. Default: none.
+    pub fn hooks<N: Hooks>(self, hooks: N) -> ServerBuilder<S, U, N> {
+        ServerBuilder {
+            hooks,
+            issuer: self.issuer,
+            secret: self.secret,
+            signing_key: self.signing_key,
+            store: self.store,
+            users: self.users,
+            published_keys: self.published_keys,
+            token_endpoint_url: self.token_endpoint_url,
+            clock: self.clock,
+            random: self.random,
+            audit: self.audit,
+            limits: self.limits,
+            hosts: self.hosts,
+            catalog: self.catalog,
+            ticket_lifetime: self.ticket_lifetime,
+        }
+    }
+
+    /// Publishes `key` beside the signing key: one that signed until now, or one that will sign next.
+    pub fn published_key(mut self, key: VerifyingKey) -> Self {
+        self.published_keys.push(key);
+        self
+    }
+
+    /// The URL of the token endpoint, which some assertions carry as `aud`. Default: the issuer,
+    /// followed by `/oauth/token`.
+    pub fn token_endpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.token_endpoint_url = Some(url.into());
+        self
+    }
+
+    /// Takes the time from `clock`. Default: the system's.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Takes randomness from `random`. Default: the system's. Keys and signatures draw from the
+    /// system in any case.
+    pub fn random(mut self, random: impl SecureRandom + 'static) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Sends every event to `audit`. Default: nowhere.
+    pub fn audit(mut self, audit: impl AuditSink + 'static) -> Self {
+        self.audit = Arc::new(audit);
+        self
+    }
+
+    /// Limits apps that have no quota of their own. Default: [`RateLimits::default`].
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The host names for which `%%HOST%%` stands in redirect URIs. Default: none.
+    pub fn hosts(mut self, hosts: InstanceHosts) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// What the host's API offers: consent pages show its titles. Default: none.
+    pub fn catalog(mut self, catalog: ApiCatalog) -> Self {
+        self.catalog = Some(Arc::new(catalog));
+        self
+    }
+
+    /// How long a user may look at a consent page, in whole seconds, at most an hour. Default: 600.
+    pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
+        self.ticket_lifetime = lifetime.min(Duration::from_secs(3_600));
+        self
+    }
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
+    /// Puts the server together.
+    #[must_use]
+    pub fn build(self) -> AuthorizationServer<S, U, H> {
+        let token_endpoint_url = self.token_endpoint_url.unwrap_or_else(|| {
+            format!("{}/oauth/token", self.issuer.as_str().trim_end_matches('/'))
+        });
+        let mut published_keys = vec![self.signing_key.verifying_key()];
+        published_keys.extend(self.published_keys);
+        AuthorizationServer {
+            published_keys,
+            context: Context {
+                handles: Handles::new(&self.secret, &self.issuer),
+                pepper: Pepper::new(&self.secret),
+                sealing: Sealing::new(&self.secret),
+                issuer: self.issuer,
+                token_endpoint_url,
+                store: self.store,
+                users: self.users,
+                hooks: self.hooks,
+                signing_key: self.signing_key,
+                clock: self.clock,
+                random: self.random,
+                token_ids: JtiSource::new(),
+                audit: self.audit,
+                usage: Usage::default(),
+                limiter: RateLimiter::new(self.limits),
+                hosts: self.hosts,
+                catalog: self.catalog,
+                ticket_lifetime: self.ticket_lifetime,
+            },
+        }
+    }
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
+    /// Answers a request at the token endpoint (RFC 6749 section 3.2).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, with the code and the static text for the client; or failed,
+    /// with a cause for the operator. Neither has issued anything.
+    pub async fn token(&self, request: &FormRequest<'_>) -> Result<TokenResponse, EndpointError> {
+        self.context.token(request).await
+    }
+
+    /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1), coming
+    /// from `source` if the host tells. The host then finds out who the user is and goes on with
+    /// [`prompt`](Self::prompt).
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizationError`]: either the app learns it by a redirect or the user is shown it.
+    pub async fn authorization_request(
+        &self,
+        query: &str,
+        source: Option<&Source>,
+    ) -> Result<AuthorizationRequest, AuthorizationError> {
+        self.context.authorization_request(query, source).await
+    }
+
+    /// Says what to ask the user, or that nobody need be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizationError`], to be shown.
+    pub async fn prompt(
+        &self,
+        request: AuthorizationRequest,
+        login: &Login,
+    ) -> Result<Prompted, AuthorizationError> {
+        self.context.authorize(request, login).await
+    }
+
+    /// Takes the decision of the user on the prompt with `ticket`, sent from `source` if the host
+    /// tells. One decision gives one code, however often it is submitted.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthorizationError`]: a denial is a redirect; a ticket of another user or session, an
+    /// expired one, or one that was decided otherwise is shown.
+    pub async fn decide(
+        &self,
+        ticket: &str,
+        login: &Login,
+        decision: Decision,
+        source: Option<&Source>,
+    ) -> Result<AuthorizationResponse, AuthorizationError> {
+        self.context.decision(ticket, login, decision, source).await
+    }
+
+    /// What an administrator does, in the name of whom the audit log will call `administrator`.
+    pub fn admin(&self, administrator: impl Into<Arc<str>>) -> Admin<'_, S> {
+        let context = &self.context;
+        let parts = AdminParts {
+            store: &context.store,
+            pepper: &context.pepper,
+            sealing: &context.sealing,
+            clock: &*context.clock,
+            random: &*context.random,
+            audit: &*context.audit,
+        };
+        Admin::new(parts, administrator)
+    }
+
+    /// What an app did since this process was started.
+    pub fn usage(&self, client_id: &ClientId) -> AppUsage {
+        self.context.usage.of(client_id)
+    }
+
+    /// The name of the server.
+    pub fn issuer(&self) -> &Issuer {
+        &self.context.issuer
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        &self.context.store
+    }
+
+    /// The public keys of the server as a JWK Set (RFC 7517 section 5), for its `jwks_uri`. An HS256
+    /// key is not among them.
+    pub fn jwk_set(&self) -> String {
+        jwk_set_json(&self.published_keys)
+    }
+
+    /// The keys with which this server's tokens are verified in this process, an HS256 key included.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] when more than 16 keys are published, or two with one id.
+    pub fn verifying_keys(&self) -> Result<VerifyingKeys, KeyError> {
+        VerifyingKeys::new(self.published_keys.clone())
+    }
+}

@@ -1,0 +1,319 @@
+//! The rules on one row: tables, and laws over random histories.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW: i64 = 1_700_000_000_000;
+const GRACE: i64 = 10_000;
+const CODE_LIFE: i64 = 60_000;
+const LIFE: i64 = 3_600_000;
+
+fn at(after: i64) -> UnixTime {
+    UnixTime::from_millis(NOW + after)
+}
+
+fn client() -> ClientId {
+    ClientId::new("app").unwrap()
+}
+
+fn digest(byte: u8) -> Digest {
+    Digest::from_bytes([byte; 32])
+}
+
+/// A code that is pending since `NOW`.
+fn pending() -> Grant {
+    let id = GrantId::from_bytes([1; 16]);
+    let mut grant = Grant::new(id, client(), Subject::new("jane").unwrap(), Scope::default());
+    grant.binding = digest(2);
+    grant.salt_digest = digest(3);
+    grant.authorized_at = at(0);
+    grant.code_expires_at = at(CODE_LIFE);
+    grant.expires_at = at(LIFE);
+    grant
+}
+
+/// A grant whose refresh token of `generation` was made at `NOW`.
+fn live(generation: u32) -> Grant {
+    Grant { generation, rotated_at: at(0), ..pending() }
+}
+
+fn redemption(after: i64) -> CodeRedemption {
+    let Grant { grant_id, client_id, binding, salt_digest, .. } = pending();
+    CodeRedemption { grant_id, client_id, binding, salt_digest, claim: 7, now: at(after) }
+}
+
+fn rotation(generation: u32, after: i64) -> Rotation {
+    let Grant { grant_id, client_id, salt_digest, .. } = pending();
+    Rotation {
+        grant_id,
+        client_id,
+        salt_digest,
+        generation,
+        grace_millis: GRACE,
+        max_retries: 5,
+        idle_millis: None,
+        claim: 8,
+        now: at(after),
+    }
+}
+
+const UNKNOWN: GrantRefusal = GrantRefusal::Unknown;
+const EXPIRED: GrantRefusal = GrantRefusal::Expired;
+const REVOKED: GrantRefusal = GrantRefusal::Revoked;
+
+/// G3, G8, R16: what a code with the right bindings is answered, by the state of its grant.
+#[test]
+fn a_code_is_answered_by_the_state_of_its_grant() {
+    let revoked = |mut grant: Grant| {
+        grant.revoke(RevocationReason::Denied, at(0));
+        grant
+    };
+    let short = Grant { expires_at: at(10), ..pending() };
+    let table = [
+        ("pending", pending(), 0, false, RedeemCode::Redeemed),
+        ("before it was decided", pending(), -1, false, RedeemCode::Redeemed),
+        ("in its last millisecond", pending(), CODE_LIFE - 1, false, RedeemCode::Redeemed),
+        ("expired", pending(), CODE_LIFE, false, RedeemCode::Refused(EXPIRED)),
+        ("of an expired grant", short, 10, false, RedeemCode::Refused(EXPIRED)),
+        ("denied", revoked(pending()), 0, false, RedeemCode::Refused(REVOKED)),
+        ("cut off", pending(), 0, true, RedeemCode::Refused(REVOKED)),
+        ("cut off and expired", pending(), CODE_LIFE, true, RedeemCode::Refused(REVOKED)),
+        ("redeemed", live(1), 0, false, RedeemCode::AlreadyRedeemed),
+        ("redeemed and rotated", live(9), 0, false, RedeemCode::AlreadyRedeemed),
+        ("redeemed, long after", live(1), LIFE, false, RedeemCode::AlreadyRedeemed),
+        ("redeemed and revoked", revoked(live(1)), 0, false, RedeemCode::AlreadyRedeemed),
+        ("redeemed and cut off", live(1), 0, true, RedeemCode::AlreadyRedeemed),
+    ];
+    for (name, mut grant, after, void, expected) in table {
+        let before = grant.clone();
+        assert_eq!(grant.redeem(&redemption(after), void), expected, "{name}");
+        match expected {
+            RedeemCode::Redeemed => {
+                assert_eq!((grant.generation, grant.rotated_at), (1, at(after)), "{name}");
+                assert_eq!((grant.claim, grant.revoked), (7, None), "{name}");
+            }
+            RedeemCode::AlreadyRedeemed => {
+                let end = (at(after), RevocationReason::CodeReplayed);
+                assert_eq!(grant.revoked, before.revoked.or(Some(end)), "{name}");
+            }
+            RedeemCode::Mismatch | RedeemCode::Refused(_) => assert_eq!(grant, before, "{name}"),
+        }
+    }
+}
+
+/// G4, G11: neither another app, nor a wrong salt, nor (once the code is spent) wrong bindings.
+#[test]
+fn a_stranger_changes_nothing() {
+    for mut grant in [pending(), live(1), live(3)] {
+        let before = grant.clone();
+        let other = ClientId::new("App").unwrap();
+        let codes = [
+            CodeRedemption { client_id: other.clone(), ..redemption(0) },
+            CodeRedemption { salt_digest: digest(9), ..redemption(0) },
+        ];
+        for code in codes {
+            assert_eq!(grant.redeem(&code, false), RedeemCode::Refused(UNKNOWN));
+        }
+        if grant.generation > 0 {
+            let code = CodeRedemption { binding: digest(9), ..redemption(0) };
+            assert_eq!(grant.redeem(&code, false), RedeemCode::Refused(UNKNOWN));
+        }
+        let tokens = [
+            Rotation { client_id: other, ..rotation(1, 0) },
+            Rotation { salt_digest: digest(9), ..rotation(1, 0) },
+            rotation(0, 0),
+        ];
+        for token in tokens {
+            assert_eq!(grant.rotate(&token, false), Rotate::Refused(UNKNOWN));
+        }
+        assert_eq!(grant, before);
+    }
+}
+
+/// P11, G10: four wrong verifiers burn nothing, the fifth voids the code for good.
+#[test]
+fn wrong_bindings_are_counted_and_the_fifth_voids_the_code() {
+    let wrong = CodeRedemption { binding: digest(9), ..redemption(1) };
+    let mut grant = pending();
+    for _ in 1..MAX_MISMATCHES {
+        assert_eq!(grant.redeem(&wrong, false), RedeemCode::Mismatch);
+    }
+    assert_eq!(grant.clone().redeem(&redemption(1), false), RedeemCode::Redeemed);
+    assert_eq!(grant.redeem(&wrong, false), RedeemCode::Mismatch);
+    assert_eq!(grant.revoked, Some((at(1), RevocationReason::CodeGuessed)));
+    assert_eq!(grant.redeem(&redemption(1), false), RedeemCode::Refused(REVOKED));
+    assert_eq!(grant.redeem(&wrong, false), RedeemCode::Refused(REVOKED));
+}
+
+/// R8, R9, R12, R13, R14, R16: what a refresh token is answered, by its generation, the age of the
+/// live one, how often that was handed out again, and whether the grant has ended.
+#[test]
+fn a_refresh_token_is_answered_by_its_generation_and_the_age_of_the_live_one() {
+    let refused = Rotate::Refused;
+    // presented, live, age, retries, ended, expected
+    let table = [
+        (3, 3, 0, 0, false, Rotate::Rotated),
+        (3, 3, LIFE - 1, 5, false, Rotate::Rotated),
+        (3, 3, LIFE, 0, false, refused(EXPIRED)),
+        (3, 3, 0, 0, true, refused(REVOKED)),
+        (3, 3, LIFE, 0, true, refused(REVOKED)),
+        (2, 3, 0, 0, false, Rotate::Retried),
+        (2, 3, GRACE - 1, 4, false, Rotate::Retried),
+        (2, 3, GRACE, 0, false, Rotate::Reused),
+        (2, 3, -4_999, 0, false, Rotate::Retried),
+        (2, 3, -5_000, 0, false, Rotate::Reused),
+        (2, 3, 0, 5, false, Rotate::Reused),
+        (2, 3, 0, 0, true, refused(REVOKED)),
+        (2, 3, LIFE, 0, false, refused(EXPIRED)),
+        (1, 3, 0, 0, false, Rotate::Reused),
+        (1, 3, 0, 0, true, refused(REVOKED)),
+        (4, 3, 0, 0, false, Rotate::Ahead),
+        (9, 3, LIFE - 1, 0, false, Rotate::Ahead),
+        (1, 0, 0, 0, false, Rotate::Ahead),
+        (4, 3, 0, 0, true, refused(REVOKED)),
+        (4, 3, LIFE, 0, false, refused(EXPIRED)),
+        (u32::MAX, 3, 0, 0, false, refused(EXPIRED)),
+        (u32::MAX - 1, u32::MAX, 0, 0, false, Rotate::Retried),
+    ];
+    for (presented, now_live, age, retries, ended, expected) in table {
+        let name = format!("{presented} of {now_live}, age {age}, retries {retries}, {ended}");
+        for void in [false, true] {
+            let mut grant = Grant { retries, ..live(now_live) };
+            if ended && !void {
+                grant.revoke(RevocationReason::Client, at(0));
+            }
+            let before = grant.clone();
+            let answer = grant.rotate(&rotation(presented, age), void);
+            if void {
+                assert_eq!((answer, &grant), (refused(REVOKED), &before), "{name}, void");
+                continue;
+            }
+            assert_eq!(answer, expected, "{name}");
+            let row = (grant.generation, grant.rotated_at, grant.claim, grant.retries);
+            match expected {
+                Rotate::Rotated | Rotate::Ahead => {
+                    assert_eq!(row, (presented + 1, at(age), 8, 0), "{name}");
+                }
+                Rotate::Retried => assert_eq!(row, (now_live, at(0), 0, retries + 1), "{name}"),
+                Rotate::Reused => {
+                    let end = (at(age), RevocationReason::RefreshTokenReused);
+                    assert_eq!(grant.revoked, Some(end), "{name}");
+                }
+                Rotate::Refused(_) => assert_eq!(grant, before, "{name}"),
+            }
+        }
+    }
+}
+
+/// R12: where the app allows no grace, or no retry, the predecessor is reuse at once.
+#[test]
+fn no_grace_and_no_retries_mean_reuse_at_once() {
+    for none in [
+        Rotation { grace_millis: 0, ..rotation(2, -1) },
+        Rotation { max_retries: 0, ..rotation(2, 0) },
+    ] {
+        assert_eq!(live(3).rotate(&none, false), Rotate::Reused);
+    }
+}
+
+#[test]
+fn idle_time_counts_from_the_last_rotation_and_not_for_a_pending_code() {
+    let idle =
+        |generation, after| Rotation { idle_millis: Some(500), ..rotation(generation, after) };
+    assert_eq!(live(1).rotate(&idle(1, 499), false), Rotate::Rotated);
+    assert_eq!(live(1).rotate(&idle(1, 500), false), Rotate::Refused(EXPIRED));
+    assert_eq!(pending().rotate(&idle(1, 500), false), Rotate::Ahead);
+}
+
+#[test]
+fn the_first_reason_for_which_a_grant_ended_stands() {
+    let mut grant = live(1);
+    grant.revoke(RevocationReason::Client, at(1));
+    grant.revoke(RevocationReason::Administrator, at(2));
+    assert_eq!(grant.revoked, Some((at(1), RevocationReason::Client)));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Redeem { right: bool },
+    Rotate { generation: u32, grace: bool },
+    Revoke,
+}
+
+fn step() -> impl Strategy<Value = (Step, i64, bool)> {
+    let step = prop_oneof![
+        2 => any::<bool>().prop_map(|right| Step::Redeem { right }),
+        8 => (0..6_u32, any::<bool>())
+            .prop_map(|(generation, grace)| Step::Rotate { generation, grace }),
+        1 => Just(Step::Revoke),
+    ];
+    // Mostly forwards, sometimes a jump back, sometimes beyond the expiry; seldom void.
+    let time = prop_oneof![8 => 0..3_000_i64, 2 => -20_000..0_i64, 1 => Just(LIFE)];
+    (step, time, prop::bool::weighted(0.05))
+}
+
+proptest! {
+    /// R15, R20, G13, G14: over any history a code is redeemed once, a generation is rotated once,
+    /// one generation is live at a time, and what has ended stays so.
+    #[test]
+    fn one_generation_is_live_at_a_time_and_nothing_revives(
+        steps in prop::collection::vec(step(), 1..40)
+    ) {
+        // The model: how often each step may still succeed, and whether anything may.
+        let (mut redeemable, mut live, mut ended) = (true, 0, false);
+        let (mut grant, mut clock) = (pending(), 0);
+        for (step, passed, void) in steps {
+            clock += passed;
+            let before = grant.clone();
+            match step {
+                Step::Revoke => {
+                    grant.revoke(RevocationReason::Administrator, at(clock));
+                    ended = true;
+                }
+                Step::Redeem { right } => {
+                    let binding = digest(if right { 2 } else { 9 });
+                    let code = CodeRedemption { binding, ..redemption(clock) };
+                    match grant.redeem(&code, void) {
+                        RedeemCode::Redeemed => {
+                            prop_assert!(redeemable && !ended && !void && right);
+                            (redeemable, live) = (false, 1);
+                        }
+                        RedeemCode::AlreadyRedeemed => {
+                            prop_assert!(live > 0 && right);
+                            ended = true;
+                        }
+                        RedeemCode::Mismatch => {
+                            prop_assert!(!right && live == 0);
+                            ended |= grant.mismatches == MAX_MISMATCHES;
+                        }
+                        RedeemCode::Refused(_) => prop_assert_eq!(&grant, &before),
+                    }
+                }
+                Step::Rotate { generation, grace } => {
+                    let grace_millis = if grace { GRACE } else { 0 };
+                    let token = Rotation { grace_millis, ..rotation(generation, clock) };
+                    match grant.rotate(&token, void) {
+                        Rotate::Rotated | Rotate::Ahead => {
+                            prop_assert!(!ended && !void && generation >= live);
+                            (redeemable, live) = (false, generation + 1);
+                        }
+                        Rotate::Retried => {
+                            prop_assert!(!ended && !void && grace && generation + 1 == live);
+                        }
+                        Rotate::Reused => {
+                            prop_assert!(!ended && generation < live);
+                            ended = true;
+                        }
+                        Rotate::Refused(_) => prop_assert_eq!(&grant, &before),
+                    }
+                }
+            }
+            prop_assert_eq!(grant.generation, live);
+            prop_assert_eq!(grant.revoked.is_some(), ended);
+            prop_assert!(before.revoked.is_none() || grant.revoked == before.revoked);
+            prop_assert_eq!(grant.expires_at, before.expires_at);
+            prop_assert_eq!(grant.authorized_at, before.authorized_at);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! What was revoked: the index that decides and the feed that tells.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::Duration;
+
+use super::table::{Row, Table};
+use crate::clock::UnixTime;
+use crate::ids::GrantId;
+use crate::store::{AccessFacts, FeedCursor, Pruned, Revocation, RevocationFeed, RevocationTarget};
+
+/// How far a reader that has seen everything is set back.
+const OVERLAP: Duration = Duration::from_secs(5);
+/// The most entries that one page of the feed holds.
+const MAX_PAGE: usize = 1_000;
+
+/// A revocation, and where it stands in the feed.
+struct Entry {
+    revocation: Revocation,
+    cursor: FeedCursor,
+}
+
+impl Row for Entry {
+    fn inert_at(&self) -> UnixTime {
+        self.revocation.until
+    }
+}
+
+/// Every revocation in force, one a target: cutoffs, and grants that ended with or without a row.
+#[derive(Default)]
+pub(super) struct Ledger {
+    in_force: Table<RevocationTarget, Entry>,
+    feed: BTreeMap<FeedCursor, RevocationTarget>,
+    entered: u64,
+}
+
+impl Ledger {
+    /// Puts `revocation` in force. Its instant is not before that of any other in the ledger.
+    pub(super) fn enter(&mut self, mut revocation: Revocation) {
+        self.entered = self.entered.saturating_add(1);
+        let cursor = FeedCursor { at: revocation.at, tie: self.entered };
+        let target = revocation.target.clone();
+        if let Some(old) = self.in_force.find(&target) {
+            revocation.until = revocation.until.max(old.revocation.until);
+            self.feed.remove(&old.cursor);
+        }
+        self.feed.insert(cursor, target.clone());
+        self.in_force.put(target, Entry { revocation, cursor });
+    }
+
+    /// Whether a cutoff voids a token with these facts. Says nothing of its grant.
+    pub(super) fn is_cut_off(&self, facts: &AccessFacts<'_>) -> bool {
+        use RevocationTarget::{App, AppAndSubject, Device, Everything, Subject};
+        let voids = |target: RevocationTarget| {
+            self.in_force.find(&target).is_some_and(|entry| entry.revocation.voids(facts))
+        };
+        voids(Everything)
+            || voids(App(facts.client_id.clone()))
+            || voids(Subject(facts.subject.clone()))
+            || voids(AppAndSubject(facts.client_id.clone(), facts.subject.clone()))
+            || facts.device.is_some_and(|device| voids(Device(device.clone())))
+    }
+
+    /// How a grant ended, if it is known to have ended.
+    pub(super) fn end_of(&self, grant_id: GrantId) -> Option<&Revocation> {
+        let entry = self.in_force.find(&RevocationTarget::Grant(grant_id))?;
+        Some(&entry.revocation)
+    }
+
+    pub(super) fn read_on(&self, from: FeedCursor, limit: usize, now: UnixTime) -> RevocationFeed {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let mut later = self.feed.range((Bound::Excluded(from), Bound::Unbounded));
+        let page: Vec<_> = later.by_ref().take(limit).collect();
+        let more = later.next().is_some();
+        let last = page.last().map_or(from, |(cursor, _)| **cursor);
+        // Entries come in the order of their cursors, so the last one is a safe place to go on
+        // from. The instant that the reader gives is not: its clock may be ahead.
+        let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
+        let next = if more { last } else { last.min(back) };
+        let entries = page
+            .into_iter()
+            .filter_map(|(_, target)| self.in_force.find(target))
+            .map(|entry| entry.revocation.clone());
+        RevocationFeed { entries: entries.collect(), next, more }
+    }
+
+    pub(super) fn prune(&mut self, now: UnixTime, limit: usize) -> Pruned {
+        let mut removed = 0;
+        while removed < limit
+            && let Some(entry) = self.in_force.pop_inert(now)
+        {
+            self.feed.remove(&entry.cursor);
+            removed += 1;
+        }
+        Pruned { removed, more: self.in_force.has_inert(now) }
+    }
+}

@@ -1,0 +1,438 @@
+//! The store that ships: everything in the memory of one process.
+
+mod ledger;
+mod table;
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+
+use self::ledger::Ledger;
+use self::table::{Row, Shards};
+use super::{
+    AccessFacts, AppQuery, AppRegistry, AssertionClaim, AssertionPurpose, ClaimAssertion,
+    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
+    InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed,
+    RevocationReason, RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
+};
+use crate::app::CustomApp;
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, GrantId, Subject};
+use crate::secret::Digest;
+
+/// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
+const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
+
+/// Everything in the memory of this process: fast, and gone with it.
+///
+/// For servers of one process whose grants need not survive a restart, for tests, and as the
+/// yardstick for other stores. Memory stays bounded without [`prune`](GrantStore::prune), which
+/// returns it sooner.
+///
+/// ```
+/// use grantor::ids::GrantId;
+/// use grantor::store::{GrantStore, MemoryStore};
+///
+/// # pollster::block_on(async {
+/// let store = MemoryStore::new();
+/// assert!(store.find_grant(&GrantId::from_bytes([7; 16])).await?.is_none());
+/// # Ok::<(), grantor::store::StoreError>(())
+/// # }).unwrap();
+/// ```
+//
+// Locks are taken in the order of the fields, and none outlives the method that took it.
+#[derive(Default)]
+pub struct MemoryStore {
+    apps: RwLock<HashMap<ClientId, Arc<CustomApp>>>,
+    assertions: Shards<AssertionKey, Claimed>,
+    grants: Shards<GrantId, Box<Grant>>,
+    consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
+    ledger: RwLock<Ledger>,
+    clock: StoreClock,
+    /// The instant of the latest cutoff: what was authorized later need not ask the ledger.
+    latest_cutoff: AtomicI64,
+}
+
+type AssertionKey = (Digest, ClientId, AssertionPurpose);
+
+/// An assertion that was claimed, and when it expires.
+struct Claimed {
+    expires_at: UnixTime,
+}
+
+impl Row for Claimed {
+    fn inert_at(&self) -> UnixTime {
+        self.expires_at.plus(ASSERTION_MARGIN)
+    }
+}
+
+impl Row for Box<Grant> {
+    fn inert_at(&self) -> UnixTime {
+        self.expires_at
+    }
+}
+
+/// The latest instant that the store was given or has made. It never runs backwards.
+#[derive(Default)]
+struct StoreClock(AtomicI64);
+
+impl StoreClock {
+    /// The instant of a decision: later than every revocation that was answered.
+    fn decision(&self, now: UnixTime) -> UnixTime {
+        let before = self.0.fetch_max(now.as_millis(), Ordering::SeqCst);
+        UnixTime::from_millis(before).max(now)
+    }
+
+    /// The instant of a revocation: not before any decision that was answered. Decisions from now
+    /// on are later, within the same millisecond too.
+    fn revocation(&self, now: UnixTime) -> UnixTime {
+        let advance = |before: i64| before.max(now.as_millis()).saturating_add(1);
+        let mut before = self.0.load(Ordering::SeqCst);
+        while let Err(changed) = self.0.compare_exchange_weak(
+            before,
+            advance(before),
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        ) {
+            before = changed;
+        }
+        UnixTime::from_millis(before).max(now)
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether a cutoff voids a token with these facts.
+    fn is_cut_off(&self, facts: &AccessFacts<'_>) -> bool {
+        facts.authorized_at.as_millis() <= self.latest_cutoff.load(Ordering::SeqCst)
+            && read(&self.ledger).is_cut_off(facts)
+    }
+
+    /// Puts a revocation of anything but a grant in force.
+    fn cut_off(&self, revocation: &Revocation) -> Revoked {
+        let mut ledger = write(&self.ledger);
+        // Under the lock, so that the feed is written in the order of its instants.
+        let at = self.clock.revocation(revocation.at);
+        ledger.enter(Revocation { at, ..revocation.clone() });
+        self.latest_cutoff.store(at.as_millis(), Ordering::SeqCst);
+        Revoked { at }
+    }
+
+    /// Ends a grant for good, with or without a row.
+    fn end_grant(&self, grant_id: GrantId, revocation: &Revocation) -> Revoked {
+        let mut shard = self.grants.lock(first_byte(grant_id));
+        let mut ledger = write(&self.ledger);
+        let at = self.clock.revocation(revocation.at);
+        let mut ended = Revocation { at, ..revocation.clone() };
+        if let Some(grant) = shard.find_mut(&grant_id) {
+            grant.revoke(revocation.why, at);
+            ended.until = ended.until.max(grant.expires_at);
+        }
+        ledger.enter(ended);
+        Revoked { at }
+    }
+
+    /// Applies `rule` to the row of a grant, with whether it is void. An end goes into the feed.
+    fn apply<T>(
+        &self,
+        grant_id: GrantId,
+        now: UnixTime,
+        rule: impl FnOnce(&mut Grant, bool) -> T,
+    ) -> Option<T> {
+        // Held to the end: an app that is disabled is so for every row that changes afterwards.
+        let apps = read(&self.apps);
+        let mut shard = self.grants.lock(first_byte(grant_id));
+        let grant = shard.find_mut(&grant_id)?;
+        let void = !is_active(&apps, &grant.client_id) || self.is_cut_off(&grant.facts());
+        let had_ended = grant.revoked.is_some();
+        let answer = rule(grant, void);
+        if let Some((_, why)) = grant.revoked
+            && !had_ended
+        {
+            let target = RevocationTarget::Grant(grant_id);
+            let mut ledger = write(&self.ledger);
+            let at = self.clock.revocation(now);
+            ledger.enter(Revocation { target, at, why, until: grant.expires_at });
+        }
+        Some(answer)
+    }
+
+    /// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
+    fn make_row(&self, mut grant: Grant, now: UnixTime) -> Option<UnixTime> {
+        let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), now);
+        if shard.find(&grant.grant_id).is_some() {
+            return None;
+        }
+        let authorized_at = self.clock.decision(now);
+        grant.authorized_at = authorized_at;
+        if let Some(end) = read(&self.ledger).end_of(grant.grant_id) {
+            grant.revoke(end.why, end.at);
+        }
+        shard.put(grant.grant_id, Box::new(grant));
+        Some(authorized_at)
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MemoryStore")
+    }
+}
+
+impl AppRegistry for MemoryStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        Ok(read(&self.apps).get(client_id).cloned())
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        match write(&self.apps).entry(app.client_id().clone()) {
+            Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Arc::new(app));
+                Ok(InsertApp::Inserted)
+            }
+        }
+    }
+
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        match write(&self.apps).get_mut(app.client_id()) {
+            None => Ok(UpdateApp::NotFound),
+            Some(stored) if stored.version() != expected_version => Ok(UpdateApp::Conflict),
+            Some(stored) => {
+                *stored = Arc::new(app);
+                Ok(UpdateApp::Updated)
+            }
+        }
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        match write(&self.apps).remove(client_id) {
+            Some(_) => Ok(DeleteApp::Deleted),
+            None => Ok(DeleteApp::NotFound),
+        }
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        let mut first = FirstOf::new(page);
+        for app in read(&self.apps).values() {
+            if first.wants(app.client_id()) && query.admits(app) {
+                first.put(app.client_id().clone(), Arc::clone(app));
+            }
+        }
+        Ok(first.into_listing())
+    }
+}
+
+impl GrantStore for MemoryStore {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        let now = grant.authorized_at;
+        Ok(match self.make_row(grant, now) {
+            Some(authorized_at) => InsertGrant::Inserted { authorized_at },
+            None => InsertGrant::AlreadyDecided,
+        })
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+        Ok(self
+            .apply(redemption.grant_id, redemption.now, rule)
+            .unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+        Ok(self
+            .apply(rotation.grant_id, rotation.now, rule)
+            .unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        let apps = read(&self.apps);
+        if !is_active(&apps, &claim.client_id) {
+            return Ok(ClaimAssertion::AppInactive);
+        }
+        let [byte, ..] = *claim.jti.as_bytes();
+        let mut shard = self.assertions.lock_to_insert(byte, claim.now);
+        let key = (claim.jti, claim.client_id.clone(), claim.purpose);
+        if shard.find(&key).is_some_and(|claimed| claimed.expires_at >= claim.now) {
+            return Ok(ClaimAssertion::Replayed);
+        }
+        let authorized_at = match &claim.grant {
+            Some(grant) => self
+                .make_row(grant.clone(), claim.now)
+                .ok_or_else(|| StoreError::new("there is a grant with this id"))?,
+            None => self.clock.decision(claim.now),
+        };
+        shard.put(key, Claimed { expires_at: claim.expires_at });
+        Ok(ClaimAssertion::First { authorized_at })
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        let shard = self.grants.lock(first_byte(*grant_id));
+        Ok(shard.find(grant_id).map(|grant| Grant::clone(grant)))
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        let mut first = FirstOf::new(page);
+        for shard in self.grants.iter() {
+            for grant in shard.rows() {
+                if first.wants(&grant.grant_id) && filter.admits(grant) {
+                    first.put(grant.grant_id, Grant::clone(grant));
+                }
+            }
+        }
+        Ok(first.into_listing())
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        Ok(match revocation.target {
+            RevocationTarget::Grant(grant_id) => self.end_grant(grant_id, revocation),
+            RevocationTarget::Everything
+            | RevocationTarget::App(_)
+            | RevocationTarget::Subject(_)
+            | RevocationTarget::AppAndSubject(..)
+            | RevocationTarget::Device(_) => self.cut_off(revocation),
+        })
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        if !is_active(&read(&self.apps), facts.client_id) || self.is_cut_off(facts) {
+            return Ok(true);
+        }
+        let shard = self.grants.lock(first_byte(facts.grant_id));
+        Ok(match shard.find(&facts.grant_id) {
+            Some(grant) => grant.revoked.is_some(),
+            None => read(&self.ledger).end_of(facts.grant_id).is_some(),
+        })
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        Ok(read(&self.ledger).read_on(cursor, limit, now))
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        let key = (consent.client_id.clone(), consent.subject.clone());
+        write(&self.consents).insert(key, consent);
+        Ok(())
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        let key = (client_id.clone(), subject.clone());
+        Ok(read(&self.consents).get(&key).cloned())
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        // Held until the cutoff is in force: nobody sees the one without the other.
+        let mut consents = write(&self.consents);
+        consents.remove(&(client_id.clone(), subject.clone()));
+        Ok(self.cut_off(&Revocation {
+            target: RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
+            at: now,
+            why: RevocationReason::ConsentWithdrawn,
+            until,
+        }))
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        let tables: [&dyn Fn(usize) -> Pruned; 3] = [
+            &|limit| self.assertions.prune(now, limit),
+            &|limit| self.grants.prune(now, limit),
+            &|limit| write(&self.ledger).prune(now, limit),
+        ];
+        let mut total = Pruned { removed: 0, more: false };
+        for prune in tables {
+            let pruned = prune(limit.saturating_sub(total.removed));
+            total.removed += pruned.removed;
+            total.more |= pruned.more;
+        }
+        Ok(total)
+    }
+}
+
+/// The first items of a listing in the order of their keys, picked from any order.
+struct FirstOf<T, K> {
+    page: Page<K>,
+    items: BTreeMap<K, T>,
+}
+
+impl<T, K: Clone + Ord> FirstOf<T, K> {
+    fn new(page: Page<K>) -> Self {
+        Self { page, items: BTreeMap::new() }
+    }
+
+    fn wants(&self, key: &K) -> bool {
+        let after = self.page.after.as_ref().is_none_or(|after| key > after);
+        // One more than the page holds, to know whether it is the last.
+        let room = self.items.len() <= self.page.limit;
+        after && (room || self.items.last_key_value().is_some_and(|(last, _)| key < last))
+    }
+
+    fn put(&mut self, key: K, item: T) {
+        self.items.insert(key, item);
+        if self.items.len() > self.page.limit.saturating_add(1) {
+            self.items.pop_last();
+        }
+    }
+
+    fn into_listing(mut self) -> Listing<T, K> {
+        let more = self.items.len() > self.page.limit;
+        if more {
+            self.items.pop_last();
+        }
+        let next = if more { self.items.keys().next_back().cloned() } else { None };
+        Listing::new(self.items.into_values().collect(), next)
+    }
+}
+
+fn is_active(apps: &HashMap<ClientId, Arc<CustomApp>>, client_id: &ClientId) -> bool {
+    apps.get(client_id).is_some_and(|app| app.is_enabled())
+}
+
+fn first_byte(grant_id: GrantId) -> u8 {
+    let [byte, ..] = *grant_id.as_bytes();
+    byte
+}
+
+/// No code panics while it holds a lock, so what a poisoned one guards is whole.
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+//! Rows that become inert at an instant, with a queue by that instant, in shards.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::Hash;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::clock::UnixTime;
+use crate::store::Pruned;
+
+/// How many inert rows an insertion takes along, so that memory stays bounded where nobody prunes.
+const SWEEP: usize = 2;
+
+/// A row that may be removed one day.
+pub(super) trait Row {
+    /// From this instant on the row decides nothing. It may move into the future, never back.
+    fn inert_at(&self) -> UnixTime;
+}
+
+/// Rows by key. The queue holds each key exactly once.
+pub(super) struct Table<K, V> {
+    rows: HashMap<K, V>,
+    queue: BinaryHeap<Reverse<(UnixTime, K)>>,
+}
+
+// Derived, it would ask `K: Default`.
+impl<K: Ord, V> Default for Table<K, V> {
+    fn default() -> Self {
+        Self { rows: HashMap::new(), queue: BinaryHeap::new() }
+    }
+}
+
+impl<K: Clone + Hash + Ord, V: Row> Table<K, V> {
+    pub(super) fn find(&self, key: &K) -> Option<&V> {
+        self.rows.get(key)
+    }
+
+    pub(super) fn find_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.rows.get_mut(key)
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = &V> {
+        self.rows.values()
+    }
+
+    /// Puts a row in place of the one with this key, which is returned.
+    pub(super) fn put(&mut self, key: K, row: V) -> Option<V> {
+        let inert_at = row.inert_at();
+        let old = self.rows.insert(key.clone(), row);
+        if old.is_none() {
+            self.queue.push(Reverse((inert_at, key)));
+        }
+        old
+    }
+
+    /// Removes a row that is inert at `now`, if there is one.
+    pub(super) fn pop_inert(&mut self, now: UnixTime) -> Option<V> {
+        if !self.has_inert(now) {
+            return None;
+        }
+        let Reverse((_, key)) = self.queue.pop()?;
+        self.rows.remove(&key)
+    }
+
+    /// Whether a row is inert at `now`.
+    pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
+        while let Some(mut first) = self.queue.peek_mut() {
+            let Reverse((queued_at, key)) = &*first;
+            if *queued_at > now {
+                return false;
+            }
+            // The row may have been replaced by one that lasts longer.
+            let inert_at = self.rows.get(key).map_or(*queued_at, Row::inert_at);
+            if inert_at <= now {
+                return true;
+            }
+            first.0.0 = inert_at;
+        }
+        false
+    }
+}
+
+/// A table in 64 parts, each with its own lock, chosen by a byte of a uniformly random key.
+pub(super) struct Shards<K, V>([Mutex<Table<K, V>>; 64]);
+
+impl<K: Ord, V> Default for Shards<K, V> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Mutex::default()))
+    }
+}
+
+impl<K: Clone + Hash + Ord, V: Row> Shards<K, V> {
+    /// Locks the shard of the keys that begin with `byte`.
+    pub(super) fn lock(&self, byte: u8) -> MutexGuard<'_, Table<K, V>> {
+        let [first, ..] = &self.0;
+        lock(self.0.get(usize::from(byte % 64)).unwrap_or(first))
+    }
+
+    /// As [`lock`](Self::lock), to insert: takes a few inert rows along.
+    pub(super) fn lock_to_insert(&self, byte: u8, now: UnixTime) -> MutexGuard<'_, Table<K, V>> {
+        let mut shard = self.lock(byte);
+        for _ in 0..SWEEP {
+            if shard.pop_inert(now).is_none() {
+                break;
+            }
+        }
+        shard
+    }
+
+    /// Locks one shard after the other.
+    pub(super) fn iter(&self) -> impl Iterator<Item = MutexGuard<'_, Table<K, V>>> {
+        self.0.iter().map(lock)
+    }
+
+    pub(super) fn prune(&self, now: UnixTime, limit: usize) -> Pruned {
+        let mut removed = 0;
+        for mut shard in self.iter() {
+            while removed < limit && shard.pop_inert(now).is_some() {
+                removed += 1;
+            }
+            if shard.has_inert(now) {
+                return Pruned { removed, more: true };
+            }
+        }
+        Pruned { removed, more: false }
+    }
+}
+
+/// No code panics while it holds a lock, so what a poisoned one guards is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Row for UnixTime {
+        fn inert_at(&self) -> UnixTime {
+            *self
+        }
+    }
+
+    fn at(millis: i64) -> UnixTime {
+        UnixTime::from_millis(millis)
+    }
+
+    #[test]
+    fn a_row_that_was_replaced_leaves_when_its_successor_is_inert() {
+        let mut table = Table::default();
+        table.put(1, at(10));
+        table.put(1, at(30));
+        table.put(2, at(20));
+        assert_eq!(table.pop_inert(at(9)), None);
+        assert_eq!(table.pop_inert(at(20)), Some(at(20)));
+        assert_eq!(table.pop_inert(at(29)), None);
+        assert_eq!(table.pop_inert(at(30)), Some(at(30)));
+        assert!(table.queue.is_empty() && table.rows.is_empty());
+    }
+
+    #[test]
+    fn insertions_keep_a_table_bounded_where_nobody_prunes() {
+        let shards = Shards::default();
+        for millis in 0..1_000 {
+            shards.lock_to_insert(7, at(millis)).put(millis, at(millis + 10));
+        }
+        assert!(shards.lock(7).rows.len() <= 11);
+    }
+}

@@ -1,0 +1,243 @@
+//! Stage 2, authenticate the client: [`PresentedCredentials`] become an [`AuthenticatedApp`]
+//! (RFC 6749 sections 2.3 and 3.2.1, RFC 7523 section 2.2).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::request::{PresentedCredentials, PresentedGrant};
+use super::trace::Trace;
+use crate::app::{ClientAuthentication, ClientType, CustomApp};
+use crate::audit::Action;
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::{EndpointError, Rejection};
+use crate::ids::ClientId;
+use crate::jwt::Algorithm;
+use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
+use crate::secret::{ClientSecret, Digest};
+use crate::server_secret::SecretMatch;
+use crate::store::{
+    AssertionClaim, AssertionPurpose, ClaimAssertion, Store, StoreError, UpdateApp,
+};
+
+/// The longest life of an assertion that authenticates an app, and how far its clock may be off.
+const MAX_LIFETIME: Duration = Duration::from_secs(300);
+const CLOCK_SKEW: Duration = Duration::from_secs(10);
+/// How long a `jti` is kept beyond the last instant at which the assertion could be presented.
+pub(super) const CLAIM_MARGIN: Duration = Duration::from_secs(60);
+
+/// Proof that the app proved who it is, as far as it can: a public app named itself, and an app
+/// whose assertion alone authenticates it has that assertion verified next. Only
+/// [`authenticate`](Context::authenticate) makes one.
+#[derive(Debug)]
+pub(super) struct AuthenticatedApp {
+    app: Arc<CustomApp>,
+}
+
+impl std::ops::Deref for AuthenticatedApp {
+    type Target = CustomApp;
+
+    fn deref(&self) -> &CustomApp {
+        &self.app
+    }
+}
+
+impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+    pub(super) async fn authenticate(
+        &self,
+        credentials: PresentedCredentials<'_>,
+        grant: &PresentedGrant<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<AuthenticatedApp, EndpointError> {
+        let claimed = claimed_client_id(&credentials, grant);
+        let client_id = claimed.and_then(|id| ClientId::new(id).ok());
+        // What cannot be a client id is nobody's, but costs the same as an id that could be.
+        let client_id = client_id.ok_or(Rejection::NoCredentials)?;
+        trace.claim_client_id(&client_id);
+        self.limiter
+            .before(client_id.as_str(), trace.source(), trace.now())
+            .map_err(|retry| EndpointError::limited(Rejection::TooManyFailures, retry))?;
+        let app = self.store.find_app(&client_id).await?;
+        let app = match credentials {
+            PresentedCredentials::Basic { secret, .. } => {
+                self.check_secret(&client_id, app, &secret, Transport::Basic, trace).await?
+            }
+            PresentedCredentials::Post { secret, .. } => {
+                self.check_secret(&client_id, app, &secret, Transport::Post, trace).await?
+            }
+            PresentedCredentials::Assertion { client_id: named, assertion } => {
+                if named.is_some_and(|named| named != client_id.as_str()) {
+                    return Err(Rejection::AssertionClientIdMismatch.into());
+                }
+                self.check_assertion(app, assertion, trace).await?
+            }
+            PresentedCredentials::Name { .. } => check_name(app, grant)?,
+        };
+        if !app.is_enabled() {
+            return Err(Rejection::AppDisabled.into());
+        }
+        trace.authenticated(&app);
+        self.limiter
+            .charge_volume(&app, trace.now())
+            .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))?;
+        Ok(AuthenticatedApp { app })
+    }
+
+    /// An unknown client costs what a wrong secret costs: one look-up, one HMAC.
+    async fn check_secret(
+        &self,
+        client_id: &ClientId,
+        app: Option<Arc<CustomApp>>,
+        secret: &ClientSecret,
+        transport: Transport,
+        trace: &mut Trace<'_>,
+    ) -> Result<Arc<CustomApp>, EndpointError> {
+        let stored = app.as_ref().map_or(&[][..], |app| &app.credentials().client_secrets);
+        let found = self.pepper.find(client_id.as_str(), secret, stored, trace.now());
+        let Some(app) = &app else { return Err(Rejection::UnknownClient.into()) };
+        if !transport.is_allowed(app.settings().authentication()) {
+            return Err(Rejection::WrongAuthenticationMethod.into());
+        }
+        let found = found.ok_or(Rejection::WrongSecret)?;
+        if found.superseded {
+            trace.note(Action::UseSupersededSecret);
+        }
+        if found.stale {
+            self.renew_digest(app, secret, found, trace).await?;
+        }
+        Ok(Arc::clone(app))
+    }
+
+    /// The digest was made under an older pepper: this is the one moment at which it can be renewed.
+    /// Whoever edits the app at the same time wins; the next authentication renews it then.
+    async fn renew_digest(
+        &self,
+        app: &Arc<CustomApp>,
+        secret: &ClientSecret,
+        found: SecretMatch<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<(), StoreError> {
+        let old = found.stored.digest.digest;
+        let new = self.pepper.digest(app.client_id(), secret);
+        let renewed = app.edited(trace.now(), |edit| edit.credentials.renew_digest(old, &new));
+        match self.store.update_app(renewed, app.version()).await? {
+            UpdateApp::Updated => trace.note(Action::RenewDigest),
+            UpdateApp::Conflict | UpdateApp::NotFound => {}
+        }
+        Ok(())
+    }
+
+    async fn check_assertion(
+        &self,
+        app: Option<Arc<CustomApp>>,
+        assertion: &str,
+        trace: &mut Trace<'_>,
+    ) -> Result<Arc<CustomApp>, EndpointError> {
+        let app = app.ok_or(Rejection::UnknownClient)?;
+        let ClientAuthentication::PrivateKeyJwt(keys) = app.settings().authentication() else {
+            return Err(Rejection::WrongAuthenticationMethod.into());
+        };
+        let rules = AssertionRules {
+            purpose: Purpose::ClientAuthentication,
+            client_id: app.client_id(),
+            issuer: app.client_id().as_str(),
+            audiences: &[self.issuer.as_str(), &self.token_endpoint_url],
+            keys,
+            algorithms: Algorithm::ALL,
+            max_lifetime: MAX_LIFETIME,
+            clock_skew: CLOCK_SKEW,
+        };
+        let verified = rules.verify(assertion, trace.now()).map_err(Rejection::ClientAssertion)?;
+        if !app.is_enabled() {
+            return Err(Rejection::AppDisabled.into());
+        }
+        let claim = AssertionClaim {
+            client_id: app.client_id().clone(),
+            purpose: AssertionPurpose::ClientAuthentication,
+            jti: jti_digest(&verified.issuer, &verified.token_id),
+            expires_at: claim_expiry(verified.expires_at, CLOCK_SKEW),
+            grant: None,
+            now: trace.now(),
+        };
+        match self.store.claim_assertion(&claim).await? {
+            ClaimAssertion::First { .. } => Ok(app),
+            ClaimAssertion::Replayed => {
+                Err(Rejection::AssertionReplayed(AssertionPurpose::ClientAuthentication).into())
+            }
+            ClaimAssertion::AppInactive => Err(Rejection::AppDisabled.into()),
+        }
+    }
+}
+
+/// What keeps an assertion single-use: its issuer and its `jti`, within one app and purpose.
+pub(super) fn jti_digest(issuer: &str, token_id: &str) -> Digest {
+    Digest::of_fields(&[issuer.as_bytes(), token_id.as_bytes()])
+}
+
+/// Until when the `jti` of an assertion is kept.
+pub(super) fn claim_expiry(expires_at: UnixTime, clock_skew: Duration) -> UnixTime {
+    expires_at.plus(clock_skew).plus(CLAIM_MARGIN)
+}
+
+/// Which app the request says it comes from; an assertion may be the only one to say it.
+fn claimed_client_id<'a>(
+    credentials: &'a PresentedCredentials<'_>,
+    grant: &PresentedGrant<'_>,
+) -> Option<std::borrow::Cow<'a, str>> {
+    use std::borrow::Cow::{Borrowed, Owned};
+    match (credentials, grant) {
+        (PresentedCredentials::Basic { client_id, .. }, _) => Some(Borrowed(client_id)),
+        (
+            PresentedCredentials::Post { client_id, .. }
+            | PresentedCredentials::Name { client_id: Some(client_id) },
+            _,
+        ) => Some(Borrowed(client_id)),
+        (PresentedCredentials::Assertion { assertion, .. }, _) => {
+            peek_subject(assertion).map(Owned)
+        }
+        (
+            PresentedCredentials::Name { client_id: None },
+            PresentedGrant::JwtBearer { assertion },
+        ) => peek_issuer(assertion).map(Owned),
+        (
+            PresentedCredentials::Name { client_id: None },
+            PresentedGrant::AuthorizationCode { .. }
+            | PresentedGrant::RefreshToken { .. }
+            | PresentedGrant::ClientCredentials,
+        ) => None,
+    }
+}
+
+/// An app that only names itself is a public one, or one whose grant is an assertion that proves
+/// the rest.
+fn check_name(
+    app: Option<Arc<CustomApp>>,
+    grant: &PresentedGrant<'_>,
+) -> Result<Arc<CustomApp>, Rejection> {
+    let app = app.ok_or(Rejection::UnknownClient)?;
+    let settings = app.settings();
+    let proves_itself = matches!(grant, PresentedGrant::JwtBearer { .. })
+        && settings.jwt().is_some_and(crate::app::JwtSettings::assertion_authenticates);
+    match settings.client_type() {
+        ClientType::Public => Ok(app),
+        ClientType::Confidential if proves_itself => Ok(app),
+        ClientType::Confidential => Err(Rejection::NoCredentials),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Basic,
+    Post,
+}
+
+impl Transport {
+    fn is_allowed(self, authentication: &ClientAuthentication) -> bool {
+        match authentication {
+            ClientAuthentication::ClientSecret => true,
+            ClientAuthentication::ClientSecretBasic => self == Self::Basic,
+            ClientAuthentication::ClientSecretPost => self == Self::Post,
+            ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => false,
+        }
+    }
+}

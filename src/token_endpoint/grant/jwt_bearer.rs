@@ -1,0 +1,159 @@
+//! The JWT bearer grant: RFC 7523 section 2.1, with impersonation.
+
+use std::time::Duration;
+
+use super::super::client_auth::{AuthenticatedApp, claim_expiry, jti_digest};
+use super::super::trace::Trace;
+use super::refresh_token::narrowed;
+use super::{GrantedResource, PendingClaim, ValidGrant};
+use crate::app::{AssertionKeys, CustomApp, Flow, JwtSettings};
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::{EndpointError, Fault, Rejection};
+use crate::grant_type::GrantType;
+use crate::handle::Salt;
+use crate::ids::{GrantId, Subject};
+use crate::impersonation::User;
+use crate::jwt::assertion::{AssertionRules, Purpose, VerifiedAssertion};
+use crate::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
+use crate::random;
+use crate::scope::Scope;
+use crate::store::{AssertionClaim, AssertionPurpose, Grant, Store};
+use crate::user_directory::UserDirectory;
+
+const GRANT: GrantType = GrantType::JwtBearer;
+
+impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
+    pub(super) async fn validate_assertion(
+        &self,
+        app: &AuthenticatedApp,
+        assertion: &str,
+        trace: &mut Trace<'_>,
+    ) -> Result<ValidGrant, EndpointError> {
+        let settings = app.settings();
+        let jwt = settings.jwt().filter(|_| settings.allows(Flow::JwtBearer));
+        let jwt = jwt.ok_or(Rejection::FlowNotAllowed(GRANT))?;
+        let verified = self.verify_assertion(app, jwt, assertion, trace.now())?;
+        let user = self.named_user(jwt.user_claim(), &verified.subject).await?;
+        trace.subject = Some(user.subject.clone());
+        let policy = jwt.impersonation();
+        policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
+        let scope = narrowed(settings.scope(), policy.scope.as_ref());
+        let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
+            let salt = Salt(random::array(&*self.random)?);
+            let grant_id = GrantId::generate(&*self.random)?;
+            (grant_id, Some(salt), settings.refresh_token_lifetime())
+        } else {
+            (trace.rowless_grant_id(), None, settings.access_token_lifetime())
+        };
+        trace.grant_id = Some(grant_id);
+        let claim = AssertionClaim {
+            client_id: app.client_id().clone(),
+            purpose: AssertionPurpose::Grant,
+            jti: jti_digest(&verified.issuer, &verified.token_id),
+            expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
+            grant: None,
+            now: trace.now(),
+        };
+        Ok(ValidGrant {
+            grant_type: GRANT,
+            grant_id,
+            subject: user.subject.clone(),
+            user: Some(user),
+            actor: Some(app.client_id().clone()),
+            scope,
+            asked_scope: verified.scope,
+            resource: GrantedResource::Open,
+            device: None,
+            ends_at: trace.now().plus(seconds(lifetime)),
+            claim: PendingClaim::Assertion { claim: Box::new(claim), salt },
+        })
+    }
+
+    fn verify_assertion(
+        &self,
+        app: &CustomApp,
+        jwt: &JwtSettings,
+        assertion: &str,
+        now: UnixTime,
+    ) -> Result<VerifiedAssertion, EndpointError> {
+        let secret_key;
+        let (keys, fitting) = match jwt.assertion_keys() {
+            AssertionKeys::Keys(keys) => (keys, Algorithm::ALL),
+            AssertionKeys::SignatureSecret => {
+                secret_key = self.signature_key(app)?;
+                (&secret_key, &[Algorithm::HS256][..])
+            }
+        };
+        let audience = jwt.audience().unwrap_or(self.issuer.as_str());
+        let audiences = [audience, &self.token_endpoint_url];
+        let allowed = if jwt.allows_token_endpoint_audience() { 2 } else { 1 };
+        let rules = AssertionRules {
+            purpose: Purpose::Grant { user_claim: jwt.user_claim() },
+            client_id: app.client_id(),
+            issuer: jwt.issuer().unwrap_or(app.client_id().as_str()),
+            audiences: audiences.get(..allowed).unwrap_or_default(),
+            keys,
+            algorithms: if jwt.algorithms().is_empty() { fitting } else { jwt.algorithms() },
+            max_lifetime: seconds(jwt.max_lifetime()),
+            clock_skew: seconds(jwt.clock_skew()),
+        };
+        Ok(rules.verify(assertion, now).map_err(Rejection::Assertion)?)
+    }
+
+    /// The key of an app that signs with its signature secret.
+    fn signature_key(&self, app: &CustomApp) -> Result<VerifyingKeys, EndpointError> {
+        let sealed = app.credentials().signature_secret.as_ref();
+        // An app that has no signature secret has signed nothing with it.
+        let sealed = sealed.ok_or(Rejection::Assertion(crate::jwt::AssertionError::UnknownKey))?;
+        let opened = self.sealing.open(app.client_id(), sealed);
+        let secret = opened.map_err(|_| Fault::SealedSecret)?;
+        VerifyingKey::from_hmac_secret(secret.expose_secret().as_bytes())
+            .and_then(|key| VerifyingKeys::new(vec![key]))
+            .map_err(|_| Fault::SealedSecret.into())
+    }
+
+    /// The user whom the assertion names. Where that is by `sub`, the directory must know the very
+    /// same name: one that folds case does not widen the policy.
+    async fn named_user(&self, claim: &str, name: &str) -> Result<User, EndpointError> {
+        let user = if claim == "sub" {
+            match Subject::new(name) {
+                Ok(subject) => {
+                    let user = self.users.find_user(&subject).await?;
+                    user.filter(|user| user.subject == subject)
+                }
+                Err(_) => None,
+            }
+        } else {
+            self.users.find_user_by_claim(claim, name).await?
+        };
+        user.ok_or(Rejection::UnknownUser.into())
+    }
+}
+
+fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
+    app.settings().issues_refresh_token() && jwt.issues_refresh_token()
+}
+
+/// The row of an impersonation that gets a refresh token: it begins at generation 1.
+pub(in super::super) fn impersonation_row(
+    grant: &ValidGrant,
+    client_id: &crate::ids::ClientId,
+    scope: &Scope,
+    salt: Salt,
+    now: UnixTime,
+) -> Grant {
+    let id = grant.grant_id;
+    let mut row = Grant::new(id, client_id.clone(), grant.subject.clone(), scope.clone());
+    row.actor.clone_from(&grant.actor);
+    row.salt_digest = salt.digest(&id);
+    row.authorized_at = now;
+    row.expires_at = grant.ends_at;
+    row.generation = 1;
+    row.rotated_at = now;
+    row
+}
+
+const fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds as u64)
+}

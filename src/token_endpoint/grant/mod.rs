@@ -1,0 +1,98 @@
+//! Stage 3, validate the grant: what the request presents becomes a [`ValidGrant`]. One file a
+//! grant. Nothing changes here, except that a code with wrong bindings is counted and that a spent
+//! code or refresh token revokes its grant: both are the store's own answers to a redemption or
+//! rotation that cannot succeed.
+
+mod authorization_code;
+mod client_credentials;
+mod jwt_bearer;
+mod refresh_token;
+
+use super::client_auth::AuthenticatedApp;
+use super::request::PresentedGrant;
+use super::trace::Trace;
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::{EndpointError, Rejection};
+use crate::grant_type::GrantType;
+use crate::handle::Salt;
+use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::impersonation::User;
+use crate::scope::Scope;
+use crate::store::{AssertionClaim, CodeRedemption, Rotation, Store};
+use crate::user_directory::UserDirectory;
+
+pub(crate) use authorization_code::code_binding;
+pub(super) use authorization_code::refused as code_refused;
+pub(super) use jwt_bearer::impersonation_row;
+pub(super) use refresh_token::refused as rotation_refused;
+
+/// A grant that holds as far as could be read. What was read may be stale: the claim decides.
+#[derive(Debug)]
+pub(super) struct ValidGrant {
+    pub(super) grant_type: GrantType,
+    pub(super) grant_id: GrantId,
+    pub(super) subject: Subject,
+    pub(super) user: Option<User>,
+    pub(super) actor: Option<ClientId>,
+    /// What was granted, or for a grant without a row what the app may have.
+    pub(super) scope: Scope,
+    /// The scope that the grant itself asks for, where the request names none.
+    pub(super) asked_scope: Option<String>,
+    pub(super) resource: GrantedResource,
+    pub(super) device: Option<DeviceId>,
+    /// When everything that descends from it ends.
+    pub(super) ends_at: UnixTime,
+    pub(super) claim: PendingClaim,
+}
+
+/// For which API a grant is.
+#[derive(Debug)]
+pub(super) enum GrantedResource {
+    /// The user decided on a request for this one; `None` is the app's default.
+    Fixed(Option<Resource>),
+    /// No user decided: the request may choose among those of the app.
+    Open,
+}
+
+/// The one atomic store call that makes the request the owner of its grant.
+#[derive(Debug)]
+pub(super) enum PendingClaim {
+    /// Redeem the code.
+    Code { redemption: CodeRedemption, salt: Salt, authorized_at: UnixTime },
+    /// Rotate the refresh token.
+    RefreshToken { rotation: Rotation, salt: Salt, authorized_at: UnixTime },
+    /// Use the assertion up; the salt where a refresh token is given.
+    Assertion { claim: Box<AssertionClaim>, salt: Option<Salt> },
+    /// Client credentials claim nothing.
+    Nothing,
+}
+
+impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
+    pub(super) async fn validate_grant(
+        &self,
+        app: &AuthenticatedApp,
+        presented: PresentedGrant<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<ValidGrant, EndpointError> {
+        match presented {
+            PresentedGrant::AuthorizationCode { code, redirect_uri, verifier } => {
+                self.validate_code(app, code, redirect_uri, verifier, trace).await
+            }
+            PresentedGrant::RefreshToken { refresh_token } => {
+                self.validate_refresh_token(app, refresh_token, trace).await
+            }
+            PresentedGrant::JwtBearer { assertion } => {
+                self.validate_assertion(app, assertion, trace).await
+            }
+            PresentedGrant::ClientCredentials => Ok(client_credentials::validate(app, trace)?),
+        }
+    }
+
+    /// The user as whom the token acts, if the account still may be used.
+    async fn active_user(&self, subject: &Subject) -> Result<User, EndpointError> {
+        let user = self.users.find_user(subject).await?;
+        user.filter(|user| user.active && user.subject == *subject)
+            .ok_or(Rejection::InactiveUser.into())
+    }
+}

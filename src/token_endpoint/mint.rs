@@ -1,0 +1,45 @@
+//! Stage 6, mint: sign the access token (RFC 9068). Nothing is decided here.
+
+use serde_json::{Map, Value};
+
+use super::claim::Claimed;
+use super::client_auth::AuthenticatedApp;
+use super::response::TokenResponse;
+use super::scope_decision::GrantedScope;
+use super::trace::Trace;
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::EndpointError;
+use crate::jwt::new_access_token::NewAccessToken;
+use crate::secret::AccessToken;
+
+impl<S, U, H> Context<S, U, H> {
+    pub(super) fn mint(
+        &self,
+        app: &AuthenticatedApp,
+        claimed: Claimed,
+        scope: GrantedScope,
+        extra: &Map<String, Value>,
+        expires_at: UnixTime,
+        trace: &Trace<'_>,
+    ) -> Result<TokenResponse, EndpointError> {
+        let grant = claimed.grant();
+        let token = NewAccessToken {
+            subject: grant.subject.as_str(),
+            audience: scope.resource().map_or(self.issuer.as_str(), |resource| resource.as_str()),
+            client_id: app.client_id(),
+            scope: scope.scope().as_str(),
+            token_id: trace.token_id,
+            issued_at: trace.now(),
+            expires_at,
+            grant_id: grant.grant_id,
+            authorized_at: claimed.authorized_at(),
+            actor: grant.actor.as_ref(),
+            device: grant.device.as_ref(),
+            extra,
+        };
+        let access_token = AccessToken::new(token.sign(&self.signing_key, &self.issuer)?);
+        let expires_in = expires_at.as_seconds().saturating_sub(trace.now().as_seconds());
+        Ok(TokenResponse::new(access_token, expires_in, scope, claimed.into_refresh_token()))
+    }
+}

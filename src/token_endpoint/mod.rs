@@ -1,0 +1,120 @@
+//! The token endpoint: RFC 6749 section 3.2. This file is the pipeline; each stage is a file.
+//!
+//! ```text
+//! bytes -> parse -> authenticate client -> validate grant -> decide scopes -> claim -> mint -> respond
+//! ```
+//!
+//! Every stage returns a value that only it can make, so they cannot be called in another order.
+//! Everything is decided before the claim, and the claim decides every race: a failure before it
+//! has changed nothing, and nothing is signed before it.
+
+mod claim;
+mod client_auth;
+mod grant;
+mod mint;
+mod request;
+mod response;
+mod scope_decision;
+mod trace;
+
+use serde_json::{Map, Value};
+
+pub use request::FormRequest;
+pub use response::TokenResponse;
+
+pub(crate) use grant::code_binding;
+
+use crate::audit::Step;
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::{EndpointError, Rejection};
+use crate::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
+use crate::jwt::RESERVED_CLAIMS;
+use crate::store::Store;
+use crate::user_directory::UserDirectory;
+
+use client_auth::AuthenticatedApp;
+use grant::ValidGrant;
+use request::TokenRequest;
+use scope_decision::GrantedScope;
+use trace::Trace;
+
+impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
+    /// Answers a token request, and records how it ended.
+    pub(crate) async fn token(
+        &self,
+        request: &FormRequest<'_>,
+    ) -> Result<TokenResponse, EndpointError> {
+        let token_id = self.token_ids.next(&*self.random)?;
+        let mut trace = Trace::new(self.clock.now(), request.origin(), token_id);
+        let answer = self.respond(request, &mut trace).await;
+        self.record(trace, &answer);
+        answer
+    }
+
+    async fn respond(
+        &self,
+        request: &FormRequest<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<TokenResponse, EndpointError> {
+        let form = request.form()?;
+        let TokenRequest { credentials, grant, scope, resource } =
+            TokenRequest::read(request, &form)?;
+        trace.grant_type = Some(grant.grant_type());
+
+        trace.step = Step::Client;
+        let app = self.authenticate(credentials, &grant, trace).await?;
+        trace.step = Step::Grant;
+        let grant = self.validate_grant(&app, grant, trace).await?;
+        trace.step = Step::Scope;
+        let scope = scope_decision::decide(&app, &grant, &self.issuer, scope, resource.as_ref())?;
+        trace.step = Step::Hook;
+        let expires_at = expiry(&app, &grant, trace.now());
+        let extra = self.ask_host(&app, &grant, &scope, expires_at, trace).await?;
+        trace.step = Step::Claim;
+        let claimed = self.claim(&app, grant, &scope, trace).await?;
+        trace.step = Step::Mint;
+        self.mint(&app, claimed, scope, &extra, expires_at, trace)
+    }
+
+    /// The claims that the host adds, unless it vetoes.
+    async fn ask_host(
+        &self,
+        app: &AuthenticatedApp,
+        grant: &ValidGrant,
+        scope: &GrantedScope,
+        expires_at: UnixTime,
+        trace: &Trace<'_>,
+    ) -> Result<Map<String, Value>, EndpointError> {
+        let decision = IssueDecision {
+            app,
+            grant_type: grant.grant_type,
+            grant_id: grant.grant_id,
+            subject: &grant.subject,
+            user: grant.user.as_ref(),
+            actor: grant.actor.as_ref(),
+            scope: scope.scope(),
+            resource: scope.resource(),
+            device: grant.device.as_ref(),
+            now: trace.now(),
+            expires_at,
+        };
+        match self.hooks.before_issue(&decision).await? {
+            HookAnswer::Issue => Ok(Map::new()),
+            HookAnswer::Veto(reason) => Err(Rejection::Vetoed(reason).into()),
+            HookAnswer::IssueWith(claims) => {
+                let reserved = claims.keys().find(|name| RESERVED_CLAIMS.contains(&name.as_str()));
+                match reserved {
+                    Some(name) => Err(HookError::ReservedClaim(name.clone()).into()),
+                    None => Ok(claims),
+                }
+            }
+        }
+    }
+}
+
+/// When the access token expires: never after the grant from which it descends.
+fn expiry(app: &AuthenticatedApp, grant: &ValidGrant, now: UnixTime) -> UnixTime {
+    let lifetime = app.settings().access_token_lifetime().into();
+    now.plus(std::time::Duration::from_secs(lifetime)).min(grant.ends_at)
+}

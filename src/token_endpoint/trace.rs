@@ -1,0 +1,117 @@
+//! What is known of a request so far: what its audit events say in the end.
+
+use crate::app::CustomApp;
+use crate::audit::{Action, Actor, AuditEvent, Outcome, Step};
+use crate::clock::UnixTime;
+use crate::context::Context;
+use crate::error::EndpointError;
+use crate::grant_type::GrantType;
+use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::random::JTI_BYTES;
+
+/// What is known of a request so far.
+#[derive(Debug)]
+pub(super) struct Trace<'a> {
+    now: UnixTime,
+    source: Option<&'a Source>,
+    /// Where it is: tells at which step something failed.
+    pub(super) step: Step,
+    pub(super) grant_type: Option<GrantType>,
+    client_id: Option<ClientId>,
+    authenticated: bool,
+    pub(super) subject: Option<Subject>,
+    pub(super) grant_id: Option<GrantId>,
+    /// The `jti` of the token, if there will be one. It names the request to the store, too.
+    pub(super) token_id: [u8; JTI_BYTES],
+    notes: Vec<Action>,
+}
+
+impl<'a> Trace<'a> {
+    pub(super) const fn new(
+        now: UnixTime,
+        source: Option<&'a Source>,
+        token_id: [u8; JTI_BYTES],
+    ) -> Self {
+        Self {
+            now,
+            source,
+            step: Step::Parse,
+            grant_type: None,
+            client_id: None,
+            authenticated: false,
+            subject: None,
+            grant_id: None,
+            token_id,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) const fn now(&self) -> UnixTime {
+        self.now
+    }
+
+    pub(super) const fn source(&self) -> Option<&'a Source> {
+        self.source
+    }
+
+    /// The random id of the request, non-negative as a signed 64-bit column.
+    pub(super) fn claim_id(&self) -> u64 {
+        self.token_id.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 1)
+    }
+
+    /// A grant id for a token whose grant has no row: it is the only one of its grant.
+    pub(super) const fn rowless_grant_id(&self) -> GrantId {
+        GrantId::from_bytes(self.token_id)
+    }
+
+    pub(super) fn claim_client_id(&mut self, client_id: &ClientId) {
+        self.client_id = Some(client_id.clone());
+    }
+
+    pub(super) fn authenticated(&mut self, app: &CustomApp) {
+        self.client_id = Some(app.client_id().clone());
+        self.authenticated = true;
+    }
+
+    /// Something worth an event of its own happened on the way.
+    pub(super) fn note(&mut self, action: Action) {
+        self.notes.push(action);
+    }
+
+    fn event(&self, action: Action, outcome: Outcome) -> AuditEvent {
+        let actor = match &self.client_id {
+            Some(client_id) if self.authenticated => Actor::App(client_id.clone()),
+            _ => Actor::Unknown,
+        };
+        let mut event = AuditEvent::new(self.now, actor, action, outcome);
+        event.client_id.clone_from(&self.client_id);
+        event.subject.clone_from(&self.subject);
+        event.grant_id = self.grant_id;
+        event.source = self.source.cloned();
+        event
+    }
+}
+
+impl<S, U, H> Context<S, U, H> {
+    /// Records how the request of `trace` ended: its own event, and one for each note.
+    pub(super) fn record<T>(&self, mut trace: Trace<'_>, answer: &Result<T, EndpointError>) {
+        let outcome = match answer {
+            Ok(_) => Outcome::Success,
+            Err(EndpointError::Rejected { rejection, .. }) => {
+                if let (crate::error::ErrorCode::InvalidClient, Some(client_id)) =
+                    (rejection.error_code(), &trace.client_id)
+                {
+                    self.limiter.charge_failure(client_id.as_str(), trace.source, trace.now);
+                }
+                Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
+            }
+            Err(EndpointError::Failed(fault)) => Outcome::failed(trace.step, fault),
+        };
+        for note in std::mem::take(&mut trace.notes) {
+            self.audit.record(&trace.event(note, Outcome::Success));
+        }
+        let event = trace.event(Action::IssueToken { grant_type: trace.grant_type }, outcome);
+        self.usage.record(&event);
+        self.audit.record(&event);
+    }
+}

@@ -1,0 +1,152 @@
+//! How much each app uses the server.
+//!
+//! Counted in this process from its start, from the same events that are audited. Whoever wants
+//! the sum over processes, or more than a life of one, derives it from the audit log.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use serde::Serialize;
+
+use crate::audit::{Action, Actor, AuditEvent, Outcome};
+use crate::clock::UnixTime;
+use crate::grant_type::GrantType;
+use crate::ids::ClientId;
+
+/// What an app did since this process was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AppUsage {
+    /// How many token requests were answered with a token, by grant type. Absent: none.
+    pub issued: BTreeMap<GrantType, u64>,
+    /// How many token requests were refused after the app had authenticated.
+    pub refused: u64,
+    /// When the app last got a token.
+    pub last_used: Option<UnixTime>,
+}
+
+/// Counts what each app does.
+///
+/// Only apps that are registered and have authenticated are counted, so that no stranger can make
+/// it grow.
+#[derive(Debug, Default)]
+pub struct Usage(RwLock<HashMap<ClientId, Counters>>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    /// By the index of the grant type in [`GrantType::ALL`].
+    issued: [AtomicU64; GrantType::ALL.len()],
+    refused: AtomicU64,
+    /// Milliseconds.
+    last_used: AtomicI64,
+}
+
+impl Usage {
+    /// What `client_id` did; all zero if nothing was counted.
+    #[must_use]
+    pub fn of(&self, client_id: &ClientId) -> AppUsage {
+        let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        apps.get(client_id).map(Counters::snapshot).unwrap_or_default()
+    }
+
+    /// Counts `event` if it is a token request of an app that authenticated, and forgets an app
+    /// that was deleted.
+    pub fn record(&self, event: &AuditEvent) {
+        match (&event.actor, &event.action, &event.client_id) {
+            (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
+                self.count(client_id, *grant_type, event);
+            }
+            (_, Action::DeleteApp, Some(client_id)) if event.outcome == Outcome::Success => {
+                self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&self, client_id: &ClientId, grant_type: Option<GrantType>, event: &AuditEvent) {
+        let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = apps.get(client_id) {
+            return counters.count(grant_type, event);
+        }
+        drop(apps);
+        let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        apps.entry(client_id.clone()).or_default().count(grant_type, event);
+    }
+}
+
+impl Counters {
+    fn count(&self, grant_type: Option<GrantType>, event: &AuditEvent) {
+        match event.outcome {
+            Outcome::Success => {
+                if let Some(issued) = grant_type.and_then(|it| self.issued.get(it as usize)) {
+                    issued.fetch_add(1, Ordering::Relaxed);
+                    self.last_used.fetch_max(event.at.as_millis(), Ordering::Relaxed);
+                }
+            }
+            Outcome::Refused { .. } => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Failed { .. } => {}
+        }
+    }
+
+    fn snapshot(&self) -> AppUsage {
+        let counts = self.issued.iter().map(|count| count.load(Ordering::Relaxed));
+        let issued: BTreeMap<_, _> =
+            GrantType::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        let last_used = UnixTime::from_millis(self.last_used.load(Ordering::Relaxed));
+        AppUsage {
+            refused: self.refused.load(Ordering::Relaxed),
+            last_used: (!issued.is_empty()).then_some(last_used),
+            issued,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Step;
+
+    fn app(id: &str) -> ClientId {
+        ClientId::new(id).unwrap()
+    }
+
+    fn request(seconds: i64, actor: Actor, outcome: Outcome) -> AuditEvent {
+        let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
+        AuditEvent::new(UnixTime::from_seconds(seconds), actor, action, outcome)
+    }
+
+    #[test]
+    fn tokens_are_counted_by_grant_type_refusals_apart_and_the_last_use_is_kept() {
+        let usage = Usage::default();
+        assert_eq!(usage.of(&app("a")), AppUsage::default());
+        usage.record(&request(5, Actor::App(app("a")), Outcome::Success));
+        usage.record(&request(3, Actor::App(app("a")), Outcome::Success));
+        let refused = Outcome::refused(Step::Grant, "grant_expired", None);
+        usage.record(&request(9, Actor::App(app("a")), refused));
+        usage.record(&request(9, Actor::App(app("b")), Outcome::Success));
+        assert_eq!(
+            serde_json::to_value(usage.of(&app("a"))).unwrap(),
+            serde_json::json!({
+                "issued": {"refresh_token": 2}, "refused": 1, "last_used": 5_000,
+            })
+        );
+    }
+
+    #[test]
+    fn strangers_who_claim_a_client_id_are_not_counted_and_deleted_apps_are_forgotten() {
+        let usage = Usage::default();
+        let refused = Outcome::refused(Step::Client, "wrong_secret", None);
+        usage.record(&request(1, Actor::Unknown, refused).with_app(&app("a")));
+        assert!(usage.0.read().unwrap().is_empty());
+
+        usage.record(&request(1, Actor::App(app("a")), Outcome::Success));
+        let administrator = Actor::Administrator("root".into());
+        let deleted =
+            AuditEvent::new(UnixTime::EPOCH, administrator, Action::DeleteApp, Outcome::Success);
+        usage.record(&deleted.with_app(&app("a")));
+        assert!(usage.0.read().unwrap().is_empty());
+    }
+}

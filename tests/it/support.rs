@@ -1,0 +1,288 @@
+//! A server in memory with a clock that stands still, and a client that speaks forms and JSON.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::app::{AppDraft, AppSettings, Flow};
+use grantor::audit::{AuditEvent, AuditQuery, MemoryAudit};
+use grantor::authorization_endpoint::{
+    Approval, AuthorizationError, Decision, Login, Prompt, Prompted,
+};
+use grantor::clock::{ManualClock, UnixTime};
+use grantor::error::EndpointError;
+use grantor::hooks::{Hooks, NoHooks};
+use grantor::ids::{ClientId, Group, Issuer, Source, Subject};
+use grantor::impersonation::User;
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::pkce::CodeVerifier;
+use grantor::random::OsRandom;
+use grantor::redirect_uri::RedirectUri;
+use grantor::scope::Scope;
+use grantor::server_secret::ServerSecret;
+use grantor::store::MemoryStore;
+use grantor::token_endpoint::FormRequest;
+use grantor::user_directory::MemoryUsers;
+use grantor::{AuthorizationServer, ServerBuilder};
+use pollster::block_on;
+use serde_json::Value;
+
+/// The name of the server.
+pub(crate) const ISSUER: &str = "https://as.example.com";
+/// The redirect URI of [`code_app`].
+pub(crate) const CALLBACK: &str = "https://app.example.com/cb";
+/// The instant at which every test begins.
+pub(crate) const START: i64 = 1_700_000_000;
+/// The root of the server's secret.
+pub(crate) const ROOT: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+pub(crate) type Builder = ServerBuilder<Arc<MemoryStore>, Arc<MemoryUsers>>;
+
+/// A server with the users `ann` and `bob` of group `staff`, `root` of group `admins`, and `gone`,
+/// who is not active.
+pub(crate) struct World<H = NoHooks> {
+    pub(crate) server: AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>, H>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) audit: Arc<MemoryAudit>,
+    pub(crate) users: Arc<MemoryUsers>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) source: Source,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// A server put together as `configure` says.
+    pub(crate) fn with(
+        configure: impl FnOnce(Builder) -> ServerBuilder<Arc<MemoryStore>, Arc<MemoryUsers>, H>,
+    ) -> Self {
+        let clock = Arc::new(ManualClock::new(UnixTime::from_seconds(START)));
+        let audit = Arc::new(MemoryAudit::default());
+        let store = Arc::new(MemoryStore::new());
+        let user = |name: &str, group: &str| {
+            User::new(subject(name)).with_groups([Group::new(group).unwrap()])
+        };
+        let users = Arc::new(MemoryUsers::new([
+            user("ann", "staff"),
+            user("bob", "staff"),
+            user("root", "admins"),
+            user("gone", "staff").with_active(false),
+        ]));
+        let builder = AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            ServerSecret::new(ROOT).unwrap(),
+            SigningKey::generate(Algorithm::ES256).unwrap(),
+            Arc::clone(&store),
+            Arc::clone(&users),
+        )
+        .clock(Arc::clone(&clock))
+        .audit(Arc::clone(&audit));
+        let source = Source::new("192.0.2.7").unwrap();
+        Self { server: configure(builder).build(), clock, audit, users, store, source }
+    }
+
+    /// Registers an app.
+    pub(crate) fn register(&self, draft: AppDraft) -> App {
+        let settings: AppSettings = draft.build().unwrap();
+        let credentials = block_on(self.server.admin("tester").register(settings)).unwrap();
+        App {
+            secret: credentials.client_secret.map(|secret| secret.expose_secret().to_owned()),
+            signature_secret: credentials
+                .signature_secret
+                .map(|secret| secret.expose_secret().to_owned()),
+            id: credentials.client_id,
+        }
+    }
+
+    /// A token request as `app`: with its secret in the body, or with its name only.
+    pub(crate) fn post(&self, app: &App, parameters: &[(&str, &str)]) -> Answer {
+        let mut form = vec![("client_id", app.id.as_str())];
+        form.extend(app.secret.as_deref().map(|secret| ("client_secret", secret)));
+        form.extend(parameters);
+        self.post_form(None, &encode(&form))
+    }
+
+    /// A token request of these bytes.
+    pub(crate) fn post_form(&self, authorization: Option<&str>, body: &str) -> Answer {
+        let mut request = FormRequest::new(body).source(&self.source);
+        if let Some(header) = authorization {
+            request = request.authorization(header);
+        }
+        Answer::from(block_on(self.server.token(&request)))
+    }
+
+    /// The prompt for a request that is valid and has to be asked about.
+    pub(crate) fn prompt(&self, query: &str, login: &Login) -> Prompt {
+        let request = block_on(self.server.authorization_request(query, None)).unwrap();
+        match block_on(self.server.prompt(request, login)).unwrap() {
+            Prompted::Ask(prompt) => prompt,
+            Prompted::Redirect(_) => panic!("nobody was asked"),
+        }
+    }
+
+    /// The parameters of the redirect that answers `query` when `ann` approves whatever is asked.
+    pub(crate) fn approve(
+        &self,
+        query: &str,
+    ) -> Result<HashMap<String, String>, AuthorizationError> {
+        let request = block_on(self.server.authorization_request(query, None))?;
+        let response = match block_on(self.server.prompt(request, &ann()))? {
+            Prompted::Redirect(response) => response,
+            Prompted::Ask(prompt) => {
+                let yes = Decision::Approve(Approval::default().with_remember(false));
+                block_on(self.server.decide(&prompt.ticket, &ann(), yes, None))?
+            }
+        };
+        Ok(parameters(response.location()))
+    }
+
+    /// A code for `app`, which `ann` approved, and its verifier.
+    pub(crate) fn code(&self, app: &App) -> (String, String) {
+        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+        let query = code_query(app, &verifier, &[]);
+        let code = self.approve(&query).unwrap().remove("code").unwrap();
+        (code, verifier.expose_secret().to_owned())
+    }
+
+    /// Redeems a code of [`code_app`].
+    pub(crate) fn redeem(&self, app: &App, code: &str, verifier: &str) -> Answer {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", verifier),
+        ];
+        self.post(app, &form)
+    }
+
+    /// The tokens of a whole code flow.
+    pub(crate) fn tokens(&self, app: &App) -> Answer {
+        let (code, verifier) = self.code(app);
+        let answer = self.redeem(app, &code, &verifier);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer
+    }
+
+    /// Refreshes.
+    pub(crate) fn refresh(&self, app: &App, refresh_token: &str) -> Answer {
+        self.post(app, &[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+    }
+
+    /// Moves the clock.
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// The newest events first.
+    pub(crate) fn events(&self) -> Vec<AuditEvent> {
+        self.audit.find(&AuditQuery::all())
+    }
+}
+
+/// An app and its secrets, as a client knows them.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) id: ClientId,
+    pub(crate) secret: Option<String>,
+    pub(crate) signature_secret: Option<String>,
+}
+
+/// What came back over the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) json: Value,
+    pub(crate) retry_after: Option<u64>,
+}
+
+impl Answer {
+    /// A string of the body; the test fails if it is not there.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.json[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}"))
+    }
+
+    /// Whether it is this error with this status.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, status: u16, error: &str) {
+        assert_eq!((self.status, self.json["error"].as_str()), (status, Some(error)), "{self:?}");
+        assert!(self.json.get("access_token").is_none());
+    }
+
+    /// The claims of the access token, not verified.
+    pub(crate) fn claims(&self) -> Value {
+        let payload = self.text("access_token").split('.').nth(1).unwrap();
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    }
+}
+
+impl From<Result<grantor::token_endpoint::TokenResponse, EndpointError>> for Answer {
+    fn from(result: Result<grantor::token_endpoint::TokenResponse, EndpointError>) -> Self {
+        let (status, json, retry_after) = match result {
+            Ok(response) => (200, response.to_json(), None),
+            Err(error) => (error.status(), error.to_json(), error.retry_after()),
+        };
+        Self { status, json: serde_json::from_str(&json).unwrap(), retry_after }
+    }
+}
+
+pub(crate) fn subject(name: &str) -> Subject {
+    Subject::new(name).unwrap()
+}
+
+pub(crate) fn scope(text: &str) -> Scope {
+    Scope::parse(text).unwrap()
+}
+
+/// The user `ann`, in her session.
+pub(crate) fn ann() -> Login {
+    Login::new(subject("ann"), "session of ann")
+}
+
+/// A confidential app with the code flow, refresh tokens and the scope `a b c`.
+pub(crate) fn code_app() -> AppDraft {
+    AppDraft::confidential("Reports")
+        .description("Writes reports.")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(scope("a b c"))
+        .refresh_token(true)
+}
+
+/// The query of an authorization request for `app`, with `more` parameters.
+pub(crate) fn code_query(app: &App, verifier: &CodeVerifier, more: &[(&str, &str)]) -> String {
+    let challenge = verifier.challenge().to_string();
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", app.id.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", &challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    parameters.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    parameters.extend(more);
+    encode(&parameters)
+}
+
+/// Form-encodes.
+pub(crate) fn encode(parameters: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
+/// The parameters in the query of a URL.
+pub(crate) fn parameters(location: &str) -> HashMap<String, String> {
+    url::Url::parse(location).unwrap().query_pairs().into_owned().collect()
+}
+
+/// `Authorization: Basic` with a form-encoded id and secret (RFC 6749 section 2.3.1).
+pub(crate) fn basic(id: &str, secret: &str) -> String {
+    let encode =
+        |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encode(id), encode(secret));
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
