@@ -6,9 +6,7 @@
 //! is at hand. With the [`EnforcementTable`] of a catalog the whole decision is one call:
 //!
 //! ```
-//! use std::sync::Arc;
 //! use grantor::catalog::ApiCatalog;
-//! use grantor::clock::SystemClock;
 //! use grantor::ids::{Issuer, Resource};
 //! use grantor::jwt::VerifyingKeys;
 //! use grantor::resource_server::BearerVerifier;
@@ -20,7 +18,7 @@
 //! #     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 //! let keys = VerifyingKeys::from_jwk_set(jwk_set)?;
 //! let issuer = Issuer::new("https://as.example.com")?;
-//! let verifier = BearerVerifier::new(issuer, keys, Arc::new(SystemClock::new()))
+//! let verifier = BearerVerifier::new(issuer, keys)
 //!     .with_resource(Resource::new("https://api.example.com")?)
 //!     .with_enforcement(catalog.compile()?);
 //!
@@ -49,7 +47,7 @@ pub use challenge::{Challenge, Refusal};
 pub use revocation_list::{RevocationList, RevocationsUnknown};
 
 use crate::catalog::{Enforcement, EnforcementTable};
-use crate::clock::{Clock, UnixTime};
+use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
 use crate::jwt::{AccessTokenClaims, VerifyingKeys};
@@ -139,14 +137,14 @@ impl BearerVerifier {
 
     /// Checks tokens of `issuer`, signed under one of `keys` and meant for the issuer itself.
     ///
-    /// The issuer's clock may differ by 5 seconds. Without further settings no request is mapped,
-    /// and no revocation is known of.
+    /// Without further settings it is the system's clock, from which the issuer's may differ by 5
+    /// seconds; no request is mapped; and no revocation is known of.
     #[must_use]
-    pub fn new(issuer: Issuer, keys: VerifyingKeys, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
         Self {
             issuer,
             resources: Vec::new(),
-            clock,
+            clock: Arc::new(SystemClock::new()),
             clock_skew: Duration::from_secs(5),
             enforcement: None,
             revocations: None,
@@ -160,6 +158,13 @@ impl BearerVerifier {
     #[must_use]
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resources.push(resource);
+        self
+    }
+
+    /// Takes the time from `clock`.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 

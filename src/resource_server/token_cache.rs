@@ -98,3 +98,84 @@ impl fmt::Debug for TokenCache {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+    use crate::ids::{ClientId, GrantId, Issuer, Subject};
+    use crate::scope::Scope;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+    fn claims(expires_at: UnixTime) -> Arc<AccessTokenClaims> {
+        Arc::new(AccessTokenClaims {
+            issuer: Issuer::new("https://as.example.com").unwrap(),
+            subject: Subject::new("alice").unwrap(),
+            audience: Vec::new(),
+            client_id: ClientId::new("app").unwrap(),
+            scope: Scope::empty(),
+            token_id: String::new(),
+            issued_at: NOW,
+            not_before: NOW,
+            expires_at,
+            grant_id: GrantId::from_bytes([0; 16]),
+            authorized_at: NOW,
+            actor: None,
+            device: None,
+            extra: Map::new(),
+        })
+    }
+
+    fn token(number: usize) -> String {
+        format!("header.payload.{number:060}")
+    }
+
+    fn kept(cache: &TokenCache, numbers: std::ops::Range<usize>) -> usize {
+        numbers.filter(|number| cache.get(&token(*number)).is_some()).count()
+    }
+
+    #[test]
+    fn a_token_is_compared_whole() {
+        let cache = TokenCache::new(8);
+        cache.insert(&token(1), &claims(UnixTime::MAX), NOW);
+        assert!(cache.get(&token(1)).is_some());
+        for other in [token(2), token(1).replace("payload", "other"), token(1) + "0"] {
+            assert!(cache.get(&other).is_none(), "{other}");
+        }
+        assert!(cache.get("short").is_none() && cache.get("").is_none());
+        assert!(!format!("{cache:?}").contains("payload"));
+    }
+
+    #[test]
+    fn the_capacity_is_never_exceeded_and_what_came_last_is_kept() {
+        let cache = TokenCache::new(20);
+        for number in 0..1_000 {
+            cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
+            cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
+            assert!(cache.get(&token(number)).is_some());
+        }
+        assert_eq!(kept(&cache, 0..1_000), 24);
+        cache.clear();
+        assert_eq!(kept(&cache, 0..1_000), 0);
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_first() {
+        let cache = TokenCache::new(8);
+        for number in 0..8 {
+            let expires_at = if number == 5 { NOW } else { UnixTime::MAX };
+            cache.insert(&token(number), &claims(expires_at), NOW);
+        }
+        cache.insert(&token(8), &claims(UnixTime::MAX), NOW);
+        assert_eq!((kept(&cache, 0..9), kept(&cache, 5..6)), (8, 0));
+    }
+
+    #[test]
+    fn a_capacity_of_0_keeps_nothing() {
+        let cache = TokenCache::new(0);
+        cache.insert(&token(1), &claims(UnixTime::MAX), NOW);
+        assert!(cache.get(&token(1)).is_none());
+    }
+}
