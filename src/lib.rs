@@ -110,6 +110,9 @@ pub mod clock;
 mod context;
 pub mod error;
 mod form;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grant_type;
 mod handle;
 pub mod hooks;

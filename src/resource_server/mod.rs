@@ -191,8 +191,8 @@ impl BearerVerifier {
 
     /// Keeps up to `tokens` verified tokens, rounded up to a multiple of 8; 0 keeps none.
     ///
-    /// Each takes about four times its own length. Twice as many as are in use at a time leave
-    /// hardly one without a place.
+    /// One of 600 bytes takes about 1.2 KiB. With room for twice as many as are in use at a time,
+    /// hardly one goes without a place.
     #[must_use]
     pub fn with_cache(mut self, tokens: usize) -> Self {
         self.cache = TokenCache::new(tokens);

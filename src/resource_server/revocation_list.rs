@@ -1,6 +1,7 @@
 //! What has been revoked, followed through the store's feed.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -51,7 +52,6 @@ pub enum RevocationsUnknown {
 /// assert_eq!(list.cursor(), feed.next);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct RevocationList {
     max_age: Duration,
     /// When the read began that last reached the end, in milliseconds; `NEVER` at first.
@@ -63,7 +63,7 @@ pub struct RevocationList {
 
 const NEVER: i64 = i64::MIN;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Entries {
     cursor: FeedCursor,
     everything: Option<Cutoff>,
@@ -75,13 +75,13 @@ struct Entries {
 }
 
 /// Two levels instead of a pair as key: a pair could not be looked up without making one.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct AppCutoffs {
     whole: Option<Cutoff>,
     subjects: HashMap<Subject, Cutoff>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 struct Cutoff {
     at: UnixTime,
     until: UnixTime,
@@ -182,6 +182,16 @@ impl RevocationList {
 
     fn read(&self) -> RwLockReadGuard<'_, Entries> {
         self.entries.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Without the entries, of which there may be many.
+impl fmt::Debug for RevocationList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevocationList")
+            .field("max_age", &self.max_age)
+            .field("read_at", &self.read_at)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,4 +9,5 @@
 
 mod authorization_code;
 mod minted_tokens;
+mod resource_server;
 mod support;
