@@ -104,6 +104,7 @@ pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod authorization_endpoint;
+mod base64url;
 mod basic_header;
 pub mod catalog;
 pub mod clock;
@@ -119,6 +120,9 @@ pub mod hooks;
 pub mod ids;
 pub mod impersonation;
 pub mod jwt;
+#[cfg(feature = "test-kit")]
+#[doc(hidden)]
+pub mod measure;
 pub mod pkce;
 pub mod random;
 pub mod rate_limit;

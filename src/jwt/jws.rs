@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::claims::object;
+use super::claims::Object;
 use super::{Algorithm, SigningError, SigningKey, VerifyingKey, VerifyingKeys};
+use crate::base64url;
 use crate::ids::KeyId;
 
 /// Header parameters that would change how the token is read, or bring a key along. None is needed,
@@ -90,21 +91,19 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn parse(segment: &str) -> Result<Self, JwsError> {
-        let members = object(&decode(segment)?).ok_or(JwsError::Header)?;
-        if FORBIDDEN.iter().any(|name| members.contains_key(*name)) {
+        let json = decode(segment)?;
+        let members = Object::parse(&json).ok_or(JwsError::Header)?;
+        if FORBIDDEN.iter().any(|name| members.get(name).is_some()) {
             return Err(JwsError::ForbiddenHeader);
         }
-        let text = |name: &str| match members.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(JwsError::Header),
-        };
+        let text = |name: &str| members.text(name, JwsError::Header);
         let algorithm = text("alg")?.ok_or(JwsError::Header)?;
         let (key_id, typ) = (text("kid")?, text("typ")?);
-        if key_id.as_ref().is_some_and(|id| id.len() > KeyId::MAX_BYTES) {
+        if key_id.is_some_and(|id| id.len() > KeyId::MAX_BYTES) {
             return Err(JwsError::Header);
         }
-        let algorithm = Algorithm::from_name(&algorithm).ok_or(JwsError::Algorithm)?;
+        let algorithm = Algorithm::from_name(algorithm).ok_or(JwsError::Algorithm)?;
+        let (key_id, typ) = (key_id.map(str::to_owned), typ.map(str::to_owned));
         Ok(Self { algorithm, key_id, typ })
     }
 
@@ -141,18 +140,19 @@ pub(super) fn sign(
 ) -> Result<String, SigningError> {
     // Room for an elliptic curve signature; an RSA signature costs more than growing does.
     let room = header_segment.len() + payload.len().div_ceil(3) * 4 + 2 + 128;
-    let mut token = String::with_capacity(room);
-    token.push_str(header_segment);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-    let signature = key.sign(token.as_bytes())?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
+    let mut token = Vec::with_capacity(room);
+    token.extend_from_slice(header_segment.as_bytes());
+    token.push(b'.');
+    base64url::append(&mut token, payload);
+    let signature = key.sign(&token)?;
+    token.push(b'.');
+    base64url::append(&mut token, signature.as_ref());
+    // Nothing but base64url and dots: it always is UTF-8.
+    String::from_utf8(token).map_err(|_| SigningError::Signature)
 }
 
 fn decode(segment: &str) -> Result<Vec<u8>, JwsError> {
-    URL_SAFE_NO_PAD.decode(segment).map_err(|_| JwsError::Malformed)
+    base64url::decode(segment).ok_or(JwsError::Malformed)
 }
 
 #[cfg(test)]

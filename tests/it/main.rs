@@ -8,6 +8,13 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod authorization_code;
+mod authorization_request;
+mod consent;
+mod decision;
+mod faulty_store;
 mod minted_tokens;
+mod pkce;
+mod redirect_uri;
 mod resource_server;
 mod support;
+mod ticket;

@@ -286,3 +286,24 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
     let pair = format!("{}:{}", encode(id), encode(secret));
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
+
+/// The code of an error that is shown to the user; the test fails if it is redirected.
+#[track_caller]
+pub(crate) fn shown(error: &AuthorizationError) -> &'static str {
+    assert_eq!(error.location(), None);
+    let AuthorizationError::Show { error, .. } = error else { panic!("not shown: {error:?}") };
+    error.error_code().as_str()
+}
+
+/// Where an error is redirected, without its query, and the parameters; the test fails if it is
+/// shown.
+#[track_caller]
+pub(crate) fn redirected(error: &AuthorizationError) -> (String, HashMap<String, String>) {
+    let location = error.location().unwrap_or_else(|| panic!("not redirected: {error:?}"));
+    (location.split('?').next().unwrap().to_owned(), parameters(location))
+}
+
+/// A fresh verifier.
+pub(crate) fn new_verifier() -> CodeVerifier {
+    CodeVerifier::generate(&OsRandom::new()).unwrap()
+}

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::testing::{signed, with};
 use super::super::{SigningKey, VerifyingKey};
