@@ -12,6 +12,7 @@ mod authorization_request;
 mod consent;
 mod decision;
 mod faulty_store;
+mod minted_tokens;
 mod pkce;
 mod redirect_uri;
 mod resource_server;
