@@ -49,6 +49,7 @@ pub mod revocation_races;
 pub mod rotation;
 
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 
 use self::bench::Bench;
 use super::{Store, StoreError};
@@ -88,6 +89,13 @@ impl From<StoreError> for Violation {
     }
 }
 
+/// Does `step`; a panic becomes a violation, so that it neither ends the kit nor leaves the other
+/// threads of a race waiting.
+fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
+    panic::catch_unwind(AssertUnwindSafe(step))
+        .unwrap_or_else(|_| Err(Violation::new("the store panicked")))
+}
+
 /// What a check answers.
 type Check<T = ()> = Result<T, Violation>;
 
@@ -121,12 +129,12 @@ impl<S: Store, R: Runner> Kit<S, R> {
         self
     }
 
-    /// Runs every check, also after one has failed.
+    /// Runs every check, also after one has failed. A store that panics fails the check.
     #[must_use]
     pub fn run(&self) -> Report {
         let mut report = Report { passed: Vec::new(), failed: Vec::new() };
         for (name, check) in checks::<S, R>() {
-            match check(self) {
+            match catch_panic(|| check(self)) {
                 Ok(()) => report.passed.push(name),
                 Err(violation) => report.failed.push((name, violation)),
             }

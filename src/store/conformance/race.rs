@@ -1,11 +1,10 @@
 //! Sixteen threads, released together, round after round.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError, RwLock};
 use std::thread;
 
-use super::{Check, Violation};
+use super::{Check, catch_panic};
 
 /// How many threads race.
 pub(super) const CONTENDERS: usize = 16;
@@ -33,8 +32,7 @@ pub(super) fn race<P: Send + Sync, T: Send>(
             while arrived.load(Ordering::SeqCst) < CONTENDERS {
                 thread::yield_now();
             }
-            let answer = panic::catch_unwind(AssertUnwindSafe(|| act(play, contender)))
-                .unwrap_or_else(|_| Err(Violation::new("the store panicked")));
+            let answer = catch_panic(|| act(play, contender));
             answers.lock().unwrap_or_else(PoisonError::into_inner).push((contender, answer));
             drop(stage);
             end.wait();
@@ -64,7 +62,7 @@ pub(super) fn race<P: Send + Sync, T: Send>(
             let contend = &contend;
             scope.spawn(move || contend(contender));
         }
-        let outcome = run();
+        let outcome = catch_panic(run);
         *stage.write().unwrap_or_else(PoisonError::into_inner) = None;
         begin.wait();
         outcome
