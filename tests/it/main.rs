@@ -9,12 +9,17 @@
 
 mod authorization_code;
 mod authorization_request;
+mod broken_stores;
 mod consent;
+#[path = "../../examples/custom_store.rs"]
+#[expect(dead_code, reason = "the main of the example")]
+mod custom_store;
 mod decision;
 mod faulty_store;
 mod minted_tokens;
 mod pkce;
 mod redirect_uri;
 mod resource_server;
+mod store_conformance;
 mod support;
 mod ticket;
