@@ -8,4 +8,5 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod authorization_code;
+mod faulty_store;
 mod support;
