@@ -8,5 +8,8 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod authorization_code;
+mod client_authentication;
 mod faulty_store;
+mod private_key_jwt;
 mod support;
+mod token_request;

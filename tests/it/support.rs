@@ -286,3 +286,49 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
     let pair = format!("{}:{}", encode(id), encode(secret));
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
+
+impl World {
+    /// A server that counts no failures and no requests.
+    pub(crate) fn unlimited() -> Self {
+        Self::with(|builder| builder.rate_limits(grantor::rate_limit::RateLimits::none()))
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// Whether the store says that the access token of `answer` is void.
+    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
+        let claims = answer.claims();
+        let client_id = ClientId::new(claims["client_id"].as_str().unwrap()).unwrap();
+        let facts = grantor::store::AccessFacts {
+            grant_id: claims["grant_id"].as_str().unwrap().parse().unwrap(),
+            client_id: &client_id,
+            subject: &subject(claims["sub"].as_str().unwrap()),
+            device: None,
+            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
+        };
+        block_on(grantor::store::GrantStore::is_revoked(&self.store, &facts)).unwrap()
+    }
+
+    /// The newest event is a refusal for this reason, at this step, by this setting.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, step: &str, reason: &str, setting: Option<&str>) {
+        let outcome = self.events()[0].outcome.clone();
+        assert_eq!(outcome.as_str(), "refused", "{outcome:?}");
+        let found = (outcome.step().unwrap().as_str(), outcome.reason(), outcome.setting());
+        assert_eq!(found, (step, Some(reason), setting));
+    }
+}
+
+/// A public app with the code flow, refresh tokens and the scope `a b c`.
+pub(crate) fn public_app() -> AppDraft {
+    AppDraft::public("Phone")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(scope("a b c"))
+        .refresh_token(true)
+}
+
+/// A confidential app that acts for itself, with the scope `a b c`.
+pub(crate) fn machine_app() -> AppDraft {
+    AppDraft::confidential("Machine").flow(Flow::ClientCredentials).scope(scope("a b c"))
+}
