@@ -4,22 +4,18 @@
 use std::time::Duration;
 
 use grantor::admin::ImportedApp;
-use grantor::app::{AppDraft, ClientAuthentication, Flow};
+use grantor::app::{ClientAuthentication, Flow};
 use grantor::clock::UnixTime;
 use grantor::ids::ClientId;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::secret::ClientSecret;
 use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
 use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
-use grantor::{AuthorizationServer, ids::Issuer};
 use pollster::block_on;
-use std::sync::Arc;
 
 use crate::faulty_store::{Method, faulty_server};
 use crate::support::{
-    Answer, App, ISSUER, ROOT, START, World, basic, code_app, encode, machine_app, public_app,
+    Answer, App, ROOT, START, Sibling, World, basic, code_app, encode, machine_app, public_app,
 };
 
 const BARE: &str = "grant_type=client_credentials";
@@ -243,10 +239,7 @@ fn a_rotated_secret_overlaps_until_its_end() {
         let new = block_on(admin.rotate_client_secret(&app.id, overlap)).unwrap();
         new.client_secret.unwrap().expose_secret().to_owned()
     };
-    let superseded = || {
-        let events = world.events();
-        events.iter().filter(|event| event.action.as_str() == "use_superseded_secret").count()
-    };
+    let superseded = || world.count("use_superseded_secret");
     let status = |secret: &str| by_basic(&world, app.id.as_str(), secret).status;
     let first = secret(&app);
     let second = rotate(Duration::from_secs(60));
@@ -285,23 +278,6 @@ fn an_imported_secret_expires() {
 
 const NEXT_ROOT: &[u8] = b"fedcba9876543210fedcba9876543210";
 
-/// A server on the store of `world` with another secret.
-fn server_with(
-    world: &World,
-    secret: ServerSecret,
-) -> AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>> {
-    AuthorizationServer::builder(
-        Issuer::new(ISSUER).unwrap(),
-        secret,
-        SigningKey::generate(Algorithm::ES256).unwrap(),
-        Arc::clone(&world.store),
-        Arc::clone(&world.users),
-    )
-    .clock(Arc::clone(&world.clock))
-    .audit(Arc::clone(&world.audit))
-    .build()
-}
-
 /// C14: a pepper retires: whoever authenticated while both were known goes on, with every secret
 /// that was used; who did not needs a new secret.
 #[test]
@@ -312,16 +288,13 @@ fn a_pepper_retires_once_every_digest_was_renewed() {
     let second = block_on(admin.rotate_client_secret(&app.id, Duration::from_secs(600)));
     let second = second.unwrap().client_secret.unwrap().expose_secret().to_owned();
     let both = ServerSecret::new(NEXT_ROOT).unwrap().accepting_pepper(ROOT).unwrap();
-    let both = server_with(&world, both);
-    let retired = server_with(&world, ServerSecret::new(NEXT_ROOT).unwrap());
-    let status = |server: &AuthorizationServer<_, _>, id: &ClientId, secret: &str| {
+    let both = world.sibling(both);
+    let retired = world.sibling(ServerSecret::new(NEXT_ROOT).unwrap());
+    let status = |server: &Sibling, id: &ClientId, secret: &str| {
         let form = encode(&[("client_id", id.as_str()), ("client_secret", secret)]);
         Answer::from(block_on(server.token(&FormRequest::new(&format!("{BARE}&{form}"))))).status
     };
-    let renewals = || {
-        let events = world.events();
-        events.iter().filter(|event| event.action.as_str() == "renew_digest").count()
-    };
+    let renewals = || world.count("renew_digest");
     assert_eq!(status(&retired, &app.id, &second), 401);
     assert_eq!(status(&both, &app.id, "wrong"), 401);
     assert_eq!(renewals(), 0);
@@ -374,11 +347,7 @@ fn an_edited_app_is_held_to_its_new_method_at_once() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     assert_eq!(by_basic(&world, app.id.as_str(), secret(&app)).status, 200);
-    let admin = world.server.admin("tester");
-    let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
-    let draft =
-        AppDraft::from(stored.settings()).authentication(ClientAuthentication::ClientSecretPost);
-    block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
+    world.edit(&app, |draft| draft.authentication(ClientAuthentication::ClientSecretPost));
     by_basic(&world, app.id.as_str(), secret(&app)).assert_error(401, "invalid_client");
     assert_eq!(by_post(&world, app.id.as_str(), secret(&app)).status, 200);
 }

@@ -9,7 +9,10 @@
 
 mod authorization_code;
 mod client_authentication;
+mod concurrency;
 mod faulty_store;
 mod private_key_jwt;
+mod refresh_reuse;
+mod refresh_token;
 mod support;
 mod token_request;

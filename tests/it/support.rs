@@ -319,6 +319,47 @@ impl<H: Hooks> World<H> {
     }
 }
 
+impl<H: Hooks> World<H> {
+    /// Another process on the same store, users, clock and audit log, with `secret`.
+    pub(crate) fn sibling(&self, secret: ServerSecret) -> Sibling {
+        AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            secret,
+            SigningKey::generate(Algorithm::ES256).unwrap(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.users),
+        )
+        .clock(Arc::clone(&self.clock))
+        .audit(Arc::clone(&self.audit))
+        .rate_limits(grantor::rate_limit::RateLimits::none())
+        .build()
+    }
+
+    /// How many events of this action there are.
+    pub(crate) fn count(&self, action: &str) -> usize {
+        self.events().iter().filter(|event| event.action.as_str() == action).count()
+    }
+
+    /// Changes the settings of an app.
+    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
+        let admin = self.server.admin("tester");
+        let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
+        let draft = change(AppDraft::from(stored.settings()));
+        block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
+    }
+}
+
+/// A server beside that of a [`World`].
+pub(crate) type Sibling = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
+
+/// The body of a token request as `app`.
+pub(crate) fn body_of(app: &App, parameters: &[(&str, &str)]) -> String {
+    let mut form = vec![("client_id", app.id.as_str())];
+    form.extend(app.secret.as_deref().map(|secret| ("client_secret", secret)));
+    form.extend(parameters);
+    encode(&form)
+}
+
 /// A public app with the code flow, refresh tokens and the scope `a b c`.
 pub(crate) fn public_app() -> AppDraft {
     AppDraft::public("Phone")
