@@ -14,5 +14,6 @@ mod faulty_store;
 mod private_key_jwt;
 mod refresh_reuse;
 mod refresh_token;
+mod resource_server;
 mod support;
 mod token_request;
