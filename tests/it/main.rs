@@ -10,6 +10,8 @@
 mod authorization_code;
 mod authorization_request;
 mod broken_stores;
+mod client_authentication;
+mod concurrency;
 mod consent;
 #[path = "../../examples/custom_store.rs"]
 #[expect(dead_code, reason = "the main of the example")]
@@ -18,8 +20,12 @@ mod decision;
 mod faulty_store;
 mod minted_tokens;
 mod pkce;
+mod private_key_jwt;
 mod redirect_uri;
+mod refresh_reuse;
+mod refresh_token;
 mod resource_server;
 mod store_conformance;
 mod support;
 mod ticket;
+mod token_request;
