@@ -7,5 +7,8 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
+mod assertions;
 mod authorization_code;
+mod faulty_store;
+mod jwt_bearer;
 mod support;

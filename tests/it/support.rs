@@ -14,7 +14,7 @@ use grantor::authorization_endpoint::{
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::error::EndpointError;
 use grantor::hooks::{Hooks, NoHooks};
-use grantor::ids::{ClientId, Group, Issuer, Source, Subject};
+use grantor::ids::{ClientId, DeviceId, Group, Issuer, Source, Subject};
 use grantor::impersonation::User;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::pkce::CodeVerifier;
@@ -22,7 +22,7 @@ use grantor::random::OsRandom;
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
+use grantor::store::{AccessFacts, GrantStore as _, MemoryStore};
 use grantor::token_endpoint::FormRequest;
 use grantor::user_directory::MemoryUsers;
 use grantor::{AuthorizationServer, ServerBuilder};
@@ -285,4 +285,34 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encode(id), encode(secret));
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+impl<H: Hooks> World<H> {
+    /// Whether the store refuses the access token of `answer` now.
+    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
+        let claims = answer.claims();
+        let text = |name: &str| claims[name].as_str().unwrap();
+        let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
+        let facts = AccessFacts {
+            grant_id: text("grant_id").parse().unwrap(),
+            client_id: &ClientId::new(text("client_id")).unwrap(),
+            subject: &subject(text("sub")),
+            device: device.as_ref(),
+            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
+        };
+        block_on(self.store.is_revoked(&facts)).unwrap()
+    }
+
+    /// The newest event.
+    pub(crate) fn last_event(&self) -> AuditEvent {
+        self.audit.find(&AuditQuery::all().limit(1)).remove(0)
+    }
+
+    /// Changes the settings of `app`.
+    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
+        let admin = self.server.admin("tester");
+        let before = block_on(admin.find(&app.id)).unwrap().unwrap();
+        let draft = change(AppDraft::from(before.settings()));
+        block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
+    }
 }
