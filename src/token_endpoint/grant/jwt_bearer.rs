@@ -34,6 +34,9 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let jwt = settings.jwt().filter(|_| settings.allows(Flow::JwtBearer));
         let jwt = jwt.ok_or(Rejection::FlowNotAllowed(GRANT))?;
         let verified = self.verify_assertion(app, jwt, assertion, trace.now())?;
+        if !trace.is_authenticated() {
+            self.admit(app, trace)?;
+        }
         let user = self.named_user(jwt.user_claim(), &verified.subject).await?;
         trace.subject = Some(user.subject.clone());
         let policy = jwt.impersonation();
