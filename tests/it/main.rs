@@ -9,6 +9,9 @@
 
 mod assertions;
 mod authorization_code;
+mod client_credentials;
 mod faulty_store;
+mod hooks;
 mod jwt_bearer;
+mod limits;
 mod support;
