@@ -7,6 +7,7 @@
 )]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
+mod administration;
 mod assertions;
 mod authorization_code;
 mod client_credentials;
