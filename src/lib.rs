@@ -12,6 +12,9 @@ pub mod clock;
 mod context;
 pub mod error;
 mod form;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grant_type;
 mod handle;
 pub mod hooks;
@@ -32,3 +35,4 @@ pub mod usage;
 pub mod user_directory;
 
 pub use server::{AuthorizationServer, ServerBuilder};
+pub mod resource_server;

@@ -15,4 +15,5 @@ mod faulty_store;
 mod hooks;
 mod jwt_bearer;
 mod limits;
+mod resource_server;
 mod support;
