@@ -66,7 +66,9 @@ pub struct RequestedScope {
 }
 
 /// What a consent page needs. All of it is text from the administrator: escape it.
-#[derive(Clone, Debug)]
+///
+/// `Debug` does not show the ticket.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Prompt {
     /// The name of the app.
@@ -84,6 +86,18 @@ pub struct Prompt {
     pub ticket: String,
     /// When the ticket expires.
     pub expires_at: UnixTime,
+}
+
+impl std::fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prompt")
+            .field("app_name", &self.app_name)
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scopes", &self.scopes)
+            .field("subject", &self.subject)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What comes of a valid request once the user is known.
