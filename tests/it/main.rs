@@ -8,12 +8,16 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod administration;
+mod architecture;
 mod assertions;
 mod authorization_code;
+mod behaviours;
 mod client_credentials;
 mod faulty_store;
 mod hooks;
 mod jwt_bearer;
 mod limits;
+mod redaction;
 mod resource_server;
 mod support;
+mod wire_errors;
