@@ -96,7 +96,7 @@ fn a_revocation_leaves_no_survivor() {
     assert!(world.is_revoked(&before) && world.is_revoked(&last_minute));
     assert!(!world.is_revoked(&bystander));
 
-    world.clock.advance(Duration::from_millis(5_000));
+    world.clock.advance(Duration::from_secs(5));
     assert!(world.is_revoked(&token(&world, &app)));
     world.clock.advance(Duration::from_millis(1));
     assert!(!world.is_revoked(&token(&world, &app)));

@@ -83,7 +83,9 @@ fn one_of_many_parallel_uses_wins() {
             });
             let (won, lost): (Vec<_>, Vec<_>) = answers.iter().partition(|it| it.status == 200);
             assert_eq!(won.len(), 1);
-            lost.into_iter().for_each(|answer| answer.assert_error(400, "invalid_grant"));
+            for answer in lost {
+                answer.assert_error(400, "invalid_grant");
+            }
         }
     }
 }
