@@ -41,7 +41,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         trace.subject = Some(user.subject.clone());
         let policy = jwt.impersonation();
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-        let scope = narrowed(settings.scope(), policy.scope.as_ref());
+        let scope = narrowed(settings.scope(), policy.scope.as_ref())?;
         let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
             let salt = Salt(random::array(&*self.random)?);
             let grant_id = GrantId::generate(&*self.random)?;
