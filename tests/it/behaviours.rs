@@ -6,11 +6,13 @@ use std::path::Path;
 
 /// The rows that apply now: a letter, and the numbers from first to last.
 const APPLY: &[(char, u32, u32)] = &[
-    ('A', 1, 35),
+    ('A', 1, 28),
+    ('A', 30, 35),
     ('P', 1, 12),
     ('T', 2, 9),
     ('T', 11, 14),
-    ('C', 1, 29),
+    ('C', 1, 2),
+    ('C', 4, 29),
     ('C', 31, 33),
     ('G', 1, 19),
     ('R', 1, 21),
@@ -21,13 +23,35 @@ const APPLY: &[(char, u32, u32)] = &[
 
 /// The rows that do not apply yet, or never, and why.
 const DO_NOT_APPLY: &[(&str, &str)] = &[
+    ("A29", "the least length of a state is a policy that RFC 6749 does not ask for"),
     ("T1", "the method of a request: belongs to the HTTP adapters"),
     ("T10", "the headers of a response: belongs to the HTTP adapters"),
+    ("C3", "the header WWW-Authenticate: belongs to the HTTP adapters"),
     ("C30", "keys are registered, never fetched from a jwks_uri"),
     ("R22", "sender-constrained tokens are not offered"),
     ("R23", "OpenID Connect is not offered"),
     ("J32", "the ID-JAG profile is not offered"),
 ];
+
+/// The other rows of the list: of what is not offered, or not yet. A test may name one already.
+const OTHERS: &[(char, u32, u32)] = &[
+    ('X', 3, 10),
+    ('D', 1, 6),
+    ('V', 1, 9),
+    ('I', 1, 8),
+    ('M', 1, 5),
+    ('Q', 1, 7),
+    ('K', 1, 5),
+    ('L', 1, 4),
+    ('Y', 1, 3),
+];
+
+fn rows(ranges: &[(char, u32, u32)]) -> BTreeSet<String> {
+    let numbered = ranges.iter().flat_map(|(letter, first, last)| {
+        (*first..=*last).map(move |number| format!("{letter}{number}"))
+    });
+    numbered.collect()
+}
 
 /// The rows that the doc line of a test names: `/// A31: …`, `/// A10, A11: …`, `/// C18 to C23: …`.
 fn named_in(line: &str) -> Vec<String> {
@@ -82,19 +106,16 @@ fn every_row_that_applies_is_named_by_a_test() {
     for folder in ["src", "tests"] {
         named(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
     }
-    let apply: BTreeSet<String> = APPLY
-        .iter()
-        .flat_map(|(letter, first, last)| (*first..=*last).map(move |it| format!("{letter}{it}")))
-        .collect();
+    let (apply, others) = (rows(APPLY), rows(OTHERS));
     let mut missing: Vec<_> = apply.iter().filter(|row| !found.contains_key(*row)).collect();
     missing.sort_by_key(|row| self::row(row));
     assert!(missing.is_empty(), "no test names {missing:?}");
     for (row, why) in DO_NOT_APPLY {
         assert!(!apply.contains(*row) && !why.is_empty(), "{row}");
     }
-    let known =
-        |row: &&String| apply.contains(*row) || DO_NOT_APPLY.iter().any(|(other, _)| other == row);
-    let unknown: Vec<_> = found.iter().filter(|(row, _)| !known(row)).collect();
+    let apart = |row: &str| DO_NOT_APPLY.iter().any(|(other, _)| *other == row);
+    let known = |row: &str| apply.contains(row) || others.contains(row) || apart(row);
+    let unknown: Vec<_> = found.iter().filter(|(row, _)| !known(row.as_str())).collect();
     assert!(unknown.is_empty(), "rows that are not in the list: {unknown:#?}");
 }
 

@@ -309,6 +309,8 @@ fn the_policy_decides_again_at_every_refresh() {
         answer.assert_error(400, "invalid_grant");
         assert_eq!(answer.text("error_description"), "the app may not act as this user");
     }
+    set(ImpersonationPolicy::anyone().with_scope(scope("x")));
+    world.refresh(&app, &token).assert_error(400, "invalid_scope");
     set(ImpersonationPolicy::anyone().with_scope(scope("b x")));
     let answer = world.refresh(&app, &token);
     assert_eq!(answer.text("scope"), "b");
