@@ -14,7 +14,7 @@ use grantor::authorization_endpoint::{
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::error::EndpointError;
 use grantor::hooks::{Hooks, NoHooks};
-use grantor::ids::{ClientId, Group, Issuer, Source, Subject};
+use grantor::ids::{ClientId, DeviceId, Group, Issuer, Source, Subject};
 use grantor::impersonation::User;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::pkce::CodeVerifier;
@@ -22,7 +22,7 @@ use grantor::random::OsRandom;
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
+use grantor::store::{AccessFacts, GrantStore as _, MemoryStore};
 use grantor::token_endpoint::FormRequest;
 use grantor::user_directory::MemoryUsers;
 use grantor::{AuthorizationServer, ServerBuilder};
@@ -316,20 +316,6 @@ impl World {
 }
 
 impl<H: Hooks> World<H> {
-    /// Whether the store says that the access token of `answer` is void.
-    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
-        let claims = answer.claims();
-        let client_id = ClientId::new(claims["client_id"].as_str().unwrap()).unwrap();
-        let facts = grantor::store::AccessFacts {
-            grant_id: claims["grant_id"].as_str().unwrap().parse().unwrap(),
-            client_id: &client_id,
-            subject: &subject(claims["sub"].as_str().unwrap()),
-            device: None,
-            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
-        };
-        block_on(grantor::store::GrantStore::is_revoked(&self.store, &facts)).unwrap()
-    }
-
     /// The newest event is a refusal for this reason, at this step, by this setting.
     #[track_caller]
     pub(crate) fn assert_refused(&self, step: &str, reason: &str, setting: Option<&str>) {
@@ -360,14 +346,6 @@ impl<H: Hooks> World<H> {
     pub(crate) fn count(&self, action: &str) -> usize {
         self.events().iter().filter(|event| event.action.as_str() == action).count()
     }
-
-    /// Changes the settings of an app.
-    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
-        let admin = self.server.admin("tester");
-        let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
-        let draft = change(AppDraft::from(stored.settings()));
-        block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
-    }
 }
 
 /// A server beside that of a [`World`].
@@ -393,4 +371,34 @@ pub(crate) fn public_app() -> AppDraft {
 /// A confidential app that acts for itself, with the scope `a b c`.
 pub(crate) fn machine_app() -> AppDraft {
     AppDraft::confidential("Machine").flow(Flow::ClientCredentials).scope(scope("a b c"))
+}
+
+impl<H: Hooks> World<H> {
+    /// Whether the store refuses the access token of `answer` now.
+    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
+        let claims = answer.claims();
+        let text = |name: &str| claims[name].as_str().unwrap();
+        let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
+        let facts = AccessFacts {
+            grant_id: text("grant_id").parse().unwrap(),
+            client_id: &ClientId::new(text("client_id")).unwrap(),
+            subject: &subject(text("sub")),
+            device: device.as_ref(),
+            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
+        };
+        block_on(self.store.is_revoked(&facts)).unwrap()
+    }
+
+    /// The newest event.
+    pub(crate) fn last_event(&self) -> AuditEvent {
+        self.audit.find(&AuditQuery::all().limit(1)).remove(0)
+    }
+
+    /// Changes the settings of `app`.
+    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
+        let admin = self.server.admin("tester");
+        let before = block_on(admin.find(&app.id)).unwrap().unwrap();
+        let draft = change(AppDraft::from(before.settings()));
+        block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
+    }
 }

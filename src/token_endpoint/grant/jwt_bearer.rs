@@ -34,11 +34,14 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let jwt = settings.jwt().filter(|_| settings.allows(Flow::JwtBearer));
         let jwt = jwt.ok_or(Rejection::FlowNotAllowed(GRANT))?;
         let verified = self.verify_assertion(app, jwt, assertion, trace.now())?;
+        if !trace.is_authenticated() {
+            self.admit(app, trace)?;
+        }
         let user = self.named_user(jwt.user_claim(), &verified.subject).await?;
         trace.subject = Some(user.subject.clone());
         let policy = jwt.impersonation();
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-        let scope = narrowed(settings.scope(), policy.scope.as_ref());
+        let scope = narrowed(settings.scope(), policy.scope.as_ref())?;
         let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
             let salt = Salt(random::array(&*self.random)?);
             let grant_id = GrantId::generate(&*self.random)?;
