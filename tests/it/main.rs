@@ -1,10 +1,5 @@
 //! Flows through bytes on the wire, by subject. One binary, so that it links once.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panic"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod authorization_code;
