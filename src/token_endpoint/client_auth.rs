@@ -14,7 +14,7 @@ use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::Algorithm;
 use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
-use crate::secret::{ClientSecret, Digest};
+use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
 use crate::store::{
     AssertionClaim, AssertionPurpose, ClaimAssertion, Store, StoreError, UpdateApp,
@@ -167,7 +167,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::ClientAuthentication,
-            jti: jti_digest(&verified.issuer, &verified.token_id),
+            jti: verified.jti,
             expires_at: claim_expiry(verified.expires_at, CLOCK_SKEW),
             grant: None,
             now: trace.now(),
@@ -180,11 +180,6 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             ClaimAssertion::AppInactive => Err(Rejection::AppDisabled.into()),
         }
     }
-}
-
-/// What keeps an assertion single-use: its issuer and its `jti`, within one app and purpose.
-pub(super) fn jti_digest(issuer: &str, token_id: &str) -> Digest {
-    Digest::of_fields(&[issuer.as_bytes(), token_id.as_bytes()])
 }
 
 /// Until when the `jti` of an assertion is kept.

@@ -21,17 +21,14 @@ pub(super) struct Trace<'a> {
     authenticated: bool,
     pub(super) subject: Option<Subject>,
     pub(super) grant_id: Option<GrantId>,
-    /// The `jti` of the token, if there will be one. It names the request to the store, too.
+    /// The `jti` of the token, if there will be one. It names the request to the store, too. Drawn
+    /// before anything else.
     pub(super) token_id: [u8; JTI_BYTES],
     notes: Vec<Action>,
 }
 
 impl<'a> Trace<'a> {
-    pub(super) const fn new(
-        now: UnixTime,
-        source: Option<&'a Source>,
-        token_id: [u8; JTI_BYTES],
-    ) -> Self {
+    pub(super) const fn new(now: UnixTime, source: Option<&'a Source>) -> Self {
         Self {
             now,
             source,
@@ -41,7 +38,7 @@ impl<'a> Trace<'a> {
             authenticated: false,
             subject: None,
             grant_id: None,
-            token_id,
+            token_id: [0; JTI_BYTES],
             notes: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ const ROWS: &[&[&str]] = &[
         "pkce",
         "form",
         "basic_header",
+        "base64url",
     ],
     &["jwt"],
     &["impersonation"],
@@ -34,7 +35,7 @@ const ROWS: &[&[&str]] = &[
     &["resource_server"],
     &["admin"],
     &["server"],
-    &["fuzzing"],
+    &["fuzzing", "measure"],
 ];
 
 /// Modules of one row that may know each other: an app keeps digests and sealed secrets, and the

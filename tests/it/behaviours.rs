@@ -9,7 +9,8 @@ const APPLY: &[(char, u32, u32)] = &[
     ('A', 1, 28),
     ('A', 30, 35),
     ('P', 1, 12),
-    ('T', 2, 9),
+    ('T', 2, 7),
+    ('T', 9, 9),
     ('T', 11, 14),
     ('C', 1, 2),
     ('C', 4, 29),
@@ -25,6 +26,7 @@ const APPLY: &[(char, u32, u32)] = &[
 const DO_NOT_APPLY: &[(&str, &str)] = &[
     ("A29", "the least length of a state is a policy that RFC 6749 does not ask for"),
     ("T1", "the method of a request: belongs to the HTTP adapters"),
+    ("T8", "a query of a token request cannot be handed over: belongs to the HTTP adapters"),
     ("T10", "the headers of a response: belongs to the HTTP adapters"),
     ("C3", "the header WWW-Authenticate: belongs to the HTTP adapters"),
     ("C30", "keys are registered, never fetched from a jwks_uri"),

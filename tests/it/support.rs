@@ -307,12 +307,98 @@ impl<H: Hooks> World<H> {
     pub(crate) fn last_event(&self) -> AuditEvent {
         self.audit.find(&AuditQuery::all().limit(1)).remove(0)
     }
+}
 
-    /// Changes the settings of `app`.
+/// The code of an error that is shown to the user; the test fails if it is redirected.
+#[track_caller]
+pub(crate) fn shown(error: &AuthorizationError) -> &'static str {
+    assert_eq!(error.location(), None);
+    let AuthorizationError::Show { error, .. } = error else { panic!("not shown: {error:?}") };
+    error.error_code().as_str()
+}
+
+/// Where an error is redirected, without its query, and the parameters; the test fails if it is
+/// shown.
+#[track_caller]
+pub(crate) fn redirected(error: &AuthorizationError) -> (String, HashMap<String, String>) {
+    let location = error.location().unwrap_or_else(|| panic!("not redirected: {error:?}"));
+    (location.split('?').next().unwrap().to_owned(), parameters(location))
+}
+
+/// A fresh verifier.
+pub(crate) fn new_verifier() -> CodeVerifier {
+    CodeVerifier::generate(&OsRandom::new()).unwrap()
+}
+
+impl World {
+    /// A server that counts no failures and no requests.
+    pub(crate) fn unlimited() -> Self {
+        Self::with(|builder| builder.rate_limits(grantor::rate_limit::RateLimits::none()))
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// The newest event is a refusal for this reason, at this step, by this setting.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, step: &str, reason: &str, setting: Option<&str>) {
+        let outcome = self.events()[0].outcome.clone();
+        assert_eq!(outcome.as_str(), "refused", "{outcome:?}");
+        let found = (outcome.step().unwrap().as_str(), outcome.reason(), outcome.setting());
+        assert_eq!(found, (step, Some(reason), setting));
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// Another process on the same store, users, clock and audit log, with `secret`.
+    pub(crate) fn sibling(&self, secret: ServerSecret) -> Sibling {
+        AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            secret,
+            SigningKey::generate(Algorithm::ES256).unwrap(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.users),
+        )
+        .clock(Arc::clone(&self.clock))
+        .audit(Arc::clone(&self.audit))
+        .rate_limits(grantor::rate_limit::RateLimits::none())
+        .build()
+    }
+
+    /// How many events of this action there are.
+    pub(crate) fn count(&self, action: &str) -> usize {
+        self.events().iter().filter(|event| event.action.as_str() == action).count()
+    }
+
+    /// Changes the settings of an app.
     pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
         let admin = self.server.admin("tester");
-        let before = block_on(admin.find(&app.id)).unwrap().unwrap();
-        let draft = change(AppDraft::from(before.settings()));
-        block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
+        let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
+        let draft = change(AppDraft::from(stored.settings()));
+        block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
     }
+}
+
+/// A server beside that of a [`World`].
+pub(crate) type Sibling = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
+
+/// The body of a token request as `app`.
+pub(crate) fn body_of(app: &App, parameters: &[(&str, &str)]) -> String {
+    let mut form = vec![("client_id", app.id.as_str())];
+    form.extend(app.secret.as_deref().map(|secret| ("client_secret", secret)));
+    form.extend(parameters);
+    encode(&form)
+}
+
+/// A public app with the code flow, refresh tokens and the scope `a b c`.
+pub(crate) fn public_app() -> AppDraft {
+    AppDraft::public("Phone")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(scope("a b c"))
+        .refresh_token(true)
+}
+
+/// A confidential app that acts for itself, with the scope `a b c`.
+pub(crate) fn machine_app() -> AppDraft {
+    AppDraft::confidential("Machine").flow(Flow::ClientCredentials).scope(scope("a b c"))
 }

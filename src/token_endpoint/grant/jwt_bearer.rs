@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::client_auth::{AuthenticatedApp, claim_expiry, jti_digest};
+use super::super::client_auth::{AuthenticatedApp, claim_expiry};
 use super::super::trace::Trace;
 use super::refresh_token::narrowed;
 use super::{GrantedResource, PendingClaim, ValidGrant};
@@ -53,7 +53,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::Grant,
-            jti: jti_digest(&verified.issuer, &verified.token_id),
+            jti: verified.jti,
             expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
             grant: None,
             now: trace.now(),
@@ -69,7 +69,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             resource: GrantedResource::Open,
             device: None,
             ends_at: trace.now().plus(seconds(lifetime)),
-            claim: PendingClaim::Assertion { claim: Box::new(claim), salt },
+            claim: PendingClaim::Assertion { claim, salt },
         })
     }
 
