@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up: each may use those in its own row and in the rows above.
 const ROWS: &[&[&str]] = &[
+    &["base64url"],
     &[
         "ids",
         "clock",

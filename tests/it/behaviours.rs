@@ -26,7 +26,10 @@ const APPLY: &[(char, u32, u32)] = &[
 const DO_NOT_APPLY: &[(&str, &str)] = &[
     ("A29", "the least length of a state is a policy that RFC 6749 does not ask for"),
     ("T1", "the method of a request: belongs to the HTTP adapters"),
-    ("T8", "a query of a token request cannot be handed over: belongs to the HTTP adapters"),
+    (
+        "T8",
+        "the query of a request: a token request has no place for one, the adapters hold it back",
+    ),
     ("T10", "the headers of a response: belongs to the HTTP adapters"),
     ("C3", "the header WWW-Authenticate: belongs to the HTTP adapters"),
     ("C30", "keys are registered, never fetched from a jwks_uri"),

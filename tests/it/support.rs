@@ -287,28 +287,6 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
-impl<H: Hooks> World<H> {
-    /// Whether the store refuses the access token of `answer` now.
-    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
-        let claims = answer.claims();
-        let text = |name: &str| claims[name].as_str().unwrap();
-        let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
-        let facts = AccessFacts {
-            grant_id: text("grant_id").parse().unwrap(),
-            client_id: &ClientId::new(text("client_id")).unwrap(),
-            subject: &subject(text("sub")),
-            device: device.as_ref(),
-            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
-        };
-        block_on(self.store.is_revoked(&facts)).unwrap()
-    }
-
-    /// The newest event.
-    pub(crate) fn last_event(&self) -> AuditEvent {
-        self.audit.find(&AuditQuery::all().limit(1)).remove(0)
-    }
-}
-
 /// The code of an error that is shown to the user; the test fails if it is redirected.
 #[track_caller]
 pub(crate) fn shown(error: &AuthorizationError) -> &'static str {
@@ -368,14 +346,6 @@ impl<H: Hooks> World<H> {
     pub(crate) fn count(&self, action: &str) -> usize {
         self.events().iter().filter(|event| event.action.as_str() == action).count()
     }
-
-    /// Changes the settings of an app.
-    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
-        let admin = self.server.admin("tester");
-        let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
-        let draft = change(AppDraft::from(stored.settings()));
-        block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
-    }
 }
 
 /// A server beside that of a [`World`].
@@ -401,4 +371,34 @@ pub(crate) fn public_app() -> AppDraft {
 /// A confidential app that acts for itself, with the scope `a b c`.
 pub(crate) fn machine_app() -> AppDraft {
     AppDraft::confidential("Machine").flow(Flow::ClientCredentials).scope(scope("a b c"))
+}
+
+impl<H: Hooks> World<H> {
+    /// Whether the store refuses the access token of `answer` now.
+    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
+        let claims = answer.claims();
+        let text = |name: &str| claims[name].as_str().unwrap();
+        let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
+        let facts = AccessFacts {
+            grant_id: text("grant_id").parse().unwrap(),
+            client_id: &ClientId::new(text("client_id")).unwrap(),
+            subject: &subject(text("sub")),
+            device: device.as_ref(),
+            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
+        };
+        block_on(self.store.is_revoked(&facts)).unwrap()
+    }
+
+    /// The newest event.
+    pub(crate) fn last_event(&self) -> AuditEvent {
+        self.audit.find(&AuditQuery::all().limit(1)).remove(0)
+    }
+
+    /// Changes the settings of `app`.
+    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
+        let admin = self.server.admin("tester");
+        let before = block_on(admin.find(&app.id)).unwrap().unwrap();
+        let draft = change(AppDraft::from(before.settings()));
+        block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
+    }
 }
