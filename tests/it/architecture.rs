@@ -19,7 +19,6 @@ const ROWS: &[&[&str]] = &[
         "pkce",
         "form",
         "basic_header",
-        "base64url",
     ],
     &["jwt"],
     &["impersonation"],

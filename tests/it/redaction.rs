@@ -13,7 +13,9 @@ use grantor::jwt::{Algorithm, SigningKey, VerifyingKey};
 use grantor::pkce::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::resource_server::BearerRequest;
-use grantor::secret::{AuthorizationCode, ClientSecret, RefreshToken, SignatureSecret};
+use grantor::secret::{
+    AccessToken, AuthorizationCode, ClientSecret, RefreshToken, SignatureSecret,
+};
 use grantor::server_secret::ServerSecret;
 use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
@@ -61,6 +63,7 @@ fn a_secret_is_redacted_by_its_type() {
     planted.add(secret);
     planted.assert_hidden(&ClientSecret::new(secret));
     planted.assert_hidden(&SignatureSecret::new(secret));
+    planted.assert_hidden(&AccessToken::new(secret));
     planted.assert_hidden(&RefreshToken::new(secret));
     planted.assert_hidden(&AuthorizationCode::new(secret));
     planted.assert_hidden(&ServerSecret::new(secret.as_bytes()).unwrap());
