@@ -1,6 +1,5 @@
 //! Issue and verify per algorithm, and each grant from its form to its JSON, in process.
 #![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
-#![expect(missing_docs, reason = "criterion makes public items")]
 
 #[expect(dead_code, reason = "the floors are for the ratios")]
 mod common;

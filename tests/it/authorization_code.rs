@@ -177,6 +177,10 @@ fn the_redirect_uri_must_be_the_same() {
     assert_eq!(answer.status, 200, "{answer:?}");
 
     let single = world.register(code_app());
+    let (code, verifier) = world.code(&single);
+    world.post(&single, &form(&code, &verifier, None)).assert_error(400, "invalid_grant");
+    world.assert_refused("claim", "binding_mismatch", None);
+    assert_eq!(world.redeem(&single, &code, &verifier).status, 200);
     for named in [None, Some(CALLBACK)] {
         let query =
             |verifier: &CodeVerifier| code_query(&single, verifier, &[("redirect_uri", "")]);
