@@ -14,6 +14,15 @@ pub(crate) fn append(text: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// Appends the bytes of `text` to `bytes`, if it is their one canonical spelling.
+pub(crate) fn append_decoded(bytes: &mut Vec<u8>, text: &str) -> Option<()> {
+    let start = bytes.len();
+    bytes.resize(start + text.len().div_ceil(4) * 3, 0);
+    let length = URL_SAFE_NO_PAD.decode_slice(text, bytes.get_mut(start..)?).ok()?;
+    bytes.truncate(start + length);
+    Some(())
+}
+
 /// The bytes of `text`, if it is their one canonical spelling.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()

@@ -73,8 +73,10 @@ secret_text! {
 pub struct AccessToken(String);
 
 impl AccessToken {
-    pub(crate) const fn new(token: String) -> Self {
-        Self(token)
+    /// Takes `token` into keeping.
+    #[must_use]
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
     }
 
     /// The token itself. Every call site is a place to review.

@@ -142,9 +142,8 @@ impl AccessTokenRules<'_> {
     ) -> Result<AccessTokenClaims, AccessTokenError> {
         let jws = Compact::parse(token, MAX_BYTES)?;
         self.check_signature(&jws)?;
-        let payload = jws.payload()?;
         let raw: RawClaims<'_> =
-            serde_json::from_slice(&payload).map_err(|_| AccessTokenError::Claims)?;
+            serde_json::from_slice(jws.payload()).map_err(|_| AccessTokenError::Claims)?;
         self.check_claims(raw, now)
     }
 
@@ -155,7 +154,7 @@ impl AccessTokenRules<'_> {
             let signed = jws.is_signed_by(key, algorithm);
             return if signed { Ok(()) } else { Err(AccessTokenError::Signature) };
         }
-        let header = Header::parse(jws.header)?;
+        let header = Header::of(jws)?;
         if !header.is_type("at+jwt") {
             return Err(AccessTokenError::Typ);
         }

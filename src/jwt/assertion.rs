@@ -7,7 +7,8 @@ use super::claims::{Member, Object};
 use super::jws::{Compact, Header};
 use super::{Algorithm, AssertionError, VerifyingKeys};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, KeyId};
+use crate::ids::ClientId;
+use crate::secret::Digest;
 
 /// The longest assertion that is read, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -47,14 +48,12 @@ pub(crate) struct AssertionRules<'a> {
 /// What an assertion that fulfils its rules says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedAssertion {
-    pub(crate) issuer: String,
     /// The user for a grant, the client id for client authentication.
     pub(crate) subject: String,
-    pub(crate) token_id: String,
+    /// Digest of `iss` and `jti`: what keeps the assertion single-use within one app and purpose.
+    pub(crate) jti: Digest,
     pub(crate) expires_at: UnixTime,
     pub(crate) scope: Option<String>,
-    /// The thumbprint of the key that signed it.
-    pub(crate) key: KeyId,
 }
 
 impl AssertionRules<'_> {
@@ -66,11 +65,10 @@ impl AssertionRules<'_> {
         now: UnixTime,
     ) -> Result<VerifiedAssertion, AssertionError> {
         let jws = Compact::parse(assertion, MAX_BYTES)?;
-        let header = Header::parse(jws.header)?;
+        let header = Header::of(&jws)?;
         self.check_type(&header)?;
-        let key = jws.verify(&header, self.keys, self.algorithms)?.thumbprint().clone();
-        let payload = jws.payload()?;
-        let claims = Object::parse(&payload).ok_or(AssertionError::Claims)?;
+        jws.verify(&header, self.keys, self.algorithms)?;
+        let claims = Object::parse(jws.payload()).ok_or(AssertionError::Claims)?;
 
         let issuer = self.check_issuer(&claims)?;
         let subject = self.check_subject(&claims, issuer)?;
@@ -82,18 +80,16 @@ impl AssertionRules<'_> {
         }
         let scope = claims.text("scope", AssertionError::Scope)?;
         Ok(VerifiedAssertion {
-            issuer: issuer.to_owned(),
             subject: subject.to_owned(),
-            token_id: token_id.to_owned(),
+            jti: Digest::of_fields(&[issuer.as_bytes(), token_id.as_bytes()]),
             expires_at,
             scope: scope.map(str::to_owned),
-            key,
         })
     }
 
     /// Explicit typing (RFC 8725 section 3.11): nothing, `JWT`, or exactly this purpose. So an access
     /// token is no assertion either.
-    fn check_type(&self, header: &Header) -> Result<(), AssertionError> {
+    fn check_type(&self, header: &Header<'_>) -> Result<(), AssertionError> {
         let own = match self.purpose {
             Purpose::ClientAuthentication => "client-authentication+jwt",
             Purpose::Grant { .. } => "authorization-grant+jwt",
@@ -190,8 +186,8 @@ pub(crate) fn peek_subject(assertion: &str) -> Option<String> {
 }
 
 fn peek(assertion: &str, claim: &str) -> Option<String> {
-    let payload = Compact::parse(assertion, MAX_BYTES).ok()?.payload().ok()?;
-    Object::parse(&payload)?.text(claim, ()).ok()?.map(str::to_owned)
+    let jws = Compact::parse(assertion, MAX_BYTES).ok()?;
+    Object::parse(jws.payload())?.text(claim, ()).ok()?.map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(own, _)| own.0 == name).map(|(_, member)| member)
     }
 
+    /// Takes the member `name` out.
+    pub(super) fn take(&mut self, name: &str) -> Option<Member<'a>> {
+        let at = self.0.iter().position(|(own, _)| own.0 == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
     /// The string `name`: `Ok(None)` where it is absent.
     ///
     /// # Errors

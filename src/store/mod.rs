@@ -27,6 +27,9 @@
 //! over it until it passes.
 
 mod app_registry;
+#[cfg(feature = "test-kit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
+pub mod conformance;
 mod grant;
 mod grant_store;
 mod memory;

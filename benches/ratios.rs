@@ -3,24 +3,29 @@
 //! Work and floor alternate in short rounds in one process and are timed by the CPU time of the
 //! thread; the medians hold on a noisy machine. `cargo bench --bench ratios` prints a table,
 //! `cargo bench --bench ratios -- --json` one JSON object a line.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
+#![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures are rounded"
+)]
 
-mod floor;
-mod world;
+mod common;
 
 use std::alloc::System;
 use std::hint::black_box;
 
 use cpu_time::ThreadTime;
-use grantor::ids::{ClientId, Issuer};
+use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
 use grantor::measure::{self, SecretCheck};
 use grantor::secret::ClientSecret;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-use floor::Floor;
-use world::{World, now};
+use common::floor::Floor;
+use common::world::{self, World, now};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -98,21 +103,17 @@ fn plain<O>(name: &'static str, mut work: impl FnMut() -> O, floor: impl FnMut()
 
 fn issue(name: &'static str, algorithm: Algorithm) -> Figure {
     let key = world::signing_key(algorithm);
-    let issuer = Issuer::new(world::ISSUER).unwrap();
-    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
-    let token = measure::issue(&key, &issuer, &app, now());
-    let floor = Floor::sign(algorithm, world::signed_part(&token));
-    plain(name, || measure::issue(&key, &issuer, &app, now()), || floor.run())
+    let (issuer, app) = (Issuer::new(world::ISSUER).unwrap(), world::client_id());
+    let floor = Floor::sign(algorithm, world::signed_part(&world::token(&key).0));
+    let now = now();
+    plain(name, || measure::issue(&key, &issuer, &app, now), || floor.run())
 }
 
 fn verify(name: &'static str, algorithm: Algorithm) -> Figure {
     let key = world::signing_key(algorithm);
-    let issuer = Issuer::new(world::ISSUER).unwrap();
-    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
-    let token = measure::issue(&key, &issuer, &app, now());
+    let (token, header) = world::token(&key);
     let floor = Floor::verify(algorithm, &token);
     let verifier = world::verifier(&key, 0);
-    let header = format!("Bearer {token}");
     plain(name, || verifier.check(Some(header.as_str())).unwrap(), || floor.run())
 }
 
@@ -190,12 +191,9 @@ fn cycle() -> Figure {
 
 fn cached_check() -> Figure {
     let key = world::signing_key(Algorithm::ES256);
-    let issuer = Issuer::new(world::ISSUER).unwrap();
-    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
-    let token = measure::issue(&key, &issuer, &app, now());
+    let (token, header) = world::token(&key);
     let floor = Floor::verify(Algorithm::ES256, &token);
     let verifier = world::verifier(&key, 1_000);
-    let header = format!("Bearer {token}");
     plain(
         "check/cached",
         || verifier.authorize("GET", "/files/42", Some(header.as_str())).unwrap(),
@@ -204,30 +202,34 @@ fn cached_check() -> Figure {
 }
 
 fn client_secret() -> Figure {
-    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
     let text = "gcs_DpJqBHo9y6H0uS6zhRfkF8ZQyGkpQO8W5s7aGq3u0aA";
-    let check = SecretCheck::new(&world::server_secret(), app, &ClientSecret::new(text));
+    let check =
+        SecretCheck::new(&world::server_secret(), world::client_id(), &ClientSecret::new(text));
     let floor = Floor::hmac(text.as_bytes());
     plain("client_secret", || assert!(check.check(&ClientSecret::new(text), now())), || floor.run())
 }
 
+/// A figure by its name, to be measured if it is wanted.
+type Measured = (&'static str, fn() -> Figure);
+
+const FIGURES: [Measured; 13] = [
+    ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
+    ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
+    ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
+    ("issue/HS256", || issue("issue/HS256", Algorithm::HS256)),
+    ("verify/ES256", || verify("verify/ES256", Algorithm::ES256)),
+    ("verify/HS256", || verify("verify/HS256", Algorithm::HS256)),
+    ("grant/refresh/HS256", refresh),
+    ("grant/client_credentials/HS256", client_credentials),
+    ("grant/jwt_bearer/ES256", jwt_bearer),
+    ("grant/authorization_code/HS256", authorization_code),
+    ("cycle/authorize_redeem_refresh/HS256", cycle),
+    ("check/cached", cached_check),
+    ("client_secret", client_secret),
+];
+
 fn main() {
     let json = std::env::args().any(|argument| argument == "--json");
-    let all: [(&str, fn() -> Figure); 13] = [
-        ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
-        ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
-        ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
-        ("issue/HS256", || issue("issue/HS256", Algorithm::HS256)),
-        ("verify/ES256", || verify("verify/ES256", Algorithm::ES256)),
-        ("verify/HS256", || verify("verify/HS256", Algorithm::HS256)),
-        ("grant/refresh/HS256", refresh),
-        ("grant/client_credentials/HS256", client_credentials),
-        ("grant/jwt_bearer/ES256", jwt_bearer),
-        ("grant/authorization_code/HS256", authorization_code),
-        ("cycle/authorize_redeem_refresh/HS256", cycle),
-        ("check/cached", cached_check),
-        ("client_secret", client_secret),
-    ];
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     if !json {
@@ -237,7 +239,7 @@ fn main() {
         );
         println!("| {} | --: | --: | --: | --: | --: |", "-".repeat(36));
     }
-    for (name, run) in all {
+    for (name, run) in FIGURES {
         if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }

@@ -7,9 +7,10 @@ use grantor::app::{AppDraft, AppSettings, Flow, JwtSettings, RateQuota};
 use grantor::authorization_endpoint::{Login, Prompted};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
-use grantor::ids::{Issuer, Subject};
+use grantor::ids::{ClientId, Issuer, Subject};
 use grantor::impersonation::{ImpersonationPolicy, User};
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
+use grantor::measure;
 use grantor::pkce::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
@@ -22,7 +23,7 @@ use grantor::token_endpoint::FormRequest;
 use grantor::user_directory::MemoryUsers;
 use pollster::block_on;
 
-use crate::floor::Floor;
+use super::floor::Floor;
 
 pub(crate) const ISSUER: &str = "https://as.example.com";
 const CALLBACK: &str = "https://app.example.com/cb";
@@ -38,12 +39,16 @@ pub(crate) fn now() -> UnixTime {
     SystemClock::new().now()
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a bench has keys for four algorithms")]
 pub(crate) fn signing_key(algorithm: Algorithm) -> SigningKey {
     match algorithm {
         Algorithm::ES256 => SigningKey::from_pem(algorithm, ES256_PEM),
         Algorithm::EdDSA => SigningKey::from_pem(algorithm, EDDSA_PEM),
         Algorithm::RS256 => SigningKey::from_pem(algorithm, RS256_PEM),
-        _ => SigningKey::from_hmac_secret(HS256_SECRET),
+        other => {
+            assert_eq!(other, Algorithm::HS256, "there is no key for it");
+            SigningKey::from_hmac_secret(HS256_SECRET)
+        }
     }
     .unwrap()
 }
@@ -55,6 +60,18 @@ pub(crate) fn server_secret() -> ServerSecret {
 /// The bytes of a JWT that are signed.
 pub(crate) fn signed_part(token: &str) -> &str {
     token.rsplit_once('.').unwrap().0
+}
+
+/// An access token with the claims of a code flow, and the header that carries it.
+pub(crate) fn token(key: &SigningKey) -> (String, String) {
+    let issuer = Issuer::new(ISSUER).unwrap();
+    let token = measure::issue(key, &issuer, &client_id(), now());
+    let header = format!("Bearer {token}");
+    (token, header)
+}
+
+pub(crate) fn client_id() -> ClientId {
+    ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap()
 }
 
 /// The value of `name` in a flat JSON object of strings.

@@ -1,0 +1,4 @@
+//! What both benches use.
+
+pub(crate) mod floor;
+pub(crate) mod world;

@@ -1,0 +1,91 @@
+//! Checks of [`AppRegistry`](crate::store::AppRegistry).
+
+use std::collections::BTreeSet;
+
+use super::bench::{at, holds, new_app, same};
+use super::{Check, Kit, Runner};
+use crate::ids::ClientId;
+use crate::store::{AppQuery, DeleteApp, InsertApp, Page, Store, UpdateApp};
+
+/// What was registered is found, in every part, and nothing else is.
+pub fn an_app_is_found_as_it_was_registered<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (app, other) = (new_app()?, new_app()?);
+    let inserted = bench.wait(bench.store.insert_app(app.clone()))?;
+    same("a new app", inserted, InsertApp::Inserted)?;
+    same("the app found", &*bench.app(app.client_id())?, &app)?;
+    let nobody = bench.wait(bench.store.find_app(other.client_id()))?;
+    holds(nobody.is_none(), || "an app is found that was never registered")
+}
+
+/// A client id that is taken stays with its app.
+pub fn a_client_id_is_registered_once<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let app = new_app()?;
+    let second = app.edited(at(1), |edit| *edit.enabled = false);
+    same("the first", bench.wait(bench.store.insert_app(app.clone()))?, InsertApp::Inserted)?;
+    same("the second", bench.wait(bench.store.insert_app(second))?, InsertApp::AlreadyExists)?;
+    same("the app found", &*bench.app(app.client_id())?, &app)
+}
+
+/// An update replaces the app if the version is the stored one, and changes nothing otherwise.
+pub fn an_update_needs_the_stored_version<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let update = |app, expected| bench.wait(bench.store.update_app(app, expected));
+    let app = new_app()?;
+    same("an unknown app", update(app.clone(), 1)?, UpdateApp::NotFound)?;
+    bench.wait(bench.store.insert_app(app.clone()))?;
+    let edited = app.edited(at(1), |edit| *edit.enabled = false);
+    same("a version ahead", update(edited.clone(), 2)?, UpdateApp::Conflict)?;
+    same("the app found", &*bench.app(app.client_id())?, &app)?;
+    same("the stored version", update(edited.clone(), 1)?, UpdateApp::Updated)?;
+    same("a version behind", update(app.clone(), 1)?, UpdateApp::Conflict)?;
+    same("the app found", &*bench.app(app.client_id())?, &edited)
+}
+
+/// A deleted app is found no more, updated no more, deleted once.
+pub fn a_deleted_app_is_gone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let app = new_app()?;
+    let delete = || bench.wait(bench.store.delete_app(app.client_id()));
+    bench.wait(bench.store.insert_app(app.clone()))?;
+    same("the first deletion", delete()?, DeleteApp::Deleted)?;
+    same("the second deletion", delete()?, DeleteApp::NotFound)?;
+    let updated = bench.wait(bench.store.update_app(app.clone(), 1))?;
+    same("an update of it", updated, UpdateApp::NotFound)?;
+    let found = bench.wait(bench.store.find_app(app.client_id()))?;
+    holds(found.is_none(), || "a deleted app is found")
+}
+
+/// A listing shows every app that the query asks for once, in order, in pages no larger than asked.
+pub fn apps_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let mut all = BTreeSet::new();
+    for _ in 0..5 {
+        all.insert(bench.cast()?.client_id);
+    }
+    let Some(disabled) = all.first().cloned() else { return Ok(()) };
+    bench.enable(&disabled, false)?;
+    let list = |query: &AppQuery, limit: usize| -> Check<Vec<ClientId>> {
+        let mut ids = Vec::new();
+        let mut page = Page::first(limit);
+        for _ in 0..=all.len() {
+            let listing = bench.wait(bench.store.list_apps(query, page.clone()))?;
+            holds(listing.items.len() <= limit, || "a page is larger than asked")?;
+            ids.extend(listing.items.iter().map(|app| app.client_id().clone()));
+            match listing.next {
+                Some(next) => page = page.after(next),
+                None => return Ok(ids),
+            }
+        }
+        Ok(ids)
+    };
+    let every: Vec<_> = all.iter().cloned().collect();
+    let others: Vec<_> = all.iter().filter(|id| **id != disabled).cloned().collect();
+    same("by two", list(&AppQuery::all(), 2)?, every.clone())?;
+    same("in one page", list(&AppQuery::all(), 5)?, every.clone())?;
+    same("by a word of the description", list(&AppQuery::all().containing("RACED"), 2)?, every)?;
+    same("by a word of none", list(&AppQuery::all().containing("nobody"), 2)?, Vec::new())?;
+    same("the enabled ones", list(&AppQuery::all().enabled(true), 2)?, others)?;
+    same("the disabled one", list(&AppQuery::all().enabled(false), 2)?, vec![disabled])
+}

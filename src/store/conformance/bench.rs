@@ -1,0 +1,313 @@
+//! What the checks are written with: a store under test, its cast, and short words.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::{Check, Runner, Violation};
+use crate::app::{AppDraft, Credentials, CustomApp, Flow};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::random::{self, OsRandom};
+use crate::scope::Scope;
+use crate::secret::Digest;
+use crate::store::{
+    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, FeedCursor,
+    Grant, GrantRefusal, InsertApp, InsertGrant, RedeemCode, Revocation, RevocationReason,
+    RevocationTarget, Rotate, Rotation, Store, StoreError, UpdateApp,
+};
+
+pub(super) const SECOND: i64 = 1_000;
+pub(super) const MINUTE: i64 = 60 * SECOND;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+/// How long codes live here.
+pub(super) const CODE_LIFE: i64 = MINUTE;
+/// How long grants live here.
+pub(super) const GRANT_LIFE: i64 = 24 * HOUR;
+
+pub(super) const EXPIRED: Rotate = Rotate::Refused(GrantRefusal::Expired);
+pub(super) const REVOKED: Rotate = Rotate::Refused(GrantRefusal::Revoked);
+pub(super) const UNKNOWN: Rotate = Rotate::Refused(GrantRefusal::Unknown);
+
+/// The instant `millis` after the one at which every check begins.
+pub(super) fn at(millis: i64) -> UnixTime {
+    UnixTime::from_millis(1_700_000_000_000 + millis)
+}
+
+/// Checks that two values are the same.
+#[expect(clippy::needless_pass_by_value, reason = "answers and literals read better by value")]
+pub(super) fn same<T: PartialEq + Debug>(what: &str, actual: T, expected: T) -> Check {
+    holds(actual == expected, || format!("{what}: {actual:?}; it must be {expected:?}"))
+}
+
+/// Checks that a condition holds.
+pub(super) fn holds<T: Into<String>>(condition: bool, otherwise: impl FnOnce() -> T) -> Check {
+    if condition { Ok(()) } else { Err(Violation::new(otherwise())) }
+}
+
+pub(super) fn random_bytes<const N: usize>() -> Check<[u8; N]> {
+    random::array(&OsRandom::new()).map_err(|error| Violation::new(error.to_string()))
+}
+
+pub(super) fn random_digest() -> Check<Digest> {
+    random_bytes().map(Digest::from_bytes)
+}
+
+pub(super) fn new_app() -> Check<CustomApp> {
+    let client_id =
+        ClientId::generate(&OsRandom::new()).map_err(|error| Violation::new(error.to_string()))?;
+    let settings = AppDraft::confidential("Conformance")
+        .description("Made to be raced")
+        .flow(Flow::ClientCredentials)
+        .build()
+        .map_err(|error| Violation::new(error.to_string()))?;
+    Ok(CustomApp::new(client_id, settings, Credentials::default(), at(0)))
+}
+
+/// An app, a user and a device that no other check knows.
+#[derive(Debug)]
+pub(super) struct Cast {
+    pub(super) client_id: ClientId,
+    pub(super) subject: Subject,
+    pub(super) device: DeviceId,
+}
+
+impl Cast {
+    /// A grant of this cast as the server makes it, not stored yet.
+    pub(super) fn grant(&self) -> Check<Grant> {
+        let id = GrantId::from_bytes(random_bytes()?);
+        let (app, user) = (self.client_id.clone(), self.subject.clone());
+        let mut grant = Grant::new(id, app, user, Scope::default());
+        grant.device = Some(self.device.clone());
+        grant.binding = random_digest()?;
+        grant.salt_digest = random_digest()?;
+        grant.authorized_at = at(0);
+        grant.code_expires_at = at(CODE_LIFE);
+        grant.expires_at = at(GRANT_LIFE);
+        Ok(grant)
+    }
+
+    /// An impersonation: a grant that begins with its refresh token.
+    pub(super) fn impersonation(&self) -> Check<Grant> {
+        let grant = self.grant()?;
+        Ok(Grant { generation: 1, rotated_at: grant.authorized_at, ..grant })
+    }
+
+    /// Every kind of target that covers the grants of this cast, but for a single grant.
+    pub(super) fn cutoffs(&self) -> [RevocationTarget; 5] {
+        let Self { client_id, subject, device } = self;
+        [
+            RevocationTarget::Everything,
+            RevocationTarget::App(client_id.clone()),
+            RevocationTarget::Subject(subject.clone()),
+            RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
+            RevocationTarget::Device(device.clone()),
+        ]
+    }
+}
+
+/// The code of `grant`, presented by who may.
+pub(super) fn code(grant: &Grant, millis: i64) -> CodeRedemption {
+    CodeRedemption {
+        grant_id: grant.grant_id,
+        client_id: grant.client_id.clone(),
+        binding: grant.binding,
+        salt_digest: grant.salt_digest,
+        claim: 1,
+        now: at(millis),
+    }
+}
+
+/// A refresh token of `grant`, presented by who may. No grace.
+pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
+    Rotation {
+        grant_id: grant.grant_id,
+        client_id: grant.client_id.clone(),
+        salt_digest: grant.salt_digest,
+        generation,
+        grace_millis: 0,
+        max_retries: 5,
+        idle_millis: None,
+        claim: 2,
+        now: at(millis),
+    }
+}
+
+/// An assertion that expires in five minutes, presented as a grant.
+pub(super) fn claim(client_id: &ClientId, grant: Option<Grant>) -> Check<AssertionClaim> {
+    Ok(AssertionClaim {
+        client_id: client_id.clone(),
+        purpose: AssertionPurpose::Grant,
+        jti: random_digest()?,
+        expires_at: at(5 * MINUTE),
+        grant,
+        now: at(0),
+    })
+}
+
+/// The end of `target`, in force for as long as any grant of these checks lives.
+pub(super) fn end(target: RevocationTarget, millis: i64) -> Revocation {
+    Revocation {
+        target,
+        at: at(millis),
+        why: RevocationReason::Administrator,
+        until: at(millis + GRANT_LIFE),
+    }
+}
+
+/// A store under test.
+pub(super) struct Bench<'k, S, R> {
+    pub(super) store: S,
+    runner: &'k R,
+    pub(super) rounds: usize,
+}
+
+impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
+    pub(super) fn new(store: S, runner: &'k R, rounds: usize) -> Self {
+        Self { store, runner, rounds }
+    }
+
+    /// Waits for a call to the store.
+    pub(super) fn wait<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Check<T> {
+        Ok(self.runner.block_on(call)?)
+    }
+
+    /// Waits for anything.
+    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runner.block_on(future)
+    }
+
+    /// A cast with its app registered.
+    pub(super) fn cast(&self) -> Check<Cast> {
+        let app = new_app()?;
+        let name = app.client_id().as_str();
+        let invalid = |error: crate::ids::InvalidId| Violation::new(error.to_string());
+        let cast = Cast {
+            client_id: app.client_id().clone(),
+            subject: Subject::new(format!("user of {name}")).map_err(invalid)?,
+            device: DeviceId::new(format!("device of {name}")).map_err(invalid)?,
+        };
+        same("a new app", self.wait(self.store.insert_app(app))?, InsertApp::Inserted)?;
+        Ok(cast)
+    }
+
+    pub(super) fn app(&self, client_id: &ClientId) -> Check<Arc<CustomApp>> {
+        let found = self.wait(self.store.find_app(client_id))?;
+        found.ok_or_else(|| Violation::new("a registered app is not found"))
+    }
+
+    pub(super) fn enable(&self, client_id: &ClientId, enabled: bool) -> Check {
+        let app = self.app(client_id)?;
+        let edited = app.edited(at(0), |edit| *edit.enabled = enabled);
+        let answer = self.wait(self.store.update_app(edited, app.version()))?;
+        same("an update of the stored version", answer, UpdateApp::Updated)
+    }
+
+    /// Stores `grant` as a decision; answers it with the instant that the store gave it.
+    pub(super) fn decide(&self, grant: Grant) -> Check<Grant> {
+        match self.wait(self.store.insert_grant(grant.clone()))? {
+            InsertGrant::Inserted { authorized_at } => Ok(Grant { authorized_at, ..grant }),
+            InsertGrant::AlreadyDecided => Err(Violation::new("a new grant id is taken")),
+        }
+    }
+
+    /// A grant of `cast` whose code is pending.
+    pub(super) fn pending(&self, cast: &Cast) -> Check<Grant> {
+        self.decide(cast.grant()?)
+    }
+
+    /// A grant of `cast` whose code was redeemed: its refresh token is at generation 1.
+    pub(super) fn family(&self, cast: &Cast) -> Check<Grant> {
+        let grant = self.pending(cast)?;
+        same("a fresh code", self.redeem(&code(&grant, 0))?, RedeemCode::Redeemed)?;
+        Ok(Grant { generation: 1, rotated_at: at(0), claim: 1, ..grant })
+    }
+
+    pub(super) fn redeem(&self, redemption: &CodeRedemption) -> Check<RedeemCode> {
+        self.wait(self.store.redeem_code(redemption))
+    }
+
+    pub(super) fn rotate(&self, rotation: &Rotation) -> Check<Rotate> {
+        self.wait(self.store.rotate(rotation))
+    }
+
+    pub(super) fn claim(&self, claim: &AssertionClaim) -> Check<ClaimAssertion> {
+        self.wait(self.store.claim_assertion(claim))
+    }
+
+    /// The instant of a claim that is the first of its assertion.
+    pub(super) fn first(&self, what: &str, claim: &AssertionClaim) -> Check<UnixTime> {
+        match self.claim(claim)? {
+            ClaimAssertion::First { authorized_at } => Ok(authorized_at),
+            other @ (ClaimAssertion::Replayed | ClaimAssertion::AppInactive) => {
+                Err(Violation::new(format!("{what}: {other:?}; it must be the first")))
+            }
+        }
+    }
+
+    pub(super) fn revoke(&self, revocation: &Revocation) -> Check<UnixTime> {
+        Ok(self.wait(self.store.revoke(revocation))?.at)
+    }
+
+    pub(super) fn find(&self, grant: &Grant) -> Check<Option<Grant>> {
+        self.wait(self.store.find_grant(&grant.grant_id))
+    }
+
+    pub(super) fn row(&self, grant: &Grant) -> Check<Grant> {
+        self.find(grant)?.ok_or_else(|| Violation::new("a stored grant is not found"))
+    }
+
+    pub(super) fn is_revoked(&self, facts: &AccessFacts<'_>) -> Check<bool> {
+        self.wait(self.store.is_revoked(facts))
+    }
+
+    /// Checks that a grant gives nothing any more, and that the tokens it gave are void.
+    pub(super) fn is_dead(&self, what: &str, grant: &Grant, millis: i64) -> Check {
+        let revoked = self.is_revoked(&grant.facts())?;
+        holds(revoked, || format!("{what}: the predicate does not say that it is revoked"))?;
+        let Some(row) = self.find(grant)? else { return Ok(()) };
+        if row.generation == 0 {
+            let answer = self.redeem(&code(&row, millis))?;
+            same(&format!("{what}: its code"), answer, RedeemCode::Refused(GrantRefusal::Revoked))
+        } else {
+            let answer = self.rotate(&token(&row, row.generation, millis))?;
+            same(&format!("{what}: its live refresh token"), answer, REVOKED)
+        }
+    }
+
+    /// Checks that a family is alive, and rotates it once.
+    pub(super) fn is_alive(&self, what: &str, grant: &Grant, millis: i64) -> Check {
+        let revoked = self.is_revoked(&grant.facts())?;
+        holds(!revoked, || format!("{what}: the predicate says that it is revoked"))?;
+        let row = self.row(grant)?;
+        if row.generation == 0 {
+            let answer = self.redeem(&code(&row, millis))?;
+            same(&format!("{what}: its code"), answer, RedeemCode::Redeemed)
+        } else {
+            let answer = self.rotate(&token(&row, row.generation, millis))?;
+            same(&format!("{what}: its live refresh token"), answer, Rotate::Rotated)
+        }
+    }
+
+    /// Reads the feed from `cursor` until there is no more, `limit` entries at a time.
+    pub(super) fn read_feed(
+        &self,
+        mut cursor: FeedCursor,
+        limit: usize,
+        millis: i64,
+    ) -> Check<(Vec<Revocation>, FeedCursor)> {
+        let mut entries = Vec::new();
+        // Far more pages than any check makes: a feed must come to its end.
+        for _ in 0..100_000 {
+            let page = self.wait(self.store.revocations_since(cursor, limit, at(millis)))?;
+            holds(page.entries.len() <= limit, || {
+                format!("a page of the feed holds {} entries of {limit}", page.entries.len())
+            })?;
+            entries.extend(page.entries);
+            cursor = page.next;
+            if !page.more {
+                return Ok((entries, cursor));
+            }
+        }
+        Err(Violation::new("the feed says without end that there is more"))
+    }
+}

@@ -1,0 +1,114 @@
+//! Checks of [`redeem_code`](crate::store::GrantStore::redeem_code), one caller at a time.
+
+use super::bench::{CODE_LIFE, GRANT_LIFE, at, code, new_app, random_digest, same};
+use super::{Check, Kit, Runner};
+use crate::ids::GrantId;
+use crate::store::{
+    CodeRedemption, Grant, GrantRefusal, MAX_MISMATCHES, RedeemCode, RevocationReason, Store,
+};
+
+const EXPIRED: RedeemCode = RedeemCode::Refused(GrantRefusal::Expired);
+const REVOKED: RedeemCode = RedeemCode::Refused(GrantRefusal::Revoked);
+const UNKNOWN: RedeemCode = RedeemCode::Refused(GrantRefusal::Unknown);
+
+/// Redemption makes generation 1, with the instant and the claim of the request that made it.
+pub fn a_redeemed_code_is_a_live_refresh_token<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.pending(&bench.cast()?)?;
+    let redemption = CodeRedemption { claim: 42, ..code(&grant, 5) };
+    same("a fresh code", bench.redeem(&redemption)?, RedeemCode::Redeemed)?;
+    let expected = Grant { generation: 1, rotated_at: at(5), claim: 42, ..grant };
+    same("the row", bench.row(&expected)?, expected.clone())?;
+    bench.is_alive("its family", &expected, 5)
+}
+
+/// G8, G9, G10: a code presented again ends its grant, and every replay is noticed as one.
+pub fn a_replayed_code_ends_its_grant<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    bench.is_alive("before the replay", &grant, 1)?;
+    for replay in 2..5 {
+        // Also when the code would have expired by now.
+        let redemption = code(&grant, replay * CODE_LIFE);
+        same("a replay", bench.redeem(&redemption)?, RedeemCode::AlreadyRedeemed)?;
+        bench.is_dead("after a replay", &grant, replay * CODE_LIFE)?;
+    }
+    let why = bench.row(&grant)?.revoked.map(|(_, why)| why);
+    same("the reason", why, Some(RevocationReason::CodeReplayed))
+}
+
+/// G4, G5, G11, P11: what another app, a wrong salt or a guessed id presents is unknown, before
+/// and after redemption, and so is a spent code with wrong bindings. The owner is not hurt.
+pub fn a_stranger_with_a_code_hurts_nobody<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let grant = bench.pending(&cast)?;
+    let good = code(&grant, 0);
+    let strangers = || -> Check<[CodeRedemption; 4]> {
+        Ok([
+            CodeRedemption { client_id: other.client_id.clone(), ..good.clone() },
+            CodeRedemption { client_id: new_app()?.client_id().clone(), ..good.clone() },
+            CodeRedemption { salt_digest: random_digest()?, ..good.clone() },
+            CodeRedemption { grant_id: GrantId::from_bytes([0; 16]), ..good.clone() },
+        ])
+    };
+    for stranger in strangers()? {
+        same("a stranger with a code", bench.redeem(&stranger)?, UNKNOWN)?;
+    }
+    same("the row", bench.row(&grant)?, grant.clone())?;
+    same("the owner", bench.redeem(&good)?, RedeemCode::Redeemed)?;
+    let redeemed = bench.row(&grant)?;
+    for stranger in strangers()? {
+        same("a stranger with a spent code", bench.redeem(&stranger)?, UNKNOWN)?;
+    }
+    let unbound = CodeRedemption { binding: random_digest()?, ..good };
+    same("a spent code with wrong bindings", bench.redeem(&unbound)?, UNKNOWN)?;
+    same("the row", bench.row(&grant)?, redeemed)?;
+    bench.is_alive("the owner's family", &grant, 0)
+}
+
+/// P11: wrong bindings are counted and burn nothing.
+pub fn wrong_bindings_do_not_burn_the_code<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.pending(&bench.cast()?)?;
+    for mismatches in 1..MAX_MISMATCHES {
+        let wrong = CodeRedemption { binding: random_digest()?, ..code(&grant, 0) };
+        same("wrong bindings", bench.redeem(&wrong)?, RedeemCode::Mismatch)?;
+        same("the row", bench.row(&grant)?, Grant { mismatches, ..grant.clone() })?;
+    }
+    same("right bindings", bench.redeem(&code(&grant, 0))?, RedeemCode::Redeemed)?;
+    bench.is_alive("its family", &grant, 0)
+}
+
+/// P11: whoever tries bindings too often has voided the code, for the owner too.
+pub fn after_too_many_wrong_bindings_the_code_is_void<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let grant = bench.pending(&bench.cast()?)?;
+    for _ in 0..MAX_MISMATCHES {
+        let wrong = CodeRedemption { binding: random_digest()?, ..code(&grant, 0) };
+        same("wrong bindings", bench.redeem(&wrong)?, RedeemCode::Mismatch)?;
+    }
+    same("right bindings", bench.redeem(&code(&grant, 0))?, REVOKED)?;
+    bench.is_dead("a guessed code", &grant, 0)
+}
+
+/// G3: a code expires at its instant, not a millisecond earlier, and wrong bindings find no more
+/// than right ones do.
+pub fn a_code_expires_at_its_instant<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let grant = bench.pending(&cast)?;
+    for late in [CODE_LIFE, CODE_LIFE + 1, GRANT_LIFE - 1] {
+        same("an expired code", bench.redeem(&code(&grant, late))?, EXPIRED)?;
+        let wrong = CodeRedemption { binding: random_digest()?, ..code(&grant, late) };
+        same("an expired code with wrong bindings", bench.redeem(&wrong)?, EXPIRED)?;
+    }
+    same("the row", bench.row(&grant)?, grant.clone())?;
+    let timely = code(&grant, CODE_LIFE - 1);
+    same("a code in its last millisecond", bench.redeem(&timely)?, RedeemCode::Redeemed)?;
+
+    let short = bench.decide(Grant { expires_at: at(10), ..cast.grant()? })?;
+    same("the code of an expired grant", bench.redeem(&code(&short, 10))?, EXPIRED)
+}

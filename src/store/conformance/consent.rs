@@ -1,0 +1,70 @@
+//! Checks of remembered consents.
+
+use super::bench::{Cast, GRANT_LIFE, HOUR, at, holds, same};
+use super::{Check, Kit, Runner, Violation};
+use crate::scope::Scope;
+use crate::store::{Consent, FeedCursor, RevocationReason, RevocationTarget, Store};
+
+fn consent(cast: &Cast, scope: &str, millis: i64) -> Check<Consent> {
+    Ok(Consent {
+        client_id: cast.client_id.clone(),
+        subject: cast.subject.clone(),
+        scope: Scope::parse(scope).map_err(|error| Violation::new(error.to_string()))?,
+        given_at: at(millis),
+    })
+}
+
+/// A consent is found as it was given, the latest in place of the earlier, for its app and user
+/// only.
+pub fn a_consent_is_remembered_for_its_app_and_user<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let find = |app: &Cast, user: &Cast| {
+        bench.wait(bench.store.find_consent(&app.client_id, &user.subject))
+    };
+    same("before it was given", find(&cast, &cast)?, None)?;
+    for (scope, millis) in [("files.read", 0), ("files.read files.write", 1), ("mail", 2)] {
+        let given = consent(&cast, scope, millis)?;
+        bench.wait(bench.store.remember_consent(given.clone()))?;
+        same("the consent", find(&cast, &cast)?, Some(given))?;
+    }
+    same("of another user", find(&cast, &other)?, None)?;
+    same("for another app", find(&other, &cast)?, None)
+}
+
+/// R17: withdrawal forgets the consent and ends what the app may do as that user; not what others
+/// may, and not what is agreed to afterwards.
+pub fn a_withdrawal_forgets_and_revokes<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let same_app = Cast { client_id: cast.client_id.clone(), ..bench.cast()? };
+    for cast in [&cast, &other, &same_app] {
+        bench.wait(bench.store.remember_consent(consent(cast, "files.read", 0)?))?;
+    }
+    let (family, pending) = (bench.family(&cast)?, bench.pending(&cast)?);
+    let bystanders = [bench.family(&other)?, bench.family(&same_app)?];
+    let until = at(GRANT_LIFE);
+    let withdrawn = bench.wait(bench.store.withdraw_consent(
+        &cast.client_id,
+        &cast.subject,
+        at(-HOUR),
+        until,
+    ))?;
+    bench.is_dead("a grant of a withdrawn consent", &family, 0)?;
+    bench.is_dead("a code of a withdrawn consent", &pending, 0)?;
+    for bystander in &bystanders {
+        bench.is_alive("a grant of another consent", bystander, 0)?;
+    }
+    let find = |cast: &Cast| bench.wait(bench.store.find_consent(&cast.client_id, &cast.subject));
+    same("the withdrawn consent", find(&cast)?, None)?;
+    for cast in [&other, &same_app] {
+        holds(find(cast)?.is_some(), || "another consent was forgotten")?;
+    }
+    let (entries, _) = bench.read_feed(FeedCursor::default(), 10, 0)?;
+    let target = RevocationTarget::AppAndSubject(cast.client_id.clone(), cast.subject.clone());
+    let entry = entries.into_iter().find(|entry| entry.target == target);
+    let told = entry.map(|entry| (entry.at, entry.why, entry.until));
+    let expected = (withdrawn.at, RevocationReason::ConsentWithdrawn, until);
+    same("the withdrawal in the feed", told, Some(expected))?;
+    bench.is_alive("a grant that was agreed to afterwards", &bench.family(&cast)?, 0)
+}

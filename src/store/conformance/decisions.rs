@@ -1,0 +1,132 @@
+//! Checks of [`insert_grant`](crate::store::GrantStore::insert_grant) and of what finds a grant.
+
+use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, same};
+use super::{Check, Kit, Runner, Violation};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, GrantId, Resource};
+use crate::scope::Scope;
+use crate::store::{
+    Grant, GrantFilter, GrantRefusal, InsertGrant, Page, RedeemCode, RevocationReason,
+    RevocationTarget, Store,
+};
+
+/// What was decided is found, in every part, with the instant that the store answered.
+pub fn a_grant_is_found_as_it_was_decided<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let invalid = |error: crate::ids::InvalidId| Violation::new(error.to_string());
+    let plain = Grant { device: None, ..cast.grant()? };
+    let full = Grant {
+        actor: Some(ClientId::new("the actor").map_err(invalid)?),
+        scope: Scope::parse("files.read GET/users/*")
+            .map_err(|error| Violation::new(error.to_string()))?,
+        resource: Some(Resource::new("https://api.example.com/v1").map_err(invalid)?),
+        generation: 1,
+        rotated_at: at(1),
+        claim: u64::MAX,
+        retries: 3,
+        mismatches: 4,
+        revoked: Some((at(2), RevocationReason::Denied)),
+        ..cast.grant()?
+    };
+    for grant in [plain, full] {
+        same("before it was decided", bench.find(&grant)?, None)?;
+        let decided = bench.decide(grant)?;
+        same("the grant found", bench.find(&decided)?, Some(decided))?;
+    }
+    Ok(())
+}
+
+/// A34: a ticket that comes back twice is decided once, whatever the second decision is.
+pub fn a_decision_is_made_once<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.pending(&bench.cast()?)?;
+    let mut denied = grant.clone();
+    denied.revoke(RevocationReason::Denied, at(1));
+    for again in [grant.clone(), denied] {
+        let answer = bench.wait(bench.store.insert_grant(again))?;
+        same("a second decision", answer, InsertGrant::AlreadyDecided)?;
+    }
+    same("the row", bench.row(&grant)?, grant.clone())?;
+    bench.redeem(&code(&grant, 0))?;
+    let answer = bench.wait(bench.store.insert_grant(grant))?;
+    same("a decision on a redeemed code", answer, InsertGrant::AlreadyDecided)
+}
+
+/// A27: a denied request is a row, so that it cannot be approved later, and gives nothing.
+pub fn a_denied_request_gives_nothing<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let mut grant = bench.cast()?.grant()?;
+    grant.revoke(RevocationReason::Denied, at(0));
+    let grant = bench.decide(grant)?;
+    let answer = bench.redeem(&code(&grant, 0))?;
+    same("its code", answer, RedeemCode::Refused(GrantRefusal::Revoked))?;
+    bench.is_dead("a denied request", &grant, 0)
+}
+
+/// Instants of decisions and revocations come from one clock that never runs backwards, and a
+/// decision is later than every revocation that was answered, though the host's clock may jump.
+pub fn instants_of_decisions_never_run_backwards<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let decide = |millis| -> Check<UnixTime> {
+        let grant = Grant { authorized_at: at(millis), ..cast.grant()? };
+        Ok(bench.decide(grant)?.authorized_at)
+    };
+    let mut latest = decide(0)?;
+    for millis in [0, HOUR, 0, HOUR + 1, -HOUR] {
+        let decided = decide(millis)?;
+        holds(decided >= latest, || "the clock of decisions ran backwards")?;
+        let revoked = bench.revoke(&end(RevocationTarget::Everything, millis))?;
+        holds(revoked >= decided, || "a revocation is before a decision that was answered")?;
+        latest = decide(millis)?;
+        holds(latest > revoked, || "a decision is not after a revocation that was answered")?;
+    }
+    Ok(())
+}
+
+/// A listing shows every grant that the filter asks for once, in order, in pages no larger than
+/// asked.
+pub fn grants_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let mut grants = vec![bench.pending(&other)?, bench.family(&other)?];
+    for _ in 0..4 {
+        grants.push(bench.family(&cast)?);
+    }
+    let Some(ended) = grants.last().cloned() else { return Ok(()) };
+    bench.revoke(&end(RevocationTarget::Grant(ended.grant_id), 0))?;
+    let list = |filter: &GrantFilter| -> Check<Vec<GrantId>> {
+        let mut found = Vec::new();
+        let mut page = Page::first(2);
+        for _ in 0..=grants.len() {
+            let listing = bench.wait(bench.store.list_grants(filter, page.clone()))?;
+            holds(listing.items.len() <= 2, || "a page is larger than asked")?;
+            for grant in &listing.items {
+                same("a grant in the list", grant, &bench.row(grant)?)?;
+            }
+            found.extend(listing.items.iter().map(|grant| grant.grant_id));
+            match listing.next {
+                Some(next) => page = page.after(next),
+                None => return Ok(found),
+            }
+        }
+        Ok(found)
+    };
+    let expected = |wanted: &dyn Fn(&Grant) -> bool| {
+        let ids = grants.iter().filter(|grant| wanted(grant)).map(|grant| grant.grant_id);
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort();
+        ids
+    };
+    let all = GrantFilter::default();
+    same("all", list(&all)?, expected(&|_| true))?;
+    let of_app = GrantFilter { client_id: Some(cast.client_id.clone()), ..all.clone() };
+    same("those of an app", list(&of_app)?, expected(&|it| it.client_id == cast.client_id))?;
+    let of_user = GrantFilter { subject: Some(other.subject.clone()), ..all.clone() };
+    same("those of a user", list(&of_user)?, expected(&|it| it.subject == other.subject))?;
+    let live = GrantFilter { live_at: Some(at(0)), ..all.clone() };
+    same("live ones", list(&live)?, expected(&|it| it.grant_id != ended.grant_id))?;
+    let late = GrantFilter { live_at: Some(at(GRANT_LIFE)), ..all };
+    same("live ones when all have expired", list(&late)?, Vec::new())
+}

@@ -1,0 +1,299 @@
+//! The contract of the store, executable: every sentence is a check, and a [`Kit`] runs them all.
+//!
+//! Not under semantic versioning: a new version of this crate may add checks, and a store that
+//! passed before may fail.
+//!
+//! ```
+//! use grantor::store::MemoryStore;
+//! use grantor::store::conformance::Kit;
+//!
+//! // A few rounds a race, to be quick; the default of 2,000 is for a store's own tests.
+//! let report = Kit::new(MemoryStore::new).with_rounds(20).run();
+//! assert!(report.is_passed(), "{report}");
+//! ```
+//!
+//! The races run on 16 real threads, released together. Each blocks on the futures of the store
+//! through a [`Runner`]: [`Threads`] serves a store that needs no runtime; a store on tokio brings
+//! three lines:
+//!
+//! ```ignore
+//! struct Tokio(tokio::runtime::Runtime);
+//!
+//! impl Runner for Tokio {
+//!     fn block_on<F: Future>(&self, future: F) -> F::Output {
+//!         self.0.block_on(future)
+//!     }
+//! }
+//! ```
+//!
+//! The checks give instants of their own and never ask for the time, so a store may take its
+//! clock from them or from anywhere else.
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every check answers a violation when the store breaks the promise that it names"
+)]
+
+pub mod apps;
+pub mod assertions;
+mod bench;
+pub mod codes;
+pub mod consent;
+pub mod decisions;
+pub mod dropped_futures;
+pub mod feed;
+pub mod prune;
+mod race;
+pub mod races;
+pub mod revocation;
+pub mod revocation_races;
+pub mod rotation;
+
+use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
+
+use self::bench::Bench;
+use super::{Store, StoreError};
+
+/// Runs the futures of a store to their end.
+pub trait Runner: Sync {
+    /// Blocks this thread until `future` is ready. Called on many threads at once.
+    fn block_on<F: Future>(&self, future: F) -> F::Output;
+}
+
+/// Polls on the calling thread, without a runtime.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
+pub struct Threads;
+
+impl Runner for Threads {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        pollster::block_on(future)
+    }
+}
+
+/// How a store breaks the contract.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(String);
+
+impl Violation {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<StoreError> for Violation {
+    fn from(error: StoreError) -> Self {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Self(format!("the store failed: {}", cause.unwrap_or_default()))
+    }
+}
+
+/// Does `step`; a panic becomes a violation, so that it neither ends the kit nor leaves the other
+/// threads of a race waiting.
+fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
+    panic::catch_unwind(AssertUnwindSafe(step))
+        .unwrap_or_else(|_| Err(Violation::new("the store panicked")))
+}
+
+/// What a check answers.
+type Check<T = ()> = Result<T, Violation>;
+
+/// Runs the checks over a store.
+pub struct Kit<S, R = Threads> {
+    make_store: Box<dyn Fn() -> S>,
+    runner: R,
+    rounds: usize,
+}
+
+impl<S: Store> Kit<S> {
+    /// A kit for the stores that `make_store` makes, which are empty and independent: each check
+    /// asks for one. Without a runtime, and with 2,000 rounds a race.
+    pub fn new(make_store: impl Fn() -> S + 'static) -> Self {
+        Self { make_store: Box::new(make_store), runner: Threads, rounds: 2_000 }
+    }
+}
+
+impl<S: Store, R: Runner> Kit<S, R> {
+    /// The same kit, running futures on `runner`.
+    #[must_use]
+    pub fn with_runner<T: Runner>(self, runner: T) -> Kit<S, T> {
+        Kit { make_store: self.make_store, runner, rounds: self.rounds }
+    }
+
+    /// The same kit with `rounds` rounds a race. A store on a disk is slower than one in memory;
+    /// a race that is lost once in a thousand rounds is lost every day in production.
+    #[must_use]
+    pub fn with_rounds(mut self, rounds: usize) -> Self {
+        self.rounds = rounds;
+        self
+    }
+
+    /// Runs every check, also after one has failed. A store that panics fails the check.
+    #[must_use]
+    pub fn run(&self) -> Report {
+        let mut report = Report { passed: Vec::new(), failed: Vec::new() };
+        for (name, check) in checks::<S, R>() {
+            match catch_panic(|| check(self)) {
+                Ok(()) => report.passed.push(name),
+                Err(violation) => report.failed.push((name, violation)),
+            }
+        }
+        report
+    }
+
+    fn bench(&self) -> Bench<'_, S, R> {
+        Bench::new((self.make_store)(), &self.runner, self.rounds)
+    }
+}
+
+impl<S, R> fmt::Debug for Kit<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kit").field("rounds", &self.rounds).finish_non_exhaustive()
+    }
+}
+
+/// Which checks a store passed and which it failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The names of the checks that it passed.
+    pub passed: Vec<&'static str>,
+    /// The names of the checks that it failed, and how.
+    pub failed: Vec<(&'static str, Violation)>,
+}
+
+impl Report {
+    /// Whether the store keeps the contract, as far as the kit can tell.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// Whether the check with this name failed.
+    #[must_use]
+    pub fn failed(&self, name: &str) -> bool {
+        self.failed.iter().any(|(failed, _)| *failed == name)
+    }
+}
+
+/// One line, and one for each check that failed.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} checks passed, {} failed", self.passed.len(), self.failed.len())?;
+        for (name, violation) in &self.failed {
+            write!(f, "\n  {name}: {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+type NamedCheck<S, R> = (&'static str, fn(&Kit<S, R>) -> Check);
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
+    macro_rules! named {
+        ($($module:ident { $($name:ident),* $(,)? })*) => {
+            vec![$($((stringify!($name), $module::$name::<S, R>)),*),*]
+        };
+    }
+    named! {
+        apps {
+            an_app_is_found_as_it_was_registered,
+            a_client_id_is_registered_once,
+            an_update_needs_the_stored_version,
+            a_deleted_app_is_gone,
+            apps_are_listed_in_the_order_of_their_ids,
+        }
+        decisions {
+            a_grant_is_found_as_it_was_decided,
+            a_decision_is_made_once,
+            a_denied_request_gives_nothing,
+            instants_of_decisions_never_run_backwards,
+            grants_are_listed_in_the_order_of_their_ids,
+        }
+        codes {
+            a_redeemed_code_is_a_live_refresh_token,
+            a_replayed_code_ends_its_grant,
+            a_stranger_with_a_code_hurts_nobody,
+            wrong_bindings_do_not_burn_the_code,
+            after_too_many_wrong_bindings_the_code_is_void,
+            a_code_expires_at_its_instant,
+        }
+        rotation {
+            rotation_makes_the_successor_live,
+            a_spent_refresh_token_ends_its_family,
+            a_stranger_with_a_refresh_token_hurts_nobody,
+            a_lost_answer_is_given_again_within_the_grace,
+            the_grace_ends,
+            the_grace_ends_when_the_successor_is_used,
+            the_grace_has_a_cap,
+            a_clock_that_jumps_back_keeps_the_grace_for_seconds,
+            a_grant_that_has_ended_is_not_revived,
+            rotation_does_not_extend_the_life_of_a_grant,
+            an_idle_refresh_token_expires,
+            a_store_that_was_rewound_catches_up,
+        }
+        assertions {
+            an_assertion_is_claimed_once,
+            an_expired_assertion_does_not_block_its_jti,
+            apps_and_purposes_do_not_share_assertions,
+            a_claim_makes_its_grant_and_a_replay_none,
+            an_inactive_app_claims_nothing,
+            instants_of_claims_never_run_backwards,
+        }
+        revocation {
+            a_cutoff_voids_what_was_authorized_before,
+            a_cutoff_spares_what_is_authorized_after,
+            a_cutoff_looks_at_the_decision_not_at_the_row,
+            a_cutoff_covers_its_target_only,
+            a_clock_that_jumps_back_spares_nothing,
+            a_revoked_grant_ends_for_good_and_alone,
+            a_grant_without_a_row_leaves_a_tombstone,
+            a_disabled_app_is_refused_until_it_is_enabled,
+            a_deleted_app_is_refused,
+            a_token_without_a_row_obeys_cutoffs,
+        }
+        feed {
+            the_feed_shows_every_revocation_in_force,
+            the_feed_shows_a_revocation_as_it_was_answered,
+            a_reader_of_the_feed_is_set_back_a_little,
+        }
+        consent {
+            a_consent_is_remembered_for_its_app_and_user,
+            a_withdrawal_forgets_and_revokes,
+        }
+        prune {
+            prune_removes_what_is_inert_and_nothing_else,
+            prune_stops_at_its_limit_and_says_so,
+            prune_waits_an_hour_for_assertions,
+        }
+        races {
+            one_of_many_registrations_wins,
+            one_of_many_updates_wins,
+            one_of_many_decisions_wins,
+            one_of_many_redemptions_wins,
+            many_wrong_bindings_are_all_counted,
+            one_of_many_rotations_wins,
+            a_grace_that_is_raced_keeps_its_cap,
+            a_reuse_that_races_rotations_leaves_nothing_alive,
+            one_of_many_claims_wins,
+            a_feed_that_is_read_while_it_is_written_loses_nothing,
+        }
+        revocation_races {
+            no_code_survives_a_revocation,
+            no_family_survives_a_revocation,
+            no_claim_survives_a_revocation,
+            no_decision_survives_a_revocation,
+        }
+        dropped_futures {
+            a_dropped_registration_is_done_or_not_done,
+            a_dropped_decision_is_done_or_not_done,
+            a_dropped_redemption_is_done_or_not_done,
+            a_dropped_rotation_is_done_or_not_done,
+            a_dropped_claim_is_done_or_not_done,
+            a_dropped_revocation_is_done_or_not_done,
+            a_dropped_withdrawal_is_done_or_not_done,
+        }
+    }
+}

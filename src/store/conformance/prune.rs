@@ -1,0 +1,106 @@
+//! Checks of [`prune`](crate::store::GrantStore::prune).
+
+use super::bench::{Bench, CODE_LIFE, GRANT_LIFE, HOUR, MINUTE, at, claim, end, holds, same};
+use super::{Check, Kit, Runner};
+use crate::store::{
+    AssertionClaim, ClaimAssertion, FeedCursor, Grant, Revocation, RevocationTarget, Store,
+};
+
+/// Prunes until nothing is left, `limit` rows at a time; answers how many rows went.
+fn prune_all<S: Store, R: Runner>(
+    bench: &Bench<'_, S, R>,
+    millis: i64,
+    limit: usize,
+) -> Check<usize> {
+    let mut total = 0;
+    // Far more batches than any check needs.
+    for _ in 0..1_000 {
+        let pruned = bench.wait(bench.store.prune(at(millis), limit))?;
+        holds(pruned.removed <= limit, || {
+            format!("{} rows went where {limit} were allowed", pruned.removed)
+        })?;
+        holds(!pruned.more || pruned.removed > 0, || "more is left, but nothing was removed")?;
+        total += pruned.removed;
+        if !pruned.more {
+            return Ok(total);
+        }
+    }
+    Err(super::Violation::new("there is always more to prune"))
+}
+
+/// Grants past their expiry and revocations past their end go; what is alive, pending, revoked or
+/// still in force stays.
+pub fn prune_removes_what_is_inert_and_nothing_else<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (cast, cut_off) = (bench.cast()?, bench.cast()?);
+    let short = |grant: Grant| Grant { expires_at: at(HOUR), ..grant };
+    let inert = [bench.decide(short(cast.grant()?))?, bench.decide(short(cast.impersonation()?))?];
+    let kept = [bench.pending(&cast)?, bench.family(&cast)?, bench.family(&cut_off)?];
+    let [.., revoked] = &kept;
+    bench.revoke(&end(RevocationTarget::Grant(revoked.grant_id), 0))?;
+    let tombstone = cut_off.grant()?;
+    bench.revoke(&end(RevocationTarget::Grant(tombstone.grant_id), 0))?;
+    bench.revoke(&end(RevocationTarget::App(cut_off.client_id.clone()), 0))?;
+    let passing = RevocationTarget::Device(cast.device.clone());
+    bench.revoke(&Revocation { until: at(HOUR), ..end(passing.clone(), -HOUR) })?;
+    let later = bench.family(&cast)?;
+    // The code of a pending grant has long expired; its row has not.
+    let now = HOUR + CODE_LIFE;
+    let rows = kept.iter().map(|grant| bench.row(grant)).collect::<Check<Vec<_>>>()?;
+
+    prune_all(&bench, now, 100)?;
+    for grant in &inert {
+        same("an expired grant", bench.find(grant)?, None)?;
+    }
+    for (grant, row) in kept.iter().zip(rows) {
+        same("a grant that has not expired", bench.row(grant)?, row)?;
+    }
+    bench.is_alive("a live grant", &later, now)?;
+    bench.is_dead("a revoked grant", revoked, now)?;
+    bench.is_dead("a tombstone", &tombstone, now)?;
+    bench.is_dead("a token without a row, under a cutoff", &cut_off.grant()?, now)?;
+    let (entries, _) = bench.read_feed(FeedCursor::default(), 10, now)?;
+    let shows = |target: &RevocationTarget| entries.iter().any(|entry| entry.target == *target);
+    holds(!shows(&passing), || "the feed shows a revocation that has ended and was pruned")?;
+    holds(
+        shows(&RevocationTarget::App(cut_off.client_id.clone())),
+        || "the feed does not show a cutoff in force after pruning",
+    )
+}
+
+/// A batch holds no more rows than it may, and says whether more is left.
+pub fn prune_stops_at_its_limit_and_says_so<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let mut grants = Vec::new();
+    for _ in 0..7 {
+        grants.push(bench.pending(&cast)?);
+        bench.claim(&claim(&cast.client_id, None)?)?;
+    }
+    same("rows pruned before their time", prune_all(&bench, HOUR, 3)?, 0)?;
+    let first = bench.wait(bench.store.prune(at(GRANT_LIFE), 3))?;
+    holds(first.more, || "a batch that took 3 of 14 rows says that nothing is left")?;
+    let total = first.removed + prune_all(&bench, GRANT_LIFE, 3)?;
+    same("how many rows went", total, 14)?;
+    for grant in &grants {
+        same("an expired grant", bench.find(grant)?, None)?;
+    }
+    let idle = bench.wait(bench.store.prune(at(GRANT_LIFE), 3))?;
+    same("what an empty batch removes", (idle.removed, idle.more), (0, false))
+}
+
+/// An assertion is remembered for an hour beyond its expiry, should a clock jump back, and no
+/// longer.
+pub fn prune_waits_an_hour_for_assertions<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let one = claim(&bench.cast()?.client_id, None)?;
+    let expiry = 5 * MINUTE;
+    bench.claim(&one)?;
+    prune_all(&bench, expiry + HOUR - 1, 10)?;
+    same("a replay by a clock that jumped back", bench.claim(&one)?, ClaimAssertion::Replayed)?;
+    let removed = prune_all(&bench, expiry + HOUR + 1, 10)?;
+    same("how many rows went", removed, 1)?;
+    let again = bench.claim(&AssertionClaim { now: at(expiry - 1), ..one })?;
+    let first = matches!(again, ClaimAssertion::First { .. });
+    holds(first, || "an assertion is remembered for longer than an hour beyond its expiry")
+}

@@ -1,0 +1,285 @@
+//! Checks with sixteen threads on one row.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::bench::{
+    CODE_LIFE, REVOKED, SECOND, at, claim, code, end, holds, new_app, random_bytes, random_digest,
+    same, token,
+};
+use super::race::{CONTENDERS, count, race};
+use super::{Check, Kit, Runner};
+use crate::ids::GrantId;
+use crate::store::{
+    AssertionClaim, ClaimAssertion, CodeRedemption, FeedCursor, Grant, GrantRefusal, InsertApp,
+    InsertGrant, MAX_MISMATCHES, RedeemCode, RevocationReason, RevocationTarget, Rotate, Rotation,
+    Store, UpdateApp,
+};
+
+/// Y3: of many registrations of one client id one wins, and its app is the one that is found.
+pub fn one_of_many_registrations_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    race(
+        bench.rounds.div_ceil(4),
+        |_| new_app(),
+        |app, contender| {
+            // Told apart by the instant of their edit.
+            let mine = app.edited(at(i64::try_from(contender).unwrap_or(0)), |_| ());
+            Ok((bench.wait(bench.store.insert_app(mine.clone()))?, mine))
+        },
+        |app, answers| {
+            let won = |(answer, _): &(InsertApp, _)| *answer == InsertApp::Inserted;
+            same("winners", count(&answers, won), 1)?;
+            let found = bench.app(app.client_id())?;
+            let winner = answers.iter().find(|answer| won(answer)).map(|(_, app)| app);
+            same("the app found", Some(&*found), winner)
+        },
+    )
+}
+
+/// Y3: of many updates of one version one wins, and its app is the one that is found.
+pub fn one_of_many_updates_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds.div_ceil(4),
+        |_| bench.app(&cast.client_id),
+        |app, contender| {
+            let mine = app.edited(at(i64::try_from(contender).unwrap_or(0)), |_| ());
+            Ok((bench.wait(bench.store.update_app(mine.clone(), app.version()))?, mine))
+        },
+        |app, answers| {
+            let won = |(answer, _): &(UpdateApp, _)| *answer == UpdateApp::Updated;
+            same("winners", count(&answers, won), 1)?;
+            let found = bench.app(app.client_id())?;
+            let winner = answers.iter().find(|answer| won(answer)).map(|(_, app)| app);
+            same("the app found", Some(&*found), winner)
+        },
+    )
+}
+
+/// A34: of many decisions on one request one wins, approved or denied, and stands.
+pub fn one_of_many_decisions_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| cast.grant(),
+        |grant, contender| {
+            let mut mine = grant.clone();
+            if contender % 2 == 0 {
+                mine.revoke(RevocationReason::Denied, at(0));
+            }
+            Ok(match bench.wait(bench.store.insert_grant(mine.clone()))? {
+                InsertGrant::Inserted { authorized_at } => Some(Grant { authorized_at, ..mine }),
+                InsertGrant::AlreadyDecided => None,
+            })
+        },
+        |grant, answers| {
+            same("winners", count(&answers, Option::is_some), 1)?;
+            let winner = answers.into_iter().flatten().next();
+            same("the row", bench.find(grant)?, winner)
+        },
+    )
+}
+
+/// G13, G14: of many redemptions of one code one wins; the others are replays and have ended the
+/// grant.
+pub fn one_of_many_redemptions_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| bench.pending(&cast),
+        |grant, contender| {
+            let claim = u64::try_from(contender).unwrap_or(0);
+            bench.redeem(&CodeRedemption { claim, ..code(grant, 0) })
+        },
+        |grant, answers| {
+            let winners = count(&answers, |answer| *answer == RedeemCode::Redeemed);
+            let replays = count(&answers, |answer| *answer == RedeemCode::AlreadyRedeemed);
+            same("winners and replays", (winners, replays), (1, CONTENDERS - 1))?;
+            let winner = answers.iter().position(|answer| *answer == RedeemCode::Redeemed);
+            let row = bench.row(grant)?;
+            same("the claim in the row", usize::try_from(row.claim).ok(), winner)?;
+            bench.is_dead("a code that was replayed", grant, 0)
+        },
+    )
+}
+
+/// P11: of many wrong bindings none is missed, and no more than allowed are tried.
+pub fn many_wrong_bindings_are_all_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds.div_ceil(4),
+        |_| bench.pending(&cast),
+        |grant, _| {
+            let binding = random_digest()?;
+            bench.redeem(&CodeRedemption { binding, ..code(grant, 0) })
+        },
+        |grant, answers| {
+            let tried = count(&answers, |answer| *answer == RedeemCode::Mismatch);
+            same("bindings tried", tried, usize::from(MAX_MISMATCHES))?;
+            let refused = RedeemCode::Refused(GrantRefusal::Revoked);
+            let refused = count(&answers, |answer| *answer == refused);
+            same("bindings refused", refused, CONTENDERS - tried)?;
+            bench.is_dead("a guessed code", grant, 0)
+        },
+    )
+}
+
+/// R15: of many rotations of one refresh token without grace one wins, the next is reuse and ends
+/// the family.
+pub fn one_of_many_rotations_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| bench.family(&cast),
+        |grant, contender| {
+            let claim = u64::try_from(contender).unwrap_or(0);
+            bench.rotate(&Rotation { claim, ..token(grant, 1, 0) })
+        },
+        |grant, answers| {
+            let told = [Rotate::Rotated, Rotate::Reused, REVOKED]
+                .map(|wanted| count(&answers, |answer| *answer == wanted));
+            same("winners, reuses, refusals", told, [1, 1, CONTENDERS - 2])?;
+            let winner = answers.iter().position(|answer| *answer == Rotate::Rotated);
+            let row = bench.row(grant)?;
+            same("the claim in the row", usize::try_from(row.claim).ok(), winner)?;
+            bench.is_dead("a family with a reuse", grant, 0)
+        },
+    )
+}
+
+/// R12, R15: of many rotations of one refresh token within the grace one makes the successor, as
+/// many as the cap allows are answered with it, and the next ends the family.
+pub fn a_grace_that_is_raced_keeps_its_cap<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |round| Ok((bench.family(&cast)?, if round % 2 == 0 { 5 } else { u8::MAX })),
+        |(grant, max_retries), contender| {
+            // Clocks of several machines differ by less than a second.
+            let now = i64::try_from(contender).unwrap_or(0);
+            let max_retries = *max_retries;
+            bench.rotate(&Rotation { grace_millis: SECOND, max_retries, ..token(grant, 1, now) })
+        },
+        |(grant, max_retries), answers| {
+            let told = [Rotate::Rotated, Rotate::Retried, Rotate::Reused, REVOKED]
+                .map(|wanted| count(&answers, |answer| *answer == wanted));
+            let generation = bench.row(grant)?.generation;
+            same("the live generation", generation, 2)?;
+            if usize::from(*max_retries) < CONTENDERS {
+                let expected = [1, 5, 1, CONTENDERS - 7];
+                same("winners, retries, reuses, refusals", told, expected)?;
+                bench.is_dead("a family with a reuse", grant, 0)
+            } else {
+                let expected = [1, CONTENDERS - 1, 0, 0];
+                same("winners, retries, reuses, refusals", told, expected)?;
+                bench.is_alive("a family with retries", grant, 0)
+            }
+        },
+    )
+}
+
+/// R9, R15: when a spent refresh token, the live one and the spent code are presented at once,
+/// nothing is alive when all are answered, nor after any answer that says so.
+pub fn a_reuse_that_races_rotations_leaves_nothing_alive<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| {
+            let grant = bench.family(&cast)?;
+            same("a rotation", bench.rotate(&token(&grant, 1, 0))?, Rotate::Rotated)?;
+            Ok(grant)
+        },
+        |grant, contender| match contender % 4 {
+            0 => {
+                let answer = bench.rotate(&token(grant, 1, 1))?;
+                bench.is_dead("after a reuse was answered", grant, 1)?;
+                Ok(usize::from(answer == Rotate::Rotated))
+            }
+            1 => {
+                bench.redeem(&code(grant, CODE_LIFE))?;
+                bench.is_dead("after a replay was answered", grant, 1)?;
+                Ok(0)
+            }
+            _ => Ok(usize::from(bench.rotate(&token(grant, 2, 1))? == Rotate::Rotated)),
+        },
+        |grant, rotated| {
+            let rotated: usize = rotated.into_iter().sum();
+            holds(rotated <= 1, || format!("one refresh token was rotated {rotated} times"))?;
+            bench.is_dead("a family with a reuse", grant, 1)
+        },
+    )
+}
+
+/// J19: of many claims of one assertion one wins, and of their grants its own exists alone.
+pub fn one_of_many_claims_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| claim(&cast.client_id, None),
+        |one, _| {
+            let mine = cast.impersonation()?;
+            let one = AssertionClaim { grant: Some(mine.clone()), ..one.clone() };
+            Ok((bench.claim(&one)?, mine))
+        },
+        |_, answers| {
+            let won =
+                |(answer, _): &(ClaimAssertion, _)| matches!(answer, ClaimAssertion::First { .. });
+            same("winners", count(&answers, won), 1)?;
+            for answer in &answers {
+                let found = bench.find(&answer.1)?.is_some();
+                same("whether its grant exists", found, won(answer))?;
+            }
+            Ok(())
+        },
+    )
+}
+
+/// A reader that goes on from where it was told sees every revocation that was answered, also
+/// those that were being written while it read.
+pub fn a_feed_that_is_read_while_it_is_written_loses_nothing<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let reader = Mutex::new((FeedCursor::default(), HashSet::new()));
+    let read = |millis| -> Check {
+        let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let (entries, next) = bench.read_feed(reader.0, 3, millis)?;
+        reader.0 = next;
+        reader.1.extend(entries.into_iter().map(|entry| entry.target));
+        Ok(())
+    };
+    race(
+        bench.rounds.div_ceil(10),
+        |round| Ok(i64::try_from(round).unwrap_or(0) * SECOND),
+        |now, contender| {
+            let mut written = Vec::new();
+            for _ in 0..3 {
+                if contender % 4 == 0 {
+                    read(*now)?;
+                } else {
+                    let target = RevocationTarget::Grant(GrantId::from_bytes(random_bytes()?));
+                    bench.revoke(&end(target.clone(), *now))?;
+                    written.push(target);
+                }
+            }
+            Ok(written)
+        },
+        |now, written| {
+            read(*now)?;
+            let reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let lost = written.iter().flatten().filter(|target| !reader.1.contains(target)).count();
+            same("revocations that the reader never saw", lost, 0)
+        },
+    )
+}

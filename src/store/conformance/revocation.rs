@@ -1,0 +1,224 @@
+//! Checks of [`revoke`](crate::store::GrantStore::revoke) and
+//! [`is_revoked`](crate::store::GrantStore::is_revoked), one caller at a time.
+
+use super::bench::{
+    Cast, GRANT_LIFE, HOUR, MINUTE, REVOKED, at, claim, code, end, holds, new_app, same, token,
+};
+use super::{Check, Kit, Runner};
+use crate::ids::Subject;
+use crate::store::{
+    AccessFacts, DeleteApp, Grant, GrantRefusal, RedeemCode, Revocation, RevocationReason,
+    RevocationTarget, Rotate, Rotation, Store,
+};
+
+/// R20: a cutoff voids every code, refresh token and access token of its target that was
+/// authorized before it, and nothing of anybody else.
+pub fn a_cutoff_voids_what_was_authorized_before<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let other = bench.cast()?;
+    for index in 0..5 {
+        let cast = bench.cast()?;
+        let (bystander, pending) = (bench.family(&other)?, bench.pending(&cast)?);
+        let family = bench.family(&cast)?;
+        bench.is_alive("before the cutoff", &family, 0)?;
+        let Some(target) = cast.cutoffs().into_iter().nth(index) else { continue };
+        bench.revoke(&end(target.clone(), 1))?;
+        let what = format!("a grant that {target:?} covers");
+        bench.is_dead(&what, &pending, 2)?;
+        bench.is_dead(&what, &family, 2)?;
+        if target != RevocationTarget::Everything {
+            bench.is_alive("a grant of others", &bystander, 2)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is authorized after a cutoff lives, of the same app, user and device.
+pub fn a_cutoff_spares_what_is_authorized_after<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    for target in cast.cutoffs() {
+        bench.revoke(&end(target.clone(), 0))?;
+        let what = format!("a grant made after {target:?}");
+        bench.is_alive(&what, &bench.pending(&cast)?, 0)?;
+        bench.is_alive(&what, &bench.family(&cast)?, 0)?;
+    }
+    Ok(())
+}
+
+/// A cutoff is compared with the decision, not with what was made of it since: a code that is
+/// redeemed later, a refresh token that was rotated later, are void.
+pub fn a_cutoff_looks_at_the_decision_not_at_the_row<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    for index in 0..5 {
+        let cast = bench.cast()?;
+        let (pending, family) = (bench.pending(&cast)?, bench.family(&cast)?);
+        // The live generation is much younger than the cutoff will be.
+        let rotated = bench.rotate(&token(&family, 1, HOUR))?;
+        same("before the cutoff", rotated, Rotate::Rotated)?;
+        let Some(target) = cast.cutoffs().into_iter().nth(index) else { continue };
+        bench.revoke(&end(target, 0))?;
+        let answer = bench.redeem(&code(&pending, 1))?;
+        let revoked = RedeemCode::Refused(GrantRefusal::Revoked);
+        same("a code decided before the cutoff", answer, revoked)?;
+        let young = Rotation { grace_millis: MINUTE, ..token(&family, 2, HOUR + 1) };
+        same("a family decided before the cutoff", bench.rotate(&young)?, REVOKED)?;
+        let retry = Rotation { generation: 1, ..young };
+        same("a retry in that family", bench.rotate(&retry)?, REVOKED)?;
+        bench.is_dead("that family", &family, HOUR + 1)?;
+    }
+    Ok(())
+}
+
+/// A cutoff covers its own target only: the app of the one and the user of the other do not meet.
+pub fn a_cutoff_covers_its_target_only<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (one, other) = (bench.cast()?, bench.cast()?);
+    let mixed = Cast {
+        client_id: one.client_id.clone(),
+        subject: other.subject.clone(),
+        device: one.device.clone(),
+    };
+    let (of_one, of_mixed) = (bench.family(&one)?, bench.family(&mixed)?);
+    let pair = |client: &Cast, user: &Cast| {
+        RevocationTarget::AppAndSubject(client.client_id.clone(), user.subject.clone())
+    };
+    bench.revoke(&end(pair(&other, &one), 0))?;
+    bench.is_alive("another app's grant of the user", &of_one, 0)?;
+    bench.revoke(&end(pair(&one, &other), 0))?;
+    bench.is_alive("the app's grant of another user", &of_one, 0)?;
+    bench.is_dead("the app's grant of the user", &of_mixed, 0)?;
+    let no_device = bench.decide(Grant { device: None, ..one.grant()? })?;
+    bench.revoke(&end(RevocationTarget::Device(one.device.clone()), 0))?;
+    bench.is_dead("a grant of the device", &of_one, 0)?;
+    bench.is_alive("a grant of no device", &no_device, 0)
+}
+
+/// A later cutoff stands whatever a clock that jumped back asks for afterwards, and a cutoff that
+/// such a clock asks for spares nothing that was authorized before.
+pub fn a_clock_that_jumps_back_spares_nothing<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    for index in 0..5 {
+        let cast = bench.cast()?;
+        let early = bench.family(&cast)?;
+        let late = bench.decide(Grant { authorized_at: at(HOUR), ..cast.impersonation()? })?;
+        let Some(target) = cast.cutoffs().into_iter().nth(index) else { continue };
+        bench.revoke(&end(target.clone(), 0))?;
+        bench.is_dead("a grant authorized before", &early, HOUR)?;
+        bench.is_dead("a grant authorized before the clock jumped back", &late, HOUR)?;
+        bench.revoke(&end(target, -HOUR))?;
+        bench.is_dead("the same, after a second cutoff", &early, HOUR)?;
+        bench.is_dead("the same, after a second cutoff", &late, HOUR)?;
+    }
+    Ok(())
+}
+
+/// A grant ends for good, alone, with the reason of the first revocation; pending or redeemed.
+pub fn a_revoked_grant_ends_for_good_and_alone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    for grant in [bench.pending(&cast)?, bench.family(&cast)?] {
+        let bystander = bench.family(&cast)?;
+        let first = end(RevocationTarget::Grant(grant.grant_id), -HOUR);
+        bench.revoke(&Revocation { why: RevocationReason::Client, ..first.clone() })?;
+        bench.is_dead("a revoked grant", &grant, 0)?;
+        let row = bench.row(&grant)?;
+        let why = row.revoked.map(|(_, why)| why);
+        same("why it ended", why, Some(RevocationReason::Client))?;
+        bench.revoke(&first)?;
+        same("how it ended", bench.row(&grant)?, row)?;
+        bench.is_dead("a grant that was revoked twice", &grant, 0)?;
+        bench.is_alive("another grant of the same user and app", &bystander, 0)?;
+    }
+    Ok(())
+}
+
+/// A token whose grant has no row is void when its grant is revoked, and if the row is made
+/// afterwards, by a decision or a claim, it gives nothing.
+pub fn a_grant_without_a_row_leaves_a_tombstone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let (decided, claimed, other) = (cast.grant()?, cast.impersonation()?, cast.impersonation()?);
+    for grant in [&decided, &claimed] {
+        let before = bench.is_revoked(&grant.facts())?;
+        holds(!before, || "a token without a row is revoked before anybody revoked it")?;
+        bench.revoke(&end(RevocationTarget::Grant(grant.grant_id), 0))?;
+        bench.is_dead("a grant without a row", grant, 0)?;
+        // However late the token was authorized.
+        let late = AccessFacts { authorized_at: at(GRANT_LIFE - 1), ..grant.facts() };
+        holds(bench.is_revoked(&late)?, || "a tombstone is compared with an instant")?;
+    }
+    let decided = bench.decide(decided)?;
+    bench.claim(&claim(&cast.client_id, Some(claimed.clone()))?)?;
+    bench.is_dead("a decision on a tombstone", &decided, 0)?;
+    bench.is_dead("a claim on a tombstone", &claimed, 0)?;
+    let revoked = bench.is_revoked(&other.facts())?;
+    holds(!revoked, || "another token without a row is revoked")
+}
+
+/// While an app is disabled nothing of it is honoured, and once it is enabled all of it is: that
+/// is a state, not a revocation.
+pub fn a_disabled_app_is_refused_until_it_is_enabled<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let (pending, family) = (bench.pending(&cast)?, bench.family(&cast)?);
+    let bystander = bench.family(&other)?;
+    bench.enable(&cast.client_id, false)?;
+    for grant in [&pending, &family] {
+        bench.is_dead("a grant of a disabled app", grant, 0)?;
+    }
+    let reused = bench.rotate(&Rotation { generation: 9, ..token(&family, 1, 0) })?;
+    same("a generation ahead, of a disabled app", reused, REVOKED)?;
+    bench.is_alive("a grant of another app", &bystander, 0)?;
+    bench.enable(&cast.client_id, true)?;
+    for grant in [&pending, &family] {
+        bench.is_alive("a grant of the enabled app", grant, 0)?;
+    }
+    Ok(())
+}
+
+/// When an app is deleted nothing of it is honoured, nor of an app that never was.
+pub fn a_deleted_app_is_refused<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let (pending, family) = (bench.pending(&cast)?, bench.family(&cast)?);
+    let deleted = bench.wait(bench.store.delete_app(&cast.client_id))?;
+    same("the deletion", deleted, DeleteApp::Deleted)?;
+    for grant in [&pending, &family] {
+        bench.is_dead("a grant of a deleted app", grant, 0)?;
+    }
+    let nobody = Cast {
+        client_id: new_app()?.client_id().clone(),
+        subject: cast.subject.clone(),
+        device: cast.device.clone(),
+    };
+    let revoked = bench.is_revoked(&nobody.grant()?.facts())?;
+    holds(revoked, || "a token of an app that never was is not revoked")
+}
+
+/// The predicate answers for tokens of client credentials and of assertions without a refresh
+/// token, which have no row: by cutoffs, and by the state of their app.
+pub fn a_token_without_a_row_obeys_cutoffs<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let itself = Subject::from(&cast.client_id);
+    let claimed = || bench.first("a fresh assertion", &claim(&cast.client_id, None)?);
+    for target in
+        [RevocationTarget::App(cast.client_id.clone()), RevocationTarget::Subject(itself.clone())]
+    {
+        let grant = Grant { subject: itself.clone(), ..cast.grant()? };
+        let before = AccessFacts { authorized_at: claimed()?, ..grant.facts() };
+        bench.revoke(&end(target, 0))?;
+        let after = AccessFacts { authorized_at: claimed()?, ..before };
+        holds(bench.is_revoked(&before)?, || "a token authorized before the cutoff is honoured")?;
+        holds(!bench.is_revoked(&after)?, || "a token authorized after the cutoff is refused")?;
+        bench.enable(&cast.client_id, false)?;
+        holds(bench.is_revoked(&after)?, || "a token of a disabled app is honoured")?;
+        bench.enable(&cast.client_id, true)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! Checks of [`rotate`](crate::store::GrantStore::rotate), one caller at a time.
+
+use super::bench::{
+    CODE_LIFE, EXPIRED, GRANT_LIFE, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, new_app,
+    random_bytes, random_digest, same, token,
+};
+use super::{Check, Kit, Runner};
+use crate::ids::GrantId;
+use crate::store::{
+    CodeRedemption, Grant, RedeemCode, RevocationReason, RevocationTarget, Rotate, Rotation, Store,
+};
+
+const GRACE: i64 = 10 * SECOND;
+
+fn with_grace(grant: &Grant, generation: u32, millis: i64) -> Rotation {
+    Rotation { grace_millis: GRACE, ..token(grant, generation, millis) }
+}
+
+/// R8: the live generation is spent, its successor is live, and nothing else of the row changes.
+pub fn rotation_makes_the_successor_live<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    for generation in 1..5 {
+        let now = i64::from(generation) * MINUTE;
+        let rotation = Rotation { claim: 99, ..token(&grant, generation, now) };
+        same("the live refresh token", bench.rotate(&rotation)?, Rotate::Rotated)?;
+        let row =
+            Grant { generation: generation + 1, rotated_at: at(now), claim: 99, ..grant.clone() };
+        same("the row", bench.row(&grant)?, row)?;
+    }
+    Ok(())
+}
+
+/// R9, R10: a spent refresh token ends its family, the live one with it.
+pub fn a_spent_refresh_token_ends_its_family<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    for spent in [1, 2, 3] {
+        let grant = bench.family(&cast)?;
+        for generation in 1..4 {
+            bench.rotate(&token(&grant, generation, 0))?;
+        }
+        same("a spent refresh token", bench.rotate(&token(&grant, spent, 1))?, Rotate::Reused)?;
+        bench.is_dead("after reuse", &grant, 1)?;
+        let revoked = bench.row(&grant)?.revoked;
+        same("the end", revoked, Some((at(1), RevocationReason::RefreshTokenReused)))?;
+    }
+    Ok(())
+}
+
+/// R4, R11: what another app, a wrong salt or a guessed id presents is unknown, live or spent, and
+/// so is generation 0, which is a code. The owner is not hurt.
+pub fn a_stranger_with_a_refresh_token_hurts_nobody<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let grant = bench.family(&cast)?;
+    bench.is_alive("the owner's family", &grant, 0)?;
+    let row = bench.row(&grant)?;
+    for generation in 1..4 {
+        let good = with_grace(&grant, generation, 0);
+        let strangers = [
+            Rotation { client_id: other.client_id.clone(), ..good.clone() },
+            Rotation { client_id: new_app()?.client_id().clone(), ..good.clone() },
+            Rotation { salt_digest: random_digest()?, ..good.clone() },
+            Rotation { grant_id: GrantId::from_bytes(random_bytes()?), ..good },
+        ];
+        for stranger in strangers {
+            same("a stranger", bench.rotate(&stranger)?, UNKNOWN)?;
+        }
+    }
+    same("generation 0", bench.rotate(&with_grace(&grant, 0, 0))?, UNKNOWN)?;
+    same("the row", bench.row(&grant)?, row)?;
+    bench.is_alive("the owner's family", &grant, 0)?;
+
+    let pending = bench.pending(&cast)?;
+    same("generation 0 of a code", bench.rotate(&with_grace(&pending, 0, 0))?, UNKNOWN)?;
+    same("the row", bench.row(&pending)?, pending.clone())
+}
+
+/// R12: within the grace window the immediate predecessor is answered again, and nothing forks.
+pub fn a_lost_answer_is_given_again_within_the_grace<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    same("the first time", bench.rotate(&with_grace(&grant, 1, 0))?, Rotate::Rotated)?;
+    let row = bench.row(&grant)?;
+    for (retries, age) in [(1, 0), (2, 1), (3, GRACE - 1)] {
+        same("a retry", bench.rotate(&with_grace(&grant, 1, age))?, Rotate::Retried)?;
+        same("the row", bench.row(&grant)?, Grant { retries, ..row.clone() })?;
+    }
+    same("the successor", bench.rotate(&with_grace(&grant, 2, GRACE))?, Rotate::Rotated)?;
+    same("retries begin anew", bench.row(&grant)?.retries, 0)
+}
+
+/// R12: when the window has ended, the predecessor is proof of reuse.
+pub fn the_grace_ends<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    for age in [GRACE, GRACE + 1] {
+        let grant = bench.family(&cast)?;
+        bench.rotate(&with_grace(&grant, 1, 0))?;
+        same("after the grace", bench.rotate(&with_grace(&grant, 1, age))?, Rotate::Reused)?;
+        bench.is_dead("after reuse", &grant, age)?;
+    }
+    let grant = bench.family(&cast)?;
+    bench.rotate(&token(&grant, 1, 0))?;
+    same("without grace", bench.rotate(&token(&grant, 1, 0))?, Rotate::Reused)?;
+    bench.is_dead("after reuse", &grant, 0)
+}
+
+/// R13: the grace ends when the successor is used: an older ancestor is reuse within the window.
+pub fn the_grace_ends_when_the_successor_is_used<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    for generation in [1, 2] {
+        bench.rotate(&with_grace(&grant, generation, 0))?;
+    }
+    same("an older ancestor", bench.rotate(&with_grace(&grant, 1, 1))?, Rotate::Reused)?;
+    bench.is_dead("after reuse", &grant, 1)
+}
+
+/// R12: a predecessor is answered again only so often; once more is reuse.
+pub fn the_grace_has_a_cap<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    let capped = || Rotation { max_retries: 2, ..with_grace(&grant, 1, 0) };
+    same("the first time", bench.rotate(&capped())?, Rotate::Rotated)?;
+    same("the first retry", bench.rotate(&capped())?, Rotate::Retried)?;
+    same("the second retry", bench.rotate(&capped())?, Rotate::Retried)?;
+    same("the third retry", bench.rotate(&capped())?, Rotate::Reused)?;
+    bench.is_dead("after reuse", &grant, 0)
+}
+
+/// R12: a clock that jumped back by less than 5 seconds does not end the grace window; one that
+/// jumped further does, so that it cannot be kept open.
+pub fn a_clock_that_jumps_back_keeps_the_grace_for_seconds<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    for (age, expected) in [
+        (-1, Rotate::Retried),
+        (-5 * SECOND + 1, Rotate::Retried),
+        (-5 * SECOND, Rotate::Reused),
+        (-GRANT_LIFE, Rotate::Reused),
+    ] {
+        let grant = bench.family(&cast)?;
+        bench.rotate(&with_grace(&grant, 1, 0))?;
+        let answer = bench.rotate(&with_grace(&grant, 1, age))?;
+        same(&format!("a retry at the age of {age} ms"), answer, expected)?;
+    }
+    Ok(())
+}
+
+/// R14: a grant that has ended gives nothing to any generation, grace or not, and how it ended
+/// stands.
+pub fn a_grant_that_has_ended_is_not_revived<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let ends: [&dyn Fn(&Grant) -> Check; 3] = [
+        &|grant| {
+            bench.revoke(&end(RevocationTarget::Grant(grant.grant_id), 0))?;
+            Ok(())
+        },
+        &|grant| same("a reuse", bench.rotate(&token(grant, 1, 0))?, Rotate::Reused),
+        &|grant| same("a replay", bench.redeem(&code(grant, 0))?, RedeemCode::AlreadyRedeemed),
+    ];
+    for ended in ends {
+        let grant = bench.family(&cast)?;
+        for generation in [1, 2] {
+            bench.rotate(&with_grace(&grant, generation, 0))?;
+        }
+        ended(&grant)?;
+        let row = bench.row(&grant)?;
+        for generation in [2, 3, 4, 1, 9] {
+            let answer = bench.rotate(&with_grace(&grant, generation, 0))?;
+            same(&format!("generation {generation} of 3"), answer, REVOKED)?;
+        }
+        let replay = bench.redeem(&code(&grant, 0))?;
+        same("its code", replay, RedeemCode::AlreadyRedeemed)?;
+        bench.revoke(&end(RevocationTarget::Grant(grant.grant_id), 1))?;
+        same("the row", bench.row(&grant)?, row)?;
+        bench.is_dead("an ended grant", &grant, 0)?;
+    }
+    Ok(())
+}
+
+/// R3, R16: a grant expires at its instant, however often and recently it was rotated.
+pub fn rotation_does_not_extend_the_life_of_a_grant<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    for (generation, now) in [(1, CODE_LIFE + 1), (2, GRANT_LIFE - 1)] {
+        let answer = bench.rotate(&token(&grant, generation, now))?;
+        same("a refresh token in time", answer, Rotate::Rotated)?;
+    }
+    let row = bench.row(&grant)?;
+    for generation in [3, 2, 1, 4] {
+        for late in [GRANT_LIFE, GRANT_LIFE + MINUTE] {
+            let answer = bench.rotate(&with_grace(&grant, generation, late))?;
+            same("a refresh token of an expired grant", answer, EXPIRED)?;
+        }
+    }
+    same("the row", bench.row(&grant)?, row)
+}
+
+/// R3: a refresh token that lay idle too long has expired; each rotation begins anew.
+pub fn an_idle_refresh_token_expires<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    let idle =
+        |generation, now| Rotation { idle_millis: Some(MINUTE), ..token(&grant, generation, now) };
+    let in_time = "a refresh token that was used in time";
+    same(in_time, bench.rotate(&idle(1, MINUTE - 1))?, Rotate::Rotated)?;
+    same(in_time, bench.rotate(&idle(2, 2 * MINUTE - 2))?, Rotate::Rotated)?;
+    same("an idle refresh token", bench.rotate(&idle(3, 3 * MINUTE - 2))?, EXPIRED)?;
+    bench.is_alive("where the app sets no limit", &grant, 3 * MINUTE)
+}
+
+/// A generation ahead of the row proves that the store was rewound: the row catches up, and what
+/// it had forgotten is spent.
+pub fn a_store_that_was_rewound_catches_up<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    // Rewound to the middle of the family, and to before its code was redeemed.
+    for grant in [bench.family(&cast)?, bench.pending(&cast)?] {
+        let ahead = Rotation { claim: 77, ..with_grace(&grant, 7, 3) };
+        same("a generation ahead", bench.rotate(&ahead)?, Rotate::Ahead)?;
+        let row = Grant { generation: 8, rotated_at: at(3), claim: 77, ..grant.clone() };
+        same("the row", bench.row(&grant)?, row)?;
+        same("a retry", bench.rotate(&with_grace(&grant, 7, 4))?, Rotate::Retried)?;
+        same("the live one", bench.rotate(&with_grace(&grant, 8, 5))?, Rotate::Rotated)?;
+        let wrong = CodeRedemption { binding: random_digest()?, ..code(&grant, 6) };
+        bench.redeem(&wrong)?;
+        bench.is_alive("after wrong bindings", &grant, 6)?;
+        let replay = bench.redeem(&code(&grant, 6))?;
+        same("the code that it had forgotten", replay, RedeemCode::AlreadyRedeemed)?;
+        bench.is_dead("after the replay", &grant, 6)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! A sound store with one thing altered: stores that are broken on purpose, and one that awaits.
+//!
+//! Each alteration is one that stores in the wild have had.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+use grantor::app::CustomApp;
+use grantor::clock::UnixTime;
+use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::store::{
+    AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
+    DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore, InsertApp, InsertGrant,
+    Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed, RevocationTarget, Revoked,
+    Rotate, Rotation, StoreError, UpdateApp,
+};
+
+use crate::custom_store::CustomStore;
+
+/// What is altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alteration {
+    /// Sound: every call awaits before and after its one step, as a store behind a network does.
+    Awaits,
+    /// Reads the row in one step and writes what became of it in another.
+    ReadsThenWrites,
+    /// Never looks at an expiry.
+    ForgetsExpiry,
+    /// Compares cutoffs with the creation of the row that a redemption or a rotation makes.
+    ComparesCutoffsWithTheRow,
+    /// Clears the end of a grant when it is presented again, as `SET revoked_at = CASE WHEN
+    /// generation = $1 THEN NULL ..` does without `WHERE revoked_at IS NULL`.
+    RevivesTheRevoked,
+    /// Claims the assertion in one step and makes its grant in another.
+    ClaimsInTwoSteps,
+    /// Revokes by `UPDATE grants`: where there is no row, nothing happens.
+    ForgetsTombstones,
+    /// Tells a reader to go on from its own clock.
+    ReadsTheFeedByTime,
+    /// Removes an assertion as soon as it has expired.
+    PrunesAssertionsEarly,
+    /// Takes the instants of decisions and revocations from the host's clock as it is.
+    TrustsTheClock,
+    /// Is not finished: rotation panics.
+    Panics,
+}
+
+use Alteration::{
+    Awaits, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, ForgetsExpiry, ForgetsTombstones, Panics,
+    PrunesAssertionsEarly, ReadsTheFeedByTime, ReadsThenWrites, RevivesTheRevoked, TrustsTheClock,
+};
+
+/// The store of the example, altered.
+#[derive(Debug)]
+pub(crate) struct AlteredStore {
+    sound: CustomStore,
+    alteration: Alteration,
+    /// When the row of each grant was made, for the store that compares cutoffs with it.
+    made_at: Mutex<HashMap<GrantId, UnixTime>>,
+}
+
+impl AlteredStore {
+    pub(crate) fn new(alteration: Alteration) -> Self {
+        Self { sound: CustomStore::default(), alteration, made_at: Mutex::default() }
+    }
+
+    fn is(&self, alteration: Alteration) -> bool {
+        self.alteration == alteration
+    }
+
+    /// Awaits `step`, and before and after it something else where the store awaits.
+    async fn step<T>(&self, step: impl Future<Output = T>) -> T {
+        if self.is(Awaits) {
+            yield_once().await;
+        }
+        let answer = step.await;
+        if self.is(Awaits) {
+            yield_once().await;
+        }
+        answer
+    }
+
+    /// As `Tables::apply` of the sound store, with the rule of an altered one.
+    fn apply<T>(
+        &self,
+        grant_id: GrantId,
+        now: UnixTime,
+        rule: impl FnOnce(&mut Grant, bool) -> T,
+    ) -> Option<T> {
+        match self.alteration {
+            ReadsThenWrites => {
+                let (mut row, void) = {
+                    let tables = self.sound.lock();
+                    let row = tables.grants.get(&grant_id)?.clone();
+                    let void = tables.is_void(&row.facts());
+                    (row, void)
+                };
+                let had_ended = row.revoked.is_some();
+                let answer = rule(&mut row, void);
+                std::thread::yield_now();
+                let mut tables = self.sound.lock();
+                if let (false, Some((at, why))) = (had_ended, row.revoked) {
+                    let target = RevocationTarget::Grant(grant_id);
+                    tables.enter(Revocation { target, at, why, until: row.expires_at });
+                }
+                tables.grants.insert(grant_id, row);
+                Some(answer)
+            }
+            ForgetsExpiry => self.sound.lock().apply(grant_id, now, |row, void| {
+                let expiry = (row.code_expires_at, row.expires_at);
+                (row.code_expires_at, row.expires_at) = (UnixTime::MAX, UnixTime::MAX);
+                let answer = rule(row, void);
+                (row.code_expires_at, row.expires_at) = expiry;
+                answer
+            }),
+            ComparesCutoffsWithTheRow => {
+                let mut tables = self.sound.lock();
+                let now_by_store = tables.decide_at(now);
+                let mut made_at = self.made_at.lock().unwrap();
+                let made_at = made_at.entry(grant_id).or_insert(now_by_store);
+                let row = tables.grants.get(&grant_id)?;
+                let facts = AccessFacts { authorized_at: *made_at, ..row.facts() };
+                let void = tables.is_void(&facts);
+                if !void {
+                    *made_at = now_by_store;
+                }
+                tables.apply(grant_id, now, |row, _| rule(row, void))
+            }
+            RevivesTheRevoked => {
+                let mut tables = self.sound.lock();
+                let row = tables.grants.get(&grant_id)?;
+                let cutoffs_only =
+                    AccessFacts { grant_id: GrantId::from_bytes([0; 16]), ..row.facts() };
+                let void = tables.is_void(&cutoffs_only);
+                tables.apply(grant_id, now, |row, _| {
+                    if row.generation > 0 {
+                        row.revoked = None;
+                    }
+                    rule(row, void)
+                })
+            }
+            Awaits
+            | ClaimsInTwoSteps
+            | ForgetsTombstones
+            | ReadsTheFeedByTime
+            | PrunesAssertionsEarly
+            | TrustsTheClock
+            | Panics => self.sound.lock().apply(grant_id, now, rule),
+        }
+    }
+}
+
+/// Lets others run before going on.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if yielded {
+            return Poll::Ready(());
+        }
+        yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+impl AppRegistry for AlteredStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        self.step(self.sound.find_app(client_id)).await
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        if self.is(ReadsThenWrites) {
+            let taken = self.sound.lock().apps.contains_key(app.client_id());
+            std::thread::yield_now();
+            if !taken {
+                self.sound.lock().apps.insert(app.client_id().clone(), Arc::new(app));
+                return Ok(InsertApp::Inserted);
+            }
+            return Ok(InsertApp::AlreadyExists);
+        }
+        self.step(self.sound.insert_app(app)).await
+    }
+
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        self.step(self.sound.update_app(app, expected_version)).await
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        self.step(self.sound.delete_app(client_id)).await
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        self.step(self.sound.list_apps(query, page)).await
+    }
+}
+
+impl GrantStore for AlteredStore {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        if self.is(ReadsThenWrites) && self.sound.lock().grants.contains_key(&grant.grant_id) {
+            return Ok(InsertGrant::AlreadyDecided);
+        }
+        if self.is(ReadsThenWrites) {
+            std::thread::yield_now();
+            self.sound.lock().grants.remove(&grant.grant_id);
+        }
+        if self.is(TrustsTheClock) {
+            let authorized_at = grant.authorized_at;
+            let answer = self.sound.insert_grant(grant.clone()).await?;
+            let mut tables = self.sound.lock();
+            if let InsertGrant::Inserted { .. } = answer {
+                tables.grants.insert(grant.grant_id, grant);
+                return Ok(InsertGrant::Inserted { authorized_at });
+            }
+            return Ok(answer);
+        }
+        self.step(self.sound.insert_grant(grant)).await
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+        let applied = async { self.apply(redemption.grant_id, redemption.now, rule) };
+        let answer = self.step(applied).await;
+        Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        assert!(!self.is(Panics), "this store is not finished");
+        let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+        let applied = async { self.apply(rotation.grant_id, rotation.now, rule) };
+        let answer = self.step(applied).await;
+        Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        if self.is(ReadsThenWrites) {
+            let key = (claim.client_id.clone(), claim.purpose, claim.jti);
+            let found = self.sound.lock().assertions.get(&key).copied();
+            if found.is_some_and(|expires_at| expires_at >= claim.now) {
+                return Ok(ClaimAssertion::Replayed);
+            }
+            std::thread::yield_now();
+            self.sound.lock().assertions.remove(&key);
+        }
+        if let (ClaimsInTwoSteps, Some(grant)) = (self.alteration, &claim.grant) {
+            let first = AssertionClaim { grant: None, ..claim.clone() };
+            let answer = self.sound.claim_assertion(&first).await?;
+            yield_once().await;
+            if let ClaimAssertion::First { authorized_at } = answer {
+                let mut grant = grant.clone();
+                grant.authorized_at = authorized_at;
+                self.sound.lock().grants.insert(grant.grant_id, grant);
+            }
+            return Ok(answer);
+        }
+        self.step(self.sound.claim_assertion(claim)).await
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        self.step(self.sound.find_grant(grant_id)).await
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        self.step(self.sound.list_grants(filter, page)).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        let answer = self.step(self.sound.revoke(revocation)).await?;
+        let mut tables = self.sound.lock();
+        if let RevocationTarget::Grant(grant_id) = &revocation.target
+            && self.is(ForgetsTombstones)
+            && !tables.grants.contains_key(grant_id)
+        {
+            tables.revocations.retain(|_, entry| entry.target != revocation.target);
+        }
+        if self.is(TrustsTheClock) {
+            for entry in tables.revocations.values_mut().filter(|entry| entry.at == answer.at) {
+                entry.at = revocation.at;
+            }
+            return Ok(Revoked { at: revocation.at });
+        }
+        Ok(answer)
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        self.step(self.sound.is_revoked(facts)).await
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        let feed = self.step(self.sound.revocations_since(cursor, limit, now)).await?;
+        if self.is(ReadsTheFeedByTime) && !feed.more {
+            return Ok(RevocationFeed { next: FeedCursor { at: now, tie: 0 }, ..feed });
+        }
+        Ok(feed)
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        self.step(self.sound.remember_consent(consent)).await
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        self.step(self.sound.find_consent(client_id, subject)).await
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        self.step(self.sound.withdraw_consent(client_id, subject, now, until)).await
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        if self.is(PrunesAssertionsEarly) {
+            self.sound.lock().assertions.retain(|_, expires_at| *expires_at > now);
+        }
+        self.step(self.sound.prune(now, limit)).await
+    }
+}
