@@ -8,14 +8,14 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq as _;
 
+use crate::base64url;
 use crate::ids::{GrantId, Issuer};
 use crate::secret::{Digest, length_prefix};
-use crate::server_secret::ServerSecret;
+use crate::server_secret::{Keys, ServerSecret};
 
 const VERSION: u8 = 1;
 const MAC_BYTES: usize = 32;
@@ -48,20 +48,17 @@ pub(crate) struct NotOurs;
 
 /// The keys of all kinds of handles of one issuer.
 pub(crate) struct Handles {
-    code: Keys,
-    refresh_token: Keys,
-    ticket: Keys,
+    code: Keys<hmac::Key>,
+    refresh_token: Keys<hmac::Key>,
+    ticket: Keys<hmac::Key>,
 }
-
-/// Newest first.
-struct Keys(Vec<([u8; 4], hmac::Key)>);
 
 impl Handles {
     /// The longest handle that is looked at, in bytes.
-    pub(crate) const MAX_BYTES: usize = 16 * 1024;
+    const MAX_BYTES: usize = 16 * 1024;
 
     pub(crate) fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
-        let keys = |kind: HandleKind| Keys(secret.handle_keys(kind.prefix(), issuer.as_str()));
+        let keys = |kind: HandleKind| secret.handle_keys(kind.prefix(), issuer.as_str());
         Self {
             code: keys(HandleKind::Code),
             refresh_token: keys(HandleKind::RefreshToken),
@@ -69,72 +66,54 @@ impl Handles {
         }
     }
 
-    fn keys(&self, kind: HandleKind) -> &[([u8; 4], hmac::Key)] {
+    const fn keys(&self, kind: HandleKind) -> &Keys<hmac::Key> {
         match kind {
-            HandleKind::Code => &self.code.0,
-            HandleKind::RefreshToken => &self.refresh_token.0,
-            HandleKind::Ticket => &self.ticket.0,
+            HandleKind::Code => &self.code,
+            HandleKind::RefreshToken => &self.refresh_token,
+            HandleKind::Ticket => &self.ticket,
         }
     }
 
     /// Seals `payload` for whoever `bound_to` names.
     pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[u8]) -> String {
-        let mut text = String::new();
-        // A server secret has a root for every use, so there always is a first key.
-        if let Some((key_id, key)) = self.keys(kind).first() {
-            let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len() + MAC_BYTES);
-            bytes.push(VERSION);
-            bytes.extend_from_slice(key_id);
-            bytes.extend_from_slice(payload);
-            let mac = context(key, bound_to, &bytes).sign();
-            bytes.extend_from_slice(mac.as_ref());
-            text.reserve_exact(kind.prefix().len() + bytes.len().div_ceil(3) * 4);
-            text.push_str(kind.prefix());
-            URL_SAFE_NO_PAD.encode_string(&bytes, &mut text);
-        }
-        text
+        let (tag, key) = self.keys(kind).newest();
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len() + MAC_BYTES);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(tag);
+        bytes.extend_from_slice(payload);
+        let mac = context(key, bound_to, &bytes).sign();
+        bytes.extend_from_slice(mac.as_ref());
+        let mut text = Vec::with_capacity(kind.prefix().len() + bytes.len().div_ceil(3) * 4);
+        text.extend_from_slice(kind.prefix().as_bytes());
+        base64url::append(&mut text, &bytes);
+        // A prefix and base64url: it always is UTF-8.
+        String::from_utf8(text).unwrap_or_default()
     }
 
-    /// The payload of `handle`, if this server sealed it as `kind` for whoever `bound_to` names.
-    pub(crate) fn open(
+    /// What `read` makes of the payload of `handle`, if this server sealed it as `kind` for whoever
+    /// `bound_to` names.
+    pub(crate) fn open<T>(
         &self,
         kind: HandleKind,
         bound_to: &[&[u8]],
         handle: &str,
-    ) -> Result<Vec<u8>, NotOurs> {
-        let mut bytes = decode(kind, handle)?;
-        let body = self.check(kind, bound_to, &bytes)?.len();
-        bytes.truncate(HEAD_BYTES + body);
-        bytes.drain(..HEAD_BYTES);
-        Ok(bytes)
-    }
-
-    fn check<'a>(
-        &self,
-        kind: HandleKind,
-        bound_to: &[&[u8]],
-        bytes: &'a [u8],
-    ) -> Result<&'a [u8], NotOurs> {
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, NotOurs> {
+        let text = handle.strip_prefix(kind.prefix()).ok_or(NotOurs)?;
+        if text.len() > Self::MAX_BYTES {
+            return Err(NotOurs);
+        }
+        let bytes = base64url::decode(text).ok_or(NotOurs)?;
         let (sealed, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(NotOurs)?;
         let (head, payload) = sealed.split_first_chunk::<HEAD_BYTES>().ok_or(NotOurs)?;
-        let [version, a, b, c, d] = *head;
-        let key = self.keys(kind).iter().find(|(id, _)| *id == [a, b, c, d]);
-        let (_, key) = key.filter(|_| version == VERSION).ok_or(NotOurs)?;
+        let [version, tag @ ..] = *head;
+        let key = self.keys(kind).find(tag).filter(|_| version == VERSION).ok_or(NotOurs)?;
         let expected = context(key, bound_to, sealed).sign();
-        if subtle::ConstantTimeEq::ct_eq(expected.as_ref(), &mac[..]).into() {
-            Ok(payload)
-        } else {
-            Err(NotOurs)
+        if !bool::from(expected.as_ref().ct_eq(mac)) {
+            return Err(NotOurs);
         }
+        read(payload).ok_or(NotOurs)
     }
-}
-
-fn decode(kind: HandleKind, handle: &str) -> Result<Vec<u8>, NotOurs> {
-    let text = handle.strip_prefix(kind.prefix()).ok_or(NotOurs)?;
-    if text.len() > Handles::MAX_BYTES {
-        return Err(NotOurs);
-    }
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| NotOurs)
 }
 
 /// Kind and issuer are in the key.
@@ -215,16 +194,15 @@ impl GrantHandle {
         client_id: &str,
         text: &str,
     ) -> Result<Self, NotOurs> {
-        let payload = handles.open(kind, &[client_id.as_bytes()], text)?;
-        let (grant_id, rest) = payload.split_first_chunk().ok_or(NotOurs)?;
-        let (salt, rest) = rest.split_first_chunk().ok_or(NotOurs)?;
-        let generation = u32::from_be_bytes(<[u8; 4]>::try_from(rest).map_err(|_| NotOurs)?);
-        // A code is generation 0 and a refresh token is not: their keys differ, so this holds for
-        // whatever this server sealed.
-        if Self::kind(generation) != kind {
-            return Err(NotOurs);
-        }
-        Ok(Self { grant_id: GrantId::from_bytes(*grant_id), salt: Salt(*salt), generation })
+        handles.open(kind, &[client_id.as_bytes()], text, |payload| {
+            let (grant_id, rest) = payload.split_first_chunk()?;
+            let (salt, rest) = rest.split_first_chunk()?;
+            let generation = u32::from_be_bytes(rest.try_into().ok()?);
+            let handle =
+                Self { grant_id: GrantId::from_bytes(*grant_id), salt: Salt(*salt), generation };
+            // A code is generation 0 and a refresh token is not.
+            (Self::kind(generation) == kind).then_some(handle)
+        })
     }
 }
 

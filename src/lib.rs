@@ -1,4 +1,102 @@
 //! An OAuth 2.0 and JWT authorization server as a library.
+//!
+//! A service embeds an [`AuthorizationServer`], and brings its own storage, its own users and its own
+//! HTTP. The server registers apps, takes users through the authorization code flow with PKCE, lets
+//! trusted back ends act as a user inside a policy, rotates refresh tokens, and issues JWT access
+//! tokens; a [`BearerVerifier`](resource_server::BearerVerifier) checks them on the side of the API.
+//!
+//! It has no login page and no user store: who the user is, the host knows. It speaks no HTTP yet:
+//! a token request goes in as a form and comes out as JSON, an authorization request goes in as a
+//! query and comes out as a URL. It opens no socket, starts no task, and reads the clock and the
+//! system's randomness only through what it is given.
+//!
+//! # The way of a token request
+//!
+//! ```text
+//! bytes -> parse -> authenticate client -> validate grant -> decide scopes -> claim -> mint -> respond
+//!          (pure)   AppRegistry            open the handle    (pure)          one       (keys)  JSON
+//!                                          or assertion,                      atomic
+//!                                          read the grant,                    store
+//!                                          ask for the user                   call
+//! ```
+//!
+//! Everything is decided before the claim, the claim decides every race, and nothing is signed
+//! before it. A failure before it has changed nothing; a dropped future leaves it done or not done.
+//!
+//! # A token, and its check
+//!
+//! ```
+//! use grantor::AuthorizationServer;
+//! use grantor::app::{AppDraft, Flow};
+//! use grantor::ids::Issuer;
+//! use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
+//! use grantor::random::OsRandom;
+//! use grantor::resource_server::BearerVerifier;
+//! use grantor::scope::Scope;
+//! use grantor::server_secret::ServerSecret;
+//! use grantor::store::MemoryStore;
+//! use grantor::token_endpoint::FormRequest;
+//! use grantor::user_directory::MemoryUsers;
+//!
+//! # pollster::block_on(async {
+//! let issuer = Issuer::new("https://as.example.com")?;
+//! let secret = ServerSecret::generate(&OsRandom::new())?;
+//! let key = SigningKey::generate(Algorithm::ES256)?;
+//! let users = MemoryUsers::default();
+//! let server =
+//!     AuthorizationServer::builder(issuer.clone(), secret, key, MemoryStore::new(), users).build();
+//!
+//! // An administrator registers an app and hands its credentials to whoever runs it.
+//! let draft = AppDraft::confidential("Nightly job")
+//!     .flow(Flow::ClientCredentials)
+//!     .scope(Scope::parse("files.read files.write")?);
+//! let app = server.admin("alice").register(draft.build()?).await?;
+//! let client_secret = app.client_secret.ok_or("an app of this kind has a secret")?;
+//!
+//! // The app asks for a token, with less than it may have.
+//! let body = format!(
+//!     "grant_type=client_credentials&scope=files.read&client_id={}&client_secret={}",
+//!     app.client_id,
+//!     client_secret.expose_secret(),
+//! );
+//! let response = server.token(&FormRequest::new(&body)).await?;
+//!
+//! // An API checks it, with nothing but the name of the server and its public keys.
+//! let keys = VerifyingKeys::from_jwk_set(&server.jwk_set())?;
+//! let api = BearerVerifier::new(issuer, keys);
+//! let header = format!("Bearer {}", response.access_token.expose_secret());
+//! let claims = api.check(Some(header.as_str()))?;
+//! assert_eq!(claims.client_id, app.client_id);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # If you want to …
+//!
+//! | … | read |
+//! | --- | --- |
+//! | put a server together | [`ServerBuilder`] |
+//! | answer the token endpoint | [`AuthorizationServer::token`], [`token_endpoint`] |
+//! | ask a user for consent | [`authorization_endpoint`] |
+//! | register, edit, revoke | [`admin`], [`app`] |
+//! | say whom a back end may impersonate | [`impersonation`], [`app::JwtSettings`] |
+//! | tell the server about your users | [`user_directory`] |
+//! | check tokens in an API | [`resource_server`] |
+//! | say which request needs which scope | [`catalog`], [`scope`] |
+//! | keep everything in your own database | [`store`] |
+//! | add claims to a token, or veto one | [`hooks`] |
+//! | know what happened | [`audit`], [`usage`] |
+//! | limit how much apps may ask for | [`rate_limit`] |
+//! | know what a client is told and why | [`error`] |
+//! | make, import and publish keys | [`jwt`], [`server_secret`] |
+//! | replay in a test | [`clock`], [`random`] |
+//!
+//! # Features
+//!
+//! None is on by default; each adds API and changes no behaviour.
+//!
+//! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
+//! * `tracing`: an audit sink that goes to `tracing`.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -6,22 +104,30 @@ pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod authorization_endpoint;
+mod base64url;
 mod basic_header;
 pub mod catalog;
 pub mod clock;
 mod context;
 pub mod error;
 mod form;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod grant_type;
 mod handle;
 pub mod hooks;
 pub mod ids;
 pub mod impersonation;
 pub mod jwt;
+#[cfg(feature = "test-kit")]
+#[doc(hidden)]
+pub mod measure;
 pub mod pkce;
 pub mod random;
 pub mod rate_limit;
 pub mod redirect_uri;
+pub mod resource_server;
 pub mod scope;
 pub mod secret;
 mod server;
@@ -32,3 +138,8 @@ pub mod usage;
 pub mod user_directory;
 
 pub use server::{AuthorizationServer, ServerBuilder};
+
+/// The examples in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

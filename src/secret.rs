@@ -66,9 +66,30 @@ secret_text! {
     RefreshToken
 }
 
-secret_text! {
-    /// An access token (RFC 6749 section 1.4): a JWT in the profile of RFC 9068.
-    AccessToken
+/// An access token (RFC 6749 section 1.4): a JWT in the profile of RFC 9068.
+///
+/// `Debug` is redacted. Memory is not wiped: the response that carries the token to the client is a
+/// copy that nobody here could wipe.
+pub struct AccessToken(String);
+
+impl AccessToken {
+    /// Takes `token` into keeping.
+    #[must_use]
+    pub fn new(token: impl Into<String>) -> Self {
+        Self(token.into())
+    }
+
+    /// The token itself. Every call site is a place to review.
+    #[must_use]
+    pub fn expose_secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken([redacted])")
+    }
 }
 
 impl ClientSecret {
@@ -141,8 +162,10 @@ impl Digest {
 }
 
 /// The length of `field` as it precedes it in every digest and MAC of this crate.
-pub(crate) fn length_prefix(field: &[u8]) -> [u8; 8] {
-    u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes()
+///
+/// No field is longer than its limit, which is far below 4 GiB.
+pub(crate) fn length_prefix(field: &[u8]) -> [u8; 4] {
+    u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes()
 }
 
 impl fmt::Debug for Digest {

@@ -229,7 +229,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     ///
     /// # Errors
     ///
-    /// [`AuthorizationError`], to be shown.
+    /// [`AuthorizationError`], when the app was edited since the request was read: it is redirected
+    /// where the app lost all that was asked for, else shown.
     pub async fn prompt(
         &self,
         request: AuthorizationRequest,

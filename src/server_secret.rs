@@ -43,9 +43,46 @@ pub struct WeakServerSecret;
 /// # Ok::<(), grantor::server_secret::WeakServerSecret>(())
 /// ```
 pub struct ServerSecret {
-    handles: Vec<Root>,
-    pepper: Vec<Root>,
-    sealing: Vec<Root>,
+    handles: Roots,
+    pepper: Roots,
+    sealing: Roots,
+}
+
+/// The roots of one use.
+#[derive(Clone)]
+struct Roots {
+    newest: Root,
+    older: Vec<Root>,
+}
+
+impl Roots {
+    /// The keys for `purpose` that `make` derives from each root.
+    fn keys<K>(&self, purpose: &str, make: impl Fn(&Root) -> K) -> Keys<K> {
+        let key = |root: &Root| (root.key_id(purpose), make(root));
+        Keys { newest: key(&self.newest), older: self.older.iter().map(key).collect() }
+    }
+}
+
+/// The public name of a key.
+pub(crate) type KeyTag = [u8; 4];
+
+/// The keys of one use: the newest makes, all of them check.
+pub(crate) struct Keys<K> {
+    newest: (KeyTag, K),
+    older: Vec<(KeyTag, K)>,
+}
+
+impl<K> Keys<K> {
+    pub(crate) const fn newest(&self) -> &(KeyTag, K) {
+        &self.newest
+    }
+
+    /// The key with this name.
+    pub(crate) fn find(&self, tag: KeyTag) -> Option<&K> {
+        let (newest, key) = &self.newest;
+        let older = || self.older.iter().find(|(own, _)| *own == tag).map(|(_, key)| key);
+        if *newest == tag { Some(key) } else { older() }
+    }
 }
 
 #[derive(Clone)]
@@ -63,7 +100,7 @@ impl Root {
     /// 32 bytes that depend on the root and on every part of `info`.
     fn derive(&self, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let mut framed = Vec::with_capacity(info.len() * 2);
-        let lengths: Vec<[u8; 8]> = info.iter().map(|part| length_prefix(part)).collect();
+        let lengths: Vec<[u8; 4]> = info.iter().map(|part| length_prefix(part)).collect();
         for (length, part) in lengths.iter().zip(info) {
             framed.push(&length[..]);
             framed.push(part);
@@ -77,9 +114,9 @@ impl Root {
         key
     }
 
-    /// The public name of the key for `use_`.
-    fn key_id(&self, use_: &str) -> [u8; 4] {
-        let [a, b, c, d, ..] = *self.derive(&[b"key id", use_.as_bytes()]);
+    /// The public name of the key for `purpose`.
+    fn key_id(&self, purpose: &str) -> KeyTag {
+        let [a, b, c, d, ..] = *self.derive(&[b"key id", purpose.as_bytes()]);
         [a, b, c, d]
     }
 }
@@ -91,8 +128,8 @@ impl ServerSecret {
     ///
     /// [`WeakServerSecret`] when `root` has fewer than 32 bytes, or one byte repeated.
     pub fn new(root: &[u8]) -> Result<Self, WeakServerSecret> {
-        let root = Root::new(root)?;
-        Ok(Self { handles: vec![root.clone()], pepper: vec![root.clone()], sealing: vec![root] })
+        let roots = Roots { newest: Root::new(root)?, older: Vec::new() };
+        Ok(Self { handles: roots.clone(), pepper: roots.clone(), sealing: roots })
     }
 
     /// A fresh secret that nobody else has: for tests and examples. What it seals is lost with the
@@ -121,7 +158,7 @@ impl ServerSecret {
     ///
     /// [`WeakServerSecret`] as for [`new`](Self::new).
     pub fn accepting_handles(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
-        self.handles.push(Root::new(old_root)?);
+        self.handles.older.push(Root::new(old_root)?);
         Ok(self)
     }
 
@@ -131,7 +168,7 @@ impl ServerSecret {
     ///
     /// [`WeakServerSecret`] as for [`new`](Self::new).
     pub fn accepting_pepper(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
-        self.pepper.push(Root::new(old_root)?);
+        self.pepper.older.push(Root::new(old_root)?);
         Ok(self)
     }
 
@@ -141,17 +178,16 @@ impl ServerSecret {
     ///
     /// [`WeakServerSecret`] as for [`new`](Self::new).
     pub fn accepting_sealing(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
-        self.sealing.push(Root::new(old_root)?);
+        self.sealing.older.push(Root::new(old_root)?);
         Ok(self)
     }
 
-    /// HMAC keys for handles of one kind and issuer, newest first.
-    pub(crate) fn handle_keys(&self, kind: &str, issuer: &str) -> Vec<([u8; 4], hmac::Key)> {
-        let key = |root: &Root| {
+    /// HMAC keys for handles of one kind and issuer.
+    pub(crate) fn handle_keys(&self, kind: &str, issuer: &str) -> Keys<hmac::Key> {
+        self.handles.keys("handle", |root| {
             let key = root.derive(&[b"handle", kind.as_bytes(), issuer.as_bytes()]);
-            (root.key_id("handle"), hmac::Key::new(hmac::HMAC_SHA256, &key[..]))
-        };
-        self.handles.iter().map(key).collect()
+            hmac::Key::new(hmac::HMAC_SHA256, &key[..])
+        })
     }
 }
 
@@ -177,8 +213,9 @@ pub struct KeyedDigest {
 
 /// The keys under the digests of client secrets.
 pub(crate) struct Pepper {
-    newest: (String, hmac::Key),
-    older: Vec<(String, hmac::Key)>,
+    keys: Keys<hmac::Key>,
+    /// How the newest is called in digests.
+    newest_id: String,
 }
 
 /// A secret that was right.
@@ -193,21 +230,16 @@ pub(crate) struct SecretMatch<'a> {
 
 impl Pepper {
     pub(crate) fn new(secret: &ServerSecret) -> Self {
-        let key = |root: &Root| {
-            let key = root.derive(&[b"pepper"]);
-            (hex_id(root.key_id("pepper")), hmac::Key::new(hmac::HMAC_SHA256, &key[..]))
-        };
-        let mut keys = secret.pepper.iter().map(key);
-        // A secret has a root for every use from its making on; the other branch never runs.
-        let newest =
-            keys.next().unwrap_or_else(|| (String::new(), hmac::Key::new(hmac::HMAC_SHA256, &[])));
-        Self { newest, older: keys.collect() }
+        let keys = secret.pepper.keys("pepper", |root| {
+            hmac::Key::new(hmac::HMAC_SHA256, &root.derive(&[b"pepper"])[..])
+        });
+        Self { newest_id: hex_id(keys.newest.0), keys }
     }
 
     /// What storage keeps of `secret`.
     pub(crate) fn digest(&self, client_id: &ClientId, secret: &ClientSecret) -> KeyedDigest {
-        let (key_id, key) = &self.newest;
-        KeyedDigest { key_id: key_id.clone(), digest: mac(key, client_id.as_str(), secret) }
+        let digest = mac(&self.keys.newest.1, client_id.as_str(), secret);
+        KeyedDigest { key_id: self.newest_id.clone(), digest }
     }
 
     /// Finds the stored secret that `presented` is. Costs the same whether there is one or none:
@@ -219,12 +251,13 @@ impl Pepper {
         stored: &'a [StoredSecret],
         now: UnixTime,
     ) -> Option<SecretMatch<'a>> {
-        let newest = mac(&self.newest.1, client_id, presented);
+        let newest = mac(&self.keys.newest.1, client_id, presented);
         let mut found = None;
         for (age, secret) in stored.iter().enumerate() {
-            let stale = secret.digest.key_id != self.newest.0;
+            let stale = secret.digest.key_id != self.newest_id;
             let computed = if stale {
-                let older = self.older.iter().find(|(id, _)| *id == secret.digest.key_id);
+                let older =
+                    self.keys.older.iter().find(|(tag, _)| hex_id(*tag) == secret.digest.key_id);
                 older.map(|(_, key)| mac(key, client_id, presented))
             } else {
                 Some(newest)
@@ -271,18 +304,12 @@ pub(crate) struct CannotOpen;
 
 /// The keys that seal signature secrets.
 pub(crate) struct Sealing {
-    keys: Vec<([u8; 4], aead::LessSafeKey)>,
+    keys: Keys<Zeroizing<[u8; 32]>>,
 }
 
 impl Sealing {
     pub(crate) fn new(secret: &ServerSecret) -> Self {
-        let key = |root: &Root| {
-            let key = root.derive(&[b"sealing"]);
-            // AES-256 takes any 32 bytes.
-            let key = aead::UnboundKey::new(&aead::AES_256_GCM, &key[..]).ok()?;
-            Some((root.key_id("sealing"), aead::LessSafeKey::new(key)))
-        };
-        Self { keys: secret.sealing.iter().filter_map(key).collect() }
+        Self { keys: secret.sealing.keys("sealing", |root| root.derive(&[b"sealing"])) }
     }
 
     pub(crate) fn seal(
@@ -292,7 +319,8 @@ impl Sealing {
         random: &dyn SecureRandom,
     ) -> Result<Sealed, RandomError> {
         let nonce: [u8; aead::NONCE_LEN] = random::array(random)?;
-        let (key_id, key) = self.keys.first().ok_or(RandomError)?;
+        let (key_id, key) = self.keys.newest();
+        let key = aes_key(key).map_err(|_| RandomError)?;
         let plain = secret.expose_secret().as_bytes();
         // Room for the tag: a reallocation would leave an unwiped copy behind.
         let mut bytes = Vec::with_capacity(plain.len() + aead::AES_256_GCM.tag_len());
@@ -311,7 +339,7 @@ impl Sealing {
         client_id: &ClientId,
         sealed: &Sealed,
     ) -> Result<SignatureSecret, CannotOpen> {
-        let (_, key) = self.keys.iter().find(|(id, _)| *id == sealed.key_id).ok_or(CannotOpen)?;
+        let key = aes_key(self.keys.find(sealed.key_id).ok_or(CannotOpen)?)?;
         let mut bytes = Zeroizing::new(sealed.ciphertext.clone());
         let nonce = aead::Nonce::assume_unique_for_key(sealed.nonce);
         let plain = key
@@ -325,6 +353,11 @@ impl fmt::Debug for Sealing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Sealing([redacted])")
     }
+}
+
+fn aes_key(bytes: &[u8; 32]) -> Result<aead::LessSafeKey, CannotOpen> {
+    let key = aead::UnboundKey::new(&aead::AES_256_GCM, bytes).map_err(|_| CannotOpen)?;
+    Ok(aead::LessSafeKey::new(key))
 }
 
 fn associated_data(client_id: &ClientId, key_id: [u8; 4]) -> aead::Aad<Vec<u8>> {

@@ -242,6 +242,7 @@ impl AppDraft {
     /// [`InvalidApp`] names the first field at fault and says what it must be.
     pub fn build(self) -> Result<AppSettings, InvalidApp> {
         self.check_text()?;
+        self.check_authentication()?;
         self.check_flows()?;
         self.check_lifetimes()?;
         self.mobile_security.check()?;
@@ -268,6 +269,19 @@ impl AppDraft {
             ));
         }
         Ok(())
+    }
+
+    fn check_authentication(&self) -> Result<(), InvalidApp> {
+        match &self.authentication {
+            ClientAuthentication::PrivateKeyJwt(keys) if keys.hold_secret() => {
+                Err(InvalidApp::new("authentication", "needs public keys"))
+            }
+            ClientAuthentication::PrivateKeyJwt(_)
+            | ClientAuthentication::ClientSecret
+            | ClientAuthentication::ClientSecretBasic
+            | ClientAuthentication::ClientSecretPost
+            | ClientAuthentication::None => Ok(()),
+        }
     }
 
     fn check_flows(&self) -> Result<(), InvalidApp> {

@@ -241,7 +241,11 @@ impl JwtSettings {
         let long = |text: &Option<String>| {
             text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 255)
         };
-        let problem = if long(&self.issuer) {
+        let problem = if let AssertionKeys::Keys(keys) = &self.keys
+            && keys.hold_secret()
+        {
+            ("jwt.keys", "must be public keys")
+        } else if long(&self.issuer) {
             ("jwt.issuer", "must have 1 to 255 bytes")
         } else if long(&self.audience) {
             ("jwt.audience", "must have 1 to 255 bytes")

@@ -1,5 +1,6 @@
 //! The decision of the user becomes a row, once, and the row becomes a code.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::prompt::{Login, Ticket};
@@ -86,43 +87,26 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         decision: Decision,
     ) -> Result<(AuthorizationResponse, ClientId), AuthorizationError> {
         let now = self.clock.now();
-        let ticket = self.open_ticket(ticket, login, now)?;
+        let ticket = self.open_ticket(ticket, login)?;
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&ticket.client_id));
+        if ticket.expires_at <= now {
+            return Err(shown(Rejection::TicketExpired.into()));
+        }
         let app = self.revalidate(&ticket).await.map_err(shown)?;
-        let denied = || {
-            let rejection = Rejection::ConsentDenied;
-            let response = AuthorizationResponse::error(
-                &ticket.redirect_uri,
-                ticket.state.as_deref(),
-                &self.issuer,
-                &rejection,
-            );
-            AuthorizationError::redirect(response, rejection, Some(&ticket.client_id))
-        };
-        let grant = new_grant(&app, &ticket, login.subject(), &decision, now)?;
-        let no = grant.revoked.is_some();
-        let remembered = match &decision {
-            Decision::Approve(approval) if approval.remember => Some(grant.scope.clone()),
-            Decision::Approve(_) | Decision::Deny => None,
-        };
-        match self.store.insert_grant(grant).await.map_err(|error| shown(error.into()))? {
-            InsertGrant::Inserted { .. } => {}
+        let grant = self.decided_grant(&app, &ticket, login, &decision, now)?;
+        let denied = grant.revoked.is_some();
+        let inserted = self.store.insert_grant(grant.clone()).await;
+        let grant = match inserted.map_err(|error| shown(error.into()))? {
+            InsertGrant::Inserted { .. } => grant,
             InsertGrant::AlreadyDecided => {
-                let first = self.first_decision(&ticket, now).await.map_err(shown)?;
-                // The first decision stands; the same one again gets the same answer again.
-                if first.is_none() && no {
-                    return Err(denied());
-                }
-                if first.is_none() || no {
-                    return Err(shown(Rejection::AlreadyDecided.into()));
-                }
+                self.first_decision(&ticket, denied, now).await.map_err(shown)?
             }
+        };
+        if denied {
+            return Err(self.refused(&ticket, Rejection::ConsentDenied));
         }
-        if no {
-            return Err(denied());
-        }
-        if let Some(scope) = remembered {
-            self.remember(&app, login, scope, now).await.map_err(shown)?;
+        if matches!(decision, Decision::Approve(Approval { remember: true, .. })) {
+            self.remember(grant, now).await.map_err(shown)?;
         }
         Ok((self.code_response(&ticket), ticket.client_id))
     }
@@ -135,20 +119,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         login: &Login,
         now: UnixTime,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        let grant = new_grant(app, ticket, login.subject(), &Decision::approve(), now)?;
-        match self.store.insert_grant(grant).await? {
+        let grant = self.decided_grant(app, ticket, login, &Decision::approve(), now)?;
+        let shown = |error: EndpointError| AuthorizationError::show(error, Some(&ticket.client_id));
+        match self.store.insert_grant(grant).await.map_err(|error| shown(error.into()))? {
             InsertGrant::Inserted { .. } => Ok(self.code_response(ticket)),
             InsertGrant::AlreadyDecided => {
-                Err(Fault::StoreContract("a fresh grant id was taken").into())
+                Err(shown(Fault::StoreContract("a fresh grant id was taken").into()))
             }
         }
     }
 
-    /// What was right at the prompt may have changed since: the app, its flow, its redirect URIs.
-    async fn revalidate(
+    /// What was right at the request may have changed since: the app, its flow, its redirect URIs.
+    pub(super) async fn revalidate(
         &self,
         ticket: &Ticket,
-    ) -> Result<std::sync::Arc<CustomApp>, EndpointError> {
+    ) -> Result<Arc<CustomApp>, EndpointError> {
         let app = self.store.find_app(&ticket.client_id).await?;
         let app = app.ok_or(Rejection::UnknownClient)?;
         if !app.is_enabled() {
@@ -163,40 +148,64 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(app)
     }
 
-    /// The grant of an earlier submission whose code is still to be redeemed; `None` for an earlier
-    /// denial.
+    /// The grant of an earlier submission that said the same: its code is still to be redeemed, or
+    /// it was a denial too. The first decision stands.
     async fn first_decision(
         &self,
         ticket: &Ticket,
+        denied: bool,
         now: UnixTime,
-    ) -> Result<Option<Grant>, EndpointError> {
+    ) -> Result<Grant, EndpointError> {
         let grant = self.store.find_grant(&ticket.grant_id).await?;
         let grant = grant.ok_or(Fault::StoreContract("a decided grant has no row"))?;
-        if grant.revoked.is_some_and(|(_, why)| why == RevocationReason::Denied) {
-            return Ok(None);
-        }
-        let pending =
-            grant.generation == 0 && grant.revoked.is_none() && grant.code_expires_at > now;
-        if pending { Ok(Some(grant)) } else { Err(Rejection::AlreadyDecided.into()) }
+        let was_denied = grant.revoked.is_some_and(|(_, why)| why == RevocationReason::Denied);
+        let stands = if denied || was_denied {
+            denied == was_denied
+        } else {
+            // A form sent again must not remember a consent that was withdrawn since.
+            grant.generation == 0
+                && grant.code_expires_at > now
+                && !self.store.is_revoked(&grant.facts()).await?
+        };
+        if stands { Ok(grant) } else { Err(Rejection::AlreadyDecided.into()) }
     }
 
-    async fn remember(
+    /// Remembers what stands in the row, which a form sent again may not have said.
+    async fn remember(&self, grant: Grant, now: UnixTime) -> Result<(), EndpointError> {
+        let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
+        let scope = match before {
+            Some(before) => before.scope.union(&grant.scope),
+            None => grant.scope,
+        };
+        let Grant { client_id, subject, .. } = grant;
+        let consent = Consent { client_id, subject, scope, given_at: now };
+        Ok(self.store.remember_consent(consent).await?)
+    }
+
+    /// The row of a decision, or why there is none: what the form cannot ask for is shown, what the
+    /// app has lost the app is told.
+    fn decided_grant(
         &self,
         app: &CustomApp,
+        ticket: &Ticket,
         login: &Login,
-        scope: Scope,
+        decision: &Decision,
         now: UnixTime,
-    ) -> Result<(), EndpointError> {
-        let (client_id, subject) = (app.client_id(), login.subject());
-        let before = self.store.find_consent(client_id, subject).await?;
-        let scope = before.map_or_else(|| scope.clone(), |before| before.scope.union(&scope));
-        let consent = Consent {
-            client_id: client_id.clone(),
-            subject: subject.clone(),
-            scope,
-            given_at: now,
-        };
-        Ok(self.store.remember_consent(consent).await?)
+    ) -> Result<Grant, AuthorizationError> {
+        new_grant(app, ticket, login.subject(), decision, now).map_err(|rejection| {
+            if rejection == Rejection::ScopeWithdrawn {
+                self.refused(ticket, rejection)
+            } else {
+                AuthorizationError::show(rejection, Some(&ticket.client_id))
+            }
+        })
+    }
+
+    fn refused(&self, ticket: &Ticket, rejection: Rejection) -> AuthorizationError {
+        let state = ticket.state.as_deref();
+        let response =
+            AuthorizationResponse::error(&ticket.redirect_uri, state, &self.issuer, &rejection);
+        AuthorizationError::redirect(response, rejection, Some(&ticket.client_id))
     }
 
     fn code_response(&self, ticket: &Ticket) -> AuthorizationResponse {
@@ -217,19 +226,22 @@ fn new_grant(
 ) -> Result<Grant, Rejection> {
     let settings = app.settings();
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    // The app may have lost scope since the prompt.
-    let offered = ticket.scope.intersection(settings.scope());
-    let (scope, device) = match decision {
-        Decision::Approve(Approval { scope: Some(scope), device, .. }) => {
-            if !ticket.scope.covers(scope) {
-                return Err(Rejection::ScopeExceedsGrant);
-            }
-            (scope.intersection(&offered), device.clone())
+    let nothing = Scope::empty();
+    let (approved, device) = match decision {
+        Decision::Approve(Approval { scope, device, .. }) => {
+            (scope.as_ref().unwrap_or(&ticket.scope), device.clone())
         }
-        Decision::Approve(Approval { scope: None, device, .. }) => (offered, device.clone()),
-        Decision::Deny => (Scope::empty(), None),
+        Decision::Deny => (&nothing, None),
     };
-    let nothing_left = scope.is_empty() && !ticket.scope.is_empty();
+    if !ticket.scope.covers(approved) {
+        return Err(Rejection::ScopeExceedsGrant);
+    }
+    // The app may have lost scope since the prompt.
+    let scope = approved.intersection(settings.scope());
+    if scope.is_empty() && !approved.is_empty() {
+        return Err(Rejection::ScopeWithdrawn);
+    }
+    let denied = *decision == Decision::Deny || (approved.is_empty() && !ticket.scope.is_empty());
     let mut grant = Grant::new(ticket.grant_id, app.client_id().clone(), subject.clone(), scope);
     grant.resource.clone_from(&ticket.resource);
     grant.device = device;
@@ -237,12 +249,14 @@ fn new_grant(
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     grant.authorized_at = now;
     grant.code_expires_at = now.plus(seconds(settings.code_lifetime()));
-    grant.expires_at = if settings.issues_refresh_token() {
+    let expires_at = if settings.issues_refresh_token() {
         now.plus(seconds(settings.refresh_token_lifetime()))
     } else {
-        grant.code_expires_at.plus(seconds(settings.access_token_lifetime())).max(ticket.expires_at)
+        grant.code_expires_at.plus(seconds(settings.access_token_lifetime()))
     };
-    if *decision == Decision::Deny || nothing_left {
+    // As long as the ticket is good the row tells that it was decided, though lifetimes were edited.
+    grant.expires_at = expires_at.max(ticket.expires_at);
+    if denied {
         grant.revoke(RevocationReason::Denied, now);
     }
     Ok(grant)

@@ -1,7 +1,6 @@
 //! What a consent page needs, and the sealed ticket that travels through the browser between the
 //! prompt and the decision.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +17,7 @@ use crate::random;
 use crate::redirect_uri::ResolvedRedirectUri;
 use crate::scope::Scope;
 use crate::secret::Digest;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// Who sits at the browser, as the host knows.
 ///
@@ -66,7 +65,9 @@ pub struct RequestedScope {
 }
 
 /// What a consent page needs. All of it is text from the administrator: escape it.
-#[derive(Clone, Debug)]
+///
+/// `Debug` does not show the ticket.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Prompt {
     /// The name of the app.
@@ -84,6 +85,18 @@ pub struct Prompt {
     pub ticket: String,
     /// When the ticket expires.
     pub expires_at: UnixTime,
+}
+
+impl std::fmt::Debug for Prompt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prompt")
+            .field("app_name", &self.app_name)
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scopes", &self.scopes)
+            .field("subject", &self.subject)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What comes of a valid request once the user is known.
@@ -118,9 +131,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         login: &Login,
     ) -> Result<Prompted, AuthorizationError> {
         let now = self.clock.now();
-        let app = Arc::clone(&request.app);
-        let asked = self.must_ask(&request, login).await.map_err(EndpointError::from)?;
-        let ticket = self.ticket(request, now).map_err(EndpointError::from)?;
+        let client_id = request.app.client_id().clone();
+        let shown = |error: EndpointError| AuthorizationError::show(error, Some(&client_id));
+        let consent_demanded = request.consent_demanded;
+        let ticket = self.ticket(request, now).map_err(|error| shown(error.into()))?;
+        // The user may have taken long to log in.
+        let app = self.revalidate(&ticket).await.map_err(shown)?;
+        let asked = consent_demanded
+            || self.must_ask(&app, &ticket, login).await.map_err(|error| shown(error.into()))?;
         if !asked {
             let response = self.approve_unasked(&app, &ticket, login, now).await?;
             return Ok(Prompted::Redirect(response));
@@ -159,17 +177,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 
     async fn must_ask(
         &self,
-        request: &AuthorizationRequest,
+        app: &CustomApp,
+        ticket: &Ticket,
         login: &Login,
-    ) -> Result<bool, crate::store::StoreError> {
-        if request.consent_demanded || never_skips(&request.app, &request.redirect_uri) {
+    ) -> Result<bool, StoreError> {
+        if never_skips(app, &ticket.redirect_uri) {
             return Ok(true);
         }
-        if !request.app.settings().requires_consent() {
+        if !app.settings().requires_consent() {
             return Ok(false);
         }
-        let consent = self.store.find_consent(request.app.client_id(), &login.subject).await?;
-        Ok(consent.is_none_or(|consent| !consent.scope.covers(&request.scope)))
+        let consent = self.store.find_consent(app.client_id(), &login.subject).await?;
+        Ok(consent.is_none_or(|consent| !consent.scope.covers(&ticket.scope)))
     }
 
     fn requested_scopes(&self, scope: &Scope) -> Vec<RequestedScope> {
@@ -195,22 +214,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         self.handles.seal(HandleKind::Ticket, &login.binding(), &payload)
     }
 
-    pub(super) fn open_ticket(
-        &self,
-        ticket: &str,
-        login: &Login,
-        now: UnixTime,
-    ) -> Result<Ticket, Rejection> {
-        let payload = self
-            .handles
-            .open(HandleKind::Ticket, &login.binding(), ticket)
-            .map_err(|_| Rejection::NotOurTicket)?;
-        let ticket: Ticket =
-            serde_json::from_slice(&payload).map_err(|_| Rejection::NotOurTicket)?;
-        if ticket.expires_at <= now {
-            return Err(Rejection::TicketExpired);
-        }
-        Ok(ticket)
+    /// The ticket, be it expired, if it was made for this user in this session.
+    pub(super) fn open_ticket(&self, ticket: &str, login: &Login) -> Result<Ticket, Rejection> {
+        let read = |payload: &[u8]| serde_json::from_slice(payload).ok();
+        self.handles
+            .open(HandleKind::Ticket, &login.binding(), ticket, read)
+            .map_err(|_| Rejection::NotOurTicket)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use crate::app::{CustomApp, Flow};
 use crate::context::Context;
-use crate::error::{EndpointError, Rejection};
+use crate::error::Rejection;
 use crate::form::Form;
 use crate::grant_type::GrantType;
 use crate::ids::{ClientId, Issuer, Resource, Source};
@@ -19,7 +19,8 @@ use crate::secret::Digest;
 use crate::store::Store;
 use crate::token_endpoint::code_binding;
 
-/// The longest `state` that is sent back, in bytes.
+/// The longest `state` that is sent back, in bytes as JSON spells it: so it stands in the ticket,
+/// which beside the longest of everything else is not too long to be opened.
 const MAX_STATE_BYTES: usize = 4_096;
 
 /// An authorization request that is valid: the host may now find out who the user is, then ask for
@@ -97,7 +98,8 @@ where
         let client_id = client_id.map_err(shown)?;
         let requested = once("redirect_uri")?;
         let client_id = ClientId::new(client_id).map_err(|_| shown(Rejection::UnknownClient))?;
-        let app = self.store.find_app(&client_id).await.map_err(EndpointError::from)?;
+        let app = self.store.find_app(&client_id).await;
+        let app = app.map_err(|error| AuthorizationError::show(error, Some(&client_id)))?;
         let app = app.ok_or_else(|| shown_for(&client_id, Rejection::UnknownClient))?;
         if !app.is_enabled() {
             return Err(shown_for(&client_id, Rejection::AppDisabled));
@@ -106,7 +108,7 @@ where
         let redirect_uri = redirect_uri::resolve(registered, requested, &self.hosts)
             .map_err(|_| shown_for(&client_id, Rejection::RedirectUri))?;
         // A doubled state is an error that is redirected without one.
-        let state = form.one("state").ok().flatten().filter(|state| state.len() <= MAX_STATE_BYTES);
+        let state = form.one("state").ok().flatten().filter(|state| fits_a_ticket(state));
         Ok(Return {
             app,
             redirect_uri,
@@ -123,7 +125,7 @@ where
     ) -> Result<AuthorizationRequest, Rejection> {
         let app = &back.app;
         let settings = app.settings();
-        if form.one("state")?.is_some_and(|state| state.len() > MAX_STATE_BYTES) {
+        if form.one("state")?.is_some_and(|state| !fits_a_ticket(state)) {
             return Err(Rejection::UnsupportedParameter("state"));
         }
         match form.one("response_type")? {
@@ -171,6 +173,11 @@ where
             source: source.cloned(),
         })
     }
+}
+
+fn fits_a_ticket(state: &str) -> bool {
+    const QUOTES: usize = 2;
+    serde_json::to_string(state).is_ok_and(|json| json.len() <= MAX_STATE_BYTES + QUOTES)
 }
 
 /// The API for which the code is asked (RFC 8707 section 2.1).

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::ErrorCode;
-use crate::audit::{ASSERTION_REPLAYED, CODE_REPLAYED, REFRESH_TOKEN_REUSED, Step};
+use crate::audit::{ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED, Step};
 use crate::grant_type::GrantType;
 use crate::impersonation::NotPermitted;
 use crate::jwt::AssertionError;
@@ -73,6 +73,8 @@ pub enum Rejection {
     GrantRefused(GrantType, GrantRefusal),
     /// The verifier or the redirect URI is not the one to which the code is bound.
     BindingMismatch,
+    /// The same once too often: the code is void.
+    CodeGuessed,
     /// `code_verifier` is missing.
     VerifierMissing,
     /// `code_verifier` breaks the grammar of RFC 7636 section 4.1.
@@ -282,6 +284,7 @@ impl Rejection {
                 entry(C::InvalidGrant, S::Claim, refusal_reason(*refusal), HANDLE)
             }
             Self::BindingMismatch => entry(C::InvalidGrant, S::Claim, "binding_mismatch", HANDLE),
+            Self::CodeGuessed => entry(C::InvalidGrant, S::Claim, CODE_GUESSED, HANDLE),
             Self::VerifierMissing => {
                 entry(C::InvalidGrant, S::Grant, "verifier_missing", "code_verifier is missing")
             }

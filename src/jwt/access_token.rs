@@ -11,6 +11,7 @@ use super::jws::{Compact, Header, JwsError};
 use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
+use crate::scope::Scope;
 
 /// The longest access token that is issued or read, in bytes.
 pub(super) const MAX_BYTES: usize = 8 * 1024;
@@ -29,12 +30,14 @@ pub struct AccessTokenClaims {
     pub audience: Vec<String>,
     /// `client_id`: the app that it was issued to.
     pub client_id: ClientId,
-    /// `scope`: as one text; empty where the claim is absent.
-    pub scope: String,
+    /// `scope`; empty where the claim is absent.
+    pub scope: Scope,
     /// `jti`.
     pub token_id: String,
     /// `iat`.
     pub issued_at: UnixTime,
+    /// `nbf`; `iat` where it is absent or earlier than that.
+    pub not_before: UnixTime,
     /// `exp`.
     pub expires_at: UnixTime,
     /// `grant_id`: the consent or impersonation that it came from.
@@ -47,6 +50,23 @@ pub struct AccessTokenClaims {
     pub device: Option<DeviceId>,
     /// Every other claim.
     pub extra: Map<String, Value>,
+}
+
+impl AccessTokenClaims {
+    /// Whether the token is valid at `now`, for a verifier whose clock may differ by `clock_skew`.
+    pub(crate) fn check_times(
+        &self,
+        now: UnixTime,
+        clock_skew: Duration,
+    ) -> Result<(), AccessTokenError> {
+        if now >= self.expires_at.plus(clock_skew) {
+            return Err(AccessTokenError::Exp);
+        }
+        if self.not_before > now.plus(clock_skew) {
+            return Err(AccessTokenError::NotYet);
+        }
+        Ok(())
+    }
 }
 
 /// Why an access token was not believed.
@@ -71,8 +91,8 @@ pub enum AccessTokenError {
     /// The signature is wrong.
     #[error("the signature is wrong")]
     Signature,
-    /// A claim has the wrong type or is given twice.
-    #[error("a claim has the wrong type or is given twice")]
+    /// A claim has the wrong type or form, or is given twice.
+    #[error("a claim has the wrong type or form, or is given twice")]
     Claims,
     /// A mandatory claim is missing.
     #[error("the claim `{0}` is missing")]
@@ -122,9 +142,8 @@ impl AccessTokenRules<'_> {
     ) -> Result<AccessTokenClaims, AccessTokenError> {
         let jws = Compact::parse(token, MAX_BYTES)?;
         self.check_signature(&jws)?;
-        let payload = jws.payload()?;
         let raw: RawClaims<'_> =
-            serde_json::from_slice(&payload).map_err(|_| AccessTokenError::Claims)?;
+            serde_json::from_slice(jws.payload()).map_err(|_| AccessTokenError::Claims)?;
         self.check_claims(raw, now)
     }
 
@@ -135,7 +154,7 @@ impl AccessTokenRules<'_> {
             let signed = jws.is_signed_by(key, algorithm);
             return if signed { Ok(()) } else { Err(AccessTokenError::Signature) };
         }
-        let header = Header::parse(jws.header)?;
+        let header = Header::of(jws)?;
         if !header.is_type("at+jwt") {
             return Err(AccessTokenError::Typ);
         }
@@ -149,7 +168,7 @@ impl AccessTokenRules<'_> {
         raw: RawClaims<'_>,
         now: UnixTime,
     ) -> Result<AccessTokenClaims, AccessTokenError> {
-        use AccessTokenError::{Aud, Claims, Exp, Iss, Missing, NotYet};
+        use AccessTokenError::{Aud, Claims, Iss, Missing};
 
         if raw.iss.ok_or(Missing("iss"))?.0 != self.issuer.as_str() {
             return Err(Iss);
@@ -159,26 +178,22 @@ impl AccessTokenRules<'_> {
             return Err(Aud);
         }
         let expires_at = UnixTime::from_seconds(raw.exp.ok_or(Missing("exp"))?);
-        if now >= expires_at.plus(self.clock_skew) {
-            return Err(Exp);
-        }
         let issued_at = UnixTime::from_seconds(raw.iat.ok_or(Missing("iat"))?);
         let not_before = raw.nbf.map_or(issued_at, UnixTime::from_seconds).max(issued_at);
-        if not_before > now.plus(self.clock_skew) {
-            return Err(NotYet);
-        }
         let client = |Text(id): Text<'_>| ClientId::new(id.as_ref()).map_err(|_| Claims);
         let subject = raw.sub.ok_or(Missing("sub"))?;
         let grant_id = raw.grant_id.ok_or(Missing("grant_id"))?;
         let device = raw.device.map(|Text(id)| DeviceId::new(id.as_ref()));
-        Ok(AccessTokenClaims {
+        let scope = raw.scope.map_or_else(|| Ok(Scope::empty()), |Text(s)| Scope::parse(&s));
+        let claims = AccessTokenClaims {
             issuer: self.issuer.clone(),
             subject: Subject::new(subject.0.as_ref()).map_err(|_| Claims)?,
             audience,
             client_id: client(raw.client_id.ok_or(Missing("client_id"))?)?,
-            scope: raw.scope.unwrap_or_default(),
+            scope: scope.map_err(|_| Claims)?,
             token_id: raw.jti.ok_or(Missing("jti"))?,
             issued_at,
+            not_before,
             expires_at,
             grant_id: grant_id.0.parse().map_err(|_| Claims)?,
             authorized_at: UnixTime::from_millis(
@@ -187,7 +202,9 @@ impl AccessTokenRules<'_> {
             actor: raw.act.map(|actor| client(actor.sub)).transpose()?,
             device: device.transpose().map_err(|_| Claims)?,
             extra: raw.extra,
-        })
+        };
+        claims.check_times(now, self.clock_skew)?;
+        Ok(claims)
     }
 }
 
@@ -202,7 +219,7 @@ struct RawClaims<'a> {
     iat: Option<i64>,
     jti: Option<String>,
     client_id: Option<Text<'a>>,
-    scope: Option<String>,
+    scope: Option<Text<'a>>,
     grant_id: Option<Text<'a>>,
     authorized_at: Option<i64>,
     act: Option<Actor<'a>>,

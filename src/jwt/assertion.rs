@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
-use super::claims::{numeric_date, object};
+use super::claims::{Member, Object};
 use super::jws::{Compact, Header};
 use super::{Algorithm, AssertionError, VerifyingKeys};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, KeyId};
+use crate::ids::ClientId;
+use crate::secret::Digest;
 
 /// The longest assertion that is read, in bytes.
 const MAX_BYTES: usize = 16 * 1024;
@@ -49,14 +48,12 @@ pub(crate) struct AssertionRules<'a> {
 /// What an assertion that fulfils its rules says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedAssertion {
-    pub(crate) issuer: String,
     /// The user for a grant, the client id for client authentication.
     pub(crate) subject: String,
-    pub(crate) token_id: String,
+    /// Digest of `iss` and `jti`: what keeps the assertion single-use within one app and purpose.
+    pub(crate) jti: Digest,
     pub(crate) expires_at: UnixTime,
     pub(crate) scope: Option<String>,
-    /// The thumbprint of the key that signed it.
-    pub(crate) key: KeyId,
 }
 
 impl AssertionRules<'_> {
@@ -68,10 +65,10 @@ impl AssertionRules<'_> {
         now: UnixTime,
     ) -> Result<VerifiedAssertion, AssertionError> {
         let jws = Compact::parse(assertion, MAX_BYTES)?;
-        let header = Header::parse(jws.header)?;
+        let header = Header::of(&jws)?;
         self.check_type(&header)?;
-        let key = jws.verify(&header, self.keys, self.algorithms)?.thumbprint().clone();
-        let claims = object(&jws.payload()?).ok_or(AssertionError::Claims)?;
+        jws.verify(&header, self.keys, self.algorithms)?;
+        let claims = Object::parse(jws.payload()).ok_or(AssertionError::Claims)?;
 
         let issuer = self.check_issuer(&claims)?;
         let subject = self.check_subject(&claims, issuer)?;
@@ -81,20 +78,18 @@ impl AssertionRules<'_> {
         if token_id.is_empty() || token_id.len() > MAX_JTI {
             return Err(AssertionError::Jti);
         }
-        let scope = optional_text(&claims, "scope", AssertionError::Scope)?;
+        let scope = claims.text("scope", AssertionError::Scope)?;
         Ok(VerifiedAssertion {
-            issuer: issuer.to_owned(),
             subject: subject.to_owned(),
-            token_id: token_id.to_owned(),
+            jti: Digest::of_fields(&[issuer.as_bytes(), token_id.as_bytes()]),
             expires_at,
             scope: scope.map(str::to_owned),
-            key,
         })
     }
 
     /// Explicit typing (RFC 8725 section 3.11): nothing, `JWT`, or exactly this purpose. So an access
     /// token is no assertion either.
-    fn check_type(&self, header: &Header) -> Result<(), AssertionError> {
+    fn check_type(&self, header: &Header<'_>) -> Result<(), AssertionError> {
         let own = match self.purpose {
             Purpose::ClientAuthentication => "client-authentication+jwt",
             Purpose::Grant { .. } => "authorization-grant+jwt",
@@ -105,7 +100,7 @@ impl AssertionRules<'_> {
         Ok(())
     }
 
-    fn check_issuer<'c>(&self, claims: &'c Map<String, Value>) -> Result<&'c str, AssertionError> {
+    fn check_issuer<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, AssertionError> {
         let issuer = text(claims, "iss", AssertionError::IssMissing)?;
         let expected = match self.purpose {
             Purpose::ClientAuthentication => self.client_id.as_str(),
@@ -116,7 +111,7 @@ impl AssertionRules<'_> {
 
     fn check_subject<'c>(
         &self,
-        claims: &'c Map<String, Value>,
+        claims: &'c Object<'_>,
         issuer: &str,
     ) -> Result<&'c str, AssertionError> {
         match self.purpose {
@@ -132,7 +127,7 @@ impl AssertionRules<'_> {
                 let user = text(claims, user_claim, AssertionError::SubMissing)?;
                 // Where `sub` is not the user's claim, an assertion whose `sub` is the app would also
                 // authenticate the app.
-                let subject = optional_text(claims, "sub", AssertionError::SubMissing)?;
+                let subject = claims.text("sub", AssertionError::SubMissing)?;
                 if user.is_empty() || is_app(user) || subject.is_some_and(is_app) {
                     return Err(AssertionError::Sub);
                 }
@@ -141,62 +136,43 @@ impl AssertionRules<'_> {
         }
     }
 
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), AssertionError> {
+    fn check_audience(&self, claims: &Object<'_>) -> Result<(), AssertionError> {
         let is_us = |name: &str| self.audiences.contains(&name);
         let found = match claims.get("aud") {
-            Some(Value::String(name)) => is_us(name),
-            Some(Value::Array(names)) => {
-                let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
-                names.ok_or(AssertionError::AudMissing)?.into_iter().any(is_us)
-            }
-            _ => return Err(AssertionError::AudMissing),
+            Some(Member::Text(name)) => is_us(&name.0),
+            Some(Member::Texts(names)) => names.iter().any(|name| is_us(&name.0)),
+            Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
         };
         if found { Ok(()) } else { Err(AssertionError::Aud) }
     }
 
-    fn check_times(
-        &self,
-        claims: &Map<String, Value>,
-        now: UnixTime,
-    ) -> Result<UnixTime, AssertionError> {
+    fn check_times(&self, claims: &Object<'_>, now: UnixTime) -> Result<UnixTime, AssertionError> {
         let latest_present = now.plus(self.clock_skew);
-        let exp = claims.get("exp").and_then(numeric_date).ok_or(AssertionError::ExpMissing)?;
+        let exp = claims.date("exp", AssertionError::ExpMissing)?;
+        let exp = exp.ok_or(AssertionError::ExpMissing)?;
         if now >= exp.plus(self.clock_skew) {
             return Err(AssertionError::ExpPast);
         }
         if exp > latest_present.plus(self.max_lifetime) {
             return Err(AssertionError::ExpTooFar);
         }
-        if let Some(nbf) = claims.get("nbf") {
-            let nbf = numeric_date(nbf).ok_or(AssertionError::Nbf)?;
-            if nbf > latest_present {
-                return Err(AssertionError::Nbf);
-            }
+        if claims.date("nbf", AssertionError::Nbf)?.is_some_and(|nbf| nbf > latest_present) {
+            return Err(AssertionError::Nbf);
         }
-        if let Some(iat) = claims.get("iat") {
-            let iat = numeric_date(iat).ok_or(AssertionError::Iat)?;
-            if iat > latest_present || exp > iat.plus(self.max_lifetime) {
-                return Err(AssertionError::Iat);
-            }
+        let wrong_iat = |iat: UnixTime| iat > latest_present || exp > iat.plus(self.max_lifetime);
+        if claims.date("iat", AssertionError::Iat)?.is_some_and(wrong_iat) {
+            return Err(AssertionError::Iat);
         }
         Ok(exp)
     }
 }
 
 fn text<'c>(
-    claims: &'c Map<String, Value>,
+    claims: &'c Object<'_>,
     name: &str,
     missing: AssertionError,
 ) -> Result<&'c str, AssertionError> {
-    claims.get(name).and_then(Value::as_str).ok_or(missing)
-}
-
-fn optional_text<'c>(
-    claims: &'c Map<String, Value>,
-    name: &str,
-    wrong: AssertionError,
-) -> Result<Option<&'c str>, AssertionError> {
-    claims.get(name).map(|value| value.as_str().ok_or(wrong)).transpose()
+    claims.text(name, missing)?.ok_or(missing)
 }
 
 /// The `iss` that an assertion claims, **not verified**: only to find the app whose keys verify it.
@@ -210,8 +186,8 @@ pub(crate) fn peek_subject(assertion: &str) -> Option<String> {
 }
 
 fn peek(assertion: &str, claim: &str) -> Option<String> {
-    let payload = Compact::parse(assertion, MAX_BYTES).ok()?.payload().ok()?;
-    object(&payload)?.get(claim)?.as_str().map(str::to_owned)
+    let jws = Compact::parse(assertion, MAX_BYTES).ok()?;
+    Object::parse(jws.payload())?.text(claim, ()).ok()?.map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,58 +1,166 @@
-//! JSON of tokens, read strictly.
+//! JSON of tokens, read strictly and without copies.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::clock::UnixTime;
 
-/// A JSON object of which no member is given twice; `None` for anything else.
-pub(super) fn object(json: &[u8]) -> Option<Map<String, Value>> {
-    struct Members(Map<String, Value>);
+/// A JSON object of which no member is given twice.
+pub(super) struct Object<'a>(Vec<(Text<'a>, Member<'a>)>);
 
-    impl<'de> Deserialize<'de> for Members {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(MembersVisitor).map(Self)
-        }
-    }
-
-    struct MembersVisitor;
-
-    impl<'de> Visitor<'de> for MembersVisitor {
-        type Value = Map<String, Value>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Map::new();
-            while let Some((name, value)) = map.next_entry::<String, Value>()? {
-                if members.insert(name, value).is_some() {
-                    return Err(A::Error::custom("a member is given twice"));
-                }
-            }
-            Ok(members)
-        }
-    }
-
-    serde_json::from_slice::<Members>(json).ok().map(|members| members.0)
+/// What a member of a header or of claims can be, as far as it matters.
+pub(super) enum Member<'a> {
+    Text(Text<'a>),
+    /// A `NumericDate` (RFC 7519 section 2): seconds, perhaps with a fraction. Extremes saturate.
+    Date(UnixTime),
+    /// An array of strings.
+    Texts(Vec<Text<'a>>),
+    /// Anything else.
+    Other,
 }
 
-/// A `NumericDate` (RFC 7519 section 2): seconds, perhaps with a fraction. Extremes saturate.
-pub(super) fn numeric_date(value: &Value) -> Option<UnixTime> {
-    let Value::Number(number) = value else { return None };
-    if let Some(seconds) = number.as_i64() {
-        return Some(UnixTime::from_seconds(seconds));
+impl<'a> Object<'a> {
+    /// The object in `json`; `None` for anything else, and where a member is given twice.
+    pub(super) fn parse(json: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
     }
-    if number.is_u64() {
-        return Some(UnixTime::MAX);
+
+    pub(super) fn get(&self, name: &str) -> Option<&Member<'a>> {
+        self.0.iter().find(|(own, _)| own.0 == name).map(|(_, member)| member)
     }
-    let millis = (number.as_f64()? * 1000.0).floor();
-    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, which is wanted")]
-    millis.is_finite().then(|| UnixTime::from_millis(millis as i64))
+
+    /// Takes the member `name` out.
+    pub(super) fn take(&mut self, name: &str) -> Option<Member<'a>> {
+        let at = self.0.iter().position(|(own, _)| own.0 == name)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    /// The string `name`: `Ok(None)` where it is absent.
+    ///
+    /// # Errors
+    ///
+    /// `wrong` where it is anything but a string.
+    pub(super) fn text<E>(&self, name: &str, wrong: E) -> Result<Option<&str>, E> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Member::Text(text)) => Ok(Some(&text.0)),
+            Some(Member::Date(_) | Member::Texts(_) | Member::Other) => Err(wrong),
+        }
+    }
+
+    /// The date `name`: `Ok(None)` where it is absent.
+    ///
+    /// # Errors
+    ///
+    /// `wrong` where it is anything but a number.
+    pub(super) fn date<E>(&self, name: &str, wrong: E) -> Result<Option<UnixTime>, E> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Member::Date(date)) => Ok(Some(*date)),
+            Some(Member::Text(_) | Member::Texts(_) | Member::Other) => Err(wrong),
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut object = Object(Vec::with_capacity(8));
+                while let Some((name, member)) = map.next_entry::<Text<'de>, Member<'de>>()? {
+                    // A token that many members would make quadratic work is none of ours.
+                    if object.get(&name.0).is_some() || object.0.len() >= MAX_MEMBERS {
+                        return Err(A::Error::custom("a member is given twice, or there are many"));
+                    }
+                    object.0.push((name, member));
+                }
+                Ok(object)
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+/// The most members that an object of a token may have.
+const MAX_MEMBERS: usize = 128;
+
+impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MemberVisitor;
+
+        impl<'de> Visitor<'de> for MemberVisitor {
+            type Value = Member<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Member::Text(Text(Cow::Borrowed(text))))
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Member::Text(Text(Cow::Owned(text.to_owned()))))
+            }
+
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<Self::Value, E> {
+                Ok(Member::Date(UnixTime::from_seconds(seconds)))
+            }
+
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
+                let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+                Ok(Member::Date(UnixTime::from_seconds(seconds)))
+            }
+
+            fn visit_f64<E: Error>(self, seconds: f64) -> Result<Self::Value, E> {
+                let millis = (seconds * 1000.0).floor();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the cast saturates, which is wanted"
+                )]
+                let date = UnixTime::from_millis(millis as i64);
+                Ok(if millis.is_nan() { Member::Other } else { Member::Date(date) })
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                let mut only_texts = true;
+                while let Some(member) = seq.next_element::<Member<'de>>()? {
+                    match member {
+                        Member::Text(text) => texts.push(text),
+                        Member::Date(_) | Member::Texts(_) | Member::Other => only_texts = false,
+                    }
+                }
+                Ok(if only_texts { Member::Texts(texts) } else { Member::Other })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Member::Other)
+            }
+        }
+
+        deserializer.deserialize_any(MemberVisitor)
+    }
 }
 
 /// A string, borrowed from the input unless it held an escape.
@@ -84,32 +192,53 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+
+    fn date(json: &str) -> Option<UnixTime> {
+        let json = format!("{{\"at\":{json}}}");
+        Object::parse(json.as_bytes()).unwrap().date("at", ()).unwrap_or(None)
+    }
 
     #[test]
     fn an_object_with_a_member_twice_or_something_after_it_is_refused() {
-        assert!(object(br#"{"a":1,"b":[{"a":1}]}"#).is_some());
+        assert!(Object::parse(br#"{"a":1,"b":[{"a":1}],"c":null,"d":true}"#).is_some());
         for bad in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":1}"#, "{}{}", "[]", "null", "", "\"{}\""]
         {
-            assert!(object(bad.as_bytes()).is_none(), "{bad}");
+            assert!(Object::parse(bad.as_bytes()).is_none(), "{bad}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(1000), "]".repeat(1000));
-        assert!(object(deep.as_bytes()).is_none());
+        assert!(Object::parse(deep.as_bytes()).is_none());
+        let many: Vec<String> = (0..200).map(|n| format!("\"{n}\":1")).collect();
+        assert!(Object::parse(format!("{{{}}}", many.join(",")).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn a_member_has_one_type() {
+        let json = br#"{"text":"a\u0062","number":1,"texts":["a"],"mixed":["a",1],"object":{}}"#;
+        let object = Object::parse(json).unwrap();
+        assert_eq!(object.text("text", ()), Ok(Some("ab")));
+        assert_eq!(object.text("absent", ()), Ok(None));
+        for other in ["number", "texts", "mixed", "object"] {
+            assert_eq!(object.text(other, ()), Err(()));
+        }
+        for other in ["text", "texts", "mixed", "object"] {
+            assert_eq!(object.date(other, ()), Err(()));
+        }
+        assert!(matches!(object.get("texts"), Some(Member::Texts(texts)) if texts.len() == 1));
+        assert!(matches!(object.get("mixed"), Some(Member::Other)));
     }
 
     /// C22: 64-bit extremes do not overflow.
     #[test]
     fn numeric_dates_may_have_fractions_and_saturate() {
-        assert_eq!(numeric_date(&json!(1.5)), Some(UnixTime::from_millis(1500)));
-        assert_eq!(numeric_date(&json!(-1)), Some(UnixTime::from_seconds(-1)));
-        for far in [json!(i64::MAX), json!(u64::MAX), json!(1e300)] {
-            assert_eq!(numeric_date(&far), Some(UnixTime::MAX));
+        assert_eq!(date("1.5"), Some(UnixTime::from_millis(1500)));
+        assert_eq!(date("-1"), Some(UnixTime::from_seconds(-1)));
+        for far in ["9223372036854775807", "18446744073709551615", "1e300"] {
+            assert_eq!(date(far), Some(UnixTime::MAX));
         }
-        assert_eq!(numeric_date(&json!(i64::MIN)), Some(UnixTime::from_millis(i64::MIN)));
-        for other in [json!("1"), json!(null), json!(true), json!([1]), json!({})] {
-            assert_eq!(numeric_date(&other), None);
+        assert_eq!(date("-9223372036854775808"), Some(UnixTime::from_millis(i64::MIN)));
+        for other in ["\"1\"", "null", "true", "[1]", "{}"] {
+            assert_eq!(date(other), None);
         }
     }
 }

@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::claims::object;
+use super::claims::{Member, Object, Text};
 use super::{Algorithm, SigningError, SigningKey, VerifyingKey, VerifyingKeys};
+use crate::base64url;
 use crate::ids::KeyId;
 
 /// Header parameters that would change how the token is read, or bring a key along. None is needed,
@@ -32,9 +33,11 @@ pub(super) enum JwsError {
 /// A token taken apart, nothing of it trusted.
 pub(super) struct Compact<'a> {
     pub(super) header: &'a str,
-    payload: &'a str,
     signing_input: &'a str,
-    signature: Vec<u8>,
+    /// The three parts, decoded, one after the other.
+    decoded: Vec<u8>,
+    header_end: usize,
+    payload_end: usize,
 }
 
 impl<'a> Compact<'a> {
@@ -44,20 +47,34 @@ impl<'a> Compact<'a> {
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
         let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Malformed)?;
-        let signature = decode(signature)?;
-        Ok(Self { header, payload, signing_input, signature })
+        let mut decoded = Vec::with_capacity(token.len());
+        let mut append = |segment| {
+            base64url::append_decoded(&mut decoded, segment).ok_or(JwsError::Malformed)?;
+            Ok(decoded.len())
+        };
+        let (header_end, payload_end) = (append(header)?, append(payload)?);
+        append(signature)?;
+        Ok(Self { header, signing_input, decoded, header_end, payload_end })
+    }
+
+    fn header_json(&self) -> &[u8] {
+        self.decoded.get(..self.header_end).unwrap_or_default()
     }
 
     /// The payload, not verified.
-    pub(super) fn payload(&self) -> Result<Vec<u8>, JwsError> {
-        decode(self.payload)
+    pub(super) fn payload(&self) -> &[u8] {
+        self.decoded.get(self.header_end..self.payload_end).unwrap_or_default()
+    }
+
+    fn signature(&self) -> &[u8] {
+        self.decoded.get(self.payload_end..).unwrap_or_default()
     }
 
     /// The key among `keys` that verifies the signature, for an algorithm that both it and `allowed`
     /// admit.
     pub(super) fn verify<'k>(
         &self,
-        header: &Header,
+        header: &Header<'_>,
         keys: &'k VerifyingKeys,
         allowed: &[Algorithm],
     ) -> Result<&'k VerifyingKey, JwsError> {
@@ -66,7 +83,7 @@ impl<'a> Compact<'a> {
             return Err(JwsError::Algorithm);
         }
         let named = |key: &&VerifyingKey| match (&header.key_id, key.key_id()) {
-            (Some(wanted), Some(has)) => wanted == has.as_str(),
+            (Some(wanted), Some(has)) => wanted.0 == has.as_str(),
             (None, _) | (_, None) => true,
         };
         let mut candidates = keys.iter().filter(fits).filter(named).peekable();
@@ -77,34 +94,34 @@ impl<'a> Compact<'a> {
     }
 
     pub(super) fn is_signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {
-        key.verifies(algorithm, self.signing_input.as_bytes(), &self.signature)
+        key.verifies(algorithm, self.signing_input.as_bytes(), self.signature())
     }
 }
 
 /// What of a header is used.
-pub(super) struct Header {
+pub(super) struct Header<'a> {
     algorithm: Algorithm,
-    key_id: Option<String>,
-    typ: Option<String>,
+    key_id: Option<Text<'a>>,
+    typ: Option<Text<'a>>,
 }
 
-impl Header {
-    pub(super) fn parse(segment: &str) -> Result<Self, JwsError> {
-        let members = object(&decode(segment)?).ok_or(JwsError::Header)?;
-        if FORBIDDEN.iter().any(|name| members.contains_key(*name)) {
+impl<'a> Header<'a> {
+    pub(super) fn of(jws: &'a Compact<'_>) -> Result<Self, JwsError> {
+        let mut members = Object::parse(jws.header_json()).ok_or(JwsError::Header)?;
+        if FORBIDDEN.iter().any(|name| members.get(name).is_some()) {
             return Err(JwsError::ForbiddenHeader);
         }
-        let text = |name: &str| match members.get(name) {
+        let mut text = |name: &str| match members.take(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(JwsError::Header),
+            Some(Member::Text(text)) => Ok(Some(text)),
+            Some(Member::Date(_) | Member::Texts(_) | Member::Other) => Err(JwsError::Header),
         };
         let algorithm = text("alg")?.ok_or(JwsError::Header)?;
         let (key_id, typ) = (text("kid")?, text("typ")?);
-        if key_id.as_ref().is_some_and(|id| id.len() > KeyId::MAX_BYTES) {
+        if key_id.as_ref().is_some_and(|id| id.0.len() > KeyId::MAX_BYTES) {
             return Err(JwsError::Header);
         }
-        let algorithm = Algorithm::from_name(&algorithm).ok_or(JwsError::Algorithm)?;
+        let algorithm = Algorithm::from_name(&algorithm.0).ok_or(JwsError::Algorithm)?;
         Ok(Self { algorithm, key_id, typ })
     }
 
@@ -117,10 +134,10 @@ impl Header {
     /// (RFC 7515 section 4.1.9).
     pub(super) fn is_type(&self, wanted: &str) -> bool {
         const PREFIX: &str = "application/";
-        self.typ.as_deref().is_some_and(|typ| {
+        self.typ.as_ref().is_some_and(|Text(typ)| {
             let bare = match typ.split_at_checked(PREFIX.len()) {
                 Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => rest,
-                _ => typ,
+                _ => typ.as_ref(),
             };
             bare.eq_ignore_ascii_case(wanted)
         })
@@ -141,18 +158,15 @@ pub(super) fn sign(
 ) -> Result<String, SigningError> {
     // Room for an elliptic curve signature; an RSA signature costs more than growing does.
     let room = header_segment.len() + payload.len().div_ceil(3) * 4 + 2 + 128;
-    let mut token = String::with_capacity(room);
-    token.push_str(header_segment);
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-    let signature = key.sign(token.as_bytes())?;
-    token.push('.');
-    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
-}
-
-fn decode(segment: &str) -> Result<Vec<u8>, JwsError> {
-    URL_SAFE_NO_PAD.decode(segment).map_err(|_| JwsError::Malformed)
+    let mut token = Vec::with_capacity(room);
+    token.extend_from_slice(header_segment.as_bytes());
+    token.push(b'.');
+    base64url::append(&mut token, payload);
+    let signature = key.sign(&token)?;
+    token.push(b'.');
+    base64url::append(&mut token, signature.as_ref());
+    // Nothing but base64url and dots: it always is UTF-8.
+    String::from_utf8(token).map_err(|_| SigningError::Signature)
 }
 
 #[cfg(test)]
@@ -162,7 +176,7 @@ mod tests {
 
     fn verify(token: &str, keys: &VerifyingKeys, allowed: &[Algorithm]) -> Result<(), JwsError> {
         let jws = Compact::parse(token, 1024)?;
-        jws.verify(&Header::parse(jws.header)?, keys, allowed).map(|_| ())
+        jws.verify(&Header::of(&jws)?, keys, allowed).map(|_| ())
     }
 
     /// J2, C28: what is not three canonical segments with an object in front is not read.
@@ -293,11 +307,9 @@ mod tests {
 
     #[test]
     fn a_type_is_compared_without_case_and_without_its_prefix() {
-        let header = |typ: &str| Header {
-            algorithm: Algorithm::ES256,
-            key_id: None,
-            typ: Some(typ.to_owned()),
-        };
+        fn header(typ: &str) -> Header<'_> {
+            Header { algorithm: Algorithm::ES256, key_id: None, typ: Some(Text(typ.into())) }
+        }
         for same in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
             assert!(header(same).is_type("at+jwt"), "{same}");
         }

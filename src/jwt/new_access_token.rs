@@ -2,12 +2,11 @@
 
 use std::io::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::access_token::MAX_BYTES;
 use super::{SigningError, SigningKey, jws};
+use crate::base64url;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer};
 use crate::random::JTI_BYTES;
@@ -74,9 +73,9 @@ impl NewAccessToken<'_> {
             text(&mut json, self.scope);
         }
         json.extend_from_slice(b",\"jti\":\"");
-        id(&mut json, &self.token_id);
+        base64url::append(&mut json, &self.token_id);
         json.extend_from_slice(b"\",\"grant_id\":\"");
-        id(&mut json, self.grant_id.as_bytes());
+        base64url::append(&mut json, self.grant_id.as_bytes());
         json.extend_from_slice(b"\",\"iat\":");
         integer(&mut json, self.issued_at.as_seconds());
         json.extend_from_slice(b",\"exp\":");
@@ -105,26 +104,34 @@ impl NewAccessToken<'_> {
 
 /// Appends `value` as a JSON string.
 fn text(json: &mut Vec<u8>, value: &str) {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if value.bytes().all(plain) {
+    let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // All of it in any case: that is one vector instruction for many bytes.
+    if value.bytes().fold(false, |found, byte| found | special(byte)) {
+        _ = write!(json, "{}", Value::from(value));
+    } else {
         json.push(b'"');
         json.extend_from_slice(value.as_bytes());
         json.push(b'"');
-    } else {
-        _ = write!(json, "{}", Value::from(value));
     }
 }
 
-/// Appends 16 bytes as 22 characters of base64url.
-fn id(json: &mut Vec<u8>, bytes: &[u8; 16]) {
-    let mut encoded = [0; 22];
-    // The length is exact, so that it cannot fail.
-    _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut encoded);
-    json.extend_from_slice(&encoded);
-}
-
+/// Appends `value` in decimal.
 fn integer(json: &mut Vec<u8>, value: i64) {
-    _ = write!(json, "{value}");
+    let mut digits = [b'0'; 20];
+    let mut rest = value.unsigned_abs();
+    let mut used = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit += u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        used += 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    if value < 0 {
+        json.push(b'-');
+    }
+    json.extend(digits.iter().skip(digits.len() - used));
 }
 
 #[cfg(test)]

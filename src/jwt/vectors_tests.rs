@@ -89,8 +89,8 @@ fn verify(jwk: &Value, token: &str) -> Result<Vec<u8>, Refusal> {
     let keys = keys(jwk).map_err(Refusal::Key)?;
     let judge = || {
         let jws = Compact::parse(token, 16 * 1024)?;
-        jws.verify(&Header::parse(jws.header)?, &keys, Algorithm::ALL)?;
-        jws.payload()
+        jws.verify(&Header::of(&jws)?, &keys, Algorithm::ALL)?;
+        Ok(jws.payload().to_vec())
     };
     judge().map_err(Refusal::Token)
 }
@@ -138,7 +138,7 @@ fn wycheproof_web_signatures_end_as_their_authors_say() {
         (370, Ok(b"Test".to_vec())),
         // A `?` inside base64url, which their authors would let pass.
         (372, refused(Refusal::Token(JwsError::Malformed))),
-        (373, refused(Refusal::Token(JwsError::Signature))),
+        (373, refused(Refusal::Token(JwsError::Malformed))),
     ];
     assert_eq!(different.len(), expected.len());
     for verdict in expected {
@@ -278,7 +278,7 @@ fn the_hs256_token_of_rfc_7515_is_reproduced() {
     let token = text(&vectors[0], "token");
     let jws = Compact::parse(token, 1024).unwrap();
     let key = SigningKey::from_hmac_secret(&secret).unwrap();
-    assert_eq!(jws::sign(&key, jws.header, &jws.payload().unwrap()).unwrap(), token);
+    assert_eq!(jws::sign(&key, jws.header, jws.payload()).unwrap(), token);
 }
 
 /// RFC 7638 section 3.1, RFC 8037 A.3.
@@ -311,11 +311,8 @@ fn the_cookbook_of_rfc_7520_verifies_where_it_is_compact_and_offered() {
             Err(Refusal::Token(JwsError::Signature)),
         ),
         ("rfc8037/curve25519_jws.json", Ok(true)),
-        // `b64`, `crit`.
-        (
-            "rfc7797/rfc7797_hmac-sha2_b64_false.json",
-            Err(Refusal::Token(JwsError::ForbiddenHeader)),
-        ),
+        // `b64` is false: the payload is no base64url, which is found before `crit` is.
+        ("rfc7797/rfc7797_hmac-sha2_b64_false.json", Err(Refusal::Token(JwsError::Malformed))),
     ] {
         let Some(verdict) = offered(file) else { return };
         assert_eq!(verdict, expected, "{file}");

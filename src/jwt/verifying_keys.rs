@@ -76,6 +76,11 @@ impl VerifyingKeys {
         self.0.iter()
     }
 
+    /// Whether one of the keys is a secret that the signer shares.
+    pub(crate) fn hold_secret(&self) -> bool {
+        self.0.iter().filter_map(VerifyingKey::algorithm).any(super::Algorithm::is_symmetric)
+    }
+
     pub(super) fn as_slice(&self) -> &[VerifyingKey] {
         &self.0
     }

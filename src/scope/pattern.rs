@@ -6,17 +6,18 @@ use std::borrow::Cow;
 
 const ANY: &str = "*";
 
-/// The method and the rest of an endpoint scope; `None` for an opaque token.
+/// The method and the rest of an endpoint scope, the slash included; `None` for an opaque token.
 pub(crate) fn endpoint(token: &str) -> Option<(&str, &str)> {
-    let (method, rest) = token.split_once('/')?;
-    let is_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
-    (method == ANY || is_method).then_some((method, rest))
+    let letters = token.bytes().take_while(u8::is_ascii_uppercase).count();
+    let end = if letters == 0 { usize::from(token.starts_with('*')) } else { letters };
+    let (method, rest) = token.split_at_checked(end)?;
+    (end > 0 && rest.starts_with('/')).then_some((method, rest))
 }
 
 /// What is wrong with `token` as a pattern.
 pub(super) fn check(token: &str) -> Option<&'static str> {
     let (_, rest) = endpoint(token)?;
-    rest.split('/').find_map(|segment| match segment {
+    rest.split('/').skip(1).find_map(|segment| match segment {
         "" => Some("an endpoint scope has an empty segment"),
         ANY => None,
         text if text.contains('*') => Some("a `*` of an endpoint scope is not a whole segment"),
@@ -26,18 +27,8 @@ pub(super) fn check(token: &str) -> Option<&'static str> {
 
 /// Whether every request that `narrow` matches is matched by `wide`.
 pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
-    if wide == narrow {
-        return true;
-    }
-    // Without a `*` a token covers itself only.
-    if !wide.ends_with('*') && !wide.contains('*') {
-        return false;
-    }
-    let (Some((method, wide)), Some((narrow_method, narrow))) = (endpoint(wide), endpoint(narrow))
-    else {
-        return false;
-    };
-    (method == ANY || method == narrow_method) && segments_cover(wide, narrow)
+    let both_patterns = || endpoint(wide).and(endpoint(narrow)).is_some();
+    segments_cover(wide, narrow, both_patterns)
 }
 
 /// Whether `token` is an endpoint scope that matches a request for `path`, which begins with `/`.
@@ -45,23 +36,28 @@ pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
 /// A path that ends in a slash is matched by none: its last segment is empty, and no `*` stands for
 /// nothing.
 pub(crate) fn covers_request(token: &str, method: &str, path: &str) -> bool {
-    let (Some((wide, segments)), Some(path)) = (endpoint(token), path.strip_prefix('/')) else {
-        return false;
-    };
-    (wide == ANY || wide == method)
-        && !(path.is_empty() || path.ends_with('/'))
-        && segments_cover(segments, path)
+    endpoint(token).is_some_and(|(wide, segments)| {
+        (wide == ANY || wide == method)
+            && !path.ends_with('/')
+            && segments_cover(segments, path, || true)
+    })
 }
 
+/// Walks along both texts; where `wide` has a `*`, asks `is_pattern` whether that means anything,
+/// and passes over one segment of `narrow`.
+///
 /// A request's path serves as `narrow` too: where its segments are literally `*`, only a `*` of
 /// `wide` accepts them, which is right.
-fn segments_cover(wide: &str, narrow: &str) -> bool {
-    let mut wide = wide.split('/').peekable();
-    let mut narrow = narrow.split('/');
+fn segments_cover(wide: &str, narrow: &str, is_pattern: impl Fn() -> bool) -> bool {
+    let (mut wide, mut narrow) = (wide.bytes(), narrow.bytes());
     loop {
         match (wide.next(), narrow.next()) {
-            (Some(ANY), Some(_)) if wide.peek().is_none() => return true,
-            (Some(ANY), Some(_)) => {}
+            (Some(b'*'), Some(first)) if is_pattern() => match wide.next() {
+                None => return true,
+                // The slash after the `*` needs one in `narrow`.
+                Some(_) if first != b'/' && narrow.any(|byte| byte == b'/') => {}
+                Some(_) => return false,
+            },
             (Some(one), Some(other)) if one == other => {}
             (None, None) => return true,
             _ => return false,

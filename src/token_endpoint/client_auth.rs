@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::request::{PresentedCredentials, PresentedGrant};
 use super::trace::Trace;
-use crate::app::{ClientAuthentication, ClientType, CustomApp};
+use crate::app::{ClientAuthentication, ClientType, CustomApp, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::context::Context;
@@ -14,7 +14,7 @@ use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::Algorithm;
 use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
-use crate::secret::{ClientSecret, Digest};
+use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
 use crate::store::{
     AssertionClaim, AssertionPurpose, ClaimAssertion, Store, StoreError, UpdateApp,
@@ -58,6 +58,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             .before(client_id.as_str(), trace.source(), trace.now())
             .map_err(|retry| EndpointError::limited(Rejection::TooManyFailures, retry))?;
         let app = self.store.find_app(&client_id).await?;
+        let only_named = matches!(credentials, PresentedCredentials::Name { .. });
         let app = match credentials {
             PresentedCredentials::Basic { secret, .. } => {
                 self.check_secret(&client_id, app, &secret, Transport::Basic, trace).await?
@@ -76,11 +77,23 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        trace.authenticated(&app);
-        self.limiter
-            .charge_volume(&app, trace.now())
-            .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))?;
+        // An assertion that alone authenticates its app is verified next, and the app admitted then.
+        if !(only_named && proves_itself(&app, grant)) {
+            self.admit(&app, trace)?;
+        }
         Ok(AuthenticatedApp { app })
+    }
+
+    /// Takes note that `app` is who it says, and charges the request to its budget.
+    pub(super) fn admit(
+        &self,
+        app: &CustomApp,
+        trace: &mut Trace<'_>,
+    ) -> Result<(), EndpointError> {
+        trace.authenticated(app);
+        self.limiter
+            .charge_volume(app, trace.now())
+            .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
     }
 
     /// An unknown client costs what a wrong secret costs: one look-up, one HMAC.
@@ -154,7 +167,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::ClientAuthentication,
-            jti: jti_digest(&verified.issuer, &verified.token_id),
+            jti: verified.jti,
             expires_at: claim_expiry(verified.expires_at, CLOCK_SKEW),
             grant: None,
             now: trace.now(),
@@ -167,11 +180,6 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             ClaimAssertion::AppInactive => Err(Rejection::AppDisabled.into()),
         }
     }
-}
-
-/// What keeps an assertion single-use: its issuer and its `jti`, within one app and purpose.
-pub(super) fn jti_digest(issuer: &str, token_id: &str) -> Digest {
-    Digest::of_fields(&[issuer.as_bytes(), token_id.as_bytes()])
 }
 
 /// Until when the `jti` of an assertion is kept.
@@ -215,14 +223,17 @@ fn check_name(
     grant: &PresentedGrant<'_>,
 ) -> Result<Arc<CustomApp>, Rejection> {
     let app = app.ok_or(Rejection::UnknownClient)?;
-    let settings = app.settings();
-    let proves_itself = matches!(grant, PresentedGrant::JwtBearer { .. })
-        && settings.jwt().is_some_and(crate::app::JwtSettings::assertion_authenticates);
-    match settings.client_type() {
+    match app.settings().client_type() {
         ClientType::Public => Ok(app),
-        ClientType::Confidential if proves_itself => Ok(app),
+        ClientType::Confidential if proves_itself(&app, grant) => Ok(app),
         ClientType::Confidential => Err(Rejection::NoCredentials),
     }
+}
+
+/// Whether the grant is an assertion that alone authenticates the app.
+fn proves_itself(app: &CustomApp, grant: &PresentedGrant<'_>) -> bool {
+    matches!(grant, PresentedGrant::JwtBearer { .. })
+        && app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

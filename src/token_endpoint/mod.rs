@@ -45,8 +45,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         &self,
         request: &FormRequest<'_>,
     ) -> Result<TokenResponse, EndpointError> {
-        let token_id = self.token_ids.next(&*self.random)?;
-        let mut trace = Trace::new(self.clock.now(), request.origin(), token_id);
+        let mut trace = Trace::new(self.clock.now(), request.origin());
         let answer = self.respond(request, &mut trace).await;
         self.record(trace, &answer);
         answer
@@ -57,6 +56,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         request: &FormRequest<'_>,
         trace: &mut Trace<'_>,
     ) -> Result<TokenResponse, EndpointError> {
+        trace.token_id = self.token_ids.next(&*self.random)?;
         let form = request.form()?;
         let TokenRequest { credentials, grant, scope, resource } =
             TokenRequest::read(request, &form)?;

@@ -1,6 +1,6 @@
 //! Stage 7, respond: RFC 6749 section 5.1.
 
-use serde::Serialize;
+use std::fmt::Write as _;
 
 use super::scope_decision::GrantedScope;
 use crate::scope::Scope;
@@ -20,16 +20,6 @@ pub struct TokenResponse {
     pub refresh_token: Option<RefreshToken>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    access_token: &'a str,
-    token_type: &'static str,
-    expires_in: i64,
-    scope: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<&'a str>,
-}
-
 impl TokenResponse {
     pub(super) fn new(
         access_token: AccessToken,
@@ -43,16 +33,23 @@ impl TokenResponse {
     /// The body of the response, as JSON. It holds the tokens: whoever logs it leaks them.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let body = Body {
-            access_token: self.access_token.expose_secret(),
-            token_type: "Bearer",
-            expires_in: self.expires_in,
-            scope: self.scope.as_str(),
-            refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose_secret),
-        };
-        let mut json = Vec::with_capacity(body.access_token.len() + 256);
-        // Strings and a number into memory: there is no way for this to fail.
-        _ = serde_json::to_writer(&mut json, &body);
-        String::from_utf8(json).unwrap_or_default()
+        let (access_token, scope) = (self.access_token.expose_secret(), self.scope.as_str());
+        let refresh_token = self.refresh_token.as_ref().map(RefreshToken::expose_secret);
+        let room = access_token.len() + scope.len() + refresh_token.map_or(0, str::len) + 128;
+        let mut json = String::with_capacity(room);
+        // Tokens are base64url and dots, and no scope holds a quote or a backslash: nothing here
+        // needs to be escaped.
+        json.push_str("{\"access_token\":\"");
+        json.push_str(access_token);
+        json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
+        _ = write!(json, "{}", self.expires_in);
+        json.push_str(",\"scope\":\"");
+        json.push_str(scope);
+        if let Some(refresh_token) = refresh_token {
+            json.push_str("\",\"refresh_token\":\"");
+            json.push_str(refresh_token);
+        }
+        json.push_str("\"}");
+        json
     }
 }

@@ -4,7 +4,7 @@ use crate::app::CustomApp;
 use crate::audit::{Action, Actor, AuditEvent, Outcome, Step};
 use crate::clock::UnixTime;
 use crate::context::Context;
-use crate::error::EndpointError;
+use crate::error::{EndpointError, ErrorCode, Rejection};
 use crate::grant_type::GrantType;
 use crate::ids::{ClientId, GrantId, Source, Subject};
 use crate::random::JTI_BYTES;
@@ -21,17 +21,14 @@ pub(super) struct Trace<'a> {
     authenticated: bool,
     pub(super) subject: Option<Subject>,
     pub(super) grant_id: Option<GrantId>,
-    /// The `jti` of the token, if there will be one. It names the request to the store, too.
+    /// The `jti` of the token, if there will be one. It names the request to the store, too. Drawn
+    /// before anything else.
     pub(super) token_id: [u8; JTI_BYTES],
     notes: Vec<Action>,
 }
 
 impl<'a> Trace<'a> {
-    pub(super) const fn new(
-        now: UnixTime,
-        source: Option<&'a Source>,
-        token_id: [u8; JTI_BYTES],
-    ) -> Self {
+    pub(super) const fn new(now: UnixTime, source: Option<&'a Source>) -> Self {
         Self {
             now,
             source,
@@ -41,7 +38,7 @@ impl<'a> Trace<'a> {
             authenticated: false,
             subject: None,
             grant_id: None,
-            token_id,
+            token_id: [0; JTI_BYTES],
             notes: Vec::new(),
         }
     }
@@ -73,6 +70,10 @@ impl<'a> Trace<'a> {
         self.authenticated = true;
     }
 
+    pub(super) const fn is_authenticated(&self) -> bool {
+        self.authenticated
+    }
+
     /// Something worth an event of its own happened on the way.
     pub(super) fn note(&mut self, action: Action) {
         self.notes.push(action);
@@ -98,9 +99,9 @@ impl<S, U, H> Context<S, U, H> {
         let outcome = match answer {
             Ok(_) => Outcome::Success,
             Err(EndpointError::Rejected { rejection, .. }) => {
-                if let (crate::error::ErrorCode::InvalidClient, Some(client_id)) =
-                    (rejection.error_code(), &trace.client_id)
-                {
+                let unproven = rejection.error_code() == ErrorCode::InvalidClient
+                    || matches!(rejection, Rejection::Assertion(_)) && !trace.authenticated;
+                if let (true, Some(client_id)) = (unproven, &trace.client_id) {
                     self.limiter.charge_failure(client_id.as_str(), trace.source, trace.now);
                 }
                 Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())

@@ -1,19 +1,36 @@
 //! Flows through bytes on the wire, by subject. One binary, so that it links once.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panic"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
+mod administration;
+mod architecture;
+mod assertions;
 mod authorization_code;
-#[cfg(feature = "test-kit")]
+mod authorization_request;
+mod behaviours;
 mod broken_stores;
-#[cfg(feature = "test-kit")]
+mod client_authentication;
+mod client_credentials;
+mod concurrency;
+mod consent;
 #[path = "../../examples/custom_store.rs"]
 #[expect(dead_code, reason = "the main of the example")]
 mod custom_store;
-#[cfg(feature = "test-kit")]
+mod decision;
+mod faulty_store;
+mod hooks;
+mod jwt_bearer;
+mod limits;
+mod minted_tokens;
+mod pkce;
+mod private_key_jwt;
+mod redaction;
+mod redirect_uri;
+mod refresh_reuse;
+mod refresh_token;
+mod resource_server;
 mod store_conformance;
 mod support;
+mod ticket;
+mod token_request;
+mod wire_errors;

@@ -14,7 +14,7 @@ use grantor::authorization_endpoint::{
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::error::EndpointError;
 use grantor::hooks::{Hooks, NoHooks};
-use grantor::ids::{ClientId, Group, Issuer, Source, Subject};
+use grantor::ids::{ClientId, DeviceId, Group, Issuer, Source, Subject};
 use grantor::impersonation::User;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::pkce::CodeVerifier;
@@ -22,7 +22,7 @@ use grantor::random::OsRandom;
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
+use grantor::store::{AccessFacts, GrantStore as _, MemoryStore};
 use grantor::token_endpoint::FormRequest;
 use grantor::user_directory::MemoryUsers;
 use grantor::{AuthorizationServer, ServerBuilder};
@@ -285,4 +285,120 @@ pub(crate) fn basic(id: &str, secret: &str) -> String {
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = format!("{}:{}", encode(id), encode(secret));
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+/// The code of an error that is shown to the user; the test fails if it is redirected.
+#[track_caller]
+pub(crate) fn shown(error: &AuthorizationError) -> &'static str {
+    assert_eq!(error.location(), None);
+    let AuthorizationError::Show { error, .. } = error else { panic!("not shown: {error:?}") };
+    error.error_code().as_str()
+}
+
+/// Where an error is redirected, without its query, and the parameters; the test fails if it is
+/// shown.
+#[track_caller]
+pub(crate) fn redirected(error: &AuthorizationError) -> (String, HashMap<String, String>) {
+    let location = error.location().unwrap_or_else(|| panic!("not redirected: {error:?}"));
+    (location.split('?').next().unwrap().to_owned(), parameters(location))
+}
+
+/// A fresh verifier.
+pub(crate) fn new_verifier() -> CodeVerifier {
+    CodeVerifier::generate(&OsRandom::new()).unwrap()
+}
+
+impl World {
+    /// A server that counts no failures and no requests.
+    pub(crate) fn unlimited() -> Self {
+        Self::with(|builder| builder.rate_limits(grantor::rate_limit::RateLimits::none()))
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// The newest event is a refusal for this reason, at this step, by this setting.
+    #[track_caller]
+    pub(crate) fn assert_refused(&self, step: &str, reason: &str, setting: Option<&str>) {
+        let outcome = self.events()[0].outcome.clone();
+        assert_eq!(outcome.as_str(), "refused", "{outcome:?}");
+        let found = (outcome.step().unwrap().as_str(), outcome.reason(), outcome.setting());
+        assert_eq!(found, (step, Some(reason), setting));
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// Another process on the same store, users, clock and audit log, with `secret`.
+    pub(crate) fn sibling(&self, secret: ServerSecret) -> Sibling {
+        AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            secret,
+            SigningKey::generate(Algorithm::ES256).unwrap(),
+            Arc::clone(&self.store),
+            Arc::clone(&self.users),
+        )
+        .clock(Arc::clone(&self.clock))
+        .audit(Arc::clone(&self.audit))
+        .rate_limits(grantor::rate_limit::RateLimits::none())
+        .build()
+    }
+
+    /// How many events of this action there are.
+    pub(crate) fn count(&self, action: &str) -> usize {
+        self.events().iter().filter(|event| event.action.as_str() == action).count()
+    }
+}
+
+/// A server beside that of a [`World`].
+pub(crate) type Sibling = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
+
+/// The body of a token request as `app`.
+pub(crate) fn body_of(app: &App, parameters: &[(&str, &str)]) -> String {
+    let mut form = vec![("client_id", app.id.as_str())];
+    form.extend(app.secret.as_deref().map(|secret| ("client_secret", secret)));
+    form.extend(parameters);
+    encode(&form)
+}
+
+/// A public app with the code flow, refresh tokens and the scope `a b c`.
+pub(crate) fn public_app() -> AppDraft {
+    AppDraft::public("Phone")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(scope("a b c"))
+        .refresh_token(true)
+}
+
+/// A confidential app that acts for itself, with the scope `a b c`.
+pub(crate) fn machine_app() -> AppDraft {
+    AppDraft::confidential("Machine").flow(Flow::ClientCredentials).scope(scope("a b c"))
+}
+
+impl<H: Hooks> World<H> {
+    /// Whether the store refuses the access token of `answer` now.
+    pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
+        let claims = answer.claims();
+        let text = |name: &str| claims[name].as_str().unwrap();
+        let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
+        let facts = AccessFacts {
+            grant_id: text("grant_id").parse().unwrap(),
+            client_id: &ClientId::new(text("client_id")).unwrap(),
+            subject: &subject(text("sub")),
+            device: device.as_ref(),
+            authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
+        };
+        block_on(self.store.is_revoked(&facts)).unwrap()
+    }
+
+    /// The newest event.
+    pub(crate) fn last_event(&self) -> AuditEvent {
+        self.audit.find(&AuditQuery::all().limit(1)).remove(0)
+    }
+
+    /// Changes the settings of `app`.
+    pub(crate) fn edit(&self, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
+        let admin = self.server.admin("tester");
+        let before = block_on(admin.find(&app.id)).unwrap().unwrap();
+        let draft = change(AppDraft::from(before.settings()));
+        block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
+    }
 }

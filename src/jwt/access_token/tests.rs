@@ -78,6 +78,7 @@ fn a_token_is_believed_only_with_every_claim_right() {
         (json!({ "nbf": 1_700_000_006 }), E::NotYet),
         (json!({ "nbf": "now" }), E::Claims),
         (json!({ "sub": "" }), E::Claims),
+        (json!({ "scope": "a  b" }), E::Claims),
         (json!({ "client_id": "\n" }), E::Claims),
         (json!({ "grant_id": "short" }), E::Claims),
         (json!({ "act": {} }), E::Claims),
@@ -146,7 +147,7 @@ fn issue(server: &Server, new: &Issue) -> String {
         subject: new.subject.as_str(),
         audience: API,
         client_id: &new.client_id,
-        scope: &new.scope,
+        scope: new.scope.as_str(),
         token_id: new.token_id,
         issued_at: NOW,
         expires_at: UnixTime::from_seconds(new.expires_at),
@@ -163,7 +164,7 @@ fn issue(server: &Server, new: &Issue) -> String {
 struct Issue {
     subject: Subject,
     client_id: ClientId,
-    scope: String,
+    scope: Scope,
     token_id: [u8; 16],
     expires_at: i64,
     grant_id: [u8; 16],
@@ -174,14 +175,19 @@ struct Issue {
 }
 
 fn any_issue() -> impl Strategy<Value = Issue> {
-    let names = (r"[^\p{Cc}]{1,40}", "[ -~]{1,80}", any::<String>(), "[ -~]{0,20}");
+    let names = (
+        r"[^\p{Cc}]{1,40}",
+        "[ -~]{1,80}",
+        "([!#-~&&[^\\\\*]]{1,9}( [a-z]{1,9}){0,9})?",
+        "[ -~]{0,20}",
+    );
     let numbers = (1_700_000_001..4_000_000_000_i64, any::<i64>());
     let extra = prop::collection::btree_map("x[a-z\"\\\\]{0,5}", any::<String>(), 0..3);
     (names, any::<[u8; 16]>(), any::<[u8; 16]>(), numbers, any::<bool>(), extra).prop_map(
         |((subject, client_id, scope, device), token_id, grant_id, times, acts, extra)| Issue {
             subject: Subject::new(subject).unwrap(),
             client_id: ClientId::new(client_id).unwrap(),
-            scope,
+            scope: Scope::parse(&scope).unwrap_or_default(),
             token_id,
             expires_at: times.0,
             grant_id,
@@ -206,6 +212,7 @@ proptest! {
             scope: new.scope,
             token_id: GrantId::from_bytes(new.token_id).to_string(),
             issued_at: NOW,
+            not_before: NOW,
             expires_at: UnixTime::from_seconds(new.expires_at),
             grant_id: GrantId::from_bytes(new.grant_id),
             authorized_at: UnixTime::from_millis(new.authorized_at),

@@ -8,10 +8,11 @@ use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
 use crate::handle::{GrantHandle, HandleKind};
+use crate::ids::GrantId;
 use crate::pkce::{CodeChallenge, CodeVerifier, CodeVerifierError};
 use crate::redirect_uri::{self, InstanceHosts};
 use crate::secret::Digest;
-use crate::store::{CodeRedemption, Grant, GrantRefusal, RedeemCode, Store};
+use crate::store::{CodeRedemption, Grant, GrantRefusal, RedeemCode, RevocationReason, Store};
 use crate::user_directory::UserDirectory;
 
 const GRANT: GrantType = GrantType::AuthorizationCode;
@@ -102,11 +103,23 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
     /// is wrong with the request.
     async fn refuse_code(&self, redemption: &CodeRedemption) -> EndpointError {
         match self.store.redeem_code(redemption).await {
+            Ok(RedeemCode::Mismatch) => self.mismatch(&redemption.grant_id).await.into(),
             Ok(answer) => refused(answer).map_or_else(
                 || Fault::StoreContract("a code was redeemed twice or unbound").into(),
                 EndpointError::from,
             ),
             Err(error) => error.into(),
+        }
+    }
+
+    /// A mismatch that was counted: read again whether it was the one that made the code void, which
+    /// an administrator wants to know of. A store that cannot tell is no reason to fail.
+    async fn mismatch(&self, grant_id: &GrantId) -> Rejection {
+        let revoked =
+            self.store.find_grant(grant_id).await.ok().flatten().and_then(|it| it.revoked);
+        match revoked {
+            Some((_, RevocationReason::CodeGuessed)) => Rejection::CodeGuessed,
+            _ => Rejection::BindingMismatch,
         }
     }
 }

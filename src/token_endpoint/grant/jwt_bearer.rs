@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::client_auth::{AuthenticatedApp, claim_expiry, jti_digest};
+use super::super::client_auth::{AuthenticatedApp, claim_expiry};
 use super::super::trace::Trace;
 use super::refresh_token::narrowed;
 use super::{GrantedResource, PendingClaim, ValidGrant};
@@ -34,11 +34,14 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let jwt = settings.jwt().filter(|_| settings.allows(Flow::JwtBearer));
         let jwt = jwt.ok_or(Rejection::FlowNotAllowed(GRANT))?;
         let verified = self.verify_assertion(app, jwt, assertion, trace.now())?;
+        if !trace.is_authenticated() {
+            self.admit(app, trace)?;
+        }
         let user = self.named_user(jwt.user_claim(), &verified.subject).await?;
         trace.subject = Some(user.subject.clone());
         let policy = jwt.impersonation();
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-        let scope = narrowed(settings.scope(), policy.scope.as_ref());
+        let scope = narrowed(settings.scope(), policy.scope.as_ref())?;
         let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
             let salt = Salt(random::array(&*self.random)?);
             let grant_id = GrantId::generate(&*self.random)?;
@@ -50,7 +53,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::Grant,
-            jti: jti_digest(&verified.issuer, &verified.token_id),
+            jti: verified.jti,
             expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
             grant: None,
             now: trace.now(),
@@ -66,7 +69,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             resource: GrantedResource::Open,
             device: None,
             ends_at: trace.now().plus(seconds(lifetime)),
-            claim: PendingClaim::Assertion { claim: Box::new(claim), salt },
+            claim: PendingClaim::Assertion { claim, salt },
         })
     }
 

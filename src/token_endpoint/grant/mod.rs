@@ -63,7 +63,7 @@ pub(super) enum PendingClaim {
     /// Rotate the refresh token.
     RefreshToken { rotation: Rotation, salt: Salt, authorized_at: UnixTime },
     /// Use the assertion up; the salt where a refresh token is given.
-    Assertion { claim: Box<AssertionClaim>, salt: Option<Salt> },
+    Assertion { claim: AssertionClaim, salt: Option<Salt> },
     /// Client credentials claim nothing.
     Nothing,
 }

@@ -72,7 +72,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             Some(jwt) => {
                 let policy = jwt.impersonation();
                 policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-                narrowed(&grant.scope, policy.scope.as_ref())
+                narrowed(&grant.scope, policy.scope.as_ref())?
             }
             None => grant.scope,
         };
@@ -107,9 +107,13 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
     }
 }
 
-/// What of `scope` a narrower one still allows.
-pub(super) fn narrowed(scope: &Scope, limit: Option<&Scope>) -> Scope {
-    limit.map_or_else(|| scope.clone(), |limit| scope.intersection(limit))
+/// What of `scope` a narrower one still allows. Where that is nothing, there is no token: one
+/// without scope would still say that the app acts as the user.
+pub(super) fn narrowed(scope: &Scope, limit: Option<&Scope>) -> Result<Scope, Rejection> {
+    let Some(limit) = limit else { return Ok(scope.clone()) };
+    let left = scope.intersection(limit);
+    let withdrawn = left.is_empty() && !scope.is_empty();
+    if withdrawn { Err(Rejection::ScopeWithdrawn) } else { Ok(left) }
 }
 
 /// Why a rotation gave nothing; `None` if it gave a successor.

@@ -1,0 +1,269 @@
+//! What the server costs above what it cannot avoid: the bare signature of the same bytes.
+//!
+//! Work and floor alternate in short rounds in one process and are timed by the CPU time of the
+//! thread; the medians hold on a noisy machine. `cargo bench --bench ratios` prints a table,
+//! `cargo bench --bench ratios -- --json` one JSON object a line.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops where it fails")]
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures are rounded"
+)]
+
+mod floor;
+mod world;
+
+use std::alloc::System;
+use std::hint::black_box;
+
+use cpu_time::ThreadTime;
+use grantor::ids::{ClientId, Issuer};
+use grantor::jwt::Algorithm;
+use grantor::measure::{self, SecretCheck};
+use grantor::secret::ClientSecret;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+use floor::Floor;
+use world::{World, now};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// CPU time of one round, about.
+const ROUND_NS: u64 = 200_000;
+const ROUNDS: usize = 201;
+
+/// One line of the table.
+struct Figure {
+    name: &'static str,
+    ns: f64,
+    floor_ns: f64,
+    allocations: f64,
+}
+
+/// Times `work` against `floor`: each takes the inputs that `prepare` makes for it, outside the
+/// time taken.
+fn figure<I, O>(
+    name: &'static str,
+    mut prepare: impl FnMut(usize) -> Vec<I>,
+    mut work: impl FnMut(I) -> O,
+    mut finish: impl FnMut(Vec<O>),
+    mut floor: impl FnMut(),
+) -> Figure {
+    let mut timed = |n: usize| {
+        let inputs = prepare(n);
+        let mut outputs = Vec::with_capacity(n);
+        let region = Region::new(ALLOCATOR);
+        let start = ThreadTime::now();
+        for input in inputs {
+            outputs.push(black_box(work(black_box(input))));
+        }
+        let ns = start.elapsed().as_nanos() as f64 / n as f64;
+        let change = region.change();
+        let allocations = (change.allocations + change.reallocations) as f64 / n as f64;
+        finish(outputs);
+        (ns, allocations)
+    };
+    let mut floored = |n: usize| {
+        let start = ThreadTime::now();
+        for _ in 0..n {
+            floor();
+        }
+        start.elapsed().as_nanos() as f64 / n as f64
+    };
+    // Warm up, and find out how many make a round.
+    let (warm, _) = timed(50);
+    let n = ((ROUND_NS as f64 / warm.max(20.0)) as usize).clamp(20, 5_000);
+    let floor_n = ((ROUND_NS as f64 / floored(200).max(20.0)) as usize).clamp(20, 20_000);
+    let (mut ns, mut floors, mut allocations) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        floors.push(floored(floor_n));
+        let (time, count) = timed(n);
+        ns.push(time);
+        allocations.push(count);
+    }
+    Figure {
+        name,
+        ns: median(&mut ns),
+        floor_ns: median(&mut floors),
+        allocations: median(&mut allocations),
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A figure whose work needs no input of its own.
+fn plain<O>(name: &'static str, mut work: impl FnMut() -> O, floor: impl FnMut()) -> Figure {
+    figure(name, |n| vec![(); n], move |()| work(), drop, floor)
+}
+
+fn issue(name: &'static str, algorithm: Algorithm) -> Figure {
+    let key = world::signing_key(algorithm);
+    let issuer = Issuer::new(world::ISSUER).unwrap();
+    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
+    let token = measure::issue(&key, &issuer, &app, now());
+    let floor = Floor::sign(algorithm, world::signed_part(&token));
+    let now = now();
+    plain(name, || measure::issue(&key, &issuer, &app, now), || floor.run())
+}
+
+fn verify(name: &'static str, algorithm: Algorithm) -> Figure {
+    let key = world::signing_key(algorithm);
+    let issuer = Issuer::new(world::ISSUER).unwrap();
+    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
+    let token = measure::issue(&key, &issuer, &app, now());
+    let floor = Floor::verify(algorithm, &token);
+    let verifier = world::verifier(&key, 0);
+    let header = format!("Bearer {token}");
+    plain(name, || verifier.check(Some(header.as_str())).unwrap(), || floor.run())
+}
+
+fn refresh() -> Figure {
+    let world = World::new(Algorithm::HS256);
+    let pool = std::cell::RefCell::new(Vec::new());
+    let example = world.authorize_and_redeem();
+    let floor = world.floor_of(&example);
+    figure(
+        "grant/refresh/HS256",
+        |n| {
+            let mut pool = pool.borrow_mut();
+            while pool.len() < n {
+                pool.push(world.refresh_form(&world.authorize_and_redeem()));
+            }
+            pool.drain(..n).collect::<Vec<String>>()
+        },
+        |form| world.token(&form),
+        |answers| pool.borrow_mut().extend(answers.iter().map(|json| world.refresh_form(json))),
+        || floor.run(),
+    )
+}
+
+fn client_credentials() -> Figure {
+    let world = World::new(Algorithm::HS256);
+    let form = world.client_credentials_form();
+    let floor = world.floor_of(&world.token(&form));
+    plain("grant/client_credentials/HS256", || world.token(&form), || floor.run())
+}
+
+fn jwt_bearer() -> Figure {
+    let world = World::new(Algorithm::ES256);
+    let example = world.jwt_bearer_form();
+    let verify = Floor::verify(Algorithm::ES256, world::assertion_of(&example));
+    let sign = world.floor_of(&world.token(&example));
+    figure(
+        "grant/jwt_bearer/ES256",
+        |n| (0..n).map(|_| world.jwt_bearer_form()).collect::<Vec<String>>(),
+        |form| world.token(&form),
+        drop,
+        || {
+            verify.run();
+            sign.run();
+        },
+    )
+}
+
+fn authorization_code() -> Figure {
+    let world = World::new(Algorithm::HS256);
+    let floor = world.floor_of(&world.authorize_and_redeem());
+    figure(
+        "grant/authorization_code/HS256",
+        |n| (0..n).map(|_| world.code_form(&world.authorize())).collect::<Vec<String>>(),
+        |form| world.token(&form),
+        drop,
+        || floor.run(),
+    )
+}
+
+fn cycle() -> Figure {
+    let world = World::new(Algorithm::HS256);
+    let floor = world.floor_of(&world.authorize_and_redeem());
+    plain(
+        "cycle/authorize_redeem_refresh/HS256",
+        || {
+            let redeemed = world.authorize_and_redeem();
+            world.token(&world.refresh_form(&redeemed))
+        },
+        || {
+            floor.run();
+            floor.run();
+        },
+    )
+}
+
+fn cached_check() -> Figure {
+    let key = world::signing_key(Algorithm::ES256);
+    let issuer = Issuer::new(world::ISSUER).unwrap();
+    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
+    let token = measure::issue(&key, &issuer, &app, now());
+    let floor = Floor::verify(Algorithm::ES256, &token);
+    let verifier = world::verifier(&key, 1_000);
+    let header = format!("Bearer {token}");
+    plain(
+        "check/cached",
+        || verifier.authorize("GET", "/files/42", Some(header.as_str())).unwrap(),
+        || floor.run(),
+    )
+}
+
+fn client_secret() -> Figure {
+    let app = ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap();
+    let text = "gcs_DpJqBHo9y6H0uS6zhRfkF8ZQyGkpQO8W5s7aGq3u0aA";
+    let check = SecretCheck::new(&world::server_secret(), app, &ClientSecret::new(text));
+    let floor = Floor::hmac(text.as_bytes());
+    plain("client_secret", || assert!(check.check(&ClientSecret::new(text), now())), || floor.run())
+}
+
+fn main() {
+    let json = std::env::args().any(|argument| argument == "--json");
+    let all: [(&str, fn() -> Figure); 13] = [
+        ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
+        ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
+        ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
+        ("issue/HS256", || issue("issue/HS256", Algorithm::HS256)),
+        ("verify/ES256", || verify("verify/ES256", Algorithm::ES256)),
+        ("verify/HS256", || verify("verify/HS256", Algorithm::HS256)),
+        ("grant/refresh/HS256", refresh),
+        ("grant/client_credentials/HS256", client_credentials),
+        ("grant/jwt_bearer/ES256", jwt_bearer),
+        ("grant/authorization_code/HS256", authorization_code),
+        ("cycle/authorize_redeem_refresh/HS256", cycle),
+        ("check/cached", cached_check),
+        ("client_secret", client_secret),
+    ];
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    if !json {
+        println!(
+            "| {:<36} | {:>9} | {:>9} | {:>6} | {:>9} | {:>11} |",
+            "name", "ns", "floor ns", "ratio", "above ns", "allocations"
+        );
+        println!("| {} | --: | --: | --: | --: | --: |", "-".repeat(36));
+    }
+    for (name, run) in all {
+        if !wanted.is_empty() && !wanted.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        let Figure { name, ns, floor_ns, allocations } = run();
+        let ratio = ns / floor_ns;
+        if json {
+            let line = serde_json::json!({
+                "name": name,
+                "ns": ns.round(),
+                "floor_ns": floor_ns.round(),
+                "ratio": (ratio * 1_000.0).round() / 1_000.0,
+                "allocations": allocations.round(),
+            });
+            println!("{line}");
+        } else {
+            println!(
+                "| {name:<36} | {ns:>9.0} | {floor_ns:>9.0} | {ratio:>6.3} | {:>9.0} | {allocations:>11.0} |",
+                ns - floor_ns
+            );
+        }
+    }
+}

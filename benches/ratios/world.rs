@@ -1,0 +1,219 @@
+//! A server in memory, and the forms that its clients send.
+
+use std::sync::Arc;
+
+use grantor::AuthorizationServer;
+use grantor::app::{AppDraft, AppSettings, Flow, JwtSettings, RateQuota};
+use grantor::authorization_endpoint::{Login, Prompted};
+use grantor::catalog::{ApiCatalog, Endpoint};
+use grantor::clock::{Clock, SystemClock, UnixTime};
+use grantor::ids::{Issuer, Subject};
+use grantor::impersonation::{ImpersonationPolicy, User};
+use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
+use grantor::pkce::CodeVerifier;
+use grantor::random::OsRandom;
+use grantor::rate_limit::RateLimits;
+use grantor::redirect_uri::RedirectUri;
+use grantor::resource_server::BearerVerifier;
+use grantor::scope::{Scope, ScopeToken};
+use grantor::server_secret::ServerSecret;
+use grantor::store::MemoryStore;
+use grantor::token_endpoint::FormRequest;
+use grantor::user_directory::MemoryUsers;
+use pollster::block_on;
+
+use crate::floor::Floor;
+
+pub(crate) const ISSUER: &str = "https://as.example.com";
+const CALLBACK: &str = "https://app.example.com/cb";
+const SCOPE: &str = "files.read files.write profile";
+pub(crate) const HS256_SECRET: &[u8] = b"an HS256 secret of forty bytes, no fewer";
+pub(crate) const ES256_PEM: &str = include_str!("../../tests/fixtures/test_only_p256_private.pem");
+pub(crate) const EDDSA_PEM: &str =
+    include_str!("../../tests/fixtures/test_only_ed25519_private.pem");
+pub(crate) const RS256_PEM: &str =
+    include_str!("../../tests/fixtures/test_only_rsa_2048_private.pem");
+
+pub(crate) fn now() -> UnixTime {
+    SystemClock::new().now()
+}
+
+pub(crate) fn signing_key(algorithm: Algorithm) -> SigningKey {
+    match algorithm {
+        Algorithm::ES256 => SigningKey::from_pem(algorithm, ES256_PEM),
+        Algorithm::EdDSA => SigningKey::from_pem(algorithm, EDDSA_PEM),
+        Algorithm::RS256 => SigningKey::from_pem(algorithm, RS256_PEM),
+        _ => SigningKey::from_hmac_secret(HS256_SECRET),
+    }
+    .unwrap()
+}
+
+pub(crate) fn server_secret() -> ServerSecret {
+    ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap()
+}
+
+/// The bytes of a JWT that are signed.
+pub(crate) fn signed_part(token: &str) -> &str {
+    token.rsplit_once('.').unwrap().0
+}
+
+/// The value of `name` in a flat JSON object of strings.
+fn member<'a>(json: &'a str, name: &str) -> &'a str {
+    let start = json.find(&format!("\"{name}\":\"")).unwrap() + name.len() + 4;
+    let rest = json.get(start..).unwrap();
+    rest.split_once('"').unwrap().0
+}
+
+/// Checks tokens signed with `key` against a catalog, remembering `capacity` of them.
+pub(crate) fn verifier(key: &SigningKey, capacity: usize) -> BearerVerifier {
+    let endpoint =
+        |method, path, scope| Endpoint::new(method, path, ScopeToken::new(scope).unwrap()).unwrap();
+    let catalog = ApiCatalog::new([
+        endpoint("GET", "/files/{id}", "files.read"),
+        endpoint("PUT", "/files/{id}", "files.write"),
+        endpoint("GET", "/users/{id}", "GET/users/*"),
+        endpoint("GET", "/profile", "profile"),
+    ]);
+    let keys = VerifyingKeys::new(vec![key.verifying_key()]).unwrap();
+    BearerVerifier::new(Issuer::new(ISSUER).unwrap(), keys)
+        .with_enforcement(catalog.compile().unwrap())
+        .with_cache(capacity)
+}
+
+/// A server and an app with every flow, which nobody need consent to.
+pub(crate) struct World {
+    server: AuthorizationServer<Arc<MemoryStore>, MemoryUsers>,
+    algorithm: Algorithm,
+    client_id: String,
+    client_secret: String,
+    login: Login,
+    verifier: CodeVerifier,
+    query: String,
+    backend: jsonwebtoken::EncodingKey,
+    assertions: std::cell::Cell<u64>,
+}
+
+impl World {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        let ann = Subject::new("ann@example.com").unwrap();
+        let server = AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            server_secret(),
+            signing_key(algorithm),
+            Arc::new(MemoryStore::new()),
+            MemoryUsers::new([User::new(ann.clone())]),
+        )
+        // The limits are on, and too wide to be met.
+        .rate_limits(RateLimits::default().with_volume(RateQuota::new(60_000_000, 1_000_000)))
+        .build();
+        let backend_keys =
+            VerifyingKeys::from_pem(include_str!("../../tests/fixtures/test_only_p256_public.pem"));
+        let settings: AppSettings = AppDraft::confidential("Bench")
+            .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials])
+            .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+            .scope(Scope::parse(SCOPE).unwrap())
+            .refresh_token(true)
+            .require_consent(false)
+            .jwt(
+                JwtSettings::keys(backend_keys.unwrap())
+                    .with_impersonation(ImpersonationPolicy::anyone()),
+            )
+            .build()
+            .unwrap();
+        let credentials = block_on(server.admin("bench").register(settings)).unwrap();
+        let client_id = credentials.client_id.as_str().to_owned();
+        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+        let query = format!(
+            "response_type=code&client_id={client_id}&redirect_uri=https%3A%2F%2Fapp.example.com\
+             %2Fcb&scope=files.read+files.write+profile&state=af0ifjsldkj&code_challenge={}&\
+             code_challenge_method=S256",
+            verifier.challenge()
+        );
+        Self {
+            server,
+            algorithm,
+            client_secret: credentials.client_secret.unwrap().expose_secret().to_owned(),
+            client_id,
+            login: Login::new(ann, "session"),
+            verifier,
+            query,
+            backend: jsonwebtoken::EncodingKey::from_ec_pem(ES256_PEM.as_bytes()).unwrap(),
+            assertions: std::cell::Cell::new(0),
+        }
+    }
+
+    /// Form text in, JSON text out.
+    pub(crate) fn token(&self, form: &str) -> String {
+        block_on(self.server.token(&FormRequest::new(form))).unwrap().to_json()
+    }
+
+    /// Query text in, URL out; the code of it.
+    pub(crate) fn authorize(&self) -> String {
+        let request = block_on(self.server.authorization_request(&self.query, None)).unwrap();
+        let Prompted::Redirect(response) =
+            block_on(self.server.prompt(request, &self.login)).unwrap()
+        else {
+            return String::new();
+        };
+        let (_, query) = response.location().split_once("?code=").unwrap();
+        query.split_once('&').unwrap().0.to_owned()
+    }
+
+    pub(crate) fn authorize_and_redeem(&self) -> String {
+        self.token(&self.code_form(&self.authorize()))
+    }
+
+    pub(crate) fn code_form(&self, code: &str) -> String {
+        format!(
+            "grant_type=authorization_code&code={code}&redirect_uri=https%3A%2F%2Fapp.example.com\
+             %2Fcb&code_verifier={}&client_id={}&client_secret={}",
+            self.verifier.expose_secret(),
+            self.client_id,
+            self.client_secret
+        )
+    }
+
+    pub(crate) fn refresh_form(&self, answer: &str) -> String {
+        format!(
+            "grant_type=refresh_token&refresh_token={}&client_id={}&client_secret={}",
+            member(answer, "refresh_token"),
+            self.client_id,
+            self.client_secret
+        )
+    }
+
+    pub(crate) fn client_credentials_form(&self) -> String {
+        format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            self.client_id, self.client_secret
+        )
+    }
+
+    pub(crate) fn jwt_bearer_form(&self) -> String {
+        let number = self.assertions.get();
+        self.assertions.set(number + 1);
+        let now = now().as_seconds();
+        let claims = serde_json::json!({
+            "iss": self.client_id, "sub": "ann@example.com", "aud": ISSUER,
+            "iat": now, "exp": now + 120, "jti": format!("assertion-{number}"),
+        });
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
+        let assertion = jsonwebtoken::encode(&header, &claims, &self.backend).unwrap();
+        format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}\
+             &client_id={}&client_secret={}",
+            self.client_id, self.client_secret
+        )
+    }
+
+    /// The bare signature of the access token in `answer`.
+    pub(crate) fn floor_of(&self, answer: &str) -> Floor {
+        Floor::sign(self.algorithm, signed_part(member(answer, "access_token")))
+    }
+}
+
+/// The assertion in a form.
+pub(crate) fn assertion_of(form: &str) -> &str {
+    let (_, rest) = form.split_once("assertion=").unwrap();
+    rest.split_once('&').unwrap().0
+}

@@ -1,0 +1,132 @@
+//! Registers an app and takes it through its life: edited, given a new secret, disabled, exported,
+//! deleted. At the end stands what the audit log says of it.
+//!
+//! `cargo run --example register_app`
+#![expect(clippy::print_stdout, reason = "an example talks")]
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grantor::AuthorizationServer;
+use grantor::admin::AdminError;
+use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::audit::{AuditQuery, MemoryAudit};
+use grantor::ids::Issuer;
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::random::OsRandom;
+use grantor::scope::Scope;
+use grantor::server_secret::ServerSecret;
+use grantor::store::{AppQuery, MemoryStore, Page};
+use grantor::token_endpoint::FormRequest;
+use grantor::user_directory::MemoryUsers;
+
+type Server = AuthorizationServer<MemoryStore, MemoryUsers>;
+type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+fn main() -> Outcome {
+    pollster::block_on(run())
+}
+
+async fn run() -> Outcome {
+    let audit = Arc::new(MemoryAudit::default());
+    let server = AuthorizationServer::builder(
+        Issuer::new("https://as.example.com")?,
+        ServerSecret::generate(&OsRandom::new())?,
+        SigningKey::generate(Algorithm::ES256)?,
+        MemoryStore::new(),
+        MemoryUsers::default(),
+    )
+    .audit(Arc::clone(&audit))
+    .build();
+    let admin = server.admin("alice");
+
+    println!("\n== Register ==\n");
+    let draft = AppDraft::confidential("Nightly job")
+        .description("Moves yesterday's files into the archive.")
+        .flow(Flow::ClientCredentials)
+        .scope(Scope::parse("GET/files/* PUT/files/*")?);
+    let Err(invalid) = draft.clone().access_token_lifetime(0).build() else {
+        return Err("a lifetime of 0 seconds was accepted".into());
+    };
+    println!("A draft that is not valid names the field at fault: {invalid}.");
+    let app = admin.register(draft.build()?).await?;
+    println!("The app is registered. Its credentials are shown this once:");
+    println!("  client id        {}", app.client_id);
+    println!("  client secret    {}", text(&app));
+    if let Some(secret) = &app.signature_secret {
+        println!("  signature secret {}", secret.expose_secret());
+    }
+
+    println!("\n== Find ==\n");
+    let archive = AppQuery::all().containing("archive");
+    let found = admin.list(&archive, Page::first(20)).await?.items;
+    let found = found.first().ok_or("the app is not found by its description")?;
+    println!("Found by its description: {} ({})", found.settings().name(), found.client_id());
+
+    println!("\n== Edit ==\n");
+    let read = admin.find(&app.client_id).await?.ok_or("the app is not there")?;
+    let edit = |name: &str| AppDraft::from(read.settings()).name(name);
+    let edited = admin.edit(&app.client_id, read.version(), edit("Nightly archive")).await?;
+    println!("It is called {} now, at version {}.", edited.settings().name(), edited.version());
+    let late = server.admin("bob").edit(&app.client_id, read.version(), edit("Archive job")).await;
+    match late {
+        Err(AdminError::Conflict { expected, found }) => {
+            println!("Bob read version {expected}, it is at {found} by now: he reads it again.");
+        }
+        _ => return Err("an edit of an old version went through".into()),
+    }
+
+    println!("\n== Rotate the client secret ==\n");
+    let day = Duration::from_secs(86_400);
+    let new = admin.rotate_client_secret(&app.client_id, day).await?;
+    println!("A new client secret: {}", text(&new));
+    expect_token(&server, &app, true, "the old secret, for a day more").await?;
+    expect_token(&server, &new, true, "the new secret").await?;
+    admin.end_superseded_secrets(&app.client_id).await?;
+    expect_token(&server, &app, false, "the old secret, which was ended early").await?;
+
+    println!("\n== Disable and enable ==\n");
+    admin.disable(&app.client_id).await?;
+    expect_token(&server, &new, false, "while the app is disabled").await?;
+    admin.enable(&app.client_id).await?;
+    expect_token(&server, &new, true, "now that it is enabled again").await?;
+
+    println!("\n== Export and delete ==\n");
+    let export = serde_json::to_string_pretty(&admin.export(&app.client_id).await?)?;
+    println!("The app as JSON, without any secret:\n{export}");
+    admin.delete(&app.client_id).await?;
+    expect_token(&server, &new, false, "now that it is deleted").await?;
+
+    println!("\n== What the audit log says, oldest first ==\n");
+    for event in audit.find(&AuditQuery::all().app(app.client_id)).iter().rev() {
+        let (who, outcome) = (event.actor.name().unwrap_or("somebody"), &event.outcome);
+        let why = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+        println!("{} {who} {} {}{why}", event.at, event.action.as_str(), outcome.as_str());
+    }
+    Ok(())
+}
+
+/// Asks for a token with the client secret in `app`, and says what came of it.
+async fn expect_token(
+    server: &Server,
+    app: &AppCredentials,
+    expected: bool,
+    when: &str,
+) -> Outcome {
+    let body = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", app.client_id.as_str())
+        .append_pair("client_secret", text(app))
+        .finish();
+    let answer = server.token(&FormRequest::new(&body)).await;
+    match &answer {
+        Ok(token) => println!("A token for {} seconds: {when}.", token.expires_in),
+        Err(error) => println!("No token, {}: {when}.", error.error_code()),
+    }
+    if answer.is_ok() == expected { Ok(()) } else { Err(format!("not as expected: {when}").into()) }
+}
+
+fn text(app: &AppCredentials) -> &str {
+    app.client_secret.as_ref().map_or("none", |secret| secret.expose_secret())
+}

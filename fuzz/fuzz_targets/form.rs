@@ -1,0 +1,10 @@
+//! What the strict reader accepts means the same to a lenient one.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &[u8]| {
+    if let Some(pairs) = grantor::fuzzing::form(text) {
+        assert!(
+            url::form_urlencoded::parse(text).eq(pairs.iter().map(|(n, v)| (n.into(), v.into())))
+        );
+    }
+});

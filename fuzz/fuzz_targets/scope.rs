@@ -1,0 +1,16 @@
+//! The laws of scopes, on two texts at once.
+#![no_main]
+
+use grantor::scope::Scope;
+
+libfuzzer_sys::fuzz_target!(|texts: (&str, &str)| {
+    let (Ok(a), Ok(b)) = (Scope::parse(texts.0), Scope::parse(texts.1)) else { return };
+    assert_eq!(a.as_str().parse(), Ok(a.clone()));
+    let common = a.intersection(&b);
+    assert!(a.covers(&common) && b.covers(&common));
+    assert_eq!(common.as_str().parse(), Ok(common.clone()));
+    match a.narrow(texts.1) {
+        Ok(narrowed) => assert!(a.covers(&narrowed)),
+        Err(_) => assert!(!a.covers(&b)),
+    }
+});

@@ -1,0 +1,211 @@
+use pollster::block_on;
+use proptest::prelude::*;
+
+use super::*;
+use crate::store::{MemoryStore, RevocationReason};
+
+const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+fn at(seconds: i64) -> UnixTime {
+    UnixTime::from_seconds(1_700_000_000 + seconds)
+}
+
+fn revocation(target: RevocationTarget, at: UnixTime, until: UnixTime) -> Revocation {
+    Revocation { target, at, why: RevocationReason::Administrator, until }
+}
+
+fn page(entries: Vec<Revocation>, next: u64, more: bool) -> RevocationFeed {
+    RevocationFeed { entries, next: FeedCursor { at: NOW, tie: next }, more }
+}
+
+/// Names from which facts and targets are put together.
+struct Names {
+    grants: Vec<GrantId>,
+    apps: Vec<ClientId>,
+    subjects: Vec<Subject>,
+    devices: Vec<DeviceId>,
+}
+
+fn names() -> Names {
+    Names {
+        grants: (0..3).map(|byte| GrantId::from_bytes([byte; 16])).collect(),
+        apps: ["a", "b"].into_iter().map(|id| ClientId::new(id).unwrap()).collect(),
+        // An app may be a subject: the kinds are kept apart nevertheless.
+        subjects: ["a", "x"].into_iter().map(|id| Subject::new(id).unwrap()).collect(),
+        devices: ["a", "d"].into_iter().map(|id| DeviceId::new(id).unwrap()).collect(),
+    }
+}
+
+impl Names {
+    /// Every combination, authorized at some instants.
+    fn all_facts(&self) -> impl Iterator<Item = AccessFacts<'_>> {
+        let instants = [-1, 0, 1, 2, 3].map(at);
+        let devices = || self.devices.iter().map(Some).chain([None]);
+        self.grants.iter().flat_map(move |grant_id| {
+            self.apps.iter().flat_map(move |client_id| {
+                self.subjects.iter().flat_map(move |subject| {
+                    devices().flat_map(move |device| {
+                        instants.into_iter().map(move |authorized_at| AccessFacts {
+                            grant_id: *grant_id,
+                            client_id,
+                            subject,
+                            device,
+                            authorized_at,
+                        })
+                    })
+                })
+            })
+        })
+    }
+
+    fn some_facts(&self) -> AccessFacts<'_> {
+        self.all_facts().next().unwrap()
+    }
+}
+
+fn any_target() -> impl Strategy<Value = RevocationTarget> {
+    (0..6, 0..2_usize, 0..2_usize).prop_map(|(kind, i, j)| {
+        let names = names();
+        match kind {
+            0 => RevocationTarget::Everything,
+            1 => RevocationTarget::App(names.apps[i].clone()),
+            2 => RevocationTarget::Subject(names.subjects[i].clone()),
+            3 => RevocationTarget::AppAndSubject(names.apps[i].clone(), names.subjects[j].clone()),
+            4 => RevocationTarget::Device(names.devices[i].clone()),
+            _ => RevocationTarget::Grant(names.grants[i]),
+        }
+    })
+}
+
+fn any_revocations() -> impl Strategy<Value = Vec<Revocation>> {
+    let one = (any_target(), 0..3_i64, 0..200_i64);
+    let one = one.prop_map(|(target, on, until)| revocation(target, at(on), at(until)));
+    prop::collection::vec(one, 0..8)
+}
+
+proptest! {
+    #[test]
+    fn the_list_decides_as_its_entries_do_in_any_order_and_twice(
+        revocations in any_revocations(),
+        again in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        pages in 1..4_usize,
+    ) {
+        let list = RevocationList::new();
+        let mut entries = revocations.clone();
+        if !entries.is_empty() {
+            entries.extend(again.iter().map(|index| revocations[index.index(revocations.len())].clone()));
+        }
+        for (number, chunk) in entries.chunks(pages).enumerate() {
+            list.apply(&page(chunk.to_vec(), number as u64, true), NOW);
+        }
+        list.apply(&page(Vec::new(), 99, false), NOW);
+        for facts in names().all_facts() {
+            let expected = revocations.iter().any(|revocation| revocation.voids(&facts));
+            prop_assert_eq!(list.is_revoked(&facts, NOW), Ok(expected), "{:?}", facts);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_dropped_only_after_its_end(revocations in any_revocations(), later in 0..300_i64) {
+        let list = RevocationList::new();
+        list.apply(&page(revocations.clone(), 0, false), NOW);
+        list.apply(&page(Vec::new(), 0, false), at(later));
+        let in_force = |revocation: &&Revocation| revocation.until >= at(later);
+        for facts in names().all_facts() {
+            let revoked = list.is_revoked(&facts, at(later)).unwrap();
+            let voided = revocations.iter().any(|revocation| revocation.voids(&facts));
+            let in_force = revocations.iter().filter(in_force).any(|r| r.voids(&facts));
+            prop_assert!(in_force <= revoked && revoked <= voided, "{:?}", facts);
+        }
+        let kept = |revocation: &Revocation| revocation.until >= at(later).minus(KEEP);
+        prop_assert_eq!(list.any.load(Ordering::Relaxed), revocations.iter().any(kept));
+    }
+
+    /// The store and its feed say the same.
+    #[test]
+    fn the_list_follows_a_store(steps in prop::collection::vec((any_target(), any::<bool>()), 0..12)) {
+        block_on(async {
+            let (store, list) = (MemoryStore::new(), RevocationList::new());
+            let mut revocations = Vec::new();
+            for (step, (target, read)) in (0..).zip(steps) {
+                let now = at(step).minus(Duration::from_secs(6));
+                let mut entry = revocation(target, now, at(1_000));
+                entry.at = store.revoke(&entry).await.unwrap().at;
+                revocations.push(entry);
+                if read {
+                    list.poll(&store, now).await.unwrap();
+                    for facts in names().all_facts() {
+                        let expected = revocations.iter().any(|r| r.voids(&facts));
+                        prop_assert_eq!(list.is_revoked(&facts, now), Ok(expected));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[test]
+fn the_list_is_closed_until_it_was_read_to_its_end() {
+    let (list, names) = (RevocationList::new(), names());
+    let facts = names.some_facts();
+    assert_eq!(list.cursor(), FeedCursor::default());
+    assert_eq!(list.is_revoked(&facts, NOW), Err(RevocationsUnknown::NeverRead));
+    list.apply(&page(Vec::new(), 1, true), NOW);
+    assert_eq!(list.is_revoked(&facts, NOW), Err(RevocationsUnknown::NeverRead));
+    list.apply(&page(Vec::new(), 2, false), NOW);
+    assert_eq!(list.is_revoked(&facts, NOW), Ok(false));
+    assert_eq!(list.cursor().tie, 2);
+}
+
+#[test]
+fn a_list_that_is_too_old_is_closed_until_it_is_read_again() {
+    let (list, names) = (RevocationList::new(), names());
+    let facts = names.some_facts();
+    list.apply(&page(Vec::new(), 0, false), NOW);
+    assert_eq!(list.is_revoked(&facts, at(60)), Ok(false));
+    assert_eq!(list.is_revoked(&facts, at(61)), Err(RevocationsUnknown::Stale));
+    assert_eq!(list.is_revoked(&facts, at(-61)), Err(RevocationsUnknown::Stale));
+    list.apply(&page(Vec::new(), 0, true), at(61));
+    assert_eq!(list.is_revoked(&facts, at(61)), Err(RevocationsUnknown::Stale));
+    list.apply(&page(Vec::new(), 0, false), at(61));
+    assert_eq!(list.is_revoked(&facts, at(61)), Ok(false));
+    // An answer that comes late does not make the list older than it is.
+    list.apply(&page(Vec::new(), 0, false), NOW);
+    assert_eq!(list.is_revoked(&facts, at(121)), Ok(false));
+    let strict = RevocationList::new().with_max_age(Duration::ZERO);
+    strict.apply(&page(Vec::new(), 0, false), NOW);
+    assert_eq!(strict.is_revoked(&facts, NOW), Ok(false));
+    assert!(strict.is_revoked(&facts, NOW.plus(Duration::from_millis(1))).is_err());
+}
+
+/// What a page brings is in force at once, whether or not it was the last.
+#[test]
+fn a_revocation_is_in_force_before_the_end_of_the_feed_is_reached() {
+    let (list, names) = (RevocationList::new(), names());
+    let facts = names.some_facts();
+    list.apply(&page(Vec::new(), 0, false), NOW);
+    list.apply(&page(vec![revocation(RevocationTarget::Everything, NOW, at(60))], 1, true), NOW);
+    assert_eq!(list.is_revoked(&facts, NOW), Ok(true));
+}
+
+#[test]
+fn polling_reads_every_page() {
+    block_on(async {
+        let (store, list, names) = (MemoryStore::new(), RevocationList::new(), names());
+        for number in 0..2_500_u16 {
+            let mut id = [0xff; 16];
+            id[..2].copy_from_slice(&number.to_be_bytes());
+            let target = RevocationTarget::Grant(GrantId::from_bytes(id));
+            store.revoke(&revocation(target, NOW, at(60))).await.unwrap();
+        }
+        let whole_app = RevocationTarget::App(names.apps[0].clone());
+        store.revoke(&revocation(whole_app, at(1), at(60))).await.unwrap();
+        list.poll(&store, at(2)).await.unwrap();
+        assert_eq!(list.read().grants.len(), 2_500);
+        assert_eq!(list.is_revoked(&names.some_facts(), at(2)), Ok(true));
+        // Minutes later all of it has ended.
+        list.poll(&store, at(200)).await.unwrap();
+        assert!(list.read().is_empty());
+    });
+}

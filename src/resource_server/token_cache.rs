@@ -1,0 +1,181 @@
+//! Tokens that were verified before: what they say, not whether they are still good.
+
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroizing;
+
+use crate::clock::UnixTime;
+use crate::jwt::AccessTokenClaims;
+
+/// How many tokens share one lock and one place in the table.
+const WAYS: usize = 8;
+
+/// The end of the signature: nobody who holds no key can choose it, and it is longer than any two
+/// tokens have in common.
+const HASHED_BYTES: usize = 32;
+
+/// A table of fixed size. A token has its place in one small set, found by a keyed hash of its
+/// signature and compared whole; a full set gives up what has expired, else what came first.
+///
+/// Only verified tokens are ever inserted, so that no flood of forged ones displaces anything.
+pub(super) struct TokenCache {
+    hasher: RandomState,
+    sets: Box<[Mutex<Set>]>,
+}
+
+#[derive(Default)]
+struct Set {
+    entries: Vec<Entry>,
+    /// The entry that came first.
+    oldest: usize,
+}
+
+struct Entry {
+    hash: u64,
+    token: Zeroizing<Box<str>>,
+    claims: Arc<AccessTokenClaims>,
+}
+
+impl TokenCache {
+    /// Room for `capacity` tokens, rounded up to a multiple of 8; 0 keeps nothing.
+    pub(super) fn new(capacity: usize) -> Self {
+        let sets = std::iter::repeat_with(Mutex::default).take(capacity.div_ceil(WAYS)).collect();
+        Self { hasher: RandomState::new(), sets }
+    }
+
+    pub(super) fn get(&self, token: &str) -> Option<Arc<AccessTokenClaims>> {
+        let (hash, set) = self.place(token)?;
+        let found = set.entries.iter().find(|entry| entry.hash == hash && **entry.token == *token);
+        found.map(|entry| Arc::clone(&entry.claims))
+    }
+
+    /// Keeps a token that was verified at `now`.
+    pub(super) fn insert(&self, token: &str, claims: &Arc<AccessTokenClaims>, now: UnixTime) {
+        let Some((hash, mut set)) = self.place(token) else { return };
+        let claims = Arc::clone(claims);
+        let entry = Entry { hash, token: Zeroizing::new(token.into()), claims };
+        let replaceable = |other: &Entry| {
+            other.claims.expires_at <= now || (other.hash == hash && *other.token == *entry.token)
+        };
+        let set = &mut *set;
+        if let Some(other) = set.entries.iter_mut().find(|other| replaceable(other)) {
+            *other = entry;
+        } else if set.entries.len() < WAYS {
+            set.entries.push(entry);
+        } else if let Some(oldest) = set.entries.get_mut(set.oldest) {
+            *oldest = entry;
+            set.oldest = (set.oldest + 1) % WAYS;
+        }
+    }
+
+    /// Forgets every token.
+    pub(super) fn clear(&self) {
+        for set in &self.sets {
+            *lock(set) = Set::default();
+        }
+    }
+
+    /// The hash of `token` and the set in which it belongs; `None` if nothing is kept.
+    fn place(&self, token: &str) -> Option<(u64, MutexGuard<'_, Set>)> {
+        let hash = self.hasher.hash_one(token.as_bytes().last_chunk::<HASHED_BYTES>()?);
+        let index = hash.checked_rem(u64::try_from(self.sets.len()).ok()?)?;
+        let set = self.sets.get(usize::try_from(index).ok()?)?;
+        Some((hash, lock(set)))
+    }
+}
+
+/// A set is whole between any two of its statements, so that a poisoned one stays usable.
+fn lock(set: &Mutex<Set>) -> MutexGuard<'_, Set> {
+    set.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenCache")
+            .field("capacity", &(self.sets.len() * WAYS))
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Map;
+
+    use super::*;
+    use crate::ids::{ClientId, GrantId, Issuer, Subject};
+    use crate::scope::Scope;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+
+    fn claims(expires_at: UnixTime) -> Arc<AccessTokenClaims> {
+        Arc::new(AccessTokenClaims {
+            issuer: Issuer::new("https://as.example.com").unwrap(),
+            subject: Subject::new("alice").unwrap(),
+            audience: Vec::new(),
+            client_id: ClientId::new("app").unwrap(),
+            scope: Scope::empty(),
+            token_id: String::new(),
+            issued_at: NOW,
+            not_before: NOW,
+            expires_at,
+            grant_id: GrantId::from_bytes([0; 16]),
+            authorized_at: NOW,
+            actor: None,
+            device: None,
+            extra: Map::new(),
+        })
+    }
+
+    fn token(number: usize) -> String {
+        format!("header.payload.{number:060}")
+    }
+
+    fn kept(cache: &TokenCache, numbers: std::ops::Range<usize>) -> usize {
+        numbers.filter(|number| cache.get(&token(*number)).is_some()).count()
+    }
+
+    #[test]
+    fn a_token_is_compared_whole() {
+        let cache = TokenCache::new(8);
+        cache.insert(&token(1), &claims(UnixTime::MAX), NOW);
+        assert!(cache.get(&token(1)).is_some());
+        for other in [token(2), token(1).replace("payload", "other"), token(1) + "0"] {
+            assert!(cache.get(&other).is_none(), "{other}");
+        }
+        assert!(cache.get("short").is_none() && cache.get("").is_none());
+        assert!(!format!("{cache:?}").contains("payload"));
+    }
+
+    #[test]
+    fn the_capacity_is_never_exceeded_and_what_came_last_is_kept() {
+        let cache = TokenCache::new(20);
+        for number in 0..1_000 {
+            cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
+            cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
+            assert!(cache.get(&token(number)).is_some());
+        }
+        assert_eq!(kept(&cache, 0..1_000), 24);
+        cache.clear();
+        assert_eq!(kept(&cache, 0..1_000), 0);
+    }
+
+    #[test]
+    fn what_has_expired_makes_room_first() {
+        let cache = TokenCache::new(8);
+        for number in 0..8 {
+            let expires_at = if number == 5 { NOW } else { UnixTime::MAX };
+            cache.insert(&token(number), &claims(expires_at), NOW);
+        }
+        cache.insert(&token(8), &claims(UnixTime::MAX), NOW);
+        assert_eq!((kept(&cache, 0..9), kept(&cache, 5..6)), (8, 0));
+    }
+
+    #[test]
+    fn a_capacity_of_0_keeps_nothing() {
+        let cache = TokenCache::new(0);
+        cache.insert(&token(1), &claims(UnixTime::MAX), NOW);
+        assert!(cache.get(&token(1)).is_none());
+    }
+}

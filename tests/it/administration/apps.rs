@@ -1,0 +1,179 @@
+//! Administrators side by side, apps that move, and who did it.
+
+use std::sync::Barrier;
+use std::time::Duration;
+
+use grantor::admin::{AdminError, AppExport, ImportedApp};
+use grantor::app::{AppDraft, Flow};
+use grantor::audit::{Action, Actor, AuditQuery};
+use grantor::ids::ClientId;
+use grantor::secret::ClientSecret;
+use grantor::store::RevocationTarget;
+use pollster::block_on;
+use serde_json::json;
+
+use crate::assertions::backend_jwt;
+use crate::support::{App, World, code_app, scope, subject};
+
+/// Of 16 administrators who read one version, one replaces the settings; the others are told both
+/// versions, and nothing of theirs is stored.
+#[test]
+fn of_many_edits_of_one_version_one_wins() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let start = Barrier::new(16);
+    let edit = |name: String| {
+        let admin = world.server.admin("root");
+        let before = block_on(admin.find(&app.id)).unwrap().unwrap();
+        start.wait();
+        let draft = AppDraft::from(before.settings()).name(name);
+        block_on(admin.edit(&app.id, before.version(), draft))
+    };
+    let edit = &edit;
+    let results: Vec<_> = std::thread::scope(|threads| {
+        let threads: Vec<_> =
+            (0..16).map(|n| threads.spawn(move || edit(format!("Name {n}")))).collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    });
+    let (won, lost): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+    assert_eq!((won.len(), lost.len()), (1, 15));
+    for error in lost {
+        let conflict = error.unwrap_err();
+        assert!(matches!(conflict, AdminError::Conflict { expected: 1, found: 2 }), "{conflict:?}");
+    }
+    let stored = block_on(world.server.admin("root").find(&app.id)).unwrap().unwrap();
+    let winner = won.into_iter().next().unwrap().unwrap();
+    assert_eq!((stored.settings().name(), stored.version()), (winner.settings().name(), 2));
+}
+
+/// Calls that change one thing are all done, however many meet.
+#[test]
+fn of_many_small_changes_none_is_lost() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let start = Barrier::new(16);
+    std::thread::scope(|threads| {
+        for n in 0..16 {
+            let (world, app, start) = (&world, &app, &start);
+            threads.spawn(move || {
+                start.wait();
+                let added = scope(&format!("s{n}"));
+                block_on(world.server.admin("root").add_scope(&app.id, &added)).unwrap();
+            });
+        }
+    });
+    let stored = block_on(world.server.admin("root").find(&app.id)).unwrap().unwrap();
+    assert_eq!(stored.version(), 17);
+    assert!((0..16).all(|n| stored.settings().scope().covers(&scope(&format!("s{n}")))));
+}
+
+/// What is exported holds every setting and no secret, and what is imported from it is the same app
+/// with new secrets.
+#[test]
+fn an_app_moves_as_json_without_its_secrets() {
+    let world = World::new();
+    let draft = code_app().flow(Flow::JwtBearer).jwt(backend_jwt()).access_token_lifetime(77);
+    let app = world.register(draft);
+    let admin = world.server.admin("root");
+    let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
+    let export = block_on(admin.export(&app.id)).unwrap();
+    let text = serde_json::to_string(&export).unwrap();
+    let digest = serde_json::to_value(stored.credentials()).unwrap();
+    let digest = digest["client_secrets"][0]["digest"]["digest"].as_str().unwrap().to_owned();
+    let secrets = [app.secret.clone().unwrap(), app.signature_secret.clone().unwrap(), digest];
+    for secret in &secrets {
+        assert!(!text.contains(secret.as_str()));
+    }
+    assert!(!text.contains("client_secrets") && !text.contains("sealed"));
+
+    let elsewhere = World::new();
+    let other_admin = elsewhere.server.admin("root");
+    let read: AppExport = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, export);
+    let told = block_on(other_admin.import(ImportedApp::from(read))).unwrap();
+    assert_eq!(block_on(other_admin.export(&app.id)).unwrap(), export);
+    let secret = told.client_secret.unwrap().expose_secret().to_owned();
+    assert_ne!(Some(&secret), app.secret.as_ref());
+    let moved = App { secret: Some(secret), ..app.clone() };
+    assert_eq!(elsewhere.tokens(&moved).json["expires_in"], 77);
+    elsewhere.refresh(&app, "x").assert_error(401, "invalid_client");
+    let twice = block_on(other_admin.import(ImportedApp::from(export)));
+    assert!(matches!(twice, Err(AdminError::AlreadyExists)));
+}
+
+/// A client secret from elsewhere works until the instant that it was given.
+#[test]
+fn an_imported_secret_ends_in_its_time() {
+    use grantor::clock::Clock as _;
+
+    let world = World::new();
+    let settings = code_app().build().unwrap();
+    let id = ClientId::new("legacy").unwrap();
+    let end = world.clock.now().plus(Duration::from_secs(100));
+    let import = ImportedApp::new(id.clone(), settings)
+        .with_client_secret(ClientSecret::new("x"), Some(end));
+    let told = block_on(world.server.admin("root").import(import)).unwrap();
+    assert!(told.client_secret.is_none());
+    let app = App { id, secret: Some("x".to_owned()), signature_secret: None };
+    let tokens = world.tokens(&app);
+    world.advance(100);
+    world.refresh(&app, tokens.text("refresh_token")).assert_error(401, "invalid_client");
+}
+
+/// Every call, done or refused, is audited under the name of the administrator, about the app.
+#[test]
+fn every_call_is_audited_by_the_name_of_the_administrator() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (id, ann) = (&app.id, subject("ann"));
+    let admin = world.server.admin("eve@example.com");
+    let nobody = ClientId::new("nobody").unwrap();
+    let draft = || code_app().name("Renamed").code_lifetime(30);
+    block_on(admin.edit(id, 1, draft())).unwrap();
+    block_on(admin.edit(id, 1, draft())).unwrap_err();
+    block_on(admin.add_scope(id, &scope("d"))).unwrap();
+    block_on(admin.rotate_client_secret(id, Duration::ZERO)).unwrap();
+    block_on(admin.end_superseded_secrets(id)).unwrap();
+    block_on(admin.regenerate_signature_secret(id)).unwrap();
+    block_on(admin.revoke(RevocationTarget::App(id.clone()))).unwrap();
+    block_on(admin.withdraw_consent(id, &ann)).unwrap();
+    block_on(admin.disable(id)).unwrap();
+    block_on(admin.enable(id)).unwrap();
+    block_on(admin.delete(id)).unwrap();
+    block_on(admin.delete(id)).unwrap_err();
+    block_on(admin.disable(&nobody)).unwrap_err();
+
+    let mut events = world.events();
+    events.retain(|event| event.actor == Actor::Administrator("eve@example.com".into()));
+    events.reverse();
+    let said: Vec<_> = events
+        .iter()
+        .map(|it| (it.action.as_str(), it.outcome.reason().unwrap_or("done")))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("edit_app", "done"),
+            ("edit_app", "app_version_conflict"),
+            ("edit_app", "done"),
+            ("rotate_client_secret", "done"),
+            ("end_superseded_secrets", "done"),
+            ("regenerate_signature_secret", "done"),
+            ("revoke", "done"),
+            ("withdraw_consent", "done"),
+            ("disable_app", "done"),
+            ("enable_app", "done"),
+            ("delete_app", "done"),
+            ("delete_app", "app_not_found"),
+            ("disable_app", "app_not_found"),
+        ]
+    );
+    let changed = vec!["code_lifetime".to_owned(), "name".to_owned()];
+    assert_eq!(events[0].action, Action::EditApp { changed });
+    assert!(events[..12].iter().all(|event| event.client_id.as_ref() == Some(id)));
+    assert_eq!(events[7].subject, Some(ann));
+    let of_app = world.audit.find(&AuditQuery::all().app(nobody));
+    assert_eq!(of_app.len(), 1);
+    let json = serde_json::to_value(&events[0]).unwrap();
+    assert_eq!(json["actor_name"], json!("eve@example.com"));
+}

@@ -1,0 +1,215 @@
+//! Edits of an app whose grants are out.
+
+use std::time::Duration;
+
+use grantor::app::{AppDraft, Flow, JwtSettings};
+use grantor::audit::Action;
+use grantor::impersonation::ImpersonationPolicy;
+use pollster::block_on;
+use serde_json::json;
+
+use super::out;
+use crate::assertions::{Signer, backend_jwt, impersonator};
+use crate::support::{App, World, code_app, scope};
+
+/// `remove_scope`: codes and refresh tokens give what is left, from the next use on; access tokens
+/// keep theirs; what comes back to the app comes back to them.
+#[test]
+fn what_an_app_loses_its_grants_lose_until_it_comes_back() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let mine = out(&world, &app);
+    let admin = world.server.admin("root");
+    block_on(admin.remove_scope(&app.id, &scope("c"))).unwrap();
+    let [redeemed, refreshed] = mine.present(&world, &app);
+    assert_eq!((redeemed.text("scope"), refreshed.text("scope")), ("a b", "a b"));
+    assert_eq!(mine.tokens.claims()["scope"], "a b c");
+    assert!(!world.is_revoked(&mine.tokens));
+
+    world.edit(&app, |draft| draft.scope(scope("z")));
+    let token = refreshed.text("refresh_token");
+    world.refresh(&app, token).assert_error(400, "invalid_scope");
+    block_on(admin.add_scope(&app.id, &scope("a b c d"))).unwrap();
+    let again = world.refresh(&app, token);
+    assert_eq!(again.text("scope"), "a b c", "no more than was granted");
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", again.text("refresh_token")),
+        ("scope", "d"),
+    ];
+    world.post(&app, &form).assert_error(400, "invalid_scope");
+}
+
+/// `add_scope`: codes and refresh tokens give no more than was granted.
+#[test]
+fn what_an_app_gains_its_grants_do_not() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let mine = out(&world, &app);
+    block_on(world.server.admin("root").add_scope(&app.id, &scope("d"))).unwrap();
+    for answer in mine.present(&world, &app) {
+        assert_eq!(answer.text("scope"), "a b c");
+    }
+    assert_eq!(out(&world, &app).tokens.text("scope"), "a b c d");
+}
+
+/// The access token lifetime: the new one holds for codes and from the next refresh on.
+#[test]
+fn a_new_access_token_lifetime_holds_from_the_next_token_on() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let mine = out(&world, &app);
+    let expiry = mine.tokens.claims()["exp"].clone();
+    world.edit(&app, |draft| draft.access_token_lifetime(60));
+    for answer in mine.present(&world, &app) {
+        assert_eq!(answer.json["expires_in"], 60);
+    }
+    assert_eq!(mine.tokens.claims()["exp"], expiry);
+    assert!(!world.is_revoked(&mine.tokens));
+}
+
+/// The code and refresh token lifetimes: what is out keeps its own, longer or shorter.
+#[test]
+fn codes_and_refresh_tokens_keep_their_lifetimes() {
+    let lifetimes =
+        |draft: AppDraft, code, refresh| draft.code_lifetime(code).refresh_token_lifetime(refresh);
+    let world = World::new();
+    let longer = world.register(lifetimes(code_app(), 60, 100));
+    let shorter = world.register(lifetimes(code_app(), 60, 100));
+    let (grown, shrunk) = (out(&world, &longer), out(&world, &shorter));
+    world.edit(&longer, |draft| lifetimes(draft, 600, 10_000));
+    world.edit(&shorter, |draft| lifetimes(draft, 1, 1));
+    world.advance(59);
+    shrunk.assert_live(&world, &shorter);
+    world.advance(1);
+    world.redeem(&longer, &grown.code, &grown.verifier).assert_error(400, "invalid_grant");
+    world.advance(39);
+    let last = world.refresh(&longer, grown.tokens.text("refresh_token"));
+    assert_eq!((last.status, &last.json["expires_in"]), (200, &json!(1)));
+    world.advance(1);
+    let token = last.text("refresh_token");
+    world.refresh(&longer, token).assert_error(400, "invalid_grant");
+}
+
+/// The idle lifetime of refresh tokens holds at once, both ways.
+#[test]
+fn a_new_idle_lifetime_holds_at_once() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let token = world.tokens(&app).text("refresh_token").to_owned();
+    world.advance(50);
+    world.edit(&app, |draft| draft.refresh_token_idle_lifetime(Some(50)));
+    world.refresh(&app, &token).assert_error(400, "invalid_grant");
+    world.edit(&app, |draft| draft.refresh_token_idle_lifetime(Some(51)));
+    assert_eq!(world.refresh(&app, &token).status, 200);
+}
+
+/// The grace of refresh tokens holds at once: a retry that it no longer covers is a reuse, and one
+/// that it covers now is none.
+#[test]
+fn a_new_grace_holds_at_once() {
+    let world = World::new();
+    for (before, after, status) in [(Some(300), Some(0), 400), (Some(0), Some(300), 200)] {
+        let app = world.register(code_app().refresh_grace(before));
+        let token = world.tokens(&app).text("refresh_token").to_owned();
+        let next = world.refresh(&app, &token);
+        world.advance(5);
+        world.edit(&app, |draft| draft.refresh_grace(after));
+        assert_eq!(world.refresh(&app, &token).status, status);
+        assert_eq!(world.is_revoked(&next), status == 400);
+    }
+}
+
+/// Whom the app may impersonate: refresh tokens obey from the next refresh on, good again if the
+/// policy permits again; access tokens live until they are revoked.
+#[test]
+fn a_new_policy_holds_from_the_next_refresh_on() {
+    let world = World::new();
+    let jwt = || backend_jwt().with_refresh_token(true);
+    let app = world.register(impersonator(jwt()).refresh_token(true));
+    let tokens = world.act(&app, &json!({}));
+    let token = tokens.text("refresh_token");
+    let nobody = jwt().with_impersonation(ImpersonationPolicy::nobody());
+    world.edit(&app, |draft| draft.jwt(nobody));
+    world.refresh(&app, token).assert_error(400, "invalid_grant");
+    assert!(!world.is_revoked(&tokens));
+    world.edit(&app, |draft| draft.jwt(jwt()));
+    assert_eq!(world.refresh(&app, token).status, 200);
+}
+
+/// A flow, or refresh tokens, that an app loses: refused while it is so, good again afterwards;
+/// access tokens live.
+#[test]
+fn a_flow_that_an_app_loses_is_closed_to_what_is_out() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let mine = out(&world, &app);
+    let token = mine.tokens.text("refresh_token");
+    world.edit(&app, |draft| draft.refresh_token(false));
+    world.refresh(&app, token).assert_error(400, "unauthorized_client");
+    world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::ClientCredentials]));
+    for answer in mine.present(&world, &app) {
+        answer.assert_error(400, "unauthorized_client");
+    }
+    world.edit(&app, |draft| draft.flows([Flow::AuthorizationCode]));
+    mine.assert_live(&world, &app);
+}
+
+/// `rotate_client_secret`: what is out is redeemed with either secret until the overlap ends, each
+/// use of the old one is audited, and `end_superseded_secrets` ends it early.
+#[test]
+fn a_rotated_secret_overlaps() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let mine = out(&world, &app);
+    let admin = world.server.admin("root");
+    let rotate = |overlap| {
+        let answer = block_on(admin.rotate_client_secret(&app.id, overlap)).unwrap();
+        let secret = answer.client_secret.unwrap().expose_secret().to_owned();
+        App { secret: Some(secret), ..app.clone() }
+    };
+    let noted = || {
+        world.events().iter().filter(|event| event.action == Action::UseSupersededSecret).count()
+    };
+    let new = rotate(Duration::from_secs(100));
+    assert_eq!(world.redeem(&app, &mine.code, &mine.verifier).status, 200);
+    assert_eq!(noted(), 1);
+    let next = world.refresh(&new, mine.tokens.text("refresh_token"));
+    assert_eq!((next.status, noted()), (200, 1));
+    world.advance(100);
+    let token = next.text("refresh_token");
+    world.refresh(&app, token).assert_error(401, "invalid_client");
+    let next = world.refresh(&new, token);
+    assert_eq!(next.status, 200);
+
+    let newest = rotate(Duration::from_secs(100));
+    block_on(admin.end_superseded_secrets(&app.id)).unwrap();
+    world.refresh(&new, next.text("refresh_token")).assert_error(401, "invalid_client");
+    assert_eq!(world.refresh(&newest, next.text("refresh_token")).status, 200);
+    assert!(!world.is_revoked(&mine.tokens));
+    let after_leak = rotate(Duration::ZERO);
+    world.post(&newest, &[("grant_type", "refresh_token")]).assert_error(400, "invalid_request");
+    world.tokens(&after_leak);
+    world.refresh(&newest, "x").assert_error(401, "invalid_client");
+}
+
+/// `regenerate_signature_secret`: assertions under the old one are refused at once; tokens stay.
+#[test]
+fn a_new_signature_secret_leaves_tokens_alone() {
+    let world = World::new();
+    let jwt = JwtSettings::signature_secret()
+        .with_refresh_token(true)
+        .with_impersonation(ImpersonationPolicy::anyone());
+    let app = world.register(impersonator(jwt).refresh_token(true));
+    let secret = app.signature_secret.clone().unwrap();
+    let sign = || {
+        let signer = Signer::hmac(jsonwebtoken::Algorithm::HS256, secret.as_bytes());
+        signer.sign(&world.claims(&app))
+    };
+    let tokens = world.present(&app, &sign(), &[]);
+    let signed_before = sign();
+    block_on(world.server.admin("root").regenerate_signature_secret(&app.id)).unwrap();
+    world.present(&app, &signed_before, &[]).assert_error(400, "invalid_grant");
+    assert!(!world.is_revoked(&tokens));
+    assert_eq!(world.refresh(&app, tokens.text("refresh_token")).status, 200);
+}

@@ -1,0 +1,142 @@
+//! The client credentials grant (RFC 6749 section 4.4): the app acts for itself.
+
+use std::time::Duration;
+
+use grantor::app::{AppDraft, Flow};
+use grantor::clock::{Clock as _, UnixTime};
+use grantor::store::RevocationTarget;
+use pollster::block_on;
+
+use crate::faulty_store::{Method, faulty_server, post};
+use crate::support::{Answer, App, START, World, code_app, scope};
+
+const GRANT: (&str, &str) = ("grant_type", "client_credentials");
+
+fn service() -> AppDraft {
+    AppDraft::confidential("Nightly job").flow(Flow::ClientCredentials).scope(scope("a b c"))
+}
+
+fn token(world: &World, app: &App) -> Answer {
+    let answer = world.post(app, &[GRANT]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
+}
+
+/// X1: no refresh token, even for an app that has refresh tokens with another flow; the app is its
+/// own subject and nobody acts as anybody.
+#[test]
+fn an_app_gets_an_access_token_for_itself_and_no_refresh_token() {
+    let world = World::new();
+    let both = code_app().flow(Flow::ClientCredentials).refresh_token(true);
+    for draft in [service(), service().refresh_token(true), both] {
+        let app = world.register(draft);
+        let answer = token(&world, &app);
+        assert!(answer.json.get("refresh_token").is_none());
+        let claims = answer.claims();
+        assert_eq!(claims["sub"], app.id.as_str());
+        assert_eq!(claims["client_id"], app.id.as_str());
+        assert_eq!(claims["scope"], "a b c");
+        assert!(claims.get("act").is_none() && claims.get("device").is_none());
+        assert_eq!(claims["authorized_at"], (START - 5) * 1_000);
+    }
+}
+
+/// X2: more than the app may have is refused, not dropped; less is given.
+#[test]
+fn scope_beyond_the_app_is_refused() {
+    let world = World::new();
+    let app = world.register(service());
+    for asked in ["d", "a d", "a b c d", "A", "*"] {
+        world.post(&app, &[GRANT, ("scope", asked)]).assert_error(400, "invalid_scope");
+        assert_eq!(world.last_event().outcome.reason(), Some("scope_exceeds_app"));
+    }
+    world.post(&app, &[GRANT, ("scope", "a\\b")]).assert_error(400, "invalid_scope");
+    let answer = world.post(&app, &[GRANT, ("scope", "c a")]);
+    assert!(["a c", "c a"].contains(&answer.text("scope")), "{answer:?}");
+}
+
+/// X1: a public app is nobody in particular: no registration gives it the flow, and it gets nothing
+/// by it.
+#[test]
+fn a_public_app_gets_nothing() {
+    let world = World::new();
+    let draft = AppDraft::public("Phone").flow(Flow::ClientCredentials);
+    assert_eq!(draft.build().unwrap_err().field(), "flows");
+    let uri = grantor::redirect_uri::RedirectUri::parse("com.example.app:/done").unwrap();
+    let draft = AppDraft::public("Phone").flow(Flow::AuthorizationCode).redirect_uri(uri);
+    let app = world.register(draft);
+    world.post(&app, &[GRANT]).assert_error(400, "unauthorized_client");
+    let app = world.register(code_app());
+    world.post(&app, &[GRANT]).assert_error(400, "unauthorized_client");
+}
+
+/// The store is asked for the app and for nothing else.
+#[test]
+fn a_token_costs_the_store_nothing() {
+    let world = World::new();
+    let server = faulty_server(&world);
+    let app = world.register(service());
+    assert_eq!(post(&server, &app, &[GRANT]).status, 200);
+    assert_eq!(server.store().take_calls(), [Method::FindApp]);
+}
+
+/// A revocation of the app ends the tokens that are out at once, one that was minted in the same
+/// millisecond too; and, because no store call fixed their instant, those of the next 5 s.
+#[test]
+fn a_revocation_leaves_no_survivor() {
+    let world = World::new();
+    let app = world.register(service());
+    let other = world.register(service());
+    let before = token(&world, &app);
+    world.advance(60);
+    let last_minute = token(&world, &app);
+    let bystander = token(&world, &other);
+    let admin = world.server.admin("tester");
+    block_on(admin.revoke(RevocationTarget::App(app.id.clone()))).unwrap();
+    assert!(world.is_revoked(&before) && world.is_revoked(&last_minute));
+    assert!(!world.is_revoked(&bystander));
+
+    world.clock.advance(Duration::from_secs(5));
+    assert!(world.is_revoked(&token(&world, &app)));
+    world.clock.advance(Duration::from_millis(1));
+    assert!(!world.is_revoked(&token(&world, &app)));
+}
+
+/// A clock of this process that is up to 5 s ahead of the store's hides no token from a revocation.
+#[test]
+fn a_clock_that_is_ahead_hides_no_token() {
+    let world = World::new();
+    let app = world.register(service());
+    world.clock.set(UnixTime::from_millis(START * 1_000 + 5_000));
+    let ahead = token(&world, &app);
+    world.clock.set(UnixTime::from_seconds(START));
+    let admin = world.server.admin("tester");
+    block_on(admin.revoke(RevocationTarget::App(app.id.clone()))).unwrap();
+    assert!(world.is_revoked(&ahead), "{}", world.clock.now());
+}
+
+/// A revocation of the app as a subject, of everything, and of the one grant end it as well.
+#[test]
+fn every_target_that_covers_the_token_ends_it() {
+    let world = World::new();
+    let app = world.register(service());
+    let admin = world.server.admin("tester");
+    let subject = crate::support::subject(app.id.as_str());
+    let grant = |answer: &Answer| answer.claims()["grant_id"].as_str().unwrap().parse().unwrap();
+    let one = token(&world, &app);
+    let two = token(&world, &app);
+    assert_ne!(one.claims()["grant_id"], two.claims()["grant_id"]);
+    block_on(admin.revoke(RevocationTarget::Grant(grant(&one)))).unwrap();
+    assert!(world.is_revoked(&one) && !world.is_revoked(&two));
+    for target in [
+        RevocationTarget::Subject(subject.clone()),
+        RevocationTarget::AppAndSubject(app.id.clone(), subject),
+        RevocationTarget::Everything,
+    ] {
+        world.advance(60);
+        let token = token(&world, &app);
+        assert!(!world.is_revoked(&token));
+        block_on(admin.revoke(target)).unwrap();
+        assert!(world.is_revoked(&token));
+    }
+}

@@ -1,0 +1,421 @@
+//! Races: real threads over one store, and steps of others put exactly between the reading and the
+//! claim.
+
+use std::sync::{Arc, Barrier, Mutex};
+
+use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
+use grantor::ids::{ClientId, GrantId};
+use grantor::server_secret::ServerSecret;
+use grantor::store::RevocationTarget;
+use grantor::token_endpoint::FormRequest;
+use pollster::block_on;
+
+use crate::support::{
+    Answer, App, CALLBACK, ROOT, Sibling, World, body_of, code_app, encode, machine_app,
+    public_app, subject,
+};
+
+const THREADS: usize = 16;
+
+/// What `THREADS` threads get that begin at the same instant.
+fn race<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(THREADS);
+    let run = |index| {
+        start.wait();
+        act(index)
+    };
+    let run = &run;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|index| scope.spawn(move || run(index))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+/// Two processes on one store.
+fn two(world: &World) -> [Sibling; 2] {
+    [(); 2].map(|()| world.sibling(ServerSecret::new(ROOT).unwrap()))
+}
+
+fn ask(server: &Sibling, body: &str) -> Answer {
+    Answer::from(block_on(server.token(&FormRequest::new(body))))
+}
+
+fn redemption(app: &App, code: &str, verifier: &str) -> String {
+    body_of(
+        app,
+        &[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", verifier),
+        ],
+    )
+}
+
+fn refreshment(app: &App, token: &str) -> String {
+    body_of(app, &[("grant_type", "refresh_token"), ("refresh_token", token)])
+}
+
+fn token(answer: &Answer) -> &str {
+    answer.text("refresh_token")
+}
+
+fn grant_id(answer: &Answer) -> GrantId {
+    answer.claims()["grant_id"].as_str().unwrap().parse().unwrap()
+}
+
+/// The ways in which access ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Everything,
+    App,
+    Subject,
+    AppAndSubject,
+    Consent,
+    Disabled,
+    Grant,
+}
+
+const ENDS: [End; 7] = [
+    End::Everything,
+    End::App,
+    End::Subject,
+    End::AppAndSubject,
+    End::Consent,
+    End::Disabled,
+    End::Grant,
+];
+
+fn end_access(server: &Sibling, how: End, app: &ClientId, grant: GrantId) {
+    let admin = server.admin("tester");
+    let ann = subject("ann");
+    let target = match how {
+        End::Everything => RevocationTarget::Everything,
+        End::App => RevocationTarget::App(app.clone()),
+        End::Subject => RevocationTarget::Subject(ann),
+        End::AppAndSubject => RevocationTarget::AppAndSubject(app.clone(), ann),
+        End::Grant => RevocationTarget::Grant(grant),
+        End::Consent => {
+            block_on(admin.withdraw_consent(app, &ann)).unwrap();
+            return;
+        }
+        End::Disabled => {
+            block_on(admin.disable(app)).unwrap();
+            block_on(admin.enable(app)).unwrap();
+            return;
+        }
+    };
+    block_on(admin.revoke(target)).unwrap();
+}
+
+/// The answers that gave a token; every other one is `invalid_grant`.
+fn won(answers: &[Answer]) -> Vec<&Answer> {
+    for answer in answers.iter().filter(|answer| answer.status != 200) {
+        answer.assert_error(400, "invalid_grant");
+    }
+    answers.iter().filter(|answer| answer.status == 200).collect()
+}
+
+/// G13, G14: of sixteen redemptions of one code exactly one gets tokens, no other fails otherwise
+/// than by `invalid_grant`, and as the others are replays, nothing lives in the end.
+#[test]
+fn one_of_many_redemptions_wins_and_nothing_survives_the_replays() {
+    let world = World::unlimited();
+    let servers = two(&world);
+    for (app, rounds) in [(world.register(code_app()), 200), (world.register(public_app()), 100)] {
+        for _ in 0..rounds {
+            let (code, verifier) = world.code(&app);
+            let body = redemption(&app, &code, &verifier);
+            let answers = race(|index| ask(&servers[index % 2], &body));
+            let winners = won(&answers);
+            assert_eq!(winners.len(), 1);
+            assert!(world.is_revoked(winners[0]));
+            world.refresh(&app, token(winners[0])).assert_error(400, "invalid_grant");
+        }
+    }
+}
+
+/// P11: wrong verifiers at the same instant count one by one: the code is void, and the log says so.
+#[test]
+fn guesses_at_the_same_instant_are_all_counted() {
+    let world = World::unlimited();
+    let app = world.register(public_app());
+    let servers = two(&world);
+    for round in 1..=50 {
+        let (code, verifier) = world.code(&app);
+        let answers = race(|index| {
+            let guess = format!("{index:02}{}", "x".repeat(41));
+            ask(&servers[index % 2], &redemption(&app, &code, &guess))
+        });
+        assert!(won(&answers).is_empty());
+        world.redeem(&app, &code, &verifier).assert_error(400, "invalid_grant");
+        world.assert_refused("claim", "grant_revoked", None);
+        let events = world.events();
+        let guessed = events.iter().filter(|it| it.outcome.reason() == Some("code_guessed"));
+        assert!(guessed.count() >= round);
+    }
+}
+
+/// R12, R15: of sixteen refreshes of one token one rotates, five are retries that get the very same
+/// answer, and the rest is reuse; without grace all but one are.
+#[test]
+fn parallel_refreshes_never_make_two_heads() {
+    let world = World::unlimited();
+    let servers = two(&world);
+    for (grace, expected) in [(30, 6), (0, 1)] {
+        let app = world.register(code_app().refresh_grace(Some(grace)));
+        for _ in 0..100 {
+            let tokens = world.tokens(&app);
+            let body = refreshment(&app, token(&tokens));
+            let answers = race(|index| ask(&servers[index % 2], &body));
+            let winners = won(&answers);
+            assert_eq!(winners.len(), expected);
+            assert!(winners.iter().all(|answer| token(answer) == token(winners[0])));
+            assert!(winners.iter().all(|answer| world.is_revoked(answer)));
+            world.refresh(&app, token(winners[0])).assert_error(400, "invalid_grant");
+        }
+    }
+}
+
+/// R12, R15: up to five retries at the same instant as the rotation get the same answer, and the
+/// grant goes on.
+#[test]
+fn parallel_retries_get_the_same_successor() {
+    let world = World::unlimited();
+    let servers = two(&world);
+    let app = world.register(code_app());
+    let mut tokens = world.tokens(&app);
+    for _ in 0..200 {
+        let body = refreshment(&app, token(&tokens));
+        let answers = race(|index| (index < 6).then(|| ask(&servers[index % 2], &body)));
+        let answers: Vec<Answer> = answers.into_iter().flatten().collect();
+        let winners = won(&answers);
+        assert_eq!(winners.len(), 6);
+        assert!(winners.iter().all(|answer| token(answer) == token(winners[0])));
+        tokens = answers.into_iter().next().unwrap();
+        assert!(!world.is_revoked(&tokens));
+    }
+}
+
+/// R13, R15: an ancestor and the live token at the same instant: whoever comes first, the family has
+/// ended, and no more than one successor was given.
+#[test]
+fn reuse_beside_a_rotation_ends_the_family() {
+    let world = World::unlimited();
+    let servers = two(&world);
+    let app = world.register(code_app());
+    for _ in 0..100 {
+        let first = world.tokens(&app);
+        let second = world.refresh(&app, token(&first));
+        let third = world.refresh(&app, token(&second));
+        let bodies = [refreshment(&app, token(&first)), refreshment(&app, token(&third))];
+        let answers = race(|index| {
+            (index < 6).then(|| ask(&servers[index % 2], &bodies[usize::from(index > 2)]))
+        });
+        let answers: Vec<Answer> = answers.into_iter().flatten().collect();
+        for answer in won(&answers).iter().chain(&[&third]) {
+            assert!(world.is_revoked(answer));
+            world.refresh(&app, token(answer)).assert_error(400, "invalid_grant");
+        }
+    }
+}
+
+/// R20: whatever ends access while tokens are rotated and codes redeemed, nothing that was
+/// authorized before lives when both are done.
+#[test]
+fn revocation_beside_rotation_leaves_no_survivor() {
+    let world = World::unlimited();
+    let servers = two(&world);
+    let app = world.register(code_app());
+    for round in 0..140 {
+        let first = world.tokens(&app);
+        let (code, verifier) = world.code(&app);
+        let body = redemption(&app, &code, &verifier);
+        let answers = Mutex::new(Vec::new());
+        let end = ENDS[round % ENDS.len()];
+        race(|index| match index {
+            0 => end_access(&servers[0], end, &app.id, grant_id(&first)),
+            1 => {
+                let mut last = refreshment(&app, token(&first));
+                for _ in 0..4 {
+                    let answer = ask(&servers[1], &last);
+                    if answer.status == 200 {
+                        last = refreshment(&app, token(&answer));
+                        answers.lock().unwrap().push(answer);
+                    }
+                }
+            }
+            // The pending code is of another grant.
+            2 if end != End::Grant => {
+                let answer = ask(&servers[1], &body);
+                if answer.status == 200 {
+                    answers.lock().unwrap().push(answer);
+                }
+            }
+            _ => {}
+        });
+        let answers = answers.into_inner().unwrap();
+        for answer in answers.iter().chain(std::iter::once(&first)) {
+            assert!(world.is_revoked(answer), "{end:?}");
+            world.refresh(&app, token(answer)).assert_error(400, "invalid_grant");
+        }
+    }
+}
+
+/// C23: an assertion serves once, however many present it at the same instant.
+#[test]
+fn an_assertion_serves_one_of_many() {
+    use grantor::app::ClientAuthentication;
+    use grantor::jwt::VerifyingKeys;
+
+    let world = World::unlimited();
+    let servers = two(&world);
+    let public = include_str!("../fixtures/test_only_ed25519_public.pem");
+    let private = include_bytes!("../fixtures/test_only_ed25519_private.pem");
+    let keys = VerifyingKeys::from_pem(public).unwrap();
+    let draft = machine_app().authentication(ClientAuthentication::PrivateKeyJwt(keys));
+    let apps = [world.register(draft.clone()), world.register(draft)];
+    let key = jsonwebtoken::EncodingKey::from_ed_pem(private).unwrap();
+    for round in 0..50 {
+        let bodies = apps.each_ref().map(|app| {
+            let id = app.id.as_str();
+            let claims = serde_json::json!({
+                "iss": id, "sub": id, "aud": crate::support::ISSUER,
+                "exp": crate::support::START + 60, "jti": round.to_string(),
+            });
+            let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
+            encode(&[
+                ("grant_type", "client_credentials"),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+                ("client_assertion", &jsonwebtoken::encode(&header, &claims, &key).unwrap()),
+            ])
+        });
+        // C24: the two apps use the same `jti`, and one of each wins.
+        let answers = race(|index| ask(&servers[index % 2], &bodies[index / 8]));
+        for half in answers.chunks(8) {
+            assert_eq!(half.iter().filter(|answer| answer.status == 200).count(), 1);
+            for answer in half.iter().filter(|answer| answer.status != 200) {
+                answer.assert_error(401, "invalid_client");
+            }
+        }
+    }
+}
+
+/// C14: many who authenticate with a stale digest all succeed, and it is renewed once.
+#[test]
+fn a_digest_is_renewed_once() {
+    let next = b"fedcba9876543210fedcba9876543210";
+    let world = World::unlimited();
+    let both = || ServerSecret::new(next).unwrap().accepting_pepper(ROOT).unwrap();
+    let servers = [world.sibling(both()), world.sibling(both())];
+    for round in 1..=20 {
+        let app = world.register(machine_app());
+        let body = body_of(&app, &[("grant_type", "client_credentials")]);
+        let answers = race(|index| ask(&servers[index % 2], &body));
+        assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+        assert_eq!(world.count("renew_digest"), round);
+        let retired = world.sibling(ServerSecret::new(next).unwrap());
+        assert_eq!(ask(&retired, &body).status, 200);
+    }
+}
+
+/// Something that somebody else does after everything was read and before anything is claimed.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Meanwhile {
+    fn set(&self, act: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(act));
+    }
+}
+
+impl Hooks for Meanwhile {
+    async fn before_issue(&self, _: &IssueDecision<'_>) -> Result<HookAnswer, HookError> {
+        let act = self.0.lock().unwrap().take();
+        if let Some(act) = act {
+            act();
+        }
+        Ok(HookAnswer::Issue)
+    }
+}
+
+/// A world in which something can happen meanwhile, and another process to do it.
+fn interrupted() -> (World<Arc<Meanwhile>>, Arc<Meanwhile>, Arc<Sibling>) {
+    let meanwhile = Arc::new(Meanwhile::default());
+    let hooks = Arc::clone(&meanwhile);
+    let limits = grantor::rate_limit::RateLimits::none();
+    let world = World::with(|builder| builder.rate_limits(limits).hooks(hooks));
+    let other = Arc::new(world.sibling(ServerSecret::new(ROOT).unwrap()));
+    (world, meanwhile, other)
+}
+
+/// G14: the code is redeemed by another after this request has read it: this one is the replay, and
+/// what the other got is dead.
+#[test]
+fn a_code_that_was_redeemed_meanwhile_is_a_replay() {
+    let (world, meanwhile, other) = interrupted();
+    let app = world.register(code_app());
+    let (code, verifier) = world.code(&app);
+    let theirs = Arc::new(Mutex::new(None));
+    let (body, slot) = (redemption(&app, &code, &verifier), Arc::clone(&theirs));
+    meanwhile.set(move || *slot.lock().unwrap() = Some(ask(&other, &body)));
+    world.redeem(&app, &code, &verifier).assert_error(400, "invalid_grant");
+    world.assert_refused("claim", "code_replayed", None);
+    let theirs = theirs.lock().unwrap().take().unwrap();
+    assert_eq!(theirs.status, 200);
+    assert!(world.is_revoked(&theirs));
+}
+
+/// R15: the token is rotated by another after this request has read it: the same successor for both;
+/// without grace the family has ended.
+#[test]
+fn a_token_that_was_rotated_meanwhile_is_a_retry() {
+    for grace in [30, 0] {
+        let (world, meanwhile, other) = interrupted();
+        let app = world.register(code_app().refresh_grace(Some(grace)));
+        let tokens = world.tokens(&app);
+        let theirs = Arc::new(Mutex::new(None));
+        let (body, slot) = (refreshment(&app, token(&tokens)), Arc::clone(&theirs));
+        meanwhile.set(move || *slot.lock().unwrap() = Some(ask(&other, &body)));
+        let ours = world.refresh(&app, token(&tokens));
+        let theirs = theirs.lock().unwrap().take().unwrap();
+        if grace > 0 {
+            assert_eq!(token(&ours), token(&theirs));
+            assert_eq!(world.count("retry_refresh"), 1);
+        } else {
+            ours.assert_error(400, "invalid_grant");
+            world.assert_refused("claim", "refresh_token_reused", None);
+            assert!(world.is_revoked(&theirs));
+        }
+    }
+}
+
+/// R20, G16: whatever ends access after this request has read the grant, it gets nothing.
+#[test]
+fn what_ends_access_meanwhile_is_in_force_at_the_claim() {
+    let (world, meanwhile, other) = interrupted();
+    let app = world.register(code_app());
+    for end in ENDS {
+        for refresh in [false, true] {
+            if !refresh && end == End::Grant {
+                continue;
+            }
+            let tokens = world.tokens(&app);
+            let (code, verifier) = world.code(&app);
+            let (server, id, grant) = (Arc::clone(&other), app.id.clone(), grant_id(&tokens));
+            meanwhile.set(move || end_access(&server, end, &id, grant));
+            let answer = if refresh {
+                world.refresh(&app, token(&tokens))
+            } else {
+                world.redeem(&app, &code, &verifier)
+            };
+            answer.assert_error(400, "invalid_grant");
+            world.assert_refused("claim", "grant_revoked", None);
+        }
+    }
+    let tokens = world.tokens(&app);
+    let (server, id) = (Arc::clone(&other), app.id.clone());
+    meanwhile.set(move || block_on(server.admin("tester").delete(&id)).unwrap());
+    world.refresh(&app, token(&tokens)).assert_error(400, "invalid_grant");
+    assert!(world.is_revoked(&tokens));
+}

@@ -1,0 +1,287 @@
+//! The consent page: what it shows, how much is approved, and what is remembered of it.
+
+use grantor::app::{AppDraft, Flow};
+use grantor::authorization_endpoint::{
+    Approval, AuthorizationError, AuthorizationResponse, Decision, Login, Prompt, Prompted,
+};
+use grantor::catalog::{ApiCatalog, Endpoint};
+use grantor::ids::DeviceId;
+use grantor::redirect_uri::RedirectUri;
+use grantor::scope::ScopeToken;
+use grantor::store::{Grant, GrantFilter, Page};
+use pollster::block_on;
+
+use crate::support::{
+    App, CALLBACK, ISSUER, World, ann, code_app, code_query, new_verifier, parameters, redirected,
+    scope, shown, subject,
+};
+
+/// A prompt, and the verifier of its code.
+pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (Prompt, String) {
+    let verifier = new_verifier();
+    let query = code_query(app, &verifier, more);
+    (world.prompt(&query, &ann()), verifier.expose_secret().to_owned())
+}
+
+/// Whether `ann` is asked.
+pub(crate) fn is_asked(world: &World, app: &App, more: &[(&str, &str)]) -> bool {
+    let query = code_query(app, &new_verifier(), more);
+    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    match block_on(world.server.prompt(request, &ann())).unwrap() {
+        Prompted::Ask(_) => true,
+        Prompted::Redirect(response) => {
+            assert!(parameters(response.location()).contains_key("code"));
+            false
+        }
+    }
+}
+
+pub(crate) fn decide(
+    world: &World,
+    ticket: &str,
+    login: &Login,
+    decision: Decision,
+) -> Result<AuthorizationResponse, AuthorizationError> {
+    block_on(world.server.decide(ticket, login, decision, Some(&world.source)))
+}
+
+pub(crate) fn approve(world: &World, ticket: &str) -> Result<String, AuthorizationError> {
+    decide(world, ticket, &ann(), Decision::approve()).map(|response| code_of(&response))
+}
+
+pub(crate) fn code_of(response: &AuthorizationResponse) -> String {
+    parameters(response.location()).remove("code").unwrap()
+}
+
+pub(crate) fn yes_to(text: &str) -> Decision {
+    Decision::Approve(Approval::default().with_scope(scope(text)))
+}
+
+pub(crate) fn rows(world: &World) -> Vec<Grant> {
+    let admin = world.server.admin("tester");
+    block_on(admin.grants(&GrantFilter::default(), Page::first(200))).unwrap().items
+}
+
+/// Edits an app.
+pub(crate) fn edit(world: &World, app: &App, change: impl FnOnce(AppDraft) -> AppDraft) {
+    let admin = world.server.admin("tester");
+    let stored = block_on(admin.find(&app.id)).unwrap().unwrap();
+    let draft = change(AppDraft::from(stored.settings()));
+    block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
+}
+
+/// The consent page is given what it shows, with the titles of the catalog.
+#[test]
+fn a_consent_page_gets_names_and_titles() {
+    let endpoint = |method: &str, path: &str, token: &str, title: &str| {
+        Endpoint::new(method, path, ScopeToken::new(token).unwrap()).unwrap().with_title(title)
+    };
+    let catalog = ApiCatalog::new([
+        endpoint("GET", "/users", "GET/users", "List users"),
+        endpoint("GET", "/users/{id}", "GET/users/*", "Look at a user"),
+        endpoint("GET", "/users/{id}/files", "GET/users/*/files", "See a user's <b>files</b>"),
+        endpoint("POST", "/mail", "mail.send", "Send mail"),
+    ]);
+    let world = World::with(|builder| builder.catalog(catalog));
+    let app = world.register(code_app().scope(scope("GET/users/* mail.send unknown")));
+    let (prompt, _) = ask(&world, &app, &[]);
+    assert_eq!(prompt.app_name, "Reports");
+    assert_eq!(prompt.app_description, "Writes reports.");
+    assert_eq!(prompt.redirect_uri.as_str(), CALLBACK);
+    assert_eq!(prompt.subject, subject("ann"));
+    assert_eq!(prompt.expires_at.millis_since(world.events()[0].at), 600_000);
+    let shown: Vec<_> =
+        prompt.scopes.iter().map(|scope| (&*scope.token, scope.titles.join(", "))).collect();
+    assert_eq!(
+        shown,
+        [
+            ("GET/users/*", "Look at a user, See a user's <b>files</b>".to_owned()),
+            ("mail.send", "Send mail".to_owned()),
+            ("unknown", String::new()),
+        ]
+    );
+    let (narrow, _) = ask(&world, &app, &[("scope", "mail.send")]);
+    assert_eq!(narrow.scopes.len(), 1);
+    let plain = World::new();
+    let app = plain.register(code_app());
+    let (prompt, _) = ask(&plain, &app, &[("scope", "b a")]);
+    let tokens: Vec<_> =
+        prompt.scopes.iter().map(|scope| (&*scope.token, scope.titles.len())).collect();
+    assert_eq!(tokens, [("a", 0), ("b", 0)]);
+}
+
+/// G18: the user may leave out some of what was asked, and tokens and refreshes then do without.
+#[test]
+fn a_user_may_approve_less() {
+    let world = World::new();
+    let app = world.register(code_app().scope(scope("GET/users/* a b")));
+    let (prompt, verifier) = ask(&world, &app, &[]);
+    let response = decide(&world, &prompt.ticket, &ann(), yes_to("GET/users/42 a")).unwrap();
+    let answer = world.redeem(&app, &code_of(&response), &verifier);
+    assert_eq!(answer.text("scope"), "GET/users/42 a");
+    let next = world.refresh(&app, answer.text("refresh_token"));
+    assert_eq!(next.text("scope"), "GET/users/42 a");
+}
+
+/// More than was asked cannot be approved, be it within the app's scope; the ticket is as good as
+/// before, and the event names the app.
+#[test]
+fn nobody_approves_more_than_was_asked() {
+    let world = World::new();
+    let app = world.register(code_app().scope(scope("GET/users/* a b")));
+    let (prompt, _) = ask(&world, &app, &[("scope", "GET/users/42 a")]);
+    for wider in ["a b", "b", "GET/users/*", "GET/users/43", "a evil"] {
+        let error = decide(&world, &prompt.ticket, &ann(), yes_to(wider)).unwrap_err();
+        assert_eq!(shown(&error), "invalid_scope", "{wider}");
+        assert_eq!(world.events()[0].client_id.as_ref(), Some(&app.id));
+    }
+    assert_eq!(rows(&world).len(), 0);
+    assert!(decide(&world, &prompt.ticket, &ann(), yes_to("a")).is_ok());
+}
+
+/// A27: to untick everything is to say no; where nothing was asked, nothing is enough.
+#[test]
+fn to_untick_everything_is_to_deny() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (prompt, _) = ask(&world, &app, &[]);
+    let error = decide(&world, &prompt.ticket, &ann(), yes_to("")).unwrap_err();
+    assert_eq!(redirected(&error).1["error"], "access_denied");
+    assert_eq!(world.events()[0].action.as_str(), "deny_authorization");
+    assert_eq!(shown(&approve(&world, &prompt.ticket).unwrap_err()), "invalid_request");
+    assert!(is_asked(&world, &app, &[]));
+    let bare = world.register(code_app().scope(scope("")));
+    let (prompt, verifier) = ask(&world, &bare, &[]);
+    let response = decide(&world, &prompt.ticket, &ann(), yes_to("")).unwrap();
+    assert_eq!(world.redeem(&bare, &code_of(&response), &verifier).status, 200);
+}
+
+/// What was approved is not asked again, nor is less; more is, and `prompt=consent` always.
+#[test]
+fn what_was_approved_is_not_asked_again() {
+    let world = World::new();
+    let app = world.register(code_app().scope(scope("GET/users/* a b")));
+    assert!(is_asked(&world, &app, &[("scope", "GET/users/* a")]));
+    let (prompt, _) = ask(&world, &app, &[("scope", "GET/users/* a")]);
+    approve(&world, &prompt.ticket).unwrap();
+    for known in ["a", "GET/users/* a", "GET/users/42"] {
+        assert!(!is_asked(&world, &app, &[("scope", known)]), "{known}");
+        assert!(is_asked(&world, &app, &[("scope", known), ("prompt", "consent")]), "{known}");
+    }
+    for more in ["b", "a b", ""] {
+        assert!(is_asked(&world, &app, &[("scope", more)]), "{more}");
+    }
+    let other = world.register(code_app().scope(scope("a")));
+    assert!(is_asked(&world, &other, &[("scope", "a")]));
+    let query = code_query(&app, &new_verifier(), &[("scope", "a")]);
+    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    let bob = Login::new(subject("bob"), "session of bob");
+    assert!(matches!(block_on(world.server.prompt(request, &bob)).unwrap(), Prompted::Ask(_)));
+    // What was agreed to in two steps is known as one.
+    let (prompt, _) = ask(&world, &app, &[("scope", "b")]);
+    approve(&world, &prompt.ticket).unwrap();
+    assert!(!is_asked(&world, &app, &[("scope", "a b")]));
+    edit(&world, &app, |draft| draft.scope(scope("GET/users/* a b c")));
+    assert!(is_asked(&world, &app, &[]));
+}
+
+/// An approval that is not to be remembered is not, and a denial takes nothing back.
+#[test]
+fn only_what_was_approved_to_be_remembered_is() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (prompt, _) = ask(&world, &app, &[]);
+    let once = Decision::Approve(Approval::default().with_remember(false));
+    decide(&world, &prompt.ticket, &ann(), once).unwrap();
+    assert!(is_asked(&world, &app, &[]));
+    let (prompt, _) = ask(&world, &app, &[]);
+    decide(&world, &prompt.ticket, &ann(), yes_to("a")).unwrap();
+    assert!(is_asked(&world, &app, &[]));
+    let (prompt, _) = ask(&world, &app, &[("scope", "a"), ("prompt", "consent")]);
+    decide(&world, &prompt.ticket, &ann(), Decision::Deny).unwrap_err();
+    assert!(!is_asked(&world, &app, &[("scope", "a")]));
+}
+
+/// RFC 8252 section 8.6: a public app that any program might pose as is always asked about; others
+/// are not where the administrator or the user said so.
+#[test]
+fn an_app_that_any_program_might_pose_as_is_always_asked_about() {
+    let world = World::new();
+    let draft = |public: bool, uri: &str| {
+        let new = if public { AppDraft::public } else { AppDraft::confidential };
+        let uri = RedirectUri::parse(uri).unwrap();
+        new("App").flow(Flow::AuthorizationCode).scope(scope("a")).redirect_uri(uri)
+    };
+    for (public, uri, always) in [
+        (true, "com.example.app:/done", true),
+        (true, "myapp://127.0.0.1/done", true),
+        (true, "http://127.0.0.1:7000/done", true),
+        (true, "http://[::1]/done", true),
+        (true, "https://app.example.com/done", false),
+        (false, "com.example.app:/done", false),
+        (false, "http://127.0.0.1:7000/done", false),
+    ] {
+        let trusted = world.register(draft(public, uri).require_consent(false));
+        let named = [("redirect_uri", uri)];
+        assert_eq!(is_asked(&world, &trusted, &named), always, "{uri}");
+        let app = world.register(draft(public, uri));
+        let (prompt, _) = ask(&world, &app, &named);
+        approve(&world, &prompt.ticket).unwrap();
+        assert_eq!(is_asked(&world, &app, &named), always, "{uri}");
+    }
+    let trusted = world.register(code_app().require_consent(false));
+    assert!(is_asked(&world, &trusted, &[("prompt", "consent")]));
+}
+
+/// A code that nobody was asked about is bound and redeemed like any other, and is in the log.
+#[test]
+fn a_code_without_a_prompt_is_like_any_other() {
+    let world = World::new();
+    let app = world.register(code_app().require_consent(false));
+    let verifier = new_verifier();
+    let query = code_query(&app, &verifier, &[("scope", "a"), ("state", "s")]);
+    let parameters = world.approve(&query).unwrap();
+    assert_eq!((&*parameters["state"], &*parameters["iss"]), ("s", ISSUER));
+    let event = &world.events()[0];
+    assert_eq!((event.action.as_str(), event.outcome.as_str()), ("issue_code", "success"));
+    let wrong = new_verifier();
+    let code = &parameters["code"];
+    world.redeem(&app, code, wrong.expose_secret()).assert_error(400, "invalid_grant");
+    let answer = world.redeem(&app, code, verifier.expose_secret());
+    assert_eq!(answer.text("scope"), "a");
+    world.redeem(&app, code, verifier.expose_secret()).assert_error(400, "invalid_grant");
+}
+
+/// R17: a consent that is withdrawn is asked for again, and takes codes and tokens with it; those of
+/// others stay.
+#[test]
+fn a_consent_that_is_withdrawn_takes_its_tokens_with_it() {
+    let world = World::new();
+    let (app, other) = (world.register(code_app()), world.register(code_app()));
+    let refresh_token = world.tokens(&app).text("refresh_token").to_owned();
+    let others = world.tokens(&other).text("refresh_token").to_owned();
+    let (prompt, verifier) = ask(&world, &app, &[]);
+    let code = approve(&world, &prompt.ticket).unwrap();
+    assert!(!is_asked(&world, &app, &[]));
+    let admin = world.server.admin("tester");
+    block_on(admin.withdraw_consent(&app.id, &subject("ann"))).unwrap();
+    assert!(is_asked(&world, &app, &[]));
+    world.refresh(&app, &refresh_token).assert_error(400, "invalid_grant");
+    world.redeem(&app, &code, &verifier).assert_error(400, "invalid_grant");
+    assert_eq!(world.refresh(&other, &others).status, 200);
+    let again = world.tokens(&app);
+    assert_eq!(world.refresh(&app, again.text("refresh_token")).status, 200);
+}
+
+/// The device that the host names is in the grant and goes with it.
+#[test]
+fn a_grant_knows_its_device() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (prompt, verifier) = ask(&world, &app, &[]);
+    let device = DeviceId::new("phone-1").unwrap();
+    let yes = Decision::Approve(Approval::default().with_device(device.clone()));
+    let code = code_of(&decide(&world, &prompt.ticket, &ann(), yes).unwrap());
+    assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
+    assert_eq!(rows(&world)[0].device.as_ref(), Some(&device));
+}

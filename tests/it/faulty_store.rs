@@ -1,0 +1,249 @@
+//! A store that fails when it is told to: before it has done what was asked, or after, as when the
+//! answer of a database is lost.
+
+use std::sync::{Arc, Mutex};
+
+use grantor::AuthorizationServer;
+use grantor::app::CustomApp;
+use grantor::clock::UnixTime;
+use grantor::ids::{ClientId, GrantId, Issuer, Subject};
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::server_secret::ServerSecret;
+use grantor::store::{
+    AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
+    DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing,
+    MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
+    StoreError, UpdateApp,
+};
+use grantor::token_endpoint::FormRequest;
+use grantor::user_directory::MemoryUsers;
+use pollster::block_on;
+
+use crate::support::{Answer, App, ISSUER, ROOT, World, encode};
+
+/// What the failure says; no client may ever read it.
+pub(crate) const PLANTED: &str = "planted failure of the store";
+
+/// The methods of the two traits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    FindApp,
+    InsertApp,
+    UpdateApp,
+    DeleteApp,
+    ListApps,
+    InsertGrant,
+    RedeemCode,
+    Rotate,
+    ClaimAssertion,
+    FindGrant,
+    ListGrants,
+    Revoke,
+    IsRevoked,
+    RevocationsSince,
+    RememberConsent,
+    FindConsent,
+    WithdrawConsent,
+    Prune,
+}
+
+/// Delegates to a store in memory, takes note of every call, and fails the one it was told to.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    inner: Arc<MemoryStore>,
+    calls: Mutex<Vec<Method>>,
+    plan: Mutex<Option<Plan>>,
+}
+
+#[derive(Debug)]
+struct Plan {
+    method: Method,
+    /// How many calls of the method are still let pass.
+    passes: usize,
+    done: bool,
+}
+
+impl FaultyStore {
+    pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
+        Self { inner, calls: Mutex::default(), plan: Mutex::default() }
+    }
+
+    /// Fails the `nth` call of `method` from now on (1 is the next), which then has done nothing.
+    pub(crate) fn fail_before(&self, method: Method, nth: usize) {
+        self.plan(method, nth, false);
+    }
+
+    /// Does the `nth` call of `method` from now on (1 is the next), and then loses the answer.
+    pub(crate) fn fail_after(&self, method: Method, nth: usize) {
+        self.plan(method, nth, true);
+    }
+
+    fn plan(&self, method: Method, nth: usize, done: bool) {
+        *self.plan.lock().unwrap() = Some(Plan { method, passes: nth - 1, done });
+    }
+
+    /// The calls since the last time that they were asked for.
+    pub(crate) fn take_calls(&self) -> Vec<Method> {
+        std::mem::take(&mut *self.calls.lock().unwrap())
+    }
+
+    /// Whether this call fails, and if so, whether it is done before.
+    fn due(&self, method: Method) -> Option<bool> {
+        self.calls.lock().unwrap().push(method);
+        let mut plan = self.plan.lock().unwrap();
+        let planned = plan.as_mut().filter(|plan| plan.method == method)?;
+        match planned.passes.checked_sub(1) {
+            Some(fewer) => {
+                planned.passes = fewer;
+                None
+            }
+            None => plan.take().map(|plan| plan.done),
+        }
+    }
+
+    async fn call<T: Send>(
+        &self,
+        method: Method,
+        inner: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match self.due(method) {
+            None => inner.await,
+            Some(done) => {
+                if done {
+                    inner.await?;
+                }
+                Err(StoreError::new(PLANTED))
+            }
+        }
+    }
+}
+
+/// A second process on the store of `world`, whose connection fails as it is told to. It has the
+/// same secret, users, clock and audit log.
+pub(crate) fn faulty_server(
+    world: &World,
+) -> AuthorizationServer<Arc<FaultyStore>, Arc<MemoryUsers>> {
+    AuthorizationServer::builder(
+        Issuer::new(ISSUER).unwrap(),
+        ServerSecret::new(ROOT).unwrap(),
+        SigningKey::generate(Algorithm::ES256).unwrap(),
+        Arc::new(FaultyStore::new(Arc::clone(&world.store))),
+        Arc::clone(&world.users),
+    )
+    .clock(Arc::clone(&world.clock))
+    .audit(Arc::clone(&world.audit))
+    .build()
+}
+
+/// A token request as `app`, as [`World::post`] makes it.
+pub(crate) fn post(
+    server: &AuthorizationServer<Arc<FaultyStore>, Arc<MemoryUsers>>,
+    app: &App,
+    parameters: &[(&str, &str)],
+) -> Answer {
+    let mut form = vec![("client_id", app.id.as_str())];
+    form.extend(app.secret.as_deref().map(|secret| ("client_secret", secret)));
+    form.extend(parameters);
+    Answer::from(block_on(server.token(&FormRequest::new(&encode(&form)))))
+}
+
+impl AppRegistry for FaultyStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        self.call(Method::FindApp, self.inner.find_app(client_id)).await
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        self.call(Method::InsertApp, self.inner.insert_app(app)).await
+    }
+
+    async fn update_app(&self, app: CustomApp, version: u64) -> Result<UpdateApp, StoreError> {
+        self.call(Method::UpdateApp, self.inner.update_app(app, version)).await
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        self.call(Method::DeleteApp, self.inner.delete_app(client_id)).await
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        self.call(Method::ListApps, self.inner.list_apps(query, page)).await
+    }
+}
+
+impl GrantStore for FaultyStore {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        self.call(Method::InsertGrant, self.inner.insert_grant(grant)).await
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        self.call(Method::RedeemCode, self.inner.redeem_code(redemption)).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        self.call(Method::Rotate, self.inner.rotate(rotation)).await
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        self.call(Method::ClaimAssertion, self.inner.claim_assertion(claim)).await
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        self.call(Method::FindGrant, self.inner.find_grant(grant_id)).await
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        self.call(Method::ListGrants, self.inner.list_grants(filter, page)).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        self.call(Method::Revoke, self.inner.revoke(revocation)).await
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        self.call(Method::IsRevoked, self.inner.is_revoked(facts)).await
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        let inner = self.inner.revocations_since(cursor, limit, now);
+        self.call(Method::RevocationsSince, inner).await
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        self.call(Method::RememberConsent, self.inner.remember_consent(consent)).await
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        self.call(Method::FindConsent, self.inner.find_consent(client_id, subject)).await
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        let inner = self.inner.withdraw_consent(client_id, subject, now, until);
+        self.call(Method::WithdrawConsent, inner).await
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        self.call(Method::Prune, self.inner.prune(now, limit)).await
+    }
+}

@@ -1,0 +1,239 @@
+//! Who presents an assertion, and what an assertion for one purpose does for the other.
+
+use grantor::app::{AppDraft, ClientAuthentication, Flow};
+use grantor::audit::Actor;
+use grantor::jwt::VerifyingKeys;
+use serde_json::{Value, json};
+
+use crate::assertions::{
+    JWT_BEARER, Signer, backend_app, backend_jwt, backend_keys, impersonator, with,
+};
+use crate::support::{Answer, App, World, encode, scope};
+
+const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+fn alone() -> AppDraft {
+    impersonator(backend_jwt().with_assertion_authenticates(true))
+}
+
+fn public_alone() -> AppDraft {
+    AppDraft::public("Kiosk")
+        .flow(Flow::JwtBearer)
+        .scope(scope("a b c"))
+        .jwt(backend_jwt().with_assertion_authenticates(true))
+}
+
+/// A request that says nothing but what `form` says.
+fn bare(world: &World, form: &[(&str, &str)]) -> Answer {
+    world.post_form(None, &encode(form))
+}
+
+/// J24: where the app says so the assertion alone authenticates it, with and without `client_id`.
+#[test]
+fn an_assertion_alone_authenticates_where_the_app_says_so() {
+    let world = World::new();
+    for app in [world.register(alone()), world.register(public_alone())] {
+        let id = app.id.as_str();
+        for with_id in [false, true] {
+            let assertion = world.assertion(&app, &json!({}));
+            let mut form = vec![("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
+            form.extend(with_id.then_some(("client_id", id)));
+            let answer = bare(&world, &form);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let claims = answer.claims();
+            assert_eq!((&claims["client_id"], &claims["act"]["sub"]), (&json!(id), &json!(id)));
+        }
+    }
+}
+
+/// J24: credentials that are there must be right, though none are needed.
+#[test]
+fn credentials_that_are_presented_must_be_right() {
+    let world = World::new();
+    let app = world.register(alone());
+    assert_eq!(world.act(&app, &json!({})).status, 200);
+    let assertion = world.assertion(&app, &json!({}));
+    let liar = App { secret: Some("wrong".to_owned()), ..app.clone() };
+    world.present(&liar, &assertion, &[]).assert_error(401, "invalid_client");
+    let kiosk = world.register(public_alone());
+    let liar = App { secret: Some("any".to_owned()), ..kiosk };
+    world.act(&liar, &json!({})).assert_error(401, "invalid_client");
+    let body = encode(&[("grant_type", JWT_BEARER), ("assertion", &assertion)]);
+    let header = crate::support::basic(app.id.as_str(), "wrong");
+    world.post_form(Some(&header), &body).assert_error(401, "invalid_client");
+}
+
+/// J24: by default a confidential app authenticates beside its assertion.
+#[test]
+fn by_default_an_app_authenticates_beside_its_assertion() {
+    let world = World::new();
+    let app = world.register(backend_app());
+    let assertion = world.assertion(&app, &json!({}));
+    let grant = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
+    bare(&world, &grant).assert_error(401, "invalid_client");
+    let named = [grant[0], grant[1], ("client_id", app.id.as_str())];
+    bare(&world, &named).assert_error(401, "invalid_client");
+    assert_eq!(world.present(&app, &assertion, &[]).status, 200);
+}
+
+/// J24: the assertion stands for the app's credentials with this grant only.
+#[test]
+fn an_assertion_authenticates_no_other_grant() {
+    let world = World::new();
+    let jwt = backend_jwt().with_assertion_authenticates(true).with_refresh_token(true);
+    let app = world.register(impersonator(jwt).refresh_token(true).flow(Flow::ClientCredentials));
+    let nameless = App { secret: None, ..app.clone() };
+    let tokens = world.act(&nameless, &json!({}));
+    let refresh_token = tokens.text("refresh_token");
+    world.refresh(&nameless, refresh_token).assert_error(401, "invalid_client");
+    let form = [("grant_type", "client_credentials")];
+    world.post(&nameless, &form).assert_error(401, "invalid_client");
+    let assertion = world.assertion(&app, &json!({}));
+    let form = [("grant_type", "client_credentials"), ("assertion", &assertion)];
+    bare(&world, &form).assert_error(401, "invalid_client");
+    assert_eq!(world.refresh(&app, refresh_token).status, 200);
+}
+
+/// J5, J24: an assertion that nobody vouches for authenticates nobody: one of an unknown app, one
+/// that another app's key signed, one of another app than is named.
+#[test]
+fn an_assertion_alone_must_name_and_prove_its_app() {
+    let world = World::new();
+    let app = world.register(alone());
+    let other = world.register(alone());
+    let stranger = json!({ "iss": "nobody" });
+    let assertion = world.assertion(&app, &stranger);
+    let grant = |assertion: &str| encode(&[("grant_type", JWT_BEARER), ("assertion", assertion)]);
+    world.post_form(None, &grant(&assertion)).assert_error(401, "invalid_client");
+    world.post_form(None, &grant("a.b.c")).assert_error(401, "invalid_client");
+    let nameless = App { secret: None, ..other };
+    let mine = world.assertion(&app, &json!({}));
+    world.present(&nameless, &mine, &[]).assert_error(400, "invalid_grant");
+    let forged = Signer::hmac(jsonwebtoken::Algorithm::HS256, &[7; 32]).sign(&world.claims(&app));
+    world.post_form(None, &grant(&forged)).assert_error(400, "invalid_grant");
+    assert_eq!(world.post_form(None, &grant(&mine)).status, 200);
+}
+
+/// J24: nobody is an app, in its budget or the audit log, by naming it beside an assertion that it
+/// did not sign.
+#[test]
+fn an_app_is_not_authenticated_by_an_assertion_that_it_did_not_sign() {
+    let world = World::new();
+    let app = world.register(alone());
+    let nameless = App { secret: None, ..app.clone() };
+    let forged = Signer::hmac(jsonwebtoken::Algorithm::HS256, &[7; 32]).sign(&world.claims(&app));
+    for _ in 0..3 {
+        world.present(&nameless, &forged, &[]).assert_error(400, "invalid_grant");
+        assert_eq!(world.last_event().actor, Actor::Unknown);
+        assert_eq!(world.last_event().client_id.as_ref(), Some(&app.id));
+    }
+    assert_eq!(world.server.usage(&app.id).refused, 0);
+    assert_eq!(world.act(&nameless, &json!({})).status, 200);
+    assert_eq!(world.last_event().actor, Actor::App(app.id));
+}
+
+fn key_app() -> AppDraft {
+    backend_app().authentication(ClientAuthentication::PrivateKeyJwt(backend_keys()))
+}
+
+/// The claims by which `app` authenticates itself.
+fn login(world: &World, app: &App) -> Value {
+    with(&world.claims(app), &json!({ "sub": app.id.as_str() }))
+}
+
+fn present_both(world: &World, login: &str, grant: &str) -> Answer {
+    bare(
+        world,
+        &[
+            ("grant_type", JWT_BEARER),
+            ("assertion", grant),
+            ("client_assertion_type", CLIENT_ASSERTION),
+            ("client_assertion", login),
+        ],
+    )
+}
+
+/// J31: an assertion that authenticates the app is no grant, and a grant does not authenticate,
+/// though one key signs both.
+#[test]
+fn an_assertion_for_one_purpose_does_not_serve_the_other() {
+    let world = World::new();
+    let app = world.register(key_app());
+    let signer = Signer::backend();
+    let log_in = || signer.sign(&login(&world, &app));
+    let act = || world.assertion(&app, &json!({}));
+    let answer = present_both(&world, &log_in(), &act());
+    assert_eq!(answer.status, 200, "{answer:?}");
+
+    present_both(&world, &log_in(), &log_in()).assert_error(400, "invalid_grant");
+    present_both(&world, &act(), &act()).assert_error(401, "invalid_client");
+    present_both(&world, &act(), &log_in()).assert_error(401, "invalid_client");
+    let (one, two) = (log_in(), act());
+    present_both(&world, &one, &one).assert_error(400, "invalid_grant");
+    present_both(&world, &two, &two).assert_error(401, "invalid_client");
+}
+
+/// J31: where another claim than `sub` names the user, an assertion still cannot serve both.
+#[test]
+fn a_user_claim_does_not_make_a_login_a_grant() {
+    let world = World::new();
+    let jwt = backend_jwt().with_user_claim("email");
+    let draft = impersonator(jwt);
+    let app =
+        world.register(draft.authentication(ClientAuthentication::PrivateKeyJwt(backend_keys())));
+    let signer = Signer::backend();
+    let both = with(&login(&world, &app), &json!({ "email": "ann" }));
+    let log_in = || signer.sign(&login(&world, &app));
+    present_both(&world, &log_in(), &signer.sign(&both)).assert_error(400, "invalid_grant");
+    let user_only = with(&both, &json!({ "sub": null, "jti": "2" }));
+    assert_eq!(present_both(&world, &log_in(), &signer.sign(&user_only)).status, 200);
+}
+
+/// J31: explicit types (RFC 8725 section 3.11) are held to their purpose.
+#[test]
+fn a_type_is_held_to_its_purpose() {
+    let world = World::new();
+    let app = world.register(key_app());
+    let typed = |typ: &str| Signer::backend().with_typ(Some(typ));
+    let (login_type, grant_type) = ("client-authentication+jwt", "authorization-grant+jwt");
+    let log_in = |typ: &str| typed(typ).sign(&login(&world, &app));
+    let act = |typ: &str| typed(typ).sign(&world.claims(&app));
+    assert_eq!(present_both(&world, &log_in(login_type), &act(grant_type)).status, 200);
+    present_both(&world, &log_in(grant_type), &act(grant_type)).assert_error(401, "invalid_client");
+    present_both(&world, &log_in(login_type), &act(login_type)).assert_error(400, "invalid_grant");
+    present_both(&world, &log_in(login_type), &act("at+jwt")).assert_error(400, "invalid_grant");
+    let untyped = Signer::backend().with_typ(None);
+    let (one, two) = (untyped.sign(&login(&world, &app)), untyped.sign(&world.claims(&app)));
+    assert_eq!(present_both(&world, &one, &two).status, 200);
+}
+
+/// J31: one `jti` may stand in a login and in a grant: neither uses up the other.
+#[test]
+fn a_login_and_a_grant_may_have_one_jti() {
+    let world = World::new();
+    let app = world.register(key_app());
+    let same = json!({ "jti": "same" });
+    let one = Signer::backend().sign(&with(&login(&world, &app), &same));
+    let two = world.assertion(&app, &same);
+    assert_eq!(present_both(&world, &one, &two).status, 200);
+    present_both(&world, &one, &two).assert_error(401, "invalid_client");
+    let fresh = Signer::backend().sign(&login(&world, &app));
+    present_both(&world, &fresh, &two).assert_error(400, "invalid_grant");
+}
+
+/// J31: an access token of this server is no assertion, even for an app that trusts its keys.
+#[test]
+fn an_access_token_is_no_assertion() {
+    let world = World::new();
+    let keys = VerifyingKeys::from_jwk_set(&world.server.jwk_set()).unwrap();
+    let jwt = grantor::app::JwtSettings::keys(keys)
+        .with_issuer(crate::support::ISSUER)
+        .with_max_lifetime(3_600)
+        .with_impersonation(grantor::impersonation::ImpersonationPolicy::anyone());
+    let app = world.register(impersonator(jwt));
+    let back_end = world.register(backend_app());
+    let token = world.act(&back_end, &json!({}));
+    let answer = world.present(&app, token.text("access_token"), &[]);
+    answer.assert_error(400, "invalid_grant");
+    assert!(answer.text("error_description").contains("typ"), "{answer:?}");
+}

@@ -1,0 +1,338 @@
+//! Budgets, and what is counted.
+
+use std::time::Duration;
+
+use grantor::app::{AppDraft, Flow, RateQuota};
+use grantor::audit::{Action, Actor, Step};
+use grantor::clock::UnixTime;
+use grantor::grant_type::GrantType;
+use grantor::ids::Source;
+use grantor::rate_limit::RateLimits;
+use grantor::token_endpoint::FormRequest;
+use grantor::usage::AppUsage;
+use pollster::block_on;
+use serde_json::json;
+
+use crate::assertions::{Signer, backend_app, backend_jwt, impersonator};
+use crate::support::{Answer, App, START, World, code_app, encode, scope};
+
+const GRANT: (&str, &str) = ("grant_type", "client_credentials");
+
+fn service() -> AppDraft {
+    AppDraft::confidential("Nightly job").flow(Flow::ClientCredentials).scope(scope("a"))
+}
+
+fn limited(volume: RateQuota, failures: RateQuota) -> World {
+    let limits = RateLimits::default().with_volume(volume).with_failures(failures);
+    World::with(|builder| builder.rate_limits(limits))
+}
+
+fn liar(app: &App) -> App {
+    App { secret: Some("wrong".to_owned()), ..app.clone() }
+}
+
+/// A token request of `app`, coming from `source`.
+fn post_from(world: &World, source: Option<&str>, app: &App) -> Answer {
+    let source = source.map(|source| Source::new(source).unwrap());
+    let secret = app.secret.as_deref().unwrap();
+    let body = encode(&[("client_id", app.id.as_str()), ("client_secret", secret), GRANT]);
+    let mut request = FormRequest::new(&body);
+    if let Some(source) = &source {
+        request = request.source(source);
+    }
+    Answer::from(block_on(world.server.token(&request)))
+}
+
+#[track_caller]
+fn assert_limited(answer: &Answer, seconds: u64) {
+    answer.assert_error(429, "temporarily_unavailable");
+    assert_eq!(answer.retry_after, Some(seconds), "{answer:?}");
+}
+
+/// The volume of an app is spent by its own requests, is told with the time to wait, and comes
+/// back with time.
+#[test]
+fn volume_is_limited_and_comes_back() {
+    let world = limited(RateQuota::new(6, 3), RateQuota::new(10, 10));
+    let app = world.register(service());
+    let other = world.register(service());
+    for _ in 0..3 {
+        assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    }
+    assert_limited(&world.post(&app, &[GRANT]), 10);
+    let event = world.last_event();
+    assert_eq!(event.outcome.step(), Some(Step::RateLimit));
+    assert_eq!(event.outcome.reason(), Some("quota_exceeded"));
+    assert_eq!(event.outcome.setting(), Some("rate_quota"));
+    assert_eq!(event.actor, Actor::App(app.id.clone()));
+    assert_eq!(world.post(&other, &[GRANT]).status, 200, "another app has a budget of its own");
+
+    world.clock.advance(Duration::from_millis(9_500));
+    assert_limited(&world.post(&app, &[GRANT]), 1);
+    world.clock.advance(Duration::from_millis(500));
+    assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    assert_limited(&world.post(&app, &[GRANT]), 10);
+    world.advance(600);
+    for _ in 0..3 {
+        assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    }
+    assert_limited(&world.post(&app, &[GRANT]), 10);
+}
+
+/// A limit burns nothing: the code, the refresh token and the assertion are good afterwards.
+#[test]
+fn a_limit_uses_nothing_up() {
+    let world = limited(RateQuota::new(60, 1), RateQuota::new(10, 10));
+    let draft = code_app().flow(Flow::JwtBearer).jwt(backend_jwt());
+    let app = world.register(draft);
+    let (code, verifier) = world.code(&app);
+    let assertion = world.assertion(&app, &json!({}));
+    assert_eq!(world.act(&app, &json!({})).status, 200);
+    assert_limited(&world.redeem(&app, &code, &verifier), 1);
+    world.advance(1);
+    let tokens = world.redeem(&app, &code, &verifier);
+    assert_eq!(tokens.status, 200);
+    assert_limited(&world.refresh(&app, tokens.text("refresh_token")), 1);
+    world.advance(1);
+    assert_eq!(world.refresh(&app, tokens.text("refresh_token")).status, 200);
+    assert_limited(&world.present(&app, &assertion, &[]), 1);
+    world.advance(1);
+    assert_eq!(world.present(&app, &assertion, &[]).status, 200);
+}
+
+/// Failures are counted by client id and source: the right secret is refused too from a source that
+/// spent them, and other sources and apps are not touched.
+#[test]
+fn failures_are_limited_by_app_and_source() {
+    let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
+    let app = world.register(service());
+    let other = world.register(service());
+    let here = Some("192.0.2.1");
+    for _ in 0..3 {
+        post_from(&world, here, &liar(&app)).assert_error(401, "invalid_client");
+    }
+    assert_limited(&post_from(&world, here, &liar(&app)), 10);
+    assert_limited(&post_from(&world, here, &app), 10);
+    let event = world.last_event();
+    assert_eq!(event.outcome.reason(), Some("too_many_failures"));
+    assert_eq!(event.outcome.setting(), Some("rate_limits"));
+    assert_eq!((event.actor, event.client_id), (Actor::Unknown, Some(app.id.clone())));
+    assert_eq!(event.source.unwrap().as_str(), "192.0.2.1");
+
+    assert_eq!(post_from(&world, Some("192.0.2.2"), &app).status, 200);
+    assert_eq!(post_from(&world, None, &app).status, 200);
+    assert_eq!(post_from(&world, here, &other).status, 200);
+
+    world.advance(9);
+    assert_limited(&post_from(&world, here, &app), 1);
+    world.advance(1);
+    assert_eq!(post_from(&world, here, &app).status, 200);
+}
+
+/// Being refused while blocked does not prolong the block, and the right secret costs nothing of
+/// the failure budget.
+#[test]
+fn a_block_ends_in_its_time() {
+    let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
+    let app = world.register(service());
+    let here = Some("192.0.2.1");
+    for _ in 0..50 {
+        assert_eq!(post_from(&world, here, &app).status, 200);
+    }
+    for _ in 0..3 {
+        post_from(&world, here, &liar(&app)).assert_error(401, "invalid_client");
+    }
+    for _ in 0..10 {
+        world.clock.advance(Duration::from_millis(900));
+        assert_eq!(post_from(&world, here, &liar(&app)).status, 429);
+    }
+    world.advance(1);
+    assert_eq!(post_from(&world, here, &app).status, 200);
+}
+
+/// Guessing at a client id that does not exist is limited the same way, so that 429 does not tell
+/// which ids exist; neighbours in one IPv6 network count as one source, other networks do not.
+#[test]
+fn unknown_ids_and_ipv6_neighbours_are_limited_as_well() {
+    let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
+    let app = world.register(service());
+    let nobody = App { id: grantor::ids::ClientId::new("nobody").unwrap(), ..liar(&app) };
+    for app in [liar(&app), nobody] {
+        for host in ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"] {
+            post_from(&world, Some(host), &app).assert_error(401, "invalid_client");
+        }
+        assert_limited(&post_from(&world, Some("2001:db8::4"), &app), 10);
+        post_from(&world, Some("2001:db8:0:1::1"), &app).assert_error(401, "invalid_client");
+    }
+}
+
+/// Without a source there is no failure budget: it would let anybody lock out any app.
+#[test]
+fn without_a_source_nobody_is_locked_out() {
+    let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
+    let app = world.register(service());
+    for _ in 0..20 {
+        post_from(&world, None, &liar(&app)).assert_error(401, "invalid_client");
+    }
+    assert_eq!(post_from(&world, None, &app).status, 200);
+    assert_eq!(post_from(&world, Some("192.0.2.1"), &app).status, 200);
+}
+
+/// Who only names an app whose assertion should authenticate it spends nothing of its volume; the
+/// failures count, by source.
+#[test]
+fn a_forged_assertion_spends_failures_and_not_the_volume_of_the_app() {
+    let world = limited(RateQuota::new(6, 2), RateQuota::new(6, 3));
+    let jwt = backend_jwt().with_assertion_authenticates(true);
+    let app = App { secret: None, ..world.register(impersonator(jwt)) };
+    let forged = Signer::hmac(jsonwebtoken::Algorithm::HS256, &[7; 32]).sign(&world.claims(&app));
+    for _ in 0..3 {
+        world.present(&app, &forged, &[]).assert_error(400, "invalid_grant");
+    }
+    assert_limited(&world.present(&app, &forged, &[]), 10);
+
+    let genuine = |world: &World| {
+        let assertion = world.assertion(&app, &json!({}));
+        let grant_type = crate::assertions::JWT_BEARER;
+        let body = encode(&[("grant_type", grant_type), ("assertion", &assertion)]);
+        Answer::from(block_on(world.server.token(&FormRequest::new(&body))))
+    };
+    assert_eq!(genuine(&world).status, 200);
+    assert_eq!(genuine(&world).status, 200);
+    assert_limited(&genuine(&world), 10);
+}
+
+/// What is wrong after the app has authenticated is no failure to authenticate.
+#[test]
+fn refusals_after_authentication_do_not_block() {
+    let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
+    let app = world.register(backend_app());
+    for _ in 0..20 {
+        world.present(&app, "a.b.c", &[]).assert_error(400, "invalid_grant");
+        world.act(&app, &json!({ "scope": "z" })).assert_error(400, "invalid_scope");
+        world.post(&app, &[GRANT]).assert_error(400, "unauthorized_client");
+    }
+    assert_eq!(world.act(&app, &json!({})).status, 200);
+}
+
+/// The quota of an app takes the place of the server's, smaller or larger, from the next request
+/// after an edit.
+#[test]
+fn an_app_may_have_a_quota_of_its_own() {
+    let world = limited(RateQuota::new(60, 2), RateQuota::new(10, 10));
+    let spent =
+        |app: &App| (0..5_000).take_while(|_| world.post(app, &[GRANT]).status == 200).count();
+    let small = world.register(service().rate_quota(Some(RateQuota::new(60, 1))));
+    let large = world.register(service().rate_quota(Some(RateQuota::new(60, 5))));
+    let plain = world.register(service());
+    assert_eq!((spent(&small), spent(&large), spent(&plain)), (1, 5, 2));
+    world.edit(&small, |draft| draft.rate_quota(Some(RateQuota::new(60, 3))));
+    assert_eq!(spent(&small), 3);
+    world.edit(&small, |draft| draft.rate_quota(None));
+    assert_eq!(spent(&small), 2);
+}
+
+/// Without limits nothing is refused for its number, except by the app's own quota.
+#[test]
+fn limits_can_be_switched_off() {
+    let world = World::with(|builder| builder.rate_limits(RateLimits::none()));
+    let app = world.register(service());
+    for _ in 0..1_500 {
+        assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    }
+    for _ in 0..50 {
+        post_from(&world, Some("192.0.2.1"), &liar(&app)).assert_error(401, "invalid_client");
+    }
+    let own = world.register(service().rate_quota(Some(RateQuota::new(60, 1))));
+    assert_eq!(world.post(&own, &[GRANT]).status, 200);
+    assert_limited(&world.post(&own, &[GRANT]), 1);
+}
+
+/// The defaults: 1,000 at once and 100 a second; 10 failures at once.
+#[test]
+fn the_defaults_are_those_that_are_documented() {
+    let world = World::new();
+    let app = world.register(service());
+    for _ in 0..1_000 {
+        assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    }
+    assert_limited(&world.post(&app, &[GRANT]), 1);
+    world.advance(1);
+    let served = (0..5_000).take_while(|_| world.post(&app, &[GRANT]).status == 200).count();
+    assert_eq!(served, 100);
+    for _ in 0..10 {
+        post_from(&world, Some("192.0.2.1"), &liar(&app)).assert_error(401, "invalid_client");
+    }
+    assert_limited(&post_from(&world, Some("192.0.2.1"), &app), 6);
+}
+
+/// The counters of an app hold what it got and what it was refused after it had authenticated; what
+/// strangers do in its name is not counted.
+#[test]
+fn usage_counts_what_an_app_did() {
+    let world = World::new();
+    let app = world.register(code_app().flow(Flow::ClientCredentials));
+    assert_eq!(world.server.usage(&app.id), AppUsage::default());
+    let tokens = world.tokens(&app);
+    world.advance(10);
+    let refresh_token = tokens.text("refresh_token");
+    assert_eq!(world.refresh(&app, refresh_token).status, 200);
+    assert_eq!(world.refresh(&app, refresh_token).status, 200, "a retry is counted, too");
+    world.advance(10);
+    assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    world.advance(10);
+    world.post(&app, &[GRANT, ("scope", "z")]).assert_error(400, "invalid_scope");
+    world.post(&liar(&app), &[GRANT]).assert_error(401, "invalid_client");
+    world.post(&app, &[("grant_type", "password")]).assert_error(400, "unsupported_grant_type");
+    let usage = world.server.usage(&app.id);
+    let issued: Vec<_> = usage.issued.iter().map(|(grant, count)| (*grant, *count)).collect();
+    assert_eq!(issued.len(), 3);
+    for expected in [
+        (GrantType::AuthorizationCode, 1),
+        (GrantType::RefreshToken, 2),
+        (GrantType::ClientCredentials, 1),
+    ] {
+        assert!(issued.contains(&expected), "{issued:?}");
+    }
+    assert_eq!(usage.refused, 1);
+    assert_eq!(usage.last_used, Some(UnixTime::from_seconds(START + 20)));
+    let stranger = grantor::ids::ClientId::new("nobody").unwrap();
+    assert_eq!(world.server.usage(&stranger), AppUsage::default());
+}
+
+/// Every request leaves one event that says what was asked, by whom, from where, and how it ended.
+#[test]
+fn every_request_is_audited_once() {
+    let world = World::new();
+    let app = world.register(service());
+    let before = world.events().len();
+    assert_eq!(world.post(&app, &[GRANT]).status, 200);
+    world.post(&liar(&app), &[GRANT]).assert_error(401, "invalid_client");
+    world.post(&app, &[GRANT, ("scope", "z")]).assert_error(400, "invalid_scope");
+    world.post_form(None, "a=%").assert_error(400, "invalid_request");
+    let mut events = world.events();
+    events.truncate(events.len() - before);
+    events.reverse();
+    let said: Vec<_> = events
+        .iter()
+        .map(|event| (event.actor.kind(), event.outcome.as_str(), event.outcome.reason()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("app", "success", None),
+            ("unknown", "refused", Some("wrong_secret")),
+            ("app", "refused", Some("scope_exceeds_app")),
+            ("unknown", "refused", Some("malformed_form")),
+        ]
+    );
+    for event in &events {
+        assert!(matches!(event.action, Action::IssueToken { .. }));
+        assert_eq!(event.source.as_ref(), Some(&world.source));
+        assert_eq!(event.at, UnixTime::from_seconds(START));
+    }
+    let asked = |grant_type| Action::IssueToken { grant_type };
+    assert_eq!(events[0].action, asked(Some(GrantType::ClientCredentials)));
+    assert_eq!(events[3].action, asked(None));
+    assert_eq!(events[1].client_id.as_ref(), Some(&app.id));
+}

@@ -1,0 +1,195 @@
+//! Proof Key for Code Exchange over the wire: RFC 7636.
+
+use grantor::app::{AppDraft, Flow};
+use grantor::error::Rejection;
+use grantor::pkce::CodeVerifier;
+use grantor::redirect_uri::RedirectUri;
+use pollster::block_on;
+
+use crate::support::{
+    Answer, App, CALLBACK, World, code_app, code_query, encode, new_verifier, redirected, scope,
+};
+
+/// The example of RFC 7636 appendix B.
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+fn public_app() -> AppDraft {
+    AppDraft::public("Browser")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(scope("a"))
+}
+
+/// The query of a request with this challenge and method.
+fn query(app: &App, challenge: Option<&str>, method: Option<&str>) -> String {
+    let mut parameters = vec![
+        ("response_type", "code"),
+        ("client_id", app.id.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("state", "s"),
+    ];
+    parameters.extend(challenge.map(|challenge| ("code_challenge", challenge)));
+    parameters.extend(method.map(|method| ("code_challenge_method", method)));
+    encode(&parameters)
+}
+
+#[track_caller]
+fn assert_refused(world: &World, query: &str) {
+    let error = block_on(world.server.authorization_request(query, None)).unwrap_err();
+    let (to, parameters) = redirected(&error);
+    assert_eq!((&*to, &*parameters["error"]), (CALLBACK, "invalid_request"), "{query}");
+    assert!(matches!(error.rejection(), Some(Rejection::CodeChallenge(_))), "{error:?}");
+    assert_eq!(parameters["state"], "s");
+}
+
+fn redeem_without_verifier(world: &World, app: &App, code: &str) -> Answer {
+    let form = [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK)];
+    world.post(app, &form)
+}
+
+/// P1, P2, P3, P4, P5, P9: there is no code without an S256 challenge, of 43 characters in their one
+/// spelling, for any app, asked or not. So no verifier ever meets a code without a challenge.
+#[test]
+fn there_is_no_code_without_an_s256_challenge() {
+    let world = World::new();
+    let long = format!("{CHALLENGE}{CHALLENGE}");
+    let too_long = format!("{long}{CHALLENGE}");
+    let bad = [
+        (None, None),
+        (None, Some("S256")),
+        (None, Some("plain")),
+        (Some(""), Some("S256")),
+        (Some(CHALLENGE), None),
+        (Some(CHALLENGE), Some("")),
+        (Some(CHALLENGE), Some("plain")),
+        (Some(VERIFIER), Some("plain")),
+        (Some(CHALLENGE), Some("s256")),
+        (Some(CHALLENGE), Some("S512")),
+        (Some(CHALLENGE), Some("none")),
+        (Some(&CHALLENGE[1..]), Some("S256")),
+        (Some(&long), Some("S256")),
+        (Some(&too_long), Some("S256")),
+        (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN"), Some("S256")),
+        (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"), Some("S256")),
+        (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-c="), Some("S256")),
+        (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw cM"), Some("S256")),
+        (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstwécM"), Some("S256")),
+    ];
+    for draft in [code_app(), public_app(), code_app().require_consent(false)] {
+        let app = world.register(draft);
+        for (challenge, method) in bad {
+            assert_refused(&world, &query(&app, challenge, method));
+        }
+        assert!(world.approve(&query(&app, Some(CHALLENGE), Some("S256"))).is_ok());
+    }
+}
+
+/// P10: the example of the RFC. P6: its challenge is no verifier for it, nor is anything near it.
+#[test]
+fn the_example_of_the_rfc_is_redeemed_by_its_verifier_only() {
+    let world = World::new();
+    let near = VERIFIER.replace("dBj", "dBk");
+    let padded = format!("{VERIFIER}=");
+    let cased = VERIFIER.to_lowercase();
+    for draft in [code_app(), public_app()] {
+        let app = world.register(draft);
+        let code = |app| world.approve(&query(app, Some(CHALLENGE), Some("S256"))).unwrap();
+        for wrong in [CHALLENGE, &near, &padded, &cased, new_verifier().expose_secret()] {
+            let answer = world.redeem(&app, &code(&app)["code"], wrong);
+            answer.assert_error(400, "invalid_grant");
+        }
+        assert_eq!(world.redeem(&app, &code(&app)["code"], VERIFIER).status, 200);
+    }
+}
+
+/// P6: a code put into somebody else's flow finds that flow's verifier, and fails.
+#[test]
+fn a_code_of_another_flow_does_not_fit() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let ((one, first), (two, second)) = (world.code(&app), world.code(&app));
+    world.redeem(&app, &one, &second).assert_error(400, "invalid_grant");
+    world.redeem(&app, &two, &first).assert_error(400, "invalid_grant");
+    assert_eq!(world.redeem(&app, &one, &first).status, 200);
+    assert_eq!(world.redeem(&app, &two, &second).status, 200);
+}
+
+/// P7, P8, P11: a verifier that is missing or malformed is `invalid_grant` and never counts.
+#[test]
+fn a_missing_or_malformed_verifier_costs_nothing() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (code, verifier) = world.code(&app);
+    for _ in 0..3 {
+        redeem_without_verifier(&world, &app, &code).assert_error(400, "invalid_grant");
+        for bad in ["", &"a".repeat(42), &"a".repeat(129), &format!("{verifier}+"), &"é".repeat(40)]
+        {
+            world.redeem(&app, &code, bad).assert_error(400, "invalid_grant");
+        }
+    }
+    assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
+}
+
+/// P8: 43 and 128 characters of the unreserved set are verifiers.
+#[test]
+fn the_shortest_and_the_longest_verifier_serve() {
+    let world = World::new();
+    let app = world.register(code_app());
+    for text in ["~".repeat(43), "-._~Az09".repeat(16)] {
+        let verifier = CodeVerifier::from_request(Some(&text)).unwrap();
+        let code = world.approve(&code_query(&app, &verifier, &[])).unwrap();
+        assert_eq!(world.redeem(&app, &code["code"], &text).status, 200);
+    }
+}
+
+/// P11: a wrong verifier does not burn the code, but is counted: the fifth makes it void.
+#[test]
+fn a_wrong_verifier_does_not_burn_the_code_and_the_fifth_does() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let wrong = new_verifier();
+    for (guesses, survives) in [(4, true), (5, false)] {
+        let (code, verifier) = world.code(&app);
+        for guess in 1..=guesses {
+            let answer = world.redeem(&app, &code, wrong.expose_secret());
+            answer.assert_error(400, "invalid_grant");
+            let reason = if guess < 5 { "binding_mismatch" } else { "code_guessed" };
+            assert_eq!(world.events()[0].outcome.reason(), Some(reason));
+        }
+        let answer = world.redeem(&app, &code, &verifier);
+        if survives {
+            assert_eq!(answer.status, 200, "{answer:?}");
+        } else {
+            answer.assert_error(400, "invalid_grant");
+        }
+    }
+}
+
+/// P6, P11: what is wrong with the code is not told apart on the wire.
+#[test]
+fn a_wrong_verifier_looks_like_a_wrong_code() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (code, verifier) = world.code(&app);
+    let wrong_verifier = world.redeem(&app, &code, new_verifier().expose_secret());
+    let flipped = if &code[40..41] == "A" { "B" } else { "A" };
+    let wrong_code = format!("{}{flipped}{}", &code[..40], &code[41..]);
+    let wrong_code = world.redeem(&app, &wrong_code, &verifier);
+    let no_code = world.redeem(&app, "gac_", &verifier);
+    assert_eq!(wrong_verifier.json, wrong_code.json);
+    assert_eq!(wrong_verifier.json, no_code.json);
+}
+
+/// P12: no challenge is asked of what issues no code.
+#[test]
+fn nothing_but_a_code_asks_for_a_challenge() {
+    let world = World::new();
+    let app = world.register(code_app().flow(Flow::ClientCredentials));
+    let token = query(&app, None, None).replace("response_type=code", "response_type=token");
+    let error = block_on(world.server.authorization_request(&token, None)).unwrap_err();
+    assert_eq!(redirected(&error).1["error"], "unsupported_response_type");
+    assert_eq!(world.post(&app, &[("grant_type", "client_credentials")]).status, 200);
+    let refresh_token = world.tokens(&app).text("refresh_token").to_owned();
+    assert_eq!(world.refresh(&app, &refresh_token).status, 200);
+}

@@ -1,0 +1,270 @@
+//! What a client may know of a refusal: the whole table, and that nothing else reaches it.
+
+use std::collections::BTreeSet;
+
+use grantor::error::{EndpointError, ErrorCode, Fault, Rejection};
+use grantor::grant_type::GrantType;
+use grantor::impersonation::NotPermitted;
+use grantor::jwt::AssertionError;
+use grantor::pkce::CodeChallengeError;
+use grantor::store::{AssertionPurpose, GrantRefusal, StoreError};
+use serde_json::Value;
+
+use crate::assertions::{Signer, backend_app};
+use crate::support::{App, World, basic, code_app, encode};
+
+/// Every refusal, with its code and its status. A refusal that holds a cause stands here once for
+/// each cause that has a wire code of its own.
+const TABLE: &[(Rejection, &str, u16)] = {
+    use Rejection as R;
+    const GRANT: GrantType = GrantType::RefreshToken;
+    &[
+        (R::MalformedForm, "invalid_request", 400),
+        (R::FormTooLarge, "invalid_request", 413),
+        (R::DoubledParameter("scope"), "invalid_request", 400),
+        (R::MissingParameter("code"), "invalid_request", 400),
+        (R::UnsupportedParameter("response_mode"), "invalid_request", 400),
+        (R::UnsupportedGrantType, "unsupported_grant_type", 400),
+        (R::MalformedScope, "invalid_scope", 400),
+        (R::MalformedResource, "invalid_target", 400),
+        (R::MalformedAuthorization, "invalid_client", 401),
+        (R::TwoAuthenticationMethods, "invalid_request", 400),
+        (R::ClientIdMismatch, "invalid_request", 400),
+        (R::AssertionClientIdMismatch, "invalid_client", 401),
+        (R::ClientAssertionType, "invalid_request", 400),
+        (R::NoCredentials, "invalid_client", 401),
+        (R::UnknownClient, "invalid_client", 401),
+        (R::AppDisabled, "invalid_client", 401),
+        (R::WrongSecret, "invalid_client", 401),
+        (R::WrongAuthenticationMethod, "invalid_client", 401),
+        (R::ClientAssertion(AssertionError::Sub), "invalid_client", 401),
+        (R::AssertionReplayed(AssertionPurpose::Grant), "invalid_grant", 400),
+        (R::AssertionReplayed(AssertionPurpose::ClientAuthentication), "invalid_client", 401),
+        (R::TooManyFailures, "temporarily_unavailable", 429),
+        (R::QuotaExceeded, "temporarily_unavailable", 429),
+        (R::FlowNotAllowed(GRANT), "unauthorized_client", 400),
+        (R::RefreshNotAllowed, "unauthorized_client", 400),
+        (R::NotOurHandle(GRANT), "invalid_grant", 400),
+        (R::GrantRefused(GRANT, GrantRefusal::Unknown), "invalid_grant", 400),
+        (R::GrantRefused(GRANT, GrantRefusal::Expired), "invalid_grant", 400),
+        (R::GrantRefused(GRANT, GrantRefusal::Revoked), "invalid_grant", 400),
+        (R::BindingMismatch, "invalid_grant", 400),
+        (R::CodeGuessed, "invalid_grant", 400),
+        (R::VerifierMissing, "invalid_grant", 400),
+        (R::VerifierMalformed, "invalid_grant", 400),
+        (R::CodeReplayed, "invalid_grant", 400),
+        (R::RefreshTokenReused, "invalid_grant", 400),
+        (R::Assertion(AssertionError::ExpPast), "invalid_grant", 400),
+        (R::UnknownUser, "invalid_grant", 400),
+        (R::InactiveUser, "invalid_grant", 400),
+        (R::ImpersonationDenied(NotPermitted::Nobody), "invalid_grant", 400),
+        (R::ImpersonationDenied(NotPermitted::NotListed), "invalid_grant", 400),
+        (R::ImpersonationDenied(NotPermitted::Excepted), "invalid_grant", 400),
+        (R::ImpersonationDenied(NotPermitted::Inactive), "invalid_grant", 400),
+        (R::ScopeExceedsApp, "invalid_scope", 400),
+        (R::ScopeExceedsGrant, "invalid_scope", 400),
+        (R::ScopeWithdrawn, "invalid_scope", 400),
+        (R::ResourceNotAllowed, "invalid_target", 400),
+        (R::Vetoed("planted_reason"), "access_denied", 400),
+        (R::RedirectUri, "invalid_request", 400),
+        (R::UnsupportedResponseType, "unsupported_response_type", 400),
+        (R::CodeChallenge(CodeChallengeError::Plain), "invalid_request", 400),
+        (R::ConsentDenied, "access_denied", 400),
+        (R::NotOurTicket, "invalid_request", 400),
+        (R::TicketExpired, "invalid_request", 400),
+        (R::AlreadyDecided, "invalid_request", 400),
+    ]
+};
+
+/// The names of the variants of the public enum `name` in a source file.
+fn variants(path: &str, name: &str) -> BTreeSet<String> {
+    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
+    let source = std::fs::read_to_string(path).unwrap();
+    let body = source.split_once(&format!("pub enum {name} {{\n")).unwrap().1;
+    let body = body.split_once("\n}").unwrap().0;
+    let names = body.lines().filter_map(|line| line.strip_prefix("    "));
+    let names = names.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+    names.map(variant_name).collect()
+}
+
+fn variant_name(text: &str) -> String {
+    text.chars().take_while(char::is_ascii_alphanumeric).collect()
+}
+
+fn body_of(rejection: &Rejection) -> Value {
+    serde_json::from_str(&EndpointError::from(rejection.clone()).to_json()).unwrap()
+}
+
+#[test]
+fn every_refusal_has_its_code_and_its_status() {
+    let listed: BTreeSet<_> =
+        TABLE.iter().map(|(rejection, ..)| variant_name(&format!("{rejection:?}"))).collect();
+    let declared = variants("src/error/rejection.rs", "Rejection");
+    assert_eq!(listed, declared, "a refusal is missing from the table");
+    assert!(declared.len() > 40);
+    for (rejection, code, status) in TABLE {
+        let error = EndpointError::from(rejection.clone());
+        assert_eq!(error.error_code().as_str(), *code, "{rejection:?}");
+        assert_eq!(error.status(), *status, "{rejection:?}");
+        assert_eq!(body_of(rejection)["error"], *code);
+        assert_eq!(error.rejection(), Some(rejection));
+        assert_eq!(error.retry_after(), None);
+    }
+}
+
+/// The body holds the code and the description and nothing else, in the characters that RFC 6749
+/// section 5.2 allows.
+#[test]
+fn a_description_is_plain_static_text() {
+    for (rejection, ..) in TABLE {
+        let body = body_of(rejection);
+        assert_eq!(body.as_object().unwrap().len(), 2, "{body}");
+        let text = body["error_description"].as_str().unwrap();
+        assert_eq!(text, rejection.description());
+        let allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
+        assert!(!text.is_empty() && text.chars().all(allowed), "{text}");
+        assert!(!text.contains("planted_reason"), "the reason of a host is not the client's");
+    }
+    for (rejection, name) in [
+        (Rejection::MissingParameter("code"), "code is missing"),
+        (Rejection::DoubledParameter("code"), "code appears more than once"),
+        (Rejection::UnsupportedParameter("code"), "code has a value that is not offered"),
+    ] {
+        assert_eq!(rejection.description(), name);
+    }
+}
+
+/// Refusals that would tell an attacker something are told alike; the audit log tells them apart.
+#[test]
+fn what_must_not_be_told_apart_is_not() {
+    use Rejection as R;
+    const CODE: GrantType = GrantType::AuthorizationCode;
+    for alike in [
+        &[R::UnknownClient, R::WrongSecret, R::AppDisabled, R::NoCredentials][..],
+        &[R::UnknownClient, R::WrongAuthenticationMethod, R::AssertionClientIdMismatch],
+        &[
+            R::NotOurHandle(CODE),
+            R::GrantRefused(CODE, GrantRefusal::Unknown),
+            R::GrantRefused(CODE, GrantRefusal::Expired),
+            R::GrantRefused(CODE, GrantRefusal::Revoked),
+            R::BindingMismatch,
+            R::CodeGuessed,
+            R::CodeReplayed,
+            R::RefreshTokenReused,
+        ],
+        &[
+            R::UnknownUser,
+            R::InactiveUser,
+            R::ImpersonationDenied(NotPermitted::NotListed),
+            R::ImpersonationDenied(NotPermitted::Excepted),
+        ],
+    ] {
+        for other in alike {
+            assert_eq!(body_of(other), body_of(&alike[0]), "{other:?}");
+        }
+        let reasons: BTreeSet<_> = alike.iter().map(R::reason).collect();
+        assert_eq!(reasons.len(), alike.len(), "the operator can tell them apart");
+    }
+}
+
+/// Every fault of an assertion names what is at fault, in a text of its own.
+#[test]
+fn every_fault_of_an_assertion_has_a_text_of_its_own() {
+    use AssertionError as E;
+    let all = [
+        E::NotAJwt,
+        E::Header,
+        E::ForbiddenHeader,
+        E::Typ,
+        E::Algorithm,
+        E::UnknownKey,
+        E::Signature,
+        E::Claims,
+        E::IssMissing,
+        E::Iss,
+        E::SubMissing,
+        E::Sub,
+        E::AudMissing,
+        E::Aud,
+        E::ExpMissing,
+        E::ExpPast,
+        E::ExpTooFar,
+        E::Nbf,
+        E::Iat,
+        E::JtiMissing,
+        E::Jti,
+        E::Scope,
+    ];
+    let listed: BTreeSet<_> = all.iter().map(|error| format!("{error:?}")).collect();
+    assert_eq!(listed, variants("src/jwt/assertion_error.rs", "AssertionError"));
+    let texts: BTreeSet<_> = all.iter().map(|error| error.description()).collect();
+    assert_eq!(texts.len(), all.len());
+    for error in all {
+        for (rejection, status) in
+            [(Rejection::Assertion(error), 400), (Rejection::ClientAssertion(error), 401)]
+        {
+            assert_eq!(rejection.description(), error.description());
+            assert_eq!(EndpointError::from(rejection).status(), status);
+        }
+    }
+}
+
+/// A fault of this server is `server_error`, whatever it was.
+#[test]
+fn a_fault_says_nothing_of_its_cause() {
+    let error = EndpointError::from(Fault::Store(StoreError::new("planted cause")));
+    assert_eq!((error.status(), error.error_code()), (500, ErrorCode::ServerError));
+    assert!(!error.to_json().contains("planted"));
+    assert!(error.rejection().is_none() && error.retry_after().is_none());
+    let others = [Fault::SealedSecret, Fault::StoreContract("planted promise")];
+    assert!(others.into_iter().all(|it| EndpointError::from(it).to_json() == error.to_json()));
+}
+
+/// Whatever a request says, in whichever parameter, none of it comes back in an error.
+#[test]
+fn no_error_echoes_what_was_sent() {
+    const PLANT: &str = "pl4nted\"<b>\\";
+    let world = World::new();
+    let app = world.register(code_app());
+    let back_end = world.register(backend_app());
+    let claims = serde_json::json!({ "iss": PLANT, "sub": PLANT, "aud": PLANT, "jti": PLANT });
+    let assertion = Signer::backend().with_kid(PLANT).with_typ(Some(PLANT)).sign(&claims);
+    let grants: [&[(&str, &str)]; 9] = [
+        &[],
+        &[("grant_type", PLANT)],
+        &[("grant_type", "authorization_code"), ("code", PLANT), ("code_verifier", PLANT)],
+        &[("grant_type", "authorization_code"), ("code", PLANT), ("redirect_uri", PLANT)],
+        &[("grant_type", "refresh_token"), ("refresh_token", PLANT)],
+        &[("grant_type", "client_credentials"), ("scope", PLANT)],
+        &[("grant_type", "client_credentials"), ("resource", PLANT)],
+        &[("grant_type", crate::assertions::JWT_BEARER), ("assertion", PLANT)],
+        &[("grant_type", crate::assertions::JWT_BEARER), ("assertion", &assertion)],
+    ];
+    let mut seen = BTreeSet::new();
+    let mut check = |answer: &crate::support::Answer| {
+        assert_ne!(answer.status, 200);
+        let text = answer.json.to_string();
+        assert!(!text.contains("pl4nted") && !text.contains("<b>"), "{text}");
+        seen.insert(answer.json["error"].as_str().unwrap().to_owned());
+    };
+    for grant in grants {
+        for app in [&app, &back_end] {
+            check(&world.post(app, grant));
+            let doubled: Vec<_> = grant.iter().chain(grant).copied().collect();
+            check(&world.post(app, &doubled));
+            check(&world.post(app, &[grant, &[(PLANT, PLANT), (PLANT, PLANT)]].concat()));
+            let liar = App { secret: Some(PLANT.to_owned()), ..app.clone() };
+            check(&world.post(&liar, grant));
+            check(&world.post_form(Some(PLANT), &encode(grant)));
+            check(&world.post_form(Some(&basic(PLANT, PLANT)), &encode(grant)));
+            let named = [grant, &[("client_id", PLANT), ("client_secret", PLANT)]].concat();
+            check(&world.post_form(None, &encode(&named)));
+            let asserted =
+                [grant, &[("client_assertion_type", PLANT), ("client_assertion", PLANT)]].concat();
+            check(&world.post_form(None, &encode(&asserted)));
+        }
+    }
+    check(&world.post_form(None, "pl4nted=%zz"));
+    check(&world.post_form(None, &"pl4nted&".repeat(10_000)));
+    assert!(seen.len() >= 5, "{seen:?}");
+}
