@@ -1,16 +1,18 @@
 //! The store that ships: everything in the memory of one process.
 
 mod ledger;
+mod listing;
 mod table;
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use self::ledger::Ledger;
+use self::listing::FirstOf;
 use self::table::{Row, Shards};
 use super::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, AssertionPurpose, ClaimAssertion,
@@ -379,41 +381,6 @@ impl GrantStore for MemoryStore {
             total.more |= pruned.more;
         }
         Ok(total)
-    }
-}
-
-/// The first items of a listing in the order of their keys, picked from any order.
-struct FirstOf<T, K> {
-    page: Page<K>,
-    items: BTreeMap<K, T>,
-}
-
-impl<T, K: Clone + Ord> FirstOf<T, K> {
-    fn new(page: Page<K>) -> Self {
-        Self { page, items: BTreeMap::new() }
-    }
-
-    fn wants(&self, key: &K) -> bool {
-        let after = self.page.after.as_ref().is_none_or(|after| key > after);
-        // One more than the page holds, to know whether it is the last.
-        let room = self.items.len() <= self.page.limit;
-        after && (room || self.items.last_key_value().is_some_and(|(last, _)| key < last))
-    }
-
-    fn put(&mut self, key: K, item: T) {
-        self.items.insert(key, item);
-        if self.items.len() > self.page.limit.saturating_add(1) {
-            self.items.pop_last();
-        }
-    }
-
-    fn into_listing(mut self) -> Listing<T, K> {
-        let more = self.items.len() > self.page.limit;
-        if more {
-            self.items.pop_last();
-        }
-        let next = if more { self.items.keys().next_back().cloned() } else { None };
-        Listing::new(self.items.into_values().collect(), next)
     }
 }
 
