@@ -11,6 +11,9 @@ use crate::store::Pruned;
 /// How many inert rows an insertion takes along, so that memory stays bounded where nobody prunes.
 const SWEEP: usize = 2;
 
+/// For how many rows a table makes room with its first.
+const FIRST_ROOM: usize = 100;
+
 /// A row that may be removed one day.
 pub(super) trait Row {
     /// From this instant on the row decides nothing. It may move into the future, never back.
@@ -45,6 +48,11 @@ impl<K: Clone + Hash + Ord, V: Row> Table<K, V> {
 
     /// Puts a row in place of the one with this key, which is returned.
     pub(super) fn put(&mut self, key: K, row: V) -> Option<V> {
+        // A table that is used at all holds many rows: it need not grow through every small size.
+        if self.rows.capacity() == 0 {
+            self.rows.reserve(FIRST_ROOM);
+            self.queue.reserve(FIRST_ROOM);
+        }
         let inert_at = row.inert_at();
         let old = self.rows.insert(key.clone(), row);
         if old.is_none() {
