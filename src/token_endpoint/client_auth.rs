@@ -16,9 +16,7 @@ use crate::jwt::Algorithm;
 use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
 use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
-use crate::store::{
-    AssertionClaim, AssertionPurpose, ClaimAssertion, Store, StoreError, UpdateApp,
-};
+use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
 
 /// The longest life of an assertion that authenticates an app, and how far its clock may be off.
 const MAX_LIFETIME: Duration = Duration::from_secs(300);
@@ -51,7 +49,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<AuthenticatedApp, EndpointError> {
         let claimed = claimed_client_id(&credentials, grant);
         let client_id = claimed.and_then(|id| ClientId::new(id).ok());
-        // What cannot be a client id is nobody's, but costs the same as an id that could be.
+        // What cannot be a client id is nobody's: there is nothing to look up.
         let client_id = client_id.ok_or(Rejection::NoCredentials)?;
         trace.claim_client_id(&client_id);
         self.limiter
@@ -116,28 +114,27 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             trace.note(Action::UseSupersededSecret);
         }
         if found.stale {
-            self.renew_digest(app, secret, found, trace).await?;
+            self.renew_digest(app, secret, found, trace).await;
         }
         Ok(Arc::clone(app))
     }
 
     /// The digest was made under an older pepper: this is the one moment at which it can be renewed.
-    /// Whoever edits the app at the same time wins; the next authentication renews it then.
+    /// Whoever edits the app at the same time wins, and a store that fails is no reason to refuse: the
+    /// next authentication renews it then.
     async fn renew_digest(
         &self,
         app: &Arc<CustomApp>,
         secret: &ClientSecret,
         found: SecretMatch<'_>,
         trace: &mut Trace<'_>,
-    ) -> Result<(), StoreError> {
+    ) {
         let old = found.stored.digest.digest;
         let new = self.pepper.digest(app.client_id(), secret);
         let renewed = app.edited(trace.now(), |edit| edit.credentials.renew_digest(old, &new));
-        match self.store.update_app(renewed, app.version()).await? {
-            UpdateApp::Updated => trace.note(Action::RenewDigest),
-            UpdateApp::Conflict | UpdateApp::NotFound => {}
+        if let Ok(UpdateApp::Updated) = self.store.update_app(renewed, app.version()).await {
+            trace.note(Action::RenewDigest);
         }
-        Ok(())
     }
 
     async fn check_assertion(

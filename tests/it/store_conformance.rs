@@ -97,6 +97,7 @@ fn a_store_that_forgets_tombstones_is_found_out() {
         &[
             "a_grant_without_a_row_leaves_a_tombstone",
             "the_feed_shows_every_revocation_in_force",
+            "prune_keeps_a_revocation_until_its_latest_end",
             "a_feed_that_is_read_while_it_is_written_loses_nothing",
             "no_claim_survives_a_revocation",
             "no_decision_survives_a_revocation",

@@ -265,6 +265,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         }
         prune {
             prune_removes_what_is_inert_and_nothing_else,
+            prune_keeps_a_revocation_until_its_latest_end,
             prune_stops_at_its_limit_and_says_so,
             prune_waits_an_hour_for_assertions,
         }
@@ -285,6 +286,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             no_family_survives_a_revocation,
             no_claim_survives_a_revocation,
             no_decision_survives_a_revocation,
+            a_withdrawal_is_seen_whole,
         }
         dropped_futures {
             a_dropped_registration_is_done_or_not_done,

@@ -68,6 +68,34 @@ pub fn prune_removes_what_is_inert_and_nothing_else<S: Store, R: Runner>(kit: &K
     )
 }
 
+/// A revocation that was asked for twice is kept until the later of its ends, whichever was given
+/// first.
+pub fn prune_keeps_a_revocation_until_its_latest_end<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let mut covered = Vec::new();
+    for ends in [[HOUR, GRANT_LIFE], [GRANT_LIFE, HOUR]] {
+        let cast = bench.cast()?;
+        let (token, tombstone) = (cast.grant()?, cast.grant()?);
+        for until in ends.map(at) {
+            let app = RevocationTarget::App(cast.client_id.clone());
+            bench.revoke(&Revocation { until, ..end(app, 0) })?;
+            let grant = RevocationTarget::Grant(tombstone.grant_id);
+            bench.revoke(&Revocation { until, ..end(grant, 0) })?;
+        }
+        covered.push(token);
+        covered.push(Grant { authorized_at: at(GRANT_LIFE), ..tombstone });
+    }
+    prune_all(&bench, 2 * HOUR, 10)?;
+    for grant in &covered {
+        bench.is_dead("under a revocation with a later end", grant, 2 * HOUR)?;
+    }
+    prune_all(&bench, GRANT_LIFE, 10)?;
+    let (entries, _) = bench.read_feed(FeedCursor::default(), 10, GRANT_LIFE)?;
+    same("the feed after the last end", entries, Vec::new())
+}
+
 /// A batch holds no more rows than it may, and says whether more is left.
 pub fn prune_stops_at_its_limit_and_says_so<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();

@@ -6,8 +6,10 @@ use super::bench::{Bench, Cast, REVOKED, at, claim, code, end, holds, same, toke
 use super::race::{CONTENDERS, race};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
+use crate::scope::Scope;
 use crate::store::{
-    ClaimAssertion, Grant, GrantRefusal, InsertGrant, RedeemCode, RevocationTarget, Rotate, Store,
+    ClaimAssertion, Consent, Grant, GrantRefusal, InsertGrant, RedeemCode, RevocationTarget,
+    Rotate, Store,
 };
 
 /// How access ends.
@@ -248,5 +250,36 @@ pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -
             }
         },
         |play, answers| play.judge_newborn(&bench, answers),
+    )
+}
+
+/// R17: whoever sees that a consent was withdrawn sees its access revoked.
+pub fn a_withdrawal_is_seen_whole<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    race(
+        bench.rounds,
+        |_| {
+            let cast = bench.cast()?;
+            let (client_id, subject) = (cast.client_id.clone(), cast.subject.clone());
+            let consent = Consent { client_id, subject, scope: Scope::default(), given_at: at(0) };
+            bench.wait(bench.store.remember_consent(consent))?;
+            Ok((bench.family(&cast)?, cast))
+        },
+        |(family, Cast { client_id, subject, .. }), contender| {
+            if contender == 0 {
+                let until = end(RevocationTarget::Everything, 0).until;
+                bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?;
+                return Ok(());
+            }
+            // Long enough to meet the withdrawal, short enough to end where it is slow.
+            for _ in 0..50 {
+                if bench.wait(bench.store.find_consent(client_id, subject))?.is_none() {
+                    let revoked = bench.is_revoked(&family.facts())?;
+                    return holds(revoked, || "the consent is gone, its access is not");
+                }
+            }
+            Ok(())
+        },
+        |(family, _), _| bench.is_dead("after the withdrawal", family, 1),
     )
 }

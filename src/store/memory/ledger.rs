@@ -95,3 +95,47 @@ impl Ledger {
         Pruned { removed, more: self.in_force.has_inert(now) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::RevocationReason;
+
+    fn revocation(byte: u8, at: i64, until: i64) -> Revocation {
+        Revocation {
+            target: RevocationTarget::Grant(GrantId::from_bytes([byte; 16])),
+            at: UnixTime::from_millis(at),
+            why: RevocationReason::Administrator,
+            until: UnixTime::from_millis(until),
+        }
+    }
+
+    fn read(ledger: &Ledger, from: FeedCursor, limit: usize) -> RevocationFeed {
+        ledger.read_on(from, limit, UnixTime::MAX)
+    }
+
+    #[test]
+    fn a_target_stands_once_in_the_feed_and_leaves_it_with_its_latest_end() {
+        let mut ledger = Ledger::default();
+        ledger.enter(revocation(1, 10, 200));
+        ledger.enter(revocation(1, 20, 100));
+        let feed = read(&ledger, FeedCursor::default(), 10);
+        assert_eq!(feed.entries, [revocation(1, 20, 200)]);
+        let early = ledger.prune(UnixTime::from_millis(199), 10);
+        assert_eq!(early, Pruned { removed: 0, more: false });
+        ledger.prune(UnixTime::from_millis(200), 10);
+        assert!(ledger.feed.is_empty() && ledger.end_of(GrantId::from_bytes([1; 16])).is_none());
+    }
+
+    #[test]
+    fn entries_of_one_instant_are_read_page_by_page() {
+        let mut ledger = Ledger::default();
+        ledger.enter(revocation(1, 10, 100));
+        ledger.enter(revocation(2, 10, 100));
+        let first = read(&ledger, FeedCursor::default(), 1);
+        assert!(first.more);
+        let second = read(&ledger, first.next, 1);
+        assert_eq!(second.entries, [revocation(2, 10, 100)]);
+        assert!(!second.more);
+    }
+}

@@ -131,12 +131,10 @@ impl MemoryStore {
         let mut shard = self.grants.lock(first_byte(grant_id));
         let mut ledger = write(&self.ledger);
         let at = self.clock.revocation(revocation.at);
-        let mut ended = Revocation { at, ..revocation.clone() };
         if let Some(grant) = shard.find_mut(&grant_id) {
             grant.revoke(revocation.why, at);
-            ended.until = ended.until.max(grant.expires_at);
         }
-        ledger.enter(ended);
+        ledger.enter(Revocation { at, ..revocation.clone() });
         Revoked { at }
     }
 
