@@ -1,7 +1,7 @@
 //! Randomness: one injected source, and a buffer over it for token identifiers.
 //!
 //! Secrets, salts, ids and nonces are drawn from the source itself, one call each. Only `jti` values
-//! come from the [`JtiSource`], which draws 4 KiB at a time and wipes what it has handed out:
+//! come from the `JtiSource`, which draws 4 KiB at a time and wipes what it has handed out:
 //! a `jti` is public, and the system call would cost more than the rest of a token.
 
 use std::fmt;
