@@ -23,11 +23,6 @@ pub(crate) fn append_decoded(bytes: &mut Vec<u8>, text: &str) -> Option<()> {
     Some(())
 }
 
-/// The bytes of `text`, if it is their one canonical spelling.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -41,6 +36,15 @@ mod tests {
             append(&mut text, &bytes);
             let expected = [before, URL_SAFE_NO_PAD.encode(&bytes).into_bytes()].concat();
             prop_assert_eq!(text, expected);
+        }
+
+        #[test]
+        fn what_was_encoded_is_decoded_in_one_spelling_only(bytes: Vec<u8>, before: Vec<u8>) {
+            let mut decoded = before.clone();
+            let text = URL_SAFE_NO_PAD.encode(&bytes);
+            prop_assert_eq!(append_decoded(&mut decoded, &text), Some(()));
+            prop_assert_eq!(decoded, [before, bytes].concat());
+            prop_assert_eq!(append_decoded(&mut Vec::new(), &format!("{text}=")), None);
         }
     }
 }

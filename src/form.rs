@@ -63,29 +63,52 @@ impl<'a> Form<'a> {
             return Err(FormError::TooLarge);
         }
         let text = std::str::from_utf8(text).map_err(|_| FormError::NotUtf8)?;
-        if text.contains('\0') {
-            return Err(FormError::Nul);
+        let mut form = Self { pairs: Vec::with_capacity(12) };
+        let (mut start, mut equals, mut escaped) = (0, None, false);
+        // One pass, in which all but a few bytes are passed over by one comparison.
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'&' => {
+                    form.push(text.get(start..at), equals.map(|equals| equals - start), escaped)?;
+                    (start, equals, escaped) = (at + 1, None, false);
+                }
+                b'=' if equals.is_none() => equals = Some(at),
+                b'%' | b'+' => escaped = true,
+                0 => return Err(FormError::Nul),
+                _ => {}
+            }
         }
-        let mut pairs = Vec::with_capacity(12);
-        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (name, value) = if is_escaped(pair) {
-                (decode(name)?, decode(value)?)
-            } else {
-                (Cow::Borrowed(name), Cow::Borrowed(value))
-            };
-            if name.len() > MAX_NAME_BYTES {
-                return Err(FormError::NameTooLong);
-            }
-            if value.len() > MAX_VALUE_BYTES {
-                return Err(FormError::ValueTooLong);
-            }
-            if pairs.len() == MAX_PARAMETERS {
-                return Err(FormError::TooManyParameters);
-            }
-            pairs.push(Pair { name, value });
+        form.push(text.get(start..), equals.map(|equals| equals - start), escaped)?;
+        Ok(form)
+    }
+
+    fn push(
+        &mut self,
+        pair: Option<&'a str>,
+        equals: Option<usize>,
+        escaped: bool,
+    ) -> Result<(), FormError> {
+        let Some(pair) = pair.filter(|pair| !pair.is_empty()) else { return Ok(()) };
+        let (name, value) = match equals.and_then(|at| pair.split_at_checked(at)) {
+            Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
+            None => (pair, ""),
+        };
+        let (name, value) = if escaped {
+            (decode(name)?, decode(value)?)
+        } else {
+            (Cow::Borrowed(name), Cow::Borrowed(value))
+        };
+        if name.len() > MAX_NAME_BYTES {
+            return Err(FormError::NameTooLong);
         }
-        Ok(Self { pairs })
+        if value.len() > MAX_VALUE_BYTES {
+            return Err(FormError::ValueTooLong);
+        }
+        if self.pairs.len() == MAX_PARAMETERS {
+            return Err(FormError::TooManyParameters);
+        }
+        self.pairs.push(Pair { name, value });
+        Ok(())
     }
 
     /// Names and values, in order.

@@ -10,10 +10,10 @@ use std::fmt;
 
 use ring::hmac;
 use serde::{Deserialize, Serialize};
-use subtle::ConstantTimeEq as _;
 
 use crate::base64url;
 use crate::ids::{GrantId, Issuer};
+use crate::random::{RandomError, SecureRandom};
 use crate::secret::{Digest, length_prefix};
 use crate::server_secret::{Keys, ServerSecret};
 
@@ -77,15 +77,16 @@ impl Handles {
     /// Seals `payload` for whoever `bound_to` names.
     pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[u8]) -> String {
         let (tag, key) = self.keys(kind).newest();
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + payload.len() + MAC_BYTES);
+        let (mut bytes, start) = bound(bound_to, HEAD_BYTES + payload.len() + MAC_BYTES);
         bytes.push(VERSION);
         bytes.extend_from_slice(tag);
         bytes.extend_from_slice(payload);
-        let mac = context(key, bound_to, &bytes).sign();
+        let mac = hmac::sign(key, &bytes);
         bytes.extend_from_slice(mac.as_ref());
-        let mut text = Vec::with_capacity(kind.prefix().len() + bytes.len().div_ceil(3) * 4);
+        let sealed = bytes.get(start..).unwrap_or_default();
+        let mut text = Vec::with_capacity(kind.prefix().len() + sealed.len().div_ceil(3) * 4);
         text.extend_from_slice(kind.prefix().as_bytes());
-        base64url::append(&mut text, &bytes);
+        base64url::append(&mut text, sealed);
         // A prefix and base64url: it always is UTF-8.
         String::from_utf8(text).unwrap_or_default()
     }
@@ -103,29 +104,28 @@ impl Handles {
         if text.len() > Self::MAX_BYTES {
             return Err(NotOurs);
         }
-        let bytes = base64url::decode(text).ok_or(NotOurs)?;
-        let (sealed, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(NotOurs)?;
+        let (mut bytes, start) = bound(bound_to, text.len());
+        base64url::append_decoded(&mut bytes, text).ok_or(NotOurs)?;
+        let (signed, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(NotOurs)?;
+        let sealed = signed.get(start..).ok_or(NotOurs)?;
         let (head, payload) = sealed.split_first_chunk::<HEAD_BYTES>().ok_or(NotOurs)?;
         let [version, tag @ ..] = *head;
         let key = self.keys(kind).find(tag).filter(|_| version == VERSION).ok_or(NotOurs)?;
-        let expected = context(key, bound_to, sealed).sign();
-        if !bool::from(expected.as_ref().ct_eq(mac)) {
-            return Err(NotOurs);
-        }
+        hmac::verify(key, signed, mac).map_err(|_| NotOurs)?;
         read(payload).ok_or(NotOurs)
     }
 }
 
+/// Whom a handle is bound to, as the MAC covers it before the sealed part, and where that begins.
 /// Kind and issuer are in the key.
-fn context(key: &hmac::Key, bound_to: &[&[u8]], sealed: &[u8]) -> hmac::Context {
-    let mut context = hmac::Context::with_key(key);
+fn bound(bound_to: &[&[u8]], room: usize) -> (Vec<u8>, usize) {
+    let prefix: usize = bound_to.iter().map(|field| 4 + field.len()).sum();
+    let mut bytes = Vec::with_capacity(prefix + room);
     for field in bound_to {
-        context.update(&length_prefix(field));
-        context.update(field);
+        bytes.extend_from_slice(&length_prefix(field));
+        bytes.extend_from_slice(field);
     }
-    context.update(&length_prefix(sealed));
-    context.update(sealed);
-    context
+    (bytes, prefix)
 }
 
 impl fmt::Debug for Handles {
@@ -154,6 +154,14 @@ impl Salt {
     }
 }
 
+/// The id and the salt of a new grant, by one call to the source.
+pub(crate) fn new_grant_names(random: &dyn SecureRandom) -> Result<(GrantId, Salt), RandomError> {
+    let mut names = [[0; 16]; 2];
+    random.fill(names.as_flattened_mut())?;
+    let [grant_id, salt] = names;
+    Ok((GrantId::from_bytes(grant_id), Salt(salt)))
+}
+
 impl fmt::Debug for Salt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Salt([redacted])")
@@ -178,12 +186,10 @@ impl GrantHandle {
 
     /// The bearer value, for the app `client_id`.
     pub(crate) fn seal(&self, handles: &Handles, client_id: &str) -> String {
-        let mut payload = [0; Self::BYTES];
-        let fields = self.grant_id.as_bytes().iter().chain(&self.salt.0).copied();
-        let bytes = fields.chain(self.generation.to_be_bytes());
-        for (to, from) in payload.iter_mut().zip(bytes) {
-            *to = from;
-        }
+        let mut payload = Vec::with_capacity(Self::BYTES);
+        payload.extend_from_slice(self.grant_id.as_bytes());
+        payload.extend_from_slice(&self.salt.0);
+        payload.extend_from_slice(&self.generation.to_be_bytes());
         handles.seal(Self::kind(self.generation), &[client_id.as_bytes()], &payload)
     }
 

@@ -282,11 +282,7 @@ fn mac(key: &hmac::Key, client_id: &str, secret: &ClientSecret) -> Digest {
     context.update(&length_prefix(client_id.as_bytes()));
     context.update(client_id.as_bytes());
     context.update(secret.expose_secret().as_bytes());
-    let mut bytes = [0; 32];
-    for (to, from) in bytes.iter_mut().zip(context.sign().as_ref()) {
-        *to = *from;
-    }
-    Digest::from_bytes(bytes)
+    Digest::from_ring(context.sign().as_ref())
 }
 
 /// A signature secret under AES-256-GCM: storage keeps it, only the server can open it.

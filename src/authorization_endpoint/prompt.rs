@@ -11,7 +11,7 @@ use crate::app::{ClientType, CustomApp};
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Rejection};
-use crate::handle::{HandleKind, Salt};
+use crate::handle::{HandleKind, Salt, new_grant_names};
 use crate::ids::{ClientId, GrantId, Resource, Subject};
 use crate::random;
 use crate::redirect_uri::ResolvedRedirectUri;
@@ -162,9 +162,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         // Never longer than the grant lives: while the ticket is good, the decision stands in a row.
         let grant_life = request.app.settings().refresh_token_lifetime().into();
         let lifetime = self.ticket_lifetime.min(Duration::from_secs(grant_life));
+        let (grant_id, salt) = new_grant_names(&*self.random)?;
         Ok(Ticket {
-            grant_id: GrantId::generate(&*self.random)?,
-            salt: Salt(random::array(&*self.random)?),
+            grant_id,
+            salt,
             client_id: request.app.client_id().clone(),
             redirect_uri: request.redirect_uri,
             binding: request.binding,

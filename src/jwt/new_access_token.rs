@@ -115,23 +115,9 @@ fn text(json: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// Appends `value` in decimal.
 fn integer(json: &mut Vec<u8>, value: i64) {
-    let mut digits = [b'0'; 20];
-    let mut rest = value.unsigned_abs();
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit += u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        used += 1;
-        if rest == 0 {
-            break;
-        }
-    }
-    if value < 0 {
-        json.push(b'-');
-    }
-    json.extend(digits.iter().skip(digits.len() - used));
+    // Writing to memory cannot fail.
+    _ = write!(json, "{value}");
 }
 
 #[cfg(test)]

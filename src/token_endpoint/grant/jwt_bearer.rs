@@ -11,12 +11,11 @@ use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
-use crate::handle::Salt;
-use crate::ids::{GrantId, Subject};
+use crate::handle::{Salt, new_grant_names};
+use crate::ids::Subject;
 use crate::impersonation::User;
 use crate::jwt::assertion::{AssertionRules, Purpose, VerifiedAssertion};
 use crate::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
-use crate::random;
 use crate::scope::Scope;
 use crate::store::{AssertionClaim, AssertionPurpose, Grant, Store};
 use crate::user_directory::UserDirectory;
@@ -43,8 +42,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
         let scope = narrowed(settings.scope(), policy.scope.as_ref())?;
         let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
-            let salt = Salt(random::array(&*self.random)?);
-            let grant_id = GrantId::generate(&*self.random)?;
+            let (grant_id, salt) = new_grant_names(&*self.random)?;
             (grant_id, Some(salt), settings.refresh_token_lifetime())
         } else {
             (trace.rowless_grant_id(), None, settings.access_token_lifetime())
