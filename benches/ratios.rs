@@ -14,7 +14,6 @@
 
 mod common;
 
-use std::alloc::System;
 use std::hint::black_box;
 
 use cpu_time::ThreadTime;
@@ -22,13 +21,9 @@ use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
 use grantor::measure::{self, SecretCheck};
 use grantor::secret::ClientSecret;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 use common::floor::Floor;
 use common::world::{self, World, now};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// CPU time of one round, about.
 const ROUND_NS: u64 = 200_000;
@@ -51,19 +46,27 @@ fn figure<I, O>(
     mut finish: impl FnMut(Vec<O>),
     mut floor: impl FnMut(),
 ) -> Figure {
+    let mut outputs = Vec::new();
+    // Counted apart from the time, because counting costs some.
+    let inputs = prepare(50);
+    outputs.reserve(50);
+    let counted = allocation_counter::measure(|| {
+        for input in inputs {
+            outputs.push(black_box(work(black_box(input))));
+        }
+    });
+    let allocations = counted.count_total as f64 / 50.0;
+    finish(std::mem::take(&mut outputs));
     let mut timed = |n: usize| {
         let inputs = prepare(n);
         let mut outputs = Vec::with_capacity(n);
-        let region = Region::new(ALLOCATOR);
         let start = ThreadTime::now();
         for input in inputs {
             outputs.push(black_box(work(black_box(input))));
         }
         let ns = start.elapsed().as_nanos() as f64 / n as f64;
-        let change = region.change();
-        let allocations = (change.allocations + change.reallocations) as f64 / n as f64;
         finish(outputs);
-        (ns, allocations)
+        ns
     };
     let mut floored = |n: usize| {
         let start = ThreadTime::now();
@@ -73,22 +76,15 @@ fn figure<I, O>(
         start.elapsed().as_nanos() as f64 / n as f64
     };
     // Warm up, and find out how many make a round.
-    let (warm, _) = timed(50);
+    let warm = timed(50);
     let n = ((ROUND_NS as f64 / warm.max(20.0)) as usize).clamp(20, 5_000);
     let floor_n = ((ROUND_NS as f64 / floored(200).max(20.0)) as usize).clamp(20, 20_000);
-    let (mut ns, mut floors, mut allocations) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ns, mut floors) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         floors.push(floored(floor_n));
-        let (time, count) = timed(n);
-        ns.push(time);
-        allocations.push(count);
+        ns.push(timed(n));
     }
-    Figure {
-        name,
-        ns: median(&mut ns),
-        floor_ns: median(&mut floors),
-        allocations: median(&mut allocations),
-    }
+    Figure { name, ns: median(&mut ns), floor_ns: median(&mut floors), allocations }
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -176,8 +176,8 @@ impl World {
         else {
             return String::new();
         };
-        let (_, query) = response.location().split_once("?code=").unwrap();
-        query.split_once('&').unwrap().0.to_owned()
+        let (_, code) = response.location().rsplit_once("&code=").unwrap();
+        code.to_owned()
     }
 
     pub(crate) fn authorize_and_redeem(&self) -> String {

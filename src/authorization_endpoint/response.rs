@@ -22,8 +22,11 @@ impl AuthorizationResponse {
         issuer: &Issuer,
         code: &AuthorizationCode,
     ) -> Self {
-        let parameters = [("code", code.expose_secret())];
-        Self::new(redirect_uri, &parameters, state, issuer)
+        let mut response = Self::new(redirect_uri, &[], state, issuer);
+        // A code is base64url: it needs no encoding.
+        response.url.push_str("&code=");
+        response.url.push_str(code.expose_secret());
+        response
     }
 
     pub(super) fn error(
