@@ -74,13 +74,16 @@ impl Handles {
         }
     }
 
-    /// Seals `payload` for whoever `bound_to` names.
-    pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[u8]) -> String {
+    /// Seals the parts of `payload` for whoever `bound_to` names.
+    pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[&[u8]]) -> String {
         let (tag, key) = self.keys(kind).newest();
-        let (mut bytes, start) = bound(bound_to, HEAD_BYTES + payload.len() + MAC_BYTES);
+        let room = payload.iter().map(|part| part.len()).sum::<usize>();
+        let (mut bytes, start) = bound(bound_to, HEAD_BYTES + room + MAC_BYTES);
         bytes.push(VERSION);
         bytes.extend_from_slice(tag);
-        bytes.extend_from_slice(payload);
+        for part in payload {
+            bytes.extend_from_slice(part);
+        }
         let mac = hmac::sign(key, &bytes);
         bytes.extend_from_slice(mac.as_ref());
         let sealed = bytes.get(start..).unwrap_or_default();
@@ -178,18 +181,14 @@ impl fmt::Debug for GrantHandle {
 }
 
 impl GrantHandle {
-    const BYTES: usize = 36;
-
     const fn kind(generation: u32) -> HandleKind {
         if generation == 0 { HandleKind::Code } else { HandleKind::RefreshToken }
     }
 
     /// The bearer value, for the app `client_id`.
     pub(crate) fn seal(&self, handles: &Handles, client_id: &str) -> String {
-        let mut payload = Vec::with_capacity(Self::BYTES);
-        payload.extend_from_slice(self.grant_id.as_bytes());
-        payload.extend_from_slice(&self.salt.0);
-        payload.extend_from_slice(&self.generation.to_be_bytes());
+        let generation = self.generation.to_be_bytes();
+        let payload = [&self.grant_id.as_bytes()[..], &self.salt.0, &generation];
         handles.seal(Self::kind(self.generation), &[client_id.as_bytes()], &payload)
     }
 

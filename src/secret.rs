@@ -153,13 +153,29 @@ impl Digest {
 
     /// SHA-256 over `fields`, each preceded by its length so that no two lists collide.
     pub(crate) fn of_fields(fields: &[&[u8]]) -> Self {
-        let length = fields.iter().map(|field| 4 + field.len()).sum();
-        let mut message = Vec::with_capacity(length);
+        let mut message = [0; 256];
+        let mut used = 0;
         for field in fields {
-            message.extend_from_slice(&length_prefix(field));
-            message.extend_from_slice(field);
+            for part in [&length_prefix(field)[..], field] {
+                let Some(room) = message.get_mut(used..used + part.len()) else {
+                    return Self::of_long_fields(fields);
+                };
+                room.copy_from_slice(part);
+                used += part.len();
+            }
         }
-        Self::from_ring(ring::digest::digest(&ring::digest::SHA256, &message).as_ref())
+        let message = message.get(..used).unwrap_or_default();
+        Self::from_ring(ring::digest::digest(&ring::digest::SHA256, message).as_ref())
+    }
+
+    /// The same for what is too long to be put together first, which is faster.
+    fn of_long_fields(fields: &[&[u8]]) -> Self {
+        let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+        for field in fields {
+            context.update(&length_prefix(field));
+            context.update(field);
+        }
+        Self::from_ring(context.finish().as_ref())
     }
 
     /// The 32 bytes that `ring` gives for every SHA-256 and HMAC-SHA-256.
@@ -215,6 +231,11 @@ mod tests {
     fn a_digest_of_fields_depends_on_where_each_field_ends() {
         assert_ne!(Digest::of_fields(&[b"ab", b"c"]), Digest::of_fields(&[b"a", b"bc"]));
         assert_ne!(Digest::of_fields(&[b""]), Digest::of_fields(&[]));
+        for length in [0, 1, 247, 248, 249, 1_000] {
+            let long = vec![b'x'; length];
+            let fields = [&long[..], b"end"];
+            assert_eq!(Digest::of_fields(&fields), Digest::of_long_fields(&fields), "{length}");
+        }
     }
 
     #[test]

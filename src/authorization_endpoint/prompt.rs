@@ -212,7 +212,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     fn seal_ticket(&self, ticket: &Ticket, login: &Login) -> String {
         // A record of strings and numbers always has a JSON form.
         let payload = serde_json::to_vec(ticket).unwrap_or_default();
-        self.handles.seal(HandleKind::Ticket, &login.binding(), &payload)
+        self.handles.seal(HandleKind::Ticket, &login.binding(), &[&payload])
     }
 
     /// The ticket, be it expired, if it was made for this user in this session.
