@@ -149,7 +149,9 @@ impl AppRegistry for CustomStore {
     }
 
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        Ok(match self.lock().apps.remove(client_id) {
+        let mut tables = self.lock();
+        tables.consents.retain(|(of_app, _), _| of_app != client_id);
+        Ok(match tables.apps.remove(client_id) {
             Some(_) => DeleteApp::Deleted,
             None => DeleteApp::NotFound,
         })

@@ -42,7 +42,8 @@ pub struct Approval {
     /// What the user left ticked; `None` is everything that was asked for. Nothing at all, where
     /// something was asked for, counts as a no.
     pub scope: Option<Scope>,
-    /// Whether the next request for no more than this skips the prompt. Default: yes.
+    /// Whether the next request for no more than this skips the prompt. Default: yes. A request that
+    /// names a `resource` is asked about every time.
     pub remember: bool,
     /// The device on which the app runs, if the host knows.
     pub device: Option<DeviceId>,
@@ -105,7 +106,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if denied {
             return Err(self.refused(&ticket, Rejection::ConsentDenied));
         }
-        if matches!(decision, Decision::Approve(Approval { remember: true, .. })) {
+        // What is remembered is the scope: a yes for one API would skip the prompt for another.
+        let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
+        if remembers && ticket.resource.is_none() {
             self.remember(grant, now).await.map_err(shown)?;
         }
         Ok((self.code_response(&ticket), ticket.client_id))

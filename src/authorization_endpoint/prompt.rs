@@ -188,6 +188,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !app.settings().requires_consent() {
             return Ok(false);
         }
+        // Consent is remembered for the app's default API only.
+        if ticket.resource.is_some() {
+            return Ok(true);
+        }
         let consent = self.store.find_consent(app.client_id(), &login.subject).await?;
         Ok(consent.is_none_or(|consent| !consent.scope.covers(&ticket.scope)))
     }

@@ -3,6 +3,7 @@
 //! The redirect URI is validated before any error is redirected: there is no open redirect through
 //! an early error.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::response::{AuthorizationError, AuthorizationResponse};
@@ -25,7 +26,9 @@ const MAX_STATE_BYTES: usize = 4_096;
 
 /// An authorization request that is valid: the host may now find out who the user is, then ask for
 /// a [`Prompt`](super::Prompt).
-#[derive(Clone, Debug)]
+///
+/// `Debug` does not show `state`, by which a client may know its session.
+#[derive(Clone)]
 pub struct AuthorizationRequest {
     pub(super) app: Arc<CustomApp>,
     pub(super) redirect_uri: ResolvedRedirectUri,
@@ -56,6 +59,17 @@ impl AuthorizationRequest {
     #[must_use]
     pub fn redirect_uri(&self) -> &ResolvedRedirectUri {
         &self.redirect_uri
+    }
+}
+
+impl fmt::Debug for AuthorizationRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthorizationRequest")
+            .field("client_id", self.app.client_id())
+            .field("redirect_uri", &self.redirect_uri)
+            .field("scope", &self.scope)
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
     }
 }
 

@@ -133,6 +133,11 @@ pub trait AppRegistry: Send + Sync {
     /// Removes an app. From that instant every method of [`GrantStore`](super::GrantStore) refuses
     /// its grants.
     ///
+    /// # Contract
+    ///
+    /// What users agreed to for it is forgotten: an app that is registered again under its client id
+    /// inherits nothing.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] when the app may or may not have been removed.

@@ -43,13 +43,18 @@ impl TokenResponse {
         json.push_str(access_token);
         json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
         _ = write!(json, "{}", self.expires_in);
-        json.push_str(",\"scope\":\"");
-        json.push_str(scope);
-        if let Some(refresh_token) = refresh_token {
-            json.push_str("\",\"refresh_token\":\"");
-            json.push_str(refresh_token);
+        // RFC 6749 section 3.3 knows no empty scope.
+        if !scope.is_empty() {
+            json.push_str(",\"scope\":\"");
+            json.push_str(scope);
+            json.push('"');
         }
-        json.push_str("\"}");
+        if let Some(refresh_token) = refresh_token {
+            json.push_str(",\"refresh_token\":\"");
+            json.push_str(refresh_token);
+            json.push('"');
+        }
+        json.push('}');
         json
     }
 }

@@ -5,7 +5,7 @@ use grantor::authorization_endpoint::{
     Approval, AuthorizationError, AuthorizationResponse, Decision, Login, Prompt, Prompted,
 };
 use grantor::catalog::{ApiCatalog, Endpoint};
-use grantor::ids::DeviceId;
+use grantor::ids::{DeviceId, Resource};
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::ScopeToken;
 use grantor::store::{Grant, GrantFilter, Page};
@@ -284,4 +284,37 @@ fn a_grant_knows_its_device() {
     let code = code_of(&decide(&world, &prompt.ticket, &ann(), yes).unwrap());
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
     assert_eq!(rows(&world)[0].device.as_ref(), Some(&device));
+}
+
+/// A yes for one API skips no prompt for another: what names a resource is asked about every time,
+/// and is not remembered for requests that name none.
+#[test]
+fn consent_for_a_named_api_is_never_remembered() {
+    let world = World::new();
+    let api = Resource::new("https://api.example.com").unwrap();
+    let app = world.register(code_app().resources([api.clone()]));
+    let named = [("resource", api.as_str())];
+    let (prompt, _) = ask(&world, &app, &named);
+    approve(&world, &prompt.ticket).unwrap();
+    assert!(is_asked(&world, &app, &named));
+    assert!(is_asked(&world, &app, &[]));
+    let (prompt, _) = ask(&world, &app, &[]);
+    approve(&world, &prompt.ticket).unwrap();
+    assert!(!is_asked(&world, &app, &[]));
+    assert!(is_asked(&world, &app, &named));
+}
+
+/// An app that is imported under the client id of a deleted one inherits no consent.
+#[test]
+fn consent_ends_with_its_app() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (prompt, _) = ask(&world, &app, &[]);
+    approve(&world, &prompt.ticket).unwrap();
+    assert!(!is_asked(&world, &app, &[]));
+    let admin = world.server.admin("tester");
+    let export = block_on(admin.export(&app.id)).unwrap();
+    block_on(admin.delete(&app.id)).unwrap();
+    block_on(admin.import(export.into())).unwrap();
+    assert!(is_asked(&world, &app, &[]));
 }

@@ -68,3 +68,16 @@ pub fn a_withdrawal_forgets_and_revokes<S: Store, R: Runner>(kit: &Kit<S, R>) ->
     same("the withdrawal in the feed", told, Some(expected))?;
     bench.is_alive("a grant that was agreed to afterwards", &bench.family(&cast)?, 0)
 }
+
+/// An app that is registered again under the client id of a deleted one inherits no consent.
+pub fn a_deleted_app_is_agreed_to_no_more<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let (deleted, other) = (bench.cast()?, bench.cast()?);
+    for cast in [&deleted, &other] {
+        bench.wait(bench.store.remember_consent(consent(cast, "files.read", 0)?))?;
+    }
+    bench.wait(bench.store.delete_app(&deleted.client_id))?;
+    let find = |cast: &Cast| bench.wait(bench.store.find_consent(&cast.client_id, &cast.subject));
+    same("for the deleted app", find(&deleted)?, None)?;
+    same("for another app", find(&other)?, Some(consent(&other, "files.read", 0)?))
+}

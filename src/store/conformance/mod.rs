@@ -262,6 +262,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         consent {
             a_consent_is_remembered_for_its_app_and_user,
             a_withdrawal_forgets_and_revokes,
+            a_deleted_app_is_agreed_to_no_more,
         }
         prune {
             prune_removes_what_is_inert_and_nothing_else,

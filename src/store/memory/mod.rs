@@ -218,7 +218,9 @@ impl AppRegistry for MemoryStore {
     }
 
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        match write(&self.apps).remove(client_id) {
+        let mut apps = write(&self.apps);
+        write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
+        match apps.remove(client_id) {
             Some(_) => Ok(DeleteApp::Deleted),
             None => Ok(DeleteApp::NotFound),
         }
