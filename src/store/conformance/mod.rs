@@ -16,7 +16,7 @@
 //! through a [`Runner`]: [`Threads`] serves a store that needs no runtime; a store on tokio brings
 //! three lines:
 //!
-//! ```ignore
+//! ```text
 //! struct Tokio(tokio::runtime::Runtime);
 //!
 //! impl Runner for Tokio {
