@@ -8,15 +8,17 @@ mod credentials;
 mod draft;
 mod jwt_settings;
 mod mobile_security;
+mod settings;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
 pub use credentials::{AppCredentials, Credentials, StoredSecret};
-pub use draft::{AppDraft, AppSettings};
+pub use draft::AppDraft;
 pub use jwt_settings::{AssertionKeys, JwtSettings};
 pub use mobile_security::{MobileSecurity, PinPolicy};
+pub use settings::AppSettings;
 
 use crate::clock::UnixTime;
 use crate::ids::ClientId;

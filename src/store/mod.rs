@@ -33,17 +33,19 @@ pub mod conformance;
 mod grant;
 mod grant_store;
 mod memory;
+mod records;
 
 use std::error::Error as StdError;
 
 pub use app_registry::{AppQuery, AppRegistry, DeleteApp, InsertApp, UpdateApp};
 pub use grant::{Grant, MAX_MISMATCHES};
-pub use grant_store::{
+pub use grant_store::GrantStore;
+pub use memory::MemoryStore;
+pub use records::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
-    FeedCursor, GrantFilter, GrantRefusal, GrantStore, InsertGrant, Pruned, RedeemCode, Revocation,
+    FeedCursor, GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation,
     RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
 };
-pub use memory::MemoryStore;
 
 /// Everything the server asks of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}
