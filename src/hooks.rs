@@ -48,7 +48,8 @@ pub enum HookAnswer {
     #[default]
     Issue,
     /// Issue it with these claims added. None of them may be one of
-    /// [`RESERVED_CLAIMS`](crate::jwt::RESERVED_CLAIMS).
+    /// [`RESERVED_CLAIMS`](crate::jwt::RESERVED_CLAIMS), and as JSON they have at most 3 KiB, so that
+    /// no token becomes too long once its grant is claimed.
     IssueWith(Map<String, Value>),
     /// Do not issue it. The reason goes to the audit log; the client is told `access_denied`.
     Veto(&'static str),
@@ -65,6 +66,9 @@ pub enum HookError {
     /// The host's code added a claim that only the server may set.
     #[error("a hook added the reserved claim `{0}`")]
     ReservedClaim(String),
+    /// The host's code added more claims than fit into a token.
+    #[error("a hook added more than 3 KiB of claims")]
+    TooManyClaims,
 }
 
 impl HookError {

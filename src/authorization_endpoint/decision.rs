@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
 use crate::handle::GrantHandle;
-use crate::ids::{ClientId, DeviceId, Subject};
+use crate::ids::ClientId;
 use crate::redirect_uri;
 use crate::scope::Scope;
 use crate::secret::AuthorizationCode;
@@ -45,13 +45,11 @@ pub struct Approval {
     /// Whether the next request for no more than this skips the prompt. Default: yes. A request that
     /// names a `resource` is asked about every time.
     pub remember: bool,
-    /// The device on which the app runs, if the host knows.
-    pub device: Option<DeviceId>,
 }
 
 impl Default for Approval {
     fn default() -> Self {
-        Self { scope: None, remember: true, device: None }
+        Self { scope: None, remember: true }
     }
 }
 
@@ -67,13 +65,6 @@ impl Approval {
     #[must_use]
     pub fn with_remember(mut self, remember: bool) -> Self {
         self.remember = remember;
-        self
-    }
-
-    /// On this device.
-    #[must_use]
-    pub fn with_device(mut self, device: DeviceId) -> Self {
-        self.device = Some(device);
         self
     }
 }
@@ -195,7 +186,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         decision: &Decision,
         now: UnixTime,
     ) -> Result<Grant, AuthorizationError> {
-        new_grant(app, ticket, login.subject(), decision, now).map_err(|rejection| {
+        new_grant(app, ticket, login, decision, now).map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
                 self.refused(ticket, rejection)
             } else {
@@ -223,18 +214,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 fn new_grant(
     app: &CustomApp,
     ticket: &Ticket,
-    subject: &Subject,
+    login: &Login,
     decision: &Decision,
     now: UnixTime,
 ) -> Result<Grant, Rejection> {
     let settings = app.settings();
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let nothing = Scope::empty();
-    let (approved, device) = match decision {
-        Decision::Approve(Approval { scope, device, .. }) => {
-            (scope.as_ref().unwrap_or(&ticket.scope), device.clone())
-        }
-        Decision::Deny => (&nothing, None),
+    let approved = match decision {
+        Decision::Approve(Approval { scope, .. }) => scope.as_ref().unwrap_or(&ticket.scope),
+        Decision::Deny => &nothing,
     };
     if !ticket.scope.covers(approved) {
         return Err(Rejection::ScopeExceedsGrant);
@@ -245,9 +234,10 @@ fn new_grant(
         return Err(Rejection::ScopeWithdrawn);
     }
     let denied = *decision == Decision::Deny || (approved.is_empty() && !ticket.scope.is_empty());
-    let mut grant = Grant::new(ticket.grant_id, app.client_id().clone(), subject.clone(), scope);
+    let (client_id, subject) = (app.client_id().clone(), login.subject().clone());
+    let mut grant = Grant::new(ticket.grant_id, client_id, subject, scope);
     grant.resource.clone_from(&ticket.resource);
-    grant.device = device;
+    grant.device = login.device().cloned();
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     grant.authorized_at = now;

@@ -10,9 +10,9 @@ use super::response::{AuthorizationError, AuthorizationResponse};
 use crate::app::{ClientType, CustomApp};
 use crate::clock::UnixTime;
 use crate::context::Context;
-use crate::error::{EndpointError, Rejection};
+use crate::error::{EndpointError, Fault, Rejection};
 use crate::handle::{HandleKind, Salt, new_grant_names};
-use crate::ids::{ClientId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
 use crate::random;
 use crate::redirect_uri::ResolvedRedirectUri;
 use crate::scope::Scope;
@@ -26,6 +26,7 @@ use crate::store::{Store, StoreError};
 pub struct Login {
     subject: Subject,
     session: String,
+    device: Option<DeviceId>,
 }
 
 impl Login {
@@ -34,7 +35,18 @@ impl Login {
     /// is good in the session for which it was made, and there for this user only.
     #[must_use]
     pub fn new(subject: Subject, session: impl Into<String>) -> Self {
-        Self { subject, session: session.into() }
+        Self { subject, session: session.into(), device: None }
+    }
+
+    /// On this device, if the host knows: what is granted goes with it when it is revoked.
+    #[must_use]
+    pub fn with_device(mut self, device: DeviceId) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    pub(super) const fn device(&self) -> Option<&DeviceId> {
+        self.device.as_ref()
     }
 
     /// The user.
@@ -78,6 +90,8 @@ pub struct Prompt {
     pub redirect_uri: ResolvedRedirectUri,
     /// What the app asks for.
     pub scopes: Vec<RequestedScope>,
+    /// For which API, if the request named one (RFC 8707).
+    pub resource: Option<Resource>,
     /// The user who is asked.
     pub subject: Subject,
     /// What the form of the consent page sends back, in a hidden field. Good once, until
@@ -130,6 +144,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         request: AuthorizationRequest,
         login: &Login,
     ) -> Result<Prompted, AuthorizationError> {
+        if login.session.is_empty() {
+            return Err(AuthorizationError::show(Fault::EmptySession, None));
+        }
         let now = self.clock.now();
         let client_id = request.app.client_id().clone();
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&client_id));
@@ -147,6 +164,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             app_name: app.settings().name().to_owned(),
             app_description: app.settings().description().to_owned(),
             scopes: self.requested_scopes(&ticket.scope),
+            resource: ticket.resource.clone(),
             subject: login.subject.clone(),
             ticket: self.seal_ticket(&ticket, login),
             expires_at: ticket.expires_at,

@@ -94,6 +94,9 @@ pub enum Fault {
     /// An app's sealed signature secret does not open: the server secret lost its root.
     #[error("the signature secret of the app does not open under any root of the server secret")]
     SealedSecret,
+    /// The host named an empty session, which would bind a consent ticket to no session at all.
+    #[error("the host named an empty session")]
+    EmptySession,
     /// The store gave an answer that its contract rules out.
     #[error("the store broke its contract: {0}")]
     StoreContract(&'static str),

@@ -94,6 +94,8 @@ pub enum Rejection {
     // -- decide the scope
     /// More scope than the app may have.
     ScopeExceedsApp,
+    /// More scope than the app may have as another user.
+    ScopeExceedsPolicy,
     /// More scope than was granted.
     ScopeExceedsGrant,
     /// Nothing that was granted is still allowed.
@@ -315,6 +317,13 @@ impl Rejection {
                 "scope exceeds what the app may have",
             )
             .by("scope"),
+            Self::ScopeExceedsPolicy => entry(
+                C::InvalidScope,
+                S::Scope,
+                "scope_exceeds_policy",
+                "scope exceeds what the app may have as another user",
+            )
+            .by("jwt.impersonation.scope"),
             Self::ScopeExceedsGrant => entry(
                 C::InvalidScope,
                 S::Scope,

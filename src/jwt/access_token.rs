@@ -14,7 +14,7 @@ use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use crate::scope::Scope;
 
 /// The longest access token that is issued or read, in bytes.
-pub(super) const MAX_BYTES: usize = 8 * 1024;
+pub(super) const MAX_BYTES: usize = 16 * 1024;
 
 /// The claims of an access token whose signature, type, issuer, audience and times were right.
 ///
@@ -73,7 +73,7 @@ impl AccessTokenClaims {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessTokenError {
-    /// Not a JWT in compact form, or longer than 8 KiB.
+    /// Not a JWT in compact form, or longer than 16 KiB.
     #[error("the token is not a JWT")]
     NotAJwt,
     /// A header parameter is missing, has the wrong type or is not allowed.

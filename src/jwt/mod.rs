@@ -7,7 +7,7 @@
 //!
 //! | what | limit |
 //! | --- | --- |
-//! | an access token | 8 KiB |
+//! | an access token | 16 KiB, of which a host may add 3 KiB |
 //! | an assertion | 16 KiB |
 //! | the text of keys (PEM, JWK, JWK Set) | 64 KiB, 16 keys |
 //! | RSA | 2048 to 8192 bits; for signing to 4096 |

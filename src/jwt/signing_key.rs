@@ -65,7 +65,7 @@ pub enum SigningError {
     #[error("the signature could not be made")]
     Signature,
     /// The token would be longer than what is accepted back.
-    #[error("the token would be longer than 8 KiB")]
+    #[error("the token would be longer than 16 KiB")]
     TooLong,
 }
 

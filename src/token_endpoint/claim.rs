@@ -75,7 +75,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             PendingClaim::Assertion { mut claim, salt } => {
                 let client_id = app.client_id();
                 claim.grant = salt.map(|salt| {
-                    grant::impersonation_row(&grant, client_id, scope.scope(), salt, trace.now())
+                    let issuer = &self.issuer;
+                    grant::impersonation_row(&grant, client_id, scope, issuer, salt, trace.now())
                 });
                 let authorized_at = match self.store.claim_assertion(&claim).await? {
                     ClaimAssertion::First { authorized_at } => authorized_at,

@@ -75,19 +75,23 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        // An assertion that alone authenticates its app is verified next, and the app admitted then.
-        if !(only_named && proves_itself(&app, grant)) {
+        // Who only gave a name is admitted when the grant has proved it: by an assertion, or by a code
+        // or refresh token that this server gave to that app.
+        if !only_named {
             self.admit(&app, trace)?;
         }
         Ok(AuthenticatedApp { app })
     }
 
-    /// Takes note that `app` is who it says, and charges the request to its budget.
+    /// Takes note that `app` is who it says, and charges the request to its budget, once.
     pub(super) fn admit(
         &self,
         app: &CustomApp,
         trace: &mut Trace<'_>,
     ) -> Result<(), EndpointError> {
+        if trace.is_authenticated() {
+            return Ok(());
+        }
         trace.authenticated(app);
         self.limiter
             .charge_volume(app, trace.now())

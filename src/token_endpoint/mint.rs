@@ -26,7 +26,7 @@ impl<S, U, H> Context<S, U, H> {
         let grant = claimed.grant();
         let token = NewAccessToken {
             subject: grant.subject.as_str(),
-            audience: scope.resource().map_or(self.issuer.as_str(), |resource| resource.as_str()),
+            audience: scope.audience(&self.issuer),
             client_id: app.client_id(),
             scope: scope.scope().as_str(),
             token_id: trace.token_id,

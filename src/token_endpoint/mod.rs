@@ -102,15 +102,22 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         match self.hooks.before_issue(&decision).await? {
             HookAnswer::Issue => Ok(Map::new()),
             HookAnswer::Veto(reason) => Err(Rejection::Vetoed(reason).into()),
-            HookAnswer::IssueWith(claims) => {
-                let reserved = claims.keys().find(|name| RESERVED_CLAIMS.contains(&name.as_str()));
-                match reserved {
-                    Some(name) => Err(HookError::ReservedClaim(name.clone()).into()),
-                    None => Ok(claims),
-                }
-            }
+            HookAnswer::IssueWith(claims) => Ok(checked(claims)?),
         }
     }
+}
+
+/// The most that a host may add to a token, as JSON, in bytes.
+const MAX_ADDED_CLAIMS: usize = 3 * 1024;
+
+/// The claims of the host, if a token may have them.
+fn checked(claims: Map<String, Value>) -> Result<Map<String, Value>, HookError> {
+    if let Some(name) = claims.keys().find(|name| RESERVED_CLAIMS.contains(&name.as_str())) {
+        return Err(HookError::ReservedClaim(name.clone()));
+    }
+    // A map of strings and values always has a JSON form.
+    let length = serde_json::to_string(&claims).map_or(usize::MAX, |json| json.len());
+    if length > MAX_ADDED_CLAIMS { Err(HookError::TooManyClaims) } else { Ok(claims) }
 }
 
 /// When the access token expires: never after the grant from which it descends.

@@ -21,6 +21,11 @@ impl GrantedScope {
         &self.scope
     }
 
+    /// The API for which the token is, as `aud` names it.
+    pub(super) fn audience<'a>(&'a self, issuer: &'a Issuer) -> &'a str {
+        self.resource.as_ref().map_or(issuer.as_str(), Resource::as_str)
+    }
+
     pub(super) fn into_scope(self) -> Scope {
         self.scope
     }
@@ -63,7 +68,6 @@ fn decide_scope(
     asked: Option<&str>,
     has_row: bool,
 ) -> Result<Scope, Rejection> {
-    let exceeds = if has_row { Rejection::ScopeExceedsGrant } else { Rejection::ScopeExceedsApp };
     let Some(asked) = asked else {
         let left = granted.intersection(app);
         let withdrawn = left.is_empty() && !granted.is_empty();
@@ -71,7 +75,10 @@ fn decide_scope(
     };
     let scope = granted.narrow(asked).map_err(|error| match error {
         NarrowError::Invalid(_) => Rejection::MalformedScope,
-        NarrowError::TooWide { .. } => exceeds,
+        NarrowError::TooWide { .. } if has_row => Rejection::ScopeExceedsGrant,
+        // Within the app's own scope, it was the impersonation policy that had less.
+        NarrowError::TooWide { .. } if app.narrow(asked).is_ok() => Rejection::ScopeExceedsPolicy,
+        NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
     })?;
     if app.covers(&scope) { Ok(scope) } else { Err(Rejection::ScopeExceedsApp) }
 }

@@ -99,8 +99,11 @@ impl<S, U, H> Context<S, U, H> {
         let outcome = match answer {
             Ok(_) => Outcome::Success,
             Err(EndpointError::Rejected { rejection, .. }) => {
+                // What should have proved who the app is, and did not.
+                let proof =
+                    matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_));
                 let unproven = rejection.error_code() == ErrorCode::InvalidClient
-                    || matches!(rejection, Rejection::Assertion(_)) && !trace.authenticated;
+                    || proof && !trace.authenticated;
                 if let (true, Some(client_id)) = (unproven, &trace.client_id) {
                     self.limiter.charge_failure(client_id.as_str(), trace.source, trace.now);
                 }

@@ -8,7 +8,7 @@ use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::ids::{DeviceId, Resource};
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::ScopeToken;
-use grantor::store::{Grant, GrantFilter, Page};
+use grantor::store::{Grant, GrantFilter, Page, RevocationTarget};
 use pollster::block_on;
 
 use crate::support::{
@@ -273,17 +273,47 @@ fn a_consent_that_is_withdrawn_takes_its_tokens_with_it() {
     assert_eq!(world.refresh(&app, again.text("refresh_token")).status, 200);
 }
 
-/// The device that the host names is in the grant and goes with it.
+/// The device that the host names is in the grant and goes with it, whether or not the user was
+/// asked.
 #[test]
 fn a_grant_knows_its_device() {
     let world = World::new();
     let app = world.register(code_app());
-    let (prompt, verifier) = ask(&world, &app, &[]);
     let device = DeviceId::new("phone-1").unwrap();
-    let yes = Decision::Approve(Approval::default().with_device(device.clone()));
-    let code = code_of(&decide(&world, &prompt.ticket, &ann(), yes).unwrap());
-    assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
-    assert_eq!(rows(&world)[0].device.as_ref(), Some(&device));
+    let login = ann().with_device(device.clone());
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let verifier = new_verifier();
+        let query = code_query(&app, &verifier, &[]);
+        let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+        let response = match block_on(world.server.prompt(request, &login)).unwrap() {
+            Prompted::Ask(prompt) => {
+                let yes = Decision::approve();
+                block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap()
+            }
+            Prompted::Redirect(response) => response,
+        };
+        let code = &parameters(response.location())["code"];
+        tokens.push(world.redeem(&app, code, verifier.expose_secret()));
+    }
+    let target = RevocationTarget::Device(device.clone());
+    block_on(world.server.admin("tester").revoke(target)).unwrap();
+    for answer in &tokens {
+        assert_eq!(answer.claims()["device"], device.as_str());
+        assert!(world.is_revoked(answer));
+    }
+}
+
+/// A session without a name would bind a ticket to no session at all.
+#[test]
+fn an_empty_session_is_refused() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[]);
+    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    let login = Login::new(subject("ann"), "");
+    let error = block_on(world.server.prompt(request, &login)).unwrap_err();
+    assert_eq!(shown(&error), "server_error");
 }
 
 /// A yes for one API skips no prompt for another: what names a resource is asked about every time,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use grantor::app::{AppDraft, Flow};
 use grantor::audit::{Severity, Step};
-use grantor::authorization_endpoint::{Approval, Decision};
+use grantor::authorization_endpoint::Decision;
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use grantor::ids::{DeviceId, Resource};
 use grantor::jwt::RESERVED_CLAIMS;
@@ -145,6 +145,18 @@ fn a_reserved_claim_is_refused_and_uses_nothing_up() {
     }
 }
 
+/// More claims than fit into a token are found out before anything is used up.
+#[test]
+fn too_many_claims_are_refused_and_use_nothing_up() {
+    let (world, host) = world();
+    let app = world.register(everything());
+    let (code, verifier) = world.code(&app);
+    host.say(Say::Add(json!({ "much": "x".repeat(3_100) })));
+    world.redeem(&app, &code, &verifier).assert_error(500, "server_error");
+    host.say(Say::Add(json!({ "much": "x".repeat(3_000) })));
+    assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
+}
+
 /// The names that RFC 9068, RFC 8693 and RFC 7800 give a meaning are among the reserved ones.
 #[test]
 fn what_gives_a_token_its_meaning_is_reserved() {
@@ -208,10 +220,10 @@ fn a_hook_sees_the_whole_decision() {
     let app = world.register(draft);
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
     let query = code_query(&app, &verifier, &[("scope", "a b"), ("resource", api)]);
-    let prompt = world.prompt(&query, &ann());
-    let approval = Approval::default().with_device(DeviceId::new("phone 1").unwrap());
-    let yes = Decision::Approve(approval);
-    let sent = block_on(world.server.decide(&prompt.ticket, &ann(), yes, None)).unwrap();
+    let login = ann().with_device(DeviceId::new("phone 1").unwrap());
+    let prompt = world.prompt(&query, &login);
+    let yes = Decision::approve();
+    let sent = block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap();
     let code = parameters(sent.location()).remove("code").unwrap();
     assert!(host.seen.lock().unwrap().is_empty(), "no token was asked for");
 
@@ -263,13 +275,16 @@ fn a_hook_sees_the_whole_decision() {
     );
 }
 
-/// A token that the host's claims make too long is not issued, and the answer says whose fault it
-/// is.
+/// A token that the host's claims make too long is not issued, the answer says whose fault it is,
+/// and the assertion is not used up.
 #[test]
 fn claims_that_make_a_token_too_long_are_the_servers_fault() {
     let (world, host) = world();
     let app = world.register(impersonator(backend_jwt()));
+    let assertion = world.assertion(&app, &json!({}));
     host.say(Say::Add(json!({ "roles": "r".repeat(10_000) })));
-    world.act(&app, &json!({})).assert_error(500, "server_error");
-    assert_eq!(world.last_event().outcome.step(), Some(Step::Mint));
+    world.present(&app, &assertion, &[]).assert_error(500, "server_error");
+    assert_eq!(world.last_event().outcome.step(), Some(Step::Hook));
+    host.say(Say::Issue);
+    assert_eq!(world.present(&app, &assertion, &[]).status, 200);
 }

@@ -14,7 +14,7 @@ use pollster::block_on;
 use serde_json::json;
 
 use crate::assertions::{Signer, backend_app, backend_jwt, impersonator};
-use crate::support::{Answer, App, START, World, code_app, encode, scope};
+use crate::support::{Answer, App, START, World, body_of, code_app, encode, public_app, scope};
 
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
@@ -335,4 +335,26 @@ fn every_request_is_audited_once() {
     assert_eq!(events[0].action, asked(Some(GrantType::ClientCredentials)));
     assert_eq!(events[3].action, asked(None));
     assert_eq!(events[1].client_id.as_ref(), Some(&app.id));
+}
+
+/// A public app is admitted by what this server gave to it, not by its name: a stranger who knows
+/// the name spends none of its volume, stands for nobody in the audit log, and soon fails for good.
+#[test]
+fn a_stranger_spends_nothing_of_a_public_app() {
+    let world = limited(RateQuota::new(5, 5), RateQuota::new(10, 10));
+    let app = world.register(public_app());
+    let (code, verifier) = world.code(&app);
+    let stranger = Source::new("198.51.100.9").unwrap();
+    let body = body_of(&app, &[("grant_type", "refresh_token"), ("refresh_token", "grt_x")]);
+    let ask = || {
+        let request = FormRequest::new(&body).source(&stranger);
+        Answer::from(block_on(world.server.token(&request)))
+    };
+    for _ in 0..10 {
+        ask().assert_error(400, "invalid_grant");
+        assert_eq!(world.last_event().actor, Actor::Unknown);
+    }
+    ask().assert_error(429, "temporarily_unavailable");
+    assert_eq!(world.server.usage(&app.id), AppUsage::default());
+    assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }

@@ -61,6 +61,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::ImpersonationDenied(NotPermitted::NotListed), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Excepted), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Inactive), "invalid_grant", 400),
+        (R::ScopeExceedsPolicy, "invalid_scope", 400),
         (R::ScopeExceedsApp, "invalid_scope", 400),
         (R::ScopeExceedsGrant, "invalid_scope", 400),
         (R::ScopeWithdrawn, "invalid_scope", 400),

@@ -64,6 +64,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let client_id = app.client_id();
         let handle = GrantHandle::open(&self.handles, HandleKind::Code, client_id.as_str(), code)
             .map_err(|_| Rejection::NotOurHandle(GRANT))?;
+        self.admit(app, trace)?;
         trace.grant_id = Some(handle.grant_id);
         let grant = self.store.find_grant(&handle.grant_id).await?;
         let grant = grant.ok_or(Rejection::GrantRefused(GRANT, GrantRefusal::Unknown))?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::client_auth::{AuthenticatedApp, claim_expiry};
+use super::super::scope_decision::GrantedScope;
 use super::super::trace::Trace;
 use super::refresh_token::narrowed;
 use super::{GrantedResource, PendingClaim, ValidGrant};
@@ -12,11 +13,10 @@ use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
 use crate::handle::{Salt, new_grant_names};
-use crate::ids::Subject;
+use crate::ids::{Issuer, Resource, Subject};
 use crate::impersonation::User;
 use crate::jwt::assertion::{AssertionRules, Purpose, VerifiedAssertion};
 use crate::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
-use crate::scope::Scope;
 use crate::store::{AssertionClaim, AssertionPurpose, Grant, Store};
 use crate::user_directory::UserDirectory;
 
@@ -33,9 +33,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let jwt = settings.jwt().filter(|_| settings.allows(Flow::JwtBearer));
         let jwt = jwt.ok_or(Rejection::FlowNotAllowed(GRANT))?;
         let verified = self.verify_assertion(app, jwt, assertion, trace.now())?;
-        if !trace.is_authenticated() {
-            self.admit(app, trace)?;
-        }
+        self.admit(app, trace)?;
         let user = self.named_user(jwt.user_claim(), &verified.subject).await?;
         trace.subject = Some(user.subject.clone());
         let policy = jwt.impersonation();
@@ -140,12 +138,16 @@ fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
 pub(in super::super) fn impersonation_row(
     grant: &ValidGrant,
     client_id: &crate::ids::ClientId,
-    scope: &Scope,
+    scope: &GrantedScope,
+    issuer: &Issuer,
     salt: Salt,
     now: UnixTime,
 ) -> Grant {
     let id = grant.grant_id;
-    let mut row = Grant::new(id, client_id.clone(), grant.subject.clone(), scope.clone());
+    let scope_of_row = scope.scope().clone();
+    let mut row = Grant::new(id, client_id.clone(), grant.subject.clone(), scope_of_row);
+    // For whom the first token is, the later ones are, whatever the app's default is then.
+    row.resource = Resource::new(scope.audience(issuer)).ok();
     row.actor.clone_from(&grant.actor);
     row.salt_digest = salt.digest(&id);
     row.authorized_at = now;

@@ -48,6 +48,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let kind = HandleKind::RefreshToken;
         let handle = GrantHandle::open(&self.handles, kind, client_id.as_str(), refresh_token)
             .map_err(|_| Rejection::NotOurHandle(GRANT))?;
+        self.admit(app, trace)?;
         trace.grant_id = Some(handle.grant_id);
         let grant = self.store.find_grant(&handle.grant_id).await?;
         let grant = grant.ok_or(Rejection::GrantRefused(GRANT, GrantRefusal::Unknown))?;

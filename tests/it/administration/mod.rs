@@ -30,10 +30,10 @@ struct Out {
 /// A code for `app` that `user` approved on `device`, and its verifier.
 fn code(world: &World, app: &App, user: &str, device: &str) -> (String, String) {
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-    let login = Login::new(subject(user), "session");
-    let prompt = world.prompt(&code_query(app, &verifier, &[]), &login);
     let device = DeviceId::new(device).unwrap();
-    let yes = Decision::Approve(Approval::default().with_remember(false).with_device(device));
+    let login = Login::new(subject(user), "session").with_device(device);
+    let prompt = world.prompt(&code_query(app, &verifier, &[]), &login);
+    let yes = Decision::Approve(Approval::default().with_remember(false));
     let response = block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap();
     let code = parameters(response.location()).remove("code").unwrap();
     (code, verifier.expose_secret().to_owned())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grantor::AuthorizationServer;
-use grantor::ids::{Group, Issuer, Subject};
+use grantor::ids::{Group, Issuer, Resource, Subject};
 use grantor::impersonation::{ImpersonationPolicy, Members, User};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
@@ -286,6 +286,40 @@ fn an_impersonation_can_be_refreshed() {
     world.refresh(&app, first.text("refresh_token")).assert_error(400, "invalid_grant");
     world.refresh(&app, second.text("refresh_token")).assert_error(400, "invalid_grant");
     assert!(world.is_revoked(&first) && world.is_revoked(&second));
+}
+
+/// M5: a refresh is for the API that the first token was for, also where that was the server itself
+/// and the app has another default.
+#[test]
+fn a_refreshed_impersonation_keeps_its_api() {
+    let world = World::new();
+    let apis = ["https://api.example.com", "https://other.example.com"];
+    let resources = apis.map(|api| Resource::new(api).unwrap());
+    let draft = refreshing(ImpersonationPolicy::anyone())
+        .default_resource(Some(resources[1].clone()))
+        .resources(resources);
+    let app = world.register(draft);
+    for asked in [Some(apis[0]), Some(ISSUER), None] {
+        let more: Vec<_> = asked.map(|api| ("resource", api)).into_iter().collect();
+        let first = world.present(&app, &world.assertion(&app, &json!({})), &more);
+        assert_eq!(first.claims()["aud"], asked.unwrap_or(apis[1]), "{first:?}");
+        let second = world.refresh(&app, first.text("refresh_token"));
+        assert_eq!(second.claims()["aud"], first.claims()["aud"]);
+    }
+}
+
+/// J21: an administrator is told that it is the policy that has too little scope, not the app.
+#[test]
+fn a_scope_beyond_the_policy_names_the_policy() {
+    let world = World::new();
+    let policy = ImpersonationPolicy::anyone().with_scope(scope("a"));
+    let app = world.register(impersonator(backend_jwt().with_impersonation(policy)));
+    for (asked, setting) in [("b", "jwt.impersonation.scope"), ("x", "scope")] {
+        let assertion = world.assertion(&app, &json!({}));
+        let answer = world.present(&app, &assertion, &[("scope", asked)]);
+        answer.assert_error(400, "invalid_scope");
+        assert_eq!(world.last_event().outcome.setting(), Some(setting));
+    }
 }
 
 /// J25, J29: the policy decides again at every refresh; what it refuses is good again once it
