@@ -72,11 +72,8 @@ pub fn assertion(
     now: UnixTime,
 ) -> Result<(String, Option<String>, UnixTime), AssertionError> {
     let _ = (peek_issuer(text), peek_subject(text));
-    let purpose = if is_grant {
-        Purpose::Grant { user_claim: "sub" }
-    } else {
-        Purpose::ClientAuthentication
-    };
+    let purpose =
+        if is_grant { Purpose::Grant { user_claim: "sub" } } else { Purpose::ClientAuthentication };
     let rules = AssertionRules {
         purpose,
         client_id: &ClientId::new("app").map_err(|_| AssertionError::Claims)?,
