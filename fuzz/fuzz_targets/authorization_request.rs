@@ -1,0 +1,98 @@
+//! Whatever is asked: errors are redirected to the registered URI only, and a prompt can be denied.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use grantor::AuthorizationServer;
+use grantor::app::{AppDraft, Flow};
+use grantor::authorization_endpoint::{AuthorizationError, Decision, Login, Prompted};
+use grantor::clock::{ManualClock, UnixTime};
+use grantor::ids::{Issuer, Subject};
+use grantor::impersonation::User;
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::redirect_uri::RedirectUri;
+use grantor::scope::Scope;
+use grantor::server_secret::ServerSecret;
+use grantor::store::{GrantStore as _, MemoryStore};
+use grantor::user_directory::MemoryUsers;
+use grantor_fuzz::{Edits, ISSUER, NOW, SECRET, edited, form};
+use pollster::block_on;
+
+const CALLBACK: &str = "https://app.example.com/cb";
+
+struct World {
+    server: AuthorizationServer<MemoryStore, MemoryUsers>,
+    client_id: String,
+    ann: Login,
+}
+
+static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let ann = Subject::new("ann").unwrap();
+    let server = AuthorizationServer::builder(
+        Issuer::new(ISSUER).unwrap(),
+        ServerSecret::new(SECRET).unwrap(),
+        SigningKey::generate(Algorithm::EdDSA).unwrap(),
+        MemoryStore::new(),
+        MemoryUsers::new([User::new(ann.clone())]),
+    )
+    .clock(ManualClock::new(UnixTime::from_seconds(NOW)))
+    .build();
+    let draft = AppDraft::confidential("Reports")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(Scope::parse("a b c").unwrap());
+    let app = block_on(server.admin("fuzzer").register(draft.build().unwrap())).unwrap();
+    World { server, client_id: app.client_id.to_string(), ann: Login::new(ann, "session") }
+});
+
+libfuzzer_sys::fuzz_target!(|input: (&str, Edits<'_>)| {
+    let (text, edits) = input;
+    let parameters = [
+        ("client_id", WORLD.client_id.as_str()),
+        ("response_type", "code"),
+        ("redirect_uri", CALLBACK),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+        ("code_challenge_method", "S256"),
+        ("state", ""),
+        ("scope", ""),
+        ("resource", ""),
+        ("prompt", ""),
+        ("response_mode", ""),
+        ("request", ""),
+    ];
+    let nearly = form(&edited(&parameters, &edits));
+    check(text);
+    check(&nearly);
+    check(&format!("{nearly}&{text}"));
+});
+
+fn check(query: &str) {
+    let server = &WORLD.server;
+    let request = match block_on(server.authorization_request(query, None)) {
+        Ok(request) => request,
+        Err(error) => return check_error(&error),
+    };
+    assert_eq!(request.redirect_uri().as_str(), CALLBACK);
+    assert!(Scope::parse("a b c").unwrap().covers(request.scope()));
+    let Prompted::Ask(prompt) = block_on(server.prompt(request, &WORLD.ann)).unwrap() else {
+        panic!("nobody was asked");
+    };
+    let denied = server.decide(&prompt.ticket, &WORLD.ann, Decision::Deny, None);
+    let denied = block_on(denied).unwrap_err();
+    assert!(denied.location().is_some());
+    check_error(&denied);
+    // What stays allocated would be taken for a leak, and searched for after every input.
+    block_on(server.store().prune(UnixTime::MAX, usize::MAX)).unwrap();
+}
+
+fn check_error(error: &AuthorizationError) {
+    match error {
+        AuthorizationError::Redirect { response, .. } => {
+            let rest = response.location().strip_prefix(CALLBACK).unwrap();
+            assert!(rest.starts_with("?error=") && rest.is_ascii());
+            assert!(!rest.contains(|c: char| c.is_ascii_control() || c == '#' || c == ' '));
+        }
+        AuthorizationError::Show { error, .. } => assert!(error.status() < 500),
+        _ => panic!("an error of a new kind"),
+    }
+}
