@@ -1,7 +1,8 @@
 //! Two budgets for each app: how much it may ask for, and how often it may fail.
 //!
-//! * **Volume** is charged to an app after it has authenticated, so that nobody can spend another's
-//!   budget. The quota is the app's own, or else the server's.
+//! * **Volume** is charged to an app once it has proved who it is, a public one by a code or refresh
+//!   token of its own, so that nobody can spend another's budget. The quota is the app's own, or
+//!   else the server's.
 //! * **Failures** are charged to a client id *and* the source of the request, so that guessing ends
 //!   soon and a stranger cannot lock out an app that asks from elsewhere. An IPv6 source counts as
 //!   its /64 network. Where the host does not tell the source, this budget does not exist: it would
