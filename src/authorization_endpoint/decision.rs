@@ -102,6 +102,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::AlreadyDecided => {
                 self.first_decision(&ticket, denied, now).await.map_err(shown)?
             }
+            InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         };
         if denied {
             return Err(self.refused(&ticket, Rejection::ConsentDenied));
@@ -129,6 +130,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::AlreadyDecided => {
                 Err(shown(Fault::StoreContract("a fresh grant id was taken").into()))
             }
+            InsertGrant::AppInactive => Err(shown(Rejection::AppDisabled.into())),
         }
     }
 

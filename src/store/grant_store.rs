@@ -19,6 +19,8 @@ pub trait GrantStore: Send + Sync {
     ///
     /// * Of any number of calls with one grant id exactly one answers [`InsertGrant::Inserted`]; the
     ///   others change nothing. The id comes from a ticket that travelled through a browser.
+    /// * The app is enabled at the instant at which the row is made, else
+    ///   [`InsertGrant::AppInactive`]: to enable it later revives no decision.
     /// * [`authorized_at`](Grant::authorized_at), in the call the present instant, is replaced by
     ///   the store's clock and is later than every revocation answered before the call.
     ///

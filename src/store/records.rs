@@ -19,6 +19,8 @@ pub enum InsertGrant {
     },
     /// There is a row with this grant id: the decision was made before. Nothing was stored.
     AlreadyDecided,
+    /// The app is disabled or gone. Nothing was stored.
+    AppInactive,
 }
 
 /// A code presented at the token endpoint.

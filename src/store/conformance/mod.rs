@@ -208,6 +208,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         decisions {
             a_grant_is_found_as_it_was_decided,
             a_decision_is_made_once,
+            a_decision_for_an_inactive_app_is_not_stored,
             a_denied_request_gives_nothing,
             instants_of_decisions_never_run_backwards,
             grants_are_listed_in_the_order_of_their_ids,

@@ -242,12 +242,22 @@ pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -
             let after = play.was_answered();
             let answer = bench.wait(bench.store.insert_grant(grant.clone()))?;
             let before = !play.was_called();
-            match answer {
-                InsertGrant::Inserted { authorized_at } => {
-                    Ok(Newborn { cutoff: None, authorized_at: Some(authorized_at), before, after })
+            let inactive = matches!(play.ending, Ending::AppDisabled | Ending::AppDeleted);
+            let authorized_at = match answer {
+                InsertGrant::Inserted { authorized_at } if !(inactive && after) => {
+                    Some(authorized_at)
                 }
-                InsertGrant::AlreadyDecided => Err(Violation::new("a new grant id is taken")),
-            }
+                InsertGrant::AppInactive if inactive && !before => None,
+                other @ (InsertGrant::Inserted { .. }
+                | InsertGrant::AppInactive
+                | InsertGrant::AlreadyDecided) => {
+                    return Err(Violation::new(format!(
+                        "{other:?} for a decision, {:?} answered before: {after}",
+                        play.ending
+                    )));
+                }
+            };
+            Ok(Newborn { cutoff: None, authorized_at, before, after })
         },
         |play, answers| play.judge_newborn(&bench, answers),
     )

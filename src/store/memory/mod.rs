@@ -243,6 +243,11 @@ impl AppRegistry for MemoryStore {
 
 impl GrantStore for MemoryStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        // Held until there is a row: what ends with its app ends after it.
+        let apps = read(&self.apps);
+        if !is_active(&apps, &grant.client_id) {
+            return Ok(InsertGrant::AppInactive);
+        }
         let now = grant.authorized_at;
         Ok(match self.make_row(grant, now) {
             Some(authorized_at) => InsertGrant::Inserted { authorized_at },
