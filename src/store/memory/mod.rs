@@ -31,8 +31,9 @@ const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 /// Everything in the memory of this process: fast, and gone with it.
 ///
 /// For servers of one process whose grants need not survive a restart, for tests, and as the
-/// yardstick for other stores. Memory stays bounded without [`prune`](GrantStore::prune), which
-/// returns it sooner.
+/// yardstick for other stores. Every insertion takes a little along of what has become inert, so that
+/// grants, assertions and revocations stay bounded without [`prune`](GrantStore::prune), which
+/// returns their memory sooner. Consents stay until they are withdrawn or their app is deleted.
 ///
 /// ```
 /// use grantor::ids::GrantId;
@@ -123,7 +124,7 @@ impl MemoryStore {
         let mut ledger = write(&self.ledger);
         // Under the lock, so that the feed is written in the order of its instants.
         let at = self.clock.revocation(revocation.at);
-        ledger.enter(Revocation { at, ..revocation.clone() });
+        ledger.enter(Revocation { at, ..revocation.clone() }, revocation.at);
         self.latest_cutoff.store(at.as_millis(), Ordering::SeqCst);
         Revoked { at }
     }
@@ -136,7 +137,7 @@ impl MemoryStore {
         if let Some(grant) = shard.find_mut(&grant_id) {
             grant.revoke(revocation.why, at);
         }
-        ledger.enter(Revocation { at, ..revocation.clone() });
+        ledger.enter(Revocation { at, ..revocation.clone() }, revocation.at);
         Revoked { at }
     }
 
@@ -160,7 +161,7 @@ impl MemoryStore {
             let target = RevocationTarget::Grant(grant_id);
             let mut ledger = write(&self.ledger);
             let at = self.clock.revocation(now);
-            ledger.enter(Revocation { target, at, why, until: grant.expires_at });
+            ledger.enter(Revocation { target, at, why, until: grant.expires_at }, now);
         }
         Some(answer)
     }
