@@ -277,8 +277,13 @@ impl GrantStore for CustomStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        let key = (consent.client_id.clone(), consent.subject.clone());
-        self.lock().consents.insert(key, consent);
+        let mut tables = self.lock();
+        // In SQL: INSERT .. SELECT .. WHERE NOT EXISTS a revocation that came after it, in a
+        // transaction that a withdrawal cannot overlap.
+        if !tables.revocations.values().any(|revocation| revocation.ends(&consent)) {
+            let key = (consent.client_id.clone(), consent.subject.clone());
+            tables.consents.insert(key, consent);
+        }
         Ok(())
     }
 

@@ -168,6 +168,12 @@ pub trait GrantStore: Send + Sync {
 
     /// Remembers what a user agreed to, in place of what was remembered for this app and user.
     ///
+    /// # Contract
+    ///
+    /// Nothing is stored if a revocation of everything, of the app, of the user, or of the app as
+    /// that user is at or after [`given_at`](Consent::given_at), as [`Revocation::ends`], in one
+    /// step with the check: what was agreed to before a withdrawal is not written after it.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] when it may or may not be remembered.

@@ -263,6 +263,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         consent {
             a_consent_is_remembered_for_its_app_and_user,
             a_withdrawal_forgets_and_revokes,
+            a_consent_does_not_outlive_its_withdrawal,
             a_deleted_app_is_agreed_to_no_more,
         }
         prune {
@@ -288,6 +289,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             no_family_survives_a_revocation,
             no_claim_survives_a_revocation,
             no_decision_survives_a_revocation,
+            no_consent_survives_its_withdrawal,
             a_withdrawal_is_seen_whole,
         }
         dropped_futures {

@@ -263,6 +263,33 @@ pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -
     )
 }
 
+/// R17: a consent that is written while it is withdrawn is gone afterwards.
+pub fn no_consent_survives_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    race(
+        bench.rounds.div_ceil(4),
+        |_| {
+            let cast = bench.cast()?;
+            let given_at = bench.pending(&cast)?.authorized_at;
+            let (client_id, subject) = (cast.client_id, cast.subject);
+            Ok(Consent { client_id, subject, scope: Scope::default(), given_at })
+        },
+        |consent, contender| {
+            if contender > 0 {
+                return bench.wait(bench.store.remember_consent(consent.clone()));
+            }
+            let Consent { client_id, subject, .. } = consent;
+            let until = end(RevocationTarget::Everything, 0).until;
+            bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?;
+            Ok(())
+        },
+        |Consent { client_id, subject, .. }, _| {
+            let found = bench.wait(bench.store.find_consent(client_id, subject))?;
+            same("the withdrawn consent", found, None)
+        },
+    )
+}
+
 /// R17: whoever sees that a consent was withdrawn sees its access revoked.
 pub fn a_withdrawal_is_seen_whole<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::table::{Row, SWEEP, Table};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
-use crate::store::{AccessFacts, FeedCursor, Pruned, Revocation, RevocationFeed, RevocationTarget};
+use crate::store::{
+    AccessFacts, Consent, FeedCursor, Pruned, Revocation, RevocationFeed, RevocationTarget,
+};
 
 /// How far a reader that has seen everything is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
@@ -62,6 +64,20 @@ impl Ledger {
             || voids(Subject(facts.subject.clone()))
             || voids(AppAndSubject(facts.client_id.clone(), facts.subject.clone()))
             || facts.device.is_some_and(|device| voids(Device(device.clone())))
+    }
+
+    /// Whether a cutoff came after what was agreed to.
+    pub(super) fn ends(&self, consent: &Consent) -> bool {
+        use RevocationTarget::{App, AppAndSubject, Everything, Subject};
+        let Consent { client_id, subject, .. } = consent;
+        let targets = [
+            Everything,
+            App(client_id.clone()),
+            Subject(subject.clone()),
+            AppAndSubject(client_id.clone(), subject.clone()),
+        ];
+        let mut found = targets.iter().filter_map(|target| self.in_force.find(target));
+        found.any(|entry| entry.revocation.ends(consent))
     }
 
     /// How a grant ended, if it is known to have ended.

@@ -344,8 +344,12 @@ impl GrantStore for MemoryStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        let key = (consent.client_id.clone(), consent.subject.clone());
-        write(&self.consents).insert(key, consent);
+        let mut consents = write(&self.consents);
+        // Held until it is written: a cutoff is in force before, or comes after it.
+        let ledger = read(&self.ledger);
+        if !ledger.ends(&consent) {
+            consents.insert((consent.client_id.clone(), consent.subject.clone()), consent);
+        }
         Ok(())
     }
 
