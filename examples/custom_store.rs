@@ -71,11 +71,16 @@ impl CustomStore {
 }
 
 impl Tables {
+    /// Whether an app is registered and enabled.
+    fn is_active(&self, client_id: &ClientId) -> bool {
+        self.apps.get(client_id).is_some_and(|app| app.is_enabled())
+    }
+
     /// The single predicate, but for the grant's own row: its app must be enabled, and no
     /// revocation may cover it. Grants and tokens, codes and refresh tokens all ask here.
     pub(crate) fn is_void(&self, facts: &AccessFacts<'_>) -> bool {
-        let active = self.apps.get(facts.client_id).is_some_and(|app| app.is_enabled());
-        !active || self.revocations.values().any(|revocation| revocation.voids(facts))
+        !self.is_active(facts.client_id)
+            || self.revocations.values().any(|revocation| revocation.voids(facts))
     }
 
     /// The instant of a decision. The host's clock may run backwards; this one does not.
@@ -171,6 +176,10 @@ impl AppRegistry for CustomStore {
 impl GrantStore for CustomStore {
     async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
         let mut tables = self.lock();
+        // In the same step: an app that is enabled again finds no decision of when it was not.
+        if !tables.is_active(&grant.client_id) {
+            return Ok(InsertGrant::AppInactive);
+        }
         // The id comes from a ticket that travelled through a browser: it may come back twice.
         if tables.grants.contains_key(&grant.grant_id) {
             return Ok(InsertGrant::AlreadyDecided);
@@ -195,7 +204,7 @@ impl GrantStore for CustomStore {
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
         let mut tables = self.lock();
-        if !tables.apps.get(&claim.client_id).is_some_and(|app| app.is_enabled()) {
+        if !tables.is_active(&claim.client_id) {
             return Ok(ClaimAssertion::AppInactive);
         }
         let key = (claim.client_id.clone(), claim.purpose, claim.jti);
@@ -268,8 +277,13 @@ impl GrantStore for CustomStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        let key = (consent.client_id.clone(), consent.subject.clone());
-        self.lock().consents.insert(key, consent);
+        let mut tables = self.lock();
+        // In SQL: INSERT .. SELECT .. WHERE NOT EXISTS a revocation that came after it, in a
+        // transaction that a withdrawal cannot overlap.
+        if !tables.revocations.values().any(|revocation| revocation.ends(&consent)) {
+            let key = (consent.client_id.clone(), consent.subject.clone());
+            tables.consents.insert(key, consent);
+        }
         Ok(())
     }
 

@@ -89,10 +89,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let denied = grant.revoked.is_some();
         let inserted = self.store.insert_grant(grant.clone()).await;
         let grant = match inserted.map_err(|error| shown(error.into()))? {
-            InsertGrant::Inserted { .. } => grant,
+            InsertGrant::Inserted { authorized_at } => Grant { authorized_at, ..grant },
             InsertGrant::AlreadyDecided => {
                 self.first_decision(&ticket, denied, now).await.map_err(shown)?
             }
+            InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         };
         if denied {
             return Err(self.refused(&ticket, Rejection::ConsentDenied));
@@ -100,7 +101,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         // What is remembered is the scope: a yes for one API would skip the prompt for another.
         let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
         if remembers && ticket.resource.is_none() {
-            self.remember(grant, now).await.map_err(shown)?;
+            self.remember(grant).await.map_err(shown)?;
         }
         Ok((self.code_response(&ticket), ticket.client_id))
     }
@@ -120,6 +121,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::AlreadyDecided => {
                 Err(shown(Fault::StoreContract("a fresh grant id was taken").into()))
             }
+            InsertGrant::AppInactive => Err(shown(Rejection::AppDisabled.into())),
         }
     }
 
@@ -164,15 +166,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if stands { Ok(grant) } else { Err(Rejection::AlreadyDecided.into()) }
     }
 
-    /// Remembers what stands in the row, which a form sent again may not have said.
-    async fn remember(&self, grant: Grant, now: UnixTime) -> Result<(), EndpointError> {
+    /// Remembers what stands in the row, which a form sent again may not have said, as of the instant
+    /// in the row: a withdrawal since then wins, also over the union with what it has forgotten.
+    async fn remember(&self, grant: Grant) -> Result<(), EndpointError> {
         let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
         let scope = match before {
             Some(before) => before.scope.union(&grant.scope),
             None => grant.scope,
         };
-        let Grant { client_id, subject, .. } = grant;
-        let consent = Consent { client_id, subject, scope, given_at: now };
+        let Grant { client_id, subject, authorized_at: given_at, .. } = grant;
+        let consent = Consent { client_id, subject, scope, given_at };
         Ok(self.store.remember_consent(consent).await?)
     }
 

@@ -19,6 +19,8 @@ pub trait GrantStore: Send + Sync {
     ///
     /// * Of any number of calls with one grant id exactly one answers [`InsertGrant::Inserted`]; the
     ///   others change nothing. The id comes from a ticket that travelled through a browser.
+    /// * The app is enabled at the instant at which the row is made, else
+    ///   [`InsertGrant::AppInactive`]: to enable it later revives no decision.
     /// * [`authorized_at`](Grant::authorized_at), in the call the present instant, is replaced by
     ///   the store's clock and is later than every revocation answered before the call.
     ///
@@ -165,6 +167,12 @@ pub trait GrantStore: Send + Sync {
     ) -> impl Future<Output = Result<RevocationFeed, StoreError>> + Send;
 
     /// Remembers what a user agreed to, in place of what was remembered for this app and user.
+    ///
+    /// # Contract
+    ///
+    /// Nothing is stored if a revocation of everything, of the app, of the user, or of the app as
+    /// that user is at or after [`given_at`](Consent::given_at), as [`Revocation::ends`], in one
+    /// step with the check: what was agreed to before a withdrawal is not written after it.
     ///
     /// # Errors
     ///

@@ -19,6 +19,8 @@ pub enum InsertGrant {
     },
     /// There is a row with this grant id: the decision was made before. Nothing was stored.
     AlreadyDecided,
+    /// The app is disabled or gone. Nothing was stored.
+    AppInactive,
 }
 
 /// A code presented at the token endpoint.
@@ -259,6 +261,20 @@ impl Revocation {
         };
         in_time && self.target.covers(facts)
     }
+
+    /// Whether it came after what was agreed to: such a consent is not remembered any more.
+    #[must_use]
+    pub fn ends(&self, consent: &Consent) -> bool {
+        let Consent { client_id, subject, given_at, .. } = consent;
+        let covers = match &self.target {
+            RevocationTarget::Everything => true,
+            RevocationTarget::App(app) => app == client_id,
+            RevocationTarget::Subject(user) => user == subject,
+            RevocationTarget::AppAndSubject(app, user) => app == client_id && user == subject,
+            RevocationTarget::Device(_) | RevocationTarget::Grant(_) => false,
+        };
+        covers && *given_at <= self.at
+    }
 }
 
 /// What [`GrantStore::revoke`](super::GrantStore::revoke) did.
@@ -301,7 +317,8 @@ pub struct Consent {
     pub subject: Subject,
     /// Everything that was agreed to.
     pub scope: Scope,
-    /// When it was last agreed to.
+    /// When it was last agreed to: the [`authorized_at`](Grant::authorized_at) of the decision, by
+    /// the store's clock.
     pub given_at: UnixTime,
 }
 

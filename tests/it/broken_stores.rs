@@ -43,13 +43,18 @@ pub(crate) enum Alteration {
     PrunesAssertionsEarly,
     /// Takes the instants of decisions and revocations from the host's clock as it is.
     TrustsTheClock,
+    /// Makes a row of a decision without a look at its app.
+    DecidesForAnyApp,
+    /// Writes a consent without a look at what was withdrawn since.
+    RemembersWhatWasWithdrawn,
     /// Is not finished: rotation panics.
     Panics,
 }
 
 use Alteration::{
-    Awaits, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, ForgetsExpiry, ForgetsTombstones, Panics,
-    PrunesAssertionsEarly, ReadsTheFeedByTime, ReadsThenWrites, RevivesTheRevoked, TrustsTheClock,
+    Awaits, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, DecidesForAnyApp, ForgetsExpiry,
+    ForgetsTombstones, Panics, PrunesAssertionsEarly, ReadsTheFeedByTime, ReadsThenWrites,
+    RemembersWhatWasWithdrawn, RevivesTheRevoked, TrustsTheClock,
 };
 
 /// The store of the example, altered.
@@ -147,6 +152,8 @@ impl AlteredStore {
             | ReadsTheFeedByTime
             | PrunesAssertionsEarly
             | TrustsTheClock
+            | DecidesForAnyApp
+            | RemembersWhatWasWithdrawn
             | Panics => self.sound.lock().apply(grant_id, now, rule),
         }
     }
@@ -223,6 +230,13 @@ impl GrantStore for AlteredStore {
                 return Ok(InsertGrant::Inserted { authorized_at });
             }
             return Ok(answer);
+        }
+        let active =
+            self.sound.lock().apps.get(&grant.client_id).is_some_and(|app| app.is_enabled());
+        if self.is(DecidesForAnyApp) && !active {
+            let authorized_at = grant.authorized_at;
+            self.sound.lock().grants.insert(grant.grant_id, grant);
+            return Ok(InsertGrant::Inserted { authorized_at });
         }
         self.step(self.sound.insert_grant(grant)).await
     }
@@ -314,6 +328,11 @@ impl GrantStore for AlteredStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        if self.is(RemembersWhatWasWithdrawn) {
+            let key = (consent.client_id.clone(), consent.subject.clone());
+            self.sound.lock().consents.insert(key, consent);
+            return Ok(());
+        }
         self.step(self.sound.remember_consent(consent)).await
     }
 

@@ -8,7 +8,7 @@ use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::ids::{DeviceId, Resource};
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::ScopeToken;
-use grantor::store::{Grant, GrantFilter, Page, RevocationTarget};
+use grantor::store::{Grant, GrantFilter, GrantStore, Page, RevocationTarget};
 use pollster::block_on;
 
 use crate::support::{
@@ -271,6 +271,23 @@ fn a_consent_that_is_withdrawn_takes_its_tokens_with_it() {
     assert_eq!(world.refresh(&other, &others).status, 200);
     let again = world.tokens(&app);
     assert_eq!(world.refresh(&app, again.text("refresh_token")).status, 200);
+}
+
+/// R17: what is agreed to anew is remembered, be it within the millisecond of the withdrawal.
+#[test]
+fn what_is_agreed_to_after_a_withdrawal_is_remembered() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let admin = world.server.admin("tester");
+    for _ in 0..3 {
+        block_on(admin.withdraw_consent(&app.id, &subject("ann"))).unwrap();
+        let (prompt, _) = ask(&world, &app, &[]);
+        approve(&world, &prompt.ticket).unwrap();
+        assert!(!is_asked(&world, &app, &[]));
+        let consent = block_on(world.store.find_consent(&app.id, &subject("ann"))).unwrap();
+        let given_at = consent.unwrap().given_at;
+        assert!(rows(&world).iter().any(|row| row.authorized_at == given_at));
+    }
 }
 
 /// The device that the host names is in the grant and goes with it, whether or not the user was

@@ -119,6 +119,19 @@ fn a_store_that_prunes_assertions_early_is_found_out() {
 }
 
 #[test]
+fn a_store_that_decides_for_inactive_apps_is_found_out() {
+    fails(Alteration::DecidesForAnyApp, &["a_decision_for_an_inactive_app_is_not_stored"]);
+}
+
+#[test]
+fn a_store_that_remembers_what_was_withdrawn_is_found_out() {
+    fails(
+        Alteration::RemembersWhatWasWithdrawn,
+        &["a_consent_does_not_outlive_its_withdrawal", "no_consent_survives_its_withdrawal"],
+    );
+}
+
+#[test]
 fn a_store_that_trusts_the_clock_is_found_out() {
     fails(
         Alteration::TrustsTheClock,

@@ -207,6 +207,7 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         match self.wait(self.store.insert_grant(grant.clone()))? {
             InsertGrant::Inserted { authorized_at } => Ok(Grant { authorized_at, ..grant }),
             InsertGrant::AlreadyDecided => Err(Violation::new("a new grant id is taken")),
+            InsertGrant::AppInactive => Err(Violation::new("an enabled app is inactive")),
         }
     }
 

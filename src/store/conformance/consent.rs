@@ -1,6 +1,6 @@
 //! Checks of remembered consents.
 
-use super::bench::{Cast, GRANT_LIFE, HOUR, at, holds, same};
+use super::bench::{Cast, GRANT_LIFE, HOUR, at, end, holds, same};
 use super::{Check, Kit, Runner, Violation};
 use crate::scope::Scope;
 use crate::store::{Consent, FeedCursor, RevocationReason, RevocationTarget, Store};
@@ -67,6 +67,44 @@ pub fn a_withdrawal_forgets_and_revokes<S: Store, R: Runner>(kit: &Kit<S, R>) ->
     let expected = (withdrawn.at, RevocationReason::ConsentWithdrawn, until);
     same("the withdrawal in the feed", told, Some(expected))?;
     bench.is_alive("a grant that was agreed to afterwards", &bench.family(&cast)?, 0)
+}
+
+/// R17: what was agreed to at or before the instant of a withdrawal, or of a revocation that covers
+/// the app or the user, is not remembered after it; what is agreed to later is.
+pub fn a_consent_does_not_outlive_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let bystander = bench.cast()?;
+    for index in 0..6 {
+        let cast = bench.cast()?;
+        let Cast { client_id, subject, .. } = &cast;
+        let remember = |cast: &Cast, given_at| -> Check<Option<Consent>> {
+            let given = Consent { given_at, ..consent(cast, "files.read", 0)? };
+            bench.wait(bench.store.remember_consent(given))?;
+            bench.wait(bench.store.find_consent(&cast.client_id, &cast.subject))
+        };
+        let earlier = bench.pending(&cast)?.authorized_at;
+        let target = cast.cutoffs().into_iter().nth(index);
+        let what = format!("after {target:?}, or the withdrawal if there is none");
+        let ended_at = match &target {
+            Some(target) => bench.revoke(&end(target.clone(), 0))?,
+            None => {
+                let until = at(GRANT_LIFE);
+                bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?.at
+            }
+        };
+        if !matches!(target, Some(RevocationTarget::Device(_))) {
+            same(&what, remember(&cast, earlier)?, None)?;
+            same(&what, remember(&cast, ended_at)?, None)?;
+        }
+        if target != Some(RevocationTarget::Everything) {
+            let others = remember(&bystander, ended_at)?;
+            holds(others.is_some(), || format!("{what} another consent is not remembered"))?;
+        }
+        let later = bench.pending(&cast)?.authorized_at;
+        let found = remember(&cast, later)?.map(|found| found.given_at);
+        same(&format!("agreed to {what}"), found, Some(later))?;
+    }
+    Ok(())
 }
 
 /// An app that is registered again under the client id of a deleted one inherits no consent.

@@ -1,6 +1,6 @@
 //! Checks of [`insert_grant`](crate::store::GrantStore::insert_grant) and of what finds a grant.
 
-use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, same};
+use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, new_app, same};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Resource};
@@ -51,6 +51,24 @@ pub fn a_decision_is_made_once<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     bench.redeem(&code(&grant, 0))?;
     let answer = bench.wait(bench.store.insert_grant(grant))?;
     same("a decision on a redeemed code", answer, InsertGrant::AlreadyDecided)
+}
+
+/// A35: a decision for an app that is disabled or unknown leaves nothing that enabling it revives.
+pub fn a_decision_for_an_inactive_app_is_not_stored<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let grant = cast.grant()?;
+    let insert = |grant: &Grant| bench.wait(bench.store.insert_grant(grant.clone()));
+    bench.enable(&cast.client_id, false)?;
+    same("for a disabled app", insert(&grant)?, InsertGrant::AppInactive)?;
+    same("its row", bench.find(&grant)?, None)?;
+    bench.enable(&cast.client_id, true)?;
+    same("its row when the app is enabled", bench.find(&grant)?, None)?;
+    bench.is_alive("what is decided then", &bench.decide(grant)?, 0)?;
+
+    let unknown = Grant { client_id: new_app()?.client_id().clone(), ..cast.grant()? };
+    same("for an unknown app", insert(&unknown)?, InsertGrant::AppInactive)?;
+    same("the row of an unknown app", bench.find(&unknown)?, None)
 }
 
 /// A27: a denied request is a row, so that it cannot be approved later, and gives nothing.

@@ -208,6 +208,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         decisions {
             a_grant_is_found_as_it_was_decided,
             a_decision_is_made_once,
+            a_decision_for_an_inactive_app_is_not_stored,
             a_denied_request_gives_nothing,
             instants_of_decisions_never_run_backwards,
             grants_are_listed_in_the_order_of_their_ids,
@@ -262,6 +263,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         consent {
             a_consent_is_remembered_for_its_app_and_user,
             a_withdrawal_forgets_and_revokes,
+            a_consent_does_not_outlive_its_withdrawal,
             a_deleted_app_is_agreed_to_no_more,
         }
         prune {
@@ -287,6 +289,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             no_family_survives_a_revocation,
             no_claim_survives_a_revocation,
             no_decision_survives_a_revocation,
+            no_consent_survives_its_withdrawal,
             a_withdrawal_is_seen_whole,
         }
         dropped_futures {

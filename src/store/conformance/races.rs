@@ -72,7 +72,7 @@ pub fn one_of_many_decisions_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check
             }
             Ok(match bench.wait(bench.store.insert_grant(mine.clone()))? {
                 InsertGrant::Inserted { authorized_at } => Some(Grant { authorized_at, ..mine }),
-                InsertGrant::AlreadyDecided => None,
+                InsertGrant::AlreadyDecided | InsertGrant::AppInactive => None,
             })
         },
         |grant, answers| {

@@ -242,14 +242,51 @@ pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -
             let after = play.was_answered();
             let answer = bench.wait(bench.store.insert_grant(grant.clone()))?;
             let before = !play.was_called();
-            match answer {
-                InsertGrant::Inserted { authorized_at } => {
-                    Ok(Newborn { cutoff: None, authorized_at: Some(authorized_at), before, after })
+            let inactive = matches!(play.ending, Ending::AppDisabled | Ending::AppDeleted);
+            let authorized_at = match answer {
+                InsertGrant::Inserted { authorized_at } if !(inactive && after) => {
+                    Some(authorized_at)
                 }
-                InsertGrant::AlreadyDecided => Err(Violation::new("a new grant id is taken")),
-            }
+                InsertGrant::AppInactive if inactive && !before => None,
+                other @ (InsertGrant::Inserted { .. }
+                | InsertGrant::AppInactive
+                | InsertGrant::AlreadyDecided) => {
+                    return Err(Violation::new(format!(
+                        "{other:?} for a decision, {:?} answered before: {after}",
+                        play.ending
+                    )));
+                }
+            };
+            Ok(Newborn { cutoff: None, authorized_at, before, after })
         },
         |play, answers| play.judge_newborn(&bench, answers),
+    )
+}
+
+/// R17: a consent that is written while it is withdrawn is gone afterwards.
+pub fn no_consent_survives_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    race(
+        bench.rounds.div_ceil(4),
+        |_| {
+            let cast = bench.cast()?;
+            let given_at = bench.pending(&cast)?.authorized_at;
+            let (client_id, subject) = (cast.client_id, cast.subject);
+            Ok(Consent { client_id, subject, scope: Scope::default(), given_at })
+        },
+        |consent, contender| {
+            if contender > 0 {
+                return bench.wait(bench.store.remember_consent(consent.clone()));
+            }
+            let Consent { client_id, subject, .. } = consent;
+            let until = end(RevocationTarget::Everything, 0).until;
+            bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?;
+            Ok(())
+        },
+        |Consent { client_id, subject, .. }, _| {
+            let found = bench.wait(bench.store.find_consent(client_id, subject))?;
+            same("the withdrawn consent", found, None)
+        },
     )
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::table::{Row, Table};
+use super::table::{Row, SWEEP, Table};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
-use crate::store::{AccessFacts, FeedCursor, Pruned, Revocation, RevocationFeed, RevocationTarget};
+use crate::store::{
+    AccessFacts, Consent, FeedCursor, Pruned, Revocation, RevocationFeed, RevocationTarget,
+};
 
 /// How far a reader that has seen everything is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
@@ -35,8 +37,11 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Puts `revocation` in force. Its instant is not before that of any other in the ledger.
-    pub(super) fn enter(&mut self, mut revocation: Revocation) {
+    /// Puts `revocation` in force, and takes a few along that are inert at `now`. Its instant is
+    /// not before that of any other in the ledger.
+    pub(super) fn enter(&mut self, mut revocation: Revocation, now: UnixTime) {
+        // Not at the instant of the revocation: a store's clock stays ahead once a host's was.
+        self.prune(now, SWEEP);
         self.entered = self.entered.saturating_add(1);
         let cursor = FeedCursor { at: revocation.at, tie: self.entered };
         let target = revocation.target.clone();
@@ -59,6 +64,20 @@ impl Ledger {
             || voids(Subject(facts.subject.clone()))
             || voids(AppAndSubject(facts.client_id.clone(), facts.subject.clone()))
             || facts.device.is_some_and(|device| voids(Device(device.clone())))
+    }
+
+    /// Whether a cutoff came after what was agreed to.
+    pub(super) fn ends(&self, consent: &Consent) -> bool {
+        use RevocationTarget::{App, AppAndSubject, Everything, Subject};
+        let Consent { client_id, subject, .. } = consent;
+        let targets = [
+            Everything,
+            App(client_id.clone()),
+            Subject(subject.clone()),
+            AppAndSubject(client_id.clone(), subject.clone()),
+        ];
+        let mut found = targets.iter().filter_map(|target| self.in_force.find(target));
+        found.any(|entry| entry.revocation.ends(consent))
     }
 
     /// How a grant ended, if it is known to have ended.
@@ -117,8 +136,8 @@ mod tests {
     #[test]
     fn a_target_stands_once_in_the_feed_and_leaves_it_with_its_latest_end() {
         let mut ledger = Ledger::default();
-        ledger.enter(revocation(1, 10, 200));
-        ledger.enter(revocation(1, 20, 100));
+        ledger.enter(revocation(1, 10, 200), UnixTime::EPOCH);
+        ledger.enter(revocation(1, 20, 100), UnixTime::EPOCH);
         let feed = read(&ledger, FeedCursor::default(), 10);
         assert_eq!(feed.entries, [revocation(1, 20, 200)]);
         let early = ledger.prune(UnixTime::from_millis(199), 10);
@@ -128,10 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn entries_keep_the_ledger_bounded_where_nobody_prunes() {
+        let mut ledger = Ledger::default();
+        for byte in 0..=255 {
+            let at = i64::from(byte);
+            ledger.enter(revocation(byte, at, at + 10), UnixTime::from_millis(at));
+        }
+        assert_eq!(read(&ledger, FeedCursor::default(), 1_000).entries.len(), 10);
+        assert!(ledger.end_of(GrantId::from_bytes([0; 16])).is_none());
+    }
+
+    #[test]
     fn entries_of_one_instant_are_read_page_by_page() {
         let mut ledger = Ledger::default();
-        ledger.enter(revocation(1, 10, 100));
-        ledger.enter(revocation(2, 10, 100));
+        ledger.enter(revocation(1, 10, 100), UnixTime::EPOCH);
+        ledger.enter(revocation(2, 10, 100), UnixTime::EPOCH);
         let first = read(&ledger, FeedCursor::default(), 1);
         assert!(first.more);
         let second = read(&ledger, first.next, 1);

@@ -31,8 +31,9 @@ const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 /// Everything in the memory of this process: fast, and gone with it.
 ///
 /// For servers of one process whose grants need not survive a restart, for tests, and as the
-/// yardstick for other stores. Memory stays bounded without [`prune`](GrantStore::prune), which
-/// returns it sooner.
+/// yardstick for other stores. Every insertion takes a little along of what has become inert, so that
+/// grants, assertions and revocations stay bounded without [`prune`](GrantStore::prune), which
+/// returns their memory sooner. Consents stay until they are withdrawn or their app is deleted.
 ///
 /// ```
 /// use grantor::ids::GrantId;
@@ -123,7 +124,7 @@ impl MemoryStore {
         let mut ledger = write(&self.ledger);
         // Under the lock, so that the feed is written in the order of its instants.
         let at = self.clock.revocation(revocation.at);
-        ledger.enter(Revocation { at, ..revocation.clone() });
+        ledger.enter(Revocation { at, ..revocation.clone() }, revocation.at);
         self.latest_cutoff.store(at.as_millis(), Ordering::SeqCst);
         Revoked { at }
     }
@@ -136,7 +137,7 @@ impl MemoryStore {
         if let Some(grant) = shard.find_mut(&grant_id) {
             grant.revoke(revocation.why, at);
         }
-        ledger.enter(Revocation { at, ..revocation.clone() });
+        ledger.enter(Revocation { at, ..revocation.clone() }, revocation.at);
         Revoked { at }
     }
 
@@ -160,7 +161,7 @@ impl MemoryStore {
             let target = RevocationTarget::Grant(grant_id);
             let mut ledger = write(&self.ledger);
             let at = self.clock.revocation(now);
-            ledger.enter(Revocation { target, at, why, until: grant.expires_at });
+            ledger.enter(Revocation { target, at, why, until: grant.expires_at }, now);
         }
         Some(answer)
     }
@@ -243,6 +244,11 @@ impl AppRegistry for MemoryStore {
 
 impl GrantStore for MemoryStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        // Held until there is a row: what ends with its app ends after it.
+        let apps = read(&self.apps);
+        if !is_active(&apps, &grant.client_id) {
+            return Ok(InsertGrant::AppInactive);
+        }
         let now = grant.authorized_at;
         Ok(match self.make_row(grant, now) {
             Some(authorized_at) => InsertGrant::Inserted { authorized_at },
@@ -338,8 +344,12 @@ impl GrantStore for MemoryStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        let key = (consent.client_id.clone(), consent.subject.clone());
-        write(&self.consents).insert(key, consent);
+        let mut consents = write(&self.consents);
+        // Held until it is written: a cutoff is in force before, or comes after it.
+        let ledger = read(&self.ledger);
+        if !ledger.ends(&consent) {
+            consents.insert((consent.client_id.clone(), consent.subject.clone()), consent);
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::clock::UnixTime;
 use crate::store::Pruned;
 
 /// How many inert rows an insertion takes along, so that memory stays bounded where nobody prunes.
-const SWEEP: usize = 2;
+pub(super) const SWEEP: usize = 2;
 
 /// For how many rows a table makes room with its first.
 const FIRST_ROOM: usize = 100;
