@@ -85,12 +85,11 @@ pub fn a_consent_does_not_outlive_its_withdrawal<S: Store, R: Runner>(kit: &Kit<
         let earlier = bench.pending(&cast)?.authorized_at;
         let target = cast.cutoffs().into_iter().nth(index);
         let what = format!("after {target:?}, or the withdrawal if there is none");
-        let ended_at = match &target {
-            Some(target) => bench.revoke(&end(target.clone(), 0))?,
-            None => {
-                let until = at(GRANT_LIFE);
-                bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?.at
-            }
+        let ended_at = if let Some(target) = &target {
+            bench.revoke(&end(target.clone(), 0))?
+        } else {
+            let until = at(GRANT_LIFE);
+            bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?.at
         };
         if !matches!(target, Some(RevocationTarget::Device(_))) {
             same(&what, remember(&cast, earlier)?, None)?;
