@@ -266,11 +266,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             clock: &*context.clock,
             random: &*context.random,
             audit: &*context.audit,
+            usage: &context.usage,
         };
         Admin::new(parts, administrator)
     }
 
-    /// What an app did since this process was started.
+    /// What an app did since this process was started. Nothing, once this process has deleted it.
     pub fn usage(&self, client_id: &ClientId) -> AppUsage {
         self.context.usage.of(client_id)
     }

@@ -35,8 +35,9 @@ pub trait UserDirectory: Send + Sync {
     ) -> impl Future<Output = Result<Option<User>, DirectoryError>> + Send;
 
     /// Finds the user whom an assertion names: by `value` of the `claim` that the app is set to,
-    /// for example `email`. For `sub` it is [`find_user`](Self::find_user), and so it is for other
-    /// claims unless the host overrides it.
+    /// for example `email`. For `sub` it is [`find_user`](Self::find_user). By any other claim it
+    /// finds nobody unless the host overrides it: that a value happens to be somebody's subject
+    /// does not make it theirs.
     ///
     /// # Errors
     ///
@@ -46,8 +47,7 @@ pub trait UserDirectory: Send + Sync {
         claim: &str,
         value: &str,
     ) -> impl Future<Output = Result<Option<User>, DirectoryError>> + Send {
-        let _ = claim;
-        let subject = Subject::new(value).ok();
+        let subject = if claim == "sub" { Subject::new(value).ok() } else { None };
         async move {
             match subject {
                 Some(subject) => self.find_user(&subject).await,
@@ -71,7 +71,7 @@ impl<T: UserDirectory> UserDirectory for Arc<T> {
     }
 }
 
-/// Users in memory: for tests, examples and servers whose users are few.
+/// Users in memory: for tests, examples and servers whose users are few. Found by `sub` only.
 #[derive(Debug, Default)]
 pub struct MemoryUsers(RwLock<HashMap<Subject, User>>);
 
@@ -98,5 +98,23 @@ impl MemoryUsers {
 impl UserDirectory for MemoryUsers {
     async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
         Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pollster::block_on;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_that_the_host_does_not_look_up_names_nobody() {
+        let ann = Subject::new("ann").unwrap();
+        let users = Arc::new(MemoryUsers::new([User::new(ann.clone())]));
+        let find = |claim, value| block_on(users.find_user_by_claim(claim, value)).unwrap();
+        assert_eq!(find("sub", "ann").map(|user| user.subject), Some(ann));
+        for (claim, value) in [("sub", "bob"), ("sub", ""), ("email", "ann"), ("SUB", "ann")] {
+            assert!(find(claim, value).is_none(), "{claim} {value}");
+        }
     }
 }

@@ -260,7 +260,9 @@ impl<S: Store> Admin<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`]. What was granted
+    /// to the app may have ended even so, because that is done first; the app itself is as somebody
+    /// else left it, or after [`AdminError::Store`] perhaps disabled.
     pub async fn disable(&self, client_id: &ClientId) -> Result<Arc<CustomApp>, AdminError> {
         let result = self.shut(client_id, RevocationReason::AppDisabled).await;
         self.audited(Action::DisableApp, Some(client_id), result)
@@ -271,7 +273,9 @@ impl<S: Store> Admin<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`]. What was granted
+    /// to the app may have ended even so, because that is done first, and after
+    /// [`AdminError::Store`] the app may be disabled or gone.
     pub async fn delete(&self, client_id: &ClientId) -> Result<(), AdminError> {
         let result = self.remove(client_id).await;
         self.audited(Action::DeleteApp, Some(client_id), result)

@@ -6,7 +6,9 @@ use crate::random::RandomError;
 use crate::store::StoreError;
 
 /// An administrator's call did not do what was asked. Nothing was changed, save after
-/// [`Store`](Self::Store).
+/// [`Store`](Self::Store), and save that [`disable`](super::Admin::disable) and
+/// [`delete`](super::Admin::delete) may have ended what was granted to the app before
+/// [`NotFound`](Self::NotFound) or [`Conflict`](Self::Conflict) stopped them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {

@@ -33,6 +33,7 @@ use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
     RevocationTarget, Revoked, Store, StoreError,
 };
+use crate::usage::Usage;
 
 /// What an administrator does with apps and with access.
 pub struct Admin<'a, S> {
@@ -48,6 +49,7 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) random: &'a dyn SecureRandom,
     pub(crate) audit: &'a dyn AuditSink,
+    pub(crate) usage: &'a Usage,
 }
 
 impl<S> fmt::Debug for Admin<'_, S> {
@@ -201,7 +203,7 @@ impl<S: Store> Admin<'_, S> {
         };
         let result = self.end_access(target, RevocationReason::Administrator).await;
         let event = self.event(action, &result);
-        self.parts.audit.record(&AuditEvent { client_id, subject, grant_id, ..event });
+        self.record(&AuditEvent { client_id, subject, grant_id, ..event });
         result
     }
 
@@ -221,7 +223,7 @@ impl<S: Store> Admin<'_, S> {
             self.parts.store.withdraw_consent(client_id, subject, now, last_expiry(now)).await;
         let result = withdrawn.map_err(AdminError::from);
         let event = self.event(Action::WithdrawConsent, &result);
-        self.parts.audit.record(&event.with_app(client_id).with_subject(subject));
+        self.record(&event.with_app(client_id).with_subject(subject));
         result
     }
 
@@ -281,6 +283,11 @@ impl<S: Store> Admin<'_, S> {
         AuditEvent::new(self.parts.clock.now(), actor, action, outcome)
     }
 
+    fn record(&self, event: &AuditEvent) {
+        self.parts.usage.record(event);
+        self.parts.audit.record(event);
+    }
+
     fn audited<T>(
         &self,
         action: Action,
@@ -288,7 +295,7 @@ impl<S: Store> Admin<'_, S> {
         result: Result<T, AdminError>,
     ) -> Result<T, AdminError> {
         let event = self.event(action, &result);
-        self.parts.audit.record(&AuditEvent { client_id: client_id.cloned(), ..event });
+        self.record(&AuditEvent { client_id: client_id.cloned(), ..event });
         result
     }
 }

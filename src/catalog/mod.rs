@@ -77,8 +77,8 @@ impl Endpoint {
     /// token that a request needs.
     ///
     /// A segment of the template is literal, `{name}` for any one segment, or, as the last,
-    /// `{*name}` for one or more. Literal text is spelt as in a request, without needless percent
-    /// escapes.
+    /// `{*name}` for one or more. Literal text is spelt as in a request: percent escapes in
+    /// upper-case hex, and none that is needless.
     ///
     /// # Errors
     ///
@@ -315,6 +315,8 @@ mod tests {
             "/a/../b",
             "/%41",
             "/a%2fb",
+            "/a%40b",
+            "/caf%c3%a9",
             "/a b",
             "/a?b",
             "/é",

@@ -86,8 +86,9 @@ pub(super) fn as_pattern(method: &str, path: &str) -> (String, bool) {
 }
 
 /// Whether `path` is absolute and has no other spelling that a router might take for the same: no
-/// empty segment but the last, no dot segment, no character that belongs escaped, no escape of a
-/// character that needs none (RFC 3986 section 6.2.2.2), of a slash, a backslash or a control.
+/// empty segment but the last, no dot segment, no character that belongs escaped, no escape in
+/// lower-case hex (RFC 3986 section 6.2.2.1), of a character that a segment may hold bare (wider
+/// than section 6.2.2.2, for many routers unescape `%40`), of a slash, a backslash or a control.
 pub(super) fn is_plain(path: &str) -> bool {
     let mut previous = 0;
     let mut suspicious = false;
@@ -108,11 +109,9 @@ pub(super) fn is_plain(path: &str) -> bool {
 
 /// `pchar` of RFC 3986 section 3.3, without the percent sign.
 const fn is_path_character(byte: u8) -> bool {
-    is_unreserved(byte) || matches!(byte, b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@')
-}
-
-const fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~')
+        || matches!(byte, b'!' | b'$' | b'&'..=b',' | b';' | b'=' | b':' | b'@')
 }
 
 fn has_no_dot_segment(path: &str) -> bool {
@@ -121,10 +120,11 @@ fn has_no_dot_segment(path: &str) -> bool {
 
 fn escapes_are_needed(path: &str) -> bool {
     path.split('%').skip(1).all(|escape| {
-        let hex = escape.get(..2).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'F');
+        let hex = escape.get(..2).filter(|hex| hex.bytes().all(is_digit));
         let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
         byte.is_some_and(|byte| {
-            !is_unreserved(byte) && !byte.is_ascii_control() && byte != b'/' && byte != b'\\'
+            !is_path_character(byte) && !byte.is_ascii_control() && byte != b'/' && byte != b'\\'
         })
     })
 }
@@ -155,6 +155,7 @@ mod tests {
             "/%61",
             "/a%2Fb",
             "/a%2fb",
+            "/a%5Cb",
             "/a%5cb",
             "/a%00",
             "/a%0a",
@@ -162,6 +163,8 @@ mod tests {
             "/a%",
             "/a%4",
             "/a%zz",
+            "/caf%c3%a9",
+            "/caf%C3%a9",
             "/a%+1",
             "/a?b",
             "/a#b",
@@ -173,6 +176,18 @@ mod tests {
             "*",
         ] {
             assert!(!is_plain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_byte_is_plain_bare_or_in_one_escape_and_never_both() {
+        for byte in 0..=u8::MAX {
+            let bare = byte.is_ascii() && is_plain(&format!("/x{}", char::from(byte)));
+            let upper = format!("/x%{byte:02X}");
+            let lower = format!("/x%{byte:02x}");
+            let never = byte.is_ascii_control() || b"/\\".contains(&byte);
+            assert_eq!(is_plain(&upper), !never && !bare, "{upper}");
+            assert_eq!(is_plain(&lower), lower == upper && is_plain(&upper), "{lower}");
         }
     }
 

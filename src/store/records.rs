@@ -330,16 +330,53 @@ pub struct GrantFilter {
     pub client_id: Option<ClientId>,
     /// Only grants of this user.
     pub subject: Option<Subject>,
+    /// Only grants on this device.
+    pub device: Option<DeviceId>,
     /// Only grants that are live at this instant: neither expired nor revoked in their row.
     pub live_at: Option<UnixTime>,
 }
 
 impl GrantFilter {
+    /// Every grant.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// Only grants of this app.
+    #[must_use]
+    pub fn of_app(mut self, client_id: ClientId) -> Self {
+        self.client_id = Some(client_id);
+        self
+    }
+
+    /// Only grants of this user.
+    #[must_use]
+    pub fn of_subject(mut self, subject: Subject) -> Self {
+        self.subject = Some(subject);
+        self
+    }
+
+    /// Only grants on this device.
+    #[must_use]
+    pub fn on_device(mut self, device: DeviceId) -> Self {
+        self.device = Some(device);
+        self
+    }
+
+    /// Only grants that are live at `now`: neither expired nor revoked in their row.
+    #[must_use]
+    pub fn live_at(mut self, now: UnixTime) -> Self {
+        self.live_at = Some(now);
+        self
+    }
+
     /// Whether `grant` is asked for.
     #[must_use]
     pub fn admits(&self, grant: &Grant) -> bool {
         self.client_id.as_ref().is_none_or(|id| *id == grant.client_id)
             && self.subject.as_ref().is_none_or(|subject| *subject == grant.subject)
+            && self.device.as_ref().is_none_or(|device| grant.device.as_ref() == Some(device))
             && self.live_at.is_none_or(|now| grant.revoked.is_none() && grant.expires_at > now)
     }
 }

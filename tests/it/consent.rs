@@ -59,7 +59,7 @@ pub(crate) fn yes_to(text: &str) -> Decision {
 
 pub(crate) fn rows(world: &World) -> Vec<Grant> {
     let admin = world.server.admin("tester");
-    block_on(admin.grants(&GrantFilter::default(), Page::first(200))).unwrap().items
+    block_on(admin.grants(&GrantFilter::all(), Page::first(200))).unwrap().items
 }
 
 /// Edits an app.

@@ -300,6 +300,25 @@ fn usage_counts_what_an_app_did() {
     assert_eq!(world.server.usage(&stranger), AppUsage::default());
 }
 
+/// An app that is deleted leaves no counters behind: one that is imported under its client id begins
+/// anew.
+#[test]
+fn the_counters_of_a_deleted_app_are_gone() {
+    let world = World::new();
+    let (app, other) = (world.register(service()), world.register(service()));
+    for app in [&app, &other] {
+        assert_eq!(world.post(app, &[GRANT]).status, 200);
+        assert_ne!(world.server.usage(&app.id), AppUsage::default());
+    }
+    let admin = world.server.admin("root");
+    block_on(admin.disable(&app.id)).unwrap();
+    assert_ne!(world.server.usage(&app.id), AppUsage::default(), "only disabled");
+    block_on(admin.delete(&app.id)).unwrap();
+    assert_eq!(world.server.usage(&app.id), AppUsage::default());
+    block_on(admin.delete(&app.id)).unwrap_err();
+    assert_ne!(world.server.usage(&other.id), AppUsage::default());
+}
+
 /// Every request leaves one event that says what was asked, by whom, from where, and how it ended.
 #[test]
 fn every_request_is_audited_once() {

@@ -166,7 +166,7 @@ fn a_whole_flow_shows_no_secret() {
     planted.assert_absent(&serde_json::to_string(&*stored).unwrap());
     planted
         .assert_absent(&serde_json::to_string(&block_on(admin.export(&app.id)).unwrap()).unwrap());
-    let grants = grantor::store::GrantFilter::default();
+    let grants = grantor::store::GrantFilter::all();
     let grants = block_on(admin.grants(&grants, grantor::store::Page::first(9))).unwrap();
     assert_eq!(grants.items.len(), 1);
     planted.assert_hidden(&grants);

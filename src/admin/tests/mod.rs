@@ -22,6 +22,7 @@ struct World {
     clock: ManualClock,
     random: OsRandom,
     audit: MemoryAudit,
+    usage: Usage,
     pepper: Pepper,
     sealing: Sealing,
 }
@@ -34,6 +35,7 @@ impl World {
             clock: ManualClock::new(NOW),
             random: OsRandom::new(),
             audit: MemoryAudit::default(),
+            usage: Usage::default(),
             pepper: Pepper::new(&secret),
             sealing: Sealing::new(&secret),
         }
@@ -47,6 +49,7 @@ impl World {
             clock: &self.clock,
             random: &self.random,
             audit: &self.audit,
+            usage: &self.usage,
         };
         Admin::new(parts, "root")
     }

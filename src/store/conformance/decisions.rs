@@ -137,14 +137,17 @@ pub fn grants_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Ki
         ids.sort();
         ids
     };
-    let all = GrantFilter::default();
+    let all = GrantFilter::all();
     same("all", list(&all)?, expected(&|_| true))?;
-    let of_app = GrantFilter { client_id: Some(cast.client_id.clone()), ..all.clone() };
+    let of_app = all.clone().of_app(cast.client_id.clone());
     same("those of an app", list(&of_app)?, expected(&|it| it.client_id == cast.client_id))?;
-    let of_user = GrantFilter { subject: Some(other.subject.clone()), ..all.clone() };
+    let of_user = all.clone().of_subject(other.subject.clone());
     same("those of a user", list(&of_user)?, expected(&|it| it.subject == other.subject))?;
-    let live = GrantFilter { live_at: Some(at(0)), ..all.clone() };
+    let by_device = all.clone().on_device(cast.device.clone());
+    let there = expected(&|it| it.device.as_ref() == Some(&cast.device));
+    same("those on a device", list(&by_device)?, there)?;
+    let live = all.clone().live_at(at(0));
     same("live ones", list(&live)?, expected(&|it| it.grant_id != ended.grant_id))?;
-    let late = GrantFilter { live_at: Some(at(GRANT_LIFE)), ..all };
+    let late = all.live_at(at(GRANT_LIFE));
     same("live ones when all have expired", list(&late)?, Vec::new())
 }

@@ -119,7 +119,7 @@ fn a_user_must_exist_and_be_active() {
 }
 
 /// A directory of a host, in front of the users of `World`.
-enum Directory {
+pub(super) enum Directory {
     /// Knows users by `email`.
     Mail(World),
     /// Folds the case of every name, as many do.
@@ -153,10 +153,10 @@ impl UserDirectory for Directory {
     }
 }
 
-type Server = AuthorizationServer<Arc<MemoryStore>, Directory>;
+pub(super) type Server = AuthorizationServer<Arc<MemoryStore>, Directory>;
 
 /// A second process on the store of `world`, with another directory.
-fn server_with(world: &World, users: Directory) -> Server {
+pub(super) fn server_with(world: &World, users: Directory) -> Server {
     AuthorizationServer::builder(
         Issuer::new(ISSUER).unwrap(),
         ServerSecret::new(ROOT).unwrap(),
@@ -240,8 +240,7 @@ fn a_refresh_token_needs_two_settings() {
         let answer = world.act(&app, &json!({}));
         let expected = app_says && jwt_says;
         assert_eq!(answer.json.get("refresh_token").is_some(), expected);
-        let mut filter = GrantFilter::default();
-        filter.client_id = Some(app.id.clone());
+        let filter = GrantFilter::all().of_app(app.id.clone());
         let grants = block_on(world.server.admin("x").grants(&filter, Page::first(9))).unwrap();
         assert_eq!(grants.items.len(), usize::from(expected), "a row only where one is needed");
     }
@@ -259,7 +258,7 @@ fn an_impersonation_can_be_refreshed() {
     let world = World::new();
     let app = world.register(refreshing(ImpersonationPolicy::anyone()));
     let first = world.act(&app, &json!({ "scope": "a b" }));
-    let grants = block_on(world.server.admin("x").grants(&GrantFilter::default(), Page::first(9)))
+    let grants = block_on(world.server.admin("x").grants(&GrantFilter::all(), Page::first(9)))
         .unwrap()
         .items;
     assert_eq!(grants.len(), 1);
