@@ -120,6 +120,12 @@ impl<'a> Form<'a> {
         if found.next().is_some() { Err(Doubled { name }) } else { Ok(value) }
     }
 
+    /// The value of `name`, as [`one`](Self::one), of a form in which nothing appears twice.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.pairs().find(|(own, _)| *own == name)?;
+        Some(value).filter(|value| !value.is_empty())
+    }
+
     /// The first parameter that appears more than once, known or not.
     pub(crate) fn first_doubled(&self) -> Option<&str> {
         let mut rest = self.pairs();

@@ -139,39 +139,39 @@ where
     ) -> Result<AuthorizationRequest, Rejection> {
         let app = &back.app;
         let settings = app.settings();
-        if form.one("state")?.is_some_and(|state| !fits_a_ticket(state)) {
+        if form.first_doubled().is_some() {
+            return Err(Rejection::DoubledParameter("a parameter"));
+        }
+        if form.get("state").is_some_and(|state| !fits_a_ticket(state)) {
             return Err(Rejection::UnsupportedParameter("state"));
         }
-        match form.one("response_type")? {
+        match form.get("response_type") {
             None => return Err(Rejection::MissingParameter("response_type")),
             Some("code") => {}
             Some(_) => return Err(Rejection::UnsupportedResponseType),
         }
-        if form.first_doubled().is_some() {
-            return Err(Rejection::DoubledParameter("(one that is not known)"));
-        }
         if !settings.allows(Flow::AuthorizationCode) {
             return Err(Rejection::FlowNotAllowed(GrantType::AuthorizationCode));
         }
-        if form.one("response_mode")?.is_some_and(|mode| mode != "query") {
+        if form.get("response_mode").is_some_and(|mode| mode != "query") {
             return Err(Rejection::UnsupportedParameter("response_mode"));
         }
         for unsupported in ["request", "request_uri"] {
-            if form.one(unsupported)?.is_some() {
+            if form.get(unsupported).is_some() {
                 return Err(Rejection::UnsupportedParameter(unsupported));
             }
         }
-        let consent_demanded = match form.one("prompt")? {
+        let consent_demanded = match form.get("prompt") {
             None => false,
             Some("consent") => true,
             Some(_) => return Err(Rejection::UnsupportedParameter("prompt")),
         };
         let challenge = CodeChallenge::from_request(
-            form.one("code_challenge")?,
-            form.one("code_challenge_method")?,
+            form.get("code_challenge"),
+            form.get("code_challenge_method"),
         )
         .map_err(Rejection::CodeChallenge)?;
-        let scope = settings.scope().narrow(form.one("scope")?.unwrap_or_default());
+        let scope = settings.scope().narrow(form.get("scope").unwrap_or_default());
         let scope = scope.map_err(|error| match error {
             NarrowError::Invalid(_) => Rejection::MalformedScope,
             NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
@@ -200,7 +200,7 @@ fn asked_resource(
     app: &CustomApp,
     issuer: &Issuer,
 ) -> Result<Option<Resource>, Rejection> {
-    let Some(text) = form.one("resource")? else { return Ok(None) };
+    let Some(text) = form.get("resource") else { return Ok(None) };
     let resource = Resource::new(text).map_err(|_| Rejection::MalformedResource)?;
     if text == issuer.as_str() || app.settings().resources().contains(&resource) {
         Ok(Some(resource))

@@ -11,6 +11,22 @@ use crate::secret::ClientSecret;
 
 const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
+/// The parameters that are read.
+const KNOWN: [&str; 12] = [
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "assertion",
+    "scope",
+    "resource",
+    "client_id",
+    "client_secret",
+    "client_assertion_type",
+    "client_assertion",
+];
+
 /// A request as it came over the wire: the `Authorization` header and the form-encoded body.
 ///
 /// `Debug` shows neither. Nothing is copied; wiping the body is the host's business.
@@ -122,30 +138,31 @@ impl<'f> TokenRequest<'f> {
     /// The order of refusals is fixed: the form, doubled parameters, `grant_type`, the parameters of
     /// the grant, the way of authentication. All of them come before anybody is authenticated.
     pub(super) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
-        let grant = read_grant(form)?;
-        if form.first_doubled().is_some() {
-            return Err(Rejection::DoubledParameter("(one that is not known)"));
+        if let Some(doubled) = form.first_doubled() {
+            let known = KNOWN.into_iter().find(|name| *name == doubled);
+            return Err(Rejection::DoubledParameter(known.unwrap_or("a parameter")));
         }
+        let grant = read_grant(form)?;
         let resource = form
-            .one("resource")?
+            .get("resource")
             .map(|resource| Resource::new(resource).map_err(|_| Rejection::MalformedResource))
             .transpose()?;
         Ok(Self {
             credentials: read_credentials(request, form)?,
             grant,
-            scope: form.one("scope")?,
+            scope: form.get("scope"),
             resource,
         })
     }
 }
 
 fn read_grant<'f>(form: &'f Form<'_>) -> Result<PresentedGrant<'f>, Rejection> {
-    let required = |name: &'static str| form.one(name)?.ok_or(Rejection::MissingParameter(name));
+    let required = |name: &'static str| form.get(name).ok_or(Rejection::MissingParameter(name));
     match GrantType::from_wire(required("grant_type")?) {
         Some(GrantType::AuthorizationCode) => Ok(PresentedGrant::AuthorizationCode {
             code: required("code")?,
-            redirect_uri: form.one("redirect_uri")?,
-            verifier: form.one("code_verifier")?,
+            redirect_uri: form.get("redirect_uri"),
+            verifier: form.get("code_verifier"),
         }),
         Some(GrantType::RefreshToken) => {
             Ok(PresentedGrant::RefreshToken { refresh_token: required("refresh_token")? })
@@ -162,9 +179,9 @@ fn read_credentials<'f>(
     request: &FormRequest<'_>,
     form: &'f Form<'_>,
 ) -> Result<PresentedCredentials<'f>, Rejection> {
-    let client_id = form.one("client_id")?;
-    let secret = form.one("client_secret")?;
-    let assertion = match (form.one("client_assertion_type")?, form.one("client_assertion")?) {
+    let client_id = form.get("client_id");
+    let secret = form.get("client_secret");
+    let assertion = match (form.get("client_assertion_type"), form.get("client_assertion")) {
         (None, None) => None,
         (Some(CLIENT_ASSERTION_TYPE), Some(assertion)) => Some(assertion),
         _ => return Err(Rejection::ClientAssertionType),

@@ -152,14 +152,15 @@ fn a_scope_that_breaks_the_grammar_is_invalid() {
     }
 }
 
-/// T12: the form, then the grant type, then the parameters of the grant, then the way of
-/// authentication, and only then who it is.
+/// T12: the form, then what is doubled, then the grant type, then the parameters of the grant, then
+/// the way of authentication, and only then who it is.
 #[test]
 fn the_order_of_refusals_is_fixed() {
     let world = World::unlimited();
     let order = [
         ("x=%&grant_type=nope&client_id=nobody", "invalid_request"),
-        ("grant_type=nope&client_id=nobody&client_secret=x&a=1&a=2", "unsupported_grant_type"),
+        ("grant_type=nope&client_id=nobody&client_secret=x&a=1&a=2", "invalid_request"),
+        ("grant_type=nope&client_id=nobody&client_secret=x", "unsupported_grant_type"),
         ("grant_type=refresh_token&client_id=nobody&client_secret=x", "invalid_request"),
         ("grant_type=client_credentials&a=1&a=2&client_id=nobody", "invalid_request"),
         ("grant_type=client_credentials&resource=x&client_id=nobody", "invalid_target"),

@@ -7,13 +7,14 @@ mod table;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use self::ledger::Ledger;
 use self::listing::FirstOf;
-use self::table::{Row, Shards};
+use self::table::{GrantIdHasher, Row, Shards};
 use super::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, AssertionPurpose, ClaimAssertion,
     CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
@@ -51,7 +52,7 @@ const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 pub struct MemoryStore {
     apps: RwLock<HashMap<ClientId, Arc<CustomApp>>>,
     assertions: Shards<AssertionKey, Claimed>,
-    grants: Shards<GrantId, Box<Grant>>,
+    grants: Shards<GrantId, Box<Grant>, BuildHasherDefault<GrantIdHasher>>,
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
     ledger: RwLock<Ledger>,
     clock: StoreClock,

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::UnixTime;
@@ -21,19 +21,19 @@ pub(super) trait Row {
 }
 
 /// Rows by key. The queue holds each key exactly once.
-pub(super) struct Table<K, V> {
-    rows: HashMap<K, V>,
+pub(super) struct Table<K, V, S = RandomState> {
+    rows: HashMap<K, V, S>,
     queue: BinaryHeap<Reverse<(UnixTime, K)>>,
 }
 
 // Derived, it would ask `K: Default`.
-impl<K: Ord, V> Default for Table<K, V> {
+impl<K: Ord, V, S: Default> Default for Table<K, V, S> {
     fn default() -> Self {
-        Self { rows: HashMap::new(), queue: BinaryHeap::new() }
+        Self { rows: HashMap::default(), queue: BinaryHeap::new() }
     }
 }
 
-impl<K: Clone + Hash + Ord, V: Row> Table<K, V> {
+impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Table<K, V, S> {
     pub(super) fn find(&self, key: &K) -> Option<&V> {
         self.rows.get(key)
     }
@@ -88,24 +88,42 @@ impl<K: Clone + Hash + Ord, V: Row> Table<K, V> {
     }
 }
 
-/// A table in 64 parts, each with its own lock, chosen by a byte of a uniformly random key.
-pub(super) struct Shards<K, V>([Mutex<Table<K, V>>; 64]);
+/// Takes the last eight bytes of a grant id for its hash: this server drew them, so that nobody else
+/// can make them collide. The first byte has chosen the shard.
+#[derive(Default)]
+pub(super) struct GrantIdHasher(u64);
 
-impl<K: Ord, V> Default for Shards<K, V> {
+impl Hasher for GrantIdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.last_chunk().map_or(0, |last| u64::from_ne_bytes(*last));
+    }
+
+    /// The length, which is always the same.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A table in 64 parts, each with its own lock, chosen by a byte of a uniformly random key.
+pub(super) struct Shards<K, V, S = RandomState>([Mutex<Table<K, V, S>>; 64]);
+
+impl<K: Ord, V, S: Default> Default for Shards<K, V, S> {
     fn default() -> Self {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 }
 
-impl<K: Clone + Hash + Ord, V: Row> Shards<K, V> {
+impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Shards<K, V, S> {
     /// Locks the shard of the keys that begin with `byte`.
-    pub(super) fn lock(&self, byte: u8) -> MutexGuard<'_, Table<K, V>> {
+    pub(super) fn lock(&self, byte: u8) -> MutexGuard<'_, Table<K, V, S>> {
         let [first, ..] = &self.0;
         lock(self.0.get(usize::from(byte % 64)).unwrap_or(first))
     }
 
     /// As [`lock`](Self::lock), to insert: takes a few inert rows along.
-    pub(super) fn lock_to_insert(&self, byte: u8, now: UnixTime) -> MutexGuard<'_, Table<K, V>> {
+    pub(super) fn lock_to_insert(&self, byte: u8, now: UnixTime) -> MutexGuard<'_, Table<K, V, S>> {
         let mut shard = self.lock(byte);
         for _ in 0..SWEEP {
             if shard.pop_inert(now).is_none() {
@@ -116,7 +134,7 @@ impl<K: Clone + Hash + Ord, V: Row> Shards<K, V> {
     }
 
     /// Locks one shard after the other.
-    pub(super) fn iter(&self) -> impl Iterator<Item = MutexGuard<'_, Table<K, V>>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = MutexGuard<'_, Table<K, V, S>>> {
         self.0.iter().map(lock)
     }
 
@@ -155,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_row_that_was_replaced_leaves_when_its_successor_is_inert() {
-        let mut table = Table::default();
+        let mut table = <Table<_, _>>::default();
         table.put(1, at(10));
         table.put(1, at(30));
         table.put(2, at(20));
@@ -168,7 +186,7 @@ mod tests {
 
     #[test]
     fn insertions_keep_a_table_bounded_where_nobody_prunes() {
-        let shards = Shards::default();
+        let shards = <Shards<_, _>>::default();
         for millis in 0..1_000 {
             shards.lock_to_insert(7, at(millis)).put(millis, at(millis + 10));
         }
