@@ -116,8 +116,8 @@ fn text(json: &mut Vec<u8>, value: &str) {
 }
 
 fn integer(json: &mut Vec<u8>, value: i64) {
-    // Writing to memory cannot fail.
-    _ = write!(json, "{value}");
+    // Faster than formatting. Writing to memory cannot fail.
+    _ = serde_json::to_writer(json, &value);
 }
 
 #[cfg(test)]
