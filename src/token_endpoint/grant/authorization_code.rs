@@ -2,7 +2,7 @@
 
 use super::super::client_auth::AuthenticatedApp;
 use super::super::trace::Trace;
-use super::{GrantedResource, PendingClaim, ValidGrant};
+use super::{PendingClaim, ValidGrant};
 use crate::app::{CustomApp, Flow};
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
@@ -81,23 +81,9 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             return Err(self.refuse_code(&redemption).await);
         }
         let user = self.active_user(&grant.subject).await?;
-        Ok(ValidGrant {
-            grant_type: GRANT,
-            grant_id: grant.grant_id,
-            subject: grant.subject,
-            user: Some(user),
-            actor: grant.actor,
-            scope: grant.scope,
-            asked_scope: None,
-            resource: GrantedResource::Fixed(grant.resource),
-            device: grant.device,
-            ends_at: grant.expires_at,
-            claim: PendingClaim::Code {
-                redemption,
-                salt: handle.salt,
-                authorized_at: grant.authorized_at,
-            },
-        })
+        let (scope, authorized_at) = (grant.scope.clone(), grant.authorized_at);
+        let claim = PendingClaim::Code { redemption, salt: handle.salt, authorized_at };
+        Ok(ValidGrant::of_row(GRANT, grant, user, scope, claim))
     }
 
     /// A code that is spent or whose bindings are wrong: the store revokes or counts, whatever else

@@ -19,7 +19,7 @@ use crate::handle::Salt;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
 use crate::impersonation::User;
 use crate::scope::Scope;
-use crate::store::{AssertionClaim, CodeRedemption, Rotation, Store};
+use crate::store::{AssertionClaim, CodeRedemption, Grant, Rotation, Store};
 use crate::user_directory::UserDirectory;
 
 pub(crate) use authorization_code::code_binding;
@@ -44,6 +44,31 @@ pub(super) struct ValidGrant {
     /// When everything that descends from it ends.
     pub(super) ends_at: UnixTime,
     pub(super) claim: PendingClaim,
+}
+
+impl ValidGrant {
+    /// A grant that stands in a row, of which `scope` is still to be had.
+    fn of_row(
+        grant_type: GrantType,
+        row: Grant,
+        user: User,
+        scope: Scope,
+        claim: PendingClaim,
+    ) -> Self {
+        Self {
+            grant_type,
+            grant_id: row.grant_id,
+            subject: row.subject,
+            user: Some(user),
+            actor: row.actor,
+            scope,
+            asked_scope: None,
+            resource: GrantedResource::Fixed(row.resource),
+            device: row.device,
+            ends_at: row.expires_at,
+            claim,
+        }
+    }
 }
 
 /// For which API a grant is.

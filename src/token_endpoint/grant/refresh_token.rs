@@ -2,7 +2,7 @@
 
 use super::super::client_auth::AuthenticatedApp;
 use super::super::trace::Trace;
-use super::{GrantedResource, PendingClaim, ValidGrant};
+use super::{PendingClaim, ValidGrant};
 use crate::app::{AppSettings, Flow, JwtSettings};
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
@@ -75,25 +75,11 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
                 policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
                 narrowed(&grant.scope, policy.scope.as_ref())?
             }
-            None => grant.scope,
+            None => grant.scope.clone(),
         };
-        Ok(ValidGrant {
-            grant_type: GRANT,
-            grant_id: grant.grant_id,
-            subject: grant.subject,
-            user: Some(user),
-            actor: grant.actor,
-            scope,
-            asked_scope: None,
-            resource: GrantedResource::Fixed(grant.resource),
-            device: grant.device,
-            ends_at: grant.expires_at,
-            claim: PendingClaim::RefreshToken {
-                rotation,
-                salt: handle.salt,
-                authorized_at: grant.authorized_at,
-            },
-        })
+        let authorized_at = grant.authorized_at;
+        let claim = PendingClaim::RefreshToken { rotation, salt: handle.salt, authorized_at };
+        Ok(ValidGrant::of_row(GRANT, grant, user, scope, claim))
     }
 
     /// A spent refresh token: the store revokes its grant, whatever else is wrong with the request.
