@@ -7,12 +7,12 @@ use crate::app::{CustomApp, Flow};
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
-use crate::handle::{GrantHandle, HandleKind};
+use crate::handle::HandleKind;
 use crate::ids::GrantId;
 use crate::pkce::{CodeChallenge, CodeVerifier, CodeVerifierError};
 use crate::redirect_uri::{self, InstanceHosts};
 use crate::secret::Digest;
-use crate::store::{CodeRedemption, Grant, GrantRefusal, RedeemCode, RevocationReason, Store};
+use crate::store::{CodeRedemption, Grant, RedeemCode, RevocationReason, Store};
 use crate::user_directory::UserDirectory;
 
 const GRANT: GrantType = GrantType::AuthorizationCode;
@@ -61,17 +61,10 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             CodeVerifierError::Missing => Rejection::VerifierMissing,
             CodeVerifierError::Malformed => Rejection::VerifierMalformed,
         })?;
-        let client_id = app.client_id();
-        let handle = GrantHandle::open(&self.handles, HandleKind::Code, client_id.as_str(), code)
-            .map_err(|_| Rejection::NotOurHandle(GRANT))?;
-        self.admit(app, trace)?;
-        trace.grant_id = Some(handle.grant_id);
-        let grant = self.store.find_grant(&handle.grant_id).await?;
-        let grant = grant.ok_or(Rejection::GrantRefused(GRANT, GrantRefusal::Unknown))?;
-        trace.subject = Some(grant.subject.clone());
+        let (handle, grant) = self.open_grant(app, GRANT, HandleKind::Code, code, trace).await?;
         let redemption = CodeRedemption {
             grant_id: handle.grant_id,
-            client_id: client_id.clone(),
+            client_id: app.client_id().clone(),
             binding: proven_binding(app, &self.hosts, &grant, redirect_uri, &verifier.challenge()),
             salt_digest: handle.salt.digest(&handle.grant_id),
             claim: trace.claim_id(),

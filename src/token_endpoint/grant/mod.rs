@@ -15,11 +15,11 @@ use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Rejection};
 use crate::grant_type::GrantType;
-use crate::handle::Salt;
+use crate::handle::{GrantHandle, HandleKind, Salt};
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
 use crate::impersonation::User;
 use crate::scope::Scope;
-use crate::store::{AssertionClaim, CodeRedemption, Grant, Rotation, Store};
+use crate::store::{AssertionClaim, CodeRedemption, Grant, GrantRefusal, Rotation, Store};
 use crate::user_directory::UserDirectory;
 
 pub(crate) use authorization_code::code_binding;
@@ -112,6 +112,26 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             }
             PresentedGrant::ClientCredentials => Ok(client_credentials::validate(app, trace)?),
         }
+    }
+
+    /// The grant to which a code or refresh token of `app` leads, as it reads now. The handle itself
+    /// proves a public app: this server gave it to no other.
+    async fn open_grant(
+        &self,
+        app: &AuthenticatedApp,
+        grant_type: GrantType,
+        kind: HandleKind,
+        text: &str,
+        trace: &mut Trace<'_>,
+    ) -> Result<(GrantHandle, Grant), EndpointError> {
+        let handle = GrantHandle::open(&self.handles, kind, app.client_id().as_str(), text)
+            .map_err(|_| Rejection::NotOurHandle(grant_type))?;
+        self.admit(app, trace)?;
+        trace.grant_id = Some(handle.grant_id);
+        let grant = self.store.find_grant(&handle.grant_id).await?;
+        let grant = grant.ok_or(Rejection::GrantRefused(grant_type, GrantRefusal::Unknown))?;
+        trace.subject = Some(grant.subject.clone());
+        Ok((handle, grant))
     }
 
     /// The user as whom the token acts, if the account still may be used.

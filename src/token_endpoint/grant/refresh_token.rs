@@ -7,9 +7,9 @@ use crate::app::{AppSettings, Flow, JwtSettings};
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
-use crate::handle::{GrantHandle, HandleKind};
+use crate::handle::HandleKind;
 use crate::scope::Scope;
-use crate::store::{Grant, GrantRefusal, Rotate, Rotation, Store};
+use crate::store::{Grant, Rotate, Rotation, Store};
 use crate::user_directory::UserDirectory;
 
 const GRANT: GrantType = GrantType::RefreshToken;
@@ -44,18 +44,11 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         if !settings.issues_refresh_token() {
             return Err(Rejection::RefreshNotAllowed.into());
         }
-        let client_id = app.client_id();
         let kind = HandleKind::RefreshToken;
-        let handle = GrantHandle::open(&self.handles, kind, client_id.as_str(), refresh_token)
-            .map_err(|_| Rejection::NotOurHandle(GRANT))?;
-        self.admit(app, trace)?;
-        trace.grant_id = Some(handle.grant_id);
-        let grant = self.store.find_grant(&handle.grant_id).await?;
-        let grant = grant.ok_or(Rejection::GrantRefused(GRANT, GrantRefusal::Unknown))?;
-        trace.subject = Some(grant.subject.clone());
+        let (handle, grant) = self.open_grant(app, GRANT, kind, refresh_token, trace).await?;
         let rotation = Rotation {
             grant_id: handle.grant_id,
-            client_id: client_id.clone(),
+            client_id: app.client_id().clone(),
             salt_digest: handle.salt.digest(&handle.grant_id),
             generation: handle.generation,
             grace_millis: i64::from(settings.refresh_grace()) * 1000,
