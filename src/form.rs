@@ -67,25 +67,29 @@ impl<'a> Form<'a> {
         if memchr::memchr(0, bytes).is_some() {
             return Err(FormError::Nul);
         }
-        // Mostly nothing is escaped, which one search tells.
-        let escapes = is_escaped(text);
+        // Mostly little is escaped: looking for the next one once is cheaper than in every pair.
+        let mut next_escape = escape(bytes, 0);
         let mut form = Self { pairs: Vec::with_capacity(12) };
         let mut start = 0;
         for end in memchr::memchr_iter(b'&', bytes).chain([bytes.len()]) {
-            form.push(text.get(start..end).unwrap_or_default(), escapes)?;
+            let escaped = next_escape < end;
+            form.push(text.get(start..end).unwrap_or_default(), escaped)?;
+            if escaped {
+                next_escape = escape(bytes, end);
+            }
             start = end + 1;
         }
         Ok(form)
     }
 
-    fn push(&mut self, pair: &'a str, escapes: bool) -> Result<(), FormError> {
+    fn push(&mut self, pair: &'a str, escaped: bool) -> Result<(), FormError> {
         if pair.is_empty() {
             return Ok(());
         }
         let equals = memchr::memchr(b'=', pair.as_bytes()).unwrap_or(pair.len());
         let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, ""));
         let value = value.get(1..).unwrap_or_default();
-        let (name, value) = if escapes {
+        let (name, value) = if escaped {
             (decode(name)?, decode(value)?)
         } else {
             (Cow::Borrowed(name), Cow::Borrowed(value))
@@ -147,31 +151,45 @@ impl fmt::Debug for Form<'_> {
 
 /// Undoes the form encoding of one name or value.
 pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, FormError> {
-    if !is_escaped(text) {
+    let mut rest = text.as_bytes();
+    let mut decoded = Vec::new();
+    while let Some(at) = memchr::memchr2(b'%', b'+', rest) {
+        if decoded.capacity() == 0 {
+            decoded.reserve(text.len());
+        }
+        let (plain, escaped) = rest.split_at(at);
+        decoded.extend_from_slice(plain);
+        let (byte, length) = match escaped {
+            [b'+', ..] => (b' ', 1),
+            [_, high, low, ..] => (hex(*high)? << 4 | hex(*low)?, 3),
+            _ => return Err(FormError::MalformedEscape),
+        };
+        if byte == 0 {
+            return Err(FormError::Nul);
+        }
+        decoded.push(byte);
+        rest = escaped.get(length..).unwrap_or_default();
+    }
+    if decoded.is_empty() {
         return Ok(Cow::Borrowed(text));
     }
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        decoded.push(match byte {
-            b'+' => b' ',
-            b'%' => match (rest.next().and_then(hex), rest.next().and_then(hex)) {
-                (Some(0), Some(0)) => return Err(FormError::Nul),
-                (Some(high), Some(low)) => high << 4 | low,
-                _ => return Err(FormError::MalformedEscape),
-            },
-            other => other,
-        });
-    }
+    decoded.extend_from_slice(rest);
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| FormError::NotUtf8)
 }
 
-fn is_escaped(text: &str) -> bool {
-    memchr::memchr2(b'%', b'+', text.as_bytes()).is_some()
+/// Where the next escape is, from `start` on; the end where there is none.
+fn escape(bytes: &[u8], start: usize) -> usize {
+    let rest = bytes.get(start..).unwrap_or_default();
+    memchr::memchr2(b'%', b'+', rest).map_or(bytes.len(), |at| start + at)
 }
 
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+fn hex(digit: u8) -> Result<u8, FormError> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(FormError::MalformedEscape),
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Counted in this process from its start, from the same events that are audited. Whoever wants
 //! the sum over processes, or more than a life of one, derives it from the audit log.
 
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -31,7 +32,7 @@ pub struct AppUsage {
 /// Only apps that are registered and have authenticated are counted, so that no stranger can make
 /// it grow.
 #[derive(Debug, Default)]
-pub struct Usage(RwLock<HashMap<ClientId, Counters>>);
+pub struct Usage(RwLock<HashMap<ClientId, Counters, RandomState>>);
 
 #[derive(Debug, Default)]
 struct Counters {

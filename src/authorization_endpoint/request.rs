@@ -81,6 +81,14 @@ struct Return {
     state: Option<String>,
 }
 
+/// What is asked for.
+struct Asked {
+    binding: Digest,
+    scope: Scope,
+    resource: Option<Resource>,
+    consent_demanded: bool,
+}
+
 impl<S: Store, U, H> Context<S, U, H>
 where
     U: Sync,
@@ -94,15 +102,29 @@ where
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
         let back = self.validate_return(&form).await?;
-        self.validate_parameters(&form, &back, source).map_err(|rejection| {
-            let response = AuthorizationResponse::error(
-                &back.redirect_uri,
-                back.state.as_deref(),
-                &self.issuer,
-                &rejection,
-            );
-            AuthorizationError::redirect(response, rejection, Some(back.app.client_id()))
-        })
+        match self.validate_parameters(&form, &back) {
+            Ok(Asked { binding, scope, resource, consent_demanded }) => Ok(AuthorizationRequest {
+                app: back.app,
+                redirect_uri: back.redirect_uri,
+                binding,
+                state: back.state,
+                scope,
+                resource,
+                consent_demanded,
+                source: source.cloned(),
+            }),
+            Err(rejection) => {
+                let state = back.state.as_deref();
+                let response = AuthorizationResponse::error(
+                    &back.redirect_uri,
+                    state,
+                    &self.issuer,
+                    &rejection,
+                );
+                let client_id = Some(back.app.client_id());
+                Err(AuthorizationError::redirect(response, rejection, client_id))
+            }
+        }
     }
 
     /// The app and where its errors go. What is wrong here is shown to the user, never redirected.
@@ -131,18 +153,13 @@ where
         })
     }
 
-    fn validate_parameters(
-        &self,
-        form: &Form<'_>,
-        back: &Return,
-        source: Option<&Source>,
-    ) -> Result<AuthorizationRequest, Rejection> {
+    fn validate_parameters(&self, form: &Form<'_>, back: &Return) -> Result<Asked, Rejection> {
         let app = &back.app;
         let settings = app.settings();
         if form.first_doubled().is_some() {
             return Err(Rejection::DoubledParameter("a parameter"));
         }
-        if form.get("state").is_some_and(|state| !fits_a_ticket(state)) {
+        if form.get("state").is_some() && back.state.is_none() {
             return Err(Rejection::UnsupportedParameter("state"));
         }
         match form.get("response_type") {
@@ -176,21 +193,21 @@ where
             NarrowError::Invalid(_) => Rejection::MalformedScope,
             NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
         })?;
-        Ok(AuthorizationRequest {
-            app: Arc::clone(app),
-            redirect_uri: back.redirect_uri.clone(),
+        Ok(Asked {
             binding: code_binding(back.redirect_uri.as_str(), back.named, &challenge),
-            state: back.state.clone(),
             scope,
             resource: asked_resource(form, app, &self.issuer)?,
             consent_demanded,
-            source: source.cloned(),
         })
     }
 }
 
 fn fits_a_ticket(state: &str) -> bool {
     const QUOTES: usize = 2;
+    // JSON spells no byte with more than six.
+    if state.len() <= MAX_STATE_BYTES / 6 {
+        return true;
+    }
     serde_json::to_string(state).is_ok_and(|json| json.len() <= MAX_STATE_BYTES + QUOTES)
 }
 

@@ -91,7 +91,7 @@ pub struct RetryAfter {
 pub(crate) struct RateLimiter {
     limits: RateLimits,
     time: Monotonic,
-    volume: RwLock<HashMap<ClientId, Volume>>,
+    volume: RwLock<HashMap<ClientId, Volume, foldhash::fast::RandomState>>,
     failures: Option<FailureLimiter>,
     /// No failure budget is spent from this instant on: nearly always the past.
     spent_until: AtomicU64,

@@ -50,7 +50,7 @@ impl Ledger {
             self.feed.remove(&old.cursor);
         }
         self.feed.insert(cursor, target.clone());
-        self.in_force.put(target, Entry { revocation, cursor });
+        self.in_force.place(target).put(Entry { revocation, cursor });
     }
 
     /// Whether a cutoff voids a token with these facts. Says nothing of its grant.

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
+
 use self::ledger::Ledger;
 use self::listing::FirstOf;
 use self::table::{GrantIdHasher, Row, Shards};
@@ -50,8 +52,8 @@ const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 // Locks are taken in the order of the fields, and none outlives the method that took it.
 #[derive(Default)]
 pub struct MemoryStore {
-    apps: RwLock<HashMap<ClientId, Arc<CustomApp>>>,
-    assertions: Shards<AssertionKey, Claimed>,
+    apps: RwLock<Apps>,
+    assertions: Shards<AssertionKey, Claimed, RandomState>,
     grants: Shards<GrantId, Box<Grant>, BuildHasherDefault<GrantIdHasher>>,
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
     ledger: RwLock<Ledger>,
@@ -59,6 +61,9 @@ pub struct MemoryStore {
     /// The instant of the latest cutoff: what was authorized later need not ask the ledger.
     latest_cutoff: AtomicI64,
 }
+
+/// Strangers put nothing into it, so that no hash need withstand them.
+type Apps = HashMap<ClientId, Arc<CustomApp>, RandomState>;
 
 type AssertionKey = (Digest, ClientId, AssertionPurpose);
 
@@ -170,7 +175,8 @@ impl MemoryStore {
     /// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
     fn make_row(&self, mut grant: Grant, now: UnixTime) -> Option<UnixTime> {
         let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), now);
-        if shard.find(&grant.grant_id).is_some() {
+        let place = shard.place(grant.grant_id);
+        if place.row().is_some() {
             return None;
         }
         let authorized_at = self.clock.decision(now);
@@ -178,7 +184,7 @@ impl MemoryStore {
         if let Some(end) = read(&self.ledger).end_of(grant.grant_id) {
             grant.revoke(end.why, end.at);
         }
-        shard.put(grant.grant_id, Box::new(grant));
+        place.put(Box::new(grant));
         Some(authorized_at)
     }
 }
@@ -278,8 +284,8 @@ impl GrantStore for MemoryStore {
         }
         let [byte, ..] = *claim.jti.as_bytes();
         let mut shard = self.assertions.lock_to_insert(byte, claim.now);
-        let key = (claim.jti, claim.client_id.clone(), claim.purpose);
-        if shard.find(&key).is_some_and(|claimed| claimed.expires_at >= claim.now) {
+        let place = shard.place((claim.jti, claim.client_id.clone(), claim.purpose));
+        if place.row().is_some_and(|claimed| claimed.expires_at >= claim.now) {
             return Ok(ClaimAssertion::Replayed);
         }
         let authorized_at = match &claim.grant {
@@ -288,7 +294,7 @@ impl GrantStore for MemoryStore {
                 .ok_or_else(|| StoreError::new("there is a grant with this id"))?,
             None => self.clock.decision(claim.now),
         };
-        shard.put(key, Claimed { expires_at: claim.expires_at });
+        place.put(Claimed { expires_at: claim.expires_at });
         Ok(ClaimAssertion::First { authorized_at })
     }
 
@@ -397,7 +403,7 @@ impl GrantStore for MemoryStore {
     }
 }
 
-fn is_active(apps: &HashMap<ClientId, Arc<CustomApp>>, client_id: &ClientId) -> bool {
+fn is_active(apps: &Apps, client_id: &ClientId) -> bool {
     apps.get(client_id).is_some_and(|app| app.is_enabled())
 }
 

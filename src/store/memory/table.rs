@@ -1,6 +1,7 @@
 //! Rows that become inert at an instant, with a queue by that instant, in shards.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -46,19 +47,14 @@ impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Table<K, V, S> {
         self.rows.values()
     }
 
-    /// Puts a row in place of the one with this key, which is returned.
-    pub(super) fn put(&mut self, key: K, row: V) -> Option<V> {
+    /// Where the row with this key is, or would be.
+    pub(super) fn place(&mut self, key: K) -> Place<'_, K, V> {
         // A table that is used at all holds many rows: it need not grow through every small size.
         if self.rows.capacity() == 0 {
             self.rows.reserve(FIRST_ROOM);
             self.queue.reserve(FIRST_ROOM);
         }
-        let inert_at = row.inert_at();
-        let old = self.rows.insert(key.clone(), row);
-        if old.is_none() {
-            self.queue.push(Reverse((inert_at, key)));
-        }
-        old
+        Place { entry: self.rows.entry(key), queue: &mut self.queue }
     }
 
     /// Removes a row that is inert at `now`, if there is one.
@@ -85,6 +81,35 @@ impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Table<K, V, S> {
             first.0.0 = inert_at;
         }
         false
+    }
+}
+
+/// A place in a table, found once to be looked at and filled.
+pub(super) struct Place<'t, K, V> {
+    entry: Entry<'t, K, V>,
+    queue: &'t mut BinaryHeap<Reverse<(UnixTime, K)>>,
+}
+
+impl<K: Clone + Ord, V: Row> Place<'_, K, V> {
+    /// The row that is there.
+    pub(super) fn row(&self) -> Option<&V> {
+        match &self.entry {
+            Entry::Occupied(occupied) => Some(occupied.get()),
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    /// Puts a row there, instead of the one that was.
+    pub(super) fn put(self, row: V) {
+        match self.entry {
+            Entry::Occupied(mut occupied) => {
+                occupied.insert(row);
+            }
+            Entry::Vacant(vacant) => {
+                self.queue.push(Reverse((row.inert_at(), vacant.key().clone())));
+                vacant.insert(row);
+            }
+        }
     }
 }
 
@@ -174,9 +199,9 @@ mod tests {
     #[test]
     fn a_row_that_was_replaced_leaves_when_its_successor_is_inert() {
         let mut table = <Table<_, _>>::default();
-        table.put(1, at(10));
-        table.put(1, at(30));
-        table.put(2, at(20));
+        table.place(1).put(at(10));
+        table.place(1).put(at(30));
+        table.place(2).put(at(20));
         assert_eq!(table.pop_inert(at(9)), None);
         assert_eq!(table.pop_inert(at(20)), Some(at(20)));
         assert_eq!(table.pop_inert(at(29)), None);
@@ -188,7 +213,7 @@ mod tests {
     fn insertions_keep_a_table_bounded_where_nobody_prunes() {
         let shards = <Shards<_, _>>::default();
         for millis in 0..1_000 {
-            shards.lock_to_insert(7, at(millis)).put(millis, at(millis + 10));
+            shards.lock_to_insert(7, at(millis)).place(millis).put(at(millis + 10));
         }
         assert!(shards.lock(7).rows.len() <= 11);
     }
