@@ -107,10 +107,12 @@ pub mod authorization_endpoint;
 mod base64url;
 mod basic_header;
 pub mod catalog;
+mod client_authentication;
 pub mod clock;
 mod context;
 pub mod error;
 mod form;
+mod form_request;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -134,6 +136,7 @@ mod server;
 pub mod server_secret;
 pub mod store;
 pub mod token_endpoint;
+mod trace;
 pub mod usage;
 pub mod user_directory;
 

@@ -30,6 +30,8 @@ const ROWS: &[&[&str]] = &[
     &["hooks"],
     &["error"],
     &["context"],
+    &["form_request", "trace"],
+    &["client_authentication"],
     &["token_endpoint"],
     &["authorization_endpoint"],
     &["resource_server"],
