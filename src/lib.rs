@@ -77,6 +77,9 @@
 //! | --- | --- |
 //! | put a server together | [`ServerBuilder`] |
 //! | answer the token endpoint | [`AuthorizationServer::token`], [`token_endpoint`] |
+//! | let an app give a token back | [`AuthorizationServer::revoke`] |
+//! | let an API ask about tokens | [`AuthorizationServer::introspect`], [`introspection_endpoint`], [`protected_resource`] |
+//! | let an API learn what was revoked | [`AuthorizationServer::revocations`], [`resource_server::RevocationList`] |
 //! | ask a user for consent | [`authorization_endpoint`] |
 //! | register, edit, revoke | [`admin`], [`app`] |
 //! | say whom a back end may impersonate | [`impersonation`], [`app::JwtSettings`] |
@@ -121,15 +124,20 @@ mod handle;
 pub mod hooks;
 pub mod ids;
 pub mod impersonation;
+pub mod introspection_endpoint;
 pub mod jwt;
 #[cfg(feature = "test-kit")]
 #[doc(hidden)]
 pub mod measure;
 pub mod pkce;
+mod presented_token;
+pub mod protected_resource;
 pub mod random;
 pub mod rate_limit;
 pub mod redirect_uri;
 pub mod resource_server;
+mod revocation_endpoint;
+mod revocation_feed;
 pub mod scope;
 pub mod secret;
 mod server;

@@ -15,12 +15,14 @@ use crate::error::EndpointError;
 use crate::handle::Handles;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Source};
+use crate::introspection_endpoint::Introspection;
 use crate::jwt::{KeyError, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json};
+use crate::protected_resource::ResourceServer;
 use crate::random::{JtiSource, OsRandom, SecureRandom};
 use crate::rate_limit::{RateLimiter, RateLimits};
 use crate::redirect_uri::InstanceHosts;
 use crate::server_secret::{Pepper, Sealing, ServerSecret};
-use crate::store::Store;
+use crate::store::{FeedCursor, RevocationFeed, Store};
 use crate::token_endpoint::{FormRequest, TokenResponse};
 use crate::usage::{AppUsage, Usage};
 use crate::user_directory::UserDirectory;
@@ -53,6 +55,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     hosts: InstanceHosts,
     catalog: Option<Arc<ApiCatalog>>,
     ticket_lifetime: Duration,
+    resource_servers: Vec<ResourceServer>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -81,6 +84,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             hosts: InstanceHosts::default(),
             catalog: None,
             ticket_lifetime: Duration::from_secs(600),
+            resource_servers: Vec::new(),
         }
     }
 }
@@ -104,6 +108,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             hosts: self.hosts,
             catalog: self.catalog,
             ticket_lifetime: self.ticket_lifetime,
+            resource_servers: self.resource_servers,
         }
     }
 
@@ -162,6 +167,13 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.ticket_lifetime = lifetime.min(Duration::from_secs(3_600));
         self
     }
+
+    /// Lets the app of `server` ask about tokens and read the feed of revocations; call it again for
+    /// each further API. Default: none.
+    pub fn resource_server(mut self, server: ResourceServer) -> Self {
+        self.resource_servers.push(server);
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -174,8 +186,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         let mut published_keys = vec![self.signing_key.verifying_key()];
         published_keys.extend(self.published_keys);
         AuthorizationServer {
-            published_keys,
             context: Context {
+                own_keys: VerifyingKeys::of_server(published_keys.clone()),
                 handles: Handles::new(&self.secret, &self.issuer),
                 pepper: Pepper::new(&self.secret),
                 sealing: Sealing::new(&self.secret),
@@ -194,7 +206,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 hosts: self.hosts,
                 catalog: self.catalog,
                 ticket_lifetime: self.ticket_lifetime,
+                resource_servers: self.resource_servers,
             },
+            published_keys,
         }
     }
 }
@@ -208,6 +222,50 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// with a cause for the operator. Neither has issued anything.
     pub async fn token(&self, request: &FormRequest<'_>) -> Result<TokenResponse, EndpointError> {
         self.context.token(request).await
+    }
+
+    /// Answers a request at the revocation endpoint (RFC 7009): the grant that the token came from
+    /// ends, and with it every token of that grant. A token that is unknown, expired or another app's
+    /// is answered alike; nothing is revoked then.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, before any token was looked at or because a limit is exceeded; or
+    /// [`Unavailable`](EndpointError::Unavailable), with which the token may live on until the same
+    /// request is made again.
+    pub async fn revoke(&self, request: &FormRequest<'_>) -> Result<(), EndpointError> {
+        self.context.revoke(request).await
+    }
+
+    /// Answers a request at the introspection endpoint (RFC 7662). Who may ask about which token
+    /// stands in [`introspection_endpoint`](crate::introspection_endpoint).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, before any token was looked at; or failed, with a cause for the
+    /// operator.
+    pub async fn introspect(
+        &self,
+        request: &FormRequest<'_>,
+    ) -> Result<Introspection, EndpointError> {
+        self.context.introspect(request).await
+    }
+
+    /// Reads on in the feed of revocations from `cursor`, for the app of a
+    /// [resource server](ServerBuilder::resource_server): it asks again at once while there is
+    /// [`more`](RevocationFeed::more), and then every few seconds. A
+    /// [`RevocationList`](crate::resource_server::RevocationList) takes the pages in.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, such as an app that is not that of a resource server; or failed,
+    /// with a cause for the operator.
+    pub async fn revocations(
+        &self,
+        request: &FormRequest<'_>,
+        cursor: FeedCursor,
+    ) -> Result<RevocationFeed, EndpointError> {
+        self.context.revocations(request, cursor).await
     }
 
     /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1), coming
@@ -274,6 +332,11 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// What an app did since this process was started. Nothing, once this process has deleted it.
     pub fn usage(&self, client_id: &ClientId) -> AppUsage {
         self.context.usage.of(client_id)
+    }
+
+    /// The APIs whose apps may ask about tokens.
+    pub fn resource_servers(&self) -> &[ResourceServer] {
+        &self.context.resource_servers
     }
 
     /// The name of the server.

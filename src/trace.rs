@@ -101,7 +101,8 @@ impl<S, U, H> Context<S, U, H> {
             Err(EndpointError::Rejected { rejection, .. }) => {
                 // What should have proved who the app is, and did not.
                 let proof =
-                    matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_));
+                    matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_))
+                        || rejection.is_of_token();
                 let unproven = rejection.error_code() == ErrorCode::InvalidClient
                     || proof && !trace.authenticated;
                 if let (true, Some(client_id)) = (unproven, &trace.client_id) {
@@ -109,7 +110,9 @@ impl<S, U, H> Context<S, U, H> {
                 }
                 Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
             }
-            Err(EndpointError::Failed(fault)) => Outcome::failed(trace.step, fault),
+            Err(EndpointError::Failed(fault) | EndpointError::Unavailable(fault)) => {
+                Outcome::failed(trace.step, fault)
+            }
         };
         for note in std::mem::take(&mut trace.notes) {
             self.audit.record(&trace.event(note, Outcome::Success));

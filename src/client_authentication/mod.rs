@@ -89,6 +89,19 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(AuthenticatedApp { app })
     }
 
+    /// The same where only a proof will do: a public app is refused as an unknown one is.
+    pub(crate) async fn authenticate_confidential(
+        &self,
+        credentials: PresentedCredentials<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<AuthenticatedApp, EndpointError> {
+        let app = self.authenticate(credentials, None, trace).await?;
+        match app.settings().client_type() {
+            ClientType::Confidential => Ok(app),
+            ClientType::Public => Err(Rejection::PublicApp.into()),
+        }
+    }
+
     /// Takes note that `app` is who it says, and charges the request to its budget, once.
     pub(crate) fn admit(
         &self,

@@ -307,7 +307,7 @@ impl BearerVerifier {
         let rules = AccessTokenRules {
             keys: &keys,
             issuer: &self.issuer,
-            audiences: &audiences,
+            audiences: Some(&audiences),
             clock_skew: self.clock_skew,
         };
         let claims = Arc::new(rules.verify(token, now).map_err(Refusal::Token)?);
@@ -329,18 +329,6 @@ impl BearerVerifier {
     fn challenge(&self, refusal: Refusal) -> Challenge {
         let realm = self.resources.first().map_or(self.issuer.as_str(), Resource::as_str);
         Challenge::new(refusal, realm)
-    }
-}
-
-impl<'a> From<&'a AccessTokenClaims> for AccessFacts<'a> {
-    fn from(claims: &'a AccessTokenClaims) -> Self {
-        Self {
-            grant_id: claims.grant_id,
-            client_id: &claims.client_id,
-            subject: &claims.subject,
-            device: claims.device.as_ref(),
-            authorized_at: claims.authorized_at,
-        }
     }
 }
 
