@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use grantor::app::RateQuota;
-use grantor::audit::{Actor, AuditEvent};
+use grantor::audit::{Actor, AuditEvent, Step};
 use grantor::error::EndpointError;
 use grantor::ids::{ClientId, GrantId};
 use grantor::jwt::{Algorithm, SigningKey};
@@ -264,7 +264,7 @@ fn only_an_authenticated_app_gives_a_token_back() {
         refused.assert_error(401, "invalid_client");
         let event = world.last_event();
         assert_eq!((event.action.as_str(), event.actor), ("revoke_token", Actor::Unknown));
-        assert_eq!(event.outcome.step().map(|step| step.as_str()), Some("client"));
+        assert_eq!(event.outcome.step(), Some(Step::Client));
     }
     block_on(world.server.admin("tester").disable(&app.id)).unwrap();
     world.revoke(&app, token.1).assert_error(401, "invalid_client");
@@ -288,9 +288,10 @@ fn a_failure_of_the_store_can_be_repeated() {
             let tokens = world.tokens(&app);
             let body = body_of(&app, &[("token", refresh_token(&tokens))]);
             let revoke = || block_on(server.revoke(&FormRequest::new(&body)));
-            match done {
-                true => server.store().fail_after(method, 1),
-                false => server.store().fail_before(method, 1),
+            if done {
+                server.store().fail_after(method, 1);
+            } else {
+                server.store().fail_before(method, 1);
             }
             let error = revoke().unwrap_err();
             assert!(matches!(error, EndpointError::Unavailable(_)));
