@@ -6,6 +6,7 @@ use std::fmt;
 use crate::error::Rejection;
 use crate::form::{Doubled, Form, FormError};
 use crate::ids::Source;
+use crate::observation::Observation;
 
 /// A request as it came over the wire: the `Authorization` header and the form-encoded body.
 ///
@@ -15,6 +16,7 @@ pub struct FormRequest<'a> {
     authorization: Option<&'a str>,
     body: &'a [u8],
     source: Option<&'a Source>,
+    observation: Option<&'a Observation>,
 }
 
 impl<'a> FormRequest<'a> {
@@ -22,7 +24,7 @@ impl<'a> FormRequest<'a> {
     /// parameters.
     #[must_use]
     pub fn new(body: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self { authorization: None, body: body.as_ref(), source: None }
+        Self { authorization: None, body: body.as_ref(), source: None, observation: None }
     }
 
     /// The same request, with the value of its `Authorization` header.
@@ -37,6 +39,17 @@ impl<'a> FormRequest<'a> {
     pub fn source(mut self, source: &'a Source) -> Self {
         self.source = Some(source);
         self
+    }
+
+    /// The same request, watched by `observation`.
+    #[must_use]
+    pub fn observed(mut self, observation: &'a Observation) -> Self {
+        self.observation = Some(observation);
+        self
+    }
+
+    pub(crate) fn observation(&self) -> Option<&'a Observation> {
+        self.observation
     }
 
     pub(crate) fn authorization_header(&self) -> Option<&'a str> {

@@ -107,6 +107,9 @@ pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod authorization_endpoint;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
 mod base64url;
 mod basic_header;
 pub mod catalog;
@@ -122,6 +125,7 @@ pub mod fuzzing;
 pub mod grant_type;
 mod handle;
 pub mod hooks;
+pub mod http;
 pub mod ids;
 pub mod impersonation;
 pub mod introspection_endpoint;
@@ -129,6 +133,10 @@ pub mod jwt;
 #[cfg(feature = "test-kit")]
 #[doc(hidden)]
 pub mod measure;
+mod metadata;
+pub mod metrics;
+pub mod observation;
+pub mod paths;
 pub mod pkce;
 mod presented_token;
 pub mod protected_resource;

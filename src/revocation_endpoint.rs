@@ -23,7 +23,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Answers a revocation request, and records how it ended.
     pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Result<(), EndpointError> {
         let now = self.clock.now();
-        let mut trace = Trace::new(Action::RevokeToken, now, request.origin());
+        let mut trace = Trace::new(Action::RevokeToken, now, request);
         let answer = self.give_back(request, &mut trace).await;
         self.record(trace, &answer);
         match answer {
@@ -43,15 +43,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<(), EndpointError> {
         let form = request.form()?;
         let PresentedToken { credentials, token } = PresentedToken::read(request, &form)?;
-        trace.step = Step::Client;
+        trace.enter(Step::Client);
         let app = self.authenticate(credentials, None, trace).await?;
-        trace.step = Step::Grant;
+        trace.enter(Step::Grant);
         let (grant_id, until) = if HandleKind::RefreshToken.begins(token) {
             self.end_of_refresh_token(&app, token, trace).await?
         } else {
             self.end_of_access_token(&app, token, trace).await?
         };
-        trace.step = Step::Claim;
+        trace.enter(Step::Claim);
         // Whether the grant ended before does not matter: the same again settles what a failure left
         // open.
         let revocation = Revocation {

@@ -23,7 +23,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         cursor: FeedCursor,
     ) -> Result<RevocationFeed, EndpointError> {
         let now = self.clock.now();
-        let mut trace = Trace::new(Action::ReadRevocations, now, request.origin());
+        let mut trace = Trace::new(Action::ReadRevocations, now, request);
         let answer = self.read_on(request, cursor, &mut trace).await;
         self.record(trace, &answer);
         answer
@@ -38,13 +38,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let form = request.form()?;
         refuse_doubled(&form, &KNOWN)?;
         let credentials = PresentedCredentials::read(request, &form)?;
-        trace.step = Step::Client;
+        trace.enter(Step::Client);
         let app = self.authenticate_confidential(credentials, trace).await?;
         // It tells of every app and user: only who has to check their tokens may know.
         if self.resource_servers_of(app.client_id()).next().is_none() {
             return Err(Rejection::NotAResourceServer.into());
         }
-        trace.step = Step::Claim;
+        trace.enter(Step::Claim);
         Ok(self.store.revocations_since(cursor, PAGE, trace.now()).await?)
     }
 }

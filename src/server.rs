@@ -9,7 +9,7 @@ use crate::authorization_endpoint::{
     AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Prompted,
 };
 use crate::catalog::ApiCatalog;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::context::Context;
 use crate::error::EndpointError;
 use crate::handle::Handles;
@@ -17,6 +17,8 @@ use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Source};
 use crate::introspection_endpoint::Introspection;
 use crate::jwt::{KeyError, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json};
+use crate::metadata::server_metadata_json;
+use crate::paths::{Paths, ServerEndpoint};
 use crate::protected_resource::ResourceServer;
 use crate::random::{JtiSource, OsRandom, SecureRandom};
 use crate::rate_limit::{RateLimiter, RateLimits};
@@ -34,6 +36,7 @@ use crate::user_directory::UserDirectory;
 pub struct AuthorizationServer<S, U, H = NoHooks> {
     context: Context<S, U, H>,
     published_keys: Vec<VerifyingKey>,
+    paths: Paths,
 }
 
 /// How a server is put together. What is not set has a default that is safe.
@@ -47,6 +50,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     users: U,
     hooks: H,
     published_keys: Vec<VerifyingKey>,
+    paths: Paths,
     token_endpoint_url: Option<String>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
@@ -76,6 +80,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             users,
             hooks: NoHooks,
             published_keys: Vec::new(),
+            paths: Paths::default(),
             token_endpoint_url: None,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom::new()),
@@ -100,6 +105,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             store: self.store,
             users: self.users,
             published_keys: self.published_keys,
+            paths: self.paths,
             token_endpoint_url: self.token_endpoint_url,
             clock: self.clock,
             random: self.random,
@@ -118,8 +124,14 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self
     }
 
-    /// The URL of the token endpoint, which some assertions carry as `aud`. Default: the issuer,
-    /// followed by `/oauth/token`.
+    /// Mounts the endpoints at `paths`. Default: [`Paths::default`].
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.paths = paths;
+        self
+    }
+
+    /// The URL of the token endpoint, which some assertions carry as `aud`. Default: where
+    /// [`paths`](Self::paths) have it.
     pub fn token_endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.token_endpoint_url = Some(url.into());
         self
@@ -180,12 +192,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
     /// Puts the server together.
     #[must_use]
     pub fn build(self) -> AuthorizationServer<S, U, H> {
-        let token_endpoint_url = self.token_endpoint_url.unwrap_or_else(|| {
-            format!("{}/oauth/token", self.issuer.as_str().trim_end_matches('/'))
-        });
+        let of_paths = self.paths.url(&self.issuer, ServerEndpoint::Token);
+        let token_endpoint_url = self.token_endpoint_url.or(of_paths).unwrap_or_default();
         let mut published_keys = vec![self.signing_key.verifying_key()];
         published_keys.extend(self.published_keys);
         AuthorizationServer {
+            paths: self.paths,
             context: Context {
                 own_keys: VerifyingKeys::of_server(published_keys.clone()),
                 handles: Handles::new(&self.secret, &self.issuer),
@@ -342,6 +354,40 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// The name of the server.
     pub fn issuer(&self) -> &Issuer {
         &self.context.issuer
+    }
+
+    /// Where its endpoints are.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The metadata of the server (RFC 8414), as JSON: of the endpoints at its
+    /// [`paths`](Self::paths) and nothing else.
+    pub fn metadata(&self) -> String {
+        self.metadata_at(&self.paths)
+    }
+
+    pub(crate) fn metadata_at(&self, paths: &Paths) -> String {
+        let context = &self.context;
+        let publishes_keys = self
+            .published_keys
+            .iter()
+            .any(|key| key.algorithm().is_none_or(|algorithm| !algorithm.is_symmetric()));
+        server_metadata_json(
+            &context.issuer,
+            paths,
+            publishes_keys,
+            context.catalog.as_deref(),
+            &context.resource_servers,
+        )
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.context.clock.now()
+    }
+
+    pub(crate) fn random(&self) -> &dyn SecureRandom {
+        &*self.context.random
     }
 
     /// The store.

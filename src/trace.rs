@@ -5,7 +5,9 @@ use crate::audit::{Action, Actor, AuditEvent, Outcome, Step};
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, ErrorCode, Rejection};
+use crate::form_request::FormRequest;
 use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::observation::Observation;
 use crate::random::JTI_BYTES;
 
 /// What is known of a request so far.
@@ -15,8 +17,9 @@ pub(crate) struct Trace<'a> {
     source: Option<&'a Source>,
     /// What it is to bring about.
     pub(crate) action: Action,
+    observation: Option<&'a Observation>,
     /// Where it is: tells at which step something failed.
-    pub(crate) step: Step,
+    step: Step,
     client_id: Option<ClientId>,
     authenticated: bool,
     pub(crate) subject: Option<Subject>,
@@ -28,10 +31,11 @@ pub(crate) struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
-    pub(crate) const fn new(action: Action, now: UnixTime, source: Option<&'a Source>) -> Self {
-        Self {
+    pub(crate) fn new(action: Action, now: UnixTime, request: &FormRequest<'a>) -> Self {
+        let mut trace = Self {
             now,
-            source,
+            source: request.origin(),
+            observation: request.observation(),
             action,
             step: Step::Parse,
             client_id: None,
@@ -40,6 +44,15 @@ impl<'a> Trace<'a> {
             grant_id: None,
             token_id: [0; JTI_BYTES],
             notes: Vec::new(),
+        };
+        trace.enter(Step::Parse);
+        trace
+    }
+
+    pub(crate) fn enter(&mut self, step: Step) {
+        self.step = step;
+        if let Some(observation) = self.observation {
+            observation.enter(step);
         }
     }
 
@@ -118,6 +131,14 @@ impl<S, U, H> Context<S, U, H> {
             self.audit.record(&trace.event(note, Outcome::Success));
         }
         let event = trace.event(trace.action.clone(), outcome);
+        if let Some(observation) = trace.observation {
+            let grant_type = if let Action::IssueToken { grant_type } = trace.action {
+                grant_type
+            } else {
+                None
+            };
+            observation.end(trace.client_id.as_ref(), grant_type, &event.outcome);
+        }
         self.usage.record(&event);
         self.audit.record(&event);
     }

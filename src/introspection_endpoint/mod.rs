@@ -37,7 +37,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         request: &FormRequest<'_>,
     ) -> Result<Introspection, EndpointError> {
         let now = self.clock.now();
-        let mut trace = Trace::new(Action::Introspect, now, request.origin());
+        let mut trace = Trace::new(Action::Introspect, now, request);
         let answer = self.examine(request, &mut trace).await;
         self.record(trace, &answer);
         match answer {
@@ -56,9 +56,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<ActiveToken, EndpointError> {
         let form = request.form()?;
         let PresentedToken { credentials, token } = PresentedToken::read(request, &form)?;
-        trace.step = Step::Client;
+        trace.enter(Step::Client);
         let app = self.authenticate_confidential(credentials, trace).await?;
-        trace.step = Step::Grant;
+        trace.enter(Step::Grant);
         let servers: Vec<_> = self.resource_servers_of(app.client_id()).collect();
         if HandleKind::RefreshToken.begins(token) {
             let everyones = servers.iter().any(|server| server.gateway);

@@ -51,6 +51,7 @@ use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
 use crate::jwt::{AccessTokenClaims, VerifyingKeys};
+use crate::scope::ScopeToken;
 use crate::store::{AccessFacts, GrantStore};
 use token_cache::TokenCache;
 
@@ -277,6 +278,24 @@ impl BearerVerifier {
         let claims = self.check_with(store, request).await?;
         self.enforce(method, path, &claims).map_err(|refusal| self.challenge(refusal))?;
         Ok(claims)
+    }
+
+    /// Checks the token of `request` as [`check`](Self::check), and that its scope covers `required`,
+    /// whatever the catalog says.
+    ///
+    /// # Errors
+    ///
+    /// [`Challenge`]: what to answer instead.
+    pub fn require_scope<'a>(
+        &self,
+        required: &ScopeToken,
+        request: impl Into<BearerRequest<'a>>,
+    ) -> Result<Arc<AccessTokenClaims>, Challenge> {
+        let claims = self.check(request)?;
+        if claims.scope.covers_token(required) {
+            return Ok(claims);
+        }
+        Err(self.challenge(Refusal::InsufficientScope { missing: required.clone() }))
     }
 
     fn checked(&self, request: BearerRequest<'_>) -> Result<Arc<AccessTokenClaims>, Refusal> {

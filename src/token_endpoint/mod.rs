@@ -44,7 +44,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         request: &FormRequest<'_>,
     ) -> Result<TokenResponse, EndpointError> {
         let action = Action::IssueToken { grant_type: None };
-        let mut trace = Trace::new(action, self.clock.now(), request.origin());
+        let mut trace = Trace::new(action, self.clock.now(), request);
         let answer = self.respond(request, &mut trace).await;
         self.record(trace, &answer);
         answer
@@ -61,18 +61,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             TokenRequest::read(request, &form)?;
         trace.action = Action::IssueToken { grant_type: Some(grant.grant_type()) };
 
-        trace.step = Step::Client;
+        trace.enter(Step::Client);
         let app = self.authenticate(credentials, grant.assertion(), trace).await?;
-        trace.step = Step::Grant;
+        trace.enter(Step::Grant);
         let grant = self.validate_grant(&app, grant, trace).await?;
-        trace.step = Step::Scope;
+        trace.enter(Step::Scope);
         let scope = scope_decision::decide(&app, &grant, &self.issuer, scope, resource.as_ref())?;
-        trace.step = Step::Hook;
+        trace.enter(Step::Hook);
         let expires_at = expiry(&app, &grant, trace.now());
         let extra = self.ask_host(&app, &grant, &scope, expires_at, trace).await?;
-        trace.step = Step::Claim;
+        trace.enter(Step::Claim);
         let claimed = self.claim(&app, grant, &scope, trace).await?;
-        trace.step = Step::Mint;
+        trace.enter(Step::Mint);
         self.mint(&app, claimed, scope, &extra, expires_at, trace)
     }
 
