@@ -7,8 +7,9 @@ use crate::audit::AuditSink;
 use crate::catalog::ApiCatalog;
 use crate::clock::Clock;
 use crate::handle::Handles;
-use crate::ids::Issuer;
-use crate::jwt::SigningKey;
+use crate::ids::{ClientId, Issuer};
+use crate::jwt::{SigningKey, VerifyingKeys};
+use crate::protected_resource::ResourceServer;
 use crate::random::{JtiSource, SecureRandom};
 use crate::rate_limit::RateLimiter;
 use crate::redirect_uri::InstanceHosts;
@@ -28,6 +29,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) users: U,
     pub(crate) hooks: H,
     pub(crate) signing_key: SigningKey,
+    /// The keys under which this server's tokens are verified: those that it publishes.
+    pub(crate) own_keys: VerifyingKeys,
     pub(crate) handles: Handles,
     pub(crate) pepper: Pepper,
     pub(crate) sealing: Sealing,
@@ -40,4 +43,15 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) hosts: InstanceHosts,
     pub(crate) catalog: Option<Arc<ApiCatalog>>,
     pub(crate) ticket_lifetime: Duration,
+    pub(crate) resource_servers: Vec<ResourceServer>,
+}
+
+impl<S, U, H> Context<S, U, H> {
+    /// The APIs that authenticate as the app `client_id`.
+    pub(crate) fn resource_servers_of(
+        &self,
+        client_id: &ClientId,
+    ) -> impl Iterator<Item = &ResourceServer> {
+        self.resource_servers.iter().filter(move |server| server.client_id == *client_id)
+    }
 }

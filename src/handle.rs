@@ -40,6 +40,11 @@ impl HandleKind {
             Self::Ticket => "gti_",
         }
     }
+
+    /// Whether `text` says that it is a handle of this kind.
+    pub(crate) fn begins(self, text: &str) -> bool {
+        text.starts_with(self.prefix())
+    }
 }
 
 /// The text is no handle of this kind that this server sealed for whom it is bound to.
@@ -208,6 +213,15 @@ impl GrantHandle {
             // A code is generation 0 and a refresh token is not.
             (Self::kind(generation) == kind).then_some(handle)
         })
+    }
+
+    /// The grant that `text` names, with nothing proved: whoever goes on from here opens it.
+    pub(crate) fn claimed_grant_id(kind: HandleKind, text: &str) -> Option<GrantId> {
+        let text = text.strip_prefix(kind.prefix()).filter(|it| it.len() <= Handles::MAX_BYTES)?;
+        let mut bytes = Vec::with_capacity(text.len());
+        base64url::append_decoded(&mut bytes, text)?;
+        let (grant_id, _) = bytes.get(HEAD_BYTES..)?.split_first_chunk()?;
+        Some(GrantId::from_bytes(*grant_id))
     }
 }
 

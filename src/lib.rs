@@ -77,6 +77,9 @@
 //! | --- | --- |
 //! | put a server together | [`ServerBuilder`] |
 //! | answer the token endpoint | [`AuthorizationServer::token`], [`token_endpoint`] |
+//! | let an app give a token back | [`AuthorizationServer::revoke`] |
+//! | let an API ask about tokens | [`AuthorizationServer::introspect`], [`introspection_endpoint`], [`protected_resource`] |
+//! | let an API learn what was revoked | [`AuthorizationServer::revocations`], [`resource_server::RevocationList`] |
 //! | ask a user for consent | [`authorization_endpoint`] |
 //! | register, edit, revoke | [`admin`], [`app`] |
 //! | say whom a back end may impersonate | [`impersonation`], [`app::JwtSettings`] |
@@ -104,36 +107,52 @@ pub mod admin;
 pub mod app;
 pub mod audit;
 pub mod authorization_endpoint;
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
 mod base64url;
 mod basic_header;
 pub mod catalog;
+mod client_authentication;
 pub mod clock;
 mod context;
 pub mod error;
 mod form;
+mod form_request;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod grant_type;
 mod handle;
 pub mod hooks;
+pub mod http;
 pub mod ids;
 pub mod impersonation;
+pub mod introspection_endpoint;
 pub mod jwt;
 #[cfg(feature = "test-kit")]
 #[doc(hidden)]
 pub mod measure;
+mod metadata;
+pub mod metrics;
+pub mod observation;
+pub mod paths;
 pub mod pkce;
+mod presented_token;
+pub mod protected_resource;
 pub mod random;
 pub mod rate_limit;
 pub mod redirect_uri;
 pub mod resource_server;
+mod revocation_endpoint;
+mod revocation_feed;
 pub mod scope;
 pub mod secret;
 mod server;
 pub mod server_secret;
 pub mod store;
 pub mod token_endpoint;
+mod trace;
 pub mod usage;
 pub mod user_directory;
 

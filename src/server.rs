@@ -9,18 +9,22 @@ use crate::authorization_endpoint::{
     AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Prompted,
 };
 use crate::catalog::ApiCatalog;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::context::Context;
 use crate::error::EndpointError;
 use crate::handle::Handles;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Source};
+use crate::introspection_endpoint::Introspection;
 use crate::jwt::{KeyError, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json};
+use crate::metadata::server_metadata_json;
+use crate::paths::{Paths, ServerEndpoint};
+use crate::protected_resource::ResourceServer;
 use crate::random::{JtiSource, OsRandom, SecureRandom};
 use crate::rate_limit::{RateLimiter, RateLimits};
 use crate::redirect_uri::InstanceHosts;
 use crate::server_secret::{Pepper, Sealing, ServerSecret};
-use crate::store::Store;
+use crate::store::{FeedCursor, RevocationFeed, Store};
 use crate::token_endpoint::{FormRequest, TokenResponse};
 use crate::usage::{AppUsage, Usage};
 use crate::user_directory::UserDirectory;
@@ -32,6 +36,7 @@ use crate::user_directory::UserDirectory;
 pub struct AuthorizationServer<S, U, H = NoHooks> {
     context: Context<S, U, H>,
     published_keys: Vec<VerifyingKey>,
+    paths: Paths,
 }
 
 /// How a server is put together. What is not set has a default that is safe.
@@ -45,6 +50,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     users: U,
     hooks: H,
     published_keys: Vec<VerifyingKey>,
+    paths: Paths,
     token_endpoint_url: Option<String>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
@@ -53,6 +59,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     hosts: InstanceHosts,
     catalog: Option<Arc<ApiCatalog>>,
     ticket_lifetime: Duration,
+    resource_servers: Vec<ResourceServer>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -73,6 +80,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             users,
             hooks: NoHooks,
             published_keys: Vec::new(),
+            paths: Paths::default(),
             token_endpoint_url: None,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(OsRandom::new()),
@@ -81,6 +89,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             hosts: InstanceHosts::default(),
             catalog: None,
             ticket_lifetime: Duration::from_secs(600),
+            resource_servers: Vec::new(),
         }
     }
 }
@@ -96,6 +105,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             store: self.store,
             users: self.users,
             published_keys: self.published_keys,
+            paths: self.paths,
             token_endpoint_url: self.token_endpoint_url,
             clock: self.clock,
             random: self.random,
@@ -104,6 +114,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             hosts: self.hosts,
             catalog: self.catalog,
             ticket_lifetime: self.ticket_lifetime,
+            resource_servers: self.resource_servers,
         }
     }
 
@@ -113,8 +124,14 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self
     }
 
-    /// The URL of the token endpoint, which some assertions carry as `aud`. Default: the issuer,
-    /// followed by `/oauth/token`.
+    /// Mounts the endpoints at `paths`. Default: [`Paths::default`].
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.paths = paths;
+        self
+    }
+
+    /// The URL of the token endpoint, which some assertions carry as `aud`. Default: where
+    /// [`paths`](Self::paths) have it.
     pub fn token_endpoint_url(mut self, url: impl Into<String>) -> Self {
         self.token_endpoint_url = Some(url.into());
         self
@@ -162,20 +179,27 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.ticket_lifetime = lifetime.min(Duration::from_secs(3_600));
         self
     }
+
+    /// Lets the app of `server` ask about tokens and read the feed of revocations; call it again for
+    /// each further API. Default: none.
+    pub fn resource_server(mut self, server: ResourceServer) -> Self {
+        self.resource_servers.push(server);
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
     /// Puts the server together.
     #[must_use]
     pub fn build(self) -> AuthorizationServer<S, U, H> {
-        let token_endpoint_url = self.token_endpoint_url.unwrap_or_else(|| {
-            format!("{}/oauth/token", self.issuer.as_str().trim_end_matches('/'))
-        });
+        let of_paths = self.paths.url(&self.issuer, ServerEndpoint::Token);
+        let token_endpoint_url = self.token_endpoint_url.or(of_paths).unwrap_or_default();
         let mut published_keys = vec![self.signing_key.verifying_key()];
         published_keys.extend(self.published_keys);
         AuthorizationServer {
-            published_keys,
+            paths: self.paths,
             context: Context {
+                own_keys: VerifyingKeys::of_server(published_keys.clone()),
                 handles: Handles::new(&self.secret, &self.issuer),
                 pepper: Pepper::new(&self.secret),
                 sealing: Sealing::new(&self.secret),
@@ -194,7 +218,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 hosts: self.hosts,
                 catalog: self.catalog,
                 ticket_lifetime: self.ticket_lifetime,
+                resource_servers: self.resource_servers,
             },
+            published_keys,
         }
     }
 }
@@ -208,6 +234,50 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// with a cause for the operator. Neither has issued anything.
     pub async fn token(&self, request: &FormRequest<'_>) -> Result<TokenResponse, EndpointError> {
         self.context.token(request).await
+    }
+
+    /// Answers a request at the revocation endpoint (RFC 7009): the grant that the token came from
+    /// ends, and with it every token of that grant. A token that is unknown, expired or another app's
+    /// is answered alike; nothing is revoked then.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, before any token was looked at or because a limit is exceeded; or
+    /// [`Unavailable`](EndpointError::Unavailable), with which the token may live on until the same
+    /// request is made again.
+    pub async fn revoke(&self, request: &FormRequest<'_>) -> Result<(), EndpointError> {
+        self.context.revoke(request).await
+    }
+
+    /// Answers a request at the introspection endpoint (RFC 7662). Who may ask about which token
+    /// stands in [`introspection_endpoint`](crate::introspection_endpoint).
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, before any token was looked at; or failed, with a cause for the
+    /// operator.
+    pub async fn introspect(
+        &self,
+        request: &FormRequest<'_>,
+    ) -> Result<Introspection, EndpointError> {
+        self.context.introspect(request).await
+    }
+
+    /// Reads on in the feed of revocations from `cursor`, for the app of a
+    /// [resource server](ServerBuilder::resource_server): it asks again at once while there is
+    /// [`more`](RevocationFeed::more), and then every few seconds. A
+    /// [`RevocationList`](crate::resource_server::RevocationList) takes the pages in.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, such as an app that is not that of a resource server; or failed,
+    /// with a cause for the operator.
+    pub async fn revocations(
+        &self,
+        request: &FormRequest<'_>,
+        cursor: FeedCursor,
+    ) -> Result<RevocationFeed, EndpointError> {
+        self.context.revocations(request, cursor).await
     }
 
     /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1), coming
@@ -276,9 +346,48 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         self.context.usage.of(client_id)
     }
 
+    /// The APIs whose apps may ask about tokens.
+    pub fn resource_servers(&self) -> &[ResourceServer] {
+        &self.context.resource_servers
+    }
+
     /// The name of the server.
     pub fn issuer(&self) -> &Issuer {
         &self.context.issuer
+    }
+
+    /// Where its endpoints are.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// The metadata of the server (RFC 8414), as JSON: of the endpoints at its
+    /// [`paths`](Self::paths) and nothing else.
+    pub fn metadata(&self) -> String {
+        self.metadata_at(&self.paths)
+    }
+
+    pub(crate) fn metadata_at(&self, paths: &Paths) -> String {
+        let context = &self.context;
+        let publishes_keys = self
+            .published_keys
+            .iter()
+            .any(|key| key.algorithm().is_none_or(|algorithm| !algorithm.is_symmetric()));
+        server_metadata_json(
+            &context.issuer,
+            paths,
+            publishes_keys,
+            context.catalog.as_deref(),
+            &context.resource_servers,
+        )
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.context.clock.now()
+    }
+
+    pub(crate) fn random(&self) -> &dyn SecureRandom {
+        &*self.context.random
     }
 
     /// The store.

@@ -114,8 +114,14 @@ pub enum Action {
     IssueCode,
     /// The user said no.
     DenyAuthorization,
-    /// A request at the introspection endpoint.
+    /// A request at the introspection endpoint; success is an active token, a refusal says why the
+    /// answer was that there is none.
     Introspect,
+    /// A request at the revocation endpoint. It is answered alike where there was nothing to revoke:
+    /// the refusal says why.
+    RevokeToken,
+    /// An API read on in the feed of revocations.
+    ReadRevocations,
     /// An app was registered.
     RegisterApp,
     /// An app that has a client id elsewhere was registered.
@@ -160,6 +166,8 @@ impl Action {
             Self::IssueCode => "issue_code",
             Self::DenyAuthorization => "deny_authorization",
             Self::Introspect => "introspect",
+            Self::RevokeToken => "revoke_token",
+            Self::ReadRevocations => "read_revocations",
             Self::RegisterApp => "register_app",
             Self::ImportApp => "import_app",
             Self::EditApp { .. } => "edit_app",

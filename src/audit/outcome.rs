@@ -29,6 +29,18 @@ pub enum Step {
 }
 
 impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Parse,
+        Self::RateLimit,
+        Self::Client,
+        Self::Grant,
+        Self::Scope,
+        Self::Hook,
+        Self::Claim,
+        Self::Mint,
+    ];
+
     /// Its stable name, as it is serialized.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -49,6 +49,8 @@ fn every_stable_name_is_the_serialized_one() {
         Action::IssueCode,
         Action::DenyAuthorization,
         Action::Introspect,
+        Action::RevokeToken,
+        Action::ReadRevocations,
         Action::RegisterApp,
         Action::ImportApp,
         Action::EditApp { changed: vec!["scope".to_owned()] },

@@ -97,7 +97,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             }
             AuthorizationError::Show { error, client_id } => match error {
                 EndpointError::Rejected { rejection, .. } => (refused(rejection), client_id),
-                EndpointError::Failed(fault) => (Outcome::failed(Step::Claim, fault), client_id),
+                EndpointError::Failed(fault) | EndpointError::Unavailable(fault) => {
+                    (Outcome::failed(Step::Claim, fault), client_id)
+                }
             },
         };
         let actor = login.map_or(Actor::Unknown, |login| Actor::User(login.subject().clone()));

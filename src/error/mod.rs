@@ -72,7 +72,8 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What failed on this side. The client is told `server_error`; nothing was issued.
+/// What failed on this side. The client is told `server_error`, or where it has to ask again
+/// `temporarily_unavailable`; nothing was issued.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -102,12 +103,12 @@ pub enum Fault {
     StoreContract(&'static str),
 }
 
-/// Why a token request got no token.
+/// Why a request got nothing of what it asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// The request was at fault.
-    #[error("the token request was rejected")]
+    #[error("the request was rejected")]
     Rejected {
         /// How.
         #[source]
@@ -116,8 +117,12 @@ pub enum EndpointError {
         retry_after: Option<u64>,
     },
     /// This server, or something it needs, was at fault.
-    #[error("the token request failed")]
+    #[error("the request failed")]
     Failed(#[from] Fault),
+    /// The same, where what was asked for may not have been done and has to be asked for again: a
+    /// revocation (RFC 7009 section 2.2.1).
+    #[error("the request failed, and has to be repeated")]
+    Unavailable(#[source] Fault),
 }
 
 impl EndpointError {
@@ -151,6 +156,7 @@ impl EndpointError {
         match self {
             Self::Rejected { rejection, .. } => rejection.error_code(),
             Self::Failed(_) => ErrorCode::ServerError,
+            Self::Unavailable(_) => ErrorCode::TemporarilyUnavailable,
         }
     }
 
@@ -159,7 +165,7 @@ impl EndpointError {
     pub const fn rejection(&self) -> Option<&Rejection> {
         match self {
             Self::Rejected { rejection, .. } => Some(rejection),
-            Self::Failed(_) => None,
+            Self::Failed(_) | Self::Unavailable(_) => None,
         }
     }
 
@@ -168,11 +174,11 @@ impl EndpointError {
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Rejected { retry_after, .. } => *retry_after,
-            Self::Failed(_) => None,
+            Self::Failed(_) | Self::Unavailable(_) => None,
         }
     }
 
-    /// The HTTP status (RFC 6749 section 5.2).
+    /// The HTTP status (RFC 6749 section 5.2, RFC 7009 section 2.2.1).
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -191,6 +197,7 @@ impl EndpointError {
                 | ErrorCode::ServerError => 400,
             },
             Self::Failed(_) => 500,
+            Self::Unavailable(_) => 503,
         }
     }
 
@@ -199,7 +206,7 @@ impl EndpointError {
     pub fn to_json(&self) -> String {
         let description = match self {
             Self::Rejected { rejection, .. } => rejection.description(),
-            Self::Failed(_) => "the server failed, try again later".into(),
+            Self::Failed(_) | Self::Unavailable(_) => "the server failed, try again later".into(),
         };
         // Codes, descriptions and the names of parameters need no escaping.
         format!(

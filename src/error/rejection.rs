@@ -105,6 +105,22 @@ pub enum Rejection {
     // -- hooks
     /// The host said no, for this reason.
     Vetoed(&'static str),
+    // -- revocation and introspection of a token, where the client is not told
+    /// The token is none that this server gave.
+    UnknownToken,
+    /// The token is not one that the app may revoke or ask about.
+    ForeignToken,
+    /// The token has expired.
+    ExpiredToken,
+    /// The refresh token is not the live one of its grant.
+    SpentToken,
+    /// The token was revoked, or its app is disabled or gone.
+    RevokedToken,
+    // -- introspection and the feed of revocations
+    /// A public app proves nothing by its name, and nothing else proves it here.
+    PublicApp,
+    /// The app is not that of a resource server.
+    NotAResourceServer,
     // -- authorization endpoint
     /// `redirect_uri` is none of the app's, or it is absent and the app has not exactly one.
     RedirectUri,
@@ -151,6 +167,7 @@ const CLIENT: &str = "client authentication failed";
 const HANDLE: &str = "the code or refresh token is invalid, expired, revoked, or bound to another \
                       app, redirect_uri or code_verifier";
 const ASSERTION_USED: &str = "the assertion was used before: the claim jti must be new";
+const TOKEN: &str = "the token is not active";
 const USER: &str = "the app may not act as this user";
 
 impl Rejection {
@@ -347,6 +364,21 @@ impl Rejection {
             Self::Vetoed(reason) => {
                 entry(C::AccessDenied, S::Hook, reason, "the request was denied").by("hooks")
             }
+            Self::UnknownToken => entry(C::InvalidGrant, S::Grant, "unknown_token", TOKEN),
+            Self::ForeignToken => entry(C::InvalidGrant, S::Grant, "foreign_token", TOKEN),
+            Self::ExpiredToken => entry(C::InvalidGrant, S::Grant, "expired_token", TOKEN),
+            Self::SpentToken => entry(C::InvalidGrant, S::Grant, "spent_token", TOKEN),
+            Self::RevokedToken => entry(C::InvalidGrant, S::Grant, "revoked_token", TOKEN),
+            Self::PublicApp => {
+                entry(C::InvalidClient, S::Client, "public_app", CLIENT).by("authentication")
+            }
+            Self::NotAResourceServer => entry(
+                C::UnauthorizedClient,
+                S::Client,
+                "not_a_resource_server",
+                "the app is not that of a resource server",
+            )
+            .by("resource_servers"),
             Self::RedirectUri => entry(
                 C::InvalidRequest,
                 S::Parse,
@@ -412,6 +444,19 @@ impl Rejection {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         self.entry().reason
+    }
+
+    /// Whether it says something of a token that was presented to be revoked or asked about: then
+    /// the answer is one that says nothing (RFC 7009 section 2.2, RFC 7662 section 2.2).
+    pub(crate) const fn is_of_token(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownToken
+                | Self::ForeignToken
+                | Self::ExpiredToken
+                | Self::SpentToken
+                | Self::RevokedToken
+        )
     }
 
     /// Where in the pipeline it was refused.

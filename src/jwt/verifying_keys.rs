@@ -76,6 +76,11 @@ impl VerifyingKeys {
         self.0.iter()
     }
 
+    /// The keys of the server itself, however many: those that it publishes it believes.
+    pub(crate) const fn of_server(keys: Vec<VerifyingKey>) -> Self {
+        Self(keys)
+    }
+
     /// Whether one of the keys is a secret that the signer shares.
     pub(crate) fn hold_secret(&self) -> bool {
         self.0.iter().filter_map(VerifyingKey::algorithm).any(super::Algorithm::is_symmetric)

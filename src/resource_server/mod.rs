@@ -51,6 +51,7 @@ use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
 use crate::jwt::{AccessTokenClaims, VerifyingKeys};
+use crate::scope::ScopeToken;
 use crate::store::{AccessFacts, GrantStore};
 use token_cache::TokenCache;
 
@@ -279,6 +280,24 @@ impl BearerVerifier {
         Ok(claims)
     }
 
+    /// Checks the token of `request` as [`check`](Self::check), and that its scope covers `required`,
+    /// whatever the catalog says.
+    ///
+    /// # Errors
+    ///
+    /// [`Challenge`]: what to answer instead.
+    pub fn require_scope<'a>(
+        &self,
+        required: &ScopeToken,
+        request: impl Into<BearerRequest<'a>>,
+    ) -> Result<Arc<AccessTokenClaims>, Challenge> {
+        let claims = self.check(request)?;
+        if claims.scope.covers_token(required) {
+            return Ok(claims);
+        }
+        Err(self.challenge(Refusal::InsufficientScope { missing: required.clone() }))
+    }
+
     fn checked(&self, request: BearerRequest<'_>) -> Result<Arc<AccessTokenClaims>, Refusal> {
         let token = request.token()?;
         let now = self.clock.now();
@@ -307,7 +326,7 @@ impl BearerVerifier {
         let rules = AccessTokenRules {
             keys: &keys,
             issuer: &self.issuer,
-            audiences: &audiences,
+            audiences: Some(&audiences),
             clock_skew: self.clock_skew,
         };
         let claims = Arc::new(rules.verify(token, now).map_err(Refusal::Token)?);
@@ -329,18 +348,6 @@ impl BearerVerifier {
     fn challenge(&self, refusal: Refusal) -> Challenge {
         let realm = self.resources.first().map_or(self.issuer.as_str(), Resource::as_str);
         Challenge::new(refusal, realm)
-    }
-}
-
-impl<'a> From<&'a AccessTokenClaims> for AccessFacts<'a> {
-    fn from(claims: &'a AccessTokenClaims) -> Self {
-        Self {
-            grant_id: claims.grant_id,
-            client_id: &claims.client_id,
-            subject: &claims.subject,
-            device: claims.device.as_ref(),
-            authorized_at: claims.authorized_at,
-        }
     }
 }
 

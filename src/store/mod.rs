@@ -30,6 +30,7 @@ mod app_registry;
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub mod conformance;
+mod feed;
 mod grant;
 mod grant_store;
 mod memory;
@@ -38,13 +39,14 @@ mod records;
 use std::error::Error as StdError;
 
 pub use app_registry::{AppQuery, AppRegistry, DeleteApp, InsertApp, UpdateApp};
+pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub use grant::{Grant, MAX_MISMATCHES};
 pub use grant_store::GrantStore;
 pub use memory::MemoryStore;
 pub use records::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
-    FeedCursor, GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation,
-    RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
+    GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason,
+    RevocationTarget, Revoked, Rotate, Rotation,
 };
 
 /// Everything the server asks of storage, as one bound.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Grant;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::jwt::AccessTokenClaims;
 use crate::scope::Scope;
 use crate::secret::Digest;
 
@@ -169,6 +170,18 @@ pub struct AccessFacts<'a> {
     pub authorized_at: UnixTime,
 }
 
+impl<'a> From<&'a AccessTokenClaims> for AccessFacts<'a> {
+    fn from(claims: &'a AccessTokenClaims) -> Self {
+        Self {
+            grant_id: claims.grant_id,
+            client_id: &claims.client_id,
+            subject: &claims.subject,
+            device: claims.device.as_ref(),
+            authorized_at: claims.authorized_at,
+        }
+    }
+}
+
 /// Whose access ends.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -283,28 +296,6 @@ impl Revocation {
 pub struct Revoked {
     /// The instant of the revocation by the store's clock.
     pub at: UnixTime,
-}
-
-/// How far a reader of the feed has come. Opaque: a reader stores it and hands it back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
-pub struct FeedCursor {
-    /// The store's clock at the last entry read.
-    pub at: UnixTime,
-    /// Tells entries of one millisecond apart.
-    pub tie: u64,
-}
-
-/// A page of the feed of revocations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
-pub struct RevocationFeed {
-    /// What was revoked. A reader may see an entry more than once.
-    pub entries: Vec<Revocation>,
-    /// Where to go on.
-    pub next: FeedCursor,
-    /// Whether more can be read at once. While it is `true` the reader has not seen everything.
-    pub more: bool,
 }
 
 /// What a user has agreed to, so that the next prompt can be skipped.

@@ -1,11 +1,10 @@
 //! Stage 5, claim: one atomic store call makes this request, and no other, the owner of its code,
 //! rotation or assertion. Nothing is signed before.
 
-use super::client_auth::AuthenticatedApp;
 use super::grant::{self, PendingClaim, ValidGrant};
 use super::scope_decision::GrantedScope;
-use super::trace::Trace;
 use crate::audit::Action;
+use crate::client_authentication::AuthenticatedApp;
 use crate::clock::UnixTime;
 use crate::context::{Context, STORE_CLOCK_MARGIN};
 use crate::error::{EndpointError, Rejection};
@@ -13,6 +12,7 @@ use crate::handle::{GrantHandle, Salt};
 use crate::ids::GrantId;
 use crate::secret::RefreshToken;
 use crate::store::{AssertionPurpose, ClaimAssertion, Rotate, Store};
+use crate::trace::Trace;
 
 /// Proof that the request owns its grant. Only [`claim`](Context::claim) makes one.
 #[derive(Debug)]

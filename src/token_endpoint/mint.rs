@@ -3,15 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::claim::Claimed;
-use super::client_auth::AuthenticatedApp;
 use super::response::TokenResponse;
 use super::scope_decision::GrantedScope;
-use super::trace::Trace;
+use crate::client_authentication::AuthenticatedApp;
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::EndpointError;
 use crate::jwt::new_access_token::NewAccessToken;
 use crate::secret::AccessToken;
+use crate::trace::Trace;
 
 impl<S, U, H> Context<S, U, H> {
     pub(super) fn mint(

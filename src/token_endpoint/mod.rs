@@ -9,35 +9,33 @@
 //! has changed nothing, and nothing is signed before it.
 
 mod claim;
-mod client_auth;
 mod grant;
 mod mint;
 mod request;
 mod response;
 mod scope_decision;
-mod trace;
 
 use serde_json::{Map, Value};
 
-pub use request::FormRequest;
+pub use crate::form_request::FormRequest;
 pub use response::TokenResponse;
 
 pub(crate) use grant::code_binding;
 
-use crate::audit::Step;
+use crate::audit::{Action, Step};
+use crate::client_authentication::AuthenticatedApp;
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Rejection};
 use crate::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use crate::jwt::RESERVED_CLAIMS;
 use crate::store::Store;
+use crate::trace::Trace;
 use crate::user_directory::UserDirectory;
 
-use client_auth::AuthenticatedApp;
 use grant::ValidGrant;
 use request::TokenRequest;
 use scope_decision::GrantedScope;
-use trace::Trace;
 
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
@@ -45,7 +43,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         &self,
         request: &FormRequest<'_>,
     ) -> Result<TokenResponse, EndpointError> {
-        let mut trace = Trace::new(self.clock.now(), request.origin());
+        let action = Action::IssueToken { grant_type: None };
+        let mut trace = Trace::new(action, self.clock.now(), request);
         let answer = self.respond(request, &mut trace).await;
         self.record(trace, &answer);
         answer
@@ -60,20 +59,20 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         let form = request.form()?;
         let TokenRequest { credentials, grant, scope, resource } =
             TokenRequest::read(request, &form)?;
-        trace.grant_type = Some(grant.grant_type());
+        trace.action = Action::IssueToken { grant_type: Some(grant.grant_type()) };
 
-        trace.step = Step::Client;
-        let app = self.authenticate(credentials, &grant, trace).await?;
-        trace.step = Step::Grant;
+        trace.enter(Step::Client);
+        let app = self.authenticate(credentials, grant.assertion(), trace).await?;
+        trace.enter(Step::Grant);
         let grant = self.validate_grant(&app, grant, trace).await?;
-        trace.step = Step::Scope;
+        trace.enter(Step::Scope);
         let scope = scope_decision::decide(&app, &grant, &self.issuer, scope, resource.as_ref())?;
-        trace.step = Step::Hook;
+        trace.enter(Step::Hook);
         let expires_at = expiry(&app, &grant, trace.now());
         let extra = self.ask_host(&app, &grant, &scope, expires_at, trace).await?;
-        trace.step = Step::Claim;
+        trace.enter(Step::Claim);
         let claimed = self.claim(&app, grant, &scope, trace).await?;
-        trace.step = Step::Mint;
+        trace.enter(Step::Mint);
         self.mint(&app, claimed, scope, &extra, expires_at, trace)
     }
 

@@ -1,9 +1,9 @@
 //! Stage 4, decide scopes: what the token allows, and for which API (RFC 6749 section 3.3, RFC 8707
 //! section 2). Pure.
 
-use super::client_auth::AuthenticatedApp;
 use super::grant::{GrantedResource, ValidGrant};
 use crate::app::AppSettings;
+use crate::client_authentication::AuthenticatedApp;
 use crate::error::Rejection;
 use crate::grant_type::GrantType;
 use crate::ids::{Issuer, Resource};

@@ -9,11 +9,8 @@ const APPLY: &[(char, u32, u32)] = &[
     ('A', 1, 28),
     ('A', 30, 35),
     ('P', 1, 12),
-    ('T', 2, 7),
-    ('T', 9, 9),
-    ('T', 11, 14),
-    ('C', 1, 2),
-    ('C', 4, 29),
+    ('T', 1, 14),
+    ('C', 1, 29),
     ('C', 31, 33),
     ('G', 1, 19),
     ('R', 1, 21),
@@ -25,13 +22,6 @@ const APPLY: &[(char, u32, u32)] = &[
 /// The rows that do not apply yet, or never, and why.
 const DO_NOT_APPLY: &[(&str, &str)] = &[
     ("A29", "the least length of a state is a policy that RFC 6749 does not ask for"),
-    ("T1", "the method of a request: belongs to the HTTP adapters"),
-    (
-        "T8",
-        "the query of a request: a token request has no place for one, the adapters hold it back",
-    ),
-    ("T10", "the headers of a response: belongs to the HTTP adapters"),
-    ("C3", "the header WWW-Authenticate: belongs to the HTTP adapters"),
     ("C30", "keys are registered, never fetched from a jwks_uri"),
     ("R22", "sender-constrained tokens are not offered"),
     ("R23", "OpenID Connect is not offered"),

@@ -19,6 +19,7 @@ mod custom_store;
 mod decision;
 mod faulty_store;
 mod hooks;
+mod http;
 mod jwt_bearer;
 mod limits;
 mod minted_tokens;

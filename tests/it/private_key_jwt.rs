@@ -231,6 +231,7 @@ fn the_header_does_not_choose_the_algorithm() {
     let rsa = EncodingKey::from_rsa_pem(RSA).unwrap();
     let right = es256(&claims(&app, "1"));
     let (input, signature) = right.rsplit_once('.').unwrap();
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
     for forged in [
         unsigned(r#"{"alg":"none"}"#),
         unsigned(r#"{"alg":"None"}"#),
@@ -245,7 +246,7 @@ fn the_header_does_not_choose_the_algorithm() {
         sign(&signer(), Alg::ES256, r#"{"alg":["ES256"]}"#, &payload),
         sign(&signer(), Alg::ES256, "{}", &payload),
         format!("{input}.{}", URL_SAFE_NO_PAD.encode([0; 64])),
-        format!("{input}.{}AA", &signature[..signature.len() - 2]),
+        format!("{input}.{other}{}", &signature[1..]),
         format!("{right}="),
         format!("{right}."),
     ] {

@@ -165,7 +165,8 @@ fn tokens_under_a_shared_secret_are_checked_in_the_same_process() {
         Arc::clone(&world.store),
         Arc::clone(&world.users),
     );
-    let world = World { server: server.clock(Arc::clone(&world.clock)).build(), ..world };
+    let server = Arc::new(server.clock(Arc::clone(&world.clock)).build());
+    let world = World { server, ..world };
     let answer = world.tokens(&world.register(code_app()));
     let keys = world.server.verifying_keys().unwrap();
     let verifier = BearerVerifier::new(world.server.issuer().clone(), keys)

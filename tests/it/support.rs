@@ -43,7 +43,7 @@ pub(crate) type Builder = ServerBuilder<Arc<MemoryStore>, Arc<MemoryUsers>>;
 /// A server with the users `ann` and `bob` of group `staff`, `root` of group `admins`, and `gone`,
 /// who is not active.
 pub(crate) struct World<H = NoHooks> {
-    pub(crate) server: AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>, H>,
+    pub(crate) server: Arc<AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>, H>>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) audit: Arc<MemoryAudit>,
     pub(crate) users: Arc<MemoryUsers>,
@@ -84,7 +84,8 @@ impl<H: Hooks> World<H> {
         .clock(Arc::clone(&clock))
         .audit(Arc::clone(&audit));
         let source = Source::new("192.0.2.7").unwrap();
-        Self { server: configure(builder).build(), clock, audit, users, store, source }
+        let server = Arc::new(configure(builder).build());
+        Self { server, clock, audit, users, store, source }
     }
 
     /// Registers an app.

@@ -67,6 +67,13 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::ScopeWithdrawn, "invalid_scope", 400),
         (R::ResourceNotAllowed, "invalid_target", 400),
         (R::Vetoed("planted_reason"), "access_denied", 400),
+        (R::UnknownToken, "invalid_grant", 400),
+        (R::ForeignToken, "invalid_grant", 400),
+        (R::ExpiredToken, "invalid_grant", 400),
+        (R::SpentToken, "invalid_grant", 400),
+        (R::RevokedToken, "invalid_grant", 400),
+        (R::PublicApp, "invalid_client", 401),
+        (R::NotAResourceServer, "unauthorized_client", 400),
         (R::RedirectUri, "invalid_request", 400),
         (R::UnsupportedResponseType, "unsupported_response_type", 400),
         (R::CodeChallenge(CodeChallengeError::Plain), "invalid_request", 400),
@@ -141,7 +148,7 @@ fn what_must_not_be_told_apart_is_not() {
     use Rejection as R;
     const CODE: GrantType = GrantType::AuthorizationCode;
     for alike in [
-        &[R::UnknownClient, R::WrongSecret, R::AppDisabled, R::NoCredentials][..],
+        &[R::UnknownClient, R::WrongSecret, R::AppDisabled, R::NoCredentials, R::PublicApp][..],
         &[R::UnknownClient, R::WrongAuthenticationMethod, R::AssertionClientIdMismatch],
         &[
             R::NotOurHandle(CODE),
@@ -153,6 +160,7 @@ fn what_must_not_be_told_apart_is_not() {
             R::CodeReplayed,
             R::RefreshTokenReused,
         ],
+        &[R::UnknownToken, R::ForeignToken, R::ExpiredToken, R::SpentToken, R::RevokedToken],
         &[
             R::UnknownUser,
             R::InactiveUser,
@@ -219,6 +227,11 @@ fn a_fault_says_nothing_of_its_cause() {
     assert!(error.rejection().is_none() && error.retry_after().is_none());
     let others = [Fault::SealedSecret, Fault::StoreContract("planted promise")];
     assert!(others.into_iter().all(|it| EndpointError::from(it).to_json() == error.to_json()));
+
+    let again = EndpointError::Unavailable(Fault::Store(StoreError::new("planted cause")));
+    assert_eq!((again.status(), again.error_code()), (503, ErrorCode::TemporarilyUnavailable));
+    assert!(!again.to_json().contains("planted"));
+    assert!(again.rejection().is_none() && again.retry_after().is_none());
 }
 
 /// Whatever a request says, in whichever parameter, none of it comes back in an error.

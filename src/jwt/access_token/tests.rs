@@ -27,7 +27,7 @@ impl Server {
         let rules = AccessTokenRules {
             keys: &self.keys,
             issuer: &self.issuer,
-            audiences: &["https://other.example.com", API],
+            audiences: Some(&["https://other.example.com", API]),
             clock_skew: Duration::from_secs(5),
         };
         rules.verify(token, NOW)

@@ -1,9 +1,8 @@
 //! The authorization code grant: RFC 6749 section 4.1.3, RFC 7636 section 4.6.
 
-use super::super::client_auth::AuthenticatedApp;
-use super::super::trace::Trace;
 use super::{PendingClaim, ValidGrant};
 use crate::app::{CustomApp, Flow};
+use crate::client_authentication::AuthenticatedApp;
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
@@ -13,6 +12,7 @@ use crate::pkce::{CodeChallenge, CodeVerifier, CodeVerifierError};
 use crate::redirect_uri::{self, InstanceHosts};
 use crate::secret::Digest;
 use crate::store::{CodeRedemption, Grant, RedeemCode, RevocationReason, Store};
+use crate::trace::Trace;
 use crate::user_directory::UserDirectory;
 
 const GRANT: GrantType = GrantType::AuthorizationCode;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::client_auth::AuthenticatedApp;
-use super::super::trace::Trace;
 use super::{GrantedResource, PendingClaim, ValidGrant};
 use crate::app::{ClientType, Flow};
+use crate::client_authentication::AuthenticatedApp;
 use crate::error::Rejection;
 use crate::grant_type::GrantType;
 use crate::ids::Subject;
+use crate::trace::Trace;
 
 const GRANT: GrantType = GrantType::ClientCredentials;
 

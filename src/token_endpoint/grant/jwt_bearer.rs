@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::client_auth::{AuthenticatedApp, claim_expiry};
 use super::super::scope_decision::GrantedScope;
-use super::super::trace::Trace;
 use super::refresh_token::narrowed;
 use super::{GrantedResource, PendingClaim, ValidGrant};
 use crate::app::{AssertionKeys, CustomApp, Flow, JwtSettings};
+use crate::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
@@ -18,6 +17,7 @@ use crate::impersonation::User;
 use crate::jwt::assertion::{AssertionRules, Purpose, VerifiedAssertion};
 use crate::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
 use crate::store::{AssertionClaim, AssertionPurpose, Grant, Store};
+use crate::trace::Trace;
 use crate::user_directory::UserDirectory;
 
 const GRANT: GrantType = GrantType::JwtBearer;

@@ -8,9 +8,8 @@ mod client_credentials;
 mod jwt_bearer;
 mod refresh_token;
 
-use super::client_auth::AuthenticatedApp;
 use super::request::PresentedGrant;
-use super::trace::Trace;
+use crate::client_authentication::AuthenticatedApp;
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Rejection};
@@ -20,6 +19,7 @@ use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
 use crate::impersonation::User;
 use crate::scope::Scope;
 use crate::store::{AssertionClaim, CodeRedemption, Grant, GrantRefusal, Rotation, Store};
+use crate::trace::Trace;
 use crate::user_directory::UserDirectory;
 
 pub(crate) use authorization_code::code_binding;

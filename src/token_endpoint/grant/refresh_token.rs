@@ -1,15 +1,15 @@
 //! The refresh token grant: RFC 6749 section 6, RFC 9700 section 4.14.2.
 
-use super::super::client_auth::AuthenticatedApp;
-use super::super::trace::Trace;
 use super::{PendingClaim, ValidGrant};
 use crate::app::{AppSettings, Flow, JwtSettings};
+use crate::client_authentication::AuthenticatedApp;
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
 use crate::handle::HandleKind;
 use crate::scope::Scope;
 use crate::store::{Grant, Rotate, Rotation, Store};
+use crate::trace::Trace;
 use crate::user_directory::UserDirectory;
 
 const GRANT: GrantType = GrantType::RefreshToken;

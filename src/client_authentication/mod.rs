@@ -1,11 +1,14 @@
-//! Stage 2, authenticate the client: [`PresentedCredentials`] become an [`AuthenticatedApp`]
-//! (RFC 6749 sections 2.3 and 3.2.1, RFC 7523 section 2.2).
+//! Client authentication, at whichever endpoint: [`PresentedCredentials`] become an
+//! [`AuthenticatedApp`] (RFC 6749 sections 2.3 and 3.2.1, RFC 7523 section 2.2).
 
+mod presented;
+
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::request::{PresentedCredentials, PresentedGrant};
-use super::trace::Trace;
+pub(crate) use presented::PresentedCredentials;
+
 use crate::app::{ClientAuthentication, ClientType, CustomApp, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
@@ -17,18 +20,19 @@ use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
 use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
+use crate::trace::Trace;
 
 /// The longest life of an assertion that authenticates an app, and how far its clock may be off.
 const MAX_LIFETIME: Duration = Duration::from_secs(300);
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// How long a `jti` is kept beyond the last instant at which the assertion could be presented.
-pub(super) const CLAIM_MARGIN: Duration = Duration::from_secs(60);
+const CLAIM_MARGIN: Duration = Duration::from_secs(60);
 
 /// Proof that the app proved who it is, as far as it can: a public app named itself, and an app
 /// whose assertion alone authenticates it has that assertion verified next. Only
 /// [`authenticate`](Context::authenticate) makes one.
 #[derive(Debug)]
-pub(super) struct AuthenticatedApp {
+pub(crate) struct AuthenticatedApp {
     app: Arc<CustomApp>,
 }
 
@@ -41,13 +45,15 @@ impl std::ops::Deref for AuthenticatedApp {
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    pub(super) async fn authenticate(
+    /// Finds out which app presents `credentials`. The assertion of a JWT bearer grant, where there
+    /// is one, may name the app, and alone prove which it is.
+    pub(crate) async fn authenticate(
         &self,
         credentials: PresentedCredentials<'_>,
-        grant: &PresentedGrant<'_>,
+        grant_assertion: Option<&str>,
         trace: &mut Trace<'_>,
     ) -> Result<AuthenticatedApp, EndpointError> {
-        let claimed = claimed_client_id(&credentials, grant);
+        let claimed = claimed_client_id(&credentials, grant_assertion);
         let client_id = claimed.and_then(|id| ClientId::new(id).ok());
         // What cannot be a client id is nobody's: there is nothing to look up.
         let client_id = client_id.ok_or(Rejection::NoCredentials)?;
@@ -70,7 +76,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 }
                 self.check_assertion(app, assertion, trace).await?
             }
-            PresentedCredentials::Name { .. } => check_name(app, grant)?,
+            PresentedCredentials::Name { .. } => check_name(app, grant_assertion.is_some())?,
         };
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
@@ -83,8 +89,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(AuthenticatedApp { app })
     }
 
+    /// The same where only a proof will do: a public app is refused as an unknown one is.
+    pub(crate) async fn authenticate_confidential(
+        &self,
+        credentials: PresentedCredentials<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<AuthenticatedApp, EndpointError> {
+        let app = self.authenticate(credentials, None, trace).await?;
+        match app.settings().client_type() {
+            ClientType::Confidential => Ok(app),
+            ClientType::Public => Err(Rejection::PublicApp.into()),
+        }
+    }
+
     /// Takes note that `app` is who it says, and charges the request to its budget, once.
-    pub(super) fn admit(
+    pub(crate) fn admit(
         &self,
         app: &CustomApp,
         trace: &mut Trace<'_>,
@@ -184,36 +203,24 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 }
 
 /// Until when the `jti` of an assertion is kept.
-pub(super) fn claim_expiry(expires_at: UnixTime, clock_skew: Duration) -> UnixTime {
+pub(crate) fn claim_expiry(expires_at: UnixTime, clock_skew: Duration) -> UnixTime {
     expires_at.plus(clock_skew).plus(CLAIM_MARGIN)
 }
 
 /// Which app the request says it comes from; an assertion may be the only one to say it.
 fn claimed_client_id<'a>(
     credentials: &'a PresentedCredentials<'_>,
-    grant: &PresentedGrant<'_>,
-) -> Option<std::borrow::Cow<'a, str>> {
-    use std::borrow::Cow::{Borrowed, Owned};
-    match (credentials, grant) {
-        (PresentedCredentials::Basic { client_id, .. }, _) => Some(Borrowed(client_id)),
-        (
-            PresentedCredentials::Post { client_id, .. }
-            | PresentedCredentials::Name { client_id: Some(client_id) },
-            _,
-        ) => Some(Borrowed(client_id)),
-        (PresentedCredentials::Assertion { assertion, .. }, _) => {
-            peek_subject(assertion).map(Owned)
+    grant_assertion: Option<&str>,
+) -> Option<Cow<'a, str>> {
+    use Cow::{Borrowed, Owned};
+    match credentials {
+        PresentedCredentials::Basic { client_id, .. } => Some(Borrowed(client_id)),
+        PresentedCredentials::Post { client_id, .. }
+        | PresentedCredentials::Name { client_id: Some(client_id) } => Some(Borrowed(client_id)),
+        PresentedCredentials::Assertion { assertion, .. } => peek_subject(assertion).map(Owned),
+        PresentedCredentials::Name { client_id: None } => {
+            grant_assertion.and_then(peek_issuer).map(Owned)
         }
-        (
-            PresentedCredentials::Name { client_id: None },
-            PresentedGrant::JwtBearer { assertion },
-        ) => peek_issuer(assertion).map(Owned),
-        (
-            PresentedCredentials::Name { client_id: None },
-            PresentedGrant::AuthorizationCode { .. }
-            | PresentedGrant::RefreshToken { .. }
-            | PresentedGrant::ClientCredentials,
-        ) => None,
     }
 }
 
@@ -221,20 +228,15 @@ fn claimed_client_id<'a>(
 /// the rest.
 fn check_name(
     app: Option<Arc<CustomApp>>,
-    grant: &PresentedGrant<'_>,
+    has_grant_assertion: bool,
 ) -> Result<Arc<CustomApp>, Rejection> {
     let app = app.ok_or(Rejection::UnknownClient)?;
+    let proves_itself = || app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates);
     match app.settings().client_type() {
         ClientType::Public => Ok(app),
-        ClientType::Confidential if proves_itself(&app, grant) => Ok(app),
+        ClientType::Confidential if has_grant_assertion && proves_itself() => Ok(app),
         ClientType::Confidential => Err(Rejection::NoCredentials),
     }
-}
-
-/// Whether the grant is an assertion that alone authenticates the app.
-fn proves_itself(app: &CustomApp, grant: &PresentedGrant<'_>) -> bool {
-    matches!(grant, PresentedGrant::JwtBearer { .. })
-        && app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,81 +1,94 @@
-//! What is known of a request so far: what its audit events say in the end.
+//! What is known of a request so far, at whichever endpoint: what its audit events say in the end.
 
 use crate::app::CustomApp;
 use crate::audit::{Action, Actor, AuditEvent, Outcome, Step};
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, ErrorCode, Rejection};
-use crate::grant_type::GrantType;
+use crate::form_request::FormRequest;
 use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::observation::Observation;
 use crate::random::JTI_BYTES;
 
 /// What is known of a request so far.
 #[derive(Debug)]
-pub(super) struct Trace<'a> {
+pub(crate) struct Trace<'a> {
     now: UnixTime,
     source: Option<&'a Source>,
+    /// What it is to bring about.
+    pub(crate) action: Action,
+    observation: Option<&'a Observation>,
     /// Where it is: tells at which step something failed.
-    pub(super) step: Step,
-    pub(super) grant_type: Option<GrantType>,
+    step: Step,
     client_id: Option<ClientId>,
     authenticated: bool,
-    pub(super) subject: Option<Subject>,
-    pub(super) grant_id: Option<GrantId>,
+    pub(crate) subject: Option<Subject>,
+    pub(crate) grant_id: Option<GrantId>,
     /// The `jti` of the token, if there will be one. It names the request to the store, too. Drawn
     /// before anything else.
-    pub(super) token_id: [u8; JTI_BYTES],
+    pub(crate) token_id: [u8; JTI_BYTES],
     notes: Vec<Action>,
 }
 
 impl<'a> Trace<'a> {
-    pub(super) const fn new(now: UnixTime, source: Option<&'a Source>) -> Self {
-        Self {
+    pub(crate) fn new(action: Action, now: UnixTime, request: &FormRequest<'a>) -> Self {
+        let mut trace = Self {
             now,
-            source,
+            source: request.origin(),
+            observation: request.observation(),
+            action,
             step: Step::Parse,
-            grant_type: None,
             client_id: None,
             authenticated: false,
             subject: None,
             grant_id: None,
             token_id: [0; JTI_BYTES],
             notes: Vec::new(),
+        };
+        trace.enter(Step::Parse);
+        trace
+    }
+
+    pub(crate) fn enter(&mut self, step: Step) {
+        self.step = step;
+        if let Some(observation) = self.observation {
+            observation.enter(step);
         }
     }
 
-    pub(super) const fn now(&self) -> UnixTime {
+    pub(crate) const fn now(&self) -> UnixTime {
         self.now
     }
 
-    pub(super) const fn source(&self) -> Option<&'a Source> {
+    pub(crate) const fn source(&self) -> Option<&'a Source> {
         self.source
     }
 
     /// The random id of the request, non-negative as a signed 64-bit column.
-    pub(super) fn claim_id(&self) -> u64 {
+    pub(crate) fn claim_id(&self) -> u64 {
         self.token_id.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 1)
     }
 
     /// A grant id for a token whose grant has no row: it is the only one of its grant.
-    pub(super) const fn rowless_grant_id(&self) -> GrantId {
+    pub(crate) const fn rowless_grant_id(&self) -> GrantId {
         GrantId::from_bytes(self.token_id)
     }
 
-    pub(super) fn claim_client_id(&mut self, client_id: &ClientId) {
+    pub(crate) fn claim_client_id(&mut self, client_id: &ClientId) {
         self.client_id = Some(client_id.clone());
     }
 
-    pub(super) fn authenticated(&mut self, app: &CustomApp) {
+    pub(crate) fn authenticated(&mut self, app: &CustomApp) {
         self.client_id = Some(app.client_id().clone());
         self.authenticated = true;
     }
 
-    pub(super) const fn is_authenticated(&self) -> bool {
+    pub(crate) const fn is_authenticated(&self) -> bool {
         self.authenticated
     }
 
     /// Something worth an event of its own happened on the way.
-    pub(super) fn note(&mut self, action: Action) {
+    pub(crate) fn note(&mut self, action: Action) {
         self.notes.push(action);
     }
 
@@ -95,13 +108,14 @@ impl<'a> Trace<'a> {
 
 impl<S, U, H> Context<S, U, H> {
     /// Records how the request of `trace` ended: its own event, and one for each note.
-    pub(super) fn record<T>(&self, mut trace: Trace<'_>, answer: &Result<T, EndpointError>) {
+    pub(crate) fn record<T>(&self, mut trace: Trace<'_>, answer: &Result<T, EndpointError>) {
         let outcome = match answer {
             Ok(_) => Outcome::Success,
             Err(EndpointError::Rejected { rejection, .. }) => {
                 // What should have proved who the app is, and did not.
                 let proof =
-                    matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_));
+                    matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_))
+                        || rejection.is_of_token();
                 let unproven = rejection.error_code() == ErrorCode::InvalidClient
                     || proof && !trace.authenticated;
                 if let (true, Some(client_id)) = (unproven, &trace.client_id) {
@@ -109,12 +123,22 @@ impl<S, U, H> Context<S, U, H> {
                 }
                 Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
             }
-            Err(EndpointError::Failed(fault)) => Outcome::failed(trace.step, fault),
+            Err(EndpointError::Failed(fault) | EndpointError::Unavailable(fault)) => {
+                Outcome::failed(trace.step, fault)
+            }
         };
         for note in std::mem::take(&mut trace.notes) {
             self.audit.record(&trace.event(note, Outcome::Success));
         }
-        let event = trace.event(Action::IssueToken { grant_type: trace.grant_type }, outcome);
+        let event = trace.event(trace.action.clone(), outcome);
+        if let Some(observation) = trace.observation {
+            let grant_type = if let Action::IssueToken { grant_type } = trace.action {
+                grant_type
+            } else {
+                None
+            };
+            observation.end(trace.client_id.as_ref(), grant_type, &event.outcome);
+        }
         self.usage.record(&event);
         self.audit.record(&event);
     }

@@ -1,0 +1,48 @@
+//! A client with one connection, which it keeps.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+pub(crate) struct Client {
+    stream: TcpStream,
+    host: SocketAddr,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, host: address }
+    }
+
+    /// The body of the answer to a token request.
+    pub(crate) fn post(&mut self, form: &str) -> String {
+        let request = format!(
+            "POST /oauth/token HTTP/1.1\r\nHost: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            self.host,
+            form.len(),
+        );
+        self.stream.write_all(request.as_bytes()).unwrap();
+        let mut received = Vec::with_capacity(2_048);
+        let mut chunk = [0; 4_096];
+        loop {
+            let read = self.stream.read(&mut chunk).unwrap();
+            assert!(read > 0, "the server hung up");
+            received.extend_from_slice(&chunk[..read]);
+            if let Some(body) = whole_body(&received) {
+                return body;
+            }
+        }
+    }
+}
+
+/// The body, once all of it is there.
+fn whole_body(received: &[u8]) -> Option<String> {
+    let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&received[..end]).unwrap().to_ascii_lowercase();
+    let (_, length) = head.split_once("content-length: ")?;
+    let length: usize = length.lines().next()?.parse().unwrap();
+    let body = received.get(end + 4..end + 4 + length)?;
+    Some(String::from_utf8(body.to_vec()).unwrap())
+}

@@ -1,0 +1,174 @@
+//! The authorization endpoint over HTTP: request, login, consent, decision, redirect.
+
+use http::header::{self, HeaderName};
+use http::uri::Authority;
+use http::{Method, StatusCode};
+
+use super::HttpEndpoints;
+use super::interaction::Interaction;
+use super::request::{Exchange, Unread};
+use super::response::{Answer, protect_page, see_other};
+use crate::audit::Outcome;
+use crate::authorization_endpoint::{Approval, AuthorizationError, Decision, Login, Prompted};
+use crate::error::{EndpointError, Rejection};
+use crate::form::Form;
+use crate::hooks::Hooks;
+use crate::paths::ServerEndpoint;
+use crate::scope::Scope;
+use crate::store::Store;
+use crate::user_directory::UserDirectory;
+
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
+    /// A browser with an authorization request, in the URL or (RFC 6749 section 3.1) in a form.
+    pub(super) async fn authorization(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
+        let query = if exchange.parts.method == Method::POST {
+            std::str::from_utf8(exchange.form_body()?)
+        } else {
+            Ok(exchange.parts.uri.query().unwrap_or_default())
+        };
+        Ok(match self.authorize(exchange, query.map_err(|_| Rejection::MalformedForm)).await {
+            Ok(answer) => answer,
+            Err(error) => self.authorization_error(exchange, &error).await,
+        })
+    }
+
+    async fn authorize(
+        &self,
+        exchange: &Exchange<'_>,
+        query: Result<&str, Rejection>,
+    ) -> Result<Answer, AuthorizationError> {
+        let query = query?;
+        let asked = self.server.authorization_request(query, exchange.source()).await?;
+        let client_id = asked.app().client_id().clone();
+        let Some(login) = self.login(exchange).await? else {
+            let return_to = format!("{}?{query}", self.own_path(ServerEndpoint::Authorization));
+            let page = self.interaction.login_page(exchange.parts, &asked, &return_to).await;
+            return Ok(protected(page));
+        };
+        let answer = match self.server.prompt(asked, &login).await? {
+            Prompted::Redirect(response) => see_other(response.location()),
+            Prompted::Ask(prompt) => {
+                let action = self.own_path(ServerEndpoint::Decision);
+                let page = self.interaction.consent_page(exchange.parts, &prompt, &action);
+                protected(page.await)
+            }
+        };
+        exchange.observation.end(Some(&client_id), None, &Outcome::Success);
+        Ok(answer)
+    }
+
+    /// A browser with the user's decision, from the form of the consent page.
+    pub(super) async fn decision(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
+        let body = exchange.form_body()?;
+        Ok(match self.decide(exchange, body).await {
+            Ok(answer) => answer,
+            Err(error) => self.authorization_error(exchange, &error).await,
+        })
+    }
+
+    async fn decide(
+        &self,
+        exchange: &Exchange<'_>,
+        body: &[u8],
+    ) -> Result<Answer, AuthorizationError> {
+        if !comes_from_here(exchange) {
+            return Err(Rejection::NotOurTicket.into());
+        }
+        let form = Form::parse(body).map_err(Rejection::from)?;
+        let ticket = form.one("ticket").map_err(Rejection::from)?;
+        let ticket = ticket.ok_or(Rejection::MissingParameter("ticket"))?;
+        let decision = read_decision(&form)?;
+        let login = self.login(exchange).await?.ok_or(Rejection::NotOurTicket)?;
+        let source = exchange.source();
+        let response = self.server.decide(ticket, &login, decision, source).await?;
+        exchange.observation.end(None, None, &Outcome::Success);
+        Ok(see_other(response.location()))
+    }
+
+    async fn login(&self, exchange: &Exchange<'_>) -> Result<Option<Login>, AuthorizationError> {
+        self.interaction.login(exchange.parts).await.map_err(AuthorizationError::from)
+    }
+
+    /// The app learns it by a redirect, or the user is shown it.
+    async fn authorization_error(
+        &self,
+        exchange: &Exchange<'_>,
+        error: &AuthorizationError,
+    ) -> Answer {
+        let (client_id, outcome) = match error {
+            AuthorizationError::Redirect { rejection, client_id, .. } => {
+                (client_id, refused(rejection))
+            }
+            AuthorizationError::Show { error, client_id } => match error {
+                EndpointError::Rejected { rejection, .. } => (client_id, refused(rejection)),
+                EndpointError::Failed(fault) | EndpointError::Unavailable(fault) => {
+                    (client_id, Outcome::failed(crate::audit::Step::Claim, fault))
+                }
+            },
+        };
+        exchange.observation.end(client_id.as_ref(), None, &outcome);
+        if let Some(location) = error.location() {
+            return see_other(location);
+        }
+        let mut page = self.interaction.error_page(exchange.parts, error).await;
+        *page.status_mut() = shown_status(error);
+        protected(page)
+    }
+
+    fn own_path(&self, endpoint: ServerEndpoint) -> String {
+        self.paths.full(self.server.issuer(), endpoint).unwrap_or_default()
+    }
+}
+
+fn protected(mut page: Answer) -> Answer {
+    protect_page(&mut page);
+    page
+}
+
+fn refused(rejection: &Rejection) -> Outcome {
+    Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
+}
+
+/// A page asks for no credentials, so that 401 is not for it.
+fn shown_status(error: &AuthorizationError) -> StatusCode {
+    let status = match error {
+        AuthorizationError::Show { error, .. } => error.status(),
+        AuthorizationError::Redirect { .. } => 400,
+    };
+    match status {
+        401 => StatusCode::BAD_REQUEST,
+        status => StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// What the user decided, as [`Interaction::consent_page`] has the form say it.
+fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
+    match form.one("decision")? {
+        Some("deny") => Ok(Decision::Deny),
+        Some("approve") => {
+            let ticked = form.pairs().filter(|(name, _)| *name == "scope");
+            let scopes: Vec<&str> = ticked.map(|(_, value)| value).collect();
+            let scope = Scope::parse(&scopes.join(" ")).map_err(|_| Rejection::MalformedScope)?;
+            let remember = form.one("remember")?.is_some();
+            let approval = Approval::default().with_scope(scope).with_remember(remember);
+            Ok(Decision::Approve(approval))
+        }
+        Some(_) => Err(Rejection::UnsupportedParameter("decision")),
+        None => Err(Rejection::MissingParameter("decision")),
+    }
+}
+
+/// Whether the browser sent a page of this origin, as it says itself. What sends neither header is
+/// held to the ticket, which nobody else has.
+fn comes_from_here(exchange: &Exchange<'_>) -> bool {
+    if let Some(site) = exchange.parts.headers.get(FETCH_SITE) {
+        return site == "same-origin" || site == "none";
+    }
+    let Some(origin) = exchange.parts.headers.get(header::ORIGIN) else { return true };
+    let host =
+        exchange.header(&header::HOST).or(exchange.parts.uri.authority().map(Authority::as_str));
+    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    authority.is_some_and(|(_, authority)| host == Some(authority))
+}

@@ -1,0 +1,302 @@
+//! The endpoints over `http` 1.x: a request with its whole body goes in, an answer comes out. No
+//! runtime, no socket, no routing of the host's own.
+//!
+//! [`HttpEndpoints`] answers every path of [`Paths`]; what it is not asked, the host answers. Methods,
+//! content types, sizes, caching, `Retry-After`, challenges, `Date` and request ids are its
+//! business; who is logged in and what pages look like is that of the host's [`Interaction`].
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use grantor::AuthorizationServer;
+//! use grantor::http::HttpEndpoints;
+//! # use grantor::ids::Issuer;
+//! # use grantor::jwt::{Algorithm, SigningKey};
+//! # use grantor::random::OsRandom;
+//! # use grantor::server_secret::ServerSecret;
+//! # use grantor::store::MemoryStore;
+//! # use grantor::user_directory::MemoryUsers;
+//!
+//! # pollster::block_on(async {
+//! # let issuer = Issuer::new("https://as.example.com")?;
+//! # let secret = ServerSecret::generate(&OsRandom::new())?;
+//! # let key = SigningKey::generate(Algorithm::ES256)?;
+//! # let (store, users) = (MemoryStore::new(), MemoryUsers::default());
+//! let server = AuthorizationServer::builder(issuer, secret, key, store, users).build();
+//! // Without an `Interaction` there is no authorization endpoint, and the metadata name none.
+//! let endpoints = HttpEndpoints::without_interaction(Arc::new(server));
+//! let request = http::Request::get("/.well-known/oauth-authorization-server").body("")?;
+//! let answer = endpoints.handle(request).await.ok_or("not one of the server's paths")?;
+//! assert_eq!(answer.status(), 200);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! A resource server takes [`BearerLayer`] (feature `tower`) or the extractors in
+//! [`axum`](crate::axum) (feature `axum`).
+
+mod authorization;
+#[cfg(feature = "tower")]
+mod bearer_layer;
+mod cors;
+mod interaction;
+mod request;
+mod request_id;
+mod response;
+mod span;
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{self, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use bearer_layer::{BearerFuture, BearerLayer, BearerService};
+#[cfg(feature = "axum")]
+pub(crate) use bearer_layer::{bearer_request, refusal};
+pub use interaction::{Interaction, NoInteraction, Page};
+pub use request_id::{InvalidRequestId, RequestId};
+
+use crate::error::EndpointError;
+use crate::form::MAX_FORM_BYTES;
+use crate::hooks::{Hooks, NoHooks};
+use crate::metadata::resource_metadata_json;
+use crate::metrics::{Metrics, RequestOutcome};
+use crate::observation::Observation;
+use crate::paths::{Paths, ServerEndpoint, origin, path};
+use crate::server::AuthorizationServer;
+use crate::store::Store;
+use crate::user_directory::UserDirectory;
+use request::{Exchange, Unread};
+use request_id::{REQUEST_ID, RequestIds};
+use response::{Answer, DateHeader, empty, private_json, public_json};
+use span::RequestSpan;
+
+/// The longest body that is read, in bytes: what is longer is answered with status 413, and need
+/// not be read to its end before.
+pub const MAX_BODY_BYTES: usize = MAX_FORM_BYTES;
+
+/// The endpoints of an [`AuthorizationServer`] over HTTP.
+///
+/// Used through a shared reference, by any number of requests at once. Dropping a future leaves
+/// what it was about done or not done, never half.
+pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
+    server: Arc<AuthorizationServer<S, U, H>>,
+    interaction: I,
+    paths: Paths,
+    routes: Vec<(String, ServerEndpoint)>,
+    metadata: String,
+    /// By their paths.
+    resources: Vec<(String, String)>,
+    challenge: HeaderValue,
+    cross_origin: bool,
+    metrics: Metrics,
+    request_ids: RequestIds,
+    date: DateHeader,
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks> HttpEndpoints<S, U, H> {
+    /// The endpoints of `server` but those that need a browser: no authorization endpoint.
+    #[must_use]
+    pub fn without_interaction(server: Arc<AuthorizationServer<S, U, H>>) -> Self {
+        let paths = server.paths().clone();
+        let paths = paths.without(ServerEndpoint::Authorization).without(ServerEndpoint::Decision);
+        Self::with_paths(server, NoInteraction::new(), paths)
+    }
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
+    /// The endpoints of `server`; `interaction` says who is logged in, and shows pages.
+    #[must_use]
+    pub fn new(server: Arc<AuthorizationServer<S, U, H>>, interaction: I) -> Self {
+        let paths = server.paths().clone();
+        Self::with_paths(server, interaction, paths)
+    }
+
+    fn with_paths(server: Arc<AuthorizationServer<S, U, H>>, interaction: I, paths: Paths) -> Self {
+        let issuer = server.issuer();
+        let route = |endpoint| Some((paths.full(issuer, endpoint)?, endpoint));
+        let routes = ServerEndpoint::ALL.into_iter().filter_map(route).collect();
+        let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", issuer.as_str());
+        let own_origin = origin(issuer.as_str());
+        let resources = match paths.get(ServerEndpoint::ResourceMetadata) {
+            Some(well_known) => server
+                .resource_servers()
+                .iter()
+                .filter(|resource| origin(resource.identifier.as_str()) == own_origin)
+                .map(|resource| {
+                    let of_resource = path(resource.identifier.as_str());
+                    let json = resource_metadata_json(resource, issuer);
+                    (format!("{well_known}{of_resource}"), json)
+                })
+                .collect(),
+            None => Vec::new(),
+        };
+        Self {
+            // An issuer holds nothing that a header may not.
+            challenge: HeaderValue::try_from(challenge)
+                .unwrap_or(HeaderValue::from_static("Basic realm=\"oauth\"")),
+            metadata: server.metadata_at(&paths),
+            request_ids: RequestIds::new(server.random()),
+            interaction,
+            routes,
+            resources,
+            paths,
+            server,
+            cross_origin: false,
+            metrics: Metrics::default(),
+            date: DateHeader::default(),
+        }
+    }
+
+    /// Lets scripts of other origins use the token, revocation and introspection endpoints in a
+    /// browser (CORS): for an app those origins where one of its redirect URIs is; the metadata and
+    /// the JWK Set for any. Default: no other origin.
+    #[must_use]
+    pub fn with_cross_origin(mut self, allowed: bool) -> Self {
+        self.cross_origin = allowed;
+        self
+    }
+
+    /// The server.
+    pub fn server(&self) -> &AuthorizationServer<S, U, H> {
+        &self.server
+    }
+
+    /// The host's side.
+    pub fn interaction(&self) -> &I {
+        &self.interaction
+    }
+
+    /// What was answered until now, and how fast.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Every path that is answered, on the server's host. [`ServerEndpoint::ResourceMetadata`] has
+    /// one for each API under the server's own origin.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, ServerEndpoint)> {
+        let resources =
+            self.resources.iter().map(|(path, _)| (&**path, ServerEndpoint::ResourceMetadata));
+        let others = self.routes.iter().filter(|(_, it)| *it != ServerEndpoint::ResourceMetadata);
+        others.map(|(path, endpoint)| (&**path, *endpoint)).chain(resources)
+    }
+
+    /// The endpoint at `path`, if there is one.
+    #[must_use]
+    pub fn endpoint_at(&self, path: &str) -> Option<ServerEndpoint> {
+        self.routes().find(|(own, _)| *own == path).map(|(_, endpoint)| endpoint)
+    }
+
+    /// Answers `request` if its path is one of the server's; `None` where it is the host's own.
+    ///
+    /// `request` has its whole body, of which [`MAX_BODY_BYTES`] and one more byte are enough. The
+    /// host may put a [`Source`](crate::ids::Source) and a [`RequestId`] into its extensions.
+    pub async fn handle<B>(&self, request: Request<B>) -> Option<Response<Vec<u8>>>
+    where
+        B: AsRef<[u8]> + Send,
+    {
+        let endpoint = self.endpoint_at(request.uri().path())?;
+        Some(self.answer(endpoint, request).await)
+    }
+
+    /// Answers `request` at `endpoint`, whatever its path.
+    pub async fn answer<B>(
+        &self,
+        endpoint: ServerEndpoint,
+        request: Request<B>,
+    ) -> Response<Vec<u8>>
+    where
+        B: AsRef<[u8]> + Send,
+    {
+        let observation = Observation::start();
+        let (parts, body) = request.into_parts();
+        let id = self.request_ids.of(&parts.extensions, &parts.headers);
+        let span = RequestSpan::new(endpoint, id.as_str());
+        let exchange = Exchange::new(&parts, body.as_ref(), &observation);
+        let answered = span.around(self.dispatch(endpoint, &exchange)).await;
+        let mut answer = answered.unwrap_or_else(Unread::into_answer);
+        if self.cross_origin {
+            let app = observation.seen().client_id;
+            cors::admit(&self.server, endpoint, &exchange, app.as_ref(), &mut answer).await;
+        }
+        if let Some(date) = self.date.at(self.server.now()) {
+            answer.headers_mut().insert(header::DATE, date);
+        }
+        answer.headers_mut().insert(REQUEST_ID, id.into_header());
+        if parts.method == Method::HEAD {
+            let length = answer.body().len();
+            answer.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            answer.body_mut().clear();
+        }
+        self.count(endpoint, &observation, &answer);
+        span.end(&observation, answer.status());
+        answer
+    }
+
+    fn count(&self, endpoint: ServerEndpoint, observation: &Observation, answer: &Answer) {
+        let outcome = RequestOutcome::of_status(answer.status().as_u16());
+        self.metrics.count(endpoint, outcome, observation.elapsed());
+        observation.each_step(|step, took| self.metrics.count_step(step, took));
+    }
+
+    async fn dispatch(
+        &self,
+        endpoint: ServerEndpoint,
+        exchange: &Exchange<'_>,
+    ) -> Result<Answer, Unread> {
+        if let Some(answer) = exchange.check_method(endpoint, self.cross_origin) {
+            return Ok(answer);
+        }
+        match endpoint {
+            ServerEndpoint::Authorization => self.authorization(exchange).await,
+            ServerEndpoint::Decision => self.decision(exchange).await,
+            ServerEndpoint::Token => {
+                let token = self.server.token(&exchange.form_request()?).await;
+                let answer = token.map(|token| private_json(StatusCode::OK, token.to_json()));
+                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+            }
+            ServerEndpoint::Revocation => {
+                let revoked = self.server.revoke(&exchange.form_request()?).await;
+                let answer = revoked.map(|()| empty(StatusCode::OK));
+                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+            }
+            ServerEndpoint::Introspection => {
+                let facts = self.server.introspect(&exchange.form_request()?).await;
+                let answer = facts.map(|facts| private_json(StatusCode::OK, facts.to_json()));
+                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+            }
+            ServerEndpoint::Revocations => {
+                let (request, cursor) = exchange.feed_request()?;
+                let feed = self.server.revocations(&request, cursor).await;
+                let answer = feed.map(|feed| {
+                    // A record of strings and numbers always has a JSON form.
+                    let json = serde_json::to_string(&feed).unwrap_or_default();
+                    private_json(StatusCode::OK, json)
+                });
+                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+            }
+            ServerEndpoint::JwkSet => Ok(public_json(self.server.jwk_set())),
+            ServerEndpoint::Metadata => Ok(public_json(self.metadata.clone())),
+            ServerEndpoint::ResourceMetadata => {
+                let of_path = |(own, _): &&(String, String)| own == exchange.path();
+                match self.resources.iter().find(of_path) {
+                    Some((_, json)) => Ok(public_json(json.clone())),
+                    None => Ok(empty(StatusCode::NOT_FOUND)),
+                }
+            }
+        }
+    }
+
+    fn error(&self, error: &EndpointError) -> Answer {
+        response::error(error, &self.challenge)
+    }
+}
+
+impl<S, U, H, I> fmt::Debug for HttpEndpoints<S, U, H, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpEndpoints").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}

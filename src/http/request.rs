@@ -1,0 +1,140 @@
+//! What arrived: its method, its content type, its credentials, as far as HTTP goes.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::cors;
+use super::response::{Answer, empty, private_json};
+use crate::form::{Form, MAX_FORM_BYTES};
+use crate::ids::Source;
+use crate::observation::Observation;
+use crate::paths::ServerEndpoint;
+use crate::store::FeedCursor;
+use crate::token_endpoint::FormRequest;
+
+/// One request, and who watches it.
+#[derive(Clone, Copy)]
+pub(super) struct Exchange<'a> {
+    pub(super) parts: &'a Parts,
+    body: &'a [u8],
+    pub(super) observation: &'a Observation,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) const fn new(
+        parts: &'a Parts,
+        body: &'a [u8],
+        observation: &'a Observation,
+    ) -> Self {
+        Self { parts, body, observation }
+    }
+
+    pub(super) fn path(&self) -> &'a str {
+        self.parts.uri.path()
+    }
+
+    pub(super) fn source(&self) -> Option<&'a Source> {
+        self.parts.extensions.get()
+    }
+
+    /// The one value of a header that is text; `None` where it is absent.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&'a str> {
+        self.parts.headers.get(name)?.to_str().ok()
+    }
+
+    /// The answer to a method that is not the endpoint's own; `None` where it is.
+    pub(super) fn check_method(
+        &self,
+        endpoint: ServerEndpoint,
+        cross_origin: bool,
+    ) -> Option<Answer> {
+        let method = &self.parts.method;
+        let is = |wanted: &str| endpoint.methods().split(", ").any(|own| own == wanted);
+        if *method == Method::OPTIONS {
+            let preflight = cross_origin.then(|| cors::preflight(endpoint, self)).flatten();
+            return Some(preflight.unwrap_or_else(|| {
+                let mut answer = empty(StatusCode::NO_CONTENT);
+                answer.headers_mut().insert(header::ALLOW, allowed(endpoint));
+                answer
+            }));
+        }
+        if is(method.as_str()) || *method == Method::HEAD && is("GET") {
+            return None;
+        }
+        let mut answer = Unread("the method is not allowed").into_answer();
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        answer.headers_mut().insert(header::ALLOW, allowed(endpoint));
+        Some(answer)
+    }
+
+    /// The body, if it is a form. Parameters in the URL are not read: a URL is logged.
+    pub(super) fn form_body(&self) -> Result<&'a [u8], Unread> {
+        if self.body.len() > MAX_FORM_BYTES {
+            // The form says so itself, whatever its type.
+            return Ok(self.body);
+        }
+        let mut types = self.parts.headers.get_all(header::CONTENT_TYPE).iter();
+        let is_form = |value: &HeaderValue| {
+            let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        };
+        match (types.next(), types.next()) {
+            (Some(one), None) if is_form(one) => Ok(self.body),
+            // Nothing has no type; the form then lacks its parameters.
+            (None, None) if self.body.is_empty() => Ok(self.body),
+            _ => Err(Unread("the body must be application/x-www-form-urlencoded")),
+        }
+    }
+
+    /// The request as the endpoints with client authentication take it.
+    pub(super) fn form_request(&self) -> Result<FormRequest<'a>, Unread> {
+        self.authorized(FormRequest::new(self.form_body()?))
+    }
+
+    /// The request of a resource server for the feed: the cursor is in the URL, the credentials are
+    /// in the header.
+    pub(super) fn feed_request(&self) -> Result<(FormRequest<'a>, FeedCursor), Unread> {
+        let malformed = || Unread("cursor is malformed");
+        let query = self.parts.uri.query().unwrap_or_default();
+        let form = Form::parse(query.as_bytes()).map_err(|_| malformed())?;
+        let cursor = match form.one("cursor").map_err(|_| malformed())? {
+            Some(cursor) => cursor.parse().map_err(|_| malformed())?,
+            None => FeedCursor::default(),
+        };
+        Ok((self.authorized(FormRequest::new(&[]))?, cursor))
+    }
+
+    fn authorized(&self, request: FormRequest<'a>) -> Result<FormRequest<'a>, Unread> {
+        let mut request = request.observed(self.observation);
+        if let Some(source) = self.source() {
+            request = request.source(source);
+        }
+        let mut headers = self.parts.headers.get_all(header::AUTHORIZATION).iter();
+        match (headers.next().map(HeaderValue::to_str), headers.next()) {
+            (None, _) => Ok(request),
+            (Some(Ok(header)), None) => Ok(request.authorization(header)),
+            _ => Err(Unread("there must be one Authorization header, of printable ASCII")),
+        }
+    }
+}
+
+fn allowed(endpoint: ServerEndpoint) -> HeaderValue {
+    match endpoint.methods() {
+        "GET" => HeaderValue::from_static("GET, HEAD, OPTIONS"),
+        "POST" => HeaderValue::from_static("POST, OPTIONS"),
+        _ => HeaderValue::from_static("GET, HEAD, POST, OPTIONS"),
+    }
+}
+
+/// A request that is wrong before there is anything to ask the server, and why: `invalid_request`.
+#[derive(Debug)]
+pub(super) struct Unread(&'static str);
+
+impl Unread {
+    pub(super) fn into_answer(self) -> Answer {
+        let Self(description) = self;
+        let json = format!(r#"{{"error":"invalid_request","error_description":"{description}"}}"#);
+        private_json(StatusCode::BAD_REQUEST, json)
+    }
+}

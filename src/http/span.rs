@@ -1,0 +1,82 @@
+//! The `tracing` span of a request; nothing without the feature.
+
+use http::StatusCode;
+
+use crate::observation::Observation;
+use crate::paths::ServerEndpoint;
+
+/// One request: its id, and once it has ended its app, grant type, outcome and times. Target
+/// `grantor::http`, name `request`. Audit events of the request stand inside.
+#[cfg(feature = "tracing")]
+pub(super) struct RequestSpan(::tracing::Span);
+
+#[cfg(feature = "tracing")]
+impl RequestSpan {
+    pub(super) fn new(endpoint: ServerEndpoint, request_id: &str) -> Self {
+        use ::tracing::field::Empty;
+        Self(::tracing::info_span!(
+            target: "grantor::http",
+            "request",
+            request_id,
+            endpoint = endpoint.as_str(),
+            client_id = Empty,
+            grant_type = Empty,
+            outcome = Empty,
+            reason = Empty,
+            status = Empty,
+            micros = Empty,
+            steps = Empty,
+        ))
+    }
+
+    pub(super) fn around<F: Future>(&self, future: F) -> ::tracing::instrument::Instrumented<F> {
+        ::tracing::Instrument::instrument(future, self.0.clone())
+    }
+
+    pub(super) fn end(&self, observation: &Observation, status: StatusCode) {
+        use std::fmt::Write as _;
+        if self.0.is_disabled() {
+            return;
+        }
+        let micros = u64::try_from(observation.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.0.record("status", status.as_u16());
+        self.0.record("micros", micros);
+        let seen = observation.seen();
+        if let Some(client_id) = &seen.client_id {
+            self.0.record("client_id", client_id.as_str());
+        }
+        if let Some(grant_type) = seen.grant_type {
+            self.0.record("grant_type", grant_type.as_str());
+        }
+        if let Some(outcome) = &seen.outcome {
+            self.0.record("outcome", outcome.as_str());
+            if let Some(reason) = outcome.reason() {
+                self.0.record("reason", reason);
+            }
+        }
+        let mut steps = String::new();
+        observation.each_step(|step, took| {
+            _ = write!(steps, "{}={}us ", step.as_str(), took.as_micros());
+        });
+        self.0.record("steps", steps.trim_end());
+        ::tracing::info!(target: "grantor::http", parent: &self.0, "answered");
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+pub(super) struct RequestSpan;
+
+#[cfg(not(feature = "tracing"))]
+impl RequestSpan {
+    pub(super) const fn new(_: ServerEndpoint, _: &str) -> Self {
+        Self
+    }
+
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(super) fn around<F: Future>(&self, future: F) -> F {
+        future
+    }
+
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(super) const fn end(&self, _: &Observation, _: StatusCode) {}
+}

@@ -1,0 +1,172 @@
+//! A browser at the authorization endpoint.
+
+use http::Request;
+
+use super::{Answered, Http};
+use crate::support::{CALLBACK, code_app, code_query, encode, new_verifier, parameters};
+
+fn visit(http: &Http, uri: &str, cookie: Option<&str>) -> Answered {
+    let mut request = Request::get(uri);
+    if let Some(cookie) = cookie {
+        request = request.header("cookie", cookie);
+    }
+    http.send(request.body("").unwrap())
+}
+
+fn decide(http: &Http, cookie: &str, form: &[(&str, &str)], more: &[(&str, &str)]) -> Answered {
+    let mut headers = vec![("cookie", cookie), ("host", "as.example.com")];
+    headers.extend(more);
+    http.post("/oauth/decision", &headers, &encode(form))
+}
+
+fn location(answer: &Answered) -> (String, std::collections::HashMap<String, String>) {
+    assert_eq!(answer.status, 303, "{answer:?}");
+    let location = answer.header("location").unwrap();
+    (location.split('?').next().unwrap().to_owned(), parameters(location))
+}
+
+/// A request that is to be consented to, and the ticket and the scopes of its page.
+fn asked() -> (Http, String, String, grantor::pkce::CodeVerifier, crate::support::App) {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let verifier = new_verifier();
+    let query = code_query(&app, &verifier, &[("state", "a b&c")]);
+    let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("ann"));
+    assert_eq!(page.status, 200, "{page:?}");
+    let parts: Vec<_> = page.body.split('|').map(str::to_owned).collect();
+    assert_eq!(parts[0], "/oauth/decision");
+    (http, parts[1].clone(), parts[2].clone(), verifier, app)
+}
+
+#[test]
+fn a_user_logs_in_consents_and_lands_on_the_redirect_uri_with_a_code() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let verifier = new_verifier();
+    let query = code_query(&app, &verifier, &[("state", "xyz")]);
+    let login = visit(&http, &format!("/oauth/authorize?{query}"), None);
+    assert_eq!(login.status, 200);
+    let (_, return_to) = login.body.split_once('|').unwrap();
+    assert!(return_to.starts_with("/oauth/authorize?"), "{return_to}");
+
+    let consent = visit(&http, return_to, Some("ann"));
+    let parts: Vec<_> = consent.body.split('|').collect();
+    let mut form = vec![("ticket", parts[1]), ("decision", "approve")];
+    form.extend(parts[2].split(' ').map(|scope| ("scope", scope)));
+    let (uri, given) = location(&decide(&http, "ann", &form, &[]));
+    assert_eq!(uri, CALLBACK);
+    assert_eq!((given["state"].as_str(), given["iss"].as_str()), ("xyz", "https://as.example.com"));
+    // The very same form again, as a double click sends it: the very same code.
+    let (_, again) = location(&decide(&http, "ann", &form, &[]));
+    assert_eq!(again["code"], given["code"]);
+    let tokens = http.world.redeem(&app, &given["code"], verifier.expose_secret());
+    assert_eq!(tokens.status, 200);
+    let spent = decide(&http, "ann", &form, &[]);
+    assert_eq!((spent.status, spent.body.as_str()), (400, "error already_decided"));
+}
+
+/// A27: a denial goes back to the app.
+#[test]
+fn a_user_denies() {
+    let (http, ticket, _, _, _) = asked();
+    let denied = decide(&http, "ann", &[("ticket", &ticket), ("decision", "deny")], &[]);
+    let (uri, given) = location(&denied);
+    assert_eq!((uri.as_str(), given["error"].as_str()), (CALLBACK, "access_denied"));
+    assert_eq!(given["state"], "a b&c");
+}
+
+#[test]
+fn what_is_not_ticked_is_not_granted() {
+    let (http, ticket, scopes, verifier, app) = asked();
+    let first = scopes.split(' ').next().unwrap();
+    let form = [("ticket", ticket.as_str()), ("decision", "approve"), ("scope", first)];
+    let (_, given) = location(&decide(&http, "ann", &form, &[]));
+    let tokens = http.world.redeem(&app, &given["code"], verifier.expose_secret());
+    assert_eq!(tokens.text("scope"), first);
+
+    let (http, ticket, _, _, _) = asked();
+    let nothing = [("ticket", ticket.as_str()), ("decision", "approve")];
+    let (_, given) = location(&decide(&http, "ann", &nothing, &[]));
+    assert_eq!(given["error"], "access_denied");
+}
+
+#[test]
+fn a_decision_comes_from_a_page_of_this_server_and_its_own_session() {
+    let (http, ticket, scopes, _, _) = asked();
+    let mut form = vec![("ticket", ticket.as_str()), ("decision", "approve")];
+    form.extend(scopes.split(' ').map(|scope| ("scope", scope)));
+    let refused = |cookie: &str, more: &[(&str, &str)]| {
+        let answer = decide(&http, cookie, &form, more);
+        assert_eq!((answer.status, answer.body.as_str()), (400, "error not_our_ticket"));
+    };
+    refused("ann", &[("sec-fetch-site", "cross-site")]);
+    refused("ann", &[("sec-fetch-site", "same-site")]);
+    refused("ann", &[("origin", "https://evil.example.com")]);
+    refused("ann", &[("origin", "null")]);
+    refused("bob", &[]);
+    for (name, more) in [("decision", "maybe"), ("decision", ""), ("ticket", "gtk_x")] {
+        let mut form = form.clone();
+        form.retain(|(own, _)| *own != name);
+        form.push((name, more));
+        assert_eq!(decide(&http, "ann", &form, &[]).status, 400);
+    }
+    let same_origin = [("sec-fetch-site", "same-origin"), ("origin", "https://as.example.com")];
+    assert_eq!(decide(&http, "ann", &form, &same_origin).status, 303);
+}
+
+/// A1, A3: whom nobody can trust with a redirect is shown a page.
+#[test]
+fn an_unknown_app_or_redirect_uri_is_shown_and_never_redirected() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let verifier = new_verifier();
+    let query = code_query(&app, &verifier, &[]);
+    let elsewhere = query.replace("app.example.com", "evil.example.com");
+    let nobody = query.replace(app.id.as_str(), "nobody");
+    for (query, reason) in [
+        (elsewhere, "redirect_uri"),
+        (nobody, "unknown_client"),
+        (String::new(), "missing_parameter"),
+    ] {
+        let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("ann"));
+        assert_eq!((page.status, page.body), (400, format!("error {reason}")));
+        assert_eq!(page.headers.get("location"), None);
+    }
+}
+
+#[test]
+fn pages_cannot_be_framed_or_kept() {
+    let (http, _, _, _, app) = asked();
+    let query = code_query(&app, &new_verifier(), &[]);
+    let authorize = format!("/oauth/authorize?{query}");
+    for page in [
+        visit(&http, &authorize, None),
+        visit(&http, &authorize, Some("ann")),
+        visit(&http, "/oauth/authorize", None),
+    ] {
+        assert_eq!(page.header("content-security-policy"), Some("frame-ancestors 'none'"));
+        assert_eq!(page.header("x-frame-options"), Some("DENY"));
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    }
+}
+
+#[test]
+fn a_request_may_come_in_a_form() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[]);
+    let page = http.post("/oauth/authorize", &[("cookie", "ann")], &query);
+    assert!(page.status == 200 && page.body.starts_with("/oauth/decision|"), "{page:?}");
+    let json = http.post("/oauth/authorize", &[("content-type", "application/json")], "{}");
+    json.assert_error(400, "invalid_request");
+}
+
+#[test]
+fn a_directory_that_cannot_tell_is_an_error_of_the_server() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[]);
+    let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("broken"));
+    assert_eq!((page.status, page.body.as_str()), (500, "error failed"));
+}

@@ -1,0 +1,163 @@
+//! What anybody may read: metadata and keys. And who may read it in a browser.
+
+use std::sync::Arc;
+
+use grantor::catalog::{ApiCatalog, Endpoint};
+use grantor::http::HttpEndpoints;
+use grantor::ids::{ClientId, Resource};
+use grantor::paths::{Paths, ServerEndpoint};
+use grantor::protected_resource::ResourceServer;
+use grantor::scope::ScopeToken;
+use http::Request;
+use pollster::block_on;
+use serde_json::Value;
+
+use super::Http;
+use super::endpoints::with_gateway;
+use crate::support::{ISSUER, World, basic, body_of, code_app, scope};
+
+const METADATA: &str = "/.well-known/oauth-authorization-server";
+
+/// M2: each endpoint that is named answers, and none that answers is left out.
+#[test]
+fn the_metadata_name_what_is_mounted_and_nothing_else() {
+    let http = Http::new();
+    let metadata = http.get(METADATA);
+    assert_eq!(metadata.header("cache-control"), Some("public, max-age=300"));
+    let json = metadata.json();
+    assert_eq!(json["issuer"], ISSUER);
+    let mut named = 0;
+    for (name, url) in json.as_object().unwrap() {
+        if name.ends_with("_endpoint") || name == "jwks_uri" {
+            let path = url.as_str().unwrap().strip_prefix(ISSUER).unwrap();
+            assert!(http.endpoints.endpoint_at(path).is_some(), "{name} {path}");
+            named += 1;
+        }
+    }
+    // But for the decision, which belongs to a page, and the documents themselves.
+    assert_eq!(named, ServerEndpoint::ALL.len() - 3);
+    assert_eq!(json["code_challenge_methods_supported"], serde_json::json!(["S256"]));
+    assert_eq!(json["authorization_response_iss_parameter_supported"], true);
+    assert_eq!(json["response_types_supported"], serde_json::json!(["code"]));
+}
+
+#[test]
+fn a_server_without_pages_names_no_authorization_endpoint() {
+    let world = World::with(|builder| {
+        builder.paths(Paths::default().without(ServerEndpoint::Introspection))
+    });
+    let endpoints = HttpEndpoints::without_interaction(Arc::clone(&world.server));
+    let ask = |path: &str| {
+        let request = Request::get(path).body("").unwrap();
+        block_on(endpoints.handle(request)).map(http::Response::into_body)
+    };
+    assert!(ask("/oauth/authorize").is_none() && ask("/oauth/introspect").is_none());
+    let json: Value = serde_json::from_slice(&ask(METADATA).unwrap()).unwrap();
+    for absent in ["authorization_endpoint", "introspection_endpoint", "prompt_values_supported"] {
+        assert_eq!(json.get(absent), None, "{absent}");
+    }
+    let grants = json["grant_types_supported"].as_array().unwrap();
+    assert!(!grants.contains(&Value::from("authorization_code")) && grants.len() == 3);
+}
+
+#[test]
+fn scopes_and_apis_are_named_as_the_catalog_and_the_list_have_them() {
+    let endpoint = |scope| Endpoint::new("GET", "/x", ScopeToken::new(scope).unwrap()).unwrap();
+    let api = |identifier: &str| {
+        let id = ClientId::new("api").unwrap();
+        ResourceServer::new(Resource::new(identifier).unwrap(), id)
+            .with_name("Files")
+            .with_scopes(scope("files.read"))
+    };
+    let http = Http::of(World::with(|builder| {
+        builder
+            .catalog(ApiCatalog::new([endpoint("x.read")]))
+            .resource_server(api("https://as.example.com/api/files"))
+            .resource_server(api("https://elsewhere.example.com/"))
+    }));
+    let json = http.get(METADATA).json();
+    assert_eq!(json["scopes_supported"], serde_json::json!(["files.read", "x.read"]));
+    assert_eq!(
+        json["protected_resources"],
+        serde_json::json!(["https://as.example.com/api/files", "https://elsewhere.example.com/"])
+    );
+    let own = http.get("/.well-known/oauth-protected-resource/api/files").json();
+    assert_eq!(own["resource"], "https://as.example.com/api/files");
+    assert_eq!(own["authorization_servers"], serde_json::json!([ISSUER]));
+    assert_eq!(own["bearer_methods_supported"], serde_json::json!(["header"]));
+    assert_eq!(own["resource_name"], "Files");
+    // The API elsewhere serves its own.
+    assert_eq!(http.endpoints.endpoint_at("/.well-known/oauth-protected-resource"), None);
+}
+
+#[test]
+fn head_is_answered_as_get_without_a_body() {
+    let http = Http::new();
+    let get = http.get("/oauth/jwks");
+    let head = http.send(Request::head("/oauth/jwks").body("").unwrap());
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()));
+    assert_eq!(get.json()["keys"][0]["kty"], "EC");
+}
+
+fn preflight(http: &Http, path: &str) -> Option<String> {
+    let request = Request::builder()
+        .method("OPTIONS")
+        .uri(path)
+        .header("origin", "https://app.example.com")
+        .header("access-control-request-method", "POST")
+        .body("");
+    http.send(request.unwrap()).header("access-control-allow-origin").map(str::to_owned)
+}
+
+#[test]
+fn no_other_origin_reads_anything_by_default() {
+    let http = Http::new();
+    for path in ["/oauth/token", "/oauth/jwks", METADATA] {
+        assert_eq!(preflight(&http, path), None);
+        let answer =
+            http.send(Request::get(path).header("origin", "https://x.test").body("").unwrap());
+        assert_eq!(answer.header("access-control-allow-origin"), None);
+    }
+}
+
+/// A script reads the answer to an app whose redirect URI is of its own origin, and no other.
+#[test]
+fn an_app_is_used_from_the_origins_of_its_redirect_uris() {
+    let (mut http, gateway) = with_gateway();
+    http.endpoints = http.endpoints.with_cross_origin(true);
+    let app = http.world.register(code_app());
+    let body = format!("grant_type=refresh_token&refresh_token=x&{}", body_of(&app, &[]));
+    let ask = |origin: &str| {
+        let answer = http.post("/oauth/token", &[("origin", origin)], &body);
+        assert_eq!(answer.header("vary"), Some("Origin"));
+        answer.header("access-control-allow-origin").map(str::to_owned)
+    };
+    assert_eq!(ask("https://app.example.com").as_deref(), Some("https://app.example.com"));
+    for stranger in [
+        "https://evil.example.com",
+        "http://app.example.com",
+        "null",
+        "https://app.example.com.evil.test",
+    ] {
+        assert_eq!(ask(stranger), None, "{stranger}");
+    }
+    assert_eq!(preflight(&http, "/oauth/token").as_deref(), Some("https://app.example.com"));
+    assert_eq!(preflight(&http, "/oauth/jwks").as_deref(), Some("*"));
+    for path in ["/oauth/authorize", "/oauth/decision", "/oauth/revocations"] {
+        assert_eq!(preflight(&http, path), None, "{path}");
+    }
+    // Whoever is not an app of that origin learns nothing, be it authenticated.
+    let other = http.post(
+        "/oauth/token",
+        &[("origin", "https://app.example.com"), ("authorization", &gateway)],
+        "grant_type=client_credentials",
+    );
+    assert_eq!((other.status, other.header("access-control-allow-origin")), (200, None));
+    let unknown = http.post(
+        "/oauth/token",
+        &[("origin", "https://app.example.com"), ("authorization", &basic("nobody", "x"))],
+        "grant_type=client_credentials",
+    );
+    assert_eq!(unknown.header("access-control-allow-origin"), None);
+}

@@ -1,0 +1,31 @@
+//! What can be counted and logged of requests.
+
+use grantor::audit::Step;
+use grantor::metrics::RequestOutcome;
+use grantor::paths::ServerEndpoint;
+
+use super::Http;
+use crate::support::{basic, machine_app};
+
+#[test]
+fn requests_are_counted_by_how_they_ended_and_timed_by_step() {
+    let http = Http::new();
+    let app = http.world.register(machine_app());
+    let header = basic(app.id.as_str(), app.secret.as_deref().unwrap());
+    let form = "grant_type=client_credentials";
+    for _ in 0..3 {
+        assert_eq!(http.post("/oauth/token", &[("authorization", &header)], form).status, 200);
+    }
+    http.post("/oauth/token", &[("authorization", "Basic eDp5")], form);
+    http.get("/oauth/token");
+    let metrics = http.endpoints.metrics();
+    let counted = |outcome| metrics.requests(ServerEndpoint::Token, outcome);
+    assert_eq!(counted(RequestOutcome::Success), 3);
+    assert_eq!(counted(RequestOutcome::Refused), 2);
+    assert_eq!(counted(RequestOutcome::Failed), 0);
+    assert_eq!(metrics.latency(ServerEndpoint::Token).count(), 5);
+    assert_eq!(metrics.step_latency(Step::Mint).count(), 3);
+    assert_eq!(metrics.step_latency(Step::Client).count(), 4);
+    let text = metrics.to_text();
+    assert!(!text.contains(app.id.as_str()) && !text.contains(app.secret.as_deref().unwrap()));
+}
