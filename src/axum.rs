@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -85,12 +85,18 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
         let source = Source::from(address.ip());
         parts.extensions.insert(source);
     }
-    let body = match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => body,
-        // One byte more than is allowed tells that there is too much. A client that went away reads
-        // no answer.
-        Ok(Err(_)) => vec![0; MAX_BODY_BYTES + 1].into(),
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    // One byte more than is allowed tells that there is too much.
+    let too_much = || vec![0; MAX_BODY_BYTES + 1].into();
+    // What is announced to be too long is not waited for.
+    let body = if usize::try_from(body.size_hint().lower()).is_ok_and(|it| it <= MAX_BODY_BYTES) {
+        match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
+            Ok(Ok(body)) => body,
+            // A client that went away reads no answer.
+            Ok(Err(_)) => too_much(),
+            Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        }
+    } else {
+        too_much()
     };
     endpoints.answer(endpoint, Request::from_parts(parts, body)).await.map(Body::from)
 }
