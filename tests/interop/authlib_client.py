@@ -248,11 +248,39 @@ class Suite:
         check("revocation of an unknown token", answer.status_code == 200)
 
     def resource(self):
-        """RFC 8707."""
+        """RFC 8707, and RFC 6750 at the API that the server protects itself."""
         app, resource = self.seed.resource()
         token = self.tokens(app, resource=resource).token
         check("the token is for the resource",
               self.claims(token["access_token"], resource)["aud"] == resource)
+        api = self.issuer + "/api"
+        session = self.tokens(app, resource=api)
+        answer = session.get(api + "/me", timeout=10)
+        check("the API answers", answer.status_code == 200 and self.seed.user in answer.text)
+        answer = session.delete(api + "/files/1", timeout=10)
+        check("the API refuses what the scope does not allow", answer.status_code == 403
+              and 'error="insufficient_scope"' in answer.headers["www-authenticate"])
+        answer = requests.get(api + "/me", timeout=10)
+        check("the API says how to come in", answer.status_code == 401
+              and answer.headers["www-authenticate"].startswith("Bearer ")
+              and "error" not in answer.headers["www-authenticate"])
+        answer = self.call_api(token["access_token"])
+        check("the API refuses a token for another", answer.status_code == 401
+              and 'error="invalid_token"' in answer.headers["www-authenticate"])
+        access_token = session.token["access_token"]
+        session.revoke_token(self.metadata["revocation_endpoint"], token=access_token)
+        # The API follows the feed of revocations, each second.
+        deadline = time.monotonic() + 10
+        while self.call_api(access_token).status_code == 200 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        answer = self.call_api(access_token)
+        check("the API refuses a revoked token", answer.status_code == 401
+              and 'error="invalid_token"' in answer.headers["www-authenticate"])
+
+    def call_api(self, access_token):
+        """A request to the API with this token."""
+        return requests.get(self.issuer + "/api/me", timeout=10,
+                            headers={"authorization": "Bearer " + access_token})
 
     def jwt_bearer(self):
         """RFC 7523 section 2.1."""

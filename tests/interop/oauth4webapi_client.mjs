@@ -255,11 +255,34 @@ async function revocation(as) {
   check("revocation of an unknown token", true);
 }
 
-/** RFC 8707. */
+/** What the API says to a request: its status, and the error of its challenge. */
+async function call(token, method, path) {
+  try {
+    const url = new URL(`${ISSUER}/api${path}`);
+    const answer = await oauth.protectedResourceRequest(
+      token, method, url, undefined, undefined, insecure);
+    return { status: answer.status };
+  } catch (reason) {
+    if (!(reason instanceof oauth.WWWAuthenticateChallengeError)) throw reason;
+    const [{ scheme, parameters }] = reason.cause;
+    return { status: reason.status, scheme, ...parameters };
+  }
+}
+
+/** RFC 8707, and RFC 6750 at the API that the server protects itself. */
 async function resource(as) {
   const uri = web.settings.resources.find((it) => !it.includes("%%"));
-  const token = await tokens(as, web, { resource: uri });
-  check("the token is for the resource", (await claims(as, token.access_token, uri)).aud === uri);
+  const foreign = await tokens(as, web, { resource: uri });
+  check("the token is for the resource", (await claims(as, foreign.access_token, uri)).aud === uri);
+  const { access_token: token } = await tokens(as, web, { resource: `${ISSUER}/api` });
+  check("the API answers", (await call(token, "GET", "/me")).status === 200);
+  const refusal = await call(token, "DELETE", "/files/1");
+  check("the API refuses what the scope does not allow", refusal.status === 403
+    && refusal.scheme === "bearer" && refusal.error === "insufficient_scope"
+    && refusal.scope === "DELETE/files/*");
+  const other = await call(foreign.access_token, "GET", "/me");
+  check("the API refuses a token for another",
+    other.status === 401 && other.error === "invalid_token");
 }
 
 const ALGORITHMS = {

@@ -17,6 +17,7 @@ const APPLY: &[(char, u32, u32)] = &[
     ('J', 1, 31),
     ('S', 1, 7),
     ('X', 1, 2),
+    ('M', 1, 2),
 ];
 
 /// The rows that do not apply yet, or never, and why.
@@ -34,7 +35,7 @@ const OTHERS: &[(char, u32, u32)] = &[
     ('D', 1, 6),
     ('V', 1, 9),
     ('I', 1, 8),
-    ('M', 1, 5),
+    ('M', 3, 5),
     ('Q', 1, 7),
     ('K', 1, 5),
     ('L', 1, 4),
