@@ -133,8 +133,9 @@ impl Interaction for Browsers {
         self.0.login_form(&request.headers, Shown::fresh(local(return_to))).await
     }
 
-    async fn consent_page(&self, _: &Parts, prompt: &Prompt, action: &str) -> Page {
-        pages::consent(prompt, action)
+    async fn consent_page(&self, request: &Parts, prompt: &Prompt, action: &str) -> Page {
+        let here = request.uri.path_and_query().map(|it| local(it.as_str()));
+        pages::consent(prompt, action, here.filter(|here| *here != "/"))
     }
 
     async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
@@ -143,8 +144,7 @@ impl Interaction for Browsers {
 }
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    let tries = site.tries.as_ref().map(Tries::text);
-    reply(pages::home(site.session(&headers).as_ref(), tries.as_deref()))
+    reply(pages::home(site.session(&headers).as_ref(), site.tries.as_ref()))
 }
 
 async fn show_login(
