@@ -7,6 +7,8 @@ mod architecture;
 mod assertions;
 mod authorization_code;
 mod authorization_request;
+#[cfg(feature = "axum")]
+mod axum;
 mod behaviours;
 mod broken_stores;
 mod client_authentication;
