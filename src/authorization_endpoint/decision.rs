@@ -241,6 +241,7 @@ fn new_grant(
     let mut grant = Grant::new(ticket.grant_id, client_id, subject, scope);
     grant.resource.clone_from(&ticket.resource);
     grant.device = login.device().cloned();
+    grant.auth_time = login.auth_time();
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     grant.authorized_at = now;

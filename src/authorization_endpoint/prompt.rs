@@ -27,6 +27,7 @@ pub struct Login {
     subject: Subject,
     session: String,
     device: Option<DeviceId>,
+    auth_time: Option<UnixTime>,
 }
 
 impl Login {
@@ -35,7 +36,7 @@ impl Login {
     /// is good in the session for which it was made, and there for this user only.
     #[must_use]
     pub fn new(subject: Subject, session: impl Into<String>) -> Self {
-        Self { subject, session: session.into(), device: None }
+        Self { subject, session: session.into(), device: None, auth_time: None }
     }
 
     /// On this device, if the host knows: what is granted goes with it when it is revoked.
@@ -43,6 +44,19 @@ impl Login {
     pub fn with_device(mut self, device: DeviceId) -> Self {
         self.device = Some(device);
         self
+    }
+
+    /// Having logged in at `auth_time`, in whole seconds: when the user last gave a password or the
+    /// like, not when the session was last used. Access tokens state it (RFC 9068 section 2.2.1),
+    /// and without it no request that demands a fresh login can be satisfied.
+    #[must_use]
+    pub const fn with_auth_time(mut self, auth_time: UnixTime) -> Self {
+        self.auth_time = Some(UnixTime::from_seconds(auth_time.as_seconds()));
+        self
+    }
+
+    pub(super) const fn auth_time(&self) -> Option<UnixTime> {
+        self.auth_time
     }
 
     pub(super) const fn device(&self) -> Option<&DeviceId> {

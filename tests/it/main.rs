@@ -21,6 +21,7 @@ mod faulty_store;
 mod hooks;
 mod jwt_bearer;
 mod limits;
+mod login;
 mod minted_tokens;
 mod pkce;
 mod private_key_jwt;
