@@ -125,7 +125,9 @@ pub(crate) struct Browsers(pub(crate) Arc<Site>);
 
 impl Interaction for Browsers {
     async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
-        let login = |session: Session| Login::new(session.subject, session.token);
+        let login = |session: Session| {
+            Login::new(session.subject, session.token).with_auth_time(session.logged_in_at)
+        };
         Ok(self.0.session(&request.headers).map(login))
     }
 

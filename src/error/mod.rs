@@ -18,7 +18,8 @@ use crate::rate_limit::RetryAfter;
 use crate::store::StoreError;
 use crate::user_directory::DirectoryError;
 
-/// The codes of RFC 6749 sections 4.1.2.1 and 5.2, and of RFC 8707 section 2.
+/// The codes of RFC 6749 sections 4.1.2.1 and 5.2, of RFC 8707 section 2, and of OpenID Connect Core
+/// 1.0 section 3.1.2.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -40,6 +41,10 @@ pub enum ErrorCode {
     InvalidTarget,
     /// `access_denied`
     AccessDenied,
+    /// `login_required` (OpenID Connect Core 1.0)
+    LoginRequired,
+    /// `consent_required` (OpenID Connect Core 1.0)
+    ConsentRequired,
     /// `server_error`
     ServerError,
     /// `temporarily_unavailable`
@@ -60,6 +65,8 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -194,6 +201,8 @@ impl EndpointError {
                 | ErrorCode::InvalidScope
                 | ErrorCode::InvalidTarget
                 | ErrorCode::AccessDenied
+                | ErrorCode::LoginRequired
+                | ErrorCode::ConsentRequired
                 | ErrorCode::ServerError => 400,
             },
             Self::Failed(_) => 500,

@@ -128,6 +128,12 @@ pub enum Rejection {
     UnsupportedResponseType,
     /// The code challenge is absent, malformed or not S256.
     CodeChallenge(CodeChallengeError),
+    /// Nobody is logged in, or not freshly enough, and no page may be shown.
+    LoginRequired,
+    /// A fresh login is demanded, and the host does not tell when the user logged in.
+    AuthTimeUnknown,
+    /// The user would have to be asked, and no page may be shown.
+    ConsentRequired,
     /// The user said no.
     ConsentDenied,
     /// The ticket is not this server's, or not for this user and session.
@@ -395,6 +401,24 @@ impl Rejection {
             Self::CodeChallenge(error) => {
                 entry(C::InvalidRequest, S::Parse, "code_challenge", error.description())
             }
+            Self::LoginRequired => entry(
+                C::LoginRequired,
+                S::Grant,
+                "login_required",
+                "the user has to log in, and prompt is none",
+            ),
+            Self::AuthTimeUnknown => entry(
+                C::LoginRequired,
+                S::Grant,
+                "auth_time_unknown",
+                "the server cannot tell when the user logged in",
+            ),
+            Self::ConsentRequired => entry(
+                C::ConsentRequired,
+                S::Grant,
+                "consent_required",
+                "the user has to be asked, and prompt is none",
+            ),
             Self::ConsentDenied => {
                 entry(C::AccessDenied, S::Grant, "consent_denied", "the user denied the request")
             }
