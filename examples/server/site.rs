@@ -245,3 +245,28 @@ impl Site {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_returns_to_the_authorization_endpoint_or_nowhere() {
+        let good = "/oauth/authorize?client_id=a&scope=GET%2Ffiles%2F*";
+        assert_eq!(local(good), good);
+        for bad in [
+            "",
+            "/",
+            "https://evil.example/oauth/authorize?x",
+            "//evil.example/oauth/authorize?x",
+            "/\\evil.example",
+            "/oauth/authorize",
+            "/oauth/authorize.evil.example?x",
+            "/oauth/authorize/../../x?y",
+            "/oauth/authorize?a\r\nSet-Cookie: b",
+            "/oauth/authorize?a b",
+        ] {
+            assert_eq!(local(bad), "/", "{bad}");
+        }
+    }
+}
