@@ -24,6 +24,7 @@ mod hooks;
 mod http;
 mod jwt_bearer;
 mod limits;
+mod login;
 mod minted_tokens;
 mod pkce;
 mod private_key_jwt;
