@@ -6,6 +6,7 @@
 //! the audit event, with the step that refused and the setting that decided.
 
 mod rejection;
+mod rejection_table;
 
 use std::fmt;
 
