@@ -9,6 +9,7 @@
 //! counted is the CPU time of the process, user and system, as the kernel keeps it for each thread.
 //! `cargo bench --bench http_load --features axum`, with `-- --json` one object a line. Linux only.
 #![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
+#![expect(clippy::indexing_slicing, reason = "a bench stops where it fails")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded")]
 

@@ -123,7 +123,7 @@ impl Demo {
         let request = self.server.authorization_request(&query, None).await?;
         // The host finds out who the user is, shows a consent page, and takes the answer.
         let login = Login::new(Subject::new("ann")?, "the anti-forgery token of her session");
-        let Prompted::Ask(prompt) = self.server.prompt(request, &login).await? else {
+        let Prompted::Ask(prompt) = self.server.prompt(request, Some(&login)).await? else {
             return Err("nobody was asked".into());
         };
         let titles: Vec<_> = prompt.scopes.iter().flat_map(|scope| &scope.titles).collect();

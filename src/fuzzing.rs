@@ -31,7 +31,8 @@ pub fn basic_header(header: &[u8]) -> Option<(String, String)> {
 pub struct SealedHandles(Handles);
 
 impl SealedHandles {
-    const KINDS: [HandleKind; 3] = [HandleKind::Code, HandleKind::RefreshToken, HandleKind::Ticket];
+    const KINDS: [HandleKind; 4] =
+        [HandleKind::Code, HandleKind::RefreshToken, HandleKind::Ticket, HandleKind::LoginMarker];
 
     /// Those under this secret.
     #[must_use]
@@ -39,16 +40,16 @@ impl SealedHandles {
         Self(Handles::new(secret, issuer))
     }
 
-    /// A handle of each kind with this payload: code, refresh token, ticket.
+    /// A handle of each kind with this payload: code, refresh token, ticket, login marker.
     #[must_use]
-    pub fn seal(&self, bound_to: &str, payload: &[u8]) -> [String; 3] {
+    pub fn seal(&self, bound_to: &str, payload: &[u8]) -> [String; 4] {
         Self::KINDS.map(|kind| self.0.seal(kind, &[bound_to.as_bytes()], &[payload]))
     }
 
     /// What `text` says when it is opened as each kind. Whatever does not open as a kind is no
     /// grant of that kind either.
     #[must_use]
-    pub fn open(&self, bound_to: &str, text: &str) -> [Option<Vec<u8>>; 3] {
+    pub fn open(&self, bound_to: &str, text: &str) -> [Option<Vec<u8>>; 4] {
         Self::KINDS.map(|kind| {
             let bound = [bound_to.as_bytes()];
             let payload = self.0.open(kind, &bound, text, |payload| Some(payload.to_vec())).ok();

@@ -1,4 +1,4 @@
-//! Sealed handles: authorization codes, refresh tokens and consent tickets.
+//! Sealed handles: authorization codes, refresh tokens, consent tickets and login markers.
 //!
 //! A handle is a prefix that secret scanners can find, then base64url of
 //! `version | key id | payload | MAC`. The MAC is HMAC-SHA-256 over length-prefixed fields that
@@ -30,6 +30,8 @@ pub(crate) enum HandleKind {
     RefreshToken,
     /// What travels through the browser between prompt and decision.
     Ticket,
+    /// What says, on the way back from a login, when it was demanded.
+    LoginMarker,
 }
 
 impl HandleKind {
@@ -38,6 +40,7 @@ impl HandleKind {
             Self::Code => "gac_",
             Self::RefreshToken => "grt_",
             Self::Ticket => "gti_",
+            Self::LoginMarker => "glm_",
         }
     }
 
@@ -56,6 +59,7 @@ pub(crate) struct Handles {
     code: Keys<hmac::Key>,
     refresh_token: Keys<hmac::Key>,
     ticket: Keys<hmac::Key>,
+    login_marker: Keys<hmac::Key>,
 }
 
 impl Handles {
@@ -68,6 +72,7 @@ impl Handles {
             code: keys(HandleKind::Code),
             refresh_token: keys(HandleKind::RefreshToken),
             ticket: keys(HandleKind::Ticket),
+            login_marker: keys(HandleKind::LoginMarker),
         }
     }
 
@@ -76,6 +81,7 @@ impl Handles {
             HandleKind::Code => &self.code,
             HandleKind::RefreshToken => &self.refresh_token,
             HandleKind::Ticket => &self.ticket,
+            HandleKind::LoginMarker => &self.login_marker,
         }
     }
 

@@ -20,6 +20,7 @@ pub fn issue(key: &SigningKey, issuer: &Issuer, client_id: &ClientId, now: UnixT
         expires_at: UnixTime::from_seconds(now.as_seconds() + 3_600),
         grant_id: GrantId::from_bytes([9; 16]),
         authorized_at: now,
+        auth_time: None,
         actor: None,
         device: None,
         extra: &serde_json::Map::new(),

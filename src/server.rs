@@ -281,7 +281,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     }
 
     /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1), coming
-    /// from `source` if the host tells. The host then finds out who the user is and goes on with
+    /// from `source` if the host tells. The host then looks who is logged in and goes on with
     /// [`prompt`](Self::prompt).
     ///
     /// # Errors
@@ -295,16 +295,19 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         self.context.authorization_request(query, source).await
     }
 
-    /// Says what to ask the user, or that nobody need be asked.
+    /// Says whether the user has to log in first, what to ask the user, or that nobody need be asked.
+    /// `login` is `None` where nobody is logged in.
     ///
     /// # Errors
     ///
-    /// [`AuthorizationError`], when the app was edited since the request was read: it is redirected
-    /// where the app lost all that was asked for, else shown.
+    /// [`AuthorizationError`]. It is redirected where a page would be needed and the app wants none
+    /// (`prompt=none`), where a fresh login is demanded and `login` does not tell
+    /// [when](Login::with_auth_time), and where the app lost all that was asked for since the
+    /// request was read. It is shown where the app was edited otherwise since then.
     pub async fn prompt(
         &self,
         request: AuthorizationRequest,
-        login: &Login,
+        login: Option<&Login>,
     ) -> Result<Prompted, AuthorizationError> {
         self.context.authorize(request, login).await
     }

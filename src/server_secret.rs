@@ -24,8 +24,8 @@ pub struct WeakServerSecret;
 /// The secret of the server: at least 32 bytes of a random source, kept where the host keeps such
 /// things, the same in every process of one server.
 ///
-/// It has three uses, each with keys of its own: *handles* (authorization codes, refresh tokens and
-/// consent tickets), the *pepper* under the digests of client secrets, and the *sealing* of
+/// It has three uses, each with keys of its own: *handles* (authorization codes, refresh tokens,
+/// consent tickets and login markers), the *pepper* under the digests of client secrets, and the *sealing* of
 /// signature secrets. Each use may know older roots beside the newest, so that a root can be
 /// replaced without an interruption:
 ///

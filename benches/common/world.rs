@@ -176,7 +176,7 @@ impl World {
     pub(crate) fn authorize(&self) -> String {
         let request = now_ready(self.server.authorization_request(&self.query, None)).unwrap();
         let Prompted::Redirect(response) =
-            now_ready(self.server.prompt(request, &self.login)).unwrap()
+            now_ready(self.server.prompt(request, Some(&self.login))).unwrap()
         else {
             return String::new();
         };

@@ -118,3 +118,36 @@ impl Args {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, String> {
+        Args::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn an_option_takes_its_value_as_the_next_word_or_behind_an_equals_sign() {
+        let args = parse("--listen 127.0.0.1:0 --signing-alg=PS256 --no-limits --store memory");
+        let args = args.unwrap();
+        assert_eq!(args.listen.map(|address| address.port()), Some(0));
+        assert_eq!(args.algorithm, Algorithm::PS256);
+        assert!(!args.limits && !args.log && args.seed.is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, expected) in [
+            ("--verbose", "--verbose is no option of this program"),
+            ("--seed", "--seed needs a value"),
+            ("--listen localhost", "--listen localhost: an IP address and a port are needed"),
+            ("--signing-alg HS256", "--signing-alg HS256: it must be ES256"),
+            ("--issuer http://as.example.com", "--issuer http://as.example.com: "),
+            ("--store paper", "--store paper: the only kind is memory"),
+        ] {
+            let problem = parse(line).err().unwrap();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ use grantor::authorization_endpoint::{AuthorizationError, Prompt};
 use grantor::error::Rejection;
 
 use crate::sessions::Session;
+use crate::tries::Tries;
 use crate::web::{Page, Width, escape, page, problem};
 
 /// What the login form shows and sends back.
@@ -30,6 +31,8 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
     if let Some(problem) = form.problem {
         _ = writeln!(body, "<p class=\"problem\" role=\"alert\">{}</p>", escape(problem));
     }
+    let (name_focus, password_focus) =
+        if form.username.is_empty() { (" autofocus", "") } else { ("", " autofocus") };
     _ = write!(
         body,
         "<form method=\"post\" action=\"/login\">\n\
@@ -38,10 +41,10 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
          <label class=\"field\" for=\"username\">User name</label>\n\
          <input type=\"text\" id=\"username\" name=\"username\" value=\"{username}\" \
          autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"255\" \
-         required autofocus>\n\
+         required{name_focus}>\n\
          <label class=\"field\" for=\"password\">Password</label>\n\
          <input type=\"password\" id=\"password\" name=\"password\" \
-         autocomplete=\"current-password\" maxlength=\"1024\" required>\n\
+         autocomplete=\"current-password\" maxlength=\"1024\" required{password_focus}>\n\
          <div class=\"buttons\"><button type=\"submit\">Sign in</button></div>\n</form>\n",
         token = escape(form.token),
         return_to = escape(form.return_to),
@@ -51,15 +54,20 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
 }
 
 /// The consent page. Every scope is ticked; what the user unticks is not granted.
-pub(crate) fn consent(prompt: &Prompt, action: &str) -> Page {
+/// `here` is where the browser asked for it, if that can be asked for again.
+pub(crate) fn consent(prompt: &Prompt, action: &str, here: Option<&str>) -> Page {
     let app = escape(&prompt.app_name);
     let mut body = format!("<h1>{app} asks for access</h1>\n");
+    let other = here.map_or_else(String::new, |here| {
+        let return_to: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+        format!(" <a href=\"/login?return_to={return_to}\">Not you?</a>")
+    });
     for line in prompt.app_description.lines().filter(|line| !line.is_empty()) {
         _ = writeln!(body, "<p class=\"soft\">{}</p>", escape(line));
     }
     _ = write!(
         body,
-        "<p>You are signed in as <strong>{}</strong>.</p>\n\
+        "<p>You are signed in as <strong>{}</strong>.{other}</p>\n\
          <form method=\"post\" action=\"{}\">\n\
          <input type=\"hidden\" name=\"ticket\" value=\"{}\">\n",
         escape(prompt.subject.as_str()),
@@ -69,7 +77,7 @@ pub(crate) fn consent(prompt: &Prompt, action: &str) -> Page {
     if prompt.scopes.is_empty() {
         body.push_str("<p>It asks for nothing but to know who you are.</p>\n");
     } else {
-        _ = writeln!(body, "<fieldset>\n<legend>{app} would be able to</legend>");
+        body.push_str("<fieldset>\n<legend>It would be able to</legend>\n");
         for (number, scope) in prompt.scopes.iter().enumerate() {
             let token = escape(&scope.token);
             _ = write!(
@@ -101,7 +109,7 @@ pub(crate) fn consent(prompt: &Prompt, action: &str) -> Page {
         "<div class=\"buttons\">\n\
          <button type=\"submit\" name=\"decision\" value=\"approve\">Allow</button>\n\
          <button type=\"submit\" class=\"second\" name=\"decision\" value=\"deny\">Deny</button>\n\
-         </div>\n</form>\n<p class=\"soft\">You will be sent to <code>{}</code></p>\n",
+         </div>\n</form>\n<p class=\"soft below\">You will be sent to <code>{}</code></p>\n",
         escape(destination(prompt.redirect_uri.as_str())),
     );
     page(StatusCode::OK, Width::Card, &format!("{} asks for access", prompt.app_name), &body)
@@ -159,7 +167,7 @@ pub(crate) fn authorization_error(error: &AuthorizationError) -> Page {
 }
 
 /// The front page: who is signed in, and what there is.
-pub(crate) fn home(session: Option<&Session>, tries: Option<&str>) -> Page {
+pub(crate) fn home(session: Option<&Session>, tries: Option<&Tries>) -> Page {
     let mut body = String::new();
     match session {
         Some(session) => {
@@ -181,7 +189,24 @@ pub(crate) fn home(session: Option<&Session>, tries: Option<&str>) -> Page {
          every endpoint, and <a href=\"/oauth/jwks\">its keys</a> verify every token.</p>\n",
     );
     if let Some(tries) = tries {
-        _ = writeln!(body, "<h2>What to try</h2>\n<pre>{}</pre>", escape(tries));
+        _ = writeln!(
+            body,
+            "<h2>Users</h2>\n<p>{}</p>\n<h2>In a browser</h2>",
+            escape(tries.logins())
+        );
+        for (what, url) in tries.browser() {
+            _ = writeln!(
+                body,
+                "<p><a href=\"{}\">Go through {}</a></p>",
+                escape(url),
+                escape(what)
+            );
+        }
+        body.push_str("<h2>In a shell</h2>\n");
+        for one in tries.iter() {
+            let (title, commands) = (escape(one.title()), escape(one.commands()));
+            _ = writeln!(body, "<p>{title}</p>\n<pre>{commands}</pre>");
+        }
     }
     page(StatusCode::OK, Width::Wide, "Example Files", &body)
 }

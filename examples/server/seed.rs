@@ -152,3 +152,77 @@ fn name_issuer(json: &mut Value, place: &str, issuer: &str) {
         *text = text.replace(ISSUER, issuer);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer() -> Issuer {
+        Issuer::new("http://127.0.0.1:8089").unwrap()
+    }
+
+    fn problem(text: &str) -> String {
+        Seed::parse(text, &issuer()).err().unwrap()
+    }
+
+    #[test]
+    fn the_demo_seed_shows_every_setting() {
+        let seed = Seed::parse(DEMO, &issuer()).unwrap();
+        let mut written: Value = serde_json::from_str(DEMO).unwrap();
+        remove_comments(&mut written);
+        let names =
+            |json: &Value| -> Vec<String> { json.as_object().unwrap().keys().cloned().collect() };
+        let every = |app: &str, place: &str| {
+            let position = seed.apps.iter().position(|it| it.client_id.as_str() == app).unwrap();
+            let known = serde_json::to_value(&seed.apps[position].settings).unwrap();
+            let written = &written["apps"][position]["settings"];
+            let (known, written) = (known.pointer(place).unwrap(), written.pointer(place).unwrap());
+            assert_eq!(names(known), names(written), "{app} {place}");
+        };
+        every("demo-web", "");
+        every("demo-web", "/mobile_security");
+        every("demo-backend", "/jwt");
+        every("demo-backend", "/jwt/impersonation");
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_with_its_place() {
+        for (bad, expected) in [
+            (r#"{"user": []}"#, "the seed, at .: unknown field `user`"),
+            (r#"{"users": [{"name": "ann"}]}"#, "the seed, at users[0]: missing field `password`"),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": ["implicit"]}}]}"#,
+                "the seed, at apps[0].settings.flows[0]: unknown variant `implicit`",
+            ),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": [], "color": 1}}]}"#,
+                "the seed, at apps[0].settings.color: unknown field `color`",
+            ),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": []}}]}"#,
+                "the seed, at apps[0].settings: `flows` must name at least one flow",
+            ),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a",
+                    "flows": ["jwt_bearer"], "jwt": {"keys": {"keys": "no PEM"}}}}]}"#,
+                "the seed, at apps[0].settings.jwt.keys.keys: ",
+            ),
+            ("[1", "the seed is no JSON: "),
+        ] {
+            let problem = problem(bad);
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_comment_is_no_setting_and_a_secret_is_taken_as_it_stands() {
+        let text = r#"{"_": 1, "apps": [{"client_id": "a", "_x": {}, "client_secret": "%%ISSUER%%_\"'<&",
+            "settings": {"name": "%%ISSUER%%", "flows": ["client_credentials"], "_": [],
+                "resources": ["%%ISSUER%%/api"]}}]}"#;
+        let seed = Seed::parse(text, &issuer()).unwrap();
+        let [app] = &*seed.apps else { panic!("one app") };
+        assert_eq!(app.client_secret.as_deref(), Some("%%ISSUER%%_\"'<&"));
+        assert_eq!(app.settings.name(), "%%ISSUER%%");
+        assert_eq!(app.settings.resources()[0].as_str(), "http://127.0.0.1:8089/api");
+    }
+}

@@ -182,3 +182,63 @@ fn digest_of(id: &str) -> [u8; 32] {
 fn form_text(cookie: &str, issued: &str) -> String {
     format!("login form {issued} {cookie}")
 }
+
+#[cfg(test)]
+mod tests {
+    use grantor::random::OsRandom;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+
+    fn sessions() -> Sessions {
+        Sessions::new(true, &OsRandom::new()).unwrap()
+    }
+
+    fn log_in(sessions: &Sessions, before: Option<&str>) -> String {
+        let ann = Subject::new("ann").unwrap();
+        sessions.log_in(ann, before, NOW, &OsRandom::new()).unwrap()
+    }
+
+    #[test]
+    fn a_login_ends_the_one_before_at_log_out_and_with_time() {
+        let sessions = sessions();
+        let first = log_in(&sessions, None);
+        let second = log_in(&sessions, Some(&first));
+        assert_ne!(first, second);
+        assert!(sessions.find(&first, NOW).is_none());
+        let found = sessions.find(&second, NOW).unwrap();
+        assert_eq!((found.subject.as_str(), found.logged_in_at), ("ann", NOW));
+        assert!(sessions.find(&found.token, NOW).is_none(), "a token is no way in");
+        assert!(sessions.find(&second, NOW.plus(LIFETIME)).is_none());
+        sessions.log_out(&second);
+        assert!(sessions.find(&second, NOW).is_none());
+    }
+
+    #[test]
+    fn a_form_is_good_in_its_browser_for_an_hour() {
+        let sessions = sessions();
+        let token = sessions.form_token("cookie", NOW);
+        assert!(sessions.accepts_form("cookie", &token, NOW));
+        assert!(!sessions.accepts_form("another", &token, NOW));
+        assert!(!sessions.accepts_form("cookie", &token, NOW.plus(FORM_LIFETIME)));
+        let (issued, tag) = token.split_once('.').unwrap();
+        let later = issued.parse::<i64>().unwrap() + 60;
+        for forged in [format!("{later}.{tag}"), format!("{issued}."), issued.to_owned()] {
+            assert!(!sessions.accepts_form("cookie", &forged, NOW), "{forged}");
+        }
+    }
+
+    #[test]
+    fn who_guesses_has_to_wait_and_nobody_else() {
+        let sessions = sessions();
+        for _ in 0..MAX_FAILURES {
+            assert!(!sessions.must_wait("ann", "10.0.0.1", NOW));
+            sessions.count_failure("ann", "10.0.0.1", NOW);
+        }
+        assert!(sessions.must_wait("ann", "10.0.0.1", NOW));
+        assert!(!sessions.must_wait("ann", "10.0.0.2", NOW));
+        assert!(!sessions.must_wait("bob", "10.0.0.1", NOW));
+        assert!(!sessions.must_wait("ann", "10.0.0.1", NOW.plus(FAILURE_WINDOW)));
+    }
+}

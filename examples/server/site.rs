@@ -125,7 +125,9 @@ pub(crate) struct Browsers(pub(crate) Arc<Site>);
 
 impl Interaction for Browsers {
     async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
-        let login = |session: Session| Login::new(session.subject, session.token);
+        let login = |session: Session| {
+            Login::new(session.subject, session.token).with_auth_time(session.logged_in_at)
+        };
         Ok(self.0.session(&request.headers).map(login))
     }
 
@@ -133,8 +135,9 @@ impl Interaction for Browsers {
         self.0.login_form(&request.headers, Shown::fresh(local(return_to))).await
     }
 
-    async fn consent_page(&self, _: &Parts, prompt: &Prompt, action: &str) -> Page {
-        pages::consent(prompt, action)
+    async fn consent_page(&self, request: &Parts, prompt: &Prompt, action: &str) -> Page {
+        let here = request.uri.path_and_query().map(|it| local(it.as_str()));
+        pages::consent(prompt, action, here.filter(|here| *here != "/"))
     }
 
     async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
@@ -143,8 +146,7 @@ impl Interaction for Browsers {
 }
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    let tries = site.tries.as_ref().map(Tries::text);
-    reply(pages::home(site.session(&headers).as_ref(), tries.as_deref()))
+    reply(pages::home(site.session(&headers).as_ref(), site.tries.as_ref()))
 }
 
 async fn show_login(
@@ -241,5 +243,30 @@ impl Site {
         let mut answer = see_other("/");
         self.cookies.forget(&mut answer, Cookie::Session);
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_returns_to_the_authorization_endpoint_or_nowhere() {
+        let good = "/oauth/authorize?client_id=a&scope=GET%2Ffiles%2F*";
+        assert_eq!(local(good), good);
+        for bad in [
+            "",
+            "/",
+            "https://evil.example/oauth/authorize?x",
+            "//evil.example/oauth/authorize?x",
+            "/\\evil.example",
+            "/oauth/authorize",
+            "/oauth/authorize.evil.example?x",
+            "/oauth/authorize/../../x?y",
+            "/oauth/authorize?a\r\nSet-Cookie: b",
+            "/oauth/authorize?a b",
+        ] {
+            assert_eq!(local(bad), "/", "{bad}");
+        }
     }
 }

@@ -107,8 +107,11 @@ impl Tries {
         };
         let web_request = request("demo-web", "web", "profile files.list GET/files/*");
         let browser = vec![
-            ("an app with a secret".to_owned(), web_request.clone()),
-            ("an app without one".to_owned(), request("demo-spa", "spa", "profile files.list")),
+            ("the code flow of an app with a secret".to_owned(), web_request.clone()),
+            (
+                "that of an app without one".to_owned(),
+                request("demo-spa", "spa", "profile files.list"),
+            ),
         ];
         let mut all = Self {
             web: web.basic(),
@@ -294,6 +297,16 @@ rm -f "$J" "$P""#,
         let title = "Administration: find, register, rotate, disable, enable, revoke, audit";
         self.add(title, lines.join("\n"), "rotate_client_secret");
         Ok(())
+    }
+
+    /// Who can log in, and how.
+    pub(crate) fn logins(&self) -> &str {
+        &self.logins
+    }
+
+    /// Pages to open: what for, and where.
+    pub(crate) fn browser(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.browser.iter().map(|(what, url)| (&**what, &**url))
     }
 
     /// The commands.

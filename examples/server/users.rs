@@ -119,3 +119,32 @@ impl UserDirectory for Users {
         Ok(subject.and_then(|subject| self.get(subject.as_str())).cloned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use grantor::random::OsRandom;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_is_inactive_or_unknown_or_wrong_is_refused() {
+        let seed: Vec<SeedUser> = serde_json::from_value(json!([
+            { "name": "ann", "password": "right", "claims": { "email": "ann@example.com" } },
+            { "name": "dave", "password": "right", "active": false },
+        ]))
+        .unwrap();
+        let users = Users::new(&seed, &OsRandom::new()).unwrap();
+        assert_eq!(users.log_in("ann", "right"), Some(Subject::new("ann").unwrap()));
+        for (name, password) in
+            [("ann", "wrong"), ("ann", ""), ("dave", "right"), ("eve", "right"), ("eve", "")]
+        {
+            assert_eq!(users.log_in(name, password), None, "{name} {password}");
+        }
+        let find = |claim, value| {
+            pollster::block_on(users.find_user_by_claim(claim, value)).unwrap().is_some()
+        };
+        assert!(find("email", "ann@example.com") && find("sub", "ann"));
+        assert!(!find("email", "ann") && !find("name", "ann"));
+    }
+}

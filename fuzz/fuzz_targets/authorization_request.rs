@@ -42,7 +42,8 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
         .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
         .scope(Scope::parse("a b c").unwrap());
     let app = block_on(server.admin("fuzzer").register(draft.build().unwrap())).unwrap();
-    World { server, client_id: app.client_id.to_string(), ann: Login::new(ann, "session") }
+    let ann = Login::new(ann, "session").with_auth_time(UnixTime::from_seconds(NOW));
+    World { server, client_id: app.client_id.to_string(), ann }
 });
 
 libfuzzer_sys::fuzz_target!(|input: (&str, Edits<'_>)| {
@@ -57,6 +58,8 @@ libfuzzer_sys::fuzz_target!(|input: (&str, Edits<'_>)| {
         ("scope", ""),
         ("resource", ""),
         ("prompt", ""),
+        ("max_age", ""),
+        ("login_after", ""),
         ("response_mode", ""),
         ("request", ""),
     ];
@@ -74,8 +77,11 @@ fn check(query: &str) {
     };
     assert_eq!(request.redirect_uri().as_str(), CALLBACK);
     assert!(Scope::parse("a b c").unwrap().covers(request.scope()));
-    let Prompted::Ask(prompt) = block_on(server.prompt(request, &WORLD.ann)).unwrap() else {
-        panic!("nobody was asked");
+    let prompt = match block_on(server.prompt(request, Some(&WORLD.ann))) {
+        Ok(Prompted::Ask(prompt)) => prompt,
+        Ok(Prompted::LogIn(needed)) => return check_return(&needed.return_query),
+        Ok(Prompted::Redirect(_)) => panic!("nobody was asked"),
+        Err(error) => return check_error(&error),
     };
     let denied = server.decide(&prompt.ticket, &WORLD.ann, Decision::Deny, None);
     let denied = block_on(denied).unwrap_err();
@@ -83,6 +89,14 @@ fn check(query: &str) {
     check_error(&denied);
     // What stays allocated would be taken for a leak, and searched for after every input.
     block_on(server.store().prune(UnixTime::MAX, usize::MAX)).unwrap();
+}
+
+/// The login that was demanded is made, and the same query then has the user asked.
+fn check_return(query: &str) {
+    let server = &WORLD.server;
+    let request = block_on(server.authorization_request(query, None)).unwrap();
+    let prompted = block_on(server.prompt(request, Some(&WORLD.ann))).unwrap();
+    assert!(matches!(prompted, Prompted::Ask(_)));
 }
 
 fn check_error(error: &AuthorizationError) {

@@ -110,6 +110,8 @@ pub enum Action {
     RenewDigest,
     /// A request at the authorization endpoint; success is a prompt for the user.
     Authorize,
+    /// A request at the authorization endpoint, for which somebody has to log in first, or again.
+    DemandLogin,
     /// The user, or what the user agreed to before, approved: a code was issued.
     IssueCode,
     /// The user said no.
@@ -163,6 +165,7 @@ impl Action {
             Self::UseSupersededSecret => "use_superseded_secret",
             Self::RenewDigest => "renew_digest",
             Self::Authorize => "authorize",
+            Self::DemandLogin => "demand_login",
             Self::IssueCode => "issue_code",
             Self::DenyAuthorization => "deny_authorization",
             Self::Introspect => "introspect",

@@ -46,6 +46,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::UseSupersededSecret,
         Action::RenewDigest,
         Action::Authorize,
+        Action::DemandLogin,
         Action::IssueCode,
         Action::DenyAuthorization,
         Action::Introspect,

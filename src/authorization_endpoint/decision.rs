@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::prompt::{Login, Ticket};
+use super::login::Login;
+use super::prompt::Ticket;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use crate::app::{CustomApp, Flow};
 use crate::clock::UnixTime;
@@ -12,7 +13,7 @@ use crate::error::{EndpointError, Fault, Rejection};
 use crate::grant_type::GrantType;
 use crate::handle::GrantHandle;
 use crate::ids::ClientId;
-use crate::redirect_uri;
+use crate::redirect_uri::{self, ResolvedRedirectUri};
 use crate::scope::Scope;
 use crate::secret::AuthorizationCode;
 use crate::store::{Consent, Grant, InsertGrant, RevocationReason, Store};
@@ -84,7 +85,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if ticket.expires_at <= now {
             return Err(shown(Rejection::TicketExpired.into()));
         }
-        let app = self.revalidate(&ticket).await.map_err(shown)?;
+        let app = self.revalidate(&ticket.client_id, &ticket.redirect_uri).await.map_err(shown)?;
         let grant = self.decided_grant(&app, &ticket, login, &decision, now)?;
         let denied = grant.revoked.is_some();
         let inserted = self.store.insert_grant(grant.clone()).await;
@@ -128,9 +129,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// What was right at the request may have changed since: the app, its flow, its redirect URIs.
     pub(super) async fn revalidate(
         &self,
-        ticket: &Ticket,
+        client_id: &ClientId,
+        redirect_uri: &ResolvedRedirectUri,
     ) -> Result<Arc<CustomApp>, EndpointError> {
-        let app = self.store.find_app(&ticket.client_id).await?;
+        let app = self.store.find_app(client_id).await?;
         let app = app.ok_or(Rejection::UnknownClient)?;
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
@@ -139,7 +141,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Err(Rejection::FlowNotAllowed(GrantType::AuthorizationCode).into());
         }
         let registered = app.settings().redirect_uris();
-        redirect_uri::resolve(registered, Some(ticket.redirect_uri.as_str()), &self.hosts)
+        redirect_uri::resolve(registered, Some(redirect_uri.as_str()), &self.hosts)
             .map_err(|_| Rejection::RedirectUri)?;
         Ok(app)
     }
@@ -198,11 +200,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         })
     }
 
-    fn refused(&self, ticket: &Ticket, rejection: Rejection) -> AuthorizationError {
-        let state = ticket.state.as_deref();
-        let response =
-            AuthorizationResponse::error(&ticket.redirect_uri, state, &self.issuer, &rejection);
-        AuthorizationError::redirect(response, rejection, Some(&ticket.client_id))
+    /// The app is told, as the ticket says where.
+    pub(super) fn refused(&self, ticket: &Ticket, rejection: Rejection) -> AuthorizationError {
+        let (state, client_id) = (ticket.state.as_deref(), &ticket.client_id);
+        AuthorizationError::redirect(
+            &ticket.redirect_uri,
+            state,
+            &self.issuer,
+            rejection,
+            client_id,
+        )
     }
 
     fn code_response(&self, ticket: &Ticket) -> AuthorizationResponse {
@@ -241,6 +248,7 @@ fn new_grant(
     let mut grant = Grant::new(ticket.grant_id, client_id, subject, scope);
     grant.resource.clone_from(&ticket.resource);
     grant.device = login.device().cloned();
+    grant.auth_time = login.auth_time();
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     grant.authorized_at = now;

@@ -1,7 +1,8 @@
 //! Every request, prompt and decision of this endpoint leaves an audit event.
 
 use super::decision::Decision;
-use super::prompt::{Login, Prompted};
+use super::login::Login;
+use super::prompt::Prompted;
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use crate::audit::{Action, Actor, AuditEvent, Outcome, Step};
@@ -27,7 +28,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     pub(crate) async fn authorize(
         &self,
         request: AuthorizationRequest,
-        login: &Login,
+        login: Option<&Login>,
     ) -> Result<Prompted, AuthorizationError> {
         let client_id = request.app.client_id().clone();
         let source = request.source.clone();
@@ -35,13 +36,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         match &answer {
             Ok(prompted) => {
                 let action = match prompted {
+                    Prompted::LogIn(_) => Action::DemandLogin,
                     Prompted::Ask(_) => Action::Authorize,
                     Prompted::Redirect(_) => Action::IssueCode,
                 };
                 self.record_success(action, login, &client_id, source.as_ref());
             }
             Err(error) => {
-                self.record_refusal(Action::Authorize, Some(login), error, source.as_ref());
+                self.record_refusal(Action::Authorize, login, error, source.as_ref());
             }
         }
         answer
@@ -57,13 +59,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let answer = self.decide(ticket, login, decision).await;
         match &answer {
             Ok((_, client_id)) => {
-                self.record_success(Action::IssueCode, login, client_id, source);
+                self.record_success(Action::IssueCode, Some(login), client_id, source);
             }
             Err(AuthorizationError::Redirect {
                 rejection: Rejection::ConsentDenied,
                 client_id: Some(client_id),
                 ..
-            }) => self.record_success(Action::DenyAuthorization, login, client_id, source),
+            }) => self.record_success(Action::DenyAuthorization, Some(login), client_id, source),
             Err(error) => self.record_refusal(Action::IssueCode, Some(login), error, source),
         }
         answer.map(|(response, _)| response)
@@ -72,12 +74,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     fn record_success(
         &self,
         action: Action,
-        login: &Login,
+        login: Option<&Login>,
         client_id: &ClientId,
         source: Option<&Source>,
     ) {
-        let actor = Actor::User(login.subject().clone());
-        let event = AuditEvent::new(self.clock.now(), actor, action, Outcome::Success);
+        let event = AuditEvent::new(self.clock.now(), actor(login), action, Outcome::Success);
         self.audit.record(&event.with_app(client_id).with_source(source));
     }
 
@@ -102,9 +103,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 }
             },
         };
-        let actor = login.map_or(Actor::Unknown, |login| Actor::User(login.subject().clone()));
-        let mut event = AuditEvent::new(self.clock.now(), actor, action, outcome);
+        let mut event = AuditEvent::new(self.clock.now(), actor(login), action, outcome);
         event.client_id.clone_from(client_id);
         self.audit.record(&event.with_source(source));
     }
+}
+
+fn actor(login: Option<&Login>) -> Actor {
+    login.map_or(Actor::Unknown, |login| Actor::User(login.subject().clone()))
 }

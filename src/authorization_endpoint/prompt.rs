@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::login::{Login, LoginNeeded};
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use crate::app::{ClientType, CustomApp};
@@ -12,59 +13,12 @@ use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::handle::{HandleKind, Salt, new_grant_names};
-use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, GrantId, Resource, Subject};
 use crate::random;
 use crate::redirect_uri::ResolvedRedirectUri;
 use crate::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{Store, StoreError};
-
-/// Who sits at the browser, as the host knows.
-///
-/// `Debug` does not show the session.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    subject: Subject,
-    session: String,
-    device: Option<DeviceId>,
-}
-
-impl Login {
-    /// The user `subject`, in the browser session that the host calls `session`: any text that the
-    /// host finds in this session again and in no other, such as its anti-forgery token. A ticket
-    /// is good in the session for which it was made, and there for this user only.
-    #[must_use]
-    pub fn new(subject: Subject, session: impl Into<String>) -> Self {
-        Self { subject, session: session.into(), device: None }
-    }
-
-    /// On this device, if the host knows: what is granted goes with it when it is revoked.
-    #[must_use]
-    pub fn with_device(mut self, device: DeviceId) -> Self {
-        self.device = Some(device);
-        self
-    }
-
-    pub(super) const fn device(&self) -> Option<&DeviceId> {
-        self.device.as_ref()
-    }
-
-    /// The user.
-    #[must_use]
-    pub const fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    fn binding(&self) -> [&[u8]; 2] {
-        [self.subject.as_str().as_bytes(), self.session.as_bytes()]
-    }
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("subject", &self.subject).finish_non_exhaustive()
-    }
-}
 
 /// One thing that the app asks for, as a consent page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,10 +67,12 @@ impl std::fmt::Debug for Prompt {
     }
 }
 
-/// What comes of a valid request once the user is known.
+/// What comes of a valid request.
 #[derive(Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a host has to handle both")]
+#[expect(clippy::exhaustive_enums, reason = "a host has to handle all of them")]
 pub enum Prompted {
+    /// The user has to log in first, or again.
+    LogIn(LoginNeeded),
     /// The user is asked.
     Ask(Prompt),
     /// The user need not be asked; the browser is sent back with a code.
@@ -138,34 +94,40 @@ pub(super) struct Ticket {
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Asks the user, or decides at once where nobody need be asked.
+    /// Has the user log in, asks the user, or decides at once where neither is needed.
     pub(super) async fn prompt(
         &self,
         request: AuthorizationRequest,
-        login: &Login,
+        login: Option<&Login>,
     ) -> Result<Prompted, AuthorizationError> {
-        if login.session.is_empty() {
+        if login.is_some_and(Login::names_no_session) {
             return Err(AuthorizationError::show(Fault::EmptySession, None));
         }
         let now = self.clock.now();
         let client_id = request.app.client_id().clone();
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&client_id));
-        let consent_demanded = request.consent_demanded;
-        let ticket = self.ticket(request, now).map_err(|error| shown(error.into()))?;
         // The user may have taken long to log in.
-        let app = self.revalidate(&ticket).await.map_err(shown)?;
-        let asked = consent_demanded
+        let app = self.revalidate(&client_id, &request.redirect_uri).await.map_err(shown)?;
+        let Some(login) = self.login_that_will_do(&request, login, now)? else {
+            return self.login_needed(request, now).map(Prompted::LogIn);
+        };
+        let demands = request.demands;
+        let ticket = self.ticket(request, now).map_err(|error| shown(error.into()))?;
+        let asked = demands.consent
             || self.must_ask(&app, &ticket, login).await.map_err(|error| shown(error.into()))?;
         if !asked {
             let response = self.approve_unasked(&app, &ticket, login, now).await?;
             return Ok(Prompted::Redirect(response));
+        }
+        if demands.no_page {
+            return Err(self.refused(&ticket, Rejection::ConsentRequired));
         }
         Ok(Prompted::Ask(Prompt {
             app_name: app.settings().name().to_owned(),
             app_description: app.settings().description().to_owned(),
             scopes: self.requested_scopes(&ticket.scope),
             resource: ticket.resource.clone(),
-            subject: login.subject.clone(),
+            subject: login.subject().clone(),
             ticket: self.seal_ticket(&ticket, login),
             expires_at: ticket.expires_at,
             redirect_uri: ticket.redirect_uri,
@@ -210,7 +172,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if ticket.resource.is_some() {
             return Ok(true);
         }
-        let consent = self.store.find_consent(app.client_id(), &login.subject).await?;
+        let consent = self.store.find_consent(app.client_id(), login.subject()).await?;
         Ok(consent.is_none_or(|consent| !consent.scope.covers(&ticket.scope)))
     }
 

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::response::{AuthorizationError, AuthorizationResponse};
+use super::demands::Demands;
+use super::response::AuthorizationError;
 use crate::app::{CustomApp, Flow};
 use crate::context::Context;
 use crate::error::Rejection;
@@ -37,8 +38,10 @@ pub struct AuthorizationRequest {
     pub(super) state: Option<String>,
     pub(super) scope: Scope,
     pub(super) resource: Option<Resource>,
-    /// `prompt=consent`: the user is asked in any case.
-    pub(super) consent_demanded: bool,
+    /// What it demands of the login and of the prompt.
+    pub(super) demands: Demands,
+    /// As it came: after a login the browser comes back with it.
+    query: String,
     pub(super) source: Option<Source>,
 }
 
@@ -59,6 +62,11 @@ impl AuthorizationRequest {
     #[must_use]
     pub fn redirect_uri(&self) -> &ResolvedRedirectUri {
         &self.redirect_uri
+    }
+
+    /// All its parameters.
+    pub(super) fn form(&self) -> Result<Form<'_>, AuthorizationError> {
+        Form::parse(self.query.as_bytes()).map_err(|error| shown(Rejection::from(error)))
     }
 }
 
@@ -86,7 +94,7 @@ struct Asked {
     binding: Digest,
     scope: Scope,
     resource: Option<Resource>,
-    consent_demanded: bool,
+    demands: Demands,
 }
 
 impl<S: Store, U, H> Context<S, U, H>
@@ -103,26 +111,22 @@ where
         let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
         let back = self.validate_return(&form).await?;
         match self.validate_parameters(&form, &back) {
-            Ok(Asked { binding, scope, resource, consent_demanded }) => Ok(AuthorizationRequest {
+            Ok(Asked { binding, scope, resource, demands }) => Ok(AuthorizationRequest {
                 app: back.app,
                 redirect_uri: back.redirect_uri,
                 binding,
                 state: back.state,
                 scope,
                 resource,
-                consent_demanded,
+                demands,
+                query: query.to_owned(),
                 source: source.cloned(),
             }),
             Err(rejection) => {
-                let state = back.state.as_deref();
-                let response = AuthorizationResponse::error(
-                    &back.redirect_uri,
-                    state,
-                    &self.issuer,
-                    &rejection,
-                );
-                let client_id = Some(back.app.client_id());
-                Err(AuthorizationError::redirect(response, rejection, client_id))
+                let (state, client_id) = (back.state.as_deref(), back.app.client_id());
+                let issuer = &self.issuer;
+                let to = &back.redirect_uri;
+                Err(AuthorizationError::redirect(to, state, issuer, rejection, client_id))
             }
         }
     }
@@ -178,11 +182,7 @@ where
                 return Err(Rejection::UnsupportedParameter(unsupported));
             }
         }
-        let consent_demanded = match form.get("prompt") {
-            None => false,
-            Some("consent") => true,
-            Some(_) => return Err(Rejection::UnsupportedParameter("prompt")),
-        };
+        let demands = Demands::read(form)?;
         let challenge = CodeChallenge::from_request(
             form.get("code_challenge"),
             form.get("code_challenge_method"),
@@ -197,7 +197,7 @@ where
             binding: code_binding(back.redirect_uri.as_str(), back.named, &challenge),
             scope,
             resource: asked_resource(form, app, &self.issuer)?,
-            consent_demanded,
+            demands,
         })
     }
 }

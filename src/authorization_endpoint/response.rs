@@ -29,7 +29,7 @@ impl AuthorizationResponse {
         response
     }
 
-    pub(super) fn error(
+    fn error(
         redirect_uri: &ResolvedRedirectUri,
         state: Option<&str>,
         issuer: &Issuer,
@@ -95,11 +95,14 @@ pub enum AuthorizationError {
 
 impl AuthorizationError {
     pub(super) fn redirect(
-        response: AuthorizationResponse,
+        redirect_uri: &ResolvedRedirectUri,
+        state: Option<&str>,
+        issuer: &Issuer,
         rejection: Rejection,
-        client_id: Option<&ClientId>,
+        client_id: &ClientId,
     ) -> Self {
-        Self::Redirect { response, rejection, client_id: client_id.cloned() }
+        let response = AuthorizationResponse::error(redirect_uri, state, issuer, &rejection);
+        Self::Redirect { response, rejection, client_id: Some(client_id.clone()) }
     }
 
     pub(super) fn show(error: impl Into<EndpointError>, client_id: Option<&ClientId>) -> Self {

@@ -6,6 +6,7 @@
 //! the audit event, with the step that refused and the setting that decided.
 
 mod rejection;
+mod rejection_table;
 
 use std::fmt;
 
@@ -18,7 +19,8 @@ use crate::rate_limit::RetryAfter;
 use crate::store::StoreError;
 use crate::user_directory::DirectoryError;
 
-/// The codes of RFC 6749 sections 4.1.2.1 and 5.2, and of RFC 8707 section 2.
+/// The codes of RFC 6749 sections 4.1.2.1 and 5.2, of RFC 8707 section 2, and of OpenID Connect Core
+/// 1.0 section 3.1.2.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -40,6 +42,10 @@ pub enum ErrorCode {
     InvalidTarget,
     /// `access_denied`
     AccessDenied,
+    /// `login_required` (OpenID Connect Core 1.0)
+    LoginRequired,
+    /// `consent_required` (OpenID Connect Core 1.0)
+    ConsentRequired,
     /// `server_error`
     ServerError,
     /// `temporarily_unavailable`
@@ -60,6 +66,8 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -194,6 +202,8 @@ impl EndpointError {
                 | ErrorCode::InvalidScope
                 | ErrorCode::InvalidTarget
                 | ErrorCode::AccessDenied
+                | ErrorCode::LoginRequired
+                | ErrorCode::ConsentRequired
                 | ErrorCode::ServerError => 400,
             },
             Self::Failed(_) => 500,

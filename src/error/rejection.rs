@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::ErrorCode;
-use crate::audit::{ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED, Step};
+use crate::audit::Step;
 use crate::grant_type::GrantType;
 use crate::impersonation::NotPermitted;
 use crate::jwt::AssertionError;
@@ -128,6 +128,12 @@ pub enum Rejection {
     UnsupportedResponseType,
     /// The code challenge is absent, malformed or not S256.
     CodeChallenge(CodeChallengeError),
+    /// Nobody is logged in, or not freshly enough, and no page may be shown.
+    LoginRequired,
+    /// A fresh login is demanded, and the host does not tell when the user logged in.
+    AuthTimeUnknown,
+    /// The user would have to be asked, and no page may be shown.
+    ConsentRequired,
     /// The user said no.
     ConsentDenied,
     /// The ticket is not this server's, or not for this user and session.
@@ -138,287 +144,7 @@ pub enum Rejection {
     AlreadyDecided,
 }
 
-/// One line of the table: what goes on the wire, and what goes into the audit event.
-struct Entry {
-    code: ErrorCode,
-    step: Step,
-    reason: &'static str,
-    description: &'static str,
-    setting: Option<&'static str>,
-}
-
-const fn entry(
-    code: ErrorCode,
-    step: Step,
-    reason: &'static str,
-    description: &'static str,
-) -> Entry {
-    Entry { code, step, reason, description, setting: None }
-}
-
-impl Entry {
-    /// The setting that decided.
-    const fn by(self, setting: &'static str) -> Self {
-        Self { setting: Some(setting), ..self }
-    }
-}
-
-const CLIENT: &str = "client authentication failed";
-const HANDLE: &str = "the code or refresh token is invalid, expired, revoked, or bound to another \
-                      app, redirect_uri or code_verifier";
-const ASSERTION_USED: &str = "the assertion was used before: the claim jti must be new";
-const TOKEN: &str = "the token is not active";
-const USER: &str = "the app may not act as this user";
-
 impl Rejection {
-    /// The one place where a cause becomes a wire code. Exhaustive on purpose: a new variant does
-    /// not compile until someone decides what the client may learn.
-    ///
-    /// Descriptions are static text that names the parameter or claim at fault, and nothing that
-    /// would tell an unknown client from a wrong secret or an expired code from a stolen one.
-    #[expect(clippy::too_many_lines, reason = "a table: one entry a cause")]
-    const fn entry(&self) -> Entry {
-        use ErrorCode as C;
-        use Step as S;
-        match self {
-            Self::MalformedForm => entry(
-                C::InvalidRequest,
-                S::Parse,
-                "malformed_form",
-                "the request is not form-encoded, or exceeds a limit",
-            ),
-            Self::FormTooLarge => entry(
-                C::InvalidRequest,
-                S::Parse,
-                "form_too_large",
-                "the request is longer than 64 KiB",
-            ),
-            Self::DoubledParameter(_) => entry(
-                C::InvalidRequest,
-                S::Parse,
-                "doubled_parameter",
-                "a parameter appears more than once",
-            ),
-            Self::MissingParameter(_) => {
-                entry(C::InvalidRequest, S::Parse, "missing_parameter", "a parameter is missing")
-            }
-            Self::UnsupportedParameter(_) => entry(
-                C::InvalidRequest,
-                S::Parse,
-                "unsupported_parameter",
-                "a parameter has a value that is not offered",
-            ),
-            Self::UnsupportedGrantType => entry(
-                C::UnsupportedGrantType,
-                S::Parse,
-                "unsupported_grant_type",
-                "grant_type is not offered",
-            ),
-            Self::MalformedScope => {
-                entry(C::InvalidScope, S::Scope, "malformed_scope", "scope is malformed")
-            }
-            Self::MalformedResource => entry(
-                C::InvalidTarget,
-                S::Parse,
-                "malformed_resource",
-                "resource must be an absolute URI without fragment",
-            ),
-            Self::MalformedAuthorization => {
-                entry(C::InvalidClient, S::Client, "malformed_authorization", CLIENT)
-            }
-            Self::TwoAuthenticationMethods => entry(
-                C::InvalidRequest,
-                S::Client,
-                "two_authentication_methods",
-                "credentials of two kinds in one request",
-            ),
-            Self::ClientIdMismatch => entry(
-                C::InvalidRequest,
-                S::Client,
-                "client_id_mismatch",
-                "client_id differs from the one in the Authorization header",
-            ),
-            Self::AssertionClientIdMismatch => {
-                entry(C::InvalidClient, S::Client, "client_id_mismatch", CLIENT)
-            }
-            Self::ClientAssertionType => entry(
-                C::InvalidRequest,
-                S::Client,
-                "client_assertion_type",
-                "client_assertion and client_assertion_type go together, and the type is \
-                 urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            ),
-            Self::NoCredentials => entry(C::InvalidClient, S::Client, "no_credentials", CLIENT),
-            Self::UnknownClient => entry(C::InvalidClient, S::Client, "unknown_client", CLIENT),
-            Self::AppDisabled => {
-                entry(C::InvalidClient, S::Client, "app_disabled", CLIENT).by("enabled")
-            }
-            Self::WrongSecret => {
-                entry(C::InvalidClient, S::Client, "wrong_secret", CLIENT).by("client_secrets")
-            }
-            Self::WrongAuthenticationMethod => {
-                entry(C::InvalidClient, S::Client, "wrong_authentication_method", CLIENT)
-                    .by("authentication")
-            }
-            Self::ClientAssertion(error) => {
-                entry(C::InvalidClient, S::Client, "client_assertion", error.description())
-                    .by("authentication")
-            }
-            Self::AssertionReplayed(AssertionPurpose::ClientAuthentication) => {
-                entry(C::InvalidClient, S::Client, ASSERTION_REPLAYED, ASSERTION_USED)
-            }
-            Self::AssertionReplayed(AssertionPurpose::Grant) => {
-                entry(C::InvalidGrant, S::Claim, ASSERTION_REPLAYED, ASSERTION_USED)
-            }
-            Self::TooManyFailures => entry(
-                C::TemporarilyUnavailable,
-                S::RateLimit,
-                "too_many_failures",
-                "too many failures, try again later",
-            )
-            .by("rate_limits"),
-            Self::QuotaExceeded => entry(
-                C::TemporarilyUnavailable,
-                S::RateLimit,
-                "quota_exceeded",
-                "too many requests, try again later",
-            )
-            .by("rate_quota"),
-            Self::FlowNotAllowed(_) => entry(
-                C::UnauthorizedClient,
-                S::Grant,
-                "flow_not_allowed",
-                "the app does not have this flow",
-            )
-            .by("flows"),
-            Self::RefreshNotAllowed => entry(
-                C::UnauthorizedClient,
-                S::Grant,
-                "refresh_not_allowed",
-                "the app does not have refresh tokens",
-            )
-            .by("refresh_token"),
-            Self::NotOurHandle(_) => entry(C::InvalidGrant, S::Grant, "not_our_handle", HANDLE),
-            Self::GrantRefused(_, refusal) => {
-                entry(C::InvalidGrant, S::Claim, refusal_reason(*refusal), HANDLE)
-            }
-            Self::BindingMismatch => entry(C::InvalidGrant, S::Claim, "binding_mismatch", HANDLE),
-            Self::CodeGuessed => entry(C::InvalidGrant, S::Claim, CODE_GUESSED, HANDLE),
-            Self::VerifierMissing => {
-                entry(C::InvalidGrant, S::Grant, "verifier_missing", "code_verifier is missing")
-            }
-            Self::VerifierMalformed => entry(
-                C::InvalidGrant,
-                S::Grant,
-                "verifier_malformed",
-                "code_verifier must be 43 to 128 unreserved characters",
-            ),
-            Self::CodeReplayed => entry(C::InvalidGrant, S::Claim, CODE_REPLAYED, HANDLE),
-            Self::RefreshTokenReused => {
-                entry(C::InvalidGrant, S::Claim, REFRESH_TOKEN_REUSED, HANDLE)
-            }
-            Self::Assertion(error) => {
-                let entry = entry(C::InvalidGrant, S::Grant, "assertion", error.description());
-                Entry { setting: assertion_setting(*error), ..entry }
-            }
-            Self::UnknownUser => entry(C::InvalidGrant, S::Grant, "unknown_user", USER),
-            Self::InactiveUser => entry(C::InvalidGrant, S::Grant, "inactive_user", USER),
-            Self::ImpersonationDenied(why) => {
-                entry(C::InvalidGrant, S::Grant, impersonation_reason(*why), USER)
-                    .by("jwt.impersonation")
-            }
-            Self::ScopeExceedsApp => entry(
-                C::InvalidScope,
-                S::Scope,
-                "scope_exceeds_app",
-                "scope exceeds what the app may have",
-            )
-            .by("scope"),
-            Self::ScopeExceedsPolicy => entry(
-                C::InvalidScope,
-                S::Scope,
-                "scope_exceeds_policy",
-                "scope exceeds what the app may have as another user",
-            )
-            .by("jwt.impersonation.scope"),
-            Self::ScopeExceedsGrant => entry(
-                C::InvalidScope,
-                S::Scope,
-                "scope_exceeds_grant",
-                "scope exceeds what was granted",
-            ),
-            Self::ScopeWithdrawn => entry(
-                C::InvalidScope,
-                S::Scope,
-                "scope_withdrawn",
-                "nothing of what was granted is allowed any more",
-            )
-            .by("scope"),
-            Self::ResourceNotAllowed => entry(
-                C::InvalidTarget,
-                S::Scope,
-                "resource_not_allowed",
-                "resource is not one for which the app gets tokens",
-            )
-            .by("resources"),
-            Self::Vetoed(reason) => {
-                entry(C::AccessDenied, S::Hook, reason, "the request was denied").by("hooks")
-            }
-            Self::UnknownToken => entry(C::InvalidGrant, S::Grant, "unknown_token", TOKEN),
-            Self::ForeignToken => entry(C::InvalidGrant, S::Grant, "foreign_token", TOKEN),
-            Self::ExpiredToken => entry(C::InvalidGrant, S::Grant, "expired_token", TOKEN),
-            Self::SpentToken => entry(C::InvalidGrant, S::Grant, "spent_token", TOKEN),
-            Self::RevokedToken => entry(C::InvalidGrant, S::Grant, "revoked_token", TOKEN),
-            Self::PublicApp => {
-                entry(C::InvalidClient, S::Client, "public_app", CLIENT).by("authentication")
-            }
-            Self::NotAResourceServer => entry(
-                C::UnauthorizedClient,
-                S::Client,
-                "not_a_resource_server",
-                "the app is not that of a resource server",
-            )
-            .by("resource_servers"),
-            Self::RedirectUri => entry(
-                C::InvalidRequest,
-                S::Parse,
-                "redirect_uri",
-                "redirect_uri is not registered for the app",
-            )
-            .by("redirect_uris"),
-            Self::UnsupportedResponseType => entry(
-                C::UnsupportedResponseType,
-                S::Parse,
-                "unsupported_response_type",
-                "response_type must be code",
-            ),
-            Self::CodeChallenge(error) => {
-                entry(C::InvalidRequest, S::Parse, "code_challenge", error.description())
-            }
-            Self::ConsentDenied => {
-                entry(C::AccessDenied, S::Grant, "consent_denied", "the user denied the request")
-            }
-            Self::NotOurTicket => entry(
-                C::InvalidRequest,
-                S::Grant,
-                "not_our_ticket",
-                "the request does not belong to this session",
-            ),
-            Self::TicketExpired => entry(
-                C::InvalidRequest,
-                S::Grant,
-                "ticket_expired",
-                "the request has expired, start again",
-            ),
-            Self::AlreadyDecided => entry(
-                C::InvalidRequest,
-                S::Claim,
-                "already_decided",
-                "the request was decided before",
-            ),
-        }
-    }
-
     /// The code on the wire.
     #[must_use]
     pub const fn error_code(&self) -> ErrorCode {
@@ -470,46 +196,6 @@ impl Rejection {
     #[must_use]
     pub const fn setting(&self) -> Option<&'static str> {
         self.entry().setting
-    }
-}
-
-const fn refusal_reason(refusal: GrantRefusal) -> &'static str {
-    match refusal {
-        GrantRefusal::Unknown => "grant_unknown",
-        GrantRefusal::Expired => "grant_expired",
-        GrantRefusal::Revoked => "grant_revoked",
-    }
-}
-
-const fn impersonation_reason(why: NotPermitted) -> &'static str {
-    match why {
-        NotPermitted::Nobody => "impersonation_nobody",
-        NotPermitted::NotListed => "impersonation_not_listed",
-        NotPermitted::Excepted => "impersonation_excepted",
-        NotPermitted::Inactive => "impersonation_inactive",
-    }
-}
-
-/// What an administrator would look at when an assertion is refused.
-const fn assertion_setting(error: AssertionError) -> Option<&'static str> {
-    use AssertionError as E;
-    match error {
-        E::Iss | E::IssMissing => Some("jwt.issuer"),
-        E::Aud | E::AudMissing => Some("jwt.audience"),
-        E::Algorithm => Some("jwt.algorithms"),
-        E::UnknownKey | E::Signature => Some("jwt.keys"),
-        E::Sub | E::SubMissing => Some("jwt.user_claim"),
-        E::ExpTooFar => Some("jwt.max_lifetime"),
-        E::ExpPast | E::Nbf | E::Iat => Some("jwt.clock_skew"),
-        E::NotAJwt
-        | E::Header
-        | E::ForbiddenHeader
-        | E::Typ
-        | E::Claims
-        | E::ExpMissing
-        | E::JtiMissing
-        | E::Jti
-        | E::Scope => None,
     }
 }
 

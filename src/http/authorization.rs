@@ -9,7 +9,9 @@ use super::interaction::Interaction;
 use super::request::{Exchange, Unread};
 use super::response::{Answer, protect_page, see_other};
 use crate::audit::Outcome;
-use crate::authorization_endpoint::{Approval, AuthorizationError, Decision, Login, Prompted};
+use crate::authorization_endpoint::{
+    Approval, AuthorizationError, Decision, Login, LoginNeeded, Prompted,
+};
 use crate::error::{EndpointError, Rejection};
 use crate::form::Form;
 use crate::hooks::Hooks;
@@ -39,24 +41,27 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         query: Result<&str, Rejection>,
     ) -> Result<Answer, AuthorizationError> {
-        let query = query?;
-        let asked = self.server.authorization_request(query, exchange.source()).await?;
+        let asked = self.server.authorization_request(query?, exchange.source()).await?;
         let client_id = asked.app().client_id().clone();
-        let Some(login) = self.login(exchange).await? else {
-            let return_to = format!("{}?{query}", self.own_path(ServerEndpoint::Authorization));
-            let page = self.interaction.login_page(exchange.parts, &asked, &return_to).await;
-            return Ok(protected(page));
-        };
-        let answer = match self.server.prompt(asked, &login).await? {
+        let login = self.login(exchange).await?;
+        let answer = match self.server.prompt(asked, login.as_ref()).await? {
             Prompted::Redirect(response) => see_other(response.location()),
             Prompted::Ask(prompt) => {
                 let action = self.own_path(ServerEndpoint::Decision);
                 let page = self.interaction.consent_page(exchange.parts, &prompt, &action);
                 protected(page.await)
             }
+            Prompted::LogIn(needed) => self.ask_to_log_in(exchange, &needed).await,
         };
         exchange.observation.end(Some(&client_id), None, &Outcome::Success);
         Ok(answer)
+    }
+
+    async fn ask_to_log_in(&self, exchange: &Exchange<'_>, needed: &LoginNeeded) -> Answer {
+        let path = self.own_path(ServerEndpoint::Authorization);
+        let return_to = format!("{path}?{}", needed.return_query);
+        let page = self.interaction.login_page(exchange.parts, &needed.request, &return_to);
+        protected(page.await)
     }
 
     /// A browser with the user's decision, from the form of the consent page.

@@ -78,7 +78,7 @@ impl ActiveToken {
             token_id: None,
             issued_at: grant.rotated_at,
             expires_at,
-            auth_time: None,
+            auth_time: grant.auth_time,
             actor: grant.actor,
             device: grant.device,
         }
@@ -126,7 +126,6 @@ impl ActiveToken {
 /// The access token with these claims.
 impl From<AccessTokenClaims> for ActiveToken {
     fn from(claims: AccessTokenClaims) -> Self {
-        let auth_time = claims.extra.get("auth_time").and_then(Value::as_i64);
         Self {
             issuer: claims.issuer,
             subject: claims.subject,
@@ -137,7 +136,7 @@ impl From<AccessTokenClaims> for ActiveToken {
             token_id: Some(claims.token_id),
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
-            auth_time: auth_time.map(UnixTime::from_seconds),
+            auth_time: claims.auth_time,
             actor: claims.actor,
             device: claims.device,
         }

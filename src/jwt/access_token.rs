@@ -44,6 +44,9 @@ pub struct AccessTokenClaims {
     pub grant_id: GrantId,
     /// `authorized_at`: the instant of that decision, in milliseconds.
     pub authorized_at: UnixTime,
+    /// `auth_time`: when the user had last logged in, where the server was told (RFC 9068 section
+    /// 2.2.1).
+    pub auth_time: Option<UnixTime>,
     /// `act.sub`: the app that acts as the subject (RFC 8693 section 4.1).
     pub actor: Option<ClientId>,
     /// `device`: the device that it was issued to.
@@ -200,6 +203,7 @@ impl AccessTokenRules<'_> {
             authorized_at: UnixTime::from_millis(
                 raw.authorized_at.ok_or(Missing("authorized_at"))?,
             ),
+            auth_time: raw.auth_time.map(UnixTime::from_seconds),
             actor: raw.act.map(|actor| client(actor.sub)).transpose()?,
             device: device.transpose().map_err(|_| Claims)?,
             extra: raw.extra,
@@ -223,6 +227,7 @@ struct RawClaims<'a> {
     scope: Option<Text<'a>>,
     grant_id: Option<Text<'a>>,
     authorized_at: Option<i64>,
+    auth_time: Option<i64>,
     act: Option<Actor<'a>>,
     device: Option<Text<'a>>,
     extra: Map<String, Value>,
@@ -261,6 +266,7 @@ impl<'de> Deserialize<'de> for RawClaims<'de> {
                         "scope" => once(&mut claims.scope, &mut map)?,
                         "grant_id" => once(&mut claims.grant_id, &mut map)?,
                         "authorized_at" => once(&mut claims.authorized_at, &mut map)?,
+                        "auth_time" => once(&mut claims.auth_time, &mut map)?,
                         "act" => once(&mut claims.act, &mut map)?,
                         "device" => once(&mut claims.device, &mut map)?,
                         _ => {

@@ -25,6 +25,7 @@ pub const RESERVED_CLAIMS: &[&str] = &[
     "scope",
     "grant_id",
     "authorized_at",
+    "auth_time",
     "act",
     "may_act",
     "device",
@@ -44,6 +45,8 @@ pub(crate) struct NewAccessToken<'a> {
     pub(crate) expires_at: UnixTime,
     pub(crate) grant_id: GrantId,
     pub(crate) authorized_at: UnixTime,
+    /// When the user had last logged in (RFC 9068 section 2.2.1).
+    pub(crate) auth_time: Option<UnixTime>,
     /// The app that acts as the subject (RFC 8693 section 4.1).
     pub(crate) actor: Option<&'a ClientId>,
     pub(crate) device: Option<&'a DeviceId>,
@@ -82,6 +85,10 @@ impl NewAccessToken<'_> {
         integer(&mut json, self.expires_at.as_seconds());
         json.extend_from_slice(b",\"authorized_at\":");
         integer(&mut json, self.authorized_at.as_millis());
+        if let Some(auth_time) = self.auth_time {
+            json.extend_from_slice(b",\"auth_time\":");
+            integer(&mut json, auth_time.as_seconds());
+        }
         if let Some(actor) = self.actor {
             json.extend_from_slice(b",\"act\":{\"sub\":");
             text(&mut json, actor.as_str());
@@ -158,6 +165,7 @@ mod tests {
             expires_at: UnixTime::from_seconds(1_700_000_600),
             grant_id: GrantId::from_bytes([7; 16]),
             authorized_at: UnixTime::from_millis(1_699_999_999_123),
+            auth_time: Some(UnixTime::from_millis(1_699_999_000_999)),
             actor: Some(&client_id),
             device: Some(&device),
             extra: extra.as_object().unwrap(),
@@ -173,6 +181,7 @@ mod tests {
             "iat": 1_700_000_000,
             "exp": 1_700_000_600,
             "authorized_at": 1_699_999_999_123_i64,
+            "auth_time": 1_699_999_000,
             "act": { "sub": r#"app "7" \ x"# },
             "device": "device",
             "tenant": "acme",
@@ -207,6 +216,7 @@ mod tests {
                 expires_at: now.plus(Duration::from_secs(60)),
                 grant_id: GrantId::from_bytes([0; 16]),
                 authorized_at: now,
+                auth_time: None,
                 actor: None,
                 device: None,
                 extra: &Map::new(),

@@ -82,6 +82,7 @@ impl Token<'_> {
             expires_at: self.expires_at,
             grant_id: GrantId::from_bytes([7; 16]),
             authorized_at: NOW,
+            auth_time: None,
             actor: None,
             device: None,
             extra: &Map::new(),

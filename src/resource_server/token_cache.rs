@@ -122,6 +122,7 @@ mod tests {
             expires_at,
             grant_id: GrantId::from_bytes([0; 16]),
             authorized_at: NOW,
+            auth_time: None,
             actor: None,
             device: None,
             extra: Map::new(),

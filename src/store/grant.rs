@@ -40,6 +40,10 @@ pub struct Grant {
     /// The device on which it was granted, if the host told.
     #[serde(default)]
     pub device: Option<DeviceId>,
+    /// When the user had last logged in, where the host told; whole seconds. Rotation never changes
+    /// it.
+    #[serde(default)]
+    pub auth_time: Option<UnixTime>,
     /// Digest of what the code is bound to: redirect URI and code challenge.
     pub binding: Digest,
     /// Digest of the salt that every handle of this grant carries.
@@ -84,6 +88,7 @@ impl Grant {
             scope,
             resource: None,
             device: None,
+            auth_time: None,
             binding: Digest::from_bytes([0; 32]),
             salt_digest: Digest::from_bytes([0; 32]),
             authorized_at: UnixTime::EPOCH,

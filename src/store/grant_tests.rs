@@ -25,6 +25,7 @@ fn digest(byte: u8) -> Digest {
 fn pending() -> Grant {
     let id = GrantId::from_bytes([1; 16]);
     let mut grant = Grant::new(id, client(), Subject::new("jane").unwrap(), Scope::default());
+    grant.auth_time = Some(at(-LIFE));
     grant.binding = digest(2);
     grant.salt_digest = digest(3);
     grant.authorized_at = at(0);
@@ -253,6 +254,16 @@ fn step() -> impl Strategy<Value = (Step, i64, bool)> {
     (step, time, prop::bool::weighted(0.05))
 }
 
+/// A row that was written before it had this member is read.
+#[test]
+fn a_row_without_the_instant_of_login_is_read() {
+    let mut row = serde_json::to_value(pending()).unwrap();
+    let written = row.as_object_mut().unwrap().remove("auth_time");
+    assert_eq!(written, Some(at(-LIFE).as_millis().into()));
+    let read: Grant = serde_json::from_value(row).unwrap();
+    assert_eq!(read, Grant { auth_time: None, ..pending() });
+}
+
 proptest! {
     /// R15, R20, G13, G14: over any history a code is redeemed once, a generation is rotated once,
     /// one generation is live at a time, and what has ended stays so.
@@ -314,6 +325,7 @@ proptest! {
             prop_assert!(before.revoked.is_none() || grant.revoked == before.revoked);
             prop_assert_eq!(grant.expires_at, before.expires_at);
             prop_assert_eq!(grant.authorized_at, before.authorized_at);
+            prop_assert_eq!(grant.auth_time, before.auth_time);
         }
     }
 }

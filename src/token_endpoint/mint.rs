@@ -34,6 +34,7 @@ impl<S, U, H> Context<S, U, H> {
             expires_at,
             grant_id: grant.grant_id,
             authorized_at: claimed.authorized_at(),
+            auth_time: grant.auth_time,
             actor: grant.actor.as_ref(),
             device: grant.device.as_ref(),
             extra,

@@ -14,6 +14,7 @@ const APPLY: &[(char, u32, u32)] = &[
     ('C', 31, 33),
     ('G', 1, 19),
     ('R', 1, 21),
+    ('R', 23, 23),
     ('J', 1, 31),
     ('S', 1, 7),
     ('X', 1, 2),
@@ -25,7 +26,6 @@ const DO_NOT_APPLY: &[(&str, &str)] = &[
     ("A29", "the least length of a state is a policy that RFC 6749 does not ask for"),
     ("C30", "keys are registered, never fetched from a jwks_uri"),
     ("R22", "sender-constrained tokens are not offered"),
-    ("R23", "OpenID Connect is not offered"),
     ("J32", "the ID-JAG profile is not offered"),
 ];
 

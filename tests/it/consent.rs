@@ -27,8 +27,9 @@ pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (Prompt, S
 pub(crate) fn is_asked(world: &World, app: &App, more: &[(&str, &str)]) -> bool {
     let query = code_query(app, &new_verifier(), more);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-    match block_on(world.server.prompt(request, &ann())).unwrap() {
+    match block_on(world.server.prompt(request, Some(&ann()))).unwrap() {
         Prompted::Ask(_) => true,
+        Prompted::LogIn(_) => panic!("somebody has to log in"),
         Prompted::Redirect(response) => {
             assert!(parameters(response.location()).contains_key("code"));
             false
@@ -176,7 +177,10 @@ fn what_was_approved_is_not_asked_again() {
     let query = code_query(&app, &new_verifier(), &[("scope", "a")]);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
     let bob = Login::new(subject("bob"), "session of bob");
-    assert!(matches!(block_on(world.server.prompt(request, &bob)).unwrap(), Prompted::Ask(_)));
+    assert!(matches!(
+        block_on(world.server.prompt(request, Some(&bob))).unwrap(),
+        Prompted::Ask(_)
+    ));
     // What was agreed to in two steps is known as one.
     let (prompt, _) = ask(&world, &app, &[("scope", "b")]);
     approve(&world, &prompt.ticket).unwrap();
@@ -303,12 +307,13 @@ fn a_grant_knows_its_device() {
         let verifier = new_verifier();
         let query = code_query(&app, &verifier, &[]);
         let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-        let response = match block_on(world.server.prompt(request, &login)).unwrap() {
+        let response = match block_on(world.server.prompt(request, Some(&login))).unwrap() {
             Prompted::Ask(prompt) => {
                 let yes = Decision::approve();
                 block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap()
             }
             Prompted::Redirect(response) => response,
+            Prompted::LogIn(_) => panic!("somebody has to log in"),
         };
         let code = &parameters(response.location())["code"];
         tokens.push(world.redeem(&app, code, verifier.expose_secret()));
@@ -329,7 +334,7 @@ fn an_empty_session_is_refused() {
     let query = code_query(&app, &new_verifier(), &[]);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
     let login = Login::new(subject("ann"), "");
-    let error = block_on(world.server.prompt(request, &login)).unwrap_err();
+    let error = block_on(world.server.prompt(request, Some(&login))).unwrap_err();
     assert_eq!(shown(&error), "server_error");
 }
 

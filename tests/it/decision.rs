@@ -218,7 +218,7 @@ fn an_app_that_lost_its_right_meanwhile_gets_no_code() {
         }
         // Nor is there a prompt, or a code without one, for a request that was read before.
         for request in [asked, unasked] {
-            let error = block_on(world.server.prompt(request, &ann())).unwrap_err();
+            let error = block_on(world.server.prompt(request, Some(&ann()))).unwrap_err();
             assert_eq!(shown(&error), code);
             assert!(world.events()[0].client_id.is_some());
         }
@@ -331,7 +331,7 @@ fn a_prompt_fails_closed() {
     let prompt = |app: &App| {
         let query = code_query(app, &new_verifier(), &[]);
         let request = block_on(server.authorization_request(&query, None)).unwrap();
-        block_on(server.prompt(request, &ann()))
+        block_on(server.prompt(request, Some(&ann())))
     };
     for done in [false, true] {
         for (app, method, nth) in [

@@ -7,6 +7,8 @@ mod architecture;
 mod assertions;
 mod authorization_code;
 mod authorization_request;
+#[cfg(feature = "axum")]
+mod axum;
 mod behaviours;
 mod broken_stores;
 mod client_authentication;
@@ -22,6 +24,7 @@ mod hooks;
 mod http;
 mod jwt_bearer;
 mod limits;
+mod login;
 mod minted_tokens;
 mod pkce;
 mod private_key_jwt;

@@ -121,9 +121,10 @@ impl<H: Hooks> World<H> {
     /// The prompt for a request that is valid and has to be asked about.
     pub(crate) fn prompt(&self, query: &str, login: &Login) -> Prompt {
         let request = block_on(self.server.authorization_request(query, None)).unwrap();
-        match block_on(self.server.prompt(request, login)).unwrap() {
+        match block_on(self.server.prompt(request, Some(login))).unwrap() {
             Prompted::Ask(prompt) => prompt,
             Prompted::Redirect(_) => panic!("nobody was asked"),
+            Prompted::LogIn(_) => panic!("somebody has to log in"),
         }
     }
 
@@ -133,7 +134,8 @@ impl<H: Hooks> World<H> {
         query: &str,
     ) -> Result<HashMap<String, String>, AuthorizationError> {
         let request = block_on(self.server.authorization_request(query, None))?;
-        let response = match block_on(self.server.prompt(request, &ann()))? {
+        let response = match block_on(self.server.prompt(request, Some(&ann())))? {
+            Prompted::LogIn(_) => panic!("somebody has to log in"),
             Prompted::Redirect(response) => response,
             Prompted::Ask(prompt) => {
                 let yes = Decision::Approve(Approval::default().with_remember(false));

@@ -81,6 +81,8 @@ fn a_token_is_believed_only_with_every_claim_right() {
         (json!({ "scope": "a  b" }), E::Claims),
         (json!({ "client_id": "\n" }), E::Claims),
         (json!({ "grant_id": "short" }), E::Claims),
+        (json!({ "auth_time": "now" }), E::Claims),
+        (json!({ "auth_time": 1.5 }), E::Claims),
         (json!({ "act": {} }), E::Claims),
         (json!({ "act": "app" }), E::Claims),
         (json!({ "device": "" }), E::Claims),
@@ -92,6 +94,7 @@ fn a_token_is_believed_only_with_every_claim_right() {
         json!({ "exp": 1_699_999_996 }),
         json!({ "iat": 1_700_000_005, "nbf": 1_700_000_005 }),
         json!({ "exp": i64::MAX, "authorized_at": i64::MIN }),
+        json!({ "auth_time": i64::MIN }),
         json!({ "scope": null }),
     ] {
         assert!(server.verify_claims(&with(&claims(), &change)).is_ok(), "{change}");
@@ -153,6 +156,7 @@ fn issue(server: &Server, new: &Issue) -> String {
         expires_at: UnixTime::from_seconds(new.expires_at),
         grant_id: GrantId::from_bytes(new.grant_id),
         authorized_at: UnixTime::from_millis(new.authorized_at),
+        auth_time: new.auth_time.map(UnixTime::from_seconds),
         actor: new.acts.then_some(&new.client_id),
         device: new.device.as_ref(),
         extra: &new.extra,
@@ -169,6 +173,7 @@ struct Issue {
     expires_at: i64,
     grant_id: [u8; 16],
     authorized_at: i64,
+    auth_time: Option<i64>,
     acts: bool,
     device: Option<DeviceId>,
     extra: Map<String, Value>,
@@ -181,7 +186,7 @@ fn any_issue() -> impl Strategy<Value = Issue> {
         "([!#-~&&[^\\\\*]]{1,9}( [a-z]{1,9}){0,9})?",
         "[ -~]{0,20}",
     );
-    let numbers = (1_700_000_001..4_000_000_000_i64, any::<i64>());
+    let numbers = (1_700_000_001..4_000_000_000_i64, any::<i64>(), any::<Option<u32>>());
     let extra = prop::collection::btree_map("x[a-z\"\\\\]{0,5}", any::<String>(), 0..3);
     (names, any::<[u8; 16]>(), any::<[u8; 16]>(), numbers, any::<bool>(), extra).prop_map(
         |((subject, client_id, scope, device), token_id, grant_id, times, acts, extra)| Issue {
@@ -192,6 +197,7 @@ fn any_issue() -> impl Strategy<Value = Issue> {
             expires_at: times.0,
             grant_id,
             authorized_at: times.1,
+            auth_time: times.2.map(i64::from),
             acts,
             device: DeviceId::new(device).ok(),
             extra: extra.into_iter().map(|(name, value)| (name, value.into())).collect(),
@@ -216,6 +222,7 @@ proptest! {
             expires_at: UnixTime::from_seconds(new.expires_at),
             grant_id: GrantId::from_bytes(new.grant_id),
             authorized_at: UnixTime::from_millis(new.authorized_at),
+            auth_time: new.auth_time.map(UnixTime::from_seconds),
             actor: new.acts.then_some(new.client_id),
             device: new.device,
             extra: new.extra,

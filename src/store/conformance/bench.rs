@@ -78,6 +78,7 @@ impl Cast {
         let (app, user) = (self.client_id.clone(), self.subject.clone());
         let mut grant = Grant::new(id, app, user, Scope::default());
         grant.device = Some(self.device.clone());
+        grant.auth_time = Some(at(-MINUTE));
         grant.binding = random_digest()?;
         grant.salt_digest = random_digest()?;
         grant.authorized_at = at(0);

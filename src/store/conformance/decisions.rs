@@ -15,7 +15,7 @@ pub fn a_grant_is_found_as_it_was_decided<S: Store, R: Runner>(kit: &Kit<S, R>) 
     let bench = kit.bench();
     let cast = bench.cast()?;
     let invalid = |error: crate::ids::InvalidId| Violation::new(error.to_string());
-    let plain = Grant { device: None, ..cast.grant()? };
+    let plain = Grant { device: None, auth_time: None, ..cast.grant()? };
     let full = Grant {
         actor: Some(ClientId::new("the actor").map_err(invalid)?),
         scope: Scope::parse("files.read GET/users/*")

@@ -36,6 +36,7 @@ pub(super) fn validate(
         asked_scope: None,
         resource: GrantedResource::Open,
         device: None,
+        auth_time: None,
         ends_at: trace.now().plus(lifetime),
         claim: PendingClaim::Nothing,
     })

@@ -64,6 +64,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             asked_scope: verified.scope,
             resource: GrantedResource::Open,
             device: None,
+            auth_time: None,
             ends_at: trace.now().plus(seconds(lifetime)),
             claim: PendingClaim::Assertion { claim, salt },
         })

@@ -41,6 +41,8 @@ pub(super) struct ValidGrant {
     pub(super) asked_scope: Option<String>,
     pub(super) resource: GrantedResource,
     pub(super) device: Option<DeviceId>,
+    /// When the user had last logged in, where the grant tells.
+    pub(super) auth_time: Option<UnixTime>,
     /// When everything that descends from it ends.
     pub(super) ends_at: UnixTime,
     pub(super) claim: PendingClaim,
@@ -65,6 +67,7 @@ impl ValidGrant {
             asked_scope: None,
             resource: GrantedResource::Fixed(row.resource),
             device: row.device,
+            auth_time: row.auth_time,
             ends_at: row.expires_at,
             claim,
         }
@@ -82,6 +85,7 @@ pub(super) enum GrantedResource {
 
 /// The one atomic store call that makes the request the owner of its grant.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a request, which a box would not save")]
 pub(super) enum PendingClaim {
     /// Redeem the code.
     Code { redemption: CodeRedemption, salt: Salt, authorized_at: UnixTime },

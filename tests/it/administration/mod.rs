@@ -193,9 +193,9 @@ fn a_consent_that_is_withdrawn_is_asked_for_again() {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let query = code_query(&app, &verifier, &[]);
         let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-        match block_on(world.server.prompt(request, &ann())).unwrap() {
+        match block_on(world.server.prompt(request, Some(&ann()))).unwrap() {
             Prompted::Ask(prompt) => Some(prompt.ticket),
-            Prompted::Redirect(_) => None,
+            Prompted::Redirect(_) | Prompted::LogIn(_) => None,
         }
     };
     let (mine, bobs) = (out(&world, &app), out_for(&world, &app, "bob", "phone"));

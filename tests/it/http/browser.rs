@@ -3,7 +3,7 @@
 use http::Request;
 
 use super::{Answered, Http};
-use crate::support::{CALLBACK, code_app, code_query, encode, new_verifier, parameters};
+use crate::support::{CALLBACK, START, code_app, code_query, encode, new_verifier, parameters};
 
 fn visit(http: &Http, uri: &str, cookie: Option<&str>) -> Answered {
     let mut request = Request::get(uri);
@@ -169,4 +169,27 @@ fn a_directory_that_cannot_tell_is_an_error_of_the_server() {
     let query = code_query(&app, &new_verifier(), &[]);
     let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("broken"));
     assert_eq!((page.status, page.body.as_str()), (500, "error failed"));
+}
+
+/// The app demands a fresh login: once, not for ever.
+#[test]
+fn a_fresh_login_is_asked_for_once() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[("prompt", "login")]);
+    let old = format!("ann@{}", START - 100);
+    let page = visit(&http, &format!("/oauth/authorize?{query}"), Some(&old));
+    let (what, return_to) = page.body.split_once('|').unwrap();
+    assert!(what.starts_with("login for"), "{what}");
+    let still_old = visit(&http, return_to, Some(&old));
+    assert!(still_old.body.starts_with("login for"), "{still_old:?}");
+    http.world.advance(5);
+    let fresh = visit(&http, return_to, Some(&format!("ann@{}", START + 5)));
+    assert!(fresh.body.starts_with("/oauth/decision|"), "{fresh:?}");
+
+    let query = code_query(&app, &new_verifier(), &[("prompt", "none")]);
+    let (_, given) = location(&visit(&http, &format!("/oauth/authorize?{query}"), None));
+    assert_eq!(given["error"], "login_required");
+    let (_, given) = location(&visit(&http, &format!("/oauth/authorize?{query}"), Some("ann")));
+    assert_eq!(given["error"], "consent_required");
 }

@@ -33,10 +33,10 @@ impl Interaction for Lines {
             Some(user) => {
                 let (name, since) = user.split_once('@').unwrap_or((user, ""));
                 let login = Login::new(subject(name), "session");
-                let since = since.parse().map(UnixTime::from_seconds);
-                Ok(Some({
-                    let _: Result<_, std::num::ParseIntError> = since;
-                    login
+                let since = since.parse::<i64>().map(UnixTime::from_seconds);
+                Ok(Some(match since {
+                    Ok(since) => login.with_auth_time(since),
+                    Err(_) => login,
                 }))
             }
             None => Ok(None),

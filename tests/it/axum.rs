@@ -1,0 +1,203 @@
+//! The axum router, the extractors and the tower layer, called as the services that they are.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::axum::body::{Body, Bytes, to_bytes};
+use ::axum::extract::ConnectInfo;
+use ::axum::routing::get;
+use ::axum::{Extension, Router};
+use grantor::axum::{Bearer, Enforced, RequireScope, RequiredScope, router};
+use grantor::catalog::{ApiCatalog, Endpoint};
+use grantor::http::{BearerLayer, HttpEndpoints};
+use grantor::resource_server::BearerVerifier;
+use grantor::scope::ScopeToken;
+use http::{Request, Response};
+use tower_service::Service as _;
+
+use crate::support::{Answer, World, body_of, code_app, machine_app};
+
+async fn call(router: &Router, request: Request<Body>) -> Response<Body> {
+    router.clone().call(request).await.unwrap()
+}
+
+async fn text(answer: Response<Body>) -> String {
+    String::from_utf8(to_bytes(answer.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+}
+
+fn token_request(body: impl Into<Body>) -> Request<Body> {
+    Request::post("/oauth/token")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .extension(ConnectInfo(SocketAddr::from(([192, 0, 2, 1], 4711))))
+        .body(body.into())
+        .unwrap()
+}
+
+fn server(world: &World) -> Router {
+    router(&Arc::new(HttpEndpoints::without_interaction(Arc::clone(&world.server))))
+}
+
+#[tokio::test]
+async fn the_router_answers_the_paths_of_the_server_and_no_other() {
+    let world = World::new();
+    let app = world.register(machine_app());
+    let router = server(&world);
+    let form = body_of(&app, &[("grant_type", "client_credentials")]);
+    let answer = call(&router, token_request(form)).await;
+    assert_eq!(answer.status(), 200);
+    assert!(text(answer).await.contains("access_token"));
+    // The address of the client is where the request came from.
+    assert_eq!(world.last_event().source.unwrap().as_str(), "192.0.2.1");
+    for (path, status) in [("/oauth/jwks", 200), ("/oauth/authorize", 404), ("/", 404)] {
+        let answer = call(&router, Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), status, "{path}");
+    }
+}
+
+/// T14: of a body that is too large no more is read than tells so.
+#[tokio::test]
+async fn a_body_that_is_too_large_is_413() {
+    let router = server(&World::new());
+    let answer = call(&router, token_request(vec![b'a'; 64 * 1024 + 1])).await;
+    assert_eq!(answer.status(), 413);
+    assert!(text(answer).await.contains(r#""error":"invalid_request""#));
+    let longest = call(&router, token_request(vec![b'a'; 64 * 1024])).await;
+    assert_eq!(longest.status(), 400);
+}
+
+/// A body of which the second half never comes.
+struct Stalled(bool);
+
+impl http_body::Body for Stalled {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        if std::mem::replace(&mut self.0, true) {
+            return std::task::Poll::Pending;
+        }
+        let half = Bytes::from_static(b"grant_type=");
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(half))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_arrive_is_408() {
+    let router = server(&World::new());
+    let before = tokio::time::Instant::now();
+    let answer = call(&router, token_request(Body::new(Stalled(false)))).await;
+    assert_eq!(answer.status(), 408);
+    assert_eq!(before.elapsed().as_secs(), Duration::from_secs(10).as_secs());
+}
+
+struct Reads;
+
+impl RequiredScope for Reads {
+    const SCOPE: &'static str = "a";
+}
+
+struct Administer;
+
+impl RequiredScope for Administer {
+    const SCOPE: &'static str = "admin";
+}
+
+fn api(world: &World) -> (Router, Router) {
+    let endpoint = |method, scope| {
+        Endpoint::new(method, "/enforced", ScopeToken::new(scope).unwrap()).unwrap()
+    };
+    let catalog = ApiCatalog::new([endpoint("GET", "a"), endpoint("PUT", "admin")]);
+    let verifier =
+        BearerVerifier::new(world.server.issuer().clone(), world.server.verifying_keys().unwrap());
+    let verifier = Arc::new(
+        verifier.with_clock(Arc::clone(&world.clock)).with_enforcement(catalog.compile().unwrap()),
+    );
+    let bearer = async |Bearer(claims): Bearer| claims.subject.as_str().to_owned();
+    let enforced = async |Enforced(claims): Enforced| claims.subject.as_str().to_owned();
+    let reads = async |token: RequireScope<Reads>| token.claims().subject.as_str().to_owned();
+    let administers = async |_: RequireScope<Administer>| "never".to_owned();
+    let extractors = Router::new()
+        .route("/bearer", get(bearer))
+        .route("/enforced", get(enforced).put(enforced))
+        .route("/reads", get(reads))
+        .route("/administers", get(administers))
+        .layer(Extension(Arc::clone(&verifier)));
+    let layered = Router::new()
+        .route("/enforced", get(bearer).put(bearer))
+        .route("/unmapped", get(bearer))
+        .layer(BearerLayer::enforcing(verifier));
+    (extractors, layered)
+}
+
+fn with_token(method: &str, path: &str, tokens: &Answer) -> Request<Body> {
+    let header = format!("Bearer {}", tokens.text("access_token"));
+    let request = Request::builder().method(method).uri(path).header("authorization", header);
+    request.body(Body::empty()).unwrap()
+}
+
+fn challenge(answer: &Response<Body>) -> (u16, String) {
+    let header = answer.headers().get("www-authenticate");
+    (answer.status().as_u16(), header.map_or("", |it| it.to_str().unwrap()).to_owned())
+}
+
+/// S1, S3, S7: the RFC 6750 challenges, by extractors and by the layer.
+#[tokio::test]
+async fn handlers_see_the_claims_of_a_token_that_allows_the_request_and_no_other() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let tokens = world.tokens(&app);
+    let (extractors, layered) = api(&world);
+    for (router, path) in [
+        (&extractors, "/bearer"),
+        (&extractors, "/enforced"),
+        (&extractors, "/reads"),
+        (&layered, "/enforced"),
+    ] {
+        let answer = call(router, with_token("GET", path, &tokens)).await;
+        assert_eq!((answer.status().as_u16(), text(answer).await.as_str()), (200, "ann"), "{path}");
+        let bare = call(router, Request::get(path).body(Body::empty()).unwrap()).await;
+        let (status, challenge) = challenge(&bare);
+        assert_eq!((status, challenge.contains("error=")), (401, false), "{challenge}");
+    }
+    for (router, method, path) in [
+        (&extractors, "PUT", "/enforced"),
+        (&extractors, "GET", "/administers"),
+        (&layered, "PUT", "/enforced"),
+    ] {
+        let (status, challenge) = challenge(&call(router, with_token(method, path, &tokens)).await);
+        assert_eq!(status, 403);
+        assert!(challenge.contains("insufficient_scope") && challenge.contains("scope=\"admin\""));
+    }
+    let (status, _) = challenge(&call(&layered, with_token("GET", "/unmapped", &tokens)).await);
+    assert_eq!(status, 403);
+}
+
+/// S5: a token in two places is nobody's.
+#[tokio::test]
+async fn a_token_in_the_url_beside_the_header_is_refused() {
+    let world = World::new();
+    let tokens = world.tokens(&world.register(code_app()));
+    let (extractors, layered) = api(&world);
+    for (router, path) in
+        [(&extractors, "/bearer?access_token=x"), (&layered, "/enforced?access_token=x")]
+    {
+        let (status, challenge) = challenge(&call(router, with_token("GET", path, &tokens)).await);
+        assert_eq!(status, 400);
+        assert!(challenge.contains("invalid_request"), "{challenge}");
+    }
+}
+
+/// Nobody is let through by a host that forgot its verifier.
+#[tokio::test]
+async fn a_handler_without_a_verifier_fails_closed() {
+    let world = World::new();
+    let tokens = world.tokens(&world.register(code_app()));
+    let handler = async |Bearer(_): Bearer| "never";
+    let forgetful = Router::new().route("/bearer", get(handler));
+    let answer = call(&forgetful, with_token("GET", "/bearer", &tokens)).await;
+    assert_eq!(answer.status(), 500);
+}

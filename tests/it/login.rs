@@ -1,0 +1,409 @@
+//! Logging in: when the user did, when the user has to again, and what an app may demand.
+
+use grantor::authorization_endpoint::{AuthorizationError, Decision, Login, LoginNeeded, Prompted};
+use grantor::clock::UnixTime;
+use pollster::block_on;
+use proptest::prelude::*;
+use serde_json::json;
+
+use crate::authorization_request::query;
+use crate::consent::{approve, ask, code_of, decide, edit, rows};
+use crate::support::{
+    App, CALLBACK, ISSUER, START, World, ann, code_app, encode, parameters, redirected, shown,
+    subject,
+};
+
+/// `ann`, who logged in at this second.
+fn ann_since(seconds: i64) -> Login {
+    ann().with_auth_time(UnixTime::from_seconds(seconds))
+}
+
+/// R23: an access token says when the user had logged in, in seconds, and a refresh does not
+/// change it, whenever the user logs in again.
+#[test]
+fn a_token_says_when_the_user_logged_in_and_a_refresh_does_not_change_it() {
+    let world = World::unlimited();
+    let app = world.register(code_app());
+    let (prompt, verifier) = ask(&world, &app, &[]);
+    let login = ann().with_auth_time(UnixTime::from_millis((START - 100) * 1_000 + 999));
+    let response = decide(&world, &prompt.ticket, &login, Decision::approve()).unwrap();
+    assert_eq!(rows(&world)[0].auth_time, Some(UnixTime::from_seconds(START - 100)));
+    let mut tokens = world.redeem(&app, &code_of(&response), &verifier);
+    for _ in 0..5 {
+        assert_eq!(tokens.claims()["auth_time"], json!(START - 100));
+        world.advance(100);
+        // Another login, another grant.
+        let (prompt, _) = ask(&world, &app, &[("prompt", "consent")]);
+        decide(&world, &prompt.ticket, &ann_since(START), Decision::approve()).unwrap();
+        tokens = world.refresh(&app, tokens.text("refresh_token"));
+    }
+}
+
+/// What the host did not tell no token says.
+#[test]
+fn a_token_is_silent_where_the_host_is() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let tokens = world.tokens(&app);
+    assert_eq!(tokens.claims().get("auth_time"), None);
+    let refreshed = world.refresh(&app, tokens.text("refresh_token"));
+    assert_eq!(refreshed.claims().get("auth_time"), None);
+}
+
+fn prompt(
+    world: &World,
+    query: &str,
+    login: Option<&Login>,
+) -> Result<Prompted, AuthorizationError> {
+    let request = block_on(world.server.authorization_request(query, Some(&world.source)))?;
+    block_on(world.server.prompt(request, login))
+}
+
+/// Somebody has to log in: what for, and the query to come back with.
+#[track_caller]
+fn log_in(world: &World, query: &str, login: Option<&Login>) -> LoginNeeded {
+    match prompt(world, query, login).unwrap() {
+        Prompted::LogIn(needed) => needed,
+        Prompted::Ask(_) | Prompted::Redirect(_) => panic!("nobody has to log in"),
+    }
+}
+
+#[track_caller]
+fn asked(world: &World, query: &str, login: &Login) -> String {
+    match prompt(world, query, Some(login)).unwrap() {
+        Prompted::Ask(prompt) => prompt.ticket,
+        Prompted::LogIn(_) | Prompted::Redirect(_) => panic!("nobody is asked"),
+    }
+}
+
+/// The app is told `code`, with `state` and `iss`, and the audit log why.
+#[track_caller]
+fn assert_told(world: &World, query: &str, login: Option<&Login>, code: &str, reason: &str) {
+    let error = prompt(world, query, login).unwrap_err();
+    let (to, parameters) = redirected(&error);
+    assert_eq!((&*to, &*parameters["error"]), (CALLBACK, code), "{query}");
+    assert_eq!((&*parameters["state"], &*parameters["iss"]), ("s", ISSUER));
+    assert!(!parameters.contains_key("code"));
+    world.assert_refused("grant", reason, None);
+    let event = &world.events()[0];
+    assert_eq!(
+        (event.action.as_str(), event.actor.name()),
+        ("authorize", login.map(|login| login.subject().as_str()),)
+    );
+}
+
+/// The marker of a query.
+fn marker(query: &str) -> String {
+    let mut parameters = parameters(&format!("https://as.example.com/?{query}"));
+    parameters.remove("login_after").unwrap()
+}
+
+/// Where nobody is logged in somebody has to, and comes back with the same query.
+#[test]
+fn where_nobody_is_logged_in_somebody_has_to() {
+    let world = World::new();
+    let app = world.register(code_app().require_consent(false));
+    let first = query(&app, &[("state", "a b&c"), ("ui_locales", "de"), ("scope", "a")]);
+    let needed = log_in(&world, &first, None);
+    assert_eq!(needed.return_query, first);
+    assert_eq!(needed.request.app().settings().name(), "Reports");
+    let event = &world.events()[0];
+    assert_eq!((event.action.as_str(), event.outcome.as_str()), ("demand_login", "success"));
+    assert_eq!((event.actor.kind(), event.client_id.as_ref()), ("unknown", Some(&app.id)));
+    assert_eq!(event.source, Some(world.source.clone()));
+    // Nothing is demanded of the login: when it was need not be known.
+    let Prompted::Redirect(response) = prompt(&world, &first, Some(&ann())).unwrap() else {
+        panic!("somebody is asked");
+    };
+    assert_eq!(parameters(response.location())["state"], "a b&c");
+    let logged = format!("{needed:?}");
+    assert!(!logged.contains("a+b") && !logged.contains("a b"), "{logged}");
+}
+
+/// OpenID Connect Core section 3.1.2.1: `prompt=login` has a user log in who is logged in, once.
+#[test]
+fn a_demanded_login_is_demanded_once() {
+    let world = World::new();
+    let app = world.register(code_app());
+    for demand in [("prompt", "login"), ("prompt", "consent login"), ("max_age", "0")] {
+        let first = query(&app, &[demand, ("state", "s")]);
+        for before in [None, Some(ann_since(START - 1)), Some(ann_since(START - 9_999))] {
+            let needed = log_in(&world, &first, before.as_ref());
+            assert!(needed.return_query.starts_with(&format!("{first}&login_after=glm_")));
+            assert_eq!(world.events()[0].action.as_str(), "demand_login");
+            let back = needed.return_query;
+            // Who comes back without having logged in is where it was, with the same marker.
+            for stale in [None, Some(&ann_since(START - 1))] {
+                assert_eq!(log_in(&world, &back, stale).return_query, back);
+            }
+            // The first second counts, for a host that keeps no more.
+            for since in [START, START + 1] {
+                asked(&world, &back, &ann_since(since));
+            }
+            // Another user who logs in does as well.
+            let bob = Login::new(subject("bob"), "b").with_auth_time(UnixTime::from_seconds(START));
+            asked(&world, &back, &bob);
+        }
+        // The first request demands it as before.
+        world.advance(1);
+        log_in(&world, &first, Some(&ann_since(START)));
+        world.clock.set(UnixTime::from_seconds(START));
+    }
+}
+
+/// A marker is good for less than an hour; the first demand counts, so that a host whose clock is
+/// slow demands no more than a second login.
+#[test]
+fn a_marker_ends_after_an_hour() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let first = query(&app, &[("prompt", "login")]);
+    let back = log_in(&world, &first, None).return_query;
+    world.advance(3_599);
+    assert_eq!(log_in(&world, &back, Some(&ann_since(START - 2))).return_query, back);
+    asked(&world, &back, &ann_since(START + 5));
+    world.advance(1);
+    let again = log_in(&world, &back, Some(&ann_since(START + 3_599))).return_query;
+    assert_ne!(again, back);
+    assert_eq!(again.matches("login_after").count(), 1);
+    asked(&world, &again, &ann_since(START + 3_600));
+}
+
+/// `max_age`: a login that is older is not enough, to the second, and a login that was demanded has
+/// a minute to come back.
+#[test]
+fn an_old_login_is_not_enough() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let first = query(&app, &[("max_age", "100")]);
+    asked(&world, &first, &ann_since(START));
+    asked(&world, &first, &ann_since(START - 100));
+    asked(&world, &first, &ann_since(START + 60));
+    let back = log_in(&world, &first, Some(&ann_since(START - 101))).return_query;
+    world.advance(101);
+    log_in(&world, &back, Some(&ann_since(START)));
+    asked(&world, &back, &ann_since(START + 1));
+
+    let short = query(&app, &[("max_age", "1")]);
+    let back = log_in(&world, &short, None).return_query;
+    let login = ann_since(START + 101);
+    world.advance(60);
+    log_in(&world, &short, Some(&login));
+    asked(&world, &back, &login);
+    world.advance(1);
+    log_in(&world, &back, Some(&login));
+    for endless in ["18446744073709551615", "99999999999999999999999999"] {
+        asked(&world, &query(&app, &[("max_age", endless)]), &ann_since(-START));
+    }
+}
+
+/// Where the host does not tell when the user logged in, another login would not tell either: the
+/// app is told, without a loop and without passing.
+#[test]
+fn a_login_of_unknown_time_is_never_fresh() {
+    let world = World::new();
+    let app = world.register(code_app());
+    for demand in [("prompt", "login"), ("max_age", "0"), ("max_age", "3600")] {
+        let first = query(&app, &[demand, ("state", "s")]);
+        let back = log_in(&world, &first, None).return_query;
+        for query in [&first, &back] {
+            assert_told(&world, query, Some(&ann()), "login_required", "auth_time_unknown");
+        }
+    }
+    assert_eq!(rows(&world).len(), 0);
+}
+
+/// OpenID Connect Core section 3.1.2.6: where no page may be shown none is, and the app is told
+/// which one it would have been.
+#[test]
+fn where_no_page_may_be_shown_the_app_is_told() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let login = ann_since(START - 100);
+    let none = |more: &[(&str, &str)]| {
+        query(&app, &[&[("prompt", "none"), ("state", "s"), ("scope", "a")], more].concat())
+    };
+    assert_told(&world, &none(&[]), None, "login_required", "login_required");
+    assert_told(&world, &none(&[]), Some(&ann()), "consent_required", "consent_required");
+    for late in ["0", "99"] {
+        let late = none(&[("max_age", late)]);
+        assert_told(&world, &late, Some(&login), "login_required", "login_required");
+        assert_told(&world, &late, Some(&ann()), "login_required", "auth_time_unknown");
+    }
+    let in_time = none(&[("max_age", "100")]);
+    assert_told(&world, &in_time, Some(&login), "consent_required", "consent_required");
+    assert_eq!(rows(&world).len(), 0);
+    let (prompted, _) = ask(&world, &app, &[("scope", "a")]);
+    approve(&world, &prompted.ticket).unwrap();
+    for silent in [none(&[]), in_time] {
+        let Prompted::Redirect(response) = prompt(&world, &silent, Some(&login)).unwrap() else {
+            panic!("a page is shown");
+        };
+        assert!(parameters(response.location()).contains_key("code"));
+        assert_eq!(world.events()[0].action.as_str(), "issue_code");
+    }
+    let wider = none(&[("scope", "a b")]);
+    let wider = wider.replacen("&scope=a&", "&", 1);
+    assert_told(&world, &wider, Some(&login), "consent_required", "consent_required");
+}
+
+/// A marker is of one request, one app and one server; any other is as good as none, as is a query
+/// from which it was taken.
+#[test]
+fn a_marker_of_another_request_is_none() {
+    let world = World::new();
+    let (app, other) = (world.register(code_app()), world.register(code_app()));
+    let login = ann_since(START);
+    let first = query(&app, &[("prompt", "login"), ("state", "s"), ("scope", "a b")]);
+    let back = log_in(&world, &first, None).return_query;
+    asked(&world, &back, &login);
+    let ours = marker(&back);
+    let (code, _) = world.code(&app);
+    let (prompted, _) = ask(&world, &app, &[]);
+    world.advance(10);
+    let mut markers: Vec<String> = vec![
+        String::new(),
+        "glm_".to_owned(),
+        "0".to_owned(),
+        "9999999999".to_owned(),
+        ours.replace("glm_", "gti_"),
+        ours[4..].to_owned(),
+        format!("{ours}A"),
+        code.replace("gac_", "glm_"),
+        prompted.ticket.replace("gti_", "glm_"),
+        code,
+        prompted.ticket,
+        format!("glm_{}", "A".repeat(12_000)),
+        marker(&log_in(&world, &query(&app, &[("prompt", "login")]), None).return_query),
+        marker(&log_in(&world, &query(&other, &[("prompt", "login")]), None).return_query),
+    ];
+    markers.extend((4..ours.len()).map(|at| {
+        let flipped = if &ours[at..=at] == "A" { "B" } else { "A" };
+        format!("{}{flipped}{}", &ours[..at], &ours[at + 1..])
+    }));
+    for bad in markers {
+        let bad = format!("{first}&{}", encode(&[("login_after", &bad)]));
+        let needed = log_in(&world, &bad, Some(&login));
+        assert_eq!(needed.return_query.matches("login_after").count(), 1, "{bad}");
+    }
+    let moved = |from: &str, to: &str| {
+        assert!(back.contains(from), "{from} is not in {back}");
+        log_in(&world, &back.replacen(from, to, 1), Some(&login));
+    };
+    for (from, to) in [
+        ("state=s", "state=t"),
+        ("&state=s", ""),
+        ("&state=s", "&state=s&x=1"),
+        ("scope=a+b", "scope=a"),
+        ("prompt=login", "prompt=login+consent"),
+        (app.id.as_str(), other.id.as_str()),
+    ] {
+        moved(from, to);
+    }
+    // Where in the query it stands does not matter.
+    asked(&world, &format!("{}&{first}", encode(&[("login_after", &ours)])), &login);
+}
+
+/// A marker is under the secret of the server: another server's is none.
+#[test]
+fn a_marker_of_another_server_is_none() {
+    const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
+    let world = World::new();
+    let app = world.register(code_app());
+    let back = log_in(&world, &query(&app, &[("prompt", "login")]), None).return_query;
+    let secret = || grantor::server_secret::ServerSecret::new(OTHER).unwrap();
+    for (secret, known) in
+        [(secret(), false), (secret().accepting(crate::support::ROOT).unwrap(), true)]
+    {
+        let server = world.sibling(secret);
+        let request = block_on(server.authorization_request(&back, None)).unwrap();
+        let prompted = block_on(server.prompt(request, Some(&ann_since(START)))).unwrap();
+        assert_eq!(matches!(prompted, Prompted::Ask(_)), known);
+        assert_eq!(matches!(prompted, Prompted::LogIn(_)), !known);
+    }
+}
+
+/// A query that could not come back is shown an error before anybody logs in.
+#[test]
+fn a_query_too_long_to_come_back_is_refused_before_the_login() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let long = "é".repeat(8_000);
+    let raw = format!("{}&x={long}&y={long}", query(&app, &[("prompt", "login")]));
+    assert_eq!(shown(&prompt(&world, &raw, None).unwrap_err()), "invalid_request");
+    asked(&world, &raw.replace("prompt=login", "prompt=consent"), &ann());
+    let many = (0..58).map(|n| format!("&p{n}=1")).collect::<Vec<_>>().concat();
+    let full = format!("{}{many}", query(&app, &[("prompt", "login")]));
+    assert_eq!(shown(&prompt(&world, &full, None).unwrap_err()), "invalid_request");
+    log_in(&world, &full.replace("prompt=login", "prompt=consent"), None);
+}
+
+/// Nobody is sent to log in for an app that was disabled or lost its redirect URI meanwhile, and
+/// nobody is redirected to it.
+#[test]
+fn an_app_that_is_gone_has_nobody_log_in() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let queries = [query(&app, &[]), query(&app, &[("prompt", "none")])];
+    let requests =
+        queries.map(|query| block_on(world.server.authorization_request(&query, None)).unwrap());
+    let moved = grantor::redirect_uri::RedirectUri::parse("https://app.example.com/new").unwrap();
+    edit(&world, &app, |draft| draft.redirect_uris([moved]));
+    for request in requests {
+        let error = block_on(world.server.prompt(request, None)).unwrap_err();
+        assert_eq!(shown(&error), "invalid_request");
+    }
+}
+
+proptest! {
+    /// What comes back is the same request, whatever it says, and its marker is good.
+    #[test]
+    fn a_return_query_reads_back_to_the_same_request(
+        state in "[^\0]{0,40}",
+        others in prop::collection::btree_map("x[^\0]{0,6}", "[^\0]{0,20}", 0..6),
+        scopes in prop::sample::subsequence(vec!["a", "b", "c"], 0..=3),
+        demand in prop::sample::select(vec!["prompt=login", "max_age=0", "max_age=7", "prompt=consent", ""]),
+        foreign in prop::option::of("[ -~]{0,20}"),
+    ) {
+        thread_local! {
+            static WORLD: (World, App) = {
+                let world = World::new();
+                let app = world.register(code_app());
+                (world, app)
+            };
+        }
+        WORLD.with(|(world, app)| {
+            let scopes = scopes.join(" ");
+            let mut more: Vec<_> = others.iter().map(|(name, value)| (&**name, &**value)).collect();
+            more.extend([("state", &*state), ("scope", &*scopes)]);
+            more.extend(foreign.as_deref().map(|text| ("login_after", text)));
+            let first = format!("{}&{demand}", query(app, &more));
+            let needed = log_in(world, &first, None);
+            let back = &needed.return_query;
+            prop_assert!(back.is_ascii() && !back.contains(|c: char| c <= ' ' || c == '#'));
+            let pairs = |query: &str| -> Vec<_> {
+                let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+                pairs.filter(|(name, _)| name != "login_after").collect()
+            };
+            prop_assert_eq!(pairs(back), pairs(&first));
+            let again = log_in(world, back, None);
+            prop_assert_eq!(&again.return_query, back);
+            prop_assert_eq!(again.request.scope(), needed.request.scope());
+            prop_assert_eq!(again.request.redirect_uri(), needed.request.redirect_uri());
+            let ticket = asked(world, back, &ann_since(START));
+            let denied = decide(world, &ticket, &ann(), Decision::Deny).unwrap_err();
+            let (_, told) = redirected(&denied);
+            prop_assert_eq!(told.get("state").map_or("", |state| state), &state);
+            Ok(())
+        })?;
+    }
+
+    /// No text in the place of a marker is one, and none panics.
+    #[test]
+    fn no_text_is_a_marker(text in "(glm_)?[A-Za-z0-9_-]{0,120}|[^\0]{0,40}") {
+        let world = World::new();
+        let app = world.register(code_app());
+        let first = query(&app, &[("prompt", "login"), ("login_after", &text)]);
+        log_in(&world, &first, Some(&ann_since(START + 1_000)));
+    }
+}
