@@ -11,6 +11,7 @@ mod bad_input;
 mod chromium;
 mod foreign_libraries;
 mod graceful_stop;
+mod login;
 mod oauth2_crate;
 mod output;
 mod support;

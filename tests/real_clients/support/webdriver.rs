@@ -1,8 +1,8 @@
 //! Chromium without a window, by the protocol of its driver (W3C `WebDriver`): JSON over HTTP.
 
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(crate) fn chrome_is_there() -> bool {
 /// A browser with one window.
 pub(crate) struct Chrome {
     driver: Child,
+    /// Open as long as the driver may write to it.
+    _said: Lines<BufReader<ChildStdout>>,
     http: Http,
     base: String,
     session: String,
@@ -50,17 +52,19 @@ pub(crate) struct Chrome {
 impl Chrome {
     /// Starts the driver, and a browser with a profile that is new.
     pub(crate) fn start() -> Self {
-        let port = free_port();
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .stdout(Stdio::null())
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = said.find_map(|line| port_in(&line.unwrap())).unwrap();
         let base = format!("http://127.0.0.1:{port}");
         let name = format!("chromium-{}-{port}", std::process::id());
         let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut chrome = Self { driver, http: Http::new(), base, session: String::new(), profile };
+        let (http, session) = (Http::new(), String::new());
+        let mut chrome = Self { driver, _said: said, http, base, session, profile };
         chrome.wait_for_driver();
         let mut flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         flags.push("--window-size=900,900".to_owned());
@@ -191,7 +195,8 @@ fn remove(folder: &Path) {
     drop(std::fs::remove_dir_all(folder));
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// The port in the line that says on which port the driver was started.
+fn port_in(line: &str) -> Option<u16> {
+    let rest = line.split_once("successfully on port ")?.1;
+    rest.trim_end_matches('.').parse().ok()
 }
