@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse as _, Response};
@@ -34,7 +35,7 @@ use grantor::audit::{AuditEvent, AuditSink, MemoryAudit};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
-use grantor::http::HttpEndpoints;
+use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::{Issuer, Resource};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::random::OsRandom;
@@ -228,7 +229,9 @@ impl Program {
             let metrics = move || std::future::ready(metrics_text(&endpoints));
             router = router.route("/metrics", get(metrics));
         }
-        let router = router.fallback(move |request| fallback.clone().answer(request));
+        let router = router
+            .fallback(move |request| fallback.clone().answer(request))
+            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
         let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations };
         Ok((router, tasks))
     }
