@@ -284,10 +284,24 @@ mod tests {
         assert_eq!(open(&handles(&ServerSecret::new(OTHER).unwrap())), Err(NotOurs));
     }
 
+    #[test]
+    fn a_handle_names_its_grant_to_whoever_reads_it() {
+        let text = refresh_token(7).seal(&handles(&ServerSecret::new(ROOT).unwrap()), "app");
+        let claimed = |text: &str| GrantHandle::claimed_grant_id(HandleKind::RefreshToken, text);
+        assert!(HandleKind::RefreshToken.begins(&text) && !HandleKind::Code.begins(&text));
+        assert_eq!(claimed(&text), Some(refresh_token(7).grant_id));
+        assert_eq!(claimed(&text[4..]), None);
+        // The head and the id are 21 bytes, which 28 characters spell.
+        assert_eq!(claimed(&text[..4 + 28]), Some(refresh_token(7).grant_id));
+        assert_eq!(claimed(&text[..4 + 27]), None);
+        assert_eq!(claimed(&format!("grt_{}", "A".repeat(17 * 1024))), None);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_text_never_opens_and_never_panics(text in ".{0,200}") {
             let ours = handles(&ServerSecret::new(ROOT).unwrap());
+            let _ = GrantHandle::claimed_grant_id(HandleKind::RefreshToken, &text);
             for kind in [HandleKind::Code, HandleKind::RefreshToken] {
                 prop_assert_eq!(GrantHandle::open(&ours, kind, "app", &text), Err(NotOurs));
             }

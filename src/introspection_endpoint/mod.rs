@@ -11,6 +11,8 @@
 //! Whoever may not ask, and whatever is wrong with the token, the answer is
 //! [`Introspection::Inactive`]; a public app is told what an unknown one is told. A refresh token is
 //! active while it is the live one of its grant: asking about a spent one revokes nothing.
+//!
+//! Every request counts against the quota of the app that asks: a gateway needs one to match.
 
 mod response;
 

@@ -184,12 +184,11 @@ fn a_doubled_parameter_is_an_error() {
 }
 
 /// A19, A20, A22, A23, A24, A31, A33: what is wrong with a request that came from the app goes back
-/// to the app, with `state` and `iss`. M3, M4: so does a resource that is not the app's.
+/// to the app, with `state` and `iss`.
 #[test]
 fn an_error_of_the_app_is_redirected_to_it() {
     let world = World::new();
-    let api = Resource::new("https://api.example.com").unwrap();
-    let app = world.register(code_app().resources([api]));
+    let app = world.register(code_app());
     assert_redirected(&world, &without(&app, "response_type"), "invalid_request");
     for (name, value, code) in [
         ("response_type", "", "invalid_request"),
@@ -222,9 +221,6 @@ fn an_error_of_the_app_is_redirected_to_it() {
         ("max_age", "1.5", "invalid_request"),
         ("max_age", "+1", "invalid_request"),
         ("max_age", "evil", "invalid_request"),
-        ("resource", "https://evil.test", "invalid_target"),
-        ("resource", "https://api.example.com#f", "invalid_target"),
-        ("resource", "api", "invalid_target"),
     ] {
         let query = query(&app, &[("state", STATE), (name, value)]);
         assert_redirected(&world, &query, code);
@@ -232,6 +228,27 @@ fn an_error_of_the_app_is_redirected_to_it() {
     for good in [("response_mode", "query"), ("resource", ISSUER), ("scope", "b a"), ("scope", "")]
     {
         assert!(world.approve(&query(&app, &[good])).unwrap().contains_key("code"), "{good:?}");
+    }
+}
+
+/// M3, M4: a resource that is no absolute URI, has a fragment or is not the app's goes back to the
+/// app as `invalid_target`; one that is the app's does not.
+#[test]
+fn a_resource_that_is_not_the_apps_is_an_invalid_target() {
+    let world = World::new();
+    let api = Resource::new("https://api.example.com").unwrap();
+    let app = world.register(code_app().resources([api.clone()]));
+    let with = |resource: &str| query(&app, &[("state", STATE), ("resource", resource)]);
+    for malformed in ["api", "/api", "//api.example.com", "https://api.example.com#f", "https://"] {
+        assert_redirected(&world, &with(malformed), "invalid_target");
+        world.assert_refused("parse", "malformed_resource", None);
+    }
+    for other in ["https://evil.test", "https://api.example.com/", "https://api.example.com/v1"] {
+        assert_redirected(&world, &with(other), "invalid_target");
+        world.assert_refused("scope", "resource_not_allowed", Some("resources"));
+    }
+    for good in [api.as_str(), ISSUER] {
+        assert!(world.approve(&with(good)).unwrap().contains_key("code"), "{good}");
     }
 }
 

@@ -15,10 +15,10 @@ use crate::support::{
     public_app, subject,
 };
 
-const THREADS: usize = 16;
+pub(crate) const THREADS: usize = 16;
 
 /// What `THREADS` threads get that begin at the same instant.
-fn race<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn race<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(THREADS);
     let run = |index| {
         start.wait();
@@ -32,11 +32,11 @@ fn race<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
 }
 
 /// Two processes on one store.
-fn two(world: &World) -> [Sibling; 2] {
+pub(crate) fn two(world: &World) -> [Sibling; 2] {
     [(); 2].map(|()| world.sibling(ServerSecret::new(ROOT).unwrap()))
 }
 
-fn ask(server: &Sibling, body: &str) -> Answer {
+pub(crate) fn ask(server: &Sibling, body: &str) -> Answer {
     Answer::from(block_on(server.token(&FormRequest::new(body))))
 }
 
@@ -52,7 +52,7 @@ fn redemption(app: &App, code: &str, verifier: &str) -> String {
     )
 }
 
-fn refreshment(app: &App, token: &str) -> String {
+pub(crate) fn refreshment(app: &App, token: &str) -> String {
     body_of(app, &[("grant_type", "refresh_token"), ("refresh_token", token)])
 }
 

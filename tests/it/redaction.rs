@@ -17,6 +17,7 @@ use grantor::secret::{
     AccessToken, AuthorizationCode, ClientSecret, RefreshToken, SignatureSecret,
 };
 use grantor::server_secret::ServerSecret;
+use grantor::store::FeedCursor;
 use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 use serde_json::json;
@@ -154,6 +155,15 @@ fn a_whole_flow_shows_no_secret() {
         assert_ne!(refused.status, 200);
         planted.assert_absent(&refused.json.to_string());
     }
+    let presented = encode(&[("token", tokens.refresh_token.as_ref().unwrap().expose_secret())]);
+    let asking = FormRequest::new(&presented).authorization(&header);
+    planted.assert_hidden(&asking);
+    let told = block_on(world.server.introspect(&asking)).unwrap();
+    planted.assert_hidden(&told);
+    planted.assert_absent(&told.to_json());
+    block_on(world.server.revoke(&asking)).unwrap();
+    let error = block_on(world.server.revocations(&asking, FeedCursor::default())).unwrap_err();
+    planted.assert_hidden(&error);
     let error = block_on(world.server.token(&request)).unwrap_err();
     planted.assert_hidden(&error);
     planted.assert_absent(&error.to_string());

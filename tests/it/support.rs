@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, AppSettings, Flow};
 use grantor::audit::{AuditEvent, AuditQuery, MemoryAudit};
 use grantor::authorization_endpoint::{
     Approval, AuthorizationError, Decision, Login, Prompt, Prompted,
 };
-use grantor::clock::{ManualClock, UnixTime};
+use grantor::clock::{Clock as _, ManualClock, UnixTime};
 use grantor::error::EndpointError;
 use grantor::hooks::{Hooks, NoHooks};
 use grantor::ids::{ClientId, DeviceId, Group, Issuer, Source, Subject};
 use grantor::impersonation::User;
+use grantor::introspection_endpoint::Introspection;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::pkce::CodeVerifier;
 use grantor::random::OsRandom;
@@ -23,7 +25,7 @@ use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{AccessFacts, GrantStore as _, MemoryStore};
-use grantor::token_endpoint::FormRequest;
+use grantor::token_endpoint::{FormRequest, TokenResponse};
 use grantor::user_directory::MemoryUsers;
 use grantor::{AuthorizationServer, ServerBuilder};
 use pollster::block_on;
@@ -182,6 +184,11 @@ impl<H: Hooks> World<H> {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    /// The present instant.
+    pub(crate) fn clock_now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
     /// The newest events first.
     pub(crate) fn events(&self) -> Vec<AuditEvent> {
         self.audit.find(&AuditQuery::all())
@@ -224,13 +231,9 @@ impl Answer {
     }
 }
 
-impl From<Result<grantor::token_endpoint::TokenResponse, EndpointError>> for Answer {
-    fn from(result: Result<grantor::token_endpoint::TokenResponse, EndpointError>) -> Self {
-        let (status, json, retry_after) = match result {
-            Ok(response) => (200, response.to_json(), None),
-            Err(error) => (error.status(), error.to_json(), error.retry_after()),
-        };
-        Self { status, json: serde_json::from_str(&json).unwrap(), retry_after }
+impl From<Result<TokenResponse, EndpointError>> for Answer {
+    fn from(result: Result<TokenResponse, EndpointError>) -> Self {
+        Self::of(result, TokenResponse::to_json)
     }
 }
 
@@ -403,5 +406,67 @@ impl<H: Hooks> World<H> {
         let before = block_on(admin.find(&app.id)).unwrap().unwrap();
         let draft = change(AppDraft::from(before.settings()));
         block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
+    }
+}
+
+impl Answer {
+    fn of<T>(result: Result<T, EndpointError>, body: impl FnOnce(&T) -> String) -> Self {
+        let (status, json, retry_after) = match result {
+            Ok(response) => (200, body(&response), None),
+            Err(error) => (error.status(), error.to_json(), error.retry_after()),
+        };
+        Self { status, json: serde_json::from_str(&json).unwrap(), retry_after }
+    }
+}
+
+/// A revocation is answered without a body.
+impl From<Result<(), EndpointError>> for Answer {
+    fn from(result: Result<(), EndpointError>) -> Self {
+        Self::of(result, |()| "null".to_owned())
+    }
+}
+
+impl From<Result<Introspection, EndpointError>> for Answer {
+    fn from(result: Result<Introspection, EndpointError>) -> Self {
+        Self::of(result, Introspection::to_json)
+    }
+}
+
+impl<H: Hooks> World<H> {
+    /// Registers an app under this client id.
+    pub(crate) fn import(&self, client_id: &str, draft: AppDraft) -> App {
+        let id = ClientId::new(client_id).unwrap();
+        let import = ImportedApp::new(id.clone(), draft.build().unwrap());
+        let credentials = block_on(self.server.admin("tester").import(import)).unwrap();
+        let secret = credentials.client_secret.map(|it| it.expose_secret().to_owned());
+        App { id, secret, signature_secret: None }
+    }
+
+    /// A revocation request of these bytes.
+    pub(crate) fn revoke_form(&self, authorization: Option<&str>, body: &str) -> Answer {
+        let mut request = FormRequest::new(body).source(&self.source);
+        if let Some(header) = authorization {
+            request = request.authorization(header);
+        }
+        Answer::from(block_on(self.server.revoke(&request)))
+    }
+
+    /// Gives `token` back as `app`.
+    pub(crate) fn revoke(&self, app: &App, token: &str) -> Answer {
+        self.revoke_form(None, &body_of(app, &[("token", token)]))
+    }
+
+    /// An introspection request of these bytes.
+    pub(crate) fn introspect_form(&self, authorization: Option<&str>, body: &str) -> Answer {
+        let mut request = FormRequest::new(body).source(&self.source);
+        if let Some(header) = authorization {
+            request = request.authorization(header);
+        }
+        Answer::from(block_on(self.server.introspect(&request)))
+    }
+
+    /// Asks about `token` as `app`.
+    pub(crate) fn introspect(&self, app: &App, token: &str) -> Answer {
+        self.introspect_form(None, &body_of(app, &[("token", token)]))
     }
 }

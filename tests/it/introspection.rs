@@ -1,0 +1,485 @@
+//! Asking about tokens: RFC 7662.
+
+use std::collections::BTreeSet;
+
+use grantor::app::{AppDraft, Flow};
+use grantor::audit::Actor;
+use grantor::ids::{ClientId, DeviceId, Resource};
+use grantor::introspection_endpoint::Introspection;
+use grantor::protected_resource::ResourceServer;
+use grantor::rate_limit::RateLimits;
+use grantor::store::RevocationTarget;
+use grantor::token_endpoint::FormRequest;
+use pollster::block_on;
+use serde_json::{Value, json};
+
+use crate::assertions::{Signer, backend_app};
+use crate::faulty_store::{Method, PLANTED, faulty_server};
+use crate::support::{
+    Answer, App, CALLBACK, ISSUER, START, World, ann, basic, body_of, code_app, code_query, encode,
+    machine_app, new_verifier, parameters, public_app, scope, subject,
+};
+
+const FILES: &str = "https://files.example.com";
+const MAIL: &str = "https://mail.example.com";
+
+/// A server with two APIs, a gateway, and an app for each.
+struct Scene {
+    world: World,
+    files: App,
+    mail: App,
+    gateway: App,
+}
+
+fn resource(name: &str) -> Resource {
+    Resource::new(name).unwrap()
+}
+
+fn api(identifier: &str, client_id: &str) -> ResourceServer {
+    ResourceServer::new(resource(identifier), ClientId::new(client_id).unwrap())
+}
+
+impl Scene {
+    fn new() -> Self {
+        let world = World::with(|builder| {
+            builder
+                .rate_limits(RateLimits::none())
+                .resource_server(api(FILES, "files"))
+                .resource_server(api(MAIL, "mail").with_scopes(scope("b")))
+                .resource_server(api(ISSUER, "gateway").with_gateway(true))
+        });
+        let [files, mail, gateway] = ["files", "mail", "gateway"]
+            .map(|id| world.import(id, AppDraft::confidential(id).flow(Flow::ClientCredentials)));
+        Self { world, files, mail, gateway }
+    }
+
+    /// An app with the code flow whose tokens are for the files.
+    fn code_app(&self) -> App {
+        self.world.register(for_files(code_app()))
+    }
+
+    /// The answer, which is that the token is active.
+    #[track_caller]
+    fn active(&self, app: &App, token: &str) -> Value {
+        let answer = self.world.introspect(app, token);
+        assert_eq!((answer.status, &answer.json["active"]), (200, &json!(true)), "{answer:?}");
+        answer.json
+    }
+
+    /// The answer is that there is no such token, for everyone; the log says why to `app`.
+    #[track_caller]
+    fn assert_inactive(&self, app: &App, token: &str, reason: &str) {
+        let body = body_of(app, &[("token", token)]);
+        let answer = block_on(self.world.server.introspect(&FormRequest::new(&body))).unwrap();
+        assert_eq!(answer, Introspection::Inactive, "{token}");
+        assert!(!answer.is_active());
+        assert_eq!(answer.to_json(), r#"{"active":false}"#);
+        self.world.assert_refused("grant", reason, None);
+        let event = self.world.last_event();
+        assert_eq!(event.action.as_str(), "introspect");
+        assert_eq!(event.actor, Actor::App(app.id.clone()));
+    }
+}
+
+fn for_files(draft: AppDraft) -> AppDraft {
+    draft.resources([resource(FILES), resource(MAIL)]).default_resource(Some(resource(FILES)))
+}
+
+fn refresh_token(answer: &Answer) -> &str {
+    answer.text("refresh_token")
+}
+
+fn access_token(answer: &Answer) -> &str {
+    answer.text("access_token")
+}
+
+/// What an API is told of an access token: all of its claims that are not this server's own affair.
+#[track_caller]
+fn assert_tells_the_claims(told: &Value, answer: &Answer) {
+    let mut expected = answer.claims();
+    let members = expected.as_object_mut().unwrap();
+    for own in ["grant_id", "authorized_at"] {
+        assert!(members.remove(own).is_some());
+    }
+    members.insert("active".to_owned(), json!(true));
+    members.insert("token_type".to_owned(), json!("Bearer"));
+    assert_eq!(*told, expected);
+}
+
+/// I1, I7: whoever does not prove which app it is learns nothing, and a public app, which cannot,
+/// gets the very answer that an unknown one gets.
+#[test]
+fn only_an_app_that_proves_itself_may_ask() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let app = scene.code_app();
+    let public = world.register(public_app());
+    let tokens = world.tokens(&app);
+    let of_public = world.tokens(&public);
+    let token = ("token", access_token(&tokens));
+    let form = encode(&[token]);
+    let secret = scene.files.secret.as_deref().unwrap();
+    let unknown = App { id: ClientId::new("nobody").unwrap(), ..public.clone() };
+    let liar = App { secret: Some("wrong".to_owned()), ..scene.files.clone() };
+    let named = App { secret: None, ..scene.files.clone() };
+    let mut bodies = BTreeSet::new();
+    for (refused, reason) in [
+        (world.introspect_form(None, &form), "no_credentials"),
+        (world.introspect(&named, token.1), "no_credentials"),
+        (world.introspect(&unknown, token.1), "unknown_client"),
+        (world.introspect(&public, token.1), "public_app"),
+        (world.introspect(&public, refresh_token(&of_public)), "public_app"),
+        (world.introspect(&liar, token.1), "wrong_secret"),
+        (world.introspect_form(Some(&basic("nobody", secret)), &form), "unknown_client"),
+        (world.introspect_form(Some(&basic("files", "wrong")), &form), "wrong_secret"),
+        // A token proves nothing here, neither this one nor another.
+        (
+            world.introspect_form(Some(&format!("Bearer {}", token.1)), &form),
+            "malformed_authorization",
+        ),
+    ] {
+        refused.assert_error(401, "invalid_client");
+        bodies.insert(refused.json.to_string());
+        let events = world.events();
+        let event = events.iter().find(|it| it.outcome.reason() == Some(reason)).unwrap();
+        assert_eq!((event.action.as_str(), &event.actor), ("introspect", &Actor::Unknown));
+    }
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    block_on(world.server.admin("tester").disable(&scene.files.id)).unwrap();
+    let disabled = world.introspect(&scene.files, token.1);
+    disabled.assert_error(401, "invalid_client");
+    assert!(bodies.contains(&disabled.json.to_string()));
+}
+
+/// I7: guesses count alike, too: whoever names an unknown app and whoever names a public one are
+/// told to wait after as many.
+#[test]
+fn guesses_are_limited_alike() {
+    let world = World::new();
+    let public = world.register(public_app());
+    let unknown = App { id: ClientId::new("nobody").unwrap(), ..public.clone() };
+    let attempts = [&public, &unknown]
+        .map(|app| (0..20).map(|_| world.introspect(app, "token").status).collect::<Vec<_>>());
+    assert_eq!(attempts[0], attempts[1]);
+    assert_eq!((attempts[0][9], attempts[0][10]), (401, 429));
+}
+
+/// I2: the token is mandatory.
+#[test]
+fn a_request_without_a_token_is_malformed() {
+    let scene = Scene::new();
+    for form in [&[][..], &[("token", "")], &[("token_type_hint", "access_token")]] {
+        let answer = scene.world.introspect_form(None, &body_of(&scene.files, form));
+        answer.assert_error(400, "invalid_request");
+        assert_eq!(answer.text("error_description"), "token is missing");
+    }
+    let twice = body_of(&scene.files, &[("token", "a"), ("token", "b")]);
+    scene.world.introspect_form(None, &twice).assert_error(400, "invalid_request");
+}
+
+/// What an API is told of a good access token, of every flow.
+#[test]
+fn an_api_is_told_what_its_token_says() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let app = scene.code_app();
+    let machine = world.register(for_files(machine_app()));
+    let back_end = world.register(for_files(backend_app()));
+
+    let device = ann().with_device(DeviceId::new("phone-1").unwrap());
+    let verifier = new_verifier();
+    let prompt = world.prompt(&code_query(&app, &verifier, &[("scope", "a")]), &device);
+    let yes = grantor::authorization_endpoint::Decision::approve();
+    let sent = block_on(world.server.decide(&prompt.ticket, &device, yes, None)).unwrap();
+    let code = parameters(sent.location()).remove("code").unwrap();
+    let by_code = world.redeem(&app, &code, verifier.expose_secret());
+    let told = scene.active(&scene.files, access_token(&by_code));
+    assert_tells_the_claims(&told, &by_code);
+    assert_eq!((&told["device"], &told["scope"]), (&json!("phone-1"), &json!("a")));
+    assert_eq!((&told["sub"], &told["aud"]), (&json!("ann"), &json!(FILES)));
+
+    let event = world.last_event();
+    assert_eq!((event.action.as_str(), event.outcome.as_str()), ("introspect", "success"));
+    assert_eq!(event.actor, Actor::App(scene.files.id.clone()));
+    assert_eq!(event.subject, Some(subject("ann")));
+    assert_eq!(
+        event.grant_id.map(|id| id.to_string()).as_deref(),
+        by_code.claims()["grant_id"].as_str()
+    );
+
+    let by_itself = world.post(&machine, &[("grant_type", "client_credentials")]);
+    let told = scene.active(&scene.files, access_token(&by_itself));
+    assert_tells_the_claims(&told, &by_itself);
+    assert_eq!(told["sub"], machine.id.as_str());
+
+    let acting = world.act(&back_end, &json!({}));
+    let told = scene.active(&scene.files, access_token(&acting));
+    assert_tells_the_claims(&told, &acting);
+    assert_eq!(told["act"], json!({ "sub": back_end.id.as_str() }));
+}
+
+/// I3: what is unknown, has expired, was spent or revoked, and what is of an app that is disabled or
+/// gone, is inactive, and nothing else is said.
+#[test]
+fn what_gives_nothing_is_inactive_and_nothing_else() {
+    let scene = Scene::new();
+    let (world, files, gateway) = (&scene.world, &scene.files, &scene.gateway);
+    let app = scene.code_app();
+    let admin = world.server.admin("tester");
+    let tokens = world.tokens(&app);
+    let (code, _) = world.code(&app);
+    let forged = Signer::backend().sign(&tokens.claims());
+    let elsewhere = World::unlimited();
+    let twin = elsewhere.import(app.id.as_str(), for_files(code_app()));
+    let foreign = elsewhere.tokens(&twin);
+    let token = refresh_token(&tokens);
+    for unknown in [
+        "garbage",
+        "grt_",
+        "grt_AAAA",
+        "a.b.c",
+        &code,
+        &forged,
+        access_token(&foreign),
+        refresh_token(&foreign),
+        &token[..token.len() - 1],
+        &access_token(&tokens)[1..],
+    ] {
+        scene.assert_inactive(files, unknown, "unknown_token");
+        scene.assert_inactive(gateway, unknown, "unknown_token");
+    }
+
+    let next = world.refresh(&app, token);
+    scene.assert_inactive(&app, token, "spent_token");
+    scene.assert_inactive(gateway, token, "spent_token");
+    scene.active(&app, refresh_token(&next));
+    assert_eq!(world.refresh(&app, token).status, 200, "to ask revokes nothing");
+
+    block_on(admin.disable(&app.id)).unwrap();
+    scene.assert_inactive(files, access_token(&tokens), "revoked_token");
+    scene.assert_inactive(gateway, refresh_token(&next), "revoked_token");
+    block_on(admin.enable(&app.id)).unwrap();
+
+    let tokens = world.tokens(&app);
+    scene.active(files, access_token(&tokens));
+    scene.active(&app, refresh_token(&tokens));
+    block_on(admin.revoke(RevocationTarget::Subject(subject("ann")))).unwrap();
+    scene.assert_inactive(files, access_token(&tokens), "revoked_token");
+    scene.assert_inactive(&app, refresh_token(&tokens), "revoked_token");
+
+    world.advance(1);
+    let tokens = world.tokens(&app);
+    assert_eq!(world.revoke(&app, refresh_token(&tokens)).status, 200);
+    scene.assert_inactive(files, access_token(&tokens), "revoked_token");
+    scene.assert_inactive(&app, refresh_token(&tokens), "revoked_token");
+
+    let tokens = world.tokens(&app);
+    block_on(admin.delete(&app.id)).unwrap();
+    scene.assert_inactive(files, access_token(&tokens), "revoked_token");
+    scene.assert_inactive(gateway, refresh_token(&tokens), "revoked_token");
+}
+
+/// I3: to the second.
+#[test]
+fn a_token_is_active_until_it_expires() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let draft = for_files(code_app()).access_token_lifetime(60).refresh_token_lifetime(600);
+    let app = world.register(draft.refresh_token_idle_lifetime(Some(400)));
+    let tokens = world.tokens(&app);
+    world.advance(59);
+    scene.active(&scene.files, access_token(&tokens));
+    world.advance(1);
+    scene.assert_inactive(&scene.files, access_token(&tokens), "expired_token");
+
+    // Idle until 400, then until the end of the grant.
+    assert_eq!(scene.active(&app, refresh_token(&tokens))["exp"], START + 400);
+    world.advance(339);
+    scene.active(&app, refresh_token(&tokens));
+    let next = world.refresh(&app, refresh_token(&tokens));
+    assert_eq!(scene.active(&app, refresh_token(&next))["exp"], START + 600);
+    world.advance(200);
+    scene.active(&scene.gateway, refresh_token(&next));
+    world.advance(1);
+    scene.assert_inactive(&app, refresh_token(&next), "expired_token");
+
+    let tokens = world.tokens(&app);
+    world.advance(400);
+    for who in [&app, &scene.gateway] {
+        scene.assert_inactive(who, refresh_token(&tokens), "expired_token");
+    }
+    world.refresh(&app, refresh_token(&tokens)).assert_error(400, "invalid_grant");
+}
+
+/// I4: the hint may say what it will.
+#[test]
+fn a_hint_changes_nothing() {
+    let scene = Scene::new();
+    let app = scene.code_app();
+    let tokens = scene.world.tokens(&app);
+    for hint in ["access_token", "refresh_token", "id_token", "", "garbage"] {
+        for kind in ["access_token", "refresh_token"] {
+            let form = [("token", tokens.text(kind)), ("token_type_hint", hint)];
+            let answer = scene.world.introspect_form(None, &body_of(&scene.gateway, &form));
+            assert_eq!(answer.json["active"], true, "{hint} {kind}");
+        }
+    }
+}
+
+/// I5: an app that is not that of the API, or of the refresh token, learns nothing; the app to which
+/// an access token was issued is not who it is meant for.
+#[test]
+fn whoever_is_not_meant_learns_nothing() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let (app, other) = (scene.code_app(), scene.code_app());
+    let tokens = world.tokens(&app);
+    for stranger in [&scene.mail, &app, &other] {
+        scene.assert_inactive(stranger, access_token(&tokens), "foreign_token");
+        let event = world.last_event();
+        assert_eq!(event.subject, Some(subject("ann")), "the log knows whose it is");
+    }
+    for stranger in [&scene.files, &scene.mail, &other] {
+        scene.assert_inactive(stranger, refresh_token(&tokens), "unknown_token");
+    }
+    // For the server itself, which is nobody's audience here but the gateway's.
+    let plain = world.register(code_app());
+    let tokens = world.tokens(&plain);
+    assert_eq!(tokens.claims()["aud"], ISSUER);
+    for stranger in [&scene.files, &scene.mail] {
+        scene.assert_inactive(stranger, access_token(&tokens), "foreign_token");
+    }
+    assert_tells_the_claims(&scene.active(&scene.gateway, access_token(&tokens)), &tokens);
+}
+
+/// I8: an API is told of the scopes that it knows, and a gateway of all.
+#[test]
+fn an_api_sees_its_own_scopes_only() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let machine = world.register(for_files(machine_app()));
+    let token_for = |resource: &str, scope: &str| {
+        let form = [("grant_type", "client_credentials"), ("resource", resource), ("scope", scope)];
+        world.post(&machine, &form)
+    };
+    let for_mail = token_for(MAIL, "a b c");
+    assert_eq!(scene.active(&scene.mail, access_token(&for_mail))["scope"], "b");
+    assert_eq!(scene.active(&scene.gateway, access_token(&for_mail))["scope"], "a b c");
+    let of_files_only = token_for(MAIL, "a c");
+    let told = scene.active(&scene.mail, access_token(&of_files_only));
+    assert!(told.get("scope").is_none(), "{told}");
+    let for_files = token_for(FILES, "a b c");
+    assert_eq!(scene.active(&scene.files, access_token(&for_files))["scope"], "a b c");
+}
+
+/// An app may ask about its own refresh tokens, and the gateway about everyone's.
+#[test]
+fn a_refresh_token_is_told_to_its_app_and_to_the_gateway() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    for draft in [code_app(), public_app()] {
+        let public =
+            draft.clone().build().unwrap().client_type() == grantor::app::ClientType::Public;
+        let app = world.register(for_files(draft));
+        let verifier = new_verifier();
+        let query = code_query(&app, &verifier, &[("resource", MAIL)]);
+        let code = world.approve(&query).unwrap().remove("code").unwrap();
+        world.advance(5);
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", verifier.expose_secret()),
+        ];
+        let tokens = world.post(&app, &form);
+        let now = world.clock_now().as_seconds();
+        let told = scene.active(&scene.gateway, refresh_token(&tokens));
+        let expires_at = told["exp"].as_i64().unwrap();
+        let expected = json!({
+            "active": true, "iss": ISSUER, "sub": "ann", "aud": MAIL,
+            "client_id": app.id.as_str(), "scope": "a b c", "iat": now, "exp": expires_at,
+        });
+        assert_eq!(told, expected);
+        assert!(expires_at > now + 3_600);
+        if !public {
+            assert_eq!(scene.active(&app, refresh_token(&tokens)), expected);
+        }
+    }
+}
+
+/// A handle that names a grant and was not sealed for its app is not believed.
+#[test]
+fn a_gateway_does_not_believe_what_a_handle_claims() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let (app, other) = (scene.code_app(), scene.code_app());
+    let (mine, theirs) = (world.tokens(&app), world.tokens(&other));
+    let (mine, theirs) = (refresh_token(&mine), refresh_token(&theirs));
+    // The head and the id of the one grant, the rest of the other.
+    let spliced = format!("{}{}", &mine[..32], &theirs[32..]);
+    assert_ne!(spliced, mine);
+    scene.assert_inactive(&scene.gateway, &spliced, "unknown_token");
+    scene.active(&scene.gateway, mine);
+    scene.active(&scene.gateway, theirs);
+}
+
+/// Several names of one API, and several apps of one name.
+#[test]
+fn an_api_may_have_several_names_and_apps() {
+    let world = World::with(|builder| {
+        builder
+            .resource_server(api(FILES, "one"))
+            .resource_server(api(MAIL, "one"))
+            .resource_server(api(FILES, "two"))
+    });
+    let [one, two] = ["one", "two"].map(|id| world.import(id, machine_app()));
+    let machine = world.register(for_files(machine_app()));
+    let mut expected = [(FILES, [true, true]), (MAIL, [true, false])].into_iter();
+    assert!(expected.all(|(name, told)| {
+        let form = [("grant_type", "client_credentials"), ("resource", name)];
+        let token = world.post(&machine, &form);
+        let active = |app| world.introspect(app, access_token(&token)).json["active"] == true;
+        [active(&one), active(&two)] == told
+    }));
+    let names: Vec<_> =
+        world.server.resource_servers().iter().map(|it| it.identifier.as_str()).collect();
+    assert_eq!(names, [FILES, MAIL, FILES]);
+}
+
+/// A store that cannot tell is no reason to say that a token is good, nor that it is not.
+#[test]
+fn a_failure_of_the_store_is_a_failure() {
+    let world = World::unlimited();
+    let app = world.register(code_app());
+    let server = faulty_server(&world);
+    let tokens = world.tokens(&app);
+    let body = body_of(&app, &[("token", refresh_token(&tokens))]);
+    let introspect = || Answer::from(block_on(server.introspect(&FormRequest::new(&body))));
+    for method in [Method::FindApp, Method::FindGrant, Method::IsRevoked] {
+        server.store().fail_before(method, 1);
+        let answer = introspect();
+        answer.assert_error(500, "server_error");
+        assert!(answer.json.get("active").is_none());
+        assert!(!answer.json.to_string().contains(PLANTED));
+        let event = world.last_event();
+        assert_eq!((event.action.as_str(), event.outcome.as_str()), ("introspect", "failed"));
+    }
+    assert_eq!(introspect().json["active"], true);
+}
+
+/// Neither an answer nor an event shows the token.
+#[test]
+fn nothing_shows_the_token() {
+    let scene = Scene::new();
+    let app = scene.code_app();
+    let tokens = scene.world.tokens(&app);
+    for kind in ["access_token", "refresh_token"] {
+        let body = body_of(&scene.gateway, &[("token", tokens.text(kind))]);
+        let answer = block_on(scene.world.server.introspect(&FormRequest::new(&body))).unwrap();
+        let event = scene.world.last_event();
+        let event_json = serde_json::to_string(&event).unwrap();
+        let shown = format!("{answer:?} {} {event:?} {event_json}", answer.to_json());
+        assert!(!shown.contains(&tokens.text(kind)[..30]), "{shown}");
+        assert!(!shown.contains(scene.gateway.secret.as_deref().unwrap()));
+    }
+}
