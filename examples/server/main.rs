@@ -38,6 +38,7 @@ use grantor::hooks::NoHooks;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::{Issuer, Resource};
 use grantor::jwt::{Algorithm, SigningKey};
+use grantor::paths::ServerEndpoint;
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::redirect_uri::InstanceHosts;
@@ -177,7 +178,11 @@ impl Program {
                 server.admin("seed").disable(id).await.map_err(wrong)?;
             }
         }
+        let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();
         let site = Arc::new(Site {
+            authorize: url(ServerEndpoint::Authorization),
+            metadata: url(ServerEndpoint::Metadata),
+            keys: url(ServerEndpoint::JwkSet),
             store,
             sessions: Sessions::new(args.limits, &random)?,
             cookies: Cookies::new(issuer.as_str().starts_with("https:")),
@@ -212,8 +217,10 @@ impl Program {
         let own = self.resources.iter().cloned();
         let api = own.fold(verifier()?, BearerVerifier::with_resource).with_enforcement(table);
         let admin = verifier()?.with_enforcement(admin_api::catalog()?.compile()?);
+        // The endpoints of the library limit what they read themselves.
+        let limit = || DefaultBodyLimit::max(MAX_BODY_BYTES);
         let fallback = demo_api::Fallback {
-            api: demo_api::router(Arc::new(api), Arc::clone(&self.site.users)),
+            api: demo_api::router(Arc::new(api), Arc::clone(&self.site.users)).layer(limit()),
             catalog: Arc::new(self.catalog.compile()?),
         };
         let administration = admin_api::Administration {
@@ -221,17 +228,15 @@ impl Program {
             audit: Arc::clone(&self.audit),
         };
         let mut router = grantor::axum::router(&self.endpoints)
-            .merge(site::router(Arc::clone(&self.site)))
-            .merge(admin_api::router(Arc::new(admin), administration));
+            .merge(site::router(Arc::clone(&self.site)).layer(limit()))
+            .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         // What counts requests is for whoever runs the server, not for the network.
         if address.ip().is_loopback() {
             let endpoints = Arc::clone(&self.endpoints);
             let metrics = move || std::future::ready(metrics_text(&endpoints));
             router = router.route("/metrics", get(metrics));
         }
-        let router = router
-            .fallback(move |request| fallback.clone().answer(request))
-            .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+        let router = router.fallback(move |request| fallback.clone().answer(request));
         let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations };
         Ok((router, tasks))
     }
