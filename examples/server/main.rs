@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse as _, Response};
@@ -34,9 +35,10 @@ use grantor::audit::{AuditEvent, AuditSink, MemoryAudit};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
-use grantor::http::HttpEndpoints;
+use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::{Issuer, Resource};
 use grantor::jwt::{Algorithm, SigningKey};
+use grantor::paths::ServerEndpoint;
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::redirect_uri::InstanceHosts;
@@ -176,7 +178,11 @@ impl Program {
                 server.admin("seed").disable(id).await.map_err(wrong)?;
             }
         }
+        let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();
         let site = Arc::new(Site {
+            authorize: url(ServerEndpoint::Authorization),
+            metadata: url(ServerEndpoint::Metadata),
+            keys: url(ServerEndpoint::JwkSet),
             store,
             sessions: Sessions::new(args.limits, &random)?,
             cookies: Cookies::new(issuer.as_str().starts_with("https:")),
@@ -211,8 +217,10 @@ impl Program {
         let own = self.resources.iter().cloned();
         let api = own.fold(verifier()?, BearerVerifier::with_resource).with_enforcement(table);
         let admin = verifier()?.with_enforcement(admin_api::catalog()?.compile()?);
+        // The endpoints of the library limit what they read themselves.
+        let limit = || DefaultBodyLimit::max(MAX_BODY_BYTES);
         let fallback = demo_api::Fallback {
-            api: demo_api::router(Arc::new(api), Arc::clone(&self.site.users)),
+            api: demo_api::router(Arc::new(api), Arc::clone(&self.site.users)).layer(limit()),
             catalog: Arc::new(self.catalog.compile()?),
         };
         let administration = admin_api::Administration {
@@ -220,8 +228,8 @@ impl Program {
             audit: Arc::clone(&self.audit),
         };
         let mut router = grantor::axum::router(&self.endpoints)
-            .merge(site::router(Arc::clone(&self.site)))
-            .merge(admin_api::router(Arc::new(admin), administration));
+            .merge(site::router(Arc::clone(&self.site)).layer(limit()))
+            .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         // What counts requests is for whoever runs the server, not for the network.
         if address.ip().is_loopback() {
             let endpoints = Arc::clone(&self.endpoints);

@@ -167,7 +167,12 @@ pub(crate) fn authorization_error(error: &AuthorizationError) -> Page {
 }
 
 /// The front page: who is signed in, and what there is.
-pub(crate) fn home(session: Option<&Session>, tries: Option<&Tries>) -> Page {
+pub(crate) fn home(
+    session: Option<&Session>,
+    metadata: &str,
+    keys: &str,
+    tries: Option<&Tries>,
+) -> Page {
     let mut body = String::new();
     match session {
         Some(session) => {
@@ -183,10 +188,13 @@ pub(crate) fn home(session: Option<&Session>, tries: Option<&Tries>) -> Page {
         }
         None => body.push_str("<p><a href=\"/login\">Sign in</a></p>\n"),
     }
-    body.push_str(
+    _ = write!(
+        body,
         "<h1>An authorization server</h1>\n\
-         <p>OAuth 2.0: <a href=\"/.well-known/oauth-authorization-server\">its metadata</a> name \
-         every endpoint, and <a href=\"/oauth/jwks\">its keys</a> verify every token.</p>\n",
+         <p>OAuth 2.0: <a href=\"{}\">its metadata</a> name every endpoint, and \
+         <a href=\"{}\">its keys</a> verify every token.</p>\n",
+        escape(metadata),
+        escape(keys),
     );
     if let Some(tries) = tries {
         _ = writeln!(

@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named_with_its_place() {
         for (bad, expected) in [
-            (r#"{"user": []}"#, "the seed, at .: unknown field `user`"),
+            (r#"{"user": []}"#, "the seed, at user: unknown field `user`"),
             (r#"{"users": [{"name": "ann"}]}"#, "the seed, at users[0]: missing field `password`"),
             (
                 r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": ["implicit"]}}]}"#,

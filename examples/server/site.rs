@@ -24,12 +24,15 @@ use crate::tries::Tries;
 use crate::users::Users;
 use crate::web::{Cookie, Cookies, Page, field, problem, reply, see_other};
 
-/// Where the browser is sent for authorization, and the only place to which a login returns.
-const AUTHORIZE: &str = "/oauth/authorize";
-
 /// What the pages know.
 #[derive(Debug)]
 pub(crate) struct Site {
+    /// The path of the authorization endpoint: the only place to which a login returns.
+    pub(crate) authorize: String,
+    /// The path of the server's metadata.
+    pub(crate) metadata: String,
+    /// The path of the server's public keys.
+    pub(crate) keys: String,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
@@ -79,6 +82,10 @@ impl Site {
         page
     }
 
+    fn local<'a>(&self, return_to: &'a str) -> &'a str {
+        local(&self.authorize, return_to)
+    }
+
     /// The name of the app to which the login leads.
     async fn app_of(&self, return_to: &str) -> Option<String> {
         let (_, query) = return_to.split_once('?')?;
@@ -102,10 +109,10 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// `return_to`, if it is the authorization endpoint of this server; else the front page. Whatever
-/// else it says, the browser stays here.
-fn local(return_to: &str) -> &str {
-    let query = return_to.strip_prefix(AUTHORIZE).and_then(|rest| rest.strip_prefix('?'));
+/// `return_to`, if it is the endpoint at the path `authorize` of this server; else the front page.
+/// Whatever else it says, the browser stays here.
+fn local<'a>(authorize: &str, return_to: &'a str) -> &'a str {
+    let query = return_to.strip_prefix(authorize).and_then(|rest| rest.strip_prefix('?'));
     let plain = |query: &str| query.bytes().all(|byte| byte.is_ascii_graphic());
     if query.is_some_and(plain) { return_to } else { "/" }
 }
@@ -132,11 +139,11 @@ impl Interaction for Browsers {
     }
 
     async fn login_page(&self, request: &Parts, _: &AuthorizationRequest, return_to: &str) -> Page {
-        self.0.login_form(&request.headers, Shown::fresh(local(return_to))).await
+        self.0.login_form(&request.headers, Shown::fresh(self.0.local(return_to))).await
     }
 
     async fn consent_page(&self, request: &Parts, prompt: &Prompt, action: &str) -> Page {
-        let here = request.uri.path_and_query().map(|it| local(it.as_str()));
+        let here = request.uri.path_and_query().map(|it| self.0.local(it.as_str()));
         pages::consent(prompt, action, here.filter(|here| *here != "/"))
     }
 
@@ -146,7 +153,8 @@ impl Interaction for Browsers {
 }
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    reply(pages::home(site.session(&headers).as_ref(), site.tries.as_ref()))
+    let session = site.session(&headers);
+    reply(pages::home(session.as_ref(), &site.metadata, &site.keys, site.tries.as_ref()))
 }
 
 async fn show_login(
@@ -155,7 +163,7 @@ async fn show_login(
     headers: HeaderMap,
 ) -> Response {
     let return_to = field(query.unwrap_or_default().as_bytes(), "return_to");
-    reply(site.login_form(&headers, Shown::fresh(local(&return_to))).await)
+    reply(site.login_form(&headers, Shown::fresh(site.local(&return_to))).await)
 }
 
 async fn log_in(
@@ -186,7 +194,7 @@ impl Site {
     /// The answer to a login form from `address`.
     async fn log_in(&self, address: &str, headers: &HeaderMap, body: &[u8]) -> Page {
         let return_to = field(body, "return_to");
-        let return_to = local(&return_to);
+        let return_to = self.local(&return_to);
         let (username, password) = (field(body, "username"), field(body, "password"));
         let shown = |status, problem| Shown {
             status,
@@ -252,8 +260,9 @@ mod tests {
 
     #[test]
     fn a_login_returns_to_the_authorization_endpoint_or_nowhere() {
+        const PATH: &str = "/oauth/authorize";
         let good = "/oauth/authorize?client_id=a&scope=GET%2Ffiles%2F*";
-        assert_eq!(local(good), good);
+        assert_eq!(local(PATH, good), good);
         for bad in [
             "",
             "/",
@@ -266,7 +275,7 @@ mod tests {
             "/oauth/authorize?a\r\nSet-Cookie: b",
             "/oauth/authorize?a b",
         ] {
-            assert_eq!(local(bad), "/", "{bad}");
+            assert_eq!(local(PATH, bad), "/", "{bad}");
         }
     }
 }

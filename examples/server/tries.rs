@@ -39,6 +39,8 @@ impl Try {
 #[derive(Debug)]
 pub(crate) struct Tries {
     issuer: String,
+    /// Where the pages and the two other APIs are: the issuer without its path.
+    origin: String,
     redirect_uri: String,
     verifier: String,
     /// `-u 'id:secret'` of the app with a secret.
@@ -86,7 +88,9 @@ impl Tries {
         let issuer = issuer.as_str().trim_end_matches('/').to_owned();
         let verifier = CodeVerifier::generate(random).map_err(|error| error.to_string())?;
         let web = Known::find(seed, "demo-web")?;
-        let redirect_uri = format!("{issuer}/demo/callback");
+        let origin = url::Url::parse(&issuer).map_err(|error| error.to_string())?;
+        let origin = origin.origin().ascii_serialization();
+        let redirect_uri = format!("{origin}/demo/callback");
         let passwords: Vec<_> = seed
             .users
             .iter()
@@ -120,6 +124,7 @@ impl Tries {
             all: Vec::new(),
             redirect_uri: redirect_uri.clone(),
             issuer: issuer.clone(),
+            origin,
             browser,
         };
         all.code_flow(&web_request);
@@ -153,13 +158,13 @@ impl Tries {
     }
 
     fn code_flow(&mut self, request: &str) {
-        let Self { issuer, web, .. } = &*self;
+        let Self { issuer, origin, web, .. } = &*self;
         let redeem = self.redemption(web);
         let commands = format!(
             r#"J=$(mktemp) P=$(mktemp)
 hidden() {{ sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$P" | sed 's/&amp;/\&/g'; }}
 curl -s -b "$J" -c "$J" -o "$P" {request}
-curl -s -b "$J" -c "$J" -o "$P" -L {issuer}/login --data-urlencode "token=$(hidden token)" --data-urlencode "return_to=$(hidden return_to)" -d username=ann -d password=ann-demo-password
+curl -s -b "$J" -c "$J" -o "$P" -L {origin}/login --data-urlencode "token=$(hidden token)" --data-urlencode "return_to=$(hidden return_to)" -d username=ann -d password=ann-demo-password
 CODE=$(curl -s -b "$J" -o /dev/null -w '%{{redirect_url}}' {issuer}/oauth/decision --data-urlencode "ticket=$(hidden ticket)" -d scope=profile -d scope=files.list -d decision=approve | sed 's/.*[?&]code=\([^&]*\).*/\1/')
 {redeem} -d "code=$CODE" | tee "$P"; echo
 curl -s {web} {issuer}/oauth/token -d grant_type=refresh_token -d "refresh_token=$(sed 's/.*"refresh_token":"\([^"]*\)".*/\1/' "$P")"; echo
@@ -244,14 +249,14 @@ rm -f "$J" "$P""#,
     }
 
     fn tokens(&mut self, seed: &Seed) -> Result<(), String> {
-        let Self { issuer, web, .. } = self;
+        let Self { issuer, origin, web, .. } = self;
         let ask = format!(
             "T=$(curl -s {web} {issuer}/oauth/token -d grant_type=client_credentials \
              -d 'scope=files.list GET/files/*' | {TOKEN})"
         );
         let gateway = Known::find(seed, "demo-gateway")?.basic();
         let call = |method: &str, path: &str| {
-            format!("curl -s -i -X {method} -H \"Authorization: Bearer $T\" {issuer}{path}; echo")
+            format!("curl -s -i -X {method} -H \"Authorization: Bearer $T\" {origin}{path}; echo")
         };
         let introspect =
             format!("curl -s {gateway} {issuer}/oauth/introspect -d \"token=$T\"; echo");
@@ -279,7 +284,7 @@ rm -f "$J" "$P""#,
             "T=$(curl -s {admin} {issuer}/oauth/token -d grant_type=client_credentials | {TOKEN})"
         );
         let call = |more: &str, path: &str| {
-            let url = quote(&format!("{issuer}/admin{path}"));
+            let url = quote(&format!("{}/admin{path}", self.origin));
             format!("curl -s -H \"Authorization: Bearer $T\" {url}{more}; echo")
         };
         let json = "-H 'Content-Type: application/json' -d";
