@@ -1,0 +1,281 @@
+//! The host's side of the authorization endpoint, and the handlers of its pages.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+use grantor::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use grantor::clock::{Clock, SystemClock};
+use grantor::http::Interaction;
+use grantor::ids::ClientId;
+use grantor::random::OsRandom;
+use grantor::store::{AppRegistry, MemoryStore};
+use grantor::user_directory::DirectoryError;
+
+use crate::pages::{self, Callback, LoginForm};
+use crate::sessions::{Session, Sessions, random_text};
+use crate::tries::Tries;
+use crate::users::Users;
+use crate::web::{Cookie, Cookies, Page, field, problem, reply, see_other};
+
+/// What the pages know.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// The path of the authorization endpoint: the only place to which a login returns.
+    pub(crate) authorize: String,
+    /// The path of the server's metadata.
+    pub(crate) metadata: String,
+    /// The path of the server's public keys.
+    pub(crate) keys: String,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) users: Arc<Users>,
+    pub(crate) sessions: Sessions,
+    pub(crate) cookies: Cookies,
+    pub(crate) clock: SystemClock,
+    pub(crate) random: OsRandom,
+    /// What to try, with the demo seed.
+    pub(crate) tries: Option<Tries>,
+}
+
+/// The host's own pages.
+pub(crate) fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(home))
+        .route("/login", get(show_login).post(log_in))
+        .route("/logout", post(log_out))
+        .route("/demo/callback", get(callback))
+        .with_state(site)
+}
+
+impl Site {
+    fn session(&self, headers: &HeaderMap) -> Option<Session> {
+        let id = self.cookies.get(headers, Cookie::Session)?;
+        let session = self.sessions.find(id, self.clock.now())?;
+        self.users.is_active(session.subject.as_str()).then_some(session)
+    }
+
+    /// The login page, with a token that is good in this browser only.
+    async fn login_form(&self, headers: &HeaderMap, shown: Shown<'_>) -> Page {
+        let known = self.cookies.get(headers, Cookie::Form).map(str::to_owned);
+        let cookie = match known.clone().map_or_else(|| random_text(&self.random), Ok) {
+            Ok(cookie) => cookie,
+            Err(error) => return unavailable(&error),
+        };
+        let app = self.app_of(shown.return_to).await;
+        let form = LoginForm {
+            app: app.as_deref(),
+            token: &self.sessions.form_token(&cookie, self.clock.now()),
+            return_to: shown.return_to,
+            username: shown.username,
+            problem: shown.problem,
+        };
+        let mut page = pages::login(shown.status, &form);
+        if known.is_none() {
+            self.cookies.set(&mut page, Cookie::Form, &cookie);
+        }
+        page
+    }
+
+    fn local<'a>(&self, return_to: &'a str) -> &'a str {
+        local(&self.authorize, return_to)
+    }
+
+    /// The name of the app to which the login leads.
+    async fn app_of(&self, return_to: &str) -> Option<String> {
+        let (_, query) = return_to.split_once('?')?;
+        let client_id = ClientId::new(field(query.as_bytes(), "client_id")).ok()?;
+        let app = self.store.find_app(&client_id).await.ok()??;
+        Some(app.settings().name().to_owned())
+    }
+}
+
+/// What a login page shows.
+struct Shown<'a> {
+    status: StatusCode,
+    return_to: &'a str,
+    username: &'a str,
+    problem: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    const fn fresh(return_to: &'a str) -> Self {
+        Self { status: StatusCode::OK, return_to, username: "", problem: None }
+    }
+}
+
+/// `return_to`, if it is the endpoint at the path `authorize` of this server; else the front page.
+/// Whatever else it says, the browser stays here.
+fn local<'a>(authorize: &str, return_to: &'a str) -> &'a str {
+    let query = return_to.strip_prefix(authorize).and_then(|rest| rest.strip_prefix('?'));
+    let plain = |query: &str| query.bytes().all(|byte| byte.is_ascii_graphic());
+    if query.is_some_and(plain) { return_to } else { "/" }
+}
+
+fn unavailable(error: &(dyn std::error::Error + 'static)) -> Page {
+    tracing::error!(error, "a page could not be made");
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Something went wrong here",
+        "It is not your fault. Try again in a minute.",
+    )
+}
+
+/// The host's side of the authorization endpoint.
+#[derive(Debug)]
+pub(crate) struct Browsers(pub(crate) Arc<Site>);
+
+impl Interaction for Browsers {
+    async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
+        let login = |session: Session| {
+            Login::new(session.subject, session.token).with_auth_time(session.logged_in_at)
+        };
+        Ok(self.0.session(&request.headers).map(login))
+    }
+
+    async fn login_page(&self, request: &Parts, _: &AuthorizationRequest, return_to: &str) -> Page {
+        self.0.login_form(&request.headers, Shown::fresh(self.0.local(return_to))).await
+    }
+
+    async fn consent_page(&self, request: &Parts, prompt: &Prompt, action: &str) -> Page {
+        let here = request.uri.path_and_query().map(|it| self.0.local(it.as_str()));
+        pages::consent(prompt, action, here.filter(|here| *here != "/"))
+    }
+
+    async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
+        pages::authorization_error(error)
+    }
+}
+
+async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let session = site.session(&headers);
+    reply(pages::home(session.as_ref(), &site.metadata, &site.keys, site.tries.as_ref()))
+}
+
+async fn show_login(
+    State(site): State<Arc<Site>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let return_to = field(query.unwrap_or_default().as_bytes(), "return_to");
+    reply(site.login_form(&headers, Shown::fresh(site.local(&return_to))).await)
+}
+
+async fn log_in(
+    State(site): State<Arc<Site>>,
+    ConnectInfo(address): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    reply(site.log_in(&address.ip().to_string(), &headers, &body).await)
+}
+
+async fn log_out(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
+    reply(site.log_out(&headers, &field(&body, "token")))
+}
+
+async fn callback(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let parameters: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let of = |name: &str| parameters.iter().find(|(own, _)| own == name).map(|(_, value)| &**value);
+    let redeem = match (&site.tries, of("code"), of("state")) {
+        (Some(tries), Some(code), Some(state)) => tries.redeem(state, code),
+        _ => None,
+    };
+    reply(pages::callback(&Callback { parameters: &parameters, redeem: redeem.as_deref() }))
+}
+
+impl Site {
+    /// The answer to a login form from `address`.
+    async fn log_in(&self, address: &str, headers: &HeaderMap, body: &[u8]) -> Page {
+        let return_to = field(body, "return_to");
+        let return_to = self.local(&return_to);
+        let (username, password) = (field(body, "username"), field(body, "password"));
+        let shown = |status, problem| Shown {
+            status,
+            return_to,
+            username: &username,
+            problem: Some(problem),
+        };
+        let cookie = self.cookies.get(headers, Cookie::Form).unwrap_or_default();
+        let token = field(body, "token");
+        if cookie.is_empty() || !self.sessions.accepts_form(cookie, &token, self.clock.now()) {
+            let stale = "This page was open for too long, or your browser keeps no cookies.";
+            return self.login_form(headers, shown(StatusCode::FORBIDDEN, stale)).await;
+        }
+        if self.sessions.must_wait(&username, address, self.clock.now()) {
+            let many = "That was wrong too often. Wait for a minute.";
+            let shown = shown(StatusCode::TOO_MANY_REQUESTS, many);
+            let mut page = self.login_form(headers, shown).await;
+            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+            return page;
+        }
+        // Hashing takes milliseconds: not where requests are answered.
+        let (users, name) = (Arc::clone(&self.users), username.clone());
+        let checked = tokio::task::spawn_blocking(move || users.log_in(&name, &password)).await;
+        let Some(subject) = checked.ok().flatten() else {
+            self.sessions.count_failure(&username, address, self.clock.now());
+            let wrong = "The user name or the password is wrong.";
+            return self.login_form(headers, shown(StatusCode::FORBIDDEN, wrong)).await;
+        };
+        let before = self.cookies.get(headers, Cookie::Session);
+        match self.sessions.log_in(subject, before, self.clock.now(), &self.random) {
+            Ok(id) => {
+                let mut answer = see_other(return_to);
+                self.cookies.set(&mut answer, Cookie::Session, &id);
+                self.cookies.forget(&mut answer, Cookie::Form);
+                answer
+            }
+            Err(error) => unavailable(&error),
+        }
+    }
+
+    fn log_out(&self, headers: &HeaderMap, token: &str) -> Page {
+        if let Some(id) = self.cookies.get(headers, Cookie::Session)
+            && let Some(session) = self.session(headers)
+        {
+            if session.token != token {
+                return problem(
+                    StatusCode::FORBIDDEN,
+                    "You are still signed in",
+                    "The request to sign out did not come from a page of this server.",
+                );
+            }
+            self.sessions.log_out(id);
+        }
+        let mut answer = see_other("/");
+        self.cookies.forget(&mut answer, Cookie::Session);
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_returns_to_the_authorization_endpoint_or_nowhere() {
+        const PATH: &str = "/oauth/authorize";
+        let good = "/oauth/authorize?client_id=a&scope=GET%2Ffiles%2F*";
+        assert_eq!(local(PATH, good), good);
+        for bad in [
+            "",
+            "/",
+            "https://evil.example/oauth/authorize?x",
+            "//evil.example/oauth/authorize?x",
+            "/\\evil.example",
+            "/oauth/authorize",
+            "/oauth/authorize.evil.example?x",
+            "/oauth/authorize/../../x?y",
+            "/oauth/authorize?a\r\nSet-Cookie: b",
+            "/oauth/authorize?a b",
+        ] {
+            assert_eq!(local(PATH, bad), "/", "{bad}");
+        }
+    }
+}
