@@ -191,7 +191,8 @@ impl Program {
             random,
             tries,
         });
-        let own = |resource: &&Resource| resource.as_str().starts_with(issuer.as_str());
+        let base = format!("{}/", issuer.as_str().trim_end_matches('/'));
+        let own = |resource: &&Resource| resource.as_str().starts_with(&base);
         let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
         Ok(Self {
             summary: format!("{} users, {} apps", site.users.len(), seed.apps.len()),
@@ -207,16 +208,20 @@ impl Program {
     fn router(&self, address: SocketAddr) -> Result<(Router, serve::Tasks), BoxError> {
         let server = self.endpoints.server();
         let revocations = Arc::new(RevocationList::new());
-        let verifier = || -> Result<BearerVerifier, BoxError> {
+        let issuer = Resource::new(server.issuer().as_str())?;
+        let verifier = |names: &mut dyn Iterator<Item = &Resource>| {
             let verifier = BearerVerifier::new(server.issuer().clone(), server.verifying_keys()?)
-                .with_resource(Resource::new(server.issuer().as_str())?)
                 .with_revocations(Arc::clone(&revocations));
-            Ok(verifier)
+            Ok::<_, BoxError>(names.cloned().fold(verifier, BearerVerifier::with_resource))
         };
-        let table = self.catalog.compile()?;
-        let own = self.resources.iter().cloned();
-        let api = own.fold(verifier()?, BearerVerifier::with_resource).with_enforcement(table);
-        let admin = verifier()?.with_enforcement(admin_api::catalog()?.compile()?);
+        // The first name is the realm of its challenges, which say where its metadata are.
+        let mut api = verifier(&mut self.resources.iter().chain([&issuer]))?
+            .with_enforcement(self.catalog.compile()?);
+        if let Some(url) = self.api_metadata_url() {
+            api = api.with_metadata_url(&url);
+        }
+        let admin = verifier(&mut [&issuer].into_iter())?
+            .with_enforcement(admin_api::catalog()?.compile()?);
         // The endpoints of the library limit what they read themselves.
         let limit = || DefaultBodyLimit::max(MAX_BODY_BYTES);
         let fallback = demo_api::Fallback {
@@ -239,6 +244,21 @@ impl Program {
         let router = router.fallback(move |request| fallback.clone().answer(request));
         let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations };
         Ok((router, tasks))
+    }
+}
+
+impl Program {
+    /// Where the metadata of the protected API are, if it has a name of its own (RFC 9728).
+    fn api_metadata_url(&self) -> Option<String> {
+        let path =
+            |url: &Resource| url::Url::parse(url.as_str()).ok().map(|it| it.path().to_owned());
+        let of_api = path(self.resources.first()?)?;
+        let is_of_api = |(path, endpoint): &(&str, ServerEndpoint)| {
+            *endpoint == ServerEndpoint::ResourceMetadata && path.ends_with(&of_api)
+        };
+        let (path, _) = self.endpoints.routes().find(is_of_api)?;
+        let issuer = url::Url::parse(self.endpoints.server().issuer().as_str()).ok()?;
+        Some(format!("{}{path}", issuer.origin().ascii_serialization()))
     }
 }
 

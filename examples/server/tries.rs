@@ -12,7 +12,6 @@ use crate::sessions::random_text;
 use crate::sign::{CLIENT_LIFETIME, Claims, DemoKey, GRANT_LIFETIME};
 
 /// Something to try in a shell.
-#[derive(Debug)]
 pub(crate) struct Try {
     title: String,
     /// Lines of POSIX shell; each [`Try`] stands alone.
@@ -35,8 +34,7 @@ impl Try {
     }
 }
 
-/// Everything to try with the demo seed. It holds the demo's secrets, which everybody knows.
-#[derive(Debug)]
+/// Everything to try with the demo seed. It holds the demo's secrets, and has no `Debug`.
 pub(crate) struct Tries {
     issuer: String,
     /// Where the pages and the two other APIs are: the issuer without its path.
@@ -348,4 +346,21 @@ fn quote(text: &str) -> String {
 
 fn encode(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_shell_holds_any_text() {
+        assert_eq!(quote("http://127.0.0.1:8089/api"), "http://127.0.0.1:8089/api");
+        for text in ["", "a b", "a&b", "it's", "$(x)", "\"", "`x`", "a\\b", "*", "~"] {
+            let echo = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", quote(text))])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(echo.stdout).unwrap(), text);
+        }
+    }
 }

@@ -96,6 +96,14 @@ pub(crate) fn see_other(location: &str) -> Page {
     answer
 }
 
+/// `return_to`, if it is the endpoint at the path `authorize` of this server; else the front page.
+/// Whatever else it says, the browser stays here.
+pub(crate) fn local<'a>(authorize: &str, return_to: &'a str) -> &'a str {
+    let query = return_to.strip_prefix(authorize).and_then(|rest| rest.strip_prefix('?'));
+    let plain = |query: &str| query.bytes().all(|byte| byte.is_ascii_graphic());
+    if query.is_some_and(plain) { return_to } else { "/" }
+}
+
 /// The first field called `name` of a form.
 pub(crate) fn field(form: &[u8], name: &str) -> String {
     let mut pairs = url::form_urlencoded::parse(form);
@@ -176,4 +184,58 @@ pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Page {
 /// An answer, to be sent.
 pub(crate) fn reply(answer: Page) -> axum::response::Response {
     answer.map(axum::body::Body::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_escaped_leaves_its_place() {
+        assert_eq!(
+            escape("<a href=\"x\" b='y'>&"),
+            "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;"
+        );
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_by_its_whole_name() {
+        let mut headers = HeaderMap::new();
+        let sent = HeaderValue::from_static("x=1; not_grantor_session=2; grantor_session=3");
+        headers.append(header::COOKIE, sent);
+        assert_eq!(Cookies::new(false).get(&headers, Cookie::Session), Some("3"));
+        assert_eq!(Cookies::new(false).get(&headers, Cookie::Form), None);
+        assert_eq!(Cookies::new(true).get(&headers, Cookie::Session), None);
+    }
+
+    #[test]
+    fn over_https_a_cookie_is_bound_to_this_host() {
+        let mut page = see_other("/");
+        Cookies::new(true).set(&mut page, Cookie::Session, "id");
+        assert_eq!(
+            page.headers()[header::SET_COOKIE],
+            "__Host-grantor_session=id; Path=/; HttpOnly; SameSite=Lax; Secure"
+        );
+    }
+
+    #[test]
+    fn a_login_returns_to_the_authorization_endpoint_or_nowhere() {
+        const PATH: &str = "/oauth/authorize";
+        let good = "/oauth/authorize?client_id=a&scope=GET%2Ffiles%2F*";
+        assert_eq!(local(PATH, good), good);
+        for bad in [
+            "",
+            "/",
+            "https://evil.example/oauth/authorize?x",
+            "//evil.example/oauth/authorize?x",
+            "/\\evil.example",
+            "/oauth/authorize",
+            "/oauth/authorize.evil.example?x",
+            "/oauth/authorize/../../x?y",
+            "/oauth/authorize?a\r\nSet-Cookie: b",
+            "/oauth/authorize?a b",
+        ] {
+            assert_eq!(local(PATH, bad), "/", "{bad}");
+        }
+    }
 }

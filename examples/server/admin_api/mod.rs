@@ -2,6 +2,7 @@
 
 mod answer;
 mod apps;
+mod offered;
 
 use std::sync::Arc;
 
@@ -13,49 +14,18 @@ use axum::routing::{get, post};
 use grantor::admin::Admin;
 use grantor::audit::{AuditQuery, MemoryAudit};
 use grantor::axum::Bearer;
-use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::http::BearerLayer;
 use grantor::ids::{ClientId, Subject};
 use grantor::jwt::AccessTokenClaims;
 use grantor::resource_server::BearerVerifier;
-use grantor::scope::ScopeToken;
 use grantor::store::{MemoryStore, RevocationTarget};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{BoxError, Endpoints, Server};
+use crate::{Endpoints, Server};
 use answer::{Answer, Asked, Named, Problem, ok, read, which};
 
-/// The scope without which there is no administration.
-const SCOPE: &str = "admin";
-
-/// What the API offers, and that all of it needs [`SCOPE`].
-///
-/// # Errors
-///
-/// What is malformed about an entry.
-pub(crate) fn catalog() -> Result<ApiCatalog, BoxError> {
-    const OFFERED: [(&str, &str); 14] = [
-        ("GET", "/apps"),
-        ("POST", "/apps"),
-        ("GET", "/apps/{id}"),
-        ("PUT", "/apps/{id}"),
-        ("DELETE", "/apps/{id}"),
-        ("POST", "/apps/{id}/rotate-secret"),
-        ("POST", "/apps/{id}/disable"),
-        ("POST", "/apps/{id}/enable"),
-        ("POST", "/apps/{id}/revoke"),
-        ("POST", "/revoke"),
-        ("POST", "/withdraw-consent"),
-        ("GET", "/audit"),
-        ("GET", "/usage/{id}"),
-        ("GET", "/metrics"),
-    ];
-    let scope = ScopeToken::new(SCOPE)?;
-    let endpoint = |(method, path)| Endpoint::new(method, path, ScopeToken::clone(&scope));
-    let endpoints = OFFERED.into_iter().map(endpoint).collect::<Result<Vec<_>, _>>()?;
-    Ok(ApiCatalog::new(endpoints).with_base_path("/admin")?)
-}
+pub(crate) use offered::catalog;
 
 /// What the handlers share.
 pub(crate) struct Administration {
