@@ -2,8 +2,9 @@
 
 use http::Request;
 
-use super::{Answered, Http};
+use super::Http;
 use crate::support::{CALLBACK, START, code_app, code_query, encode, new_verifier, parameters};
+use crate::wire::Answered;
 
 fn visit(http: &Http, uri: &str, cookie: Option<&str>) -> Answered {
     let mut request = Request::get(uri);
