@@ -297,6 +297,7 @@ fn a_failure_of_the_store_can_be_repeated() {
             assert!(matches!(error, EndpointError::Unavailable(_)));
             let answer = Answer::from(Err::<(), _>(error));
             answer.assert_error(503, "temporarily_unavailable");
+            assert!(answer.retry_after.is_some_and(|seconds| seconds > 0), "{answer:?}");
             assert!(!answer.json.to_string().contains(PLANTED));
             let event = world.last_event();
             assert_eq!((event.action.as_str(), event.outcome.as_str()), ("revoke_token", "failed"));
