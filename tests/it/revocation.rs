@@ -449,3 +449,19 @@ fn no_event_shows_a_token() {
         }
     }
 }
+
+/// A token of the app that has expired is no guess: many users who log out late, behind one address,
+/// lock nobody out.
+#[test]
+fn an_expired_token_given_back_is_no_failure() {
+    let limits = RateLimits::default().with_failures(RateQuota::new(6, 3));
+    let world = World::with(|builder| builder.rate_limits(limits));
+    let app = world.register(public_app());
+    let tokens = world.tokens(&app);
+    world.advance(3_600);
+    for _ in 0..4 {
+        assert_done(&world.revoke(&app, access_token(&tokens)));
+        assert_eq!(world.last_event().outcome.reason(), Some("expired_token"));
+    }
+    assert_eq!(world.refresh(&app, refresh_token(&tokens)).status, 200);
+}
