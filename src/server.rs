@@ -193,7 +193,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
     #[must_use]
     pub fn build(self) -> AuthorizationServer<S, U, H> {
         let of_paths = self.paths.url(&self.issuer, ServerEndpoint::Token);
-        let token_endpoint_url = self.token_endpoint_url.or(of_paths).unwrap_or_default();
+        // Without a token endpoint the issuer is the only name: an empty one would be somebody's `aud`.
+        let token_endpoint_url = self.token_endpoint_url.or(of_paths);
+        let token_endpoint_url =
+            token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
         let mut published_keys = vec![self.signing_key.verifying_key()];
         published_keys.extend(self.published_keys);
         AuthorizationServer {
