@@ -4,33 +4,39 @@ use http::header::{self, HeaderName};
 use http::uri::Authority;
 use http::{Method, StatusCode};
 
-use super::HttpEndpoints;
 use super::interaction::Interaction;
 use super::request::{Exchange, Unread};
 use super::response::{Answer, protect_page, see_other};
+use super::{HttpEndpoints, MAX_BODY_BYTES};
 use crate::audit::Outcome;
 use crate::authorization_endpoint::{
     Approval, AuthorizationError, Decision, Login, LoginNeeded, Prompted,
 };
 use crate::error::{EndpointError, Rejection};
-use crate::form::Form;
+use crate::form::{Form, MAX_PARAMETERS};
 use crate::hooks::Hooks;
 use crate::paths::ServerEndpoint;
 use crate::scope::Scope;
 use crate::store::Store;
 use crate::user_directory::UserDirectory;
 
+/// A page has a field for each scope, beside those of any other form.
+const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
     /// A browser with an authorization request, in the URL or (RFC 6749 section 3.1) in a form.
     pub(super) async fn authorization(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
         let query = if exchange.parts.method == Method::POST {
-            std::str::from_utf8(exchange.form_body()?)
+            let body = exchange.form_body()?;
+            std::str::from_utf8(body).map_err(|_| match body.len() {
+                ..=MAX_BODY_BYTES => Rejection::MalformedForm,
+                _ => Rejection::FormTooLarge,
+            })
         } else {
             Ok(exchange.parts.uri.query().unwrap_or_default())
         };
-        Ok(match self.authorize(exchange, query.map_err(|_| Rejection::MalformedForm)).await {
+        Ok(match self.authorize(exchange, query).await {
             Ok(answer) => answer,
             Err(error) => self.authorization_error(exchange, &error).await,
         })
@@ -81,7 +87,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         if !comes_from_here(exchange) {
             return Err(Rejection::NotOurTicket.into());
         }
-        let form = Form::parse(body).map_err(Rejection::from)?;
+        let form = Form::parse_up_to(MAX_DECISION_FIELDS, body).map_err(Rejection::from)?;
         let ticket = form.one("ticket").map_err(Rejection::from)?;
         let ticket = ticket.ok_or(Rejection::MissingParameter("ticket"))?;
         let decision = read_decision(&form)?;

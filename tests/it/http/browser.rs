@@ -1,9 +1,12 @@
 //! A browser at the authorization endpoint.
 
+use grantor::scope::Scope;
 use http::Request;
 
 use super::{Answered, Http};
-use crate::support::{CALLBACK, START, code_app, code_query, encode, new_verifier, parameters};
+use crate::support::{
+    CALLBACK, START, code_app, code_query, encode, new_verifier, parameters, scope,
+};
 
 fn visit(http: &Http, uri: &str, cookie: Option<&str>) -> Answered {
     let mut request = Request::get(uri);
@@ -193,4 +196,34 @@ fn a_fresh_login_is_asked_for_once() {
     assert_eq!(given["error"], "login_required");
     let (_, given) = location(&visit(&http, &format!("/oauth/authorize?{query}"), Some("ann")));
     assert_eq!(given["error"], "consent_required");
+}
+
+/// A form has one field for each scope, however many an app may have.
+#[test]
+fn a_user_consents_to_as_many_scopes_as_an_app_can_ask_for() {
+    let http = Http::new();
+    let all: Vec<_> = (0..Scope::MAX_TOKENS).map(|n| format!("files.read{n}")).collect();
+    let app = http.world.register(code_app().scope(scope(&all.join(" "))));
+    let query = code_query(&app, &new_verifier(), &[("scope", "")]);
+    let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("ann"));
+    let parts: Vec<_> = page.body.split('|').collect();
+    let mut form = vec![("ticket", parts[1]), ("decision", "approve"), ("remember", "yes")];
+    form.extend(parts[2].split(' ').map(|scope| ("scope", scope)));
+    assert_eq!(form.len(), 3 + Scope::MAX_TOKENS);
+    let (_, given) = location(&decide(&http, "ann", &form, &[]));
+    assert!(given.contains_key("code"), "{given:?}");
+    form.extend([("scope", "a"); Scope::MAX_TOKENS]);
+    assert_eq!(decide(&http, "ann", &form, &[]).status, 400);
+}
+
+/// T14: too large is 413 at the authorization endpoint too, whatever it holds.
+#[test]
+fn a_form_that_is_too_large_is_413() {
+    let http = Http::new();
+    for uri in ["/oauth/authorize", "/oauth/decision"] {
+        let request =
+            Request::post(uri).header("content-type", "application/x-www-form-urlencoded");
+        let answer = http.send(request.body(vec![0xff; 64 * 1024 + 1]).unwrap());
+        assert_eq!((answer.status, answer.body.as_str()), (413, "error form_too_large"), "{uri}");
+    }
 }
