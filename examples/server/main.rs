@@ -45,6 +45,7 @@ use grantor::redirect_uri::InstanceHosts;
 use grantor::resource_server::{BearerVerifier, RevocationList};
 use grantor::server_secret::ServerSecret;
 use grantor::store::MemoryStore;
+use tokio::sync::Semaphore;
 
 use args::Args;
 use seed::Seed;
@@ -185,6 +186,7 @@ impl Program {
             keys: url(ServerEndpoint::JwkSet),
             store,
             sessions: Sessions::new(args.limits, &random)?,
+            hashing: Semaphore::new(site::HASHING),
             cookies: Cookies::new(issuer.as_str().starts_with("https:")),
             users,
             clock,

@@ -13,16 +13,20 @@ use axum::routing::{get, post};
 use grantor::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::clock::{Clock, SystemClock};
 use grantor::http::Interaction;
-use grantor::ids::ClientId;
+use grantor::ids::{ClientId, Subject};
 use grantor::random::OsRandom;
 use grantor::store::{AppRegistry, MemoryStore};
 use grantor::user_directory::DirectoryError;
+use tokio::sync::Semaphore;
 
 use crate::pages::{self, Callback, LoginForm};
 use crate::sessions::{Session, Sessions, random_text};
 use crate::tries::Tries;
 use crate::users::Users;
 use crate::web::{Cookie, Cookies, Page, field, problem, reply, see_other};
+
+/// How many passwords are hashed at a time: the rest of the machine is for those who are signed in.
+pub(crate) const HASHING: usize = 4;
 
 /// What the pages know.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Site {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
+    /// A turn to hash a password.
+    pub(crate) hashing: Semaphore,
     pub(crate) cookies: Cookies,
     pub(crate) clock: SystemClock,
     pub(crate) random: OsRandom,
@@ -208,6 +214,12 @@ impl Site {
             let stale = "This page was open for too long, or your browser keeps no cookies.";
             return self.login_form(headers, shown(StatusCode::FORBIDDEN, stale)).await;
         }
+        let wrong = "The user name or the password is wrong.";
+        if username.len() > Subject::MAX_BYTES {
+            return self.login_form(headers, shown(StatusCode::FORBIDDEN, wrong)).await;
+        }
+        // Looked at when it is this one's turn, so that guesses sent at once are counted, too.
+        let turn = self.hashing.acquire().await;
         if self.sessions.must_wait(&username, address, self.clock.now()) {
             let many = "That was wrong too often. Wait for a minute.";
             let shown = shown(StatusCode::TOO_MANY_REQUESTS, many);
@@ -220,9 +232,9 @@ impl Site {
         let checked = tokio::task::spawn_blocking(move || users.log_in(&name, &password)).await;
         let Some(subject) = checked.ok().flatten() else {
             self.sessions.count_failure(&username, address, self.clock.now());
-            let wrong = "The user name or the password is wrong.";
             return self.login_form(headers, shown(StatusCode::FORBIDDEN, wrong)).await;
         };
+        drop(turn);
         let before = self.cookies.get(headers, Cookie::Session);
         match self.sessions.log_in(subject, before, self.clock.now(), &self.random) {
             Ok(id) => {
@@ -256,11 +268,62 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
+
     use super::*;
+
+    const AUTHORIZE: &str = "/oauth/authorize";
+
+    fn site() -> Site {
+        let random = OsRandom::new();
+        let ann = serde_json::json!([{ "name": "ann", "password": "right" }]);
+        let users = Users::new(&serde_json::from_value::<Vec<_>>(ann).unwrap(), &random).unwrap();
+        Site {
+            authorize: AUTHORIZE.to_owned(),
+            metadata: String::new(),
+            keys: String::new(),
+            store: Arc::new(MemoryStore::new()),
+            users: Arc::new(users),
+            sessions: Sessions::new(true, &random).unwrap(),
+            hashing: Semaphore::new(HASHING),
+            cookies: Cookies::new(false),
+            clock: SystemClock::new(),
+            random,
+            tries: None,
+        }
+    }
+
+    async fn try_password(site: Arc<Site>, name: String, password: &str) -> u16 {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("grantor_form=browser"));
+        let token = site.sessions.form_token("browser", site.clock.now());
+        let body = format!("token={token}&username={name}&password={password}");
+        site.log_in("192.0.2.1", &headers, body.as_bytes()).await.status().as_u16()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+    async fn guesses_at_once_are_not_more_than_guesses_one_by_one() {
+        let site = Arc::new(site());
+        let guess = |_| tokio::spawn(try_password(Arc::clone(&site), "ann".to_owned(), "wrong"));
+        let mut taken = 0;
+        for answer in (0..200).map(guess).collect::<Vec<_>>() {
+            taken += usize::from(answer.await.unwrap() == 403);
+        }
+        assert!((10..10 + HASHING).contains(&taken), "{taken}");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_for_a_name_is_not_remembered() {
+        let site = Arc::new(site());
+        let long = "n".repeat(256);
+        for _ in 0..11 {
+            assert_eq!(try_password(Arc::clone(&site), long.clone(), "wrong").await, 403);
+        }
+        assert_eq!(try_password(site, "ann".to_owned(), "right").await, 303);
+    }
 
     #[test]
     fn a_login_returns_to_the_authorization_endpoint_or_nowhere() {
-        const PATH: &str = "/oauth/authorize";
+        const PATH: &str = AUTHORIZE;
         let good = "/oauth/authorize?client_id=a&scope=GET%2Ffiles%2F*";
         assert_eq!(local(PATH, good), good);
         for bad in [
