@@ -193,7 +193,7 @@ impl Program {
             random,
             tries,
         });
-        let own = |resource: &&Resource| resource.as_str().starts_with(issuer.as_str());
+        let own = |resource: &&Resource| is_below(issuer, resource);
         let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
         Ok(Self {
             summary: format!("{} users, {} apps", site.users.len(), seed.apps.len()),
@@ -244,6 +244,12 @@ impl Program {
     }
 }
 
+/// Whether `resource` is the issuer itself or has a path below it: an API of this server.
+fn is_below(issuer: &Issuer, resource: &Resource) -> bool {
+    let below = resource.as_str().strip_prefix(issuer.as_str().trim_end_matches('/'));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// A fresh key, or for RSA, of which the library makes none, the one of the demo.
 fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
     if [Algorithm::RS256, Algorithm::PS256].contains(&algorithm) {
@@ -282,5 +288,22 @@ impl std::fmt::Display for Causes<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_api_that_only_begins_as_the_issuer_does_is_not_of_this_server() {
+        for issuer in ["http://127.0.0.1:808", "http://127.0.0.1:808/"] {
+            let issuer = Issuer::new(issuer).unwrap();
+            let is = |name: &str| is_below(&issuer, &Resource::new(name).unwrap());
+            assert!(is("http://127.0.0.1:808") && is("http://127.0.0.1:808/api"));
+            for other in ["http://127.0.0.1:8089/api", "http://127.0.0.1:8081", "urn:a"] {
+                assert!(!is(other), "{other}");
+            }
+        }
     }
 }
