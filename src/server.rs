@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{Admin, AdminParts};
-use crate::audit::{AuditSink, NoAudit};
+use crate::audit::{Action, AuditSink, NoAudit};
 use crate::authorization_endpoint::{
     AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Prompted,
 };
@@ -330,6 +330,17 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         source: Option<&Source>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
         self.context.decision(ticket, login, decision, source).await
+    }
+
+    /// Records what was refused on the way to the authorization endpoint, before anything else here
+    /// was called.
+    pub(crate) fn record_refusal(
+        &self,
+        action: Action,
+        error: &AuthorizationError,
+        source: Option<&Source>,
+    ) {
+        self.context.record_refusal(action, None, error, source);
     }
 
     /// What an administrator does, in the name of whom the audit log will call `administrator`.

@@ -8,7 +8,7 @@ use super::interaction::Interaction;
 use super::request::{Exchange, Unread};
 use super::response::{Answer, protect_page, see_other};
 use super::{HttpEndpoints, MAX_BODY_BYTES};
-use crate::audit::Outcome;
+use crate::audit::{Action, Outcome};
 use crate::authorization_endpoint::{
     Approval, AuthorizationError, Decision, Login, LoginNeeded, Prompted,
 };
@@ -49,7 +49,9 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     ) -> Result<Answer, AuthorizationError> {
         let asked = self.server.authorization_request(query?, exchange.source()).await?;
         let client_id = asked.app().client_id().clone();
-        let login = self.login(exchange).await?;
+        let login = self.login(exchange).await.inspect_err(|error| {
+            self.server.record_refusal(Action::Authorize, error, exchange.source());
+        })?;
         let answer = match self.server.prompt(asked, login.as_ref()).await? {
             Prompted::Redirect(response) => see_other(response.location()),
             Prompted::Ask(prompt) => {
@@ -84,6 +86,23 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         body: &[u8],
     ) -> Result<Answer, AuthorizationError> {
+        let source = exchange.source();
+        let read = self.read_decision(exchange, body).await;
+        // The server was not asked, and records nothing by itself.
+        let (ticket, login, decision) = read.inspect_err(|error| {
+            self.server.record_refusal(Action::IssueCode, error, source);
+        })?;
+        let response = self.server.decide(&ticket, &login, decision, source).await?;
+        exchange.observation.end(None, None, &Outcome::Success);
+        Ok(see_other(response.location()))
+    }
+
+    /// The ticket, who sent it, and what was decided.
+    async fn read_decision(
+        &self,
+        exchange: &Exchange<'_>,
+        body: &[u8],
+    ) -> Result<(String, Login, Decision), AuthorizationError> {
         if !comes_from_here(exchange) {
             return Err(Rejection::NotOurTicket.into());
         }
@@ -92,10 +111,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let ticket = ticket.ok_or(Rejection::MissingParameter("ticket"))?;
         let decision = read_decision(&form)?;
         let login = self.login(exchange).await?.ok_or(Rejection::NotOurTicket)?;
-        let source = exchange.source();
-        let response = self.server.decide(ticket, &login, decision, source).await?;
-        exchange.observation.end(None, None, &Outcome::Success);
-        Ok(see_other(response.location()))
+        Ok((ticket.to_owned(), login, decision))
     }
 
     async fn login(&self, exchange: &Exchange<'_>) -> Result<Option<Login>, AuthorizationError> {

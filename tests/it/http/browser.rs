@@ -198,6 +198,33 @@ fn a_fresh_login_is_asked_for_once() {
     assert_eq!(given["error"], "consent_required");
 }
 
+/// What is refused before there is a ticket to look at is told to the audit log, too.
+#[test]
+fn a_decision_that_is_refused_unread_is_audited() {
+    let (http, ticket, _, _, app) = asked();
+    let form = [("ticket", ticket.as_str()), ("decision", "approve")];
+    let query = code_query(&app, &new_verifier(), &[]);
+    let last = |answer: Answered, status: u16| {
+        assert_eq!(answer.status, status);
+        let event = http.world.last_event();
+        let outcome = (event.outcome.as_str(), event.outcome.reason().unwrap().to_owned());
+        (event.action.as_str(), outcome.0, outcome.1)
+    };
+    let forged = decide(&http, "ann", &form, &[("sec-fetch-site", "cross-site")]);
+    let expected = ("issue_code", "refused", "not_our_ticket".to_owned());
+    assert_eq!(last(forged, 400), expected);
+    let signed_out = http.post("/oauth/decision", &[], &encode(&form));
+    assert_eq!(last(signed_out, 400), expected);
+    let malformed = decide(&http, "ann", &form[1..], &[]);
+    assert_eq!(last(malformed, 400).2, "missing_parameter");
+    let (action, outcome, reason) = last(decide(&http, "broken", &form, &[]), 500);
+    assert_eq!((action, outcome), ("issue_code", "failed"));
+    assert!(reason.contains("no directory"), "{reason}");
+    let broken = visit(&http, &format!("/oauth/authorize?{query}"), Some("broken"));
+    let (action, outcome, _) = last(broken, 500);
+    assert_eq!((action, outcome), ("authorize", "failed"));
+}
+
 /// A form has one field for each scope, however many an app may have.
 #[test]
 fn a_user_consents_to_as_many_scopes_as_an_app_can_ask_for() {
