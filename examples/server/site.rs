@@ -248,19 +248,17 @@ impl Site {
     }
 
     fn log_out(&self, headers: &HeaderMap, token: &str) -> Page {
-        if let Some(id) = self.cookies.get(headers, Cookie::Session)
-            && let Some(session) = self.session(headers)
-        {
-            if session.token != token {
-                return problem(
-                    StatusCode::FORBIDDEN,
-                    "You are still signed in",
-                    "The request to sign out did not come from a page of this server.",
-                );
-            }
-            self.sessions.log_out(id);
-        }
         let mut answer = see_other("/");
+        // Without a cookie there is none to take away: a form of another site comes without.
+        let Some(id) = self.cookies.get(headers, Cookie::Session) else { return answer };
+        if self.session(headers).is_some_and(|session| session.token != token) {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "You are still signed in",
+                "The request to sign out did not come from a page of this server.",
+            );
+        }
+        self.sessions.log_out(id);
         self.cookies.forget(&mut answer, Cookie::Session);
         answer
     }
@@ -309,6 +307,24 @@ mod tests {
             taken += usize::from(answer.await.unwrap() == 403);
         }
         assert!((10..10 + HASHING).contains(&taken), "{taken}");
+    }
+
+    /// A browser sends no `SameSite=Lax` cookie with a form of another site, and would obey an answer
+    /// that takes the cookie away.
+    #[test]
+    fn a_form_of_another_site_signs_nobody_out() {
+        let site = site();
+        let forged = site.log_out(&HeaderMap::new(), "");
+        assert_eq!(forged.headers().get(header::SET_COOKIE), None);
+        let (now, ann) = (site.clock.now(), Subject::new("ann").unwrap());
+        let id = site.sessions.log_in(ann, None, now, &site.random).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, format!("grantor_session={id}").parse().unwrap());
+        assert_eq!(site.log_out(&headers, "guess").status(), 403);
+        let token = site.session(&headers).unwrap().token;
+        let done = site.log_out(&headers, &token);
+        assert!(done.headers().contains_key(header::SET_COOKIE));
+        assert!(site.session(&headers).is_none());
     }
 
     #[tokio::test]
