@@ -1,6 +1,6 @@
 //! The host's side of the authorization endpoint, and the handlers of its pages.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -178,7 +178,18 @@ async fn log_in(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    reply(site.log_in(&address.ip().to_string(), &headers, &body).await)
+    reply(site.log_in(&network(address.ip()), &headers, &body).await)
+}
+
+/// By what failures are counted: whoever has an IPv6 address has all of its /64 network.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        address @ IpAddr::V4(_) => address.to_string(),
+    }
 }
 
 async fn log_out(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -325,6 +336,15 @@ mod tests {
         let done = site.log_out(&headers, &token);
         assert!(done.headers().contains_key(header::SET_COOKIE));
         assert!(site.session(&headers).is_none());
+    }
+
+    #[test]
+    fn an_ipv6_address_counts_as_its_network() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::2"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 
     #[tokio::test]
