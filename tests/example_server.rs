@@ -6,12 +6,16 @@
 mod args;
 #[path = "../examples/server/admin_api/offered.rs"]
 mod offered;
+#[path = "../examples/server/pages.rs"]
+mod pages;
 #[path = "../examples/server/seed.rs"]
 mod seed;
 #[path = "../examples/server/sessions.rs"]
 mod sessions;
 #[path = "../examples/server/sign.rs"]
 mod sign;
+#[path = "../examples/server/site.rs"]
+mod site;
 #[path = "../examples/server/tries.rs"]
 mod tries;
 #[path = "../examples/server/users.rs"]

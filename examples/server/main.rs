@@ -45,6 +45,7 @@ use grantor::redirect_uri::InstanceHosts;
 use grantor::resource_server::{BearerVerifier, RevocationList};
 use grantor::server_secret::ServerSecret;
 use grantor::store::MemoryStore;
+use tokio::sync::Semaphore;
 
 use args::Args;
 use seed::Seed;
@@ -185,14 +186,14 @@ impl Program {
             keys: url(ServerEndpoint::JwkSet),
             store,
             sessions: Sessions::new(args.limits, &random)?,
+            hashing: Semaphore::new(site::HASHING),
             cookies: Cookies::new(issuer.as_str().starts_with("https:")),
             users,
             clock,
             random,
             tries,
         });
-        let base = format!("{}/", issuer.as_str().trim_end_matches('/'));
-        let own = |resource: &&Resource| resource.as_str().starts_with(&base);
+        let own = |resource: &&Resource| seed::is_below(issuer, resource);
         let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
         Ok(Self {
             summary: format!("{} users, {} apps", site.users.len(), seed.apps.len()),

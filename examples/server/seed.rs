@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use grantor::admin::ImportedApp;
 use grantor::app::AppSettings;
 use grantor::catalog::ApiCatalog;
-use grantor::ids::{ClientId, Group, Issuer, Subject};
+use grantor::ids::{ClientId, Group, Issuer, Resource, Subject};
 use grantor::jwt::VerifyingKeys;
 use grantor::protected_resource::ResourceServer;
 use grantor::secret::{ClientSecret, SignatureSecret};
@@ -153,6 +153,12 @@ fn name_issuer(json: &mut Value, place: &str, issuer: &str) {
     }
 }
 
+/// Whether `resource` is the issuer itself or has a path below it: an API of this server.
+pub(crate) fn is_below(issuer: &Issuer, resource: &Resource) -> bool {
+    let below = resource.as_str().strip_prefix(issuer.as_str().trim_end_matches('/'));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,5 +230,17 @@ mod tests {
         assert_eq!(app.client_secret.as_deref(), Some("%%ISSUER%%_\"'<&"));
         assert_eq!(app.settings.name(), "%%ISSUER%%");
         assert_eq!(app.settings.resources()[0].as_str(), "http://127.0.0.1:8089/api");
+    }
+
+    #[test]
+    fn an_api_that_only_begins_as_the_issuer_does_is_not_of_this_server() {
+        for issuer in ["http://127.0.0.1:808", "http://127.0.0.1:808/"] {
+            let issuer = Issuer::new(issuer).unwrap();
+            let is = |name: &str| is_below(&issuer, &Resource::new(name).unwrap());
+            assert!(is("http://127.0.0.1:808") && is("http://127.0.0.1:808/api"));
+            for other in ["http://127.0.0.1:8089/api", "http://127.0.0.1:8081", "urn:a"] {
+                assert!(!is(other), "{other}");
+            }
+        }
     }
 }

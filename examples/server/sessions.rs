@@ -135,18 +135,25 @@ impl Sessions {
 
     /// Counts a login that failed.
     pub(crate) fn count_failure(&self, name: &str, address: &str, now: UnixTime) {
+        if !self.limits {
+            return;
+        }
         let mut failures = self.failures.write().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= MAX_FAILING {
+        let key = (name.to_owned(), address.to_owned());
+        if failures.len() >= MAX_FAILING && !failures.contains_key(&key) {
             failures.retain(|_, (_, since)| since.plus(FAILURE_WINDOW) > now);
-        }
-        if failures.len() < MAX_FAILING {
-            let key = (name.to_owned(), address.to_owned());
-            let (count, since) = failures.entry(key).or_insert((0, now));
-            if since.plus(FAILURE_WINDOW) <= now {
-                (*count, *since) = (0, now);
+            // A flood of new names does not wash out one that was guessed at often.
+            let least = failures.iter().min_by_key(|(_, counted)| **counted);
+            let least = least.map(|(key, _)| key.clone());
+            if let Some(least) = least.filter(|_| failures.len() >= MAX_FAILING) {
+                failures.remove(&least);
             }
-            *count += 1;
         }
+        let (count, since) = failures.entry(key).or_insert((0, now));
+        if since.plus(FAILURE_WINDOW) <= now {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
     }
 }
 
@@ -240,5 +247,19 @@ mod tests {
         assert!(!sessions.must_wait("ann", "10.0.0.2", NOW));
         assert!(!sessions.must_wait("bob", "10.0.0.1", NOW));
         assert!(!sessions.must_wait("ann", "10.0.0.1", NOW.plus(FAILURE_WINDOW)));
+    }
+
+    #[test]
+    fn a_flood_of_names_hides_no_guesses() {
+        let sessions = sessions();
+        for number in 0..MAX_FAILING {
+            sessions.count_failure(&number.to_string(), "10.0.0.1", NOW);
+        }
+        for _ in 0..MAX_FAILURES {
+            sessions.count_failure("ann", "10.0.0.1", NOW);
+        }
+        sessions.count_failure("yet another", "10.0.0.1", NOW);
+        assert!(sessions.must_wait("ann", "10.0.0.1", NOW));
+        assert_eq!(sessions.failures.read().unwrap().len(), MAX_FAILING);
     }
 }

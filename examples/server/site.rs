@@ -1,6 +1,6 @@
 //! The host's side of the authorization endpoint, and the handlers of its pages.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,16 +13,20 @@ use axum::routing::{get, post};
 use grantor::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::clock::{Clock, SystemClock};
 use grantor::http::Interaction;
-use grantor::ids::ClientId;
+use grantor::ids::{ClientId, Subject};
 use grantor::random::OsRandom;
 use grantor::store::{AppRegistry, MemoryStore};
 use grantor::user_directory::DirectoryError;
+use tokio::sync::Semaphore;
 
 use crate::pages::{self, Callback, LoginForm};
 use crate::sessions::{Session, Sessions, random_text};
 use crate::tries::Tries;
 use crate::users::Users;
 use crate::web::{self, Cookie, Cookies, Page, field, problem, reply, see_other};
+
+/// How many passwords are hashed at a time: the rest of the machine is for those who are signed in.
+pub(crate) const HASHING: usize = 4;
 
 /// What the pages know.
 pub(crate) struct Site {
@@ -35,6 +39,8 @@ pub(crate) struct Site {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
+    /// A turn to hash a password.
+    pub(crate) hashing: Semaphore,
     pub(crate) cookies: Cookies,
     pub(crate) clock: SystemClock,
     pub(crate) random: OsRandom,
@@ -162,7 +168,18 @@ async fn log_in(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    reply(site.log_in(&address.ip().to_string(), &headers, &body).await)
+    reply(site.log_in(&network(address.ip()), &headers, &body).await)
+}
+
+/// By what failures are counted: whoever has an IPv6 address has all of its /64 network.
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        address @ IpAddr::V4(_) => address.to_string(),
+    }
 }
 
 async fn log_out(State(site): State<Arc<Site>>, headers: HeaderMap, body: Bytes) -> Response {
@@ -198,6 +215,12 @@ impl Site {
             let stale = "This page was open for too long, or your browser keeps no cookies.";
             return self.login_form(headers, shown(StatusCode::FORBIDDEN, stale)).await;
         }
+        let wrong = "The user name or the password is wrong.";
+        if username.len() > Subject::MAX_BYTES {
+            return self.login_form(headers, shown(StatusCode::FORBIDDEN, wrong)).await;
+        }
+        // Looked at when it is this one's turn, so that guesses sent at once are counted, too.
+        let turn = self.hashing.acquire().await;
         if self.sessions.must_wait(&username, address, self.clock.now()) {
             let many = "That was wrong too often. Wait for a minute.";
             let shown = shown(StatusCode::TOO_MANY_REQUESTS, many);
@@ -210,9 +233,9 @@ impl Site {
         let checked = tokio::task::spawn_blocking(move || users.log_in(&name, &password)).await;
         let Some(subject) = checked.ok().flatten() else {
             self.sessions.count_failure(&username, address, self.clock.now());
-            let wrong = "The user name or the password is wrong.";
             return self.login_form(headers, shown(StatusCode::FORBIDDEN, wrong)).await;
         };
+        drop(turn);
         let before = self.cookies.get(headers, Cookie::Session);
         match self.sessions.log_in(subject, before, self.clock.now(), &self.random) {
             Ok(id) => {
@@ -226,20 +249,101 @@ impl Site {
     }
 
     fn log_out(&self, headers: &HeaderMap, token: &str) -> Page {
-        if let Some(id) = self.cookies.get(headers, Cookie::Session)
-            && let Some(session) = self.session(headers)
-        {
-            if session.token != token {
-                return problem(
-                    StatusCode::FORBIDDEN,
-                    "You are still signed in",
-                    "The request to sign out did not come from a page of this server.",
-                );
-            }
-            self.sessions.log_out(id);
-        }
         let mut answer = see_other("/");
+        // Without a cookie there is none to take away: a form of another site comes without.
+        let Some(id) = self.cookies.get(headers, Cookie::Session) else { return answer };
+        if self.session(headers).is_some_and(|session| session.token != token) {
+            return problem(
+                StatusCode::FORBIDDEN,
+                "You are still signed in",
+                "The request to sign out did not come from a page of this server.",
+            );
+        }
+        self.sessions.log_out(id);
         self.cookies.forget(&mut answer, Cookie::Session);
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    const AUTHORIZE: &str = "/oauth/authorize";
+
+    fn site() -> Site {
+        let random = OsRandom::new();
+        let ann = serde_json::json!([{ "name": "ann", "password": "right" }]);
+        let users = Users::new(&serde_json::from_value::<Vec<_>>(ann).unwrap(), &random).unwrap();
+        Site {
+            authorize: AUTHORIZE.to_owned(),
+            metadata: String::new(),
+            keys: String::new(),
+            store: Arc::new(MemoryStore::new()),
+            users: Arc::new(users),
+            sessions: Sessions::new(true, &random).unwrap(),
+            hashing: Semaphore::new(HASHING),
+            cookies: Cookies::new(false),
+            clock: SystemClock::new(),
+            random,
+            tries: None,
+        }
+    }
+
+    async fn try_password(site: Arc<Site>, name: String, password: &str) -> u16 {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::from_static("grantor_form=browser"));
+        let token = site.sessions.form_token("browser", site.clock.now());
+        let body = format!("token={token}&username={name}&password={password}");
+        site.log_in("192.0.2.1", &headers, body.as_bytes()).await.status().as_u16()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+    async fn guesses_at_once_are_not_more_than_guesses_one_by_one() {
+        let site = Arc::new(site());
+        let guess = |_| tokio::spawn(try_password(Arc::clone(&site), "ann".to_owned(), "wrong"));
+        let mut taken = 0;
+        for answer in (0..200).map(guess).collect::<Vec<_>>() {
+            taken += usize::from(answer.await.unwrap() == 403);
+        }
+        assert!((10..10 + HASHING).contains(&taken), "{taken}");
+    }
+
+    /// A browser sends no `SameSite=Lax` cookie with a form of another site, and would obey an answer
+    /// that takes the cookie away.
+    #[test]
+    fn a_form_of_another_site_signs_nobody_out() {
+        let site = site();
+        let forged = site.log_out(&HeaderMap::new(), "");
+        assert_eq!(forged.headers().get(header::SET_COOKIE), None);
+        let (now, ann) = (site.clock.now(), Subject::new("ann").unwrap());
+        let id = site.sessions.log_in(ann, None, now, &site.random).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, format!("grantor_session={id}").parse().unwrap());
+        assert_eq!(site.log_out(&headers, "guess").status(), 403);
+        let token = site.session(&headers).unwrap().token;
+        let done = site.log_out(&headers, &token);
+        assert!(done.headers().contains_key(header::SET_COOKIE));
+        assert!(site.session(&headers).is_none());
+    }
+
+    #[test]
+    fn an_ipv6_address_counts_as_its_network() {
+        let network = |text: &str| network(text.parse().unwrap());
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:2:ffff::2"));
+        assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
+        assert_eq!(network("::ffff:192.0.2.1"), network("192.0.2.1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_for_a_name_is_not_remembered() {
+        let site = Arc::new(site());
+        let long = "n".repeat(256);
+        for _ in 0..11 {
+            assert_eq!(try_password(Arc::clone(&site), long.clone(), "wrong").await, 403);
+        }
+        assert_eq!(try_password(site, "ann".to_owned(), "right").await, 303);
     }
 }

@@ -140,7 +140,27 @@ pub(super) struct Named {
 
 pub(super) fn which(path: String, named: &Named) -> Result<ClientId, Problem> {
     match &named.client_id {
-        Some(client_id) => Ok(client_id.clone()),
+        Some(client_id) if path == "-" || path == client_id.as_str() => Ok(client_id.clone()),
+        // What stands before the server may have looked at the path only.
+        Some(_) => Err(invalid("client_id names another app than the path")),
         None => ClientId::new(path).map_err(invalid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_and_a_query_that_name_two_apps_name_none() {
+        let which = |path: &str, query: Option<&str>| {
+            let client_id = query.map(|id| ClientId::new(id).unwrap());
+            which(path.to_owned(), &Named { client_id, version: None }).ok()
+        };
+        let a = ClientId::new("a/b").unwrap();
+        assert_eq!(which("-", Some("a/b")).as_ref(), Some(&a));
+        assert_eq!(which("a/b", Some("a/b")).as_ref(), Some(&a));
+        assert_eq!(which("a/b", None).as_ref(), Some(&a));
+        assert_eq!(which("other", Some("a/b")), None);
     }
 }
