@@ -36,6 +36,7 @@ mod refresh_token;
 mod resource_server;
 mod revocation;
 mod revocation_feed;
+mod signing_keys;
 mod store_conformance;
 mod support;
 mod ticket;
