@@ -24,7 +24,7 @@ const ROWS: &[&[&str]] = &[
     &["jwt"],
     &["impersonation"],
     &["server_secret", "app", "catalog", "handle", "protected_resource"],
-    &["store", "user_directory"],
+    &["store", "user_directory", "key_file"],
     &["audit"],
     &["observation", "metrics"],
     &["usage"],

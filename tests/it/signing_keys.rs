@@ -11,6 +11,8 @@ use grantor::ids::{Issuer, KeyId};
 use grantor::jwt::{
     Algorithm, KeyRing, RemoteKey, RingKey, SigningKey, TokenSigner, TokenSignerError, VerifyingKey,
 };
+use grantor::key_file::{KeyFile, RootUse, Rotated, Rotation};
+use grantor::random::OsRandom;
 use grantor::resource_server::BearerVerifier;
 use grantor::server_secret::ServerSecret;
 use grantor::store::MemoryStore;
@@ -186,4 +188,53 @@ fn a_code_is_spent_when_the_signer_fails() {
     ];
     ask(&server, &body_of(&app, &form)).assert_error(500, "server_error");
     ask(&server, &body_of(&app, &form)).assert_error(400, "invalid_grant");
+}
+
+/// The same file, before and after a restart and a rotation: refresh tokens, client secrets and access
+/// tokens go on.
+#[test]
+fn a_server_that_is_started_again_from_its_file_goes_on() {
+    let world = World::unlimited();
+    let now = world.clock_now();
+    let mut file = KeyFile::generate(Algorithm::EdDSA, &OsRandom::new(), now).unwrap();
+    let start = |file: &KeyFile| {
+        AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            file.server_secret().unwrap(),
+            file.key_ring().unwrap(),
+            Arc::clone(&world.store),
+            Arc::clone(&world.users),
+        )
+        .clock(Arc::clone(&world.clock))
+        .build()
+    };
+    let first = start(&file);
+    let settings = machine_app().build().unwrap();
+    let app = block_on(first.admin("tester").register(settings)).unwrap();
+    let body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}",
+        app.client_id,
+        app.client_secret.unwrap().expose_secret()
+    );
+    let before = ask(&first, &body);
+    let begun = file.rotate(now, &Rotation::default()).unwrap();
+    for root_use in RootUse::ALL {
+        file.add_root(&[*root_use], &OsRandom::new(), now).unwrap();
+        file.promote_root(*root_use);
+    }
+    drop(first);
+    let second = start(&file);
+    assert_eq!(ask(&second, &body).status, 200, "its digest is renewed");
+    let access_token = before.text("access_token");
+    let revocation = format!("token={access_token}&{}", body.split_once('&').unwrap().1);
+    block_on(second.revoke(&FormRequest::new(&revocation))).unwrap();
+    assert!(world.is_revoked(&before), "the old key is believed");
+    world.advance(600);
+    let Rotated::Begun { key_id, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(signed_by(ask(&second, &body).text("access_token")), key_id.as_str());
+    // Every app has authenticated: the old pepper may go.
+    for root_use in RootUse::ALL {
+        file.retire_root(*root_use);
+    }
+    assert_eq!(ask(&start(&file), &body).status, 200);
 }
