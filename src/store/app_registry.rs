@@ -98,6 +98,21 @@ pub trait AppRegistry: Send + Sync {
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<Arc<CustomApp>>, StoreError>> + Send;
 
+    /// Finds an app as it is now, past whatever this process keeps of it. An administrator is told that
+    /// an app *is* disabled, and so it has to be.
+    ///
+    /// A store that keeps nothing leaves this as it is: it is [`find_app`](Self::find_app).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot tell.
+    fn read_app(
+        &self,
+        client_id: &ClientId,
+    ) -> impl Future<Output = Result<Option<Arc<CustomApp>>, StoreError>> + Send {
+        self.find_app(client_id)
+    }
+
     /// Registers an app.
     ///
     /// # Contract
@@ -179,6 +194,10 @@ pub trait AppRegistry: Send + Sync {
 impl<T: AppRegistry> AppRegistry for Arc<T> {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
         T::find_app(self, client_id).await
+    }
+
+    async fn read_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        T::read_app(self, client_id).await
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {

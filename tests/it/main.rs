@@ -11,6 +11,7 @@ mod authorization_request;
 mod axum;
 mod behaviours;
 mod broken_stores;
+mod cached_apps;
 mod client_authentication;
 mod client_credentials;
 mod concurrency;

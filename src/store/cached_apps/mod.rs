@@ -167,6 +167,10 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
         }
     }
 
+    async fn read_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        self.store.read_app(client_id).await
+    }
+
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         let _forget = self.forget_after(app.client_id());
         self.store.insert_app(app).await
