@@ -78,9 +78,9 @@ impl KeyFile {
         let mut next = self.clone();
         next.revision = self.revision.saturating_add(1);
         let json = next.to_json()?;
-        let mut file = create(&beside).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => KeyFileError::Busy,
-            _ => error.into(),
+        let mut file = create(&beside).map_err(|error| {
+            let busy = error.kind() == io::ErrorKind::AlreadyExists;
+            if busy { KeyFileError::Busy } else { error.into() }
         })?;
         let written = file
             .write_all(json.as_bytes())

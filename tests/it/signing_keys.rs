@@ -19,8 +19,9 @@ use grantor::store::MemoryStore;
 use grantor::token_endpoint::FormRequest;
 use grantor::user_directory::MemoryUsers;
 use pollster::block_on;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::assertions::{JWT_BEARER, backend_app};
 use crate::support::{Answer, ISSUER, ROOT, START, World, body_of, code_app, machine_app};
 
 type Server = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
@@ -170,8 +171,26 @@ fn a_refresh_survives_a_signer_that_failed() {
     assert_eq!(first.text("refresh_token"), again.text("refresh_token"));
 }
 
-/// A code is spent when its token could not be signed, and so is the `jti` of an assertion: both
-/// are claimed before (decision 0004).
+/// The `jti` of an assertion is claimed before its token is signed (decision 0004): the client signs
+/// another assertion.
+#[test]
+fn an_assertion_is_spent_when_the_signer_fails() {
+    let world = World::unlimited();
+    let app = world.register(backend_app());
+    let (key, failures) = remote();
+    let server = server(&world, key);
+    failures.store(1, Ordering::SeqCst);
+    let present = |assertion: &str| {
+        ask(&server, &body_of(&app, &[("grant_type", JWT_BEARER), ("assertion", assertion)]))
+    };
+    let assertion = world.assertion(&app, &json!({}));
+    present(&assertion).assert_error(500, "server_error");
+    present(&assertion).assert_error(400, "invalid_grant");
+    let another = world.assertion(&app, &json!({ "jti": "another" }));
+    assert_eq!(present(&another).status, 200);
+}
+
+/// A code, too, is spent when its token could not be signed.
 #[test]
 fn a_code_is_spent_when_the_signer_fails() {
     let world = World::unlimited();
