@@ -65,7 +65,8 @@ impl KeyFile {
     }
 
     /// Writes the file at `path`: beside it, to the disk, and then in its place, with mode 0600. Whoever
-    /// reads it meanwhile reads the one or the other, and so does whoever starts after a crash.
+    /// reads it meanwhile reads the one or the other, and so does whoever starts after a crash. A symbolic
+    /// link in its place is replaced.
     ///
     /// # Errors
     ///

@@ -1,4 +1,7 @@
+use std::collections::HashMap;
 use std::path::PathBuf;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::random::OsRandom;
@@ -215,4 +218,78 @@ fn debug_shows_no_secret() {
     let shown = format!("{file:?}");
     assert!(!shown.contains("PRIVATE") && !shown.contains(file.roots[0].bytes.as_str()), "{shown}");
     assert!(shown.contains(file.signing_keys[0].kid.as_str()));
+}
+
+/// What happens to a key file, and how many seconds later.
+#[derive(Clone, Debug)]
+enum Event {
+    Pass(u64),
+    Rotate,
+    /// The key at this place leaks.
+    Leak(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0..4_000_u64).prop_map(Event::Pass),
+        2 => Just(Event::Rotate),
+        1 => (0..4_usize).prop_map(Event::Leak),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is rotated and leaks when: one key signs, it was published before, and what it signed is
+    /// believed until it expires, unless its key leaked; what a leaked key signed is not.
+    #[test]
+    fn a_token_is_believed_for_as_long_as_it_lives(
+        events in prop::collection::vec(event(), 1..60),
+    ) {
+        let (ahead, life) = (Duration::from_secs(600), Duration::from_secs(3_600));
+        let rotation = Rotation::default().publish_ahead(ahead).longest_token(life);
+        let mut file = KeyFile::generate(Algorithm::EdDSA, &OsRandom::new(), START).unwrap();
+        let mut now = START;
+        // Since when each key is published; since always where one had to sign at once.
+        let mut published: HashMap<KeyId, UnixTime> = HashMap::new();
+        let mut tokens: Vec<(KeyId, UnixTime)> = Vec::new();
+        let mut leaked: Vec<KeyId> = Vec::new();
+        for event in events.into_iter().chain([Event::Rotate]) {
+            let mut at_once = published.is_empty();
+            match event {
+                Event::Pass(seconds) => now = now.plus(Duration::from_secs(seconds)),
+                Event::Rotate => {
+                    file.rotate(now, &rotation).unwrap();
+                }
+                Event::Leak(place) => {
+                    if let Some((key_id, _)) = file.key_states(now).get(place).cloned() {
+                        file.remove_leaked_key(&key_id, now).unwrap();
+                        leaked.push(key_id);
+                        at_once = true;
+                    }
+                }
+            }
+            let ring = file.key_ring().unwrap();
+            let keys = ring.at(now);
+            let ids: Vec<_> = keys.verifying().iter().filter_map(|key| key.key_id()).collect();
+            for id in &ids {
+                let since = if at_once { now.minus(ahead) } else { now };
+                published.entry((*id).clone()).or_insert(since);
+            }
+            let signing = ring.signing_key_id(now).unwrap();
+            prop_assert!(published[&signing] <= now.minus(ahead), "{signing} signs too early");
+            let states = file.key_states(now);
+            let signs = |it: &&(KeyId, KeyState)| it.1 == KeyState::Signing;
+            prop_assert_eq!(states.iter().filter(signs).count(), 1);
+            tokens.push((signing, now.plus(life)));
+            for (key_id, expires_at) in &tokens {
+                let is_believed = ids.contains(&key_id);
+                if leaked.contains(key_id) {
+                    prop_assert!(!is_believed);
+                } else if now < *expires_at {
+                    prop_assert!(is_believed, "{key_id} is gone at {now}, before {expires_at}");
+                }
+            }
+        }
+    }
 }
