@@ -51,6 +51,8 @@ pub(crate) struct CustomStore {
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) apps: BTreeMap<ClientId, Arc<CustomApp>>,
+    /// Counts the changes of the apps, so that a cache of another process learns of them.
+    pub(crate) apps_version: u64,
     pub(crate) grants: BTreeMap<GrantId, Grant>,
     pub(crate) assertions: HashMap<(ClientId, AssertionPurpose, Digest), UnixTime>,
     /// Cutoffs, ended grants and tombstones, in the order in which the feed tells them. A store
@@ -134,6 +136,7 @@ impl AppRegistry for CustomStore {
             return Ok(InsertApp::AlreadyExists);
         }
         tables.apps.insert(app.client_id().clone(), Arc::new(app));
+        tables.apps_version += 1;
         Ok(InsertApp::Inserted)
     }
 
@@ -142,12 +145,15 @@ impl AppRegistry for CustomStore {
         app: CustomApp,
         expected_version: u64,
     ) -> Result<UpdateApp, StoreError> {
+        let mut tables = self.lock();
         // In SQL: UPDATE .. WHERE client_id = $1 AND version = $2.
-        Ok(match self.lock().apps.get_mut(app.client_id()) {
+        Ok(match tables.apps.get_mut(app.client_id()) {
             None => UpdateApp::NotFound,
             Some(stored) if stored.version() != expected_version => UpdateApp::Conflict,
             Some(stored) => {
                 *stored = Arc::new(app);
+                // In the same statement or transaction: whoever reads the one finds the other.
+                tables.apps_version += 1;
                 UpdateApp::Updated
             }
         })
@@ -157,7 +163,10 @@ impl AppRegistry for CustomStore {
         let mut tables = self.lock();
         tables.consents.retain(|(of_app, _), _| of_app != client_id);
         Ok(match tables.apps.remove(client_id) {
-            Some(_) => DeleteApp::Deleted,
+            Some(_) => {
+                tables.apps_version += 1;
+                DeleteApp::Deleted
+            }
             None => DeleteApp::NotFound,
         })
     }
@@ -170,6 +179,10 @@ impl AppRegistry for CustomStore {
         let tables = self.lock();
         let wanted = tables.apps.values().filter(|app| query.admits(app)).map(Arc::clone);
         Ok(read_page(wanted, &page, |app| app.client_id().clone()))
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        Ok(self.lock().apps_version)
     }
 }
 

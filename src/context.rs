@@ -8,7 +8,7 @@ use crate::catalog::ApiCatalog;
 use crate::clock::Clock;
 use crate::handle::Handles;
 use crate::ids::{ClientId, Issuer};
-use crate::jwt::{SigningKey, VerifyingKeys};
+use crate::jwt::KeyRing;
 use crate::protected_resource::ResourceServer;
 use crate::random::{JtiSource, SecureRandom};
 use crate::rate_limit::RateLimiter;
@@ -28,9 +28,7 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) store: S,
     pub(crate) users: U,
     pub(crate) hooks: H,
-    pub(crate) signing_key: SigningKey,
-    /// The keys under which this server's tokens are verified: those that it publishes.
-    pub(crate) own_keys: VerifyingKeys,
+    pub(crate) keys: KeyRing,
     pub(crate) handles: Handles,
     pub(crate) pepper: Pepper,
     pub(crate) sealing: Sealing,

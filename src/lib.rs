@@ -94,6 +94,8 @@
 //! | limit how much apps may ask for | [`rate_limit`] |
 //! | know what a client is told and why | [`error`] |
 //! | make, import and publish keys | [`jwt`], [`server_secret`] |
+//! | keep keys over a restart, and rotate them | [`key_file`], [`jwt::KeyRing`] |
+//! | sign in a KMS or an HSM | [`jwt::TokenSigner`] |
 //! | replay in a test | [`clock`], [`random`] |
 //!
 //! # Features
@@ -134,6 +136,7 @@ pub mod ids;
 pub mod impersonation;
 pub mod introspection_endpoint;
 pub mod jwt;
+pub mod key_file;
 #[cfg(feature = "test-kit")]
 #[doc(hidden)]
 pub mod measure;

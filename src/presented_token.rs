@@ -46,8 +46,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         token: &str,
         now: UnixTime,
     ) -> Result<AccessTokenClaims, Rejection> {
+        let keys = self.keys.at(now);
         let rules = AccessTokenRules {
-            keys: &self.own_keys,
+            keys: keys.verifying(),
             issuer: &self.issuer,
             audiences: None,
             // Another process signed it by a clock of its own.

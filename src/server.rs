@@ -16,7 +16,7 @@ use crate::handle::Handles;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Source};
 use crate::introspection_endpoint::Introspection;
-use crate::jwt::{KeyError, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json};
+use crate::jwt::{KeyError, KeyRing, VerifyingKey, VerifyingKeys};
 use crate::metadata::server_metadata_json;
 use crate::paths::{Paths, ServerEndpoint};
 use crate::protected_resource::ResourceServer;
@@ -35,7 +35,6 @@ use crate::user_directory::UserDirectory;
 #[derive(Debug)]
 pub struct AuthorizationServer<S, U, H = NoHooks> {
     context: Context<S, U, H>,
-    published_keys: Vec<VerifyingKey>,
     paths: Paths,
 }
 
@@ -45,11 +44,10 @@ pub struct AuthorizationServer<S, U, H = NoHooks> {
 pub struct ServerBuilder<S, U, H = NoHooks> {
     issuer: Issuer,
     secret: ServerSecret,
-    signing_key: SigningKey,
+    keys: KeyRing,
     store: S,
     users: U,
     hooks: H,
-    published_keys: Vec<VerifyingKey>,
     paths: Paths,
     token_endpoint_url: Option<String>,
     clock: Arc<dyn Clock>,
@@ -63,23 +61,25 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
-    /// Begins a server that calls itself `issuer`, seals with `secret`, signs with `signing_key`,
-    /// keeps everything in `store` and knows the users in `users`.
+    /// Begins a server that calls itself `issuer`, seals with `secret`, signs with `keys`, keeps
+    /// everything in `store` and knows the users in `users`.
+    ///
+    /// `keys` may be one [`SigningKey`](crate::jwt::SigningKey), one key in a KMS
+    /// ([`RemoteKey`](crate::jwt::RemoteKey)), or a [`KeyRing`] whose keys change while the server runs.
     pub fn builder(
         issuer: Issuer,
         secret: ServerSecret,
-        signing_key: SigningKey,
+        keys: impl Into<KeyRing>,
         store: S,
         users: U,
     ) -> ServerBuilder<S, U> {
         ServerBuilder {
             issuer,
             secret,
-            signing_key,
+            keys: keys.into(),
             store,
             users,
             hooks: NoHooks,
-            published_keys: Vec::new(),
             paths: Paths::default(),
             token_endpoint_url: None,
             clock: Arc::new(SystemClock::new()),
@@ -101,10 +101,9 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             hooks,
             issuer: self.issuer,
             secret: self.secret,
-            signing_key: self.signing_key,
+            keys: self.keys,
             store: self.store,
             users: self.users,
-            published_keys: self.published_keys,
             paths: self.paths,
             token_endpoint_url: self.token_endpoint_url,
             clock: self.clock,
@@ -119,8 +118,9 @@ impl<S, U, H> ServerBuilder<S, U, H> {
     }
 
     /// Publishes `key` beside the signing key: one that signed until now, or one that will sign next.
-    pub fn published_key(mut self, key: VerifyingKey) -> Self {
-        self.published_keys.push(key);
+    /// As [`KeyRing::publish`].
+    pub fn published_key(self, key: VerifyingKey) -> Self {
+        self.keys.publish(key);
         self
     }
 
@@ -197,12 +197,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         let token_endpoint_url = self.token_endpoint_url.or(of_paths);
         let token_endpoint_url =
             token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
-        let mut published_keys = vec![self.signing_key.verifying_key()];
-        published_keys.extend(self.published_keys);
         AuthorizationServer {
             paths: self.paths,
             context: Context {
-                own_keys: VerifyingKeys::of_server(published_keys.clone()),
                 handles: Handles::new(&self.secret, &self.issuer),
                 pepper: Pepper::new(&self.secret),
                 sealing: Sealing::new(&self.secret),
@@ -211,7 +208,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 store: self.store,
                 users: self.users,
                 hooks: self.hooks,
-                signing_key: self.signing_key,
+                keys: self.keys,
                 clock: self.clock,
                 random: self.random,
                 token_ids: JtiSource::new(),
@@ -223,7 +220,6 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 ticket_lifetime: self.ticket_lifetime,
                 resource_servers: self.resource_servers,
             },
-            published_keys,
         }
     }
 }
@@ -386,14 +382,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
 
     pub(crate) fn metadata_at(&self, paths: &Paths) -> String {
         let context = &self.context;
-        let publishes_keys = self
-            .published_keys
-            .iter()
-            .any(|key| key.algorithm().is_none_or(|algorithm| !algorithm.is_symmetric()));
         server_metadata_json(
             &context.issuer,
             paths,
-            publishes_keys,
+            context.keys.at(self.now()).publishes_keys(),
             context.catalog.as_deref(),
             &context.resource_servers,
         )
@@ -415,7 +407,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// The public keys of the server as a JWK Set (RFC 7517 section 5), for its `jwks_uri`. An HS256
     /// key is not among them.
     pub fn jwk_set(&self) -> String {
-        jwk_set_json(&self.published_keys)
+        self.context.keys.at(self.now()).jwk_set().to_owned()
     }
 
     /// The keys with which this server's tokens are verified in this process, an HS256 key included.
@@ -424,6 +416,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     ///
     /// [`KeyError`] when more than 16 keys are published, or two with one id.
     pub fn verifying_keys(&self) -> Result<VerifyingKeys, KeyError> {
-        VerifyingKeys::new(self.published_keys.clone())
+        let keys = self.context.keys.at(self.now());
+        VerifyingKeys::new(keys.verifying().iter().cloned().collect())
     }
 }

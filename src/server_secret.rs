@@ -132,6 +132,23 @@ impl ServerSecret {
         Ok(Self { handles: roots.clone(), pepper: roots.clone(), sealing: roots })
     }
 
+    /// A secret with roots for each use, of which the first makes.
+    pub(crate) fn of_roots<'a>(
+        handles: impl Iterator<Item = &'a [u8]>,
+        pepper: impl Iterator<Item = &'a [u8]>,
+        sealing: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, WeakServerSecret> {
+        let roots = |mut roots: Vec<Root>| {
+            let older = roots.split_off(1.min(roots.len()));
+            Ok(Roots { newest: roots.pop().ok_or(WeakServerSecret)?, older })
+        };
+        Ok(Self {
+            handles: roots(handles.map(Root::new).collect::<Result<_, _>>()?)?,
+            pepper: roots(pepper.map(Root::new).collect::<Result<_, _>>()?)?,
+            sealing: roots(sealing.map(Root::new).collect::<Result<_, _>>()?)?,
+        })
+    }
+
     /// A fresh secret that nobody else has: for tests and examples. What it seals is lost with the
     /// process.
     ///

@@ -110,7 +110,7 @@ impl<'a, S: Store> Admin<'a, S> {
     ///
     /// [`StoreError`] when the store cannot tell.
     pub async fn find(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        self.parts.store.find_app(client_id).await
+        self.parts.store.read_app(client_id).await
     }
 
     /// Lists apps in the order of their client ids.
@@ -251,7 +251,7 @@ impl<S: Store> Admin<'_, S> {
 
 impl<S: Store> Admin<'_, S> {
     async fn existing(&self, client_id: &ClientId) -> Result<Arc<CustomApp>, AdminError> {
-        self.parts.store.find_app(client_id).await?.ok_or(AdminError::NotFound)
+        self.parts.store.read_app(client_id).await?.ok_or(AdminError::NotFound)
     }
 
     fn new_client_secret(

@@ -156,17 +156,28 @@ pub(super) fn sign(
     header_segment: &str,
     payload: &[u8],
 ) -> Result<String, SigningError> {
+    let mut token = unsigned(header_segment, payload);
+    let signature = key.sign(&token)?;
+    finish(&mut token, signature.as_ref());
+    // Nothing but base64url and dots: it always is UTF-8.
+    String::from_utf8(token).map_err(|_| SigningError::Signature)
+}
+
+/// What is signed of a token (RFC 7515 section 5.1), with room for the signature.
+pub(super) fn unsigned(header_segment: &str, payload: &[u8]) -> Vec<u8> {
     // Room for an elliptic curve signature; an RSA signature costs more than growing does.
     let room = header_segment.len() + payload.len().div_ceil(3) * 4 + 2 + 128;
     let mut token = Vec::with_capacity(room);
     token.extend_from_slice(header_segment.as_bytes());
     token.push(b'.');
     base64url::append(&mut token, payload);
-    let signature = key.sign(&token)?;
+    token
+}
+
+/// Appends the signature of what is signed.
+pub(super) fn finish(token: &mut Vec<u8>, signature: &[u8]) {
     token.push(b'.');
-    base64url::append(&mut token, signature.as_ref());
-    // Nothing but base64url and dots: it always is UTF-8.
-    String::from_utf8(token).map_err(|_| SigningError::Signature)
+    base64url::append(token, signature);
 }
 
 #[cfg(test)]

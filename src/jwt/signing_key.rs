@@ -58,12 +58,18 @@ impl fmt::Debug for PrivateKeyPem {
 }
 
 /// A token that could not be signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
     /// The signature failed: the system's source of randomness gave nothing.
     #[error("the signature could not be made")]
     Signature,
+    /// A [`TokenSigner`](super::TokenSigner) gave no signature.
+    #[error("the token could not be signed")]
+    Remote(#[source] super::TokenSignerError),
+    /// A [`TokenSigner`](super::TokenSigner) gave what its public key does not verify.
+    #[error("the remote signature does not verify under the key")]
+    WrongSignature,
     /// The token would be longer than what is accepted back.
     #[error("the token would be longer than 16 KiB")]
     TooLong,

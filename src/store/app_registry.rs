@@ -98,6 +98,21 @@ pub trait AppRegistry: Send + Sync {
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<Arc<CustomApp>>, StoreError>> + Send;
 
+    /// Finds an app as it is now, past whatever this process keeps of it. An administrator is told that
+    /// an app *is* disabled, and so it has to be.
+    ///
+    /// A store that keeps nothing leaves this as it is: it is [`find_app`](Self::find_app).
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot tell.
+    fn read_app(
+        &self,
+        client_id: &ClientId,
+    ) -> impl Future<Output = Result<Option<Arc<CustomApp>>, StoreError>> + Send {
+        self.find_app(client_id)
+    }
+
     /// Registers an app.
     ///
     /// # Contract
@@ -156,11 +171,33 @@ pub trait AppRegistry: Send + Sync {
         query: &AppQuery,
         page: Page<ClientId>,
     ) -> impl Future<Output = Result<Listing<Arc<CustomApp>, ClientId>, StoreError>> + Send;
+
+    /// A number that grows with every change of the apps, by whichever process:
+    /// [`CachedApps`](super::CachedApps) asks for it to learn whether what it keeps still holds.
+    ///
+    /// # Contract
+    ///
+    /// * Every insertion, update and removal that was made adds one at least. Of many at once none
+    ///   is missed.
+    /// * A change and its number become visible in one step: whoever is answered the number finds
+    ///   the apps as that change left them, or later. It is read from where the apps are written.
+    ///
+    /// In SQL it is a row of its own that the statement of the change increments, not a sequence: a
+    /// sequence moves before the change is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it cannot tell.
+    fn apps_version(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 impl<T: AppRegistry> AppRegistry for Arc<T> {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
         T::find_app(self, client_id).await
+    }
+
+    async fn read_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        T::read_app(self, client_id).await
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
@@ -185,5 +222,9 @@ impl<T: AppRegistry> AppRegistry for Arc<T> {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         T::list_apps(self, query, page).await
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        T::apps_version(self).await
     }
 }

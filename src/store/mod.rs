@@ -27,6 +27,7 @@
 //! over it until it passes.
 
 mod app_registry;
+mod cached_apps;
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub mod conformance;
@@ -39,6 +40,7 @@ mod records;
 use std::error::Error as StdError;
 
 pub use app_registry::{AppQuery, AppRegistry, DeleteApp, InsertApp, UpdateApp};
+pub use cached_apps::CachedApps;
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub use grant::{Grant, MAX_MISMATCHES};
 pub use grant_store::GrantStore;

@@ -9,12 +9,14 @@ use crate::client_authentication::AuthenticatedApp;
 use crate::clock::UnixTime;
 use crate::context::Context;
 use crate::error::EndpointError;
+use crate::jwt::SigningError;
+use crate::jwt::key_ring::Signer;
 use crate::jwt::new_access_token::NewAccessToken;
 use crate::secret::AccessToken;
 use crate::trace::Trace;
 
-impl<S, U, H> Context<S, U, H> {
-    pub(super) fn mint(
+impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
+    pub(super) async fn mint(
         &self,
         app: &AuthenticatedApp,
         claimed: Claimed,
@@ -39,7 +41,13 @@ impl<S, U, H> Context<S, U, H> {
             device: grant.device.as_ref(),
             extra,
         };
-        let access_token = AccessToken::new(token.sign(&self.signing_key, &self.issuer)?);
+        let keys = self.keys.at(trace.now());
+        let signed = match keys.signer() {
+            Some(Signer::Local(key)) => token.sign(key, &self.issuer)?,
+            Some(Signer::Remote(key)) => token.sign_remotely(key, &self.issuer).await?,
+            None => return Err(SigningError::Signature.into()),
+        };
+        let access_token = AccessToken::new(signed);
         let expires_in = expires_at.as_seconds().saturating_sub(trace.now().as_seconds());
         Ok(TokenResponse::new(access_token, expires_in, scope, claimed.into_refresh_token()))
     }

@@ -73,7 +73,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         trace.enter(Step::Claim);
         let claimed = self.claim(&app, grant, &scope, trace).await?;
         trace.enter(Step::Mint);
-        self.mint(&app, claimed, scope, &extra, expires_at, trace)
+        self.mint(&app, claimed, scope, &extra, expires_at, trace).await
     }
 
     /// The claims that the host adds, unless it vetoes.

@@ -47,14 +47,19 @@ pub(crate) enum Alteration {
     DecidesForAnyApp,
     /// Writes a consent without a look at what was withdrawn since.
     RemembersWhatWasWithdrawn,
+    /// Counts the changes of apps by a sequence, which moves before the change is made.
+    CountsBeforeItChanges,
+    /// Counts the changes of apps by reading the number and writing the next.
+    CountsInTwoSteps,
     /// Is not finished: rotation panics.
     Panics,
 }
 
 use Alteration::{
-    Awaits, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, DecidesForAnyApp, ForgetsExpiry,
-    ForgetsTombstones, Panics, PrunesAssertionsEarly, ReadsTheFeedByTime, ReadsThenWrites,
-    RemembersWhatWasWithdrawn, RevivesTheRevoked, TrustsTheClock,
+    Awaits, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, CountsBeforeItChanges, CountsInTwoSteps,
+    DecidesForAnyApp, ForgetsExpiry, ForgetsTombstones, Panics, PrunesAssertionsEarly,
+    ReadsTheFeedByTime, ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked,
+    TrustsTheClock,
 };
 
 /// The store of the example, altered.
@@ -148,6 +153,8 @@ impl AlteredStore {
             }
             Awaits
             | ClaimsInTwoSteps
+            | CountsBeforeItChanges
+            | CountsInTwoSteps
             | ForgetsTombstones
             | ReadsTheFeedByTime
             | PrunesAssertionsEarly
@@ -183,7 +190,9 @@ impl AppRegistry for AlteredStore {
             let taken = self.sound.lock().apps.contains_key(app.client_id());
             std::thread::yield_now();
             if !taken {
-                self.sound.lock().apps.insert(app.client_id().clone(), Arc::new(app));
+                let mut tables = self.sound.lock();
+                tables.apps.insert(app.client_id().clone(), Arc::new(app));
+                tables.apps_version += 1;
                 return Ok(InsertApp::Inserted);
             }
             return Ok(InsertApp::AlreadyExists);
@@ -196,7 +205,19 @@ impl AppRegistry for AlteredStore {
         app: CustomApp,
         expected_version: u64,
     ) -> Result<UpdateApp, StoreError> {
-        self.step(self.sound.update_app(app, expected_version)).await
+        if !self.is(CountsBeforeItChanges) && !self.is(CountsInTwoSteps) {
+            return self.step(self.sound.update_app(app, expected_version)).await;
+        }
+        let counted = self.sound.lock().apps_version + 1;
+        if self.is(CountsBeforeItChanges) {
+            self.sound.lock().apps_version = counted;
+        }
+        std::thread::yield_now();
+        let updated = self.sound.update_app(app, expected_version).await?;
+        if updated == UpdateApp::Updated {
+            self.sound.lock().apps_version = counted;
+        }
+        Ok(updated)
     }
 
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
@@ -209,6 +230,10 @@ impl AppRegistry for AlteredStore {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         self.step(self.sound.list_apps(query, page)).await
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        self.step(self.sound.apps_version()).await
     }
 }
 

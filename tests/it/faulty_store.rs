@@ -32,6 +32,7 @@ pub(crate) enum Method {
     UpdateApp,
     DeleteApp,
     ListApps,
+    AppsVersion,
     InsertGrant,
     RedeemCode,
     Rotate,
@@ -196,6 +197,10 @@ impl AppRegistry for FaultyStore {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         self.call(Method::ListApps, self.inner.list_apps(query, page)).await
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        self.call(Method::AppsVersion, self.inner.apps_version()).await
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use grantor::store::MemoryStore;
 use grantor::store::conformance::{Kit, Report, Runner};
+use grantor::store::{CachedApps, MemoryStore};
 
 use crate::broken_stores::{Alteration, AlteredStore};
 use crate::custom_store::CustomStore;
@@ -13,6 +13,16 @@ use crate::custom_store::CustomStore;
 #[test]
 fn the_memory_store_keeps_the_contract() {
     let report = Kit::new(MemoryStore::new).run();
+    assert!(report.is_passed(), "{report}");
+}
+
+/// Kept apps change nothing of what one process sees, nor what the statements look at.
+#[test]
+fn a_store_whose_apps_are_kept_keeps_the_contract() {
+    let report = Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(300).run();
+    assert!(report.is_passed(), "{report}");
+    let awaiting = || CachedApps::new(AlteredStore::new(Alteration::Awaits));
+    let report = Kit::new(awaiting).with_rounds(100).run();
     assert!(report.is_passed(), "{report}");
 }
 
@@ -141,6 +151,12 @@ fn a_store_that_trusts_the_clock_is_found_out() {
             "a_clock_that_jumps_back_spares_nothing",
         ],
     );
+}
+
+#[test]
+fn a_store_that_counts_changes_apart_from_them_is_found_out() {
+    fails(Alteration::CountsInTwoSteps, &["changes_at_once_are_all_counted"]);
+    fails(Alteration::CountsBeforeItChanges, &["a_change_is_seen_before_it_is_counted"]);
 }
 
 #[test]

@@ -57,6 +57,26 @@ pub fn a_deleted_app_is_gone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     holds(found.is_none(), || "a deleted app is found")
 }
 
+/// Every change adds to the version of the apps, so that a cache learns of it.
+pub fn every_change_of_an_app_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let app = new_app()?;
+    let version = || bench.wait(bench.store.apps_version());
+    let grown = |what: &str, before: u64| {
+        let after = version()?;
+        holds(after > before, || format!("{what} took the version from {before} to {after}"))
+    };
+    let empty = version()?;
+    bench.wait(bench.store.insert_app(app.clone()))?;
+    grown("a registration", empty)?;
+    let registered = version()?;
+    bench.enable(app.client_id(), false)?;
+    grown("an update", registered)?;
+    let updated = version()?;
+    bench.wait(bench.store.delete_app(app.client_id()))?;
+    grown("a deletion", updated)
+}
+
 /// A listing shows every app that the query asks for once, in order, in pages no larger than asked.
 pub fn apps_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();

@@ -203,6 +203,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_client_id_is_registered_once,
             an_update_needs_the_stored_version,
             a_deleted_app_is_gone,
+            every_change_of_an_app_is_counted,
             apps_are_listed_in_the_order_of_their_ids,
         }
         decisions {
@@ -275,6 +276,8 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         races {
             one_of_many_registrations_wins,
             one_of_many_updates_wins,
+            changes_at_once_are_all_counted,
+            a_change_is_seen_before_it_is_counted,
             one_of_many_decisions_wins,
             one_of_many_redemptions_wins,
             many_wrong_bindings_are_all_counted,

@@ -58,6 +58,56 @@ pub fn one_of_many_updates_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     )
 }
 
+/// Of many changes at once none is missing from the version of the apps.
+pub fn changes_at_once_are_all_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let mut apps = Vec::new();
+    for _ in 0..CONTENDERS {
+        apps.push(bench.cast()?.client_id);
+    }
+    race(
+        bench.rounds.div_ceil(4),
+        |round| Ok((bench.wait(bench.store.apps_version())?, round % 2 == 1)),
+        |(_, enabled), contender| match apps.get(contender) {
+            Some(client_id) => bench.enable(client_id, *enabled),
+            None => Ok(()),
+        },
+        |(before, _), _| {
+            let counted = bench.wait(bench.store.apps_version())?.saturating_sub(*before);
+            holds(usize::try_from(counted).unwrap_or(usize::MAX) >= CONTENDERS, || {
+                format!("{CONTENDERS} changes added {counted} to the version of the apps")
+            })
+        },
+    )
+}
+
+/// Who is answered the version of the apps finds what it counts.
+pub fn a_change_is_seen_before_it_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds.div_ceil(4),
+        |_| bench.app(&cast.client_id),
+        |app, contender| {
+            if contender == 0 {
+                let edited = app.edited(at(0), |_| ());
+                bench.wait(bench.store.update_app(edited, app.version()))?;
+                return Ok(None);
+            }
+            let counted = bench.wait(bench.store.apps_version())?;
+            Ok(Some((counted, bench.app(&cast.client_id)?.version())))
+        },
+        |_, answers| {
+            let counted = bench.wait(bench.store.apps_version())?;
+            let version = bench.app(&cast.client_id)?.version();
+            // Nothing was counted after these were answered, so this is what they had to find.
+            let early =
+                answers.iter().flatten().find(|(at, found)| *at == counted && *found < version);
+            holds(early.is_none(), || "a change is counted and cannot be found yet")
+        },
+    )
+}
+
 /// A34: of many decisions on one request one wins, approved or denied, and stands.
 pub fn one_of_many_decisions_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::BuildHasherDefault;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 #[derive(Default)]
 pub struct MemoryStore {
     apps: RwLock<Apps>,
+    /// Counts the changes of the apps: added to while they are locked.
+    apps_version: AtomicU64,
     assertions: Shards<AssertionKey, Claimed, RandomState>,
     grants: Shards<GrantId, Box<Grant>, BuildHasherDefault<GrantIdHasher>>,
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
@@ -117,6 +119,11 @@ impl MemoryStore {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Counts a change of the apps, which are locked.
+    fn count_change(&self) {
+        self.apps_version.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether a cutoff voids a token with these facts.
@@ -205,6 +212,7 @@ impl AppRegistry for MemoryStore {
             Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
             Entry::Vacant(vacant) => {
                 vacant.insert(Arc::new(app));
+                self.count_change();
                 Ok(InsertApp::Inserted)
             }
         }
@@ -220,6 +228,7 @@ impl AppRegistry for MemoryStore {
             Some(stored) if stored.version() != expected_version => Ok(UpdateApp::Conflict),
             Some(stored) => {
                 *stored = Arc::new(app);
+                self.count_change();
                 Ok(UpdateApp::Updated)
             }
         }
@@ -229,7 +238,10 @@ impl AppRegistry for MemoryStore {
         let mut apps = write(&self.apps);
         write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
         match apps.remove(client_id) {
-            Some(_) => Ok(DeleteApp::Deleted),
+            Some(_) => {
+                self.count_change();
+                Ok(DeleteApp::Deleted)
+            }
             None => Ok(DeleteApp::NotFound),
         }
     }
@@ -246,6 +258,12 @@ impl AppRegistry for MemoryStore {
             }
         }
         Ok(first.into_listing())
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        // Locked, so that it is not seen before the change that it counts.
+        let _apps = read(&self.apps);
+        Ok(self.apps_version.load(Ordering::Relaxed))
     }
 }
 

@@ -1,0 +1,83 @@
+//! Grants are not kept here: every call goes to the store.
+
+use super::CachedApps;
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, GrantId, Subject};
+use crate::store::{
+    AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
+    GrantFilter, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation,
+    RevocationFeed, Revoked, Rotate, Rotation, StoreError,
+};
+
+impl<S: GrantStore> GrantStore for CachedApps<S> {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        self.store.insert_grant(grant).await
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        self.store.redeem_code(redemption).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        self.store.rotate(rotation).await
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        self.store.claim_assertion(claim).await
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        self.store.find_grant(grant_id).await
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        self.store.list_grants(filter, page).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        self.store.revoke(revocation).await
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        self.store.is_revoked(facts).await
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        self.store.revocations_since(cursor, limit, now).await
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        self.store.remember_consent(consent).await
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        self.store.find_consent(client_id, subject).await
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        self.store.withdraw_consent(client_id, subject, now, until).await
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        self.store.prune(now, limit).await
+    }
+}

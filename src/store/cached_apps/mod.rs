@@ -1,0 +1,244 @@
+//! A store whose apps are kept in the memory of this process.
+
+mod flights;
+mod grants;
+mod known;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::flights::{Flights, Polls};
+use self::known::Known;
+use super::{AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp};
+use crate::app::CustomApp;
+use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::ids::ClientId;
+
+/// A store `S` whose apps are read once and then kept, so that a token costs no read of its app.
+///
+/// What is kept is believed for as long as [`AppRegistry::apps_version`] answers the same number,
+/// and that is asked again before the answer is older than the *bound*. So a change by
+/// another process is seen within the bound, and a change through this store at once. Disabled and
+/// deleted apps end at once in any case where a statement of the store looks at the app: a
+/// redemption, a rotation, a claim.
+///
+/// * There is no task and no timer: whoever asks for an app when half of the bound has passed, asks
+///   for the number too, one at a time. The others go on with what is there.
+/// * Of any number that ask for one app that is not there, one asks the store.
+/// * Ids that no app has are kept apart, 1,024 of them and no longer than the bound: strangers
+///   displace no app.
+/// * Where the store does not answer the number within the bound, no app is found: [`StoreError`].
+///
+/// ```
+/// use std::time::Duration;
+/// use grantor::store::{CachedApps, MemoryStore};
+///
+/// let store = CachedApps::new(MemoryStore::new()).bound(Duration::from_millis(500));
+/// # let _ = store;
+/// ```
+pub struct CachedApps<S> {
+    store: S,
+    clock: Arc<dyn Clock>,
+    bound: Duration,
+    known: Known,
+    polls: Polls,
+    flights: Flights,
+}
+
+impl<S> CachedApps<S> {
+    /// Keeps the apps of `store`: 10,000 of them, each for five minutes at most, with a bound of one
+    /// second.
+    pub fn new(store: S) -> Self {
+        Self {
+            store,
+            clock: Arc::new(SystemClock::new()),
+            bound: Duration::from_secs(1),
+            known: Known::new(10_000, Duration::from_secs(300)),
+            polls: Polls::default(),
+            flights: Flights::default(),
+        }
+    }
+
+    /// Within what time a change by another process is seen.
+    #[must_use]
+    pub fn bound(mut self, bound: Duration) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// How many apps are kept, at least 8. What is not used makes room first.
+    #[must_use]
+    pub fn capacity(mut self, apps: usize) -> Self {
+        self.known.capacity = apps.max(8);
+        self
+    }
+
+    /// After what time an app is read again in any case: the bound for changes that somebody made
+    /// past the store and did not count.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.known.max_age = age;
+        self
+    }
+
+    /// Takes the time from `clock`. Default: the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The store itself.
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// What is kept of an app and holds within the bound.
+    fn look_up(&self, client_id: &ClientId, began: UnixTime) -> Kept {
+        match self.known.find(client_id, began, self.bound) {
+            Some(app) => Kept::Known(Some(app)),
+            None if self.known.is_absent(client_id, began, self.bound) => Kept::Known(None),
+            None => Kept::Nothing,
+        }
+    }
+
+    /// Forgets an app whose change is under way, when the change was answered or given up.
+    fn forget_after(&self, client_id: &ClientId) -> Forget<'_, S> {
+        Forget { cache: self, client_id: client_id.clone() }
+    }
+}
+
+impl<S: AppRegistry> CachedApps<S> {
+    /// Makes sure that the number of the apps was asked for at most the bound before `began`.
+    async fn poll(&self, began: UnixTime) -> Result<(), StoreError> {
+        let without = self.known.age(began).is_some_and(|age| age <= self.bound);
+        let Some(poll) = self.polls.board(began, self.bound, without) else { return Ok(()) };
+        let landing = poll.landing.get_or_init(|| async {
+            let version = self.store.apps_version().await.map_err(Arc::new)?;
+            self.known.learn(poll.number, poll.began, version);
+            Ok(())
+        });
+        match landing.await {
+            // What is there is still good enough: whoever asks next tries again.
+            Err(_) if without => Ok(()),
+            Err(error) => Err(StoreError::new(Arc::clone(error))),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Reads the app from the store, or takes what another request is reading.
+    async fn read(
+        &self,
+        client_id: &ClientId,
+        began: UnixTime,
+    ) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        // Taken before the question: the answer is no older.
+        let epoch = self.known.epoch();
+        let aboard = self.flights.board(client_id, epoch, began, self.bound);
+        let landing = aboard.flight.landing.get_or_init(|| async {
+            // Whoever was on the way before may have brought it meanwhile.
+            if let Kept::Known(app) = self.look_up(client_id, began) {
+                return Ok(app);
+            }
+            let found = self.store.find_app(client_id).await.map_err(Arc::new)?;
+            aboard.if_on_course(|| self.known.keep(client_id, epoch, began, found.clone()));
+            Ok(found)
+        });
+        landing.await.clone().map_err(StoreError::new)
+    }
+}
+
+impl<S: AppRegistry> AppRegistry for CachedApps<S> {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        let began = self.clock.now();
+        // Nobody has to ask for the number yet: one lock, one clone.
+        if let Some(app) = self.known.find(client_id, began, self.bound / 2) {
+            return Ok(Some(app));
+        }
+        if self.known.age(began).is_none_or(|age| age > self.bound / 2) {
+            self.poll(began).await?;
+        }
+        match self.look_up(client_id, began) {
+            Kept::Known(app) => Ok(app),
+            Kept::Nothing => self.read(client_id, began).await,
+        }
+    }
+
+    async fn read_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        self.store.read_app(client_id).await
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        let _forget = self.forget_after(app.client_id());
+        self.store.insert_app(app).await
+    }
+
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        let _forget = self.forget_after(app.client_id());
+        self.store.update_app(app, expected_version).await
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        let _forget = self.forget_after(client_id);
+        self.store.delete_app(client_id).await
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        self.store.list_apps(query, page).await
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        let (number, began) = (self.polls.count(), self.clock.now());
+        let version = self.store.apps_version().await?;
+        // Whoever is answered it finds the apps so: what was kept before holds no more.
+        self.known.learn(number, began, version);
+        Ok(version)
+    }
+}
+
+/// What is kept.
+enum Kept {
+    /// The app, or that there is none.
+    Known(Option<Arc<CustomApp>>),
+    Nothing,
+}
+
+/// Forgets an app when it is dropped: a change whose answer was lost may have been made.
+struct Forget<'a, S> {
+    cache: &'a CachedApps<S>,
+    client_id: ClientId,
+}
+
+impl<S> Drop for Forget<'_, S> {
+    fn drop(&mut self) {
+        let known = &self.cache.known;
+        // A read that began before the change may still bring the old app: it is not kept.
+        self.cache.flights.divert(&self.client_id, || known.forget(&self.client_id));
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for CachedApps<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CachedApps")
+            .field("store", &self.store)
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far two instants are apart, whichever is the later: a clock that jumped back by more than a
+/// bound makes nothing fresh.
+fn apart(one: UnixTime, other: UnixTime) -> Duration {
+    Duration::from_millis(one.millis_since(other).unsigned_abs())
+}

@@ -1,0 +1,259 @@
+//! Keys that change while the server runs, and keys that are elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::AuthorizationServer;
+use grantor::clock::UnixTime;
+use grantor::ids::{Issuer, KeyId};
+use grantor::jwt::{
+    Algorithm, KeyRing, RemoteKey, RingKey, SigningKey, TokenSigner, TokenSignerError, VerifyingKey,
+};
+use grantor::key_file::{KeyFile, RootUse, Rotated, Rotation};
+use grantor::random::OsRandom;
+use grantor::resource_server::BearerVerifier;
+use grantor::server_secret::ServerSecret;
+use grantor::store::MemoryStore;
+use grantor::token_endpoint::FormRequest;
+use grantor::user_directory::MemoryUsers;
+use pollster::block_on;
+use serde_json::{Value, json};
+
+use crate::assertions::{JWT_BEARER, backend_app};
+use crate::support::{Answer, ISSUER, ROOT, START, World, body_of, code_app, machine_app};
+
+type Server = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
+
+/// A server on the store and the clock of `world`, with keys of its own.
+fn server(world: &World, keys: impl Into<KeyRing>) -> Server {
+    AuthorizationServer::builder(
+        Issuer::new(ISSUER).unwrap(),
+        ServerSecret::new(ROOT).unwrap(),
+        keys,
+        Arc::clone(&world.store),
+        Arc::clone(&world.users),
+    )
+    .clock(Arc::clone(&world.clock))
+    .audit(Arc::clone(&world.audit))
+    .build()
+}
+
+fn ask(server: &Server, body: &str) -> Answer {
+    Answer::from(block_on(server.token(&FormRequest::new(body))))
+}
+
+fn key(name: &str) -> SigningKey {
+    SigningKey::generate(Algorithm::ES256).unwrap().with_key_id(KeyId::new(name).unwrap())
+}
+
+fn signed_by(token: &str) -> String {
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    header["kid"].as_str().unwrap().to_owned()
+}
+
+fn published(server: &Server) -> Vec<String> {
+    let set: Value = serde_json::from_str(&server.jwk_set()).unwrap();
+    let keys = set["keys"].as_array().unwrap().iter();
+    keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A key signs from its instant on, is published before, and believed until it is gone; no request
+/// fails on the way.
+#[test]
+fn a_running_server_changes_its_keys_without_an_interruption() {
+    let world = World::unlimited();
+    let app = world.register(machine_app());
+    let ring = KeyRing::from(key("old"));
+    let server = server(&world, ring.clone());
+    let body = body_of(&app, &[("grant_type", "client_credentials")]);
+    let token = || ask(&server, &body).text("access_token").to_owned();
+    let is_active = |token: &str| {
+        let keys = server.verifying_keys().unwrap();
+        let api = BearerVerifier::new(Issuer::new(ISSUER).unwrap(), keys)
+            .with_clock(Arc::clone(&world.clock));
+        api.check(Some(format!("Bearer {token}").as_str())).is_ok()
+    };
+    assert_eq!(signed_by(&token()), "old");
+    assert_eq!(published(&server), ["old"]);
+
+    let (next, gone) = (UnixTime::from_seconds(START + 600), UnixTime::from_seconds(START + 4_260));
+    let old = key("old");
+    ring.replace(vec![
+        RingKey::from(old).retire_after(gone),
+        RingKey::from(key("new")).not_before(next),
+    ])
+    .unwrap();
+    assert_eq!(published(&server), ["old", "new"]);
+    world.advance(599);
+    let last = token();
+    assert_eq!(signed_by(&last), "old");
+    world.advance(1);
+    let first = token();
+    assert_eq!(signed_by(&first), "new");
+    assert_eq!(published(&server), ["new", "old"]);
+    assert!(is_active(&last) && is_active(&first));
+    world.advance(3_598);
+    assert!(is_active(&last), "to its last second");
+    world.advance(62);
+    assert_eq!(published(&server), ["new"]);
+}
+
+/// How a service may sign that is somewhere else.
+struct Service {
+    key: jsonwebtoken::EncodingKey,
+    /// How many times it fails from now on.
+    failures: Arc<AtomicUsize>,
+}
+
+impl TokenSigner for Service {
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TokenSignerError> {
+        let fail = |left: usize| left.checked_sub(1);
+        if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail).is_ok() {
+            return Err(TokenSignerError::new("planted failure of the service"));
+        }
+        let algorithm = jsonwebtoken::Algorithm::ES256;
+        let signature = jsonwebtoken::crypto::sign(message, &self.key, algorithm).unwrap();
+        Ok(URL_SAFE_NO_PAD.decode(signature).unwrap())
+    }
+}
+
+fn remote() -> (RemoteKey, Arc<AtomicUsize>) {
+    let pem = SigningKey::generate_pem(Algorithm::ES256).unwrap();
+    let local = SigningKey::from_pem(Algorithm::ES256, pem.expose_secret()).unwrap();
+    let public: VerifyingKey = local.verifying_key();
+    let failures = Arc::new(AtomicUsize::new(0));
+    let service = Service {
+        key: jsonwebtoken::EncodingKey::from_ec_pem(pem.expose_secret().as_bytes()).unwrap(),
+        failures: Arc::clone(&failures),
+    };
+    (RemoteKey::new(Algorithm::ES256, public, service).unwrap(), failures)
+}
+
+#[test]
+fn a_token_that_was_signed_elsewhere_is_as_good() {
+    let world = World::unlimited();
+    let app = world.register(machine_app());
+    let (key, _) = remote();
+    let id = key.key_id().as_str().to_owned();
+    let server = server(&world, key);
+    let answer = ask(&server, &body_of(&app, &[("grant_type", "client_credentials")]));
+    let token = answer.text("access_token");
+    assert_eq!(signed_by(token), id);
+    let api = BearerVerifier::new(Issuer::new(ISSUER).unwrap(), server.verifying_keys().unwrap())
+        .with_clock(Arc::clone(&world.clock));
+    assert!(api.check(Some(format!("Bearer {token}").as_str())).is_ok());
+}
+
+/// R12: a signer that failed after the claim is a lost answer: the same token gives the same
+/// successor. The cause reaches the audit log and not the client.
+#[test]
+fn a_refresh_survives_a_signer_that_failed() {
+    let world = World::unlimited();
+    let app = world.register(code_app());
+    let tokens = world.tokens(&app);
+    let (key, failures) = remote();
+    let server = server(&world, key);
+    failures.store(2, Ordering::SeqCst);
+    let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.text("refresh_token"))];
+    let body = body_of(&app, &form);
+    for _ in 0..2 {
+        let answer = ask(&server, &body);
+        answer.assert_error(500, "server_error");
+        assert!(!answer.text("error_description").contains("planted"));
+        assert!(format!("{:?}", world.last_event()).contains("sign"));
+    }
+    let first = ask(&server, &body);
+    let again = ask(&server, &body);
+    assert_eq!(first.status, 200);
+    assert_eq!(first.text("refresh_token"), again.text("refresh_token"));
+}
+
+/// The `jti` of an assertion is claimed before its token is signed (decision 0004): the client signs
+/// another assertion.
+#[test]
+fn an_assertion_is_spent_when_the_signer_fails() {
+    let world = World::unlimited();
+    let app = world.register(backend_app());
+    let (key, failures) = remote();
+    let server = server(&world, key);
+    failures.store(1, Ordering::SeqCst);
+    let present = |assertion: &str| {
+        ask(&server, &body_of(&app, &[("grant_type", JWT_BEARER), ("assertion", assertion)]))
+    };
+    let assertion = world.assertion(&app, &json!({}));
+    present(&assertion).assert_error(500, "server_error");
+    present(&assertion).assert_error(400, "invalid_grant");
+    let another = world.assertion(&app, &json!({ "jti": "another" }));
+    assert_eq!(present(&another).status, 200);
+}
+
+/// A code, too, is spent when its token could not be signed.
+#[test]
+fn a_code_is_spent_when_the_signer_fails() {
+    let world = World::unlimited();
+    let app = world.register(code_app());
+    let (key, failures) = remote();
+    let server = server(&world, key);
+    let (code, verifier) = world.code(&app);
+    failures.store(1, Ordering::SeqCst);
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", code.as_str()),
+        ("redirect_uri", crate::support::CALLBACK),
+        ("code_verifier", verifier.as_str()),
+    ];
+    ask(&server, &body_of(&app, &form)).assert_error(500, "server_error");
+    ask(&server, &body_of(&app, &form)).assert_error(400, "invalid_grant");
+}
+
+/// The same file, before and after a restart and a rotation: refresh tokens, client secrets and access
+/// tokens go on.
+#[test]
+fn a_server_that_is_started_again_from_its_file_goes_on() {
+    let world = World::unlimited();
+    let now = world.clock_now();
+    let mut file = KeyFile::generate(Algorithm::EdDSA, &OsRandom::new(), now).unwrap();
+    let start = |file: &KeyFile| {
+        AuthorizationServer::builder(
+            Issuer::new(ISSUER).unwrap(),
+            file.server_secret().unwrap(),
+            file.key_ring().unwrap(),
+            Arc::clone(&world.store),
+            Arc::clone(&world.users),
+        )
+        .clock(Arc::clone(&world.clock))
+        .build()
+    };
+    let first = start(&file);
+    let settings = machine_app().build().unwrap();
+    let app = block_on(first.admin("tester").register(settings)).unwrap();
+    let body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}",
+        app.client_id,
+        app.client_secret.unwrap().expose_secret()
+    );
+    let before = ask(&first, &body);
+    let begun = file.rotate(now, &Rotation::default()).unwrap();
+    for root_use in RootUse::ALL {
+        file.add_root(&[*root_use], &OsRandom::new(), now).unwrap();
+        file.promote_root(*root_use);
+    }
+    drop(first);
+    let second = start(&file);
+    assert_eq!(ask(&second, &body).status, 200, "its digest is renewed");
+    let access_token = before.text("access_token");
+    let revocation = format!("token={access_token}&{}", body.split_once('&').unwrap().1);
+    block_on(second.revoke(&FormRequest::new(&revocation))).unwrap();
+    assert!(world.is_revoked(&before), "the old key is believed");
+    world.advance(600);
+    let Rotated::Begun { key_id, .. } = begun else { panic!("{begun:?}") };
+    assert_eq!(signed_by(ask(&second, &body).text("access_token")), key_id.as_str());
+    // Every app has authenticated: the old pepper may go.
+    for root_use in RootUse::ALL {
+        file.retire_root(*root_use);
+    }
+    assert_eq!(ask(&start(&file), &body).status, 200);
+}
