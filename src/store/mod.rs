@@ -35,6 +35,8 @@ mod grant;
 mod grant_store;
 mod memory;
 mod records;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 
 use std::error::Error as StdError;
 
@@ -48,6 +50,10 @@ pub use records::{
     GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason,
     RevocationTarget, Revoked, Rotate, Rotation,
 };
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
+pub use sql::{InvalidTablePrefix, TablePrefix};
 
 /// Everything the server asks of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}
