@@ -37,6 +37,8 @@ mod memory;
 mod records;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::error::Error as StdError;
 
@@ -54,6 +56,9 @@ pub use records::{
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
 pub use sql::{InvalidTablePrefix, TablePrefix};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use sqlite::{Durability, SqliteSettings, SqliteStore};
 
 /// Everything the server asks of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}
