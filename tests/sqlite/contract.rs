@@ -27,12 +27,13 @@ fn keeps_the_contract(folder: Folder, rounds: usize) {
     assert!(report.is_passed(), "{report}");
 }
 
+/// G13, R21: races on real threads, and futures that are dropped at every await.
 #[test]
 fn the_store_keeps_the_contract() {
     keeps_the_contract(Folder::in_memory(), 300);
 }
 
-/// Where a commit takes its time, other requests overtake and gather.
+/// Where a commit takes its time, other requests gather meanwhile.
 #[test]
 fn the_store_keeps_the_contract_on_a_disk() {
     keeps_the_contract(Folder::on_disk(), 5);

@@ -63,6 +63,11 @@ impl<'t> Batch<'t> {
         pollster::block_on(statement.fetch_optional(&mut *self.connection))
     }
 
+    /// Runs a statement that finds rows.
+    pub(super) fn all(&mut self, statement: Bound<'_>) -> Result<Vec<SqliteRow>, sqlx::Error> {
+        pollster::block_on(statement.fetch_all(&mut *self.connection))
+    }
+
     /// Runs a statement that answers exactly one row.
     pub(super) fn one(&mut self, statement: Bound<'_>) -> Result<SqliteRow, sqlx::Error> {
         pollster::block_on(statement.fetch_one(&mut *self.connection))

@@ -5,6 +5,7 @@
 
 mod apps;
 mod batch;
+mod erasure;
 mod grants;
 mod reads;
 mod rows;
@@ -124,6 +125,9 @@ impl SqliteStore {
         if settings.migrates {
             schema::migrate(&mut connection, prefix.without_schema()).await?;
         }
+        // A file that cannot be written says so now, and not to the first user.
+        let touched = sqlx::query(&sql.touch).execute(&mut connection).await;
+        touched.map_err(StoreError::new)?;
         // By way of a reader, which must see the same tables.
         let row = sqlx::query(&sql.load_version).fetch_one(&readers).await;
         let version: i64 = row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?;

@@ -139,6 +139,16 @@ ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at 
     find_consent = "SELECT scope, given_at FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
     delete_consent = "DELETE FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
 
+    erase_consents = "DELETE FROM {p}consents WHERE subject = ?1";
+    /// Cutoffs that name a user beside an app; the one of the user covers what they did.
+    erase_revocations = "\
+DELETE FROM {p}revocations
+WHERE target >= 'p:' AND target < 'p;' AND substr(target, instr(target, char(10)) + 1) = ?1";
+    find_erasable = "\
+SELECT id, grant_id, authorized_at, expires_at FROM {p}grants
+WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";
+    erase_grant = "DELETE FROM {p}grants WHERE id = ?1";
+
     prune_assertions = "\
 DELETE FROM {p}assertions WHERE (jti, client_id, purpose) IN (SELECT jti, client_id, purpose
   FROM {p}assertions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
