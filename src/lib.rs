@@ -98,6 +98,7 @@
 //!
 //! None is on by default; each adds API and changes no behaviour.
 //!
+//! * `sqlite`: [`store`] has a `SqliteStore`, for one machine.
 //! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
 //! * `tracing`: an audit sink that goes to `tracing`.
 #![forbid(unsafe_code)]

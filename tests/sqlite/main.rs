@@ -1,6 +1,5 @@
 //! `SqliteStore`: the contract, and what a file, a disk and a power cord can do to it.
 #![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
-#![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod agreement;
 mod contract;

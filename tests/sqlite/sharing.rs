@@ -1,6 +1,7 @@
 //! Requests that share a commit.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use grantor::ids::Subject;
 use grantor::scope::Scope;
@@ -19,7 +20,7 @@ fn refresh(runtime: &Tokio, desk: &Desk, families: &[Grant], generation: u32) {
     let refreshes: Vec<_> = families
         .iter()
         .map(|family| {
-            let (store, rotation) = (desk.store.clone(), token(family, generation));
+            let (store, rotation) = (Arc::clone(&desk.store), token(family, generation));
             runtime.spawn(async move { store.rotate(&rotation).await })
         })
         .collect();
@@ -70,7 +71,7 @@ fn sixty_four_refreshes_share_their_commits() {
     let waiting: Vec<_> = families
         .iter()
         .map(|family| {
-            let (store, rotation) = (desk.store.clone(), token(family, 10));
+            let (store, rotation) = (Arc::clone(&desk.store), token(family, 10));
             runtime.spawn(async move { store.rotate(&rotation).await })
         })
         .collect();
@@ -110,7 +111,7 @@ fn a_request_that_fails_fails_alone() {
                     scope: Scope::default(),
                     given_at: at(0),
                 };
-                let store = desk.store.clone();
+                let store = Arc::clone(&desk.store);
                 runtime.spawn(async move { store.remember_consent(consent).await })
             })
             .collect();

@@ -8,7 +8,7 @@ use super::batch::{Batch, Failed};
 use super::{SqliteStore, rows};
 use crate::clock::UnixTime;
 use crate::ids::{GrantId, Subject};
-use crate::store::{Revocation, RevocationReason, RevocationTarget, Revoked, StoreError};
+use crate::store::{Revocation, RevocationReason, RevocationTarget, StoreError};
 
 /// How many grants one transaction removes: others wait for it.
 const BATCH: i64 = 200;
@@ -17,11 +17,11 @@ const TICKET: Duration = Duration::from_secs(3_600);
 
 impl SqliteStore {
     /// Revokes everything that acts as a user, then removes what is stored of that user: grants and
-    /// consents.
+    /// consents. Answers how many rows went.
     ///
-    /// What stays is the revocation itself, which names the user until `until`: without it, access
-    /// tokens that are out would live again. Then [`prune`](crate::store::GrantStore::prune) removes
-    /// it. The audit log is the host's.
+    /// What remains is the revocation, which names the user until `until`: by it tokens that are out
+    /// stay void. Then [`prune`](crate::store::GrantStore::prune) removes it. Audit events and usage
+    /// are the host's to erase.
     ///
     /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Space in the file is used
     /// again; `PRAGMA secure_delete` of SQLite overwrites it.
@@ -34,30 +34,33 @@ impl SqliteStore {
         subject: &Subject,
         now: UnixTime,
         until: UnixTime,
-    ) -> Result<Revoked, StoreError> {
+    ) -> Result<usize, StoreError> {
         let of = subject.clone();
-        let revoked = self.queue.run(move |batch| begin(batch, &of, now, until)).await?;
+        let (at, mut erased) = self.queue.run(move |batch| begin(batch, &of, now, until)).await?;
         loop {
             let of = subject.clone();
-            let step = move |batch: &mut Batch<'_>| erase_some(batch, &of, now, revoked.at);
-            if self.queue.run(step).await? == 0 {
-                return Ok(revoked);
+            match self.queue.run(move |batch| erase_some(batch, &of, now, at)).await? {
+                0 => return Ok(erased),
+                more => erased += more,
             }
         }
     }
 }
 
+/// Answers the instant of the revocation, and how many consents went.
 fn begin(
     batch: &mut Batch<'_>,
     subject: &Subject,
     now: UnixTime,
     until: UnixTime,
-) -> Result<Revoked, Failed> {
+) -> Result<(UnixTime, usize), Failed> {
     let sql = batch.sql;
-    batch.execute(sqlx::query(&sql.erase_consents).bind(subject.as_str()))?;
+    let consents = batch.execute(sqlx::query(&sql.erase_consents).bind(subject.as_str()))?;
     batch.execute(sqlx::query(&sql.erase_revocations).bind(subject.as_str()))?;
-    let target = RevocationTarget::Subject(subject.clone());
-    Ok(batch.enter(&Revocation { target, at: now, why: RevocationReason::Administrator, until })?)
+    let (target, why) =
+        (RevocationTarget::Subject(subject.clone()), RevocationReason::Administrator);
+    let revoked = batch.enter(&Revocation { target, at: now, why, until })?;
+    Ok((revoked.at, usize::try_from(consents).unwrap_or(usize::MAX)))
 }
 
 /// Removes some grants that were decided at or before `at`; answers how many.

@@ -28,8 +28,8 @@ use sqlx::{ConnectOptions as _, Row as _};
 pub use self::settings::{Durability, SqliteSettings};
 use self::statements::Statements;
 use self::writer::Queue;
-use super::StoreError;
 use super::sql::AppCache;
+use super::{StoreError, TablePrefix};
 
 /// How long the writer waits for another process that writes into the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -61,8 +61,9 @@ const LOG_BYTES: &str = "67108864";
 /// #     let _ = std::fs::remove_file(format!("{}{end}", file.display()));
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct SqliteStore {
-    queue: Queue,
+    queue: Arc<Queue>,
     readers: SqlitePool,
     sql: Arc<Statements>,
     apps: Arc<AppCache>,
@@ -133,13 +134,18 @@ impl SqliteStore {
         let version: i64 = row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?;
         schema::is_known(version)?;
         let queue = Queue::start(connection, options, Arc::clone(&sql)).map_err(StoreError::new)?;
-        Ok(Self { queue, readers, sql, apps: Arc::new(AppCache::new(settings.app_cache)) })
+        Ok(Self {
+            queue: Arc::new(queue),
+            readers,
+            sql,
+            apps: Arc::new(AppCache::new(settings.app_lifetime)),
+        })
     }
 
     /// The tables as SQL, for hosts that make them themselves. Begins where there are none.
     #[must_use]
-    pub fn schema_sql(settings: &SqliteSettings) -> String {
-        schema::scripts_after(0, settings.table_prefix.without_schema())
+    pub fn schema_sql(prefix: &TablePrefix) -> String {
+        schema::scripts_after(0, prefix.without_schema())
     }
 
     /// How many transactions were committed since the store was opened: with

@@ -42,7 +42,7 @@ pub struct SqliteSettings {
     pub(super) table_prefix: TablePrefix,
     pub(super) durability: Durability,
     pub(super) migrates: bool,
-    pub(super) app_cache: Duration,
+    pub(super) app_lifetime: Duration,
 }
 
 impl SqliteSettings {
@@ -54,7 +54,7 @@ impl SqliteSettings {
             table_prefix: TablePrefix::default(),
             durability: Durability::Full,
             migrates: true,
-            app_cache: Duration::from_secs(1),
+            app_lifetime: Duration::from_secs(1),
         }
     }
 
@@ -77,14 +77,14 @@ impl SqliteSettings {
         Self { migrates: false, ..self }
     }
 
-    /// The same with an app read again after `lifetime`; zero: at every request.
+    /// The same, which takes an app that was read up to `lifetime` ago for the present one; zero: none.
     ///
     /// A change made through one store is seen by it at once, whatever the lifetime. It bounds how
     /// long another process on the same file may take. Nothing final hangs on it: whether an app is
     /// enabled is asked by every statement that gives something.
     #[must_use]
-    pub fn with_app_cache(self, lifetime: Duration) -> Self {
-        Self { app_cache: lifetime, ..self }
+    pub fn with_app_lifetime(self, lifetime: Duration) -> Self {
+        Self { app_lifetime: lifetime, ..self }
     }
 }
 
