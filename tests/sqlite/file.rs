@@ -6,10 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::Flow;
-use grantor::authorization_endpoint::{Login, Prompted};
 use grantor::ids::Subject;
-use grantor::pkce::CodeVerifier;
-use grantor::random::OsRandom;
 use grantor::scope::Scope;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
@@ -21,7 +18,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::support::{
-    Desk, Folder, HOUR, Tokio, app, at, claim, code, register, server, token, with,
+    Desk, Folder, HOUR, Session, Tokio, app, at, claim, code, log_in_and_tell, register, server,
+    token, with,
 };
 
 fn connect(runtime: &Tokio, folder: &Folder) -> SqliteConnection {
@@ -63,30 +61,12 @@ fn nothing_that_was_handed_out_is_in_the_file() {
     let handed_out = runtime.block_on(async {
         let draft = app().flow(Flow::ClientCredentials);
         let app = register(&server, draft).await;
-        let secret = app.client_secret.unwrap().expose_secret().to_owned();
+        let secret = app.client_secret.as_ref().unwrap().expose_secret().to_owned();
         let mut handed_out = vec![secret.clone()];
-        handed_out.extend(app.signature_secret.map(|it| it.expose_secret().to_owned()));
+        handed_out.extend(app.signature_secret.as_ref().map(|it| it.expose_secret().to_owned()));
         let credentials = format!("&client_id={}&client_secret={secret}", app.client_id);
-        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-        let query = format!(
-            "response_type=code&client_id={}&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb\
-             &state=s&code_challenge={}&code_challenge_method=S256",
-            app.client_id,
-            verifier.challenge()
-        );
-        let request = server.authorization_request(&query, None).await.unwrap();
-        let login = Login::new(Subject::new("ann").unwrap(), "session");
-        let prompted = server.prompt(request, Some(&login)).await.unwrap();
-        let Prompted::Redirect(response) = prompted else { unreachable!("nobody is asked") };
-        let location = response.location().to_owned();
-        let code = location.split_once("code=").unwrap().1.split('&').next().unwrap().to_owned();
-        let form = format!(
-            "grant_type=authorization_code&code={code}&code_verifier={}\
-             &redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb{credentials}",
-            verifier.expose_secret()
-        );
-        let mut response = server.token(&FormRequest::new(&form)).await.unwrap();
-        handed_out.extend([code, verifier.expose_secret().to_owned()]);
+        let Session { code, verifier, mut response } = log_in_and_tell(&server, &app).await;
+        handed_out.extend([code, verifier]);
         for _ in 0..3 {
             let refresh_token = response.refresh_token.unwrap().expose_secret().to_owned();
             handed_out.push(response.access_token.expose_secret().to_owned());

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, Flow};
+use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::authorization_endpoint::{Login, Prompted};
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
 use grantor::impersonation::User;
 use grantor::jwt::{Algorithm, SigningKey};
+use grantor::pkce::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
@@ -20,6 +22,7 @@ use grantor::store::conformance::Runner;
 use grantor::store::{
     AssertionClaim, AssertionPurpose, CodeRedemption, Grant, Rotation, SqliteSettings, SqliteStore,
 };
+use grantor::token_endpoint::{FormRequest, TokenResponse};
 use grantor::user_directory::MemoryUsers;
 use tokio::runtime::{Builder, Runtime};
 
@@ -147,8 +150,44 @@ pub(crate) fn server(store: &Arc<SqliteStore>) -> Server {
     .build()
 }
 
-pub(crate) async fn register(server: &Server, draft: AppDraft) -> grantor::app::AppCredentials {
+pub(crate) async fn register(server: &Server, draft: AppDraft) -> AppCredentials {
     server.admin("tester").register(draft.build().unwrap()).await.unwrap()
+}
+
+/// A code flow of the user `ann`: what was handed out on the way, and the first answer.
+pub(crate) struct Session {
+    pub(crate) code: String,
+    pub(crate) verifier: String,
+    pub(crate) response: TokenResponse,
+}
+
+pub(crate) async fn log_in(server: &Server, app: &AppCredentials) -> TokenResponse {
+    log_in_and_tell(server, app).await.response
+}
+
+pub(crate) async fn log_in_and_tell(server: &Server, app: &AppCredentials) -> Session {
+    let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+    let query = format!(
+        "response_type=code&client_id={}&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb\
+         &state=s&code_challenge={}&code_challenge_method=S256",
+        app.client_id,
+        verifier.challenge()
+    );
+    let request = server.authorization_request(&query, None).await.unwrap();
+    let login = Login::new(Subject::new("ann").unwrap(), "session");
+    let prompted = server.prompt(request, Some(&login)).await.unwrap();
+    let Prompted::Redirect(redirect) = prompted else { unreachable!("nobody is asked") };
+    let (_, rest) = redirect.location().split_once("code=").unwrap();
+    let code = rest.split('&').next().unwrap().to_owned();
+    let verifier = verifier.expose_secret().to_owned();
+    let form = format!(
+        "grant_type=authorization_code&code={code}&code_verifier={verifier}&client_id={}\
+         &client_secret={}&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb",
+        app.client_id,
+        app.client_secret.as_ref().unwrap().expose_secret()
+    );
+    let response = server.token(&FormRequest::new(&form)).await.unwrap();
+    Session { code, verifier, response }
 }
 
 /// A digest that follows from the id.

@@ -11,9 +11,12 @@ use grantor::store::{
     GrantStore as _, InsertGrant, RedeemCode, Revocation, RevocationReason, RevocationTarget,
     Rotate, SqliteSettings, SqliteStore, StoreError,
 };
+use grantor::token_endpoint::FormRequest;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
-use crate::support::{Desk, Folder, HOUR, Tokio, at, code, token, with};
+use crate::support::{
+    Desk, Folder, HOUR, Tokio, app, at, code, log_in, register, server, token, with,
+};
 
 fn cause(error: &StoreError) -> String {
     let mut cause = String::new();
@@ -191,6 +194,53 @@ fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
     assert!(runtime.block_on(desk.store.find_grant(&grant.grant_id)).is_err());
     runtime.block_on(async { drop(held) });
     assert!(!runtime.block_on(desk.store.is_revoked(&grant.facts())).unwrap());
+}
+
+/// A server whose store cannot read issues nothing and spends nothing: the client asks again.
+#[test]
+fn a_server_over_an_empty_pool_issues_nothing_and_spends_nothing() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let wait = Duration::from_millis(100);
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
+    runtime.block_on(async {
+        let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
+        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
+        let server = server(&Arc::new(store));
+        let app = register(&server, app()).await;
+        let refresh_form = |refresh_token: &str| {
+            format!(
+                "grant_type=refresh_token&refresh_token={refresh_token}&client_id={}\
+                 &client_secret={}",
+                app.client_id,
+                app.client_secret.as_ref().unwrap().expose_secret()
+            )
+        };
+        let mut refresh_token = log_in(&server, &app).await.refresh_token.unwrap();
+        for _ in 0..3 {
+            let form = refresh_form(refresh_token.expose_secret());
+            let held = pool.acquire().await.unwrap();
+            let refused = server.token(&FormRequest::new(&form)).await.unwrap_err();
+            assert!(refused.to_json().contains("error"), "{}", refused.to_json());
+            assert!(!refused.to_json().contains("access_token"));
+            assert_eq!(refused.status(), 500);
+            drop(held);
+            let response = server.token(&FormRequest::new(&form)).await.unwrap();
+            refresh_token = response.refresh_token.unwrap();
+        }
+    });
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let file = folder.file("a.db");
+    assert!(pollster::block_on(SqliteStore::open(&file, SqliteSettings::new())).is_err());
+    let desk = runtime.desk(&file);
+    let grant = desk.grant();
+    assert!(pollster::block_on(desk.store.find_grant(&grant.grant_id)).is_err());
+    // The writer has its own thread.
+    let inserted = pollster::block_on(desk.store.insert_grant(grant)).unwrap();
+    assert!(matches!(inserted, InsertGrant::Inserted { .. }));
 }
 
 /// The clock is in the file: one that jumps back while the process is down revives nothing.

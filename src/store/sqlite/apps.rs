@@ -51,7 +51,7 @@ impl AppRegistry for SqliteStore {
         }
         let begun = self.apps.begin_read();
         let row = sqlx::query(&self.sql.find_app).bind(client_id.as_str());
-        let Some(row) = row.fetch_optional(&self.readers).await.map_err(StoreError::new)? else {
+        let Some(row) = row.fetch_optional(self.readers()?).await.map_err(StoreError::new)? else {
             return Ok(None);
         };
         let app = record(&row)?;
@@ -132,7 +132,7 @@ impl AppRegistry for SqliteStore {
                 .bind(after.as_ref().map_or("", ClientId::as_str))
                 .bind(query.enabled)
                 .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
-                .fetch_all(&self.readers)
+                .fetch_all(self.readers()?)
                 .await
                 .map_err(StoreError::new)?;
             for row in &rows {

@@ -24,6 +24,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
 };
 use sqlx::{ConnectOptions as _, Row as _};
+use tokio::runtime::Handle;
 
 pub use self::settings::{Durability, SqliteSettings};
 use self::statements::Statements;
@@ -42,9 +43,10 @@ const LOG_BYTES: &str = "67108864";
 ///
 /// Requests that change something at the same time share a transaction, and so one wait for the
 /// disk; each is answered when it is on the disk. Needs a tokio runtime to read; the writer is a
-/// thread of its own, which ends with the store.
+/// thread of its own, which ends with the last clone of the store.
 ///
-/// Several processes of one machine may open one file. A network file system will not do.
+/// Several processes of one machine may open one file. A network file system will not do. A disk that
+/// stands still keeps callers waiting: one that gives up is taken out of the queue.
 ///
 /// ```
 /// use grantor::ids::GrantId;
@@ -80,6 +82,7 @@ impl SqliteStore {
         path: impl AsRef<Path>,
         settings: SqliteSettings,
     ) -> Result<Self, StoreError> {
+        has_runtime()?;
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
         let readers = options.clone().disable_statement_logging().pragma("query_only", "on");
         let readers = SqlitePoolOptions::new()
@@ -93,14 +96,20 @@ impl SqliteStore {
     }
 
     /// Reads through a pool that the host already has, and opens one more connection to the same
-    /// file, with the options of the pool, to write.
+    /// file, with the options of the pool, to write. They ask for no other journal mode than WAL.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); and when the pool is one of databases in memory.
+    /// As [`open`](Self::open), and when the pool is one of databases in memory.
     pub async fn with_pool(pool: SqlitePool, settings: SqliteSettings) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::clone(&pool.connect_options());
         Self::assemble(options, pool, settings).await
+    }
+
+    /// The pool for a reader.
+    fn readers(&self) -> Result<&SqlitePool, StoreError> {
+        has_runtime()?;
+        Ok(&self.readers)
     }
 
     async fn assemble(
@@ -169,6 +178,11 @@ impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteStore").field("commits", &self.commits()).finish_non_exhaustive()
     }
+}
+
+/// Checks what a pool takes for granted, and panics without.
+fn has_runtime() -> Result<(), StoreError> {
+    Handle::try_current().map(|_| ()).map_err(StoreError::new)
 }
 
 /// Checks that another connection can see what this one writes.

@@ -23,7 +23,7 @@ pub(super) async fn find_grant(
     grant_id: &GrantId,
 ) -> Result<Option<Grant>, StoreError> {
     let found = sqlx::query(&store.sql.find_grant).bind(&grant_id.as_bytes()[..]);
-    let found = found.fetch_optional(&store.readers).await.map_err(StoreError::new)?;
+    let found = found.fetch_optional(store.readers()?).await.map_err(StoreError::new)?;
     found.as_ref().map(rows::grant).transpose()
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn list_grants(
     if let Some(subject) = &filter.subject {
         list = list.bind(rows::subject_key(subject)).bind(subject.as_str());
     }
-    let found = list.fetch_all(&store.readers).await.map_err(StoreError::new)?;
+    let found = list.fetch_all(store.readers()?).await.map_err(StoreError::new)?;
     let mut grants = found.iter().map(rows::grant).collect::<Result<Vec<_>, _>>()?;
     let more = grants.len() > page.limit;
     grants.truncate(page.limit);
@@ -66,7 +66,7 @@ pub(super) async fn is_revoked(
         .bind(facts.subject.as_str())
         .bind(facts.device.map(DeviceId::as_str))
         .bind(&facts.grant_id.as_bytes()[..])
-        .fetch_one(&store.readers)
+        .fetch_one(store.readers()?)
         .await;
     row.and_then(|row| row.try_get("is_revoked")).map_err(StoreError::new)
 }
@@ -82,7 +82,7 @@ pub(super) async fn revocations_since(
         .bind(cursor.at.as_millis())
         .bind(i64::try_from(cursor.tie).unwrap_or(i64::MAX))
         .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
-        .fetch_all(&store.readers)
+        .fetch_all(store.readers()?)
         .await
         .map_err(StoreError::new)?;
     let mut page = found.iter().map(rows::entry).collect::<Result<Vec<_>, _>>()?;
@@ -103,7 +103,7 @@ pub(super) async fn find_consent(
     subject: &Subject,
 ) -> Result<Option<Consent>, StoreError> {
     let found = sqlx::query(&store.sql.find_consent).bind(client_id.as_str());
-    let found = found.bind(subject.as_str()).fetch_optional(&store.readers);
+    let found = found.bind(subject.as_str()).fetch_optional(store.readers()?);
     let Some(row) = found.await.map_err(StoreError::new)? else { return Ok(None) };
     let scope: &str = row.try_get("scope").map_err(StoreError::new)?;
     Ok(Some(Consent {
