@@ -2,7 +2,6 @@
 //!
 //! Instants are Unix milliseconds, digests and grant ids are bytes, identifiers and scopes are
 //! text, an app is a JSON document.
-#![expect(dead_code, unused_imports, reason = "the stores that use it come next")]
 
 mod app_cache;
 mod codes;
