@@ -16,17 +16,17 @@ use grantor::store::{PostgresStore, TablePrefix};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
 
-const USER: &str = "grantor";
+pub(crate) const USER: &str = "grantor";
 
 /// Where the tests find their database.
 pub(crate) enum Database {
     Own(Cluster),
-    Given(PgConnectOptions),
+    Given(Box<PgConnectOptions>),
 }
 
 /// A server of the tests' own: gone with the value, and with the process if that is killed.
 pub(crate) struct Cluster {
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     programs: PathBuf,
     /// Whose server it is, where the tests run as root.
     owner: Option<(u32, u32)>,
@@ -41,7 +41,7 @@ pub(crate) fn database() -> Option<Arc<Database>> {
         return Some(database);
     }
     let database = if let Ok(url) = env::var("GRANTOR_TEST_DATABASE_URL") {
-        Database::Given(url.parse().unwrap())
+        Database::Given(Box::new(url.parse().unwrap()))
     } else {
         Database::Own(own_cluster()?)
     };
@@ -116,7 +116,7 @@ impl Cluster {
         cluster
     }
 
-    fn program(&self, name: &str) -> Command {
+    pub(crate) fn program(&self, name: &str) -> Command {
         self.as_owner(Command::new(self.programs.join(name)))
     }
 
@@ -219,7 +219,7 @@ impl Database {
     pub(crate) fn options(&self) -> PgConnectOptions {
         match self {
             Self::Own(cluster) => cluster.options(),
-            Self::Given(options) => options.clone(),
+            Self::Given(options) => PgConnectOptions::clone(options),
         }
     }
 }

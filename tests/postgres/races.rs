@@ -20,7 +20,7 @@ const CONTENDERS: usize = 8;
 /// Runs `act` for every contender at once and answers what each was told.
 async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     stores: &[PostgresStore],
-    act: impl Fn(PostgresStore) -> F,
+    act: impl Fn(PostgresStore) -> F + Send + Sync,
 ) -> Vec<T> {
     let barrier = Arc::new(Barrier::new(stores.len() * CONTENDERS));
     let contend = |store: &PostgresStore| {

@@ -1,5 +1,7 @@
 //! What the tables hold, and what they do not.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::store::{GrantStore as _, RevocationTarget};
@@ -23,7 +25,10 @@ async fn dump(pool: &PgPool, prefix: &str) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// No column holds what can be presented: no code, token, client secret or signature secret, in

@@ -7,7 +7,7 @@ use sqlx::query;
 use super::rows::{bind_grant, column, instant, read_grant, read_revocation};
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, GrantId, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::store::sql::{purpose_code, reason_code, write_target};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
@@ -236,7 +236,7 @@ impl GrantStore for PostgresStore {
                 .bind(&facts.grant_id.as_bytes()[..])
                 .bind(facts.client_id.as_str())
                 .bind(facts.subject.as_str())
-                .bind(facts.device.map(|device| device.as_str()))
+                .bind(facts.device.map(DeviceId::as_str))
                 .bind(target.as_str())
                 .bind(facts.authorized_at.as_millis())
         };

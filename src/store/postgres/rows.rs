@@ -5,6 +5,7 @@ use sqlx::postgres::PgRow;
 
 use super::run::Statement;
 use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, Resource};
 use crate::store::sql::{GrantRow, read_target, reason_code, reason_of, write_target};
 use crate::store::{Grant, Revocation, RevocationTarget, StoreError};
 
@@ -57,10 +58,10 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, grant: &'q Grant) -> Stat
         .bind(&grant.grant_id.as_bytes()[..])
         .bind(grant.client_id.as_str())
         .bind(grant.subject.as_str())
-        .bind(grant.actor.as_ref().map(|actor| actor.as_str()))
+        .bind(grant.actor.as_ref().map(ClientId::as_str))
         .bind(grant.scope.as_str())
-        .bind(grant.resource.as_ref().map(|resource| resource.as_str()))
-        .bind(grant.device.as_ref().map(|device| device.as_str()))
+        .bind(grant.resource.as_ref().map(Resource::as_str))
+        .bind(grant.device.as_ref().map(DeviceId::as_str))
         .bind(grant.auth_time.map(UnixTime::as_millis))
         .bind(&grant.binding.as_bytes()[..])
         .bind(&grant.salt_digest.as_bytes()[..])

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use sqlx::Postgres;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
@@ -32,7 +33,7 @@ fn did_not_happen(error: &sqlx::Error) -> bool {
 }
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|found| found == code)
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|found| found == code)
 }
 
 /// Whether a row names an app that is gone.
