@@ -36,6 +36,10 @@ fn the_statements_of_a_token_go_by_primary_key() {
                 "INSERT INTO {prefix}assertions SELECT decode(md5(n::text), 'hex'), 1, 'app', n \
                  FROM generate_series(1, 5000) n"
             ),
+            format!(
+                "INSERT INTO {prefix}apps SELECT 'app' || n, true, 1, '' \
+                 FROM generate_series(1, 5000) n"
+            ),
             "ANALYZE".to_owned(),
         ] {
             pool.execute(sql.as_str()).await.unwrap();
@@ -84,9 +88,12 @@ fn the_statements_of_a_token_go_by_primary_key() {
             if std::env::var_os("GRANTOR_SHOW_PLANS").is_some() {
                 eprintln!("{}\n\n{plan}\n", sql.replace(&prefix.to_string(), "grantor_"));
             }
-            for table in ["grants", "revocations", "assertions"] {
+            for table in ["apps", "grants", "revocations", "assertions"] {
                 let scan = format!("Seq Scan on grantor_{table}");
                 assert!(!plan.contains(&scan), "{sql}\n{plan}");
+                let others = plan.matches(&format!("using grantor_{table}_")).count();
+                let primary = plan.matches(&format!("using grantor_{table}_pkey")).count();
+                assert_eq!(others, primary, "{sql}\n{plan}");
             }
         }
         assert!(looked_at >= 6, "{looked_at} statements were looked at");

@@ -83,7 +83,7 @@ impl Statements {
             find_grant: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"),
             find_with_void: format!(
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
-                is_valid(p, "$2")
+                is_valid(p, "g.client_id", "$2")
             ),
             list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE true"),
             cut_off: format!(
@@ -144,16 +144,22 @@ fn tick(p: &TablePrefix, condition: &str) -> String {
 }
 
 /// The predicate on a row `g` of a grant but for its own end: its app is enabled and no revocation
-/// covers it. `target` is the parameter with the text of the grant as a target.
-fn is_valid(p: &TablePrefix, target: &str) -> String {
+/// covers it. `app` is what the name of its app is equal to, `target` the parameter with the text of
+/// the grant as a target.
+//
+// As values, not as `EXISTS`: that would become a join, which may begin with all of the apps.
+fn is_valid(p: &TablePrefix, app: &str, target: &str) -> String {
     format!(
-        "EXISTS (SELECT 1 FROM {p}apps a WHERE a.client_id = g.client_id AND a.enabled) \
-         AND NOT EXISTS (SELECT 1 FROM {p}revocations r \
+        "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
+         AND (SELECT 1 FROM {p}revocations r \
              WHERE r.target IN ('*', 'a:' || g.client_id, 's:' || g.subject, \
                  'p:' || g.client_id || chr(10) || g.subject, 'd:' || g.device, {target}) \
-             AND (r.at >= g.authorized_at OR r.target = {target}))"
+             AND (r.at >= g.authorized_at OR r.target = {target}) LIMIT 1) IS NULL"
     )
 }
+
+/// The row `g` that a handle names, by primary key: the app must not choose the index.
+const IS_NAMED: &str = "g.grant_id = $1 AND (g.client_id = $2) IS TRUE AND g.salt_digest = $3";
 
 /// The common table expressions that enter the end of a grant, if `turned` has ended it.
 fn tell(p: &TablePrefix, ended: &str, target: &str) -> String {
@@ -235,13 +241,13 @@ fn redeem_code(p: &TablePrefix) -> String {
                  WHEN g.generation > 0 AND g.revoked_at IS NULL THEN {ended} \
                  WHEN g.generation > 0 THEN {again} \
                  WHEN {is_guessed} THEN {voided} ELSE {mismatch} END \
-             WHERE g.grant_id = $1 AND g.client_id = $2 AND g.salt_digest = $3 \
+             WHERE {IS_NAMED} \
              AND ((g.generation > 0 AND g.binding = $4) \
                  OR (g.generation = 0 AND g.revoked_at IS NULL \
                      AND g.code_expires_at > $6 AND g.expires_at > $6 AND {valid})) \
              RETURNING g.outcome, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome FROM turned",
-        valid = is_valid(p, "$7"),
+        valid = is_valid(p, "$2", "$7"),
         tell = tell(p, &format!("{ended}, {voided}"), "$7"),
     )
 }
@@ -266,12 +272,12 @@ fn rotate(p: &TablePrefix) -> String {
              revoked_why = CASE WHEN {is_live} OR ({is_retry}) THEN NULL ELSE {why} END, \
              outcome = CASE WHEN $4 > g.generation THEN {ahead} WHEN {is_live} THEN {rotated} \
                  WHEN {is_retry} THEN {retried} ELSE {reused} END \
-             WHERE g.grant_id = $1 AND g.client_id = $2 AND g.salt_digest = $3 \
+             WHERE {IS_NAMED} \
              AND g.revoked_at IS NULL AND g.expires_at > $6 \
              AND ($9 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $9) AND {valid} \
              RETURNING g.outcome, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome FROM turned",
-        valid = is_valid(p, "$10"),
+        valid = is_valid(p, "$2", "$10"),
         tell = tell(p, &reused.to_string(), "$10"),
     )
 }
