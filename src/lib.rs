@@ -98,6 +98,7 @@
 //!
 //! None is on by default; each adds API and changes no behaviour.
 //!
+//! * `postgres`: a store in PostgreSQL, for as many processes as there are.
 //! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
 //! * `tracing`: an audit sink that goes to `tracing`.
 #![forbid(unsafe_code)]

@@ -71,7 +71,10 @@ fn programs() -> Option<PathBuf> {
         versions.sort();
         folders.extend(versions.into_iter().rev().map(|version| version.join("bin")));
     }
-    folders.into_iter().find(|it| it.join("initdb").is_file() && it.join("postgres").is_file())
+    let has_all = |it: &PathBuf| it.join("initdb").is_file() && it.join("postgres").is_file();
+    let folder = folders.into_iter().find(has_all)?;
+    // What is found in `PATH` may be links to some of the programs.
+    fs::canonicalize(folder.join("postgres")).ok()?.parent().map(Path::to_path_buf)
 }
 
 /// Somebody who is not root, since PostgreSQL refuses to run as root.

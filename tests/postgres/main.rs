@@ -16,4 +16,5 @@ mod plans;
 mod races;
 mod secrets;
 mod subjects;
+mod trouble;
 mod world;

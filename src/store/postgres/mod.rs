@@ -14,8 +14,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool};
-use sqlx::{Executor as _, Row as _, query};
+use sqlx::{Executor as _, query};
 
+use self::rows::column;
 use self::schema::SCHEMA_VERSION;
 use self::statements::Statements;
 use super::sql::AppCache;
@@ -151,11 +152,22 @@ impl PostgresStore {
             attempt += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let sql = format!("SELECT schema_version FROM {}clock WHERE id = 1", self.prefix);
-        let row = self.one_row(|| query(&sql)).await?;
-        let version: i32 = row.try_get(0).map_err(StoreError::new)?;
-        if version > SCHEMA_VERSION {
+        self.check().await
+    }
+
+    /// Whether the tables are there and may be written: not on a standby, not in a database that was
+    /// set to be read only. For health checks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when they cannot, or are of a later version of this crate.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let row = self.one_row(|| query(&self.sql.check)).await?;
+        if column::<i32>(&row, "schema_version")? > SCHEMA_VERSION {
             return Err(StoreError::new("the tables are of a later version of this crate"));
+        }
+        if column::<String>(&row, "read_only")? != "off" {
+            return Err(StoreError::new("the database can only be read"));
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, sco
 
 /// Every statement whose text does not depend on what it is asked.
 pub(super) struct Statements {
+    pub(super) check: String,
     pub(super) find_app: String,
     pub(super) insert_app: String,
     pub(super) update_app: String,
@@ -60,6 +61,10 @@ pub(super) struct Prune {
 impl Statements {
     pub(super) fn new(p: &TablePrefix) -> Self {
         Self {
+            check: format!(
+                "SELECT schema_version, current_setting('transaction_read_only') AS read_only \
+                 FROM {p}clock WHERE id = 1"
+            ),
             find_app: format!("SELECT document FROM {p}apps WHERE client_id = $1"),
             insert_app: format!(
                 "INSERT INTO {p}apps (client_id, enabled, version, document) \
