@@ -164,7 +164,7 @@ fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) ->
     let mut sql = statement.to_owned();
     // From the last, since $1 begins $10.
     for (parameter, value) in [
-        ("$10", "'g:nobody'".to_owned()),
+        ("$10", "'nobody'".to_owned()),
         ("$9", "CAST(NULL AS bigint)".to_owned()),
         ("$8", "CAST(5 AS smallint)".to_owned()),
         ("$7", "CAST(30000 AS bigint)".to_owned()),

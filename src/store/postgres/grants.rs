@@ -116,6 +116,16 @@ impl PostgresStore {
         }
         Err(StoreError::new("the grant changes faster than it can be read"))
     }
+
+    async fn listed(
+        &self,
+        mut text: sqlx::QueryBuilder<'_, sqlx::Postgres>,
+    ) -> Result<Vec<Grant>, StoreError> {
+        // Not prepared for ever: there are as many texts as filters.
+        let read = text.build().persistent(false).fetch_all(&self.pool);
+        let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
+        rows.map_err(StoreError::new)?.iter().map(read_grant).collect()
+    }
 }
 
 fn unknown_outcome() -> StoreError {
@@ -181,26 +191,23 @@ impl GrantStore for PostgresStore {
     ) -> Result<Listing<Grant, GrantId>, StoreError> {
         let mut text = sqlx::QueryBuilder::<sqlx::Postgres>::new(self.sql.list_grants.as_str());
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
-        let mut grants = {
-            if let Some(after) = &page.after {
-                text.push(" AND grant_id > ").push_bind(&after.as_bytes()[..]);
-            }
-            if let Some(client_id) = &filter.client_id {
-                text.push(" AND client_id = ").push_bind(client_id.as_str());
-            }
-            if let Some(subject) = &filter.subject {
-                text.push(" AND subject = ").push_bind(subject.as_str());
-            }
-            if let Some(device) = &filter.device {
-                text.push(" AND device = ").push_bind(device.as_str());
-            }
-            if let Some(live_at) = filter.live_at {
-                text.push(" AND revoked_at IS NULL AND expires_at > ");
-                text.push_bind(live_at.as_millis());
-            }
-            text.push(" ORDER BY grant_id LIMIT ").push_bind(limit.saturating_add(1));
-            self.listed(text).await?
-        };
+        if let Some(after) = &page.after {
+            text.push(" AND grant_id > ").push_bind(&after.as_bytes()[..]);
+        }
+        if let Some(client_id) = &filter.client_id {
+            text.push(" AND client_id = ").push_bind(client_id.as_str());
+        }
+        if let Some(subject) = &filter.subject {
+            text.push(" AND subject = ").push_bind(subject.as_str());
+        }
+        if let Some(device) = &filter.device {
+            text.push(" AND device = ").push_bind(device.as_str());
+        }
+        if let Some(live_at) = filter.live_at {
+            text.push(" AND revoked_at IS NULL AND expires_at > ").push_bind(live_at.as_millis());
+        }
+        text.push(" ORDER BY grant_id LIMIT ").push_bind(limit.saturating_add(1));
+        let mut grants = self.listed(text).await?;
         let more = grants.len() > page.limit;
         grants.truncate(page.limit);
         let next = if more { grants.last().map(|grant| grant.grant_id) } else { None };
@@ -344,17 +351,5 @@ impl GrantStore for PostgresStore {
             }
         }
         Ok(total)
-    }
-}
-
-impl PostgresStore {
-    async fn listed(
-        &self,
-        mut text: sqlx::QueryBuilder<'_, sqlx::Postgres>,
-    ) -> Result<Vec<Grant>, StoreError> {
-        // Not prepared for ever: there are as many texts as filters.
-        let read = text.build().persistent(false).fetch_all(&self.pool);
-        let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
-        rows.map_err(StoreError::new)?.iter().map(read_grant).collect()
     }
 }

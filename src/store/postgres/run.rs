@@ -47,14 +47,19 @@ impl PostgresStore {
         &self,
         make: impl Fn() -> Statement<'q> + Send,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
+        match tokio::time::timeout(self.timeout, self.run_until_it_happens(make)).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
+        }
+    }
+
+    async fn run_until_it_happens<'q>(
+        &self,
+        make: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut attempt = 1;
         loop {
-            let run = self.run_once(make());
-            let answer = match tokio::time::timeout(self.timeout, run).await {
-                Ok(answer) => answer,
-                Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
-            };
-            match answer {
+            match self.run_once(make()).await {
                 Err(error) if attempt < MAX_ATTEMPTS && did_not_happen(&error) => {
                     attempt += 1;
                     // A stricter level refuses what READ COMMITTED waits for.
