@@ -98,7 +98,8 @@
 //!
 //! None is on by default; each adds API and changes no behaviour.
 //!
-//! * `sqlite`: [`store`] has a `SqliteStore`, for one machine.
+//! * `postgres`: a store in PostgreSQL, for as many processes as there are.
+//! * `sqlite`: a store in one SQLite file, durable, for one machine.
 //! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
 //! * `tracing`: an audit sink that goes to `tracing`.
 #![forbid(unsafe_code)]

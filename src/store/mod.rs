@@ -34,6 +34,8 @@ mod feed;
 mod grant;
 mod grant_store;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod records;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -47,6 +49,9 @@ pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub use grant::{Grant, MAX_MISMATCHES};
 pub use grant_store::GrantStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use postgres::PostgresStore;
 pub use records::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
     GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason,
