@@ -104,6 +104,8 @@
 //!
 //! * `axum`: a router with every endpoint, and extractors for resource servers.
 //! * `tower`: the check of bearer tokens as a layer, for any host that speaks `http`.
+//! * `postgres`: a store in PostgreSQL, for as many processes as there are.
+//! * `sqlite`: a store in one SQLite file, durable, for one machine.
 //! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
 //! * `tracing`: an audit sink that goes to `tracing`, and a span for each request over HTTP.
 #![forbid(unsafe_code)]

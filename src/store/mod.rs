@@ -35,7 +35,13 @@ mod feed;
 mod grant;
 mod grant_store;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod records;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::error::Error as StdError;
 
@@ -45,11 +51,21 @@ pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub use grant::{Grant, MAX_MISMATCHES};
 pub use grant_store::GrantStore;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub use postgres::PostgresStore;
 pub use records::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
     GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason,
     RevocationTarget, Revoked, Rotate, Rotation,
 };
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
+pub use sql::{InvalidTablePrefix, TablePrefix};
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub use sqlite::{Durability, SqliteSettings, SqliteStore};
 
 /// Everything the server asks of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}

@@ -1,0 +1,199 @@
+//! Rotations a second through the store, beside `pgbench` running the very same statement with as
+//! many connections, one family a connection, on a server that this bench starts for itself.
+//!
+//! `cargo bench --bench postgres --features postgres`. Where there is no PostgreSQL it says so.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops where it fails")]
+#![expect(clippy::indexing_slicing, reason = "a bench stops where it fails")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "it measures how long something takes")]
+
+#[path = "../tests/postgres/cluster.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod cluster;
+#[path = "../tests/postgres/world.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod world;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use grantor::ids::{ClientId, GrantId};
+use grantor::secret::Digest;
+use grantor::store::{CodeRedemption, Grant, GrantStore as _, PostgresStore, Rotate, Rotation};
+use sqlx::{PgPool, Row as _};
+
+const CONNECTIONS: u32 = 8;
+const ROUNDS: usize = 5;
+const SECONDS: u64 = 4;
+
+fn main() {
+    let Some(cluster) = cluster::own_cluster() else { return };
+    let runtime = cluster::runtime();
+    let pool = cluster::pool(&runtime, cluster.options(), CONNECTIONS);
+    let store = cluster::new_store(&runtime, &pool);
+    let world = world::World::new(runtime, store.clone());
+    let families: Vec<_> = (0..CONNECTIONS).map(|_| family(&world)).collect();
+    world.runtime.block_on(rotate_once(&store, &families[0], 1));
+    let statement = world.runtime.block_on(statement(&pool));
+    let (mut generation, mut beside) = (2, Vec::new());
+    let mut own = Vec::new();
+    for _ in 0..ROUNDS {
+        let (rate, reached) = world.runtime.block_on(rotate(&store, &families, generation));
+        generation = reached;
+        own.push(rate);
+        beside.push(pgbench(&cluster, &world, &statement));
+    }
+    let (own, beside) = (median(own), median(beside));
+    println!("rotations a second, {CONNECTIONS} connections, synchronous commit");
+    println!("  through the store      {own:>8.0}");
+    println!("  the statement, pgbench {beside:>8.0}");
+    println!("  ratio                  {:>8.2}", own / beside);
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// A family whose refresh token is at generation 1.
+fn family(world: &world::World) -> Grant {
+    let grant = world::grant(&world.client_id, "ann");
+    redeemed(world, &grant);
+    grant
+}
+
+fn redeemed(world: &world::World, grant: &Grant) {
+    let redemption = CodeRedemption {
+        grant_id: grant.grant_id,
+        client_id: grant.client_id.clone(),
+        binding: grant.binding,
+        salt_digest: grant.salt_digest,
+        claim: 1,
+        now: world::now(),
+    };
+    let store = world.server.store();
+    world.runtime.block_on(async {
+        store.insert_grant(grant.clone()).await.unwrap();
+        store.redeem_code(&redemption).await.unwrap();
+    });
+}
+
+async fn rotate_once(store: &PostgresStore, grant: &Grant, generation: u32) {
+    let rotation = Rotation {
+        grant_id: grant.grant_id,
+        client_id: grant.client_id.clone(),
+        salt_digest: grant.salt_digest,
+        generation,
+        grace_millis: 30_000,
+        max_retries: 5,
+        idle_millis: None,
+        claim: 7,
+        now: world::now(),
+    };
+    let answer = store.rotate(&rotation).await.unwrap();
+    assert!(matches!(answer, Rotate::Rotated | Rotate::Ahead), "{answer:?}");
+}
+
+/// Every family rotates as fast as it can: the rate of all, and a generation that none has reached.
+async fn rotate(store: &PostgresStore, families: &[Grant], from: u32) -> (f64, u32) {
+    let begun = Instant::now();
+    let end = begun + Duration::from_secs(SECONDS);
+    let tasks: Vec<_> = families
+        .iter()
+        .map(|grant| {
+            let (store, grant) = (store.clone(), grant.clone());
+            tokio::spawn(async move {
+                let mut generation = from;
+                while Instant::now() < end {
+                    rotate_once(&store, &grant, generation).await;
+                    generation += 1;
+                }
+                generation
+            })
+        })
+        .collect();
+    let (mut total, mut reached) = (0, from);
+    for task in tasks {
+        let generation = task.await.unwrap();
+        total += generation - from;
+        reached = reached.max(generation);
+    }
+    (f64::from(total) / begun.elapsed().as_secs_f64(), reached)
+}
+
+/// The text of the statement, as the database has it.
+async fn statement(pool: &PgPool) -> String {
+    let sql = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%$10%' \
+         AND statement LIKE '%$4 >= g.generation%'";
+    // Another connection may be given than the one that has it.
+    for _ in 0..1_000 {
+        let row = sqlx::query(sql).persistent(false).fetch_optional(pool).await.unwrap();
+        if let Some(row) = row {
+            return row.get(0);
+        }
+    }
+    panic!("the statement is not found");
+}
+
+/// The rate of `pgbench`: each of its clients rotates a family of its own.
+fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) -> f64 {
+    let salt = Digest::from_bytes([7; 32]);
+    let client: &ClientId = &world.client_id;
+    let number: u64 = u64::from_ne_bytes(world::random_bytes());
+    for index in 0..CONNECTIONS {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_be_bytes());
+        id[12..].copy_from_slice(&index.to_be_bytes());
+        let mut grant = world::grant(client, "ann");
+        grant.grant_id = GrantId::from_bytes(id);
+        grant.salt_digest = salt;
+        redeemed(world, &grant);
+    }
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
+    };
+    let id = format!(
+        "decode('{}' || lpad(to_hex(CAST(:client_id AS bigint)), 16, '0'), 'hex')",
+        hex(&number.to_be_bytes())
+    );
+    let mut sql = statement.to_owned();
+    // From the last, since $1 begins $10.
+    for (parameter, value) in [
+        ("$10", "'nobody'".to_owned()),
+        ("$9", "CAST(NULL AS bigint)".to_owned()),
+        ("$8", "CAST(5 AS smallint)".to_owned()),
+        ("$7", "CAST(30000 AS bigint)".to_owned()),
+        ("$6", format!("CAST({} AS bigint)", world::now().as_millis())),
+        ("$5", "CAST(7 AS bigint)".to_owned()),
+        ("$4", "CAST(:generation AS bigint)".to_owned()),
+        ("$3", format!("CAST('\\x{}' AS bytea)", hex(salt.as_bytes()))),
+        ("$2", format!("CAST('{client}' AS text)")),
+        ("$1", id),
+    ] {
+        sql = sql.replace(parameter, &value);
+    }
+    let script = format!("\\set generation :generation + 1\n{sql};\n");
+    let file = cluster.folder.join("script.sql");
+    fs::write(&file, script).unwrap();
+    let output = cluster
+        .program("pgbench")
+        .args(["-n", "-M", "prepared", "-j", "2", "-D", "generation=0", "-p", "5432"])
+        .args(["-c", &CONNECTIONS.to_string(), "-T", &SECONDS.to_string()])
+        .args(["-U", cluster::USER, "-h"])
+        .arg(&cluster.folder)
+        .arg("-f")
+        .args([file.as_path(), Path::new("postgres")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = String::from_utf8(output.stdout).unwrap();
+    let rate = output.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap_or_else(|| {
+        panic!("pgbench gives no rate: {output}");
+    });
+    rate.split(' ').next().unwrap().parse().unwrap()
+}

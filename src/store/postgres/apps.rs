@@ -1,0 +1,108 @@
+//! [`AppRegistry`] on PostgreSQL.
+
+use std::sync::Arc;
+
+use sqlx::query;
+
+use super::PostgresStore;
+use super::rows::column;
+use crate::app::CustomApp;
+use crate::ids::ClientId;
+use crate::store::sql::{read_app, write_app};
+use crate::store::{
+    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+};
+
+/// How many apps are read at a time where they are looked through.
+const BATCH: i64 = 200;
+
+impl AppRegistry for PostgresStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        let row = self.row(|| query(&self.sql.find_app).bind(client_id.as_str())).await?;
+        row.map(|row| read_app(column(&row, "document")?)).transpose()
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        let document = write_app(&app)?;
+        let inserted = self
+            .row(|| {
+                query(&self.sql.insert_app)
+                    .bind(app.client_id().as_str())
+                    .bind(app.is_enabled())
+                    .bind(app.version().cast_signed())
+                    .bind(&document)
+            })
+            .await?;
+        Ok(if inserted.is_some() { InsertApp::Inserted } else { InsertApp::AlreadyExists })
+    }
+
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        let document = write_app(&app)?;
+        let updated = self
+            .row(|| {
+                query(&self.sql.update_app)
+                    .bind(app.client_id().as_str())
+                    .bind(app.is_enabled())
+                    .bind(app.version().cast_signed())
+                    .bind(&document)
+                    .bind(expected_version.cast_signed())
+            })
+            .await?;
+        if updated.is_some() {
+            return Ok(UpdateApp::Updated);
+        }
+        // Only to tell the two refusals apart: nothing is decided by it.
+        let found = self.find_app(app.client_id()).await?;
+        Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        // Its consents go with it, those too that are being written: they refer to its row.
+        let deleted = self.row(|| query(&self.sql.delete_app).bind(client_id.as_str())).await?;
+        Ok(if deleted.is_some() { DeleteApp::Deleted } else { DeleteApp::NotFound })
+    }
+
+    async fn list_apps(
+        &self,
+        asked: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        let mut apps: Vec<Arc<CustomApp>> = Vec::new();
+        let mut after = page.after;
+        // The text is looked for here, not there: what is one letter in two cases differs.
+        loop {
+            let make = || {
+                query(&self.sql.list_apps)
+                    .bind(after.as_ref().map(ClientId::as_str))
+                    .bind(asked.enabled)
+                    .bind(BATCH)
+            };
+            let rows = self.run(make).await.map_err(StoreError::new)?;
+            let is_last = i64::try_from(rows.len()).is_ok_and(|read| read < BATCH);
+            for row in &rows {
+                let app = read_app(column(row, "document")?)?;
+                after = Some(app.client_id().clone());
+                if !asked.admits(&app) {
+                    continue;
+                }
+                if apps.len() == page.limit {
+                    let next = apps.last().map(|last| last.client_id().clone());
+                    return Ok(Listing::new(apps, next));
+                }
+                apps.push(app);
+            }
+            if is_last {
+                return Ok(Listing::new(apps, None));
+            }
+        }
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        let row = self.one_row(|| query(&self.sql.apps_version)).await?;
+        column::<i64>(&row, "counted").map(i64::cast_unsigned)
+    }
+}

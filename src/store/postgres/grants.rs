@@ -1,0 +1,355 @@
+//! [`GrantStore`] on PostgreSQL.
+
+use std::time::Duration;
+
+use sqlx::query;
+
+use super::rows::{bind_grant, column, instant, read_grant, read_revocation};
+use super::{PostgresStore, outcome};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::store::sql::{purpose_code, reason_code, write_target};
+use crate::store::{
+    AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
+    GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
+    Revocation, RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
+    StoreError,
+};
+
+/// How far a reader that has seen everything is set back, though nothing can be missing before.
+const OVERLAP: Duration = Duration::from_secs(5);
+/// The most entries that one page of the feed holds.
+const MAX_PAGE: usize = 1_000;
+/// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
+const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
+/// How often a refusal is looked into that the row does not explain any more.
+const MAX_LOOKS: usize = 20;
+
+fn as_target(grant_id: GrantId) -> String {
+    write_target(&RevocationTarget::Grant(grant_id))
+}
+
+impl PostgresStore {
+    /// What a rule says of the row as it is now, after a statement changed nothing. `None` if the
+    /// rule would change it: something has happened between the two.
+    async fn diagnose<T>(
+        &self,
+        grant_id: GrantId,
+        unknown: T,
+        rule: impl FnOnce(&mut Grant, bool) -> T,
+        is_refusal: impl FnOnce(&T) -> bool,
+    ) -> Result<Option<T>, StoreError> {
+        let target = as_target(grant_id);
+        let make =
+            || query(&self.sql.find_with_void).bind(&grant_id.as_bytes()[..]).bind(target.as_str());
+        let Some(row) = self.row(make).await? else { return Ok(Some(unknown)) };
+        let answer = rule(&mut read_grant(&row)?, column(&row, "void")?);
+        Ok(Some(answer).filter(is_refusal))
+    }
+
+    async fn try_redeem(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        let target = as_target(redemption.grant_id);
+        let redeem = || {
+            query(&self.sql.redeem_code)
+                .bind(&redemption.grant_id.as_bytes()[..])
+                .bind(redemption.client_id.as_str())
+                .bind(&redemption.salt_digest.as_bytes()[..])
+                .bind(&redemption.binding.as_bytes()[..])
+                .bind(redemption.claim.cast_signed())
+                .bind(redemption.now.as_millis())
+                .bind(target.as_str())
+        };
+        for _ in 0..MAX_LOOKS {
+            if let Some(row) = self.row(redeem).await? {
+                return match column(&row, "outcome")? {
+                    outcome::REDEEMED => Ok(RedeemCode::Redeemed),
+                    outcome::MISMATCH | outcome::VOIDED => Ok(RedeemCode::Mismatch),
+                    outcome::REPLAYED | outcome::REPLAYED_AGAIN => Ok(RedeemCode::AlreadyRedeemed),
+                    _ => Err(unknown_outcome()),
+                };
+            }
+            let unknown = RedeemCode::Refused(GrantRefusal::Unknown);
+            let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+            let is_refusal = |answer: &RedeemCode| matches!(answer, RedeemCode::Refused(_));
+            let answer = self.diagnose(redemption.grant_id, unknown, rule, is_refusal).await?;
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+        }
+        Err(StoreError::new("the grant changes faster than it can be read"))
+    }
+
+    async fn try_rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        let target = as_target(rotation.grant_id);
+        let rotate = || {
+            query(&self.sql.rotate)
+                .bind(&rotation.grant_id.as_bytes()[..])
+                .bind(rotation.client_id.as_str())
+                .bind(&rotation.salt_digest.as_bytes()[..])
+                .bind(i64::from(rotation.generation))
+                .bind(rotation.claim.cast_signed())
+                .bind(rotation.now.as_millis())
+                .bind(rotation.grace_millis)
+                .bind(i16::from(rotation.max_retries))
+                .bind(rotation.idle_millis)
+                .bind(target.as_str())
+        };
+        // The first is a code, and the last has no successor: only to be refused.
+        let may_turn = !matches!(rotation.generation, 0 | u32::MAX);
+        for _ in 0..MAX_LOOKS {
+            if may_turn && let Some(row) = self.row(rotate).await? {
+                return match column(&row, "outcome")? {
+                    outcome::ROTATED => Ok(Rotate::Rotated),
+                    outcome::RETRIED => Ok(Rotate::Retried),
+                    outcome::AHEAD => Ok(Rotate::Ahead),
+                    outcome::REUSED => Ok(Rotate::Reused),
+                    _ => Err(unknown_outcome()),
+                };
+            }
+            let unknown = Rotate::Refused(GrantRefusal::Unknown);
+            let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+            let is_refusal = |answer: &Rotate| matches!(answer, Rotate::Refused(_));
+            let answer = self.diagnose(rotation.grant_id, unknown, rule, is_refusal).await?;
+            if let Some(answer) = answer {
+                return Ok(answer);
+            }
+        }
+        Err(StoreError::new("the grant changes faster than it can be read"))
+    }
+
+    async fn listed(
+        &self,
+        mut text: sqlx::QueryBuilder<'_, sqlx::Postgres>,
+    ) -> Result<Vec<Grant>, StoreError> {
+        // Not prepared for ever: there are as many texts as filters.
+        let read = text.build().persistent(false).fetch_all(&self.pool);
+        let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
+        rows.map_err(StoreError::new)?.iter().map(read_grant).collect()
+    }
+}
+
+fn unknown_outcome() -> StoreError {
+    StoreError::new("a statement tells of an outcome that it cannot have")
+}
+
+impl GrantStore for PostgresStore {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        let row = self.one_row(|| bind_grant(query(&self.sql.insert_grant), &grant)).await?;
+        if !column(&row, "active")? {
+            return Ok(InsertGrant::AppInactive);
+        }
+        let authorized_at: Option<i64> = column(&row, "authorized_at")?;
+        Ok(authorized_at.map_or(InsertGrant::AlreadyDecided, |at| InsertGrant::Inserted {
+            authorized_at: UnixTime::from_millis(at),
+        }))
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        self.try_redeem(redemption).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        self.try_rotate(rotation).await
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        let make = || {
+            let sql = match claim.grant {
+                Some(_) => &self.sql.claim_with_grant,
+                None => &self.sql.claim_assertion,
+            };
+            let statement = query(sql)
+                .bind(claim.client_id.as_str())
+                .bind(purpose_code(claim.purpose))
+                .bind(&claim.jti.as_bytes()[..])
+                .bind(claim.expires_at.as_millis())
+                .bind(claim.now.as_millis());
+            match &claim.grant {
+                Some(grant) => bind_grant(statement, grant),
+                None => statement,
+            }
+        };
+        let row = self.one_row(make).await?;
+        Ok(if !column::<bool>(&row, "active")? {
+            ClaimAssertion::AppInactive
+        } else if column(&row, "first")? {
+            ClaimAssertion::First { authorized_at: instant(&row, "authorized_at")? }
+        } else {
+            ClaimAssertion::Replayed
+        })
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        let make = || query(&self.sql.find_grant).bind(&grant_id.as_bytes()[..]);
+        self.row(make).await?.as_ref().map(read_grant).transpose()
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        let mut text = sqlx::QueryBuilder::<sqlx::Postgres>::new(self.sql.list_grants.as_str());
+        let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+        if let Some(after) = &page.after {
+            text.push(" AND grant_id > ").push_bind(&after.as_bytes()[..]);
+        }
+        if let Some(client_id) = &filter.client_id {
+            text.push(" AND client_id = ").push_bind(client_id.as_str());
+        }
+        if let Some(subject) = &filter.subject {
+            text.push(" AND subject = ").push_bind(subject.as_str());
+        }
+        if let Some(device) = &filter.device {
+            text.push(" AND device = ").push_bind(device.as_str());
+        }
+        if let Some(live_at) = filter.live_at {
+            text.push(" AND revoked_at IS NULL AND expires_at > ").push_bind(live_at.as_millis());
+        }
+        text.push(" ORDER BY grant_id LIMIT ").push_bind(limit.saturating_add(1));
+        let mut grants = self.listed(text).await?;
+        let more = grants.len() > page.limit;
+        grants.truncate(page.limit);
+        let next = if more { grants.last().map(|grant| grant.grant_id) } else { None };
+        Ok(Listing::new(grants, next))
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        let Revocation { why, until, .. } = revocation;
+        let target = write_target(&revocation.target);
+        let make = || match revocation.target {
+            RevocationTarget::Grant(grant_id) => query(&self.sql.end_grant)
+                .bind(grant_id.as_bytes().to_vec())
+                .bind(revocation.at.as_millis())
+                .bind(reason_code(*why))
+                .bind(target.as_str())
+                .bind(until.as_millis()),
+            RevocationTarget::Everything
+            | RevocationTarget::App(_)
+            | RevocationTarget::Subject(_)
+            | RevocationTarget::AppAndSubject(..)
+            | RevocationTarget::Device(_) => query(&self.sql.cut_off)
+                .bind(target.as_str())
+                .bind(reason_code(*why))
+                .bind(until.as_millis()),
+        };
+        Ok(Revoked { at: instant(&self.one_row(make).await?, "at")? })
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        let target = as_target(facts.grant_id);
+        let make = || {
+            query(&self.sql.is_revoked)
+                .bind(&facts.grant_id.as_bytes()[..])
+                .bind(facts.client_id.as_str())
+                .bind(facts.subject.as_str())
+                .bind(facts.device.map(DeviceId::as_str))
+                .bind(target.as_str())
+                .bind(facts.authorized_at.as_millis())
+        };
+        column(&self.one_row(make).await?, "revoked")
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        _now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let read = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let make = || query(&self.sql.revocations_since).bind(cursor.at.as_millis()).bind(read);
+        let rows = self.run(make).await.map_err(StoreError::new)?;
+        let mut entries = Vec::new();
+        let mut now = cursor.at;
+        for row in &rows {
+            now = instant(row, "now")?;
+            entries.extend(read_revocation(row)?);
+        }
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        // No two revocations are of one instant, and none becomes visible after a later one.
+        let last = entries.last().map_or(cursor, |entry| FeedCursor { at: entry.at, tie: 0 });
+        let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
+        let next = if more { last } else { last.min(back) };
+        Ok(RevocationFeed { entries, next, more })
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        let make = || {
+            query(&self.sql.remember_consent)
+                .bind(consent.client_id.as_str())
+                .bind(consent.subject.as_str())
+                .bind(consent.scope.as_str())
+                .bind(consent.given_at.as_millis())
+        };
+        match self.run(make).await {
+            Ok(_) => Ok(()),
+            // Nothing is remembered for an app that is gone.
+            Err(error) if super::run::lacks_its_app(&error) => Ok(()),
+            Err(error) => Err(StoreError::new(error)),
+        }
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        let make = || query(&self.sql.find_consent).bind(client_id.as_str()).bind(subject.as_str());
+        let Some(row) = self.row(make).await? else { return Ok(None) };
+        let scope = column::<&str>(&row, "scope")?.parse().map_err(StoreError::new)?;
+        let given_at = instant(&row, "given_at")?;
+        Ok(Some(Consent {
+            client_id: client_id.clone(),
+            subject: subject.clone(),
+            scope,
+            given_at,
+        }))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        _now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        let pair = RevocationTarget::AppAndSubject(client_id.clone(), subject.clone());
+        let target = write_target(&pair);
+        let make = || {
+            query(&self.sql.withdraw_consent)
+                .bind(target.as_str())
+                .bind(reason_code(RevocationReason::ConsentWithdrawn))
+                .bind(until.as_millis())
+                .bind(client_id.as_str())
+                .bind(subject.as_str())
+        };
+        let rows = match self.run(make).await {
+            // The app was deleted meanwhile, its consents with it: the cutoff is left to write.
+            Err(error) if super::run::lacks_its_app(&error) => self.run(make).await,
+            answer => answer,
+        };
+        let rows = rows.map_err(StoreError::new)?;
+        let row = rows.first().ok_or_else(|| StoreError::new("the clock has no row"))?;
+        Ok(Revoked { at: instant(row, "at")? })
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        let [assertions, grants, revocations] = &self.sql.prune;
+        let tables = [(assertions, now.minus(ASSERTION_MARGIN)), (grants, now), (revocations, now)];
+        let mut total = Pruned { removed: 0, more: false };
+        for (prune, end) in tables {
+            let left = limit.saturating_sub(total.removed);
+            let room = i64::try_from(left).unwrap_or(i64::MAX);
+            let remove = || query(&prune.remove).bind(end.as_millis()).bind(room);
+            let removed = self.run(remove).await.map_err(StoreError::new)?.len();
+            total.removed += removed;
+            if removed == left && !total.more {
+                let is_left = || query(&prune.is_left).bind(end.as_millis());
+                total.more = column(&self.one_row(is_left).await?, "is_left")?;
+            }
+        }
+        Ok(total)
+    }
+}

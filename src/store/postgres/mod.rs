@@ -1,0 +1,200 @@
+//! The store on PostgreSQL: many processes, on many machines, over one database.
+
+mod apps;
+mod grants;
+mod outcome;
+mod rows;
+mod run;
+mod schema;
+mod statements;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::{Executor as _, query};
+
+use self::rows::column;
+use self::schema::SCHEMA_VERSION;
+use self::statements::Statements;
+use super::{
+    GrantStore as _, Revocation, RevocationReason, RevocationTarget, StoreError, TablePrefix,
+};
+use crate::clock::UnixTime;
+use crate::ids::Subject;
+
+/// How many rows go at a time where a user is erased.
+const ERASE_BATCH: i64 = 1_000;
+/// How often the tables are made where others make them at the same time.
+const MAX_MIGRATIONS: usize = 10;
+
+/// Apps, grants, cutoffs, assertions and consents in a PostgreSQL database.
+///
+/// The host hands in the pool that it has; the store asks for nothing but its own tables, and no
+/// extension, advisory lock or notification. It works within a tokio runtime. Every method of the
+/// contract that changes something is *one* statement, correct at READ COMMITTED on however many
+/// processes; where the default of the database is stricter, the level is set for each transaction,
+/// so that it also holds behind a pooler. `docs/storage.md` describes the tables and the statements.
+///
+/// * A statement that the database refused with `40001` or `40P01` did not happen and is run again;
+///   where nobody knows, the answer is [`StoreError`].
+/// * The instants of decisions and revocations come from the database's clock. It may stand still
+///   or jump ahead. If it jumps back, a revocation spares what was authorized in the time that
+///   then comes twice: the clock of a database is to be slewed, not set.
+/// * [`find_app`](super::AppRegistry::find_app) answers with an app that was read up to
+///   [`DEFAULT_APP_LIFETIME`](Self::DEFAULT_APP_LIFETIME) ago, so a change of its settings by
+///   another process takes that long. Disabling and deleting work at once everywhere: each
+///   statement asks for them.
+///
+/// ```no_run
+/// use grantor::store::PostgresStore;
+/// use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = PostgresStore::connect_options("postgres://localhost/auth".parse()?);
+/// let pool = PgPoolOptions::new().max_connections(20).connect_with(options).await?;
+/// let store = PostgresStore::new(pool);
+/// store.migrate().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: PgPool,
+    sql: Arc<Statements>,
+    prefix: TablePrefix,
+    timeout: Duration,
+    /// Whether the default of the database is stricter than READ COMMITTED.
+    sets_isolation: Arc<AtomicBool>,
+}
+
+impl PostgresStore {
+    /// How long a call may take, unless told otherwise.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A store over `pool`, in tables whose names begin with `grantor_`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self::with_prefix(pool, TablePrefix::default())
+    }
+
+    /// A store over `pool`, in tables whose names begin with `prefix`.
+    #[must_use]
+    pub fn with_prefix(pool: PgPool, prefix: TablePrefix) -> Self {
+        Self {
+            pool,
+            sql: Arc::new(Statements::new(&prefix)),
+            prefix,
+            timeout: Self::DEFAULT_TIMEOUT,
+            sets_isolation: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// The same store, whose statements answer [`StoreError`] after `timeout`: with the wait for a
+    /// connection, whose own limit is `acquire_timeout` of the pool.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// What suits this store, for a pool of its own: the database ends statements and locks that
+    /// take longer than 5 s, and transactions that lie idle; READ COMMITTED; statements are not
+    /// logged here. Behind a pooler that refuses `options` set these for the role instead.
+    #[must_use]
+    pub fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
+        sqlx::ConnectOptions::disable_statement_logging(options).options([
+            ("default_transaction_isolation", r"read\ committed"),
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "10s"),
+        ])
+    }
+
+    /// What the names of its tables begin with.
+    #[must_use]
+    pub fn prefix(&self) -> &TablePrefix {
+        &self.prefix
+    }
+
+    /// The statements that make the tables, for hosts that migrate by their own means. They may run
+    /// any number of times.
+    #[must_use]
+    pub fn schema_sql(prefix: &TablePrefix) -> String {
+        schema::schema_sql(prefix)
+    }
+
+    /// Makes the tables that are not there yet. Several processes may do so at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when it could not, or when the tables are of a later version of this crate.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let schema = Self::schema_sql(&self.prefix);
+        let mut attempt = 1;
+        // Where two make a table at once, one of them is refused, and finds it the next time.
+        while let Err(error) = self.pool.execute(schema.as_str()).await {
+            if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() {
+                return Err(StoreError::new(error));
+            }
+            attempt += 1;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.check().await
+    }
+
+    /// Whether the tables are there and may be written: not on a standby, not in a database that was
+    /// set to be read only. For health checks.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when they cannot, or are of a later version of this crate.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let row = self.one_row(|| query(&self.sql.check)).await?;
+        if column::<i32>(&row, "schema_version")? > SCHEMA_VERSION {
+            return Err(StoreError::new("the tables are of a later version of this crate"));
+        }
+        if column::<String>(&row, "read_only")? != "off" {
+            return Err(StoreError::new("the database can only be read"));
+        }
+        Ok(())
+    }
+
+    /// Ends what acts as a user, then removes what is stored of that user: grants and consents.
+    /// Answers how many rows went. What remains is the revocation, which names the user until
+    /// `until`: by it tokens that are out stay void.
+    ///
+    /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Audit events and usage are
+    /// the host's to erase.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when something may be left. The same call again settles it.
+    pub async fn erase_subject(
+        &self,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<usize, StoreError> {
+        let target = RevocationTarget::Subject(subject.clone());
+        let why = RevocationReason::Administrator;
+        self.revoke(&Revocation { target, at: now, why, until }).await?;
+        let consents = || query(&self.sql.erase_consents).bind(subject.as_str());
+        let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
+        loop {
+            let grants = || query(&self.sql.erase_grants).bind(subject.as_str()).bind(ERASE_BATCH);
+            let batch = self.run(grants).await.map_err(StoreError::new)?.len();
+            if batch == 0 {
+                return Ok(erased);
+            }
+            erased += batch;
+        }
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Runs a statement: with a deadline, and again where it is known not to have happened.
+
+use std::sync::atomic::Ordering;
+
+use sqlx::Postgres;
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+
+use super::PostgresStore;
+use crate::store::StoreError;
+
+/// A statement with its parameters.
+pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+/// How often a statement is run at most. At READ COMMITTED one that does not deadlock is run once.
+const MAX_ATTEMPTS: usize = 20;
+
+/// The transaction level that the statements were written for, whatever the database's default.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
+/// `serialization_failure`
+const SERIALIZATION_FAILURE: &str = "40001";
+/// `deadlock_detected`
+const DEADLOCK_DETECTED: &str = "40P01";
+/// `foreign_key_violation`
+const FOREIGN_KEY_VIOLATION: &str = "23503";
+
+/// Whether the database told that it has done nothing of a statement, which may succeed if it is
+/// run again. Where a connection breaks nobody knows.
+fn did_not_happen(error: &sqlx::Error) -> bool {
+    has_code(error, SERIALIZATION_FAILURE) || has_code(error, DEADLOCK_DETECTED)
+}
+
+fn has_code(error: &sqlx::Error, code: &str) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|found| found == code)
+}
+
+/// Whether a row names an app that is gone.
+pub(super) fn lacks_its_app(error: &sqlx::Error) -> bool {
+    has_code(error, FOREIGN_KEY_VIOLATION)
+}
+
+impl PostgresStore {
+    /// Runs the statement that `make` makes, to the end of its transaction.
+    pub(super) async fn run<'q>(
+        &self,
+        make: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        match tokio::time::timeout(self.timeout, self.run_until_it_happens(make)).await {
+            Ok(answer) => answer,
+            Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
+        }
+    }
+
+    async fn run_until_it_happens<'q>(
+        &self,
+        make: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut attempt = 1;
+        loop {
+            match self.run_once(make()).await {
+                Err(error) if attempt < MAX_ATTEMPTS && did_not_happen(&error) => {
+                    attempt += 1;
+                    // A stricter level refuses what READ COMMITTED waits for.
+                    if has_code(&error, SERIALIZATION_FAILURE) {
+                        self.sets_isolation.store(true, Ordering::Relaxed);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// As [`run`](Self::run), for a statement that answers one row or none.
+    pub(super) async fn row<'q>(
+        &self,
+        make: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<Option<PgRow>, StoreError> {
+        let rows = self.run(make).await.map_err(StoreError::new)?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// As [`run`](Self::run), for a statement that always answers one row.
+    pub(super) async fn one_row<'q>(
+        &self,
+        make: impl Fn() -> Statement<'q> + Send,
+    ) -> Result<PgRow, StoreError> {
+        let row = self.row(make).await?;
+        row.ok_or_else(|| StoreError::new("the tables are incomplete: the clock has no row"))
+    }
+
+    async fn run_once(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
+        if !self.sets_isolation.load(Ordering::Relaxed) {
+            // One statement is one transaction. All is read that comes: an error of its commit
+            // comes after the rows.
+            return statement.fetch_all(&self.pool).await;
+        }
+        let mut transaction = self.pool.begin_with(BEGIN).await?;
+        let rows = statement.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    }
+}

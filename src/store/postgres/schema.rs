@@ -1,0 +1,88 @@
+//! The tables, as SQL that may run any number of times.
+
+use crate::store::TablePrefix;
+
+/// What [`schema_sql`] describes. A later schema has a greater number.
+pub(super) const SCHEMA_VERSION: i32 = 1;
+
+/// The statements that make the tables and indexes that are not there yet.
+///
+/// Names are compared byte by byte, whatever the locale of the database. Rows that change leave
+/// room in their page, and no column that changes is indexed, so that a rotation writes no index.
+pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
+    let index = prefix.without_schema();
+    format!(
+        r#"CREATE TABLE IF NOT EXISTS {prefix}clock (
+    id smallint PRIMARY KEY CHECK (id = 1),
+    schema_version integer NOT NULL,
+    at bigint NOT NULL
+) WITH (fillfactor = 20);
+INSERT INTO {prefix}clock (id, schema_version, at) VALUES (1, {SCHEMA_VERSION}, 0)
+    ON CONFLICT (id) DO NOTHING;
+CREATE TABLE IF NOT EXISTS {prefix}apps (
+    client_id text COLLATE "C" PRIMARY KEY,
+    enabled boolean NOT NULL,
+    version bigint NOT NULL,
+    document text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS {prefix}app_changes (
+    id smallint PRIMARY KEY CHECK (id = 1),
+    counted bigint NOT NULL
+) WITH (fillfactor = 20);
+INSERT INTO {prefix}app_changes (id, counted) VALUES (1, 0) ON CONFLICT (id) DO NOTHING;
+CREATE TABLE IF NOT EXISTS {prefix}grants (
+    grant_id bytea PRIMARY KEY,
+    client_id text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    actor text COLLATE "C",
+    scope text COLLATE "C" NOT NULL,
+    resource text COLLATE "C",
+    device text COLLATE "C",
+    auth_time bigint,
+    binding bytea NOT NULL,
+    salt_digest bytea NOT NULL,
+    authorized_at bigint NOT NULL,
+    code_expires_at bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    generation bigint NOT NULL,
+    rotated_at bigint NOT NULL,
+    claim bigint NOT NULL,
+    retries smallint NOT NULL,
+    mismatches smallint NOT NULL,
+    revoked_at bigint,
+    revoked_why smallint,
+    outcome smallint NOT NULL DEFAULT 0
+) WITH (fillfactor = 80);
+CREATE INDEX IF NOT EXISTS {index}grants_of_app ON {prefix}grants (client_id, grant_id);
+CREATE INDEX IF NOT EXISTS {index}grants_of_subject ON {prefix}grants (subject, grant_id);
+CREATE INDEX IF NOT EXISTS {index}grants_on_device ON {prefix}grants (device, grant_id)
+    WHERE device IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {index}grants_by_end ON {prefix}grants (expires_at);
+CREATE TABLE IF NOT EXISTS {prefix}assertions (
+    jti bytea NOT NULL,
+    purpose smallint NOT NULL,
+    client_id text COLLATE "C" NOT NULL,
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (jti, purpose, client_id)
+);
+CREATE INDEX IF NOT EXISTS {index}assertions_by_end ON {prefix}assertions (expires_at);
+CREATE TABLE IF NOT EXISTS {prefix}revocations (
+    target text COLLATE "C" PRIMARY KEY,
+    at bigint NOT NULL,
+    why smallint NOT NULL,
+    until bigint NOT NULL
+);
+CREATE INDEX IF NOT EXISTS {index}revocations_in_order ON {prefix}revocations (at);
+CREATE INDEX IF NOT EXISTS {index}revocations_by_end ON {prefix}revocations (until);
+CREATE TABLE IF NOT EXISTS {prefix}consents (
+    client_id text COLLATE "C" NOT NULL
+        REFERENCES {prefix}apps (client_id) ON DELETE CASCADE,
+    subject text COLLATE "C" NOT NULL,
+    scope text COLLATE "C",
+    given_at bigint NOT NULL,
+    PRIMARY KEY (client_id, subject)
+);
+CREATE INDEX IF NOT EXISTS {index}consents_of_subject ON {prefix}consents (subject);
+"#
+    )
+}

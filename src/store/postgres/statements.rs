@@ -1,0 +1,377 @@
+//! The statements. Each that changes state is one, decides every race by itself, and says in its
+//! `RETURNING` what it did.
+//!
+//! At READ COMMITTED a statement that waited for a row sees that row anew and all else as it was
+//! when the statement began. So whatever must not be missed stands in the row that is locked: the
+//! generation and the end of a grant, the instant of the clock, the withdrawal of a consent. What
+//! is read beside it, cutoffs and the state of the app, is compared with `authorized_at` by
+//! whoever comes later.
+//!
+//! * A *decision* takes `now()`, the instant at which its transaction began, or what comes after
+//!   the latest revocation that it sees. Whatever it does not see was answered later, at a later
+//!   instant.
+//! * A *revocation* advances the one row of the clock, and holds it until it is committed: so the
+//!   feed is written in the order of its instants.
+//!
+//! Rows are locked in the order grant, clock, revocation, consent.
+
+use super::outcome;
+use crate::store::sql::reason_code;
+use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
+
+/// The columns of a grant, in the order of [`insert_grant`](Statements::insert_grant).
+pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, scope, resource, \
+    device, auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, \
+    generation, rotated_at, claim, retries, mismatches, revoked_at, revoked_why";
+
+/// Every statement whose text does not depend on what it is asked.
+pub(super) struct Statements {
+    pub(super) check: String,
+    pub(super) find_app: String,
+    pub(super) insert_app: String,
+    pub(super) update_app: String,
+    pub(super) delete_app: String,
+    pub(super) apps_version: String,
+    pub(super) list_apps: String,
+    pub(super) insert_grant: String,
+    pub(super) redeem_code: String,
+    pub(super) rotate: String,
+    pub(super) claim_assertion: String,
+    pub(super) claim_with_grant: String,
+    pub(super) find_grant: String,
+    pub(super) find_with_void: String,
+    pub(super) list_grants: String,
+    pub(super) cut_off: String,
+    pub(super) end_grant: String,
+    pub(super) is_revoked: String,
+    pub(super) revocations_since: String,
+    pub(super) remember_consent: String,
+    pub(super) find_consent: String,
+    pub(super) withdraw_consent: String,
+    pub(super) prune: [Prune; 3],
+    pub(super) erase_consents: String,
+    pub(super) erase_grants: String,
+}
+
+/// Removes inert rows of one table, and says whether there are any.
+pub(super) struct Prune {
+    pub(super) remove: String,
+    pub(super) is_left: String,
+}
+
+impl Statements {
+    pub(super) fn new(p: &TablePrefix) -> Self {
+        Self {
+            check: format!(
+                "SELECT schema_version, current_setting('transaction_read_only') AS read_only \
+                 FROM {p}clock WHERE id = 1"
+            ),
+            find_app: format!("SELECT document FROM {p}apps WHERE client_id = $1"),
+            insert_app: counted(
+                p,
+                &format!(
+                    "INSERT INTO {p}apps (client_id, enabled, version, document) \
+                     VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
+                ),
+            ),
+            update_app: counted(
+                p,
+                &format!(
+                    "UPDATE {p}apps SET enabled = $2, version = $3, document = $4 \
+                     WHERE client_id = $1 AND version = $5 RETURNING 1"
+                ),
+            ),
+            delete_app: counted(
+                p,
+                &format!("DELETE FROM {p}apps WHERE client_id = $1 RETURNING 1"),
+            ),
+            apps_version: format!("SELECT counted FROM {p}app_changes WHERE id = 1"),
+            list_apps: format!(
+                "SELECT document FROM {p}apps \
+                 WHERE ($1::text IS NULL OR client_id > $1) AND ($2::bool IS NULL OR enabled = $2) \
+                 ORDER BY client_id LIMIT $3"
+            ),
+            insert_grant: insert_grant(p),
+            redeem_code: redeem_code(p),
+            rotate: rotate(p),
+            claim_assertion: claim_assertion(p, false),
+            claim_with_grant: claim_assertion(p, true),
+            find_grant: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"),
+            find_with_void: format!(
+                "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
+                is_valid(p, "g.client_id", "$2")
+            ),
+            list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE true"),
+            cut_off: format!(
+                "WITH tick AS ({}) {} SELECT $1, tick.at, $2, $3 FROM tick {}",
+                tick(p, "true"),
+                INSERT_REVOCATION.replace("{p}", &p.to_string()),
+                REPLACE_REVOCATION
+            ),
+            end_grant: end_grant(p),
+            is_revoked: is_revoked(p),
+            revocations_since: format!(
+                "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
+                 LEFT JOIN (SELECT target, at, why, until FROM {p}revocations \
+                     WHERE at > $1 ORDER BY at LIMIT $2) AS r ON true ORDER BY r.at"
+            ),
+            remember_consent: remember_consent(p),
+            find_consent: format!(
+                "SELECT scope, given_at FROM {p}consents \
+                 WHERE client_id = $1 AND subject = $2 AND scope IS NOT NULL"
+            ),
+            withdraw_consent: withdraw_consent(p),
+            prune: [
+                prune(&format!("{p}assertions"), "jti, purpose, client_id", "expires_at"),
+                prune(&format!("{p}grants"), "grant_id", "expires_at"),
+                prune(&format!("{p}revocations"), "target", "until"),
+            ],
+            erase_consents: format!("DELETE FROM {p}consents WHERE subject = $1 RETURNING 1"),
+            erase_grants: format!(
+                "DELETE FROM {p}grants WHERE grant_id IN \
+                 (SELECT grant_id FROM {p}grants WHERE subject = $1 ORDER BY grant_id LIMIT $2) \
+                 RETURNING 1"
+            ),
+        }
+    }
+}
+
+/// A change of an app, and the number of changes, in one step.
+fn counted(p: &TablePrefix, change: &str) -> String {
+    format!(
+        "WITH changed AS ({change}), \
+         counted AS (UPDATE {p}app_changes SET counted = counted + 1 \
+             WHERE id = 1 AND EXISTS (SELECT 1 FROM changed)) \
+         SELECT 1 FROM changed"
+    )
+}
+
+/// The clock of the database, which goes on within a statement.
+const REAL_TIME: &str = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)";
+
+/// The instant of a decision: later than every revocation that the statement sees, and not after
+/// any that it does not see.
+const DECIDED_AT: &str =
+    "GREATEST(CAST(floor(extract(epoch FROM now()) * 1000) AS bigint), clock.at + 1)";
+
+const INSERT_REVOCATION: &str = "INSERT INTO {p}revocations AS r (target, at, why, until)";
+
+/// A target stands once. Instants only grow, since the clock is held.
+const REPLACE_REVOCATION: &str = "ON CONFLICT (target) DO UPDATE \
+    SET at = EXCLUDED.at, why = EXCLUDED.why, until = GREATEST(r.until, EXCLUDED.until) \
+    RETURNING r.at";
+
+/// Advances the clock if `condition` holds: the instant of a revocation.
+fn tick(p: &TablePrefix, condition: &str) -> String {
+    format!(
+        "UPDATE {p}clock SET at = GREATEST({REAL_TIME}, {p}clock.at + 1) \
+         WHERE id = 1 AND {condition} RETURNING at"
+    )
+}
+
+/// The predicate on a row `g` of a grant but for its own end: its app is enabled and no revocation
+/// covers it. `app` is what the name of its app is equal to, `target` the parameter with the text of
+/// the grant as a target.
+//
+// As values, not as `EXISTS`: that would become a join, which may begin with all of the apps.
+fn is_valid(p: &TablePrefix, app: &str, target: &str) -> String {
+    format!(
+        "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
+         AND (SELECT 1 FROM {p}revocations r \
+             WHERE r.target IN ('*', 'a:' || g.client_id, 's:' || g.subject, \
+                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || g.device, {target}) \
+             AND (r.at >= g.authorized_at OR r.target = {target}) LIMIT 1) IS NULL"
+    )
+}
+
+/// The row `g` that a handle names, by primary key: the app must not choose the index.
+const IS_NAMED: &str = "g.grant_id = $1 AND (g.client_id = $2) IS TRUE AND g.salt_digest = $3";
+
+/// The common table expressions that enter the end of a grant, if `turned` has ended it.
+fn tell(p: &TablePrefix, ended: &str, target: &str) -> String {
+    let tick = tick(p, &format!("EXISTS (SELECT 1 FROM turned WHERE outcome IN ({ended}))"));
+    let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
+    format!(
+        "tick AS ({tick}), told AS ({insert} \
+         SELECT {target}, tick.at, turned.revoked_why, turned.expires_at \
+         FROM tick CROSS JOIN turned {REPLACE_REVOCATION})"
+    )
+}
+
+/// The values of a new row from the parameter `$first` on, without its instant, which is decided
+/// in the statement. A grant that was ended before it had a row is born so.
+fn new_row(p: &TablePrefix, first: usize, from: &str) -> String {
+    let parameter = |at: usize| format!("${}", first + at);
+    let before: Vec<_> = (0..10).map(parameter).collect();
+    let after: Vec<_> = (10..17).map(parameter).collect();
+    let (revoked_at, revoked_why, target) = (parameter(17), parameter(18), parameter(19));
+    format!(
+        "INSERT INTO {p}grants ({GRANT_COLUMNS}) SELECT {}, {DECIDED_AT}, {}, \
+         COALESCE({revoked_at}, tomb.at), COALESCE({revoked_why}, tomb.why) \
+         FROM {from} CROSS JOIN {p}clock AS clock \
+         LEFT JOIN {p}revocations AS tomb ON tomb.target = {target}",
+        before.join(", "),
+        after.join(", "),
+    )
+}
+
+fn insert_grant(p: &TablePrefix) -> String {
+    format!(
+        "WITH app AS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled), \
+         born AS ({} ON CONFLICT (grant_id) DO NOTHING RETURNING authorized_at) \
+         SELECT EXISTS (SELECT 1 FROM app) AS active, \
+             (SELECT authorized_at FROM born) AS authorized_at",
+        new_row(p, 1, "app")
+    )
+}
+
+fn claim_assertion(p: &TablePrefix, with_grant: bool) -> String {
+    let born = if with_grant {
+        format!(", born AS ({} RETURNING 1)", new_row(p, 6, "first"))
+    } else {
+        String::new()
+    };
+    format!(
+        "WITH app AS (SELECT 1 FROM {p}apps WHERE client_id = $1 AND enabled), \
+         first AS (INSERT INTO {p}assertions AS a (client_id, purpose, jti, expires_at) \
+             SELECT $1, $2, $3, $4 FROM app \
+             ON CONFLICT (jti, purpose, client_id) DO UPDATE SET expires_at = EXCLUDED.expires_at \
+             WHERE a.expires_at < $5 RETURNING 1){born} \
+         SELECT EXISTS (SELECT 1 FROM app) AS active, EXISTS (SELECT 1 FROM first) AS first, \
+             {DECIDED_AT} AS authorized_at FROM {p}clock AS clock"
+    )
+}
+
+/// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target.
+fn redeem_code(p: &TablePrefix) -> String {
+    let (replayed, guessed) =
+        (reason_code(RevocationReason::CodeReplayed), reason_code(RevocationReason::CodeGuessed));
+    let (redeemed, mismatch, voided) = (outcome::REDEEMED, outcome::MISMATCH, outcome::VOIDED);
+    let (ended, again) = (outcome::REPLAYED, outcome::REPLAYED_AGAIN);
+    let is_redeemed = "g.generation = 0 AND g.binding = $4";
+    let is_guessed = format!("g.mismatches + 1 >= {MAX_MISMATCHES}");
+    format!(
+        "WITH turned AS (UPDATE {p}grants AS g SET \
+             generation = CASE WHEN {is_redeemed} THEN 1 ELSE g.generation END, \
+             rotated_at = CASE WHEN {is_redeemed} THEN $6 ELSE g.rotated_at END, \
+             claim = CASE WHEN {is_redeemed} THEN $5 ELSE g.claim END, \
+             mismatches = CASE WHEN g.generation = 0 AND g.binding <> $4 \
+                 THEN g.mismatches + 1 ELSE g.mismatches END, \
+             revoked_at = CASE WHEN {is_redeemed} THEN NULL \
+                 WHEN g.generation > 0 THEN COALESCE(g.revoked_at, $6) \
+                 WHEN {is_guessed} THEN $6 END, \
+             revoked_why = CASE WHEN {is_redeemed} THEN NULL \
+                 WHEN g.generation > 0 THEN COALESCE(g.revoked_why, {replayed}) \
+                 WHEN {is_guessed} THEN {guessed} END, \
+             outcome = CASE WHEN {is_redeemed} THEN {redeemed} \
+                 WHEN g.generation > 0 AND g.revoked_at IS NULL THEN {ended} \
+                 WHEN g.generation > 0 THEN {again} \
+                 WHEN {is_guessed} THEN {voided} ELSE {mismatch} END \
+             WHERE {IS_NAMED} \
+             AND ((g.generation > 0 AND g.binding = $4) \
+                 OR (g.generation = 0 AND g.revoked_at IS NULL \
+                     AND g.code_expires_at > $6 AND g.expires_at > $6 AND {valid})) \
+             RETURNING g.outcome, g.revoked_why, g.expires_at), \
+         {tell} SELECT outcome FROM turned",
+        valid = is_valid(p, "$2", "$7"),
+        tell = tell(p, &format!("{ended}, {voided}"), "$7"),
+    )
+}
+
+/// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` grace, `$8` the most
+/// retries, `$9` the time that it may lie idle, `$10` the grant as a target.
+fn rotate(p: &TablePrefix) -> String {
+    let why = reason_code(RevocationReason::RefreshTokenReused);
+    let (rotated, retried) = (outcome::ROTATED, outcome::RETRIED);
+    let (ahead, reused) = (outcome::AHEAD, outcome::REUSED);
+    let is_live = "$4 >= g.generation";
+    let is_retry = "$4 + 1 = g.generation AND $7 > 0 AND $6 - g.rotated_at > -5000 \
+         AND $6 - g.rotated_at < $7 AND g.retries < $8";
+    format!(
+        "WITH turned AS (UPDATE {p}grants AS g SET \
+             generation = CASE WHEN {is_live} THEN $4 + 1 ELSE g.generation END, \
+             rotated_at = CASE WHEN {is_live} THEN $6 ELSE g.rotated_at END, \
+             claim = CASE WHEN {is_live} THEN $5 ELSE g.claim END, \
+             retries = CASE WHEN {is_live} THEN 0 WHEN {is_retry} THEN g.retries + 1 \
+                 ELSE g.retries END, \
+             revoked_at = CASE WHEN {is_live} OR ({is_retry}) THEN NULL ELSE $6 END, \
+             revoked_why = CASE WHEN {is_live} OR ({is_retry}) THEN NULL ELSE {why} END, \
+             outcome = CASE WHEN $4 > g.generation THEN {ahead} WHEN {is_live} THEN {rotated} \
+                 WHEN {is_retry} THEN {retried} ELSE {reused} END \
+             WHERE {IS_NAMED} \
+             AND g.revoked_at IS NULL AND g.expires_at > $6 \
+             AND ($9 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $9) AND {valid} \
+             RETURNING g.outcome, g.revoked_why, g.expires_at), \
+         {tell} SELECT outcome FROM turned",
+        valid = is_valid(p, "$2", "$10"),
+        tell = tell(p, &reused.to_string(), "$10"),
+    )
+}
+
+/// `$1` grant, `$2` now, `$3` why, `$4` the grant as a target, `$5` until when. The row comes before
+/// the clock, as where a reuse ends a grant.
+fn end_grant(p: &TablePrefix) -> String {
+    let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
+    format!(
+        "WITH ended AS (UPDATE {p}grants SET revoked_at = $2, revoked_why = $3 \
+             WHERE grant_id = $1 AND revoked_at IS NULL RETURNING 1), \
+         tick AS ({}) {insert} SELECT $4, tick.at, $3, $5 FROM tick {REPLACE_REVOCATION}",
+        tick(p, "(SELECT count(*) FROM ended) >= 0")
+    )
+}
+
+/// `$1` grant, `$2` app, `$3` user, `$4` device, `$5` the grant as a target, `$6` the instant of the
+/// decision.
+fn is_revoked(p: &TablePrefix) -> String {
+    format!(
+        "SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled) \
+         OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = $1 AND revoked_at IS NOT NULL) \
+         OR EXISTS (SELECT 1 FROM {p}revocations \
+             WHERE target IN ('*', 'a:' || $2, 's:' || $3, 'p:' || $2 || chr(10) || $3, \
+                 'd:' || $4, $5) \
+             AND (at >= $6 OR target = $5)) AS revoked"
+    )
+}
+
+/// `$1` app, `$2` user, `$3` scope, `$4` when it was given. A withdrawal that this statement did not
+/// see stands in the row with which it collides.
+fn remember_consent(p: &TablePrefix) -> String {
+    format!(
+        "INSERT INTO {p}consents AS c (client_id, subject, scope, given_at) \
+         SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM {p}revocations \
+             WHERE target IN ('*', 'a:' || $1, 's:' || $2, 'p:' || $1 || chr(10) || $2) \
+             AND at >= $4) \
+         ON CONFLICT (client_id, subject) DO UPDATE \
+             SET scope = EXCLUDED.scope, given_at = EXCLUDED.given_at \
+             WHERE c.scope IS NOT NULL OR c.given_at < EXCLUDED.given_at"
+    )
+}
+
+/// `$1` the pair as a target, `$2` why, `$3` until when, `$4` app, `$5` user. The row of the consent
+/// stays and says when it was withdrawn, for whoever is about to write it.
+fn withdraw_consent(p: &TablePrefix) -> String {
+    let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
+    format!(
+        "WITH tick AS ({}), \
+         cut AS ({insert} SELECT $1, tick.at, $2, $3 FROM tick {REPLACE_REVOCATION}), \
+         forgotten AS (INSERT INTO {p}consents (client_id, subject, scope, given_at) \
+             SELECT a.client_id, $5, NULL, cut.at FROM cut CROSS JOIN {p}apps AS a \
+             WHERE a.client_id = $4 \
+             ON CONFLICT (client_id, subject) DO UPDATE \
+                 SET scope = NULL, given_at = EXCLUDED.given_at RETURNING 1) \
+         SELECT at FROM cut",
+        tick(p, "true")
+    )
+}
+
+/// `$1` the instant, `$2` how many rows at most. Rows that others hold wait for the next batch.
+fn prune(table: &str, key: &str, end: &str) -> Prune {
+    Prune {
+        remove: format!(
+            "WITH inert AS (SELECT {key} FROM {table} \
+                 WHERE {end} <= $1 ORDER BY {end} LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM inert) RETURNING 1"
+        ),
+        is_left: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {end} <= $1) AS is_left"),
+    }
+}

@@ -1,0 +1,27 @@
+//! What the stores in SQL share: how records are written into columns, and what they remember.
+//!
+//! Instants are Unix milliseconds, digests and grant ids are bytes, identifiers and scopes are
+//! text, an app is a JSON document.
+
+mod codes;
+mod document;
+mod grant_row;
+mod table_prefix;
+mod target;
+
+pub(super) use codes::{purpose_code, reason_code, reason_of};
+pub(super) use document::{read_app, write_app};
+pub(super) use grant_row::GrantRow;
+pub use table_prefix::{InvalidTablePrefix, TablePrefix};
+pub(super) use target::{read_target, write_target};
+
+use super::StoreError;
+
+/// A column holds what no version of this crate writes there.
+#[derive(Debug, thiserror::Error)]
+#[error("the column {0} holds what this version cannot read")]
+struct Unreadable(&'static str);
+
+fn unreadable(column: &'static str) -> StoreError {
+    StoreError::new(Unreadable(column))
+}

@@ -1,0 +1,94 @@
+//! What the names of the tables begin with.
+
+use std::fmt;
+
+/// What the names of a store's tables begin with: `grantor_`, or `auth.grantor_` for tables in the
+/// schema `auth`.
+///
+/// Goes into statements as it is, so it is held to what needs no quotes: lower-case letters, digits
+/// and `_`, 1 to 30 of them, not beginning with a digit; a schema of the same letters and a dot may
+/// precede them.
+///
+/// ```
+/// use grantor::store::TablePrefix;
+///
+/// assert!(TablePrefix::new("auth.oauth_").is_ok());
+/// assert!(TablePrefix::new("oauth_; DROP TABLE users").is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TablePrefix {
+    /// `auth.`, or nothing.
+    schema: String,
+    own: String,
+}
+
+/// A text that may not begin the name of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("not a table prefix: it may hold a-z, 0-9 and _, and a schema with a dot before it")]
+#[non_exhaustive]
+pub struct InvalidTablePrefix;
+
+impl TablePrefix {
+    /// The longest that is accepted, without the schema.
+    pub const MAX_BYTES: usize = 30;
+
+    /// Takes `text` as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidTablePrefix`] when it would need quotes.
+    pub fn new(text: &str) -> Result<Self, InvalidTablePrefix> {
+        let (schema, own) = match text.split_once('.') {
+            Some((schema, own)) if is_name(schema) => (format!("{schema}."), own),
+            Some(_) => return Err(InvalidTablePrefix),
+            None => (String::new(), text),
+        };
+        if is_name(own) {
+            Ok(Self { schema, own: own.to_owned() })
+        } else {
+            Err(InvalidTablePrefix)
+        }
+    }
+
+    /// The prefix without its schema: names of indexes have none.
+    pub(in crate::store) fn without_schema(&self) -> &str {
+        &self.own
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    text.len() <= TablePrefix::MAX_BYTES
+        && text.bytes().next().is_some_and(letter)
+        && text.bytes().all(|byte| letter(byte) || byte.is_ascii_digit())
+}
+
+/// `grantor_`
+impl Default for TablePrefix {
+    fn default() -> Self {
+        Self { schema: String::new(), own: "grantor_".to_owned() }
+    }
+}
+
+impl fmt::Display for TablePrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.schema, self.own)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_needs_no_quotes() {
+        for good in ["grantor_", "a", "auth.oauth_", "_1", "auth._"] {
+            assert_eq!(TablePrefix::new(good).unwrap().to_string(), good);
+        }
+        let long = "a".repeat(31);
+        for bad in ["", ".", "a.", ".a", "1a", "A", "a b", "a\"", "a;", "a'", "é", "a.b.c", &long]
+        {
+            assert_eq!(TablePrefix::new(bad), Err(InvalidTablePrefix), "{bad}");
+        }
+    }
+}

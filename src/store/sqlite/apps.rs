@@ -1,0 +1,150 @@
+//! [`AppRegistry`] in a file.
+
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use super::SqliteStore;
+use super::batch::{Batch, Failed};
+use crate::app::CustomApp;
+use crate::ids::ClientId;
+use crate::store::sql::{read_app, write_app};
+use crate::store::{
+    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+};
+
+/// How many apps are read at once to find those that a query asks for.
+const CHUNK: usize = 200;
+
+/// A change of an app on its way.
+struct Change {
+    client_id: ClientId,
+    version: i64,
+    is_enabled: bool,
+    record: String,
+}
+
+impl Change {
+    fn to(app: &CustomApp) -> Result<Self, StoreError> {
+        Ok(Self {
+            client_id: app.client_id().clone(),
+            version: app.version().cast_signed(),
+            is_enabled: app.is_enabled(),
+            record: write_app(app)?,
+        })
+    }
+}
+
+impl AppRegistry for SqliteStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        let row = sqlx::query(&self.sql.find_app).bind(client_id.as_str());
+        let row = row.fetch_optional(self.readers()?).await.map_err(StoreError::new)?;
+        row.as_ref().map(record).transpose()
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        let change = Change::to(&app)?;
+        let insert = move |batch: &mut Batch<'_>| {
+            let sql = batch.sql;
+            let inserted = batch.execute(
+                sqlx::query(&sql.insert_app)
+                    .bind(change.client_id.as_str())
+                    .bind(change.version)
+                    .bind(change.is_enabled)
+                    .bind(change.record.as_str()),
+            )?;
+            if inserted == 0 {
+                return Ok(InsertApp::AlreadyExists);
+            }
+            batch.execute(sqlx::query(&sql.count_app))?;
+            Ok(InsertApp::Inserted)
+        };
+        self.queue.run(insert).await
+    }
+
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        let change = Change::to(&app)?;
+        let expected = expected_version.cast_signed();
+        let update = move |batch: &mut Batch<'_>| -> Result<_, Failed> {
+            let sql = batch.sql;
+            let updated = batch.execute(
+                sqlx::query(&sql.update_app)
+                    .bind(change.client_id.as_str())
+                    .bind(change.version)
+                    .bind(change.is_enabled)
+                    .bind(change.record.as_str())
+                    .bind(expected),
+            )?;
+            if updated > 0 {
+                batch.execute(sqlx::query(&sql.count_app))?;
+                return Ok(UpdateApp::Updated);
+            }
+            let found = batch.find(sqlx::query(&sql.find_app).bind(change.client_id.as_str()))?;
+            Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
+        };
+        self.queue.run(update).await
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        let client_id = client_id.clone();
+        let delete = move |batch: &mut Batch<'_>| {
+            let sql = batch.sql;
+            let client_id = client_id.as_str();
+            batch.execute(sqlx::query(&sql.delete_consents_of_app).bind(client_id))?;
+            if batch.execute(sqlx::query(&sql.delete_app).bind(client_id))? == 0 {
+                return Ok(DeleteApp::NotFound);
+            }
+            batch.execute(sqlx::query(&sql.count_app))?;
+            Ok(DeleteApp::Deleted)
+        };
+        self.queue.run(delete).await
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        let mut found = Vec::new();
+        let mut after = page.after;
+        // Upper and lower case are compared here: SQLite knows those of ASCII only.
+        while found.len() <= page.limit {
+            let rows = sqlx::query(&self.sql.list_apps)
+                .bind(after.as_ref().map_or("", ClientId::as_str))
+                .bind(query.enabled)
+                .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
+                .fetch_all(self.readers()?)
+                .await
+                .map_err(StoreError::new)?;
+            for row in &rows {
+                let app = record(row)?;
+                after = Some(app.client_id().clone());
+                if query.admits(&app) {
+                    found.push(app);
+                }
+            }
+            if rows.len() < CHUNK {
+                break;
+            }
+        }
+        let more = found.len() > page.limit;
+        found.truncate(page.limit);
+        let next = found.last().filter(|_| more).map(|app| app.client_id().clone());
+        Ok(Listing::new(found, next))
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query(&self.sql.apps_version).fetch_one(self.readers()?).await;
+        let counted: i64 = row.and_then(|row| row.try_get("apps")).map_err(StoreError::new)?;
+        Ok(counted.cast_unsigned())
+    }
+}
+
+fn record(row: &SqliteRow) -> Result<Arc<CustomApp>, StoreError> {
+    read_app(row.try_get("record").map_err(StoreError::new)?)
+}

@@ -1,0 +1,98 @@
+//! Forgetting a user.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use super::batch::{Batch, Failed};
+use super::{SqliteStore, rows};
+use crate::clock::UnixTime;
+use crate::ids::{GrantId, Subject};
+use crate::store::{Revocation, RevocationReason, RevocationTarget, StoreError};
+
+/// How many grants one transaction removes: others wait for it.
+const BATCH: i64 = 200;
+/// For how long the browser may still hold the ticket of a decision.
+const TICKET: Duration = Duration::from_secs(3_600);
+
+impl SqliteStore {
+    /// Revokes everything that acts as a user, then removes what is stored of that user: grants and
+    /// consents. Answers how many rows went.
+    ///
+    /// What remains is the revocation, which names the user until `until`: by it tokens that are out
+    /// stay void. Then [`prune`](crate::store::GrantStore::prune) removes it. Audit events and usage
+    /// are the host's to erase.
+    ///
+    /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Space in the file is used
+    /// again; `PRAGMA secure_delete` of SQLite overwrites it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when some of it may be left. The same call again goes on.
+    pub async fn erase_subject(
+        &self,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<usize, StoreError> {
+        let of = subject.clone();
+        let (at, mut erased) = self.queue.run(move |batch| begin(batch, &of, now, until)).await?;
+        loop {
+            let of = subject.clone();
+            match self.queue.run(move |batch| erase_some(batch, &of, now, at)).await? {
+                0 => return Ok(erased),
+                more => erased += more,
+            }
+        }
+    }
+}
+
+/// Answers the instant of the revocation, and how many consents went.
+fn begin(
+    batch: &mut Batch<'_>,
+    subject: &Subject,
+    now: UnixTime,
+    until: UnixTime,
+) -> Result<(UnixTime, usize), Failed> {
+    let sql = batch.sql;
+    let consents = batch.execute(sqlx::query(&sql.erase_consents).bind(subject.as_str()))?;
+    batch.execute(sqlx::query(&sql.erase_revocations).bind(subject.as_str()))?;
+    let (target, why) =
+        (RevocationTarget::Subject(subject.clone()), RevocationReason::Administrator);
+    let revoked = batch.enter(&Revocation { target, at: now, why, until })?;
+    Ok((revoked.at, usize::try_from(consents).unwrap_or(usize::MAX)))
+}
+
+/// Removes some grants that were decided at or before `at`; answers how many.
+fn erase_some(
+    batch: &mut Batch<'_>,
+    subject: &Subject,
+    now: UnixTime,
+    at: UnixTime,
+) -> Result<usize, Failed> {
+    let sql = batch.sql;
+    let found = batch.all(
+        sqlx::query(&sql.find_erasable)
+            .bind(rows::subject_key(subject))
+            .bind(subject.as_str())
+            .bind(at.as_millis())
+            .bind(BATCH),
+    )?;
+    for row in &found {
+        let authorized_at = UnixTime::from_millis(row.try_get("authorized_at")?);
+        // The row also said that this decision was made. Where its ticket may come back, a tombstone
+        // says so.
+        if authorized_at.plus(TICKET) > now
+            && let Ok(bytes) = <[u8; 16]>::try_from(row.try_get::<&[u8], _>("grant_id")?)
+        {
+            batch.enter(&Revocation {
+                target: RevocationTarget::Grant(GrantId::from_bytes(bytes)),
+                at: now,
+                why: RevocationReason::Administrator,
+                until: UnixTime::from_millis(row.try_get("expires_at")?),
+            })?;
+        }
+        batch.execute(sqlx::query(&sql.erase_grant).bind(row.try_get::<i64, _>("id")?))?;
+    }
+    Ok(found.len())
+}

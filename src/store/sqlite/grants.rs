@@ -1,0 +1,88 @@
+//! [`GrantStore`] in a file: what changes goes to the writer, what is asked to the readers.
+
+use super::{SqliteStore, reads, steps};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, GrantId, Subject};
+use crate::store::{
+    AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
+    GrantFilter, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation,
+    RevocationFeed, Revoked, Rotate, Rotation, StoreError,
+};
+
+impl GrantStore for SqliteStore {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        self.queue.run(move |batch| steps::insert_grant(batch, &grant)).await
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        let redemption = redemption.clone();
+        self.queue.run(move |batch| steps::redeem(batch, &redemption)).await
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        let rotation = rotation.clone();
+        self.queue.run(move |batch| steps::rotate(batch, &rotation)).await
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        let claim = claim.clone();
+        self.queue.run(move |batch| steps::claim(batch, &claim)).await
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        reads::find_grant(self, grant_id).await
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        reads::list_grants(self, filter, page).await
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        let revocation = revocation.clone();
+        self.queue.run(move |batch| steps::revoke(batch, &revocation)).await
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        reads::is_revoked(self, facts).await
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        reads::revocations_since(self, cursor, limit, now).await
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        self.queue.run(move |batch| steps::remember(batch, &consent)).await
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        reads::find_consent(self, client_id, subject).await
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        let (client_id, subject) = (client_id.clone(), subject.clone());
+        self.queue.run(move |batch| steps::withdraw(batch, &client_id, &subject, now, until)).await
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        self.queue.run(move |batch| steps::prune(batch, now, limit)).await
+    }
+}

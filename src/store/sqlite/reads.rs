@@ -1,0 +1,115 @@
+//! What is read beside the writer.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use super::{SqliteStore, rows};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::store::sql::write_target;
+use crate::store::{
+    AccessFacts, Consent, FeedCursor, Grant, GrantFilter, Listing, Page, RevocationFeed,
+    RevocationTarget, StoreError,
+};
+
+/// How far a reader of the feed that has seen everything is set back.
+const OVERLAP: Duration = Duration::from_secs(5);
+/// The most entries that one page of the feed holds.
+const MAX_PAGE: usize = 1_000;
+
+pub(super) async fn find_grant(
+    store: &SqliteStore,
+    grant_id: &GrantId,
+) -> Result<Option<Grant>, StoreError> {
+    let found = sqlx::query(&store.sql.find_grant).bind(&grant_id.as_bytes()[..]);
+    let found = found.fetch_optional(store.readers()?).await.map_err(StoreError::new)?;
+    found.as_ref().map(rows::grant).transpose()
+}
+
+pub(super) async fn list_grants(
+    store: &SqliteStore,
+    filter: &GrantFilter,
+    page: Page<GrantId>,
+) -> Result<Listing<Grant, GrantId>, StoreError> {
+    let sql = match filter.subject {
+        Some(_) => &store.sql.list_grants_of_subject,
+        None => &store.sql.list_grants,
+    };
+    let after: &[u8] = page.after.as_ref().map_or(&[], |after| after.as_bytes());
+    let mut list = sqlx::query(sql)
+        .bind(after)
+        .bind(filter.client_id.as_ref().map(ClientId::as_str))
+        .bind(filter.device.as_ref().map(DeviceId::as_str))
+        .bind(filter.live_at.map(UnixTime::as_millis))
+        // One more than the page holds, to know whether it is the last.
+        .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX));
+    if let Some(subject) = &filter.subject {
+        list = list.bind(rows::subject_key(subject)).bind(subject.as_str());
+    }
+    let found = list.fetch_all(store.readers()?).await.map_err(StoreError::new)?;
+    let mut grants = found.iter().map(rows::grant).collect::<Result<Vec<_>, _>>()?;
+    let more = grants.len() > page.limit;
+    grants.truncate(page.limit);
+    let next = grants.last().filter(|_| more).map(|grant| grant.grant_id);
+    Ok(Listing::new(grants, next))
+}
+
+pub(super) async fn is_revoked(
+    store: &SqliteStore,
+    facts: &AccessFacts<'_>,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query(&store.sql.is_revoked)
+        .bind(facts.client_id.as_str())
+        .bind(write_target(&RevocationTarget::Grant(facts.grant_id)))
+        .bind(facts.authorized_at.as_millis())
+        .bind(facts.subject.as_str())
+        .bind(facts.device.map(DeviceId::as_str))
+        .bind(&facts.grant_id.as_bytes()[..])
+        .fetch_one(store.readers()?)
+        .await;
+    row.and_then(|row| row.try_get("is_revoked")).map_err(StoreError::new)
+}
+
+pub(super) async fn revocations_since(
+    store: &SqliteStore,
+    cursor: FeedCursor,
+    limit: usize,
+    now: UnixTime,
+) -> Result<RevocationFeed, StoreError> {
+    let limit = limit.clamp(1, MAX_PAGE);
+    let found = sqlx::query(&store.sql.read_feed)
+        .bind(cursor.at.as_millis())
+        .bind(i64::try_from(cursor.tie).unwrap_or(i64::MAX))
+        .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
+        .fetch_all(store.readers()?)
+        .await
+        .map_err(StoreError::new)?;
+    let mut page = found.iter().map(rows::entry).collect::<Result<Vec<_>, _>>()?;
+    let more = page.len() > limit;
+    page.truncate(limit);
+    let last = page.last().map_or(cursor, |(cursor, _)| *cursor);
+    // One writer: entries are committed in the order of their cursors, so the last one is a safe
+    // place to go on from. The instant that the reader gives is not: its clock may be ahead.
+    let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
+    let next = if more { last } else { last.min(back) };
+    let entries = page.into_iter().map(|(_, revocation)| revocation).collect();
+    Ok(RevocationFeed { entries, next, more })
+}
+
+pub(super) async fn find_consent(
+    store: &SqliteStore,
+    client_id: &ClientId,
+    subject: &Subject,
+) -> Result<Option<Consent>, StoreError> {
+    let found = sqlx::query(&store.sql.find_consent).bind(client_id.as_str());
+    let found = found.bind(subject.as_str()).fetch_optional(store.readers()?);
+    let Some(row) = found.await.map_err(StoreError::new)? else { return Ok(None) };
+    let scope: &str = row.try_get("scope").map_err(StoreError::new)?;
+    Ok(Some(Consent {
+        client_id: client_id.clone(),
+        subject: subject.clone(),
+        scope: scope.parse().map_err(|_| StoreError::new("a remembered scope is none"))?,
+        given_at: UnixTime::from_millis(row.try_get("given_at").map_err(StoreError::new)?),
+    }))
+}

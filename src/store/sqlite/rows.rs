@@ -1,0 +1,58 @@
+//! Rows as SQLite gives them.
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+
+use crate::clock::UnixTime;
+use crate::ids::Subject;
+use crate::secret::Digest;
+use crate::store::sql::{GrantRow, read_target, reason_of};
+use crate::store::{FeedCursor, Grant, Revocation, StoreError};
+
+/// Four bytes of a digest: what the index by subject holds.
+pub(super) fn subject_key(subject: &Subject) -> i32 {
+    let digest = Digest::of_fields(&[b"subject", subject.as_str().as_bytes()]);
+    let [a, b, c, d, ..] = *digest.as_bytes();
+    i32::from_be_bytes([a, b, c, d])
+}
+
+/// The grant in a row.
+pub(super) fn grant(row: &SqliteRow) -> Result<Grant, StoreError> {
+    columns(row).map_err(StoreError::new)?.into_grant()
+}
+
+fn columns(row: &SqliteRow) -> Result<GrantRow, sqlx::Error> {
+    Ok(GrantRow {
+        grant_id: row.try_get("grant_id")?,
+        client_id: row.try_get("client_id")?,
+        subject: row.try_get("subject")?,
+        actor: row.try_get("actor")?,
+        scope: row.try_get("scope")?,
+        resource: row.try_get("resource")?,
+        device: row.try_get("device")?,
+        auth_time: row.try_get("auth_time")?,
+        binding: row.try_get("binding")?,
+        salt_digest: row.try_get("salt_digest")?,
+        authorized_at: row.try_get("authorized_at")?,
+        code_expires_at: row.try_get("code_expires_at")?,
+        expires_at: row.try_get("expires_at")?,
+        generation: row.try_get("generation")?,
+        rotated_at: row.try_get("rotated_at")?,
+        claim: row.try_get("claim")?,
+        retries: row.try_get("retries")?,
+        mismatches: row.try_get("mismatches")?,
+        revoked_at: row.try_get("revoked_at")?,
+        revoked_why: row.try_get("revoked_why")?,
+    })
+}
+
+/// The revocation in a row of the feed, and where it stands.
+pub(super) fn entry(row: &SqliteRow) -> Result<(FeedCursor, Revocation), StoreError> {
+    let at = UnixTime::from_millis(row.try_get("at").map_err(StoreError::new)?);
+    let tie: i64 = row.try_get("tie").map_err(StoreError::new)?;
+    let target: &str = row.try_get("target").map_err(StoreError::new)?;
+    let why: i64 = row.try_get("why").map_err(StoreError::new)?;
+    let until = UnixTime::from_millis(row.try_get("until").map_err(StoreError::new)?);
+    let revocation = Revocation { target: read_target(target)?, at, why: reason_of(why)?, until };
+    Ok((FeedCursor { at, tie: tie.cast_unsigned() }, revocation))
+}

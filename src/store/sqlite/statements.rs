@@ -1,0 +1,167 @@
+//! Every statement of the store, with the names of its tables.
+//!
+//! The parameters of a statement are numbered; what they are stands where they are bound.
+
+use crate::store::TablePrefix;
+
+/// Whether the grant `g` is void by what stands outside of its row: its app is disabled or gone, or a
+/// cutoff covers it. One probe a target, which is half the price of a list.
+const VOID: &str = "\
+(NOT EXISTS (SELECT 1 FROM {p}apps AS a WHERE a.client_id = g.client_id AND a.enabled = 1)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r WHERE r.target = '*' AND r.at >= g.authorized_at)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 'a:' || g.client_id AND r.at >= g.authorized_at)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 's:' || g.subject AND r.at >= g.authorized_at)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 'p:' || g.client_id || char(10) || g.subject AND r.at >= g.authorized_at)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 'd:' || g.device AND r.at >= g.authorized_at))";
+
+/// The columns of a grant.
+const GRANT: &str = "g.grant_id, g.client_id, g.subject, g.actor, g.scope, g.resource, g.device, \
+g.auth_time, g.binding, g.salt_digest, g.authorized_at, g.code_expires_at, g.expires_at, \
+g.generation, g.rotated_at, g.claim, g.retries, g.mismatches, g.revoked_at, g.revoked_why";
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
+        /// Every statement of the store.
+        pub(super) struct Statements {
+            $($(#[$doc])* pub(super) $name: String,)*
+        }
+
+        impl Statements {
+            /// The statements for tables that begin with `prefix`.
+            pub(super) fn new(prefix: &TablePrefix) -> Self {
+                let prefix = prefix.without_schema();
+                let fill = |sql: &str| {
+                    sql.replace("{void}", VOID).replace("{grant}", GRANT).replace("{p}", prefix)
+                };
+                Self { $($name: fill($sql),)* }
+            }
+        }
+    };
+}
+
+statements! {
+    load_clock = "SELECT clock, entered FROM {p}meta WHERE id = 1";
+    keep_clock = "UPDATE {p}meta SET clock = max(clock, ?1), entered = ?2 WHERE id = 1";
+    touch = "UPDATE {p}meta SET clock = clock WHERE id = 1";
+    load_version = "SELECT version FROM {p}meta WHERE id = 1";
+
+    find_app = "SELECT record FROM {p}apps WHERE client_id = ?1";
+    insert_app = "\
+INSERT INTO {p}apps (client_id, version, enabled, record) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (client_id) DO NOTHING";
+    update_app = "\
+UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 AND version = ?5";
+    delete_app = "DELETE FROM {p}apps WHERE client_id = ?1";
+    count_app = "UPDATE {p}meta SET apps = apps + 1 WHERE id = 1";
+    apps_version = "SELECT apps FROM {p}meta WHERE id = 1";
+    delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
+    list_apps = "\
+SELECT record FROM {p}apps WHERE client_id > ?1 AND (?2 IS NULL OR enabled = ?2)
+ORDER BY client_id LIMIT ?3";
+
+    /// What a new grant stands upon.
+    ground = "\
+SELECT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1) AS is_active,
+  EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?2) AS is_taken,
+  (SELECT at FROM {p}revocations WHERE target = ?3) AS ended_at,
+  (SELECT why FROM {p}revocations WHERE target = ?3) AS ended_why";
+    insert_grant = "\
+INSERT INTO {p}grants (grant_id, client_id, subject, subject_key, actor, scope, resource, device,
+  auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, generation,
+  rotated_at, claim, retries, mismatches, revoked_at, revoked_why, room)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+  ?21, zeroblob(?22))";
+    redeem = "\
+UPDATE {p}grants AS g SET generation = 1, rotated_at = ?5, claim = ?6, room = NULL
+WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.binding = ?4
+  AND g.generation = 0 AND g.revoked_at IS NULL AND g.code_expires_at > ?5 AND g.expires_at > ?5
+  AND NOT {void}";
+    rotate = "\
+UPDATE {p}grants AS g
+SET generation = g.generation + 1, rotated_at = ?5, claim = ?6, retries = 0, room = NULL
+WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generation = ?4
+  AND g.revoked_at IS NULL AND g.expires_at > ?5 AND (?7 IS NULL OR ?5 - g.rotated_at < ?7)
+  AND NOT {void}";
+    /// A grant, and whether it is void.
+    judge_grant = "SELECT {grant}, {void} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
+    change_grant = "\
+UPDATE {p}grants SET generation = ?2, rotated_at = ?3, claim = ?4, retries = ?5, mismatches = ?6,
+  revoked_at = ?7, revoked_why = ?8, room = CASE WHEN ?4 = 0 THEN room END WHERE grant_id = ?1";
+    revoke_grant = "\
+UPDATE {p}grants SET revoked_at = ?2, revoked_why = ?3 WHERE grant_id = ?1 AND revoked_at IS NULL";
+    find_grant = "SELECT {grant} FROM {p}grants AS g WHERE g.grant_id = ?1";
+    list_grants = "\
+SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
+  AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
+  AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4)) ORDER BY g.grant_id LIMIT ?5";
+    list_grants_of_subject = "\
+SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
+  AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
+  AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
+  AND g.subject_key = ?6 AND g.subject = ?7 ORDER BY g.grant_id LIMIT ?5";
+
+    find_assertion = "\
+SELECT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1) AS is_active,
+  EXISTS (SELECT 1 FROM {p}assertions
+    WHERE jti = ?3 AND client_id = ?1 AND purpose = ?2 AND expires_at >= ?4) AS is_spent";
+    spend_assertion = "\
+INSERT INTO {p}assertions (client_id, purpose, jti, expires_at) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (jti, client_id, purpose) DO UPDATE SET expires_at = excluded.expires_at";
+
+    enter_revocation = "\
+INSERT INTO {p}revocations (target, at, tie, why, until) VALUES (?1, ?2, ?3, ?4, ?5)
+ON CONFLICT (target) DO UPDATE SET at = excluded.at, tie = excluded.tie, why = excluded.why,
+  until = max(until, excluded.until)";
+    is_revoked = "\
+SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?2)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?1 AND at >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?4 AND at >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?1 || char(10) || ?4 AND at >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?5 AND at >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?6 AND revoked_at IS NOT NULL)
+  AS is_revoked";
+    read_feed = "\
+SELECT target, at, tie, why, until FROM {p}revocations WHERE (at, tie) > (?1, ?2)
+ORDER BY at, tie LIMIT ?3";
+
+    remember_consent = "\
+INSERT INTO {p}consents (client_id, subject, scope, given_at) SELECT ?1, ?2, ?3, ?4
+WHERE NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?4)
+  AND NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?1 AND at >= ?4)
+  AND NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?2 AND at >= ?4)
+  AND NOT EXISTS (SELECT 1 FROM {p}revocations
+    WHERE target = 'p:' || ?1 || char(10) || ?2 AND at >= ?4)
+ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at";
+    find_consent = "SELECT scope, given_at FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
+    delete_consent = "DELETE FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
+
+    erase_consents = "DELETE FROM {p}consents WHERE subject = ?1";
+    /// Cutoffs that name a user beside an app; the one of the user covers what they did.
+    erase_revocations = "\
+DELETE FROM {p}revocations
+WHERE target >= 'p:' AND target < 'p;' AND substr(target, instr(target, char(10)) + 1) = ?1";
+    find_erasable = "\
+SELECT id, grant_id, authorized_at, expires_at FROM {p}grants
+WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";
+    erase_grant = "DELETE FROM {p}grants WHERE id = ?1";
+
+    prune_assertions = "\
+DELETE FROM {p}assertions WHERE (jti, client_id, purpose) IN (SELECT jti, client_id, purpose
+  FROM {p}assertions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    prune_grants = "\
+DELETE FROM {p}grants WHERE id IN (SELECT id
+  FROM {p}grants WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    prune_revocations = "\
+DELETE FROM {p}revocations WHERE target IN (SELECT target
+  FROM {p}revocations WHERE until <= ?1 ORDER BY until LIMIT ?2)";
+    has_inert = "\
+SELECT EXISTS (SELECT 1 FROM {p}assertions WHERE expires_at <= ?1)
+  OR EXISTS (SELECT 1 FROM {p}grants WHERE expires_at <= ?2)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE until <= ?2) AS has_inert";
+}

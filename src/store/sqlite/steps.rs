@@ -1,0 +1,283 @@
+//! What changes grants, revocations, assertions and consents: each function is one step inside of a
+//! transaction that holds the write lock.
+//!
+//! The answer that a token request wants is one statement. What it refuses is read, judged by the
+//! rule of the contract itself and written back, in the same transaction: nobody writes in between.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use super::batch::{Batch, Failed};
+use super::rows;
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::store::sql::{purpose_code, reason_code, reason_of, write_target};
+use crate::store::{
+    AssertionClaim, ClaimAssertion, CodeRedemption, Consent, Grant, GrantRefusal, InsertGrant,
+    Pruned, RedeemCode, Revocation, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
+    StoreError,
+};
+
+/// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
+const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
+/// How many rows a call to prune removes at most: others wait for it.
+const MAX_PRUNED: usize = 1_000;
+/// The place of `rotated_at` and of `claim` in a row that does not have them yet.
+const ROOM: (i64, i64) = (6, 8);
+
+/// Changes nothing, but has the commit write.
+pub(super) fn touch(batch: &mut Batch<'_>) -> Result<(), Failed> {
+    let sql = batch.sql;
+    batch.execute(sqlx::query(&sql.touch))?;
+    Ok(())
+}
+
+pub(super) fn redeem(
+    batch: &mut Batch<'_>,
+    redemption: &CodeRedemption,
+) -> Result<RedeemCode, Failed> {
+    let sql = batch.sql;
+    let redeemed = batch.execute(
+        sqlx::query(&sql.redeem)
+            .bind(&redemption.grant_id.as_bytes()[..])
+            .bind(redemption.client_id.as_str())
+            .bind(&redemption.salt_digest.as_bytes()[..])
+            .bind(&redemption.binding.as_bytes()[..])
+            .bind(redemption.now.as_millis())
+            .bind(redemption.claim.cast_signed()),
+    )?;
+    if redeemed > 0 {
+        return Ok(RedeemCode::Redeemed);
+    }
+    let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+    let answer = apply(batch, redemption.grant_id, redemption.now, rule)?;
+    Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
+}
+
+pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotate, Failed> {
+    let sql = batch.sql;
+    // Generation 0 is the code, and the last one has no successor.
+    if (1..u32::MAX).contains(&rotation.generation) {
+        let rotated = batch.execute(
+            sqlx::query(&sql.rotate)
+                .bind(&rotation.grant_id.as_bytes()[..])
+                .bind(rotation.client_id.as_str())
+                .bind(&rotation.salt_digest.as_bytes()[..])
+                .bind(rotation.generation)
+                .bind(rotation.now.as_millis())
+                .bind(rotation.claim.cast_signed())
+                .bind(rotation.idle_millis),
+        )?;
+        if rotated > 0 {
+            return Ok(Rotate::Rotated);
+        }
+    }
+    let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+    let answer = apply(batch, rotation.grant_id, rotation.now, rule)?;
+    Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
+}
+
+/// Applies `rule` to the row of a grant, with whether it is void. An end goes into the feed.
+fn apply<T>(
+    batch: &mut Batch<'_>,
+    grant_id: GrantId,
+    now: UnixTime,
+    rule: impl FnOnce(&mut Grant, bool) -> T,
+) -> Result<Option<T>, Failed> {
+    let sql = batch.sql;
+    let id = &grant_id.as_bytes()[..];
+    let Some(row) = batch.find(sqlx::query(&sql.judge_grant).bind(id))? else { return Ok(None) };
+    let void = row.try_get("is_void")?;
+    let before = rows::grant(&row)?;
+    let mut grant = before.clone();
+    let answer = rule(&mut grant, void);
+    if grant == before {
+        return Ok(Some(answer));
+    }
+    batch.execute(
+        sqlx::query(&sql.change_grant)
+            .bind(id)
+            .bind(grant.generation)
+            .bind(grant.rotated_at.as_millis())
+            .bind(grant.claim.cast_signed())
+            .bind(grant.retries)
+            .bind(grant.mismatches)
+            .bind(grant.revoked.map(|(at, _)| at.as_millis()))
+            .bind(grant.revoked.map(|(_, why)| reason_code(why))),
+    )?;
+    if let Some((_, why)) = grant.revoked
+        && before.revoked.is_none()
+    {
+        let target = RevocationTarget::Grant(grant_id);
+        batch.enter(&Revocation { target, at: now, why, until: grant.expires_at })?;
+    }
+    Ok(Some(answer))
+}
+
+pub(super) fn insert_grant(batch: &mut Batch<'_>, grant: &Grant) -> Result<InsertGrant, Failed> {
+    Ok(match make_row(batch, grant, grant.authorized_at)? {
+        NewRow::Made { authorized_at } => InsertGrant::Inserted { authorized_at },
+        NewRow::Taken => InsertGrant::AlreadyDecided,
+        NewRow::AppInactive => InsertGrant::AppInactive,
+    })
+}
+
+enum NewRow {
+    Made { authorized_at: UnixTime },
+    Taken,
+    AppInactive,
+}
+
+/// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
+fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRow, Failed> {
+    let sql = batch.sql;
+    let ground = batch.one(
+        sqlx::query(&sql.ground)
+            .bind(grant.client_id.as_str())
+            .bind(&grant.grant_id.as_bytes()[..])
+            .bind(write_target(&RevocationTarget::Grant(grant.grant_id))),
+    )?;
+    if !ground.try_get("is_active")? {
+        return Ok(NewRow::AppInactive);
+    }
+    if ground.try_get("is_taken")? {
+        return Ok(NewRow::Taken);
+    }
+    let mut grant = grant.clone();
+    if let (Some(at), Some(why)) = (ground.try_get("ended_at")?, ground.try_get("ended_why")?) {
+        grant.revoke(reason_of(why)?, UnixTime::from_millis(at));
+    }
+    grant.authorized_at = batch.decide_at(now)?;
+    let (of_rotation, of_claim) = ROOM;
+    let is_pending = i64::from(grant.rotated_at == UnixTime::EPOCH);
+    let room = is_pending * of_rotation + i64::from(grant.claim == 0) * of_claim;
+    batch.execute(
+        sqlx::query(&sql.insert_grant)
+            .bind(&grant.grant_id.as_bytes()[..])
+            .bind(grant.client_id.as_str())
+            .bind(grant.subject.as_str())
+            .bind(rows::subject_key(&grant.subject))
+            .bind(grant.actor.as_ref().map(ClientId::as_str))
+            .bind(grant.scope.as_str())
+            .bind(grant.resource.as_ref().map(Resource::as_str))
+            .bind(grant.device.as_ref().map(DeviceId::as_str))
+            .bind(grant.auth_time.map(UnixTime::as_millis))
+            .bind(&grant.binding.as_bytes()[..])
+            .bind(&grant.salt_digest.as_bytes()[..])
+            .bind(grant.authorized_at.as_millis())
+            .bind(grant.code_expires_at.as_millis())
+            .bind(grant.expires_at.as_millis())
+            .bind(grant.generation)
+            .bind(grant.rotated_at.as_millis())
+            .bind(grant.claim.cast_signed())
+            .bind(grant.retries)
+            .bind(grant.mismatches)
+            .bind(grant.revoked.map(|(at, _)| at.as_millis()))
+            .bind(grant.revoked.map(|(_, why)| reason_code(why)))
+            .bind(room),
+    )?;
+    Ok(NewRow::Made { authorized_at: grant.authorized_at })
+}
+
+pub(super) fn claim(
+    batch: &mut Batch<'_>,
+    claim: &AssertionClaim,
+) -> Result<ClaimAssertion, Failed> {
+    let sql = batch.sql;
+    let purpose = purpose_code(claim.purpose);
+    let found = batch.one(
+        sqlx::query(&sql.find_assertion)
+            .bind(claim.client_id.as_str())
+            .bind(purpose)
+            .bind(&claim.jti.as_bytes()[..])
+            .bind(claim.now.as_millis()),
+    )?;
+    if !found.try_get("is_active")? {
+        return Ok(ClaimAssertion::AppInactive);
+    }
+    if found.try_get("is_spent")? {
+        return Ok(ClaimAssertion::Replayed);
+    }
+    // The row first: if it cannot be made, nothing was written.
+    let authorized_at = match &claim.grant {
+        Some(grant) => match make_row(batch, grant, claim.now)? {
+            NewRow::Made { authorized_at } => authorized_at,
+            NewRow::Taken => return Err(StoreError::new("there is a grant with this id").into()),
+            NewRow::AppInactive => return Ok(ClaimAssertion::AppInactive),
+        },
+        None => batch.decide_at(claim.now)?,
+    };
+    batch.execute(
+        sqlx::query(&sql.spend_assertion)
+            .bind(claim.client_id.as_str())
+            .bind(purpose)
+            .bind(&claim.jti.as_bytes()[..])
+            .bind(claim.expires_at.as_millis()),
+    )?;
+    Ok(ClaimAssertion::First { authorized_at })
+}
+
+pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<Revoked, Failed> {
+    let revoked = batch.enter(revocation)?;
+    if let RevocationTarget::Grant(grant_id) = &revocation.target {
+        let sql = batch.sql;
+        batch.execute(
+            sqlx::query(&sql.revoke_grant)
+                .bind(&grant_id.as_bytes()[..])
+                .bind(revoked.at.as_millis())
+                .bind(reason_code(revocation.why)),
+        )?;
+    }
+    Ok(revoked)
+}
+
+pub(super) fn remember(batch: &mut Batch<'_>, consent: &Consent) -> Result<(), Failed> {
+    let sql = batch.sql;
+    batch.execute(
+        sqlx::query(&sql.remember_consent)
+            .bind(consent.client_id.as_str())
+            .bind(consent.subject.as_str())
+            .bind(consent.scope.as_str())
+            .bind(consent.given_at.as_millis()),
+    )?;
+    Ok(())
+}
+
+pub(super) fn withdraw(
+    batch: &mut Batch<'_>,
+    client_id: &ClientId,
+    subject: &Subject,
+    now: UnixTime,
+    until: UnixTime,
+) -> Result<Revoked, Failed> {
+    let sql = batch.sql;
+    let delete = sqlx::query(&sql.delete_consent);
+    batch.execute(delete.bind(client_id.as_str()).bind(subject.as_str()))?;
+    Ok(batch.enter(&Revocation {
+        target: RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
+        at: now,
+        why: RevocationReason::ConsentWithdrawn,
+        until,
+    })?)
+}
+
+pub(super) fn prune(batch: &mut Batch<'_>, now: UnixTime, limit: usize) -> Result<Pruned, Failed> {
+    let sql = batch.sql;
+    let hour_ago = now.minus(ASSERTION_MARGIN).as_millis();
+    let now = now.as_millis();
+    let mut left = i64::try_from(limit.min(MAX_PRUNED)).unwrap_or(0);
+    let mut removed = 0;
+    let tables = [
+        (&sql.prune_assertions, hour_ago),
+        (&sql.prune_grants, now),
+        (&sql.prune_revocations, now),
+    ];
+    for (delete, until) in tables {
+        let gone = batch.execute(sqlx::query(delete).bind(until).bind(left))?;
+        left -= i64::try_from(gone).unwrap_or(0);
+        removed += usize::try_from(gone).unwrap_or(0);
+    }
+    let row = batch.one(sqlx::query(&sql.has_inert).bind(hour_ago).bind(now))?;
+    Ok(Pruned { removed, more: row.try_get("has_inert")? })
+}

@@ -1,0 +1,216 @@
+//! The one writer: requests queue up, and those that wait share a transaction and its `fsync`.
+//!
+//! A thread of its own, so that the store serves every runtime of the host and outlives each. While
+//! it waits for the disk the next requests gather; nobody waits for company.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::sync::oneshot;
+
+use super::batch::{Batch, Failed};
+use super::statements::Statements;
+use crate::store::StoreError;
+
+/// How many requests share a transaction at most: a bound on what a failed commit takes along.
+const MAX_BATCH: usize = 256;
+
+/// A transaction that did not happen, told to every request that was in it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the transaction of this request did not end well: {0}")]
+struct NotCommitted(Arc<sqlx::Error>);
+
+/// A request in the queue.
+trait Job: Send {
+    /// Whether somebody still waits for the answer.
+    fn is_wanted(&self) -> bool;
+
+    /// Does it, inside the transaction of the batch. May be called again after a rollback.
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error>;
+
+    /// Answers: what it did if the transaction was committed, else why it was not.
+    fn settle(self: Box<Self>, committed: Result<(), NotCommitted>);
+}
+
+struct Task<T, F> {
+    step: F,
+    outcome: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T: Send, F> Job for Task<T, F>
+where
+    F: Fn(&mut Batch<'_>) -> Result<T, Failed> + Send,
+{
+    fn is_wanted(&self) -> bool {
+        !self.answer.is_closed()
+    }
+
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+        self.outcome = Some(match (self.step)(batch) {
+            Ok(answer) => Ok(answer),
+            Err(Failed::Unwritten(why)) => Err(why),
+            Err(Failed::Database(error)) => return Err(error),
+        });
+        Ok(())
+    }
+
+    fn settle(self: Box<Self>, committed: Result<(), NotCommitted>) {
+        let Self { step, outcome, answer } = *self;
+        // What it holds acts when it goes, and that is before the answer.
+        drop(step);
+        let not_run = || Err(StoreError::new("the request did not run"));
+        let outcome = match committed {
+            Ok(()) => outcome.unwrap_or_else(not_run),
+            Err(error) => Err(StoreError::new(error)),
+        };
+        // Who hung up is not told.
+        let _ = answer.send(outcome);
+    }
+}
+
+/// Hands requests to the writer. The writer ends when this is dropped, after what is queued.
+pub(super) struct Queue {
+    jobs: Sender<Box<dyn Job>>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Queue {
+    /// Starts the writer on a connection that is already open; `options` open another when it is
+    /// beyond repair.
+    pub(super) fn start(
+        connection: SqliteConnection,
+        options: SqliteConnectOptions,
+        statements: Arc<Statements>,
+    ) -> io::Result<Self> {
+        let (jobs, queued) = mpsc::channel();
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            connection: Some(connection),
+            options,
+            statements,
+            commits: Arc::clone(&commits),
+        };
+        let thread = thread::Builder::new().name("grantor-sqlite".to_owned());
+        thread.spawn(move || writer.work(&queued))?;
+        Ok(Self { jobs, commits })
+    }
+
+    /// Runs `step` in a transaction; answers when it is committed. Dropped before, it is done or
+    /// not done.
+    pub(super) async fn run<T, F>(&self, step: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Batch<'_>) -> Result<T, Failed> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let ended = || StoreError::new("the writer has ended");
+        self.jobs.send(Box::new(Task { step, outcome: None, answer })).map_err(|_| ended())?;
+        answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// How many transactions were committed.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+struct Writer {
+    /// `None` after trouble that a rollback did not end.
+    connection: Option<SqliteConnection>,
+    options: SqliteConnectOptions,
+    statements: Arc<Statements>,
+    commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    fn work(mut self, queued: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = queued.recv() {
+            let mut jobs: Vec<_> = std::iter::once(first)
+                .chain(queued.try_iter().take(MAX_BATCH - 1))
+                .filter(|job| job.is_wanted())
+                .collect();
+            if jobs.is_empty() {
+                continue;
+            }
+            match self.transact(&mut jobs) {
+                // One request may have brought all down: each gets its own chance.
+                Err(Trouble::InStep(_)) if jobs.len() > 1 => {
+                    for job in jobs {
+                        let mut alone = vec![job];
+                        let outcome = self.transact(&mut alone);
+                        settle(alone, outcome);
+                    }
+                }
+                outcome => settle(jobs, outcome),
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            // Nobody is left who could be told.
+            let _ = pollster::block_on(connection.close());
+        }
+    }
+
+    /// Runs `jobs` in one transaction.
+    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
+        let statements = Arc::clone(&self.statements);
+        let connection = self.connect().map_err(Trouble::Outside)?;
+        let outcome = (|| {
+            // At once for writing: what is read below cannot change before it is written.
+            begin(connection).map_err(Trouble::Outside)?;
+            let mut batch = Batch::new(connection, &statements);
+            for job in jobs {
+                job.run(&mut batch).map_err(Trouble::InStep)?;
+            }
+            batch.keep_clock().map_err(Trouble::Outside)?;
+            exec(connection, "COMMIT").map_err(Trouble::Outside)
+        })();
+        match &outcome {
+            Ok(()) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+            }
+            // SQLite may have rolled back itself. A connection whose state is not known is given up.
+            Err(_) if exec(connection, "ROLLBACK").is_err() => self.connection = None,
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn connect(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => pollster::block_on(self.options.connect())?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+}
+
+/// Where a transaction failed.
+enum Trouble {
+    /// In the step of one request.
+    InStep(sqlx::Error),
+    /// At its beginning or at its end.
+    Outside(sqlx::Error),
+}
+
+fn settle(jobs: Vec<Box<dyn Job>>, outcome: Result<(), Trouble>) {
+    let committed = outcome.map_err(|trouble| match trouble {
+        Trouble::InStep(error) | Trouble::Outside(error) => NotCommitted(Arc::new(error)),
+    });
+    for job in jobs {
+        job.settle(committed.clone());
+    }
+}
+
+fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    exec(connection, "BEGIN IMMEDIATE")
+}
+
+fn exec(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
+    pollster::block_on(sqlx::query(sql).execute(connection)).map(|_| ())
+}

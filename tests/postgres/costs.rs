@@ -1,0 +1,49 @@
+//! What a token costs the store, counted in the log of the server.
+
+use std::fs;
+use std::path::Path;
+
+use super::cluster::{new_store, own_cluster, pool, runtime};
+use super::world::World;
+
+/// The statements that the log shows since it was `before` bytes long: reads and writes.
+fn statements(log: &Path, before: usize) -> (usize, usize) {
+    let text = fs::read(log).unwrap();
+    let text = String::from_utf8_lossy(&text[before..]).into_owned();
+    // A prepared statement with its parameters is one line; what tests a connection is another.
+    let run: Vec<_> = text.lines().filter(|line| line.contains("execute sqlx_s_")).collect();
+    let is_write =
+        |line: &&&str| ["UPDATE ", "INSERT ", "DELETE "].iter().any(|word| line.contains(word));
+    let writes = run.iter().filter(is_write).count();
+    (run.len() - writes, writes)
+}
+
+#[test]
+fn a_token_costs_at_most_one_read_and_one_write() {
+    let Some(cluster) = own_cluster() else { return };
+    let runtime = runtime();
+    let options = cluster.options().options([("log_statement", "all")]);
+    let pool = pool(&runtime, options, 1);
+    let store = new_store(&runtime, &pool);
+    let world = World::new(runtime, store);
+    // The app is known from here on.
+    world.post(&[("grant_type", "client_credentials")]).unwrap();
+    let cost = |request: &dyn Fn() -> String| {
+        let before = fs::read(cluster.log()).unwrap().len();
+        let answer = request();
+        (statements(&cluster.log(), before), answer)
+    };
+
+    let (code, verifier) = world.code();
+    let refresh_token =
+        |answer: serde_json::Value| answer["refresh_token"].as_str().unwrap().to_owned();
+    let (spent, token) = cost(&|| refresh_token(world.redeem(&code, &verifier).unwrap()));
+    assert_eq!(spent, (1, 1), "a code");
+    let (spent, _) = cost(&|| refresh_token(world.refresh(&token).unwrap()));
+    assert_eq!(spent, (1, 1), "a refresh");
+    let (spent, _) = cost(&|| world.impersonate().unwrap().to_string());
+    assert_eq!(spent, (0, 1), "a JWT bearer grant");
+    let (spent, _) =
+        cost(&|| world.post(&[("grant_type", "client_credentials")]).unwrap().to_string());
+    assert_eq!(spent, (0, 0), "client credentials");
+}

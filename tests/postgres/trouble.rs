@@ -1,0 +1,190 @@
+//! A database that cannot, or will not: nothing is given then, and afterwards all goes on.
+
+use std::time::Duration;
+
+use grantor::ids::Subject;
+use grantor::store::{
+    CodeRedemption, Grant, GrantRefusal, GrantStore as _, PostgresStore, RedeemCode, Rotate,
+};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor as _, PgPool};
+
+use super::cluster::{database, new_store, pool, runtime};
+use super::races::rotation;
+use super::world::{World, grant, now};
+
+/// A family at generation 1.
+async fn family(store: &PostgresStore, client_id: &grantor::ids::ClientId) -> Grant {
+    let grant = grant(client_id, "ann");
+    store.insert_grant(grant.clone()).await.unwrap();
+    let redemption = CodeRedemption {
+        grant_id: grant.grant_id,
+        client_id: grant.client_id.clone(),
+        binding: grant.binding,
+        salt_digest: grant.salt_digest,
+        claim: 1,
+        now: now(),
+    };
+    assert_eq!(store.redeem_code(&redemption).await.unwrap(), RedeemCode::Redeemed);
+    grant
+}
+
+/// The condition that names a row.
+fn is(grant: &Grant) -> String {
+    let id = grant
+        .grant_id
+        .as_bytes()
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    format!("grant_id = '\\x{id}'")
+}
+
+/// R21: a statement that waits too long answers an error and has done nothing, and the client that
+/// asks again goes on.
+#[test]
+fn a_row_that_others_hold_is_waited_for_no_longer_than_the_timeout() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let (own, hosts) =
+        (pool(&runtime, database.options(), 2), pool(&runtime, database.options(), 1));
+    let store = new_store(&runtime, &own).with_timeout(Duration::from_millis(300));
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store);
+    let store = world.server.store().store();
+    world.runtime.block_on(async {
+        let grant = family(store, &world.client_id).await;
+        let mut host = hosts.begin().await.unwrap();
+        let lock = format!("SELECT 1 FROM {prefix}grants WHERE {} FOR UPDATE", is(&grant));
+        host.execute(lock.as_str()).await.unwrap();
+        let waiting = rotation(&grant, 1, now());
+        let answer = tokio::time::timeout(Duration::from_secs(3), store.rotate(&waiting)).await;
+        assert!(answer.unwrap().is_err());
+        let row = store.find_grant(&grant.grant_id).await.unwrap().unwrap();
+        assert_eq!(row.generation, 1);
+        host.commit().await.unwrap();
+        // What was waiting may have been done by now, as if its answer had been lost.
+        let again = loop {
+            if let Ok(answer) = store.rotate(&rotation(&grant, 1, now())).await {
+                break answer;
+            }
+        };
+        assert!(matches!(again, Rotate::Rotated | Rotate::Retried), "{again:?}");
+    });
+}
+
+/// A deadlock, which a host makes by locking in another order, is dissolved by running again.
+#[test]
+fn a_deadlock_is_not_answered() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let (own, hosts) =
+        (pool(&runtime, database.options(), 2), pool(&runtime, database.options(), 1));
+    let store = new_store(&runtime, &own);
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store);
+    let store = world.server.store().store().clone();
+    world.runtime.block_on(async {
+        let grant = family(&store, &world.client_id).await;
+        for generation in 1..3 {
+            store.rotate(&rotation(&grant, generation, now())).await.unwrap();
+        }
+        let mut host = hosts.begin().await.unwrap();
+        let clock = format!("UPDATE {prefix}clock SET at = at");
+        host.execute(clock.as_str()).await.unwrap();
+        let reuse = {
+            let (store, grant) = (store.clone(), grant.clone());
+            tokio::spawn(async move { store.rotate(&rotation(&grant, 1, now())).await })
+        };
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let row = format!("UPDATE {prefix}grants SET scope = scope WHERE {}", is(&grant));
+        // Whoever is refused, the statement of the store is answered.
+        match host.execute(row.as_str()).await {
+            Ok(_) => host.commit().await.unwrap(),
+            Err(_) => host.rollback().await.unwrap(),
+        }
+        assert_eq!(reuse.await.unwrap().unwrap(), Rotate::Reused);
+        let refused = Rotate::Refused(GrantRefusal::Revoked);
+        assert_eq!(store.rotate(&rotation(&grant, 3, now())).await.unwrap(), refused);
+    });
+}
+
+/// T13: without a connection nothing is given, and nothing is spent.
+#[test]
+fn a_pool_that_has_no_connection_left_gives_nothing() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let own = pool(&runtime, database.options(), 1);
+    let store = new_store(&runtime, &own);
+    let store = store.with_timeout(Duration::from_millis(300));
+    let world = World::new(runtime, store);
+    let (code, verifier) = world.code();
+    let held = world.runtime.block_on(own.acquire()).unwrap();
+    assert_eq!(world.redeem(&code, &verifier).unwrap_err(), "server_error");
+    world.runtime.block_on(async { drop(held) });
+    assert!(world.redeem(&code, &verifier).is_ok());
+}
+
+/// T13: a standby, or a database that was set to be read only, is found out and gives nothing.
+#[test]
+fn a_database_that_can_only_be_read_gives_nothing() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let own = pool(&runtime, database.options(), 2);
+    let store = new_store(&runtime, &own);
+    let prefix = store.prefix().clone();
+    let options = database.options().options([("default_transaction_read_only", "on")]);
+    let read_only: PgPool = {
+        let _inside = runtime.enter();
+        PgPoolOptions::new().connect_lazy_with(options)
+    };
+    let world = World::new(runtime, store);
+    let standby = PostgresStore::with_prefix(read_only, prefix);
+    world.runtime.block_on(async {
+        let store = world.server.store().store();
+        store.check().await.unwrap();
+        assert!(standby.check().await.is_err());
+        let grant = family(store, &world.client_id).await;
+        assert!(standby.rotate(&rotation(&grant, 1, now())).await.is_err());
+        assert!(standby.insert_grant(super::world::grant(&grant.client_id, "ann")).await.is_err());
+        let answer = store.rotate(&rotation(&grant, 1, now())).await.unwrap();
+        assert_eq!(answer, Rotate::Rotated);
+    });
+}
+
+/// Several processes may prune at once: each row goes once.
+#[test]
+fn processes_that_prune_at_once_share_the_work() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let own = pool(&runtime, database.options(), 4);
+    let store = new_store(&runtime, &own);
+    let world = World::new(runtime, store.clone());
+    world.runtime.block_on(async {
+        for number in 0..200 {
+            let mut grant = grant(&world.client_id, "ann");
+            grant.subject = Subject::new(format!("user {number}")).unwrap();
+            store.insert_grant(grant).await.unwrap();
+        }
+        let later = now().plus(Duration::from_secs(90_000));
+        let pruning: Vec<_> = (0..4)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    let mut removed = 0;
+                    loop {
+                        let pruned = store.prune(later, 7).await.unwrap();
+                        removed += pruned.removed;
+                        if !pruned.more {
+                            return removed;
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut removed = 0;
+        for task in pruning {
+            removed += task.await.unwrap();
+        }
+        assert_eq!(removed, 200);
+    });
+}

@@ -1,0 +1,219 @@
+//! What is in the file, and what several stores make of it.
+
+use std::fs;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::app::Flow;
+use grantor::ids::Subject;
+use grantor::scope::Scope;
+use grantor::store::conformance::Runner as _;
+use grantor::store::{
+    AppRegistry as _, ClaimAssertion, Consent, GrantFilter, GrantStore as _, InsertGrant, Page,
+    RedeemCode, Rotate, SqliteSettings, SqliteStore, TablePrefix,
+};
+use grantor::token_endpoint::FormRequest;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Row as _};
+
+use crate::support::{
+    Desk, Folder, HOUR, Session, Tokio, app, at, claim, code, log_in_and_tell, register, server,
+    token, with,
+};
+
+fn connect(runtime: &Tokio, folder: &Folder) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(folder.file("a.db")).create_if_missing(true);
+    runtime.block_on(options.connect()).unwrap()
+}
+
+fn names(runtime: &Tokio, folder: &Folder) -> Vec<String> {
+    let query = sqlx::query("SELECT name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'");
+    let rows = runtime.block_on(query.fetch_all(&mut connect(runtime, folder))).unwrap();
+    rows.iter().map(|row| row.get("name")).collect()
+}
+
+/// Every byte of the files of the database, its log included.
+fn dump(folder: &Folder) -> Vec<u8> {
+    let files = fs::read_dir(folder.path()).unwrap();
+    files.flat_map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
+}
+
+fn holds(dump: &[u8], text: &[u8]) -> bool {
+    dump.windows(text.len()).any(|window| window == text)
+}
+
+/// Whatever was handed out, as it was handed out and as its bytes.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let bare = secret.split_once('_').map_or(secret, |(_, bare)| bare);
+    let mut forms = vec![secret.as_bytes().to_vec(), bare.as_bytes().to_vec()];
+    forms.extend(URL_SAFE_NO_PAD.decode(bare));
+    forms.extend(secret.rsplit('.').next().map(|part| part.as_bytes().to_vec()));
+    forms
+}
+
+/// Who steals the file has nothing to present.
+#[test]
+fn nothing_that_was_handed_out_is_in_the_file() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let store = Arc::new(runtime.open(&folder.file("a.db")));
+    let server = server(&store);
+    let handed_out = runtime.block_on(async {
+        let draft = app().flow(Flow::ClientCredentials);
+        let app = register(&server, draft).await;
+        let secret = app.client_secret.as_ref().unwrap().expose_secret().to_owned();
+        let mut handed_out = vec![secret.clone()];
+        handed_out.extend(app.signature_secret.as_ref().map(|it| it.expose_secret().to_owned()));
+        let credentials = format!("&client_id={}&client_secret={secret}", app.client_id);
+        let Session { code, verifier, mut response } = log_in_and_tell(&server, &app).await;
+        handed_out.extend([code, verifier]);
+        for _ in 0..3 {
+            let refresh_token = response.refresh_token.unwrap().expose_secret().to_owned();
+            handed_out.push(response.access_token.expose_secret().to_owned());
+            let form =
+                format!("grant_type=refresh_token&refresh_token={refresh_token}{credentials}");
+            handed_out.push(refresh_token);
+            response = server.token(&FormRequest::new(&form)).await.unwrap();
+        }
+        handed_out.push(response.access_token.expose_secret().to_owned());
+        handed_out
+    });
+    assert!(handed_out.len() >= 10, "{}", handed_out.len());
+    let dump = dump(&folder);
+    assert!(holds(&dump, b"files.read") && holds(&dump, b"ann"), "this is not the file");
+    for secret in &handed_out {
+        for form in forms(secret).iter().filter(|form| form.len() >= 8) {
+            assert!(!holds(&dump, form), "something that was handed out is in the file");
+        }
+    }
+    // The salt, too, which every handle carries: any 16 bytes of one.
+    let refresh_token = handed_out.iter().rev().find(|it| it.starts_with("grt_")).unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(refresh_token.trim_start_matches("grt_")).unwrap();
+    let found = bytes.windows(16).filter(|window| holds(&dump, window)).count();
+    assert_eq!(found, 1, "of a handle the file knows the grant id and nothing else");
+}
+
+#[test]
+fn tables_begin_as_the_host_says_and_two_prefixes_share_a_file() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let open = |prefix: &str| {
+        let settings = SqliteSettings::new().with_table_prefix(TablePrefix::new(prefix).unwrap());
+        runtime.block_on(SqliteStore::open(folder.file("a.db"), settings))
+    };
+    let one = runtime.block_on(Desk::new(open("oauth_").unwrap()));
+    assert!(names(&runtime, &folder).iter().all(|name| name.starts_with("oauth_")));
+    let other = runtime.block_on(Desk::new(open("second_").unwrap()));
+    let grant = one.grant();
+    runtime.block_on(one.store.insert_grant(grant.clone())).unwrap();
+    assert!(runtime.block_on(other.store.find_grant(&grant.grant_id)).unwrap().is_none());
+    assert!(open("a_schema.oauth_").is_err());
+}
+
+#[test]
+fn a_host_may_make_the_tables_itself() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let settings = SqliteSettings::new().without_migrations();
+    let open = || runtime.block_on(SqliteStore::open(folder.file("a.db"), settings.clone()));
+    assert!(open().is_err(), "there are no tables yet");
+    let schema = SqliteStore::schema_sql(&TablePrefix::default());
+    let mut host = connect(&runtime, &folder);
+    runtime.block_on(sqlx::raw_sql(&schema).execute(&mut host)).unwrap();
+    runtime.block_on(Desk::new(open().unwrap()));
+    // A later version of this crate has been here.
+    let later = sqlx::query("UPDATE grantor_meta SET version = 99");
+    runtime.block_on(later.execute(&mut host)).unwrap();
+    for settings in [settings.clone(), SqliteSettings::new()] {
+        assert!(runtime.block_on(SqliteStore::open(folder.file("a.db"), settings)).is_err());
+    }
+}
+
+/// Two stores on one file, as two processes have them: one winner, one clock.
+#[test]
+fn two_stores_on_one_file_have_one_winner() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desks = {
+        let desk = runtime.desk(&folder.file("a.db"));
+        let store = Arc::new(runtime.open(&folder.file("a.db")));
+        [desk.clone(), Desk { store, client_id: desk.client_id }]
+    };
+    for _ in 0..200 {
+        let grant = desks[0].grant();
+        runtime.block_on(desks[0].store.insert_grant(grant.clone())).unwrap();
+        let contenders: Vec<_> = (0..8)
+            .map(|contender| {
+                let (desk, grant) = (desks[contender % 2].clone(), grant.clone());
+                runtime.spawn(async move {
+                    let redeemed = desk.store.redeem_code(&code(&grant)).await.unwrap();
+                    let one = claim(&desk.client_id, grant.grant_id);
+                    (redeemed, desk.store.claim_assertion(&one).await.unwrap())
+                })
+            })
+            .collect();
+        let answers: Vec<_> =
+            contenders.into_iter().map(|it| runtime.block_on(it).unwrap()).collect();
+        let redeemed = answers.iter().filter(|(it, _)| *it == RedeemCode::Redeemed).count();
+        let first = answers.iter().filter(|(_, it)| matches!(it, ClaimAssertion::First { .. }));
+        assert_eq!((redeemed, first.count()), (1, 1));
+    }
+    // A change is seen by the other store within the lifetime of its cache, and enforced at once.
+    let app = runtime.block_on(desks[1].store.find_app(&desks[1].client_id)).unwrap().unwrap();
+    assert!(app.is_enabled());
+    let admin = server(&desks[0].store);
+    runtime.block_on(admin.admin("tester").disable(&desks[0].client_id)).unwrap();
+    let refused = runtime.block_on(desks[1].store.insert_grant(desks[1].grant())).unwrap();
+    assert_eq!(refused, InsertGrant::AppInactive);
+}
+
+#[test]
+fn an_erased_user_is_in_no_table_and_what_they_had_is_void() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    let (ann, bob) = (Subject::new("ann").unwrap(), Subject::new("bob").unwrap());
+    let mut of_ann = Vec::new();
+    for number in 0..450 {
+        let grant = if number % 2 == 0 { desk.family() } else { desk.grant() };
+        runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
+        of_ann.push(grant);
+    }
+    let of_bob = with(desk.family(), |grant| grant.subject = bob.clone());
+    runtime.block_on(desk.store.insert_grant(of_bob.clone())).unwrap();
+    for subject in [&ann, &bob] {
+        let (client_id, subject) = (desk.client_id.clone(), subject.clone());
+        let consent = Consent { client_id, subject, scope: Scope::default(), given_at: at(0) };
+        runtime.block_on(desk.store.remember_consent(consent)).unwrap();
+    }
+    let withdrawal = desk.store.withdraw_consent(&desk.client_id, &ann, at(0), at(HOUR));
+    runtime.block_on(withdrawal).unwrap();
+    let erasure = desk.store.erase_subject(&ann, at(1), at(HOUR));
+    assert_eq!(runtime.block_on(erasure).unwrap(), of_ann.len());
+
+    for grant in &of_ann {
+        assert!(runtime.block_on(desk.store.is_revoked(&grant.facts())).unwrap());
+    }
+    // A ticket that comes back revives nothing.
+    runtime.block_on(desk.store.insert_grant(of_ann[1].clone())).unwrap();
+    assert!(
+        runtime
+            .block_on(desk.store.find_grant(&of_ann[1].grant_id))
+            .unwrap()
+            .unwrap()
+            .revoked
+            .is_some()
+    );
+    runtime.block_on(desk.store.erase_subject(&ann, at(2), at(HOUR))).unwrap();
+    let filter = GrantFilter::all().of_subject(ann.clone());
+    let listing = runtime.block_on(desk.store.list_grants(&filter, Page::first(10))).unwrap();
+    assert_eq!(listing.items, []);
+    runtime.block_on(desk.store.prune(at(HOUR), 1_000)).unwrap();
+    let mut host = connect(&runtime, &folder);
+    for (table, column) in
+        [("grants", "subject"), ("consents", "subject"), ("revocations", "target")]
+    {
+        let query = format!("SELECT count(*) FROM grantor_{table} WHERE {column} LIKE '%ann%'");
+        let row = runtime.block_on(sqlx::query(&query).fetch_one(&mut host)).unwrap();
+        assert_eq!(row.get::<i64, _>(0), 0, "{table}");
+    }
+    let bob_lives = runtime.block_on(desk.store.rotate(&token(&of_bob, 1))).unwrap();
+    assert_eq!(bob_lives, Rotate::Rotated);
+    assert!(runtime.block_on(desk.store.find_consent(&desk.client_id, &bob)).unwrap().is_some());
+}

@@ -1,0 +1,10 @@
+//! `SqliteStore`: the contract, and what a file, a disk and a power cord can do to it.
+#![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
+
+mod agreement;
+mod contract;
+mod crash;
+mod file;
+mod sharing;
+mod support;
+mod trouble;

@@ -1,0 +1,163 @@
+//! Requests that share a commit.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use grantor::ids::Subject;
+use grantor::scope::Scope;
+use grantor::store::conformance::Runner as _;
+use grantor::store::{Consent, Grant, GrantStore as _, Rotate};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, SqliteConnection};
+
+use crate::support::{Desk, Folder, Tokio, at, token};
+
+/// How many waves of 64 refreshes a child of the test under strace plays.
+const WAVES: &str = "GRANTOR_TEST_WAVES";
+
+/// Refreshes all families once, at the same time: while another program writes into the file.
+fn refresh(runtime: &Tokio, folder: &Folder, desk: &Desk, families: &[Grant], generation: u32) {
+    let lock = Lock::take(runtime, folder);
+    let refreshes: Vec<_> = families
+        .iter()
+        .map(|family| {
+            let (store, rotation) = (Arc::clone(&desk.store), token(family, generation));
+            runtime.spawn(async move { store.rotate(&rotation).await })
+        })
+        .collect();
+    thread::sleep(Duration::from_millis(50));
+    lock.release(runtime);
+    for refresh in refreshes {
+        assert_eq!(runtime.block_on(refresh).unwrap().unwrap(), Rotate::Rotated);
+    }
+}
+
+fn families(runtime: &Tokio, desk: &Desk) -> Vec<Grant> {
+    let families: Vec<_> = (0..64).map(|_| desk.family()).collect();
+    for family in &families {
+        runtime.block_on(desk.store.insert_grant(family.clone())).unwrap();
+    }
+    families
+}
+
+/// Holds the write lock of the file, as another process may.
+struct Lock(SqliteConnection);
+
+impl Lock {
+    fn take(runtime: &Tokio, folder: &Folder) -> Self {
+        let options = SqliteConnectOptions::new().filename(folder.file("a.db"));
+        let mut connection = runtime.block_on(options.connect()).unwrap();
+        let begin = sqlx::query("BEGIN IMMEDIATE");
+        runtime.block_on(begin.execute(&mut connection)).unwrap();
+        Self(connection)
+    }
+
+    fn release(mut self, runtime: &Tokio) {
+        runtime.block_on(sqlx::query("ROLLBACK").execute(&mut self.0)).unwrap();
+    }
+}
+
+/// Requests that arrive while the writer waits are one transaction.
+#[test]
+fn sixty_four_refreshes_share_their_commits() {
+    let (folder, runtime) = (Folder::on_disk(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    let families = families(&runtime, &desk);
+    for generation in 1..10 {
+        let before = desk.store.commits();
+        refresh(&runtime, &folder, &desk, &families, generation);
+        let commits = desk.store.commits() - before;
+        assert!((1..=4).contains(&commits), "{commits} commits for 64 refreshes");
+    }
+}
+
+/// A request that the database refuses takes none of its company along.
+#[test]
+fn a_request_that_fails_fails_alone() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    // ABORT undoes a statement, ROLLBACK the transaction.
+    for (number, how) in ["ABORT", "ROLLBACK"].into_iter().enumerate() {
+        let options = SqliteConnectOptions::new().filename(folder.file("a.db"));
+        let mut host = runtime.block_on(options.connect()).unwrap();
+        let trigger = format!(
+            "CREATE TRIGGER poison{number} BEFORE INSERT ON grantor_consents \
+             WHEN NEW.subject = 'poison{number}' BEGIN SELECT RAISE({how}, 'no'); END"
+        );
+        runtime.block_on(sqlx::query(&trigger).execute(&mut host)).unwrap();
+        let lock = Lock::take(&runtime, &folder);
+        let poison = format!("poison{number}");
+        let subjects: Vec<_> =
+            (0..9).map(|user| format!("user {number} {user}")).chain([poison]).collect();
+        let waiting: Vec<_> = subjects
+            .iter()
+            .map(|subject| {
+                let consent = Consent {
+                    client_id: desk.client_id.clone(),
+                    subject: Subject::new(subject.as_str()).unwrap(),
+                    scope: Scope::default(),
+                    given_at: at(0),
+                };
+                let store = Arc::clone(&desk.store);
+                runtime.spawn(async move { store.remember_consent(consent).await })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(100));
+        lock.release(&runtime);
+        for (subject, answer) in subjects.iter().zip(waiting) {
+            let answer = runtime.block_on(answer).unwrap();
+            let fails = subject.starts_with("poison");
+            assert_eq!(answer.is_err(), fails, "{how} {subject}: {answer:?}");
+            let subject = Subject::new(subject.as_str()).unwrap();
+            let found = desk.store.find_consent(&desk.client_id, &subject);
+            assert_eq!(runtime.block_on(found).unwrap().is_none(), fails);
+        }
+    }
+}
+
+/// What the next test looks at from outside.
+#[test]
+fn child_that_refreshes_in_waves() {
+    let Ok(waves) = std::env::var(WAVES) else { return };
+    let (folder, runtime) = (Folder::on_disk(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    let families = families(&runtime, &desk);
+    for generation in 1..=waves.parse().unwrap() {
+        refresh(&runtime, &folder, &desk, &families, generation);
+    }
+}
+
+/// How often a child that plays so many waves waits for the disk, if there is a strace.
+fn waits(waves: u32) -> Option<usize> {
+    let folder = Folder::in_memory();
+    let trace = folder.file("trace");
+    let done = Command::new("strace")
+        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
+        .arg(&trace)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "sharing::child_that_refreshes_in_waves"])
+        .env(WAVES, waves.to_string())
+        .output()
+        .ok()?;
+    let trace = std::fs::read_to_string(trace).ok().filter(|_| done.status.success())?;
+    // A call that another thread interrupts is two lines.
+    let calls = |line: &&str| line.contains("sync(") && !line.contains("resumed");
+    Some(trace.lines().filter(calls).count())
+}
+
+#[test]
+fn sixty_four_refreshes_wait_for_the_disk_four_times_at_most() {
+    let (Some(before), Some(after)) = (waits(0), waits(20)) else {
+        println_skipped("there is no strace that may look");
+        return;
+    };
+    let waits = after.saturating_sub(before);
+    assert!((20..=80).contains(&waits), "{waits} waits for 20 waves of 64 refreshes");
+}
+
+#[expect(clippy::print_stderr, reason = "whoever reads the log should know")]
+fn println_skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}

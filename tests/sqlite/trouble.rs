@@ -1,0 +1,280 @@
+//! A disk that is full, a file that cannot be written, a pool that is empty, a clock that jumps.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grantor::store::conformance::Runner as _;
+use grantor::store::{
+    GrantStore as _, InsertGrant, RedeemCode, Revocation, RevocationReason, RevocationTarget,
+    Rotate, SqliteSettings, SqliteStore, StoreError,
+};
+use grantor::token_endpoint::FormRequest;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+
+use crate::support::{
+    Desk, Folder, HOUR, Tokio, app, at, code, log_in, register, server, token, with,
+};
+
+fn cause(error: &StoreError) -> String {
+    let mut cause = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        cause = format!("{cause} {error}");
+        source = error.source();
+    }
+    cause
+}
+
+/// A file system of its own, which only root can make.
+struct Mount(Folder);
+
+impl Mount {
+    fn of_bytes(bytes: u64) -> Option<Self> {
+        let folder = Folder::in_memory();
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .ok()?;
+        done.status.success().then_some(Self(folder))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+/// Inserts grants until the store fails; answers how many it took and why it failed.
+fn fill(runtime: &Tokio, desk: &Desk) -> (usize, StoreError) {
+    for number in 0..200_000 {
+        let waves: Vec<_> = (0..32)
+            .map(|_| {
+                let (store, grant) = (Arc::clone(&desk.store), desk.grant());
+                runtime.spawn(async move {
+                    let id = grant.grant_id;
+                    (id, store.insert_grant(grant).await)
+                })
+            })
+            .collect();
+        for wave in waves {
+            let (id, answer) = runtime.block_on(wave).unwrap();
+            let found = runtime.block_on(desk.store.find_grant(&id)).unwrap();
+            assert_eq!(found.is_some(), answer.is_ok(), "what is answered is there, and no more");
+            if let Err(error) = answer {
+                return (number, error);
+            }
+        }
+    }
+    unreachable!("nothing is ever full")
+}
+
+/// What holds of a store whose disk is full, and when there is room again.
+fn survives_a_full_disk(runtime: &Tokio, desk: &Desk, make_room: impl FnOnce()) {
+    let family = desk.family();
+    let pending = desk.grant();
+    for grant in [&family, &pending] {
+        let inserted = runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
+        assert!(matches!(inserted, InsertGrant::Inserted { .. }));
+    }
+    let (_, error) = fill(runtime, desk);
+    assert!(cause(&error).contains("full"), "{error}:{}", cause(&error));
+    // It still reads.
+    let found = runtime.block_on(desk.store.find_grant(&family.grant_id)).unwrap();
+    assert_eq!(found.unwrap().generation, 1);
+    assert!(!runtime.block_on(desk.store.is_revoked(&pending.facts())).unwrap());
+    make_room();
+    let rotated = runtime.block_on(desk.store.rotate(&token(&family, 1))).unwrap();
+    assert_eq!(rotated, Rotate::Rotated);
+    let redeemed = runtime.block_on(desk.store.redeem_code(&code(&pending))).unwrap();
+    assert_eq!(redeemed, RedeemCode::Redeemed);
+    runtime.block_on(desk.store.insert_grant(desk.grant())).unwrap();
+    runtime.block_on(desk.store.check()).unwrap();
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_room_ends_it() {
+    let Some(mount) = Mount::of_bytes(3 << 20) else {
+        skipped("only root can make a file system that is full");
+        return;
+    };
+    let runtime = Tokio::new();
+    let ballast = mount.0.file("ballast");
+    fs::write(&ballast, vec![7; 1 << 20]).unwrap();
+    let desk = runtime.desk(&mount.0.file("full.db"));
+    survives_a_full_disk(&runtime, &desk, || fs::remove_file(&ballast).unwrap());
+    drop(desk);
+}
+
+/// Where the host limits the file, pruning makes room.
+#[test]
+fn a_full_file_is_an_error_and_pruning_ends_it() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let options = options(&folder.file("a.db")).pragma("max_page_count", "150");
+    let pool = runtime.block_on(async { SqlitePool::connect_lazy_with(options) });
+    let desk = runtime.block_on(async {
+        let store = SqliteStore::with_pool(pool, SqliteSettings::new()).await.unwrap();
+        Desk::new(store).await
+    });
+    // They expire early, those that are looked at afterwards do not.
+    let short = |grant| with(grant, |grant| grant.expires_at = at(HOUR));
+    for _ in 0..200 {
+        runtime.block_on(desk.store.insert_grant(short(desk.grant()))).unwrap();
+    }
+    let store = Arc::clone(&desk.store);
+    survives_a_full_disk(&runtime, &desk, || {
+        let pruned = runtime.block_on(store.prune(at(HOUR), 1_000)).unwrap();
+        assert_eq!((pruned.removed, pruned.more), (200, false));
+    });
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(file).create_if_missing(true)
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_at_once() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let file = folder.file("a.db");
+    drop(runtime.desk(&file));
+    let open = |options: SqliteConnectOptions| {
+        runtime.block_on(async {
+            let pool = SqlitePool::connect_lazy_with(options);
+            SqliteStore::with_pool(pool, SqliteSettings::new()).await
+        })
+    };
+    let error = open(options(&file).read_only(true)).unwrap_err();
+    assert!(cause(&error).contains("readonly"), "{}", cause(&error));
+    // A database in memory is another one for each connection.
+    let error = open(SqliteConnectOptions::new().in_memory(true)).unwrap_err();
+    assert!(cause(&error).contains("in memory"), "{}", cause(&error));
+    let missing = folder.file("missing").join("a.db");
+    assert!(runtime.block_on(SqliteStore::open(missing, SqliteSettings::new())).is_err());
+}
+
+/// A file that another program keeps locked gives an error, not a token, and then goes on.
+#[test]
+fn a_file_that_is_locked_for_long_is_an_error_until_it_is_free() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    let grant = desk.grant();
+    runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
+    let other = options(&folder.file("a.db"));
+    let mut other = runtime.block_on(sqlx::ConnectOptions::connect(&other)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut other)).unwrap();
+    let error = runtime.block_on(desk.store.redeem_code(&code(&grant))).unwrap_err();
+    assert!(cause(&error).contains("locked"), "{}", cause(&error));
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).unwrap();
+    let redeemed = runtime.block_on(desk.store.redeem_code(&code(&grant))).unwrap();
+    assert_eq!(redeemed, RedeemCode::Redeemed);
+}
+
+/// Writers do not need the pool; readers say that it is empty, and a token is then void.
+#[test]
+fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let wait = Duration::from_millis(100);
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
+    let (pool, desk) = runtime.block_on(async {
+        let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
+        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
+        (pool, Desk::new(store).await)
+    });
+    let grant = desk.grant();
+    let held = runtime.block_on(pool.acquire()).unwrap();
+    runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
+    let redeemed = runtime.block_on(desk.store.redeem_code(&code(&grant))).unwrap();
+    assert_eq!(redeemed, RedeemCode::Redeemed);
+    let error = runtime.block_on(desk.store.is_revoked(&grant.facts())).unwrap_err();
+    assert!(cause(&error).contains("timed out"), "{}", cause(&error));
+    assert!(runtime.block_on(desk.store.find_grant(&grant.grant_id)).is_err());
+    runtime.block_on(async { drop(held) });
+    assert!(!runtime.block_on(desk.store.is_revoked(&grant.facts())).unwrap());
+}
+
+/// A server whose store cannot read issues nothing and spends nothing: the client asks again.
+#[test]
+fn a_server_over_an_empty_pool_issues_nothing_and_spends_nothing() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let wait = Duration::from_millis(100);
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
+    runtime.block_on(async {
+        let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
+        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
+        let server = server(&Arc::new(store));
+        let app = register(&server, app()).await;
+        let refresh_form = |refresh_token: &str| {
+            format!(
+                "grant_type=refresh_token&refresh_token={refresh_token}&client_id={}\
+                 &client_secret={}",
+                app.client_id,
+                app.client_secret.as_ref().unwrap().expose_secret()
+            )
+        };
+        let mut refresh_token = log_in(&server, &app).await.refresh_token.unwrap();
+        for _ in 0..3 {
+            let form = refresh_form(refresh_token.expose_secret());
+            let held = pool.acquire().await.unwrap();
+            let refused = server.token(&FormRequest::new(&form)).await.unwrap_err();
+            assert!(refused.to_json().contains("error"), "{}", refused.to_json());
+            assert!(!refused.to_json().contains("access_token"));
+            assert_eq!(refused.status(), 500);
+            drop(held);
+            let response = server.token(&FormRequest::new(&form)).await.unwrap();
+            refresh_token = response.refresh_token.unwrap();
+        }
+    });
+}
+
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let file = folder.file("a.db");
+    assert!(pollster::block_on(SqliteStore::open(&file, SqliteSettings::new())).is_err());
+    let desk = runtime.desk(&file);
+    let grant = desk.grant();
+    assert!(pollster::block_on(desk.store.find_grant(&grant.grant_id)).is_err());
+    // The writer has its own thread.
+    let inserted = pollster::block_on(desk.store.insert_grant(grant)).unwrap();
+    assert!(matches!(inserted, InsertGrant::Inserted { .. }));
+}
+
+/// The clock is in the file: one that jumps back while the process is down revives nothing.
+#[test]
+fn a_clock_that_jumps_back_across_a_restart_revives_nothing() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let file = folder.file("a.db");
+    let desk = runtime.desk(&file);
+    let late = with(desk.family(), |grant| grant.authorized_at = at(HOUR));
+    runtime.block_on(desk.store.insert_grant(late.clone())).unwrap();
+    let client_id = desk.client_id.clone();
+    drop(desk);
+
+    let store = Arc::new(runtime.open(&file));
+    let everything = Revocation {
+        target: RevocationTarget::Everything,
+        at: at(0),
+        why: RevocationReason::Administrator,
+        until: at(24 * HOUR),
+    };
+    let revoked = runtime.block_on(store.revoke(&everything)).unwrap();
+    assert!(revoked.at >= at(HOUR), "the revocation is before a decision that was answered");
+    assert!(runtime.block_on(store.is_revoked(&late.facts())).unwrap());
+    drop(store);
+
+    let desk = Desk { store: Arc::new(runtime.open(&file)), client_id };
+    let answer = runtime.block_on(desk.store.insert_grant(desk.grant())).unwrap();
+    let InsertGrant::Inserted { authorized_at } = answer else { unreachable!("a new id") };
+    assert!(authorized_at > revoked.at, "a decision is not after a revocation before it");
+    let early = desk.grant();
+    assert!(runtime.block_on(desk.store.is_revoked(&early.facts())).unwrap());
+}
+
+#[expect(clippy::print_stderr, reason = "whoever reads the log should know")]
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
