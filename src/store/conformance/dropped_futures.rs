@@ -13,7 +13,8 @@ use crate::store::{
     StoreError,
 };
 
-/// Polls `call` that often and drops it; whether it was ready by then.
+/// Polls `call` that often, drops it and waits until nothing of it is left at work; whether it was
+/// ready by then.
 fn poll_and_drop<S: Store, R: Runner, T>(
     bench: &Bench<'_, S, R>,
     polls: usize,
@@ -33,6 +34,7 @@ fn poll_and_drop<S: Store, R: Runner, T>(
         })
         .await
     });
+    bench.settle();
     answer.transpose().map(|answer| answer.is_some()).map_err(Violation::from)
 }
 
