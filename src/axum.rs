@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -58,6 +58,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// `Source` of your own into the extensions, which comes first. A body that takes longer than ten
 /// seconds to arrive is answered with status 408; how long a client may take for its headers, the
 /// host's server decides.
+///
+/// # Panics
+///
+/// As [`Router::route`] does: where two endpoints were given one path, or where the path of the issuer
+/// is a pattern to axum, because a part of it begins with `:` or `*` or holds a brace.
 pub fn router<S, U, H, I>(endpoints: &Arc<HttpEndpoints<S, U, H, I>>) -> Router
 where
     S: Store + 'static,
@@ -65,12 +70,30 @@ where
     H: Hooks + 'static,
     I: Interaction + 'static,
 {
-    let routes: Vec<_> = endpoints.routes().map(|(path, it)| (path.to_owned(), it)).collect();
-    routes.into_iter().fold(Router::new(), |router, (path, endpoint)| {
+    let route = |router: Router, path: &str, endpoint| {
         let endpoints = Arc::clone(endpoints);
         let handler = move |request: Request| answer(Arc::clone(&endpoints), endpoint, request);
-        router.route(&path, any(handler))
-    })
+        router.route(path, any(handler))
+    };
+    let router = endpoints
+        .routes()
+        .filter(|(path, endpoint)| !is_name_of_api_and_pattern(path, *endpoint))
+        .fold(Router::new(), |router, (path, endpoint)| route(router, path, endpoint));
+    // An API may be called what axum takes for a pattern. Its document is found by the path, then.
+    let metadata = ServerEndpoint::ResourceMetadata;
+    match endpoints.server().paths().get(metadata) {
+        Some(well_known)
+            if endpoints.routes().any(|(path, it)| is_name_of_api_and_pattern(path, it)) =>
+        {
+            route(router, &format!("{well_known}/{{*api}}"), metadata)
+        }
+        _ => router,
+    }
+}
+
+fn is_name_of_api_and_pattern(path: &str, endpoint: ServerEndpoint) -> bool {
+    endpoint == ServerEndpoint::ResourceMetadata
+        && (path.contains(['{', '}']) || path.contains("/:") || path.contains("/*"))
 }
 
 async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
@@ -85,12 +108,18 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
         let source = Source::from(address.ip());
         parts.extensions.insert(source);
     }
-    let body = match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
-        Ok(Ok(body)) => body,
-        // One byte more than is allowed tells that there is too much. A client that went away reads
-        // no answer.
-        Ok(Err(_)) => vec![0; MAX_BODY_BYTES + 1].into(),
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    // One byte more than is allowed tells that there is too much.
+    let too_much = || vec![0; MAX_BODY_BYTES + 1].into();
+    // What is announced to be too long is not waited for.
+    let body = if usize::try_from(body.size_hint().lower()).is_ok_and(|it| it <= MAX_BODY_BYTES) {
+        match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
+            Ok(Ok(body)) => body,
+            // A client that went away reads no answer.
+            Ok(Err(_)) => too_much(),
+            Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        }
+    } else {
+        too_much()
     };
     endpoints.answer(endpoint, Request::from_parts(parts, body)).await.map(Body::from)
 }

@@ -24,7 +24,7 @@ pub(crate) const MAX_VALUE_BYTES: usize = 16 * 1024;
 pub(crate) enum FormError {
     #[error("the form is longer than 64 KiB")]
     TooLarge,
-    #[error("the form has more than 64 parameters")]
+    #[error("the form has too many parameters")]
     TooManyParameters,
     #[error("the name of a parameter is longer than 64 bytes")]
     NameTooLong,
@@ -59,6 +59,11 @@ struct Pair<'a> {
 impl<'a> Form<'a> {
     /// Reads a body or a query string (without its `?`).
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, FormError> {
+        Self::parse_up_to(MAX_PARAMETERS, text)
+    }
+
+    /// The same, with another bound on the number of parameters.
+    pub(crate) fn parse_up_to(most: usize, text: &'a [u8]) -> Result<Self, FormError> {
         if text.len() > MAX_FORM_BYTES {
             return Err(FormError::TooLarge);
         }
@@ -73,7 +78,7 @@ impl<'a> Form<'a> {
         let mut start = 0;
         for end in memchr::memchr_iter(b'&', bytes).chain([bytes.len()]) {
             let escaped = next_escape < end;
-            form.push(text.get(start..end).unwrap_or_default(), escaped)?;
+            form.push(text.get(start..end).unwrap_or_default(), escaped, most)?;
             if escaped {
                 next_escape = escape(bytes, end);
             }
@@ -82,7 +87,7 @@ impl<'a> Form<'a> {
         Ok(form)
     }
 
-    fn push(&mut self, pair: &'a str, escaped: bool) -> Result<(), FormError> {
+    fn push(&mut self, pair: &'a str, escaped: bool, most: usize) -> Result<(), FormError> {
         if pair.is_empty() {
             return Ok(());
         }
@@ -100,7 +105,7 @@ impl<'a> Form<'a> {
         if value.len() > MAX_VALUE_BYTES {
             return Err(FormError::ValueTooLong);
         }
-        if self.pairs.len() == MAX_PARAMETERS {
+        if self.pairs.len() == most {
             return Err(FormError::TooManyParameters);
         }
         self.pairs.push(Pair { name, value });

@@ -5,10 +5,10 @@
 //! trusted back ends act as a user inside a policy, rotates refresh tokens, and issues JWT access
 //! tokens; a [`BearerVerifier`](resource_server::BearerVerifier) checks them on the side of the API.
 //!
-//! It has no login page and no user store: who the user is, the host knows. It speaks no HTTP yet:
-//! a token request goes in as a form and comes out as JSON, an authorization request goes in as a
-//! query and comes out as a URL. It opens no socket, starts no task, and reads the clock and the
-//! system's randomness only through what it is given.
+//! It has no login page and no user store: who the user is, the host knows. There are three layers,
+//! each usable alone: text in and text out, as below; `http` requests and responses ([`http`]); and
+//! an axum router. It opens no socket, starts no task, and reads the clock and the system's
+//! randomness only through what it is given.
 //!
 //! # The way of a token request
 //!
@@ -80,7 +80,9 @@
 //! | let an app give a token back | [`AuthorizationServer::revoke`] |
 //! | let an API ask about tokens | [`AuthorizationServer::introspect`], [`introspection_endpoint`], [`protected_resource`] |
 //! | let an API learn what was revoked | [`AuthorizationServer::revocations`], [`resource_server::RevocationList`] |
-//! | ask a user for consent | [`authorization_endpoint`] |
+//! | answer HTTP requests | [`http`], [`paths`] |
+//! | ask a user for consent | [`authorization_endpoint`], [`http::Interaction`] |
+//! | revoke and introspect tokens | [`AuthorizationServer::revoke`], [`introspection_endpoint`] |
 //! | register, edit, revoke | [`admin`], [`app`] |
 //! | say whom a back end may impersonate | [`impersonation`], [`app::JwtSettings`] |
 //! | tell the server about your users | [`user_directory`] |
@@ -88,7 +90,7 @@
 //! | say which request needs which scope | [`catalog`], [`scope`] |
 //! | keep everything in your own database | [`store`] |
 //! | add claims to a token, or veto one | [`hooks`] |
-//! | know what happened | [`audit`], [`usage`] |
+//! | know what happened | [`audit`], [`usage`], [`metrics`], [`observation`] |
 //! | limit how much apps may ask for | [`rate_limit`] |
 //! | know what a client is told and why | [`error`] |
 //! | make, import and publish keys | [`jwt`], [`server_secret`] |
@@ -98,10 +100,12 @@
 //!
 //! None is on by default; each adds API and changes no behaviour.
 //!
+//! * `axum`: a router with every endpoint, and extractors for resource servers.
 //! * `postgres`: a store in PostgreSQL, for as many processes as there are.
 //! * `sqlite`: a store in one SQLite file, durable, for one machine.
+//! * `tower`: the check of bearer tokens as a layer, for any host that speaks `http`.
 //! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
-//! * `tracing`: an audit sink that goes to `tracing`.
+//! * `tracing`: an audit sink that goes to `tracing`, and a span for each request over HTTP.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -179,9 +179,19 @@ pub(crate) fn origin(url: &str) -> &str {
 }
 
 /// The path of a URL with an authority, without a slash at its end, and its query.
-pub(crate) fn path(url: &str) -> &str {
+fn path(url: &str) -> &str {
     let (_, path) = url.split_at(after_authority(url));
     path.trim_end_matches('/')
+}
+
+/// Where the metadata of the API `url` stand below their well-known path (RFC 9728 section 3.1): at
+/// its path, without the slash right behind the host. One that has a query has no path of its own.
+pub(crate) fn resource_path(url: &str) -> Option<&str> {
+    let (_, path) = url.split_at(after_authority(url));
+    match path {
+        "/" => Some(""),
+        path => Some(path).filter(|path| !path.contains('?')),
+    }
 }
 
 fn after_authority(url: &str) -> usize {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::{Admin, AdminParts};
-use crate::audit::{AuditSink, NoAudit};
+use crate::audit::{Action, AuditSink, NoAudit};
 use crate::authorization_endpoint::{
     AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Prompted,
 };
@@ -193,7 +193,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
     #[must_use]
     pub fn build(self) -> AuthorizationServer<S, U, H> {
         let of_paths = self.paths.url(&self.issuer, ServerEndpoint::Token);
-        let token_endpoint_url = self.token_endpoint_url.or(of_paths).unwrap_or_default();
+        // Without a token endpoint the issuer is the only name: an empty one would be somebody's `aud`.
+        let token_endpoint_url = self.token_endpoint_url.or(of_paths);
+        let token_endpoint_url =
+            token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
         let mut published_keys = vec![self.signing_key.verifying_key()];
         published_keys.extend(self.published_keys);
         AuthorizationServer {
@@ -327,6 +330,17 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         source: Option<&Source>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
         self.context.decision(ticket, login, decision, source).await
+    }
+
+    /// Records what was refused on the way to the authorization endpoint, before anything else here
+    /// was called.
+    pub(crate) fn record_refusal(
+        &self,
+        action: Action,
+        error: &AuthorizationError,
+        source: Option<&Source>,
+    ) {
+        self.context.record_refusal(action, None, error, source);
     }
 
     /// What an administrator does, in the name of whom the audit log will call `administrator`.

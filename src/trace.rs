@@ -112,10 +112,11 @@ impl<S, U, H> Context<S, U, H> {
         let outcome = match answer {
             Ok(_) => Outcome::Success,
             Err(EndpointError::Rejected { rejection, .. }) => {
-                // What should have proved who the app is, and did not.
+                // What should have proved who the app is, and did not. A token that has expired is
+                // one that this server signed: nobody guessed it.
                 let proof =
                     matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_))
-                        || rejection.is_of_token();
+                        || rejection.is_of_token() && *rejection != Rejection::ExpiredToken;
                 let unproven = rejection.error_code() == ErrorCode::InvalidClient
                     || proof && !trace.authenticated;
                 if let (true, Some(client_id)) = (unproven, &trace.client_id) {

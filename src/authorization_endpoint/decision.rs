@@ -16,7 +16,9 @@ use crate::ids::ClientId;
 use crate::redirect_uri::{self, ResolvedRedirectUri};
 use crate::scope::Scope;
 use crate::secret::AuthorizationCode;
-use crate::store::{Consent, Grant, InsertGrant, RevocationReason, Store};
+use crate::store::{
+    Consent, Grant, InsertGrant, Revocation, RevocationReason, RevocationTarget, Store,
+};
 
 /// What the user said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,23 +109,33 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok((self.code_response(&ticket), ticket.client_id))
     }
 
-    /// The approval where nobody need be asked: the same row, the same code.
+    /// The approval where nobody need be asked: the same row, the same code. `None` where the user has
+    /// to be asked after all: a withdrawal ends every grant that is older than itself, and one that
+    /// came between the look at the consent and the row left this one alive.
     pub(super) async fn approve_unasked(
         &self,
         app: &CustomApp,
         ticket: &Ticket,
         login: &Login,
         now: UnixTime,
-    ) -> Result<AuthorizationResponse, AuthorizationError> {
+    ) -> Result<Option<AuthorizationResponse>, AuthorizationError> {
         let grant = self.decided_grant(app, ticket, login, &Decision::approve(), now)?;
+        let (target, until) = (RevocationTarget::Grant(grant.grant_id), grant.expires_at);
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&ticket.client_id));
         match self.store.insert_grant(grant).await.map_err(|error| shown(error.into()))? {
-            InsertGrant::Inserted { .. } => Ok(self.code_response(ticket)),
+            InsertGrant::Inserted { .. } => {}
             InsertGrant::AlreadyDecided => {
-                Err(shown(Fault::StoreContract("a fresh grant id was taken").into()))
+                return Err(shown(Fault::StoreContract("a fresh grant id was taken").into()));
             }
-            InsertGrant::AppInactive => Err(shown(Rejection::AppDisabled.into())),
+            InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         }
+        if !self.must_ask(app, ticket, login).await.map_err(|error| shown(error.into()))? {
+            return Ok(Some(self.code_response(ticket)));
+        }
+        let why = RevocationReason::ConsentWithdrawn;
+        let revocation = Revocation { target, at: now, why, until };
+        self.store.revoke(&revocation).await.map_err(|error| shown(error.into()))?;
+        Ok(None)
     }
 
     /// What was right at the request may have changed since: the app, its flow, its redirect URIs.

@@ -82,7 +82,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         self.audit.record(&event.with_app(client_id).with_source(source));
     }
 
-    fn record_refusal(
+    pub(crate) fn record_refusal(
         &self,
         action: Action,
         login: Option<&Login>,

@@ -112,12 +112,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return self.login_needed(request, now).map(Prompted::LogIn);
         };
         let demands = request.demands;
-        let ticket = self.ticket(request, now).map_err(|error| shown(error.into()))?;
+        let mut ticket = self.ticket(request, now).map_err(|error| shown(error.into()))?;
         let asked = demands.consent
             || self.must_ask(&app, &ticket, login).await.map_err(|error| shown(error.into()))?;
         if !asked {
-            let response = self.approve_unasked(&app, &ticket, login, now).await?;
-            return Ok(Prompted::Redirect(response));
+            if let Some(response) = self.approve_unasked(&app, &ticket, login, now).await? {
+                return Ok(Prompted::Redirect(response));
+            }
+            // The names in the ticket are those of the row that came to nothing.
+            let names = new_grant_names(&*self.random).map_err(|error| shown(error.into()))?;
+            (ticket.grant_id, ticket.salt) = names;
         }
         if demands.no_page {
             return Err(self.refused(&ticket, Rejection::ConsentRequired));
@@ -156,7 +160,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         })
     }
 
-    async fn must_ask(
+    /// Whether the user has to be asked, as things stand.
+    pub(super) async fn must_ask(
         &self,
         app: &CustomApp,
         ticket: &Ticket,

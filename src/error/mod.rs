@@ -133,6 +133,9 @@ pub enum EndpointError {
     Unavailable(#[source] Fault),
 }
 
+/// After how many seconds a revocation that failed is asked for again. Soon: the token may live on.
+const REPEAT_AFTER: u64 = 5;
+
 impl EndpointError {
     pub(crate) fn limited(rejection: Rejection, retry_after: RetryAfter) -> Self {
         Self::Rejected { rejection, retry_after: Some(retry_after.seconds) }
@@ -177,12 +180,14 @@ impl EndpointError {
         }
     }
 
-    /// After how many seconds it is worth another try, where a limit was exceeded: `Retry-After`.
+    /// After how many seconds it is worth another try, where a limit was exceeded or the request has
+    /// to be repeated: `Retry-After`.
     #[must_use]
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Rejected { retry_after, .. } => *retry_after,
-            Self::Failed(_) | Self::Unavailable(_) => None,
+            Self::Unavailable(_) => Some(REPEAT_AFTER),
+            Self::Failed(_) => None,
         }
     }
 

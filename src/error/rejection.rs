@@ -114,7 +114,7 @@ pub enum Rejection {
     ExpiredToken,
     /// The refresh token is not the live one of its grant.
     SpentToken,
-    /// The token was revoked, or its app is disabled or gone.
+    /// The token was revoked, or its app is disabled or gone, or may not use a refresh token any more.
     RevokedToken,
     // -- introspection and the feed of revocations
     /// A public app proves nothing by its name, and nothing else proves it here.

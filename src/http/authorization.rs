@@ -4,33 +4,40 @@ use http::header::{self, HeaderName};
 use http::uri::Authority;
 use http::{Method, StatusCode};
 
-use super::HttpEndpoints;
 use super::interaction::Interaction;
 use super::request::{Exchange, Unread};
 use super::response::{Answer, protect_page, see_other};
-use crate::audit::Outcome;
+use super::{HttpEndpoints, MAX_BODY_BYTES};
+use crate::audit::{Action, Outcome};
 use crate::authorization_endpoint::{
     Approval, AuthorizationError, Decision, Login, LoginNeeded, Prompted,
 };
 use crate::error::{EndpointError, Rejection};
-use crate::form::Form;
+use crate::form::{Form, MAX_PARAMETERS};
 use crate::hooks::Hooks;
-use crate::paths::ServerEndpoint;
+use crate::ids::Issuer;
+use crate::paths::{ServerEndpoint, origin};
 use crate::scope::Scope;
 use crate::store::Store;
 use crate::user_directory::UserDirectory;
 
+/// A page has a field for each scope, beside those of any other form.
+const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
     /// A browser with an authorization request, in the URL or (RFC 6749 section 3.1) in a form.
     pub(super) async fn authorization(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
         let query = if exchange.parts.method == Method::POST {
-            std::str::from_utf8(exchange.form_body()?)
+            let body = exchange.form_body()?;
+            std::str::from_utf8(body).map_err(|_| match body.len() {
+                ..=MAX_BODY_BYTES => Rejection::MalformedForm,
+                _ => Rejection::FormTooLarge,
+            })
         } else {
             Ok(exchange.parts.uri.query().unwrap_or_default())
         };
-        Ok(match self.authorize(exchange, query.map_err(|_| Rejection::MalformedForm)).await {
+        Ok(match self.authorize(exchange, query).await {
             Ok(answer) => answer,
             Err(error) => self.authorization_error(exchange, &error).await,
         })
@@ -43,7 +50,9 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     ) -> Result<Answer, AuthorizationError> {
         let asked = self.server.authorization_request(query?, exchange.source()).await?;
         let client_id = asked.app().client_id().clone();
-        let login = self.login(exchange).await?;
+        let login = self.login(exchange).await.inspect_err(|error| {
+            self.server.record_refusal(Action::Authorize, error, exchange.source());
+        })?;
         let answer = match self.server.prompt(asked, login.as_ref()).await? {
             Prompted::Redirect(response) => see_other(response.location()),
             Prompted::Ask(prompt) => {
@@ -78,18 +87,32 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         body: &[u8],
     ) -> Result<Answer, AuthorizationError> {
-        if !comes_from_here(exchange) {
+        let source = exchange.source();
+        let read = self.read_decision(exchange, body).await;
+        // The server was not asked, and records nothing by itself.
+        let (ticket, login, decision) = read.inspect_err(|error| {
+            self.server.record_refusal(Action::IssueCode, error, source);
+        })?;
+        let response = self.server.decide(&ticket, &login, decision, source).await?;
+        exchange.observation.end(None, None, &Outcome::Success);
+        Ok(see_other(response.location()))
+    }
+
+    /// The ticket, who sent it, and what was decided.
+    async fn read_decision(
+        &self,
+        exchange: &Exchange<'_>,
+        body: &[u8],
+    ) -> Result<(String, Login, Decision), AuthorizationError> {
+        if !comes_from_here(exchange, self.server.issuer()) {
             return Err(Rejection::NotOurTicket.into());
         }
-        let form = Form::parse(body).map_err(Rejection::from)?;
+        let form = Form::parse_up_to(MAX_DECISION_FIELDS, body).map_err(Rejection::from)?;
         let ticket = form.one("ticket").map_err(Rejection::from)?;
         let ticket = ticket.ok_or(Rejection::MissingParameter("ticket"))?;
         let decision = read_decision(&form)?;
         let login = self.login(exchange).await?.ok_or(Rejection::NotOurTicket)?;
-        let source = exchange.source();
-        let response = self.server.decide(ticket, &login, decision, source).await?;
-        exchange.observation.end(None, None, &Outcome::Success);
-        Ok(see_other(response.location()))
+        Ok((ticket.to_owned(), login, decision))
     }
 
     async fn login(&self, exchange: &Exchange<'_>) -> Result<Option<Login>, AuthorizationError> {
@@ -167,13 +190,17 @@ fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
 
 /// Whether the browser sent a page of this origin, as it says itself. What sends neither header is
 /// held to the ticket, which nobody else has.
-fn comes_from_here(exchange: &Exchange<'_>) -> bool {
+fn comes_from_here(exchange: &Exchange<'_>, issuer: &Issuer) -> bool {
     if let Some(site) = exchange.parts.headers.get(FETCH_SITE) {
         return site == "same-origin" || site == "none";
     }
-    let Some(origin) = exchange.parts.headers.get(header::ORIGIN) else { return true };
+    let Some(sent) = exchange.parts.headers.get(header::ORIGIN) else { return true };
+    // A proxy may have rewritten the one, a person have typed another name than the other.
+    if sent == origin(issuer.as_str()) {
+        return true;
+    }
     let host =
         exchange.header(&header::HOST).or(exchange.parts.uri.authority().map(Authority::as_str));
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+    let authority = sent.to_str().ok().and_then(|sent| sent.split_once("://"));
     authority.is_some_and(|(_, authority)| host == Some(authority))
 }

@@ -46,9 +46,9 @@ pub struct BearerLayer {
 }
 
 impl BearerLayer {
-    /// Asks for a good token.
+    /// Asks for a good token, whatever it allows.
     #[must_use]
-    pub const fn new(verifier: Arc<BearerVerifier>) -> Self {
+    pub const fn authenticating(verifier: Arc<BearerVerifier>) -> Self {
         Self { verifier, enforcing: false }
     }
 

@@ -44,6 +44,9 @@ pub trait Interaction: Send + Sync {
     ///   where the user may not choose, the fields are hidden;
     /// * `decision`: `approve` or `deny`;
     /// * `remember`, with any value, if the answer is to be remembered.
+    ///
+    /// `action` is empty where the server's paths have none for the decision: the host takes it by
+    /// itself then, with [`decide`](crate::AuthorizationServer::decide).
     fn consent_page(
         &self,
         request: &Parts,

@@ -62,10 +62,12 @@ pub use request_id::{InvalidRequestId, RequestId};
 use crate::error::EndpointError;
 use crate::form::MAX_FORM_BYTES;
 use crate::hooks::{Hooks, NoHooks};
+use crate::ids::Issuer;
 use crate::metadata::resource_metadata_json;
 use crate::metrics::{Metrics, RequestOutcome};
 use crate::observation::Observation;
-use crate::paths::{Paths, ServerEndpoint, origin, path};
+use crate::paths::{Paths, ServerEndpoint, origin, resource_path};
+use crate::protected_resource::ResourceServer;
 use crate::server::AuthorizationServer;
 use crate::store::Store;
 use crate::user_directory::UserDirectory;
@@ -120,18 +122,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let route = |endpoint| Some((paths.full(issuer, endpoint)?, endpoint));
         let routes = ServerEndpoint::ALL.into_iter().filter_map(route).collect();
         let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", issuer.as_str());
-        let own_origin = origin(issuer.as_str());
         let resources = match paths.get(ServerEndpoint::ResourceMetadata) {
-            Some(well_known) => server
-                .resource_servers()
-                .iter()
-                .filter(|resource| origin(resource.identifier.as_str()) == own_origin)
-                .map(|resource| {
-                    let of_resource = path(resource.identifier.as_str());
-                    let json = resource_metadata_json(resource, issuer);
-                    (format!("{well_known}{of_resource}"), json)
-                })
-                .collect(),
+            Some(well_known) => documents(well_known, issuer, server.resource_servers()),
             None => Vec::new(),
         };
         Self {
@@ -176,7 +168,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     }
 
     /// Every path that is answered, on the server's host. [`ServerEndpoint::ResourceMetadata`] has
-    /// one for each API under the server's own origin.
+    /// one for each API under the server's own origin whose identifier has no query.
     pub fn routes(&self) -> impl Iterator<Item = (&str, ServerEndpoint)> {
         let resources =
             self.resources.iter().map(|(path, _)| (&**path, ServerEndpoint::ResourceMetadata));
@@ -293,6 +285,28 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     fn error(&self, error: &EndpointError) -> Answer {
         response::error(error, &self.challenge)
     }
+}
+
+/// The metadata of each API of the issuer's own origin, by their paths. Of two entries for one API,
+/// such as that of a gateway beside its own, the first describes it.
+fn documents(
+    well_known: &str,
+    issuer: &Issuer,
+    resources: &[ResourceServer],
+) -> Vec<(String, String)> {
+    let mut documents: Vec<(String, String)> = Vec::new();
+    for resource in resources {
+        let identifier = resource.identifier.as_str();
+        if origin(identifier) == origin(issuer.as_str())
+            && let Some(path) = resource_path(identifier)
+        {
+            let path = format!("{well_known}{path}");
+            if !documents.iter().any(|(known, _)| *known == path) {
+                documents.push((path, resource_metadata_json(resource, issuer)));
+            }
+        }
+    }
+    documents
 }
 
 impl<S, U, H, I> fmt::Debug for HttpEndpoints<S, U, H, I> {

@@ -71,10 +71,13 @@ pub(super) fn see_other(location: &str) -> Answer {
 
 /// The headers that keep a page out of frames, caches and referrers. What the host has set stands,
 /// but for framing: two policies hold both.
+///
+/// Not `no-referrer`: with that a browser says `Origin: null` when it sends the form of the page (the
+/// fetch standard), and one without `Sec-Fetch-Site` could never prove that it has a page of ours.
 pub(super) fn protect_page(page: &mut Answer) {
     const DEFAULTS: [(HeaderName, HeaderValue); 4] = [
         (header::CACHE_CONTROL, NO_STORE),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     ];

@@ -30,6 +30,7 @@ use crate::jwt::AccessTokenClaims;
 use crate::presented_token::PresentedToken;
 use crate::protected_resource::ResourceServer;
 use crate::store::{AccessFacts, Grant, Store};
+use crate::token_endpoint::check_flow;
 use crate::trace::Trace;
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
@@ -157,6 +158,8 @@ fn check_live(
     grant: &Grant,
     now: UnixTime,
 ) -> Result<UnixTime, Rejection> {
+    // An administrator took away what it is for, and may give it back.
+    check_flow(owner.settings(), grant).map_err(|_| Rejection::RevokedToken)?;
     if handle.generation != grant.generation {
         return Err(Rejection::SpentToken);
     }

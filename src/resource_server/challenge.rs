@@ -72,12 +72,13 @@ pub struct Challenge {
     #[source]
     refusal: Refusal,
     realm: Box<str>,
+    metadata_url: Option<Box<str>>,
 }
 
 impl Challenge {
     /// `realm` is an issuer or a resource: a URI, which needs no escape in a quoted string.
-    pub(super) fn new(refusal: Refusal, realm: &str) -> Self {
-        Self { refusal, realm: realm.into() }
+    pub(super) fn new(refusal: Refusal, realm: &str, metadata_url: Option<&str>) -> Self {
+        Self { refusal, realm: realm.into(), metadata_url: metadata_url.map(Into::into) }
     }
 
     /// The HTTP status: 400, 401, 403 or 503.
@@ -105,6 +106,9 @@ impl Challenge {
         if let Some(error) = error {
             // Writing to memory cannot fail.
             _ = write!(header, ", error=\"{error}\", error_description=\"{}\"", self.refusal);
+        }
+        if let Some(url) = &self.metadata_url {
+            _ = write!(header, ", resource_metadata=\"{url}\"");
         }
         if let Refusal::InsufficientScope { missing } = &self.refusal {
             _ = write!(header, ", scope=\"{}\"", missing.as_str());

@@ -124,6 +124,7 @@ pub struct BearerVerifier {
     resources: Vec<Resource>,
     clock: Arc<dyn Clock>,
     clock_skew: Duration,
+    metadata_url: Option<Box<str>>,
     enforcement: Option<EnforcementTable>,
     revocations: Option<Arc<RevocationList>>,
     /// Held for reading from before a token is verified until it is in the cache, so that no token
@@ -147,6 +148,7 @@ impl BearerVerifier {
             resources: Vec::new(),
             clock: Arc::new(SystemClock::new()),
             clock_skew: Duration::from_secs(5),
+            metadata_url: None,
             enforcement: None,
             revocations: None,
             keys: RwLock::new(keys),
@@ -173,6 +175,16 @@ impl BearerVerifier {
     #[must_use]
     pub fn with_clock_skew(mut self, clock_skew: Duration) -> Self {
         self.clock_skew = clock_skew.min(MAX_CLOCK_SKEW);
+        self
+    }
+
+    /// Names the URL of the API's metadata in every challenge (RFC 9728 section 5.1), so that a client
+    /// finds the authorization server. `url` is dropped if it holds a quote, a backslash or anything
+    /// but printable ASCII.
+    #[must_use]
+    pub fn with_metadata_url(mut self, url: &str) -> Self {
+        let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        self.metadata_url = url.bytes().all(fits).then(|| url.into());
         self
     }
 
@@ -347,7 +359,7 @@ impl BearerVerifier {
 
     fn challenge(&self, refusal: Refusal) -> Challenge {
         let realm = self.resources.first().map_or(self.issuer.as_str(), Resource::as_str);
-        Challenge::new(refusal, realm)
+        Challenge::new(refusal, realm, self.metadata_url.as_deref())
     }
 }
 

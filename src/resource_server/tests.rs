@@ -166,6 +166,18 @@ fn a_token_that_is_no_good_is_invalid_token() {
     assert!(api.refused(&expired.header(&api.key)).2.contains("expired"));
 }
 
+/// RFC 9728 section 5.1: a client finds the authorization server through the challenge.
+#[test]
+fn a_challenge_names_the_metadata_of_the_api() {
+    let url = "https://api.example.com/.well-known/oauth-protected-resource";
+    let api = api_with(Algorithm::EdDSA, |verifier| verifier.with_metadata_url(url));
+    let header = api.verifier.check(None).unwrap_err().www_authenticate().unwrap();
+    assert_eq!(header, format!("Bearer realm=\"{API}\", resource_metadata=\"{url}\""));
+    let hostile = api_with(Algorithm::EdDSA, |it| it.with_metadata_url("x\", error=\"y"));
+    let header = hostile.verifier.check(None).unwrap_err().www_authenticate().unwrap();
+    assert_eq!(header, format!("Bearer realm=\"{API}\""));
+}
+
 /// S3: too small a scope is `insufficient_scope`, with the scope that is enough.
 #[test]
 fn too_small_a_scope_is_told_what_is_enough() {

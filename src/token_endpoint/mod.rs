@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 pub use crate::form_request::FormRequest;
 pub use response::TokenResponse;
 
-pub(crate) use grant::code_binding;
+pub(crate) use grant::{check_flow, code_binding};
 
 use crate::audit::{Action, Step};
 use crate::client_authentication::AuthenticatedApp;

@@ -116,7 +116,7 @@ pub(crate) fn with(claims: &Value, change: &Value) -> Value {
     claims
 }
 
-impl<H: Hooks> World<H> {
+impl<H: Hooks + 'static> World<H> {
     /// Claims with which `app` acts as `ann` now, with a `jti` that nobody used.
     pub(crate) fn claims(&self, app: &App) -> Value {
         static USED: AtomicU64 = AtomicU64::new(0);

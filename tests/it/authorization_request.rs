@@ -29,7 +29,12 @@ fn without(app: &App, name: &str) -> String {
 }
 
 pub(crate) fn refuse(world: &World, query: &str) -> AuthorizationError {
-    block_on(world.server.authorization_request(query, None)).unwrap_err()
+    let answer = world.visit(query, "ann");
+    let error = block_on(world.server.authorization_request(query, None)).unwrap_err();
+    // Over the wire it is the same: a redirect, or a page.
+    assert_eq!(answer.header("location"), error.location(), "{answer:?}");
+    assert_eq!(answer.status == 303, error.location().is_some(), "{answer:?}");
+    error
 }
 
 #[track_caller]

@@ -11,6 +11,8 @@ use ::axum::{Extension, Router};
 use grantor::axum::{Bearer, Enforced, RequireScope, RequiredScope, router};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::http::{BearerLayer, HttpEndpoints};
+use grantor::ids::{ClientId, Resource};
+use grantor::protected_resource::ResourceServer;
 use grantor::resource_server::BearerVerifier;
 use grantor::scope::ScopeToken;
 use http::{Request, Response};
@@ -200,4 +202,26 @@ async fn a_handler_without_a_verifier_fails_closed() {
     let forgetful = Router::new().route("/bearer", get(handler));
     let answer = call(&forgetful, with_token("GET", "/bearer", &tokens)).await;
     assert_eq!(answer.status(), 500);
+}
+
+/// Names of APIs are text, not patterns of the router.
+#[tokio::test]
+async fn the_router_takes_whatever_apis_there_are() {
+    let names = ["files", "files", "{tenant}", ":id", "*", "{*rest}", "{", "a}b"];
+    let world = World::with(|builder| {
+        names.iter().enumerate().fold(builder, |builder, (n, name)| {
+            let identifier = Resource::new(format!("https://as.example.com/{name}")).unwrap();
+            let app = ClientId::new(format!("app {n}")).unwrap();
+            builder.resource_server(ResourceServer::new(identifier, app))
+        })
+    });
+    let router = Router::new().route("/", get(async || "host")).merge(server(&world));
+    let get = async |path: &str| {
+        let uri = format!("/.well-known/oauth-protected-resource/{path}");
+        call(&router, Request::get(uri).body(Body::empty()).unwrap()).await.status().as_u16()
+    };
+    for name in names {
+        assert_eq!(get(name).await, 200, "{name}");
+    }
+    assert_eq!(get("other").await, 404);
 }

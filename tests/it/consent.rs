@@ -1,5 +1,7 @@
 //! The consent page: what it shows, how much is approved, and what is remembered of it.
 
+use std::sync::Arc;
+
 use grantor::app::{AppDraft, Flow};
 use grantor::authorization_endpoint::{
     Approval, AuthorizationError, AuthorizationResponse, Decision, Login, Prompt, Prompted,
@@ -11,6 +13,7 @@ use grantor::scope::ScopeToken;
 use grantor::store::{Grant, GrantFilter, GrantStore, Page, RevocationTarget};
 use pollster::block_on;
 
+use crate::faulty_store::{Method, faulty_server};
 use crate::support::{
     App, CALLBACK, ISSUER, World, ann, code_app, code_query, new_verifier, parameters, redirected,
     scope, shown, subject,
@@ -369,4 +372,33 @@ fn consent_ends_with_its_app() {
     block_on(admin.delete(&app.id)).unwrap();
     block_on(admin.import(export.into())).unwrap();
     assert!(is_asked(&world, &app, &[]));
+}
+
+/// A withdrawal that comes between the look at the consent and the row ends what it could not see.
+#[test]
+fn a_consent_that_is_withdrawn_meanwhile_gives_no_code() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let (prompt, _) = ask(&world, &app, &[]);
+    approve(&world, &prompt.ticket).unwrap();
+    let server = faulty_server(&world);
+    for no_page in [false, true] {
+        let (store, id, now) = (Arc::clone(&world.store), app.id.clone(), world.clock_now());
+        server.store().meanwhile(Method::FindConsent, move || {
+            block_on(store.withdraw_consent(&id, &subject("ann"), now, now)).unwrap();
+        });
+        let more = if no_page { &[("prompt", "none")][..] } else { &[] };
+        let query = code_query(&app, &new_verifier(), more);
+        let request = block_on(server.authorization_request(&query, None)).unwrap();
+        let prompted = block_on(server.prompt(request, Some(&ann())));
+        let live = || rows(&world).into_iter().filter(|row| row.revoked.is_none()).count();
+        match prompted {
+            Ok(Prompted::Ask(prompt)) if !no_page => {
+                assert_eq!(live(), 1);
+                block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None)).unwrap();
+            }
+            Err(error) if no_page => assert_eq!(redirected(&error).1["error"], "consent_required"),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -53,6 +53,19 @@ pub(crate) struct FaultyStore {
     inner: Arc<MemoryStore>,
     calls: Mutex<Vec<Method>>,
     plan: Mutex<Option<Plan>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// What somebody else does right after a call, before its answer is read.
+struct Meanwhile {
+    method: Method,
+    act: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "after {:?}", self.method)
+    }
 }
 
 #[derive(Debug)]
@@ -65,7 +78,13 @@ struct Plan {
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
-        Self { inner, calls: Mutex::default(), plan: Mutex::default() }
+        let (calls, plan, meanwhile) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { inner, calls, plan, meanwhile }
+    }
+
+    /// Does `act` right after the next call of `method`, whose answer is as old then.
+    pub(crate) fn meanwhile(&self, method: Method, act: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Meanwhile { method, act: Box::new(act) });
     }
 
     /// Fails the `nth` call of `method` from now on (1 is the next), which then has done nothing.
@@ -107,7 +126,14 @@ impl FaultyStore {
         inner: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         match self.due(method) {
-            None => inner.await,
+            None => {
+                let answer = inner.await;
+                let due = self.meanwhile.lock().unwrap().take_if(|it| it.method == method);
+                if let Some(Meanwhile { act, .. }) = due {
+                    act();
+                }
+                answer
+            }
             Some(done) => {
                 if done {
                     inner.await?;

@@ -483,3 +483,21 @@ fn nothing_shows_the_token() {
         assert!(!shown.contains(scene.gateway.secret.as_deref().unwrap()));
     }
 }
+
+/// I3: a refresh token with which its app gets nothing any more is not active, and is again once the
+/// administrator takes that back.
+#[test]
+fn a_refresh_token_of_an_app_that_lost_the_right_to_use_it_is_inactive() {
+    let scene = Scene::new();
+    let app = scene.code_app();
+    let tokens = scene.world.tokens(&app);
+    let token = refresh_token(&tokens);
+    scene.active(&app, token);
+    scene.world.edit(&app, |draft| draft.refresh_token(false));
+    scene.assert_inactive(&app, token, "revoked_token");
+    scene.assert_inactive(&scene.gateway, token, "revoked_token");
+    scene.world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::ClientCredentials]));
+    scene.assert_inactive(&scene.gateway, token, "revoked_token");
+    scene.world.edit(&app, |draft| draft.flows([Flow::AuthorizationCode]));
+    scene.active(&app, token);
+}

@@ -40,4 +40,5 @@ mod store_conformance;
 mod support;
 mod ticket;
 mod token_request;
+mod wire;
 mod wire_errors;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::{AppDraft, ClientAuthentication};
 use grantor::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
+use grantor::paths::{Paths, ServerEndpoint};
 use jsonwebtoken::{Algorithm as Alg, EncodingKey};
 use serde_json::{Value, json};
 
@@ -475,4 +476,20 @@ fn an_assertion_for_the_app_is_no_grant() {
     let answer = ask(&proof("4"), &grant);
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.claims()["sub"], "ann");
+}
+
+/// C19: a server without a token endpoint has one name, and the empty one is not another.
+#[test]
+fn a_server_without_a_token_endpoint_is_not_called_nothing() {
+    let paths = Paths::default().without(ServerEndpoint::Token);
+    let world = World::with(|builder| builder.paths(paths));
+    let app = register(&world);
+    for (audience, status) in [("", 401), (ISSUER, 200)] {
+        let claims = with(claims(&app, "j"), &json!({ "aud": audience }));
+        let assertion = es256(&claims);
+        let form =
+            [("token", "x"), ("client_assertion_type", TYPE), ("client_assertion", &assertion)];
+        let answer = world.revoke_form(None, &encode(&form));
+        assert_eq!(answer.status, status, "{audience}: {answer:?}");
+    }
 }

@@ -297,6 +297,7 @@ fn a_failure_of_the_store_can_be_repeated() {
             assert!(matches!(error, EndpointError::Unavailable(_)));
             let answer = Answer::from(Err::<(), _>(error));
             answer.assert_error(503, "temporarily_unavailable");
+            assert!(answer.retry_after.is_some_and(|seconds| seconds > 0), "{answer:?}");
             assert!(!answer.json.to_string().contains(PLANTED));
             let event = world.last_event();
             assert_eq!((event.action.as_str(), event.outcome.as_str()), ("revoke_token", "failed"));
@@ -447,4 +448,20 @@ fn no_event_shows_a_token() {
             assert!(!shown.contains(who.secret.as_deref().unwrap()));
         }
     }
+}
+
+/// A token of the app that has expired is no guess: many users who log out late, behind one address,
+/// lock nobody out.
+#[test]
+fn an_expired_token_given_back_is_no_failure() {
+    let limits = RateLimits::default().with_failures(RateQuota::new(6, 3));
+    let world = World::with(|builder| builder.rate_limits(limits));
+    let app = world.register(public_app());
+    let tokens = world.tokens(&app);
+    world.advance(3_600);
+    for _ in 0..4 {
+        assert_done(&world.revoke(&app, access_token(&tokens)));
+        assert_eq!(world.last_event().outcome.reason(), Some("expired_token"));
+    }
+    assert_eq!(world.refresh(&app, refresh_token(&tokens)).status, 200);
 }

@@ -25,11 +25,13 @@ use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{AccessFacts, GrantStore as _, MemoryStore};
-use grantor::token_endpoint::{FormRequest, TokenResponse};
+use grantor::token_endpoint::TokenResponse;
 use grantor::user_directory::MemoryUsers;
 use grantor::{AuthorizationServer, ServerBuilder};
 use pollster::block_on;
 use serde_json::Value;
+
+use crate::wire::{Answered, Wire};
 
 /// The name of the server.
 pub(crate) const ISSUER: &str = "https://as.example.com";
@@ -51,6 +53,7 @@ pub(crate) struct World<H = NoHooks> {
     pub(crate) users: Arc<MemoryUsers>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) source: Source,
+    pub(crate) wire: Wire,
 }
 
 impl World {
@@ -59,7 +62,7 @@ impl World {
     }
 }
 
-impl<H: Hooks> World<H> {
+impl<H: Hooks + 'static> World<H> {
     /// A server put together as `configure` says.
     pub(crate) fn with(
         configure: impl FnOnce(Builder) -> ServerBuilder<Arc<MemoryStore>, Arc<MemoryUsers>, H>,
@@ -87,7 +90,7 @@ impl<H: Hooks> World<H> {
         .audit(Arc::clone(&audit));
         let source = Source::new("192.0.2.7").unwrap();
         let server = Arc::new(configure(builder).build());
-        Self { server, clock, audit, users, store, source }
+        Self { server, clock, audit, users, store, source, wire: Wire::default() }
     }
 
     /// Registers an app.
@@ -113,11 +116,7 @@ impl<H: Hooks> World<H> {
 
     /// A token request of these bytes.
     pub(crate) fn post_form(&self, authorization: Option<&str>, body: &str) -> Answer {
-        let mut request = FormRequest::new(body).source(&self.source);
-        if let Some(header) = authorization {
-            request = request.authorization(header);
-        }
-        Answer::from(block_on(self.server.token(&request)))
+        Answer::from(self.send_form("/oauth/token", authorization, body))
     }
 
     /// The prompt for a request that is valid and has to be asked about.
@@ -150,9 +149,21 @@ impl<H: Hooks> World<H> {
     /// A code for `app`, which `ann` approved, and its verifier.
     pub(crate) fn code(&self, app: &App) -> (String, String) {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-        let query = code_query(app, &verifier, &[]);
-        let code = self.approve(&query).unwrap().remove("code").unwrap();
+        let page = self.visit(&code_query(app, &verifier, &[]), "ann");
+        let answer = if page.status == 303 { page } else { self.consent(&page) };
+        let code = parameters(answer.header("location").unwrap()).remove("code").unwrap();
         (code, verifier.expose_secret().to_owned())
+    }
+
+    /// What `ann` gets who agrees to everything on a consent page.
+    fn consent(&self, page: &Answered) -> Answered {
+        let parts: Vec<_> = page.body.split('|').collect();
+        let mut form = vec![("ticket", parts[1]), ("decision", "approve")];
+        form.extend(parts[2].split(' ').map(|scope| ("scope", scope)));
+        let request = http::Request::post(parts[0])
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("cookie", "ann");
+        self.send(request.body(encode(&form)).unwrap())
     }
 
     /// Redeems a code of [`code_app`].
@@ -228,6 +239,15 @@ impl Answer {
     pub(crate) fn claims(&self) -> Value {
         let payload = self.text("access_token").split('.').nth(1).unwrap();
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+    }
+}
+
+/// What came back with a JSON body, or with none.
+impl From<Answered> for Answer {
+    fn from(answer: Answered) -> Self {
+        let json = if answer.body.is_empty() { Value::Null } else { answer.json() };
+        let retry_after = answer.header("retry-after").map(|seconds| seconds.parse().unwrap());
+        Self { status: answer.status, json, retry_after }
     }
 }
 
@@ -321,7 +341,7 @@ impl World {
     }
 }
 
-impl<H: Hooks> World<H> {
+impl<H: Hooks + 'static> World<H> {
     /// The newest event is a refusal for this reason, at this step, by this setting.
     #[track_caller]
     pub(crate) fn assert_refused(&self, step: &str, reason: &str, setting: Option<&str>) {
@@ -332,7 +352,7 @@ impl<H: Hooks> World<H> {
     }
 }
 
-impl<H: Hooks> World<H> {
+impl<H: Hooks + 'static> World<H> {
     /// Another process on the same store, users, clock and audit log, with `secret`.
     pub(crate) fn sibling(&self, secret: ServerSecret) -> Sibling {
         AuthorizationServer::builder(
@@ -379,7 +399,7 @@ pub(crate) fn machine_app() -> AppDraft {
     AppDraft::confidential("Machine").flow(Flow::ClientCredentials).scope(scope("a b c"))
 }
 
-impl<H: Hooks> World<H> {
+impl<H: Hooks + 'static> World<H> {
     /// Whether the store refuses the access token of `answer` now.
     pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
         let claims = answer.claims();
@@ -432,7 +452,7 @@ impl From<Result<Introspection, EndpointError>> for Answer {
     }
 }
 
-impl<H: Hooks> World<H> {
+impl<H: Hooks + 'static> World<H> {
     /// Registers an app under this client id.
     pub(crate) fn import(&self, client_id: &str, draft: AppDraft) -> App {
         let id = ClientId::new(client_id).unwrap();
@@ -444,11 +464,7 @@ impl<H: Hooks> World<H> {
 
     /// A revocation request of these bytes.
     pub(crate) fn revoke_form(&self, authorization: Option<&str>, body: &str) -> Answer {
-        let mut request = FormRequest::new(body).source(&self.source);
-        if let Some(header) = authorization {
-            request = request.authorization(header);
-        }
-        Answer::from(block_on(self.server.revoke(&request)))
+        Answer::from(self.send_form("/oauth/revoke", authorization, body))
     }
 
     /// Gives `token` back as `app`.
@@ -458,11 +474,7 @@ impl<H: Hooks> World<H> {
 
     /// An introspection request of these bytes.
     pub(crate) fn introspect_form(&self, authorization: Option<&str>, body: &str) -> Answer {
-        let mut request = FormRequest::new(body).source(&self.source);
-        if let Some(header) = authorization {
-            request = request.authorization(header);
-        }
-        Answer::from(block_on(self.server.introspect(&request)))
+        Answer::from(self.send_form("/oauth/introspect", authorization, body))
     }
 
     /// Asks about `token` as `app`.

@@ -25,6 +25,7 @@ use crate::user_directory::UserDirectory;
 pub(crate) use authorization_code::code_binding;
 pub(super) use authorization_code::refused as code_refused;
 pub(super) use jwt_bearer::impersonation_row;
+pub(crate) use refresh_token::check_flow;
 pub(super) use refresh_token::refused as rotation_refused;
 
 /// A grant that holds as far as could be read. What was read may be stale: the claim decides.

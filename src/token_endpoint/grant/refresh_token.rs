@@ -16,8 +16,8 @@ const GRANT: GrantType = GrantType::RefreshToken;
 /// How often a lost answer is given again.
 const MAX_RETRIES: u8 = 5;
 
-/// Whether the app still has the flow through which the grant was made, as a rule.
-fn check_flow(settings: &AppSettings, grant: &Grant) -> Result<(), Rejection> {
+/// Whether the app still has refresh tokens, and the flow through which the grant was made, as a rule.
+pub(crate) fn check_flow(settings: &AppSettings, grant: &Grant) -> Result<(), Rejection> {
     let (flow, grant_type, refresh) = if grant.actor.is_some() {
         let refresh = settings.jwt().is_some_and(JwtSettings::issues_refresh_token);
         (Flow::JwtBearer, GrantType::JwtBearer, refresh)

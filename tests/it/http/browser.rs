@@ -1,9 +1,13 @@
 //! A browser at the authorization endpoint.
 
+use grantor::scope::Scope;
 use http::Request;
 
-use super::{Answered, Http};
-use crate::support::{CALLBACK, START, code_app, code_query, encode, new_verifier, parameters};
+use super::Http;
+use crate::support::{
+    CALLBACK, START, code_app, code_query, encode, new_verifier, parameters, scope,
+};
+use crate::wire::Answered;
 
 fn visit(http: &Http, uri: &str, cookie: Option<&str>) -> Answered {
     let mut request = Request::get(uri);
@@ -147,7 +151,8 @@ fn pages_cannot_be_framed_or_kept() {
         assert_eq!(page.header("content-security-policy"), Some("frame-ancestors 'none'"));
         assert_eq!(page.header("x-frame-options"), Some("DENY"));
         assert_eq!(page.header("cache-control"), Some("no-store"));
-        assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+        // With `no-referrer` browsers would send `Origin: null` with the form of the page.
+        assert_eq!(page.header("referrer-policy"), Some("same-origin"));
     }
 }
 
@@ -192,4 +197,61 @@ fn a_fresh_login_is_asked_for_once() {
     assert_eq!(given["error"], "login_required");
     let (_, given) = location(&visit(&http, &format!("/oauth/authorize?{query}"), Some("ann")));
     assert_eq!(given["error"], "consent_required");
+}
+
+/// What is refused before there is a ticket to look at is told to the audit log, too.
+#[test]
+fn a_decision_that_is_refused_unread_is_audited() {
+    let (http, ticket, _, _, app) = asked();
+    let form = [("ticket", ticket.as_str()), ("decision", "approve")];
+    let query = code_query(&app, &new_verifier(), &[]);
+    let last = |answer: Answered, status: u16| {
+        assert_eq!(answer.status, status);
+        let event = http.world.last_event();
+        let outcome = (event.outcome.as_str(), event.outcome.reason().unwrap().to_owned());
+        (event.action.as_str(), outcome.0, outcome.1)
+    };
+    let forged = decide(&http, "ann", &form, &[("sec-fetch-site", "cross-site")]);
+    let expected = ("issue_code", "refused", "not_our_ticket".to_owned());
+    assert_eq!(last(forged, 400), expected);
+    let signed_out = http.post("/oauth/decision", &[], &encode(&form));
+    assert_eq!(last(signed_out, 400), expected);
+    let malformed = decide(&http, "ann", &form[1..], &[]);
+    assert_eq!(last(malformed, 400).2, "missing_parameter");
+    let (action, outcome, reason) = last(decide(&http, "broken", &form, &[]), 500);
+    assert_eq!((action, outcome), ("issue_code", "failed"));
+    assert!(reason.contains("no directory"), "{reason}");
+    let broken = visit(&http, &format!("/oauth/authorize?{query}"), Some("broken"));
+    let (action, outcome, _) = last(broken, 500);
+    assert_eq!((action, outcome), ("authorize", "failed"));
+}
+
+/// A form has one field for each scope, however many an app may have.
+#[test]
+fn a_user_consents_to_as_many_scopes_as_an_app_can_ask_for() {
+    let http = Http::new();
+    let all: Vec<_> = (0..Scope::MAX_TOKENS).map(|n| format!("files.read{n}")).collect();
+    let app = http.world.register(code_app().scope(scope(&all.join(" "))));
+    let query = code_query(&app, &new_verifier(), &[("scope", "")]);
+    let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("ann"));
+    let parts: Vec<_> = page.body.split('|').collect();
+    let mut form = vec![("ticket", parts[1]), ("decision", "approve"), ("remember", "yes")];
+    form.extend(parts[2].split(' ').map(|scope| ("scope", scope)));
+    assert_eq!(form.len(), 3 + Scope::MAX_TOKENS);
+    let (_, given) = location(&decide(&http, "ann", &form, &[]));
+    assert!(given.contains_key("code"), "{given:?}");
+    form.extend([("scope", "a"); Scope::MAX_TOKENS]);
+    assert_eq!(decide(&http, "ann", &form, &[]).status, 400);
+}
+
+/// T14: too large is 413 at the authorization endpoint too, whatever it holds.
+#[test]
+fn a_form_that_is_too_large_is_413() {
+    let http = Http::new();
+    for uri in ["/oauth/authorize", "/oauth/decision"] {
+        let request =
+            Request::post(uri).header("content-type", "application/x-www-form-urlencoded");
+        let answer = http.send(request.body(vec![0xff; 64 * 1024 + 1]).unwrap());
+        assert_eq!((answer.status, answer.body.as_str()), (413, "error form_too_large"), "{uri}");
+    }
 }

@@ -161,3 +161,29 @@ fn an_app_is_used_from_the_origins_of_its_redirect_uris() {
     );
     assert_eq!(unknown.header("access-control-allow-origin"), None);
 }
+
+/// RFC 9728 section 3.1: of the path only a slash right behind the host goes. What has a query has no
+/// path of its own, and two entries for one API one document.
+#[test]
+fn each_api_of_the_origin_has_its_document_once_and_at_its_own_path() {
+    let api = |identifier: &str, app: &str| {
+        ResourceServer::new(Resource::new(identifier).unwrap(), ClientId::new(app).unwrap())
+    };
+    let http = Http::of(World::with(|builder| {
+        builder
+            .resource_server(api("https://as.example.com/", "root"))
+            .resource_server(api("https://as.example.com/files", "files"))
+            .resource_server(api("https://as.example.com/files", "gateway"))
+            .resource_server(api("https://as.example.com/files/", "slash"))
+            .resource_server(api("https://as.example.com/files?all", "query"))
+    }));
+    let documents =
+        http.endpoints.routes().filter(|(_, it)| *it == ServerEndpoint::ResourceMetadata);
+    let paths: Vec<_> = documents.map(|(path, _)| path.to_owned()).collect();
+    let known = "/.well-known/oauth-protected-resource";
+    assert_eq!(paths, [known.to_owned(), format!("{known}/files"), format!("{known}/files/")]);
+    let resource = |path: &str| http.get(path).json()["resource"].as_str().unwrap().to_owned();
+    assert_eq!(resource(&paths[0]), "https://as.example.com/");
+    assert_eq!(resource(&paths[1]), "https://as.example.com/files");
+    assert_eq!(resource(&paths[2]), "https://as.example.com/files/");
+}

@@ -14,11 +14,11 @@ use grantor::http::{HttpEndpoints, Interaction, Page};
 use grantor::store::MemoryStore;
 use grantor::user_directory::{DirectoryError, MemoryUsers};
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use pollster::block_on;
-use serde_json::Value;
 
 use crate::support::{START, World, subject};
+use crate::wire::Answered;
 
 type Server = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
 
@@ -102,30 +102,6 @@ impl Http {
             request = request.header(*name, *value);
         }
         self.send(request.body(body.to_owned()).unwrap())
-    }
-}
-
-/// An answer as it goes over the wire.
-#[derive(Debug)]
-pub(crate) struct Answered {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Answered {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap()
-    }
-
-    #[track_caller]
-    pub(crate) fn assert_error(&self, status: u16, code: &str) {
-        assert_eq!((self.status, self.json()["error"].as_str()), (status, Some(code)), "{self:?}");
-        assert_eq!(self.header("cache-control"), Some("no-store"));
     }
 }
 

@@ -1,0 +1,167 @@
+//! A client that somebody else wrote, the crate `oauth2`, against the HTTP layer: code with PKCE,
+//! refresh, client credentials, introspection and revocation.
+//!
+//! `cargo run --example oauth2_client`. No socket: `oauth2` speaks `http` requests, and the server
+//! answers them where it stands. `examples/server` is a server that listens.
+#![expect(clippy::print_stdout, reason = "an example tells what it does")]
+
+use std::error::Error;
+use std::sync::Arc;
+
+use grantor::AuthorizationServer;
+use grantor::admin::ImportedApp;
+use grantor::app::{AppDraft, AppSettings, Flow};
+use grantor::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use grantor::http::{HttpEndpoints, Interaction, Page};
+use grantor::ids::{ClientId as AppId, Issuer, Resource, Subject};
+use grantor::impersonation::User;
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::protected_resource::ResourceServer;
+use grantor::random::OsRandom;
+use grantor::redirect_uri::RedirectUri;
+use grantor::scope::Scope;
+use grantor::server_secret::ServerSecret;
+use grantor::store::MemoryStore;
+use grantor::user_directory::{DirectoryError, MemoryUsers};
+use http::request::Parts;
+use oauth2::basic::BasicClient;
+use oauth2::{
+    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
+    IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RevocationUrl, StandardRevocableToken,
+    TokenIntrospectionResponse as _, TokenResponse as _, TokenUrl,
+};
+use pollster::block_on;
+
+const ISSUER: &str = "https://as.example.com";
+const CALLBACK: &str = "https://calendar.example.com/callback";
+
+/// Ann is logged in at every browser. Her consent page is the ticket and nothing else.
+struct Ann;
+
+fn page(text: &str) -> Page {
+    Page::new(text.as_bytes().to_vec())
+}
+
+impl Interaction for Ann {
+    async fn login(&self, _: &Parts) -> Result<Option<Login>, DirectoryError> {
+        let ann = Subject::new("ann").map_err(DirectoryError::new)?;
+        Ok(Some(Login::new(ann, "what only her session knows")))
+    }
+
+    async fn login_page(&self, _: &Parts, _: &AuthorizationRequest, _: &str) -> Page {
+        page("Log in")
+    }
+
+    async fn consent_page(&self, _: &Parts, prompt: &Prompt, _: &str) -> Page {
+        page(&prompt.ticket)
+    }
+
+    async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
+        page(&error.to_string())
+    }
+}
+
+type Server = HttpEndpoints<MemoryStore, MemoryUsers, grantor::hooks::NoHooks, Ann>;
+
+/// How `oauth2` reaches the server.
+fn send(server: &Server, request: HttpRequest) -> Result<HttpResponse, http::Error> {
+    let nothing = || http::Response::builder().status(404).body(Vec::new());
+    block_on(server.handle(request)).map_or_else(nothing, Ok)
+}
+
+/// A calendar with every flow, and an API that may ask about tokens.
+fn settings() -> Result<AppSettings, Box<dyn Error>> {
+    Ok(AppDraft::confidential("Calendar")
+        .flows([Flow::AuthorizationCode, Flow::ClientCredentials])
+        .redirect_uri(RedirectUri::parse(CALLBACK)?)
+        .scope(Scope::parse("files.read files.write")?)
+        .refresh_token(true)
+        .build()?)
+}
+
+fn server() -> Result<Server, Box<dyn Error>> {
+    let api = ResourceServer::new(Resource::new("https://api.example.com/")?, AppId::new("api")?);
+    let server = AuthorizationServer::builder(
+        Issuer::new(ISSUER)?,
+        ServerSecret::generate(&OsRandom::new())?,
+        SigningKey::generate(Algorithm::ES256)?,
+        MemoryStore::new(),
+        MemoryUsers::new([User::new(Subject::new("ann")?)]),
+    )
+    .resource_server(api.with_gateway(true))
+    .build();
+    Ok(HttpEndpoints::new(Arc::new(server), Ann))
+}
+
+/// What a browser does with the URL to which the client sends it: the code, and the state.
+fn browse(server: &Server, url: &str) -> Result<(String, String), Box<dyn Error>> {
+    let page = send(server, http::Request::get(url).body(Vec::new())?)?;
+    let ticket = String::from_utf8(page.into_body())?;
+    println!("   Ann is asked, and says yes to reading only.");
+    let form = format!("ticket={ticket}&decision=approve&scope=files.read");
+    let request = http::Request::post(format!("{ISSUER}/oauth/decision"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form.into_bytes())?;
+    let answer = send(server, request)?;
+    let location = answer.headers().get("location").ok_or("no redirect")?.to_str()?;
+    println!("   {} to {}…", answer.status(), location.get(..60).unwrap_or(location));
+    let of = |name: &str| {
+        let url = url::Url::parse(location).ok()?;
+        url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
+    };
+    Ok((of("code").ok_or("no code")?, of("state").ok_or("no state")?))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let server = server()?;
+    let http = |request: HttpRequest| send(&server, request);
+    let admin = server.server().admin("alice");
+    let app = block_on(admin.register(settings()?))?;
+    let secret = app.client_secret.ok_or("an app of this kind has a secret")?;
+    let client = BasicClient::new(ClientId::new(app.client_id.as_str().to_owned()))
+        .set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()))
+        .set_auth_uri(AuthUrl::new(format!("{ISSUER}/oauth/authorize"))?)
+        .set_token_uri(TokenUrl::new(format!("{ISSUER}/oauth/token"))?)
+        .set_revocation_url(RevocationUrl::new(format!("{ISSUER}/oauth/revoke"))?)
+        .set_redirect_uri(RedirectUrl::new(CALLBACK.to_owned())?);
+
+    println!("1. Authorization code with PKCE.");
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let (url, state) =
+        client.authorize_url(CsrfToken::new_random).set_pkce_challenge(challenge).url();
+    let (code, returned) = browse(&server, url.as_str())?;
+    assert_eq!(&returned, state.secret());
+    let tokens = client
+        .exchange_code(AuthorizationCode::new(code))
+        .set_pkce_verifier(verifier)
+        .request(&http)?;
+    println!("   scope {:?}, good for {:?}", tokens.scopes(), tokens.expires_in());
+
+    println!("2. Refresh: the token rotates.");
+    let first = tokens.refresh_token().ok_or("no refresh token")?;
+    let refreshed = client.exchange_refresh_token(first).request(&http)?;
+    let second = refreshed.refresh_token().ok_or("no refresh token")?;
+    assert_ne!(first.secret(), second.secret());
+
+    println!("3. Client credentials.");
+    let own = client.exchange_client_credentials().request(&http)?;
+    println!("   scope {:?}", own.scopes());
+
+    println!("4. The API asks about a token.");
+    let gateway = ImportedApp::new(AppId::new("api")?, settings()?);
+    let api = block_on(admin.import(gateway))?;
+    let api_secret = api.client_secret.ok_or("an app of this kind has a secret")?;
+    let api = BasicClient::new(ClientId::new("api".to_owned()))
+        .set_client_secret(ClientSecret::new(api_secret.expose_secret().to_owned()))
+        .set_introspection_url(IntrospectionUrl::new(format!("{ISSUER}/oauth/introspect"))?);
+    let about = api.introspect(refreshed.access_token()).request(&http)?;
+    println!("   active: {}, as {:?}", about.active(), about.sub());
+    assert!(about.active());
+
+    println!("5. The client gives its refresh token back: everything of the grant ends.");
+    client.revoke_token(StandardRevocableToken::from(second))?.request(&http)?;
+    let about = api.introspect(refreshed.access_token()).request(&http)?;
+    println!("   active: {}", about.active());
+    assert!(!about.active());
+    Ok(())
+}

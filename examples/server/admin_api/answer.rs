@@ -1,0 +1,166 @@
+//! What every handler reads and answers.
+
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use grantor::admin::AdminError;
+use grantor::app::{AppCredentials, CustomApp, InvalidApp};
+use grantor::ids::ClientId;
+use grantor::secret::{ClientSecret, SignatureSecret};
+use grantor::store::StoreError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::web::{json, reply};
+
+/// What went wrong, as an answer.
+pub(super) struct Problem(pub(super) StatusCode, pub(super) Value);
+
+pub(super) type Answer = Result<Response, Problem>;
+/// The query of a request, if it can be read.
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        reply(json(self.0, &self.1))
+    }
+}
+
+pub(super) fn invalid(why: impl std::fmt::Display) -> Problem {
+    let body = json!({ "error": "invalid_request", "error_description": why.to_string() });
+    Problem(StatusCode::BAD_REQUEST, body)
+}
+
+impl From<AdminError> for Problem {
+    fn from(error: AdminError) -> Self {
+        let described =
+            |code: &str| json!({ "error": code, "error_description": error.to_string() });
+        match &error {
+            AdminError::NotFound => Self(StatusCode::NOT_FOUND, described("not_found")),
+            AdminError::Conflict { expected, found } => Self(
+                StatusCode::CONFLICT,
+                json!({ "error": "conflict", "expected": expected, "version": found }),
+            ),
+            AdminError::AlreadyExists => Self(StatusCode::CONFLICT, described("already_exists")),
+            AdminError::Invalid(invalid) => Self(
+                StatusCode::BAD_REQUEST,
+                json!({
+                    "error": "invalid_setting",
+                    "field": invalid.field(),
+                    "error_description": invalid.to_string(),
+                }),
+            ),
+            AdminError::Random(_) | AdminError::Store(_) | _ => {
+                let error: &(dyn std::error::Error + 'static) = &error;
+                tracing::error!(error, "an administrator's call failed");
+                Self(StatusCode::SERVICE_UNAVAILABLE, described("unavailable"))
+            }
+        }
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        invalid(rejection.body_text())
+    }
+}
+
+impl From<InvalidApp> for Problem {
+    fn from(invalid: InvalidApp) -> Self {
+        AdminError::from(invalid).into()
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        AdminError::from(error).into()
+    }
+}
+
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(body))
+        .map_err(|error| malformed(&error))
+}
+
+/// What cannot be read, with its place.
+pub(super) fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    invalid(format!("at {}: {}", error.path(), error.inner()))
+}
+
+pub(super) fn ok(body: &Value) -> Response {
+    reply(json(StatusCode::OK, body))
+}
+
+/// An app as the API shows it: never a secret, nor a digest of one.
+pub(super) fn shown(app: &CustomApp) -> Value {
+    let secrets = app.credentials().client_secrets.iter().map(|secret| {
+        let (created_at, expires_at) = (secret.created_at, secret.expires_at);
+        json!({ "created_at": created_at, "expires_at": expires_at, "imported": secret.imported })
+    });
+    json!({
+        "client_id": app.client_id(),
+        "enabled": app.is_enabled(),
+        "version": app.version(),
+        "created_at": app.created_at(),
+        "updated_at": app.updated_at(),
+        "client_secrets": secrets.collect::<Vec<_>>(),
+        "settings": app.settings(),
+    })
+}
+
+/// An app with its version as `ETag`, which `If-Match` brings back.
+pub(super) fn one(app: &CustomApp) -> Response {
+    let mut answer = ok(&shown(app));
+    if let Ok(version) = HeaderValue::try_from(format!("\"{}\"", app.version())) {
+        answer.headers_mut().insert(header::ETAG, version);
+    }
+    answer
+}
+
+/// Credentials, this once.
+pub(super) fn told(status: StatusCode, app: &AppCredentials) -> Response {
+    let secret = app.client_secret.as_ref().map(ClientSecret::expose_secret);
+    let signature = app.signature_secret.as_ref().map(SignatureSecret::expose_secret);
+    reply(json(
+        status,
+        &json!({
+            "client_id": app.client_id, "client_secret": secret, "signature_secret": signature,
+        }),
+    ))
+}
+
+/// Which app: by the path or, for an id with a slash, by the query, as in `/admin/apps/-?client_id=a%2Fb`.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    pub(super) client_id: Option<ClientId>,
+    pub(super) version: Option<u64>,
+}
+
+pub(super) fn which(path: String, named: &Named) -> Result<ClientId, Problem> {
+    match &named.client_id {
+        Some(client_id) if path == "-" || path == client_id.as_str() => Ok(client_id.clone()),
+        // What stands before the server may have looked at the path only.
+        Some(_) => Err(invalid("client_id names another app than the path")),
+        None => ClientId::new(path).map_err(invalid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_and_a_query_that_name_two_apps_name_none() {
+        let which = |path: &str, query: Option<&str>| {
+            let client_id = query.map(|id| ClientId::new(id).unwrap());
+            which(path.to_owned(), &Named { client_id, version: None }).ok()
+        };
+        let a = ClientId::new("a/b").unwrap();
+        assert_eq!(which("-", Some("a/b")).as_ref(), Some(&a));
+        assert_eq!(which("a/b", Some("a/b")).as_ref(), Some(&a));
+        assert_eq!(which("a/b", None).as_ref(), Some(&a));
+        assert_eq!(which("other", Some("a/b")), None);
+    }
+}

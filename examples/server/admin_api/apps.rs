@@ -1,0 +1,170 @@
+//! Apps: listed, registered, edited, switched off and on, deleted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use grantor::admin::AdminError;
+use grantor::app::AppDraft;
+use grantor::axum::Bearer;
+use grantor::ids::ClientId;
+use grantor::store::{AppQuery, Page};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Administration;
+use super::answer::{
+    Answer, Asked, Named, Problem, invalid, malformed, ok, one, read, shown, told, which,
+};
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    search: Option<String>,
+    enabled: Option<bool>,
+    after: Option<ClientId>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    asked: Asked<ListQuery>,
+) -> Answer {
+    let Query(asked) = asked?;
+    let mut query = AppQuery::all();
+    if let Some(text) = asked.search {
+        query = query.containing(text);
+    }
+    if let Some(enabled) = asked.enabled {
+        query = query.enabled(enabled);
+    }
+    let mut page = Page::first(asked.limit.unwrap_or(50));
+    if let Some(after) = asked.after {
+        page = page.after(after);
+    }
+    let found = state.of(&claims).list(&query, page).await?;
+    let apps: Vec<_> = found.items.iter().map(|app| shown(app)).collect();
+    Ok(ok(&json!({ "apps": apps, "next": found.next })))
+}
+
+pub(super) async fn register(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    body: Bytes,
+) -> Answer {
+    let draft: AppDraft = read(&body)?;
+    let app = state.of(&claims).register(draft.build()?).await?;
+    Ok(told(StatusCode::CREATED, &app))
+}
+
+pub(super) async fn find(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+) -> Answer {
+    let id = which(id, &named?.0)?;
+    let app = state.of(&claims).find(&id).await?;
+    app.map(|app| one(&app)).ok_or_else(|| AdminError::NotFound.into())
+}
+
+/// What an edit sends: the settings, or the app as it was read, with the version in it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Edited {
+    App { settings: Value, version: Option<u64> },
+    Settings(Value),
+}
+
+pub(super) async fn edit(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    let Query(named) = named?;
+    let id = which(id, &named)?;
+    let (settings, in_body) = match read(&body)? {
+        Edited::App { settings, version } => (settings, version),
+        Edited::Settings(settings) => (settings, None),
+    };
+    let draft: AppDraft =
+        serde_path_to_error::deserialize(settings).map_err(|error| malformed(&error))?;
+    let tag = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok());
+    let if_match = match tag.map(|tag| tag.trim_matches('"').parse()) {
+        Some(Ok(version)) => Some(version),
+        Some(Err(_)) => return Err(invalid("If-Match holds no version")),
+        None => None,
+    };
+    let Some(version) = if_match.or(named.version).or(in_body) else {
+        let body = json!({
+            "error": "version_required",
+            "error_description": "send the version that was read: If-Match, ?version= or \"version\"",
+        });
+        return Err(Problem(StatusCode::PRECONDITION_REQUIRED, body));
+    };
+    let edited = state.of(&claims).edit(&id, version, draft).await;
+    edited.map(|app| one(&app)).map_err(|error| match (Problem::from(error), if_match) {
+        // RFC 9110 section 13.1.1: what the header asks for does not hold.
+        (Problem(StatusCode::CONFLICT, body), Some(_)) => {
+            Problem(StatusCode::PRECONDITION_FAILED, body)
+        }
+        (problem, _) => problem,
+    })
+}
+
+pub(super) async fn delete(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+) -> Answer {
+    let id = which(id, &named?.0)?;
+    state.of(&claims).delete(&id).await?;
+    Ok(ok(&json!({ "client_id": id, "deleted": true })))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotate {
+    /// How long the old secret still works. Default: a day.
+    overlap_seconds: Option<u64>,
+}
+
+pub(super) async fn rotate(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+    body: Bytes,
+) -> Answer {
+    let id = which(id, &named?.0)?;
+    let asked = if body.is_empty() { Rotate::default() } else { read(&body)? };
+    let overlap = Duration::from_secs(asked.overlap_seconds.unwrap_or(86_400));
+    let rotated = state.of(&claims).rotate_client_secret(&id, overlap).await;
+    rotated.map(|app| told(StatusCode::OK, &app)).map_err(Problem::from)
+}
+
+pub(super) async fn disable(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+) -> Answer {
+    let id = which(id, &named?.0)?;
+    state.of(&claims).disable(&id).await.map(|app| one(&app)).map_err(Problem::from)
+}
+
+pub(super) async fn enable(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+) -> Answer {
+    let id = which(id, &named?.0)?;
+    state.of(&claims).enable(&id).await.map(|app| one(&app)).map_err(Problem::from)
+}

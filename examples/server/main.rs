@@ -1,0 +1,305 @@
+//! An authorization server for trying things out: a login page, a consent page, an administrator's
+//! API and a small protected API, all in one process and in memory.
+//!
+//! `cargo run --example server --features axum`, and it says what to try. `README.md` beside this
+//! file has the options, `seed.json` everything with which it can start.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to who started it")]
+
+mod admin_api;
+mod args;
+mod check;
+mod demo_api;
+mod pages;
+mod seed;
+mod serve;
+mod sessions;
+mod sign;
+mod site;
+mod tries;
+mod users;
+mod web;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::{self, HeaderName};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use grantor::AuthorizationServer;
+use grantor::audit::{AuditEvent, AuditSink, MemoryAudit};
+use grantor::catalog::ApiCatalog;
+use grantor::clock::SystemClock;
+use grantor::hooks::NoHooks;
+use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
+use grantor::ids::{Issuer, Resource};
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::paths::ServerEndpoint;
+use grantor::random::OsRandom;
+use grantor::rate_limit::RateLimits;
+use grantor::redirect_uri::InstanceHosts;
+use grantor::resource_server::{BearerVerifier, RevocationList};
+use grantor::server_secret::ServerSecret;
+use grantor::store::MemoryStore;
+use tokio::sync::Semaphore;
+
+use args::Args;
+use seed::Seed;
+use sessions::Sessions;
+use site::{Browsers, Site};
+use tries::Tries;
+use users::Users;
+use web::Cookies;
+
+/// The authorization server of this program.
+pub(crate) type Server = AuthorizationServer<Arc<MemoryStore>, Arc<Users>>;
+/// Its endpoints.
+pub(crate) type Endpoints = HttpEndpoints<Arc<MemoryStore>, Arc<Users>, NoHooks, Browsers>;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(args) if args.help => {
+            print!("{}", args::USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Ok(args) => args,
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::from(2);
+        }
+    };
+    if args.log {
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime.map_err(BoxError::from).and_then(|it| it.block_on(run(&args)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: &Args) -> Result<(), BoxError> {
+    let listener = serve::listen(args.listen).await?;
+    let address = listener.local_addr()?;
+    let issuer = match &args.issuer {
+        Some(issuer) => issuer.clone(),
+        None => Issuer::new(format!("http://{address}"))
+            .map_err(|error| format!("http://{address} is no issuer, {error}: give --issuer"))?,
+    };
+    let program = Program::build(args, &issuer).await?;
+    let tries = program.site.tries.as_ref();
+    let (router, tasks) = program.router(address)?;
+    let told = serve::told_to_stop()?;
+    serve::announce(args.ready_file.as_deref(), &issuer)?;
+    match tries {
+        Some(tries) if !args.check => {
+            println!("{issuer} is ready: Ctrl-C stops it.\n\n{}", tries.text());
+        }
+        _ => println!("{issuer} is ready: {}", program.summary),
+    }
+    let serving = serve::serve(listener, router, tasks, told);
+    if !args.check {
+        return Ok(serving.await?);
+    }
+    let tries = tries.ok_or("--check is for the demo: leave out --seed")?;
+    tokio::select! {
+        served = serving => Ok(served?),
+        checked = check::check(tries) => checked,
+    }
+}
+
+/// Everything that was put together at the start.
+struct Program {
+    endpoints: Arc<Endpoints>,
+    site: Arc<Site>,
+    audit: Arc<MemoryAudit>,
+    catalog: ApiCatalog,
+    /// The names of the protected API beside the issuer.
+    resources: Vec<Resource>,
+    summary: String,
+}
+
+impl Program {
+    async fn build(args: &Args, issuer: &Issuer) -> Result<Self, BoxError> {
+        let (clock, random) = (SystemClock::new(), OsRandom::new());
+        let seed = match &args.seed {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| format!("--seed {}: {error}", path.display()))?;
+                Seed::parse(&text, issuer)?
+            }
+            None => Seed::parse(seed::DEMO, issuer)?,
+        };
+        let catalog = match &seed.catalog {
+            Some(catalog) => catalog.clone(),
+            None => Seed::parse(seed::DEMO, issuer)?.catalog.unwrap_or_default(),
+        };
+        let tries = match &args.seed {
+            Some(_) => None,
+            None => Some(Tries::new(&seed, issuer, &clock, &random)?),
+        };
+        let (store, users) =
+            (Arc::new(MemoryStore::new()), Arc::new(Users::new(&seed.users, &random)?));
+        let audit = Arc::new(MemoryAudit::default());
+        let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::clone(&audit) as _];
+        if args.log {
+            sinks.push(Arc::new(Log));
+        }
+        let mut builder = AuthorizationServer::builder(
+            issuer.clone(),
+            ServerSecret::generate(&random)?,
+            signing_key(args.algorithm)?,
+            Arc::clone(&store),
+            Arc::clone(&users),
+        )
+        .audit(sinks)
+        .catalog(catalog.clone())
+        .hosts(InstanceHosts::new(&seed.hosts)?);
+        if !args.limits {
+            builder = builder.rate_limits(RateLimits::none());
+        }
+        for resource_server in &seed.resource_servers {
+            builder = builder.resource_server(resource_server.clone());
+        }
+        let server = Arc::new(builder.build());
+        for app in &seed.apps {
+            let id = &app.client_id;
+            let wrong = |error| format!("the seed, app {id}: {}", Causes(&error));
+            server.admin("seed").import(app.import()).await.map_err(wrong)?;
+            if !app.enabled {
+                server.admin("seed").disable(id).await.map_err(wrong)?;
+            }
+        }
+        let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();
+        let site = Arc::new(Site {
+            authorize: url(ServerEndpoint::Authorization),
+            metadata: url(ServerEndpoint::Metadata),
+            keys: url(ServerEndpoint::JwkSet),
+            store,
+            sessions: Sessions::new(args.limits, &random)?,
+            hashing: Semaphore::new(site::HASHING),
+            cookies: Cookies::new(issuer.as_str().starts_with("https:")),
+            users,
+            clock,
+            random,
+            tries,
+        });
+        let own = |resource: &&Resource| seed::is_below(issuer, resource);
+        let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
+        Ok(Self {
+            summary: format!("{} users, {} apps", site.users.len(), seed.apps.len()),
+            resources: identifiers.filter(own).cloned().collect(),
+            endpoints: Arc::new(HttpEndpoints::new(server, Browsers(Arc::clone(&site)))),
+            site,
+            audit,
+            catalog,
+        })
+    }
+
+    /// Every route, and what has to be done beside them.
+    fn router(&self, address: SocketAddr) -> Result<(Router, serve::Tasks), BoxError> {
+        let server = self.endpoints.server();
+        let revocations = Arc::new(RevocationList::new());
+        let issuer = Resource::new(server.issuer().as_str())?;
+        let verifier = |names: &mut dyn Iterator<Item = &Resource>| {
+            let verifier = BearerVerifier::new(server.issuer().clone(), server.verifying_keys()?)
+                .with_revocations(Arc::clone(&revocations));
+            Ok::<_, BoxError>(names.cloned().fold(verifier, BearerVerifier::with_resource))
+        };
+        // The first name is the realm of its challenges, which say where its metadata are.
+        let mut api = verifier(&mut self.resources.iter().chain([&issuer]))?
+            .with_enforcement(self.catalog.compile()?);
+        if let Some(url) = self.api_metadata_url() {
+            api = api.with_metadata_url(&url);
+        }
+        let admin = verifier(&mut [&issuer].into_iter())?
+            .with_enforcement(admin_api::catalog()?.compile()?);
+        // The endpoints of the library limit what they read themselves.
+        let limit = || DefaultBodyLimit::max(MAX_BODY_BYTES);
+        let fallback = demo_api::Fallback {
+            api: demo_api::router(Arc::new(api), Arc::clone(&self.site.users)).layer(limit()),
+            catalog: Arc::new(self.catalog.compile()?),
+        };
+        let administration = admin_api::Administration {
+            endpoints: Arc::clone(&self.endpoints),
+            audit: Arc::clone(&self.audit),
+        };
+        let mut router = grantor::axum::router(&self.endpoints)
+            .merge(site::router(Arc::clone(&self.site)).layer(limit()))
+            .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
+        // What counts requests is for whoever runs the server, not for the network.
+        if address.ip().is_loopback() {
+            let endpoints = Arc::clone(&self.endpoints);
+            let metrics = move || std::future::ready(metrics_text(&endpoints));
+            router = router.route("/metrics", get(metrics));
+        }
+        let router = router.fallback(move |request| fallback.clone().answer(request));
+        let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations };
+        Ok((router, tasks))
+    }
+}
+
+impl Program {
+    /// Where the metadata of the protected API are, if it has a name of its own (RFC 9728).
+    fn api_metadata_url(&self) -> Option<String> {
+        let path =
+            |url: &Resource| url::Url::parse(url.as_str()).ok().map(|it| it.path().to_owned());
+        let of_api = path(self.resources.first()?)?;
+        let is_of_api = |(path, endpoint): &(&str, ServerEndpoint)| {
+            *endpoint == ServerEndpoint::ResourceMetadata && path.ends_with(&of_api)
+        };
+        let (path, _) = self.endpoints.routes().find(is_of_api)?;
+        let issuer = url::Url::parse(self.endpoints.server().issuer().as_str()).ok()?;
+        Some(format!("{}{path}", issuer.origin().ascii_serialization()))
+    }
+}
+
+/// A fresh key, or for RSA, of which the library makes none, the one of the demo.
+fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
+    if [Algorithm::RS256, Algorithm::PS256].contains(&algorithm) {
+        return Ok(SigningKey::from_pem(algorithm, include_str!("demo_server_rsa.pem"))?);
+    }
+    Ok(SigningKey::generate(algorithm)?)
+}
+
+/// The counters of the HTTP layer, as Prometheus reads them.
+pub(crate) fn metrics_text(endpoints: &Endpoints) -> Response {
+    const TYPE: (HeaderName, HeaderValue) =
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+    ([TYPE], endpoints.metrics().to_text()).into_response()
+}
+
+/// Audit events as lines of JSON. They hold names and never secrets.
+#[derive(Debug)]
+struct Log;
+
+impl AuditSink for Log {
+    fn record(&self, event: &AuditEvent) {
+        let event = serde_json::to_string(event).unwrap_or_default();
+        tracing::info!(target: "audit", "{event}");
+    }
+}
+
+/// An error with what caused it.
+struct Causes<'a>(&'a dyn Error);
+
+impl std::fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,261 @@
+//! The pages: login, consent, errors, home, and where the demo apps get their codes.
+
+use std::fmt::Write as _;
+
+use axum::http::StatusCode;
+use grantor::authorization_endpoint::{AuthorizationError, Prompt};
+use grantor::error::Rejection;
+
+use crate::sessions::Session;
+use crate::tries::Tries;
+use crate::web::{Page, Width, escape, page, problem};
+
+/// What the login form shows and sends back.
+pub(crate) struct LoginForm<'a> {
+    /// The app that the user goes to.
+    pub(crate) app: Option<&'a str>,
+    pub(crate) token: &'a str,
+    pub(crate) return_to: &'a str,
+    /// What was typed before.
+    pub(crate) username: &'a str,
+    pub(crate) problem: Option<&'a str>,
+}
+
+/// The login page.
+pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
+    let mut body = String::from("<h1>Sign in</h1>\n");
+    // Writing to memory cannot fail, here and below.
+    if let Some(app) = form.app {
+        _ = writeln!(body, "<p class=\"soft\">to continue to <strong>{}</strong></p>", escape(app));
+    }
+    if let Some(problem) = form.problem {
+        _ = writeln!(body, "<p class=\"problem\" role=\"alert\">{}</p>", escape(problem));
+    }
+    let (name_focus, password_focus) =
+        if form.username.is_empty() { (" autofocus", "") } else { ("", " autofocus") };
+    _ = write!(
+        body,
+        "<form method=\"post\" action=\"/login\">\n\
+         <input type=\"hidden\" name=\"token\" value=\"{token}\">\n\
+         <input type=\"hidden\" name=\"return_to\" value=\"{return_to}\">\n\
+         <label class=\"field\" for=\"username\">User name</label>\n\
+         <input type=\"text\" id=\"username\" name=\"username\" value=\"{username}\" \
+         autocomplete=\"username\" autocapitalize=\"none\" spellcheck=\"false\" maxlength=\"255\" \
+         required{name_focus}>\n\
+         <label class=\"field\" for=\"password\">Password</label>\n\
+         <input type=\"password\" id=\"password\" name=\"password\" \
+         autocomplete=\"current-password\" maxlength=\"1024\" required{password_focus}>\n\
+         <div class=\"buttons\"><button type=\"submit\">Sign in</button></div>\n</form>\n",
+        token = escape(form.token),
+        return_to = escape(form.return_to),
+        username = escape(form.username),
+    );
+    page(status, Width::Card, "Sign in", &body)
+}
+
+/// The consent page. Every scope is ticked; what the user unticks is not granted.
+/// `here` is where the browser asked for it, if that can be asked for again.
+pub(crate) fn consent(prompt: &Prompt, action: &str, here: Option<&str>) -> Page {
+    let app = escape(&prompt.app_name);
+    let mut body = format!("<h1>{app} asks for access</h1>\n");
+    let other = here.map_or_else(String::new, |here| {
+        let return_to: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
+        format!(" <a href=\"/login?return_to={return_to}\">Not you?</a>")
+    });
+    for line in prompt.app_description.lines().filter(|line| !line.is_empty()) {
+        _ = writeln!(body, "<p class=\"soft\">{}</p>", escape(line));
+    }
+    _ = write!(
+        body,
+        "<p>You are signed in as <strong>{}</strong>.{other}</p>\n\
+         <form method=\"post\" action=\"{}\">\n\
+         <input type=\"hidden\" name=\"ticket\" value=\"{}\">\n",
+        escape(prompt.subject.as_str()),
+        escape(action),
+        escape(&prompt.ticket),
+    );
+    if prompt.scopes.is_empty() {
+        body.push_str("<p>It asks for nothing but to know who you are.</p>\n");
+    } else {
+        body.push_str("<fieldset>\n<legend>It would be able to</legend>\n");
+        for (number, scope) in prompt.scopes.iter().enumerate() {
+            let token = escape(&scope.token);
+            _ = write!(
+                body,
+                "<div class=\"scope\"><input type=\"checkbox\" id=\"scope-{number}\" name=\"scope\" \
+                 value=\"{token}\" checked>\n<label for=\"scope-{number}\">"
+            );
+            if scope.titles.is_empty() {
+                _ = write!(body, "Use what it calls <code>{token}</code>");
+            } else {
+                let titles: Vec<_> = scope.titles.iter().map(|title| escape(title)).collect();
+                _ = write!(body, "{} <code>{token}</code>", titles.join("<br>"));
+            }
+            body.push_str("</label></div>\n");
+        }
+        body.push_str("</fieldset>\n");
+    }
+    if let Some(resource) = &prompt.resource {
+        let resource = escape(resource.as_str());
+        _ = writeln!(body, "<p class=\"soft\">At this API: <code>{resource}</code></p>");
+    } else {
+        body.push_str(
+            "<div class=\"remember\"><input type=\"checkbox\" id=\"remember\" name=\"remember\" \
+             value=\"yes\">\n<label for=\"remember\">Do not ask me again for this</label></div>\n",
+        );
+    }
+    _ = write!(
+        body,
+        "<div class=\"buttons\">\n\
+         <button type=\"submit\" name=\"decision\" value=\"approve\">Allow</button>\n\
+         <button type=\"submit\" class=\"second\" name=\"decision\" value=\"deny\">Deny</button>\n\
+         </div>\n</form>\n<p class=\"soft below\">You will be sent to <code>{}</code></p>\n",
+        escape(destination(prompt.redirect_uri.as_str())),
+    );
+    page(StatusCode::OK, Width::Card, &format!("{} asks for access", prompt.app_name), &body)
+}
+
+/// Scheme and host of a redirect URI: what tells a user where the browser goes.
+fn destination(uri: &str) -> &str {
+    let start = uri.find("://").map_or(0, |at| at + 3);
+    let end =
+        uri.get(start..).and_then(|rest| rest.find(['/', '?'])).map_or(uri.len(), |at| start + at);
+    uri.get(..end).unwrap_or(uri)
+}
+
+/// The page for an error of which no app can be told. The library sets the status.
+pub(crate) fn authorization_error(error: &AuthorizationError) -> Page {
+    let (title, sentence) = match error.rejection() {
+        Some(Rejection::UnknownClient | Rejection::MissingParameter("client_id")) => (
+            "This app is not known here",
+            "The link that you followed names an app that is not registered. Whoever gave you the \
+             link can put it right.",
+        ),
+        Some(Rejection::AppDisabled) => (
+            "This app is switched off",
+            "An administrator has disabled the app. Ask there for help.",
+        ),
+        Some(Rejection::RedirectUri) => (
+            "This link cannot be trusted",
+            "The link that you followed would send you to an address that the app has not \
+             registered, so you are not sent anywhere.",
+        ),
+        Some(Rejection::TicketExpired) => (
+            "This page was open for too long",
+            "Nothing was decided. Go back to the app and begin again.",
+        ),
+        Some(Rejection::NotOurTicket) => (
+            "This page belongs to another session",
+            "You may have signed out or in meanwhile. Nothing was decided. Go back to the app and \
+             begin again.",
+        ),
+        Some(Rejection::AlreadyDecided) => (
+            "You have decided this before",
+            "What you decided first stands. Go back to the app to go on.",
+        ),
+        Some(_) => (
+            "This request is not valid",
+            "The app sent something that is not understood here. Whoever runs the app can put it \
+             right.",
+        ),
+        None => (
+            "Something went wrong here",
+            "It is not your fault, and nothing was decided. Try again in a minute.",
+        ),
+    };
+    problem(StatusCode::BAD_REQUEST, title, sentence)
+}
+
+/// The front page: who is signed in, and what there is.
+pub(crate) fn home(
+    session: Option<&Session>,
+    metadata: &str,
+    keys: &str,
+    tries: Option<&Tries>,
+) -> Page {
+    let mut body = String::new();
+    match session {
+        Some(session) => {
+            _ = write!(
+                body,
+                "<div class=\"who\"><div>Signed in as <strong>{}</strong></div>\n\
+                 <form method=\"post\" action=\"/logout\">\
+                 <input type=\"hidden\" name=\"token\" value=\"{}\">\
+                 <button class=\"plain second\" type=\"submit\">Sign out</button></form></div>\n",
+                escape(session.subject.as_str()),
+                escape(&session.token),
+            );
+        }
+        None => body.push_str("<p><a href=\"/login\">Sign in</a></p>\n"),
+    }
+    _ = write!(
+        body,
+        "<h1>An authorization server</h1>\n\
+         <p>OAuth 2.0: <a href=\"{}\">its metadata</a> name every endpoint, and \
+         <a href=\"{}\">its keys</a> verify every token.</p>\n",
+        escape(metadata),
+        escape(keys),
+    );
+    if let Some(tries) = tries {
+        _ = writeln!(
+            body,
+            "<h2>Users</h2>\n<p>{}</p>\n<h2>In a browser</h2>",
+            escape(tries.logins())
+        );
+        for (what, url) in tries.browser() {
+            _ = writeln!(
+                body,
+                "<p><a href=\"{}\">Go through {}</a></p>",
+                escape(url),
+                escape(what)
+            );
+        }
+        body.push_str("<h2>In a shell</h2>\n");
+        for one in tries.iter() {
+            let (title, commands) = (escape(one.title()), escape(one.commands()));
+            _ = writeln!(body, "<p>{title}</p>\n<pre>{commands}</pre>");
+        }
+    }
+    page(StatusCode::OK, Width::Wide, "Example Files", &body)
+}
+
+/// What came to the redirect URI of a demo app.
+pub(crate) struct Callback<'a> {
+    pub(crate) parameters: &'a [(String, String)],
+    /// A command that redeems the code, where the app is known.
+    pub(crate) redeem: Option<&'a str>,
+}
+
+/// The page that stands for a demo app: it shows what the app gets.
+pub(crate) fn callback(callback: &Callback<'_>) -> Page {
+    let has = |name: &str| callback.parameters.iter().any(|(own, _)| own == name);
+    let heading = if has("code") {
+        "The app has got a code"
+    } else if has("error") {
+        "The app has got an error"
+    } else {
+        "Nothing has arrived"
+    };
+    let mut body = format!(
+        "<h1>{heading}</h1>\n<p>This page stands for an app. The browser was sent here with:</p>\n<dl>\n"
+    );
+    for (name, value) in callback.parameters {
+        _ = writeln!(body, "<dt>{}</dt><dd><code>{}</code></dd>", escape(name), escape(value));
+    }
+    body.push_str("</dl>\n");
+    if has("code") {
+        match callback.redeem {
+            Some(command) => {
+                _ = write!(
+                    body,
+                    "<h2>Next</h2>\n<p>Within a minute, as the app would:</p>\n<pre>{}</pre>\n",
+                    escape(command)
+                );
+            }
+            None => body.push_str(
+                "<p>The app would redeem it at the token endpoint now, with its code verifier.</p>\n",
+            ),
+        }
+    }
+    page(StatusCode::OK, Width::Wide, heading, &body)
+}

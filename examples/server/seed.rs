@@ -1,0 +1,246 @@
+//! The seed: users, apps, resource servers and the API catalog, as JSON.
+//!
+//! It is read in two steps: as JSON, where comments go and placeholders are filled in, and then into
+//! types that refuse what they do not know and name the place.
+
+use std::collections::BTreeMap;
+
+use grantor::admin::ImportedApp;
+use grantor::app::AppSettings;
+use grantor::catalog::ApiCatalog;
+use grantor::ids::{ClientId, Group, Issuer, Resource, Subject};
+use grantor::jwt::VerifyingKeys;
+use grantor::protected_resource::ResourceServer;
+use grantor::secret::{ClientSecret, SignatureSecret};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The seed of the demo: complete, and annotated.
+pub(crate) const DEMO: &str = include_str!("seed.json");
+
+/// What stands for the issuer where an API is named.
+const ISSUER: &str = "%%ISSUER%%";
+
+/// What the server starts with. It holds secrets, and has no `Debug`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seed {
+    #[serde(default)]
+    pub(crate) hosts: Vec<String>,
+    #[serde(default)]
+    pub(crate) users: Vec<SeedUser>,
+    pub(crate) catalog: Option<ApiCatalog>,
+    #[serde(default)]
+    pub(crate) resource_servers: Vec<ResourceServer>,
+    #[serde(default)]
+    pub(crate) apps: Vec<SeedApp>,
+}
+
+/// A user with a password.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedUser {
+    pub(crate) name: Subject,
+    pub(crate) password: String,
+    #[serde(default)]
+    pub(crate) groups: Vec<Group>,
+    #[serde(default = "yes")]
+    pub(crate) active: bool,
+    /// Other claims by which an assertion may name the user.
+    #[serde(default)]
+    pub(crate) claims: BTreeMap<String, String>,
+}
+
+/// An app, perhaps with the secrets that whoever runs it has already.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedApp {
+    pub(crate) client_id: ClientId,
+    #[serde(default)]
+    pub(crate) client_secret: Option<String>,
+    #[serde(default)]
+    pub(crate) signature_secret: Option<String>,
+    #[serde(default = "yes")]
+    pub(crate) enabled: bool,
+    pub(crate) settings: AppSettings,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+impl Seed {
+    /// Reads a seed for a server that calls itself `issuer`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the place: `apps[2].settings.jwt: unknown field ..`.
+    pub(crate) fn parse(text: &str, issuer: &Issuer) -> Result<Self, String> {
+        let mut json: Value =
+            serde_json::from_str(text).map_err(|error| format!("the seed is no JSON: {error}"))?;
+        remove_comments(&mut json);
+        fill_in(&mut json, issuer)?;
+        serde_path_to_error::deserialize(json).map_err(|error| {
+            let path = error.path().to_string();
+            format!("the seed, at {path}: {}", error.into_inner())
+        })
+    }
+}
+
+impl SeedApp {
+    /// The app, to be imported.
+    pub(crate) fn import(&self) -> ImportedApp {
+        let mut app = ImportedApp::new(self.client_id.clone(), self.settings.clone());
+        if let Some(secret) = &self.client_secret {
+            app = app.with_client_secret(ClientSecret::new(secret.as_str()), None);
+        }
+        if let Some(secret) = &self.signature_secret {
+            app = app.with_signature_secret(SignatureSecret::new(secret.as_str()));
+        }
+        app
+    }
+}
+
+/// Takes out every member whose name begins with `_`.
+fn remove_comments(json: &mut Value) {
+    match json {
+        Value::Object(members) => {
+            members.retain(|name, _| !name.starts_with('_'));
+            members.values_mut().for_each(remove_comments);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_comments),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Fills in the issuer where an API is named, and only there, for a secret may hold any text; and
+/// turns keys in PEM into a JWK Set.
+fn fill_in(json: &mut Value, issuer: &Issuer) -> Result<(), String> {
+    let issuer = issuer.as_str().trim_end_matches('/');
+    for server in items(json, "/resource_servers") {
+        name_issuer(server, "/identifier", issuer);
+    }
+    for (number, app) in items(json, "/apps").iter_mut().enumerate() {
+        for resource in items(app, "/settings/resources") {
+            name_issuer(resource, "", issuer);
+        }
+        for place in ["/settings/default_resource", "/settings/jwt/audience"] {
+            name_issuer(app, place, issuer);
+        }
+        for place in ["/settings/jwt/keys/keys", "/settings/authentication/private_key_jwt"] {
+            let wrong = |error: &dyn std::fmt::Display| {
+                let place = place.replace('/', ".");
+                format!("the seed, at apps[{number}]{place}: {error}")
+            };
+            if let Some(keys) = app.pointer_mut(place)
+                && let Some(pem) = keys.as_str()
+            {
+                let read = VerifyingKeys::from_pem(pem).map_err(|error| wrong(&error))?;
+                *keys = serde_json::to_value(read).map_err(|error| wrong(&error))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn items<'a>(json: &'a mut Value, place: &str) -> &'a mut [Value] {
+    json.pointer_mut(place).and_then(Value::as_array_mut).map_or(&mut [], Vec::as_mut_slice)
+}
+
+fn name_issuer(json: &mut Value, place: &str, issuer: &str) {
+    if let Some(Value::String(text)) = json.pointer_mut(place) {
+        *text = text.replace(ISSUER, issuer);
+    }
+}
+
+/// Whether `resource` is the issuer itself or has a path below it: an API of this server.
+pub(crate) fn is_below(issuer: &Issuer, resource: &Resource) -> bool {
+    let below = resource.as_str().strip_prefix(issuer.as_str().trim_end_matches('/'));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn issuer() -> Issuer {
+        Issuer::new("http://127.0.0.1:8089").unwrap()
+    }
+
+    fn problem(text: &str) -> String {
+        Seed::parse(text, &issuer()).err().unwrap()
+    }
+
+    #[test]
+    fn the_demo_seed_shows_every_setting() {
+        let seed = Seed::parse(DEMO, &issuer()).unwrap();
+        let mut written: Value = serde_json::from_str(DEMO).unwrap();
+        remove_comments(&mut written);
+        let names =
+            |json: &Value| -> Vec<String> { json.as_object().unwrap().keys().cloned().collect() };
+        let every = |app: &str, place: &str| {
+            let position = seed.apps.iter().position(|it| it.client_id.as_str() == app).unwrap();
+            let known = serde_json::to_value(&seed.apps[position].settings).unwrap();
+            let written = &written["apps"][position]["settings"];
+            let (known, written) = (known.pointer(place).unwrap(), written.pointer(place).unwrap());
+            assert_eq!(names(known), names(written), "{app} {place}");
+        };
+        every("demo-web", "");
+        every("demo-web", "/mobile_security");
+        every("demo-backend", "/jwt");
+        every("demo-backend", "/jwt/impersonation");
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_with_its_place() {
+        for (bad, expected) in [
+            (r#"{"user": []}"#, "the seed, at user: unknown field `user`"),
+            (r#"{"users": [{"name": "ann"}]}"#, "the seed, at users[0]: missing field `password`"),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": ["implicit"]}}]}"#,
+                "the seed, at apps[0].settings.flows[0]: unknown variant `implicit`",
+            ),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": [], "color": 1}}]}"#,
+                "the seed, at apps[0].settings.color: unknown field `color`",
+            ),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": []}}]}"#,
+                "the seed, at apps[0].settings: `flows` must name at least one flow",
+            ),
+            (
+                r#"{"apps": [{"client_id": "a", "settings": {"name": "a",
+                    "flows": ["jwt_bearer"], "jwt": {"keys": {"keys": "no PEM"}}}}]}"#,
+                "the seed, at apps[0].settings.jwt.keys.keys: ",
+            ),
+            ("[1", "the seed is no JSON: "),
+        ] {
+            let problem = problem(bad);
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+    }
+
+    #[test]
+    fn a_comment_is_no_setting_and_a_secret_is_taken_as_it_stands() {
+        let text = r#"{"_": 1, "apps": [{"client_id": "a", "_x": {}, "client_secret": "%%ISSUER%%_\"'<&",
+            "settings": {"name": "%%ISSUER%%", "flows": ["client_credentials"], "_": [],
+                "resources": ["%%ISSUER%%/api"]}}]}"#;
+        let seed = Seed::parse(text, &issuer()).unwrap();
+        let [app] = &*seed.apps else { panic!("one app") };
+        assert_eq!(app.client_secret.as_deref(), Some("%%ISSUER%%_\"'<&"));
+        assert_eq!(app.settings.name(), "%%ISSUER%%");
+        assert_eq!(app.settings.resources()[0].as_str(), "http://127.0.0.1:8089/api");
+    }
+
+    #[test]
+    fn an_api_that_only_begins_as_the_issuer_does_is_not_of_this_server() {
+        for issuer in ["http://127.0.0.1:808", "http://127.0.0.1:808/"] {
+            let issuer = Issuer::new(issuer).unwrap();
+            let is = |name: &str| is_below(&issuer, &Resource::new(name).unwrap());
+            assert!(is("http://127.0.0.1:808") && is("http://127.0.0.1:808/api"));
+            for other in ["http://127.0.0.1:8089/api", "http://127.0.0.1:8081", "urn:a"] {
+                assert!(!is(other), "{other}");
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Listening, serving, stopping.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use grantor::clock::{Clock as _, SystemClock};
+use grantor::ids::Issuer;
+use grantor::resource_server::RevocationList;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::Endpoints;
+use crate::args::PORTS;
+
+/// How long requests in flight may take once the server was told to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Listens at `address`, or at the first of the usual ports that is free.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) async fn listen(address: Option<SocketAddr>) -> Result<TcpListener, String> {
+    if let Some(address) = address {
+        let listener = TcpListener::bind(address).await;
+        return listener.map_err(|error| format!("--listen {address}: {error}"));
+    }
+    let mut last = String::new();
+    for port in PORTS {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = format!("no port from {} on: {error}", PORTS.start),
+        }
+    }
+    Err(last)
+}
+
+/// Tells whoever waits for it that the server listens. The file appears with its whole content.
+///
+/// # Errors
+///
+/// A sentence that names the file.
+pub(crate) fn announce(file: Option<&Path>, issuer: &Issuer) -> Result<(), String> {
+    let Some(file) = file else { return Ok(()) };
+    let text = json!({ "issuer": issuer, "pid": std::process::id() }).to_string();
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, file));
+    written.map_err(|error| format!("--ready-file {}: {error}", file.display()))
+}
+
+/// What is done beside answering requests.
+pub(crate) struct Tasks {
+    pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) revocations: Arc<RevocationList>,
+}
+
+impl Tasks {
+    /// Follows the revocations, each second, and removes what means nothing any more.
+    async fn run(self) {
+        let clock = SystemClock::new();
+        let server = self.endpoints.server();
+        let mut seconds = interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 0_u64.. {
+            seconds.tick().await;
+            if let Err(error) = self.revocations.poll(server.store(), clock.now()).await {
+                tracing::error!(error = &error as &dyn std::error::Error, "no feed");
+            }
+            if tick % 60 != 0 {
+                continue;
+            }
+            let admin = server.admin("server");
+            while admin.prune(1_000).await.is_ok_and(|pruned| pruned.more) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+/// Answers requests until the process is `told` to stop, and then those that are in flight.
+///
+/// # Errors
+///
+/// What the system says.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tasks: Tasks,
+    told: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let beside = tokio::spawn(tasks.run());
+    // An answer is one small write: it must not wait for the next.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+    });
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        _ = stopped.wait_for(|stopped| *stopped).await;
+    });
+    let patience = async {
+        told.await;
+        stop.send_replace(true);
+        sleep(PATIENCE).await;
+    };
+    let outcome = tokio::select! {
+        served = serving => served,
+        () = patience => {
+            tracing::warn!("some requests took too long and were not answered");
+            Ok(())
+        }
+    };
+    beside.abort();
+    outcome
+}
+
+/// Waits for SIGTERM or Ctrl-C. From the call on, and not only once it is awaited, they do not end
+/// the process.
+///
+/// # Errors
+///
+/// What the system says.
+#[cfg(unix)]
+pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Waits for Ctrl-C.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(unix))]
+pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        _ = tokio::signal::ctrl_c().await;
+    })
+}

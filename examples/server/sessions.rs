@@ -1,0 +1,265 @@
+//! Who is logged in at which browser.
+//!
+//! A browser holds a random id in a cookie; the server keeps its SHA-256 digest, the user and when
+//! the login was. The id changes with every login, and is forgotten at log out.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::clock::UnixTime;
+use grantor::ids::Subject;
+use grantor::random::{RandomError, SecureRandom};
+use ring::{digest, hmac};
+
+/// How long a login lasts.
+const LIFETIME: Duration = Duration::from_secs(8 * 3_600);
+/// How many logins are kept at most; the oldest goes then.
+const MAX_SESSIONS: usize = 100_000;
+/// How long a login form is good.
+const FORM_LIFETIME: Duration = Duration::from_secs(3_600);
+/// How often a login may fail under one name from one address, in which time.
+const MAX_FAILURES: u32 = 10;
+const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+const MAX_FAILING: usize = 10_000;
+
+/// The logins of this process.
+pub(crate) struct Sessions {
+    /// By the digest of their ids.
+    live: RwLock<HashMap<[u8; 32], Session>>,
+    failures: RwLock<HashMap<(String, String), (u32, UnixTime)>>,
+    /// Keys what a login form carries against forgery.
+    form_key: hmac::Key,
+    limits: bool,
+}
+
+/// A login.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) subject: Subject,
+    /// What the authorization server knows the session by, and what forms carry against forgery. It
+    /// is no way into the session.
+    pub(crate) token: String,
+    pub(crate) logged_in_at: UnixTime,
+}
+
+impl Sessions {
+    /// No logins yet; with `limits` a name that failed often has to wait.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`].
+    pub(crate) fn new(limits: bool, random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        let mut key = [0; 32];
+        random.fill(&mut key)?;
+        Ok(Self {
+            live: RwLock::default(),
+            failures: RwLock::default(),
+            form_key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            limits,
+        })
+    }
+
+    /// Logs `subject` in and answers the id for the cookie. The login that the browser had, under
+    /// the id `before`, is over.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`].
+    pub(crate) fn log_in(
+        &self,
+        subject: Subject,
+        before: Option<&str>,
+        now: UnixTime,
+        random: &dyn SecureRandom,
+    ) -> Result<String, RandomError> {
+        let (id, token) = (random_text(random)?, random_text(random)?);
+        let mut sessions = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = before {
+            sessions.remove(&digest_of(before));
+        }
+        if sessions.len() >= MAX_SESSIONS {
+            sessions.retain(|_, session| session.lives(now));
+            let oldest = sessions.iter().min_by_key(|(_, it)| it.logged_in_at).map(|(id, _)| *id);
+            if let Some(oldest) = oldest.filter(|_| sessions.len() >= MAX_SESSIONS) {
+                sessions.remove(&oldest);
+            }
+        }
+        sessions.insert(digest_of(&id), Session { subject, token, logged_in_at: now });
+        Ok(id)
+    }
+
+    /// The login under the id of a cookie.
+    pub(crate) fn find(&self, id: &str, now: UnixTime) -> Option<Session> {
+        let sessions = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&digest_of(id)).filter(|session| session.lives(now)).cloned()
+    }
+
+    /// Ends a login.
+    pub(crate) fn log_out(&self, id: &str) {
+        let mut sessions = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.remove(&digest_of(id));
+    }
+
+    /// What a login form carries against forgery, for the browser with this cookie: nobody is logged
+    /// in yet, so that there is no session to tie it to.
+    pub(crate) fn form_token(&self, cookie: &str, now: UnixTime) -> String {
+        let issued = now.as_seconds().to_string();
+        format!("{issued}.{}", URL_SAFE_NO_PAD.encode(self.form_tag(cookie, &issued)))
+    }
+
+    /// Whether this server made `token` for the browser with this cookie, less than an hour ago.
+    pub(crate) fn accepts_form(&self, cookie: &str, token: &str, now: UnixTime) -> bool {
+        let Some((issued, tag)) = token.split_once('.') else { return false };
+        let (Ok(tag), Ok(at)) = (URL_SAFE_NO_PAD.decode(tag), issued.parse()) else { return false };
+        let lives = UnixTime::from_seconds(at).plus(FORM_LIFETIME) > now;
+        let text = form_text(cookie, issued);
+        lives && hmac::verify(&self.form_key, text.as_bytes(), &tag).is_ok()
+    }
+
+    fn form_tag(&self, cookie: &str, issued: &str) -> hmac::Tag {
+        hmac::sign(&self.form_key, form_text(cookie, issued).as_bytes())
+    }
+
+    /// Whether logins under this name have failed too often from this address.
+    pub(crate) fn must_wait(&self, name: &str, address: &str, now: UnixTime) -> bool {
+        let failures = self.failures.read().unwrap_or_else(PoisonError::into_inner);
+        let failed = failures.get(&(name.to_owned(), address.to_owned()));
+        self.limits
+            && failed.is_some_and(|(count, since)| {
+                *count >= MAX_FAILURES && since.plus(FAILURE_WINDOW) > now
+            })
+    }
+
+    /// Counts a login that failed.
+    pub(crate) fn count_failure(&self, name: &str, address: &str, now: UnixTime) {
+        if !self.limits {
+            return;
+        }
+        let mut failures = self.failures.write().unwrap_or_else(PoisonError::into_inner);
+        let key = (name.to_owned(), address.to_owned());
+        if failures.len() >= MAX_FAILING && !failures.contains_key(&key) {
+            failures.retain(|_, (_, since)| since.plus(FAILURE_WINDOW) > now);
+            // A flood of new names does not wash out one that was guessed at often.
+            let least = failures.iter().min_by_key(|(_, counted)| **counted);
+            let least = least.map(|(key, _)| key.clone());
+            if let Some(least) = least.filter(|_| failures.len() >= MAX_FAILING) {
+                failures.remove(&least);
+            }
+        }
+        let (count, since) = failures.entry(key).or_insert((0, now));
+        if since.plus(FAILURE_WINDOW) <= now {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+    }
+}
+
+impl Session {
+    fn lives(&self, now: UnixTime) -> bool {
+        self.logged_in_at.plus(LIFETIME) > now
+    }
+}
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sessions").finish_non_exhaustive()
+    }
+}
+
+/// 256 random bits as text.
+///
+/// # Errors
+///
+/// [`RandomError`].
+pub(crate) fn random_text(random: &dyn SecureRandom) -> Result<String, RandomError> {
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn digest_of(id: &str) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(digest::digest(&digest::SHA256, id.as_bytes()).as_ref());
+    digest
+}
+
+fn form_text(cookie: &str, issued: &str) -> String {
+    format!("login form {issued} {cookie}")
+}
+
+#[cfg(test)]
+mod tests {
+    use grantor::random::OsRandom;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+
+    fn sessions() -> Sessions {
+        Sessions::new(true, &OsRandom::new()).unwrap()
+    }
+
+    fn log_in(sessions: &Sessions, before: Option<&str>) -> String {
+        let ann = Subject::new("ann").unwrap();
+        sessions.log_in(ann, before, NOW, &OsRandom::new()).unwrap()
+    }
+
+    #[test]
+    fn a_login_ends_the_one_before_at_log_out_and_with_time() {
+        let sessions = sessions();
+        let first = log_in(&sessions, None);
+        let second = log_in(&sessions, Some(&first));
+        assert_ne!(first, second);
+        assert!(sessions.find(&first, NOW).is_none());
+        let found = sessions.find(&second, NOW).unwrap();
+        assert_eq!((found.subject.as_str(), found.logged_in_at), ("ann", NOW));
+        assert!(sessions.find(&found.token, NOW).is_none(), "a token is no way in");
+        assert!(sessions.find(&second, NOW.plus(LIFETIME)).is_none());
+        sessions.log_out(&second);
+        assert!(sessions.find(&second, NOW).is_none());
+    }
+
+    #[test]
+    fn a_form_is_good_in_its_browser_for_an_hour() {
+        let sessions = sessions();
+        let token = sessions.form_token("cookie", NOW);
+        assert!(sessions.accepts_form("cookie", &token, NOW));
+        assert!(!sessions.accepts_form("another", &token, NOW));
+        assert!(!sessions.accepts_form("cookie", &token, NOW.plus(FORM_LIFETIME)));
+        let (issued, tag) = token.split_once('.').unwrap();
+        let later = issued.parse::<i64>().unwrap() + 60;
+        for forged in [format!("{later}.{tag}"), format!("{issued}."), issued.to_owned()] {
+            assert!(!sessions.accepts_form("cookie", &forged, NOW), "{forged}");
+        }
+    }
+
+    #[test]
+    fn who_guesses_has_to_wait_and_nobody_else() {
+        let sessions = sessions();
+        for _ in 0..MAX_FAILURES {
+            assert!(!sessions.must_wait("ann", "10.0.0.1", NOW));
+            sessions.count_failure("ann", "10.0.0.1", NOW);
+        }
+        assert!(sessions.must_wait("ann", "10.0.0.1", NOW));
+        assert!(!sessions.must_wait("ann", "10.0.0.2", NOW));
+        assert!(!sessions.must_wait("bob", "10.0.0.1", NOW));
+        assert!(!sessions.must_wait("ann", "10.0.0.1", NOW.plus(FAILURE_WINDOW)));
+    }
+
+    #[test]
+    fn a_flood_of_names_hides_no_guesses() {
+        let sessions = sessions();
+        for number in 0..MAX_FAILING {
+            sessions.count_failure(&number.to_string(), "10.0.0.1", NOW);
+        }
+        for _ in 0..MAX_FAILURES {
+            sessions.count_failure("ann", "10.0.0.1", NOW);
+        }
+        sessions.count_failure("yet another", "10.0.0.1", NOW);
+        assert!(sessions.must_wait("ann", "10.0.0.1", NOW));
+        assert_eq!(sessions.failures.read().unwrap().len(), MAX_FAILING);
+    }
+}

@@ -1,0 +1,366 @@
+//! What to try: a command for each flow, which works as it is printed.
+
+use std::fmt::Write as _;
+
+use grantor::clock::{Clock, UnixTime};
+use grantor::ids::Issuer;
+use grantor::pkce::CodeVerifier;
+use grantor::random::SecureRandom;
+
+use crate::seed::{Seed, SeedApp};
+use crate::sessions::random_text;
+use crate::sign::{CLIENT_LIFETIME, Claims, DemoKey, GRANT_LIFETIME};
+
+/// Something to try in a shell.
+pub(crate) struct Try {
+    title: String,
+    /// Lines of POSIX shell; each [`Try`] stands alone.
+    commands: String,
+    /// What the output holds if it works.
+    expected: &'static str,
+}
+
+impl Try {
+    pub(crate) fn title(&self) -> &str {
+        &self.title
+    }
+
+    pub(crate) fn commands(&self) -> &str {
+        &self.commands
+    }
+
+    pub(crate) const fn expected(&self) -> &'static str {
+        self.expected
+    }
+}
+
+/// Everything to try with the demo seed. It holds the demo's secrets, and has no `Debug`.
+pub(crate) struct Tries {
+    issuer: String,
+    /// Where the pages and the two other APIs are: the issuer without its path.
+    origin: String,
+    redirect_uri: String,
+    verifier: String,
+    /// `-u 'id:secret'` of the app with a secret.
+    web: String,
+    logins: String,
+    browser: Vec<(String, String)>,
+    all: Vec<Try>,
+}
+
+/// An app of the demo and its secret, both encoded for a form.
+struct Known {
+    id: String,
+    secret: String,
+}
+
+impl Known {
+    fn find(seed: &Seed, id: &str) -> Result<Self, String> {
+        let app = seed.apps.iter().find(|app| app.client_id.as_str() == id);
+        let app: &SeedApp = app.ok_or_else(|| format!("the demo seed has no app {id}"))?;
+        let secret = app.client_secret.as_deref().unwrap_or_default();
+        Ok(Self { id: encode(id), secret: encode(secret) })
+    }
+
+    /// RFC 6749 section 2.3.1: both are encoded for a form first.
+    fn basic(&self) -> String {
+        format!("-u {}", quote(&format!("{}:{}", self.id, self.secret)))
+    }
+}
+
+/// Takes the access token out of a response.
+const TOKEN: &str = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#;
+
+impl Tries {
+    /// What to try at the server `issuer` with the demo `seed`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when the demo seed lacks what is to be shown or the system gives no randomness.
+    pub(crate) fn new(
+        seed: &Seed,
+        issuer: &Issuer,
+        clock: &dyn Clock,
+        random: &dyn SecureRandom,
+    ) -> Result<Self, String> {
+        let issuer = issuer.as_str().trim_end_matches('/').to_owned();
+        let verifier = CodeVerifier::generate(random).map_err(|error| error.to_string())?;
+        let web = Known::find(seed, "demo-web")?;
+        let origin = url::Url::parse(&issuer).map_err(|error| error.to_string())?;
+        let origin = origin.origin().ascii_serialization();
+        let redirect_uri = format!("{origin}/demo/callback");
+        let passwords: Vec<_> = seed
+            .users
+            .iter()
+            .filter(|user| user.active)
+            .map(|user| format!("{} / {}", user.name, user.password))
+            .collect();
+        let request = |client: &str, state: &str, scope: &str| {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("response_type", "code")
+                .append_pair("client_id", client)
+                .append_pair("redirect_uri", &redirect_uri)
+                .append_pair("scope", scope)
+                .append_pair("state", state)
+                .append_pair("code_challenge", &verifier.challenge().to_string())
+                .append_pair("code_challenge_method", "S256")
+                .finish();
+            format!("{issuer}/oauth/authorize?{query}")
+        };
+        let web_request = request("demo-web", "web", "profile files.list GET/files/*");
+        let browser = vec![
+            ("the code flow of an app with a secret".to_owned(), web_request.clone()),
+            (
+                "that of an app without one".to_owned(),
+                request("demo-spa", "spa", "profile files.list"),
+            ),
+        ];
+        let mut all = Self {
+            web: web.basic(),
+            verifier: verifier.expose_secret().to_owned(),
+            logins: passwords.join(", "),
+            all: Vec::new(),
+            redirect_uri: redirect_uri.clone(),
+            issuer: issuer.clone(),
+            origin,
+            browser,
+        };
+        all.code_flow(&web_request);
+        all.client_credentials(seed)?;
+        all.assertions(seed, clock.now(), random)?;
+        all.tokens(seed)?;
+        all.administration(seed)?;
+        Ok(all)
+    }
+
+    /// The command that redeems `code`, which came with `state`.
+    pub(crate) fn redeem(&self, state: &str, code: &str) -> Option<String> {
+        let client = match state {
+            "web" => self.web.clone(),
+            "spa" => "-d client_id=demo-spa".to_owned(),
+            _ => return None,
+        };
+        Some(format!("{} -d code={}", self.redemption(&client), quote(&encode(code))))
+    }
+
+    fn redemption(&self, client: &str) -> String {
+        let Self { issuer, redirect_uri, verifier, .. } = self;
+        format!(
+            "curl -s {client} {issuer}/oauth/token -d grant_type=authorization_code \
+             -d redirect_uri={redirect_uri} -d code_verifier={verifier}"
+        )
+    }
+
+    fn add(&mut self, title: impl Into<String>, commands: String, expected: &'static str) {
+        self.all.push(Try { title: title.into(), commands, expected });
+    }
+
+    fn code_flow(&mut self, request: &str) {
+        let Self { issuer, origin, web, .. } = &*self;
+        let redeem = self.redemption(web);
+        let commands = format!(
+            r#"J=$(mktemp) P=$(mktemp)
+hidden() {{ sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$P" | sed 's/&amp;/\&/g'; }}
+curl -s -b "$J" -c "$J" -o "$P" {request}
+curl -s -b "$J" -c "$J" -o "$P" -L {origin}/login --data-urlencode "token=$(hidden token)" --data-urlencode "return_to=$(hidden return_to)" -d username=ann -d password=ann-demo-password
+CODE=$(curl -s -b "$J" -o /dev/null -w '%{{redirect_url}}' {issuer}/oauth/decision --data-urlencode "ticket=$(hidden ticket)" -d scope=profile -d scope=files.list -d decision=approve | sed 's/.*[?&]code=\([^&]*\).*/\1/')
+{redeem} -d "code=$CODE" | tee "$P"; echo
+curl -s {web} {issuer}/oauth/token -d grant_type=refresh_token -d "refresh_token=$(sed 's/.*"refresh_token":"\([^"]*\)".*/\1/' "$P")"; echo
+rm -f "$J" "$P""#,
+            request = quote(request),
+        );
+        self.add(
+            "The same without a browser: log in, agree, redeem the code, refresh",
+            commands,
+            "\"refresh_token\"",
+        );
+    }
+
+    fn client_credentials(&mut self, seed: &Seed) -> Result<(), String> {
+        let issuer = self.issuer.clone();
+        let line = |client: &str, more: &str| {
+            let curl =
+                format!("curl -s {client} {issuer}/oauth/token -d grant_type=client_credentials");
+            format!("{curl}{more}; echo")
+        };
+        let web = self.web.clone();
+        self.add(
+            "An app for itself, with its secret in the header",
+            line(&web, ""),
+            "access_token",
+        );
+        let post = Known::find(seed, "demo-post")?;
+        let fields = format!("-d client_id={} -d client_secret={}", post.id, quote(&post.secret));
+        self.add("With its secret in the body", line(&fields, ""), "access_token");
+        let reserved = Known::find(seed, "demo:reserved/+&=? %41")?;
+        let title = "An id and a secret of reserved characters, encoded for the header";
+        self.add(title, line(&reserved.basic(), ""), "access_token");
+        let resource = format!(" -d scope=files.list -d resource={issuer}/api");
+        self.add("A token for one API only (RFC 8707)", line(&web, &resource), "access_token");
+        Ok(())
+    }
+
+    fn assertions(
+        &mut self,
+        seed: &Seed,
+        now: UnixTime,
+        random: &dyn SecureRandom,
+    ) -> Result<(), String> {
+        let issuer = self.issuer.clone();
+        let sign = |key: DemoKey, app: &str, subject: &str, lifetime| {
+            let expires_at = now.plus(lifetime);
+            let claims = Claims { issuer: app, subject, audience: &issuer, expires_at };
+            let id = random_text(random).map_err(|error| error.to_string())?;
+            key.sign(&claims, now, &id)
+        };
+        let assertion = sign(DemoKey::Client, "demo-key", "demo-key", CLIENT_LIFETIME)?;
+        self.add(
+            format!("With a key (RFC 7523 section 2.2): once, until {}", now.plus(CLIENT_LIFETIME)),
+            format!(
+                "curl -s {issuer}/oauth/token -d grant_type=client_credentials -d \
+                 client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
+                 -d client_assertion={assertion}; echo"
+            ),
+            "access_token",
+        );
+        let client = Known::find(seed, "demo-backend")?.basic();
+        let until = now.plus(GRANT_LIFETIME);
+        let cases = [
+            (DemoKey::P256, "ann", "ES256", "access_token"),
+            (DemoKey::Ed25519, "bob", "EdDSA", "access_token"),
+            (DemoKey::Rsa, "ann", "RS256", "access_token"),
+            (DemoKey::P256, "root", "whom it must not impersonate", "invalid_grant"),
+        ];
+        for (key, user, what, expected) in cases {
+            let assertion = sign(key, "demo-backend", user, GRANT_LIFETIME)?;
+            self.add(
+                format!("A back end as {user} (RFC 7523 section 2.1), {what}: once, until {until}"),
+                format!(
+                    "curl -s {client} {issuer}/oauth/token -d \
+                     grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer \
+                     -d assertion={assertion}; echo"
+                ),
+                expected,
+            );
+        }
+        Ok(())
+    }
+
+    fn tokens(&mut self, seed: &Seed) -> Result<(), String> {
+        let Self { issuer, origin, web, .. } = self;
+        let ask = format!(
+            "T=$(curl -s {web} {issuer}/oauth/token -d grant_type=client_credentials \
+             -d 'scope=files.list GET/files/*' | {TOKEN})"
+        );
+        let gateway = Known::find(seed, "demo-gateway")?.basic();
+        let call = |method: &str, path: &str| {
+            format!("curl -s -i -X {method} -H \"Authorization: Bearer $T\" {origin}{path}; echo")
+        };
+        let introspect =
+            format!("curl -s {gateway} {issuer}/oauth/introspect -d \"token=$T\"; echo");
+        let api = format!(
+            "{ask}\n{}\n{}",
+            call("GET", "/api/files"),
+            call("DELETE", "/api/files/welcome.txt")
+        );
+        let revoke = format!(
+            "{ask}\n{introspect}\ncurl -s {web} {issuer}/oauth/revoke -d \"token=$T\"\n{introspect}"
+        );
+        self.add("The protected API: allowed, and beyond the scope", api, "insufficient_scope");
+        self.add(
+            "The gateway asks about a token, before and after it is revoked",
+            revoke,
+            "{\"active\":false}",
+        );
+        Ok(())
+    }
+
+    fn administration(&mut self, seed: &Seed) -> Result<(), String> {
+        let issuer = self.issuer.clone();
+        let admin = Known::find(seed, "demo-admin")?.basic();
+        let ask = format!(
+            "T=$(curl -s {admin} {issuer}/oauth/token -d grant_type=client_credentials | {TOKEN})"
+        );
+        let call = |more: &str, path: &str| {
+            let url = quote(&format!("{}/admin{path}", self.origin));
+            format!("curl -s -H \"Authorization: Bearer $T\" {url}{more}; echo")
+        };
+        let json = "-H 'Content-Type: application/json' -d";
+        let new = r#"{"name": "My app", "flows": ["client_credentials"], "scope": "files.list"}"#;
+        let lines = [
+            ask,
+            call("", "/apps?search=calendar"),
+            call(&format!(" {json} {}", quote(new)), "/apps"),
+            call(" -X POST", "/apps/demo-post/rotate-secret"),
+            call(" -X POST", "/apps/demo-post/disable"),
+            call(" -X POST", "/apps/demo-post/enable"),
+            call(&format!(" {json} {}", quote(r#"{"target": {"subject": "bob"}}"#)), "/revoke"),
+            call("", "/audit?app=demo-post&limit=3"),
+        ];
+        let title = "Administration: find, register, rotate, disable, enable, revoke, audit";
+        self.add(title, lines.join("\n"), "rotate_client_secret");
+        Ok(())
+    }
+
+    /// Who can log in, and how.
+    pub(crate) fn logins(&self) -> &str {
+        &self.logins
+    }
+
+    /// Pages to open: what for, and where.
+    pub(crate) fn browser(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.browser.iter().map(|(what, url)| (&**what, &**url))
+    }
+
+    /// The commands.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Try> {
+        self.all.iter()
+    }
+
+    /// Everything, as it is printed.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!(
+            "Users: {}\n\nIn a browser: sign in, agree, and see what the app gets.\n",
+            self.logins
+        );
+        // Writing to memory cannot fail.
+        for (what, url) in &self.browser {
+            _ = write!(text, "\n# {what}\n{url}\n");
+        }
+        text.push_str("\nIn a shell:\n");
+        for one in &self.all {
+            _ = write!(text, "\n# {}\n{}\n", one.title, one.commands);
+        }
+        text
+    }
+}
+
+/// `text` as one word of a POSIX shell.
+fn quote(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=%@,+".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+fn encode(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_a_shell_holds_any_text() {
+        assert_eq!(quote("http://127.0.0.1:8089/api"), "http://127.0.0.1:8089/api");
+        for text in ["", "a b", "a&b", "it's", "$(x)", "\"", "`x`", "a\\b", "*", "~"] {
+            let echo = std::process::Command::new("sh")
+                .args(["-c", &format!("printf %s {}", quote(text))])
+                .output()
+                .unwrap();
+            assert_eq!(String::from_utf8(echo.stdout).unwrap(), text);
+        }
+    }
+}

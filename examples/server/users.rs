@@ -1,0 +1,150 @@
+//! The users: a directory for the authorization server, and passwords for the login page.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+
+use grantor::ids::Subject;
+use grantor::impersonation::User;
+use grantor::random::{RandomError, SecureRandom};
+use grantor::user_directory::{DirectoryError, UserDirectory};
+use ring::pbkdf2;
+
+use crate::seed::SeedUser;
+
+/// Rounds of PBKDF2. Few, so that a seed of a thousand users starts in seconds; a server with a user
+/// store of its own takes argon2, or hundreds of thousands of these.
+const ROUNDS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
+
+/// The users of the seed. Passwords are kept as hashes only.
+pub(crate) struct Users {
+    by_name: HashMap<Subject, (User, Password)>,
+    /// By name and value of a claim other than `sub`.
+    by_claim: HashMap<(String, String), Subject>,
+    /// Of nobody: hashed against for a name that does not exist, so that it takes as long.
+    nobody: Password,
+}
+
+struct Password {
+    salt: [u8; 16],
+    hash: [u8; 32],
+}
+
+impl Password {
+    fn new(password: &str, random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        let (mut salt, mut hash) = ([0; 16], [0; 32]);
+        random.fill(&mut salt)?;
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, &salt, password.as_bytes(), &mut hash);
+        Ok(Self { salt, hash })
+    }
+
+    /// Compares in constant time.
+    fn is(&self, password: &str) -> bool {
+        let (algorithm, password) = (pbkdf2::PBKDF2_HMAC_SHA256, password.as_bytes());
+        pbkdf2::verify(algorithm, ROUNDS, &self.salt, password, &self.hash).is_ok()
+    }
+}
+
+impl Users {
+    /// Hashes every password.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names what is wrong with the seed or the system.
+    pub(crate) fn new(seed: &[SeedUser], random: &dyn SecureRandom) -> Result<Self, String> {
+        let failed = |error: RandomError| error.to_string();
+        let nobody = Password::new("", random).map_err(failed)?;
+        let mut all = Self { by_name: HashMap::new(), by_claim: HashMap::new(), nobody };
+        for one in seed {
+            let user = User::new(one.name.clone())
+                .with_groups(one.groups.iter().cloned())
+                .with_active(one.active);
+            let password = Password::new(&one.password, random).map_err(failed)?;
+            if all.by_name.insert(one.name.clone(), (user, password)).is_some() {
+                return Err(format!("the seed has two users called {}", one.name));
+            }
+            for (claim, value) in &one.claims {
+                let claim = (claim.clone(), value.clone());
+                if all.by_claim.insert(claim, one.name.clone()).is_some() {
+                    return Err(format!("the seed has two users with a claim of {}", one.name));
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The user with this name and password, if the account may be used. Takes as long for a name
+    /// that does not exist: it says nothing about who has an account. Blocks for some milliseconds.
+    pub(crate) fn log_in(&self, name: &str, password: &str) -> Option<Subject> {
+        let found = self.by_name.get(name);
+        let stored = found.map_or(&self.nobody, |(_, stored)| stored);
+        let matches = stored.is(password);
+        found.filter(|(user, _)| matches && user.active).map(|(user, _)| user.subject.clone())
+    }
+
+    /// A user, for the protected API.
+    pub(crate) fn get(&self, name: &str) -> Option<&User> {
+        self.by_name.get(name).map(|(user, _)| user)
+    }
+
+    /// Whether the account exists and may be used.
+    pub(crate) fn is_active(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|user| user.active)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+}
+
+impl std::fmt::Debug for Users {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Users").field("users", &self.by_name.len()).finish_non_exhaustive()
+    }
+}
+
+impl UserDirectory for Users {
+    async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
+        Ok(self.get(subject.as_str()).cloned())
+    }
+
+    async fn find_user_by_claim(
+        &self,
+        claim: &str,
+        value: &str,
+    ) -> Result<Option<User>, DirectoryError> {
+        if claim == "sub" {
+            return Ok(self.get(value).cloned());
+        }
+        let subject = self.by_claim.get(&(claim.to_owned(), value.to_owned()));
+        Ok(subject.and_then(|subject| self.get(subject.as_str())).cloned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use grantor::random::OsRandom;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn who_is_inactive_or_unknown_or_wrong_is_refused() {
+        let seed: Vec<SeedUser> = serde_json::from_value(json!([
+            { "name": "ann", "password": "right", "claims": { "email": "ann@example.com" } },
+            { "name": "dave", "password": "right", "active": false },
+        ]))
+        .unwrap();
+        let users = Users::new(&seed, &OsRandom::new()).unwrap();
+        assert_eq!(users.log_in("ann", "right"), Some(Subject::new("ann").unwrap()));
+        for (name, password) in
+            [("ann", "wrong"), ("ann", ""), ("dave", "right"), ("eve", "right"), ("eve", "")]
+        {
+            assert_eq!(users.log_in(name, password), None, "{name} {password}");
+        }
+        let find = |claim, value| {
+            pollster::block_on(users.find_user_by_claim(claim, value)).unwrap().is_some()
+        };
+        assert!(find("email", "ann@example.com") && find("sub", "ann"));
+        assert!(!find("email", "ann") && !find("name", "ann"));
+    }
+}

@@ -1,0 +1,24 @@
+//! The parts of the example server that can be tested without starting it. It is mounted here, for
+//! `cargo test` builds an example as a program or as a test, and other tests need the program.
+#![expect(dead_code, reason = "the rest of the example uses them")]
+
+#[path = "../examples/server/args.rs"]
+mod args;
+#[path = "../examples/server/admin_api/offered.rs"]
+mod offered;
+#[path = "../examples/server/pages.rs"]
+mod pages;
+#[path = "../examples/server/seed.rs"]
+mod seed;
+#[path = "../examples/server/sessions.rs"]
+mod sessions;
+#[path = "../examples/server/sign.rs"]
+mod sign;
+#[path = "../examples/server/site.rs"]
+mod site;
+#[path = "../examples/server/tries.rs"]
+mod tries;
+#[path = "../examples/server/users.rs"]
+mod users;
+#[path = "../examples/server/web.rs"]
+mod web;

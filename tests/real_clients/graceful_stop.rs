@@ -1,0 +1,48 @@
+//! The server is asked to stop.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Connection, Seed, Server, basic, encode};
+
+/// A request that has begun is answered, nothing new is taken, and the process ends by itself.
+#[test]
+fn a_request_in_flight_is_answered_when_the_server_stops() {
+    let (mut server, seed) = (Server::start(), Seed::read());
+    let secret = seed.client_secret("demo-web").unwrap();
+    let body = encode(&[("grant_type", "client_credentials")]);
+    let head = format!(
+        "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Authorization: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\n\r\n",
+        basic("demo-web", secret),
+        body.len()
+    );
+    let (begin, rest) = body.split_at(body.len() / 2);
+    let mut inflight = Connection::open(&server);
+    inflight.send(head.as_bytes());
+    inflight.send(begin.as_bytes());
+    // The server has to have seen the beginning; nothing tells us when.
+    thread::sleep(Duration::from_millis(300));
+    server.terminate();
+    thread::sleep(Duration::from_millis(300));
+    inflight.send(rest.as_bytes());
+    let answer = inflight.answer().unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.body.contains("access_token"));
+    let status = server.wait();
+    assert!(status.success(), "{status}: {}", server.output());
+    assert!(std::net::TcpStream::connect(server.address()).is_err());
+}
+
+/// A client that says nothing is hung up on in the end.
+#[test]
+fn a_silent_client_does_not_keep_the_server_from_stopping() {
+    let mut server = Server::start();
+    let mut silent = Connection::open(&server);
+    silent.send(b"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-");
+    thread::sleep(Duration::from_millis(300));
+    server.terminate();
+    let status = server.wait();
+    assert!(status.success(), "{status}: {}", server.output());
+}

@@ -1,0 +1,71 @@
+//! When the server asks for a login, and when it must not.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::pkce::CodeVerifier;
+use grantor::random::OsRandom;
+
+use crate::support::{Browser, Http, Seed, Server, basic, code_url, parameters, redirect_uri};
+
+const APP: &str = "demo-web";
+
+/// The URL of a request with these parameters beside the usual ones.
+fn url(server: &Server, seed: &Seed, more: &[(&str, &str)]) -> String {
+    let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+    code_url(server, seed, APP, &verifier, more)
+}
+
+/// Without a page nobody is asked: the app learns what stands in the way.
+#[test]
+fn prompt_none_shows_no_page() {
+    let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
+    let mut browser = Browser::new(&http);
+    let silent = url(&server, &seed, &[("prompt", "none")]);
+    let answer = parameters(&browser.open(&silent).app());
+    assert_eq!((&*answer["error"], &answer["iss"]), ("login_required", &server.issuer));
+    let user = ("ann", seed.password("ann"));
+    browser.authorize(&url(&server, &seed, &[]), user, "approve").app();
+    let answer = parameters(&browser.open(&silent).app());
+    assert_eq!(answer["error"], "consent_required");
+}
+
+/// R23: whoever is logged in is asked for the password where the app wants that, once, and the
+/// token says when that was.
+#[test]
+fn prompt_login_and_max_age_ask_for_the_password_once() {
+    let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
+    let user = ("ann", seed.password("ann"));
+    let mut browser = Browser::new(&http);
+    browser.authorize(&url(&server, &seed, &[]), user, "approve").app();
+    let page = browser.open(&url(&server, &seed, &[])).page();
+    assert!(!page.forms.iter().any(|form| form.has("password")), "she is logged in");
+    for more in [("prompt", "login"), ("max_age", "0")] {
+        // Logins are told apart by the second.
+        thread::sleep(Duration::from_millis(2_100));
+        let before = jsonwebtoken::get_current_timestamp();
+        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+        let again = code_url(&server, &seed, APP, &verifier, &[more]);
+        let page = browser.open(&again).page();
+        assert!(page.forms.iter().any(|form| form.has("password")), "{more:?}: {}", page.html);
+        // No circle: `authorize` gives up after a few pages.
+        let answer = parameters(&browser.authorize(&again, user, "approve").app());
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &answer["code"]),
+            ("redirect_uri", &redirect_uri(&seed, APP)),
+            ("code_verifier", verifier.expose_secret()),
+        ];
+        let authorization = basic(APP, seed.client_secret(APP).unwrap());
+        let headers = [("authorization", &*authorization)];
+        let token = http.post(&server.url("/oauth/token"), &headers, &form).text("access_token");
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        let auth_time = claims["auth_time"].as_u64().unwrap();
+        let now = jsonwebtoken::get_current_timestamp();
+        assert!((before..=now).contains(&auth_time), "{more:?}: {before} {auth_time} {now}");
+    }
+}

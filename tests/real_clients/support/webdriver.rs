@@ -1,0 +1,202 @@
+//! Chromium without a window, by the protocol of its driver (W3C `WebDriver`): JSON over HTTP.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{Http, target_folder};
+
+/// How often something is looked for before it counts as missing: for 10 s in all.
+const PATIENCE: usize = 500;
+const PAUSE: Duration = Duration::from_millis(20);
+/// The key of a member that names an element (`WebDriver` section 12.1).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+const FLAGS: [&str; 8] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+];
+
+/// Whether Chromium and its driver are installed.
+pub(crate) fn chrome_is_there() -> bool {
+    ["chromium", "chromedriver"].iter().all(|program| {
+        let mut asked = Command::new(program);
+        let asked = asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        asked.status().is_ok_and(|status| status.success())
+    })
+}
+
+/// A browser with one window.
+pub(crate) struct Chrome {
+    driver: Child,
+    /// Open as long as the driver may write to it.
+    _said: Lines<BufReader<ChildStdout>>,
+    http: Http,
+    base: String,
+    session: String,
+    profile: PathBuf,
+}
+
+impl Chrome {
+    /// Starts the driver, and a browser with a profile that is new.
+    pub(crate) fn start() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = said.find_map(|line| port_in(&line.unwrap())).unwrap();
+        let base = format!("http://127.0.0.1:{port}");
+        let name = format!("chromium-{}-{port}", std::process::id());
+        let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let (http, session) = (Http::new(), String::new());
+        let mut chrome = Self { driver, _said: said, http, base, session, profile };
+        chrome.wait_for_driver();
+        let mut flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.push("--window-size=900,900".to_owned());
+        flags.push(format!("--user-data-dir={}", chrome.profile.display()));
+        let capabilities = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": { "args": flags },
+            "timeouts": { "pageLoad": 30_000 },
+        } } });
+        let value = chrome.post("/session", &capabilities);
+        chrome.session = format!("/session/{}", value["sessionId"].as_str().unwrap());
+        chrome
+    }
+
+    fn wait_for_driver(&self) {
+        let status = http::Request::get(format!("{}/status", self.base));
+        let status = status.body(Vec::new()).unwrap();
+        for _ in 0..PATIENCE {
+            if self.http.send(status.clone()).is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            thread::sleep(PAUSE);
+        }
+        panic!("ChromeDriver does not answer");
+    }
+
+    fn post(&self, path: &str, json: &Value) -> Value {
+        let answer = self.http.post_json(&format!("{}{path}", self.base), json);
+        let mut value: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", value["value"]["message"]);
+        value["value"].take()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(&format!("{}{}{path}", self.base, self.session));
+        let mut value: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", value["value"]["message"]);
+        value["value"].take()
+    }
+
+    fn command(&self, path: &str, json: &Value) -> Value {
+        self.post(&format!("{}{path}", self.session), json)
+    }
+
+    /// Goes to a page. That the page is nowhere is no error: an app on loopback may have gone.
+    pub(crate) fn open(&self, url: &str) {
+        let path = format!("{}{}/url", self.base, self.session);
+        self.http.post_json(&path, &json!({ "url": url }));
+    }
+
+    /// The paths of the elements that a CSS selector finds.
+    fn find(&self, selector: &str) -> Vec<String> {
+        let found =
+            self.command("/elements", &json!({ "using": "css selector", "value": selector }));
+        let ids = found.as_array().unwrap().iter();
+        ids.map(|element| format!("/element/{}", element[ELEMENT].as_str().unwrap())).collect()
+    }
+
+    /// The path of the one element that a CSS selector finds, as soon as it is there.
+    fn one(&self, selector: &str) -> String {
+        for _ in 0..PATIENCE {
+            if let [element] = &self.find(selector)[..] {
+                return element.clone();
+            }
+            thread::sleep(PAUSE);
+        }
+        panic!("there is not one {selector} on {}: {}", self.url(), self.source());
+    }
+
+    /// Waits until an element is there.
+    pub(crate) fn wait_for(&self, selector: &str) {
+        self.one(selector);
+    }
+
+    fn source(&self) -> Value {
+        self.get("/source")
+    }
+
+    /// How many elements a CSS selector finds.
+    pub(crate) fn count(&self, selector: &str) -> usize {
+        self.find(selector).len()
+    }
+
+    /// Types into a field.
+    pub(crate) fn type_into(&self, selector: &str, text: &str) {
+        self.command(&format!("{}/value", self.one(selector)), &json!({ "text": text }));
+    }
+
+    /// Clicks, and waits for the page that follows. Where an app on loopback has gone, that is the
+    /// browser's own page, which says so.
+    pub(crate) fn click(&self, selector: &str) {
+        let path = format!("{}{}{}/click", self.base, self.session, self.one(selector));
+        self.http.post_json(&path, &json!({}));
+    }
+
+    /// The text that a person sees.
+    pub(crate) fn text(&self, selector: &str) -> String {
+        self.get(&format!("{}/text", self.one(selector))).as_str().unwrap().to_owned()
+    }
+
+    /// The address that the browser shows.
+    pub(crate) fn url(&self) -> Url {
+        Url::parse(self.get("/url").as_str().unwrap()).unwrap()
+    }
+
+    /// Puts a picture of the page into the target folder.
+    pub(crate) fn screenshot(&self, name: &str) {
+        let png = STANDARD.decode(self.get("/screenshot").as_str().unwrap()).unwrap();
+        assert!(png.starts_with(b"\x89PNG"));
+        let folder = target_folder().join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
+    }
+}
+
+impl Drop for Chrome {
+    fn drop(&mut self) {
+        // The browser first: it would outlive its driver.
+        let session = http::Request::delete(format!("{}{}", self.base, self.session));
+        drop(self.http.send(session.body(Vec::new()).unwrap()));
+        drop(self.driver.kill());
+        drop(self.driver.wait());
+        remove(&self.profile);
+    }
+}
+
+fn remove(folder: &Path) {
+    drop(std::fs::remove_dir_all(folder));
+}
+
+/// The port in the line that says on which port the driver was started.
+fn port_in(line: &str) -> Option<u16> {
+    let rest = line.split_once("successfully on port ")?.1;
+    rest.trim_end_matches('.').parse().ok()
+}
