@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use grantor::store::{CodeRedemption, Grant, GrantStore as _, PostgresStore, RedeemCode, Rotate};
+use grantor::store::{Grant, GrantStore as _, PostgresStore, RedeemCode, Rotate};
 
 use super::cluster::{new_store, own_cluster, pool, runtime};
-use super::races::rotation;
+use super::races::{redemption, rotation};
 use super::world::{World, grant, now};
 
 const FAMILIES: usize = 16;
@@ -47,14 +47,7 @@ fn what_was_answered_survives_a_crash_and_the_pool_recovers() {
     let world = World::new(runtime, store.clone());
     let family = || {
         let grant = grant(&world.client_id, "ann");
-        let redemption = CodeRedemption {
-            grant_id: grant.grant_id,
-            client_id: grant.client_id.clone(),
-            binding: grant.binding,
-            salt_digest: grant.salt_digest,
-            claim: 1,
-            now: now(),
-        };
+        let redemption = redemption(&grant, now());
         let redeem = async {
             store.insert_grant(grant.clone()).await.unwrap();
             store.redeem_code(&redemption).await.unwrap()

@@ -2,20 +2,12 @@
 
 use std::sync::Arc;
 
-use grantor::store::conformance::{Kit, Runner};
+use grantor::store::conformance::Kit;
 use grantor::store::{PostgresStore, TablePrefix};
 use sqlx::postgres::PgPoolOptions;
-use tokio::runtime::Runtime;
 
 use super::cluster::{database, new_store, rounds, runtime};
-
-struct Tokio(Arc<Runtime>);
-
-impl Runner for Tokio {
-    fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
-    }
-}
+use super::kit::Tokio;
 
 /// Its losers are refused with 40001 until the store sets the level itself, and no answer differs.
 #[test]
@@ -28,9 +20,9 @@ fn a_stricter_default_of_the_database_changes_no_answer() {
             let _inside = runtime.enter();
             PgPoolOptions::new().max_connections(20).connect_lazy_with(options)
         };
-        let own = Arc::clone(&runtime);
-        let report = Kit::new(move || new_store(&own, &pool))
-            .with_runner(Tokio(runtime))
+        let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
+        let report = Kit::new(move || new_store(&runtime, &pool))
+            .with_runner(runner)
             .with_rounds(rounds(100).div_ceil(10))
             .run();
         assert!(report.is_passed(), "{level}: {report}");

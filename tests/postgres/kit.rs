@@ -1,18 +1,31 @@
 //! The conformance kit.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use grantor::store::conformance::{Kit, Runner};
+use sqlx::PgPool;
 use tokio::runtime::Runtime;
 
 use super::cluster::{database, new_store, pool, rounds, runtime};
 
 /// Blocks the threads of the kit on a runtime that they share.
-struct Tokio(Arc<Runtime>);
+pub(crate) struct Tokio {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) pool: PgPool,
+}
 
 impl Runner for Tokio {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.0.block_on(future)
+        self.runtime.block_on(future)
+    }
+
+    /// A connection comes back when it has read the answer to its last statement.
+    fn settle(&self) {
+        while usize::try_from(self.pool.size()).unwrap() > self.pool.num_idle() {
+            thread::sleep(Duration::from_micros(200));
+        }
     }
 }
 
@@ -21,9 +34,9 @@ fn the_postgres_store_keeps_the_contract() {
     let Some(database) = database() else { return };
     let runtime = Arc::new(runtime());
     let pool = pool(&runtime, database.options(), 20);
-    let own = Arc::clone(&runtime);
-    let report = Kit::new(move || new_store(&own, &pool))
-        .with_runner(Tokio(runtime))
+    let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
+    let report = Kit::new(move || new_store(&runtime, &pool))
+        .with_runner(runner)
         .with_rounds(rounds(100))
         .run();
     assert!(report.is_passed(), "{report}");

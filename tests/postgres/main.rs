@@ -13,6 +13,7 @@ mod crash;
 mod isolation;
 mod kit;
 mod plans;
+mod processes;
 mod races;
 mod secrets;
 mod subjects;

@@ -1,13 +1,11 @@
 //! How the database runs the statements of a token: by primary key.
 
 use grantor::secret::Digest;
-use grantor::store::{
-    AccessFacts, AssertionClaim, AssertionPurpose, CodeRedemption, GrantStore as _,
-};
+use grantor::store::{AccessFacts, AssertionClaim, AssertionPurpose, GrantStore as _};
 use sqlx::{Executor as _, Row as _};
 
 use super::cluster::{new_store, own_cluster, pool, runtime};
-use super::races::rotation;
+use super::races::{redemption, rotation};
 use super::world::{World, grant, now, random_bytes};
 
 /// With `GRANTOR_SHOW_PLANS` they are printed, for `docs/storage.md`.
@@ -47,14 +45,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
         let grant = grant(&world.client_id, "ann");
         store.insert_grant(grant.clone()).await.unwrap();
         store.find_grant(&grant.grant_id).await.unwrap();
-        let redemption = CodeRedemption {
-            grant_id: grant.grant_id,
-            client_id: grant.client_id.clone(),
-            binding: grant.binding,
-            salt_digest: grant.salt_digest,
-            claim: 1,
-            now: now(),
-        };
+        let redemption = redemption(&grant, now());
         store.redeem_code(&redemption).await.unwrap();
         store.rotate(&rotation(&grant, 1, now())).await.unwrap();
         store.is_revoked(&AccessFacts { ..grant.facts() }).await.unwrap();

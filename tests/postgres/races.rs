@@ -39,7 +39,7 @@ async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     answers
 }
 
-fn redemption(grant: &Grant, now: UnixTime) -> CodeRedemption {
+pub(crate) fn redemption(grant: &Grant, now: UnixTime) -> CodeRedemption {
     CodeRedemption {
         grant_id: grant.grant_id,
         client_id: grant.client_id.clone(),

@@ -3,28 +3,19 @@
 use std::time::Duration;
 
 use grantor::ids::Subject;
-use grantor::store::{
-    CodeRedemption, Grant, GrantRefusal, GrantStore as _, PostgresStore, RedeemCode, Rotate,
-};
+use grantor::store::{Grant, GrantRefusal, GrantStore as _, PostgresStore, RedeemCode, Rotate};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor as _, PgPool};
 
 use super::cluster::{database, new_store, pool, runtime};
-use super::races::rotation;
+use super::races::{redemption, rotation};
 use super::world::{World, grant, now};
 
 /// A family at generation 1.
 async fn family(store: &PostgresStore, client_id: &grantor::ids::ClientId) -> Grant {
     let grant = grant(client_id, "ann");
     store.insert_grant(grant.clone()).await.unwrap();
-    let redemption = CodeRedemption {
-        grant_id: grant.grant_id,
-        client_id: grant.client_id.clone(),
-        binding: grant.binding,
-        salt_digest: grant.salt_digest,
-        claim: 1,
-        now: now(),
-    };
+    let redemption = redemption(&grant, now());
     assert_eq!(store.redeem_code(&redemption).await.unwrap(), RedeemCode::Redeemed);
     grant
 }

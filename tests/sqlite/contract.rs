@@ -1,29 +1,40 @@
 //! The conformance kit over the store.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
+use grantor::store::SqliteStore;
 use grantor::store::conformance::{Kit, Runner};
 
 use crate::support::{Folder, Tokio};
 
-struct Shared(Arc<Tokio>);
+/// A runtime, and the store that was opened on it last.
+#[derive(Clone)]
+struct Shared(Arc<Tokio>, Arc<Mutex<Option<SqliteStore>>>);
 
 impl Runner for Shared {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
+
+    /// What is asked now is done after all that is queued.
+    fn settle(&self) {
+        let store = self.1.lock().unwrap().clone();
+        self.block_on(store.unwrap().check()).unwrap();
+    }
 }
 
 fn keeps_the_contract(folder: Folder, rounds: usize) {
-    let runtime = Arc::new(Tokio::new());
-    let opener = Arc::clone(&runtime);
+    let runner = Shared(Arc::new(Tokio::new()), Arc::default());
+    let opener = runner.clone();
     let made = AtomicU32::new(0);
     let make_store = move || {
         let number = made.fetch_add(1, Ordering::Relaxed);
-        opener.open(&folder.file(&format!("{number}.db")))
+        let store = opener.0.open(&folder.file(&format!("{number}.db")));
+        *opener.1.lock().unwrap() = Some(store.clone());
+        store
     };
-    let report = Kit::new(make_store).with_runner(Shared(runtime)).with_rounds(rounds).run();
+    let report = Kit::new(make_store).with_runner(runner).with_rounds(rounds).run();
     assert!(report.is_passed(), "{report}");
 }
 

@@ -177,6 +177,11 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         self.runner.block_on(future)
     }
 
+    /// Waits for what a dropped future has left behind.
+    pub(super) fn settle(&self) {
+        self.runner.settle();
+    }
+
     /// A cast with its app registered.
     pub(super) fn cast(&self) -> Check<Cast> {
         let app = new_app()?;

@@ -58,6 +58,11 @@ use super::{Store, StoreError};
 pub trait Runner: Sync {
     /// Blocks this thread until `future` is ready. Called on many threads at once.
     fn block_on<F: Future>(&self, future: F) -> F::Output;
+
+    /// Blocks this thread until what dropped futures have left behind is at its end: called after
+    /// each drop. A database may be at work on a statement of which nobody awaits the answer; a
+    /// store that has a pool waits until each connection is back.
+    fn settle(&self) {}
 }
 
 /// Polls on the calling thread, without a runtime.
