@@ -16,6 +16,8 @@ mod sessions;
 mod sign;
 #[path = "../examples/server/site.rs"]
 mod site;
+#[path = "../examples/server/store.rs"]
+mod store;
 #[path = "../examples/server/tries.rs"]
 mod tries;
 #[path = "../examples/server/users.rs"]

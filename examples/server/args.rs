@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
 
+use crate::store::StoreKind;
+
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
 An authorization server for trying things out: login, consent, an administrator's API, a protected API.
@@ -18,12 +20,17 @@ demo apps, and prints what to try.
 Options:
   --listen ADDR        IP address and port; with port 0 the system chooses one
   --issuer URL         the name of the server, where it is reached under another than http://ADDR
-  --signing-alg ALG    ES256 (the default), EdDSA, RS256 or PS256. The key lives as long as the
-                       process; for RS256 and PS256 it is the demo key, which everybody knows
+  --signing-alg ALG    ES256 (the default), EdDSA, RS256 or PS256, for a key that is made; for
+                       RS256 and PS256 it is the demo key, which everybody knows
   --seed FILE          users, apps, resource servers and the API catalog, as JSON; what it may hold
                        stands in examples/server/seed.json
   --ready-file FILE    written once the server listens: {\"issuer\": \"http://..\", \"pid\": 1}
-  --store KIND         where grants and apps are kept: memory, which is the default
+  --store KIND         where grants and apps are kept: memory, which is the default; sqlite:PATH
+                       (--features axum,sqlite); or postgres://USER@HOST/DATABASE (--features
+                       axum,postgres), over which any number of processes may run
+  --keys FILE          secrets and signing keys that outlive the process, made if there are none.
+                       Without it a durable store has them in PATH.keys beside the SQLite file, or in
+                       grantor-example.keys in the working folder
   --no-limits          no rate limits, neither for tokens nor for logins
   --log                audit events and warnings go to the standard error stream
   --check              starts, runs what it would tell a person to try, and stops
@@ -44,6 +51,8 @@ pub(crate) struct Args {
     /// `None`: the demo.
     pub(crate) seed: Option<PathBuf>,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) store: StoreKind,
+    pub(crate) keys: Option<PathBuf>,
     pub(crate) limits: bool,
     pub(crate) log: bool,
     pub(crate) check: bool,
@@ -63,6 +72,8 @@ impl Args {
             algorithm: Algorithm::ES256,
             seed: None,
             ready_file: None,
+            store: StoreKind::Memory,
+            keys: None,
             limits: true,
             log: false,
             check: false,
@@ -88,8 +99,15 @@ impl Args {
     }
 
     fn set(&mut self, option: &str, value: Option<&str>) -> Result<(), String> {
-        let options =
-            ["--listen", "--issuer", "--signing-alg", "--seed", "--ready-file", "--store"];
+        let options = [
+            "--listen",
+            "--issuer",
+            "--signing-alg",
+            "--seed",
+            "--ready-file",
+            "--store",
+            "--keys",
+        ];
         if !options.contains(&option) {
             return Err(format!("{option} is no option of this program: see --help"));
         }
@@ -112,8 +130,9 @@ impl Args {
             }
             "--seed" => self.seed = Some(value.into()),
             "--ready-file" => self.ready_file = Some(value.into()),
-            _ if value == "memory" => {}
-            _ => return Err(wrong(&"the only kind is memory")),
+            "--keys" => self.keys = Some(value.into()),
+            // Without the value, which may hold a password.
+            _ => self.store = StoreKind::parse(value)?,
         }
         Ok(())
     }
@@ -144,7 +163,7 @@ mod tests {
             ("--listen localhost", "--listen localhost: an IP address and a port are needed"),
             ("--signing-alg HS256", "--signing-alg HS256: it must be ES256"),
             ("--issuer http://as.example.com", "--issuer http://as.example.com: "),
-            ("--store paper", "--store paper: the only kind is memory"),
+            ("--store paper", "--store must be memory, sqlite:PATH or postgres://…"),
         ] {
             let problem = parse(line).err().unwrap();
             assert!(problem.starts_with(expected), "{problem}");

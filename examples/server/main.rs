@@ -15,6 +15,7 @@ mod serve;
 mod sessions;
 mod sign;
 mod site;
+mod store;
 mod tries;
 mod users;
 mod web;
@@ -31,35 +32,35 @@ use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use grantor::AuthorizationServer;
+use grantor::admin::AdminError;
 use grantor::audit::{AuditEvent, AuditSink, MemoryAudit};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::{Issuer, Resource};
-use grantor::jwt::{Algorithm, SigningKey};
 use grantor::paths::ServerEndpoint;
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::redirect_uri::InstanceHosts;
 use grantor::resource_server::{BearerVerifier, RevocationList};
-use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
 use tokio::sync::Semaphore;
 
 use args::Args;
 use seed::Seed;
 use sessions::Sessions;
 use site::{Browsers, Site};
+use store::AnyStore;
 use tries::Tries;
 use users::Users;
 use web::Cookies;
 
+pub(crate) use store::BoxError;
+
 /// The authorization server of this program.
-pub(crate) type Server = AuthorizationServer<Arc<MemoryStore>, Arc<Users>>;
+pub(crate) type Server = AuthorizationServer<Arc<AnyStore>, Arc<Users>>;
 /// Its endpoints.
-pub(crate) type Endpoints = HttpEndpoints<Arc<MemoryStore>, Arc<Users>, NoHooks, Browsers>;
-pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+pub(crate) type Endpoints = HttpEndpoints<Arc<AnyStore>, Arc<Users>, NoHooks, Browsers>;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -148,7 +149,9 @@ impl Program {
             None => Some(Tries::new(&seed, issuer, &clock, &random)?),
         };
         let (store, users) =
-            (Arc::new(MemoryStore::new()), Arc::new(Users::new(&seed.users, &random)?));
+            (Arc::new(args.store.open().await?), Arc::new(Users::new(&seed.users, &random)?));
+        let (secret, keys) =
+            store::secrets(&args.store, args.keys.as_deref(), args.algorithm, &random).await?;
         let audit = Arc::new(MemoryAudit::default());
         let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::clone(&audit) as _];
         if args.log {
@@ -156,8 +159,8 @@ impl Program {
         }
         let mut builder = AuthorizationServer::builder(
             issuer.clone(),
-            ServerSecret::generate(&random)?,
-            signing_key(args.algorithm)?,
+            secret,
+            keys,
             Arc::clone(&store),
             Arc::clone(&users),
         )
@@ -174,7 +177,11 @@ impl Program {
         for app in &seed.apps {
             let id = &app.client_id;
             let wrong = |error| format!("the seed, app {id}: {}", Causes(&error));
-            server.admin("seed").import(app.import()).await.map_err(wrong)?;
+            match server.admin("seed").import(app.import()).await {
+                // A store that lasts has what was seeded before, as it was left.
+                Err(AdminError::AlreadyExists) => continue,
+                imported => drop(imported.map_err(wrong)?),
+            }
             if !app.enabled {
                 server.admin("seed").disable(id).await.map_err(wrong)?;
             }
@@ -261,14 +268,6 @@ impl Program {
         let issuer = url::Url::parse(self.endpoints.server().issuer().as_str()).ok()?;
         Some(format!("{}{path}", issuer.origin().ascii_serialization()))
     }
-}
-
-/// A fresh key, or for RSA, of which the library makes none, the one of the demo.
-fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
-    if [Algorithm::RS256, Algorithm::PS256].contains(&algorithm) {
-        return Ok(SigningKey::from_pem(algorithm, include_str!("demo_server_rsa.pem"))?);
-    }
-    Ok(SigningKey::generate(algorithm)?)
 }
 
 /// The counters of the HTTP layer, as Prometheus reads them.

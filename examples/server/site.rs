@@ -15,12 +15,13 @@ use grantor::clock::{Clock, SystemClock};
 use grantor::http::Interaction;
 use grantor::ids::{ClientId, Subject};
 use grantor::random::OsRandom;
-use grantor::store::{AppRegistry, MemoryStore};
+use grantor::store::AppRegistry;
 use grantor::user_directory::DirectoryError;
 use tokio::sync::Semaphore;
 
 use crate::pages::{self, Callback, LoginForm};
 use crate::sessions::{Session, Sessions, random_text};
+use crate::store::AnyStore;
 use crate::tries::Tries;
 use crate::users::Users;
 use crate::web::{self, Cookie, Cookies, Page, field, problem, reply, see_other};
@@ -36,7 +37,7 @@ pub(crate) struct Site {
     pub(crate) metadata: String,
     /// The path of the server's public keys.
     pub(crate) keys: String,
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<AnyStore>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
     /// A turn to hash a password.
@@ -280,7 +281,7 @@ mod tests {
             authorize: AUTHORIZE.to_owned(),
             metadata: String::new(),
             keys: String::new(),
-            store: Arc::new(MemoryStore::new()),
+            store: Arc::new(AnyStore::Memory(Box::default())),
             users: Arc::new(users),
             sessions: Sessions::new(true, &random).unwrap(),
             hashing: Semaphore::new(HASHING),

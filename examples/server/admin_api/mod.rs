@@ -18,10 +18,11 @@ use grantor::http::BearerLayer;
 use grantor::ids::{ClientId, Subject};
 use grantor::jwt::AccessTokenClaims;
 use grantor::resource_server::BearerVerifier;
-use grantor::store::{MemoryStore, RevocationTarget};
+use grantor::store::RevocationTarget;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::store::AnyStore;
 use crate::{Endpoints, Server};
 use answer::{Answer, Asked, Named, Problem, ok, read, which};
 
@@ -39,7 +40,7 @@ impl Administration {
     }
 
     /// The administration in the name of the app that holds the token.
-    fn of(&self, claims: &AccessTokenClaims) -> Admin<'_, Arc<MemoryStore>> {
+    fn of(&self, claims: &AccessTokenClaims) -> Admin<'_, Arc<AnyStore>> {
         self.server().admin(claims.client_id.as_str())
     }
 }

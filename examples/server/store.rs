@@ -1,0 +1,284 @@
+//! Where the server keeps everything, and the secrets that have to last as long.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use grantor::app::CustomApp;
+use grantor::clock::{Clock as _, SystemClock, UnixTime};
+use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::jwt::{Algorithm, KeyRing, SigningKey};
+use grantor::key_file::{KeyFile, KeyFileError};
+use grantor::random::OsRandom;
+use grantor::server_secret::ServerSecret;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use grantor::store::CachedApps;
+#[cfg(feature = "postgres")]
+use grantor::store::PostgresStore;
+use grantor::store::{
+    AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
+    DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing,
+    MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
+    StoreError, UpdateApp,
+};
+#[cfg(feature = "sqlite")]
+use grantor::store::{SqliteSettings, SqliteStore};
+
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// What `--store` names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    #[default]
+    Memory,
+    /// `sqlite:PATH`
+    Sqlite(PathBuf),
+    /// `postgres://…`
+    Postgres(String),
+}
+
+impl StoreKind {
+    /// Reads the value of `--store`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence for the person who typed it. It does not repeat a password.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(text.to_owned())),
+            _ => Err("--store must be memory, sqlite:PATH or postgres://…".to_owned()),
+        }
+    }
+
+    /// Where the secrets are if nobody says: none for what is gone with the process.
+    fn keys(&self) -> Option<PathBuf> {
+        match self {
+            Self::Memory => None,
+            Self::Sqlite(path) => Some(path.with_extension("keys")),
+            Self::Postgres(_) => Some("grantor-example.keys".into()),
+        }
+    }
+
+    /// Opens the store, and makes its tables if there are none.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be opened.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(clippy::unused_async, reason = "the others are opened with patience")
+    )]
+    pub(crate) async fn open(&self) -> Result<AnyStore, BoxError> {
+        match self {
+            Self::Memory => Ok(AnyStore::Memory(Box::default())),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => {
+                let store = SqliteStore::open(path, SqliteSettings::new()).await?;
+                Ok(AnyStore::Sqlite(CachedApps::new(store)))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => {
+                let options = PostgresStore::connect_options(url.parse()?);
+                let pool = sqlx::postgres::PgPoolOptions::new()
+                    .max_connections(16)
+                    .test_before_acquire(false)
+                    .acquire_timeout(Duration::from_secs(5))
+                    .connect_with(options)
+                    .await?;
+                let store = PostgresStore::new(pool);
+                store.migrate().await?;
+                Ok(AnyStore::Postgres(CachedApps::new(store)))
+            }
+            #[cfg(not(feature = "sqlite"))]
+            Self::Sqlite(_) => Err("--store sqlite: needs --features axum,sqlite".into()),
+            #[cfg(not(feature = "postgres"))]
+            Self::Postgres(_) => Err("--store postgres: needs --features axum,postgres".into()),
+        }
+    }
+}
+
+/// The secret and the keys of the server: fresh ones for a store in memory; else those in the file,
+/// which is made if there is none. Every process over one database reads the same.
+///
+/// # Errors
+///
+/// Why the file cannot be read or written.
+pub(crate) async fn secrets(
+    kind: &StoreKind,
+    keys: Option<&Path>,
+    algorithm: Algorithm,
+    random: &OsRandom,
+) -> Result<(ServerSecret, KeyRing), BoxError> {
+    let rsa = [Algorithm::RS256, Algorithm::PS256].contains(&algorithm);
+    let Some(path) = keys.map(Path::to_path_buf).or_else(|| kind.keys()) else {
+        return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into()));
+    };
+    let file = read_or_make(&path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
+    let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+    // Of RSA keys the library makes none: that of the demo signs.
+    let ring = if rsa { signing_key(algorithm)?.into() } else { file.key_ring()? };
+    Ok((file.server_secret()?, ring))
+}
+
+/// A fresh key, or for RSA, of which the library makes none, the one of the demo.
+fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
+    if [Algorithm::RS256, Algorithm::PS256].contains(&algorithm) {
+        return Ok(SigningKey::from_pem(algorithm, include_str!("demo_server_rsa.pem"))?);
+    }
+    Ok(SigningKey::generate(algorithm)?)
+}
+
+async fn read_or_make(
+    path: &Path,
+    algorithm: Algorithm,
+    random: &OsRandom,
+) -> Result<KeyFile, BoxError> {
+    // Several processes may start at once: one of them makes the file, the others read it.
+    for _ in 0..100 {
+        match KeyFile::read(path) {
+            Ok(file) => return Ok(file),
+            Err(KeyFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut file = KeyFile::generate(algorithm, random, SystemClock::new().now())?;
+        match file.write(path) {
+            Ok(()) | Err(KeyFileError::Busy | KeyFileError::Changed) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err("it is being written and never done".into())
+}
+
+/// One of the stores. Those in SQL keep apps in memory, at most a second behind other processes.
+#[derive(Debug)]
+pub(crate) enum AnyStore {
+    Memory(Box<MemoryStore>),
+    #[cfg(feature = "sqlite")]
+    Sqlite(CachedApps<SqliteStore>),
+    #[cfg(feature = "postgres")]
+    Postgres(CachedApps<PostgresStore>),
+}
+
+/// The same call on whichever it is.
+macro_rules! on {
+    ($own:expr, $store:ident => $call:expr) => {
+        match $own {
+            AnyStore::Memory($store) => $call.await,
+            #[cfg(feature = "sqlite")]
+            AnyStore::Sqlite($store) => $call.await,
+            #[cfg(feature = "postgres")]
+            AnyStore::Postgres($store) => $call.await,
+        }
+    };
+}
+
+impl AppRegistry for AnyStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        on!(self, store => store.find_app(client_id))
+    }
+
+    async fn read_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        on!(self, store => store.read_app(client_id))
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        on!(self, store => store.insert_app(app))
+    }
+
+    async fn update_app(&self, app: CustomApp, expected: u64) -> Result<UpdateApp, StoreError> {
+        on!(self, store => store.update_app(app, expected))
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        on!(self, store => store.delete_app(client_id))
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        on!(self, store => store.list_apps(query, page))
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        on!(self, store => store.apps_version())
+    }
+}
+
+impl GrantStore for AnyStore {
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        on!(self, store => store.insert_grant(grant))
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        on!(self, store => store.redeem_code(redemption))
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        on!(self, store => store.rotate(rotation))
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        on!(self, store => store.claim_assertion(claim))
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        on!(self, store => store.find_grant(grant_id))
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        on!(self, store => store.list_grants(filter, page))
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        on!(self, store => store.revoke(revocation))
+    }
+
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        on!(self, store => store.is_revoked(facts))
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        on!(self, store => store.revocations_since(cursor, limit, now))
+    }
+
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        on!(self, store => store.remember_consent(consent))
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        on!(self, store => store.find_consent(client_id, subject))
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        on!(self, store => store.withdraw_consent(client_id, subject, now, until))
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        on!(self, store => store.prune(now, limit))
+    }
+}
