@@ -57,7 +57,11 @@ impl StoreKind {
     fn keys(&self) -> Option<PathBuf> {
         match self {
             Self::Memory => None,
-            Self::Sqlite(path) => Some(path.with_extension("keys")),
+            Self::Sqlite(path) => {
+                let mut beside = path.clone().into_os_string();
+                beside.push(".keys");
+                Some(beside.into())
+            }
             Self::Postgres(_) => Some("grantor-example.keys".into()),
         }
     }
