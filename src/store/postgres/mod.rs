@@ -43,13 +43,11 @@ const MAX_MIGRATIONS: usize = 10;
 /// * The instants of decisions and revocations come from the database's clock. It may stand still
 ///   or jump ahead. If it jumps back, a revocation spares what was authorized in the time that
 ///   then comes twice: the clock of a database is to be slewed, not set.
-/// * [`find_app`](super::AppRegistry::find_app) answers with an app that was read up to
-///   [`DEFAULT_APP_LIFETIME`](Self::DEFAULT_APP_LIFETIME) ago, so a change of its settings by
-///   another process takes that long. Disabling and deleting work at once everywhere: each
-///   statement asks for them.
+/// * Apps are read anew each time: wrap the store in [`CachedApps`](super::CachedApps). Disabling and
+///   deleting work at once everywhere all the same: each statement asks for them.
 ///
 /// ```no_run
-/// use grantor::store::PostgresStore;
+/// use grantor::store::{CachedApps, PostgresStore};
 /// use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,6 +55,8 @@ const MAX_MIGRATIONS: usize = 10;
 /// let pool = PgPoolOptions::new().max_connections(20).connect_with(options).await?;
 /// let store = PostgresStore::new(pool);
 /// store.migrate().await?;
+/// let store = CachedApps::new(store);
+/// # let _ = store;
 /// # Ok(())
 /// # }
 /// ```
