@@ -25,7 +25,7 @@ impl Server {
         assert!(built.unwrap().success(), "the example server does not build");
         let ready = scratch().join("ready.json");
         _ = fs::remove_file(&ready);
-        let process = Command::new(scratch().join("../examples/server"))
+        let process = on_one_core(&scratch().join("../examples/server"))
             .args(["--listen", "127.0.0.1:0", "--no-limits", "--signing-alg", "ES256", "--seed"])
             .arg(root.join("benches/load/seed.json"))
             .arg("--ready-file")
@@ -47,7 +47,7 @@ impl Server {
 
     /// A floor: this very program, told to be one.
     pub(crate) fn floor(kind: &str) -> Self {
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        let mut process = on_one_core(&std::env::current_exe().unwrap())
             .env("GRANTOR_BENCH_FLOOR", kind)
             .stdout(Stdio::piped())
             .spawn()
@@ -82,6 +82,15 @@ impl Drop for Server {
         _ = self.process.kill();
         _ = self.process.wait();
     }
+}
+
+/// `program` on the last core, where the client is not: which threads wake each other across cores
+/// is chance, and costs more than what is measured. `taskset` is part of util-linux.
+fn on_one_core(program: &Path) -> Command {
+    let last = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(last.to_string()).arg(program);
+    command
 }
 
 /// Where this bench was built: beside the examples of its profile.
