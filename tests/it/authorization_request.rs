@@ -275,6 +275,9 @@ fn a_scope_that_looks_like_an_array_is_another_parameter() {
         let text = query(&app, &[(name, "d"), ("scope", "a")]);
         let request = block_on(world.server.authorization_request(&text, None)).unwrap();
         assert_eq!(request.scope(), &scope("a"));
+        // The page asks for that scope alone.
+        let page = world.visit(&text, "ann");
+        assert_eq!((page.status, page.body.rsplit('|').next()), (200, Some("a")), "{page:?}");
     }
 }
 

@@ -178,6 +178,22 @@ async fn handlers_see_the_claims_of_a_token_that_allows_the_request_and_no_other
     assert_eq!(status, 403);
 }
 
+/// S4: the scheme is named in any case.
+#[tokio::test]
+async fn the_scheme_of_the_header_is_read_in_any_case() {
+    let world = World::new();
+    let tokens = world.tokens(&world.register(code_app()));
+    let (extractors, layered) = api(&world);
+    for scheme in ["bearer", "BEARER", "bEaReR"] {
+        for (router, path) in [(&extractors, "/bearer"), (&layered, "/enforced")] {
+            let mut request = with_token("GET", path, &tokens);
+            let header = format!("{scheme} {}", tokens.text("access_token"));
+            request.headers_mut().insert("authorization", header.parse().unwrap());
+            assert_eq!(call(router, request).await.status(), 200, "{scheme} {path}");
+        }
+    }
+}
+
 /// S5: a token in two places is nobody's.
 #[tokio::test]
 async fn a_token_in_the_url_beside_the_header_is_refused() {
