@@ -1,5 +1,5 @@
-//! Rotations a second through the store, beside `pgbench` running the very same statement with as
-//! many connections, one family a connection, on a server that this bench starts for itself.
+//! Rotations and whole refresh requests a second through the store, beside `pgbench` running the
+//! very same statement with as many connections, on a server that this bench starts for itself.
 //!
 //! `cargo bench --bench postgres --features postgres`. Where there is no PostgreSQL it says so.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops where it fails")]
@@ -17,14 +17,19 @@ mod world;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grantor::ids::{ClientId, GrantId};
 use grantor::secret::Digest;
 use grantor::store::{CodeRedemption, Grant, GrantStore as _, PostgresStore, Rotate, Rotation};
+use grantor::token_endpoint::FormRequest;
+use serde_json::Value;
 use sqlx::{PgPool, Row as _};
 
 const CONNECTIONS: u32 = 8;
+/// Requests at a time, each with a family of its own. A server has more of them than connections.
+const REQUESTS: u32 = 2 * CONNECTIONS;
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 4;
 
@@ -33,23 +38,35 @@ fn main() {
     let runtime = cluster::runtime();
     let pool = cluster::pool(&runtime, cluster.options(), CONNECTIONS);
     let store = cluster::new_store(&runtime, &pool);
-    let world = world::World::new(runtime, store.clone());
-    let families: Vec<_> = (0..CONNECTIONS).map(|_| family(&world)).collect();
+    let world = Arc::new(world::World::new(runtime, store.clone()));
+    let families: Vec<_> = (0..REQUESTS).map(|_| family(&world)).collect();
+    let mut tokens: Vec<_> = (0..REQUESTS).map(|_| token(&world)).collect();
     world.runtime.block_on(rotate_once(&store, &families[0], 1));
     let statement = world.runtime.block_on(statement(&pool));
-    let (mut generation, mut beside) = (2, Vec::new());
-    let mut own = Vec::new();
+    let mut generation = 2;
+    let mut rounds = [const { Vec::new() }; 5];
     for _ in 0..ROUNDS {
-        let (rate, reached) = world.runtime.block_on(rotate(&store, &families, generation));
+        let (rotations, reached) = world.runtime.block_on(rotate(&store, &families, generation));
         generation = reached;
-        own.push(rate);
-        beside.push(pgbench(&cluster, &world, &statement));
+        let floor = pgbench(&cluster, &world, &statement);
+        let refreshes;
+        (refreshes, tokens) = world.runtime.block_on(refresh(&world, tokens));
+        let round = [rotations, refreshes, floor, rotations / floor, refreshes / floor];
+        for (all, value) in rounds.iter_mut().zip(round) {
+            all.push(value);
+        }
     }
-    let (own, beside) = (median(own), median(beside));
-    println!("rotations a second, {CONNECTIONS} connections, synchronous commit");
-    println!("  through the store      {own:>8.0}");
-    println!("  the statement, pgbench {beside:>8.0}");
-    println!("  ratio                  {:>8.2}", own / beside);
+    let [rotations, refreshes, floor, of_rotations, of_refreshes] = rounds.map(median);
+    println!(
+        "a second, {CONNECTIONS} connections, {REQUESTS} requests at a time, synchronous commit"
+    );
+    println!("  the statement, by pgbench {floor:>8.0}");
+    println!(
+        "  rotations by the store    {rotations:>8.0}  {of_rotations:.2} of it, at least 0.80"
+    );
+    println!(
+        "  whole refresh requests    {refreshes:>8.0}  {of_refreshes:.2} of it, at least 0.70"
+    );
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -121,6 +138,47 @@ async fn rotate(store: &PostgresStore, families: &[Grant], from: u32) -> (f64, u
         reached = reached.max(generation);
     }
     (f64::from(total) / begun.elapsed().as_secs_f64(), reached)
+}
+
+/// A refresh token of a family of its own.
+fn token(world: &world::World) -> String {
+    let (code, verifier) = world.code();
+    let answer = world.redeem(&code, &verifier).unwrap();
+    answer["refresh_token"].as_str().unwrap().to_owned()
+}
+
+/// Every client refreshes as fast as it can, in process, from the form to the JSON: the rate of all,
+/// and the tokens that they have then.
+async fn refresh(world: &Arc<world::World>, tokens: Vec<String>) -> (f64, Vec<String>) {
+    let begun = Instant::now();
+    let end = begun + Duration::from_secs(SECONDS);
+    let tasks: Vec<_> = tokens
+        .into_iter()
+        .map(|mut token| {
+            let world = Arc::clone(world);
+            tokio::spawn(async move {
+                let mut count = 0_u32;
+                while Instant::now() < end {
+                    let body = format!(
+                        "grant_type=refresh_token&client_id={}&client_secret={}&refresh_token={token}",
+                        world.client_id, world.client_secret
+                    );
+                    let answer = world.server.token(&FormRequest::new(&body)).await.unwrap();
+                    let answer: Value = serde_json::from_str(&answer.to_json()).unwrap();
+                    answer["refresh_token"].as_str().unwrap().clone_into(&mut token);
+                    count += 1;
+                }
+                (count, token)
+            })
+        })
+        .collect();
+    let (mut total, mut tokens) = (0, Vec::new());
+    for task in tasks {
+        let (count, token) = task.await.unwrap();
+        total += count;
+        tokens.push(token);
+    }
+    (f64::from(total) / begun.elapsed().as_secs_f64(), tokens)
 }
 
 /// The text of the statement, as the database has it.

@@ -1,4 +1,4 @@
-//! A server over a store in PostgreSQL, and a client that speaks forms and JSON.
+//! A server over a store, in PostgreSQL unless it says otherwise, and a client that speaks forms and JSON.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use grantor::redirect_uri::RedirectUri;
 use grantor::scope::Scope;
 use grantor::secret::Digest;
 use grantor::server_secret::ServerSecret;
-use grantor::store::{CachedApps, Grant, PostgresStore};
+use grantor::store::{CachedApps, Grant, PostgresStore, Store};
 use grantor::token_endpoint::FormRequest;
 use grantor::user_directory::MemoryUsers;
 use serde_json::{Value, json};
@@ -25,9 +25,9 @@ use tokio::runtime::Runtime;
 const ISSUER: &str = "https://as.example.com";
 const CALLBACK: &str = "https://app.example.com/cb";
 
-pub(crate) struct World {
+pub(crate) struct World<S = PostgresStore> {
     pub(crate) runtime: Runtime,
-    pub(crate) server: AuthorizationServer<CachedApps<PostgresStore>, MemoryUsers>,
+    pub(crate) server: AuthorizationServer<CachedApps<S>, MemoryUsers>,
     pub(crate) client_id: ClientId,
     pub(crate) client_secret: String,
     pub(crate) signature_secret: String,
@@ -56,9 +56,9 @@ pub(crate) fn grant(client_id: &ClientId, subject: &str) -> Grant {
     grant
 }
 
-impl World {
+impl<S: Store> World<S> {
     /// A server with an app of every flow and the user `ann`.
-    pub(crate) fn new(runtime: Runtime, store: PostgresStore) -> Self {
+    pub(crate) fn new(runtime: Runtime, store: S) -> Self {
         let server = AuthorizationServer::builder(
             Issuer::new(ISSUER).unwrap(),
             ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),

@@ -122,7 +122,7 @@ impl PostgresStore {
         mut text: sqlx::QueryBuilder<'_, sqlx::Postgres>,
     ) -> Result<Vec<Grant>, StoreError> {
         // Not prepared for ever: there are as many texts as filters.
-        let read = text.build().persistent(false).fetch_all(&self.pool);
+        let read = text.build().persistent(false).fetch_all(self.connections.pool());
         let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
         rows.map_err(StoreError::new)?.iter().map(read_grant).collect()
     }

@@ -1,6 +1,7 @@
 //! The store on PostgreSQL: many processes, on many machines, over one database.
 
 mod apps;
+mod connections;
 mod grants;
 mod outcome;
 mod rows;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Executor as _, query};
 
+use self::connections::Connections;
 use self::rows::column;
 use self::schema::SCHEMA_VERSION;
 use self::statements::Statements;
@@ -62,7 +64,7 @@ const MAX_MIGRATIONS: usize = 10;
 /// ```
 #[derive(Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
+    connections: Connections,
     sql: Arc<Statements>,
     prefix: TablePrefix,
     timeout: Duration,
@@ -84,7 +86,7 @@ impl PostgresStore {
     #[must_use]
     pub fn with_prefix(pool: PgPool, prefix: TablePrefix) -> Self {
         Self {
-            pool,
+            connections: Connections::new(pool),
             sql: Arc::new(Statements::new(&prefix)),
             prefix,
             timeout: Self::DEFAULT_TIMEOUT,
@@ -134,7 +136,7 @@ impl PostgresStore {
         let schema = Self::schema_sql(&self.prefix);
         let mut attempt = 1;
         // Where two make a table at once, one of them is refused, and finds it the next time.
-        while let Err(error) = self.pool.execute(schema.as_str()).await {
+        while let Err(error) = self.connections.pool().execute(schema.as_str()).await {
             if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() {
                 return Err(StoreError::new(error));
             }

@@ -16,9 +16,6 @@ pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 /// How often a statement is run at most. At READ COMMITTED one that does not deadlock is run once.
 const MAX_ATTEMPTS: usize = 20;
 
-/// The transaction level that the statements were written for, whatever the database's default.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
-
 /// `serialization_failure`
 const SERIALIZATION_FAILURE: &str = "40001";
 /// `deadlock_detected`
@@ -91,14 +88,13 @@ impl PostgresStore {
     }
 
     async fn run_once(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
-        if !self.sets_isolation.load(Ordering::Relaxed) {
-            // One statement is one transaction. All is read that comes: an error of its commit
-            // comes after the rows.
-            return statement.fetch_all(&self.pool).await;
-        }
-        let mut transaction = self.pool.begin_with(BEGIN).await?;
-        let rows = statement.fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
+        let mut lent = self.connections.take().await?;
+        let rows = if self.sets_isolation.load(Ordering::Relaxed) {
+            lent.run_at_read_committed(statement).await?
+        } else {
+            lent.run(statement).await?
+        };
+        self.connections.give(lent);
         Ok(rows)
     }
 }
