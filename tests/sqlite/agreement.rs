@@ -51,8 +51,10 @@ fn grants(desk: &Desk) -> impl Strategy<Value = Grant> + use<> {
     )
 }
 
+const CASES: u32 = 2_000;
+
 fn runner() -> TestRunner {
-    TestRunner::new(Config { cases: 2_000, failure_persistence: None, ..Config::default() })
+    TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() })
 }
 
 /// Stores `grant`; answers it as it then is.
@@ -85,30 +87,48 @@ fn a_redemption_does_what_the_rule_says() {
     runner().run(&cases, judge).unwrap();
 }
 
+/// Alone, and together with another in a batch, whose rotations are one statement.
 #[test]
 fn a_rotation_does_what_the_rule_says() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
     let settings = (0_i64..4_000, 0_u8..4, proptest::option::of(0_i64..6_000));
-    let cases = (grants(&desk), digest(), generation(), instant(), any::<u64>(), settings);
-    let judge = |(grant, salt_digest, generation, now, claim, settings): (Grant, _, _, _, _, _)| {
-        let mut expected = insert(&runtime, &desk, grant);
-        let (grace_millis, max_retries, idle_millis) = settings;
-        let rotation = Rotation {
-            grant_id: expected.grant_id,
-            client_id: expected.client_id.clone(),
-            salt_digest,
-            generation,
-            grace_millis,
-            max_retries,
-            idle_millis,
-            claim,
-            now,
+    let grants = (grants(&desk), grants(&desk));
+    let cases = (grants, digest(), generation(), instant(), any::<u64>(), settings);
+    let before = desk.store.commits();
+    let judge =
+        |((one, two), salt_digest, generation, now, claim, settings): (_, _, _, _, _, _)| {
+            let (mut one, mut two) = (insert(&runtime, &desk, one), insert(&runtime, &desk, two));
+            let (grace_millis, max_retries, idle_millis) = settings;
+            let rotation = |grant: &Grant| Rotation {
+                grant_id: grant.grant_id,
+                client_id: grant.client_id.clone(),
+                salt_digest,
+                generation,
+                grace_millis,
+                max_retries,
+                idle_millis,
+                claim,
+                now,
+            };
+            let (of_one, of_two) = (rotation(&one), rotation(&two));
+            // While the first is committed, the other two gather.
+            let (checked, answer_to_one, answer_to_two) = runtime.block_on(async {
+                tokio::join!(
+                    desk.store.check(),
+                    desk.store.rotate(&of_one),
+                    desk.store.rotate(&of_two)
+                )
+            });
+            checked.unwrap();
+            prop_assert_eq!(answer_to_one.unwrap(), one.rotate(&of_one, false));
+            prop_assert_eq!(answer_to_two.unwrap(), two.rotate(&of_two, false));
+            prop_assert_eq!(row(&runtime, &desk, &one), one);
+            prop_assert_eq!(row(&runtime, &desk, &two), two);
+            Ok(())
         };
-        let answer = runtime.block_on(desk.store.rotate(&rotation)).unwrap();
-        prop_assert_eq!(answer, expected.rotate(&rotation, false));
-        prop_assert_eq!(row(&runtime, &desk, &expected), expected);
-        Ok(())
-    };
     runner().run(&cases, judge).unwrap();
+    // Of the five requests of a case most have shared a commit.
+    let commits = desk.store.commits() - before;
+    assert!(commits < u64::from(CASES) * 9 / 2, "{commits} commits");
 }

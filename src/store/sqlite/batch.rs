@@ -1,13 +1,16 @@
 //! What the steps of one transaction are written with.
 
+use std::collections::{HashMap, HashSet};
+
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Row as _, Sqlite};
 
 use super::statements::Statements;
 use crate::clock::UnixTime;
+use crate::ids::GrantId;
 use crate::store::sql::{reason_code, write_target};
-use crate::store::{Revocation, Revoked, StoreError};
+use crate::store::{Revocation, Revoked, Rotation, StoreError};
 
 /// Why a step gives no answer.
 pub(super) enum Failed {
@@ -36,7 +39,12 @@ pub(super) struct Batch<'t> {
     connection: &'t mut SqliteConnection,
     pub(super) sql: &'t Statements,
     instants: Option<Instants>,
+    /// What [`rotate`](Self::rotate) has rotated.
+    rotated: HashSet<Place>,
 }
+
+/// What tells one rotation from another.
+type Place = (GrantId, u32, u64);
 
 /// The store's clock, as long as the transaction lasts.
 struct Instants {
@@ -49,7 +57,7 @@ pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
 
 impl<'t> Batch<'t> {
     pub(super) fn new(connection: &'t mut SqliteConnection, sql: &'t Statements) -> Self {
-        Self { connection, sql, instants: None }
+        Self { connection, sql, instants: None, rotated: HashSet::new() }
     }
 
     /// Runs a statement; answers how many rows it changed.
@@ -71,6 +79,45 @@ impl<'t> Batch<'t> {
     /// Runs a statement that answers exactly one row.
     pub(super) fn one(&mut self, statement: Bound<'_>) -> Result<SqliteRow, sqlx::Error> {
         pollster::block_on(statement.fetch_one(&mut *self.connection))
+    }
+
+    /// Rotates all that can be rotated without a question, in one statement: to hand a statement to
+    /// SQLite costs more than to run it. Those that are left are asked for one by one.
+    pub(super) fn rotate(&mut self, rotations: &[&Rotation]) -> Result<(), sqlx::Error> {
+        // Of two for one grant at most one wins.
+        let by_grant: HashMap<_, _> = rotations.iter().map(|it| (it.grant_id, *it)).collect();
+        if by_grant.len() < 2 {
+            return Ok(());
+        }
+        let (mut ids, mut salts, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for rotation in by_grant.values() {
+            ids.extend_from_slice(rotation.grant_id.as_bytes());
+            salts.extend_from_slice(rotation.salt_digest.as_bytes());
+            others.push((
+                rotation.client_id.as_str(),
+                // Generation 0 is the code, and the last one has no successor.
+                (1..u32::MAX).contains(&rotation.generation).then_some(rotation.generation),
+                rotation.now.as_millis(),
+                rotation.claim.cast_signed(),
+                rotation.idle_millis,
+            ));
+        }
+        let others =
+            serde_json::to_string(&others).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        let sql = self.sql;
+        let statement = sqlx::query(&sql.rotate_many).bind(ids).bind(salts).bind(others);
+        for row in self.all(statement)? {
+            let id = <[u8; 16]>::try_from(row.try_get::<&[u8], _>("grant_id")?).ok();
+            let won = id.and_then(|id| by_grant.get(&GrantId::from_bytes(id)));
+            self.rotated.extend(won.map(|it| (it.grant_id, it.generation, it.claim)));
+        }
+        Ok(())
+    }
+
+    /// Whether [`rotate`](Self::rotate) did this one. It is so once.
+    pub(super) fn has_rotated(&mut self, rotation: &Rotation) -> bool {
+        let place = (rotation.grant_id, rotation.generation, rotation.claim);
+        self.rotated.remove(&place)
     }
 
     fn instants(&mut self) -> Result<&mut Instants, sqlx::Error> {

@@ -20,8 +20,7 @@ impl GrantStore for SqliteStore {
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
-        let rotation = rotation.clone();
-        self.queue.run(move |batch| steps::rotate(batch, &rotation)).await
+        self.queue.rotate(rotation.clone()).await
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {

@@ -28,7 +28,7 @@ use tokio::runtime::Handle;
 
 pub use self::settings::{Durability, SqliteSettings};
 use self::statements::Statements;
-use self::writer::Queue;
+use self::writer::{MAX_BATCH, Queue};
 use super::{StoreError, TablePrefix};
 
 /// How long the writer waits for another process that writes into the file.
@@ -126,6 +126,8 @@ impl SqliteStore {
             .pragma("fullfsync", "on")
             .pragma("journal_size_limit", LOG_BYTES)
             .busy_timeout(BUSY)
+            // The answers of a batch at once, not one by one from thread to thread.
+            .row_buffer_size(MAX_BATCH)
             .disable_statement_logging();
         let sql = Arc::new(Statements::new(prefix));
         let mut connection = options.connect().await.map_err(StoreError::new)?;

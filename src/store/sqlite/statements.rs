@@ -86,6 +86,17 @@ SET generation = g.generation + 1, rotated_at = ?5, claim = ?6, retries = 0, roo
 WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generation = ?4
   AND g.revoked_at IS NULL AND g.expires_at > ?5 AND (?7 IS NULL OR ?5 - g.rotated_at < ?7)
   AND NOT {void}";
+    /// As [`rotate`](Self::rotate) for many: their ids, their salts, and what else there is of each.
+    rotate_many = "\
+UPDATE {p}grants AS g
+SET generation = g.generation + 1, rotated_at = n.now, claim = n.claim, retries = 0, room = NULL
+FROM (SELECT substr(?1, 1 + 16 * key, 16) AS grant_id, substr(?2, 1 + 32 * key, 32) AS salt_digest,
+    value ->> 0 AS client_id, value ->> 1 AS generation, value ->> 2 AS now, value ->> 3 AS claim,
+    value ->> 4 AS idle FROM json_each(?3)) AS n
+WHERE g.grant_id = n.grant_id AND g.client_id = n.client_id AND g.salt_digest = n.salt_digest
+  AND g.generation = n.generation AND g.revoked_at IS NULL AND g.expires_at > n.now
+  AND (n.idle IS NULL OR n.now - g.rotated_at < n.idle) AND NOT {void}
+RETURNING grant_id";
     /// A grant, and whether it is void.
     judge_grant = "SELECT {grant}, {void} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
     change_grant = "\

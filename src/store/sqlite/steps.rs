@@ -56,6 +56,9 @@ pub(super) fn redeem(
 }
 
 pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotate, Failed> {
+    if batch.has_rotated(rotation) {
+        return Ok(Rotate::Rotated);
+    }
     let sql = batch.sql;
     // Generation 0 is the code, and the last one has no successor.
     if (1..u32::MAX).contains(&rotation.generation) {

@@ -15,10 +15,11 @@ use tokio::sync::oneshot;
 
 use super::batch::{Batch, Failed};
 use super::statements::Statements;
-use crate::store::StoreError;
+use super::steps;
+use crate::store::{Rotate, Rotation, StoreError};
 
 /// How many requests share a transaction at most: a bound on what a failed commit takes along.
-const MAX_BATCH: usize = 256;
+pub(super) const MAX_BATCH: usize = 256;
 
 /// A transaction that did not happen, told to every request that was in it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -30,6 +31,9 @@ trait Job: Send {
     /// Whether somebody still waits for the answer.
     fn is_wanted(&self) -> bool;
 
+    /// The rotation that it asks for, if it does: those of a batch are one statement.
+    fn rotation(&self) -> Option<&Rotation>;
+
     /// Does it, inside the transaction of the batch. May be called again after a rollback.
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error>;
 
@@ -38,6 +42,7 @@ trait Job: Send {
 }
 
 struct Task<T, F> {
+    rotation: Option<Rotation>,
     step: F,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
@@ -51,6 +56,10 @@ where
         !self.answer.is_closed()
     }
 
+    fn rotation(&self) -> Option<&Rotation> {
+        self.rotation.as_ref()
+    }
+
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
         self.outcome = Some(match (self.step)(batch) {
             Ok(answer) => Ok(answer),
@@ -61,7 +70,7 @@ where
     }
 
     fn settle(self: Box<Self>, committed: Result<(), NotCommitted>) {
-        let Self { step, outcome, answer } = *self;
+        let Self { step, outcome, answer, .. } = *self;
         // What it holds acts when it goes, and that is before the answer.
         drop(step);
         let not_run = || Err(StoreError::new("the request did not run"));
@@ -108,9 +117,27 @@ impl Queue {
         T: Send + 'static,
         F: Fn(&mut Batch<'_>) -> Result<T, Failed> + Send + 'static,
     {
+        self.queue(None, step).await
+    }
+
+    /// As [`run`](Self::run), for a rotation.
+    pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Rotate, StoreError> {
+        let step = {
+            let rotation = rotation.clone();
+            move |batch: &mut Batch<'_>| steps::rotate(batch, &rotation)
+        };
+        self.queue(Some(rotation), step).await
+    }
+
+    async fn queue<T, F>(&self, rotation: Option<Rotation>, step: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Batch<'_>) -> Result<T, Failed> + Send + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let ended = || StoreError::new("the writer has ended");
-        self.jobs.send(Box::new(Task { step, outcome: None, answer })).map_err(|_| ended())?;
+        let task = Task { rotation, step, outcome: None, answer };
+        self.jobs.send(Box::new(task)).map_err(|_| ended())?;
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 
@@ -164,6 +191,8 @@ impl Writer {
             // At once for writing: what is read below cannot change before it is written.
             begin(connection).map_err(Trouble::Outside)?;
             let mut batch = Batch::new(connection, &statements);
+            let rotations: Vec<_> = jobs.iter().filter_map(|job| job.rotation()).collect();
+            batch.rotate(&rotations).map_err(Trouble::InStep)?;
             for job in jobs {
                 job.run(&mut batch).map_err(Trouble::InStep)?;
             }
