@@ -1,7 +1,9 @@
 //! The store that ships: everything in the memory of one process.
 
+mod grant_row;
 mod ledger;
 mod listing;
+mod slots;
 mod table;
 
 use std::collections::HashMap;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use self::grant_row::GrantRow;
 use self::ledger::Ledger;
 use self::listing::FirstOf;
 use self::table::{GrantIdHasher, Row, Shards};
@@ -56,7 +59,7 @@ pub struct MemoryStore {
     /// Counts the changes of the apps: added to while they are locked.
     apps_version: AtomicU64,
     assertions: Shards<AssertionKey, Claimed, RandomState>,
-    grants: Shards<GrantId, Box<Grant>, BuildHasherDefault<GrantIdHasher>>,
+    grants: Shards<GrantId, GrantRow, BuildHasherDefault<GrantIdHasher>>,
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
     ledger: RwLock<Ledger>,
     clock: StoreClock,
@@ -77,12 +80,6 @@ struct Claimed {
 impl Row for Claimed {
     fn inert_at(&self) -> UnixTime {
         self.expires_at.plus(ASSERTION_MARGIN)
-    }
-}
-
-impl Row for Box<Grant> {
-    fn inert_at(&self) -> UnixTime {
-        self.expires_at
     }
 }
 
@@ -147,8 +144,10 @@ impl MemoryStore {
         let mut shard = self.grants.lock(first_byte(grant_id));
         let mut ledger = write(&self.ledger);
         let at = self.clock.revocation(revocation.at);
-        if let Some(grant) = shard.find_mut(&grant_id) {
+        if let Some(row) = shard.find_mut(&grant_id) {
+            let mut grant = row.to_grant(grant_id);
             grant.revoke(revocation.why, at);
+            *row = grant.into();
         }
         ledger.enter(Revocation { at, ..revocation.clone() }, revocation.at);
         Revoked { at }
@@ -164,23 +163,26 @@ impl MemoryStore {
         // Held to the end: an app that is disabled is so for every row that changes afterwards.
         let apps = read(&self.apps);
         let mut shard = self.grants.lock(first_byte(grant_id));
-        let grant = shard.find_mut(&grant_id)?;
-        let void = !is_active(&apps, &grant.client_id) || self.is_cut_off(&grant.facts());
+        let row = shard.find_mut(&grant_id)?;
+        let mut grant = row.to_grant(grant_id);
+        let void = active(&apps, &grant.client_id).is_none() || self.is_cut_off(&grant.facts());
         let had_ended = grant.revoked.is_some();
-        let answer = rule(grant, void);
-        if let Some((_, why)) = grant.revoked
+        let answer = rule(&mut grant, void);
+        let (revoked, expires_at) = (grant.revoked, grant.expires_at);
+        *row = grant.into();
+        if let Some((_, why)) = revoked
             && !had_ended
         {
             let target = RevocationTarget::Grant(grant_id);
             let mut ledger = write(&self.ledger);
             let at = self.clock.revocation(now);
-            ledger.enter(Revocation { target, at, why, until: grant.expires_at }, now);
+            ledger.enter(Revocation { target, at, why, until: expires_at }, now);
         }
         Some(answer)
     }
 
     /// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
-    fn make_row(&self, mut grant: Grant, now: UnixTime) -> Option<UnixTime> {
+    fn make_row(&self, app: &CustomApp, mut grant: Grant, now: UnixTime) -> Option<UnixTime> {
         let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), now);
         let place = shard.place(grant.grant_id);
         if place.row().is_some() {
@@ -191,7 +193,12 @@ impl MemoryStore {
         if let Some(end) = read(&self.ledger).end_of(grant.grant_id) {
             grant.revoke(end.why, end.at);
         }
-        place.put(Box::new(grant));
+        // Names that the app has as well are in memory once.
+        grant.client_id.clone_from(app.client_id());
+        if grant.scope == *app.settings().scope() {
+            grant.scope.clone_from(app.settings().scope());
+        }
+        place.put(grant.into());
         Some(authorized_at)
     }
 }
@@ -271,11 +278,11 @@ impl GrantStore for MemoryStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         // Held until there is a row: what ends with its app ends after it.
         let apps = read(&self.apps);
-        if !is_active(&apps, &grant.client_id) {
+        let Some(app) = active(&apps, &grant.client_id) else {
             return Ok(InsertGrant::AppInactive);
-        }
+        };
         let now = grant.authorized_at;
-        Ok(match self.make_row(grant, now) {
+        Ok(match self.make_row(app, grant, now) {
             Some(authorized_at) => InsertGrant::Inserted { authorized_at },
             None => InsertGrant::AlreadyDecided,
         })
@@ -297,9 +304,9 @@ impl GrantStore for MemoryStore {
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
         let apps = read(&self.apps);
-        if !is_active(&apps, &claim.client_id) {
+        let Some(app) = active(&apps, &claim.client_id) else {
             return Ok(ClaimAssertion::AppInactive);
-        }
+        };
         let [byte, ..] = *claim.jti.as_bytes();
         let mut shard = self.assertions.lock_to_insert(byte, claim.now);
         let place = shard.place((claim.jti, claim.client_id.clone(), claim.purpose));
@@ -308,7 +315,7 @@ impl GrantStore for MemoryStore {
         }
         let authorized_at = match &claim.grant {
             Some(grant) => self
-                .make_row(grant.clone(), claim.now)
+                .make_row(app, grant.clone(), claim.now)
                 .ok_or_else(|| StoreError::new("there is a grant with this id"))?,
             None => self.clock.decision(claim.now),
         };
@@ -318,7 +325,7 @@ impl GrantStore for MemoryStore {
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
         let shard = self.grants.lock(first_byte(*grant_id));
-        Ok(shard.find(grant_id).map(|grant| Grant::clone(grant)))
+        Ok(shard.find(grant_id).map(|row| row.to_grant(*grant_id)))
     }
 
     async fn list_grants(
@@ -328,9 +335,13 @@ impl GrantStore for MemoryStore {
     ) -> Result<Listing<Grant, GrantId>, StoreError> {
         let mut first = FirstOf::new(page);
         for shard in self.grants.iter() {
-            for grant in shard.rows() {
-                if first.wants(&grant.grant_id) && filter.admits(grant) {
-                    first.put(grant.grant_id, Grant::clone(grant));
+            for (grant_id, row) in shard.rows() {
+                if !first.wants(grant_id) {
+                    continue;
+                }
+                let grant = row.to_grant(*grant_id);
+                if filter.admits(&grant) {
+                    first.put(*grant_id, grant);
                 }
             }
         }
@@ -349,12 +360,12 @@ impl GrantStore for MemoryStore {
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        if !is_active(&read(&self.apps), facts.client_id) || self.is_cut_off(facts) {
+        if active(&read(&self.apps), facts.client_id).is_none() || self.is_cut_off(facts) {
             return Ok(true);
         }
         let shard = self.grants.lock(first_byte(facts.grant_id));
         Ok(match shard.find(&facts.grant_id) {
-            Some(grant) => grant.revoked.is_some(),
+            Some(row) => row.is_revoked(),
             None => read(&self.ledger).end_of(facts.grant_id).is_some(),
         })
     }
@@ -421,8 +432,8 @@ impl GrantStore for MemoryStore {
     }
 }
 
-fn is_active(apps: &Apps, client_id: &ClientId) -> bool {
-    apps.get(client_id).is_some_and(|app| app.is_enabled())
+fn active<'a>(apps: &'a Apps, client_id: &ClientId) -> Option<&'a CustomApp> {
+    apps.get(client_id).map(Arc::as_ref).filter(|app| app.is_enabled())
 }
 
 fn first_byte(grant_id: GrantId) -> u8 {

@@ -1,11 +1,13 @@
 //! Rows that become inert at an instant, with a queue by that instant, in shards.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashTable;
+
+use super::slots::Slots;
 use crate::clock::UnixTime;
 use crate::store::Pruned;
 
@@ -21,40 +23,48 @@ pub(super) trait Row {
     fn inert_at(&self) -> UnixTime;
 }
 
-/// Rows by key. The queue holds each key exactly once.
+/// Rows by key, each in a slot of its own. The queue holds each slot that is taken exactly once.
 pub(super) struct Table<K, V, S = RandomState> {
-    rows: HashMap<K, V, S>,
-    queue: BinaryHeap<Reverse<(UnixTime, K)>>,
+    slots: Slots<(K, V)>,
+    /// The slots, by the hash of their key.
+    index: HashTable<usize>,
+    hasher: S,
+    queue: BinaryHeap<Reverse<(UnixTime, usize)>>,
 }
 
 // Derived, it would ask `K: Default`.
-impl<K: Ord, V, S: Default> Default for Table<K, V, S> {
+impl<K, V, S: Default> Default for Table<K, V, S> {
     fn default() -> Self {
-        Self { rows: HashMap::default(), queue: BinaryHeap::new() }
+        Self {
+            slots: Slots::default(),
+            index: HashTable::new(),
+            hasher: S::default(),
+            queue: BinaryHeap::new(),
+        }
     }
 }
 
-impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Table<K, V, S> {
+impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
     pub(super) fn find(&self, key: &K) -> Option<&V> {
-        self.rows.get(key)
+        self.slots.get(self.slot(key)?).map(|(_, row)| row)
     }
 
     pub(super) fn find_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.rows.get_mut(key)
+        self.slots.get_mut(self.slot(key)?).map(|(_, row)| row)
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = &V> {
-        self.rows.values()
+    pub(super) fn rows(&self) -> impl Iterator<Item = &(K, V)> {
+        self.slots.iter()
     }
 
     /// Where the row with this key is, or would be.
-    pub(super) fn place(&mut self, key: K) -> Place<'_, K, V> {
+    pub(super) fn place(&mut self, key: K) -> Place<'_, K, V, S> {
         // A table that is used at all holds many rows: it need not grow through every small size.
-        if self.rows.capacity() == 0 {
-            self.rows.reserve(FIRST_ROOM);
+        if self.index.capacity() == 0 {
+            self.index.reserve(FIRST_ROOM, |_| 0);
             self.queue.reserve(FIRST_ROOM);
         }
-        Place { entry: self.rows.entry(key), queue: &mut self.queue }
+        Place { slot: self.slot(&key), key, table: self }
     }
 
     /// Removes a row that is inert at `now`, if there is one.
@@ -62,19 +72,24 @@ impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Table<K, V, S> {
         if !self.has_inert(now) {
             return None;
         }
-        let Reverse((_, key)) = self.queue.pop()?;
-        self.rows.remove(&key)
+        let Reverse((_, slot)) = self.queue.pop()?;
+        let (key, row) = self.slots.take(slot)?;
+        let hash = self.hasher.hash_one(&key);
+        if let Ok(found) = self.index.find_entry(hash, |other| *other == slot) {
+            found.remove();
+        }
+        Some(row)
     }
 
     /// Whether a row is inert at `now`.
     pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
         while let Some(mut first) = self.queue.peek_mut() {
-            let Reverse((queued_at, key)) = &*first;
-            if *queued_at > now {
+            let Reverse((queued_at, slot)) = *first;
+            if queued_at > now {
                 return false;
             }
             // The row may have been replaced by one that lasts longer.
-            let inert_at = self.rows.get(key).map_or(*queued_at, Row::inert_at);
+            let inert_at = self.slots.get(slot).map_or(queued_at, |(_, row)| row.inert_at());
             if inert_at <= now {
                 return true;
             }
@@ -82,34 +97,38 @@ impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Table<K, V, S> {
         }
         false
     }
+
+    fn slot(&self, key: &K) -> Option<usize> {
+        let has_key = |slot: &usize| self.slots.get(*slot).is_some_and(|(other, _)| other == key);
+        self.index.find(self.hasher.hash_one(key), has_key).copied()
+    }
 }
 
 /// A place in a table, found once to be looked at and filled.
-pub(super) struct Place<'t, K, V> {
-    entry: Entry<'t, K, V>,
-    queue: &'t mut BinaryHeap<Reverse<(UnixTime, K)>>,
+pub(super) struct Place<'t, K, V, S> {
+    table: &'t mut Table<K, V, S>,
+    key: K,
+    slot: Option<usize>,
 }
 
-impl<K: Clone + Ord, V: Row> Place<'_, K, V> {
+impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
     /// The row that is there.
     pub(super) fn row(&self) -> Option<&V> {
-        match &self.entry {
-            Entry::Occupied(occupied) => Some(occupied.get()),
-            Entry::Vacant(_) => None,
-        }
+        self.table.slots.get(self.slot?).map(|(_, row)| row)
     }
 
     /// Puts a row there, instead of the one that was.
     pub(super) fn put(self, row: V) {
-        match self.entry {
-            Entry::Occupied(mut occupied) => {
-                occupied.insert(row);
-            }
-            Entry::Vacant(vacant) => {
-                self.queue.push(Reverse((row.inert_at(), vacant.key().clone())));
-                vacant.insert(row);
-            }
+        let Table { slots, index, hasher, queue } = self.table;
+        if let Some((_, there)) = self.slot.and_then(|slot| slots.get_mut(slot)) {
+            *there = row;
+            return;
         }
+        let (hash, inert_at) = (hasher.hash_one(&self.key), row.inert_at());
+        let slot = slots.put((self.key, row));
+        let rehash = |slot: &usize| slots.get(*slot).map_or(0, |(other, _)| hasher.hash_one(other));
+        index.insert_unique(hash, slot, rehash);
+        queue.push(Reverse((inert_at, slot)));
     }
 }
 
@@ -134,13 +153,13 @@ impl Hasher for GrantIdHasher {
 /// A table in 64 parts, each with its own lock, chosen by a byte of a uniformly random key.
 pub(super) struct Shards<K, V, S = RandomState>([Mutex<Table<K, V, S>>; 64]);
 
-impl<K: Ord, V, S: Default> Default for Shards<K, V, S> {
+impl<K, V, S: Default> Default for Shards<K, V, S> {
     fn default() -> Self {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 }
 
-impl<K: Clone + Hash + Ord, V: Row, S: BuildHasher> Shards<K, V, S> {
+impl<K: Hash + Eq, V: Row, S: BuildHasher> Shards<K, V, S> {
     /// Locks the shard of the keys that begin with `byte`.
     pub(super) fn lock(&self, byte: u8) -> MutexGuard<'_, Table<K, V, S>> {
         let [first, ..] = &self.0;
@@ -206,7 +225,7 @@ mod tests {
         assert_eq!(table.pop_inert(at(20)), Some(at(20)));
         assert_eq!(table.pop_inert(at(29)), None);
         assert_eq!(table.pop_inert(at(30)), Some(at(30)));
-        assert!(table.queue.is_empty() && table.rows.is_empty());
+        assert!(table.queue.is_empty() && table.rows().next().is_none() && table.index.is_empty());
     }
 
     #[test]
@@ -215,6 +234,6 @@ mod tests {
         for millis in 0..1_000 {
             shards.lock_to_insert(7, at(millis)).place(millis).put(at(millis + 10));
         }
-        assert!(shards.lock(7).rows.len() <= 11);
+        assert!(shards.lock(7).rows().count() <= 11);
     }
 }

@@ -1,0 +1,149 @@
+//! A grant as it lies in memory, in two thirds of the bytes: what few grants have lies elsewhere, and
+//! its id is the key of its row.
+
+use super::table::Row;
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::scope::Scope;
+use crate::secret::Digest;
+use crate::store::{Grant, RevocationReason};
+
+pub(super) struct GrantRow {
+    client_id: ClientId,
+    subject: Subject,
+    scope: Scope,
+    rare: Option<Box<Rare>>,
+    binding: Digest,
+    salt_digest: Digest,
+    /// [`NEVER`] where the host did not tell.
+    auth_time: UnixTime,
+    authorized_at: UnixTime,
+    code_expires_at: UnixTime,
+    expires_at: UnixTime,
+    rotated_at: UnixTime,
+    claim: u64,
+    generation: u32,
+    retries: u8,
+    mismatches: u8,
+}
+
+/// No user logged in then.
+const NEVER: UnixTime = UnixTime::from_millis(i64::MIN);
+
+/// What most grants do without.
+struct Rare {
+    actor: Option<ClientId>,
+    resource: Option<Resource>,
+    device: Option<DeviceId>,
+    revoked: Option<(UnixTime, RevocationReason)>,
+}
+
+impl From<Grant> for GrantRow {
+    fn from(grant: Grant) -> Self {
+        let Grant { actor, resource, device, revoked, .. } = grant;
+        let is_plain =
+            actor.is_none() && resource.is_none() && device.is_none() && revoked.is_none();
+        Self {
+            client_id: grant.client_id,
+            subject: grant.subject,
+            scope: grant.scope,
+            rare: (!is_plain).then(|| Box::new(Rare { actor, resource, device, revoked })),
+            binding: grant.binding,
+            salt_digest: grant.salt_digest,
+            auth_time: grant.auth_time.unwrap_or(NEVER),
+            authorized_at: grant.authorized_at,
+            code_expires_at: grant.code_expires_at,
+            expires_at: grant.expires_at,
+            rotated_at: grant.rotated_at,
+            claim: grant.claim,
+            generation: grant.generation,
+            retries: grant.retries,
+            mismatches: grant.mismatches,
+        }
+    }
+}
+
+impl GrantRow {
+    /// The grant with this id, which is this row.
+    pub(super) fn to_grant(&self, grant_id: GrantId) -> Grant {
+        let rare = self.rare.as_deref();
+        Grant {
+            grant_id,
+            client_id: self.client_id.clone(),
+            subject: self.subject.clone(),
+            actor: rare.and_then(|rare| rare.actor.clone()),
+            scope: self.scope.clone(),
+            resource: rare.and_then(|rare| rare.resource.clone()),
+            device: rare.and_then(|rare| rare.device.clone()),
+            auth_time: (self.auth_time != NEVER).then_some(self.auth_time),
+            binding: self.binding,
+            salt_digest: self.salt_digest,
+            authorized_at: self.authorized_at,
+            code_expires_at: self.code_expires_at,
+            expires_at: self.expires_at,
+            generation: self.generation,
+            rotated_at: self.rotated_at,
+            claim: self.claim,
+            retries: self.retries,
+            mismatches: self.mismatches,
+            revoked: rare.and_then(|rare| rare.revoked),
+        }
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.revoked.is_some())
+    }
+}
+
+impl Row for GrantRow {
+    fn inert_at(&self) -> UnixTime {
+        self.expires_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant() -> Grant {
+        let (app, ann) = (ClientId::new("app").unwrap(), Subject::new("ann").unwrap());
+        let mut grant =
+            Grant::new(GrantId::from_bytes([7; 16]), app, ann, Scope::parse("a b").unwrap());
+        grant.binding = Digest::from_bytes([1; 32]);
+        grant.salt_digest = Digest::from_bytes([2; 32]);
+        let instants = [
+            &mut grant.authorized_at,
+            &mut grant.code_expires_at,
+            &mut grant.expires_at,
+            &mut grant.rotated_at,
+        ];
+        for (millis, instant) in (1..).zip(instants) {
+            *instant = UnixTime::from_millis(millis);
+        }
+        (grant.generation, grant.claim, grant.retries, grant.mismatches) = (5, 6, 7, 8);
+        grant
+    }
+
+    #[test]
+    fn a_grant_comes_back_as_it_was() {
+        let plain = grant();
+        let mut full = grant();
+        full.actor = Some(ClientId::new("actor").unwrap());
+        full.resource = Some(Resource::new("https://api.example.com").unwrap());
+        full.device = Some(DeviceId::new("phone").unwrap());
+        full.auth_time = Some(UnixTime::EPOCH);
+        full.revoked = Some((UnixTime::EPOCH, RevocationReason::Client));
+        let mut revoked = grant();
+        revoked.revoke(RevocationReason::Denied, UnixTime::EPOCH);
+        for grant in [plain, full, revoked] {
+            let row = GrantRow::from(grant.clone());
+            assert_eq!(row.is_revoked(), grant.revoked.is_some());
+            assert_eq!(row.to_grant(grant.grant_id), grant);
+        }
+    }
+
+    #[test]
+    fn a_row_takes_no_more_bytes_than_it_has_to() {
+        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 192);
+    }
+}

@@ -1,0 +1,131 @@
+//! Numbered places for rows. A row is not allocated by itself, and growing moves none.
+
+/// How many places are allocated at a time.
+const CHUNK: usize = 128;
+
+/// Values, each in a place whose number stays the same.
+pub(super) struct Slots<T> {
+    chunks: Vec<Chunk<T>>,
+    /// The chunks that have room, each once.
+    roomy: Vec<usize>,
+}
+
+struct Chunk<T> {
+    places: Vec<Option<T>>,
+    free: Vec<usize>,
+}
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), roomy: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
+    pub(super) fn get(&self, slot: usize) -> Option<&T> {
+        self.chunks.get(slot / CHUNK)?.places.get(slot % CHUNK)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut T> {
+        self.chunks.get_mut(slot / CHUNK)?.places.get_mut(slot % CHUNK)?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flat_map(|chunk| chunk.places.iter().flatten())
+    }
+
+    /// Fills a free place, and answers which.
+    pub(super) fn put(&mut self, value: T) -> usize {
+        let number = self.roomy.last().copied().unwrap_or(self.chunks.len());
+        if number == self.chunks.len() {
+            self.chunks.push(Chunk { places: Vec::new(), free: Vec::new() });
+            self.roomy.push(number);
+        }
+        // The number of a chunk, as the lines above see to.
+        let Some(chunk) = self.chunks.get_mut(number) else { return usize::MAX };
+        let place = chunk.put(value);
+        if !chunk.has_room() {
+            self.roomy.pop();
+        }
+        number * CHUNK + place
+    }
+
+    /// Empties a place. A chunk of which nothing is left is given back.
+    pub(super) fn take(&mut self, slot: usize) -> Option<T> {
+        let number = slot / CHUNK;
+        let chunk = self.chunks.get_mut(number)?;
+        let had_room = chunk.has_room();
+        let taken = chunk.take(slot % CHUNK)?;
+        if !had_room {
+            self.roomy.push(number);
+        }
+        Some(taken)
+    }
+}
+
+impl<T> Chunk<T> {
+    fn has_room(&self) -> bool {
+        self.places.len() < CHUNK || !self.free.is_empty()
+    }
+
+    fn put(&mut self, value: T) -> usize {
+        if let Some(place) = self.free.pop()
+            && let Some(free) = self.places.get_mut(place)
+        {
+            *free = Some(value);
+            return place;
+        }
+        if self.places.is_empty() {
+            self.places.reserve_exact(CHUNK);
+        }
+        self.places.push(Some(value));
+        self.places.len() - 1
+    }
+
+    fn take(&mut self, place: usize) -> Option<T> {
+        let taken = self.places.get_mut(place)?.take()?;
+        self.free.push(place);
+        if self.free.len() == self.places.len() {
+            *self = Self { places: Vec::new(), free: Vec::new() };
+        }
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[test]
+    fn a_value_stays_in_its_place_and_places_are_used_again() {
+        let mut slots = Slots::default();
+        let mut placed = HashMap::new();
+        for round in 0..10_usize {
+            for value in 0..1_000 {
+                placed.insert(slots.put((round, value)), (round, value));
+            }
+            let leaving: Vec<_> =
+                placed.keys().copied().filter(|slot| (slot + round) % 3 > 0).collect();
+            for slot in leaving {
+                assert_eq!(slots.take(slot), placed.remove(&slot));
+                assert_eq!(slots.take(slot), None);
+            }
+            assert_eq!(slots.iter().count(), placed.len());
+            assert!(placed.iter().all(|(slot, value)| slots.get(*slot) == Some(value)));
+        }
+        assert!(slots.chunks.len() < 20, "{} chunks", slots.chunks.len());
+    }
+
+    #[test]
+    fn what_is_empty_takes_no_room() {
+        let mut slots = Slots::default();
+        let all: Vec<_> = (0..1_000).map(|value| slots.put(value)).collect();
+        for slot in all {
+            slots.take(slot);
+        }
+        assert!(slots.chunks.iter().all(|chunk| chunk.places.capacity() == 0));
+        assert_eq!(slots.roomy.len(), slots.chunks.len());
+    }
+}
