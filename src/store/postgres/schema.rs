@@ -52,10 +52,10 @@ CREATE TABLE IF NOT EXISTS {prefix}grants (
     revoked_at bigint,
     revoked_why smallint,
     outcome smallint NOT NULL DEFAULT 0
-) WITH (fillfactor = 80);
-CREATE INDEX IF NOT EXISTS {index}grants_of_app ON {prefix}grants (client_id, grant_id);
-CREATE INDEX IF NOT EXISTS {index}grants_of_subject ON {prefix}grants (subject, grant_id);
-CREATE INDEX IF NOT EXISTS {index}grants_on_device ON {prefix}grants (device, grant_id)
+) WITH (fillfactor = 85);
+CREATE INDEX IF NOT EXISTS {index}grants_of_app ON {prefix}grants (client_id);
+CREATE INDEX IF NOT EXISTS {index}grants_of_subject ON {prefix}grants (subject);
+CREATE INDEX IF NOT EXISTS {index}grants_on_device ON {prefix}grants (device)
     WHERE device IS NOT NULL;
 CREATE INDEX IF NOT EXISTS {index}grants_by_end ON {prefix}grants (expires_at);
 CREATE TABLE IF NOT EXISTS {prefix}assertions (

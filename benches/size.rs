@@ -1,0 +1,288 @@
+//! What a request costs where few grants live and where many do, and what each of them takes.
+//!
+//! `cargo bench --bench size --features postgres` for the store in memory and for a PostgreSQL that
+//! this bench starts for itself; `-- memory` or `-- postgres` for one, `-- --grants 1000000` for
+//! another number than 5,000,000, which take about 2 GB of memory and 3 GB of disk.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops where it fails")]
+#![expect(clippy::indexing_slicing, reason = "a bench stops where it fails")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+#![expect(clippy::cast_precision_loss, reason = "figures are rounded")]
+#![expect(clippy::disallowed_methods, reason = "it measures how long something takes")]
+
+#[path = "../tests/postgres/cluster.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod cluster;
+#[path = "../tests/postgres/world.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use grantor::clock::UnixTime;
+use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::scope::Scope;
+use grantor::secret::Digest;
+use grantor::store::{
+    Grant, GrantStore as _, MemoryStore, PostgresStore, Revocation, RevocationReason,
+    RevocationTarget, Store,
+};
+use sqlx::{PgPool, Row as _};
+
+use self::cluster::Cluster;
+use self::world::{World, now, random_bytes};
+
+const FEW: usize = 10_000;
+const MANY: usize = 5_000_000;
+/// Families whose tokens are at hand, made while the others are: they lie anywhere among them.
+const FAMILIES: usize = 2_000;
+const REFRESHES: usize = 10_000;
+const REVOCATIONS: usize = 500;
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
+    let many = arguments
+        .iter()
+        .position(|it| it == "--grants")
+        .map_or(MANY, |index| arguments[index + 1].parse().unwrap());
+    let wants = |name: &str| match arguments.first().map(String::as_str) {
+        None | Some("--grants") => true,
+        Some(only) => only == name,
+    };
+    if wants("memory") {
+        report("memory", many, |grants| Some(measure(&InMemory::new(), grants)));
+    }
+    if wants("postgres") {
+        report("postgres", many, |grants| {
+            Some(measure(&InPostgres::new(cluster::own_cluster()?), grants))
+        });
+    }
+}
+
+/// A store with a server over it, that can be filled quickly.
+trait Filled {
+    type Store: Store;
+
+    fn world(&self) -> &World<Self::Store>;
+    /// Adds grants whose refresh token is live.
+    fn add(&self, grants: usize);
+    /// Bytes that the store takes.
+    fn bytes(&self) -> u64;
+    /// What a database does for itself now and then.
+    fn tidy(&self) {}
+}
+
+/// Medians, in microseconds; bytes a grant when it is new, and after all that was done.
+struct Measured {
+    refresh: f64,
+    reuse: f64,
+    revocation: f64,
+    bytes: f64,
+}
+
+fn report(store: &str, many: usize, measure: impl Fn(usize) -> Option<Measured>) {
+    let (Some(few), Some(many_grants)) = (measure(FEW), measure(many)) else {
+        return eprintln!("{store}: skipped");
+    };
+    println!("{store:<20} {FEW:>12} {many:>12}  ratio");
+    let lines = [
+        ("refresh, us", few.refresh, many_grants.refresh),
+        ("reuse, us", few.reuse, many_grants.reuse),
+        ("revocation, us", few.revocation, many_grants.revocation),
+    ];
+    for (name, few, many) in lines {
+        println!("  {name:<18} {few:>12.1} {many:>12.1}  {:.2}", many / few);
+    }
+    println!("  {:<18} {:>12.0} {:>12.0}", "bytes a live grant", few.bytes, many_grants.bytes);
+}
+
+fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
+    let world = store.world();
+    let empty = store.bytes();
+    let mut families = Vec::new();
+    for _ in 0..20 {
+        store.add((grants - FAMILIES) / 20);
+        families.extend((0..FAMILIES / 20).map(|_| family(world)));
+    }
+    store.tidy();
+    let bytes = (store.bytes() - empty) as f64 / grants as f64;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let refresh = median((0..REFRESHES).map(|_| {
+        let family = &mut families[random.below(FAMILIES)];
+        let (taken, answer) = timed(|| world.refresh(family));
+        answer.unwrap()["refresh_token"].as_str().unwrap().clone_into(family);
+        taken
+    }));
+    let reuse = median(families.iter().take(REVOCATIONS).map(|token| {
+        // Beyond the immediate predecessor nothing is a retry.
+        let next = world.refresh(token).unwrap()["refresh_token"].as_str().unwrap().to_owned();
+        world.refresh(&next).unwrap();
+        let (taken, answer) = timed(|| world.refresh(token));
+        assert_eq!(answer.unwrap_err(), "invalid_grant");
+        taken
+    }));
+    let revocation = median((0..REVOCATIONS).map(|number| {
+        let revocation = Revocation {
+            target: RevocationTarget::Subject(Subject::new(format!("user {number}")).unwrap()),
+            at: now(),
+            why: RevocationReason::Administrator,
+            until: now().plus(Duration::from_secs(86_400)),
+        };
+        let (taken, answer) =
+            timed(|| world.runtime.block_on(world.server.store().revoke(&revocation)));
+        answer.unwrap();
+        taken
+    }));
+    Measured { refresh, reuse, revocation, bytes }
+}
+
+/// A refresh token of a family of its own.
+fn family<S: Store>(world: &World<S>) -> String {
+    let (code, verifier) = world.code();
+    world.redeem(&code, &verifier).unwrap()["refresh_token"].as_str().unwrap().to_owned()
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let begun = Instant::now();
+    let answer = work();
+    (begun.elapsed(), answer)
+}
+
+fn median(durations: impl Iterator<Item = Duration>) -> f64 {
+    let mut all: Vec<_> = durations.collect();
+    all.sort_unstable();
+    all[all.len() / 2].as_nanos() as f64 / 1_000.0
+}
+
+/// Numbers that are the same in each run: xorshift.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % end as u64).unwrap()
+    }
+}
+
+/// A live grant of a user with a name of 36 characters, for all that the app may do.
+fn live_grant(client_id: &ClientId) -> Grant {
+    let id = GrantId::from_bytes(random_bytes());
+    let subject = Subject::new(format!("{id}-{}", &id.to_string()[..13])).unwrap();
+    let scope = Scope::parse("a b").unwrap();
+    let mut grant = Grant::new(id, client_id.clone(), subject, scope);
+    let now = now();
+    grant.binding = Digest::from_bytes(random_bytes());
+    grant.salt_digest = Digest::from_bytes(random_bytes());
+    grant.auth_time = Some(UnixTime::from_seconds(now.as_seconds()));
+    grant.authorized_at = now;
+    grant.code_expires_at = now.plus(Duration::from_secs(60));
+    grant.expires_at = now.plus(Duration::from_secs(60 * 86_400));
+    grant.generation = 1;
+    grant.rotated_at = now;
+    grant.claim = u64::from_ne_bytes(random_bytes());
+    grant
+}
+
+struct InMemory(World<MemoryStore>);
+
+impl InMemory {
+    fn new() -> Self {
+        Self(World::new(cluster::runtime(), MemoryStore::new()))
+    }
+}
+
+impl Filled for InMemory {
+    type Store = MemoryStore;
+
+    fn world(&self) -> &World<MemoryStore> {
+        &self.0
+    }
+
+    fn add(&self, grants: usize) {
+        let store = self.0.server.store();
+        self.0.runtime.block_on(async {
+            for _ in 0..grants {
+                store.insert_grant(live_grant(&self.0.client_id)).await.unwrap();
+            }
+        });
+    }
+
+    /// What the system has given to this process.
+    fn bytes(&self) -> u64 {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4_096
+    }
+}
+
+struct InPostgres {
+    world: World<PostgresStore>,
+    pool: PgPool,
+    template: GrantId,
+    // Last, so that nobody is connected when it goes.
+    _cluster: Cluster,
+}
+
+impl InPostgres {
+    fn new(cluster: Cluster) -> Self {
+        let runtime = cluster::runtime();
+        let pool = cluster::pool(&runtime, cluster.options(), 2);
+        let store = cluster::new_store(&runtime, &pool);
+        // Without the time limits of the store.
+        let pool = runtime.block_on(PgPool::connect_with(cluster.options())).unwrap();
+        let world = World::new(runtime, store);
+        let grant = live_grant(&world.client_id);
+        let template = grant.grant_id;
+        world.runtime.block_on(world.server.store().insert_grant(grant)).unwrap();
+        Self { world, pool, template, _cluster: cluster }
+    }
+
+    fn prefix(&self) -> String {
+        self.world.server.store().store().prefix().to_string()
+    }
+
+    fn execute(&self, sql: &str) {
+        self.world.runtime.block_on(sqlx::query(sql).execute(&self.pool)).unwrap();
+    }
+}
+
+impl Filled for InPostgres {
+    type Store = PostgresStore;
+
+    fn world(&self) -> &World<PostgresStore> {
+        &self.world
+    }
+
+    /// By one statement, after the model of a grant that the store has written.
+    fn add(&self, grants: usize) {
+        let prefix = self.prefix();
+        let sql = format!(
+            "INSERT INTO {prefix}grants (grant_id, client_id, subject, scope, auth_time, binding, \
+             salt_digest, authorized_at, code_expires_at, expires_at, generation, rotated_at, \
+             claim, retries, mismatches) \
+             SELECT decode(md5(random()::text || n), 'hex'), client_id, gen_random_uuid()::text, \
+             scope, auth_time, decode(md5(random()::text) || md5(random()::text), 'hex'), \
+             decode(md5(random()::text) || md5(random()::text), 'hex'), authorized_at + n, \
+             code_expires_at + n, expires_at + n, 1, rotated_at + n, claim - n, 0, 0 \
+             FROM {prefix}grants, generate_series(1, $1) AS n WHERE grant_id = $2"
+        );
+        let filled = sqlx::query(&sql)
+            .bind(i64::try_from(grants).unwrap())
+            .bind(self.template.as_bytes().to_vec())
+            .execute(&self.pool);
+        self.world.runtime.block_on(filled).unwrap();
+    }
+
+    /// With all indexes.
+    fn bytes(&self) -> u64 {
+        let sql = format!("SELECT pg_total_relation_size('{}grants')", self.prefix());
+        let row = self.world.runtime.block_on(sqlx::query(&sql).fetch_one(&self.pool)).unwrap();
+        row.get::<i64, _>(0).try_into().unwrap()
+    }
+
+    fn tidy(&self) {
+        self.execute(&format!("VACUUM ANALYZE {}grants", self.prefix()));
+        self.execute("CHECKPOINT");
+    }
+}
