@@ -21,7 +21,8 @@
 //!   them run backwards.
 //! * **Futures are `Send`** and may be awaited on any thread. Implementations write `async fn`.
 //!
-//! How to write one: begin from `examples/custom_store.rs`, then run
+//! How to write one: begin from `examples/custom_store.rs`, or with tables of your own from
+//! `examples/custom_sql_store`, then run
 #![cfg_attr(feature = "test-kit", doc = "[`conformance`] ")]
 #![cfg_attr(not(feature = "test-kit"), doc = "`conformance` (feature `test-kit`) ")]
 //! over it until it passes.

@@ -1,0 +1,118 @@
+//! [`AppRegistry`] over the host's table of applications.
+
+use std::sync::Arc;
+
+use grantor::app::CustomApp;
+use grantor::ids::ClientId;
+use grantor::store::{
+    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+};
+use sqlx::Row as _;
+
+use crate::store::{HostStore, commit, from_json, to_json};
+
+/// What an app as JSON, `?1`, writes into each column.
+const NAME: &str = "?1 ->> '$.settings.name'";
+const RECORD: &str = "json_remove(?1, '$.client_id', '$.settings.name', '$.enabled', '$.version')";
+
+impl AppRegistry for HostStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        let found = sqlx::query("SELECT document FROM live_applications WHERE client_id = ?1")
+            .bind(client_id.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::new)?;
+        found.map(|row| from_json(&row, "document")).transpose()
+    }
+
+    /// "Of any number of calls with one client id exactly one": the index decides, and the number
+    /// of rows tells.
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        let insert = format!(
+            "INSERT INTO applications (client_id, name, is_enabled, version, record) \
+             VALUES (?1 ->> 'client_id', {NAME}, ?1 ->> 'enabled', ?1 ->> 'version', {RECORD}) \
+             ON CONFLICT (client_id) WHERE deleted_at IS NULL DO NOTHING"
+        );
+        let done = sqlx::query(&insert).bind(to_json(&app)?).execute(&self.writer).await;
+        let inserted = done.map_err(StoreError::new)?.rows_affected() > 0;
+        Ok(if inserted { InsertApp::Inserted } else { InsertApp::AlreadyExists })
+    }
+
+    /// "Comparison and replacement are one atomic step". It names its columns: a `REPLACE` would be
+    /// a new row, without what is the host's.
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        let update = format!(
+            "UPDATE applications SET name = {NAME}, is_enabled = ?1 ->> 'enabled', \
+             version = ?1 ->> 'version', record = {RECORD} \
+             WHERE client_id = ?1 ->> 'client_id' AND deleted_at IS NULL AND version = ?2"
+        );
+        let update = sqlx::query(&update).bind(to_json(&app)?).bind(expected_version.cast_signed());
+        let done = update.execute(&self.writer).await.map_err(StoreError::new)?;
+        if done.rows_affected() > 0 {
+            return Ok(UpdateApp::Updated);
+        }
+        // Only to tell the two refusals apart: nothing is decided by it.
+        let found = self.find_app(app.client_id()).await?;
+        Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
+    }
+
+    /// "What users agreed to is forgotten" in the same transaction. The row stays, disabled and
+    /// without secrets: an app that is registered again has another, and inherits nothing.
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        let mut transaction = self.begin().await?;
+        let deleted = sqlx::query(
+            "UPDATE applications SET is_enabled = 0, record = '{}', \
+             deleted_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') \
+             WHERE client_id = ?1 AND deleted_at IS NULL RETURNING id",
+        )
+        .bind(client_id.as_str())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(StoreError::new)?;
+        let Some(deleted) = deleted else { return Ok(DeleteApp::NotFound) };
+        sqlx::query("DELETE FROM consents WHERE application_id = ?1")
+            .bind(deleted.try_get::<i64, _>("id").map_err(StoreError::new)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::new)?;
+        commit(transaction).await?;
+        Ok(DeleteApp::Deleted)
+    }
+
+    /// Apps are few, and SQLite knows the two cases of ASCII letters only: so the text is looked for
+    /// here.
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT document FROM live_applications \
+             WHERE client_id > ?1 AND (?2 IS NULL OR is_enabled = ?2) ORDER BY client_id",
+        )
+        .bind(page.after.as_ref().map_or("", ClientId::as_str))
+        .bind(query.enabled)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::new)?;
+        let mut apps = Vec::new();
+        for row in &rows {
+            let app: Arc<CustomApp> = from_json(row, "document")?;
+            apps.extend(query.admits(&app).then_some(app));
+        }
+        let more = apps.len() > page.limit;
+        apps.truncate(page.limit);
+        let next = apps.last().filter(|_| more).map(|app| app.client_id().clone());
+        Ok(Listing::new(apps, next))
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        let row = sqlx::query("SELECT app_changes FROM store_clock").fetch_one(&self.readers).await;
+        let counted: i64 = row.and_then(|row| row.try_get(0)).map_err(StoreError::new)?;
+        Ok(counted.cast_unsigned())
+    }
+}

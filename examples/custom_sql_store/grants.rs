@@ -1,0 +1,371 @@
+//! [`GrantStore`] over the host's tables.
+//!
+//! What changes a grant is a transaction that holds the write lock: it reads the row, lets
+//! [`Grant::redeem`] or [`Grant::rotate`] judge it, and writes it back. Nobody writes in between, so
+//! the rules of the contract need not be told again in SQL.
+
+use std::time::Duration;
+
+use grantor::clock::UnixTime;
+use grantor::ids::{ClientId, DeviceId, GrantId, Subject};
+use grantor::store::{
+    AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
+    GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
+    Revocation, RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
+    StoreError,
+};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use crate::store::{
+    HostStore, IS_ACTIVE, IS_COVERED, commit, decide_at, enter, from_json, targets, to_json,
+};
+
+/// What a grant as JSON, `?2`, writes into `record`: what has no column.
+const RECORD: &str = "json_remove(?2, '$.client_id', '$.subject', '$.scope', '$.device', \
+    '$.authorized_at', '$.expires_at', '$.generation', '$.revoked')";
+/// How far a reader of the feed that has seen everything is set back.
+const OVERLAP: Duration = Duration::from_secs(5);
+/// How long an assertion is remembered beyond its expiry, should the host's clock jump back.
+const HOUR: Duration = Duration::from_secs(3_600);
+
+async fn is_active(
+    connection: &mut SqliteConnection,
+    client_id: &ClientId,
+) -> Result<bool, StoreError> {
+    let select = format!("SELECT {IS_ACTIVE}");
+    let row = sqlx::query(&select).bind(client_id.as_str()).fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).map_err(StoreError::new)
+}
+
+/// Makes the row of a grant; whether there was none. A user whom the host does not have violates
+/// `NOT NULL`, and that is an error: the server has asked for the user before.
+async fn make_row(connection: &mut SqliteConnection, grant: &Grant) -> Result<bool, StoreError> {
+    let insert = format!(
+        "INSERT INTO grants (grant_id, application_id, user_id, scope, device, authorized_at, \
+             expires_at, generation, ended_at, ended_why, record) \
+         SELECT ?1, a.id, (SELECT id FROM users WHERE public_id = ?2 ->> 'subject'), \
+             ?2 ->> 'scope', ?2 ->> 'device', ?2 ->> 'authorized_at', ?2 ->> 'expires_at', \
+             ?2 ->> 'generation', ?2 ->> '$.revoked[0]', ?2 ->> '$.revoked[1]', {RECORD} \
+         FROM live_applications AS a WHERE a.client_id = ?2 ->> 'client_id' \
+         ON CONFLICT (grant_id) DO NOTHING"
+    );
+    let insert = sqlx::query(&insert).bind(&grant.grant_id.as_bytes()[..]).bind(to_json(grant)?);
+    let done = insert.execute(connection).await.map_err(StoreError::new)?;
+    Ok(done.rows_affected() > 0)
+}
+
+impl HostStore {
+    /// Applies a rule to the row of a grant and, if the rule ended the grant, tells the feed.
+    async fn apply<T>(
+        &self,
+        grant_id: GrantId,
+        now: UnixTime,
+        rule: impl FnOnce(&mut Grant, bool) -> T + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let id = &grant_id.as_bytes()[..];
+        let row =
+            sqlx::query("SELECT document, app_is_active FROM grant_records WHERE grant_id = ?1")
+                .bind(id)
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(StoreError::new)?;
+        let Some(row) = row else { return Ok(None) };
+        let before: Grant = from_json(&row, "document")?;
+        let (covering, as_target) = targets(&before.facts())?;
+        // "With the grant void if a cutoff covers it or its app is disabled or gone."
+        let void = sqlx::query(&format!("SELECT NOT ?1 OR {IS_COVERED}"))
+            .bind(row.try_get::<bool, _>("app_is_active").map_err(StoreError::new)?)
+            .bind(covering)
+            .bind(before.authorized_at.as_millis())
+            .bind(as_target)
+            .fetch_one(&mut *transaction)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(StoreError::new)?;
+        let mut grant = before.clone();
+        let answer = rule(&mut grant, void);
+        if grant == before {
+            return Ok(Some(answer));
+        }
+        let update = format!(
+            "UPDATE grants SET generation = ?2 ->> 'generation', ended_at = ?2 ->> '$.revoked[0]', \
+             ended_why = ?2 ->> '$.revoked[1]', record = {RECORD} WHERE grant_id = ?1"
+        );
+        let update = sqlx::query(&update).bind(id).bind(to_json(&grant)?);
+        update.execute(&mut *transaction).await.map_err(StoreError::new)?;
+        // "Means that the grant is revoked when the call returns", and whoever reads the feed learns it.
+        if let (Some((_, why)), None) = (grant.revoked, before.revoked) {
+            let target = RevocationTarget::Grant(grant_id);
+            let until = grant.expires_at;
+            enter(&mut transaction, &Revocation { target, at: now, why, until }).await?;
+        }
+        commit(transaction).await?;
+        Ok(Some(answer))
+    }
+}
+
+impl GrantStore for HostStore {
+    async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
+        let mut transaction = self.begin().await?;
+        // "The app is enabled at the instant at which the row is made."
+        if !is_active(&mut transaction, &grant.client_id).await? {
+            return Ok(InsertGrant::AppInactive);
+        }
+        grant.authorized_at = decide_at(&mut transaction, grant.authorized_at).await?;
+        // "The others change nothing": the clock, too, is rolled back.
+        if !make_row(&mut transaction, &grant).await? {
+            return Ok(InsertGrant::AlreadyDecided);
+        }
+        commit(transaction).await?;
+        Ok(InsertGrant::Inserted { authorized_at: grant.authorized_at })
+    }
+
+    async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
+        let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+        let answer = self.apply(redemption.grant_id, redemption.now, rule).await?;
+        Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+        let answer = self.apply(rotation.grant_id, rotation.now, rule).await?;
+        Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
+    }
+
+    async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        let mut transaction = self.begin().await?;
+        if !is_active(&mut transaction, &claim.client_id).await? {
+            return Ok(ClaimAssertion::AppInactive);
+        }
+        // "Exactly one answers `First` until `expires_at` has passed": a row came back, or none.
+        let first = sqlx::query(
+            "INSERT INTO spent_assertions (jti, client_id, purpose, expires_at) \
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (jti, client_id, purpose) DO UPDATE \
+             SET expires_at = excluded.expires_at WHERE expires_at < ?5 RETURNING 1",
+        )
+        .bind(&claim.jti.as_bytes()[..])
+        .bind(claim.client_id.as_str())
+        .bind(to_json(&claim.purpose)?)
+        .bind(claim.expires_at.as_millis())
+        .bind(claim.now.as_millis())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(StoreError::new)?;
+        if first.is_none() {
+            return Ok(ClaimAssertion::Replayed);
+        }
+        let authorized_at = decide_at(&mut transaction, claim.now).await?;
+        // "The grant exists from that same instant, and does not exist otherwise."
+        if let Some(grant) = &claim.grant {
+            let mut grant = grant.clone();
+            grant.authorized_at = authorized_at;
+            if !make_row(&mut transaction, &grant).await? {
+                return Err(StoreError::new("there is a grant with this id"));
+            }
+        }
+        commit(transaction).await?;
+        Ok(ClaimAssertion::First { authorized_at })
+    }
+
+    async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
+        let found = sqlx::query("SELECT document FROM grant_records WHERE grant_id = ?1")
+            .bind(&grant_id.as_bytes()[..])
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(StoreError::new)?;
+        found.map(|row| from_json(&row, "document")).transpose()
+    }
+
+    async fn list_grants(
+        &self,
+        filter: &GrantFilter,
+        page: Page<GrantId>,
+    ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT document FROM grant_records WHERE grant_id > ?1 \
+             AND (?2 IS NULL OR client_id = ?2) AND (?3 IS NULL OR subject = ?3) \
+             AND (?4 IS NULL OR device = ?4) \
+             AND (?5 IS NULL OR (ended_at IS NULL AND expires_at > ?5)) \
+             ORDER BY grant_id LIMIT ?6",
+        )
+        .bind(page.after.as_ref().map_or(&[][..], |after| &after.as_bytes()[..]))
+        .bind(filter.client_id.as_ref().map(ClientId::as_str))
+        .bind(filter.subject.as_ref().map(Subject::as_str))
+        .bind(filter.device.as_ref().map(DeviceId::as_str))
+        .bind(filter.live_at.map(UnixTime::as_millis))
+        // One more than the page holds tells whether there are more.
+        .bind(i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::new)?;
+        let grants = rows.iter().take(page.limit).map(|row| from_json(row, "document"));
+        let grants = grants.collect::<Result<Vec<Grant>, _>>()?;
+        let more = rows.len() > page.limit;
+        let next = grants.last().filter(|_| more).map(|grant| grant.grant_id);
+        Ok(Listing::new(grants, next))
+    }
+
+    async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
+        let mut transaction = self.begin().await?;
+        // One row, however many tokens it covers. It also is the tombstone of a grant without one.
+        let revoked = enter(&mut transaction, revocation).await?;
+        if let RevocationTarget::Grant(grant_id) = &revocation.target {
+            sqlx::query(
+                "UPDATE grants SET ended_at = ?2, ended_why = ?3 ->> '$' \
+                 WHERE grant_id = ?1 AND ended_at IS NULL",
+            )
+            .bind(&grant_id.as_bytes()[..])
+            .bind(revoked.at.as_millis())
+            .bind(to_json(&revocation.why)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::new)?;
+        }
+        commit(transaction).await?;
+        Ok(revoked)
+    }
+
+    /// One statement, and so of one instant.
+    async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        let (covering, as_target) = targets(facts)?;
+        let row = sqlx::query(&format!(
+            "SELECT NOT {IS_ACTIVE} OR {IS_COVERED} OR EXISTS (SELECT 1 FROM grant_records \
+             WHERE grant_id = ?5 AND (ended_at IS NOT NULL OR NOT app_is_active))"
+        ))
+        .bind(facts.client_id.as_str())
+        .bind(covering)
+        .bind(facts.authorized_at.as_millis())
+        .bind(as_target)
+        .bind(&facts.grant_id.as_bytes()[..])
+        .fetch_one(&self.readers)
+        .await;
+        row.and_then(|row| row.try_get(0)).map_err(StoreError::new)
+    }
+
+    async fn revocations_since(
+        &self,
+        cursor: FeedCursor,
+        limit: usize,
+        now: UnixTime,
+    ) -> Result<RevocationFeed, StoreError> {
+        let rows = sqlx::query(
+            "SELECT json_object('target', json(target), 'at', at, 'why', why, 'until', until) \
+             AS revocation FROM cutoffs WHERE at > ?1 ORDER BY at LIMIT ?2",
+        )
+        .bind(cursor.at.as_millis())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::new)?;
+        let entries = rows.iter().take(limit).map(|row| from_json(row, "revocation"));
+        let entries = entries.collect::<Result<Vec<Revocation>, _>>()?;
+        let more = rows.len() > limit;
+        // One writer: none becomes visible after a later one. "Sets the cursor some seconds back"
+        // all the same, and not beyond what was read: the clock of the reader may be ahead.
+        let last = entries.last().map_or(cursor, |entry| FeedCursor { at: entry.at, tie: 0 });
+        let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
+        Ok(RevocationFeed { entries, next: if more { last } else { last.min(back) }, more })
+    }
+
+    /// "In one step with the check", as `Revocation::ends`.
+    async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
+        let Consent { client_id, subject, scope, given_at } = consent;
+        let covering = [
+            to_json(&RevocationTarget::Everything)?,
+            to_json(&RevocationTarget::App(client_id.clone()))?,
+            to_json(&RevocationTarget::Subject(subject.clone()))?,
+            to_json(&RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()))?,
+        ];
+        sqlx::query(&format!(
+            "INSERT INTO consents (application_id, user_id, scope, given_at) \
+             SELECT a.id, u.id, ?6, ?3 FROM live_applications AS a JOIN users AS u \
+             WHERE a.client_id = ?1 AND u.public_id = ?5 AND NOT {IS_COVERED} \
+             ON CONFLICT (application_id, user_id) DO UPDATE \
+             SET scope = excluded.scope, given_at = excluded.given_at"
+        ))
+        .bind(client_id.as_str())
+        .bind(to_json(&covering)?)
+        .bind(given_at.as_millis())
+        // The end of a grant ends no consent.
+        .bind(None::<String>)
+        .bind(subject.as_str())
+        .bind(scope.as_str())
+        .execute(&self.writer)
+        .await
+        .map_err(StoreError::new)?;
+        Ok(())
+    }
+
+    async fn find_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+    ) -> Result<Option<Consent>, StoreError> {
+        let found = sqlx::query(
+            "SELECT json_object('client_id', a.client_id, 'subject', u.public_id, \
+                 'scope', c.scope, 'given_at', c.given_at) AS consent \
+             FROM consents AS c JOIN live_applications AS a ON a.id = c.application_id \
+             JOIN users AS u ON u.id = c.user_id WHERE a.client_id = ?1 AND u.public_id = ?2",
+        )
+        .bind(client_id.as_str())
+        .bind(subject.as_str())
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(StoreError::new)?;
+        found.map(|row| from_json(&row, "consent")).transpose()
+    }
+
+    async fn withdraw_consent(
+        &self,
+        client_id: &ClientId,
+        subject: &Subject,
+        now: UnixTime,
+        until: UnixTime,
+    ) -> Result<Revoked, StoreError> {
+        let mut transaction = self.begin().await?;
+        // "Forgets and revokes, in one step."
+        sqlx::query(
+            "DELETE FROM consents \
+             WHERE application_id = (SELECT id FROM live_applications WHERE client_id = ?1) \
+             AND user_id = (SELECT id FROM users WHERE public_id = ?2)",
+        )
+        .bind(client_id.as_str())
+        .bind(subject.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(StoreError::new)?;
+        let target = RevocationTarget::AppAndSubject(client_id.clone(), subject.clone());
+        let why = RevocationReason::ConsentWithdrawn;
+        let revoked = enter(&mut transaction, &Revocation { target, at: now, why, until }).await?;
+        commit(transaction).await?;
+        Ok(revoked)
+    }
+
+    async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        let mut transaction = self.begin().await?;
+        let tables = [
+            ("spent_assertions", "jti, client_id, purpose", "expires_at", now.minus(HOUR)),
+            ("grants", "grant_id", "expires_at", now),
+            ("cutoffs", "target", "until", now),
+        ];
+        let (mut removed, mut more) = (0, false);
+        for (table, key, end, until) in tables {
+            let inert = format!("FROM {table} WHERE {end} <= ?1");
+            let delete = format!(
+                "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} {inert} ORDER BY {end} LIMIT ?2)"
+            );
+            let room = i64::try_from(limit.saturating_sub(removed)).unwrap_or(i64::MAX);
+            let delete = sqlx::query(&delete).bind(until.as_millis()).bind(room);
+            let gone = delete.execute(&mut *transaction).await.map_err(StoreError::new)?;
+            removed += usize::try_from(gone.rows_affected()).unwrap_or(usize::MAX);
+            let left = format!("SELECT EXISTS (SELECT 1 {inert})");
+            let left = sqlx::query(&left).bind(until.as_millis()).fetch_one(&mut *transaction);
+            let left: bool = left.await.and_then(|row| row.try_get(0)).map_err(StoreError::new)?;
+            more |= left;
+        }
+        commit(transaction).await?;
+        Ok(Pruned { removed, more })
+    }
+}

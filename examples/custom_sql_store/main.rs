@@ -1,0 +1,236 @@
+//! A host with tables of its own, and a store over them: users and applications with integer ids,
+//! foreign keys, a tenant, and columns where the host wants to see something.
+//!
+//! * `schema.sql` has the tables: read it first.
+//! * `store.rs` has what every method uses: the write lock, the clock, cutoffs, the predicate.
+//! * `apps.rs` and `grants.rs` have the two traits. Each change is one statement or one transaction.
+//!   Comments quote the sentence of the contract that a line keeps.
+//!
+//! At the end the conformance kit runs over it, then a server does, and a plain join shows what came
+//! of it. Who has no tables to fit in takes `SqliteStore` or `PostgresStore`, which are faster.
+//!
+//! Run it with `cargo run --example custom_sql_store --all-features`.
+#![expect(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
+
+mod apps;
+mod grants;
+mod store;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use grantor::AuthorizationServer;
+use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::authorization_endpoint::{Decision, Login, Prompted};
+use grantor::ids::{Issuer, Subject};
+use grantor::jwt::{Algorithm, SigningKey};
+use grantor::pkce::CodeVerifier;
+use grantor::random::OsRandom;
+use grantor::redirect_uri::RedirectUri;
+use grantor::scope::Scope;
+use grantor::secret::RefreshToken;
+use grantor::server_secret::ServerSecret;
+use grantor::store::conformance::{Kit, Runner};
+use grantor::token_endpoint::{FormRequest, TokenResponse};
+use sqlx::Row as _;
+use tokio::runtime::Runtime;
+
+use crate::store::HostStore;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+type Server = AuthorizationServer<Arc<HostStore>, Arc<HostStore>>;
+
+fn main() -> Outcome {
+    let runtime = Arc::new(Runtime::new()?);
+    let folder = Folder::new()?;
+    println!("The conformance kit asks a store over a host's tables for every promise of the");
+    println!("contract, lets 16 threads race on it, and drops futures at every await.");
+    ask_the_kit(&runtime, &folder.0)?;
+    runtime.block_on(use_it(&folder.0.join("host.db")))
+}
+
+/// Runs futures on tokio, and knows the store that was made last.
+#[derive(Clone)]
+struct OnTokio(Arc<Runtime>, Arc<Mutex<Option<HostStore>>>);
+
+impl Runner for OnTokio {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    /// A dropped future leaves its connection to roll back. Whoever is lent it next finds that done.
+    fn settle(&self) {
+        let store = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(store) = store {
+            // Inside of the runtime it is given back, too: there the pool does its work.
+            self.block_on(async { drop(store.writer.acquire().await) });
+        }
+    }
+}
+
+fn ask_the_kit(runtime: &Arc<Runtime>, folder: &Path) -> Outcome {
+    let runner = OnTokio(Arc::clone(runtime), Arc::default());
+    let (maker, folder, made) = (runner.clone(), folder.to_path_buf(), AtomicU32::new(0));
+    let make_store = move || {
+        let number = made.fetch_add(1, Ordering::Relaxed);
+        let store = maker.block_on(empty_store(&folder.join(format!("{number}.db"))));
+        #[expect(clippy::expect_used, reason = "a panic fails the check that asked for a store")]
+        let store = store.expect("a new database");
+        *maker.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(store.clone());
+        store
+    };
+    let report = Kit::new(make_store).with_runner(runner).with_rounds(ROUNDS).run();
+    println!("{report}.\n");
+    if report.is_passed() { Ok(()) } else { Err("the server must not rely on this store".into()) }
+}
+
+/// How often each race is run. A host's own tests take thousands.
+const ROUNDS: usize = 40;
+
+/// A database without apps. The kit names users whom no host has: here they sign up with the app
+/// for which they are made.
+async fn empty_store(file: &Path) -> Result<HostStore, sqlx::Error> {
+    let store = HostStore::create(file).await?;
+    sqlx::raw_sql(
+        "INSERT INTO tenants (id, name) VALUES (1, 'The kit'); \
+         CREATE TRIGGER users_sign_up AFTER INSERT ON applications BEGIN \
+           INSERT INTO users (public_id) VALUES ('user of ' || NEW.client_id); END;",
+    )
+    .execute(&store.writer)
+    .await?;
+    Ok(store)
+}
+
+/// An authorization server over the host's tables.
+async fn use_it(file: &Path) -> Outcome {
+    let store = Arc::new(HostStore::create(file).await?);
+    let people = "INSERT INTO tenants (id, name) VALUES (1, 'Harbour'), (2, 'Mill'); \
+         INSERT INTO users (tenant_id, public_id, email) \
+         VALUES (1, 'u-ann', 'ann@harbour.example'), (2, 'u-bob', 'bob@mill.example');";
+    sqlx::raw_sql(people).execute(&store.writer).await?;
+    let server = AuthorizationServer::builder(
+        Issuer::new("https://as.example.com")?,
+        ServerSecret::generate(&OsRandom::new())?,
+        SigningKey::generate(Algorithm::ES256)?,
+        Arc::clone(&store),
+        Arc::clone(&store),
+    )
+    .build();
+
+    println!(
+        "An administrator registers two apps. The host gives one of them to a tenant, in SQL."
+    );
+    let (reports, mail) = (register(&server, "Reports").await?, register(&server, "Mail").await?);
+    let give = "UPDATE applications SET tenant_id = 2 WHERE client_id = ?1";
+    sqlx::query(give).bind(mail.client_id.as_str()).execute(&store.writer).await?;
+
+    println!(
+        "Ann lets both in, Bob one. An app of Ann's refreshes; then the spent token comes again."
+    );
+    let first = let_in(&server, &reports, "u-ann").await?;
+    let second = refresh(&server, &reports, first.refresh_token.as_ref()).await?;
+    refresh(&server, &reports, second.refresh_token.as_ref()).await?;
+    let again = refresh(&server, &reports, first.refresh_token.as_ref()).await;
+    ensure(again.is_err(), "a spent refresh token is refused")?;
+    let_in(&server, &mail, "u-ann").await?;
+    let of_bob = let_in(&server, &reports, "u-bob").await?;
+
+    println!("Somebody on call switches an app off in SQL. From that instant it gets nothing.");
+    let switch_off = "UPDATE applications SET is_enabled = 0, version = version + 1 \
+         WHERE client_id = ?1";
+    sqlx::query(switch_off).bind(reports.client_id.as_str()).execute(&store.writer).await?;
+    let refused = refresh(&server, &reports, of_bob.refresh_token.as_ref()).await;
+    ensure(refused.is_err(), "a disabled app is refused")?;
+
+    println!("\nWhat a join of the host's tables shows:\n");
+    let rows = sqlx::query(
+        "SELECT t.name AS tenant, u.email, a.name AS app, iif(a.is_enabled, 'on', 'off') AS switch, \
+           g.scope, printf('%d', g.generation) AS generation, coalesce(g.ended_why, 'live') AS state, \
+           strftime('%Y-%m-%dT%H:%M:%SZ', g.authorized_at / 1000, 'unixepoch') AS since \
+         FROM grants AS g JOIN users AS u ON u.id = g.user_id \
+         JOIN applications AS a ON a.id = g.application_id JOIN tenants AS t ON t.id = a.tenant_id \
+         ORDER BY u.email, a.name",
+    )
+    .fetch_all(&store.readers)
+    .await?;
+    for row in &rows {
+        let cells: Vec<&str> =
+            (0..row.len()).map(|at| row.try_get(at)).collect::<Result<_, _>>()?;
+        println!("{}", cells.join(" | "));
+    }
+    ensure(rows.len() == 3, "three grants")?;
+    let ended: &str = rows.get(1).ok_or("a second grant")?.try_get("state")?;
+    ensure(ended == "refresh_token_reused", "the family that was used twice has ended")
+}
+
+async fn register(server: &Server, name: &str) -> Outcome<AppCredentials> {
+    let draft = AppDraft::public(name)
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse("https://app.example.com/callback")?)
+        .scope(Scope::parse("files.read")?)
+        .refresh_token(true);
+    Ok(server.admin("console").register(draft.build()?).await?)
+}
+
+/// The authorization code flow, with a user who agrees and wants to be asked no more.
+async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<TokenResponse> {
+    let verifier = CodeVerifier::generate(&OsRandom::new())?;
+    let query = format!(
+        "response_type=code&client_id={}&code_challenge={}&code_challenge_method=S256",
+        app.client_id,
+        verifier.challenge(),
+    );
+    let request = server.authorization_request(&query, None).await?;
+    let login = Login::new(Subject::new(user)?, "something that only this session knows");
+    let Prompted::Ask(prompt) = server.prompt(request, Some(&login)).await? else {
+        return Err("nobody was asked".into());
+    };
+    let decision = Decision::approve();
+    let answer = server.decide(&prompt.ticket, &login, decision, None).await?;
+    let url = url::Url::parse(answer.location())?;
+    let code = url.query_pairs().find(|(name, _)| name == "code").ok_or("no code")?.1;
+    let body = format!(
+        "grant_type=authorization_code&client_id={}&code={code}&code_verifier={}",
+        app.client_id,
+        verifier.expose_secret(),
+    );
+    Ok(server.token(&FormRequest::new(&body)).await?)
+}
+
+async fn refresh(
+    server: &Server,
+    app: &AppCredentials,
+    token: Option<&RefreshToken>,
+) -> Outcome<TokenResponse> {
+    let token = token.ok_or("no refresh token")?.expose_secret();
+    let (client_id, grant_type) = (&app.client_id, "refresh_token");
+    let body = format!("grant_type={grant_type}&client_id={client_id}&refresh_token={token}");
+    Ok(server.token(&FormRequest::new(&body)).await?)
+}
+
+fn ensure(holds: bool, what: &str) -> Outcome {
+    if holds { Ok(()) } else { Err(format!("not so: {what}").into()) }
+}
+
+/// A folder that goes with the program. In memory where there is such a thing: the kit makes many
+/// databases, and races on each.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Outcome<Self> {
+        let memory = PathBuf::from("/dev/shm");
+        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
+        let path = parent.join(format!("grantor-custom-sql-store-{}", std::process::id()));
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What stays lies in a folder for temporary things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,116 @@
+-- The tables of a host, and what a store of grants adds to them.
+--
+-- The first three were there before, in the host's own manner: integer ids, instants as ISO text, a
+-- tenant. The rest refers to them by foreign keys. Instants there are milliseconds since 1970, in
+-- which the store's clock ticks.
+
+CREATE TABLE tenants (
+  id   INTEGER PRIMARY KEY,
+  name TEXT NOT NULL
+);
+
+CREATE TABLE users (
+  id         INTEGER PRIMARY KEY,
+  tenant_id  INTEGER NOT NULL DEFAULT 1 REFERENCES tenants (id),
+  public_id  TEXT    NOT NULL UNIQUE, -- the `sub` of tokens: never given to another person
+  email      TEXT,
+  is_active  INTEGER NOT NULL DEFAULT 1,
+  created_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
+);
+
+-- `tenant_id` and `created_at` are the host's: the store neither reads nor writes them. What has a
+-- column has it alone, and is not in `record` as well: a name or a switch that the host changes here
+-- by hand is the app's. (Whoever does adds one to `version`, as every editor.)
+CREATE TABLE applications (
+  id         INTEGER PRIMARY KEY,
+  tenant_id  INTEGER NOT NULL DEFAULT 1 REFERENCES tenants (id),
+  client_id  TEXT    NOT NULL,
+  name       TEXT    NOT NULL,
+  is_enabled INTEGER NOT NULL CHECK (is_enabled IN (0, 1)),
+  version    INTEGER NOT NULL,
+  record     TEXT    NOT NULL, -- the rest as JSON: settings, digests, sealed secrets
+  created_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
+  deleted_at TEXT -- the host keeps its rows: what was granted to a deleted app refers to it for ever
+);
+CREATE UNIQUE INDEX live_client_ids ON applications (client_id) WHERE deleted_at IS NULL;
+
+-- "Every insertion, update and removal adds one at least", and becomes visible with its change: by
+-- a trigger it does, also where the host writes the table without the store.
+CREATE TABLE store_clock (
+  id          INTEGER PRIMARY KEY CHECK (id = 1),
+  at          INTEGER NOT NULL, -- never runs backwards
+  app_changes INTEGER NOT NULL
+);
+INSERT INTO store_clock VALUES (1, 0, 0);
+CREATE TRIGGER insertions_are_counted AFTER INSERT ON applications BEGIN
+  UPDATE store_clock SET app_changes = app_changes + 1;
+END;
+CREATE TRIGGER updates_are_counted AFTER UPDATE ON applications BEGIN
+  UPDATE store_clock SET app_changes = app_changes + 1;
+END;
+CREATE TRIGGER removals_are_counted AFTER DELETE ON applications BEGIN
+  UPDATE store_clock SET app_changes = app_changes + 1;
+END;
+
+-- One row a grant. Columns for what the host joins, filters and shows; `record` for what only the
+-- rules of the crate read, also what a later version of it adds.
+CREATE TABLE grants (
+  grant_id       BLOB    PRIMARY KEY NOT NULL,
+  application_id INTEGER NOT NULL REFERENCES applications (id),
+  user_id        INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  scope          TEXT    NOT NULL,
+  device         TEXT,
+  authorized_at  INTEGER NOT NULL,
+  expires_at     INTEGER NOT NULL,
+  generation     INTEGER NOT NULL, -- 0 while the code is pending
+  ended_at       INTEGER,
+  ended_why      TEXT,
+  record         TEXT    NOT NULL  -- digests only: nothing in it can be presented
+) WITHOUT ROWID;
+CREATE INDEX grants_of_application ON grants (application_id, grant_id);
+CREATE INDEX grants_of_user ON grants (user_id, grant_id);
+CREATE INDEX grants_by_expiry ON grants (expires_at);
+
+-- One row a target, which is JSON such as {"subject":"ann"}. Without foreign keys: what was ended
+-- stays so when the user or the app is gone, and a grant need not have a row.
+CREATE TABLE cutoffs (
+  target TEXT    PRIMARY KEY NOT NULL,
+  at     INTEGER NOT NULL UNIQUE, -- and so the order of the feed
+  why    TEXT    NOT NULL,
+  until  INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX cutoffs_by_end ON cutoffs (until);
+
+-- By the app's name, not by its row: an app that is registered again does not unspend them.
+CREATE TABLE spent_assertions (
+  jti        BLOB    NOT NULL, -- a digest
+  client_id  TEXT    NOT NULL,
+  purpose    TEXT    NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (jti, client_id, purpose)
+) WITHOUT ROWID;
+CREATE INDEX spent_assertions_by_expiry ON spent_assertions (expires_at);
+
+CREATE TABLE consents (
+  application_id INTEGER NOT NULL REFERENCES applications (id),
+  user_id        INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+  scope          TEXT    NOT NULL,
+  given_at       INTEGER NOT NULL,
+  PRIMARY KEY (application_id, user_id)
+) WITHOUT ROWID;
+
+-- Rows as the records of the crate, in their JSON.
+CREATE VIEW live_applications AS
+SELECT id, client_id, is_enabled, version, json_patch(record, json_object(
+    'client_id', client_id, 'settings', json_object('name', name),
+    'enabled', json(iif(is_enabled, 'true', 'false')), 'version', version)) AS document
+FROM applications WHERE deleted_at IS NULL;
+
+CREATE VIEW grant_records AS
+SELECT g.*, a.client_id, a.is_enabled AS app_is_active, u.public_id AS subject,
+  json_patch(g.record, json_object(
+    'client_id', a.client_id, 'subject', u.public_id, 'scope', g.scope, 'device', g.device,
+    'authorized_at', g.authorized_at, 'expires_at', g.expires_at, 'generation', g.generation,
+    'revoked', json(iif(g.ended_at IS NULL, NULL, json_array(g.ended_at, g.ended_why))))) AS document
+FROM grants AS g
+JOIN applications AS a ON a.id = g.application_id JOIN users AS u ON u.id = g.user_id;

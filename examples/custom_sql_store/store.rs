@@ -1,0 +1,156 @@
+//! The store: two pools, and what the methods of both traits are written with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use grantor::clock::UnixTime;
+use grantor::ids::{DeviceId, Subject};
+use grantor::impersonation::User;
+use grantor::store::{AccessFacts, Revocation, RevocationTarget, Revoked, StoreError};
+use grantor::user_directory::{DirectoryError, UserDirectory};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteRow, SqliteSynchronous,
+};
+use sqlx::{Connection as _, Row as _, Sqlite, Transaction};
+
+/// The host's database.
+///
+/// SQLite has one writer at a time. A pool of one connection lets those who write wait in a queue;
+/// left to the lock of the file, an unlucky one would wait for ever.
+#[derive(Clone, Debug)]
+pub(crate) struct HostStore {
+    pub(crate) readers: SqlitePool,
+    pub(crate) writer: SqlitePool,
+}
+
+impl HostStore {
+    /// Makes a database in `file`, with the tables of `schema.sql`.
+    pub(crate) async fn create(file: &Path) -> Result<Self, sqlx::Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(5))
+            // "When it returns": an answer is on the disk, and who reads next finds it.
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
+        let pool = |connections| {
+            SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false)
+        };
+        // A future that is dropped while it waits for `BEGIN` leaves a transaction to nobody, and
+        // this one connection to those who come next: so it is looked at when it comes back. The
+        // ping comes after whatever a dropped transaction has told it to roll back.
+        let writer = pool(1).after_release(|connection, _| {
+            Box::pin(async {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        });
+        let writer = writer.connect_with(options.clone()).await?;
+        sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
+        let readers = pool(4).connect_with(options.read_only(true)).await?;
+        Ok(Self { readers, writer })
+    }
+
+    /// A transaction that holds the write lock from its first statement on: what it has read is
+    /// true until it commits. Dropped before, it is rolled back: "done or not done, never half".
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::new)
+    }
+}
+
+/// An answer comes after its commit.
+pub(crate) async fn commit(transaction: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
+    transaction.commit().await.map_err(StoreError::new)
+}
+
+/// "By the store's clock and later than every revocation answered before": the instant of a
+/// decision. The host's clock may run backwards; this one does not.
+pub(crate) async fn decide_at(
+    connection: &mut SqliteConnection,
+    now: UnixTime,
+) -> Result<UnixTime, StoreError> {
+    let row = sqlx::query("UPDATE store_clock SET at = max(at, ?1) RETURNING at")
+        .bind(now.as_millis())
+        .fetch_one(connection)
+        .await;
+    row.and_then(|row| row.try_get("at")).map(UnixTime::from_millis).map_err(StoreError::new)
+}
+
+/// Enters a revocation at an instant that no earlier decision exceeds and every later decision does:
+/// the clock moves on by a millisecond. "A later instant replaces an earlier one", and it is kept
+/// until the later of two ends.
+pub(crate) async fn enter(
+    connection: &mut SqliteConnection,
+    revocation: &Revocation,
+) -> Result<Revoked, StoreError> {
+    let at = decide_at(connection, revocation.at).await?;
+    decide_at(connection, UnixTime::from_millis(at.as_millis().saturating_add(1))).await?;
+    sqlx::query(
+        "INSERT INTO cutoffs (target, at, why, until) VALUES (?1, ?2, ?3 ->> '$', ?4) \
+         ON CONFLICT (target) DO UPDATE \
+         SET at = excluded.at, why = excluded.why, until = max(until, excluded.until)",
+    )
+    .bind(to_json(&revocation.target)?)
+    .bind(at.as_millis())
+    .bind(to_json(&revocation.why)?)
+    .bind(revocation.until.as_millis())
+    .execute(connection)
+    .await
+    .map_err(StoreError::new)?;
+    Ok(Revoked { at })
+}
+
+/// "The single predicate", but for the row of a grant and the state of its app: whether a cutoff
+/// covers these facts. `?2` their targets, `?3` the instant, `?4` the grant as a target.
+///
+/// `Revocation::voids` in SQL: a grant ends for good, whatever the instant.
+pub(crate) const IS_COVERED: &str = "EXISTS (SELECT 1 FROM cutoffs \
+    WHERE target IN (SELECT value FROM json_each(?2)) AND (at >= ?3 OR target = ?4))";
+
+/// Whether an enabled app has the name `?1`.
+pub(crate) const IS_ACTIVE: &str =
+    "EXISTS (SELECT 1 FROM live_applications WHERE client_id = ?1 AND is_enabled)";
+
+/// The parameters of [`IS_COVERED`]: every target that may cover these facts, and the grant's.
+pub(crate) fn targets(facts: &AccessFacts<'_>) -> Result<(String, String), StoreError> {
+    let AccessFacts { grant_id, client_id, subject, device, .. } = facts;
+    let grant = to_json(&RevocationTarget::Grant(*grant_id))?;
+    let targets = [
+        RevocationTarget::Everything,
+        RevocationTarget::App((*client_id).clone()),
+        RevocationTarget::Subject((*subject).clone()),
+        RevocationTarget::AppAndSubject((*client_id).clone(), (*subject).clone()),
+    ];
+    let device = device.map(DeviceId::clone).map(RevocationTarget::Device);
+    let all = targets.iter().chain(&device).map(to_json).chain([Ok(grant.clone())]);
+    Ok((to_json(&all.collect::<Result<Vec<_>, _>>()?)?, grant))
+}
+
+pub(crate) fn to_json(record: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(record).map_err(StoreError::new)
+}
+
+/// The record in a column. Why it cannot be read is not told: that could quote a part of it.
+pub(crate) fn from_json<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: &str,
+) -> Result<T, StoreError> {
+    let text: &str = row.try_get(column).map_err(StoreError::new)?;
+    serde_json::from_str(text).map_err(|_| StoreError::new(format!("{column} is not readable")))
+}
+
+/// The host's users are asked before every token: who is switched off or gone gets none.
+impl UserDirectory for HostStore {
+    async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
+        let found = sqlx::query("SELECT 1 FROM users WHERE public_id = ?1 AND is_active")
+            .bind(subject.as_str())
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(DirectoryError::new)?;
+        Ok(found.map(|_| User::new(subject.clone())))
+    }
+}
