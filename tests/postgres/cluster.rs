@@ -151,7 +151,7 @@ impl Cluster {
             .stderr(log);
         *self.shell.lock().unwrap() = Some(command.spawn().unwrap());
         let runtime = runtime();
-        for _ in 0..600 {
+        for _ in 0..3_000 {
             let options = self.options();
             let answer = runtime.block_on(async {
                 sqlx::ConnectOptions::connect(&options).await.map(|_connection| ())
@@ -159,7 +159,7 @@ impl Cluster {
             if answer.is_ok() {
                 return;
             }
-            sleep(Duration::from_millis(100));
+            sleep(Duration::from_millis(20));
         }
         panic!("the server does not answer: {}", fs::read_to_string(self.log()).unwrap());
     }
@@ -168,10 +168,16 @@ impl Cluster {
     pub(crate) fn kill(&self) {
         let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
         let server: u32 = pid.lines().next().unwrap().parse().unwrap();
-        let mut processes = vec![server];
-        processes.extend(children(server));
-        for process in processes {
-            Command::new("kill").args(["-9", &process.to_string()]).output().unwrap();
+        let signal = |name: &str, processes: &[u32]| {
+            let processes = processes.iter().map(u32::to_string);
+            Command::new("kill").arg(name).args(processes).output().unwrap();
+        };
+        // Who has stopped makes no more children that would hold on to its memory.
+        signal("-STOP", &[server]);
+        let processes = [&[server][..], &children(server)].concat();
+        signal("-KILL", &processes);
+        while processes.iter().any(|process| is_there(*process)) {
+            sleep(Duration::from_millis(1));
         }
         self.end();
     }
@@ -192,6 +198,13 @@ impl Cluster {
         let options = PgConnectOptions::new_without_pgpass();
         options.socket(&self.folder).port(5_432).username(USER).database("postgres")
     }
+}
+
+/// Whether a process runs: one that has ended and that nobody has asked for does not.
+fn is_there(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // After the name, which is in brackets: the state.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 /// The processes whose parent is `process`.

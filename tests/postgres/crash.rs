@@ -1,103 +1,149 @@
-//! A server that is killed in the middle of rotations.
+//! A server, and clients, that are killed in the middle of writes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use grantor::store::{Grant, GrantStore as _, PostgresStore, RedeemCode, Rotate};
+use grantor::ids::GrantId;
+use grantor::store::{GrantStore as _, PostgresStore};
+use sqlx::Row as _;
 
-use super::cluster::{new_store, own_cluster, pool, runtime};
-use super::races::{redemption, rotation};
-use super::world::{World, grant, now};
+use super::chance::Chance;
+use super::child::Child;
+use super::cluster::{Cluster, database, new_store, own_cluster, pool, runtime};
+use super::world::World;
+use super::writers::{Answered, CLIENT, Ledger, WRITERS, check, known, write};
 
-const FAMILIES: usize = 16;
-const KILLS: usize = 5;
+const KILLS: usize = 50;
+/// So long is written at most before a kill.
+const MOST: Duration = Duration::from_millis(250);
 
-/// A family, and the greatest generation that was answered.
-struct Family {
-    grant: Grant,
-    answered: AtomicU32,
-}
-
-/// Rotates until the store fails, or until it is told to stop.
-async fn rotate_on(store: PostgresStore, family: Arc<Family>, stop: Arc<AtomicBool>) -> u32 {
-    let mut rotations = 0;
-    while !stop.load(Ordering::SeqCst) {
-        let generation = family.answered.load(Ordering::SeqCst);
-        match store.rotate(&rotation(&family.grant, generation, now())).await {
-            Ok(Rotate::Rotated | Rotate::Retried) => {
-                family.answered.store(generation + 1, Ordering::SeqCst);
-                rotations += 1;
-            }
-            Ok(other) => panic!("{other:?} for generation {generation}"),
-            Err(_) => return rotations,
-        }
+/// Lets clients write for a while, kills the server under them, and answers what they were answered.
+fn kill_server(
+    world: &World,
+    cluster: &Cluster,
+    store: &PostgresStore,
+    chance: &mut Chance,
+) -> Ledger {
+    let (ledger, goes_on) = (Arc::new(Mutex::new(Ledger::default())), AtomicBool::new(true));
+    let goes_on = Arc::new(goes_on);
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let (ledger, goes_on) = (Arc::clone(&ledger), Arc::clone(&goes_on));
+            let say = move |line: &str| ledger.lock().unwrap().enter(line);
+            let goes_on = move || goes_on.load(Ordering::SeqCst);
+            world.runtime.spawn(write(store.clone(), world.client_id.clone(), goes_on, say))
+        })
+        .collect();
+    chance.sleep_below(MOST);
+    cluster.kill();
+    // Who waits for a connection gets one from the same pool when the server is back.
+    goes_on.store(false, Ordering::SeqCst);
+    cluster.start();
+    for writer in writers {
+        // That it failed is expected, that it was told something wrong is not.
+        let _ = world.runtime.block_on(writer).unwrap();
     }
-    rotations
+    Arc::try_unwrap(ledger).ok().unwrap().into_inner().unwrap()
 }
 
-/// G15, R21, T13: what was answered is there after a crash, what was not is done or not done, and
-/// the same pool goes on.
+/// Each broken connection is noticed once, by a request that fails.
+fn recover(world: &World, store: &PostgresStore) {
+    world.runtime.block_on(async {
+        for _ in 0..100 {
+            if store.find_grant(&GrantId::from_bytes([0; 16])).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the pool does not recover");
+    });
+}
+
+/// Checks each, and again while the pool still has connections that are broken.
+fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
+    for (id, answered) in &ledger.0 {
+        world.runtime.block_on(check(store, &world.client_id, *id, *answered)).unwrap();
+    }
+}
+
+/// What was dead after one crash is dead after all of them.
+fn check_dead(world: &World, store: &PostgresStore, dead: &[(GrantId, Answered)]) {
+    for (id, answered) in dead {
+        let facts = known(&world.client_id, *id);
+        let row = world.runtime.block_on(store.find_grant(id)).unwrap().unwrap();
+        assert_eq!((row.grant_id, &row.subject), (facts.grant_id, &facts.subject));
+        assert!(row.generation >= answered.generation, "{id}");
+        assert!(world.runtime.block_on(store.is_revoked(&row.facts())).unwrap(), "{id}");
+    }
+}
+
+/// G13, G15, J19, R21, T13: codes, refresh tokens and assertions that were spent, and what was
+/// revoked, by an answer before a crash of the server are so after it; what was not answered is done
+/// or not done; and the same pool goes on.
 #[test]
 fn what_was_answered_survives_a_crash_and_the_pool_recovers() {
     let Some(cluster) = own_cluster() else { return };
+    let mut chance = Chance::new("what_was_answered_survives_a_crash_and_the_pool_recovers");
     let runtime = runtime();
     let pool = pool(&runtime, cluster.options(), 8);
     let store = new_store(&runtime, &pool).with_timeout(Duration::from_secs(20));
     let world = World::new(runtime, store.clone());
-    let family = || {
-        let grant = grant(&world.client_id, "ann");
-        let redemption = redemption(&grant, now());
-        let redeem = async {
-            store.insert_grant(grant.clone()).await.unwrap();
-            store.redeem_code(&redemption).await.unwrap()
-        };
-        assert_eq!(world.runtime.block_on(redeem), RedeemCode::Redeemed);
-        Arc::new(Family { grant, answered: AtomicU32::new(1) })
-    };
-    let families: Vec<_> = (0..FAMILIES).map(|_| family()).collect();
+    let (mut dead, mut answers) = (Vec::new(), 0);
+    for _ in 0..KILLS {
+        let ledger = kill_server(&world, &cluster, &store, &mut chance);
+        for _ in 0..pool.size() {
+            recover(&world, &store);
+        }
+        check_all(&world, &store, &ledger);
+        answers += ledger.0.values().map(|it| it.generation + 1).sum::<u32>();
+        dead.extend(ledger.0);
+    }
+    check_dead(&world, &store, &dead);
+    let revoked = dead.iter().filter(|(_, it)| it.was_revoked).count();
+    assert!(revoked > KILLS, "only {revoked} grants were revoked");
+    eprintln!(
+        "{} grants, {answers} codes and refresh tokens, {revoked} revocations answered among \
+         {KILLS} crashes of the server, none lost",
+        dead.len()
+    );
+}
+
+/// G13, R21, T14: what a client was answered before it was killed is in the database, and what it
+/// had asked for is done or not done.
+#[test]
+fn what_a_client_was_answered_before_it_was_killed_is_there() {
+    let Some(database) = database() else { return };
+    let mut chance = Chance::new("what_a_client_was_answered_before_it_was_killed_is_there");
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 4);
+    let store = new_store(&runtime, &pool);
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store.clone());
     let mut total = 0;
     for _ in 0..KILLS {
-        let stop = Arc::new(AtomicBool::new(false));
-        let rotating: Vec<_> = families
-            .iter()
-            .map(|family| rotate_on(store.clone(), Arc::clone(family), Arc::clone(&stop)))
-            .map(|task| world.runtime.spawn(task))
-            .collect();
-        std::thread::sleep(Duration::from_millis(400));
-        cluster.kill();
-        cluster.start();
-        // Who waited for a connection has got one by now, from the same pool.
-        std::thread::sleep(Duration::from_millis(200));
-        stop.store(true, Ordering::SeqCst);
-        for task in rotating {
-            total += world.runtime.block_on(task).unwrap();
+        let test = "writers::child_that_writes_until_it_is_killed";
+        let mut client = Child::start(test, &database.options(), &prefix, &world.client_id);
+        let mut ledger = Ledger::default();
+        // It is at work once it has said something.
+        ledger.enter(&client.answer());
+        chance.sleep_below(MOST);
+        client.kill();
+        while let Some(line) = client.hear() {
+            ledger.enter(&line);
         }
-        // Each broken connection is noticed once.
-        let recovered = world.runtime.block_on(async {
-            for _ in 0..100 {
-                if store.find_grant(&families[0].grant.grant_id).await.is_ok() {
-                    return true;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            false
-        });
-        assert!(recovered, "the pool does not recover");
-        for family in &families {
-            let answered = family.answered.load(Ordering::SeqCst);
-            let row = world.runtime.block_on(async {
-                loop {
-                    if let Ok(row) = store.find_grant(&family.grant.grant_id).await {
-                        return row.unwrap();
-                    }
-                }
-            });
-            let done_or_not = row.generation == answered || row.generation == answered + 1;
-            assert!(done_or_not, "answered {answered}, found {}", row.generation);
-            assert_eq!(row.revoked, None);
+        drop(client);
+        // What it had asked for goes on without it, and then ends.
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+        let left = || {
+            let row = sqlx::query(count).bind(CLIENT).fetch_one(&pool);
+            world.runtime.block_on(row).unwrap().get::<i64, _>(0)
+        };
+        while left() > 0 {
+            std::thread::sleep(Duration::from_millis(2));
         }
+        check_all(&world, &store, &ledger);
+        total += ledger.0.len();
     }
-    assert!(total > 100, "only {total} rotations were answered");
-    eprintln!("{total} rotations answered among {KILLS} crashes, none lost");
+    assert!(total > KILLS, "the clients wrote {total} grants: too few to show anything");
+    eprintln!("{total} grants answered to {KILLS} clients that were killed, none lost");
 }

@@ -7,7 +7,10 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 #![expect(clippy::print_stderr, reason = "a test says what it skipped and counted")]
 
+mod chance;
+mod child;
 mod cluster;
+mod contenders;
 mod costs;
 mod crash;
 mod isolation;
@@ -15,7 +18,10 @@ mod kit;
 mod plans;
 mod processes;
 mod races;
+mod revokers;
 mod secrets;
 mod subjects;
+mod survivors;
 mod trouble;
 mod world;
+mod writers;

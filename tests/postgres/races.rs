@@ -1,43 +1,16 @@
-//! Contenders in four pools, as four processes have them, for one row.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Four processes over one database, whose contenders race for one row.
 
 use grantor::clock::UnixTime;
-use grantor::secret::Digest;
-use grantor::store::{
-    AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Grant, GrantStore as _,
-    InsertGrant, PostgresStore, RedeemCode, Rotate, Rotation,
-};
-use tokio::sync::Barrier;
+use grantor::ids::ClientId;
+use grantor::store::{CodeRedemption, Grant, Rotation, TablePrefix};
+use sqlx::{Executor as _, PgPool, Postgres, Row as _, Transaction};
 
+use super::child::{Child, micros};
 use super::cluster::{database, new_store, pool, rounds, runtime};
-use super::world::{World, grant, now, random_bytes};
+use super::contenders::{Answer, CONTENDERS, Kind, SECRET, WAVE, Wave};
+use super::world::{World, now, random_bytes};
 
-/// In each of the four pools.
-const CONTENDERS: usize = 8;
-
-/// Runs `act` for every contender at once and answers what each was told.
-async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
-    stores: &[PostgresStore],
-    act: impl Fn(PostgresStore) -> F + Send + Sync,
-) -> Vec<T> {
-    let barrier = Arc::new(Barrier::new(stores.len() * CONTENDERS));
-    let contend = |store: &PostgresStore| {
-        let (future, barrier) = (act(store.clone()), Arc::clone(&barrier));
-        tokio::spawn(async move {
-            barrier.wait().await;
-            future.await
-        })
-    };
-    let tasks: Vec<_> =
-        stores.iter().flat_map(|store| (0..CONTENDERS).map(|_| contend(store))).collect();
-    let mut answers = Vec::new();
-    for task in tasks {
-        answers.push(task.await.unwrap());
-    }
-    answers
-}
+const PROCESSES: usize = 4;
 
 pub(crate) fn redemption(grant: &Grant, now: UnixTime) -> CodeRedemption {
     CodeRedemption {
@@ -64,72 +37,203 @@ pub(crate) fn rotation(grant: &Grant, generation: u32, now: UnixTime) -> Rotatio
     }
 }
 
-/// G13, R15, J19, A34: of 32 contenders in four pools exactly one wins, whatever they race for.
+/// Puts grants into the table, with the numbers from `first` on, at `generation`.
+pub(crate) async fn insert_many(
+    pool: &PgPool,
+    prefix: &TablePrefix,
+    client_id: &ClientId,
+    (first, count): (u64, u64),
+    generation: i64,
+) {
+    let sql = format!(
+        "INSERT INTO {prefix}grants (grant_id, client_id, subject, scope, device, binding, salt_digest, \
+             authorized_at, code_expires_at, expires_at, generation, rotated_at, claim, retries, \
+             mismatches) \
+         SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), $1, 'ann', '', 'phone', $2, $2, \
+             GREATEST($3, clock.at + 1), $3 + 3600000, $3 + 86400000, $4, $3, 0, 0, 0 \
+         FROM generate_series($5, $6) AS n CROSS JOIN {prefix}clock AS clock"
+    );
+    let [first, end] = [first, first + count].map(|number| i64::try_from(number).unwrap());
+    let insert = sqlx::query(&sql).bind(client_id.as_str()).bind(&SECRET[..]);
+    let insert = insert.bind(now().as_millis()).bind(generation).bind(first).bind(end - 1);
+    insert.execute(pool).await.unwrap();
+}
+
+/// What was seen of the races of one kind.
+#[derive(Default)]
+struct Tally {
+    races: usize,
+    /// How many were there where all eight had asked before any was answered.
+    met: usize,
+    /// How many were there where the winner had to do with one of another process, at least.
+    contended: usize,
+    wins: [usize; PROCESSES],
+}
+
+impl Tally {
+    /// Counts one race: the answers, and from which process each is.
+    fn count(&mut self, kind: Kind, answers: &[(usize, &Answer)]) {
+        let mut told: Vec<_> = answers.iter().map(|(_, answer)| answer.told.as_str()).collect();
+        told.sort_unstable();
+        let expected = match kind {
+            Kind::RefreshOnce => [&["Refused(Revoked)"; 6][..], &["Reused"], &["won"]].concat(),
+            Kind::Decision | Kind::Code | Kind::Refresh | Kind::Assertion => {
+                [&["lost"; 7][..], &["won"]].concat()
+            }
+        };
+        assert_eq!(told, expected, "race {} for a {kind:?}", self.races);
+        let (winner, won) = answers.iter().find(|(_, answer)| answer.told == "won").unwrap();
+        let meets = |(process, it): &&(usize, &Answer)| {
+            process != winner && it.began < won.ended && won.began < it.ended
+        };
+        let last = answers.iter().map(|(_, answer)| answer.began).max();
+        let first = answers.iter().map(|(_, answer)| answer.ended).min();
+        self.races += 1;
+        self.met += usize::from(last < first);
+        self.contended += usize::from(answers.iter().any(|it| meets(&it)));
+        self.wins[*winner] += 1;
+    }
+
+    fn per_cent(&self, part: usize) -> usize {
+        100 * part / self.races
+    }
+}
+
+struct Arena {
+    world: World,
+    pool: PgPool,
+    prefix: TablePrefix,
+    processes: Vec<Child>,
+}
+
+impl Arena {
+    /// The first number of a kind, far from those of the others.
+    fn first(kind: Kind) -> u64 {
+        (u64::try_from(Kind::ALL.iter().position(|it| *it == kind).unwrap()).unwrap() + 1) << 32
+    }
+
+    /// Runs so many races, in waves, and answers how many that were.
+    fn race(&mut self, kind: Kind, races: usize) -> u64 {
+        let waves = u64::try_from(races).unwrap().div_ceil(WAVE);
+        let first = Self::first(kind);
+        // One grant serves many refreshes: one a generation.
+        let (grants, generation) = match kind {
+            Kind::Decision | Kind::Assertion => (0, 0),
+            Kind::Code => (waves * WAVE, 0),
+            Kind::Refresh => (WAVE, 1),
+            Kind::RefreshOnce => (waves * WAVE, 1),
+        };
+        let (pool, client_id) = (&self.pool, &self.world.client_id);
+        let insert = insert_many(pool, &self.prefix, client_id, (first, grants), generation);
+        self.world.runtime.block_on(insert);
+        let (began, mut tally) = (micros(), Tally::default());
+        for wave in 0..waves {
+            let lives_on = kind == Kind::Refresh;
+            let generation = if lives_on { u32::try_from(wave).unwrap() + 1 } else { 1 };
+            let first = if lives_on { first } else { first + wave * WAVE };
+            self.run(Wave { kind, first, generation }, &mut tally);
+        }
+        let seconds = (micros() - began) / 1_000_000;
+        let (met, contended) = (tally.per_cent(tally.met), tally.per_cent(tally.contended));
+        eprintln!(
+            "{} races for a {kind:?}, one winner each, in {seconds} s: in {met} % all 8 had asked \
+             before any was answered, in {contended} % the winner met another process; wins {:?}",
+            tally.races, tally.wins
+        );
+        assert!(contended >= 50, "the contenders do not meet");
+        waves * WAVE
+    }
+
+    fn run(&mut self, wave: Wave, tally: &mut Tally) {
+        let line = wave.line();
+        // Each in turn is told first.
+        let start = tally.races / usize::try_from(WAVE).unwrap() % PROCESSES;
+        let gate = self.world.runtime.block_on(self.close(wave.kind));
+        for number in 0..PROCESSES {
+            self.processes[(start + number) % PROCESSES].tell(&line);
+        }
+        for process in &mut self.processes {
+            assert_eq!(process.answer(), "asked");
+        }
+        self.world.runtime.block_on(gate.commit()).unwrap();
+        let answers: Vec<_> =
+            self.processes.iter_mut().map(|it| Answer::read(&it.answer())).collect();
+        let each = usize::try_from(CONTENDERS).unwrap();
+        for race in 0..usize::try_from(WAVE).unwrap() {
+            let own = |answers: &'_ [Answer]| race * each..((race + 1) * each).min(answers.len());
+            let of_race: Vec<_> = answers
+                .iter()
+                .enumerate()
+                .flat_map(|(process, all)| all[own(all)].iter().map(move |it| (process, it)))
+                .collect();
+            tally.count(wave.kind, &of_race);
+        }
+    }
+
+    /// Keeps everybody from writing until the transaction ends: then all at once begin.
+    async fn close(&self, kind: Kind) -> Transaction<'static, Postgres> {
+        let table = if kind == Kind::Assertion { "assertions" } else { "grants" };
+        let mut gate = self.pool.begin().await.unwrap();
+        let lock = format!("LOCK TABLE {}{table} IN EXCLUSIVE MODE", self.prefix);
+        gate.execute(lock.as_str()).await.unwrap();
+        gate
+    }
+
+    /// How many rows of `table` satisfy `condition`.
+    fn rows(&self, table: &str, condition: &str) -> u64 {
+        let sql = format!("SELECT count(*) FROM {}{table} WHERE {condition}", self.prefix);
+        let row = self.world.runtime.block_on(sqlx::query(&sql).fetch_one(&self.pool)).unwrap();
+        u64::try_from(row.get::<i64, _>(0)).unwrap()
+    }
+
+    /// As [`rows`](Self::rows), of the grants of a kind.
+    fn grants(&self, kind: Kind, condition: &str) -> u64 {
+        let [from, to] = [Self::first(kind), Self::first(kind) + (1 << 32)];
+        let id = |number: u64| format!(r"'\x{number:032x}'");
+        let condition =
+            format!("grant_id >= {} AND grant_id < {} AND {condition}", id(from), id(to));
+        self.rows("grants", &condition)
+    }
+}
+
+/// G13, R9, R15, J19, A34: of eight contenders in four processes exactly one wins, whatever they
+/// race for, and what the others are told is true.
 #[test]
 fn one_contender_wins_however_many_processes_there_are() {
     let Some(database) = database() else { return };
     let runtime = runtime();
-    let pools: Vec<_> = (0..4).map(|_| pool(&runtime, database.options(), 8)).collect();
-    let first = new_store(&runtime, &pools[0]);
-    let prefix = first.prefix().clone();
-    let stores: Vec<_> = pools
-        .iter()
-        .map(|pool| {
-            PostgresStore::with_prefix(pool.clone(), prefix.clone())
-                .with_timeout(Duration::from_secs(60))
-        })
-        .collect();
-    let world = World::new(runtime, first);
-    let rounds = rounds(500);
-    for _ in 0..rounds {
-        world.runtime.block_on(round(&stores, &grant(&world.client_id, "ann")));
+    let pool = pool(&runtime, database.options(), 2);
+    let store = new_store(&runtime, &pool);
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store);
+    let test = "contenders::child_that_contends";
+    let child = |_| Child::start(test, &database.options(), &prefix, &world.client_id);
+    let mut processes: Vec<_> = (0..PROCESSES).map(child).collect();
+    for process in &mut processes {
+        assert_eq!(process.answer(), "ready");
     }
-    eprintln!("{rounds} races of each of 4 kinds among {} contenders", 4 * CONTENDERS);
-}
+    let mut arena = Arena { world, pool, prefix, processes };
+    let rounds = rounds(20_000);
 
-async fn round(stores: &[PostgresStore], grant: &Grant) {
-    let decided = at_once(stores, |store| {
-        let grant = grant.clone();
-        async move { store.insert_grant(grant).await.unwrap() }
-    })
-    .await;
-    let is_first = |it: &&InsertGrant| matches!(it, InsertGrant::Inserted { .. });
-    assert_eq!(decided.iter().filter(is_first).count(), 1, "{decided:?}");
+    let races = arena.race(Kind::Decision, rounds.div_ceil(10));
+    assert_eq!(arena.grants(Kind::Decision, "generation = 0"), races);
 
-    let bystander = super::world::grant(&grant.client_id, "ann");
-    stores[0].insert_grant(bystander.clone()).await.unwrap();
-    let redeemed = at_once(stores, |store| {
-        let redemption = redemption(&bystander, now());
-        async move { store.redeem_code(&redemption).await.unwrap() }
-    })
-    .await;
-    let count = |wanted| redeemed.iter().filter(|it| **it == wanted).count();
-    let replays = redeemed.len() - 1;
-    let told = (count(RedeemCode::Redeemed), count(RedeemCode::AlreadyRedeemed));
-    assert_eq!(told, (1, replays), "{redeemed:?}");
+    // The first replay of each code has ended its grant, and has told so.
+    let races = arena.race(Kind::Code, rounds);
+    assert_eq!(arena.grants(Kind::Code, "generation = 1 AND revoked_why = 2"), races);
+    assert_eq!(arena.rows("revocations", "why = 2"), races);
 
-    stores[1].redeem_code(&redemption(grant, now())).await.unwrap();
-    let rotated = at_once(stores, |store| {
-        let rotation = rotation(grant, 1, now());
-        async move { store.rotate(&rotation).await.unwrap() }
-    })
-    .await;
-    let count = |wanted| rotated.iter().filter(|it| **it == wanted).count();
-    assert_eq!((count(Rotate::Rotated), count(Rotate::Retried)), (1, replays), "{rotated:?}");
+    let races = arena.race(Kind::Refresh, rounds);
+    let last = format!("generation = {} AND retries = 7 AND revoked_at IS NULL", races / WAVE + 1);
+    assert_eq!(arena.grants(Kind::Refresh, &last), WAVE);
 
-    let jti = Digest::from_bytes(random_bytes());
-    let claimed = at_once(stores, |store| {
-        let claim = AssertionClaim {
-            client_id: grant.client_id.clone(),
-            purpose: AssertionPurpose::Grant,
-            jti,
-            expires_at: now().plus(Duration::from_secs(300)),
-            grant: Some(super::world::grant(&grant.client_id, "ann")),
-            now: now(),
-        };
-        async move { store.claim_assertion(&claim).await.unwrap() }
-    })
-    .await;
-    let is_first = |it: &&ClaimAssertion| matches!(it, ClaimAssertion::First { .. });
-    assert_eq!(claimed.iter().filter(is_first).count(), 1, "{claimed:?}");
+    // The first reuse of each token likewise.
+    let races = arena.race(Kind::RefreshOnce, rounds.div_ceil(4));
+    assert_eq!(arena.grants(Kind::RefreshOnce, "generation = 2 AND revoked_why = 4"), races);
+    assert_eq!(arena.rows("revocations", "why = 4"), races);
+
+    // Who won has the grant that was asked for.
+    let races = arena.race(Kind::Assertion, rounds);
+    assert_eq!(arena.rows("assertions", "true"), races);
+    assert_eq!(arena.grants(Kind::Assertion, "generation = 0"), races / 2);
 }

@@ -1,0 +1,121 @@
+//! Other processes: this test binary once more, for one of its tests, which is told what to do in
+//! its environment and by the lines that it reads. Without that environment it passes at once.
+
+use std::env;
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use grantor::ids::ClientId;
+use grantor::store::{PostgresStore, TablePrefix};
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use tokio::runtime::{Builder, Runtime};
+
+const DATABASE: &str = "GRANTOR_TEST_CHILD_DATABASE";
+const PREFIX: &str = "GRANTOR_TEST_CHILD_PREFIX";
+const APP: &str = "GRANTOR_TEST_CHILD_APP";
+
+/// What a line begins with that the other side is to hear: the test harness writes there, too.
+const MARK: char = '!';
+
+/// Another process. It is killed with the value.
+pub(crate) struct Child {
+    process: process::Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Child {
+    /// Starts `test`, which calls [`Task::find`].
+    pub(crate) fn start(
+        test: &str,
+        options: &PgConnectOptions,
+        prefix: &TablePrefix,
+        client_id: &ClientId,
+    ) -> Self {
+        let mut process = Command::new(env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(DATABASE, options.to_url_lossy().as_str())
+            .env(PREFIX, prefix.to_string())
+            .env(APP, client_id.as_str())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = process.stdin.take().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, input, lines }
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// The next thing that it says, or `None` when it is gone.
+    pub(crate) fn hear(&mut self) -> Option<String> {
+        loop {
+            let line = self.lines.next()?.ok()?;
+            if let Some((_, said)) = line.split_once(MARK) {
+                return Some(said.to_owned());
+            }
+        }
+    }
+
+    /// As [`hear`](Self::hear), of one that has no reason to be gone.
+    pub(crate) fn answer(&mut self) -> String {
+        self.hear().unwrap_or_else(|| panic!("a child ended before its time, and wrote why"))
+    }
+
+    /// `kill -9`, wherever it is.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().unwrap();
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What a child finds in its environment.
+pub(crate) struct Task {
+    pub(crate) runtime: Runtime,
+    pub(crate) store: PostgresStore,
+    pub(crate) client_id: ClientId,
+}
+
+impl Task {
+    /// `None` in a process that nobody told to be a child.
+    pub(crate) fn find(connections: u32, settings: &[(&str, &str)]) -> Option<Self> {
+        let [database, prefix, app] = [DATABASE, PREFIX, APP].map(|name| env::var(name).ok());
+        let options: PgConnectOptions = database?.parse().unwrap();
+        // The thread that reads lines does not run the requests.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let options = options.options(settings.iter().copied());
+        let pool = super::cluster::pool(&runtime, options, connections);
+        let store = PostgresStore::with_prefix(pool, TablePrefix::new(&prefix?).unwrap())
+            .with_timeout(Duration::from_secs(60));
+        Some(Self { runtime, store, client_id: ClientId::new(app?).unwrap() })
+    }
+}
+
+/// What the parent tells, line by line, until it is gone.
+pub(crate) fn told() -> impl Iterator<Item = String> {
+    std::io::stdin().lines().map_while(Result::ok)
+}
+
+/// Tells the parent: one write to the pipe, so that a line is whole or not there.
+pub(crate) fn say(line: &str) {
+    std::io::stdout().write_all(format!("{MARK}{line}\n").as_bytes()).unwrap();
+}
+
+/// Microseconds since 1970, which processes of one machine can compare.
+#[expect(clippy::disallowed_methods, reason = "finer than the clock of the library")]
+pub(crate) fn micros() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_micros()).unwrap()
+}
