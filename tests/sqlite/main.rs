@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
 
 mod agreement;
+#[expect(clippy::print_stderr, reason = "a seed is for whoever reads the log")]
+#[path = "../postgres/chance.rs"]
+mod chance;
 mod contract;
 mod crash;
 mod file;
