@@ -123,6 +123,18 @@ impl Cluster {
         self.as_owner(Command::new(self.programs.join(name)))
     }
 
+    /// A program that speaks with the server.
+    pub(crate) fn client(&self, name: &str) -> Command {
+        let mut program = self.program(name);
+        program.arg("--host").arg(&self.folder).args(["--port", "5432", "--username", USER]);
+        program
+    }
+
+    /// Who owns its files, where that is not who runs the tests.
+    pub(crate) fn owner(&self) -> Option<(u32, u32)> {
+        self.owner
+    }
+
     fn as_owner(&self, mut command: Command) -> Command {
         if let Some((user, group)) = self.owner {
             command.uid(user).gid(group);
@@ -180,6 +192,17 @@ impl Cluster {
             sleep(Duration::from_millis(1));
         }
         self.end();
+    }
+
+    /// Stops the server at once, as a machine does that is shut down in a hurry.
+    pub(crate) fn stop(&self) {
+        self.end();
+    }
+
+    /// Whether the server has not ended by itself.
+    pub(crate) fn runs(&self) -> bool {
+        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
+        pid.lines().next().is_some_and(|pid| is_there(pid.parse().unwrap()))
     }
 
     fn end(&self) {

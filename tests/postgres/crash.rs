@@ -48,7 +48,7 @@ fn kill_server(
 }
 
 /// Each broken connection is noticed once, by a request that fails.
-fn recover(world: &World, store: &PostgresStore) {
+pub(crate) fn recover(world: &World, store: &PostgresStore) {
     world.runtime.block_on(async {
         for _ in 0..100 {
             if store.find_grant(&GrantId::from_bytes([0; 16])).await.is_ok() {
@@ -59,10 +59,18 @@ fn recover(world: &World, store: &PostgresStore) {
     });
 }
 
-/// Checks each, and again while the pool still has connections that are broken.
-fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
-    for (id, answered) in &ledger.0 {
-        world.runtime.block_on(check(store, &world.client_id, *id, *answered)).unwrap();
+/// Checks what was answered for each grant, some at a time.
+pub(crate) fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
+    let all: Vec<_> = ledger.0.iter().map(|(id, answered)| (*id, *answered)).collect();
+    for some in all.chunks(WRITERS) {
+        let checks = some.iter().map(|(id, answered)| {
+            let (store, client_id) = (store.clone(), world.client_id.clone());
+            let (id, answered) = (*id, *answered);
+            world.runtime.spawn(async move { check(&store, &client_id, id, answered).await })
+        });
+        for check in checks.collect::<Vec<_>>() {
+            world.runtime.block_on(check).unwrap().unwrap();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod chance;
 mod contract;
 mod crash;
 mod file;
+mod restored;
 mod sharing;
 mod support;
 mod trouble;

@@ -1,0 +1,159 @@
+//! A disk that is full, of the tables or of the write-ahead log.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use grantor::store::{GrantStore as _, PostgresStore};
+use sqlx::Executor as _;
+
+use super::cluster::{Cluster, new_store, own_cluster, pool, runtime};
+use super::crash::{check_all, recover};
+use super::world::{World, grant};
+use super::writers::{Ledger, WRITERS, write};
+
+/// A file system of its own, which only root can make.
+struct Mount(PathBuf);
+
+impl Mount {
+    /// Beside the folder of the cluster, which must not hold it when that is removed.
+    fn of_bytes(cluster: &Cluster, bytes: u64) -> Option<Self> {
+        let folder = cluster.folder.with_extension("small");
+        fs::create_dir(&folder).unwrap();
+        let mount = Self(folder);
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&mount.0);
+        if !command.output().is_ok_and(|done| done.status.success()) {
+            eprintln!("skipped: only root can make a file system that is full");
+            return None;
+        }
+        if let Some((user, group)) = cluster.owner() {
+            chown(&mount.0, Some(user), Some(group)).unwrap();
+        }
+        Some(mount)
+    }
+
+    /// What stands between it and room.
+    fn ballast(&self) -> PathBuf {
+        self.0.join("ballast")
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+/// Writes until the store fails every writer, and answers what it had answered.
+fn fill(world: &World, store: &PostgresStore) -> Ledger {
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| {
+            let ledger = Arc::clone(&ledger);
+            let say = move |line: &str| ledger.lock().unwrap().enter(line);
+            let write = write(store.clone(), world.client_id.clone(), || true, say);
+            world
+                .runtime
+                .spawn(async { tokio::time::timeout(Duration::from_secs(60), write).await })
+        })
+        .collect();
+    for writer in writers {
+        // That is, unless nothing is ever full.
+        assert!(world.runtime.block_on(writer).unwrap().unwrap().is_err());
+    }
+    Arc::try_unwrap(ledger).ok().unwrap().into_inner().unwrap()
+}
+
+/// What holds when there is room again.
+fn goes_on(world: &World, store: &PostgresStore, ledger: &Ledger) {
+    for _ in 0..16 {
+        recover(world, store);
+    }
+    world.runtime.block_on(store.check()).unwrap();
+    check_all(world, store, ledger);
+    let (code, verifier) = world.code();
+    let token = world.redeem(&code, &verifier).unwrap()["refresh_token"].to_string();
+    world.refresh(token.trim_matches('"')).unwrap();
+}
+
+fn world(cluster: &Cluster, settings: &[(&str, &str)]) -> (World, PostgresStore) {
+    let runtime = runtime();
+    let pool = pool(&runtime, cluster.options().options(settings.iter().copied()), 8);
+    let store = new_store(&runtime, &pool).with_timeout(Duration::from_secs(5));
+    (World::new(runtime, store.clone()), store)
+}
+
+/// R21, T13: requests that need room fail and have done nothing, reading goes on, and where there
+/// is room again so does writing.
+#[test]
+fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
+    let Some(cluster) = own_cluster() else { return };
+    let Some(mount) = Mount::of_bytes(&cluster, 6 << 20) else { return };
+    let (admin, tablespace) =
+        (runtime(), format!("CREATE TABLESPACE small LOCATION '{}'", mount.0.display()));
+    let hosts = pool(&admin, cluster.options(), 1);
+    admin.block_on(hosts.execute(tablespace.as_str())).unwrap();
+    fs::write(mount.ballast(), vec![7; 4 << 20]).unwrap();
+    let (world, store) = world(&cluster, &[("default_tablespace", "small")]);
+    let ledger = fill(&world, &store);
+    assert!(log(&cluster).contains("No space left on device"));
+    world.runtime.block_on(async {
+        let refused = grant(&world.client_id, "ann");
+        if store.insert_grant(refused.clone()).await.is_err() {
+            assert!(store.find_grant(&refused.grant_id).await.unwrap().is_none());
+        }
+        let id = ledger.0.keys().next().unwrap();
+        assert!(store.find_grant(id).await.unwrap().is_some());
+    });
+    fs::remove_file(mount.ballast()).unwrap();
+    goes_on(&world, &store, &ledger);
+    eprintln!("{} grants answered before the disk was full, none lost", ledger.0.len());
+    drop(cluster);
+    drop(mount);
+}
+
+/// R21, T13: where the write-ahead log is full PostgreSQL stops; started again with room, it has
+/// what was answered, and the same store goes on.
+#[test]
+fn a_full_disk_of_the_log_loses_nothing_that_was_answered() {
+    let Some(cluster) = own_cluster() else { return };
+    cluster.stop();
+    let Some(mount) = Mount::of_bytes(&cluster, 48 << 20) else { return };
+    let (wal, moved) = (cluster.folder.join("data/pg_wal"), mount.0.join("pg_wal"));
+    assert!(Command::new("mv").args([&wal, &moved]).status().unwrap().success());
+    std::os::unix::fs::symlink(&moved, &wal).unwrap();
+    cluster.start();
+    let (world, store) = world(&cluster, &[]);
+    // Nothing but what the present segment has left.
+    fs::write(mount.ballast(), vec![7; room(&mount.0)]).unwrap();
+    let hosts = pool(&world.runtime, cluster.options(), 1);
+    // Sooner than by grants alone; it need not fit.
+    let filler = "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)";
+    let _ = world.runtime.block_on(hosts.execute(filler));
+    let ledger = fill(&world, &store);
+    assert!(log(&cluster).contains("No space left on device"));
+    fs::remove_file(mount.ballast()).unwrap();
+    if !cluster.runs() {
+        cluster.stop();
+        cluster.start();
+    }
+    goes_on(&world, &store, &ledger);
+    eprintln!("{} grants answered before the log was full, none lost", ledger.0.len());
+    drop(cluster);
+    drop(mount);
+}
+
+fn log(cluster: &Cluster) -> String {
+    fs::read_to_string(cluster.log()).unwrap()
+}
+
+/// How many bytes the file system of `folder` has left.
+fn room(folder: &Path) -> usize {
+    let df = Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output().unwrap();
+    String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap()
+}

@@ -1,0 +1,220 @@
+//! What a database goes through while a store runs on it: read only for a while, more requests than
+//! connections, a clock that was set back.
+
+use std::time::Duration;
+
+use grantor::clock::UnixTime;
+use grantor::store::{
+    Grant, GrantRefusal, GrantStore as _, InsertGrant, PostgresStore, RedeemCode, Revocation,
+    RevocationReason, RevocationTarget, Rotate,
+};
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{Executor as _, PgPool};
+
+use super::cluster::{database, new_store, own_cluster, pool, runtime};
+use super::races::{redemption, rotation};
+use super::world::{World, grant, now};
+
+/// A family at generation 1, as the store has it.
+async fn family(store: &PostgresStore, world: &World) -> Grant {
+    let grant = decided(store, world).await;
+    let redeemed = store.redeem_code(&redemption(&grant, now())).await.unwrap();
+    assert_eq!(redeemed, RedeemCode::Redeemed);
+    grant
+}
+
+async fn decided(store: &PostgresStore, world: &World) -> Grant {
+    let grant = grant(&world.client_id, "ann");
+    let answer = store.insert_grant(grant.clone()).await.unwrap();
+    let InsertGrant::Inserted { authorized_at } = answer else { panic!("{answer:?}") };
+    authorized(grant, authorized_at)
+}
+
+fn authorized(mut grant: Grant, at: UnixTime) -> Grant {
+    grant.authorized_at = at;
+    grant
+}
+
+fn revocation(target: RevocationTarget) -> Revocation {
+    let until = now().plus(Duration::from_secs(86_400));
+    Revocation { target, at: now(), why: RevocationReason::Administrator, until }
+}
+
+/// Sets the database to be read only, or not any more, as an operator or a managed service does.
+async fn set_read_only(hosts: &PgPool, on: &str) {
+    let set = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
+    hosts.execute(set.as_str()).await.unwrap();
+    hosts.execute("SELECT pg_reload_conf()").await.unwrap();
+}
+
+/// T13: nothing is given and nothing is spent meanwhile, and afterwards the same store goes on.
+#[test]
+fn a_database_that_is_read_only_for_a_while_gives_nothing_then() {
+    let Some(cluster) = own_cluster() else { return };
+    let runtime = runtime();
+    let (own, hosts) = (pool(&runtime, cluster.options(), 4), pool(&runtime, cluster.options(), 1));
+    let store = new_store(&runtime, &own);
+    let world = World::new(runtime, store.clone());
+    let (code, verifier) = world.code();
+    let until = |wanted: bool| {
+        world.runtime.block_on(async {
+            // Each connection learns it by itself.
+            for _ in 0..500 {
+                if store.check().await.is_ok() == wanted {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            panic!("the database does not change its mind");
+        });
+        std::thread::sleep(Duration::from_millis(300));
+    };
+    for _ in 0..3 {
+        let (grant, pending) = world
+            .runtime
+            .block_on(async { (family(&store, &world).await, decided(&store, &world).await) });
+        world.runtime.block_on(set_read_only(&hosts, "on"));
+        until(false);
+        assert_eq!(world.redeem(&code, &verifier).unwrap_err(), "server_error");
+        world.runtime.block_on(async {
+            assert!(store.rotate(&rotation(&grant, 1, now())).await.is_err());
+            assert!(store.redeem_code(&redemption(&pending, now())).await.is_err());
+            let ending = revocation(RevocationTarget::Grant(grant.grant_id));
+            assert!(store.revoke(&ending).await.is_err(), "a revocation is not promised");
+            let row = store.find_grant(&grant.grant_id).await.unwrap().unwrap();
+            assert_eq!((row.generation, row.revoked), (1, None));
+            assert!(!store.is_revoked(&row.facts()).await.unwrap());
+        });
+        world.runtime.block_on(set_read_only(&hosts, "off"));
+        until(true);
+        world.runtime.block_on(async {
+            let rotated = store.rotate(&rotation(&grant, 1, now())).await.unwrap();
+            assert_eq!(rotated, Rotate::Rotated);
+            let redeemed = store.redeem_code(&redemption(&pending, now())).await.unwrap();
+            assert_eq!(redeemed, RedeemCode::Redeemed);
+        });
+    }
+    world.redeem(&code, &verifier).unwrap();
+}
+
+/// T13: many requests and few connections: some wait, some fail, none wins twice; then all is well.
+#[test]
+fn a_pool_that_is_exhausted_under_load_gives_nothing_twice() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let hosts = pool(&runtime, database.options(), 2);
+    let first = new_store(&runtime, &hosts);
+    let own = {
+        let _inside = runtime.enter();
+        PgPoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(Duration::from_millis(60))
+            .test_before_acquire(false)
+            .connect_lazy_with(PostgresStore::connect_options(database.options()))
+    };
+    let small = PostgresStore::with_prefix(own, first.prefix().clone())
+        .with_timeout(Duration::from_millis(80));
+    let world = World::new(runtime, first.clone());
+    let (mut failed, mut won, mut lost) = (0, 0, 0);
+    for _ in 0..20 {
+        let (pending, ahead) = world
+            .runtime
+            .block_on(async { (decided(&first, &world).await, family(&first, &world).await) });
+        let requests: Vec<_> = (0..200)
+            .map(|number| {
+                let (store, pending, family) = (small.clone(), pending.clone(), ahead.clone());
+                world.runtime.spawn(async move {
+                    if number % 2 == 0 {
+                        let answer = store.redeem_code(&redemption(&pending, now())).await;
+                        (0, answer.map(|it| it == RedeemCode::Redeemed))
+                    } else {
+                        let answer = store.rotate(&rotation(&family, 1, now())).await;
+                        (1, answer.map(|it| it == Rotate::Rotated))
+                    }
+                })
+            })
+            .collect();
+        let mut winners = [0, 0];
+        for request in requests {
+            match world.runtime.block_on(request).unwrap() {
+                (what, Ok(true)) => winners[what] += 1,
+                (_, Ok(false)) => lost += 1,
+                (_, Err(_)) => failed += 1,
+            }
+        }
+        // The answer of the one that won may be among those that were not waited for.
+        assert!(winners[0] <= 1 && winners[1] <= 1, "{winners:?}");
+        won += winners[0] + winners[1];
+        world.runtime.block_on(async {
+            let row = first.find_grant(&pending.grant_id).await.unwrap().unwrap();
+            assert!(row.generation == 1 || (row.generation == 0 && winners[0] == 0));
+            let row = first.find_grant(&ahead.grant_id).await.unwrap().unwrap();
+            assert!(row.generation == 2 || (row.generation == 1 && winners[1] == 0));
+            // Connections whose request was given up come back, or others take their place.
+            let mut waited = 0;
+            while small.check().await.is_err() {
+                waited += 1;
+                assert!(waited < 100, "the pool does not recover");
+            }
+        });
+    }
+    eprintln!("4000 requests on two connections: {won} won, {lost} lost, {failed} failed");
+    assert!(failed > 0, "the pool was not exhausted");
+    assert!(won > 0, "nothing was given at all");
+}
+
+/// The clock of the database was set back by an hour, a revocation ago.
+#[test]
+fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let own = pool(&runtime, database.options(), 2);
+    let store = new_store(&runtime, &own);
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store.clone());
+    world.runtime.block_on(async {
+        let hour = Duration::from_secs(3_600);
+        let void = family(&store, &world).await;
+        let subject = RevocationTarget::Subject(void.subject.clone());
+        let first = store.revoke(&revocation(subject.clone())).await.unwrap();
+        // As if all of it had happened an hour later, before the clock was set back.
+        let later = i64::try_from(hour.as_millis()).unwrap();
+        for table in ["clock", "revocations"] {
+            let shift = format!("UPDATE {prefix}{table} SET at = at + {later}");
+            own.execute(shift.as_str()).await.unwrap();
+        }
+        let first = first.at.plus(hour);
+        assert!(store.is_revoked(&void.facts()).await.unwrap());
+
+        // Instants go on after the last revocation, not with the clock.
+        let before = family(&store, &world).await;
+        assert!(before.authorized_at > first, "a decision is not after a revocation before it");
+        assert!(!store.is_revoked(&before.facts()).await.unwrap());
+        let second = store.revoke(&revocation(subject.clone())).await.unwrap();
+        assert!(second.at > first && second.at >= before.authorized_at);
+        assert!(store.is_revoked(&before.facts()).await.unwrap());
+        let refused = Rotate::Refused(GrantRefusal::Revoked);
+        for grant in [&void, &before] {
+            assert_eq!(store.rotate(&rotation(grant, 1, now())).await.unwrap(), refused);
+        }
+        let after = family(&store, &world).await;
+        assert!(after.authorized_at > second.at);
+        assert_eq!(store.rotate(&rotation(&after, 1, now())).await.unwrap(), Rotate::Rotated);
+
+        // Its limit, as documented: a decision of the time that comes twice, with no revocation
+        // since, is spared by a cutoff. Its own end reaches it all the same.
+        let spared = family(&store, &world).await;
+        let at = spared.authorized_at.plus(hour).as_millis();
+        let id = format!("{:032x}", u128::from_be_bytes(*spared.grant_id.as_bytes()));
+        let shift =
+            format!("UPDATE {prefix}grants SET authorized_at = {at} WHERE grant_id = '\\x{id}'");
+        own.execute(shift.as_str()).await.unwrap();
+        let spared = authorized(spared, UnixTime::from_millis(at));
+        store.revoke(&revocation(subject)).await.unwrap();
+        assert!(!store.is_revoked(&spared.facts()).await.unwrap());
+        let own_end = RevocationTarget::Grant(spared.grant_id);
+        store.revoke(&revocation(own_end)).await.unwrap();
+        assert!(store.is_revoked(&spared.facts()).await.unwrap());
+        assert_eq!(store.rotate(&rotation(&spared, 1, now())).await.unwrap(), refused);
+    });
+}
