@@ -116,7 +116,7 @@ fn what_was_answered_survives_a_crash_and_the_pool_recovers() {
     );
 }
 
-/// G13, R21, T14: what a client was answered before it was killed is in the database, and what it
+/// G13, R21, T13: what a client was answered before it was killed is in the database, and what it
 /// had asked for is done or not done.
 #[test]
 fn what_a_client_was_answered_before_it_was_killed_is_there() {

@@ -2,7 +2,8 @@
 //!
 //! `GRANTOR_TEST_DATABASE_URL` names another one; then nothing is started and nothing killed. Where
 //! there is none at all each test says so in a line and passes, unless `GRANTOR_REQUIRE_SERVICES`
-//! is `1`. `GRANTOR_RACE_ROUNDS` says how often each race is run.
+//! is `1`. `GRANTOR_RACE_ROUNDS` says how often each race is run, `GRANTOR_SEED` where random choices
+//! begin. What is counted is printed (`--nocapture`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 #![expect(clippy::print_stderr, reason = "a test says what it skipped and counted")]
