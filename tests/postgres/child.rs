@@ -9,12 +9,14 @@ use std::time::Duration;
 use grantor::ids::ClientId;
 use grantor::store::{PostgresStore, TablePrefix};
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::runtime::{Builder, Runtime};
 
 const DATABASE: &str = "GRANTOR_TEST_CHILD_DATABASE";
 const PREFIX: &str = "GRANTOR_TEST_CHILD_PREFIX";
 const APP: &str = "GRANTOR_TEST_CHILD_APP";
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a line begins with that the other side is to hear: the test harness writes there, too.
 const MARK: char = '!';
@@ -95,10 +97,18 @@ impl Task {
         let options: PgConnectOptions = database?.parse().unwrap();
         // The thread that reads lines does not run the requests.
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // What waits for others waits for processes here, which a busy machine may hold up.
+        let patient = [("statement_timeout", "60s"), ("lock_timeout", "60s")];
+        let options = PostgresStore::connect_options(options).options(patient);
         let options = options.options(settings.iter().copied());
-        let pool = super::cluster::pool(&runtime, options, connections);
+        let pool = {
+            let _inside = runtime.enter();
+            let pool = PgPoolOptions::new().max_connections(connections);
+            let pool = pool.acquire_timeout(PATIENCE).test_before_acquire(false);
+            pool.connect_lazy_with(options)
+        };
         let store = PostgresStore::with_prefix(pool, TablePrefix::new(&prefix?).unwrap())
-            .with_timeout(Duration::from_secs(60));
+            .with_timeout(PATIENCE);
         Some(Self { runtime, store, client_id: ClientId::new(app?).unwrap() })
     }
 }

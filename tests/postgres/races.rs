@@ -174,7 +174,11 @@ impl Arena {
     async fn close(&self, kind: Kind) -> Transaction<'static, Postgres> {
         let table = if kind == Kind::Assertion { "assertions" } else { "grants" };
         let mut gate = self.pool.begin().await.unwrap();
-        let lock = format!("LOCK TABLE {}{table} IN EXCLUSIVE MODE", self.prefix);
+        let lock = format!(
+            "SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+             LOCK TABLE {}{table} IN EXCLUSIVE MODE",
+            self.prefix
+        );
         gate.execute(lock.as_str()).await.unwrap();
         gate
     }
