@@ -90,7 +90,8 @@
 //! | say which request needs which scope | [`catalog`], [`scope`] |
 //! | keep everything in your own database | [`store`] |
 //! | add claims to a token, or veto one | [`hooks`] |
-//! | know what happened | [`audit`], [`usage`], [`metrics`], [`observation`] |
+//! | know what happened | [`audit`], [`audit_log`], [`usage`], [`metrics`], [`observation`] |
+//! | remove what has expired | [`store::prune_regularly`], [`audit_log::prune_events_regularly`] |
 //! | limit how much apps may ask for | [`rate_limit`] |
 //! | know what a client is told and why | [`error`] |
 //! | make, import and publish keys | [`jwt`], [`server_secret`] |
@@ -114,6 +115,7 @@
 pub mod admin;
 pub mod app;
 pub mod audit;
+pub mod audit_log;
 pub mod authorization_endpoint;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]

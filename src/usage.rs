@@ -1,7 +1,7 @@
 //! How much each app uses the server.
 //!
-//! Counted in this process from its start, from the same events that are audited. Whoever wants
-//! the sum over processes, or more than a life of one, derives it from the audit log.
+//! Counted in this process from its start, from the same events that are audited. The sum over all
+//! processes and their lives is beside the log: [`audit_log`](crate::audit_log).
 
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,7 @@ use crate::clock::UnixTime;
 use crate::grant_type::GrantType;
 use crate::ids::ClientId;
 
-/// What an app did since this process was started.
+/// What an app did: since this process was started, or as long as there is a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AppUsage {
@@ -54,41 +54,75 @@ impl Usage {
     /// Counts `event` if it is a token request of an app that authenticated, and forgets an app
     /// that was deleted.
     pub fn record(&self, event: &AuditEvent) {
-        match (&event.actor, &event.action, &event.client_id) {
-            (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
-                self.count(client_id, *grant_type, event);
+        match UsageChange::of(event) {
+            Some(UsageChange::Counted(client_id, counter)) => {
+                self.count(client_id, counter, event.at);
             }
-            (_, Action::DeleteApp, Some(client_id)) if event.outcome == Outcome::Success => {
+            Some(UsageChange::Forgotten(client_id)) => {
                 self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
             }
-            _ => {}
+            None => {}
         }
     }
 
-    fn count(&self, client_id: &ClientId, grant_type: Option<GrantType>, event: &AuditEvent) {
+    fn count(&self, client_id: &ClientId, counter: Counter, at: UnixTime) {
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = apps.get(client_id) {
-            return counters.count(grant_type, event);
+            return counters.count(counter, at);
         }
         drop(apps);
         let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        apps.entry(client_id.clone()).or_default().count(grant_type, event);
+        apps.entry(client_id.clone()).or_default().count(counter, at);
+    }
+}
+
+/// What of an app an event adds one to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counter {
+    Issued(GrantType),
+    Refused,
+}
+
+/// What an event changes about the usage of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UsageChange<'a> {
+    Counted(&'a ClientId, Counter),
+    /// The app was deleted.
+    Forgotten(&'a ClientId),
+}
+
+impl<'a> UsageChange<'a> {
+    /// `None`: nothing.
+    pub(crate) fn of(event: &'a AuditEvent) -> Option<Self> {
+        match (&event.actor, &event.action, &event.client_id) {
+            (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
+                let counter = match event.outcome {
+                    Outcome::Success => Counter::Issued((*grant_type)?),
+                    Outcome::Refused { .. } => Counter::Refused,
+                    Outcome::Failed { .. } => return None,
+                };
+                Some(Self::Counted(client_id, counter))
+            }
+            (_, Action::DeleteApp, Some(client_id)) if event.outcome == Outcome::Success => {
+                Some(Self::Forgotten(client_id))
+            }
+            _ => None,
+        }
     }
 }
 
 impl Counters {
-    fn count(&self, grant_type: Option<GrantType>, event: &AuditEvent) {
-        match event.outcome {
-            Outcome::Success => {
-                if let Some(issued) = grant_type.and_then(|it| self.issued.get(it as usize)) {
+    fn count(&self, counter: Counter, at: UnixTime) {
+        match counter {
+            Counter::Issued(grant_type) => {
+                if let Some(issued) = self.issued.get(grant_type as usize) {
                     issued.fetch_add(1, Ordering::Relaxed);
-                    self.last_used.fetch_max(event.at.as_millis(), Ordering::Relaxed);
+                    self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
                 }
             }
-            Outcome::Refused { .. } => {
+            Counter::Refused => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
             }
-            Outcome::Failed { .. } => {}
         }
     }
 

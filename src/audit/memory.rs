@@ -11,10 +11,10 @@ use crate::ids::{ClientId, Subject};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a query is nothing until it is asked"]
 pub struct AuditQuery {
-    client_id: Option<ClientId>,
-    subject: Option<Subject>,
-    since: UnixTime,
-    until: UnixTime,
+    pub(crate) client_id: Option<ClientId>,
+    pub(crate) subject: Option<Subject>,
+    pub(crate) since: UnixTime,
+    pub(crate) until: UnixTime,
     limit: usize,
 }
 

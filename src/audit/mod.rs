@@ -2,7 +2,7 @@
 //!
 //! An [`AuditEvent`] says who did what to which app, as which user, from where, and how it ended; a
 //! refusal says at which step, why, and which setting decided. Events hold names and never secrets.
-//! They go to the [`AuditSink`] of the host.
+//! They go to the [`AuditSink`] of the host; [`audit_log`](crate::audit_log) keeps them in a database.
 //!
 //! ```
 //! use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink, MemoryAudit, Outcome, Step};
@@ -152,6 +152,11 @@ pub enum Action {
     },
     /// What a user had agreed to was forgotten, and the access with it.
     WithdrawConsent,
+    /// Events are missing from a durable log: its queue was full when they came.
+    MissEvents {
+        /// How many.
+        missing: u64,
+    },
 }
 
 impl Action {
@@ -182,6 +187,7 @@ impl Action {
             Self::DeleteApp => "delete_app",
             Self::Revoke { .. } => "revoke",
             Self::WithdrawConsent => "withdraw_consent",
+            Self::MissEvents { .. } => "miss_events",
         }
     }
 }
@@ -284,7 +290,11 @@ impl AuditEvent {
         match &self.outcome {
             Outcome::Failed { .. } => Severity::Error,
             Outcome::Refused { reason, .. } if WARNINGS.contains(reason) => Severity::Warning,
-            Outcome::Success if self.action == Action::DetectRewind => Severity::Warning,
+            Outcome::Success
+                if matches!(self.action, Action::DetectRewind | Action::MissEvents { .. }) =>
+            {
+                Severity::Warning
+            }
             Outcome::Success | Outcome::Refused { .. } => Severity::Info,
         }
     }
@@ -293,7 +303,7 @@ impl AuditEvent {
 /// Where audit events go.
 ///
 /// Called in the middle of a request: it must not block. A sink that writes to a disk or a network
-/// hands a clone of the event to a queue.
+/// hands a clone of the event to a queue, as [`AuditQueue`](crate::audit_log::AuditQueue) does.
 pub trait AuditSink: Send + Sync + fmt::Debug {
     /// Takes note of `event`.
     fn record(&self, event: &AuditEvent);

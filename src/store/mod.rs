@@ -38,6 +38,7 @@ mod grant_store;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod pruning;
 mod records;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
@@ -55,12 +56,15 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::PostgresStore;
+pub use pruning::{Pruning, prune_regularly};
 pub use records::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
     GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason,
     RevocationTarget, Revoked, Rotate, Rotation,
 };
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use sql::{AuditFilter, AuditRow, UsageRow, UsageStep};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
 pub use sql::{InvalidTablePrefix, TablePrefix};

@@ -28,6 +28,7 @@ const ROWS: &[&[&str]] = &[
     &["audit"],
     &["observation", "metrics"],
     &["usage"],
+    &["audit_log"],
     &["rate_limit"],
     &["hooks"],
     &["error"],

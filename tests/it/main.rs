@@ -5,6 +5,7 @@
 mod administration;
 mod architecture;
 mod assertions;
+mod audit_log;
 mod authorization_code;
 mod authorization_request;
 #[cfg(feature = "axum")]

@@ -8,6 +8,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 #![expect(clippy::print_stderr, reason = "a test says what it skipped and counted")]
 
+mod audit;
 mod chance;
 mod child;
 mod cluster;

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::audit_log::AuditQueue;
+use grantor::random::OsRandom;
 use grantor::store::{GrantStore as _, RevocationTarget};
 use grantor::token_endpoint::FormRequest;
 use sqlx::{PgPool, Row as _};
@@ -14,7 +16,9 @@ use super::world::World;
 /// Every row of every table, as text; bytes as hexadecimal digits.
 async fn dump(pool: &PgPool, prefix: &str) -> String {
     let mut dump = String::new();
-    for table in ["clock", "apps", "grants", "assertions", "revocations", "consents"] {
+    for table in
+        ["clock", "apps", "grants", "assertions", "revocations", "consents", "audit", "usage"]
+    {
         let sql = format!("SELECT row_to_json(t)::text FROM {prefix}{table} AS t");
         for row in sqlx::query(&sql).fetch_all(pool).await.unwrap() {
             dump.push_str(&row.get::<String, _>(0));
@@ -40,7 +44,10 @@ fn a_leaked_table_holds_nothing_that_can_be_presented() {
     let pool = pool(&runtime, database.options(), 4);
     let store = new_store(&runtime, &pool);
     let prefix = store.prefix().to_string();
-    let world = World::new(runtime, store);
+    let audit = AuditQueue::new(&OsRandom::new()).unwrap();
+    let failed = |error: &_| panic!("{error:?}");
+    let written = runtime.spawn(audit.run(store.clone(), tokio::time::sleep, failed));
+    let world = World::with_audit(runtime, store, audit.clone());
     let mut secrets = vec![world.client_secret.clone(), world.signature_secret.clone()];
     let text = |answer: &serde_json::Value, name: &str| answer[name].as_str().unwrap().to_owned();
     for _ in 0..3 {
@@ -67,8 +74,14 @@ fn a_leaked_table_holds_nothing_that_can_be_presented() {
         .finish();
     world.runtime.block_on(world.server.revoke(&FormRequest::new(&form))).unwrap();
 
+    audit.close();
+    world.runtime.block_on(written).unwrap();
     let dump = world.runtime.block_on(dump(&pool, &prefix));
     assert!(dump.contains("ann") && dump.lines().count() > 10, "{dump}");
+    assert!(
+        dump.contains("code_replayed") && dump.contains("\"kind\":"),
+        "there is no log: {dump}"
+    );
     let feed = world.server.store().store().revocations_since(
         grantor::store::FeedCursor::default(),
         100,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppDraft, Flow, JwtSettings};
+use grantor::audit::{AuditSink, NoAudit};
 use grantor::authorization_endpoint::{Approval, Decision, Login, Prompted};
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
@@ -59,6 +60,15 @@ pub(crate) fn grant(client_id: &ClientId, subject: &str) -> Grant {
 impl<S: Store> World<S> {
     /// A server with an app of every flow and the user `ann`.
     pub(crate) fn new(runtime: Runtime, store: S) -> Self {
+        Self::with_audit(runtime, store, NoAudit::new())
+    }
+
+    /// The same, whose events go to `audit`.
+    pub(crate) fn with_audit(
+        runtime: Runtime,
+        store: S,
+        audit: impl AuditSink + 'static,
+    ) -> Self {
         let server = AuthorizationServer::builder(
             Issuer::new(ISSUER).unwrap(),
             ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),
@@ -68,6 +78,7 @@ impl<S: Store> World<S> {
             MemoryUsers::new([User::new(Subject::new("ann").unwrap())]),
         )
         .rate_limits(RateLimits::none())
+        .audit(audit)
         .build();
         let settings = AppDraft::confidential("Reports")
             .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials])

@@ -1,5 +1,6 @@
 //! The conformance kit over the store.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -10,7 +11,19 @@ use crate::support::{Folder, Tokio};
 
 /// A runtime, and the store that was opened on it last.
 #[derive(Clone)]
-struct Shared(Arc<Tokio>, Arc<Mutex<Option<SqliteStore>>>);
+pub(crate) struct Shared(Arc<Tokio>, Arc<Mutex<Option<SqliteStore>>>);
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Tokio::new()), Arc::default())
+    }
+
+    pub(crate) fn open(&self, file: &Path) -> SqliteStore {
+        let store = self.0.open(file);
+        *self.1.lock().unwrap() = Some(store.clone());
+        store
+    }
+}
 
 impl Runner for Shared {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
@@ -25,14 +38,12 @@ impl Runner for Shared {
 }
 
 fn keeps_the_contract(folder: Folder, rounds: usize) {
-    let runner = Shared(Arc::new(Tokio::new()), Arc::default());
+    let runner = Shared::new();
     let opener = runner.clone();
     let made = AtomicU32::new(0);
     let make_store = move || {
         let number = made.fetch_add(1, Ordering::Relaxed);
-        let store = opener.0.open(&folder.file(&format!("{number}.db")));
-        *opener.1.lock().unwrap() = Some(store.clone());
-        store
+        opener.open(&folder.file(&format!("{number}.db")))
     };
     let report = Kit::new(make_store).with_runner(runner).with_rounds(rounds).run();
     assert!(report.is_passed(), "{report}");

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::Flow;
+use grantor::audit_log::AuditQueue;
 use grantor::ids::Subject;
+use grantor::random::OsRandom;
 use grantor::scope::Scope;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
@@ -19,7 +21,7 @@ use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::support::{
     Desk, Folder, HOUR, Session, Tokio, app, at, claim, code, log_in_and_tell, register, server,
-    token, with,
+    server_with, token, with,
 };
 
 fn connect(runtime: &Tokio, folder: &Folder) -> SqliteConnection {
@@ -57,7 +59,10 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
 fn nothing_that_was_handed_out_is_in_the_file() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let store = Arc::new(runtime.open(&folder.file("a.db")));
-    let server = server(&store);
+    let audit = AuditQueue::new(&OsRandom::new()).unwrap();
+    let written = audit.run(Arc::clone(&store), tokio::time::sleep, |_| unreachable!());
+    let written = runtime.spawn(written);
+    let server = server_with(&store, audit.clone());
     let handed_out = runtime.block_on(async {
         let draft = app().flow(Flow::ClientCredentials);
         let app = register(&server, draft).await;
@@ -79,8 +84,11 @@ fn nothing_that_was_handed_out_is_in_the_file() {
         handed_out
     });
     assert!(handed_out.len() >= 10, "{}", handed_out.len());
+    audit.close();
+    runtime.block_on(written).unwrap();
     let dump = dump(&folder);
     assert!(holds(&dump, b"files.read") && holds(&dump, b"ann"), "this is not the file");
+    assert!(holds(&dump, b"issue_token"), "there is no audit log");
     for secret in &handed_out {
         for form in forms(secret).iter().filter(|form| form.len() >= 8) {
             assert!(!holds(&dump, form), "something that was handed out is in the file");

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
 
 mod agreement;
+mod audit;
 #[expect(clippy::print_stderr, reason = "a seed is for whoever reads the log")]
 #[path = "../postgres/chance.rs"]
 mod chance;

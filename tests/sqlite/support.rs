@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::audit::{AuditSink, NoAudit};
 use grantor::authorization_endpoint::{Login, Prompted};
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
@@ -140,6 +141,11 @@ pub(crate) fn app() -> AppDraft {
 
 /// A server with the user `ann` over `store`.
 pub(crate) fn server(store: &Arc<SqliteStore>) -> Server {
+    server_with(store, NoAudit::new())
+}
+
+/// The same, whose events go to `audit`.
+pub(crate) fn server_with(store: &Arc<SqliteStore>, audit: impl AuditSink + 'static) -> Server {
     AuthorizationServer::builder(
         Issuer::new("https://as.example.com").unwrap(),
         ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),
@@ -147,6 +153,7 @@ pub(crate) fn server(store: &Arc<SqliteStore>) -> Server {
         Arc::clone(store),
         MemoryUsers::new([User::new(Subject::new("ann").unwrap())]),
     )
+    .audit(audit)
     .build()
 }
 

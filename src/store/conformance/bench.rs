@@ -29,22 +29,22 @@ pub(super) const REVOKED: Rotate = Rotate::Refused(GrantRefusal::Revoked);
 pub(super) const UNKNOWN: Rotate = Rotate::Refused(GrantRefusal::Unknown);
 
 /// The instant `millis` after the one at which every check begins.
-pub(super) fn at(millis: i64) -> UnixTime {
+pub(crate) fn at(millis: i64) -> UnixTime {
     UnixTime::from_millis(1_700_000_000_000 + millis)
 }
 
 /// Checks that two values are the same.
 #[expect(clippy::needless_pass_by_value, reason = "answers and literals read better by value")]
-pub(super) fn same<T: PartialEq + Debug>(what: &str, actual: T, expected: T) -> Check {
+pub(crate) fn same<T: PartialEq + Debug>(what: &str, actual: T, expected: T) -> Check {
     holds(actual == expected, || format!("{what}: {actual:?}; it must be {expected:?}"))
 }
 
 /// Checks that a condition holds.
-pub(super) fn holds<T: Into<String>>(condition: bool, otherwise: impl FnOnce() -> T) -> Check {
+pub(crate) fn holds<T: Into<String>>(condition: bool, otherwise: impl FnOnce() -> T) -> Check {
     if condition { Ok(()) } else { Err(Violation::new(otherwise())) }
 }
 
-pub(super) fn random_bytes<const N: usize>() -> Check<[u8; N]> {
+pub(crate) fn random_bytes<const N: usize>() -> Check<[u8; N]> {
     random::array(&OsRandom::new()).map_err(|error| Violation::new(error.to_string()))
 }
 
@@ -158,7 +158,7 @@ pub(super) fn end(target: RevocationTarget, millis: i64) -> Revocation {
 /// A store under test.
 pub(super) struct Bench<'k, S, R> {
     pub(super) store: S,
-    runner: &'k R,
+    pub(super) runner: &'k R,
     pub(super) rounds: usize,
 }
 
@@ -170,16 +170,6 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
     /// Waits for a call to the store.
     pub(super) fn wait<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Check<T> {
         Ok(self.runner.block_on(call)?)
-    }
-
-    /// Waits for anything.
-    pub(super) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runner.block_on(future)
-    }
-
-    /// Waits for what a dropped future has left behind.
-    pub(super) fn settle(&self) {
-        self.runner.settle();
     }
 
     /// A cast with its app registered.

@@ -13,15 +13,23 @@ use crate::store::{
     Rotation, Store, StoreError,
 };
 
-/// Polls `call` that often, drops it and waits until nothing of it is left at work; whether it was
-/// ready by then.
 fn poll_and_drop<S: Store, R: Runner, T>(
     bench: &Bench<'_, S, R>,
     polls: usize,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Check<bool> {
+    poll_and_drop_on(bench.runner, polls, call)
+}
+
+/// Polls `call` that often, drops it and waits until nothing of it is left at work; whether it was
+/// ready by then.
+pub(crate) fn poll_and_drop_on<R: Runner, T>(
+    runner: &R,
+    polls: usize,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Check<bool> {
     let mut left = polls;
-    let answer = bench.block_on(async {
+    let answer = runner.block_on(async {
         let mut call = pin!(call);
         std::future::poll_fn(|context| {
             if left > 0 {
@@ -34,13 +42,13 @@ fn poll_and_drop<S: Store, R: Runner, T>(
         })
         .await
     });
-    bench.settle();
+    runner.settle();
     answer.transpose().map(|answer| answer.is_some()).map_err(Violation::from)
 }
 
 /// Runs `attempt` with a drop before the first poll, after the first, and so on, until it answers
 /// that the call was ready.
-fn at_every_await(attempt: impl Fn(usize) -> Check<bool>) -> Check {
+pub(crate) fn at_every_await(attempt: impl Fn(usize) -> Check<bool>) -> Check {
     // Far more awaits than any store makes.
     for polls in 0..10_000 {
         let ready = attempt(polls)

@@ -52,6 +52,9 @@ use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
 
 use self::bench::Bench;
+pub(crate) use self::bench::{at, holds, random_bytes, same};
+pub(crate) use self::dropped_futures::{at_every_await, poll_and_drop_on};
+pub(crate) use self::race::{CONTENDERS, race};
 use super::{Store, StoreError};
 
 /// Runs the futures of a store to their end.
@@ -82,7 +85,7 @@ impl Runner for Threads {
 pub struct Violation(String);
 
 impl Violation {
-    fn new(text: impl Into<String>) -> Self {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
@@ -96,13 +99,13 @@ impl From<StoreError> for Violation {
 
 /// Does `step`; a panic becomes a violation, so that it neither ends the kit nor leaves the other
 /// threads of a race waiting.
-fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
+pub(crate) fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
     panic::catch_unwind(AssertUnwindSafe(step))
         .unwrap_or_else(|_| Err(Violation::new("the store panicked")))
 }
 
 /// What a check answers.
-type Check<T = ()> = Result<T, Violation>;
+pub(crate) type Check<T = ()> = Result<T, Violation>;
 
 /// Runs the checks over a store.
 pub struct Kit<S, R = Threads> {

@@ -7,11 +7,11 @@ use std::thread;
 use super::{Check, catch_panic};
 
 /// How many threads race.
-pub(super) const CONTENDERS: usize = 16;
+pub(crate) const CONTENDERS: usize = 16;
 
 /// Plays `rounds` rounds: `set` prepares one, every contender runs `act` on it at once, and `judge`
 /// looks at what each was answered, in the order of the contenders.
-pub(super) fn race<P: Send + Sync, T: Send>(
+pub(crate) fn race<P: Send + Sync, T: Send>(
     rounds: usize,
     set: impl Fn(usize) -> Check<P>,
     act: impl Fn(&P, usize) -> Check<T> + Sync,

@@ -117,14 +117,15 @@ impl PostgresStore {
         Err(StoreError::new("the grant changes faster than it can be read"))
     }
 
-    async fn listed(
+    /// Runs a text that was put together for what is asked.
+    pub(super) async fn built(
         &self,
         mut text: sqlx::QueryBuilder<'_, sqlx::Postgres>,
-    ) -> Result<Vec<Grant>, StoreError> {
+    ) -> Result<Vec<sqlx::postgres::PgRow>, StoreError> {
         // Not prepared for ever: there are as many texts as filters.
         let read = text.build().persistent(false).fetch_all(self.connections.pool());
         let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
-        rows.map_err(StoreError::new)?.iter().map(read_grant).collect()
+        rows.map_err(StoreError::new)
     }
 }
 
@@ -207,7 +208,8 @@ impl GrantStore for PostgresStore {
             text.push(" AND revoked_at IS NULL AND expires_at > ").push_bind(live_at.as_millis());
         }
         text.push(" ORDER BY grant_id LIMIT ").push_bind(limit.saturating_add(1));
-        let mut grants = self.listed(text).await?;
+        let rows = self.built(text).await?;
+        let mut grants = rows.iter().map(read_grant).collect::<Result<Vec<_>, _>>()?;
         let more = grants.len() > page.limit;
         grants.truncate(page.limit);
         let next = if more { grants.last().map(|grant| grant.grant_id) } else { None };

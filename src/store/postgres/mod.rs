@@ -1,6 +1,7 @@
 //! The store on PostgreSQL: many processes, on many machines, over one database.
 
 mod apps;
+mod audit;
 mod connections;
 mod grants;
 mod outcome;
@@ -9,6 +10,7 @@ mod run;
 mod schema;
 mod statements;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -127,7 +129,8 @@ impl PostgresStore {
         schema::schema_sql(prefix)
     }
 
-    /// Makes the tables that are not there yet. Several processes may do so at once.
+    /// Makes the tables that are not there yet, and brings those of an earlier version of this crate
+    /// to the present one. Several processes may do so at once.
     ///
     /// # Errors
     ///
@@ -151,11 +154,17 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when they cannot, or are of a later version of this crate.
+    /// [`StoreError`] when they cannot, or are of another version of this crate.
     pub async fn check(&self) -> Result<(), StoreError> {
         let row = self.one_row(|| query(&self.sql.check)).await?;
-        if column::<i32>(&row, "schema_version")? > SCHEMA_VERSION {
-            return Err(StoreError::new("the tables are of a later version of this crate"));
+        match column::<i32>(&row, "schema_version")?.cmp(&SCHEMA_VERSION) {
+            Ordering::Equal => {}
+            Ordering::Greater => {
+                return Err(StoreError::new("the tables are of a later version of this crate"));
+            }
+            Ordering::Less => {
+                return Err(StoreError::new("the tables are of an earlier version of this crate"));
+            }
         }
         if column::<String>(&row, "read_only")? != "off" {
             return Err(StoreError::new("the database can only be read"));
@@ -163,12 +172,12 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Ends what acts as a user, then removes what is stored of that user: grants and consents.
-    /// Answers how many rows went. What remains is the revocation, which names the user until
-    /// `until`: by it tokens that are out stay void.
+    /// Ends what acts as a user, then removes what is stored of that user: grants, consents, and the
+    /// events of the audit log that are about the user. Answers how many rows went. What remains is
+    /// the revocation, which names the user until `until`: by it tokens that are out stay void.
     ///
-    /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Audit events and usage are
-    /// the host's to erase.
+    /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Usage names no user. Events
+    /// that still wait in a queue come after: the same call a little later takes them, too.
     ///
     /// # Errors
     ///
@@ -184,14 +193,17 @@ impl PostgresStore {
         self.revoke(&Revocation { target, at: now, why, until }).await?;
         let consents = || query(&self.sql.erase_consents).bind(subject.as_str());
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
-        loop {
-            let grants = || query(&self.sql.erase_grants).bind(subject.as_str()).bind(ERASE_BATCH);
-            let batch = self.run(grants).await.map_err(StoreError::new)?.len();
-            if batch == 0 {
-                return Ok(erased);
+        for sql in [&self.sql.erase_grants, &self.sql.erase_audit] {
+            loop {
+                let erase = || query(sql).bind(subject.as_str()).bind(ERASE_BATCH);
+                let batch = self.run(erase).await.map_err(StoreError::new)?.len();
+                if batch == 0 {
+                    break;
+                }
+                erased += batch;
             }
-            erased += batch;
         }
+        Ok(erased)
     }
 }
 

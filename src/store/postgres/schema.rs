@@ -3,7 +3,7 @@
 use crate::store::TablePrefix;
 
 /// What [`schema_sql`] describes. A later schema has a greater number.
-pub(super) const SCHEMA_VERSION: i32 = 1;
+pub(super) const SCHEMA_VERSION: i32 = 2;
 
 /// The statements that make the tables and indexes that are not there yet.
 ///
@@ -83,6 +83,27 @@ CREATE TABLE IF NOT EXISTS {prefix}consents (
     PRIMARY KEY (client_id, subject)
 );
 CREATE INDEX IF NOT EXISTS {index}consents_of_subject ON {prefix}consents (subject);
+CREATE TABLE IF NOT EXISTS {prefix}audit (
+    event_id bytea PRIMARY KEY,
+    at bigint NOT NULL,
+    client_id text COLLATE "C",
+    subject text COLLATE "C",
+    severity smallint NOT NULL,
+    event text NOT NULL
+);
+CREATE INDEX IF NOT EXISTS {index}audit_of_app ON {prefix}audit (client_id, event_id)
+    WHERE client_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {index}audit_of_subject ON {prefix}audit (subject, event_id)
+    WHERE subject IS NOT NULL;
+CREATE TABLE IF NOT EXISTS {prefix}usage (
+    client_id text COLLATE "C" NOT NULL,
+    kind smallint NOT NULL,
+    counted bigint NOT NULL,
+    last_at bigint NOT NULL,
+    PRIMARY KEY (client_id, kind)
+) WITH (fillfactor = 50);
+UPDATE {prefix}clock SET schema_version = {SCHEMA_VERSION}
+    WHERE id = 1 AND schema_version < {SCHEMA_VERSION};
 "#
     )
 }

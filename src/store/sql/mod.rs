@@ -3,12 +3,15 @@
 //! Instants are Unix milliseconds, digests and grant ids are bytes, identifiers and scopes are
 //! text, an app is a JSON document.
 
+mod audit;
 mod codes;
 mod document;
 mod grant_row;
 mod table_prefix;
 mod target;
 
+pub(super) use audit::counter_code;
+pub(crate) use audit::{AuditFilter, AuditRow, UsageRow, UsageStep};
 pub(super) use codes::{purpose_code, reason_code, reason_of};
 pub(super) use document::{read_app, write_app};
 pub(super) use grant_row::GrantRow;

@@ -10,18 +10,18 @@ use crate::clock::UnixTime;
 use crate::ids::{GrantId, Subject};
 use crate::store::{Revocation, RevocationReason, RevocationTarget, StoreError};
 
-/// How many grants one transaction removes: others wait for it.
+/// How many rows one transaction removes: others wait for it.
 const BATCH: i64 = 200;
 /// For how long the browser may still hold the ticket of a decision.
 const TICKET: Duration = Duration::from_secs(3_600);
 
 impl SqliteStore {
-    /// Revokes everything that acts as a user, then removes what is stored of that user: grants and
-    /// consents. Answers how many rows went.
+    /// Revokes everything that acts as a user, then removes what is stored of that user: grants,
+    /// consents, and the events of the audit log that are about the user. Answers how many rows went.
     ///
     /// What remains is the revocation, which names the user until `until`: by it tokens that are out
-    /// stay void. Then [`prune`](crate::store::GrantStore::prune) removes it. Audit events and usage
-    /// are the host's to erase.
+    /// stay void. Then [`prune`](crate::store::GrantStore::prune) removes it. Usage names no user.
+    /// Events that still wait in a queue come after: the same call a little later takes them, too.
     ///
     /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Space in the file is used
     /// again; `PRAGMA secure_delete` of SQLite overwrites it.
@@ -40,11 +40,25 @@ impl SqliteStore {
         loop {
             let of = subject.clone();
             match self.queue.run(move |batch| erase_some(batch, &of, now, at)).await? {
+                0 => break,
+                more => erased += more,
+            }
+        }
+        loop {
+            let of = subject.clone();
+            match self.queue.run(move |batch| erase_events(batch, &of)).await? {
                 0 => return Ok(erased),
                 more => erased += more,
             }
         }
     }
+}
+
+/// Removes some events about the user; answers how many.
+fn erase_events(batch: &mut Batch<'_>, subject: &Subject) -> Result<usize, Failed> {
+    let sql = batch.sql;
+    let erase = sqlx::query(&sql.erase_audit).bind(subject.as_str()).bind(BATCH);
+    Ok(usize::try_from(batch.execute(erase)?).unwrap_or(usize::MAX))
 }
 
 /// Answers the instant of the revocation, and how many consents went.

@@ -4,6 +4,7 @@
 //! others read beside it, as the write-ahead log allows.
 
 mod apps;
+mod audit;
 mod batch;
 mod erasure;
 mod grants;

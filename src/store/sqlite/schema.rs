@@ -12,7 +12,8 @@ use crate::store::StoreError;
 /// * `room` keeps the place of what a pending grant does not have yet, so that a row never outgrows
 ///   its page.
 /// * `subject_key` are four bytes of a digest: an index over them takes a third of one over names.
-pub(super) const MIGRATIONS: &[&str] = &["\
+pub(super) const MIGRATIONS: &[&str] = &[
+    "\
 CREATE TABLE {p}meta (
   id      INTEGER PRIMARY KEY CHECK (id = 1),
   version INTEGER NOT NULL, -- of these tables
@@ -79,7 +80,29 @@ CREATE TABLE {p}consents (
 ) WITHOUT ROWID;
 CREATE INDEX {p}consents_subject ON {p}consents (subject);
 INSERT INTO {p}meta (id, version, clock, entered, apps) VALUES (1, 1, 0, 0, 0);
-"];
+",
+    "\
+CREATE TABLE {p}audit (
+  id        INTEGER PRIMARY KEY,
+  event_id  BLOB    NOT NULL UNIQUE, -- in the order of the instants
+  at        INTEGER NOT NULL,
+  client_id TEXT,
+  subject   TEXT,
+  severity  INTEGER NOT NULL,
+  event     TEXT    NOT NULL  -- the event as JSON
+);
+CREATE INDEX {p}audit_client_id ON {p}audit (client_id, event_id) WHERE client_id IS NOT NULL;
+CREATE INDEX {p}audit_subject ON {p}audit (subject, event_id) WHERE subject IS NOT NULL;
+CREATE TABLE {p}usage (
+  client_id TEXT    NOT NULL,
+  kind      INTEGER NOT NULL,
+  counted   INTEGER NOT NULL,
+  last_at   INTEGER NOT NULL,
+  PRIMARY KEY (client_id, kind)
+) WITHOUT ROWID;
+UPDATE {p}meta SET version = 2;
+",
+];
 
 /// The scripts after version `version`, in order, for tables that begin with `prefix`.
 pub(super) fn scripts_after(version: usize, prefix: &str) -> String {

@@ -162,6 +162,28 @@ SELECT id, grant_id, authorized_at, expires_at FROM {p}grants
 WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";
     erase_grant = "DELETE FROM {p}grants WHERE id = ?1";
 
+    /// A JSON array of arrays: many rows in one step.
+    append_audit = "\
+INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event)
+SELECT unhex(json_extract(value, '$[0]')), json_extract(value, '$[1]'),
+  json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]'),
+  json_extract(value, '$[5]') FROM json_each(?1) WHERE true
+ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
+    count_usage = "\
+INSERT INTO {p}usage (client_id, kind, counted, last_at) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (client_id, kind) DO UPDATE SET counted = counted + excluded.counted,
+  last_at = max(last_at, excluded.last_at)";
+    forget_usage = "DELETE FROM {p}usage WHERE client_id = ?1";
+    find_usage = "SELECT kind, counted, last_at FROM {p}usage WHERE client_id = ?1";
+    find_audit = "\
+SELECT event_id, at, client_id, subject, severity, event FROM {p}audit WHERE event_id >= ";
+    prune_audit = "\
+DELETE FROM {p}audit WHERE id IN (SELECT id
+  FROM {p}audit WHERE event_id < ?1 ORDER BY event_id LIMIT ?2)";
+    has_old_audit = "SELECT EXISTS (SELECT 1 FROM {p}audit WHERE event_id < ?1) AS has_old";
+    erase_audit = "\
+DELETE FROM {p}audit WHERE id IN (SELECT id FROM {p}audit WHERE subject = ?1 LIMIT ?2)";
+
     prune_assertions = "\
 DELETE FROM {p}assertions WHERE (jti, client_id, purpose) IN (SELECT jti, client_id, purpose
   FROM {p}assertions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";

@@ -22,7 +22,7 @@ use crate::store::{
 /// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
 const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 /// How many rows a call to prune removes at most: others wait for it.
-const MAX_PRUNED: usize = 1_000;
+pub(super) const MAX_PRUNED: usize = 1_000;
 /// The place of `rotated_at` and of `claim` in a row that does not have them yet.
 const ROOM: (i64, i64) = (6, 8);
 

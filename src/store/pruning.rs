@@ -1,0 +1,151 @@
+//! Removing what has become inert, from time to time.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::{GrantStore, Pruned, StoreError};
+use crate::clock::{Clock, SystemClock, UnixTime};
+
+/// How long the first wait is after the store has failed; then twice as long each time, and no
+/// longer than the interval.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often and how much is removed.
+///
+/// ```
+/// use std::time::Duration;
+/// use grantor::store::Pruning;
+///
+/// let pruning = Pruning::new().interval(Duration::from_secs(60)).batch(200);
+/// # let _ = pruning;
+/// ```
+#[derive(Clone)]
+#[must_use = "it is nothing until it is handed to what removes"]
+pub struct Pruning {
+    interval: Duration,
+    batch: usize,
+    clock: Arc<dyn Clock>,
+}
+
+impl Pruning {
+    /// Every five minutes, 1,000 rows a call, for as long as there are more.
+    pub fn new() -> Self {
+        Self {
+            interval: Duration::from_secs(300),
+            batch: 1_000,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// The same with so much time between two rounds.
+    pub fn interval(self, interval: Duration) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// The same with so many rows a call, at least one.
+    pub fn batch(self, rows: usize) -> Self {
+        Self { batch: rows.max(1), ..self }
+    }
+
+    /// The same with the time from `clock`. Default: the system's.
+    pub fn clock(self, clock: impl Clock + 'static) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    /// Calls `prune` with the time and the size of a batch, round after round, for ever.
+    pub(crate) async fn repeat<P, W>(
+        self,
+        prune: impl Fn(UnixTime, usize) -> P + Send,
+        sleep: impl Fn(Duration) -> W + Send,
+        mut failed: impl FnMut(&StoreError) + Send,
+    ) where
+        P: Future<Output = Result<Pruned, StoreError>> + Send,
+        W: Future<Output = ()> + Send,
+    {
+        let mut backoff = FIRST_WAIT;
+        loop {
+            let wait = match prune(self.clock.now(), self.batch).await {
+                // A store that is always at once ready must not keep a thread for itself.
+                Ok(Pruned { more: true, removed }) if removed > 0 => {
+                    backoff = FIRST_WAIT;
+                    yield_now().await;
+                    continue;
+                }
+                Ok(_) => {
+                    backoff = FIRST_WAIT;
+                    self.interval
+                }
+                Err(error) => {
+                    failed(&error);
+                    let wait = backoff.min(self.interval);
+                    backoff = backoff.saturating_mul(2).min(self.interval.max(FIRST_WAIT));
+                    wait
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+}
+
+impl Default for Pruning {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Pruning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pruning")
+            .field("interval", &self.interval)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Removes what is inert from `store`, at once and then at every interval, until it is dropped: to be
+/// spawned, in one process or in all.
+///
+/// `sleep` waits, as `tokio::time::sleep` does. `failed` is told each time the store fails: then the
+/// next call comes after 1 s, 2 s and so on up to the interval.
+///
+/// ```
+/// use std::sync::Arc;
+/// use grantor::store::{MemoryStore, Pruning, prune_regularly};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+/// # runtime.block_on(async {
+/// let store = Arc::new(MemoryStore::new());
+/// let failed = |error: &_| eprintln!("nothing was pruned: {error}");
+/// let pruning = prune_regularly(store, Pruning::new(), tokio::time::sleep, failed);
+/// let pruning = tokio::spawn(pruning);
+/// # pruning.abort();
+/// # });
+/// ```
+pub async fn prune_regularly<S, W>(
+    store: S,
+    pruning: Pruning,
+    sleep: impl Fn(Duration) -> W + Send,
+    failed: impl FnMut(&StoreError) + Send,
+) where
+    S: GrantStore,
+    W: Future<Output = ()> + Send,
+{
+    pruning.repeat(|now, limit| store.prune(now, limit), sleep, failed).await;
+}
+
+/// Lets others go first, once.
+async fn yield_now() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

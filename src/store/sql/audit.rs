@@ -1,0 +1,103 @@
+//! The rows of the audit log and of usage. What they mean is told by the module that keeps the log.
+
+use std::collections::BTreeSet;
+
+use super::unreadable;
+use crate::clock::UnixTime;
+use crate::grant_type::GrantType;
+use crate::store::StoreError;
+
+/// A row of the log.
+pub(crate) struct AuditRow {
+    pub(crate) event_id: [u8; 16],
+    pub(crate) at: i64,
+    pub(crate) client_id: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) severity: i16,
+    /// The event as JSON.
+    pub(crate) event: String,
+    /// What it changes about usage, where it is appended. Not stored.
+    pub(crate) usage: Option<UsageStep>,
+}
+
+/// What an event changes about the usage of an app.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum UsageStep {
+    /// One more token by this grant type, or with `None` one more refusal.
+    Count { client_id: String, issued: Option<GrantType> },
+    /// The app was deleted.
+    Forget { client_id: String },
+}
+
+/// A row of usage.
+pub(crate) struct UsageRow {
+    /// `None`: refusals.
+    pub(crate) issued: Option<GrantType>,
+    pub(crate) counted: u64,
+    pub(crate) last_at: UnixTime,
+}
+
+/// Which rows of the log to read.
+pub(crate) struct AuditFilter<'a> {
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
+    /// The first and the last id that can be.
+    pub(crate) ids: ([u8; 16], [u8; 16]),
+    pub(crate) since: i64,
+    pub(crate) until: i64,
+    pub(crate) before: Option<[u8; 16]>,
+    pub(crate) limit: usize,
+}
+
+impl AuditRow {
+    /// The rows without those whose id comes again.
+    pub(in crate::store) fn distinct(rows: Vec<Self>) -> Vec<Self> {
+        let mut seen = BTreeSet::new();
+        rows.into_iter().filter(|row| seen.insert(row.event_id)).collect()
+    }
+}
+
+impl UsageRow {
+    pub(in crate::store) fn read(
+        kind: i64,
+        counted: i64,
+        last_at: i64,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            issued: counter_of(kind)?,
+            counted: counted.try_into().map_err(|_| unreadable("counted"))?,
+            last_at: UnixTime::from_millis(last_at),
+        })
+    }
+}
+
+/// What is counted, as a number: 0 refusals, then grant types from 1.
+pub(in crate::store) const fn counter_code(issued: Option<GrantType>) -> i16 {
+    match issued {
+        None => 0,
+        Some(GrantType::AuthorizationCode) => 1,
+        Some(GrantType::RefreshToken) => 2,
+        Some(GrantType::JwtBearer) => 3,
+        Some(GrantType::ClientCredentials) => 4,
+    }
+}
+
+/// Reads what [`counter_code`] wrote.
+fn counter_of(code: i64) -> Result<Option<GrantType>, StoreError> {
+    let counters = GrantType::ALL.into_iter().map(Some).chain([None]);
+    let found = counters.into_iter().find(|counter| i64::from(counter_code(*counter)) == code);
+    found.ok_or_else(|| unreadable("kind"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_read_as_it_was_written() {
+        for counter in [None, Some(GrantType::RefreshToken), Some(GrantType::ClientCredentials)] {
+            assert_eq!(counter_of(counter_code(counter).into()).unwrap(), counter);
+        }
+        assert!(counter_of(5).is_err() && counter_of(-1).is_err());
+    }
+}

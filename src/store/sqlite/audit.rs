@@ -1,0 +1,130 @@
+//! The audit log and usage, in rows.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::SqliteStore;
+use super::batch::{Batch, Failed};
+use super::steps::MAX_PRUNED;
+use crate::store::sql::counter_code;
+use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
+
+impl SqliteStore {
+    pub(crate) async fn append_audit(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
+        let rows = AuditRow::distinct(rows);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let json = to_json(&rows).map_err(StoreError::new)?;
+        let appended: Arc<(Vec<AuditRow>, String)> = Arc::new((rows, json));
+        self.queue.run(move |batch| append(batch, &appended.0, &appended.1)).await
+    }
+
+    pub(crate) async fn find_audit(
+        &self,
+        filter: &AuditFilter<'_>,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let (first, last) = &filter.ids;
+        let mut text = QueryBuilder::<Sqlite>::new(self.sql.find_audit.as_str());
+        text.push_bind(&first[..]).push(" AND event_id <= ").push_bind(&last[..]);
+        text.push(" AND at >= ").push_bind(filter.since);
+        text.push(" AND at <= ").push_bind(filter.until);
+        if let Some(before) = &filter.before {
+            text.push(" AND event_id < ").push_bind(&before[..]);
+        }
+        if let Some(client_id) = filter.client_id {
+            text.push(" AND client_id = ").push_bind(client_id);
+        }
+        if let Some(subject) = filter.subject {
+            text.push(" AND subject = ").push_bind(subject);
+        }
+        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
+        text.push(" ORDER BY event_id DESC LIMIT ").push_bind(limit);
+        let rows = text.build().persistent(false).fetch_all(self.readers()?).await;
+        let rows = rows.map_err(StoreError::new)?;
+        rows.iter().map(read).collect::<Result<_, _>>().map_err(StoreError::new)
+    }
+
+    pub(crate) async fn find_usage(&self, client_id: &str) -> Result<Vec<UsageRow>, StoreError> {
+        let rows = sqlx::query(&self.sql.find_usage).bind(client_id);
+        let rows = rows.fetch_all(self.readers()?).await.map_err(StoreError::new)?;
+        let columns = |row: &SqliteRow| -> Result<_, sqlx::Error> {
+            Ok((row.try_get("kind")?, row.try_get("counted")?, row.try_get("last_at")?))
+        };
+        let read = |row: &SqliteRow| {
+            let (kind, counted, last_at) = columns(row).map_err(StoreError::new)?;
+            UsageRow::read(kind, counted, last_at)
+        };
+        rows.iter().map(read).collect()
+    }
+
+    pub(crate) async fn prune_audit(
+        &self,
+        before: [u8; 16],
+        limit: usize,
+    ) -> Result<Pruned, StoreError> {
+        let limit = i64::try_from(limit.min(MAX_PRUNED)).unwrap_or(0);
+        let prune = move |batch: &mut Batch<'_>| {
+            let sql = batch.sql;
+            let before = &before[..];
+            let gone = batch.execute(sqlx::query(&sql.prune_audit).bind(before).bind(limit))?;
+            let row = batch.one(sqlx::query(&sql.has_old_audit).bind(before))?;
+            let removed = usize::try_from(gone).unwrap_or(0);
+            Ok(Pruned { removed, more: row.try_get("has_old")? })
+        };
+        self.queue.run(prune).await
+    }
+}
+
+/// The columns of the rows, as the statement takes them.
+fn to_json(rows: &[AuditRow]) -> Result<String, serde_json::Error> {
+    let columns = |row: &AuditRow| {
+        let id = format!("{:032x}", u128::from_be_bytes(row.event_id));
+        (id, row.at, row.client_id.clone(), row.subject.clone(), row.severity, row.event.clone())
+    };
+    serde_json::to_string(&rows.iter().map(columns).collect::<Vec<_>>())
+}
+
+fn append(batch: &mut Batch<'_>, rows: &[AuditRow], json: &str) -> Result<(), Failed> {
+    let sql = batch.sql;
+    let born = batch.all(sqlx::query(&sql.append_audit).bind(json))?;
+    let born = born.iter().map(|row| row.try_get("event_id"));
+    let born: HashSet<Vec<u8>> = born.collect::<Result<_, _>>()?;
+    let mut counts: BTreeMap<(&str, i16), (i64, i64)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| born.contains(&row.event_id[..])) {
+        match &row.usage {
+            Some(UsageStep::Count { client_id, issued }) => {
+                let (counted, last_at) =
+                    counts.entry((client_id, counter_code(*issued))).or_insert((0, row.at));
+                *counted += 1;
+                *last_at = row.at.max(*last_at);
+            }
+            Some(UsageStep::Forget { client_id }) => {
+                counts.retain(|(counted, _), _| counted != client_id);
+                batch.execute(sqlx::query(&sql.forget_usage).bind(client_id))?;
+            }
+            None => {}
+        }
+    }
+    for ((client_id, kind), (counted, last_at)) in counts {
+        let count = sqlx::query(&sql.count_usage).bind(client_id).bind(kind);
+        batch.execute(count.bind(counted).bind(last_at))?;
+    }
+    Ok(())
+}
+
+fn read(row: &SqliteRow) -> Result<AuditRow, sqlx::Error> {
+    let event_id: Vec<u8> = row.try_get("event_id")?;
+    Ok(AuditRow {
+        event_id: event_id.try_into().map_err(|_| sqlx::Error::Decode("event_id".into()))?,
+        at: row.try_get("at")?,
+        client_id: row.try_get("client_id")?,
+        subject: row.try_get("subject")?,
+        severity: row.try_get("severity")?,
+        event: row.try_get("event")?,
+        usage: None,
+    })
+}

@@ -1,0 +1,494 @@
+//! The queue before the audit log, the log in memory, and the tasks that prune.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink as _, Outcome, Severity};
+use grantor::audit_log::conformance::AuditKit;
+use grantor::audit_log::{
+    AuditQueue, AuditStore, EventId, MemoryAuditStore, NewEvent, StoredEvent,
+    prune_events_regularly,
+};
+use grantor::clock::{ManualClock, UnixTime};
+use grantor::grant_type::GrantType;
+use grantor::ids::{ClientId, Subject};
+use grantor::random::OsRandom;
+use grantor::store::{
+    FeedCursor, GrantStore as _, Listing, MemoryStore, Page, Pruned, Pruning, Revocation,
+    RevocationReason, RevocationTarget, StoreError, prune_regularly,
+};
+use grantor::usage::{AppUsage, Usage};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{Instant, sleep};
+
+/// What goes wrong with an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Before,
+    After,
+    /// The answer never comes.
+    Hangs,
+}
+
+/// The log in memory, with faults by plan, and how much was appended each time.
+#[derive(Debug, Default)]
+struct FaultyLog {
+    inner: MemoryAuditStore,
+    plan: Mutex<VecDeque<Fault>>,
+    appends: Mutex<Vec<(Instant, usize)>>,
+}
+
+impl FaultyLog {
+    fn with(plan: impl IntoIterator<Item = Fault>) -> Arc<Self> {
+        Arc::new(Self { plan: Mutex::new(plan.into_iter().collect()), ..Self::default() })
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.appends.lock().unwrap().iter().map(|(_, size)| *size).collect()
+    }
+}
+
+impl AuditStore for FaultyLog {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.appends.lock().unwrap().push((Instant::now(), events.len()));
+        let fault = self.plan.lock().unwrap().pop_front();
+        match fault {
+            Some(Fault::Before) => return Err(StoreError::new("planted")),
+            Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::After) | None => {}
+        }
+        self.inner.append(events).await?;
+        if fault.is_some() { Err(StoreError::new("planted")) } else { Ok(()) }
+    }
+
+    async fn find_events(
+        &self,
+        query: &AuditQuery,
+        page: Page<EventId>,
+    ) -> Result<Listing<StoredEvent, EventId>, StoreError> {
+        self.inner.find_events(query, page).await
+    }
+
+    async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
+        self.inner.usage_of(client_id).await
+    }
+
+    async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        self.appends.lock().unwrap().push((Instant::now(), limit));
+        if self.plan.lock().unwrap().pop_front().is_some() {
+            return Err(StoreError::new("planted"));
+        }
+        self.inner.prune_events(before, limit).await
+    }
+}
+
+fn app() -> ClientId {
+    ClientId::new("app").unwrap()
+}
+
+fn at(millis: i64) -> UnixTime {
+    UnixTime::from_millis(1_700_000_000_000 + millis)
+}
+
+fn event(millis: i64) -> AuditEvent {
+    let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
+    AuditEvent::new(at(millis), Actor::App(app()), action, Outcome::Success)
+}
+
+fn queue(capacity: usize) -> AuditQueue {
+    AuditQueue::with_capacity(&OsRandom::new(), capacity).unwrap()
+}
+
+/// Spawns the writer; answers how often it was told of a failure, too.
+fn spawn(queue: &AuditQueue, log: &Arc<FaultyLog>) -> (JoinHandle<()>, Arc<AtomicUsize>) {
+    let failures = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&failures);
+    let failed = move |error: &StoreError| {
+        assert_eq!(error.to_string(), "the store failed");
+        told.fetch_add(1, Ordering::Relaxed);
+    };
+    (tokio::spawn(queue.run(Arc::clone(log), sleep, failed)), failures)
+}
+
+/// The whole log, oldest first.
+async fn all(log: &FaultyLog) -> Vec<StoredEvent> {
+    let (mut found, mut page) = (Vec::new(), Page::first(200));
+    loop {
+        let listing = log.find_events(&AuditQuery::all(), page.clone()).await.unwrap();
+        found.extend(listing.items);
+        let Some(next) = listing.next else { break };
+        page = page.after(next);
+    }
+    found.reverse();
+    found
+}
+
+async fn tokens(log: &FaultyLog) -> u64 {
+    let usage = log.usage_of(&app()).await.unwrap();
+    usage.issued.get(&GrantType::RefreshToken).copied().unwrap_or(0)
+}
+
+#[test]
+fn the_log_in_memory_keeps_its_promises() {
+    let report = AuditKit::new(MemoryAuditStore::new).run();
+    assert!(report.is_passed(), "{report}");
+}
+
+/// A check that nobody runs would prove nothing.
+#[test]
+fn every_public_check_of_the_log_is_run() {
+    let report = AuditKit::new(MemoryAuditStore::new).with_rounds(1).run();
+    let run: BTreeSet<_> = report.passed.iter().map(ToString::to_string).collect();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit_log/conformance.rs");
+    let text = fs::read_to_string(file).unwrap();
+    let names = text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split('<').next());
+    assert_eq!(run, names.map(str::to_owned).collect());
+}
+
+/// How a log can be wrong.
+#[derive(Clone, Copy, Debug)]
+enum Wrong {
+    CountsAgain,
+    CountsApart,
+    ForgetsNothing,
+    PagesByTime,
+}
+
+/// The log in memory with one thing wrong.
+struct WrongLog(Wrong, MemoryAuditStore, Usage);
+
+impl AuditStore for WrongLog {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        for new in events {
+            let is_deletion = new.event.action == Action::DeleteApp;
+            if !(matches!(self.0, Wrong::ForgetsNothing) && is_deletion) {
+                let usage_is_there = matches!(self.0, Wrong::CountsApart) && {
+                    let query = AuditQuery::all().since(new.event.at).until(new.event.at);
+                    let page = self.1.find_events(&query, Page::first(200)).await?;
+                    page.items.iter().any(|event| event.id == new.id)
+                };
+                if !usage_is_there {
+                    self.2.record(&new.event);
+                }
+            }
+        }
+        if matches!(self.0, Wrong::CountsApart) {
+            yield_now().await;
+        }
+        self.1.append(events).await
+    }
+
+    async fn find_events(
+        &self,
+        query: &AuditQuery,
+        page: Page<EventId>,
+    ) -> Result<Listing<StoredEvent, EventId>, StoreError> {
+        match (self.0, page.after) {
+            (Wrong::PagesByTime, Some(_)) => {
+                let all = self.1.find_events(query, Page::first(200)).await?.items;
+                let seen = all.iter().position(|event| Some(event.id) == page.after);
+                let last = seen.map(|seen| all[seen].at);
+                let query =
+                    query.clone().until(UnixTime::from_millis(last.unwrap().as_millis() - 1));
+                self.1.find_events(&query, Page::first(page.limit)).await
+            }
+            _ => self.1.find_events(query, page).await,
+        }
+    }
+
+    async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
+        Ok(self.2.of(client_id))
+    }
+
+    async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        self.1.prune_events(before, limit).await
+    }
+}
+
+#[test]
+fn a_log_that_breaks_a_promise_fails_the_kit() {
+    for (wrong, check) in [
+        (Wrong::CountsAgain, "an_event_is_appended_once"),
+        (Wrong::CountsApart, "a_dropped_append_is_done_or_not_done"),
+        (Wrong::ForgetsNothing, "a_deleted_app_loses_its_usage"),
+        (Wrong::PagesByTime, "pages_go_on_while_events_are_appended"),
+    ] {
+        let make = move || WrongLog(wrong, MemoryAuditStore::new(), Usage::default());
+        let report = AuditKit::new(make).with_rounds(5).run();
+        assert!(report.failed(check), "{wrong:?} passes {check}\n{report}");
+        assert!(!report.failed("old_events_are_pruned_and_their_usage_stays"), "{report}");
+    }
+}
+
+/// Events that come together are written together, those of one instant in the order in which they
+/// came; a full batch does not wait.
+#[tokio::test(start_paused = true)]
+async fn events_are_written_in_batches_and_in_order() {
+    let (audit, log) = (queue(10_000), FaultyLog::with([]));
+    let (writing, failures) = spawn(&audit, &log);
+    let began = Instant::now();
+    for millis in 0..5 {
+        audit.record(&event(millis / 5).with_subject(&Subject::new(millis.to_string()).unwrap()));
+        sleep(Duration::from_millis(10)).await;
+    }
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(log.sizes(), [5]);
+    assert_eq!(audit.waiting(), 0);
+    let subjects: Vec<_> = all(&log).await.into_iter().map(|it| it.subject.unwrap()).collect();
+    assert_eq!(subjects.iter().map(Subject::as_str).collect::<Vec<_>>(), ["0", "1", "2", "3", "4"]);
+    let (written, _) = log.appends.lock().unwrap()[0];
+    assert_eq!(written - began, Duration::from_millis(200));
+
+    let full = Instant::now();
+    for millis in 0..600 {
+        audit.record(&event(millis));
+    }
+    sleep(Duration::from_millis(150)).await;
+    assert_eq!(log.sizes(), [5, 256, 256], "two are full, the rest gathers");
+    assert_eq!(log.appends.lock().unwrap()[2].0, full);
+    sleep(Duration::from_millis(60)).await;
+    assert_eq!(log.sizes(), [5, 256, 256, 88]);
+    assert_eq!(tokens(&log).await, 605);
+    audit.close();
+    writing.await.unwrap();
+    assert_eq!(failures.load(Ordering::Relaxed), 0);
+}
+
+/// What does not fit is counted, and the log says how much is missing, each time; nothing is missing
+/// without that.
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_counts_what_is_missing_and_the_log_says_so() {
+    let (audit, log) = (queue(100), FaultyLog::with([]));
+    for millis in 0..130 {
+        audit.record(&event(millis));
+    }
+    assert_eq!((audit.waiting(), audit.missed()), (100, 30));
+    let (writing, _) = spawn(&audit, &log);
+    sleep(Duration::from_secs(1)).await;
+    for millis in 1_000..1_101 {
+        audit.record(&event(millis));
+    }
+    audit.close();
+    writing.await.unwrap();
+    assert_eq!(audit.missed(), 31);
+    let log_of = all(&log).await;
+    let missing: Vec<_> = log_of
+        .iter()
+        .filter(|event| event.severity == Severity::Warning)
+        .map(|event| serde_json::from_str::<serde_json::Value>(&event.json).unwrap())
+        .map(|event| (event["at"].as_i64().unwrap(), event["missing"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(missing, [(at(129).as_millis(), 30), (at(1_100).as_millis(), 1)]);
+    assert_eq!(log_of.len(), 202);
+    assert_eq!(tokens(&log).await, 200);
+}
+
+/// The batch is kept while the store fails, with longer and longer waits; the events come once,
+/// though it was done once and nobody knew.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_gets_the_batch_again_until_it_is_written_once() {
+    let plan = [[Fault::Before; 8].as_slice(), &[Fault::After; 2]].concat();
+    let (audit, log) = (queue(10_000), FaultyLog::with(plan));
+    let (writing, failures) = spawn(&audit, &log);
+    for millis in 0..10 {
+        audit.record(&event(millis));
+    }
+    sleep(Duration::from_secs(1)).await;
+    audit.record(&event(10));
+    assert_eq!(audit.waiting(), 11, "the batch is not given up");
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(audit.waiting(), 0);
+    assert_eq!(failures.load(Ordering::Relaxed), 10);
+    let appends = log.appends.lock().unwrap().clone();
+    let waits: Vec<_> =
+        appends.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_millis()).take(10).collect();
+    assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000, 10_000]);
+    assert_eq!((all(&log).await.len(), tokens(&log).await), (11, 11));
+    audit.close();
+    writing.await.unwrap();
+}
+
+/// At the end of a process nobody waits for a wait.
+#[tokio::test(start_paused = true)]
+async fn close_writes_what_is_left_at_once_and_ends_the_task() {
+    let log = FaultyLog::with([Fault::Before; 20]);
+    let audit = queue(10_000);
+    let (writing, _) = spawn(&audit, &log);
+    audit.record(&event(0));
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!(audit.waiting(), 1);
+    log.plan.lock().unwrap().clear();
+    let closed = Instant::now();
+    for millis in 1..1_000 {
+        audit.record(&event(millis));
+    }
+    audit.close();
+    audit.close();
+    writing.await.unwrap();
+    assert_eq!(closed.elapsed(), Duration::ZERO);
+    assert_eq!(all(&log).await.len(), 1_000);
+    // Nobody writes any more: that is not hidden.
+    audit.record(&event(1_000));
+    assert_eq!((audit.waiting(), audit.missed()), (0, 1));
+
+    let untouched = queue(10);
+    untouched.close();
+    spawn(&untouched, &FaultyLog::with([])).0.await.unwrap();
+}
+
+/// A task that is dropped in the middle of an append leaves its batch to the next; two at once
+/// take turns.
+#[tokio::test(start_paused = true)]
+async fn a_writer_that_is_dropped_loses_nothing() {
+    let log = FaultyLog::with([Fault::Hangs]);
+    let audit = queue(10_000);
+    let (hanging, _) = spawn(&audit, &log);
+    let (next, _) = spawn(&audit, &log);
+    for millis in 0..300 {
+        audit.record(&event(millis));
+    }
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!((log.sizes().len(), audit.waiting()), (1, 300));
+    hanging.abort();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((audit.waiting(), all(&log).await.len()), (0, 300));
+    audit.close();
+    next.await.unwrap();
+}
+
+/// Who wants to see what just happened does not wait for others to come.
+#[tokio::test(start_paused = true)]
+async fn a_flush_waits_for_what_was_recorded_and_for_no_longer() {
+    let log = FaultyLog::with([]);
+    let audit = queue(10_000);
+    audit.flush().await;
+    let (writing, _) = spawn(&audit, &log);
+    let began = Instant::now();
+    for millis in 0..300 {
+        audit.record(&event(millis));
+    }
+    let others =
+        [audit.clone(), audit.clone()].map(|it| tokio::spawn(async move { it.flush().await }));
+    audit.flush().await;
+    assert_eq!(tokens(&log).await, 300);
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    // It has waited for a store that fails, and goes when the wait is over.
+    log.plan.lock().unwrap().push_back(Fault::Before);
+    audit.record(&event(300));
+    audit.flush().await;
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+    assert_eq!((log.sizes(), audit.waiting()), (vec![256, 44, 1, 1], 0));
+    // Who gives up holds up nobody.
+    audit.record(&event(301));
+    drop(tokio::time::timeout(Duration::ZERO, audit.flush()).await);
+    audit.close();
+    writing.await.unwrap();
+    audit.flush().await;
+    assert_eq!(tokens(&log).await, 302);
+}
+
+/// Many threads at once: every event is in the log once, or is missing and counted.
+#[test]
+fn events_of_many_threads_are_written_once_or_counted_as_missing() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (audit, log) = (queue(500), FaultyLog::with([Fault::After; 3]));
+    let (writing, _) = runtime.block_on(async { spawn(&audit, &log) });
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for millis in 0..5_000 {
+                    audit.record(&event(millis));
+                    if millis % 50 == 0 {
+                        std::thread::sleep(Duration::from_micros(300));
+                    }
+                }
+            });
+        }
+    });
+    audit.close();
+    runtime.block_on(writing).unwrap();
+    let written = runtime.block_on(tokens(&log));
+    assert_eq!(written + audit.missed(), 20_000);
+    let missing: u64 = runtime
+        .block_on(all(&log))
+        .iter()
+        .filter_map(|event| {
+            serde_json::from_str::<serde_json::Value>(&event.json).unwrap()["missing"].as_u64()
+        })
+        .sum();
+    assert_eq!(missing, audit.missed());
+}
+
+/// A revocation stays until its end, and goes at the next round after it.
+#[tokio::test(start_paused = true)]
+async fn the_task_prunes_at_once_and_at_every_interval() {
+    let store = Arc::new(MemoryStore::new());
+    let clock = Arc::new(ManualClock::new(at(0)));
+    let revoke = async |number: i64| {
+        let target = RevocationTarget::Subject(Subject::new(number.to_string()).unwrap());
+        let (why, until) = (RevocationReason::Administrator, at(number * 1_000));
+        store.revoke(&Revocation { target, at: at(-9), why, until }).await.unwrap();
+    };
+    for number in 0..100 {
+        revoke(number).await;
+    }
+    let count = async || {
+        let feed = store.revocations_since(FeedCursor::default(), 1_000, at(0)).await.unwrap();
+        feed.entries.len()
+    };
+    let pruning = Pruning::new().batch(3).clock(Arc::clone(&clock));
+    let failed = |error: &_| panic!("{error:?}");
+    let task = tokio::spawn(prune_regularly(Arc::clone(&store), pruning, sleep, failed));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(count().await, 99);
+    clock.set(at(50_000));
+    sleep(Duration::from_secs(298)).await;
+    assert_eq!(count().await, 99, "it is not time yet");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(count().await, 49);
+    task.abort();
+}
+
+/// Events go when they are as old as the host says, a batch at a time. The failures of a store are
+/// told, and do not end the task.
+#[tokio::test(start_paused = true)]
+async fn old_events_are_pruned_though_the_store_fails_sometimes() {
+    let log = FaultyLog::with([]);
+    let new = |millis| {
+        let event = event(millis);
+        NewEvent { id: EventId::generate(event.at, &OsRandom::new()).unwrap(), event }
+    };
+    log.inner.append(&(0..100).map(new).collect::<Vec<_>>()).await.unwrap();
+    log.plan.lock().unwrap().extend([Fault::Before; 12]);
+    let failures = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&failures);
+    let failed = move |_: &StoreError| {
+        told.fetch_add(1, Ordering::Relaxed);
+    };
+    let clock = Arc::new(ManualClock::new(at(3_600_050)));
+    let pruning = Pruning::new().batch(20).interval(Duration::from_secs(60));
+    let pruning = pruning.clock(Arc::clone(&clock));
+    let hour = Duration::from_secs(3_600);
+    let task = tokio::spawn(prune_events_regularly(Arc::clone(&log), hour, pruning, sleep, failed));
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(failures.load(Ordering::Relaxed), 12);
+    let rounds = log.appends.lock().unwrap().clone();
+    let waits: Vec<_> =
+        rounds.windows(2).map(|pair| (pair[1].0 - pair[0].0).as_secs()).take(15).collect();
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60, 0, 0, 60]);
+    assert!(rounds.iter().all(|(_, limit)| *limit == 20));
+    let left = all(&log).await;
+    assert_eq!((left.len(), left[0].at), (50, at(50)));
+    assert_eq!(tokens(&log).await, 100);
+    clock.set(at(7_200_000));
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(all(&log).await, []);
+    task.abort();
+}

@@ -1,0 +1,192 @@
+//! The audit log and usage in the database.
+
+use std::sync::Arc;
+
+use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink as _, Outcome};
+use grantor::audit_log::conformance::AuditKit;
+use grantor::audit_log::{AuditQueue, AuditStore as _, EventId, NewEvent};
+use grantor::grant_type::GrantType;
+use grantor::ids::{ClientId, Subject};
+use grantor::random::OsRandom;
+use grantor::store::{Page, PostgresStore};
+use sqlx::{Executor as _, Row as _};
+
+use super::cluster::{database, new_prefix, new_store, own_cluster, pool, rounds, runtime};
+use super::kit::Tokio;
+use super::world::now;
+
+fn event(client_id: &str, subject: &str) -> NewEvent {
+    let action = Action::IssueToken { grant_type: Some(GrantType::JwtBearer) };
+    let actor = Actor::App(ClientId::new(client_id).unwrap());
+    let event = AuditEvent::new(now(), actor, action, Outcome::Success);
+    let event = event.with_subject(&Subject::new(subject).unwrap());
+    NewEvent { id: EventId::generate(event.at, &OsRandom::new()).unwrap(), event }
+}
+
+#[test]
+fn the_store_keeps_the_audit_log() {
+    let Some(database) = database() else { return };
+    let runtime = Arc::new(runtime());
+    let pool = pool(&runtime, database.options(), 20);
+    let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
+    let report = AuditKit::new(move || new_store(&runtime, &pool))
+        .with_runner(runner)
+        .with_rounds(rounds(50))
+        .run();
+    assert!(report.is_passed(), "{report}");
+}
+
+/// A stricter default refuses what READ COMMITTED waits for: the answers are the same.
+#[test]
+fn the_store_keeps_the_audit_log_at_any_isolation() {
+    let Some(database) = database() else { return };
+    for level in [r"repeatable\ read", "serializable"] {
+        let runtime = Arc::new(runtime());
+        let options = database.options().options([("default_transaction_isolation", level)]);
+        let pool = pool(&runtime, options, 20);
+        let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
+        let report = AuditKit::new(move || new_store(&runtime, &pool))
+            .with_runner(runner)
+            .with_rounds(10)
+            .run();
+        assert!(report.is_passed(), "{level}: {report}");
+    }
+}
+
+/// The tables of the first version are brought to the present one, by many at once, and keep what
+/// they held; until then the store says what is the matter.
+#[test]
+fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 8);
+    let prefix = new_prefix();
+    let schema = PostgresStore::schema_sql(&prefix);
+    let (first, _) =
+        schema.split_once(&format!("CREATE TABLE IF NOT EXISTS {prefix}audit")).unwrap();
+    runtime.block_on(async {
+        pool.execute(first).await.unwrap();
+        let older = format!("UPDATE {prefix}clock SET schema_version = 1, at = 77");
+        pool.execute(older.as_str()).await.unwrap();
+        let store = PostgresStore::with_prefix(pool.clone(), prefix.clone());
+        let error = store.check().await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("earlier version"), "{cause}");
+
+        let migrations: Vec<_> = (0..6)
+            .map(|_| {
+                let store = store.clone();
+                tokio::spawn(async move { store.migrate().await })
+            })
+            .collect();
+        for migration in migrations {
+            migration.await.unwrap().unwrap();
+        }
+        store.append(&[event("app", "ann")]).await.unwrap();
+        let row = format!("SELECT schema_version, at FROM {prefix}clock");
+        let row = sqlx::query(&row).fetch_one(&pool).await.unwrap();
+        assert_eq!((row.get::<i32, _>(0), row.get::<i64, _>(1)), (2, 77));
+        let later = format!("UPDATE {prefix}clock SET schema_version = 99");
+        pool.execute(later.as_str()).await.unwrap();
+        store.migrate().await.unwrap_err();
+        let row = format!("SELECT schema_version FROM {prefix}clock");
+        let version: i32 = sqlx::query(&row).fetch_one(&pool).await.unwrap().get(0);
+        assert_eq!(version, 99, "what a later version wrote stays");
+    });
+}
+
+#[test]
+fn an_erased_user_is_not_in_the_log_either() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 4);
+    let store = new_store(&runtime, &pool);
+    runtime.block_on(async {
+        let events: Vec<_> =
+            (0..2_400).map(|n| event("app", if n % 2 == 0 { "ann" } else { "bob" })).collect();
+        store.append(&events).await.unwrap();
+        let ann = Subject::new("ann").unwrap();
+        assert_eq!(store.erase_subject(&ann, now(), now()).await.unwrap(), 1_200);
+        let left = format!(
+            "SELECT count(*) FROM {}audit WHERE subject = 'ann' OR event LIKE '%ann%'",
+            store.prefix()
+        );
+        let left: i64 = sqlx::query(&left).fetch_one(&pool).await.unwrap().get(0);
+        assert_eq!(left, 0);
+        let of_bob = AuditQuery::all().subject(Subject::new("bob").unwrap());
+        let page = store.find_events(&of_bob, Page::first(200)).await.unwrap();
+        assert_eq!(page.items.len(), 200);
+        let usage = store.usage_of(&ClientId::new("app").unwrap()).await.unwrap();
+        assert_eq!(usage.issued[&GrantType::JwtBearer], 2_400, "usage names no user");
+    });
+}
+
+/// Several processes have a queue each; what they took is in the one log, once.
+#[test]
+fn queues_of_several_processes_write_one_log() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 8);
+    let store = new_store(&runtime, &pool);
+    runtime.block_on(async {
+        let queues: Vec<_> = (0..4).map(|_| AuditQueue::new(&OsRandom::new()).unwrap()).collect();
+        let failed = |error: &_| panic!("{error:?}");
+        let run = |queue: &AuditQueue| queue.run(store.clone(), tokio::time::sleep, failed);
+        let written: Vec<_> = queues.iter().map(|queue| tokio::spawn(run(queue))).collect();
+        for number in 0..2_000 {
+            let app = if number % 3 == 0 { "one" } else { "two" };
+            queues[number % 4].record(&event(app, "ann").event);
+            tokio::task::yield_now().await;
+        }
+        for (queue, written) in queues.iter().zip(written) {
+            queue.close();
+            written.await.unwrap();
+            assert_eq!((queue.waiting(), queue.missed()), (0, 0));
+        }
+        let mut total = 0;
+        for app in ["one", "two"] {
+            let usage = store.usage_of(&ClientId::new(app).unwrap()).await.unwrap();
+            total += usage.issued[&GrantType::JwtBearer];
+        }
+        assert_eq!(total, 2_000);
+        let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
+        assert_eq!(sqlx::query(&rows).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 2_000);
+    });
+}
+
+/// The server is killed while events are written, and comes back: nothing that was taken is lost, and
+/// nothing counts twice, though nobody knew what the last commit came to.
+#[test]
+fn a_database_that_is_killed_gets_every_event_once() {
+    let Some(cluster) = own_cluster() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, cluster.options(), 4);
+    let store = new_store(&runtime, &pool);
+    let failures = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let audit = AuditQueue::new(&OsRandom::new()).unwrap();
+    let count = Arc::clone(&failures);
+    let written = runtime.spawn(audit.run(store.clone(), tokio::time::sleep, move |_| {
+        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }));
+    let record = |events: usize| {
+        for _ in 0..events {
+            audit.record(&event("app", "ann").event);
+        }
+    };
+    record(5_000);
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    cluster.kill();
+    record(1_000);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    cluster.start();
+    record(500);
+    audit.close();
+    runtime.block_on(written).unwrap();
+    assert!(failures.load(std::sync::atomic::Ordering::Relaxed) > 0, "it was killed too late");
+    let app = ClientId::new("app").unwrap();
+    let usage = store.usage_of(&app);
+    assert_eq!(runtime.block_on(usage).unwrap().issued[&GrantType::JwtBearer], 6_500);
+    let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
+    let rows = runtime.block_on(sqlx::query(&rows).fetch_one(&pool)).unwrap();
+    assert_eq!(rows.get::<i64, _>(0), 6_500);
+}
