@@ -107,7 +107,7 @@
 //! * `tower`: the check of bearer tokens as a layer, for any host that speaks `http`.
 //! * `postgres`: a store in PostgreSQL, for as many processes as there are.
 //! * `sqlite`: a store in one SQLite file, durable, for one machine.
-//! * `test-kit`: the conformance kit for whoever writes a store. Not under semver.
+//! * `test-kit`: the conformance kits for whoever writes a store. Not under semver.
 //! * `tracing`: an audit sink that goes to `tracing`, and a span for each request over HTTP.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

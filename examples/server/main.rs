@@ -1,5 +1,5 @@
 //! An authorization server for trying things out: a login page, a consent page, an administrator's
-//! API and a small protected API, all in one process and in memory.
+//! API and a small protected API, all in one process, in memory or in a database.
 //!
 //! `cargo run --example server --features axum`, and it says what to try. `README.md` beside this
 //! file has the options, `seed.json` everything with which it can start.
@@ -9,6 +9,7 @@ mod admin_api;
 mod args;
 mod check;
 mod demo_api;
+mod log;
 mod pages;
 mod seed;
 mod serve;
@@ -33,7 +34,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use grantor::AuthorizationServer;
 use grantor::admin::AdminError;
-use grantor::audit::{AuditEvent, AuditSink, MemoryAudit};
+use grantor::audit::{AuditEvent, AuditSink};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
@@ -47,6 +48,7 @@ use grantor::resource_server::{BearerVerifier, RevocationList};
 use tokio::sync::Semaphore;
 
 use args::Args;
+use log::Log;
 use seed::Seed;
 use sessions::Sessions;
 use site::{Browsers, Site};
@@ -122,7 +124,7 @@ async fn run(args: &Args) -> Result<(), BoxError> {
 struct Program {
     endpoints: Arc<Endpoints>,
     site: Arc<Site>,
-    audit: Arc<MemoryAudit>,
+    log: Log,
     catalog: ApiCatalog,
     /// The names of the protected API beside the issuer.
     resources: Vec<Resource>,
@@ -148,14 +150,13 @@ impl Program {
             Some(_) => None,
             None => Some(Tries::new(&seed, issuer, &clock, &random)?),
         };
-        let (store, users) =
-            (Arc::new(args.store.open().await?), Arc::new(Users::new(&seed.users, &random)?));
+        let (store, log) = args.store.open().await?;
+        let (store, users) = (Arc::new(store), Arc::new(Users::new(&seed.users, &random)?));
         let (secret, keys) =
             store::secrets(&args.store, args.keys.as_deref(), args.algorithm, &random).await?;
-        let audit = Arc::new(MemoryAudit::default());
-        let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::clone(&audit) as _];
+        let mut sinks: Vec<Arc<dyn AuditSink>> = vec![log.sink()];
         if args.log {
-            sinks.push(Arc::new(Log));
+            sinks.push(Arc::new(Lines));
         }
         let mut builder = AuthorizationServer::builder(
             issuer.clone(),
@@ -207,7 +208,7 @@ impl Program {
             resources: identifiers.filter(own).cloned().collect(),
             endpoints: Arc::new(HttpEndpoints::new(server, Browsers(Arc::clone(&site)))),
             site,
-            audit,
+            log,
             catalog,
         })
     }
@@ -238,7 +239,7 @@ impl Program {
         };
         let administration = admin_api::Administration {
             endpoints: Arc::clone(&self.endpoints),
-            audit: Arc::clone(&self.audit),
+            log: self.log.clone(),
         };
         let mut router = grantor::axum::router(&self.endpoints)
             .merge(site::router(Arc::clone(&self.site)).layer(limit()))
@@ -250,7 +251,8 @@ impl Program {
             router = router.route("/metrics", get(metrics));
         }
         let router = router.fallback(move |request| fallback.clone().answer(request));
-        let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations };
+        let log = self.log.clone();
+        let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations, log };
         Ok((router, tasks))
     }
 }
@@ -279,9 +281,9 @@ pub(crate) fn metrics_text(endpoints: &Endpoints) -> Response {
 
 /// Audit events as lines of JSON. They hold names and never secrets.
 #[derive(Debug)]
-struct Log;
+struct Lines;
 
-impl AuditSink for Log {
+impl AuditSink for Lines {
     fn record(&self, event: &AuditEvent) {
         let event = serde_json::to_string(event).unwrap_or_default();
         tracing::info!(target: "audit", "{event}");

@@ -11,12 +11,14 @@ use axum::serve::ListenerExt as _;
 use grantor::clock::{Clock as _, SystemClock};
 use grantor::ids::Issuer;
 use grantor::resource_server::RevocationList;
+use grantor::store::{Pruning, prune_regularly};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::Endpoints;
 use crate::args::PORTS;
+use crate::log::{self, Log};
 
 /// How long requests in flight may take once the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,26 +61,27 @@ pub(crate) fn announce(file: Option<&Path>, issuer: &Issuer) -> Result<(), Strin
 pub(crate) struct Tasks {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) revocations: Arc<RevocationList>,
+    pub(crate) log: Log,
 }
 
 impl Tasks {
     /// Follows the revocations, each second, and removes what means nothing any more.
     async fn run(self) {
+        let store = Arc::clone(self.endpoints.server().store());
+        let pruning = Pruning::new().interval(Duration::from_secs(60));
+        let pruning = prune_regularly(store, pruning, sleep, log::failed);
+        tokio::join!(self.follow(), pruning);
+    }
+
+    async fn follow(&self) {
         let clock = SystemClock::new();
         let server = self.endpoints.server();
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for tick in 0_u64.. {
+        loop {
             seconds.tick().await;
             if let Err(error) = self.revocations.poll(server.store(), clock.now()).await {
                 tracing::error!(error = &error as &dyn std::error::Error, "no feed");
-            }
-            if tick % 60 != 0 {
-                continue;
-            }
-            let admin = server.admin("server");
-            while admin.prune(1_000).await.is_ok_and(|pruned| pruned.more) {
-                tokio::task::yield_now().await;
             }
         }
     }
@@ -96,6 +99,8 @@ pub(crate) async fn serve(
     told: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let log = tasks.log.clone();
+    let writing = tokio::spawn(log.clone().run());
     let beside = tokio::spawn(tasks.run());
     // An answer is one small write: it must not wait for the next.
     let listener = listener.tap_io(|connection| {
@@ -120,6 +125,11 @@ pub(crate) async fn serve(
         }
     };
     beside.abort();
+    // What the last requests did is written, if the database takes it.
+    log.close();
+    if tokio::time::timeout(PATIENCE, writing).await.is_err() {
+        tracing::warn!("some events did not get into the audit log");
+    }
     outcome
 }
 

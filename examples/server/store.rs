@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::app::CustomApp;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use grantor::audit_log::AuditQueue;
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
 use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::jwt::{Algorithm, KeyRing, SigningKey};
@@ -24,6 +26,8 @@ use grantor::store::{
 };
 #[cfg(feature = "sqlite")]
 use grantor::store::{SqliteSettings, SqliteStore};
+
+use crate::log::Log;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -66,7 +70,7 @@ impl StoreKind {
         }
     }
 
-    /// Opens the store, and makes its tables if there are none.
+    /// Opens the store and its audit log, and makes its tables if there are none.
     ///
     /// # Errors
     ///
@@ -75,13 +79,14 @@ impl StoreKind {
         not(any(feature = "sqlite", feature = "postgres")),
         expect(clippy::unused_async, reason = "the others are opened with patience")
     )]
-    pub(crate) async fn open(&self) -> Result<AnyStore, BoxError> {
+    pub(crate) async fn open(&self) -> Result<(AnyStore, Log), BoxError> {
         match self {
-            Self::Memory => Ok(AnyStore::Memory(Box::default())),
+            Self::Memory => Ok((AnyStore::Memory(Box::default()), Log::Memory(Arc::default()))),
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path) => {
                 let store = SqliteStore::open(path, SqliteSettings::new()).await?;
-                Ok(AnyStore::Sqlite(CachedApps::new(store)))
+                let log = Log::Sqlite(AuditQueue::new(&OsRandom::new())?, store.clone());
+                Ok((AnyStore::Sqlite(CachedApps::new(store)), log))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(url) => {
@@ -94,7 +99,8 @@ impl StoreKind {
                     .await?;
                 let store = PostgresStore::new(pool);
                 store.migrate().await?;
-                Ok(AnyStore::Postgres(CachedApps::new(store)))
+                let log = Log::Postgres(AuditQueue::new(&OsRandom::new())?, store.clone());
+                Ok((AnyStore::Postgres(CachedApps::new(store)), log))
             }
             #[cfg(not(feature = "sqlite"))]
             Self::Sqlite(_) => Err("--store sqlite: needs --features axum,sqlite".into()),

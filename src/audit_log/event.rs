@@ -50,11 +50,6 @@ impl EventId {
         Self::new(at, [0; 10])
     }
 
-    /// No id of an event at `at` or earlier is after it.
-    pub(crate) fn last_at(at: UnixTime) -> Self {
-        Self::new(at, [u8::MAX; 10])
-    }
-
     /// The id with these bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -160,12 +155,12 @@ mod tests {
         let at = UnixTime::from_millis;
         let instants = [-5, 0, 1, 255, 256, 1_700_000_000_000, 1 << 47, i64::MAX].map(at);
         for pair in instants.windows(2) {
-            let (one, other) = (EventId::last_at(pair[0]), EventId::first_at(pair[1]));
+            let (one, other) = (EventId::new(pair[0], [255; 10]), EventId::first_at(pair[1]));
             assert!(one < other || pair[0] < at(0), "{pair:?}");
         }
         let id = EventId::new(at(1_700_000_000_000), [7; 10]);
         assert!(EventId::first_at(at(1_700_000_000_000)) < id);
-        assert!(EventId::last_at(at(1_700_000_000_000)) > id);
+        assert!(EventId::new(at(1_700_000_000_000), [255; 10]) > id);
         assert_eq!(id.to_string().parse::<EventId>(), Ok(id));
         assert_eq!(
             serde_json::from_str::<EventId>(&serde_json::to_string(&id).unwrap()).unwrap(),

@@ -278,7 +278,7 @@ impl Shared {
         &self,
         wake_at: usize,
         limit: impl Future<Output = ()> + Send,
-        is_over: impl Fn(&Pending) -> bool + Send,
+        is_over: impl Fn(&Pending) -> bool + Send + Sync,
     ) {
         let mut limit = pin!(limit);
         poll_fn(|context| {

@@ -88,7 +88,7 @@ fn filter_of<'a>(query: &'a AuditQuery, page: &Page<EventId>) -> AuditFilter<'a>
         subject: query.subject.as_ref().map(Subject::as_str),
         ids: (
             *EventId::first_at(query.since).as_bytes(),
-            *EventId::last_at(query.until).as_bytes(),
+            *EventId::new(query.until, [u8::MAX; 10]).as_bytes(),
         ),
         since: query.since.as_millis(),
         until: query.until.as_millis(),

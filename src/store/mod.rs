@@ -3,7 +3,8 @@
 //! [`AppRegistry`] keeps the apps, [`GrantStore`] keeps grants, cutoffs, assertions and consents.
 //! Both belong into one database: a redemption, a rotation and a claim check in *one* atomic step
 //! whatever can change, and that includes whether the app is enabled. [`Store`] is both at once and
-//! is implemented for whatever implements the two.
+//! is implemented for whatever implements the two. The audit log and usage have a trait of their
+//! own, in [`audit_log`](crate::audit_log).
 //!
 //! Rules of the contract:
 //!

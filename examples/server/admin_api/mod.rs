@@ -12,16 +12,18 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use grantor::admin::Admin;
-use grantor::audit::{AuditQuery, MemoryAudit};
+use grantor::audit::AuditQuery;
+use grantor::audit_log::EventId;
 use grantor::axum::Bearer;
 use grantor::http::BearerLayer;
 use grantor::ids::{ClientId, Subject};
 use grantor::jwt::AccessTokenClaims;
 use grantor::resource_server::BearerVerifier;
-use grantor::store::RevocationTarget;
+use grantor::store::{Page, RevocationTarget};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::log::Log;
 use crate::store::AnyStore;
 use crate::{Endpoints, Server};
 use answer::{Answer, Asked, Named, Problem, ok, read, which};
@@ -31,7 +33,7 @@ pub(crate) use offered::catalog;
 /// What the handlers share.
 pub(crate) struct Administration {
     pub(crate) endpoints: Arc<Endpoints>,
-    pub(crate) audit: Arc<MemoryAudit>,
+    pub(crate) log: Log,
 }
 
 impl Administration {
@@ -119,18 +121,23 @@ struct AuditAsked {
     app: Option<ClientId>,
     subject: Option<Subject>,
     limit: Option<usize>,
+    /// The `next` of the page before.
+    after: Option<EventId>,
 }
 
 async fn audit(State(state): State<Arc<Administration>>, asked: Asked<AuditAsked>) -> Answer {
     let Query(asked) = asked?;
-    let mut query = AuditQuery::all().limit(asked.limit.unwrap_or(100).min(1_000));
+    let mut query = AuditQuery::all();
     if let Some(app) = asked.app {
         query = query.app(app);
     }
     if let Some(subject) = asked.subject {
         query = query.subject(subject);
     }
-    Ok(ok(&json!({ "events": state.audit.find(&query) })))
+    let mut page = Page::first(asked.limit.unwrap_or(100));
+    page.after = asked.after;
+    let (events, next) = state.log.find(&query, page).await?;
+    Ok(ok(&json!({ "events": events, "next": next })))
 }
 
 async fn usage(
@@ -139,7 +146,8 @@ async fn usage(
     named: Asked<Named>,
 ) -> Answer {
     let id = which(id, &named?.0)?;
-    Ok(ok(&json!({ "client_id": id, "usage": state.server().usage(&id) })))
+    let usage = state.log.usage(&id, state.server()).await?;
+    Ok(ok(&json!({ "client_id": id, "usage": usage })))
 }
 
 async fn metrics(State(state): State<Arc<Administration>>) -> Response {

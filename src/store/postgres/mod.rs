@@ -34,7 +34,7 @@ const ERASE_BATCH: i64 = 1_000;
 /// How often the tables are made where others make them at the same time.
 const MAX_MIGRATIONS: usize = 10;
 
-/// Apps, grants, cutoffs, assertions and consents in a PostgreSQL database.
+/// Apps, grants, cutoffs, assertions, consents and the audit log in a PostgreSQL database.
 ///
 /// The host hands in the pool that it has; the store asks for nothing but its own tables, and no
 /// extension, advisory lock or notification. It works within a tokio runtime. Every method of the
