@@ -4,6 +4,8 @@
 
 #[path = "../examples/server/args.rs"]
 mod args;
+#[path = "../examples/server/log.rs"]
+mod log;
 #[path = "../examples/server/admin_api/offered.rs"]
 mod offered;
 #[path = "../examples/server/pages.rs"]

@@ -1,4 +1,8 @@
 //! What happened, and what apps did: the newest events in memory, or all of them in the database.
+#![cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres")),
+    expect(clippy::unused_async, unused_variables, reason = "a database is asked with patience")
+)]
 
 use std::sync::Arc;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -18,8 +22,6 @@ use grantor::store::SqliteStore;
 use grantor::store::{Page, StoreError};
 use grantor::usage::AppUsage;
 use serde_json::Value;
-
-use crate::Server;
 
 /// For how long events are kept.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
@@ -87,10 +89,6 @@ impl Log {
     /// # Errors
     ///
     /// [`StoreError`] when it cannot tell.
-    #[cfg_attr(
-        not(any(feature = "sqlite", feature = "postgres")),
-        expect(clippy::unused_async, reason = "a database is asked with patience")
-    )]
     pub(crate) async fn find(
         &self,
         query: &AuditQuery,
@@ -106,21 +104,17 @@ impl Log {
         })
     }
 
-    /// What an app did: since the start, or ever.
+    /// What an app did: `of_process`, or ever.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when it cannot tell.
-    #[cfg_attr(
-        not(any(feature = "sqlite", feature = "postgres")),
-        expect(clippy::unused_async, reason = "a database is asked with patience")
-    )]
     pub(crate) async fn usage(
         &self,
         client_id: &ClientId,
-        server: &Server,
+        of_process: AppUsage,
     ) -> Result<AppUsage, StoreError> {
-        in_database!(self, _ => Ok(server.usage(client_id)), (queue, store) => {
+        in_database!(self, _ => Ok(of_process), (queue, store) => {
             flush(queue).await;
             store.usage_of(client_id).await
         })

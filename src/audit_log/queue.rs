@@ -246,8 +246,6 @@ impl Pending {
         }
         if batch.is_empty() {
             self.state = State::Closed;
-            // Whoever waits has nothing left to wait for.
-            self.flushing.drain(..).for_each(Waker::wake);
             return None;
         }
         self.in_batch = count as u64;
@@ -262,7 +260,7 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The batch is written.
+    /// The batch is written, or there will be none: whoever waits looks again.
     fn settle(&self) {
         let mut pending = self.lock();
         pending.batch = None;
@@ -315,7 +313,8 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
                 |it: &Pending| it.events.len() >= full || !it.flushing.is_empty() || is_closed(it);
             queue.until(full, sleep(GATHERING), has_gathered).await;
         }
-        let Some(batch) = queue.lock().take(queue.name) else { return };
+        let next = queue.lock().take(queue.name);
+        let Some(batch) = next else { return queue.settle() };
         let (mut wait, longest) = BACKOFF;
         while let Err(error) = store.append(&batch).await {
             failed(&error);

@@ -146,7 +146,7 @@ async fn usage(
     named: Asked<Named>,
 ) -> Answer {
     let id = which(id, &named?.0)?;
-    let usage = state.log.usage(&id, state.server()).await?;
+    let usage = state.log.usage(&id, state.server().usage(&id)).await?;
     Ok(ok(&json!({ "client_id": id, "usage": usage })))
 }
 
