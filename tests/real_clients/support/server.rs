@@ -32,6 +32,11 @@ impl Server {
 
     /// A server with more arguments.
     pub(crate) fn with(arguments: &[&str]) -> Self {
+        Self::try_with(arguments).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// A server, or what it said when it ended instead of getting ready.
+    pub(crate) fn try_with(arguments: &[&str]) -> Result<Self, String> {
         let ready = ready_file();
         let mut child = Command::new(program())
             .args(["--listen", "127.0.0.1:0", "--seed"])
@@ -50,24 +55,24 @@ impl Server {
             collect(child.stderr.take().unwrap(), &output),
         ];
         let mut server = Self { child, issuer: String::new(), output, readers };
-        server.issuer = server.wait_until_ready(&ready);
-        server
+        server.issuer = server.wait_until_ready(&ready)?;
+        Ok(server)
     }
 
-    fn wait_until_ready(&mut self, ready: &PathBuf) -> String {
+    fn wait_until_ready(&mut self, ready: &PathBuf) -> Result<String, String> {
         for _ in 0..PATIENCE {
             let text = std::fs::read(ready).unwrap_or_default();
             if let Ok(json) = serde_json::from_slice::<Value>(&text) {
                 assert_eq!(json["pid"], self.child.id());
                 std::fs::remove_file(ready).unwrap();
-                return json["issuer"].as_str().unwrap().to_owned();
+                return Ok(json["issuer"].as_str().unwrap().to_owned());
             }
             if let Some(status) = self.child.try_wait().unwrap() {
-                panic!("the server ended with {status}: {}", self.output());
+                return Err(format!("the server ended with {status}: {}", self.output()));
             }
             thread::sleep(PAUSE);
         }
-        panic!("the server did not say that it is ready: {}", self.output());
+        Err(format!("the server did not say that it is ready: {}", self.output()))
     }
 
     /// A URL on this server.
