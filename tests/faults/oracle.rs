@@ -1,0 +1,99 @@
+//! What the database says, asked past the servers.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Row as _};
+
+use super::cluster::runtime;
+
+const GRANTS: &str =
+    "SELECT grant_id, CAST(generation AS bigint), revoked_at IS NOT NULL FROM grantor_grants";
+const REVOCATIONS: &str = "SELECT target FROM grantor_revocations";
+const ASSERTIONS: &str = "SELECT jti FROM grantor_assertions";
+
+/// A grant, as its row has it.
+pub(crate) struct Row {
+    pub(crate) generation: i64,
+    pub(crate) is_revoked: bool,
+}
+
+/// The tables at one time.
+pub(crate) struct Tables {
+    grants: HashMap<String, Row>,
+    targets: HashSet<String>,
+    assertions: HashSet<Vec<u8>>,
+}
+
+/// Reads the three tables through a connection of either kind.
+macro_rules! read {
+    ($options:expr) => {
+        runtime().block_on(async {
+            let mut connection = $options.connect().await.unwrap();
+            let rows = sqlx::query(GRANTS).fetch_all(&mut connection).await.unwrap();
+            let grants = rows.iter().map(|row| {
+                let id: Vec<u8> = row.get(0);
+                let (generation, is_revoked) = (row.get(1), row.get(2));
+                (URL_SAFE_NO_PAD.encode(id), Row { generation, is_revoked })
+            });
+            let grants = grants.collect();
+            let targets = sqlx::query(REVOCATIONS).fetch_all(&mut connection).await.unwrap();
+            let assertions = sqlx::query(ASSERTIONS).fetch_all(&mut connection).await.unwrap();
+            Tables {
+                grants,
+                targets: targets.iter().map(|row| row.get(0)).collect(),
+                assertions: assertions.iter().map(|row| row.get(0)).collect(),
+            }
+        })
+    };
+}
+
+impl Tables {
+    pub(crate) fn of_postgres(options: &PgConnectOptions) -> Self {
+        read!(options)
+    }
+
+    pub(crate) fn of_sqlite(file: &std::path::Path) -> Self {
+        read!(SqliteConnectOptions::new().filename(file))
+    }
+
+    pub(crate) fn grant(&self, id: &str) -> Option<&Row> {
+        self.grants.get(id)
+    }
+
+    /// Whether a grant was ended, in its row or by its name.
+    pub(crate) fn is_revoked(&self, id: &str) -> bool {
+        self.grants.get(id).is_some_and(|row| row.is_revoked)
+            || self.targets.contains(&format!("g:{id}"))
+    }
+
+    pub(crate) fn has_assertion(&self, digest: &[u8; 32]) -> bool {
+        self.assertions.contains(&digest[..])
+    }
+}
+
+/// Has a cluster only read, or write again, and waits until all connections know.
+pub(crate) fn set_read_only(options: &PgConnectOptions, on: bool) {
+    let (own, value) = ("SET default_transaction_read_only = off", if on { "on" } else { "off" });
+    let alter = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+    runtime().block_on(async {
+        let mut connection = options.connect().await.unwrap();
+        for statement in [own, &alter, "SELECT pg_reload_conf()"] {
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
+        for _ in 0..500 {
+            let mut fresh = options.connect().await.unwrap();
+            let shown = sqlx::query("SHOW default_transaction_read_only").fetch_one(&mut fresh);
+            if shown.await.unwrap().get::<String, _>(0) == value {
+                // Those that were there before are told one by one.
+                return tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the setting is never {value}");
+    });
+}

@@ -1,0 +1,287 @@
+//! A database that is restored to an older state, that refuses to write, or that is away for some
+//! seconds, under servers that go on.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::apps::{
+    ASSERTIONS, Assertion, CODES, FAMILIES, Session, administrator, introspect, order, redeem,
+    refresh, revoke,
+};
+use super::client::{Answer, Client, get};
+use super::cluster::{Cluster, own_cluster};
+use super::dice::Dice;
+use super::kills::kill;
+use super::ledger::{Family, Fate, Ledger};
+use super::oracle::{Tables, set_read_only};
+use super::servers::Servers;
+
+const FAMILIES_OF_EACH: usize = 8;
+
+/// Two servers, what they answered, and a user at each.
+struct World {
+    ledger: Ledger,
+    servers: Servers,
+    clients: Vec<Client>,
+    sessions: Vec<Session>,
+    asked: usize,
+}
+
+impl World {
+    fn new(cluster: &Cluster) -> Self {
+        let servers = Servers::over_postgres(cluster, 2);
+        let clients = servers.clients();
+        let sessions = clients.iter().map(|_| Session::new("ann")).collect();
+        Self { ledger: Ledger::default(), servers, clients, sessions, asked: 0 }
+    }
+
+    /// Asks the servers by turns, until one answers that has got over it.
+    fn ask(&mut self, request: &[u8]) -> Answer {
+        self.asked += 1;
+        let index = self.asked % self.clients.len();
+        self.ledger.insist(&mut self.clients[index], request)
+    }
+
+    fn code(&mut self) -> String {
+        for _ in 0..100 {
+            if let Ok(Some(code)) = self.sessions[0].code(&mut self.clients[0]) {
+                return code;
+            }
+        }
+        panic!("there is no code");
+    }
+
+    fn families(&mut self) -> Vec<Family> {
+        let assertions: Vec<_> = (0..FAMILIES_OF_EACH).map(|_| Assertion::new(FAMILIES)).collect();
+        let mut families: Vec<_> =
+            assertions.iter().map(|it| Family::new(FAMILIES, &self.ask(&it.request))).collect();
+        for _ in 0..FAMILIES_OF_EACH {
+            let request = redeem(&self.code());
+            families.push(Family::new(CODES, &self.ask(&request)));
+        }
+        families
+    }
+
+    #[track_caller]
+    fn rotate(&mut self, families: &mut [Family]) {
+        for family in families {
+            let answer = self.ask(&refresh(family.app, &family.token));
+            assert!(answer.is_ok(), "{answer:?}");
+            family.rotate(&answer);
+        }
+    }
+
+    #[track_caller]
+    fn are_dead(&mut self, families: &[Family]) {
+        for family in families {
+            for _ in 0..2 {
+                let answer = self.ask(&refresh(family.app, &family.token));
+                assert!(answer.is_invalid_grant(), "{answer:?}");
+                let facts = self.ask(&introspect(&family.access));
+                assert_eq!(facts.json(), json!({ "active": false }));
+            }
+        }
+    }
+
+    /// How many audit events of this kind the servers have.
+    fn audited(&mut self, token: &str, action: &str) -> usize {
+        let bearer = format!("Bearer {token}");
+        let request = get("/admin/audit?limit=1000", &[("Authorization", &*bearer)]);
+        let mut found = 0;
+        for client in &mut self.clients {
+            let answer = self.ledger.insist(client, &request);
+            let json = answer.json();
+            let events = json["events"].as_array().unwrap_or_else(|| panic!("{answer:?}")).iter();
+            found += events.filter(|event| event["action"] == action).count();
+        }
+        found
+    }
+
+    fn token(&mut self) -> String {
+        self.ask(&administrator()).text("access_token")
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let done = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(done.success());
+}
+
+/// R21: refresh tokens that are ahead of a restored row are taken, and it is audited; and after the
+/// runbook nothing from before lives, whenever it was made.
+#[test]
+fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let mut world = World::new(&cluster);
+    let (data, backup) = (cluster.folder.join("data"), cluster.folder.join("backup"));
+    let mut honest = world.families();
+    let mut ended = world.families();
+    world.rotate(&mut honest);
+    let code = world.code();
+    kill(&cluster);
+    copy(&data, &backup);
+    cluster.start();
+
+    for _ in 0..3 {
+        world.rotate(&mut honest);
+    }
+    for family in &ended {
+        assert!(world.ask(&revoke(family.app, &family.token)).is_ok());
+    }
+    let since = world.families();
+    assert!(world.ask(&redeem(&code)).is_ok());
+    kill(&cluster);
+    std::fs::remove_dir_all(&data).unwrap();
+    copy(&backup, &data);
+    cluster.start();
+
+    let administrator = world.token();
+    assert_eq!(world.audited(&administrator, "detect_rewind"), 0);
+    world.rotate(&mut honest);
+    assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len());
+    world.rotate(&mut honest);
+    assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len(), "they caught up");
+    let tables = Tables::of_postgres(&cluster.options());
+    for family in &honest {
+        assert_eq!(tables.grant(&family.grant).unwrap().generation, family.generation);
+    }
+    // What was revoked since is alive again: this is what the runbook is for.
+    world.rotate(&mut ended);
+    for family in &since {
+        assert!(world.ask(&refresh(family.app, &family.token)).is_invalid_grant());
+    }
+
+    assert!(world.ask(&order(&administrator, &json!("everything"))).is_ok());
+    for families in [&honest, &ended, &since] {
+        world.are_dead(families);
+    }
+    assert!(world.ask(&redeem(&code)).is_invalid_grant());
+    for family in world.families() {
+        world.ledger.keep(family);
+    }
+    world.ledger.check(&Tables::of_postgres(&cluster.options()), &world.servers);
+    assert!(world.servers.have_stayed());
+    world.ledger.assert_clean(Dice::seed());
+}
+
+/// What each endpoint is asked while the database is not what it should be: something of each kind
+/// that was never used, so that afterwards all of it has to work.
+struct Requests {
+    family: Family,
+    doomed: Family,
+    code: String,
+    assertion: Assertion,
+}
+
+impl Requests {
+    fn new(world: &mut World) -> Self {
+        let mut families = world.families();
+        Self {
+            family: families.pop().unwrap(),
+            doomed: families.pop().unwrap(),
+            code: world.code(),
+            assertion: Assertion::new(ASSERTIONS),
+        }
+    }
+
+    fn tokens(&self) -> [Vec<u8>; 3] {
+        let refresh = refresh(self.family.app, &self.family.token);
+        [refresh, redeem(&self.code), self.assertion.request.clone()]
+    }
+
+    fn revocation(&self) -> Vec<u8> {
+        revoke(self.doomed.app, &self.doomed.token)
+    }
+
+    /// RFC 6749 section 5.2 has no error for it, RFC 7009 section 2.2.1 has 503.
+    #[track_caller]
+    fn are_refused(&self, world: &World) {
+        let begun = Instant::now();
+        let mut clients = world.servers.clients().into_iter().chain(world.servers.clients());
+        let mut asked = self.tokens().to_vec();
+        asked.push(self.revocation());
+        let mut asked: Vec<_> = asked
+            .into_iter()
+            .map(|request| {
+                let mut client = clients.next().unwrap();
+                client.send(&request).unwrap();
+                client
+            })
+            .collect();
+        let answers: Vec<_> = asked.iter_mut().map(|client| client.receive().unwrap()).collect();
+        let (revocation, tokens) = answers.split_last().unwrap();
+        for answer in tokens {
+            assert_eq!(
+                (answer.status, &*answer.text("error")),
+                (500, "server_error"),
+                "{answer:?}"
+            );
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert!(!answer.body.contains("token"), "{answer:?}");
+        }
+        assert_eq!(revocation.status, 503, "{revocation:?}");
+        assert!(revocation.header("retry-after").is_some(), "{revocation:?}");
+        assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    }
+
+    /// Nothing was spent, and nothing ended.
+    #[track_caller]
+    fn are_answered(mut self, world: &mut World, cluster: &Cluster) {
+        let [refresh, redemption, assertion] = self.tokens();
+        let answer = world.ask(&refresh);
+        assert!(answer.is_ok(), "{answer:?}");
+        self.family.rotate(&answer);
+        let answer = world.ask(&redemption);
+        assert!(answer.is_ok(), "{answer:?}");
+        world.ledger.keep(Family::new(CODES, &answer));
+        let answer = world.ask(&assertion);
+        assert!(answer.is_ok(), "{answer:?}");
+        world.ledger.keep_assertion(self.assertion.digest);
+        let answer = world.ask(&self.revocation());
+        assert!(answer.is_ok(), "{answer:?}");
+        world.are_dead(std::slice::from_ref(&self.doomed));
+        world.ledger.keep(self.family);
+        world.ledger.keep(self.doomed.with_fate(Fate::Revoked));
+        world.ledger.check(&Tables::of_postgres(&cluster.options()), &world.servers);
+        assert!(world.servers.have_stayed(), "a server ended");
+        world.ledger.assert_clean(Dice::seed());
+    }
+}
+
+/// T13, V8, J20: a database that only reads gives no token, and revokes nothing without saying so.
+#[test]
+fn nothing_is_issued_over_a_database_that_only_reads() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let mut world = World::new(&cluster);
+    let requests = Requests::new(&mut world);
+    set_read_only(&cluster.options(), true);
+    requests.are_refused(&world);
+    requests.are_refused(&world);
+    let facts = world.ask(&introspect(&requests.family.access));
+    assert_eq!(facts.json()["active"], true, "reading goes on");
+    set_read_only(&cluster.options(), false);
+    requests.are_answered(&mut world, &cluster);
+}
+
+/// T13, V8, J20: a database that is away gives an error in time, and no restart is needed when it
+/// is back.
+#[test]
+fn servers_say_that_their_database_is_away_and_go_on_when_it_is_back() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let mut world = World::new(&cluster);
+    let requests = Requests::new(&mut world);
+    kill(&cluster);
+    requests.are_refused(&world);
+    requests.are_refused(&world);
+    for path in ["/oauth/jwks", "/.well-known/oauth-authorization-server"] {
+        assert!(world.ask(&get(path, &[])).is_ok(), "{path}");
+    }
+    cluster.start();
+    requests.are_answered(&mut world, &cluster);
+}

@@ -1,0 +1,54 @@
+//! All of it for as long as one likes: `bash .ci/soak SECONDS`.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::cluster::own_cluster;
+use super::dice::Dice;
+use super::kills::{kill_database, kill_servers, under_load};
+use super::ledger::Ledger;
+use super::oracle::Tables;
+use super::servers::Servers;
+
+/// How long servers and the database are killed before there are races again.
+const KILLING: Duration = Duration::from_secs(30);
+
+/// Races, and kills of servers and of the database at once, in turns. What was answered is held
+/// against the database after each.
+#[test]
+fn soak() {
+    let Ok(seconds) = std::env::var("GRANTOR_SOAK_SECONDS") else {
+        eprintln!("soak: GRANTOR_SOAK_SECONDS is not set");
+        return;
+    };
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let end = Instant::now() + Duration::from_secs(seconds.parse().unwrap());
+    let (seed, ledger) = (Dice::seed(), Ledger::default());
+    eprintln!("GRANTOR_SEED={seed}");
+    let servers = Servers::over_postgres(&cluster, 4);
+    let check = |seed| {
+        ledger.check(&Tables::of_postgres(&cluster.options()), &servers);
+        eprintln!("{} s are left", (end - Instant::now().min(end)).as_secs());
+        ledger.assert_clean(seed);
+    };
+    for turn in seed.. {
+        let failures = ledger.counts.failures.get();
+        super::races::run_all((&ledger, &servers, turn), 200);
+        super::revocations::run_all((&ledger, &servers, turn), 100);
+        assert_eq!(ledger.counts.failures.get(), failures, "nothing was down");
+        check(seed);
+        let quiet = end.min(Instant::now() + KILLING);
+        let enough = |_: usize| Instant::now() >= quiet;
+        under_load(&ledger, &servers, turn, || {
+            thread::scope(|scope| {
+                scope.spawn(|| kill_servers(&ledger, &servers, turn, enough));
+                kill_database(&ledger, &cluster, turn, enough);
+            });
+        });
+        check(seed);
+        if Instant::now() >= end {
+            return;
+        }
+    }
+}
