@@ -13,7 +13,6 @@ use super::apps::{
 };
 use super::client::{Answer, Client, get};
 use super::cluster::{Cluster, own_cluster};
-use super::dice::Dice;
 use super::kills::kill;
 use super::ledger::{Family, Fate, Ledger};
 use super::oracle::{Tables, set_read_only};
@@ -165,7 +164,7 @@ fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
     }
     world.ledger.check(&Tables::of_postgres(&cluster.options()), &world.servers);
     assert!(world.servers.have_stayed());
-    world.ledger.assert_clean(Dice::seed());
+    world.ledger.assert_clean();
 }
 
 /// What each endpoint is asked while the database is not what it should be: something of each kind
@@ -248,7 +247,7 @@ impl Requests {
         world.ledger.keep(self.doomed.with_fate(Fate::Revoked));
         world.ledger.check(&Tables::of_postgres(&cluster.options()), &world.servers);
         assert!(world.servers.have_stayed(), "a server ended");
-        world.ledger.assert_clean(Dice::seed());
+        world.ledger.assert_clean();
     }
 }
 
