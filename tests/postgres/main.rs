@@ -25,6 +25,7 @@ mod races;
 mod restored;
 mod revokers;
 mod secrets;
+mod sharing;
 mod subjects;
 mod survivors;
 mod trouble;

@@ -4,10 +4,7 @@
 //! after every statement. Where another statement waits the connection goes to that one instead.
 
 use std::collections::VecDeque;
-use std::future::{Future as _, poll_fn};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -23,82 +20,85 @@ const MAX_STATEMENTS: u8 = 32;
 /// The transaction level that the statements were written for, whatever the database's default.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
-/// The pool of the host, and who waits for a connection.
+/// The pool of the host, and the statements that wait.
+///
+/// As many statements as the pool has connections have a *turn*. Who has one may ask the pool, and
+/// waits there for as long as it takes; the others wait here, where a turn comes with a connection.
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: PgPool,
-    waiting: Arc<Mutex<VecDeque<oneshot::Sender<Lent>>>>,
+    line: Arc<Mutex<Line>>,
+}
+
+struct Line {
+    /// Turns that nobody has.
+    free: u32,
+    waiting: VecDeque<oneshot::Sender<Lent>>,
 }
 
 impl Connections {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, waiting: Arc::default() }
+        let free = pool.options().get_max_connections();
+        Self { pool, line: Arc::new(Mutex::new(Line { free, waiting: VecDeque::new() })) }
     }
 
     pub(super) fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// A connection: of the pool, or of a statement that has ended, whichever comes first.
+    /// Waits for a turn and a connection.
     pub(super) async fn take(&self) -> Result<Lent, sqlx::Error> {
-        let mut acquired = pin!(self.pool.acquire());
-        let mut handed_over = None;
-        poll_fn(|context| {
-            if let Poll::Ready(acquired) = acquired.as_mut().poll(context) {
-                return Poll::Ready(acquired.map(Lent::new));
-            }
-            let handed_over = pin!(handed_over.get_or_insert_with(|| self.wait()));
-            handed_over.poll(context).map_err(|_| sqlx::Error::PoolClosed)
-        })
-        .await
-    }
-
-    /// Gets in line.
-    fn wait(&self) -> oneshot::Receiver<Lent> {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.waiting();
-        // Those who were served by the pool, or gave up, would else add up where nothing is passed on.
-        while waiting.front().is_some_and(oneshot::Sender::is_closed) {
-            waiting.pop_front();
+        let mut lent = self.turn().await?;
+        if lent.connection.is_none() {
+            lent.connection = Some(self.pool.acquire().await?);
         }
-        waiting.push_back(sender);
-        receiver
+        Ok(lent)
     }
 
-    /// Passes on a connection whose statement has ended well.
-    pub(super) fn give(&self, mut lent: Lent) {
-        lent.statements += 1;
-        while lent.statements < MAX_STATEMENTS {
-            let Some(next) = self.waiting().pop_front() else { return };
-            match next.send(lent) {
-                Ok(()) => return,
-                // That one has got another, or has given up.
-                Err(back) => lent = back,
+    async fn turn(&self) -> Result<Lent, sqlx::Error> {
+        let turn = {
+            let mut line = lock(&self.line);
+            if line.free > 0 {
+                line.free -= 1;
+                return Ok(Lent::new(Arc::clone(&self.line), None, 0));
             }
-        }
-    }
-
-    /// No code panics while it holds the lock.
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<oneshot::Sender<Lent>>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+            let (sender, turn) = oneshot::channel();
+            line.waiting.push_back(sender);
+            turn
+        };
+        turn.await.map_err(|_| sqlx::Error::PoolClosed)
     }
 }
 
-/// A connection for one statement. Dropped, it goes back to the pool, which sees whether it is well.
+/// A turn, with the connection that it came with or got.
+///
+/// Dropped, it goes to whoever waits longest. So does its connection, where nothing was left undone on
+/// it; else that goes back to the pool, which sees whether it is well.
 pub(super) struct Lent {
+    /// `None` only when it was passed on.
+    line: Option<Arc<Mutex<Line>>>,
     connection: Option<PoolConnection<Postgres>>,
     statements: u8,
-    /// Whether a transaction was begun, and whoever began it has not seen its end.
-    is_midway: bool,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Whatever was begun has ended well.
+    Settled,
+    /// A statement was begun that is a transaction of its own.
+    InStatement,
+    /// A transaction was begun.
+    InTransaction,
 }
 
 impl Lent {
-    fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self { connection: Some(connection), statements: 0, is_midway: false }
-    }
-
-    fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    fn new(
+        line: Arc<Mutex<Line>>,
+        connection: Option<PoolConnection<Postgres>>,
+        statements: u8,
+    ) -> Self {
+        Self { line: Some(line), connection, statements, state: State::Settled }
     }
 
     /// Runs a statement that is a transaction of its own.
@@ -106,8 +106,11 @@ impl Lent {
         &mut self,
         statement: Statement<'_>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
+        self.state = State::InStatement;
         // All is read that comes: an error of its commit comes after the rows.
-        statement.fetch_all(self.connection()?).await
+        let rows = statement.fetch_all(self.connection()?).await?;
+        self.end(State::Settled);
+        Ok(rows)
     }
 
     /// Runs a statement in a transaction whose level is set.
@@ -115,10 +118,34 @@ impl Lent {
         &mut self,
         statement: Statement<'_>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        self.is_midway = true;
+        self.state = State::InTransaction;
         let rows = in_transaction(self.connection()?, statement).await;
-        self.is_midway = false;
+        // What failed is rolled back by the pool.
+        self.end(if rows.is_ok() { State::Settled } else { State::InStatement });
         rows
+    }
+
+    fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
+    }
+
+    fn end(&mut self, state: State) {
+        self.state = state;
+        self.statements += 1;
+    }
+
+    /// The connection, if the next statement may have it as it is.
+    fn settled(&mut self) -> Option<PoolConnection<Postgres>> {
+        let connection = self.connection.take()?;
+        match self.state {
+            State::Settled if self.statements < MAX_STATEMENTS => Some(connection),
+            State::Settled | State::InStatement => None,
+            // Whoever had it next would be in the transaction as well: it is closed.
+            State::InTransaction => {
+                drop(connection.detach());
+                None
+            }
+        }
     }
 }
 
@@ -134,9 +161,32 @@ async fn in_transaction(
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // Whoever had it next would be in the transaction as well: the connection is closed.
-        if self.is_midway {
-            drop(self.connection.take().map(PoolConnection::detach));
+        let Some(line) = self.line.take() else { return };
+        let mut connection = self.settled();
+        let statements = if connection.is_some() { self.statements } else { 0 };
+        loop {
+            let next = {
+                let mut line = lock(&line);
+                let next = line.waiting.pop_front();
+                if next.is_none() {
+                    line.free += 1;
+                }
+                next
+            };
+            let Some(next) = next else { return };
+            match next.send(Self::new(Arc::clone(&line), connection, statements)) {
+                Ok(()) => return,
+                // That one has given up.
+                Err(mut back) => {
+                    back.line = None;
+                    connection = back.connection.take();
+                }
+            }
         }
     }
+}
+
+/// No code panics while it holds the lock.
+fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
+    line.lock().unwrap_or_else(PoisonError::into_inner)
 }

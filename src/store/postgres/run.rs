@@ -89,12 +89,10 @@ impl PostgresStore {
 
     async fn run_once(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut lent = self.connections.take().await?;
-        let rows = if self.sets_isolation.load(Ordering::Relaxed) {
-            lent.run_at_read_committed(statement).await?
+        if self.sets_isolation.load(Ordering::Relaxed) {
+            lent.run_at_read_committed(statement).await
         } else {
-            lent.run(statement).await?
-        };
-        self.connections.give(lent);
-        Ok(rows)
+            lent.run(statement).await
+        }
     }
 }
