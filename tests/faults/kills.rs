@@ -1,9 +1,5 @@
 //! Servers and their database are killed at random moments, while honest clients go on.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -84,36 +80,12 @@ pub(crate) fn kill_database(
     let mut killed = 0;
     while !enough(killed) {
         moment(ledger, &mut dice, 80);
-        kill(cluster);
+        cluster.kill();
         dice.sleep(0..100);
         cluster.start();
         killed += 1;
         ledger.counts.database_kills.one();
     }
-}
-
-/// Kills the database, and waits until all of its processes are gone: one that is still dying keeps
-/// the next server from starting.
-pub(crate) fn kill(cluster: &Cluster) {
-    cluster.kill();
-    let folder = cluster.folder.join("data");
-    loop {
-        let left = processes_in(&folder);
-        if left.is_empty() {
-            return;
-        }
-        // It may have ended meanwhile.
-        drop(Command::new("kill").arg("-9").args(&left).output().unwrap());
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// The processes that work in a folder.
-fn processes_in(folder: &Path) -> Vec<OsString> {
-    let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    all.filter(|it| fs::read_link(it.path().join("cwd")).is_ok_and(|cwd| cwd == folder))
-        .map(|it| it.file_name())
-        .collect()
 }
 
 /// G13, R21: whatever a killed server was doing is done or not done; the others and the next go on,
