@@ -222,3 +222,37 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
         assert_eq!(store.rotate(&rotation(&spared, 1, now())).await.unwrap(), refused);
     });
 }
+
+/// Another node, whose clock is 400 ms ahead, has dated a decision before it was asked to revoke.
+#[test]
+fn a_revocation_reaches_what_a_node_with_a_fast_clock_has_authorized() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let own = pool(&runtime, database.options(), 2);
+    let store = new_store(&runtime, &own).with_clock_skew(Duration::from_millis(500));
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store.clone());
+    world.runtime.block_on(async {
+        let before = family(&store, &world).await;
+        let at = before.authorized_at.plus(Duration::from_millis(400));
+        let id = format!("{:032x}", u128::from_be_bytes(*before.grant_id.as_bytes()));
+        let ahead = format!(
+            "UPDATE {prefix}grants SET authorized_at = {} WHERE grant_id = '\\x{id}'",
+            at.as_millis()
+        );
+        own.execute(ahead.as_str()).await.unwrap();
+        let before = authorized(before, at);
+        let subject = RevocationTarget::Subject(before.subject.clone());
+        let revoked = store.revoke(&revocation(subject)).await.unwrap();
+        assert!(revoked.at >= at);
+        assert!(store.is_revoked(&before.facts()).await.unwrap());
+        let refused = Rotate::Refused(GrantRefusal::Revoked);
+        assert_eq!(store.rotate(&rotation(&before, 1, now())).await.unwrap(), refused);
+
+        // Not what comes after, though that clock has not come so far yet.
+        let after = family(&store, &world).await;
+        assert!(after.authorized_at > revoked.at);
+        assert!(!store.is_revoked(&after.facts()).await.unwrap());
+        assert_eq!(store.rotate(&rotation(&after, 1, now())).await.unwrap(), Rotate::Rotated);
+    });
+}

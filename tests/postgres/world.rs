@@ -64,11 +64,7 @@ impl<S: Store> World<S> {
     }
 
     /// The same, whose events go to `audit`.
-    pub(crate) fn with_audit(
-        runtime: Runtime,
-        store: S,
-        audit: impl AuditSink + 'static,
-    ) -> Self {
+    pub(crate) fn with_audit(runtime: Runtime, store: S, audit: impl AuditSink + 'static) -> Self {
         let server = AuthorizationServer::builder(
             Issuer::new(ISSUER).unwrap(),
             ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),

@@ -22,7 +22,7 @@ use sqlx::{Executor as _, query};
 use self::connections::Connections;
 use self::rows::column;
 use self::schema::SCHEMA_VERSION;
-use self::statements::Statements;
+use self::statements::{Statements, Tables};
 use super::{
     GrantStore as _, Revocation, RevocationReason, RevocationTarget, StoreError, TablePrefix,
 };
@@ -31,6 +31,8 @@ use crate::ids::Subject;
 
 /// How many rows go at a time where a user is erased.
 const ERASE_BATCH: i64 = 1_000;
+/// Beyond that clocks are wrong, not apart.
+const MAX_SKEW: Duration = Duration::from_secs(3_600);
 /// How often the tables are made where others make them at the same time.
 const MAX_MIGRATIONS: usize = 10;
 
@@ -89,7 +91,7 @@ impl PostgresStore {
     pub fn with_prefix(pool: PgPool, prefix: TablePrefix) -> Self {
         Self {
             connections: Connections::new(pool),
-            sql: Arc::new(Statements::new(&prefix)),
+            sql: Arc::new(Statements::new(&Tables { prefix: &prefix, skew: Duration::ZERO })),
             prefix,
             timeout: Self::DEFAULT_TIMEOUT,
             sets_isolation: Arc::new(AtomicBool::new(false)),
@@ -101,6 +103,20 @@ impl PostgresStore {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// The same store, over a database of several nodes whose clocks may differ by `skew`, and which
+    /// answer the time of the node that is asked. Each revocation is placed so much later: it voids
+    /// what was authorized before it on whatever node; what is authorized afterwards lives. At most
+    /// an hour.
+    ///
+    /// Not needed for PostgreSQL with one primary. Where a standby takes over whose clock is behind,
+    /// `skew` covers the difference.
+    #[must_use]
+    pub fn with_clock_skew(self, skew: Duration) -> Self {
+        let skew = skew.min(MAX_SKEW);
+        let sql = Arc::new(Statements::new(&Tables { prefix: &self.prefix, skew }));
+        Self { sql, ..self }
     }
 
     /// What suits this store, for a pool of its own: the database ends statements and locks that

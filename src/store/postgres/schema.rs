@@ -14,7 +14,7 @@ pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
     format!(
         r#"CREATE TABLE IF NOT EXISTS {prefix}clock (
     id smallint PRIMARY KEY CHECK (id = 1),
-    schema_version integer NOT NULL,
+    schema_version int4 NOT NULL,
     at bigint NOT NULL
 ) WITH (fillfactor = 20);
 INSERT INTO {prefix}clock (id, schema_version, at) VALUES (1, {SCHEMA_VERSION}, 0)

@@ -15,6 +15,9 @@
 //!
 //! Rows are locked in the order grant, clock, revocation, consent.
 
+use std::fmt;
+use std::time::Duration;
+
 use super::outcome;
 use crate::store::sql::reason_code;
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
@@ -26,6 +29,18 @@ pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, sco
 
 /// Instead of what is counted: the app was deleted.
 pub(super) const FORGOTTEN: i16 = -1;
+
+/// What the tables are called, and how far the clocks of the database's nodes may differ.
+pub(super) struct Tables<'a> {
+    pub(super) prefix: &'a TablePrefix,
+    pub(super) skew: Duration,
+}
+
+impl fmt::Display for Tables<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.prefix.fmt(f)
+    }
+}
 
 /// Every statement whose text does not depend on what it is asked.
 pub(super) struct Statements {
@@ -68,7 +83,7 @@ pub(super) struct Prune {
 }
 
 impl Statements {
-    pub(super) fn new(p: &TablePrefix) -> Self {
+    pub(super) fn new(p: &Tables<'_>) -> Self {
         Self {
             check: format!(
                 "SELECT schema_version, current_setting('transaction_read_only') AS read_only \
@@ -157,7 +172,7 @@ impl Statements {
 }
 
 /// A change of an app, and the number of changes, in one step.
-fn counted(p: &TablePrefix, change: &str) -> String {
+fn counted(p: &Tables<'_>, change: &str) -> String {
     format!(
         "WITH changed AS ({change}), \
          counted AS (UPDATE {p}app_changes SET counted = counted + 1 \
@@ -181,10 +196,12 @@ const REPLACE_REVOCATION: &str = "ON CONFLICT (target) DO UPDATE \
     SET at = EXCLUDED.at, why = EXCLUDED.why, until = GREATEST(r.until, EXCLUDED.until) \
     RETURNING r.at";
 
-/// Advances the clock if `condition` holds: the instant of a revocation.
-fn tick(p: &TablePrefix, condition: &str) -> String {
+/// Advances the clock if `condition` holds: the instant of a revocation. It is not before what any
+/// node has taken for the present until now.
+fn tick(p: &Tables<'_>, condition: &str) -> String {
+    let skew = p.skew.as_millis();
     format!(
-        "UPDATE {p}clock SET at = GREATEST({REAL_TIME}, {p}clock.at + 1) \
+        "UPDATE {p}clock SET at = GREATEST({REAL_TIME} + {skew}, {p}clock.at + 1) \
          WHERE id = 1 AND {condition} RETURNING at"
     )
 }
@@ -194,7 +211,7 @@ fn tick(p: &TablePrefix, condition: &str) -> String {
 /// the grant as a target.
 //
 // As values, not as `EXISTS`: that would become a join, which may begin with all of the apps.
-fn is_valid(p: &TablePrefix, app: &str, target: &str) -> String {
+fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
     format!(
         "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
          AND (SELECT 1 FROM {p}revocations r \
@@ -208,7 +225,7 @@ fn is_valid(p: &TablePrefix, app: &str, target: &str) -> String {
 const IS_NAMED: &str = "g.grant_id = $1 AND (g.client_id = $2) IS TRUE AND g.salt_digest = $3";
 
 /// The common table expressions that enter the end of a grant, if `turned` has ended it.
-fn tell(p: &TablePrefix, ended: &str, target: &str) -> String {
+fn tell(p: &Tables<'_>, ended: &str, target: &str) -> String {
     let tick = tick(p, &format!("EXISTS (SELECT 1 FROM turned WHERE outcome IN ({ended}))"));
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
     format!(
@@ -220,7 +237,7 @@ fn tell(p: &TablePrefix, ended: &str, target: &str) -> String {
 
 /// The values of a new row from the parameter `$first` on, without its instant, which is decided
 /// in the statement. A grant that was ended before it had a row is born so.
-fn new_row(p: &TablePrefix, first: usize, from: &str) -> String {
+fn new_row(p: &Tables<'_>, first: usize, from: &str) -> String {
     let parameter = |at: usize| format!("${}", first + at);
     let before: Vec<_> = (0..10).map(parameter).collect();
     let after: Vec<_> = (10..17).map(parameter).collect();
@@ -235,7 +252,7 @@ fn new_row(p: &TablePrefix, first: usize, from: &str) -> String {
     )
 }
 
-fn insert_grant(p: &TablePrefix) -> String {
+fn insert_grant(p: &Tables<'_>) -> String {
     format!(
         "WITH app AS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled), \
          born AS ({} ON CONFLICT (grant_id) DO NOTHING RETURNING authorized_at) \
@@ -245,7 +262,7 @@ fn insert_grant(p: &TablePrefix) -> String {
     )
 }
 
-fn claim_assertion(p: &TablePrefix, with_grant: bool) -> String {
+fn claim_assertion(p: &Tables<'_>, with_grant: bool) -> String {
     let born = if with_grant {
         format!(", born AS ({} RETURNING 1)", new_row(p, 6, "first"))
     } else {
@@ -263,7 +280,7 @@ fn claim_assertion(p: &TablePrefix, with_grant: bool) -> String {
 }
 
 /// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target.
-fn redeem_code(p: &TablePrefix) -> String {
+fn redeem_code(p: &Tables<'_>) -> String {
     let (replayed, guessed) =
         (reason_code(RevocationReason::CodeReplayed), reason_code(RevocationReason::CodeGuessed));
     let (redeemed, mismatch, voided) = (outcome::REDEEMED, outcome::MISMATCH, outcome::VOIDED);
@@ -300,7 +317,7 @@ fn redeem_code(p: &TablePrefix) -> String {
 
 /// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` grace, `$8` the most
 /// retries, `$9` the time that it may lie idle, `$10` the grant as a target.
-fn rotate(p: &TablePrefix) -> String {
+fn rotate(p: &Tables<'_>) -> String {
     let why = reason_code(RevocationReason::RefreshTokenReused);
     let (rotated, retried) = (outcome::ROTATED, outcome::RETRIED);
     let (ahead, reused) = (outcome::AHEAD, outcome::REUSED);
@@ -330,7 +347,7 @@ fn rotate(p: &TablePrefix) -> String {
 
 /// `$1` grant, `$2` now, `$3` why, `$4` the grant as a target, `$5` until when. The row comes before
 /// the clock, as where a reuse ends a grant.
-fn end_grant(p: &TablePrefix) -> String {
+fn end_grant(p: &Tables<'_>) -> String {
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
     format!(
         "WITH ended AS (UPDATE {p}grants SET revoked_at = $2, revoked_why = $3 \
@@ -342,7 +359,7 @@ fn end_grant(p: &TablePrefix) -> String {
 
 /// `$1` grant, `$2` app, `$3` user, `$4` device, `$5` the grant as a target, `$6` the instant of the
 /// decision.
-fn is_revoked(p: &TablePrefix) -> String {
+fn is_revoked(p: &Tables<'_>) -> String {
     format!(
         "SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled) \
          OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = $1 AND revoked_at IS NOT NULL) \
@@ -355,7 +372,7 @@ fn is_revoked(p: &TablePrefix) -> String {
 
 /// `$1` app, `$2` user, `$3` scope, `$4` when it was given. A withdrawal that this statement did not
 /// see stands in the row with which it collides.
-fn remember_consent(p: &TablePrefix) -> String {
+fn remember_consent(p: &Tables<'_>) -> String {
     format!(
         "INSERT INTO {p}consents AS c (client_id, subject, scope, given_at) \
          SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM {p}revocations \
@@ -369,7 +386,7 @@ fn remember_consent(p: &TablePrefix) -> String {
 
 /// `$1` the pair as a target, `$2` why, `$3` until when, `$4` app, `$5` user. The row of the consent
 /// stays and says when it was withdrawn, for whoever is about to write it.
-fn withdraw_consent(p: &TablePrefix) -> String {
+fn withdraw_consent(p: &Tables<'_>) -> String {
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
     format!(
         "WITH tick AS ({}), \
@@ -399,7 +416,7 @@ fn prune(table: &str, key: &str, end: &str) -> Prune {
 /// `$1` to `$6` the columns of the events; `$7` the app whose usage an event changes, `$8` what it
 /// counts, [`FORGOTTEN`] for a deletion, which comes alone. What is in the log already counts nothing.
 /// Counters are locked in one order.
-fn append_audit(p: &TablePrefix) -> String {
+fn append_audit(p: &Tables<'_>) -> String {
     format!(
         "WITH offered AS (SELECT * FROM UNNEST($1::bytea[], $2::bigint[], $3::text[], $4::text[], \
              $5::smallint[], $6::text[], $7::text[], $8::smallint[]) \
