@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
 
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
@@ -25,14 +27,18 @@ fn back_up(runtime: &Tokio, file: &Path, backup: &Path) {
     runtime.block_on(sqlx::query(&vacuum).execute(&mut host)).unwrap();
 }
 
+/// Who restores a file waits until nobody has it open: the last to close it removes its log.
 fn put_back(file: &Path, backup: &Path) {
-    for log in ["-wal", "-shm"] {
-        let mut name = file.as_os_str().to_owned();
-        name.push(log);
-        // Gone already where the store was the last to close it.
-        let _ = fs::remove_file(name);
+    let mut log = file.as_os_str().to_owned();
+    log.push("-wal");
+    for _ in 0..1_000 {
+        if !Path::new(&log).exists() {
+            fs::copy(backup, file).unwrap();
+            return;
+        }
+        sleep(Duration::from_millis(10));
     }
-    fs::copy(backup, file).unwrap();
+    unreachable!("the file is not closed");
 }
 
 fn rotate(runtime: &Tokio, desk: &Desk, grant: &Grant, generation: u32) -> Rotate {
