@@ -12,6 +12,10 @@ use crate::ids::GrantId;
 use crate::store::sql::{reason_code, write_target};
 use crate::store::{Revocation, Revoked, Rotation, StoreError};
 
+/// At once for writing: what is read after it cannot change before it is written.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(super) const ROLLBACK: &str = "ROLLBACK";
+
 /// Why a step gives no answer.
 pub(super) enum Failed {
     /// The database said no. Whatever the transaction has done is undone.
@@ -83,6 +87,10 @@ impl<'t> Batch<'t> {
 
     /// Rotates all that can be rotated without a question, in one statement: to hand a statement to
     /// SQLite costs more than to run it. Those that are left are asked for one by one.
+    ///
+    /// First thing in the transaction. How many it rotated is one number, and as a rule it is all of
+    /// them; which ones would come row by row from thread to thread. So where some are left, it is
+    /// undone, and run again to tell.
     pub(super) fn rotate(&mut self, rotations: &[&Rotation]) -> Result<(), sqlx::Error> {
         // Of two for one grant at most one wins.
         let by_grant: HashMap<_, _> = rotations.iter().map(|it| (it.grant_id, *it)).collect();
@@ -105,11 +113,20 @@ impl<'t> Batch<'t> {
         let others =
             serde_json::to_string(&others).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let sql = self.sql;
-        let statement = sqlx::query(&sql.rotate_many).bind(ids).bind(salts).bind(others);
-        for row in self.all(statement)? {
+        let bound =
+            |sql| sqlx::query(sql).bind(ids.clone()).bind(salts.clone()).bind(others.clone());
+        let place = |it: &Rotation| (it.grant_id, it.generation, it.claim);
+        let changed = self.execute(bound(&sql.rotate_many))?;
+        if usize::try_from(changed) == Ok(by_grant.len()) {
+            self.rotated.extend(by_grant.values().map(|it| place(it)));
+            return Ok(());
+        }
+        self.execute(sqlx::query(ROLLBACK))?;
+        self.execute(sqlx::query(BEGIN))?;
+        for row in self.all(bound(&sql.rotate_some))? {
             let id = <[u8; 16]>::try_from(row.try_get::<&[u8], _>("grant_id")?).ok();
             let won = id.and_then(|id| by_grant.get(&GrantId::from_bytes(id)));
-            self.rotated.extend(won.map(|it| (it.grant_id, it.generation, it.claim)));
+            self.rotated.extend(won.map(|it| place(it)));
         }
         Ok(())
     }

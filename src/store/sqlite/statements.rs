@@ -18,6 +18,16 @@ const VOID: &str = "\
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'd:' || g.device AND r.at >= g.authorized_at))";
 
+const ROTATE_MANY: &str = "\
+UPDATE {p}grants AS g
+SET generation = g.generation + 1, rotated_at = n.now, claim = n.claim, retries = 0, room = NULL
+FROM (SELECT substr(?1, 1 + 16 * key, 16) AS grant_id, substr(?2, 1 + 32 * key, 32) AS salt_digest,
+    value ->> 0 AS client_id, value ->> 1 AS generation, value ->> 2 AS now, value ->> 3 AS claim,
+    value ->> 4 AS idle FROM json_each(?3)) AS n
+WHERE g.grant_id = n.grant_id AND g.client_id = n.client_id AND g.salt_digest = n.salt_digest
+  AND g.generation = n.generation AND g.revoked_at IS NULL AND g.expires_at > n.now
+  AND (n.idle IS NULL OR n.now - g.rotated_at < n.idle) AND NOT {void}";
+
 /// The columns of a grant.
 const GRANT: &str = "g.grant_id, g.client_id, g.subject, g.actor, g.scope, g.resource, g.device, \
 g.auth_time, g.binding, g.salt_digest, g.authorized_at, g.code_expires_at, g.expires_at, \
@@ -35,6 +45,7 @@ macro_rules! statements {
             pub(super) fn new(prefix: &TablePrefix) -> Self {
                 let prefix = prefix.without_schema();
                 let fill = |sql: &str| {
+                    let sql = sql.replace("{many}", ROTATE_MANY);
                     sql.replace("{void}", VOID).replace("{grant}", GRANT).replace("{p}", prefix)
                 };
                 Self { $($name: fill($sql),)* }
@@ -87,16 +98,9 @@ WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generati
   AND g.revoked_at IS NULL AND g.expires_at > ?5 AND (?7 IS NULL OR ?5 - g.rotated_at < ?7)
   AND NOT {void}";
     /// As [`rotate`](Self::rotate) for many: their ids, their salts, and what else there is of each.
-    rotate_many = "\
-UPDATE {p}grants AS g
-SET generation = g.generation + 1, rotated_at = n.now, claim = n.claim, retries = 0, room = NULL
-FROM (SELECT substr(?1, 1 + 16 * key, 16) AS grant_id, substr(?2, 1 + 32 * key, 32) AS salt_digest,
-    value ->> 0 AS client_id, value ->> 1 AS generation, value ->> 2 AS now, value ->> 3 AS claim,
-    value ->> 4 AS idle FROM json_each(?3)) AS n
-WHERE g.grant_id = n.grant_id AND g.client_id = n.client_id AND g.salt_digest = n.salt_digest
-  AND g.generation = n.generation AND g.revoked_at IS NULL AND g.expires_at > n.now
-  AND (n.idle IS NULL OR n.now - g.rotated_at < n.idle) AND NOT {void}
-RETURNING grant_id";
+    rotate_many = ROTATE_MANY;
+    /// The same, and says which.
+    rotate_some = "{many} RETURNING grant_id";
     /// A grant, and whether it is void.
     judge_grant = "SELECT {grant}, {void} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
     change_grant = "\

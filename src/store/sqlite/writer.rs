@@ -13,7 +13,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::oneshot;
 
-use super::batch::{Batch, Failed};
+use super::batch::{BEGIN, Batch, Failed, ROLLBACK};
 use super::statements::Statements;
 use super::steps;
 use crate::store::{Rotate, Rotation, StoreError};
@@ -158,19 +158,14 @@ struct Writer {
 impl Writer {
     fn work(mut self, queued: &Receiver<Box<dyn Job>>) {
         while let Ok(first) = queued.recv() {
-            let mut jobs: Vec<_> = std::iter::once(first)
-                .chain(queued.try_iter().take(MAX_BATCH - 1))
-                .filter(|job| job.is_wanted())
-                .collect();
-            if jobs.is_empty() {
-                continue;
-            }
-            match self.transact(&mut jobs) {
+            let mut jobs = vec![first];
+            // Others may still get in until the transaction has begun.
+            match self.transact(&mut jobs, || queued.try_recv().ok()) {
                 // One request may have brought all down: each gets its own chance.
                 Err(Trouble::InStep(_)) if jobs.len() > 1 => {
                     for job in jobs {
                         let mut alone = vec![job];
-                        let outcome = self.transact(&mut alone);
+                        let outcome = self.transact(&mut alone, || None);
                         settle(alone, outcome);
                     }
                 }
@@ -183,13 +178,22 @@ impl Writer {
         }
     }
 
-    /// Runs `jobs` in one transaction.
-    fn transact(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Trouble> {
+    /// Runs `jobs` in one transaction, and those that come while it begins.
+    fn transact(
+        &mut self,
+        jobs: &mut Vec<Box<dyn Job>>,
+        mut next: impl FnMut() -> Option<Box<dyn Job>>,
+    ) -> Result<(), Trouble> {
         let statements = Arc::clone(&self.statements);
         let connection = self.connect().map_err(Trouble::Outside)?;
         let outcome = (|| {
-            // At once for writing: what is read below cannot change before it is written.
-            begin(connection).map_err(Trouble::Outside)?;
+            exec(connection, BEGIN).map_err(Trouble::Outside)?;
+            while jobs.len() < MAX_BATCH
+                && let Some(job) = next()
+            {
+                jobs.push(job);
+            }
+            jobs.retain(|job| job.is_wanted());
             let mut batch = Batch::new(connection, &statements);
             let rotations: Vec<_> = jobs.iter().filter_map(|job| job.rotation()).collect();
             batch.rotate(&rotations).map_err(Trouble::InStep)?;
@@ -204,7 +208,7 @@ impl Writer {
                 self.commits.fetch_add(1, Ordering::Relaxed);
             }
             // SQLite may have rolled back itself. A connection whose state is not known is given up.
-            Err(_) if exec(connection, "ROLLBACK").is_err() => self.connection = None,
+            Err(_) if exec(connection, ROLLBACK).is_err() => self.connection = None,
             Err(_) => {}
         }
         outcome
@@ -234,10 +238,6 @@ fn settle(jobs: Vec<Box<dyn Job>>, outcome: Result<(), Trouble>) {
     for job in jobs {
         job.settle(committed.clone());
     }
-}
-
-fn begin(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    exec(connection, "BEGIN IMMEDIATE")
 }
 
 fn exec(connection: &mut SqliteConnection, sql: &'static str) -> Result<(), sqlx::Error> {
