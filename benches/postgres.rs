@@ -29,7 +29,7 @@ use sqlx::{PgPool, Row as _};
 
 const CONNECTIONS: u32 = 8;
 /// Requests at a time, each with a family of its own. A server has more of them than connections.
-const REQUESTS: u32 = 2 * CONNECTIONS;
+const REQUESTS: u32 = 8 * CONNECTIONS;
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 4;
 

@@ -181,8 +181,7 @@ impl GrantStore for PostgresStore {
     }
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        let make = || query(&self.sql.find_grant).bind(&grant_id.as_bytes()[..]);
-        self.row(make).await?.as_ref().map(read_grant).transpose()
+        self.find(*grant_id).await
     }
 
     async fn list_grants(

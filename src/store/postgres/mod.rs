@@ -3,6 +3,7 @@
 mod apps;
 mod audit;
 mod connections;
+mod finds;
 mod grants;
 mod outcome;
 mod rows;
@@ -20,6 +21,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use sqlx::{Executor as _, query};
 
 use self::connections::Connections;
+use self::finds::Finds;
 use self::rows::column;
 use self::schema::SCHEMA_VERSION;
 use self::statements::{Statements, Tables};
@@ -69,6 +71,7 @@ const MAX_MIGRATIONS: usize = 10;
 #[derive(Clone)]
 pub struct PostgresStore {
     connections: Connections,
+    finds: Arc<Finds>,
     sql: Arc<Statements>,
     prefix: TablePrefix,
     timeout: Duration,
@@ -91,6 +94,7 @@ impl PostgresStore {
     pub fn with_prefix(pool: PgPool, prefix: TablePrefix) -> Self {
         Self {
             connections: Connections::new(pool),
+            finds: Arc::default(),
             sql: Arc::new(Statements::new(&Tables { prefix: &prefix, skew: Duration::ZERO })),
             prefix,
             timeout: Self::DEFAULT_TIMEOUT,

@@ -8,13 +8,14 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 
 use super::PostgresStore;
+use super::connections::Lent;
 use crate::store::StoreError;
 
 /// A statement with its parameters.
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 /// How often a statement is run at most. At READ COMMITTED one that does not deadlock is run once.
-const MAX_ATTEMPTS: usize = 20;
+pub(super) const MAX_ATTEMPTS: usize = 20;
 
 /// `serialization_failure`
 const SERIALIZATION_FAILURE: &str = "40001";
@@ -22,12 +23,6 @@ const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 /// `foreign_key_violation`
 const FOREIGN_KEY_VIOLATION: &str = "23503";
-
-/// Whether the database told that it has done nothing of a statement, which may succeed if it is
-/// run again. Where a connection breaks nobody knows.
-fn did_not_happen(error: &sqlx::Error) -> bool {
-    has_code(error, SERIALIZATION_FAILURE) || has_code(error, DEADLOCK_DETECTED)
-}
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(DatabaseError::code).is_some_and(|found| found == code)
@@ -57,16 +52,21 @@ impl PostgresStore {
         let mut attempt = 1;
         loop {
             match self.run_once(make()).await {
-                Err(error) if attempt < MAX_ATTEMPTS && did_not_happen(&error) => {
-                    attempt += 1;
-                    // A stricter level refuses what READ COMMITTED waits for.
-                    if has_code(&error, SERIALIZATION_FAILURE) {
-                        self.sets_isolation.store(true, Ordering::Relaxed);
-                    }
-                }
+                Err(error) if attempt < MAX_ATTEMPTS && self.may_run_again(&error) => attempt += 1,
                 answer => return answer,
             }
         }
+    }
+
+    /// Whether the database told that it has done nothing of a statement, which may succeed if it is
+    /// run again. Where a connection breaks nobody knows.
+    pub(super) fn may_run_again(&self, error: &sqlx::Error) -> bool {
+        let was_refused = has_code(error, SERIALIZATION_FAILURE);
+        if was_refused {
+            // A stricter level refuses what READ COMMITTED waits for.
+            self.sets_isolation.store(true, Ordering::Relaxed);
+        }
+        was_refused || has_code(error, DEADLOCK_DETECTED)
     }
 
     /// As [`run`](Self::run), for a statement that answers one row or none.
@@ -89,6 +89,15 @@ impl PostgresStore {
 
     async fn run_once(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
         let mut lent = self.connections.take().await?;
+        self.run_on(&mut lent, statement).await
+    }
+
+    /// Runs a statement on a connection that it has.
+    pub(super) async fn run_on(
+        &self,
+        lent: &mut Lent,
+        statement: Statement<'_>,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
         if self.sets_isolation.load(Ordering::Relaxed) {
             lent.run_at_read_committed(statement).await
         } else {

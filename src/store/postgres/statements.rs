@@ -57,6 +57,7 @@ pub(super) struct Statements {
     pub(super) claim_assertion: String,
     pub(super) claim_with_grant: String,
     pub(super) find_grant: String,
+    pub(super) find_grants: String,
     pub(super) find_with_void: String,
     pub(super) list_grants: String,
     pub(super) cut_off: String,
@@ -120,6 +121,7 @@ impl Statements {
             claim_assertion: claim_assertion(p, false),
             claim_with_grant: claim_assertion(p, true),
             find_grant: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"),
+            find_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = ANY($1)"),
             find_with_void: format!(
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
                 is_valid(p, "g.client_id", "$2")

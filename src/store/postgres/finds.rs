@@ -1,0 +1,135 @@
+//! Grants that are looked for while there is no connection free, in one statement.
+//!
+//! A look-up by primary key costs the database little, and the way there and back most. Whoever comes
+//! first waits for a connection; who comes while it waits joins in.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sqlx::query;
+use tokio::sync::oneshot;
+
+use super::PostgresStore;
+use super::rows::read_grant;
+use super::run::MAX_ATTEMPTS;
+use crate::ids::GrantId;
+use crate::store::{Grant, StoreError};
+
+/// So many join in at most.
+const MAX_OTHERS: usize = 63;
+
+/// Who joins in, while somebody waits for a connection; else `None`.
+#[derive(Default)]
+pub(super) struct Finds(Mutex<Option<Vec<Other>>>);
+
+struct Other {
+    grant_id: GrantId,
+    answer: oneshot::Sender<Option<Grant>>,
+}
+
+/// The part that a look-up plays.
+enum Part<'f> {
+    /// It asks, for those who join in, too.
+    First(Gathering<'f>),
+    /// It joined in.
+    Other(oneshot::Receiver<Option<Grant>>),
+    /// It asks for itself, as there are enough.
+    Alone,
+}
+
+/// Others may join in as long as it lives. Dropped early, each of them asks again.
+struct Gathering<'f>(Option<&'f Finds>);
+
+impl Gathering<'_> {
+    /// Those who have joined in.
+    fn end(mut self) -> Vec<Other> {
+        self.0.take().and_then(|finds| finds.lock().take()).unwrap_or_default()
+    }
+}
+
+impl Finds {
+    fn join(&self, grant_id: GrantId) -> Part<'_> {
+        let mut gathering = self.lock();
+        let Some(others) = gathering.as_mut() else {
+            *gathering = Some(Vec::new());
+            drop(gathering);
+            return Part::First(Gathering(Some(self)));
+        };
+        if others.len() == MAX_OTHERS {
+            return Part::Alone;
+        }
+        let (answer, answered) = oneshot::channel();
+        others.push(Other { grant_id, answer });
+        Part::Other(answered)
+    }
+
+    /// No code panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Other>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        if let Some(finds) = self.0 {
+            drop(finds.lock().take());
+        }
+    }
+}
+
+impl PostgresStore {
+    /// Finds a grant by its id.
+    pub(super) async fn find(&self, grant_id: GrantId) -> Result<Option<Grant>, StoreError> {
+        let found = tokio::time::timeout(self.timeout, self.find_with_others(grant_id)).await;
+        found.map_err(StoreError::new)?
+    }
+
+    async fn find_with_others(&self, grant_id: GrantId) -> Result<Option<Grant>, StoreError> {
+        let mut attempt = 1;
+        loop {
+            let gathering = match self.finds.join(grant_id) {
+                Part::First(gathering) => Some(gathering),
+                Part::Alone => None,
+                Part::Other(answered) => match answered.await {
+                    Ok(found) => return Ok(found),
+                    // Who asked has failed, or has given up.
+                    Err(_) => continue,
+                },
+            };
+            match self.ask(grant_id, gathering).await {
+                Err(error) if attempt < MAX_ATTEMPTS && self.may_run_again(&error) => attempt += 1,
+                answer => return answer.map_err(StoreError::new)?,
+            }
+        }
+    }
+
+    /// Asks for a grant, and for those of who joined in, whom it answers.
+    async fn ask(
+        &self,
+        grant_id: GrantId,
+        gathering: Option<Gathering<'_>>,
+    ) -> Result<Result<Option<Grant>, StoreError>, sqlx::Error> {
+        let mut lent = self.connections.take().await?;
+        // From here on nobody joins in: whoever did has asked before the database is.
+        let others = gathering.map(Gathering::end).unwrap_or_default();
+        if others.is_empty() {
+            let statement = query(&self.sql.find_grant).bind(grant_id.as_bytes().to_vec());
+            let rows = self.run_on(&mut lent, statement).await?;
+            return Ok(rows.first().map(read_grant).transpose());
+        }
+        let ids = others.iter().map(|other| other.grant_id).chain([grant_id]);
+        let ids: Vec<_> = ids.map(|id| id.as_bytes().to_vec()).collect();
+        let rows = self.run_on(&mut lent, query(&self.sql.find_grants).bind(ids)).await?;
+        drop(lent);
+        let grants = rows.iter().map(read_grant).collect::<Result<Vec<_>, _>>();
+        Ok(grants.map(|grants| {
+            let found: HashMap<_, _> =
+                grants.into_iter().map(|grant| (grant.grant_id, grant)).collect();
+            for Other { grant_id, answer } in others {
+                // Who gave up is not told.
+                let _ = answer.send(found.get(&grant_id).cloned());
+            }
+            found.get(&grant_id).cloned()
+        }))
+    }
+}
