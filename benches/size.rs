@@ -77,6 +77,7 @@ struct Measured {
     reuse: f64,
     revocation: f64,
     bytes: f64,
+    bytes_rotated: f64,
 }
 
 fn report(store: &str, many: usize, measure: impl Fn(usize) -> Option<Measured>) {
@@ -92,7 +93,12 @@ fn report(store: &str, many: usize, measure: impl Fn(usize) -> Option<Measured>)
     for (name, few, many) in lines {
         println!("  {name:<18} {few:>12.1} {many:>12.1}  {:.2}", many / few);
     }
-    println!("  {:<18} {:>12.0} {:>12.0}", "bytes a live grant", few.bytes, many_grants.bytes);
+    for (name, few, many) in [
+        ("bytes a live grant", few.bytes, many_grants.bytes),
+        ("  once rotated", few.bytes_rotated, many_grants.bytes_rotated),
+    ] {
+        println!("  {name:<18} {few:>12.0} {many:>12.0}");
+    }
 }
 
 fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
@@ -104,7 +110,8 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
         families.extend((0..FAMILIES / 20).map(|_| family(world)));
     }
     store.tidy();
-    let bytes = (store.bytes() - empty) as f64 / grants as f64;
+    let bytes = || (store.bytes() - empty) as f64 / grants as f64;
+    let bytes_new = bytes();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let refresh = median((0..REFRESHES).map(|_| {
         let family = &mut families[random.below(FAMILIES)];
@@ -112,6 +119,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
         answer.unwrap()["refresh_token"].as_str().unwrap().clone_into(family);
         taken
     }));
+    let bytes_rotated = bytes();
     let reuse = median(families.iter().take(REVOCATIONS).map(|token| {
         // Beyond the immediate predecessor nothing is a retry.
         let next = world.refresh(token).unwrap()["refresh_token"].as_str().unwrap().to_owned();
@@ -132,7 +140,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
         answer.unwrap();
         taken
     }));
-    Measured { refresh, reuse, revocation, bytes }
+    Measured { refresh, reuse, revocation, bytes: bytes_new, bytes_rotated }
 }
 
 /// A refresh token of a family of its own.
