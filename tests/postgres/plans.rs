@@ -44,7 +44,8 @@ fn the_statements_of_a_token_go_by_primary_key() {
         }
         let grant = grant(&world.client_id, "ann");
         store.insert_grant(grant.clone()).await.unwrap();
-        // The first has the one connection; the second waits for it, and the third joins in.
+        store.find_grant(&grant.grant_id).await.unwrap();
+        // There is one connection: the last joins in with one that waits for it.
         let find = || store.find_grant(&grant.grant_id);
         let found = tokio::join!(find(), find(), find());
         assert!([found.0, found.1, found.2].iter().all(|it| it.as_ref().unwrap().is_some()));
