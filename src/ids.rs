@@ -222,9 +222,82 @@ impl From<&ClientId> for Subject {
     }
 }
 
-/// The name of a grant: 128 random bits. Written as 22 characters of base64url.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GrantId([u8; 16]);
+/// A name of 16 bytes.
+macro_rules! bytes_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The id with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// Its bytes, for a database column.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&$crate::ids::write_bytes(&self.0))
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                $crate::ids::read_bytes($kind, text).map(Self)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <String as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+pub(crate) use bytes_id;
+
+/// 22 characters of base64url.
+pub(crate) fn write_bytes(bytes: &[u8; 16]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What [`write_bytes`] wrote.
+pub(crate) fn read_bytes(kind: &'static str, text: &str) -> Result<[u8; 16], InvalidId> {
+    let mut bytes = [0; 16];
+    match URL_SAFE_NO_PAD.decode_slice_unchecked(text.get(..22).unwrap_or(""), &mut bytes) {
+        Ok(16) if text.len() == 22 => Ok(bytes),
+        _ => Err(InvalidId { kind, problem: "it is not 16 bytes of base64url" }),
+    }
+}
+
+bytes_id! {
+    /// The name of a grant: 128 random bits. Written as 22 characters of base64url.
+    GrantId, "grant id"
+}
 
 impl GrantId {
     /// A fresh grant id.
@@ -234,55 +307,6 @@ impl GrantId {
     /// [`RandomError`] when the source gave nothing.
     pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random::array(random).map(Self)
-    }
-
-    /// The grant id with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes, for a database column.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GrantId({self})")
-    }
-}
-
-impl std::str::FromStr for GrantId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = InvalidId { kind: "grant id", problem: "it is not 16 bytes of base64url" };
-        let mut bytes = [0; 16];
-        match URL_SAFE_NO_PAD.decode_slice_unchecked(text.get(..22).unwrap_or(""), &mut bytes) {
-            Ok(16) if text.len() == 22 => Ok(Self(bytes)),
-            _ => Err(invalid),
-        }
-    }
-}
-
-impl Serialize for GrantId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for GrantId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

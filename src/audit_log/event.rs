@@ -1,24 +1,19 @@
 //! An event on its way into the log, its id, and what is read back.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 use crate::audit::{Action, Actor, AuditEvent, Severity};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, InvalidId, Subject};
+use crate::ids::{ClientId, Subject, bytes_id};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::store::RevocationTarget;
 
-/// The name of an event in the log, and its place: ids are in the order of the instants.
-///
-/// 16 bytes: the milliseconds since 1970 as 6, then 10 that nobody else uses in that millisecond.
-/// Written as 22 characters of base64url. It is no secret.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId([u8; 16]);
+bytes_id! {
+    /// The name of an event in the log, and its place: ids are in the order of the instants, and so
+    /// are their bytes.
+    ///
+    /// 16 bytes: the milliseconds since 1970 as 6, then 10 that nobody else uses in that millisecond.
+    /// Written as 22 characters of base64url. It is no secret.
+    EventId, "event id"
+}
 
 impl EventId {
     /// The id of an event at `at`, told from others of that instant by `tail`.
@@ -48,55 +43,6 @@ impl EventId {
     /// No id of an event at `at` or later is before it.
     pub(crate) fn first_at(at: UnixTime) -> Self {
         Self::new(at, [0; 10])
-    }
-
-    /// The id with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes, for a database column: they sort as the ids do.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
-    }
-}
-
-impl fmt::Debug for EventId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EventId({self})")
-    }
-}
-
-impl std::str::FromStr for EventId {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let invalid = InvalidId { kind: "event id", problem: "it is not 16 bytes of base64url" };
-        let mut bytes = [0; 16];
-        match URL_SAFE_NO_PAD.decode_slice_unchecked(text.get(..22).unwrap_or(""), &mut bytes) {
-            Ok(16) if text.len() == 22 => Ok(Self(bytes)),
-            _ => Err(invalid),
-        }
-    }
-}
-
-impl Serialize for EventId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for EventId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 
