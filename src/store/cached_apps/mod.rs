@@ -112,10 +112,19 @@ impl<S> CachedApps<S> {
 }
 
 impl<S: AppRegistry> CachedApps<S> {
-    /// Makes sure that the number of the apps was asked for at most the bound before `began`.
+    /// Makes sure that the number of the apps was asked for at most the bound before `began`: asks
+    /// when half of it has passed.
     async fn poll(&self, began: UnixTime) -> Result<(), StoreError> {
-        let without = self.known.age(began).is_some_and(|age| age <= self.bound);
+        let is_known_within = |bound| self.known.age(began).is_some_and(|age| age <= bound);
+        if is_known_within(self.bound / 2) {
+            return Ok(());
+        }
+        let without = is_known_within(self.bound);
         let Some(poll) = self.polls.board(began, self.bound, without) else { return Ok(()) };
+        // Whoever was on the way before may have brought it meanwhile.
+        if is_known_within(self.bound / 2) {
+            return Ok(());
+        }
         let landing = poll.landing.get_or_init(|| async {
             let version = self.store.apps_version().await.map_err(Arc::new)?;
             self.known.learn(poll.number, poll.began, version);
@@ -158,9 +167,7 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
         if let Some(app) = self.known.find(client_id, began, self.bound / 2) {
             return Ok(Some(app));
         }
-        if self.known.age(began).is_none_or(|age| age > self.bound / 2) {
-            self.poll(began).await?;
-        }
+        self.poll(began).await?;
         match self.look_up(client_id, began) {
             Kept::Known(app) => Ok(app),
             Kept::Nothing => self.read(client_id, began).await,

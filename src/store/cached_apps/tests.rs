@@ -404,7 +404,7 @@ fn many_who_miss_one_app_ask_the_store_once() {
     const THREADS: usize = 16;
     let process = Process::new();
     let app = process.app("app");
-    for _ in 0..20 {
+    for round in 0..500 {
         process.store.shut(true);
         process.cache.known.forget(app.client_id());
         process.pass(Duration::from_secs(2));
@@ -418,7 +418,8 @@ fn many_who_miss_one_app_ask_the_store_once() {
                 });
             }
             barrier.wait();
-            std::thread::sleep(Duration::from_millis(2));
+            // Answered when all wait for it, and when some are still on their way.
+            std::thread::sleep(Duration::from_micros(round % 100));
             process.store.shut(false);
         });
         // Whoever comes late finds what the first have kept.
