@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -199,7 +198,6 @@ impl Requests {
     /// RFC 6749 section 5.2 has no error for it, RFC 7009 section 2.2.1 has 503.
     #[track_caller]
     fn are_refused(&self, world: &World) {
-        let begun = Instant::now();
         let mut clients = world.servers.clients().into_iter().chain(world.servers.clients());
         let mut asked = self.tokens().to_vec();
         asked.push(self.revocation());
@@ -224,7 +222,6 @@ impl Requests {
         }
         assert_eq!(revocation.status, 503, "{revocation:?}");
         assert!(revocation.header("retry-after").is_some(), "{revocation:?}");
-        assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
     }
 
     /// Nothing was spent, and nothing ended.

@@ -1,7 +1,9 @@
 //! Two processes over one database, and tables where the host wants them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use grantor::clock::ManualClock;
 use grantor::store::{
     AppRegistry as _, CachedApps, GrantRefusal, GrantStore as _, InsertGrant, PostgresStore,
     RedeemCode, TablePrefix,
@@ -21,8 +23,10 @@ fn an_app_that_another_process_disables_gives_nothing_at_once() {
     let (here, there) =
         (pool(&runtime, database.options(), 2), pool(&runtime, database.options(), 2));
     let store = new_store(&runtime, &here);
+    let clock = Arc::new(ManualClock::new(now()));
     let other = CachedApps::new(PostgresStore::with_prefix(there, store.prefix().clone()))
-        .bound(Duration::from_millis(1_500));
+        .bound(Duration::from_secs(1))
+        .clock(Arc::clone(&clock));
     let world = World::new(runtime, store);
     let (id, store) = (&world.client_id, world.server.store());
     world.runtime.block_on(async {
@@ -35,7 +39,7 @@ fn an_app_that_another_process_disables_gives_nothing_at_once() {
         let refused = RedeemCode::Refused(GrantRefusal::Revoked);
         assert_eq!(other.redeem_code(&redemption(&before, now())).await.unwrap(), refused);
         assert_eq!(other.insert_grant(after).await.unwrap(), InsertGrant::AppInactive);
-        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        clock.advance(Duration::from_secs(1));
         assert!(!other.find_app(id).await.unwrap().unwrap().is_enabled());
         world.server.admin("tester").enable(id).await.unwrap();
         assert_eq!(other.redeem_code(&redemption(&before, now())).await.unwrap(), refused);

@@ -1,9 +1,9 @@
 //! Requests that share a commit.
 
+use std::future::poll_fn;
 use std::process::Command;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
 
 use grantor::ids::Subject;
 use grantor::scope::Scope;
@@ -11,6 +11,7 @@ use grantor::store::conformance::Runner as _;
 use grantor::store::{Consent, Grant, GrantStore as _, Rotate};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
+use tokio::task::JoinHandle;
 
 use crate::support::{Desk, Folder, Tokio, at, token};
 
@@ -20,18 +21,39 @@ const WAVES: &str = "GRANTOR_TEST_WAVES";
 /// Refreshes all families once, at the same time: while another program writes into the file.
 fn refresh(runtime: &Tokio, folder: &Folder, desk: &Desk, families: &[Grant], generation: u32) {
     let lock = Lock::take(runtime, folder);
-    let refreshes: Vec<_> = families
-        .iter()
-        .map(|family| {
-            let (store, rotation) = (Arc::clone(&desk.store), token(family, generation));
-            runtime.spawn(async move { store.rotate(&rotation).await })
-        })
-        .collect();
-    thread::sleep(Duration::from_millis(50));
+    let refreshes = families.iter().map(|family| {
+        let (store, rotation) = (Arc::clone(&desk.store), token(family, generation));
+        async move { store.rotate(&rotation).await }
+    });
+    let refreshes = queued(runtime, refreshes);
     lock.release(runtime);
     for refresh in refreshes {
         assert_eq!(runtime.block_on(refresh).unwrap().unwrap(), Rotate::Rotated);
     }
+}
+
+/// Starts `requests` and returns when the store has all of them: a request is in its queue when it was
+/// polled once.
+fn queued<T: Send + 'static>(
+    runtime: &Tokio,
+    requests: impl Iterator<Item: Future<Output = T> + Send + 'static>,
+) -> Vec<JoinHandle<T>> {
+    let (waits, waiting) = mpsc::channel();
+    let started = requests.map(|request| {
+        let waits = waits.clone();
+        runtime.spawn(async move {
+            let mut request = Box::pin(request);
+            let asked = poll_fn(|context| Poll::Ready(request.as_mut().poll(context))).await;
+            waits.send(()).unwrap();
+            match asked {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => request.await,
+            }
+        })
+    });
+    let handles: Vec<_> = started.collect();
+    handles.iter().for_each(|_| waiting.recv().unwrap());
+    handles
 }
 
 fn families(runtime: &Tokio, desk: &Desk) -> Vec<Grant> {
@@ -91,20 +113,17 @@ fn a_request_that_fails_fails_alone() {
         let poison = format!("poison{number}");
         let subjects: Vec<_> =
             (0..9).map(|user| format!("user {number} {user}")).chain([poison]).collect();
-        let waiting: Vec<_> = subjects
-            .iter()
-            .map(|subject| {
-                let consent = Consent {
-                    client_id: desk.client_id.clone(),
-                    subject: Subject::new(subject.as_str()).unwrap(),
-                    scope: Scope::default(),
-                    given_at: at(0),
-                };
-                let store = Arc::clone(&desk.store);
-                runtime.spawn(async move { store.remember_consent(consent).await })
-            })
-            .collect();
-        thread::sleep(Duration::from_millis(100));
+        let consents = subjects.iter().map(|subject| {
+            let consent = Consent {
+                client_id: desk.client_id.clone(),
+                subject: Subject::new(subject.as_str()).unwrap(),
+                scope: Scope::default(),
+                given_at: at(0),
+            };
+            let store = Arc::clone(&desk.store);
+            async move { store.remember_consent(consent).await }
+        });
+        let waiting = queued(&runtime, consents);
         lock.release(&runtime);
         for (subject, answer) in subjects.iter().zip(waiting) {
             let answer = runtime.block_on(answer).unwrap();
@@ -117,24 +136,26 @@ fn a_request_that_fails_fails_alone() {
     }
 }
 
-/// What the next test looks at from outside.
+/// What the next test looks at from outside, between two folders that are made.
 #[test]
 fn child_that_refreshes_in_waves() {
     let Ok(waves) = std::env::var(WAVES) else { return };
     let (folder, runtime) = (Folder::on_disk(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
     let families = families(&runtime, &desk);
+    std::fs::create_dir(folder.file("begin")).unwrap();
     for generation in 1..=waves.parse().unwrap() {
         refresh(&runtime, &folder, &desk, &families, generation);
     }
+    std::fs::create_dir(folder.file("end")).unwrap();
 }
 
-/// How often a child that plays so many waves waits for the disk, if there is a strace.
+/// How often a child waits for the disk while it plays so many waves, if there is a strace.
 fn waits(waves: u32) -> Option<usize> {
     let folder = Folder::in_memory();
     let trace = folder.file("trace");
     let done = Command::new("strace")
-        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-o"])
+        .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,/^mkdir", "-o"])
         .arg(&trace)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "sharing::child_that_refreshes_in_waves"])
@@ -143,17 +164,18 @@ fn waits(waves: u32) -> Option<usize> {
         .ok()?;
     let trace = std::fs::read_to_string(trace).ok().filter(|_| done.status.success())?;
     // A call that another thread interrupts is two lines.
-    let calls = |line: &&str| line.contains("sync(") && !line.contains("resumed");
-    Some(trace.lines().filter(calls).count())
+    let calls = trace.lines().filter(|line| !line.contains("resumed"));
+    let waves = calls.skip_while(|line| !line.contains("/begin\""));
+    let waves = waves.take_while(|line| !line.contains("/end\""));
+    Some(waves.filter(|line| line.contains("sync(")).count())
 }
 
 #[test]
 fn sixty_four_refreshes_wait_for_the_disk_four_times_at_most() {
-    let (Some(before), Some(after)) = (waits(0), waits(20)) else {
+    let Some(waits) = waits(20) else {
         println_skipped("there is no strace that may look");
         return;
     };
-    let waits = after.saturating_sub(before);
     assert!((20..=80).contains(&waits), "{waits} waits for 20 waves of 64 refreshes");
 }
 
