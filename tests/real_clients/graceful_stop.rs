@@ -1,5 +1,6 @@
 //! The server is asked to stop.
 
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -14,25 +15,28 @@ fn a_request_in_flight_is_answered_when_the_server_stops() {
     let head = format!(
         "POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
          Authorization: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: {}\r\n\r\n",
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
         basic("demo-web", secret),
         body.len()
     );
     let (begin, rest) = body.split_at(body.len() / 2);
     let mut inflight = Connection::open(&server);
     inflight.send(head.as_bytes());
+    // It waits for the body.
+    assert!(inflight.head().starts_with("HTTP/1.1 100 "));
     inflight.send(begin.as_bytes());
-    // The server has to have seen the beginning; nothing tells us when.
-    thread::sleep(Duration::from_millis(300));
     server.terminate();
-    thread::sleep(Duration::from_millis(300));
+    let listens = |_| {
+        thread::sleep(Duration::from_millis(5));
+        TcpStream::connect(server.address()).is_ok()
+    };
+    assert!(!(0..2_000).all(listens), "it takes new connections");
     inflight.send(rest.as_bytes());
     let answer = inflight.answer().unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.body.contains("access_token"));
     let status = server.wait();
     assert!(status.success(), "{status}: {}", server.output());
-    assert!(std::net::TcpStream::connect(server.address()).is_err());
 }
 
 /// A client that says nothing is hung up on in the end.

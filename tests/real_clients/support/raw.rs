@@ -42,6 +42,17 @@ impl Connection {
         drop(self.0.shutdown(Shutdown::Write));
     }
 
+    /// Reads the head of an answer after which more comes, to its empty line.
+    pub(crate) fn head(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while !bytes.ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut byte).unwrap();
+            bytes.extend_from_slice(&byte);
+        }
+        String::from_utf8(bytes).unwrap()
+    }
+
     /// Everything that the server sends until it hangs up; it has to hang up in time.
     pub(crate) fn read_to_end(mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
