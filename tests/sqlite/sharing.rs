@@ -52,7 +52,9 @@ fn queued<T: Send + 'static>(
         })
     });
     let handles: Vec<_> = started.collect();
-    handles.iter().for_each(|_| waiting.recv().unwrap());
+    for _ in &handles {
+        waiting.recv().unwrap();
+    }
     handles
 }
 
