@@ -16,7 +16,7 @@ use grantor::store::{
     RedeemCode, Rotate, SqliteSettings, SqliteStore, TablePrefix,
 };
 use grantor::token_endpoint::FormRequest;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::support::{
@@ -133,6 +133,60 @@ fn a_host_may_make_the_tables_itself() {
     for settings in [settings.clone(), SqliteSettings::new()] {
         assert!(runtime.block_on(SqliteStore::open(folder.file("a.db"), settings)).is_err());
     }
+}
+
+/// Whoever closes a store under load finds everything that was answered in one file, which nobody
+/// holds.
+#[test]
+fn a_store_that_is_closed_leaves_one_file_with_all_that_was_answered() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    let insert_until_closed = |desk: Desk| async move {
+        let mut answered = Vec::new();
+        loop {
+            let grant = desk.grant();
+            let id = grant.grant_id;
+            match desk.store.insert_grant(grant).await {
+                Ok(_) => answered.push(id),
+                Err(_) => break answered,
+            }
+            // The writer ends, and so do the readers.
+            if desk.store.find_grant(&id).await.is_err() {
+                break answered;
+            }
+        }
+    };
+    let busy: Vec<_> = (0..8).map(|_| runtime.spawn(insert_until_closed(desk.clone()))).collect();
+    while desk.store.commits() < 50 {
+        std::thread::yield_now();
+    }
+    runtime.block_on(desk.store.close());
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap()).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let answered: Vec<_> = busy.into_iter().flat_map(|it| runtime.block_on(it).unwrap()).collect();
+    assert!(answered.len() >= 50, "{}", answered.len());
+    assert!(runtime.block_on(desk.store.check()).is_err());
+    runtime.block_on(desk.store.close());
+
+    fs::rename(folder.file("a.db"), folder.file("b.db")).unwrap();
+    let store = runtime.open(&folder.file("b.db"));
+    for id in answered {
+        assert!(runtime.block_on(store.find_grant(&id)).unwrap().is_some(), "{id:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_the_host_brought_stays_open() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    runtime.block_on(async {
+        let options = SqliteConnectOptions::new().filename(folder.file("a.db"));
+        let pool = SqlitePool::connect_lazy_with(options.create_if_missing(true));
+        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
+        store.close().await;
+        assert!(store.check().await.is_err());
+        assert!(!pool.is_closed());
+        sqlx::query("SELECT count(*) FROM grantor_grants").fetch_one(&pool).await.unwrap();
+    });
 }
 
 /// Two stores on one file, as two processes have them: one winner, one clock.

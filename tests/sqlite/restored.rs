@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::sleep;
-use std::time::Duration;
 
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
@@ -25,20 +23,6 @@ fn back_up(runtime: &Tokio, file: &Path, backup: &Path) {
     let mut host = runtime.block_on(SqliteConnectOptions::new().filename(file).connect()).unwrap();
     let vacuum = format!("VACUUM INTO '{}'", backup.display());
     runtime.block_on(sqlx::query(&vacuum).execute(&mut host)).unwrap();
-}
-
-/// Who restores a file waits until nobody has it open: the last to close it removes its log.
-fn put_back(file: &Path, backup: &Path) {
-    let mut log = file.as_os_str().to_owned();
-    log.push("-wal");
-    for _ in 0..1_000 {
-        if !Path::new(&log).exists() {
-            fs::copy(backup, file).unwrap();
-            return;
-        }
-        sleep(Duration::from_millis(10));
-    }
-    unreachable!("the file is not closed");
 }
 
 fn rotate(runtime: &Tokio, desk: &Desk, grant: &Grant, generation: u32) -> Rotate {
@@ -70,8 +54,8 @@ fn a_restored_file_takes_what_is_ahead_and_the_runbook_leaves_no_survivor() {
     let end = ending(RevocationTarget::Grant(ended.grant_id));
     runtime.block_on(desk.store.revoke(&end)).unwrap();
     let client_id = desk.client_id.clone();
-    drop(desk);
-    put_back(&file, &backup);
+    runtime.block_on(desk.store.close());
+    fs::copy(&backup, &file).unwrap();
     let desk = Desk { store: Arc::new(runtime.open(&file)), client_id };
 
     assert_eq!(rotate(&runtime, &desk, &ahead, 5), Rotate::Ahead);

@@ -43,7 +43,8 @@ const LOG_BYTES: &str = "67108864";
 ///
 /// Requests that change something at the same time share a transaction, and so one wait for the
 /// disk; each is answered when it is on the disk. Needs a tokio runtime to read; the writer is a
-/// thread of its own, which ends with the last clone of the store.
+/// thread of its own, which ends with the last clone of the store, or when it is
+/// [closed](Self::close).
 ///
 /// Several processes of one machine may open one file. A network file system will not do. A disk that
 /// stands still keeps callers waiting: one that gives up is taken out of the queue.
@@ -67,6 +68,8 @@ const LOG_BYTES: &str = "67108864";
 pub struct SqliteStore {
     queue: Arc<Queue>,
     readers: SqlitePool,
+    /// Whether the pool came with the store, and goes with it.
+    owns_readers: bool,
     sql: Arc<Statements>,
 }
 
@@ -91,7 +94,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(readers);
-        Self::assemble(options, readers, settings).await
+        Self::assemble(options, readers, true, settings).await
     }
 
     /// Reads through a pool that the host already has, and opens one more connection to the same
@@ -102,7 +105,7 @@ impl SqliteStore {
     /// As [`open`](Self::open), and when the pool is one of databases in memory.
     pub async fn with_pool(pool: SqlitePool, settings: SqliteSettings) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::clone(&pool.connect_options());
-        Self::assemble(options, pool, settings).await
+        Self::assemble(options, pool, false, settings).await
     }
 
     /// The pool for a reader.
@@ -114,6 +117,7 @@ impl SqliteStore {
     async fn assemble(
         options: SqliteConnectOptions,
         readers: SqlitePool,
+        owns_readers: bool,
         settings: SqliteSettings,
     ) -> Result<Self, StoreError> {
         let prefix = &settings.table_prefix;
@@ -144,7 +148,7 @@ impl SqliteStore {
         let version: i64 = row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?;
         schema::is_known(version)?;
         let queue = Queue::start(connection, options, Arc::clone(&sql)).map_err(StoreError::new)?;
-        Ok(Self { queue: Arc::new(queue), readers, sql })
+        Ok(Self { queue: Arc::new(queue), readers, owns_readers, sql })
     }
 
     /// The tables as SQL, for hosts that make them themselves. Begins where there are none.
@@ -167,6 +171,21 @@ impl SqliteStore {
     /// [`StoreError`] when it cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.queue.run(steps::touch).await
+    }
+
+    /// Closes the file, for all clones of the store: what was asked before is done and answered, what
+    /// is asked afterwards is refused. Returns when nothing of the store holds the file any more; the
+    /// last to hold it has copied the write-ahead log into it. A pool that the host brought
+    /// ([`with_pool`](Self::with_pool)) stays open.
+    ///
+    /// Nothing is lost without it: it is for hosts that copy, move or remove the file afterwards.
+    pub async fn close(&self) {
+        if self.owns_readers {
+            self.readers.close().await;
+            // A connection that was on its way back meanwhile may lie in the pool still.
+            self.readers.close().await;
+        }
+        self.queue.close().await;
     }
 }
 

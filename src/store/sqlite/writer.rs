@@ -4,14 +4,14 @@
 //! it waits for the disk the next requests gather; nobody waits for company.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::batch::{BEGIN, Batch, Failed, ROLLBACK};
 use super::statements::Statements;
@@ -83,10 +83,14 @@ where
     }
 }
 
-/// Hands requests to the writer. The writer ends when this is dropped, after what is queued.
+/// Hands requests to the writer. The writer ends when this is closed or dropped, after what is
+/// queued.
 pub(super) struct Queue {
-    jobs: Sender<Box<dyn Job>>,
+    /// `None` once it is closed.
+    jobs: RwLock<Option<Sender<Box<dyn Job>>>>,
     commits: Arc<AtomicU64>,
+    /// Its sender goes with the writer.
+    working: watch::Receiver<()>,
 }
 
 impl Queue {
@@ -98,6 +102,7 @@ impl Queue {
         statements: Arc<Statements>,
     ) -> io::Result<Self> {
         let (jobs, queued) = mpsc::channel();
+        let (works, working) = watch::channel(());
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             connection: Some(connection),
@@ -106,8 +111,20 @@ impl Queue {
             commits: Arc::clone(&commits),
         };
         let thread = thread::Builder::new().name("grantor-sqlite".to_owned());
-        thread.spawn(move || writer.work(&queued))?;
-        Ok(Self { jobs, commits })
+        thread.spawn(move || {
+            writer.work(&queued);
+            drop(works);
+        })?;
+        Ok(Self { jobs: RwLock::new(Some(jobs)), commits, working })
+    }
+
+    /// Takes no more requests, and waits until the writer has done what is queued and closed its
+    /// connection.
+    pub(super) async fn close(&self) {
+        drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
+        let mut working = self.working.clone();
+        // Nothing is ever sent: this ends with the writer.
+        while working.changed().await.is_ok() {}
     }
 
     /// Runs `step` in a transaction; answers when it is committed. Dropped before, it is done or
@@ -137,8 +154,13 @@ impl Queue {
         let (answer, answered) = oneshot::channel();
         let ended = || StoreError::new("the writer has ended");
         let task = Task { rotation, step, outcome: None, answer };
-        self.jobs.send(Box::new(task)).map_err(|_| ended())?;
+        self.send(Box::new(task)).ok_or_else(ended)?;
         answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    fn send(&self, job: Box<dyn Job>) -> Option<()> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref()?.send(job).ok()
     }
 
     /// How many transactions were committed.
