@@ -143,7 +143,8 @@ impl PostgresStore {
     }
 
     /// The statements that make the tables, for hosts that migrate by their own means. They may run
-    /// any number of times.
+    /// any number of times. For CockroachDB, which refuses it, ` COLLATE "C"` is to be taken out, as
+    /// [`migrate`](Self::migrate) does.
     #[must_use]
     pub fn schema_sql(prefix: &TablePrefix) -> String {
         schema::schema_sql(prefix)
@@ -156,10 +157,12 @@ impl PostgresStore {
     ///
     /// [`StoreError`] when it could not, or when the tables are of a later version of this crate.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let schema = Self::schema_sql(&self.prefix);
+        let pool = self.connections.pool();
+        let row = query("SELECT version()").fetch_one(pool).await.map_err(StoreError::new)?;
+        let schema = schema::schema_for(column(&row, "version")?, &self.prefix);
         let mut attempt = 1;
         // Where two make a table at once, one of them is refused, and finds it the next time.
-        while let Err(error) = self.connections.pool().execute(schema.as_str()).await {
+        while let Err(error) = pool.execute(schema.as_str()).await {
             if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() {
                 return Err(StoreError::new(error));
             }

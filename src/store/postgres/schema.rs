@@ -5,6 +5,13 @@ use crate::store::TablePrefix;
 /// What [`schema_sql`] describes. A later schema has a greater number.
 pub(super) const SCHEMA_VERSION: i32 = 2;
 
+/// The same tables for the server that calls itself `version`.
+pub(super) fn schema_for(version: &str, prefix: &TablePrefix) -> String {
+    let schema = schema_sql(prefix);
+    // It refuses the collation, and compares byte by byte without.
+    if version.starts_with("CockroachDB") { schema.replace(" COLLATE \"C\"", "") } else { schema }
+}
+
 /// The statements that make the tables and indexes that are not there yet.
 ///
 /// Names are compared byte by byte, whatever the locale of the database. Rows that change leave
@@ -106,4 +113,20 @@ UPDATE {prefix}clock SET schema_version = {SCHEMA_VERSION}
     WHERE id = 1 AND schema_version < {SCHEMA_VERSION};
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cockroachdb_gets_the_same_tables_without_the_collation() {
+        let prefix = TablePrefix::default();
+        let schema = schema_sql(&prefix);
+        let version = "PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu";
+        assert_eq!(schema_for(version, &prefix), schema);
+        let version = "CockroachDB CCL v25.2.0 (x86_64-pc-linux-gnu)";
+        assert_eq!(schema_for(version, &prefix), schema.replace(" COLLATE \"C\"", ""));
+        assert!(!schema_for(version, &prefix).contains("COLLATE"));
+    }
 }
