@@ -102,6 +102,7 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     let tries = program.site.tries.as_ref();
     let (router, tasks) = program.router(address)?;
     let told = serve::told_to_stop()?;
+    tasks.learn_revocations().await;
     serve::announce(args.ready_file.as_deref(), &issuer)?;
     match tries {
         Some(tries) if !args.check => {

@@ -74,15 +74,19 @@ impl Tasks {
     }
 
     async fn follow(&self) {
-        let clock = SystemClock::new();
-        let server = self.endpoints.server();
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             seconds.tick().await;
-            if let Err(error) = self.revocations.poll(server.store(), clock.now()).await {
-                tracing::error!(error = &error as &dyn std::error::Error, "no feed");
-            }
+            self.learn_revocations().await;
+        }
+    }
+
+    /// Tells the protected APIs what was revoked. Until that has worked once they take no token.
+    pub(crate) async fn learn_revocations(&self) {
+        let (store, now) = (self.endpoints.server().store(), SystemClock::new().now());
+        if let Err(error) = self.revocations.poll(store, now).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "no feed");
         }
     }
 }
