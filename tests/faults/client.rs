@@ -70,11 +70,6 @@ impl Answer {
         self.status == 400 && self.text("error") == "invalid_grant"
     }
 
-    /// The server has just started, and its API does not know yet what was revoked.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.status == 503 && self.body.is_empty()
-    }
-
     /// The server could not, and may have.
     pub(crate) fn is_failure(&self) -> bool {
         self.status >= 500

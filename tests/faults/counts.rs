@@ -37,7 +37,6 @@ counts! {
     server_kills: "kills of a server",
     database_kills: "kills of the database",
     failures: "answers 5xx",
-    closed: "answers 503 of an API that does not know the revocations yet",
     lost: "answers lost",
     worn_out: "retries beyond the limit of five",
     violations: "violations",

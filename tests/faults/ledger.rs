@@ -98,7 +98,6 @@ impl Ledger {
     pub(crate) fn count(&self, outcome: &Result<Answer, Lost>) {
         self.counts.requests.one();
         match outcome {
-            Ok(answer) if answer.is_closed() => self.counts.closed.one(),
             Ok(answer) if answer.is_failure() => self.counts.failures.one(),
             Err(Lost::Unknown) => self.counts.lost.one(),
             Ok(_) | Err(Lost::NotSent) => {}
