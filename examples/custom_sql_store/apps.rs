@@ -104,10 +104,7 @@ impl AppRegistry for HostStore {
             let app: Arc<CustomApp> = from_json(row, "document")?;
             apps.extend(query.admits(&app).then_some(app));
         }
-        let more = apps.len() > page.limit;
-        apps.truncate(page.limit);
-        let next = apps.last().filter(|_| more).map(|app| app.client_id().clone());
-        Ok(Listing::new(apps, next))
+        Ok(Listing::first_of(apps, page.limit, |last| last.client_id().clone()))
     }
 
     async fn apps_version(&self) -> Result<u64, StoreError> {

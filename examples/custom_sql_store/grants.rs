@@ -200,11 +200,8 @@ impl GrantStore for HostStore {
         .fetch_all(&self.readers)
         .await
         .map_err(StoreError::new)?;
-        let grants = rows.iter().take(page.limit).map(|row| from_json(row, "document"));
-        let grants = grants.collect::<Result<Vec<Grant>, _>>()?;
-        let more = rows.len() > page.limit;
-        let next = grants.last().filter(|_| more).map(|grant| grant.grant_id);
-        Ok(Listing::new(grants, next))
+        let grants = rows.iter().map(|row| from_json(row, "document")).collect::<Result<_, _>>()?;
+        Ok(Listing::first_of(grants, page.limit, |last: &Grant| last.grant_id))
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {

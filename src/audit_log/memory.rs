@@ -68,14 +68,11 @@ impl AuditStore for MemoryAuditStore {
                 && query.subject.as_ref().is_none_or(|user| event.subject.as_ref() == Some(user))
         };
         let end = page.after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut found: Vec<_> = self.with(|log| {
+        let found = self.with(|log| {
             let found = log.events.range((Bound::Unbounded, end)).rev().map(|(_, event)| event);
             found.filter(is_asked_for).take(page.limit.saturating_add(1)).cloned().collect()
         });
-        let more = found.len() > page.limit;
-        found.truncate(page.limit);
-        let next = found.last().filter(|_| more).map(|last| last.id);
-        Ok(Listing::new(found, next))
+        Ok(Listing::first_of(found, page.limit, |last: &StoredEvent| last.id))
     }
 
     async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {

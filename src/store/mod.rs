@@ -135,4 +135,14 @@ impl<T, K> Listing<T, K> {
     pub fn new(items: Vec<T>, next: Option<K>) -> Self {
         Self { items, next }
     }
+
+    /// The page of `limit` items with which `found` begins. Whoever asks for one item more than the
+    /// page holds so learns whether there are more. `key` is that of an item.
+    #[must_use]
+    pub fn first_of(mut found: Vec<T>, limit: usize, key: impl FnOnce(&T) -> K) -> Self {
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| more).map(key);
+        Self::new(found, next)
+    }
 }

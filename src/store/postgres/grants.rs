@@ -208,11 +208,8 @@ impl GrantStore for PostgresStore {
         }
         text.push(" ORDER BY grant_id LIMIT ").push_bind(limit.saturating_add(1));
         let rows = self.built(text).await?;
-        let mut grants = rows.iter().map(read_grant).collect::<Result<Vec<_>, _>>()?;
-        let more = grants.len() > page.limit;
-        grants.truncate(page.limit);
-        let next = if more { grants.last().map(|grant| grant.grant_id) } else { None };
-        Ok(Listing::new(grants, next))
+        let grants = rows.iter().map(read_grant).collect::<Result<_, _>>()?;
+        Ok(Listing::first_of(grants, page.limit, |last: &Grant| last.grant_id))
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {

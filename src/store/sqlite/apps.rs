@@ -132,10 +132,7 @@ impl AppRegistry for SqliteStore {
                 break;
             }
         }
-        let more = found.len() > page.limit;
-        found.truncate(page.limit);
-        let next = found.last().filter(|_| more).map(|app| app.client_id().clone());
-        Ok(Listing::new(found, next))
+        Ok(Listing::first_of(found, page.limit, |last| last.client_id().clone()))
     }
 
     async fn apps_version(&self) -> Result<u64, StoreError> {

@@ -48,11 +48,8 @@ pub(super) async fn list_grants(
         list = list.bind(rows::subject_key(subject)).bind(subject.as_str());
     }
     let found = list.fetch_all(store.readers()?).await.map_err(StoreError::new)?;
-    let mut grants = found.iter().map(rows::grant).collect::<Result<Vec<_>, _>>()?;
-    let more = grants.len() > page.limit;
-    grants.truncate(page.limit);
-    let next = grants.last().filter(|_| more).map(|grant| grant.grant_id);
-    Ok(Listing::new(grants, next))
+    let grants = found.iter().map(rows::grant).collect::<Result<_, _>>()?;
+    Ok(Listing::first_of(grants, page.limit, |last: &Grant| last.grant_id))
 }
 
 pub(super) async fn is_revoked(
