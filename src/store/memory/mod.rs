@@ -1,5 +1,6 @@
 //! The store that ships: everything in the memory of one process.
 
+mod apps;
 mod grant_row;
 mod ledger;
 mod listing;
@@ -7,7 +8,6 @@ mod slots;
 mod table;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -21,10 +21,10 @@ use self::ledger::Ledger;
 use self::listing::FirstOf;
 use self::table::{GrantIdHasher, Row, Shards};
 use super::{
-    AccessFacts, AppQuery, AppRegistry, AssertionClaim, AssertionPurpose, ClaimAssertion,
-    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
-    InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed,
-    RevocationReason, RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
+    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
+    FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned,
+    RedeemCode, Revocation, RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate,
+    Rotation, StoreError,
 };
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
@@ -118,11 +118,6 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Counts a change of the apps, which are locked.
-    fn count_change(&self) {
-        self.apps_version.fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Whether a cutoff voids a token with these facts.
     fn is_cut_off(&self, facts: &AccessFacts<'_>) -> bool {
         facts.authorized_at.as_millis() <= self.latest_cutoff.load(Ordering::SeqCst)
@@ -206,71 +201,6 @@ impl MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryStore")
-    }
-}
-
-impl AppRegistry for MemoryStore {
-    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        Ok(read(&self.apps).get(client_id).cloned())
-    }
-
-    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
-        match write(&self.apps).entry(app.client_id().clone()) {
-            Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
-            Entry::Vacant(vacant) => {
-                vacant.insert(Arc::new(app));
-                self.count_change();
-                Ok(InsertApp::Inserted)
-            }
-        }
-    }
-
-    async fn update_app(
-        &self,
-        app: CustomApp,
-        expected_version: u64,
-    ) -> Result<UpdateApp, StoreError> {
-        match write(&self.apps).get_mut(app.client_id()) {
-            None => Ok(UpdateApp::NotFound),
-            Some(stored) if stored.version() != expected_version => Ok(UpdateApp::Conflict),
-            Some(stored) => {
-                *stored = Arc::new(app);
-                self.count_change();
-                Ok(UpdateApp::Updated)
-            }
-        }
-    }
-
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        let mut apps = write(&self.apps);
-        write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
-        match apps.remove(client_id) {
-            Some(_) => {
-                self.count_change();
-                Ok(DeleteApp::Deleted)
-            }
-            None => Ok(DeleteApp::NotFound),
-        }
-    }
-
-    async fn list_apps(
-        &self,
-        query: &AppQuery,
-        page: Page<ClientId>,
-    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
-        let mut first = FirstOf::new(page);
-        for app in read(&self.apps).values() {
-            if first.wants(app.client_id()) && query.admits(app) {
-                first.put(app.client_id().clone(), Arc::clone(app));
-            }
-        }
-        Ok(first.into_listing())
-    }
-
-    async fn apps_version(&self) -> Result<u64, StoreError> {
-        // Locked, so that it is not seen before the change that it counts.
-        let _apps = read(&self.apps);
-        Ok(self.apps_version.load(Ordering::Relaxed))
     }
 }
 

@@ -1,0 +1,85 @@
+//! The apps.
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::listing::FirstOf;
+use super::{MemoryStore, read, write};
+use crate::app::CustomApp;
+use crate::ids::ClientId;
+use crate::store::{
+    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+};
+
+impl MemoryStore {
+    /// Counts a change of the apps, which are locked.
+    fn count_change(&self) {
+        self.apps_version.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl AppRegistry for MemoryStore {
+    async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
+        Ok(read(&self.apps).get(client_id).cloned())
+    }
+
+    async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
+        match write(&self.apps).entry(app.client_id().clone()) {
+            Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Arc::new(app));
+                self.count_change();
+                Ok(InsertApp::Inserted)
+            }
+        }
+    }
+
+    async fn update_app(
+        &self,
+        app: CustomApp,
+        expected_version: u64,
+    ) -> Result<UpdateApp, StoreError> {
+        match write(&self.apps).get_mut(app.client_id()) {
+            None => Ok(UpdateApp::NotFound),
+            Some(stored) if stored.version() != expected_version => Ok(UpdateApp::Conflict),
+            Some(stored) => {
+                *stored = Arc::new(app);
+                self.count_change();
+                Ok(UpdateApp::Updated)
+            }
+        }
+    }
+
+    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+        let mut apps = write(&self.apps);
+        write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
+        match apps.remove(client_id) {
+            Some(_) => {
+                self.count_change();
+                Ok(DeleteApp::Deleted)
+            }
+            None => Ok(DeleteApp::NotFound),
+        }
+    }
+
+    async fn list_apps(
+        &self,
+        query: &AppQuery,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
+        let mut first = FirstOf::new(page);
+        for app in read(&self.apps).values() {
+            if first.wants(app.client_id()) && query.admits(app) {
+                first.put(app.client_id().clone(), Arc::clone(app));
+            }
+        }
+        Ok(first.into_listing())
+    }
+
+    async fn apps_version(&self) -> Result<u64, StoreError> {
+        // Locked, so that it is not seen before the change that it counts.
+        let _apps = read(&self.apps);
+        Ok(self.apps_version.load(Ordering::Relaxed))
+    }
+}
