@@ -55,8 +55,8 @@ impl Usage {
     /// that was deleted.
     pub fn record(&self, event: &AuditEvent) {
         match UsageChange::of(event) {
-            Some(UsageChange::Counted(client_id, counter)) => {
-                self.count(client_id, counter, event.at);
+            Some(UsageChange::Counted(client_id, issued)) => {
+                self.count(client_id, issued, event.at);
             }
             Some(UsageChange::Forgotten(client_id)) => {
                 self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
@@ -65,28 +65,22 @@ impl Usage {
         }
     }
 
-    fn count(&self, client_id: &ClientId, counter: Counter, at: UnixTime) {
+    fn count(&self, client_id: &ClientId, issued: Option<GrantType>, at: UnixTime) {
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = apps.get(client_id) {
-            return counters.count(counter, at);
+            return counters.count(issued, at);
         }
         drop(apps);
         let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        apps.entry(client_id.clone()).or_default().count(counter, at);
+        apps.entry(client_id.clone()).or_default().count(issued, at);
     }
-}
-
-/// What of an app an event adds one to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Counter {
-    Issued(GrantType),
-    Refused,
 }
 
 /// What an event changes about the usage of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UsageChange<'a> {
-    Counted(&'a ClientId, Counter),
+    /// One more token by this grant type, or with `None` one more refusal.
+    Counted(&'a ClientId, Option<GrantType>),
     /// The app was deleted.
     Forgotten(&'a ClientId),
 }
@@ -96,12 +90,12 @@ impl<'a> UsageChange<'a> {
     pub(crate) fn of(event: &'a AuditEvent) -> Option<Self> {
         match (&event.actor, &event.action, &event.client_id) {
             (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
-                let counter = match event.outcome {
-                    Outcome::Success => Counter::Issued((*grant_type)?),
-                    Outcome::Refused { .. } => Counter::Refused,
+                let issued = match event.outcome {
+                    Outcome::Success => Some((*grant_type)?),
+                    Outcome::Refused { .. } => None,
                     Outcome::Failed { .. } => return None,
                 };
-                Some(Self::Counted(client_id, counter))
+                Some(Self::Counted(client_id, issued))
             }
             (_, Action::DeleteApp, Some(client_id)) if event.outcome == Outcome::Success => {
                 Some(Self::Forgotten(client_id))
@@ -112,15 +106,15 @@ impl<'a> UsageChange<'a> {
 }
 
 impl Counters {
-    fn count(&self, counter: Counter, at: UnixTime) {
-        match counter {
-            Counter::Issued(grant_type) => {
+    fn count(&self, issued: Option<GrantType>, at: UnixTime) {
+        match issued {
+            Some(grant_type) => {
                 if let Some(issued) = self.issued.get(grant_type as usize) {
                     issued.fetch_add(1, Ordering::Relaxed);
                     self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
                 }
             }
-            Counter::Refused => {
+            None => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
             }
         }

@@ -9,7 +9,7 @@ use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
 use crate::store::{AuditFilter, AuditRow, Listing, Page, Pruned, StoreError, UsageRow, UsageStep};
-use crate::usage::{AppUsage, Counter, UsageChange};
+use crate::usage::{AppUsage, UsageChange};
 
 macro_rules! keeps_the_log {
     ($store:ty) => {
@@ -51,13 +51,9 @@ keeps_the_log!(PostgresStore);
 fn row_of(new: &NewEvent) -> Result<AuditRow, StoreError> {
     let stored = StoredEvent::of(new)?;
     let usage = UsageChange::of(&new.event).map(|change| match change {
-        UsageChange::Counted(client_id, counter) => UsageStep::Count {
-            client_id: client_id.to_string(),
-            issued: match counter {
-                Counter::Issued(grant_type) => Some(grant_type),
-                Counter::Refused => None,
-            },
-        },
+        UsageChange::Counted(client_id, issued) => {
+            UsageStep::Count { client_id: client_id.to_string(), issued }
+        }
         UsageChange::Forgotten(client_id) => UsageStep::Forget { client_id: client_id.to_string() },
     });
     Ok(AuditRow {
@@ -102,11 +98,8 @@ fn listing_of(
     rows: Vec<AuditRow>,
     limit: usize,
 ) -> Result<Listing<StoredEvent, EventId>, StoreError> {
-    let mut events = rows.into_iter().map(event_of).collect::<Result<Vec<_>, _>>()?;
-    let more = events.len() > limit;
-    events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|last| last.id);
-    Ok(Listing::new(events, next))
+    let events = rows.into_iter().map(event_of).collect::<Result<_, _>>()?;
+    Ok(Listing::first_of(events, limit, |last: &StoredEvent| last.id))
 }
 
 fn usage_of(rows: Vec<UsageRow>) -> AppUsage {

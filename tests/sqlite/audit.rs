@@ -1,7 +1,6 @@
 //! The audit log and usage in the file.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, Outcome};
@@ -37,13 +36,7 @@ fn event(millis: i64, client_id: &ClientId, subject: &str) -> NewEvent {
 
 fn keeps_the_log(folder: Folder, rounds: usize) {
     let runner = Shared::new();
-    let opener = runner.clone();
-    let made = AtomicU32::new(0);
-    let make_store = move || {
-        let number = made.fetch_add(1, Ordering::Relaxed);
-        opener.open(&folder.file(&format!("{number}.db")))
-    };
-    let report = AuditKit::new(make_store).with_runner(runner).with_rounds(rounds).run();
+    let report = AuditKit::new(runner.stores(folder)).with_runner(runner).with_rounds(rounds).run();
     assert!(report.is_passed(), "{report}");
 }
 

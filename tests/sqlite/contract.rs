@@ -1,6 +1,5 @@
 //! The conformance kit over the store.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -18,10 +17,15 @@ impl Shared {
         Self(Arc::new(Tokio::new()), Arc::default())
     }
 
-    pub(crate) fn open(&self, file: &Path) -> SqliteStore {
-        let store = self.0.open(file);
-        *self.1.lock().unwrap() = Some(store.clone());
-        store
+    /// Makes stores for a kit, each in a file of its own.
+    pub(crate) fn stores(&self, folder: Folder) -> impl Fn() -> SqliteStore + use<> {
+        let (own, made) = (self.clone(), AtomicU32::new(0));
+        move || {
+            let number = made.fetch_add(1, Ordering::Relaxed);
+            let store = own.0.open(&folder.file(&format!("{number}.db")));
+            *own.1.lock().unwrap() = Some(store.clone());
+            store
+        }
     }
 }
 
@@ -39,13 +43,7 @@ impl Runner for Shared {
 
 fn keeps_the_contract(folder: Folder, rounds: usize) {
     let runner = Shared::new();
-    let opener = runner.clone();
-    let made = AtomicU32::new(0);
-    let make_store = move || {
-        let number = made.fetch_add(1, Ordering::Relaxed);
-        opener.open(&folder.file(&format!("{number}.db")))
-    };
-    let report = Kit::new(make_store).with_runner(runner).with_rounds(rounds).run();
+    let report = Kit::new(runner.stores(folder)).with_runner(runner).with_rounds(rounds).run();
     assert!(report.is_passed(), "{report}");
 }
 

@@ -1,13 +1,81 @@
-//! The audit log and usage, in rows.
+//! The audit log and usage, in rows, and the statements for them.
 
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, QueryBuilder, query};
+use sqlx::query;
 
 use super::PostgresStore;
 use super::rows::column;
-use super::statements::FORGOTTEN;
+use super::statements::{Prune, Tables};
 use crate::store::sql::counter_code;
 use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
+
+/// Instead of what is counted: the app was deleted.
+const FORGOTTEN: i16 = -1;
+
+/// The statements of the log.
+pub(super) struct Statements {
+    append: String,
+    find: String,
+    find_usage: String,
+    prune: Prune,
+    pub(super) erase: String,
+}
+
+impl Statements {
+    pub(super) fn new(p: &Tables<'_>) -> Self {
+        Self {
+            append: append(p),
+            find: format!(
+                "SELECT event_id, at, client_id, subject, severity, event FROM {p}audit \
+                 WHERE event_id >= "
+            ),
+            find_usage: format!("SELECT kind, counted, last_at FROM {p}usage WHERE client_id = $1"),
+            prune: prune(&format!("{p}audit")),
+            erase: format!(
+                "DELETE FROM {p}audit WHERE event_id IN \
+                 (SELECT event_id FROM {p}audit WHERE subject = $1 ORDER BY event_id LIMIT $2) \
+                 RETURNING 1"
+            ),
+        }
+    }
+}
+
+/// `$1` to `$6` the columns of the events; `$7` the app whose usage an event changes, `$8` what it
+/// counts, [`FORGOTTEN`] for a deletion, which comes alone. What is in the log already counts nothing.
+/// Counters are locked in one order.
+fn append(p: &Tables<'_>) -> String {
+    format!(
+        "WITH offered AS (SELECT * FROM UNNEST($1::bytea[], $2::bigint[], $3::text[], $4::text[], \
+             $5::smallint[], $6::text[], $7::text[], $8::smallint[]) \
+             AS o (event_id, at, client_id, subject, severity, event, app, kind)), \
+         born AS (INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event) \
+             SELECT event_id, at, client_id, subject, severity, event FROM offered \
+             ORDER BY event_id ON CONFLICT (event_id) DO NOTHING RETURNING event_id), \
+         change AS (SELECT o.app, o.kind, count(*) AS counted, max(o.at) AS last_at \
+             FROM offered o JOIN born b ON b.event_id = o.event_id \
+             WHERE o.app IS NOT NULL GROUP BY o.app, o.kind ORDER BY o.app, o.kind), \
+         counted AS (INSERT INTO {p}usage AS u (client_id, kind, counted, last_at) \
+             SELECT app, kind, counted, last_at FROM change WHERE kind <> {FORGOTTEN} \
+             ORDER BY app, kind \
+             ON CONFLICT (client_id, kind) DO UPDATE SET counted = u.counted + EXCLUDED.counted, \
+                 last_at = GREATEST(u.last_at, EXCLUDED.last_at)), \
+         forgotten AS (DELETE FROM {p}usage WHERE client_id IN \
+             (SELECT app FROM change WHERE kind = {FORGOTTEN})) \
+         SELECT count(*) AS appended FROM born"
+    )
+}
+
+/// `$1` the id before which events are old, `$2` how many rows at most.
+fn prune(table: &str) -> Prune {
+    Prune {
+        remove: format!(
+            "WITH old AS (SELECT event_id FROM {table} WHERE event_id < $1 \
+                 ORDER BY event_id LIMIT $2 FOR UPDATE SKIP LOCKED) \
+             DELETE FROM {table} WHERE event_id IN (SELECT event_id FROM old) RETURNING 1"
+        ),
+        is_left: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE event_id < $1) AS is_left"),
+    }
+}
 
 impl PostgresStore {
     pub(crate) async fn append_audit(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
@@ -30,7 +98,7 @@ impl PostgresStore {
         };
         let (apps, kinds): (Vec<_>, Vec<_>) = rows.iter().map(change).unzip();
         let append = || {
-            query(&self.sql.append_audit)
+            query(&self.sql.audit.append)
                 .bind(rows.iter().map(|row| row.event_id.to_vec()).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.client_id.clone()).collect::<Vec<_>>())
@@ -47,27 +115,11 @@ impl PostgresStore {
         &self,
         filter: &AuditFilter<'_>,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let (first, last) = &filter.ids;
-        let mut text = QueryBuilder::<Postgres>::new(self.sql.find_audit.as_str());
-        text.push_bind(&first[..]).push(" AND event_id <= ").push_bind(&last[..]);
-        text.push(" AND at >= ").push_bind(filter.since);
-        text.push(" AND at <= ").push_bind(filter.until);
-        if let Some(before) = &filter.before {
-            text.push(" AND event_id < ").push_bind(&before[..]);
-        }
-        if let Some(client_id) = filter.client_id {
-            text.push(" AND client_id = ").push_bind(client_id);
-        }
-        if let Some(subject) = filter.subject {
-            text.push(" AND subject = ").push_bind(subject);
-        }
-        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-        text.push(" ORDER BY event_id DESC LIMIT ").push_bind(limit);
-        self.built(text).await?.iter().map(read).collect()
+        self.built(filter.select(&self.sql.audit.find)).await?.iter().map(read).collect()
     }
 
     pub(crate) async fn find_usage(&self, client_id: &str) -> Result<Vec<UsageRow>, StoreError> {
-        let rows = self.run(|| query(&self.sql.find_usage).bind(client_id)).await;
+        let rows = self.run(|| query(&self.sql.audit.find_usage).bind(client_id)).await;
         let read = |row: &PgRow| {
             let kind = column::<i16>(row, "kind")?.into();
             UsageRow::read(kind, column(row, "counted")?, column(row, "last_at")?)
@@ -80,7 +132,7 @@ impl PostgresStore {
         before: [u8; 16],
         limit: usize,
     ) -> Result<Pruned, StoreError> {
-        let (sql, room) = (&self.sql.prune_audit, i64::try_from(limit).unwrap_or(i64::MAX));
+        let (sql, room) = (&self.sql.audit.prune, i64::try_from(limit).unwrap_or(i64::MAX));
         let remove = || query(&sql.remove).bind(&before[..]).bind(room);
         let removed = self.run(remove).await.map_err(StoreError::new)?.len();
         if removed < limit {

@@ -216,7 +216,7 @@ impl PostgresStore {
         self.revoke(&Revocation { target, at: now, why, until }).await?;
         let consents = || query(&self.sql.erase_consents).bind(subject.as_str());
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
-        for sql in [&self.sql.erase_grants, &self.sql.erase_audit] {
+        for sql in [&self.sql.erase_grants, &self.sql.audit.erase] {
             loop {
                 let erase = || query(sql).bind(subject.as_str()).bind(ERASE_BATCH);
                 let batch = self.run(erase).await.map_err(StoreError::new)?.len();

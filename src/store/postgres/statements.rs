@@ -18,7 +18,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::outcome;
+use super::{audit, outcome};
 use crate::store::sql::reason_code;
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -26,9 +26,6 @@ use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, scope, resource, \
     device, auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, \
     generation, rotated_at, claim, retries, mismatches, revoked_at, revoked_why";
-
-/// Instead of what is counted: the app was deleted.
-pub(super) const FORGOTTEN: i16 = -1;
 
 /// What the tables are called, and how far the clocks of the database's nodes may differ.
 pub(super) struct Tables<'a> {
@@ -70,11 +67,7 @@ pub(super) struct Statements {
     pub(super) prune: [Prune; 3],
     pub(super) erase_consents: String,
     pub(super) erase_grants: String,
-    pub(super) append_audit: String,
-    pub(super) find_audit: String,
-    pub(super) find_usage: String,
-    pub(super) prune_audit: Prune,
-    pub(super) erase_audit: String,
+    pub(super) audit: audit::Statements,
 }
 
 /// Removes inert rows of one table, and says whether there are any.
@@ -157,18 +150,7 @@ impl Statements {
                  (SELECT grant_id FROM {p}grants WHERE subject = $1 ORDER BY grant_id LIMIT $2) \
                  RETURNING 1"
             ),
-            append_audit: append_audit(p),
-            find_audit: format!(
-                "SELECT event_id, at, client_id, subject, severity, event FROM {p}audit \
-                 WHERE event_id >= "
-            ),
-            find_usage: format!("SELECT kind, counted, last_at FROM {p}usage WHERE client_id = $1"),
-            prune_audit: prune_audit(&format!("{p}audit")),
-            erase_audit: format!(
-                "DELETE FROM {p}audit WHERE event_id IN \
-                 (SELECT event_id FROM {p}audit WHERE subject = $1 ORDER BY event_id LIMIT $2) \
-                 RETURNING 1"
-            ),
+            audit: audit::Statements::new(p),
         }
     }
 }
@@ -412,42 +394,5 @@ fn prune(table: &str, key: &str, end: &str) -> Prune {
              DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM inert) RETURNING 1"
         ),
         is_left: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {end} <= $1) AS is_left"),
-    }
-}
-
-/// `$1` to `$6` the columns of the events; `$7` the app whose usage an event changes, `$8` what it
-/// counts, [`FORGOTTEN`] for a deletion, which comes alone. What is in the log already counts nothing.
-/// Counters are locked in one order.
-fn append_audit(p: &Tables<'_>) -> String {
-    format!(
-        "WITH offered AS (SELECT * FROM UNNEST($1::bytea[], $2::bigint[], $3::text[], $4::text[], \
-             $5::smallint[], $6::text[], $7::text[], $8::smallint[]) \
-             AS o (event_id, at, client_id, subject, severity, event, app, kind)), \
-         born AS (INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event) \
-             SELECT event_id, at, client_id, subject, severity, event FROM offered \
-             ORDER BY event_id ON CONFLICT (event_id) DO NOTHING RETURNING event_id), \
-         change AS (SELECT o.app, o.kind, count(*) AS counted, max(o.at) AS last_at \
-             FROM offered o JOIN born b ON b.event_id = o.event_id \
-             WHERE o.app IS NOT NULL GROUP BY o.app, o.kind ORDER BY o.app, o.kind), \
-         counted AS (INSERT INTO {p}usage AS u (client_id, kind, counted, last_at) \
-             SELECT app, kind, counted, last_at FROM change WHERE kind <> {FORGOTTEN} \
-             ORDER BY app, kind \
-             ON CONFLICT (client_id, kind) DO UPDATE SET counted = u.counted + EXCLUDED.counted, \
-                 last_at = GREATEST(u.last_at, EXCLUDED.last_at)), \
-         forgotten AS (DELETE FROM {p}usage WHERE client_id IN \
-             (SELECT app FROM change WHERE kind = {FORGOTTEN})) \
-         SELECT count(*) AS appended FROM born"
-    )
-}
-
-/// `$1` the id before which events are old, `$2` how many rows at most.
-fn prune_audit(table: &str) -> Prune {
-    Prune {
-        remove: format!(
-            "WITH old AS (SELECT event_id FROM {table} WHERE event_id < $1 \
-                 ORDER BY event_id LIMIT $2 FOR UPDATE SKIP LOCKED) \
-             DELETE FROM {table} WHERE event_id IN (SELECT event_id FROM old) RETURNING 1"
-        ),
-        is_left: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE event_id < $1) AS is_left"),
     }
 }

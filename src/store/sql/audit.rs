@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use sqlx::{Database, Encode, QueryBuilder, Type};
+
 use super::unreadable;
 use crate::clock::UnixTime;
 use crate::grant_type::GrantType;
@@ -47,6 +49,35 @@ pub(crate) struct AuditFilter<'a> {
     pub(crate) until: i64,
     pub(crate) before: Option<[u8; 16]>,
     pub(crate) limit: usize,
+}
+
+impl<'a> AuditFilter<'a> {
+    /// Goes on where `select` ends: before the first id.
+    pub(in crate::store) fn select<DB: Database>(&'a self, select: &str) -> QueryBuilder<'a, DB>
+    where
+        DB::Arguments<'a>: Default,
+        i64: Encode<'a, DB> + Type<DB>,
+        &'a str: Encode<'a, DB> + Type<DB>,
+        &'a [u8]: Encode<'a, DB> + Type<DB>,
+    {
+        let (first, last) = &self.ids;
+        let mut text = QueryBuilder::new(select);
+        text.push_bind(&first[..]).push(" AND event_id <= ").push_bind(&last[..]);
+        text.push(" AND at >= ").push_bind(self.since);
+        text.push(" AND at <= ").push_bind(self.until);
+        if let Some(before) = &self.before {
+            text.push(" AND event_id < ").push_bind(&before[..]);
+        }
+        if let Some(client_id) = self.client_id {
+            text.push(" AND client_id = ").push_bind(client_id);
+        }
+        if let Some(subject) = self.subject {
+            text.push(" AND subject = ").push_bind(subject);
+        }
+        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        text.push(" ORDER BY event_id DESC LIMIT ").push_bind(limit);
+        text
+    }
 }
 
 impl AuditRow {

@@ -27,22 +27,7 @@ impl SqliteStore {
         &self,
         filter: &AuditFilter<'_>,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let (first, last) = &filter.ids;
-        let mut text = QueryBuilder::<Sqlite>::new(self.sql.find_audit.as_str());
-        text.push_bind(&first[..]).push(" AND event_id <= ").push_bind(&last[..]);
-        text.push(" AND at >= ").push_bind(filter.since);
-        text.push(" AND at <= ").push_bind(filter.until);
-        if let Some(before) = &filter.before {
-            text.push(" AND event_id < ").push_bind(&before[..]);
-        }
-        if let Some(client_id) = filter.client_id {
-            text.push(" AND client_id = ").push_bind(client_id);
-        }
-        if let Some(subject) = filter.subject {
-            text.push(" AND subject = ").push_bind(subject);
-        }
-        let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-        text.push(" ORDER BY event_id DESC LIMIT ").push_bind(limit);
+        let mut text: QueryBuilder<'_, Sqlite> = filter.select(&self.sql.find_audit);
         let rows = text.build().persistent(false).fetch_all(self.readers()?).await;
         let rows = rows.map_err(StoreError::new)?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(StoreError::new)
