@@ -11,7 +11,7 @@ use common::world::{self, World, now};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
-use grantor::measure;
+use grantor::test_kit::measure;
 
 const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256, Algorithm::HS256];

@@ -20,10 +20,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use grantor::endpoint::FormRequest;
 use grantor::ids::{ClientId, GrantId};
 use grantor::secret::Digest;
 use grantor::store::{CodeRedemption, Grant, GrantStore as _, PostgresStore, Rotate, Rotation};
-use grantor::token_endpoint::FormRequest;
 use serde_json::Value;
 use sqlx::{PgPool, Row as _};
 

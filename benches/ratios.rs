@@ -19,8 +19,8 @@ use std::hint::black_box;
 use cpu_time::ThreadTime;
 use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
-use grantor::measure::{self, SecretCheck};
 use grantor::secret::ClientSecret;
+use grantor::test_kit::measure::{self, SecretCheck};
 
 use common::floor::Floor;
 use common::world::{self, World, now};

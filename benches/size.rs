@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
-use grantor::scope::Scope;
+use grantor::protocol::Scope;
 use grantor::secret::Digest;
 use grantor::store::{
     Grant, GrantStore as _, MemoryStore, PostgresStore, Revocation, RevocationReason,

@@ -19,15 +19,15 @@ use grantor::app::{AppDraft, Flow};
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
 use grantor::jwt::{Algorithm, SigningKey};
+use grantor::protocol::Scope;
 use grantor::random::OsRandom;
-use grantor::scope::Scope;
 use grantor::secret::Digest;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{
     CodeRedemption, Durability, Grant, GrantStore as _, RedeemCode, Rotate, Rotation,
     SqliteSettings, SqliteStore,
 };
-use grantor::user_directory::MemoryUsers;
+use grantor::users::MemoryUsers;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _};
 use tokio::sync::Mutex;

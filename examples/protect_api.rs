@@ -13,14 +13,14 @@ use grantor::AuthorizationServer;
 use grantor::app::{AppCredentials, AppDraft, Flow};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::{Clock, ManualClock, UnixTime};
+use grantor::endpoint::FormRequest;
 use grantor::ids::{Issuer, Resource};
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
+use grantor::protocol::Scope;
 use grantor::resource_server::{BearerVerifier, RevocationList};
-use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{MemoryStore, RevocationTarget};
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::MemoryUsers;
 
 type Server = AuthorizationServer<Arc<MemoryStore>, MemoryUsers>;
 

@@ -12,14 +12,14 @@ use grantor::AuthorizationServer;
 use grantor::admin::AdminError;
 use grantor::app::{AppCredentials, AppDraft, Flow};
 use grantor::audit::{AuditQuery, MemoryAudit};
+use grantor::endpoint::FormRequest;
 use grantor::ids::Issuer;
 use grantor::jwt::{Algorithm, SigningKey};
+use grantor::protocol::Scope;
 use grantor::random::OsRandom;
-use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{AppQuery, MemoryStore, Page};
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::MemoryUsers;
 
 type Server = AuthorizationServer<MemoryStore, MemoryUsers>;
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;

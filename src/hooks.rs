@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
-use crate::grant_type::GrantType;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
-use crate::impersonation::User;
-use crate::scope::Scope;
+use crate::protocol::grant_type::GrantType;
+use crate::protocol::scope::Scope;
+use crate::users::User;
 
 /// A token that is about to be issued: everything has been decided, nothing has changed yet.
 #[derive(Clone, Copy, Debug)]

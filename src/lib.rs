@@ -28,15 +28,15 @@
 //! ```
 //! use grantor::AuthorizationServer;
 //! use grantor::app::{AppDraft, Flow};
+//! use grantor::endpoint::FormRequest;
 //! use grantor::ids::Issuer;
 //! use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
+//! use grantor::protocol::Scope;
 //! use grantor::random::OsRandom;
 //! use grantor::resource_server::BearerVerifier;
-//! use grantor::scope::Scope;
 //! use grantor::server_secret::ServerSecret;
 //! use grantor::store::MemoryStore;
-//! use grantor::token_endpoint::FormRequest;
-//! use grantor::user_directory::MemoryUsers;
+//! use grantor::users::MemoryUsers;
 //!
 //! # pollster::block_on(async {
 //! let issuer = Issuer::new("https://as.example.com")?;
@@ -71,103 +71,77 @@
 //! # }).unwrap();
 //! ```
 //!
-//! # If you want to …
+//! # Where to find it
 //!
-//! | … | read |
+//! | to … | read |
 //! | --- | --- |
-//! | put a server together | [`ServerBuilder`] |
-//! | answer the token endpoint | [`AuthorizationServer::token`], [`token_endpoint`] |
-//! | let an app give a token back | [`AuthorizationServer::revoke`] |
-//! | let an API ask about tokens | [`AuthorizationServer::introspect`], [`introspection_endpoint`], [`protected_resource`] |
-//! | let an API learn what was revoked | [`AuthorizationServer::revocations`], [`resource_server::RevocationList`] |
-//! | answer HTTP requests | [`http`], [`paths`] |
-//! | ask a user for consent | [`authorization_endpoint`], [`http::Interaction`] |
-//! | revoke and introspect tokens | [`AuthorizationServer::revoke`], [`introspection_endpoint`] |
-//! | register, edit, revoke | [`admin`], [`app`] |
-//! | say whom a back end may impersonate | [`impersonation`], [`app::JwtSettings`] |
-//! | tell the server about your users | [`user_directory`] |
+//! | build a server | [`ServerBuilder`] |
+//! | answer token requests | [`AuthorizationServer::token`], [`endpoint::FormRequest`] |
+//! | ask a user for consent | [`endpoint`], [`http::Interaction`] |
+//! | revoke and introspect tokens | [`AuthorizationServer::revoke`], [`AuthorizationServer::introspect`] |
+//! | serve HTTP | [`http`], [`protocol::Paths`] |
+//! | register, edit and revoke apps | [`admin`], [`app`] |
+//! | allow a backend to impersonate users | [`app::ImpersonationPolicy`], [`app::JwtSettings`] |
+//! | connect your users | [`users`] |
 //! | check tokens in an API | [`resource_server`] |
-//! | say which request needs which scope | [`catalog`], [`scope`] |
-//! | keep everything in your own database | [`store`] |
-//! | add claims to a token, or veto one | [`hooks`] |
-//! | know what happened | [`audit`], [`audit_log`], [`usage`], [`metrics`], [`observation`] |
-//! | remove what has expired | [`store::prune_regularly`], [`audit_log::prune_events_regularly`] |
-//! | limit how much apps may ask for | [`rate_limit`] |
-//! | know what a client is told and why | [`error`] |
-//! | make, import and publish keys | [`jwt`], [`server_secret`] |
-//! | keep keys over a restart, and rotate them | [`key_file`], [`jwt::KeyRing`] |
+//! | map requests to scopes | [`catalog`], [`protocol::Scope`] |
+//! | follow revocations in an API | [`resource_server::RevocationList`], [`AuthorizationServer::revocations`] |
+//! | store data in your own database | [`store`] |
+//! | remove expired rows | [`store::prune_regularly`], [`audit::prune_events_regularly`] |
+//! | add claims to a token, or veto it | [`hooks`] |
+//! | audit and measure | [`audit`], [`observe`] |
+//! | limit requests | [`rate_limit`] |
+//! | see what a client is told, and why | [`error`] |
+//! | make, import, publish and rotate keys | [`jwt`], [`server_secret::KeyFile`] |
 //! | sign in a KMS or an HSM | [`jwt::TokenSigner`] |
-//! | replay in a test | [`clock`], [`random`] |
+//! | replay a test | [`clock`], [`random`] |
 //!
 //! # Features
 //!
-//! None is on by default; each adds API and changes no behaviour.
+//! All are off by default. A feature adds API and never changes behaviour.
 //!
-//! * `axum`: a router with every endpoint, and extractors for resource servers.
-//! * `tower`: the check of bearer tokens as a layer, for any host that speaks `http`.
-//! * `postgres`: a store in PostgreSQL, for as many processes as there are.
-//! * `sqlite`: a store in one SQLite file, durable, for one machine.
-//! * `test-kit`: the conformance kits for whoever writes a store. Not under semver.
-//! * `tracing`: an audit sink that goes to `tracing`, and a span for each request over HTTP.
+//! * `axum`: a router for all endpoints, and extractors for resource servers.
+//! * `tower`: a layer that checks bearer tokens, for any host that uses `http` 1.x.
+//! * `postgres`: a store in PostgreSQL, shared by any number of processes.
+//! * `sqlite`: a durable store in one SQLite file, for one machine.
+//! * `test-kit`: conformance kits for authors of stores. Exempt from semver.
+//! * `tracing`: an audit sink for `tracing`, and a span for each HTTP request.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod admin;
 pub mod app;
 pub mod audit;
-pub mod audit_log;
-pub mod authorization_endpoint;
-#[cfg(feature = "axum")]
-#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub mod axum;
-mod base64url;
-mod basic_header;
 pub mod catalog;
-mod client_authentication;
 pub mod clock;
-mod context;
+pub mod endpoint;
 pub mod error;
-mod form;
-mod form_request;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
-pub mod grant_type;
-mod handle;
 pub mod hooks;
 pub mod http;
 pub mod ids;
-pub mod impersonation;
-pub mod introspection_endpoint;
 pub mod jwt;
-pub mod key_file;
-#[cfg(feature = "test-kit")]
-#[doc(hidden)]
-pub mod measure;
-mod metadata;
-pub mod metrics;
-pub mod observation;
-pub mod paths;
-pub mod pkce;
-mod presented_token;
-pub mod protected_resource;
+pub mod observe;
+pub mod protocol;
 pub mod random;
 pub mod rate_limit;
-pub mod redirect_uri;
 pub mod resource_server;
-mod revocation_endpoint;
-mod revocation_feed;
-pub mod scope;
 pub mod secret;
 mod server;
 pub mod server_secret;
 pub mod store;
-pub mod token_endpoint;
-mod trace;
-pub mod usage;
-pub mod user_directory;
+#[cfg(any(fuzzing, feature = "test-kit"))]
+#[doc(hidden)]
+pub mod test_kit;
+pub mod users;
 
+pub use app::{AppDraft, Flow};
+pub use ids::{Issuer, Subject};
+pub use jwt::SigningKey;
+pub use protocol::{RedirectUri, Scope};
 pub use server::{AuthorizationServer, ServerBuilder};
+pub use server_secret::ServerSecret;
+pub use store::MemoryStore;
+pub use users::{User, UserDirectory};
 
 /// The examples in the README.
 #[cfg(doctest)]

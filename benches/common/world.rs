@@ -4,24 +4,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, AppSettings, Flow, JwtSettings, RateQuota};
-use grantor::authorization_endpoint::{Login, Prompted};
+use grantor::app::{AppDraft, AppSettings, Flow, ImpersonationPolicy, JwtSettings, RateQuota};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
+use grantor::endpoint::{FormRequest, Login, Prompted};
 use grantor::ids::{ClientId, Issuer, Subject};
-use grantor::impersonation::{ImpersonationPolicy, User};
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
-use grantor::measure;
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::{CodeVerifier, RedirectUri, Scope, ScopeToken};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
-use grantor::redirect_uri::RedirectUri;
 use grantor::resource_server::BearerVerifier;
-use grantor::scope::{Scope, ScopeToken};
 use grantor::server_secret::ServerSecret;
 use grantor::store::MemoryStore;
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::test_kit::measure;
+use grantor::users::{MemoryUsers, User};
 
 use super::floor::Floor;
 

@@ -23,17 +23,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppCredentials, AppDraft, Flow};
-use grantor::authorization_endpoint::{Decision, Login, Prompted};
+use grantor::endpoint::{Decision, FormRequest, Login, Prompted, TokenResponse};
 use grantor::ids::{Issuer, Subject};
 use grantor::jwt::{Algorithm, SigningKey};
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
 use grantor::random::OsRandom;
-use grantor::redirect_uri::RedirectUri;
-use grantor::scope::Scope;
 use grantor::secret::RefreshToken;
 use grantor::server_secret::ServerSecret;
 use grantor::store::conformance::{Kit, Runner};
-use grantor::token_endpoint::{FormRequest, TokenResponse};
 use sqlx::Row as _;
 use tokio::runtime::Runtime;
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use grantor::clock::UnixTime;
 use grantor::ids::{DeviceId, Subject};
-use grantor::impersonation::User;
 use grantor::store::{AccessFacts, Revocation, RevocationTarget, Revoked, StoreError};
-use grantor::user_directory::{DirectoryError, UserDirectory};
+use grantor::users::{DirectoryError, User, UserDirectory};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{

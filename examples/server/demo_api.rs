@@ -9,11 +9,9 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use grantor::axum::Bearer;
 use grantor::catalog::{Enforcement, EnforcementTable};
-use grantor::http::BearerLayer;
-use grantor::resource_server::BearerVerifier;
-use grantor::scope::Scope;
+use grantor::protocol::Scope;
+use grantor::resource_server::{Bearer, BearerLayer, BearerVerifier};
 use serde_json::json;
 use tower::ServiceExt as _;
 

@@ -8,19 +8,16 @@ use std::sync::Arc;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use std::time::Duration;
 
-use grantor::audit::{AuditQuery, AuditSink, MemoryAudit};
-use grantor::audit_log::EventId;
+use grantor::audit::{AppUsage, AuditQuery, AuditSink, EventId, MemoryAudit};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-use grantor::audit_log::{AuditQueue, AuditStore as _, StoredEvent, prune_events_regularly};
+use grantor::audit::{AuditQueue, AuditStore as _, StoredEvent, prune_events_regularly};
 use grantor::ids::ClientId;
 #[cfg(feature = "postgres")]
 use grantor::store::PostgresStore;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::store::Pruning;
 #[cfg(feature = "sqlite")]
-use grantor::store::SqliteStore;
-use grantor::store::{Page, StoreError};
-use grantor::usage::AppUsage;
+use grantor::store::{Page, SqliteStore, StoreError};
 use serde_json::Value;
 
 /// For how long events are kept.

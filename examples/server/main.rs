@@ -40,10 +40,9 @@ use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::{Issuer, Resource};
-use grantor::paths::ServerEndpoint;
+use grantor::protocol::{InstanceHosts, ServerEndpoint};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
-use grantor::redirect_uri::InstanceHosts;
 use grantor::resource_server::{BearerVerifier, RevocationList};
 use tokio::sync::Semaphore;
 
@@ -242,7 +241,7 @@ impl Program {
             endpoints: Arc::clone(&self.endpoints),
             log: self.log.clone(),
         };
-        let mut router = grantor::axum::router(&self.endpoints)
+        let mut router = grantor::http::axum_router(&self.endpoints)
             .merge(site::router(Arc::clone(&self.site)).layer(limit()))
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         // What counts requests is for whoever runs the server, not for the network.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
-use grantor::authorization_endpoint::{AuthorizationError, Prompt};
+use grantor::endpoint::{AuthorizationError, Prompt};
 use grantor::error::Rejection;
 
 use crate::sessions::Session;

@@ -10,7 +10,7 @@ use grantor::app::AppSettings;
 use grantor::catalog::ApiCatalog;
 use grantor::ids::{ClientId, Group, Issuer, Resource, Subject};
 use grantor::jwt::VerifyingKeys;
-use grantor::protected_resource::ResourceServer;
+use grantor::resource_server::ResourceServer;
 use grantor::secret::{ClientSecret, SignatureSecret};
 use serde::Deserialize;
 use serde_json::Value;

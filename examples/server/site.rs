@@ -10,13 +10,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
-use grantor::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::clock::{Clock, SystemClock};
+use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::http::Interaction;
 use grantor::ids::{ClientId, Subject};
 use grantor::random::OsRandom;
 use grantor::store::AppRegistry;
-use grantor::user_directory::DirectoryError;
+use grantor::users::DirectoryError;
 use tokio::sync::Semaphore;
 
 use crate::pages::{self, Callback, LoginForm};

@@ -7,22 +7,20 @@ use std::time::Duration;
 
 use grantor::app::CustomApp;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-use grantor::audit_log::AuditQueue;
+use grantor::audit::AuditQueue;
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
 use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::jwt::{Algorithm, KeyRing, SigningKey};
-use grantor::key_file::{KeyFile, KeyFileError};
 use grantor::random::OsRandom;
-use grantor::server_secret::ServerSecret;
+use grantor::server_secret::{KeyFile, KeyFileError, ServerSecret};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::store::CachedApps;
 #[cfg(feature = "postgres")]
-use grantor::store::PostgresStore;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
     DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing,
-    MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
-    StoreError, UpdateApp,
+    MemoryStore, Page, PostgresStore, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked,
+    Rotate, Rotation, StoreError, UpdateApp,
 };
 #[cfg(feature = "sqlite")]
 use grantor::store::{SqliteSettings, SqliteStore};

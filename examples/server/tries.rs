@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use grantor::clock::{Clock, UnixTime};
 use grantor::ids::Issuer;
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use grantor::random::SecureRandom;
 
 use crate::seed::{Seed, SeedApp};

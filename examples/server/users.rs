@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use grantor::ids::Subject;
-use grantor::impersonation::User;
 use grantor::random::{RandomError, SecureRandom};
-use grantor::user_directory::{DirectoryError, UserDirectory};
+use grantor::users::{DirectoryError, User, UserDirectory};
 use ring::pbkdf2;
 
 use crate::seed::SeedUser;

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use grantor::clock::UnixTime;
-use grantor::fuzzing::assertion;
+use grantor::test_kit::fuzzing::assertion;
 use grantor::jwt::VerifyingKeys;
 use grantor_fuzz::{Edits, ISSUER, NOW, edited, keys, object, signed};
 use serde_json::Value;

@@ -5,16 +5,14 @@ use std::sync::LazyLock;
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppDraft, Flow};
-use grantor::authorization_endpoint::{AuthorizationError, Decision, Login, Prompted};
+use grantor::endpoint::{AuthorizationError, Decision, Login, Prompted};
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::ids::{Issuer, Subject};
-use grantor::impersonation::User;
+use grantor::users::{MemoryUsers, User};
 use grantor::jwt::{Algorithm, SigningKey};
-use grantor::redirect_uri::RedirectUri;
-use grantor::scope::Scope;
+use grantor::protocol::{RedirectUri, Scope};
 use grantor::server_secret::ServerSecret;
 use grantor::store::{GrantStore as _, MemoryStore};
-use grantor::user_directory::MemoryUsers;
 use grantor_fuzz::{Edits, ISSUER, NOW, SECRET, edited, form};
 use pollster::block_on;
 

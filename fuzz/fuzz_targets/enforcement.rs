@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use grantor::catalog::{ApiCatalog, Endpoint, Enforcement, EnforcementTable};
-use grantor::scope::{Scope, ScopeToken};
+use grantor::protocol::{Scope, ScopeToken};
 
 static TABLE: LazyLock<EnforcementTable> = LazyLock::new(|| {
     let entry = |path, scope| Endpoint::new("GET", path, ScopeToken::new(scope).unwrap()).unwrap();

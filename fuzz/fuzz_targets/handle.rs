@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use grantor::fuzzing::SealedHandles;
+use grantor::test_kit::fuzzing::SealedHandles;
 use grantor::ids::Issuer;
 use grantor::server_secret::ServerSecret;
 use grantor_fuzz::{ISSUER, SECRET};

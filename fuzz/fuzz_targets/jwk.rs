@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use grantor::jwt::{VerifyingKey, VerifyingKeys, jwk_set_json};
+use grantor::jwt::{jwk_set_json, VerifyingKey, VerifyingKeys};
 use grantor_fuzz::{Edits, PUBLIC_KEYS, edited, object};
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! A registered URI matches itself, and a match never leaves the registered host.
 #![no_main]
 
-use grantor::redirect_uri::{InstanceHosts, RedirectUri};
+use grantor::protocol::{InstanceHosts, RedirectUri};
 
 libfuzzer_sys::fuzz_target!(|texts: (&str, &str)| {
     let hosts = InstanceHosts::new(["h.example", "alias.example"]).unwrap();

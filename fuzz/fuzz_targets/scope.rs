@@ -1,7 +1,7 @@
 //! The laws of scopes, on two texts at once.
 #![no_main]
 
-use grantor::scope::Scope;
+use grantor::protocol::Scope;
 
 libfuzzer_sys::fuzz_target!(|texts: (&str, &str)| {
     let (Ok(a), Ok(b)) = (Scope::parse(texts.0), Scope::parse(texts.1)) else { return };

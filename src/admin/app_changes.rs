@@ -10,7 +10,7 @@ use crate::app::{
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
-use crate::scope::{Scope, ScopeToken};
+use crate::protocol::scope::{Scope, ScopeToken};
 use crate::store::{DeleteApp, RevocationReason, RevocationTarget, Store, UpdateApp};
 
 /// How often a change is applied to what somebody else made of the app meanwhile. Of any number of

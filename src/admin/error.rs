@@ -1,7 +1,7 @@
 //! Why an administrator's call did not do what was asked.
 
 use crate::app::InvalidApp;
-use crate::audit::{Outcome, Step};
+use crate::observe::{Outcome, Step};
 use crate::random::RandomError;
 use crate::store::StoreError;
 

@@ -21,11 +21,15 @@ use std::time::Duration;
 pub use error::AdminError;
 pub use transfer::{AppExport, ImportedApp};
 
-use crate::app::{AppCredentials, AppSettings, ClientAuthentication, ClientType, CustomApp};
-use crate::app::{Credentials, StoredSecret};
-use crate::audit::{Action, Actor, AuditEvent, AuditSink, Outcome};
+use crate::app::{
+    AppCredentials, AppSettings, ClientAuthentication, ClientType, Credentials, CustomApp,
+    StoredSecret,
+};
+use crate::audit::usage::Usage;
+use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::clock::{Clock, UnixTime};
 use crate::ids::{ClientId, GrantId, Subject};
+use crate::observe::Outcome;
 use crate::random::SecureRandom;
 use crate::secret::{ClientSecret, SignatureSecret};
 use crate::server_secret::{Pepper, Sealed, Sealing};
@@ -33,7 +37,6 @@ use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
     RevocationTarget, Revoked, Store, StoreError,
 };
-use crate::usage::Usage;
 
 /// What an administrator does with apps and with access.
 pub struct Admin<'a, S> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::secret::{ClientSecret, Digest, SignatureSecret};
-use crate::server_secret::{KeyedDigest, Sealed};
+use crate::server_secret::{KeyedDigest, Sealed, StoredSecret};
 
 /// What a registration or a rotation answers, once. Nothing else ever shows these secrets again.
 ///
@@ -19,30 +19,6 @@ pub struct AppCredentials {
     pub client_secret: Option<ClientSecret>,
     /// The key of its HS256 assertions, if it has one and it is new.
     pub signature_secret: Option<SignatureSecret>,
-}
-
-/// A client secret as storage keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StoredSecret {
-    /// HMAC of client id and secret, and the name of its key.
-    pub digest: KeyedDigest,
-    /// When it was set.
-    pub created_at: UnixTime,
-    /// From when on it is refused, if ever.
-    #[serde(default)]
-    pub expires_at: Option<UnixTime>,
-    /// Whether it came from elsewhere, and may be shorter than what this server makes.
-    #[serde(default)]
-    pub imported: bool,
-}
-
-impl StoredSecret {
-    /// Whether it authenticates at `now`.
-    #[must_use]
-    pub fn is_valid(&self, now: UnixTime) -> bool {
-        self.expires_at.is_none_or(|at| at > now)
-    }
 }
 
 /// The secrets of an app as storage keeps them: none of them can be used.

@@ -6,8 +6,8 @@ use super::{
     AppSettings, ClientAuthentication, Flow, InvalidApp, JwtSettings, MobileSecurity, RateQuota,
 };
 use crate::ids::Resource;
-use crate::redirect_uri::RedirectUri;
-use crate::scope::Scope;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::Scope;
 
 /// An app as an administrator writes it down: every setting, none of them checked yet.
 ///

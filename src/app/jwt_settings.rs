@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::InvalidApp;
-use crate::impersonation::ImpersonationPolicy;
+use crate::app::ImpersonationPolicy;
 use crate::jwt::{Algorithm, VerifyingKeys};
 
 /// With what an app signs its assertions.
@@ -20,8 +20,7 @@ pub enum AssertionKeys {
 /// How an app's assertions are checked, and whom they may impersonate.
 ///
 /// ```
-/// use grantor::app::JwtSettings;
-/// use grantor::impersonation::ImpersonationPolicy;
+/// use grantor::app::{ImpersonationPolicy, JwtSettings};
 ///
 /// let settings = JwtSettings::signature_secret()
 ///     .with_issuer("https://backend.example.com")
@@ -271,7 +270,7 @@ impl JwtSettings {
 }
 
 fn members(policy: &ImpersonationPolicy) -> usize {
-    use crate::impersonation::Impersonable;
+    use crate::app::Impersonable;
     match &policy.allow {
         Impersonable::Members(members) => members.len(),
         Impersonable::Nobody | Impersonable::Anyone => 0,

@@ -6,6 +6,7 @@
 
 mod credentials;
 mod draft;
+pub(crate) mod impersonation;
 mod jwt_settings;
 mod mobile_security;
 mod settings;
@@ -14,11 +15,14 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-pub use credentials::{AppCredentials, Credentials, StoredSecret};
+pub use credentials::{AppCredentials, Credentials};
 pub use draft::AppDraft;
+pub use impersonation::{Impersonable, ImpersonationPolicy, NotPermitted};
 pub use jwt_settings::{AssertionKeys, JwtSettings};
 pub use mobile_security::{MobileSecurity, PinPolicy};
 pub use settings::AppSettings;
+
+pub use crate::server_secret::StoredSecret;
 
 use crate::clock::UnixTime;
 use crate::ids::ClientId;

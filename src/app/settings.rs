@@ -7,8 +7,8 @@ use super::{
     RateQuota,
 };
 use crate::ids::Resource;
-use crate::redirect_uri::RedirectUri;
-use crate::scope::Scope;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::Scope;
 
 impl From<&AppSettings> for AppDraft {
     /// The settings as they are, to be edited.

@@ -1,6 +1,6 @@
 use super::*;
-use crate::redirect_uri::RedirectUri;
-use crate::scope::Scope;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::Scope;
 
 fn code_app() -> AppDraft {
     AppDraft::confidential("Reports")

@@ -2,13 +2,14 @@
 //!
 //! An [`AuditEvent`] says who did what to which app, as which user, from where, and how it ended; a
 //! refusal says at which step, why, and which setting decided. Events hold names and never secrets.
-//! They go to the [`AuditSink`] of the host; [`audit_log`](crate::audit_log) keeps them in a database.
+//! They go to the [`AuditSink`] of the host; an [`AuditQueue`] brings them to an [`AuditStore`] in a database.
 //!
 //! ```
-//! use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink, MemoryAudit, Outcome, Step};
+//! use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink, MemoryAudit};
 //! use grantor::clock::UnixTime;
-//! use grantor::grant_type::GrantType;
 //! use grantor::ids::{ClientId, Subject};
+//! use grantor::observe::{Outcome, Step};
+//! use grantor::protocol::GrantType;
 //!
 //! let audit = MemoryAudit::default();
 //! let app = ClientId::new("reports")?;
@@ -24,11 +25,59 @@
 //! assert_eq!(refused[0].outcome.reason(), Some("not_permitted"));
 //! # Ok::<(), grantor::ids::InvalidId>(())
 //! ```
+//!
+//! # In a database
+//!
+//! An [`AuditStore`] keeps both, so that they are the sum over all processes and their lives: a
+//! store in SQL beside its other tables, [`MemoryAuditStore`] in memory, or one of your own. An
+//! [`AuditQueue`] is the [`AuditSink`] before it: the middle of a request
+//! only pushes, and a future that the host spawns writes what has gathered.
+//!
+//! ```
+//! use grantor::audit::{
+//!     Action, Actor, AuditEvent, AuditQuery, AuditQueue, AuditSink, AuditStore, MemoryAuditStore,
+//! };
+//! use grantor::clock::UnixTime;
+//! use grantor::ids::ClientId;
+//! use grantor::observe::Outcome;
+//! use grantor::protocol::GrantType;
+//! use grantor::random::OsRandom;
+//! use grantor::store::Page;
+//! use std::sync::Arc;
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let log = Arc::new(MemoryAuditStore::new());
+//! let audit = AuditQueue::new(&OsRandom::new())?;
+//! // `ServerBuilder::audit` takes a clone of `audit`.
+//! let writing = tokio::spawn(audit.run(Arc::clone(&log), tokio::time::sleep, |error| {
+//!     eprintln!("the audit log has to wait: {error}");
+//! }));
+//!
+//! let app = ClientId::new("reports")?;
+//! let action = Action::IssueToken { grant_type: Some(GrantType::ClientCredentials) };
+//! let actor = Actor::App(app.clone());
+//! audit.record(&AuditEvent::new(UnixTime::EPOCH, actor, action, Outcome::Success));
+//!
+//! // At the end of the process: what is left is written, and then the task ends.
+//! audit.close();
+//! writing.await?;
+//! let page = log.find_events(&AuditQuery::all(), Page::first(100)).await?;
+//! assert_eq!(page.items[0].client_id.as_ref(), Some(&app));
+//! assert_eq!(log.usage_of(&app).await?.issued[&GrantType::ClientCredentials], 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a crash can lose is what the queue holds, which is a fraction of a second where the store
+//! keeps up: `docs/decisions/0020-the-audit-log-is-written-behind.md`.
 
+pub(crate) mod log;
 mod memory;
-mod outcome;
 #[cfg(feature = "tracing")]
 mod tracing;
+pub(crate) mod usage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,12 +87,20 @@ use serde::Serialize;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::tracing::TracingAudit;
+#[cfg(feature = "test-kit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
+pub use log::conformance;
+pub use log::{
+    AuditQueue, AuditStore, EventId, MemoryAuditStore, NewEvent, StoredEvent,
+    prune_events_regularly,
+};
 pub use memory::{AuditQuery, MemoryAudit};
-pub use outcome::{Outcome, Step};
+pub use usage::{AppUsage, Usage};
 
 use crate::clock::UnixTime;
-use crate::grant_type::GrantType;
 use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::observe::Outcome;
+use crate::protocol::grant_type::GrantType;
 use crate::store::RevocationTarget;
 
 /// Who did it.
@@ -303,7 +360,7 @@ impl AuditEvent {
 /// Where audit events go.
 ///
 /// Called in the middle of a request: it must not block. A sink that writes to a disk or a network
-/// hands a clone of the event to a queue, as [`AuditQueue`](crate::audit_log::AuditQueue) does.
+/// hands a clone of the event to a queue, as [`AuditQueue`] does.
 pub trait AuditSink: Send + Sync + fmt::Debug {
     /// Takes note of `event`.
     fn record(&self, event: &AuditEvent);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::observe::Step;
 
 fn event(action: Action, outcome: Outcome) -> AuditEvent {
     let app = ClientId::new("reports").unwrap();

@@ -1,8 +1,9 @@
 //! Audit events as `tracing` events.
 
-use super::{Action, AuditEvent, AuditSink, Severity, Step};
-use crate::grant_type::GrantType;
+use super::{Action, AuditEvent, AuditSink, Severity};
 use crate::ids::{ClientId, Source, Subject};
+use crate::observe::Step;
+use crate::protocol::grant_type::GrantType;
 
 /// Hands every audit event to the `tracing` subscriber of the process, with target
 /// `grantor::audit`, at the level of its [`Severity`].

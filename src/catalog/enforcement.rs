@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{ApiCatalog, InvalidCatalog, template};
-use crate::scope::{Scope, ScopeToken, pattern};
+use crate::protocol::scope::{Scope, ScopeToken, pattern};
 
 /// What the catalog says to a request. Whatever is not [`Allow`](Self::Allow) is denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use grantor::catalog::{ApiCatalog, Enforcement};
-//! use grantor::scope::Scope;
+//! use grantor::protocol::Scope;
 //!
 //! let catalog: ApiCatalog = serde_json::from_str(
 //!     r#"{
@@ -29,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::scope::{Scope, ScopeToken, pattern};
+use crate::protocol::scope::{Scope, ScopeToken, pattern};
 
 pub use enforcement::{Enforcement, EnforcementTable};
 pub use openapi::OpenApiSecurity;

@@ -52,7 +52,7 @@ impl OpenApiSecurity {
 mod tests {
     use super::*;
     use crate::catalog::Endpoint;
-    use crate::scope::ScopeToken;
+    use crate::protocol::scope::ScopeToken;
 
     #[test]
     fn schemes_and_operations_name_the_same_scopes() {

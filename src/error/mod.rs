@@ -17,7 +17,7 @@ use crate::jwt::SigningError;
 use crate::random::RandomError;
 use crate::rate_limit::RetryAfter;
 use crate::store::StoreError;
-use crate::user_directory::DirectoryError;
+use crate::users::DirectoryError;
 
 /// The codes of RFC 6749 sections 4.1.2.1 and 5.2, of RFC 8707 section 2, and of OpenID Connect Core
 /// 1.0 section 3.1.2.6.

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::ErrorCode;
-use crate::audit::Step;
-use crate::grant_type::GrantType;
-use crate::impersonation::NotPermitted;
+use crate::app::NotPermitted;
 use crate::jwt::AssertionError;
-use crate::pkce::CodeChallengeError;
+use crate::observe::Step;
+use crate::protocol::grant_type::GrantType;
+use crate::protocol::pkce::CodeChallengeError;
 use crate::store::{AssertionPurpose, GrantRefusal};
 
 /// Why a request was refused. Holds names, never secrets; for the audit log, not for the client.

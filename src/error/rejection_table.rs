@@ -1,9 +1,10 @@
 //! The one table of refusals: what goes on the wire, and what goes into the audit event.
 
 use super::{ErrorCode, Rejection};
-use crate::audit::{ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED, Step};
-use crate::impersonation::NotPermitted;
+use crate::app::NotPermitted;
+use crate::audit::{ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED};
 use crate::jwt::AssertionError;
+use crate::observe::Step;
 use crate::store::{AssertionPurpose, GrantRefusal};
 
 /// One line of the table.

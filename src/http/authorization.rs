@@ -8,18 +8,19 @@ use super::interaction::Interaction;
 use super::request::{Exchange, Unread};
 use super::response::{Answer, protect_page, see_other};
 use super::{HttpEndpoints, MAX_BODY_BYTES};
-use crate::audit::{Action, Outcome};
-use crate::authorization_endpoint::{
+use crate::audit::Action;
+use crate::endpoint::authorization::{
     Approval, AuthorizationError, Decision, Login, LoginNeeded, Prompted,
 };
 use crate::error::{EndpointError, Rejection};
-use crate::form::{Form, MAX_PARAMETERS};
 use crate::hooks::Hooks;
 use crate::ids::Issuer;
-use crate::paths::{ServerEndpoint, origin};
-use crate::scope::Scope;
+use crate::observe::Outcome;
+use crate::protocol::form::{Form, MAX_PARAMETERS};
+use crate::protocol::paths::{ServerEndpoint, origin};
+use crate::protocol::scope::Scope;
 use crate::store::Store;
-use crate::user_directory::UserDirectory;
+use crate::users::UserDirectory;
 
 /// A page has a field for each scope, beside those of any other form.
 const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
@@ -132,7 +133,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             AuthorizationError::Show { error, client_id } => match error {
                 EndpointError::Rejected { rejection, .. } => (client_id, refused(rejection)),
                 EndpointError::Failed(fault) | EndpointError::Unavailable(fault) => {
-                    (client_id, Outcome::failed(crate::audit::Step::Claim, fault))
+                    (client_id, Outcome::failed(crate::observe::Step::Claim, fault))
                 }
             },
         };

@@ -9,10 +9,10 @@ use super::response::{Answer, empty};
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::ids::ClientId;
-use crate::paths::{ServerEndpoint, origin};
+use crate::protocol::paths::{ServerEndpoint, origin};
 use crate::server::AuthorizationServer;
 use crate::store::Store;
-use crate::user_directory::UserDirectory;
+use crate::users::UserDirectory;
 
 /// Who may read the answers of an endpoint.
 enum Readers {

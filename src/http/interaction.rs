@@ -3,8 +3,8 @@
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use crate::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
-use crate::user_directory::DirectoryError;
+use crate::endpoint::authorization::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use crate::users::DirectoryError;
 
 /// A page, or a redirect to one, with its whole body.
 pub type Page = Response<Vec<u8>>;

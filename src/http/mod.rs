@@ -15,7 +15,7 @@
 //! # use grantor::random::OsRandom;
 //! # use grantor::server_secret::ServerSecret;
 //! # use grantor::store::MemoryStore;
-//! # use grantor::user_directory::MemoryUsers;
+//! # use grantor::users::MemoryUsers;
 //!
 //! # pollster::block_on(async {
 //! # let issuer = Issuer::new("https://as.example.com")?;
@@ -32,12 +32,12 @@
 //! # }).unwrap();
 //! ```
 //!
-//! A resource server takes [`BearerLayer`] (feature `tower`) or the extractors in
-//! [`axum`](crate::axum) (feature `axum`).
+//! With feature `axum`, `axum_router` mounts them all. A resource server takes the layer (feature
+//! `tower`) or the extractors (feature `axum`) of [`resource_server`](crate::resource_server).
 
 mod authorization;
-#[cfg(feature = "tower")]
-mod bearer_layer;
+#[cfg(feature = "axum")]
+mod axum;
 mod cors;
 mod interaction;
 mod request;
@@ -51,26 +51,24 @@ use std::sync::Arc;
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 
-#[cfg(feature = "tower")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
-pub use bearer_layer::{BearerFuture, BearerLayer, BearerService};
 #[cfg(feature = "axum")]
-pub(crate) use bearer_layer::{bearer_request, refusal};
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use axum::axum_router;
 pub use interaction::{Interaction, NoInteraction, Page};
 pub use request_id::{InvalidRequestId, RequestId};
 
+use crate::endpoint::metadata::resource_metadata_json;
 use crate::error::EndpointError;
-use crate::form::MAX_FORM_BYTES;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::Issuer;
-use crate::metadata::resource_metadata_json;
-use crate::metrics::{Metrics, RequestOutcome};
-use crate::observation::Observation;
-use crate::paths::{Paths, ServerEndpoint, origin, resource_path};
-use crate::protected_resource::ResourceServer;
+use crate::observe::metrics::{Metrics, RequestOutcome};
+use crate::observe::observation::Observation;
+use crate::protocol::form::MAX_FORM_BYTES;
+use crate::protocol::paths::{Paths, ServerEndpoint, origin, resource_path};
+use crate::resource_server::resource::ResourceServer;
 use crate::server::AuthorizationServer;
 use crate::store::Store;
-use crate::user_directory::UserDirectory;
+use crate::users::UserDirectory;
 use request::{Exchange, Unread};
 use request_id::{REQUEST_ID, RequestIds};
 use response::{Answer, DateHeader, empty, private_json, public_json};

@@ -6,12 +6,12 @@ use http::{Method, StatusCode};
 
 use super::cors;
 use super::response::{Answer, empty, private_json};
-use crate::form::{Form, MAX_FORM_BYTES};
+use crate::endpoint::form_request::FormRequest;
 use crate::ids::Source;
-use crate::observation::Observation;
-use crate::paths::ServerEndpoint;
+use crate::observe::observation::Observation;
+use crate::protocol::form::{Form, MAX_FORM_BYTES};
+use crate::protocol::paths::ServerEndpoint;
 use crate::store::FeedCursor;
-use crate::token_endpoint::FormRequest;
 
 /// One request, and who watches it.
 #[derive(Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use http::StatusCode;
 
-use crate::observation::Observation;
-use crate::paths::ServerEndpoint;
+use crate::observe::observation::Observation;
+use crate::protocol::paths::ServerEndpoint;
 
 /// One request: its id, and once it has ended its app, grant type, outcome and times. Target
 /// `grantor::http`, name `request`. Audit events of the request stand inside.

@@ -11,7 +11,7 @@ use super::jws::{Compact, Header, JwsError};
 use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 
 /// The longest access token that is issued or read, in bytes.
 pub(super) const MAX_BYTES: usize = 16 * 1024;

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::claims::{Member, Object, Text};
 use super::{Algorithm, SigningError, SigningKey, VerifyingKey, VerifyingKeys};
-use crate::base64url;
 use crate::ids::KeyId;
+use crate::protocol::base64url;
 
 /// Header parameters that would change how the token is read, or bring a key along. None is needed,
 /// so none is obeyed (RFC 7515 section 4.1.11, RFC 8725 sections 3.10 and 3.11, RFC 7797).

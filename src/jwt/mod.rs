@@ -16,41 +16,20 @@
 //! | `jti` of an assertion | 255 bytes |
 
 pub(crate) mod access_token;
-mod algorithm;
 pub(crate) mod assertion;
 mod assertion_error;
 mod claims;
-mod import;
-mod jwk;
 mod jws;
-mod key_error;
-pub(crate) mod key_ring;
+pub(crate) mod keys;
 pub(crate) mod new_access_token;
-mod remote_key;
-mod signing_key;
-mod verifying_key;
-mod verifying_keys;
 
 pub use access_token::{AccessTokenClaims, AccessTokenError};
-pub use algorithm::Algorithm;
 pub use assertion_error::AssertionError;
-pub use jwk::jwk_set_json;
-pub use key_error::KeyError;
-pub use key_ring::{KeyRing, RingKey};
+pub use keys::{
+    Algorithm, KeyError, KeyRing, PrivateKeyPem, RemoteKey, RingKey, SigningError, SigningKey,
+    TokenSigner, TokenSignerError, VerifyingKey, VerifyingKeys, jwk_set_json,
+};
 pub use new_access_token::RESERVED_CLAIMS;
-pub use remote_key::{RemoteKey, TokenSigner, TokenSignerError};
-pub use signing_key::{PrivateKeyPem, SigningError, SigningKey};
-pub use verifying_key::VerifyingKey;
-pub use verifying_keys::VerifyingKeys;
-
-/// The system's source, in the only form that `ring` takes.
-fn ring_random() -> ring::rand::SystemRandom {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "ring draws nonces and keys from no other source"
-    )]
-    ring::rand::SystemRandom::new()
-}
 
 #[cfg(test)]
 mod testing;

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 
 use super::access_token::MAX_BYTES;
 use super::{RemoteKey, SigningError, SigningKey, jws};
-use crate::base64url;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer};
+use crate::protocol::base64url;
 use crate::random::JTI_BYTES;
 
 /// Claims that the server writes itself or that would change what a token means: a host may not add

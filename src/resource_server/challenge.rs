@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::RevocationsUnknown;
 use crate::jwt::AccessTokenError;
-use crate::scope::ScopeToken;
+use crate::protocol::scope::ScopeToken;
 use crate::store::StoreError;
 
 /// Why a request was refused, for the log.

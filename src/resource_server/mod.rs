@@ -35,7 +35,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "axum")]
+mod axum;
 mod challenge;
+#[cfg(feature = "tower")]
+mod layer;
+pub(crate) mod resource;
 mod revocation_list;
 mod token_cache;
 
@@ -43,7 +48,14 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use axum::{Bearer, BearerRejection, Enforced, RequireScope, RequiredScope};
 pub use challenge::{Challenge, Refusal};
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use layer::{BearerFuture, BearerLayer, BearerService};
+pub use resource::ResourceServer;
 pub use revocation_list::{RevocationList, RevocationsUnknown};
 
 use crate::catalog::{Enforcement, EnforcementTable};
@@ -51,7 +63,7 @@ use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
 use crate::jwt::{AccessTokenClaims, VerifyingKeys};
-use crate::scope::ScopeToken;
+use crate::protocol::scope::ScopeToken;
 use crate::store::{AccessFacts, GrantStore};
 use token_cache::TokenCache;
 

@@ -7,7 +7,7 @@ use crate::clock::ManualClock;
 use crate::ids::{ClientId, GrantId};
 use crate::jwt::new_access_token::NewAccessToken;
 use crate::jwt::{AccessTokenError, Algorithm, SigningKey};
-use crate::scope::ScopeToken;
+use crate::protocol::scope::ScopeToken;
 use crate::store::{
     FeedCursor, MemoryStore, Revocation, RevocationFeed, RevocationReason, RevocationTarget,
 };

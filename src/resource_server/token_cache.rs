@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{ClientId, GrantId, Issuer, Subject};
-    use crate::scope::Scope;
+    use crate::protocol::scope::Scope;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 

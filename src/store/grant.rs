@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{
     AccessFacts, CodeRedemption, GrantRefusal, RedeemCode, RevocationReason, Rotate, Rotation,

@@ -4,7 +4,7 @@
 //! Both belong into one database: a redemption, a rotation and a claim check in *one* atomic step
 //! whatever can change, and that includes whether the app is enabled. [`Store`] is both at once and
 //! is implemented for whatever implements the two. The audit log and usage have a trait of their
-//! own, in [`audit_log`](crate::audit_log).
+//! own, [`AuditStore`](crate::audit::AuditStore).
 //!
 //! Rules of the contract:
 //!

@@ -113,7 +113,7 @@ impl fmt::Debug for Pruning {
 ///
 /// ```
 /// use std::sync::Arc;
-/// use grantor::store::{MemoryStore, Pruning, prune_regularly};
+/// use grantor::store::{prune_regularly, MemoryStore, Pruning};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 /// # runtime.block_on(async {

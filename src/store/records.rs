@@ -6,7 +6,7 @@ use super::Grant;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::jwt::AccessTokenClaims;
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 
 /// What [`GrantStore::insert_grant`](super::GrantStore::insert_grant) did.

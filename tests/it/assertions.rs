@@ -4,10 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantor::app::{AppDraft, Flow, JwtSettings};
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::clock::Clock as _;
 use grantor::hooks::Hooks;
-use grantor::impersonation::ImpersonationPolicy;
 use grantor::jwt::VerifyingKeys;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};

@@ -7,21 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink as _, Outcome, Severity};
-use grantor::audit_log::conformance::AuditKit;
-use grantor::audit_log::{
-    AuditQueue, AuditStore, EventId, MemoryAuditStore, NewEvent, StoredEvent,
-    prune_events_regularly,
+use grantor::audit::conformance::AuditKit;
+use grantor::audit::{
+    Action, Actor, AppUsage, AuditEvent, AuditQuery, AuditQueue, AuditSink as _, AuditStore,
+    EventId, MemoryAuditStore, NewEvent, Severity, StoredEvent, Usage, prune_events_regularly,
 };
 use grantor::clock::{ManualClock, UnixTime};
-use grantor::grant_type::GrantType;
 use grantor::ids::{ClientId, Subject};
+use grantor::observe::Outcome;
+use grantor::protocol::GrantType;
 use grantor::random::OsRandom;
 use grantor::store::{
     FeedCursor, GrantStore as _, Listing, MemoryStore, Page, Pruned, Pruning, Revocation,
     RevocationReason, RevocationTarget, StoreError, prune_regularly,
 };
-use grantor::usage::{AppUsage, Usage};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep};
 

@@ -2,13 +2,12 @@
 //! is presented wrongly, late, twice or by a stranger.
 
 use grantor::audit::Severity;
-use grantor::authorization_endpoint::{Approval, Decision};
+use grantor::endpoint::{Approval, Decision};
 use grantor::ids::Resource;
-use grantor::impersonation::User;
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::{CodeVerifier, RedirectUri};
 use grantor::random::OsRandom;
-use grantor::redirect_uri::RedirectUri;
 use grantor::store::RevocationTarget;
+use grantor::users::User;
 use pollster::block_on;
 
 use crate::faulty_store::{Method, PLANTED, faulty_server, post};

@@ -1,9 +1,9 @@
 //! The authorization request: what is shown, what is redirected, and where to.
 
 use grantor::app::{AppDraft, Flow};
-use grantor::authorization_endpoint::AuthorizationError;
+use grantor::endpoint::AuthorizationError;
 use grantor::ids::Resource;
-use grantor::redirect_uri::RedirectUri;
+use grantor::protocol::RedirectUri;
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::Value;

@@ -8,13 +8,13 @@ use ::axum::body::{Body, Bytes, to_bytes};
 use ::axum::extract::ConnectInfo;
 use ::axum::routing::get;
 use ::axum::{Extension, Router};
-use grantor::axum::{Bearer, Enforced, RequireScope, RequiredScope, router};
 use grantor::catalog::{ApiCatalog, Endpoint};
-use grantor::http::{BearerLayer, HttpEndpoints};
+use grantor::http::{HttpEndpoints, axum_router};
 use grantor::ids::{ClientId, Resource};
-use grantor::protected_resource::ResourceServer;
-use grantor::resource_server::BearerVerifier;
-use grantor::scope::ScopeToken;
+use grantor::protocol::ScopeToken;
+use grantor::resource_server::{
+    Bearer, BearerLayer, BearerVerifier, Enforced, RequireScope, RequiredScope, ResourceServer,
+};
 use http::{Request, Response};
 use tower_service::Service as _;
 
@@ -37,7 +37,7 @@ fn token_request(body: impl Into<Body>) -> Request<Body> {
 }
 
 fn server(world: &World) -> Router {
-    router(&Arc::new(HttpEndpoints::without_interaction(Arc::clone(&world.server))))
+    axum_router(&Arc::new(HttpEndpoints::without_interaction(Arc::clone(&world.server))))
 }
 
 #[tokio::test]

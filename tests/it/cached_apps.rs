@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use grantor::AuthorizationServer;
 use grantor::clock::UnixTime;
+use grantor::endpoint::FormRequest;
 use grantor::ids::{ClientId, Issuer};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
 use grantor::store::{CachedApps, MemoryStore};
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::MemoryUsers;
 use pollster::block_on;
 
 use crate::faulty_store::{FaultyStore, Method};

@@ -6,11 +6,11 @@ use std::time::Duration;
 use grantor::admin::ImportedApp;
 use grantor::app::{ClientAuthentication, Flow};
 use grantor::clock::UnixTime;
+use grantor::endpoint::FormRequest;
 use grantor::ids::ClientId;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::secret::ClientSecret;
 use grantor::server_secret::ServerSecret;
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 
 use crate::faulty_store::{Method, faulty_server};

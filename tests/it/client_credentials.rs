@@ -62,7 +62,7 @@ fn a_public_app_gets_nothing() {
     let world = World::new();
     let draft = AppDraft::public("Phone").flow(Flow::ClientCredentials);
     assert_eq!(draft.build().unwrap_err().field(), "flows");
-    let uri = grantor::redirect_uri::RedirectUri::parse("com.example.app:/done").unwrap();
+    let uri = grantor::protocol::RedirectUri::parse("com.example.app:/done").unwrap();
     let draft = AppDraft::public("Phone").flow(Flow::AuthorizationCode).redirect_uri(uri);
     let app = world.register(draft);
     world.post(&app, &[GRANT]).assert_error(400, "unauthorized_client");

@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, Barrier, Mutex};
 
+use grantor::endpoint::FormRequest;
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use grantor::ids::{ClientId, GrantId};
 use grantor::server_secret::ServerSecret;
 use grantor::store::RevocationTarget;
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 
 use crate::support::{

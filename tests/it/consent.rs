@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use grantor::app::{AppDraft, Flow};
-use grantor::authorization_endpoint::{
+use grantor::catalog::{ApiCatalog, Endpoint};
+use grantor::endpoint::{
     Approval, AuthorizationError, AuthorizationResponse, Decision, Login, Prompt, Prompted,
 };
-use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::ids::{DeviceId, Resource};
-use grantor::redirect_uri::RedirectUri;
-use grantor::scope::ScopeToken;
+use grantor::protocol::{RedirectUri, ScopeToken};
 use grantor::store::{Grant, GrantFilter, GrantStore, Page, RevocationTarget};
 use pollster::block_on;
 

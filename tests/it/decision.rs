@@ -6,8 +6,8 @@ use std::sync::{Arc, Barrier};
 
 use grantor::admin::Admin;
 use grantor::app::Flow;
-use grantor::authorization_endpoint::{AuthorizationError, Decision, Prompted};
-use grantor::redirect_uri::RedirectUri;
+use grantor::endpoint::{AuthorizationError, Decision, Prompted};
+use grantor::protocol::RedirectUri;
 use grantor::store::{MemoryStore, RevocationReason};
 use pollster::block_on;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use grantor::AuthorizationServer;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
+use grantor::endpoint::FormRequest;
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
@@ -15,8 +16,7 @@ use grantor::store::{
     MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
     StoreError, UpdateApp,
 };
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::MemoryUsers;
 use pollster::block_on;
 
 use crate::support::{Answer, App, ISSUER, ROOT, World, encode};

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use grantor::app::{AppDraft, Flow};
-use grantor::audit::{Severity, Step};
-use grantor::authorization_endpoint::Decision;
+use grantor::audit::Severity;
+use grantor::endpoint::Decision;
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use grantor::ids::{DeviceId, Resource};
 use grantor::jwt::RESERVED_CLAIMS;
-use grantor::pkce::CodeVerifier;
+use grantor::observe::Step;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 use pollster::block_on;
 use serde_json::{Map, Value, json};

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use grantor::app::{AppDraft, Flow};
 use grantor::audit::Actor;
+use grantor::endpoint::{FormRequest, Introspection};
 use grantor::ids::{ClientId, DeviceId, Resource};
-use grantor::introspection_endpoint::Introspection;
-use grantor::protected_resource::ResourceServer;
 use grantor::rate_limit::RateLimits;
+use grantor::resource_server::ResourceServer;
 use grantor::store::RevocationTarget;
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -189,7 +188,7 @@ fn an_api_is_told_what_its_token_says() {
     let device = ann().with_device(DeviceId::new("phone-1").unwrap());
     let verifier = new_verifier();
     let prompt = world.prompt(&code_query(&app, &verifier, &[("scope", "a")]), &device);
-    let yes = grantor::authorization_endpoint::Decision::approve();
+    let yes = grantor::endpoint::Decision::approve();
     let sent = block_on(world.server.decide(&prompt.ticket, &device, yes, None)).unwrap();
     let code = parameters(sent.location()).remove("code").unwrap();
     let by_code = world.redeem(&app, &code, verifier.expose_secret());

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use grantor::app::{AppDraft, Flow, RateQuota};
-use grantor::audit::{Action, Actor, Step};
+use grantor::audit::{Action, Actor, AppUsage};
 use grantor::clock::UnixTime;
-use grantor::grant_type::GrantType;
+use grantor::endpoint::FormRequest;
 use grantor::ids::Source;
+use grantor::observe::Step;
+use grantor::protocol::GrantType;
 use grantor::rate_limit::RateLimits;
-use grantor::token_endpoint::FormRequest;
-use grantor::usage::AppUsage;
 use pollster::block_on;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Logging in: when the user did, when the user has to again, and what an app may demand.
 
-use grantor::authorization_endpoint::{AuthorizationError, Decision, Login, LoginNeeded, Prompted};
 use grantor::clock::UnixTime;
+use grantor::endpoint::{AuthorizationError, Decision, Login, LoginNeeded, Prompted};
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::json;
@@ -347,7 +347,7 @@ fn an_app_that_is_gone_has_nobody_log_in() {
     let queries = [query(&app, &[]), query(&app, &[("prompt", "none")])];
     let requests =
         queries.map(|query| block_on(world.server.authorization_request(&query, None)).unwrap());
-    let moved = grantor::redirect_uri::RedirectUri::parse("https://app.example.com/new").unwrap();
+    let moved = grantor::protocol::RedirectUri::parse("https://app.example.com/new").unwrap();
     edit(&world, &app, |draft| draft.redirect_uris([moved]));
     for request in requests {
         let error = block_on(world.server.prompt(request, None)).unwrap_err();

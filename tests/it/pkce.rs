@@ -2,8 +2,7 @@
 
 use grantor::app::{AppDraft, Flow};
 use grantor::error::Rejection;
-use grantor::pkce::CodeVerifier;
-use grantor::redirect_uri::RedirectUri;
+use grantor::protocol::{CodeVerifier, RedirectUri};
 use pollster::block_on;
 
 use crate::support::{

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::{AppDraft, ClientAuthentication};
 use grantor::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
-use grantor::paths::{Paths, ServerEndpoint};
+use grantor::protocol::{Paths, ServerEndpoint};
 use jsonwebtoken::{Algorithm as Alg, EncodingKey};
 use serde_json::{Value, json};
 
@@ -450,8 +450,7 @@ fn a_failing_replay_store_is_a_server_error() {
 /// J31: an assertion that authenticated an app does not serve as its grant, nor the reverse.
 #[test]
 fn an_assertion_for_the_app_is_no_grant() {
-    use grantor::app::{Flow, JwtSettings};
-    use grantor::impersonation::ImpersonationPolicy;
+    use grantor::app::{Flow, ImpersonationPolicy, JwtSettings};
 
     let world = World::unlimited();
     let keys = || VerifyingKeys::from_pem(ES256_PUBLIC).unwrap();

@@ -4,13 +4,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use grantor::admin::ImportedApp;
-use grantor::app::{ClientAuthentication, Flow, JwtSettings};
-use grantor::authorization_endpoint::{Decision, Login};
+use grantor::app::{ClientAuthentication, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::clock::UnixTime;
+use grantor::endpoint::{Decision, FormRequest, Login};
 use grantor::ids::{ClientId, KeyId};
-use grantor::impersonation::ImpersonationPolicy;
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKey};
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::resource_server::BearerRequest;
 use grantor::secret::{
@@ -18,7 +17,6 @@ use grantor::secret::{
 };
 use grantor::server_secret::ServerSecret;
 use grantor::store::FeedCursor;
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 use serde_json::json;
 
@@ -205,7 +203,7 @@ fn a_builder_shows_no_secret() {
         ServerSecret::new(ROOT).unwrap().accepting(b"planted-key-of-32-bytes-or-more!!!").unwrap(),
         SigningKey::from_hmac_secret(b"planted-key-of-32-bytes-or-more!!!").unwrap(),
         Arc::new(grantor::store::MemoryStore::new()),
-        Arc::new(grantor::user_directory::MemoryUsers::default()),
+        Arc::new(grantor::users::MemoryUsers::default()),
     );
     planted.assert_hidden(&builder);
     planted.assert_hidden(&builder.build());

@@ -1,7 +1,7 @@
 //! The three kinds of redirect URI, from the request to the tokens.
 
 use grantor::app::{AppDraft, Flow};
-use grantor::redirect_uri::{InstanceHosts, RedirectUri};
+use grantor::protocol::{InstanceHosts, RedirectUri};
 use pollster::block_on;
 
 use crate::authorization_request::{assert_shown, query, refuse};

@@ -7,11 +7,11 @@ use std::time::Duration;
 use grantor::AuthorizationServer;
 use grantor::audit::Severity;
 use grantor::clock::UnixTime;
+use grantor::endpoint::FormRequest;
 use grantor::ids::{GrantId, Issuer};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
 use grantor::store::{AppRegistry, GrantStore, MemoryStore, RevocationTarget};
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 
 use crate::faulty_store::{Method, PLANTED, faulty_server, post};

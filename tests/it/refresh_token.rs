@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grantor::app::Flow;
 use grantor::ids::Resource;
-use grantor::impersonation::User;
+use grantor::users::User;
 use pollster::block_on;
 
 use crate::support::{
@@ -87,7 +87,7 @@ fn a_refresh_narrows_the_access_token_only() {
     let world = World::unlimited();
     let app = world.register(code_app().scope(scope("a b c d GET/users/*")));
     let verifier =
-        grantor::pkce::CodeVerifier::generate(&grantor::random::OsRandom::new()).unwrap();
+        grantor::protocol::CodeVerifier::generate(&grantor::random::OsRandom::new()).unwrap();
     let query = code_query(&app, &verifier, &[("scope", "a b GET/users/*")]);
     let code = world.approve(&query).unwrap().remove("code").unwrap();
     let tokens = world.redeem(&app, &code, verifier.expose_secret());
@@ -239,7 +239,7 @@ fn a_refresh_cannot_change_the_resource() {
         .map(|it| Resource::new(it).unwrap());
     let app = world.register(code_app().resources([files.clone(), mail.clone()]));
     let verifier =
-        grantor::pkce::CodeVerifier::generate(&grantor::random::OsRandom::new()).unwrap();
+        grantor::protocol::CodeVerifier::generate(&grantor::random::OsRandom::new()).unwrap();
     let query = code_query(&app, &verifier, &[("resource", files.as_str())]);
     let code = world.approve(&query).unwrap().remove("code").unwrap();
     let mut tokens = world.redeem(&app, &code, verifier.expose_secret());

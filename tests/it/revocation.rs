@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use grantor::app::RateQuota;
-use grantor::audit::{Actor, AuditEvent, Step};
+use grantor::audit::{Actor, AuditEvent};
+use grantor::endpoint::FormRequest;
 use grantor::error::EndpointError;
 use grantor::ids::{ClientId, GrantId};
 use grantor::jwt::{Algorithm, SigningKey};
+use grantor::observe::Step;
 use grantor::rate_limit::RateLimits;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{FeedCursor, Grant, GrantStore, RevocationReason, RevocationTarget};
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 use serde_json::{Value, json};
 

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use grantor::app::{AppDraft, Flow};
 use grantor::audit::Actor;
+use grantor::endpoint::FormRequest;
 use grantor::error::EndpointError;
 use grantor::ids::{ClientId, Resource};
 use grantor::jwt::VerifyingKeys;
-use grantor::protected_resource::ResourceServer;
 use grantor::rate_limit::RateLimits;
-use grantor::resource_server::{BearerVerifier, RevocationList};
+use grantor::resource_server::{BearerVerifier, ResourceServer, RevocationList};
 use grantor::store::{FeedCursor, RevocationFeed};
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 
 use crate::support::{

@@ -7,17 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::AuthorizationServer;
 use grantor::clock::UnixTime;
+use grantor::endpoint::FormRequest;
 use grantor::ids::{Issuer, KeyId};
 use grantor::jwt::{
     Algorithm, KeyRing, RemoteKey, RingKey, SigningKey, TokenSigner, TokenSignerError, VerifyingKey,
 };
-use grantor::key_file::{KeyFile, RootUse, Rotated, Rotation};
 use grantor::random::OsRandom;
 use grantor::resource_server::BearerVerifier;
-use grantor::server_secret::ServerSecret;
+use grantor::server_secret::{KeyFile, RootUse, Rotated, Rotation, ServerSecret};
 use grantor::store::MemoryStore;
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::MemoryUsers;
 use pollster::block_on;
 use serde_json::{Value, json};
 

@@ -9,24 +9,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, AppSettings, Flow};
 use grantor::audit::{AuditEvent, AuditQuery, MemoryAudit};
-use grantor::authorization_endpoint::{
-    Approval, AuthorizationError, Decision, Login, Prompt, Prompted,
-};
 use grantor::clock::{Clock as _, ManualClock, UnixTime};
+use grantor::endpoint::{
+    Approval, AuthorizationError, Decision, Introspection, Login, Prompt, Prompted, TokenResponse,
+};
 use grantor::error::EndpointError;
 use grantor::hooks::{Hooks, NoHooks};
 use grantor::ids::{ClientId, DeviceId, Group, Issuer, Source, Subject};
-use grantor::impersonation::User;
-use grantor::introspection_endpoint::Introspection;
 use grantor::jwt::{Algorithm, SigningKey};
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
 use grantor::random::OsRandom;
-use grantor::redirect_uri::RedirectUri;
-use grantor::scope::Scope;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{AccessFacts, GrantStore as _, MemoryStore};
-use grantor::token_endpoint::TokenResponse;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::{MemoryUsers, User};
 use grantor::{AuthorizationServer, ServerBuilder};
 use pollster::block_on;
 use serde_json::Value;

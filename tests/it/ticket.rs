@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::AuthorizationServer;
-use grantor::authorization_endpoint::{Decision, Login};
+use grantor::endpoint::{Decision, Login};
 use grantor::ids::Issuer;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;

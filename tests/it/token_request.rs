@@ -351,7 +351,7 @@ proptest! {
         for (position, byte) in at {
             bytes[position % length] = byte;
         }
-        let mut request = grantor::token_endpoint::FormRequest::new(&bytes);
+        let mut request = grantor::endpoint::FormRequest::new(&bytes);
         if let Some(header) = &header {
             request = request.authorization(header);
         }

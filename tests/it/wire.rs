@@ -119,7 +119,7 @@ mod listening {
         fn address(&self) -> SocketAddr {
             *self.wire.0.get_or_init(|| {
                 let endpoints = Arc::new(HttpEndpoints::new(Arc::clone(&self.server), Lines));
-                let router = grantor::axum::router(&endpoints);
+                let router = grantor::http::axum_router(&endpoints);
                 let router = router.layer(Extension(self.source.clone()));
                 let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
                 listener.set_nonblocking(true).unwrap();

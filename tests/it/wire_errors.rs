@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use grantor::app::NotPermitted;
 use grantor::error::{EndpointError, ErrorCode, Fault, Rejection};
-use grantor::grant_type::GrantType;
-use grantor::impersonation::NotPermitted;
 use grantor::jwt::AssertionError;
-use grantor::pkce::CodeChallengeError;
+use grantor::protocol::{CodeChallengeError, GrantType};
 use grantor::store::{AssertionPurpose, GrantRefusal, StoreError};
 use serde_json::Value;
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink as _, Outcome};
-use grantor::audit_log::conformance::AuditKit;
-use grantor::audit_log::{AuditQueue, AuditStore as _, EventId, NewEvent};
-use grantor::grant_type::GrantType;
+use grantor::audit::conformance::AuditKit;
+use grantor::audit::{
+    Action, Actor, AuditEvent, AuditQuery, AuditQueue, AuditSink as _, AuditStore as _, EventId,
+    NewEvent,
+};
 use grantor::ids::{ClientId, Subject};
+use grantor::observe::Outcome;
+use grantor::protocol::GrantType;
 use grantor::random::OsRandom;
 use grantor::store::{Page, PostgresStore};
 use sqlx::{Executor as _, Row as _};

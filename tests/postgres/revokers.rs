@@ -6,14 +6,13 @@ use std::time::Duration;
 use grantor::AuthorizationServer;
 use grantor::clock::UnixTime;
 use grantor::ids::{DeviceId, GrantId, Issuer, Subject};
-use grantor::impersonation::User;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
 use grantor::store::{
     AccessFacts, Grant, GrantRefusal, GrantStore as _, InsertGrant, PostgresStore, RedeemCode,
     Revocation, RevocationReason, RevocationTarget, Rotate,
 };
-use grantor::user_directory::MemoryUsers;
+use grantor::users::{MemoryUsers, User};
 
 use super::child::{Task, micros, say, told};
 use super::contenders::numbered;

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantor::audit_log::AuditQueue;
+use grantor::audit::AuditQueue;
+use grantor::endpoint::FormRequest;
 use grantor::random::OsRandom;
 use grantor::store::{GrantStore as _, RevocationTarget};
-use grantor::token_endpoint::FormRequest;
 use sqlx::{PgPool, Row as _};
 
 use super::cluster::{database, new_store, pool, runtime};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantor::ids::Subject;
-use grantor::scope::Scope;
+use grantor::protocol::Scope;
 use grantor::store::{Consent, GrantFilter, GrantStore as _, Page};
 
 use super::cluster::{database, new_store, pool, runtime};

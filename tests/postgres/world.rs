@@ -3,23 +3,19 @@
 use std::time::Duration;
 
 use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, Flow, JwtSettings};
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{AuditSink, NoAudit};
-use grantor::authorization_endpoint::{Approval, Decision, Login, Prompted};
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
+use grantor::endpoint::{Approval, Decision, FormRequest, Login, Prompted};
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
-use grantor::impersonation::{ImpersonationPolicy, User};
 use grantor::jwt::{Algorithm, SigningKey};
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
-use grantor::redirect_uri::RedirectUri;
-use grantor::scope::Scope;
 use grantor::secret::Digest;
 use grantor::server_secret::ServerSecret;
 use grantor::store::{CachedApps, Grant, PostgresStore, Store};
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::MemoryUsers;
+use grantor::users::{MemoryUsers, User};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

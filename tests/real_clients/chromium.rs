@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 
 use crate::support::{Chrome, Http, Seed, Server, chrome_is_there, code_url, parameters, skip};

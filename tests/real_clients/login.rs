@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 
 use crate::support::{Browser, Http, Seed, Server, basic, code_url, parameters, redirect_uri};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, Outcome};
-use grantor::audit_log::conformance::AuditKit;
-use grantor::audit_log::{AuditStore as _, EventId, NewEvent};
+use grantor::audit::conformance::AuditKit;
+use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditStore as _, EventId, NewEvent};
 use grantor::clock::ManualClock;
-use grantor::grant_type::GrantType;
 use grantor::ids::{ClientId, Subject};
+use grantor::observe::Outcome;
+use grantor::protocol::GrantType;
 use grantor::random::OsRandom;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{

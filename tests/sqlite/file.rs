@@ -6,16 +6,16 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::Flow;
-use grantor::audit_log::AuditQueue;
+use grantor::audit::AuditQueue;
+use grantor::endpoint::FormRequest;
 use grantor::ids::Subject;
+use grantor::protocol::Scope;
 use grantor::random::OsRandom;
-use grantor::scope::Scope;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
     AppRegistry as _, ClaimAssertion, Consent, GrantFilter, GrantStore as _, InsertGrant, Page,
     RedeemCode, Rotate, SqliteSettings, SqliteStore, TablePrefix,
 };
-use grantor::token_endpoint::FormRequest;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use sqlx::{ConnectOptions as _, Row as _};
 

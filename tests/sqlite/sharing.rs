@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
 use grantor::ids::Subject;
-use grantor::scope::Scope;
+use grantor::protocol::Scope;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{Consent, Grant, GrantStore as _, Rotate};
 use sqlx::sqlite::SqliteConnectOptions;

@@ -8,23 +8,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use grantor::AuthorizationServer;
 use grantor::app::{AppCredentials, AppDraft, Flow};
 use grantor::audit::{AuditSink, NoAudit};
-use grantor::authorization_endpoint::{Login, Prompted};
 use grantor::clock::UnixTime;
+use grantor::endpoint::{FormRequest, Login, Prompted, TokenResponse};
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
-use grantor::impersonation::User;
 use grantor::jwt::{Algorithm, SigningKey};
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
 use grantor::random::OsRandom;
-use grantor::redirect_uri::RedirectUri;
-use grantor::scope::Scope;
 use grantor::secret::Digest;
 use grantor::server_secret::ServerSecret;
 use grantor::store::conformance::Runner;
 use grantor::store::{
     AssertionClaim, AssertionPurpose, CodeRedemption, Grant, Rotation, SqliteSettings, SqliteStore,
 };
-use grantor::token_endpoint::{FormRequest, TokenResponse};
-use grantor::user_directory::MemoryUsers;
+use grantor::users::{MemoryUsers, User};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) type Server = AuthorizationServer<Arc<SqliteStore>, MemoryUsers>;

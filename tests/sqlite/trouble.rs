@@ -6,12 +6,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantor::endpoint::FormRequest;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
     GrantStore as _, InsertGrant, RedeemCode, Revocation, RevocationReason, RevocationTarget,
     Rotate, SqliteSettings, SqliteStore, StoreError,
 };
-use grantor::token_endpoint::FormRequest;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
 use crate::support::{

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use grantor::catalog::{ApiCatalog, Endpoint};
-use grantor::scope::ScopeToken;
+use grantor::protocol::ScopeToken;
 
 /// The scope without which there is no administration.
 const SCOPE: &str = "admin";
@@ -39,7 +39,7 @@ pub(crate) fn catalog() -> Result<ApiCatalog, Box<dyn Error + Send + Sync>> {
 #[cfg(test)]
 mod tests {
     use grantor::catalog::Enforcement;
-    use grantor::scope::Scope;
+    use grantor::protocol::Scope;
 
     use super::*;
 

@@ -8,9 +8,9 @@ use crate::app::{AppDraft, Flow};
 use crate::audit::{AuditQuery, MemoryAudit};
 use crate::clock::ManualClock;
 use crate::ids::DeviceId;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::Scope;
 use crate::random::OsRandom;
-use crate::redirect_uri::RedirectUri;
-use crate::scope::Scope;
 use crate::server_secret::ServerSecret;
 use crate::store::{GrantStore as _, MemoryStore};
 

@@ -7,8 +7,8 @@ use super::{Check, Runner, Violation};
 use crate::app::{AppDraft, Credentials, CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::protocol::scope::Scope;
 use crate::random::{self, OsRandom};
-use crate::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, FeedCursor,

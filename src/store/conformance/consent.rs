@@ -2,7 +2,7 @@
 
 use super::bench::{Cast, GRANT_LIFE, HOUR, at, end, holds, same};
 use super::{Check, Kit, Runner, Violation};
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::store::{Consent, FeedCursor, RevocationReason, RevocationTarget, Store};
 
 fn consent(cast: &Cast, scope: &str, millis: i64) -> Check<Consent> {

@@ -4,7 +4,7 @@ use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, new_app, same};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Resource};
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::store::{
     Grant, GrantFilter, GrantRefusal, InsertGrant, Page, RedeemCode, RevocationReason,
     RevocationTarget, Store,

@@ -7,7 +7,7 @@ use std::task::Poll;
 use super::bench::{Bench, GRANT_LIFE, at, claim, code, end, holds, new_app, same, token};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::store::{
     AssertionClaim, ClaimAssertion, Consent, FeedCursor, Grant, RedeemCode, RevocationTarget,
     Rotation, Store, StoreError,

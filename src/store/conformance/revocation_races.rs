@@ -6,7 +6,7 @@ use super::bench::{Bench, Cast, REVOKED, at, claim, code, end, holds, same, toke
 use super::race::{CONTENDERS, race};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::store::{
     ClaimAssertion, Consent, Grant, GrantRefusal, InsertGrant, RedeemCode, RevocationTarget,
     Rotate, Store,

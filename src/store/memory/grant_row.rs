@@ -4,7 +4,7 @@
 use super::table::Row;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
-use crate::scope::Scope;
+use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{Grant, RevocationReason};
 

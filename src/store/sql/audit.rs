@@ -6,7 +6,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 
 use super::unreadable;
 use crate::clock::UnixTime;
-use crate::grant_type::GrantType;
+use crate::protocol::grant_type::GrantType;
 use crate::store::StoreError;
 
 /// A row of the log.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use grantor::app::{AppDraft, Flow, JwtSettings};
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::audit::Action;
-use grantor::impersonation::ImpersonationPolicy;
 use pollster::block_on;
 use serde_json::json;
 

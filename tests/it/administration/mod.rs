@@ -8,12 +8,12 @@ use std::sync::Mutex;
 
 use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, Flow};
-use grantor::authorization_endpoint::{Approval, Decision, Login, Prompted};
+use grantor::endpoint::{Approval, Decision, Login, Prompted};
 use grantor::ids::DeviceId;
-use grantor::impersonation::User;
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::store::RevocationTarget;
+use grantor::users::User;
 use pollster::block_on;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! A browser at the authorization endpoint.
 
-use grantor::scope::Scope;
+use grantor::protocol::Scope;
 use http::Request;
 
 use super::Http;
@@ -30,7 +30,7 @@ fn location(answer: &Answered) -> (String, std::collections::HashMap<String, Str
 }
 
 /// A request that is to be consented to, and the ticket and the scopes of its page.
-fn asked() -> (Http, String, String, grantor::pkce::CodeVerifier, crate::support::App) {
+fn asked() -> (Http, String, String, grantor::protocol::CodeVerifier, crate::support::App) {
     let http = Http::new();
     let app = http.world.register(code_app());
     let verifier = new_verifier();

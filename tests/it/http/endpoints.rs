@@ -1,7 +1,7 @@
 //! The endpoints that take forms.
 
 use grantor::ids::{Resource, Source};
-use grantor::protected_resource::ResourceServer;
+use grantor::resource_server::ResourceServer;
 use http::Request;
 
 use super::Http;

@@ -8,11 +8,11 @@ mod observed;
 use std::sync::Arc;
 
 use grantor::AuthorizationServer;
-use grantor::authorization_endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::clock::UnixTime;
+use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::http::{HttpEndpoints, Interaction, Page};
 use grantor::store::MemoryStore;
-use grantor::user_directory::{DirectoryError, MemoryUsers};
+use grantor::users::{DirectoryError, MemoryUsers};
 use http::request::Parts;
 use http::{Request, Response};
 use pollster::block_on;

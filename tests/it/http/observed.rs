@@ -1,8 +1,7 @@
 //! What can be counted and logged of requests.
 
-use grantor::audit::Step;
-use grantor::metrics::RequestOutcome;
-use grantor::paths::ServerEndpoint;
+use grantor::observe::{RequestOutcome, Step};
+use grantor::protocol::ServerEndpoint;
 
 use super::Http;
 use crate::support::{basic, machine_app};

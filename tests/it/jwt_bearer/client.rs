@@ -2,8 +2,8 @@
 
 use grantor::app::{AppDraft, ClientAuthentication, Flow};
 use grantor::audit::Actor;
+use grantor::endpoint::FormRequest;
 use grantor::jwt::VerifyingKeys;
-use grantor::token_endpoint::FormRequest;
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -238,7 +238,7 @@ fn an_access_token_is_no_assertion() {
     let jwt = grantor::app::JwtSettings::keys(keys)
         .with_issuer(crate::support::ISSUER)
         .with_max_lifetime(3_600)
-        .with_impersonation(grantor::impersonation::ImpersonationPolicy::anyone());
+        .with_impersonation(grantor::app::ImpersonationPolicy::anyone());
     let app = world.register(impersonator(jwt));
     let back_end = world.register(backend_app());
     let token = world.act(&back_end, &json!({}));

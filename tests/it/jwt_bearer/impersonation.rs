@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use grantor::AuthorizationServer;
+use grantor::app::ImpersonationPolicy;
+use grantor::endpoint::FormRequest;
 use grantor::ids::{Group, Issuer, Resource, Subject};
-use grantor::impersonation::{ImpersonationPolicy, Members, User};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
 use grantor::store::{GrantFilter, MemoryStore, Page};
-use grantor::token_endpoint::FormRequest;
-use grantor::user_directory::{DirectoryError, UserDirectory};
+use grantor::users::{DirectoryError, Members, User, UserDirectory};
 use pollster::block_on;
 use serde_json::json;
 

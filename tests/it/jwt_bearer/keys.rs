@@ -1,8 +1,7 @@
 //! With what an assertion is signed.
 
-use grantor::app::{AppDraft, JwtSettings};
+use grantor::app::{AppDraft, ImpersonationPolicy, JwtSettings};
 use grantor::ids::KeyId;
-use grantor::impersonation::ImpersonationPolicy;
 use grantor::jwt::{Algorithm as Ours, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json};
 use jsonwebtoken::Algorithm;
 use pollster::block_on;

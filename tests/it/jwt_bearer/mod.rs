@@ -6,11 +6,10 @@ mod impersonation;
 mod keys;
 mod single_use;
 
-use grantor::app::{AppDraft, Flow};
-use grantor::audit::Step;
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy};
 use grantor::clock::UnixTime;
 use grantor::ids::Resource;
-use grantor::impersonation::ImpersonationPolicy;
+use grantor::observe::Step;
 use serde_json::json;
 
 use crate::assertions::{JWT_BEARER, backend_app, backend_jwt, backend_keys, impersonator};

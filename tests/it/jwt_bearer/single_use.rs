@@ -2,8 +2,9 @@
 
 use std::sync::Barrier;
 
+use grantor::app::ImpersonationPolicy;
 use grantor::audit::Severity;
-use grantor::impersonation::{ImpersonationPolicy, User};
+use grantor::users::User;
 use serde_json::json;
 
 use crate::assertions::{JWT_BEARER, Signer, backend_app, backend_jwt, impersonator, with};

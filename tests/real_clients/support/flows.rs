@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use grantor::pkce::CodeVerifier;
+use grantor::protocol::CodeVerifier;
 use url::Url;
 
 use super::{Seed, Server, encode};

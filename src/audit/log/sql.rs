@@ -1,0 +1,134 @@
+//! The log in the stores in SQL: between events and rows.
+
+use super::{AuditStore, EventId, NewEvent, StoredEvent};
+use crate::audit::usage::{AppUsage, UsageChange};
+use crate::audit::{AuditQuery, Severity};
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, Subject};
+#[cfg(feature = "postgres")]
+use crate::store::PostgresStore;
+#[cfg(feature = "sqlite")]
+use crate::store::{
+    AuditFilter, AuditRow, Listing, Page, Pruned, SqliteStore, StoreError, UsageRow, UsageStep,
+};
+
+macro_rules! keeps_the_log {
+    ($store:ty) => {
+        impl AuditStore for $store {
+            async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+                let rows = events.iter().map(row_of).collect::<Result<_, _>>()?;
+                self.append_audit(rows).await
+            }
+
+            async fn find_events(
+                &self,
+                query: &AuditQuery,
+                page: Page<EventId>,
+            ) -> Result<Listing<StoredEvent, EventId>, StoreError> {
+                let rows = self.find_audit(&filter_of(query, &page)).await?;
+                listing_of(rows, page.limit)
+            }
+
+            async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
+                Ok(usage_of(self.find_usage(client_id.as_str()).await?))
+            }
+
+            async fn prune_events(
+                &self,
+                before: UnixTime,
+                limit: usize,
+            ) -> Result<Pruned, StoreError> {
+                self.prune_audit(*EventId::first_at(before).as_bytes(), limit).await
+            }
+        }
+    };
+}
+
+#[cfg(feature = "sqlite")]
+keeps_the_log!(SqliteStore);
+#[cfg(feature = "postgres")]
+keeps_the_log!(PostgresStore);
+
+fn row_of(new: &NewEvent) -> Result<AuditRow, StoreError> {
+    let stored = StoredEvent::of(new)?;
+    let usage = UsageChange::of(&new.event).map(|change| match change {
+        UsageChange::Counted(client_id, issued) => {
+            UsageStep::Count { client_id: client_id.to_string(), issued }
+        }
+        UsageChange::Forgotten(client_id) => UsageStep::Forget { client_id: client_id.to_string() },
+    });
+    Ok(AuditRow {
+        event_id: *stored.id.as_bytes(),
+        at: stored.at.as_millis(),
+        client_id: stored.client_id.map(|client_id| client_id.to_string()),
+        subject: stored.subject.map(|subject| subject.to_string()),
+        severity: severity_code(stored.severity),
+        event: stored.json,
+        usage,
+    })
+}
+
+fn event_of(row: AuditRow) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        id: EventId::from_bytes(row.event_id),
+        at: UnixTime::from_millis(row.at),
+        client_id: row.client_id.map(ClientId::new).transpose().map_err(StoreError::new)?,
+        subject: row.subject.map(Subject::new).transpose().map_err(StoreError::new)?,
+        severity: severity_of(row.severity)?,
+        json: row.event,
+    })
+}
+
+fn filter_of<'a>(query: &'a AuditQuery, page: &Page<EventId>) -> AuditFilter<'a> {
+    AuditFilter {
+        client_id: query.client_id.as_ref().map(ClientId::as_str),
+        subject: query.subject.as_ref().map(Subject::as_str),
+        ids: (
+            *EventId::first_at(query.since).as_bytes(),
+            *EventId::new(query.until, [u8::MAX; 10]).as_bytes(),
+        ),
+        since: query.since.as_millis(),
+        until: query.until.as_millis(),
+        before: page.after.map(|id| *id.as_bytes()),
+        // One more than the page holds, to know whether it is the last.
+        limit: page.limit.saturating_add(1),
+    }
+}
+
+fn listing_of(
+    rows: Vec<AuditRow>,
+    limit: usize,
+) -> Result<Listing<StoredEvent, EventId>, StoreError> {
+    let events = rows.into_iter().map(event_of).collect::<Result<_, _>>()?;
+    Ok(Listing::first_of(events, limit, |last: &StoredEvent| last.id))
+}
+
+fn usage_of(rows: Vec<UsageRow>) -> AppUsage {
+    let mut usage = AppUsage::default();
+    for row in rows {
+        match row.issued {
+            Some(grant_type) => {
+                usage.issued.insert(grant_type, row.counted);
+                usage.last_used = usage.last_used.max(Some(row.last_at));
+            }
+            None => usage.refused = row.counted,
+        }
+    }
+    usage
+}
+
+/// How much attention an event deserves, as a number from 1.
+const fn severity_code(severity: Severity) -> i16 {
+    match severity {
+        Severity::Info => 1,
+        Severity::Warning => 2,
+        Severity::Error => 3,
+    }
+}
+
+/// Reads what [`severity_code`] wrote.
+fn severity_of(code: i16) -> Result<Severity, StoreError> {
+    let all = [Severity::Info, Severity::Warning, Severity::Error];
+    let found = all.into_iter().find(|severity| severity_code(*severity) == code);
+    found.ok_or_else(|| StoreError::new("a severity is none"))
+}

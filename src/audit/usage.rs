@@ -1,0 +1,182 @@
+//! How much each app uses the server.
+//!
+//! Counted in this process from its start, from the same events that are audited. The sum over all
+//! processes and their lives is beside the log: [`audit_log`](crate::audit::log).
+
+use foldhash::fast::RandomState;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+use serde::Serialize;
+
+use crate::audit::{Action, Actor, AuditEvent};
+use crate::clock::UnixTime;
+use crate::ids::ClientId;
+use crate::observe::Outcome;
+use crate::protocol::grant_type::GrantType;
+
+/// What an app did: since this process was started, or as long as there is a log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AppUsage {
+    /// How many token requests were answered with a token, by grant type. Absent: none.
+    pub issued: BTreeMap<GrantType, u64>,
+    /// How many token requests were refused after the app had authenticated.
+    pub refused: u64,
+    /// When the app last got a token.
+    pub last_used: Option<UnixTime>,
+}
+
+/// Counts what each app does.
+///
+/// Only apps that are registered and have authenticated are counted, so that no stranger can make
+/// it grow.
+#[derive(Debug, Default)]
+pub struct Usage(RwLock<HashMap<ClientId, Counters, RandomState>>);
+
+#[derive(Debug, Default)]
+struct Counters {
+    /// By the index of the grant type in [`GrantType::ALL`].
+    issued: [AtomicU64; GrantType::ALL.len()],
+    refused: AtomicU64,
+    /// Milliseconds.
+    last_used: AtomicI64,
+}
+
+impl Usage {
+    /// What `client_id` did; all zero if nothing was counted.
+    #[must_use]
+    pub fn of(&self, client_id: &ClientId) -> AppUsage {
+        let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        apps.get(client_id).map(Counters::snapshot).unwrap_or_default()
+    }
+
+    /// Counts `event` if it is a token request of an app that authenticated, and forgets an app
+    /// that was deleted.
+    pub fn record(&self, event: &AuditEvent) {
+        match UsageChange::of(event) {
+            Some(UsageChange::Counted(client_id, issued)) => {
+                self.count(client_id, issued, event.at);
+            }
+            Some(UsageChange::Forgotten(client_id)) => {
+                self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
+            }
+            None => {}
+        }
+    }
+
+    fn count(&self, client_id: &ClientId, issued: Option<GrantType>, at: UnixTime) {
+        let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = apps.get(client_id) {
+            return counters.count(issued, at);
+        }
+        drop(apps);
+        let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        apps.entry(client_id.clone()).or_default().count(issued, at);
+    }
+}
+
+/// What an event changes about the usage of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UsageChange<'a> {
+    /// One more token by this grant type, or with `None` one more refusal.
+    Counted(&'a ClientId, Option<GrantType>),
+    /// The app was deleted.
+    Forgotten(&'a ClientId),
+}
+
+impl<'a> UsageChange<'a> {
+    /// `None`: nothing.
+    pub(crate) fn of(event: &'a AuditEvent) -> Option<Self> {
+        match (&event.actor, &event.action, &event.client_id) {
+            (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
+                let issued = match event.outcome {
+                    Outcome::Success => Some((*grant_type)?),
+                    Outcome::Refused { .. } => None,
+                    Outcome::Failed { .. } => return None,
+                };
+                Some(Self::Counted(client_id, issued))
+            }
+            (_, Action::DeleteApp, Some(client_id)) if event.outcome == Outcome::Success => {
+                Some(Self::Forgotten(client_id))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Counters {
+    fn count(&self, issued: Option<GrantType>, at: UnixTime) {
+        match issued {
+            Some(grant_type) => {
+                if let Some(issued) = self.issued.get(grant_type as usize) {
+                    issued.fetch_add(1, Ordering::Relaxed);
+                    self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
+                }
+            }
+            None => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn snapshot(&self) -> AppUsage {
+        let counts = self.issued.iter().map(|count| count.load(Ordering::Relaxed));
+        let issued: BTreeMap<_, _> =
+            GrantType::ALL.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+        let last_used = UnixTime::from_millis(self.last_used.load(Ordering::Relaxed));
+        AppUsage {
+            refused: self.refused.load(Ordering::Relaxed),
+            last_used: (!issued.is_empty()).then_some(last_used),
+            issued,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Step;
+
+    fn app(id: &str) -> ClientId {
+        ClientId::new(id).unwrap()
+    }
+
+    fn request(seconds: i64, actor: Actor, outcome: Outcome) -> AuditEvent {
+        let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
+        AuditEvent::new(UnixTime::from_seconds(seconds), actor, action, outcome)
+    }
+
+    #[test]
+    fn tokens_are_counted_by_grant_type_refusals_apart_and_the_last_use_is_kept() {
+        let usage = Usage::default();
+        assert_eq!(usage.of(&app("a")), AppUsage::default());
+        usage.record(&request(5, Actor::App(app("a")), Outcome::Success));
+        usage.record(&request(3, Actor::App(app("a")), Outcome::Success));
+        let refused = Outcome::refused(Step::Grant, "grant_expired", None);
+        usage.record(&request(9, Actor::App(app("a")), refused));
+        usage.record(&request(9, Actor::App(app("b")), Outcome::Success));
+        assert_eq!(
+            serde_json::to_value(usage.of(&app("a"))).unwrap(),
+            serde_json::json!({
+                "issued": {"refresh_token": 2}, "refused": 1, "last_used": 5_000,
+            })
+        );
+    }
+
+    #[test]
+    fn strangers_who_claim_a_client_id_are_not_counted_and_deleted_apps_are_forgotten() {
+        let usage = Usage::default();
+        let refused = Outcome::refused(Step::Client, "wrong_secret", None);
+        usage.record(&request(1, Actor::Unknown, refused).with_app(&app("a")));
+        assert!(usage.0.read().unwrap().is_empty());
+
+        usage.record(&request(1, Actor::App(app("a")), Outcome::Success));
+        let administrator = Actor::Administrator("root".into());
+        let deleted =
+            AuditEvent::new(UnixTime::EPOCH, administrator, Action::DeleteApp, Outcome::Success);
+        usage.record(&deleted.with_app(&app("a")));
+        assert!(usage.0.read().unwrap().is_empty());
+    }
+}

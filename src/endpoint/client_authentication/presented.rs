@@ -1,0 +1,60 @@
+//! What a request presents to say and prove which app it comes from (RFC 6749 section 2.3, RFC 7523
+//! section 2.2).
+
+use crate::endpoint::form_request::FormRequest;
+use crate::error::Rejection;
+use crate::protocol::basic_header::BasicCredentials;
+use crate::protocol::form::Form;
+use crate::secret::ClientSecret;
+
+const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The credentials that a request presents, none of them checked.
+pub(crate) enum PresentedCredentials<'f> {
+    /// `client_secret_basic`
+    Basic { client_id: String, secret: ClientSecret },
+    /// `client_secret_post`
+    Post { client_id: &'f str, secret: ClientSecret },
+    /// `private_key_jwt`
+    Assertion { client_id: Option<&'f str>, assertion: &'f str },
+    /// `none`: at most a name.
+    Name { client_id: Option<&'f str> },
+}
+
+impl<'f> PresentedCredentials<'f> {
+    /// Those in the header and the form of a request: of one kind at most.
+    pub(crate) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
+        let client_id = form.get("client_id");
+        let secret = form.get("client_secret");
+        let assertion = match (form.get("client_assertion_type"), form.get("client_assertion")) {
+            (None, None) => None,
+            (Some(CLIENT_ASSERTION_TYPE), Some(assertion)) => Some(assertion),
+            _ => return Err(Rejection::ClientAssertionType),
+        };
+        match (request.authorization_header(), secret, assertion) {
+            (Some(header), None, None) => read_basic(header, client_id),
+            (None, Some(secret), None) => Ok(Self::Post {
+                client_id: client_id.ok_or(Rejection::NoCredentials)?,
+                secret: ClientSecret::new(secret),
+            }),
+            (None, None, Some(assertion)) => Ok(Self::Assertion { client_id, assertion }),
+            (None, None, None) => Ok(Self::Name { client_id }),
+            _ => Err(Rejection::TwoAuthenticationMethods),
+        }
+    }
+}
+
+fn read_basic<'f>(
+    header: &str,
+    client_id: Option<&str>,
+) -> Result<PresentedCredentials<'f>, Rejection> {
+    let basic = BasicCredentials::parse(header.as_bytes())
+        .ok()
+        .flatten()
+        .ok_or(Rejection::MalformedAuthorization)?;
+    if client_id.is_some_and(|id| id != basic.client_id) {
+        return Err(Rejection::ClientIdMismatch);
+    }
+    let secret = ClientSecret::from_kept(basic.client_secret);
+    Ok(PresentedCredentials::Basic { client_id: basic.client_id, secret })
+}

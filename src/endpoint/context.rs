@@ -1,0 +1,55 @@
+//! What every endpoint needs: the host's seams and the server's keys, put together once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::AuditSink;
+use crate::audit::usage::Usage;
+use crate::catalog::ApiCatalog;
+use crate::clock::Clock;
+use crate::ids::{ClientId, Issuer};
+use crate::jwt::KeyRing;
+use crate::protocol::redirect_uri::InstanceHosts;
+use crate::random::{JtiSource, SecureRandom};
+use crate::rate_limit::RateLimiter;
+use crate::resource_server::resource::ResourceServer;
+use crate::server_secret::handle::Handles;
+use crate::server_secret::{Pepper, Sealing};
+
+/// How far a clock other than the store's may be off. Where an instant is compared with cutoffs
+/// although no store call fixed it, it is set back by this much.
+pub(crate) const STORE_CLOCK_MARGIN: Duration = Duration::from_secs(5);
+
+/// The parts of the server. The endpoints are methods of it, one module each.
+#[derive(Debug)]
+pub(crate) struct Context<S, U, H> {
+    pub(crate) issuer: Issuer,
+    pub(crate) token_endpoint_url: String,
+    pub(crate) store: S,
+    pub(crate) users: U,
+    pub(crate) hooks: H,
+    pub(crate) keys: KeyRing,
+    pub(crate) handles: Handles,
+    pub(crate) pepper: Pepper,
+    pub(crate) sealing: Sealing,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn SecureRandom>,
+    pub(crate) token_ids: JtiSource,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) usage: Usage,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) hosts: InstanceHosts,
+    pub(crate) catalog: Option<Arc<ApiCatalog>>,
+    pub(crate) ticket_lifetime: Duration,
+    pub(crate) resource_servers: Vec<ResourceServer>,
+}
+
+impl<S, U, H> Context<S, U, H> {
+    /// The APIs that authenticate as the app `client_id`.
+    pub(crate) fn resource_servers_of(
+        &self,
+        client_id: &ClientId,
+    ) -> impl Iterator<Item = &ResourceServer> {
+        self.resource_servers.iter().filter(move |server| server.client_id == *client_id)
+    }
+}

@@ -1,0 +1,99 @@
+//! A request at an endpoint that takes forms (RFC 6749 section 3.2, RFC 7009 section 2.1, RFC 7662
+//! section 2.1).
+
+use std::fmt;
+
+use crate::error::Rejection;
+use crate::ids::Source;
+use crate::observe::observation::Observation;
+use crate::protocol::form::{Doubled, Form, FormError};
+
+/// A request as it came over the wire: the `Authorization` header and the form-encoded body.
+///
+/// `Debug` shows neither. Nothing is copied; wiping the body is the host's business.
+#[derive(Clone, Copy)]
+pub struct FormRequest<'a> {
+    authorization: Option<&'a str>,
+    body: &'a [u8],
+    source: Option<&'a Source>,
+    observation: Option<&'a Observation>,
+}
+
+impl<'a> FormRequest<'a> {
+    /// A request with this body, `application/x-www-form-urlencoded`, of at most 64 KiB and 64
+    /// parameters.
+    #[must_use]
+    pub fn new(body: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self { authorization: None, body: body.as_ref(), source: None, observation: None }
+    }
+
+    /// The same request, with the value of its `Authorization` header.
+    #[must_use]
+    pub fn authorization(mut self, header: &'a str) -> Self {
+        self.authorization = Some(header);
+        self
+    }
+
+    /// The same request, coming from `source`: failures are counted by it, and events name it.
+    #[must_use]
+    pub fn source(mut self, source: &'a Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The same request, watched by `observation`.
+    #[must_use]
+    pub fn observed(mut self, observation: &'a Observation) -> Self {
+        self.observation = Some(observation);
+        self
+    }
+
+    pub(crate) fn observation(&self) -> Option<&'a Observation> {
+        self.observation
+    }
+
+    pub(crate) fn authorization_header(&self) -> Option<&'a str> {
+        self.authorization
+    }
+
+    pub(crate) fn origin(&self) -> Option<&'a Source> {
+        self.source
+    }
+
+    pub(crate) fn form(&self) -> Result<Form<'a>, Rejection> {
+        Form::parse(self.body).map_err(Rejection::from)
+    }
+}
+
+impl fmt::Debug for FormRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FormRequest").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl From<FormError> for Rejection {
+    fn from(error: FormError) -> Self {
+        match error {
+            FormError::TooLarge => Self::FormTooLarge,
+            FormError::TooManyParameters
+            | FormError::NameTooLong
+            | FormError::ValueTooLong
+            | FormError::MalformedEscape
+            | FormError::NotUtf8
+            | FormError::Nul => Self::MalformedForm,
+        }
+    }
+}
+
+impl From<Doubled> for Rejection {
+    fn from(doubled: Doubled) -> Self {
+        Self::DoubledParameter(doubled.name)
+    }
+}
+
+/// Refuses a form in which a parameter appears twice. Only a name in `known` is told back.
+pub(crate) fn refuse_doubled(form: &Form<'_>, known: &[&'static str]) -> Result<(), Rejection> {
+    let Some(doubled) = form.first_doubled() else { return Ok(()) };
+    let known = known.iter().find(|name| **name == doubled);
+    Err(Rejection::DoubledParameter(known.copied().unwrap_or("a parameter")))
+}

@@ -1,0 +1,158 @@
+//! The introspection endpoint: RFC 7662.
+
+mod response;
+
+pub use response::{ActiveToken, Introspection};
+
+use crate::app::CustomApp;
+use crate::audit::Action;
+use crate::clock::UnixTime;
+use crate::endpoint::client_authentication::AuthenticatedApp;
+use crate::endpoint::context::Context;
+use crate::endpoint::form_request::FormRequest;
+use crate::endpoint::presented_token::PresentedToken;
+use crate::endpoint::token::check_flow;
+use crate::endpoint::trace::Trace;
+use crate::error::{EndpointError, Rejection};
+use crate::jwt::AccessTokenClaims;
+use crate::observe::Step;
+use crate::resource_server::resource::ResourceServer;
+use crate::server_secret::handle::{GrantHandle, HandleKind};
+use crate::store::{AccessFacts, Grant, Store};
+
+impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+    /// Answers an introspection request, and records how it ended.
+    pub(crate) async fn introspect(
+        &self,
+        request: &FormRequest<'_>,
+    ) -> Result<Introspection, EndpointError> {
+        let now = self.clock.now();
+        let mut trace = Trace::new(Action::Introspect, now, request);
+        let answer = self.examine(request, &mut trace).await;
+        self.record(trace, &answer);
+        match answer {
+            Ok(active) => Ok(Introspection::Active(Box::new(active))),
+            Err(EndpointError::Rejected { rejection, .. }) if rejection.is_of_token() => {
+                Ok(Introspection::Inactive)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn examine(
+        &self,
+        request: &FormRequest<'_>,
+        trace: &mut Trace<'_>,
+    ) -> Result<ActiveToken, EndpointError> {
+        let form = request.form()?;
+        let PresentedToken { credentials, token } = PresentedToken::read(request, &form)?;
+        trace.enter(Step::Client);
+        let app = self.authenticate_confidential(credentials, trace).await?;
+        trace.enter(Step::Grant);
+        let servers: Vec<_> = self.resource_servers_of(app.client_id()).collect();
+        if HandleKind::RefreshToken.begins(token) {
+            let everyones = servers.iter().any(|server| server.gateway);
+            self.examine_refresh_token(&app, everyones, token, trace).await
+        } else {
+            self.examine_access_token(&servers, token, trace).await
+        }
+    }
+
+    async fn examine_access_token(
+        &self,
+        servers: &[&ResourceServer],
+        token: &str,
+        trace: &mut Trace<'_>,
+    ) -> Result<ActiveToken, EndpointError> {
+        let mut claims = self.read_access_token(token, trace.now())?;
+        trace.grant_id = Some(claims.grant_id);
+        trace.subject = Some(claims.subject.clone());
+        show_to(servers, &mut claims)?;
+        if self.store.is_revoked(&AccessFacts::from(&claims)).await? {
+            return Err(Rejection::RevokedToken.into());
+        }
+        Ok(claims.into())
+    }
+
+    async fn examine_refresh_token(
+        &self,
+        app: &AuthenticatedApp,
+        everyones: bool,
+        token: &str,
+        trace: &mut Trace<'_>,
+    ) -> Result<ActiveToken, EndpointError> {
+        let (handle, grant) = match self.open_refresh_token(app.client_id(), token) {
+            Ok(handle) => {
+                let grant = self.grant_of(&handle).await?;
+                (handle, grant)
+            }
+            Err(_) if everyones => self.open_anyones(token).await?,
+            Err(rejection) => return Err(rejection.into()),
+        };
+        trace.grant_id = Some(grant.grant_id);
+        trace.subject = Some(grant.subject.clone());
+        let owner = if grant.client_id == *app.client_id() {
+            None
+        } else {
+            Some(self.store.find_app(&grant.client_id).await?.ok_or(Rejection::RevokedToken)?)
+        };
+        let expires_at = check_live(owner.as_deref().unwrap_or(app), &handle, &grant, trace.now())?;
+        if self.store.is_revoked(&grant.facts()).await? {
+            return Err(Rejection::RevokedToken.into());
+        }
+        Ok(ActiveToken::refresh_token(&self.issuer, grant, expires_at))
+    }
+
+    /// The grant of a refresh token of whichever app. Which grant that is the token says, and it is
+    /// believed when it opens for the app of that grant.
+    async fn open_anyones(&self, token: &str) -> Result<(GrantHandle, Grant), EndpointError> {
+        let claimed = GrantHandle::claimed_grant_id(HandleKind::RefreshToken, token);
+        let claimed = claimed.ok_or(Rejection::UnknownToken)?;
+        let grant = self.store.find_grant(&claimed).await?.ok_or(Rejection::UnknownToken)?;
+        let handle = self.open_refresh_token(&grant.client_id, token)?;
+        let salt = handle.salt.digest(&grant.grant_id);
+        if handle.grant_id != grant.grant_id || !grant.salt_digest.matches(&salt) {
+            return Err(Rejection::UnknownToken.into());
+        }
+        Ok((handle, grant))
+    }
+}
+
+/// Leaves in `claims` what the API that asks may see: all for a gateway; else, where it is one of
+/// the audiences, its own names and the scopes that it knows (RFC 7662 section 2.2).
+fn show_to(servers: &[&ResourceServer], claims: &mut AccessTokenClaims) -> Result<(), Rejection> {
+    if servers.iter().any(|server| server.gateway) {
+        return Ok(());
+    }
+    let meant: Vec<_> = servers
+        .iter()
+        .filter(|server| claims.audience.iter().any(|name| name == server.identifier.as_str()))
+        .collect();
+    let known = meant.iter().map(|server| server.scopes.clone());
+    let known = known.reduce(|all, scopes| all.union(&scopes)).ok_or(Rejection::ForeignToken)?;
+    claims.audience.retain(|name| meant.iter().any(|server| server.identifier.as_str() == name));
+    if meant.iter().all(|server| !server.scopes.is_empty()) {
+        claims.scope = claims.scope.intersection(&known);
+    }
+    Ok(())
+}
+
+/// When the refresh token expires, if it is the live one of `grant` and has not expired, as a rule.
+/// Whether it was revoked is the store's to say.
+fn check_live(
+    owner: &CustomApp,
+    handle: &GrantHandle,
+    grant: &Grant,
+    now: UnixTime,
+) -> Result<UnixTime, Rejection> {
+    // An administrator took away what it is for, and may give it back.
+    check_flow(owner.settings(), grant).map_err(|_| Rejection::RevokedToken)?;
+    if handle.generation != grant.generation {
+        return Err(Rejection::SpentToken);
+    }
+    let idle = owner.settings().refresh_token_idle_lifetime();
+    let idle = idle.map(|idle| std::time::Duration::from_secs(idle.into()));
+    let idle_until = idle.map_or(grant.expires_at, |idle| grant.rotated_at.plus(idle));
+    let expires_at = grant.expires_at.min(idle_until);
+    if expires_at <= now { Err(Rejection::ExpiredToken) } else { Ok(expires_at) }
+}

@@ -1,0 +1,158 @@
+//! The metadata of the server (RFC 8414) and of the APIs for which it issues tokens (RFC 9728):
+//! what is mounted and offered, and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::catalog::ApiCatalog;
+use crate::ids::Issuer;
+use crate::jwt::Algorithm;
+use crate::protocol::grant_type::GrantType;
+use crate::protocol::paths::{Paths, ServerEndpoint};
+use crate::protocol::scope::ScopeToken;
+use crate::resource_server::resource::ResourceServer;
+
+/// How clients may authenticate, as RFC 7591 section 2 names it.
+const CONFIDENTIAL: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+const ANY: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+
+#[derive(Serialize)]
+struct ServerMetadata<'a> {
+    issuer: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    scopes_supported: BTreeSet<&'a str>,
+    response_types_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    response_modes_supported: &'static [&'static str],
+    grant_types_supported: Vec<&'static str>,
+    #[serde(flatten)]
+    token_endpoint_auth: Option<TokenEndpointAuth>,
+    #[serde(flatten)]
+    revocation: Option<Revocation>,
+    #[serde(flatten)]
+    introspection: Option<Introspection>,
+    /// Not of the RFC, which allows more members (section 2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_feed_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    code_challenge_methods_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    authorization_response_iss_parameter_supported: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    prompt_values_supported: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    protected_resources: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct TokenEndpointAuth {
+    token_endpoint_auth_methods_supported: &'static [&'static str],
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "as the RFC names them")]
+struct Revocation {
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+}
+
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "as the RFC names them")]
+struct Introspection {
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+}
+
+/// The metadata of the server `issuer` with its endpoints at `paths`, as JSON.
+pub(crate) fn server_metadata_json(
+    issuer: &Issuer,
+    paths: &Paths,
+    publishes_keys: bool,
+    catalog: Option<&ApiCatalog>,
+    resources: &[ResourceServer],
+) -> String {
+    let url = |endpoint| paths.url(issuer, endpoint);
+    let browsers = paths.get(ServerEndpoint::Authorization).is_some();
+    let only = |offered: bool, all: &'static [&'static str]| if offered { all } else { &[] };
+    let grant_types = GrantType::ALL
+        .into_iter()
+        .filter(|it| browsers || *it != GrantType::AuthorizationCode)
+        .map(GrantType::as_str);
+    let of_catalog = catalog.into_iter().flat_map(ApiCatalog::scopes_supported);
+    let of_resources = resources.iter().flat_map(|resource| resource.scopes.tokens());
+    let metadata = ServerMetadata {
+        issuer: issuer.as_str(),
+        authorization_endpoint: url(ServerEndpoint::Authorization),
+        token_endpoint: url(ServerEndpoint::Token),
+        jwks_uri: url(ServerEndpoint::JwkSet).filter(|_| publishes_keys),
+        scopes_supported: of_catalog.map(ScopeToken::as_str).chain(of_resources).collect(),
+        response_types_supported: only(browsers, &["code"]),
+        response_modes_supported: only(browsers, &["query"]),
+        grant_types_supported: match url(ServerEndpoint::Token) {
+            Some(_) => grant_types.collect(),
+            None => Vec::new(),
+        },
+        token_endpoint_auth: url(ServerEndpoint::Token).map(|_| TokenEndpointAuth {
+            token_endpoint_auth_methods_supported: &ANY,
+            token_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
+        }),
+        revocation: url(ServerEndpoint::Revocation).map(|revocation_endpoint| Revocation {
+            revocation_endpoint,
+            revocation_endpoint_auth_methods_supported: &ANY,
+            revocation_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
+        }),
+        introspection: url(ServerEndpoint::Introspection).map(|introspection_endpoint| {
+            Introspection {
+                introspection_endpoint,
+                introspection_endpoint_auth_methods_supported: &CONFIDENTIAL,
+                introspection_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
+            }
+        }),
+        revocation_feed_endpoint: url(ServerEndpoint::Revocations),
+        code_challenge_methods_supported: only(browsers, &["S256"]),
+        authorization_response_iss_parameter_supported: browsers,
+        prompt_values_supported: only(browsers, &["none", "login", "consent"]),
+        protected_resources: resources.iter().map(|it| it.identifier.as_str()).collect(),
+    };
+    // A record of strings and lists always has a JSON form.
+    serde_json::to_string(&metadata).unwrap_or_default()
+}
+
+/// `private_key_jwt` takes public keys only.
+fn assertion_algorithms() -> Vec<&'static str> {
+    Algorithm::ALL.iter().filter(|it| !it.is_symmetric()).map(|it| it.as_str()).collect()
+}
+
+#[derive(Serialize)]
+struct ResourceMetadata<'a> {
+    resource: &'a str,
+    authorization_servers: [&'a str; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes_supported: Vec<&'a str>,
+    bearer_methods_supported: [&'static str; 1],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    resource_name: &'a str,
+}
+
+/// The metadata of an API that takes tokens of the server `issuer` (RFC 9728 section 2), as JSON:
+/// what the API serves at `/.well-known/oauth-protected-resource`, followed by its own path.
+pub(crate) fn resource_metadata_json(resource: &ResourceServer, issuer: &Issuer) -> String {
+    let metadata = ResourceMetadata {
+        resource: resource.identifier.as_str(),
+        authorization_servers: [issuer.as_str()],
+        scopes_supported: resource.scopes.tokens().collect(),
+        bearer_methods_supported: ["header"],
+        resource_name: &resource.name,
+    };
+    serde_json::to_string(&metadata).unwrap_or_default()
+}

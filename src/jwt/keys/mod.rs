@@ -1,0 +1,29 @@
+//! Keys: made, imported, published, kept on a ring.
+
+mod algorithm;
+mod import;
+mod jwk;
+mod key_error;
+pub(crate) mod key_ring;
+mod remote_key;
+mod signing_key;
+mod verifying_key;
+mod verifying_keys;
+
+pub use algorithm::Algorithm;
+pub use jwk::jwk_set_json;
+pub use key_error::KeyError;
+pub use key_ring::{KeyRing, RingKey};
+pub use remote_key::{RemoteKey, TokenSigner, TokenSignerError};
+pub use signing_key::{PrivateKeyPem, SigningError, SigningKey};
+pub use verifying_key::VerifyingKey;
+pub use verifying_keys::VerifyingKeys;
+
+/// The system's source, in the only form that `ring` takes.
+fn ring_random() -> ring::rand::SystemRandom {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ring draws nonces and keys from no other source"
+    )]
+    ring::rand::SystemRandom::new()
+}

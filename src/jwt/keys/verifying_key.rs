@@ -1,0 +1,265 @@
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::signature::{self, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey};
+use ring::{digest, hmac};
+
+use super::{Algorithm, KeyError, import};
+use crate::ids::KeyId;
+use crate::jwt::jws;
+
+/// A key that verifies signatures: public, or the HS256 secret itself.
+///
+/// An elliptic curve key has one algorithm. An RSA key may be fixed to one by `alg` in its JWK;
+/// otherwise the allow-list of whoever verifies picks among the RSA algorithms. Serialized as a JWK
+/// (RFC 7517 section 4); an HS256 key refuses to be serialized.
+///
+/// ```
+/// use grantor::jwt::{Algorithm, VerifyingKey};
+///
+/// let key = VerifyingKey::from_jwk(
+///     r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+/// )?;
+/// assert_eq!(key.algorithm(), Some(Algorithm::EdDSA));
+/// assert_eq!(key.thumbprint().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+/// # Ok::<(), grantor::jwt::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct VerifyingKey {
+    material: Material,
+    algorithm: Option<Algorithm>,
+    key_id: Option<KeyId>,
+    thumbprint: KeyId,
+    /// The header segment of an access token signed under this key, if this server signed it.
+    access_token_header: Option<Arc<str>>,
+}
+
+#[derive(Clone)]
+pub(super) enum Material {
+    /// Uncompressed point.
+    P256([u8; 65]),
+    /// Uncompressed point.
+    P384([u8; 97]),
+    Ed25519([u8; 32]),
+    /// Modulus and exponent, big-endian without leading zeros.
+    Rsa {
+        n: Arc<[u8]>,
+        e: Arc<[u8]>,
+    },
+    Hmac(hmac::Key),
+}
+
+impl VerifyingKey {
+    /// A public key from PEM: SPKI (`PUBLIC KEY`) or PKCS#1 (`RSA PUBLIC KEY`), one block.
+    ///
+    /// It has no key id and so matches any `kid`, until [`with_key_id`](Self::with_key_id).
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] names what is wrong; a private key or a certificate is refused.
+    pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
+        let mut keys = import::public_keys(pem)?;
+        match (keys.pop(), keys.is_empty()) {
+            (Some(key), true) => Ok(key),
+            _ => Err(KeyError::Pem),
+        }
+    }
+
+    /// A public key from the text of one JWK. Unknown members are ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] names what is wrong; private members, `oct` keys and keys that are not for
+    /// verifying (`use`, `key_ops`) are refused.
+    pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
+        super::jwk::key_from_json(json)
+    }
+
+    /// The secret that an app and this server share, for HS256.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::ShortSecret`] under 32 bytes (RFC 7518 section 3.2).
+    pub fn from_hmac_secret(secret: &[u8]) -> Result<Self, KeyError> {
+        if secret.len() < digest::SHA256_OUTPUT_LEN {
+            return Err(KeyError::ShortSecret);
+        }
+        Self::new(Material::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret)))
+    }
+
+    /// This key under the name `key_id`.
+    #[must_use]
+    pub fn with_key_id(mut self, key_id: KeyId) -> Self {
+        self.key_id = Some(key_id);
+        self.refresh_header()
+    }
+
+    /// The name by which a token's `kid` picks this key.
+    #[must_use]
+    pub const fn key_id(&self) -> Option<&KeyId> {
+        self.key_id.as_ref()
+    }
+
+    /// The one algorithm of this key; `None` for an RSA key that is not fixed to one.
+    #[must_use]
+    pub const fn algorithm(&self) -> Option<Algorithm> {
+        self.algorithm
+    }
+
+    /// The SHA-256 thumbprint of the public key (RFC 7638), base64url. For an HS256 key, an
+    /// identifier derived from the secret by HMAC.
+    #[must_use]
+    pub const fn thumbprint(&self) -> &KeyId {
+        &self.thumbprint
+    }
+
+    pub(super) fn new(material: Material) -> Result<Self, KeyError> {
+        let algorithm = match &material {
+            Material::P256(_) => Some(Algorithm::ES256),
+            Material::P384(_) => Some(Algorithm::ES384),
+            Material::Ed25519(_) => Some(Algorithm::EdDSA),
+            Material::Rsa { .. } => None,
+            Material::Hmac(_) => Some(Algorithm::HS256),
+        };
+        let thumbprint = thumbprint(&material);
+        let thumbprint = KeyId::new(thumbprint).map_err(|_| KeyError::KeyId)?;
+        Ok(Self { material, algorithm, key_id: None, thumbprint, access_token_header: None })
+    }
+
+    /// Fixes the key to one algorithm.
+    pub(in crate::jwt) fn with_algorithm(mut self, algorithm: Algorithm) -> Result<Self, KeyError> {
+        if !self.allows(algorithm) {
+            return Err(KeyError::AlgorithmMismatch);
+        }
+        self.algorithm = Some(algorithm);
+        Ok(self.refresh_header())
+    }
+
+    fn refresh_header(mut self) -> Self {
+        self.access_token_header = match (self.algorithm, &self.key_id) {
+            (Some(algorithm), Some(id)) => Some(jws::access_token_header(algorithm, id).into()),
+            _ => None,
+        };
+        self
+    }
+
+    pub(super) const fn material(&self) -> &Material {
+        &self.material
+    }
+
+    /// The header segment, ready for comparison, that this server writes under this key.
+    pub(in crate::jwt) fn access_token_header(&self) -> Option<&str> {
+        self.access_token_header.as_deref()
+    }
+
+    /// Whether the key may verify `algorithm` at all.
+    pub(in crate::jwt) fn allows(&self, algorithm: Algorithm) -> bool {
+        match (self.algorithm, &self.material) {
+            (Some(only), _) => only == algorithm,
+            (None, Material::Rsa { .. }) => rsa_parameters(algorithm).is_some(),
+            (None, _) => false,
+        }
+    }
+
+    /// Whether `signature` is this key's over `message`, with an algorithm that the key allows.
+    pub(in crate::jwt) fn verifies(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        if !self.allows(algorithm) {
+            return false;
+        }
+        let verified = match &self.material {
+            Material::P256(point) => {
+                UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
+                    .verify(message, signature)
+            }
+            Material::P384(point) => {
+                UnparsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point)
+                    .verify(message, signature)
+            }
+            Material::Ed25519(point) => {
+                UnparsedPublicKey::new(&signature::ED25519, point).verify(message, signature)
+            }
+            Material::Rsa { n, e } => match rsa_parameters(algorithm) {
+                Some(parameters) => {
+                    RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)
+                }
+                None => Err(ring::error::Unspecified),
+            },
+            Material::Hmac(key) => hmac::verify(key, message, signature),
+        };
+        verified.is_ok()
+    }
+}
+
+/// The parameters of an RSA algorithm; `None` for any other.
+fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    match algorithm {
+        Algorithm::RS256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::RS384 => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::RS512 => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::PS256 => Some(&signature::RSA_PSS_2048_8192_SHA256),
+        Algorithm::PS384 => Some(&signature::RSA_PSS_2048_8192_SHA384),
+        Algorithm::PS512 => Some(&signature::RSA_PSS_2048_8192_SHA512),
+        Algorithm::ES256 | Algorithm::ES384 | Algorithm::EdDSA | Algorithm::HS256 => None,
+    }
+}
+
+fn thumbprint(material: &Material) -> String {
+    // RFC 7638 section 3: the required members, sorted by name, without white space. Every value is
+    // base64url or fixed, so nothing needs escaping.
+    let canonical = match material {
+        Material::Hmac(key) => {
+            return URL_SAFE_NO_PAD.encode(hmac::sign(key, b"key id of an HS256 key").as_ref());
+        }
+        Material::P256(point) => ec_members("P-256", point),
+        Material::P384(point) => ec_members("P-384", point),
+        Material::Ed25519(point) => {
+            let x = URL_SAFE_NO_PAD.encode(point);
+            format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)
+        }
+        Material::Rsa { n, e } => {
+            let (n, e) = (URL_SAFE_NO_PAD.encode(n), URL_SAFE_NO_PAD.encode(e));
+            format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)
+        }
+    };
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, canonical.as_bytes()))
+}
+
+fn ec_members(curve: &str, point: &[u8]) -> String {
+    let [x, y] = coordinates(point);
+    format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
+}
+
+/// `x` and `y` of an uncompressed point, base64url.
+pub(super) fn coordinates(point: &[u8]) -> [String; 2] {
+    let both = point.get(1..).unwrap_or_default();
+    let (x, y) = both.split_at(both.len() / 2);
+    [URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y)]
+}
+
+/// Equal when they are the same key under the same name for the same use.
+impl PartialEq for VerifyingKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.thumbprint == other.thumbprint
+            && self.algorithm == other.algorithm
+            && self.key_id == other.key_id
+    }
+}
+
+impl Eq for VerifyingKey {}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey")
+            .field("algorithm", &self.algorithm)
+            .field("key_id", &self.key_id)
+            .field("thumbprint", &self.thumbprint)
+            .finish_non_exhaustive()
+    }
+}

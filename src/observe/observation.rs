@@ -1,0 +1,137 @@
+//! What happened to one request, as it can be logged: which app, how it ended, how long each step
+//! took. Names and times, never a secret.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+use crate::ids::ClientId;
+use crate::observe::{Outcome, Step};
+use crate::protocol::grant_type::GrantType;
+
+/// Watches one request on its way. Give it along with
+/// [`FormRequest::observed`](crate::endpoint::FormRequest::observed); afterwards it tells.
+///
+/// ```
+/// use grantor::endpoint::FormRequest;
+/// use grantor::observe::Observation;
+///
+/// let observation = Observation::start();
+/// let request = FormRequest::new("grant_type=client_credentials").observed(&observation);
+/// // … `server.token(&request).await` …
+/// # let _ = request;
+/// assert_eq!(observation.seen().client_id, None);
+/// ```
+#[derive(Debug)]
+pub struct Observation {
+    watch: Stopwatch,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    seen: Seen,
+    /// The step that is under way, and when it began.
+    step: Option<(Step, Duration)>,
+}
+
+/// What was seen of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seen {
+    /// The app, as far as it was named; whether it proved to be it, the outcome tells.
+    pub client_id: Option<ClientId>,
+    /// What it asked for, at the token endpoint.
+    pub grant_type: Option<GrantType>,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+    /// How long each step took, by its place in [`Step::ALL`].
+    pub steps: [Duration; Step::ALL.len()],
+}
+
+impl Observation {
+    /// Begins to watch: time runs from now on.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { watch: Stopwatch::start(), inner: Mutex::default() }
+    }
+
+    /// How long the request has taken until now.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.watch.elapsed()
+    }
+
+    /// What was seen so far.
+    #[must_use]
+    pub fn seen(&self) -> Seen {
+        self.inner().seen.clone()
+    }
+
+    /// Calls `each` with every step that took any time, and how long it took.
+    pub fn each_step(&self, mut each: impl FnMut(Step, Duration)) {
+        let steps = self.inner().seen.steps;
+        for (step, took) in Step::ALL.into_iter().zip(steps) {
+            if !took.is_zero() {
+                each(step, took);
+            }
+        }
+    }
+
+    pub(crate) fn enter(&self, step: Step) {
+        let now = self.watch.elapsed();
+        let mut inner = self.inner();
+        inner.close_step(now);
+        inner.step = Some((step, now));
+    }
+
+    pub(crate) fn end(
+        &self,
+        client_id: Option<&ClientId>,
+        grant_type: Option<GrantType>,
+        outcome: &Outcome,
+    ) {
+        let now = self.watch.elapsed();
+        let mut inner = self.inner();
+        inner.close_step(now);
+        inner.seen.client_id = client_id.cloned();
+        inner.seen.grant_type = grant_type;
+        inner.seen.outcome = Some(outcome.clone());
+    }
+
+    /// No code panics while it holds the lock.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn close_step(&mut self, now: Duration) {
+        if let Some((step, began)) = self.step.take()
+            && let Some(total) = self.seen.steps.get_mut(step as usize)
+        {
+            *total += now.saturating_sub(began);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_to_the_step_that_is_under_way() {
+        let observation = Observation::start();
+        observation.enter(Step::Parse);
+        observation.enter(Step::Client);
+        std::thread::sleep(Duration::from_millis(2));
+        let app = ClientId::new("app").unwrap();
+        observation.end(Some(&app), Some(GrantType::RefreshToken), &Outcome::Success);
+        let seen = observation.seen();
+        assert!(seen.steps[Step::Client as usize] >= Duration::from_millis(2));
+        assert!(seen.steps[Step::Parse as usize] < seen.steps[Step::Client as usize]);
+        assert_eq!(seen.steps[Step::Mint as usize], Duration::ZERO);
+        assert_eq!((seen.client_id, seen.outcome), (Some(app), Some(Outcome::Success)));
+        assert!(observation.elapsed() >= Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,127 @@
+//! The `Authorization: Basic` header as OAuth uses it (RFC 7617 section 2, RFC 6749 section 2.3.1).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::protocol::form;
+
+/// The longest header value that is read, in bytes.
+pub(crate) const MAX_HEADER_BYTES: usize = 4096;
+
+/// The header names the `Basic` scheme, but holds no credentials that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the Basic credentials are malformed")]
+pub(crate) struct InvalidBasicHeader;
+
+/// A client id and a client secret, neither checked.
+pub(crate) struct BasicCredentials {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: Zeroizing<String>,
+}
+
+impl BasicCredentials {
+    /// Reads the value of an `Authorization` header; `None` when its scheme is not `Basic`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidBasicHeader`] when the value is not base64 of a form-encoded client id, a colon and
+    /// a form-encoded secret.
+    pub(crate) fn parse(header: &[u8]) -> Result<Option<Self>, InvalidBasicHeader> {
+        let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
+        let (scheme, encoded) = header.split_at_checked(end).unwrap_or((header, &[]));
+        if !scheme.eq_ignore_ascii_case(b"Basic") {
+            return Ok(None);
+        }
+        if header.len() > MAX_HEADER_BYTES {
+            return Err(InvalidBasicHeader);
+        }
+        let plain = STANDARD.decode(encoded.trim_ascii()).map_err(|_| InvalidBasicHeader)?;
+        let plain = Zeroizing::new(plain);
+        let plain = std::str::from_utf8(&plain).map_err(|_| InvalidBasicHeader)?;
+        let (client_id, secret) = plain.split_once(':').ok_or(InvalidBasicHeader)?;
+        if client_id.is_empty() || plain.contains('\0') {
+            return Err(InvalidBasicHeader);
+        }
+        let decoded =
+            |text| form::decode(text).map(Cow::into_owned).map_err(|_| InvalidBasicHeader);
+        let client_secret = Zeroizing::new(decoded(secret)?);
+        Ok(Some(Self { client_id: decoded(client_id)?, client_secret }))
+    }
+}
+
+impl fmt::Debug for BasicCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BasicCredentials")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(plain: impl AsRef<[u8]>) -> Result<Option<BasicCredentials>, InvalidBasicHeader> {
+        BasicCredentials::parse(format!("Basic {}", STANDARD.encode(plain)).as_bytes())
+    }
+
+    fn pair(plain: &str) -> (String, String) {
+        let credentials = parse(plain).unwrap().unwrap();
+        (credentials.client_id, credentials.client_secret.to_string())
+    }
+
+    fn owned(id: &str, secret: &str) -> (String, String) {
+        (id.to_owned(), secret.to_owned())
+    }
+
+    /// C6: both parts are form-decoded, after the first colon has parted them.
+    #[test]
+    fn id_and_secret_are_form_decoded() {
+        assert_eq!(pair("app:secret"), owned("app", "secret"));
+        assert_eq!(pair("a%3Ab:x+y%2B%25%21%C3%A9:z"), owned("a:b", "x y+%!é:z"));
+        for bad in ["app:%", "app:%4", "%zz:secret", "app:%ff", "app:%00", "app:\0"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// C4: an empty secret is a secret that no app has, not a missing one.
+    #[test]
+    fn an_empty_secret_is_read_as_such() {
+        assert_eq!(pair("app:"), owned("app", ""));
+    }
+
+    /// C5: whatever else follows the scheme is refused without a fuss.
+    #[test]
+    fn malformed_credentials_are_refused() {
+        let long = format!("Basic {}", STANDARD.encode("a:".repeat(2000)));
+        for bad in
+            ["Basic", "Basic ", "Basic é", "Basic YTpi YTpi", "Basic YTp", "basic Og==", &long]
+        {
+            assert!(BasicCredentials::parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(parse("no colon").is_err());
+        assert!(parse(b"a:\xff").is_err());
+        assert!(parse(":secret").is_err());
+    }
+
+    /// C7: the scheme is named in any case; another scheme is somebody else's.
+    #[test]
+    fn the_scheme_is_case_insensitive() {
+        for header in ["bAsIc YTpi", "BASIC   YTpi "] {
+            assert!(BasicCredentials::parse(header.as_bytes()).unwrap().is_some(), "{header}");
+        }
+        for header in ["Bearer YTpi", "", "Basics YTpi", " ", "\u{ff}"] {
+            assert!(BasicCredentials::parse(header.as_bytes()).unwrap().is_none(), "{header}");
+        }
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let shown = format!("{:?}", parse("app:planted").unwrap());
+        assert!(shown.contains("app") && !shown.contains("planted"));
+    }
+}

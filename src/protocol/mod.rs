@@ -1,0 +1,19 @@
+//! The words of the RFCs on the wire: forms, grant types, PKCE, paths, redirect URIs and scopes.
+
+pub(crate) mod base64url;
+pub(crate) mod basic_header;
+pub(crate) mod form;
+pub(crate) mod grant_type;
+pub(crate) mod paths;
+pub(crate) mod pkce;
+pub(crate) mod redirect_uri;
+pub(crate) mod scope;
+
+pub use grant_type::GrantType;
+pub use paths::{InvalidPath, Paths, ServerEndpoint};
+pub use pkce::{CodeChallenge, CodeChallengeError, CodeVerifier, CodeVerifierError};
+pub use redirect_uri::{
+    InstanceHosts, InvalidRedirectUri, RedirectUri, RedirectUriError, ResolvedRedirectUri,
+    resolve as resolve_redirect_uri,
+};
+pub use scope::{InvalidScope, NarrowError, Scope, ScopeToken};

@@ -1,0 +1,246 @@
+//! Where the endpoints are: one list for the HTTP layer that mounts them and for the metadata that
+//! names them.
+
+use crate::ids::Issuer;
+
+/// One of the server's endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ServerEndpoint {
+    /// Authorization requests of browsers (RFC 6749 section 3.1).
+    Authorization,
+    /// Where a consent page sends the user's decision.
+    Decision,
+    /// Token requests (RFC 6749 section 3.2).
+    Token,
+    /// Tokens that are given back (RFC 7009).
+    Revocation,
+    /// Questions about tokens (RFC 7662).
+    Introspection,
+    /// The feed of revocations for resource servers.
+    Revocations,
+    /// The server's public keys (RFC 7517 section 5).
+    JwkSet,
+    /// The server's metadata (RFC 8414).
+    Metadata,
+    /// The metadata of the APIs that stand under the server's own origin (RFC 9728).
+    ResourceMetadata,
+}
+
+impl ServerEndpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 9] = [
+        Self::Authorization,
+        Self::Decision,
+        Self::Token,
+        Self::Revocation,
+        Self::Introspection,
+        Self::Revocations,
+        Self::JwkSet,
+        Self::Metadata,
+        Self::ResourceMetadata,
+    ];
+
+    /// Its stable name, for logs and counters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorization => "authorization",
+            Self::Decision => "decision",
+            Self::Token => "token",
+            Self::Revocation => "revocation",
+            Self::Introspection => "introspection",
+            Self::Revocations => "revocations",
+            Self::JwkSet => "jwk_set",
+            Self::Metadata => "metadata",
+            Self::ResourceMetadata => "resource_metadata",
+        }
+    }
+
+    /// The methods that it answers, `HEAD` and `OPTIONS` apart, as `Allow` lists them.
+    #[must_use]
+    pub const fn methods(self) -> &'static str {
+        match self {
+            Self::Authorization => "GET, POST",
+            Self::Decision | Self::Token | Self::Revocation | Self::Introspection => "POST",
+            Self::Revocations | Self::JwkSet | Self::Metadata | Self::ResourceMetadata => "GET",
+        }
+    }
+}
+
+/// The paths of the endpoints, below the path of the issuer. An endpoint without a path is not
+/// mounted, and the metadata do not name it.
+///
+/// ```
+/// use grantor::protocol::{Paths, ServerEndpoint};
+///
+/// let paths = Paths::default()
+///     .with(ServerEndpoint::Token, "/token")?
+///     .without(ServerEndpoint::Introspection);
+/// assert_eq!(paths.get(ServerEndpoint::Token), Some("/token"));
+/// assert_eq!(paths.get(ServerEndpoint::Revocation), Some("/oauth/revoke"));
+/// assert_eq!(paths.get(ServerEndpoint::Introspection), None);
+/// # Ok::<(), grantor::protocol::InvalidPath>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths([Option<Box<str>>; ServerEndpoint::ALL.len()]);
+
+/// A path that cannot be mounted: it does not begin with a slash, or holds something other than
+/// letters, digits, `-`, `.`, `_`, `~` and slashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+#[error("a path begins with a slash and holds only letters, digits, -, ., _, ~ and slashes")]
+pub struct InvalidPath;
+
+impl Default for Paths {
+    /// `/oauth/authorize`, `/oauth/decision`, `/oauth/token`, `/oauth/revoke`, `/oauth/introspect`,
+    /// `/oauth/revocations`, `/oauth/jwks`, and the two well-known paths.
+    fn default() -> Self {
+        let path = |endpoint| match endpoint {
+            ServerEndpoint::Authorization => "/oauth/authorize",
+            ServerEndpoint::Decision => "/oauth/decision",
+            ServerEndpoint::Token => "/oauth/token",
+            ServerEndpoint::Revocation => "/oauth/revoke",
+            ServerEndpoint::Introspection => "/oauth/introspect",
+            ServerEndpoint::Revocations => "/oauth/revocations",
+            ServerEndpoint::JwkSet => "/oauth/jwks",
+            ServerEndpoint::Metadata => "/.well-known/oauth-authorization-server",
+            ServerEndpoint::ResourceMetadata => "/.well-known/oauth-protected-resource",
+        };
+        Self(ServerEndpoint::ALL.map(|endpoint| Some(path(endpoint).into())))
+    }
+}
+
+impl Paths {
+    /// Mounts `endpoint` at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidPath`].
+    pub fn with(mut self, endpoint: ServerEndpoint, path: &str) -> Result<Self, InvalidPath> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        if !path.starts_with('/') || path.starts_with("//") || !path.bytes().all(allowed) {
+            return Err(InvalidPath);
+        }
+        self.set(endpoint, Some(path.into()));
+        Ok(self)
+    }
+
+    /// Does not mount `endpoint`.
+    #[must_use]
+    pub fn without(mut self, endpoint: ServerEndpoint) -> Self {
+        self.set(endpoint, None);
+        self
+    }
+
+    fn set(&mut self, endpoint: ServerEndpoint, path: Option<Box<str>>) {
+        if let Some(own) = self.0.get_mut(endpoint as usize) {
+            *own = path;
+        }
+    }
+
+    /// The path of `endpoint`, below that of the issuer.
+    #[must_use]
+    pub fn get(&self, endpoint: ServerEndpoint) -> Option<&str> {
+        self.0.get(endpoint as usize)?.as_deref()
+    }
+
+    /// The URL of `endpoint` of the server `issuer`.
+    #[must_use]
+    pub fn url(&self, issuer: &Issuer, endpoint: ServerEndpoint) -> Option<String> {
+        self.full(issuer, endpoint).map(|path| format!("{}{path}", origin(issuer.as_str())))
+    }
+
+    /// The path of `endpoint` on the server's host: the issuer's own path comes first, but after a
+    /// well-known one (RFC 8414 section 3.1).
+    #[must_use]
+    pub fn full(&self, issuer: &Issuer, endpoint: ServerEndpoint) -> Option<String> {
+        let own = self.get(endpoint)?;
+        let of_issuer = path(issuer.as_str());
+        Some(match endpoint {
+            ServerEndpoint::Metadata => format!("{own}{of_issuer}"),
+            // The path of the resource follows.
+            ServerEndpoint::ResourceMetadata => own.to_owned(),
+            ServerEndpoint::Authorization
+            | ServerEndpoint::Decision
+            | ServerEndpoint::Token
+            | ServerEndpoint::Revocation
+            | ServerEndpoint::Introspection
+            | ServerEndpoint::Revocations
+            | ServerEndpoint::JwkSet => format!("{of_issuer}{own}"),
+        })
+    }
+}
+
+/// Scheme, host and port of a URL with an authority.
+pub(crate) fn origin(url: &str) -> &str {
+    let (origin, _) = url.split_at(after_authority(url));
+    origin
+}
+
+/// The path of a URL with an authority, without a slash at its end, and its query.
+fn path(url: &str) -> &str {
+    let (_, path) = url.split_at(after_authority(url));
+    path.trim_end_matches('/')
+}
+
+/// Where the metadata of the API `url` stand below their well-known path (RFC 9728 section 3.1): at
+/// its path, without the slash right behind the host. One that has a query has no path of its own.
+pub(crate) fn resource_path(url: &str) -> Option<&str> {
+    let (_, path) = url.split_at(after_authority(url));
+    match path {
+        "/" => Some(""),
+        path => Some(path).filter(|path| !path.contains('?')),
+    }
+}
+
+fn after_authority(url: &str) -> usize {
+    let start = url.find("://").map_or(url.len(), |at| at + 3);
+    let rest = url.get(start..).unwrap_or_default();
+    rest.find(['/', '?']).map_or(url.len(), |at| start + at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(issuer: &str, endpoint: ServerEndpoint) -> String {
+        Paths::default().url(&Issuer::new(issuer).unwrap(), endpoint).unwrap()
+    }
+
+    /// M1: an issuer with a path has its metadata under the well-known path, then its own.
+    #[test]
+    fn the_path_of_the_issuer_stands_where_the_rfc_wants_it() {
+        for issuer in ["https://as.example.com", "https://as.example.com/"] {
+            let metadata = url(issuer, ServerEndpoint::Metadata);
+            assert_eq!(metadata, "https://as.example.com/.well-known/oauth-authorization-server");
+            assert_eq!(url(issuer, ServerEndpoint::Token), "https://as.example.com/oauth/token");
+        }
+        let tenant = "http://127.0.0.1:8089/tenant/7";
+        assert_eq!(
+            url(tenant, ServerEndpoint::Metadata),
+            "http://127.0.0.1:8089/.well-known/oauth-authorization-server/tenant/7"
+        );
+        assert_eq!(
+            url(tenant, ServerEndpoint::JwkSet),
+            "http://127.0.0.1:8089/tenant/7/oauth/jwks"
+        );
+    }
+
+    #[test]
+    fn a_path_is_a_plain_path() {
+        let set = |path| Paths::default().with(ServerEndpoint::Token, path);
+        assert!(set("/a/b-c.d_e~f").is_ok() && set("/").is_ok());
+        for bad in ["", "token", "//host/token", "/{token}", "/to ken", "/t?x", "/t%20", "/ü"] {
+            assert_eq!(set(bad), Err(InvalidPath), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_endpoint_is_in_its_place() {
+        for (at, endpoint) in ServerEndpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint as usize, at);
+            assert!(Paths::default().get(endpoint).is_some_and(|path| path.starts_with('/')));
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! Scopes: sets of tokens, their patterns, and how a request narrows them (RFC 6749 section 3.3).
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub(crate) mod pattern;
+
+/// A text that is no scope, or no scope token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid scope: {problem}")]
+#[non_exhaustive]
+pub struct InvalidScope {
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+/// Why a request did not get the scope that it asked for. On the wire both are `invalid_scope`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NarrowError {
+    /// The request is not a scope at all.
+    #[error("the requested scope is malformed")]
+    Invalid(#[from] InvalidScope),
+    /// The request asks for more than is allowed.
+    #[error("the requested scope is wider than what is allowed")]
+    TooWide {
+        /// The first token that is not allowed.
+        token: ScopeToken,
+    },
+}
+
+/// One element of a scope: `scope-token` of RFC 6749 appendix A.4.
+///
+/// 1 to 128 bytes of printable ASCII without space, `"` and `\`. Compared as given.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeToken(Arc<str>);
+
+impl ScopeToken {
+    /// The longest that is accepted, in bytes.
+    pub const MAX_BYTES: usize = 128;
+
+    /// Takes `text` as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] when it is empty, too long, holds a character that is not allowed, or is
+    /// a malformed endpoint scope (see [`Scope`]).
+    pub fn new(text: &str) -> Result<Self, InvalidScope> {
+        check_token(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The token as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is an endpoint scope, not an opaque one (see [`Scope`]).
+    #[must_use]
+    pub fn is_endpoint_scope(&self) -> bool {
+        pattern::endpoint(&self.0).is_some()
+    }
+
+    /// Whether this token allows everything that `other` allows.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        pattern::covers(&self.0, &other.0)
+    }
+}
+
+/// A set of scope tokens (RFC 6749 section 3.3), possibly empty.
+///
+/// A token is one of two kinds, and its text alone decides which:
+///
+/// * An **endpoint scope** is `METHOD/resource/qualifier…`: two or more segments between slashes, of
+///   which the first is `*` or consists of the letters `A` to `Z`. `GET/users/*` and `*/files/*` are
+///   endpoint scopes. A `*` stands for a whole segment: the first for any method, one in the middle
+///   for exactly one segment, a last one for one or more. So `GET/users/*` allows
+///   `GET /users/42/photo` but not `GET /users`. A token that begins like an endpoint scope and has
+///   an empty segment, or a `*` beside other characters, is refused.
+/// * Every other token is **opaque**: it allows what a host says it allows, and covers itself only.
+///   `files.read`, `users/Read`, `folders/*` and `*` are opaque.
+///
+/// ```
+/// use grantor::protocol::Scope;
+///
+/// let allowed = Scope::parse("GET/users/* files.read")?;
+/// let narrowed = allowed.narrow("GET/users/42")?;
+/// assert_eq!(narrowed.as_str(), "GET/users/42");
+/// assert!(allowed.narrow("GET/groups/7").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Kept as one text, the tokens in byte order with a space between: cloning counts a reference, and
+/// two scopes of the same tokens are equal however they were written. At most 4096 bytes and 128
+/// tokens.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Scope(Arc<str>);
+
+impl Scope {
+    /// The longest that is accepted, in bytes.
+    pub const MAX_BYTES: usize = 4096;
+    /// The most tokens that are accepted.
+    pub const MAX_TOKENS: usize = 128;
+
+    /// The scope without tokens.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Reads `scope` of RFC 6749 appendix A.4: tokens in any order, one space between. An empty text
+    /// is the empty scope.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidScope`] when a token is malformed, spaces lead, trail or come in pairs, or there are
+    /// too many bytes or tokens.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        if text.is_empty() {
+            return Ok(Self::empty());
+        }
+        if text.len() > Self::MAX_BYTES {
+            return Err(InvalidScope { problem: "it is longer than 4096 bytes" });
+        }
+        let (mut count, mut sorted, mut previous) = (0, true, "");
+        for token in text.split(' ') {
+            check_token(token)?;
+            count += 1;
+            sorted &= previous < token;
+            previous = token;
+        }
+        if count > Self::MAX_TOKENS {
+            return Err(InvalidScope { problem: "it has more than 128 tokens" });
+        }
+        Ok(if sorted { Self(text.into()) } else { Self::from_distinct(&text.split(' ').collect()) })
+    }
+
+    /// The tokens, with a space between.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there are no tokens.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tokens, in byte order.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|token| !token.is_empty())
+    }
+
+    /// Whether this scope allows everything that `token` allows.
+    #[must_use]
+    pub fn covers_token(&self, token: &ScopeToken) -> bool {
+        self.covers_text(token.as_str())
+    }
+
+    /// Whether this scope allows everything that `other` allows.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.first_uncovered(other).is_none()
+    }
+
+    /// The first token of `other` that this scope does not cover.
+    #[must_use]
+    pub fn first_uncovered<'other>(&self, other: &'other Self) -> Option<&'other str> {
+        if self == other {
+            return None;
+        }
+        other.tokens().find(|token| !self.covers_text(token))
+    }
+
+    /// What this scope and `allowed` both allow, as the narrower tokens: `GET/users/*` and
+    /// `*/users/42` have `GET/users/42` in common.
+    ///
+    /// Common patterns that would exceed the limits of a token or a scope are left out, so the
+    /// result may be narrower than what is common, never wider.
+    #[must_use]
+    pub fn intersection(&self, allowed: &Self) -> Self {
+        if allowed.covers(self) {
+            return self.clone();
+        }
+        let mut common = BTreeSet::new();
+        let mut bytes = 0;
+        for token in self.tokens() {
+            let covered = allowed.covers_text(token).then_some(Cow::Borrowed(token));
+            let narrower = allowed.tokens().filter(|_| covered.is_none());
+            let narrower = narrower.filter_map(|other| pattern::intersection(token, other));
+            for token in covered.iter().cloned().chain(narrower) {
+                let fits = token.len() <= ScopeToken::MAX_BYTES
+                    && bytes + token.len() < Self::MAX_BYTES
+                    && common.len() < Self::MAX_TOKENS;
+                if fits && !common.contains(&token) {
+                    bytes += token.len() + 1;
+                    common.insert(token);
+                }
+            }
+        }
+        Self::from_distinct(&common)
+    }
+
+    /// What is in either of the two; `other` alone where that would exceed the limits of a scope.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let all: BTreeSet<&str> = self.tokens().chain(other.tokens()).collect();
+        let bytes: usize = all.iter().map(|token| token.len() + 1).sum();
+        if all.len() > Self::MAX_TOKENS || bytes > Self::MAX_BYTES {
+            return other.clone();
+        }
+        Self::from_distinct(&all)
+    }
+
+    /// The scope that `requested` asks for, where this scope is what is allowed: all of it when
+    /// nothing is asked for, otherwise exactly what is asked for.
+    ///
+    /// Asking for all of it in the same words costs no allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`NarrowError`] when `requested` is malformed, or asks for anything that is not allowed.
+    pub fn narrow(&self, requested: &str) -> Result<Self, NarrowError> {
+        if requested.is_empty() || requested == self.as_str() {
+            return Ok(self.clone());
+        }
+        let requested = Self::parse(requested)?;
+        match self.first_uncovered(&requested) {
+            None => Ok(requested),
+            Some(token) => Err(NarrowError::TooWide { token: ScopeToken(token.into()) }),
+        }
+    }
+
+    fn covers_text(&self, token: &str) -> bool {
+        self.tokens().any(|own| pattern::covers(own, token))
+    }
+
+    fn from_distinct<T: AsRef<str>>(tokens: &BTreeSet<T>) -> Self {
+        let mut text = String::new();
+        for token in tokens {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(token.as_ref());
+        }
+        Self(text.into())
+    }
+}
+
+fn check_token(token: &str) -> Result<(), InvalidScope> {
+    let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let problem = if token.is_empty() {
+        Some("a token is empty, or spaces are doubled")
+    } else if token.len() > ScopeToken::MAX_BYTES {
+        Some("a token is longer than 128 bytes")
+    } else if !token.bytes().all(allowed) {
+        Some("a token holds a character that is not allowed")
+    } else {
+        pattern::check(token)
+    };
+    problem.map_or(Ok(()), |problem| Err(InvalidScope { problem }))
+}
+
+impl From<ScopeToken> for Scope {
+    fn from(token: ScopeToken) -> Self {
+        Self(token.0)
+    }
+}
+
+macro_rules! as_text {
+    ($name:ident, $parse:path) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?})", stringify!($name), &self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidScope;
+
+            fn from_str(text: &str) -> Result<Self, InvalidScope> {
+                $parse(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+as_text!(ScopeToken, ScopeToken::new);
+as_text!(Scope, Scope::parse);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scope(text: &str) -> Scope {
+        Scope::parse(text).unwrap()
+    }
+
+    fn any_scope() -> impl Strategy<Value = Scope> {
+        let token = "(GET|PUT|\\*)(/(a|b|\\*)){1,3}|read|a\\.b|users/\\*";
+        prop::collection::vec(token, 0..5).prop_map(|tokens| scope(&tokens.join(" ")))
+    }
+
+    proptest! {
+        #[test]
+        fn narrowing_gives_exactly_what_was_asked_for_and_never_more_than_allowed(
+            allowed in any_scope(), requested in any_scope()
+        ) {
+            match allowed.narrow(requested.as_str()) {
+                Ok(got) if requested.is_empty() => prop_assert_eq!(got, allowed),
+                Ok(got) => {
+                    prop_assert!(allowed.covers(&got));
+                    prop_assert_eq!(got, requested);
+                }
+                Err(_) => prop_assert!(!allowed.covers(&requested)),
+            }
+        }
+
+        #[test]
+        fn the_intersection_is_covered_by_both_and_covers_what_both_cover(
+            a in any_scope(), b in any_scope(), c in any_scope()
+        ) {
+            let common = a.intersection(&b);
+            prop_assert!(a.covers(&common) && b.covers(&common), "{} {} {}", a, b, common);
+            if a.covers(&c) && b.covers(&c) {
+                prop_assert!(common.covers(&c), "{} {} {}", a, b, c);
+            }
+        }
+
+        #[test]
+        fn covering_scopes_is_reflexive_and_transitive(
+            a in any_scope(), b in any_scope(), c in any_scope()
+        ) {
+            prop_assert!(a.covers(&a));
+            prop_assert!(!(a.covers(&b) && b.covers(&c)) || a.covers(&c));
+        }
+
+        #[test]
+        fn text_and_json_survive_the_round_trip(scope in any_scope()) {
+            prop_assert_eq!(&scope.to_string().parse::<Scope>().unwrap(), &scope);
+            let json = serde_json::to_string(&scope).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Scope>(&json).unwrap(), scope);
+        }
+
+        #[test]
+        fn no_text_panics(text in ".*") {
+            if let Ok(scope) = Scope::parse(&text) {
+                prop_assert_eq!(scope.as_str().len() <= text.len(), true);
+            }
+        }
+    }
+
+    #[test]
+    fn order_and_repetition_do_not_make_another_scope() {
+        assert_eq!(scope("b a b"), scope("a b"));
+        assert_eq!(scope("b a b").as_str(), "a b");
+        assert_eq!(scope("").tokens().count(), 0);
+        assert_eq!(Scope::from(ScopeToken::new("a").unwrap()), scope("a"));
+    }
+
+    /// A24, T11: what is outside the grammar of RFC 6749 section 3.3 is refused.
+    #[test]
+    fn a_scope_outside_the_grammar_is_refused() {
+        let long = "a".repeat(129);
+        let many = "a ".repeat(128) + "a";
+        for bad in [" ", "a ", " a", "a  b", "a\tb", "a\"b", "a\\b", "é", "a\nb", &long, &many] {
+            assert!(Scope::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Scope::parse(&"a".repeat(128)).is_ok());
+        let wide = vec!["x".repeat(127); 33].join(" ");
+        assert_eq!(Scope::parse(&wide).unwrap_err().problem, "it is longer than 4096 bytes");
+    }
+
+    #[test]
+    fn a_malformed_endpoint_scope_is_refused_instead_of_taken_as_opaque() {
+        for bad in ["GET/users*", "GET//users", "GET/", "*/", "GET/*x/a", "*/users/"] {
+            assert!(ScopeToken::new(bad).is_err(), "{bad}");
+        }
+        for opaque in ["*", "GET", "users/Read", "folders/*", "Get/a*", "/a", "https://api/*"] {
+            assert!(!ScopeToken::new(opaque).unwrap().is_endpoint_scope(), "{opaque}");
+        }
+        for endpoint in ["GET/users", "*/*", "*/*/*", "PROPFIND/a/b"] {
+            assert!(ScopeToken::new(endpoint).unwrap().is_endpoint_scope(), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn an_intersection_beyond_the_limits_gets_narrower_not_longer() {
+        let (a, b) = ("a".repeat(100), "b".repeat(100));
+        let common = scope(&format!("GET/*/{b}")).intersection(&scope(&format!("GET/{a}/*")));
+        assert!(common.is_empty());
+        let one: Vec<_> = (0..64).map(|i| format!("GET/*/{i}")).collect();
+        let two: Vec<_> = (0..64).map(|i| format!("GET/{i}/*")).collect();
+        let common = scope(&one.join(" ")).intersection(&scope(&two.join(" ")));
+        assert_eq!(common.tokens().count(), Scope::MAX_TOKENS);
+        assert!(Scope::parse(common.as_str()).is_ok());
+    }
+
+    #[test]
+    fn asking_for_all_in_the_same_words_shares_the_text() {
+        let allowed = scope("GET/users/* files.read");
+        let all = allowed.narrow("GET/users/* files.read").unwrap();
+        assert!(Arc::ptr_eq(&all.0, &allowed.0));
+        assert!(Arc::ptr_eq(&allowed.narrow("").unwrap().0, &allowed.0));
+    }
+
+    /// A23, X2, R6: the error names the token that went too far.
+    #[test]
+    fn a_wider_request_is_refused_and_names_the_first_token_too_many() {
+        let error = scope("GET/users/* read").narrow("read */users/*").unwrap_err();
+        let token = ScopeToken::new("*/users/*").unwrap();
+        assert_eq!(error, NarrowError::TooWide { token });
+    }
+}

@@ -1,0 +1,157 @@
+//! The check of bearer tokens as a `tower` layer, for any host that speaks `http` 1.x.
+
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{self, HeaderValue};
+use http::{Request, Response, StatusCode};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::resource_server::{BearerRequest, BearerVerifier, Challenge};
+
+/// Lets through what a [`BearerVerifier`] allows, with the claims in the extensions of the request,
+/// and answers the rest with its challenge (RFC 6750 section 3).
+///
+/// With [`enforcing`](Self::enforcing), the catalog's scope for this method and path is asked for
+/// too. Whether a token was revoked, the verifier knows through its
+/// [`RevocationList`](crate::resource_server::RevocationList).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use grantor::jwt::AccessTokenClaims;
+/// use grantor::resource_server::BearerLayer;
+/// # use grantor::ids::Issuer;
+/// # use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
+/// # use grantor::resource_server::BearerVerifier;
+///
+/// # let key = SigningKey::generate(Algorithm::EdDSA)?;
+/// # let keys = VerifyingKeys::new(vec![key.verifying_key()])?;
+/// let verifier = BearerVerifier::new(Issuer::new("https://as.example.com")?, keys);
+/// let layer = BearerLayer::enforcing(Arc::new(verifier));
+/// // `Router::new().route(…).layer(layer)`; in a handler:
+/// fn of_request(request: &http::Request<()>) -> Option<&Arc<AccessTokenClaims>> {
+///     request.extensions().get()
+/// }
+/// # let _ = (layer, of_request);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct BearerLayer {
+    verifier: Arc<BearerVerifier>,
+    enforcing: bool,
+}
+
+impl BearerLayer {
+    /// Asks for a good token, whatever it allows.
+    #[must_use]
+    pub const fn authenticating(verifier: Arc<BearerVerifier>) -> Self {
+        Self { verifier, enforcing: false }
+    }
+
+    /// Asks for a good token whose scope the catalog wants for the method and path of the request.
+    #[must_use]
+    pub const fn enforcing(verifier: Arc<BearerVerifier>) -> Self {
+        Self { verifier, enforcing: true }
+    }
+}
+
+impl<T> Layer<T> for BearerLayer {
+    type Service = BearerService<T>;
+
+    fn layer(&self, inner: T) -> Self::Service {
+        BearerService { layer: self.clone(), inner }
+    }
+}
+
+/// What [`BearerLayer`] makes of a service.
+#[derive(Clone, Debug)]
+pub struct BearerService<T> {
+    layer: BearerLayer,
+    inner: T,
+}
+
+impl<T, B, R> Service<Request<B>> for BearerService<T>
+where
+    T: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Response = T::Response;
+    type Error = T::Error;
+    type Future = BearerFuture<T::Future, T::Response, T::Error>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        BearerFuture(match admit(&self.layer, &mut request) {
+            Ok(()) => Admitted::Yes(Box::pin(self.inner.call(request))),
+            Err(challenge) => Admitted::No(ready(Ok(refusal(&challenge)))),
+        })
+    }
+}
+
+/// The answer of the service inside, or the challenge.
+#[derive(Debug)]
+pub struct BearerFuture<F, R, E>(Admitted<F, R, E>);
+
+#[derive(Debug)]
+enum Admitted<F, R, E> {
+    Yes(Pin<Box<F>>),
+    No(Ready<Result<R, E>>),
+}
+
+impl<F: Future<Output = Result<R, E>>, R, E> Future for BearerFuture<F, R, E> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.get_mut().0 {
+            Admitted::Yes(inner) => inner.as_mut().poll(context),
+            Admitted::No(refused) => Pin::new(refused).poll(context),
+        }
+    }
+}
+
+fn admit<B>(layer: &BearerLayer, request: &mut Request<B>) -> Result<(), Challenge> {
+    let bearer = bearer_request(request.headers(), request.uri());
+    let claims = if layer.enforcing {
+        let method = request.method().as_str();
+        layer.verifier.authorize(method, request.uri().path(), bearer)?
+    } else {
+        layer.verifier.check(bearer)?
+    };
+    request.extensions_mut().insert(claims);
+    Ok(())
+}
+
+/// What is presented: the one `Authorization` header, and whether the URL holds a token too, which
+/// is refused (RFC 6750 sections 2.3 and 5.3).
+pub(crate) fn bearer_request<'a>(
+    headers: &'a http::HeaderMap,
+    uri: &http::Uri,
+) -> BearerRequest<'a> {
+    let mut found = headers.get_all(header::AUTHORIZATION).iter();
+    let header = found.next().and_then(|value| value.to_str().ok());
+    let parameters = uri.query().unwrap_or_default().split('&');
+    let in_url =
+        parameters.filter_map(|pair| pair.split('=').next()).any(|it| it == "access_token");
+    BearerRequest::new(header).with_token_elsewhere(in_url || found.next().is_some())
+}
+
+/// The answer to a request that is not let through: the challenge, and no body.
+pub(crate) fn refusal<R: Default>(challenge: &Challenge) -> Response<R> {
+    let mut answer = Response::new(R::default());
+    *answer.status_mut() =
+        StatusCode::from_u16(challenge.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+    let headers = answer.headers_mut();
+    if let Some(value) = challenge.www_authenticate().and_then(|it| HeaderValue::try_from(it).ok())
+    {
+        headers.insert(header::WWW_AUTHENTICATE, value);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,321 @@
+//! Sealed handles: authorization codes, refresh tokens, consent tickets and login markers.
+//!
+//! A handle is a prefix that secret scanners can find, then base64url of
+//! `version | key id | payload | MAC`. The MAC is HMAC-SHA-256 over length-prefixed fields that
+//! include the kind, the issuer and whom the handle is bound to, so that garbage and other apps'
+//! handles are refused by one HMAC, before any I/O. Storage never sees a handle: it keeps a digest
+//! of the salt, and the generation.
+
+use std::fmt;
+
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{GrantId, Issuer};
+use crate::protocol::base64url;
+use crate::random::{RandomError, SecureRandom};
+use crate::secret::{Digest, length_prefix};
+use crate::server_secret::{Keys, ServerSecret};
+
+const VERSION: u8 = 1;
+const MAC_BYTES: usize = 32;
+const HEAD_BYTES: usize = 5;
+
+/// What a handle is for. One kind never opens as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HandleKind {
+    /// An authorization code.
+    Code,
+    /// A refresh token.
+    RefreshToken,
+    /// What travels through the browser between prompt and decision.
+    Ticket,
+    /// What says, on the way back from a login, when it was demanded.
+    LoginMarker,
+}
+
+impl HandleKind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Code => "gac_",
+            Self::RefreshToken => "grt_",
+            Self::Ticket => "gti_",
+            Self::LoginMarker => "glm_",
+        }
+    }
+
+    /// Whether `text` says that it is a handle of this kind.
+    pub(crate) fn begins(self, text: &str) -> bool {
+        text.starts_with(self.prefix())
+    }
+}
+
+/// The text is no handle of this kind that this server sealed for whom it is bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotOurs;
+
+/// The keys of all kinds of handles of one issuer.
+pub(crate) struct Handles {
+    code: Keys<hmac::Key>,
+    refresh_token: Keys<hmac::Key>,
+    ticket: Keys<hmac::Key>,
+    login_marker: Keys<hmac::Key>,
+}
+
+impl Handles {
+    /// The longest handle that is looked at, in bytes.
+    const MAX_BYTES: usize = 16 * 1024;
+
+    pub(crate) fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
+        let keys = |kind: HandleKind| secret.handle_keys(kind.prefix(), issuer.as_str());
+        Self {
+            code: keys(HandleKind::Code),
+            refresh_token: keys(HandleKind::RefreshToken),
+            ticket: keys(HandleKind::Ticket),
+            login_marker: keys(HandleKind::LoginMarker),
+        }
+    }
+
+    const fn keys(&self, kind: HandleKind) -> &Keys<hmac::Key> {
+        match kind {
+            HandleKind::Code => &self.code,
+            HandleKind::RefreshToken => &self.refresh_token,
+            HandleKind::Ticket => &self.ticket,
+            HandleKind::LoginMarker => &self.login_marker,
+        }
+    }
+
+    /// Seals the parts of `payload` for whoever `bound_to` names.
+    pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[&[u8]]) -> String {
+        let (tag, key) = self.keys(kind).newest();
+        let room = payload.iter().map(|part| part.len()).sum::<usize>();
+        let (mut bytes, start) = bound(bound_to, HEAD_BYTES + room + MAC_BYTES);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(tag);
+        for part in payload {
+            bytes.extend_from_slice(part);
+        }
+        let mac = hmac::sign(key, &bytes);
+        bytes.extend_from_slice(mac.as_ref());
+        let sealed = bytes.get(start..).unwrap_or_default();
+        let mut text = Vec::with_capacity(kind.prefix().len() + sealed.len().div_ceil(3) * 4);
+        text.extend_from_slice(kind.prefix().as_bytes());
+        base64url::append(&mut text, sealed);
+        // A prefix and base64url: it always is UTF-8.
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// What `read` makes of the payload of `handle`, if this server sealed it as `kind` for whoever
+    /// `bound_to` names.
+    pub(crate) fn open<T>(
+        &self,
+        kind: HandleKind,
+        bound_to: &[&[u8]],
+        handle: &str,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, NotOurs> {
+        let text = handle.strip_prefix(kind.prefix()).ok_or(NotOurs)?;
+        if text.len() > Self::MAX_BYTES {
+            return Err(NotOurs);
+        }
+        let (mut bytes, start) = bound(bound_to, text.len());
+        base64url::append_decoded(&mut bytes, text).ok_or(NotOurs)?;
+        let (signed, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(NotOurs)?;
+        let sealed = signed.get(start..).ok_or(NotOurs)?;
+        let (head, payload) = sealed.split_first_chunk::<HEAD_BYTES>().ok_or(NotOurs)?;
+        let [version, tag @ ..] = *head;
+        let key = self.keys(kind).find(tag).filter(|_| version == VERSION).ok_or(NotOurs)?;
+        hmac::verify(key, signed, mac).map_err(|_| NotOurs)?;
+        read(payload).ok_or(NotOurs)
+    }
+}
+
+/// Whom a handle is bound to, as the MAC covers it before the sealed part, and where that begins.
+/// Kind and issuer are in the key.
+fn bound(bound_to: &[&[u8]], room: usize) -> (Vec<u8>, usize) {
+    let prefix: usize = bound_to.iter().map(|field| 4 + field.len()).sum();
+    let mut bytes = Vec::with_capacity(prefix + room);
+    for field in bound_to {
+        bytes.extend_from_slice(&length_prefix(field));
+        bytes.extend_from_slice(field);
+    }
+    (bytes, prefix)
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handles([redacted])")
+    }
+}
+
+/// What a code or a refresh token says: which grant, its salt, which generation. A code is
+/// generation 0.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct GrantHandle {
+    pub(crate) grant_id: GrantId,
+    pub(crate) salt: Salt,
+    pub(crate) generation: u32,
+}
+
+/// 128 random bits that every handle of a grant carries and of which storage keeps a digest.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Salt(pub(crate) [u8; 16]);
+
+impl Salt {
+    /// What storage keeps.
+    pub(crate) fn digest(&self, grant_id: &GrantId) -> Digest {
+        Digest::of_fields(&[b"salt", grant_id.as_bytes(), &self.0])
+    }
+}
+
+/// The id and the salt of a new grant, by one call to the source.
+pub(crate) fn new_grant_names(random: &dyn SecureRandom) -> Result<(GrantId, Salt), RandomError> {
+    let mut names = [[0; 16]; 2];
+    random.fill(names.as_flattened_mut())?;
+    let [grant_id, salt] = names;
+    Ok((GrantId::from_bytes(grant_id), Salt(salt)))
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt([redacted])")
+    }
+}
+
+impl fmt::Debug for GrantHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrantHandle")
+            .field("grant_id", &self.grant_id)
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GrantHandle {
+    const fn kind(generation: u32) -> HandleKind {
+        if generation == 0 { HandleKind::Code } else { HandleKind::RefreshToken }
+    }
+
+    /// The bearer value, for the app `client_id`.
+    pub(crate) fn seal(&self, handles: &Handles, client_id: &str) -> String {
+        let generation = self.generation.to_be_bytes();
+        let payload = [&self.grant_id.as_bytes()[..], &self.salt.0, &generation];
+        handles.seal(Self::kind(self.generation), &[client_id.as_bytes()], &payload)
+    }
+
+    /// Opens a code (`HandleKind::Code`) or a refresh token presented by the app `client_id`.
+    pub(crate) fn open(
+        handles: &Handles,
+        kind: HandleKind,
+        client_id: &str,
+        text: &str,
+    ) -> Result<Self, NotOurs> {
+        handles.open(kind, &[client_id.as_bytes()], text, |payload| {
+            let (grant_id, rest) = payload.split_first_chunk()?;
+            let (salt, rest) = rest.split_first_chunk()?;
+            let generation = u32::from_be_bytes(rest.try_into().ok()?);
+            let handle =
+                Self { grant_id: GrantId::from_bytes(*grant_id), salt: Salt(*salt), generation };
+            // A code is generation 0 and a refresh token is not.
+            (Self::kind(generation) == kind).then_some(handle)
+        })
+    }
+
+    /// The grant that `text` names, with nothing proved: whoever goes on from here opens it.
+    pub(crate) fn claimed_grant_id(kind: HandleKind, text: &str) -> Option<GrantId> {
+        let text = text.strip_prefix(kind.prefix()).filter(|it| it.len() <= Handles::MAX_BYTES)?;
+        let mut bytes = Vec::with_capacity(text.len());
+        base64url::append_decoded(&mut bytes, text)?;
+        let (grant_id, _) = bytes.get(HEAD_BYTES..)?.split_first_chunk()?;
+        Some(GrantId::from_bytes(*grant_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ROOT: &[u8] = b"0123456789abcdef0123456789abcdef";
+    const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
+
+    fn handles(secret: &ServerSecret) -> Handles {
+        Handles::new(secret, &Issuer::new("https://as.example.com").unwrap())
+    }
+
+    fn refresh_token(generation: u32) -> GrantHandle {
+        GrantHandle { grant_id: GrantId::from_bytes([3; 16]), salt: Salt([9; 16]), generation }
+    }
+
+    /// G2, R2, G4, R4: nothing but what was sealed for this app, as this kind, by this issuer opens.
+    #[test]
+    fn a_handle_opens_for_its_app_kind_and_issuer_only() {
+        let secret = ServerSecret::new(ROOT).unwrap();
+        let ours = handles(&secret);
+        let text = refresh_token(7).seal(&ours, "app");
+        assert!(text.starts_with("grt_"));
+        let open =
+            |handles: &Handles, kind, app: &str| GrantHandle::open(handles, kind, app, &text);
+        assert_eq!(open(&ours, HandleKind::RefreshToken, "app"), Ok(refresh_token(7)));
+        assert_eq!(open(&ours, HandleKind::RefreshToken, "other"), Err(NotOurs));
+        assert_eq!(open(&ours, HandleKind::Code, "app"), Err(NotOurs));
+        let renamed = text.replacen("grt_", "gac_", 1);
+        assert_eq!(GrantHandle::open(&ours, HandleKind::Code, "app", &renamed), Err(NotOurs));
+        let elsewhere = Handles::new(&secret, &Issuer::new("https://other.example").unwrap());
+        assert_eq!(open(&elsewhere, HandleKind::RefreshToken, "app"), Err(NotOurs));
+    }
+
+    /// R12: the successor is the same, byte for byte, whenever it is computed.
+    #[test]
+    fn a_handle_is_a_function_of_what_it_says() {
+        let ours = handles(&ServerSecret::new(ROOT).unwrap());
+        assert_eq!(refresh_token(2).seal(&ours, "app"), refresh_token(2).seal(&ours, "app"));
+    }
+
+    #[test]
+    fn a_root_can_be_replaced_while_old_handles_live() {
+        let old = handles(&ServerSecret::new(ROOT).unwrap());
+        let text = refresh_token(1).seal(&old, "app");
+        let both = ServerSecret::new(OTHER).unwrap().accepting_handles(ROOT).unwrap();
+        let open =
+            |handles: &Handles| GrantHandle::open(handles, HandleKind::RefreshToken, "app", &text);
+        assert_eq!(open(&handles(&both)), Ok(refresh_token(1)));
+        assert_eq!(open(&handles(&ServerSecret::new(OTHER).unwrap())), Err(NotOurs));
+    }
+
+    #[test]
+    fn a_handle_names_its_grant_to_whoever_reads_it() {
+        let text = refresh_token(7).seal(&handles(&ServerSecret::new(ROOT).unwrap()), "app");
+        let claimed = |text: &str| GrantHandle::claimed_grant_id(HandleKind::RefreshToken, text);
+        assert!(HandleKind::RefreshToken.begins(&text) && !HandleKind::Code.begins(&text));
+        assert_eq!(claimed(&text), Some(refresh_token(7).grant_id));
+        assert_eq!(claimed(&text[4..]), None);
+        // The head and the id are 21 bytes, which 28 characters spell.
+        assert_eq!(claimed(&text[..4 + 28]), Some(refresh_token(7).grant_id));
+        assert_eq!(claimed(&text[..4 + 27]), None);
+        assert_eq!(claimed(&format!("grt_{}", "A".repeat(17 * 1024))), None);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_never_opens_and_never_panics(text in ".{0,200}") {
+            let ours = handles(&ServerSecret::new(ROOT).unwrap());
+            let _ = GrantHandle::claimed_grant_id(HandleKind::RefreshToken, &text);
+            for kind in [HandleKind::Code, HandleKind::RefreshToken] {
+                prop_assert_eq!(GrantHandle::open(&ours, kind, "app", &text), Err(NotOurs));
+            }
+        }
+
+        #[test]
+        fn one_changed_character_spoils_a_handle(at in 4_usize..100, to in "[A-Za-z0-9_-]") {
+            let ours = handles(&ServerSecret::new(ROOT).unwrap());
+            let mut text = refresh_token(1).seal(&ours, "app");
+            let at = at.min(text.len() - 1);
+            prop_assume!(text[at..=at] != to);
+            text.replace_range(at..=at, &to);
+            let opened = GrantHandle::open(&ours, HandleKind::RefreshToken, "app", &text);
+            prop_assert_eq!(opened, Err(NotOurs));
+        }
+    }
+}

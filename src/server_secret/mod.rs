@@ -1,0 +1,232 @@
+//! The host's root secret, and what is derived from it: keys for handles, the pepper under client
+//! secrets, and keys that seal signature secrets.
+
+pub(crate) mod handle;
+mod key_file;
+mod stored_secret;
+
+use std::fmt;
+
+use ring::{hkdf, hmac};
+use zeroize::Zeroizing;
+
+use crate::random::{self, RandomError, SecureRandom};
+use crate::secret::length_prefix;
+
+pub use key_file::{KeyFile, KeyFileError, KeyState, RootUse, Rotated, Rotation};
+pub use stored_secret::{KeyedDigest, Sealed, StoredSecret};
+pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch};
+
+/// A root of fewer than 32 bytes, or of one byte repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a server secret must have at least 32 bytes of a random source")]
+#[non_exhaustive]
+pub struct WeakServerSecret;
+
+/// The secret of the server: at least 32 bytes of a random source, kept where the host keeps such
+/// things, the same in every process of one server.
+///
+/// It has three uses, each with keys of its own: *handles* (authorization codes, refresh tokens,
+/// consent tickets and login markers), the *pepper* under the digests of client secrets, and the *sealing* of
+/// signature secrets. Each use may know older roots beside the newest, so that a root can be
+/// replaced without an interruption:
+///
+/// * handles: until the last grant sealed under the old root has expired;
+/// * pepper: until every app has authenticated once, which renews its digest;
+/// * sealing: until every signature secret was regenerated.
+///
+/// ```
+/// use grantor::random::OsRandom;
+/// use grantor::server_secret::ServerSecret;
+///
+/// let old = *b"the thirty-two bytes of last year";
+/// let new = *b"the thirty-two bytes of this year";
+/// let secret = ServerSecret::new(&new)?.accepting(&old)?;
+/// # Ok::<(), grantor::server_secret::WeakServerSecret>(())
+/// ```
+pub struct ServerSecret {
+    handles: Roots,
+    pepper: Roots,
+    sealing: Roots,
+}
+
+/// The roots of one use.
+#[derive(Clone)]
+struct Roots {
+    newest: Root,
+    older: Vec<Root>,
+}
+
+impl Roots {
+    /// The keys for `purpose` that `make` derives from each root.
+    fn keys<K>(&self, purpose: &str, make: impl Fn(&Root) -> K) -> Keys<K> {
+        let key = |root: &Root| (root.key_id(purpose), make(root));
+        Keys { newest: key(&self.newest), older: self.older.iter().map(key).collect() }
+    }
+}
+
+/// The public name of a key.
+pub(crate) type KeyTag = [u8; 4];
+
+/// The keys of one use: the newest makes, all of them check.
+pub(crate) struct Keys<K> {
+    newest: (KeyTag, K),
+    older: Vec<(KeyTag, K)>,
+}
+
+impl<K> Keys<K> {
+    pub(crate) const fn newest(&self) -> &(KeyTag, K) {
+        &self.newest
+    }
+
+    /// The key with this name.
+    pub(crate) fn find(&self, tag: KeyTag) -> Option<&K> {
+        let (newest, key) = &self.newest;
+        let older = || self.older.iter().find(|(own, _)| *own == tag).map(|(_, key)| key);
+        if *newest == tag { Some(key) } else { older() }
+    }
+}
+
+#[derive(Clone)]
+struct Root(Zeroizing<Vec<u8>>);
+
+impl Root {
+    fn new(bytes: &[u8]) -> Result<Self, WeakServerSecret> {
+        let repeated = bytes.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
+        if bytes.len() < 32 || repeated {
+            return Err(WeakServerSecret);
+        }
+        Ok(Self(Zeroizing::new(bytes.to_vec())))
+    }
+
+    /// 32 bytes that depend on the root and on every part of `info`.
+    fn derive(&self, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        let mut framed = Vec::with_capacity(info.len() * 2);
+        let lengths: Vec<[u8; 4]> = info.iter().map(|part| length_prefix(part)).collect();
+        for (length, part) in lengths.iter().zip(info) {
+            framed.push(&length[..]);
+            framed.push(part);
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        // 32 bytes of HKDF-SHA256 cannot be too many, the only way for these to fail.
+        let _ = hkdf::Salt::new(hkdf::HKDF_SHA256, b"grantor")
+            .extract(&self.0)
+            .expand(&framed, hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut key[..]));
+        key
+    }
+
+    /// The public name of the key for `purpose`.
+    fn key_id(&self, purpose: &str) -> KeyTag {
+        let [a, b, c, d, ..] = *self.derive(&[b"key id", purpose.as_bytes()]);
+        [a, b, c, d]
+    }
+}
+
+impl ServerSecret {
+    /// A secret with one root for every use.
+    ///
+    /// # Errors
+    ///
+    /// [`WeakServerSecret`] when `root` has fewer than 32 bytes, or one byte repeated.
+    pub fn new(root: &[u8]) -> Result<Self, WeakServerSecret> {
+        let roots = Roots { newest: Root::new(root)?, older: Vec::new() };
+        Ok(Self { handles: roots.clone(), pepper: roots.clone(), sealing: roots })
+    }
+
+    /// A secret with roots for each use, of which the first makes.
+    pub(crate) fn of_roots<'a>(
+        handles: impl Iterator<Item = &'a [u8]>,
+        pepper: impl Iterator<Item = &'a [u8]>,
+        sealing: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, WeakServerSecret> {
+        let roots = |mut roots: Vec<Root>| {
+            let older = roots.split_off(1.min(roots.len()));
+            Ok(Roots { newest: roots.pop().ok_or(WeakServerSecret)?, older })
+        };
+        Ok(Self {
+            handles: roots(handles.map(Root::new).collect::<Result<_, _>>()?)?,
+            pepper: roots(pepper.map(Root::new).collect::<Result<_, _>>()?)?,
+            sealing: roots(sealing.map(Root::new).collect::<Result<_, _>>()?)?,
+        })
+    }
+
+    /// A fresh secret that nobody else has: for tests and examples. What it seals is lost with the
+    /// process.
+    ///
+    /// # Errors
+    ///
+    /// [`RandomError`] when the source gave nothing.
+    pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        let root = Zeroizing::new(random::array::<32>(random)?);
+        Self::new(&root[..]).map_err(|_| RandomError)
+    }
+
+    /// The same secret, accepting an older root for every use.
+    ///
+    /// # Errors
+    ///
+    /// [`WeakServerSecret`] as for [`new`](Self::new).
+    pub fn accepting(self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
+        self.accepting_handles(old_root)?.accepting_pepper(old_root)?.accepting_sealing(old_root)
+    }
+
+    /// The same secret, accepting an older root for handles.
+    ///
+    /// # Errors
+    ///
+    /// [`WeakServerSecret`] as for [`new`](Self::new).
+    pub fn accepting_handles(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
+        self.handles.older.push(Root::new(old_root)?);
+        Ok(self)
+    }
+
+    /// The same secret, accepting an older root for the digests of client secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`WeakServerSecret`] as for [`new`](Self::new).
+    pub fn accepting_pepper(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
+        self.pepper.older.push(Root::new(old_root)?);
+        Ok(self)
+    }
+
+    /// The same secret, accepting an older root for sealed signature secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`WeakServerSecret`] as for [`new`](Self::new).
+    pub fn accepting_sealing(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
+        self.sealing.older.push(Root::new(old_root)?);
+        Ok(self)
+    }
+
+    /// HMAC keys for handles of one kind and issuer.
+    pub(crate) fn handle_keys(&self, kind: &str, issuer: &str) -> Keys<hmac::Key> {
+        self.handles.keys("handle", |root| {
+            let key = root.derive(&[b"handle", kind.as_bytes(), issuer.as_bytes()]);
+            hmac::Key::new(hmac::HMAC_SHA256, &key[..])
+        })
+    }
+}
+
+impl fmt::Debug for ServerSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerSecret([redacted])")
+    }
+}
+
+fn hex_id(id: [u8; 4]) -> String {
+    format!("{:08x}", u32::from_be_bytes(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weak_root_is_refused() {
+        assert_eq!(ServerSecret::new(b"short").unwrap_err(), WeakServerSecret);
+        assert_eq!(ServerSecret::new(&[7; 64]).unwrap_err(), WeakServerSecret);
+    }
+}

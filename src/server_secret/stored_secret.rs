@@ -1,0 +1,277 @@
+//! Secrets of apps as storage keeps them: digests under a pepper, and sealed signature secrets.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::{aead, hmac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::{Keys, ServerSecret, hex_id};
+use crate::clock::UnixTime;
+use crate::ids::ClientId;
+use crate::random::{self, RandomError, SecureRandom};
+use crate::secret::{ClientSecret, Digest, SignatureSecret, length_prefix};
+
+/// The HMAC of a client id and its secret, and the name of the key under which it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KeyedDigest {
+    /// Names the key: it is stale when it is not the newest.
+    pub key_id: String,
+    /// The HMAC.
+    pub digest: Digest,
+}
+
+/// A client secret as storage keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StoredSecret {
+    /// HMAC of client id and secret, and the name of its key.
+    pub digest: KeyedDigest,
+    /// When it was set.
+    pub created_at: UnixTime,
+    /// From when on it is refused, if ever.
+    #[serde(default)]
+    pub expires_at: Option<UnixTime>,
+    /// Whether it came from elsewhere, and may be shorter than what this server makes.
+    #[serde(default)]
+    pub imported: bool,
+}
+
+impl StoredSecret {
+    /// Whether it authenticates at `now`.
+    #[must_use]
+    pub fn is_valid(&self, now: UnixTime) -> bool {
+        self.expires_at.is_none_or(|at| at > now)
+    }
+}
+
+/// The keys under the digests of client secrets.
+pub(crate) struct Pepper {
+    keys: Keys<hmac::Key>,
+    /// How the newest is called in digests.
+    newest_id: String,
+}
+
+/// A secret that was right.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SecretMatch<'a> {
+    pub(crate) stored: &'a StoredSecret,
+    /// Whether a newer secret of the app is in force.
+    pub(crate) superseded: bool,
+    /// Whether its digest was made under an older key.
+    pub(crate) stale: bool,
+}
+
+impl Pepper {
+    pub(crate) fn new(secret: &ServerSecret) -> Self {
+        let keys = secret.pepper.keys("pepper", |root| {
+            hmac::Key::new(hmac::HMAC_SHA256, &root.derive(&[b"pepper"])[..])
+        });
+        Self { newest_id: hex_id(keys.newest.0), keys }
+    }
+
+    /// What storage keeps of `secret`.
+    pub(crate) fn digest(&self, client_id: &ClientId, secret: &ClientSecret) -> KeyedDigest {
+        let digest = mac(&self.keys.newest.1, client_id.as_str(), secret);
+        KeyedDigest { key_id: self.newest_id.clone(), digest }
+    }
+
+    /// Finds the stored secret that `presented` is. Costs the same whether there is one or none:
+    /// a client id that nobody has costs what a wrong secret costs.
+    pub(crate) fn find<'a>(
+        &self,
+        client_id: &str,
+        presented: &ClientSecret,
+        stored: &'a [StoredSecret],
+        now: UnixTime,
+    ) -> Option<SecretMatch<'a>> {
+        let newest = mac(&self.keys.newest.1, client_id, presented);
+        let mut found = None;
+        for (age, secret) in stored.iter().enumerate() {
+            let stale = secret.digest.key_id != self.newest_id;
+            let computed = if stale {
+                let older =
+                    self.keys.older.iter().find(|(tag, _)| hex_id(*tag) == secret.digest.key_id);
+                older.map(|(_, key)| mac(key, client_id, presented))
+            } else {
+                Some(newest)
+            };
+            let matches = computed.is_some_and(|digest| digest.matches(&secret.digest.digest));
+            if matches && secret.is_valid(now) && found.is_none() {
+                found = Some(SecretMatch { stored: secret, superseded: age > 0, stale });
+            }
+        }
+        found
+    }
+}
+
+impl fmt::Debug for Pepper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pepper([redacted])")
+    }
+}
+
+fn mac(key: &hmac::Key, client_id: &str, secret: &ClientSecret) -> Digest {
+    let mut context = hmac::Context::with_key(key);
+    context.update(&length_prefix(client_id.as_bytes()));
+    context.update(client_id.as_bytes());
+    context.update(secret.expose_secret().as_bytes());
+    Digest::from_ring(context.sign().as_ref())
+}
+
+/// A signature secret under AES-256-GCM: storage keeps it, only the server can open it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    key_id: [u8; 4],
+    nonce: [u8; aead::NONCE_LEN],
+    ciphertext: Vec<u8>,
+}
+
+/// A sealed value does not open: another app's, another server's, or altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a sealed secret does not open")]
+pub(crate) struct CannotOpen;
+
+/// The keys that seal signature secrets.
+pub(crate) struct Sealing {
+    keys: Keys<Zeroizing<[u8; 32]>>,
+}
+
+impl Sealing {
+    pub(crate) fn new(secret: &ServerSecret) -> Self {
+        Self { keys: secret.sealing.keys("sealing", |root| root.derive(&[b"sealing"])) }
+    }
+
+    pub(crate) fn seal(
+        &self,
+        client_id: &ClientId,
+        secret: &SignatureSecret,
+        random: &dyn SecureRandom,
+    ) -> Result<Sealed, RandomError> {
+        let nonce: [u8; aead::NONCE_LEN] = random::array(random)?;
+        let (key_id, key) = self.keys.newest();
+        let key = aes_key(key).map_err(|_| RandomError)?;
+        let plain = secret.expose_secret().as_bytes();
+        // Room for the tag: a reallocation would leave an unwiped copy behind.
+        let mut bytes = Vec::with_capacity(plain.len() + aead::AES_256_GCM.tag_len());
+        bytes.extend_from_slice(plain);
+        key.seal_in_place_append_tag(
+            aead::Nonce::assume_unique_for_key(nonce),
+            associated_data(client_id, *key_id),
+            &mut bytes,
+        )
+        .map_err(|_| RandomError)?;
+        Ok(Sealed { key_id: *key_id, nonce, ciphertext: bytes })
+    }
+
+    pub(crate) fn open(
+        &self,
+        client_id: &ClientId,
+        sealed: &Sealed,
+    ) -> Result<SignatureSecret, CannotOpen> {
+        let key = aes_key(self.keys.find(sealed.key_id).ok_or(CannotOpen)?)?;
+        let mut bytes = Zeroizing::new(sealed.ciphertext.clone());
+        let nonce = aead::Nonce::assume_unique_for_key(sealed.nonce);
+        let plain = key
+            .open_in_place(nonce, associated_data(client_id, sealed.key_id), &mut bytes)
+            .map_err(|_| CannotOpen)?;
+        std::str::from_utf8(plain).map(SignatureSecret::new).map_err(|_| CannotOpen)
+    }
+}
+
+impl fmt::Debug for Sealing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealing([redacted])")
+    }
+}
+
+fn aes_key(bytes: &[u8; 32]) -> Result<aead::LessSafeKey, CannotOpen> {
+    let key = aead::UnboundKey::new(&aead::AES_256_GCM, bytes).map_err(|_| CannotOpen)?;
+    Ok(aead::LessSafeKey::new(key))
+}
+
+fn associated_data(client_id: &ClientId, key_id: [u8; 4]) -> aead::Aad<Vec<u8>> {
+    let mut data = b"grantor signature secret".to_vec();
+    data.extend_from_slice(&key_id);
+    data.extend_from_slice(client_id.as_str().as_bytes());
+    aead::Aad::from(data)
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed(key {})", hex_id(self.key_id))
+    }
+}
+
+impl Serialize for Sealed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = [&self.key_id[..], &self.nonce, &self.ciphertext].concat();
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Sealed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(String::deserialize(deserializer)?)
+            .map_err(|_| serde::de::Error::custom("not base64url"))?;
+        let parts = bytes.split_first_chunk::<4>().and_then(|(key_id, rest)| {
+            let (nonce, ciphertext) = rest.split_first_chunk()?;
+            Some(Self { key_id: *key_id, nonce: *nonce, ciphertext: ciphertext.to_vec() })
+        });
+        parts.ok_or_else(|| serde::de::Error::custom("too short for a sealed secret"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::OsRandom;
+
+    const OLD: &[u8] = b"0123456789abcdef0123456789abcdef";
+    const NEW: &[u8] = b"fedcba9876543210fedcba9876543210";
+
+    fn stored(pepper: &Pepper, id: &ClientId, secret: &str) -> StoredSecret {
+        let json = serde_json::json!({
+            "digest": pepper.digest(id, &ClientSecret::new(secret)),
+            "created_at": 0,
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_pepper_can_retire_because_a_stale_digest_still_matches_and_says_so() {
+        let id = ClientId::new("app").unwrap();
+        let old = Pepper::new(&ServerSecret::new(OLD).unwrap());
+        let secrets = [stored(&old, &id, "s3cret")];
+        let both = ServerSecret::new(NEW).unwrap().accepting_pepper(OLD).unwrap();
+        let pepper = Pepper::new(&both);
+        let now = UnixTime::from_seconds(1);
+        let right = ClientSecret::new("s3cret");
+        assert!(pepper.find("app", &right, &secrets, now).unwrap().stale);
+        assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, now).is_none());
+        assert!(pepper.find("App", &right, &secrets, now).is_none());
+        let retired = Pepper::new(&ServerSecret::new(NEW).unwrap());
+        assert!(retired.find("app", &right, &secrets, now).is_none());
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_for_its_app_and_under_its_key_only() {
+        let random = OsRandom::new();
+        let id = ClientId::new("app").unwrap();
+        let secret = SignatureSecret::new("the key of the app's assertions!");
+        let sealing = Sealing::new(&ServerSecret::new(OLD).unwrap());
+        let sealed = sealing.seal(&id, &secret, &random).unwrap();
+        let json = serde_json::to_string(&sealed).unwrap();
+        let sealed: Sealed = serde_json::from_str(&json).unwrap();
+        let opened = sealing.open(&id, &sealed).unwrap();
+        assert_eq!(opened.expose_secret(), secret.expose_secret());
+        let other = ClientId::new("other").unwrap();
+        assert_eq!(sealing.open(&other, &sealed).unwrap_err(), CannotOpen);
+        let elsewhere = Sealing::new(&ServerSecret::new(NEW).unwrap());
+        assert_eq!(elsewhere.open(&id, &sealed).unwrap_err(), CannotOpen);
+    }
+}

@@ -1,0 +1,90 @@
+//! What the fuzz targets need and the API does not offer. Compiled only under `cfg(fuzzing)`.
+
+use std::time::Duration;
+
+use crate::clock::UnixTime;
+use crate::ids::{ClientId, Issuer};
+use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
+use crate::jwt::{Algorithm, AssertionError, VerifyingKeys};
+use crate::protocol::basic_header::BasicCredentials;
+use crate::protocol::form::Form;
+use crate::server_secret::ServerSecret;
+use crate::server_secret::handle::{GrantHandle, HandleKind, Handles};
+
+/// The decoded parameters of a form, in order; `None` when it is refused.
+#[must_use]
+pub fn form(text: &[u8]) -> Option<Vec<(String, String)>> {
+    let form = Form::parse(text).ok()?;
+    let _ = (form.one("client_id"), form.first_doubled());
+    Some(form.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The client id and the secret of an `Authorization` header.
+#[must_use]
+pub fn basic_header(header: &[u8]) -> Option<(String, String)> {
+    let credentials = BasicCredentials::parse(header).ok()??;
+    Some((credentials.client_id, credentials.client_secret.to_string()))
+}
+
+/// The sealed handles of one server.
+#[derive(Debug)]
+pub struct SealedHandles(Handles);
+
+impl SealedHandles {
+    const KINDS: [HandleKind; 4] =
+        [HandleKind::Code, HandleKind::RefreshToken, HandleKind::Ticket, HandleKind::LoginMarker];
+
+    /// Those under this secret.
+    #[must_use]
+    pub fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
+        Self(Handles::new(secret, issuer))
+    }
+
+    /// A handle of each kind with this payload: code, refresh token, ticket, login marker.
+    #[must_use]
+    pub fn seal(&self, bound_to: &str, payload: &[u8]) -> [String; 4] {
+        Self::KINDS.map(|kind| self.0.seal(kind, &[bound_to.as_bytes()], &[payload]))
+    }
+
+    /// What `text` says when it is opened as each kind. Whatever does not open as a kind is no
+    /// grant of that kind either.
+    #[must_use]
+    pub fn open(&self, bound_to: &str, text: &str) -> [Option<Vec<u8>>; 4] {
+        Self::KINDS.map(|kind| {
+            let bound = [bound_to.as_bytes()];
+            let payload = self.0.open(kind, &bound, text, |payload| Some(payload.to_vec())).ok();
+            let grant = GrantHandle::open(&self.0, kind, bound_to, text);
+            assert!(payload.is_some() || grant.is_err());
+            payload
+        })
+    }
+}
+
+/// The subject, the scope and the expiry of an assertion of the app `app` for the server
+/// `https://as.example.com`, which lives for at most 300 seconds; the clocks may differ by 10.
+///
+/// # Errors
+///
+/// The rule that it does not fulfil.
+pub fn assertion(
+    keys: &VerifyingKeys,
+    is_grant: bool,
+    text: &str,
+    now: UnixTime,
+) -> Result<(String, Option<String>, UnixTime), AssertionError> {
+    let _ = (peek_issuer(text), peek_subject(text));
+    let purpose =
+        if is_grant { Purpose::Grant { user_claim: "sub" } } else { Purpose::ClientAuthentication };
+    let rules = AssertionRules {
+        purpose,
+        client_id: &ClientId::new("app").map_err(|_| AssertionError::Claims)?,
+        issuer: "app",
+        audiences: &["https://as.example.com"],
+        keys,
+        algorithms: Algorithm::ALL,
+        max_lifetime: Duration::from_secs(300),
+        clock_skew: Duration::from_secs(10),
+    };
+    let verified = rules.verify(text, now)?;
+    Ok((verified.subject, verified.scope, verified.expires_at))
+}
