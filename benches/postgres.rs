@@ -10,6 +10,9 @@
 #[path = "../tests/postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod cluster;
+#[path = "../tests/sandbox/mod.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod sandbox;
 #[path = "../tests/postgres/world.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod world;
@@ -34,7 +37,7 @@ const ROUNDS: usize = 5;
 const SECONDS: u64 = 4;
 
 fn main() {
-    let Some(cluster) = cluster::own_cluster() else { return };
+    let Some(cluster) = cluster::durable_cluster() else { return };
     let runtime = cluster::runtime();
     let pool = cluster::pool(&runtime, cluster.options(), CONNECTIONS);
     let store = cluster::new_store(&runtime, &pool);
@@ -236,14 +239,14 @@ fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) ->
         sql = sql.replace(parameter, &value);
     }
     let script = format!("\\set generation :generation + 1\n{sql};\n");
-    let file = cluster.folder.join("script.sql");
+    let file = cluster.file("script.sql");
     fs::write(&file, script).unwrap();
     let output = cluster
         .program("pgbench")
         .args(["-n", "-M", "prepared", "-j", "2", "-D", "generation=0", "-p", "5432"])
         .args(["-c", &CONNECTIONS.to_string(), "-T", &SECONDS.to_string()])
         .args(["-U", cluster::USER, "-h"])
-        .arg(&cluster.folder)
+        .arg(cluster.folder())
         .arg("-f")
         .args([file.as_path(), Path::new("postgres")])
         .output()

@@ -12,6 +12,9 @@
 #[path = "../tests/postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod cluster;
+#[path = "../tests/sandbox/mod.rs"]
+#[expect(dead_code, reason = "the tests need more of it")]
+mod sandbox;
 #[path = "../tests/postgres/world.rs"]
 #[expect(dead_code, reason = "the tests need more of it")]
 mod world;
@@ -53,7 +56,7 @@ fn main() {
     }
     if wants("postgres") {
         report("postgres", many, |grants| {
-            Some(measure(&InPostgres::new(cluster::own_cluster()?), grants))
+            Some(measure(&InPostgres::new(cluster::durable_cluster()?), grants))
         });
     }
 }

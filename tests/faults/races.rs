@@ -211,7 +211,7 @@ fn one_of_eight_wins_at_four_servers() {
     let Some(cluster) = own_cluster() else { return };
     let (seed, ledger) = (Dice::seed(), Ledger::default());
     let servers = Servers::over_postgres(&cluster, 4);
-    run_all((&ledger, &servers, seed), rounds(2_000));
+    run_all((&ledger, &servers, seed), rounds(super::RACES));
     ledger.check(&Tables::of_postgres(&cluster.options()), &servers);
     ledger.report(seed);
     assert!(servers.have_stayed(), "a server ended");

@@ -2,7 +2,6 @@
 //! seconds, under servers that go on.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::json;
 
@@ -14,6 +13,7 @@ use super::client::{Answer, Client, get};
 use super::cluster::{Cluster, own_cluster};
 use super::ledger::{Family, Fate, Ledger};
 use super::oracle::{Tables, set_read_only};
+use super::sandbox::command;
 use super::servers::Servers;
 
 const FAMILIES_OF_EACH: usize = 8;
@@ -104,7 +104,7 @@ impl World {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let done = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    let done = command("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(done.success());
 }
 
@@ -115,7 +115,7 @@ fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
     let _turn = super::turn();
     let Some(cluster) = own_cluster() else { return };
     let mut world = World::new(&cluster);
-    let (data, backup) = (cluster.folder.join("data"), cluster.folder.join("backup"));
+    let (data, backup) = (cluster.file("data"), cluster.file("backup"));
     let mut honest = world.families();
     let mut ended = world.families();
     world.rotate(&mut honest);

@@ -85,7 +85,7 @@ fn nothing_is_refreshed_after_a_revocation_was_answered() {
     let Some(cluster) = own_cluster() else { return };
     let (seed, ledger) = (Dice::seed(), Ledger::default());
     let servers = Servers::over_postgres(&cluster, 4);
-    run_all((&ledger, &servers, seed), rounds(2_000) / 5);
+    run_all((&ledger, &servers, seed), rounds(super::RACES) / 5);
     ledger.check(&Tables::of_postgres(&cluster.options()), &servers);
     ledger.report(seed);
     ledger.assert_clean();

@@ -1,21 +1,21 @@
 //! Processes of the example server over one database.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use super::apps::ISSUER;
 use super::client::Client;
 use super::cluster::{Cluster, USER};
 use super::dice::Dice;
+use super::sandbox::{Folder, wait_until};
 use super::server::Server;
 
 /// The processes. Each comes back at the address that it had.
 pub(crate) struct Servers {
-    folder: PathBuf,
+    folder: Folder,
     store: String,
     slots: Vec<Slot>,
 }
@@ -30,22 +30,22 @@ impl Servers {
     /// So many over the database of a cluster.
     pub(crate) fn over_postgres(cluster: &Cluster, number: usize) -> Self {
         // The folder of the socket, which stands for a host.
-        let folder = cluster.folder.to_str().unwrap();
+        let folder = cluster.folder().to_str().unwrap();
         Self::over(&format!("postgres://{USER}@localhost:5432/postgres?host={folder}"), number)
     }
 
     /// One over a file in a folder of its own.
     pub(crate) fn over_sqlite() -> Self {
-        let folder = new_folder();
-        let store = format!("sqlite:{}", folder.join("grants.db").display());
+        let folder = Folder::temporary();
+        let store = format!("sqlite:{}", folder.file("grants.db").display());
         Self::start(folder, store, 1)
     }
 
     fn over(store: &str, number: usize) -> Self {
-        Self::start(new_folder(), store.to_owned(), number)
+        Self::start(Folder::temporary(), store.to_owned(), number)
     }
 
-    fn start(folder: PathBuf, store: String, number: usize) -> Self {
+    fn start(folder: Folder, store: String, number: usize) -> Self {
         let slot = |address| Slot { address, server: Mutex::default(), kills: AtomicUsize::new(0) };
         let slots = addresses(number).into_iter().map(slot).collect();
         let servers = Self { folder, store, slots };
@@ -74,7 +74,7 @@ impl Servers {
 
     fn start_one(&self, index: usize) -> Result<(), String> {
         let slot = &self.slots[index];
-        let keys = self.folder.join("keys");
+        let keys = self.folder.file("keys");
         let arguments = [
             ["--listen", &slot.address],
             ["--issuer", ISSUER],
@@ -94,13 +94,7 @@ impl Servers {
         drop(slot.server.lock().unwrap().take());
         slot.kills.fetch_add(1, Ordering::Relaxed);
         dice.sleep(0..rest.max(1));
-        for _ in 0..200 {
-            match self.start_one(index) {
-                Ok(()) => return,
-                Err(_) => thread::sleep(Duration::from_millis(50)),
-            }
-        }
-        panic!("server {index} does not come back: {:?}", self.start_one(index));
+        wait_until("the server comes back", || self.start_one(index).is_ok());
     }
 
     /// How often one was killed.
@@ -120,17 +114,7 @@ impl Drop for Servers {
         for slot in &self.slots {
             drop(slot.server.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
-        drop(std::fs::remove_dir_all(&self.folder));
     }
-}
-
-fn new_folder() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let folder =
-        std::env::temp_dir().join(format!("grantor-faults-{}-{number}", std::process::id()));
-    std::fs::create_dir(&folder).unwrap();
-    folder
 }
 
 /// Addresses that are free, and that no connection is given: a client that knocks where nobody

@@ -3,28 +3,16 @@
 use std::sync::Arc;
 
 use grantor::audit::conformance::AuditKit;
-use grantor::audit::{
-    Action, Actor, AuditEvent, AuditQuery, AuditQueue, AuditSink as _, AuditStore as _, EventId,
-    NewEvent,
-};
+use grantor::audit::{AuditQuery, AuditQueue, AuditSink as _, AuditStore as _};
 use grantor::ids::{ClientId, Subject};
-use grantor::observe::Outcome;
 use grantor::protocol::GrantType;
 use grantor::random::OsRandom;
 use grantor::store::{Page, PostgresStore};
 use sqlx::{Executor as _, Row as _};
 
-use super::cluster::{database, new_prefix, new_store, own_cluster, pool, rounds, runtime};
+use super::cluster::{database, new_prefix, new_store, pool, rounds, runtime};
 use super::kit::Tokio;
-use super::world::now;
-
-fn event(client_id: &str, subject: &str) -> NewEvent {
-    let action = Action::IssueToken { grant_type: Some(GrantType::JwtBearer) };
-    let actor = Actor::App(ClientId::new(client_id).unwrap());
-    let event = AuditEvent::new(now(), actor, action, Outcome::Success);
-    let event = event.with_subject(&Subject::new(subject).unwrap());
-    NewEvent { id: EventId::generate(event.at, &OsRandom::new()).unwrap(), event }
-}
+use super::world::{event, now};
 
 #[test]
 fn the_store_keeps_the_audit_log() {
@@ -155,44 +143,4 @@ fn queues_of_several_processes_write_one_log() {
         let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
         assert_eq!(sqlx::query(&rows).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 2_000);
     });
-}
-
-/// The server is killed while events are written, and comes back: nothing that was taken is lost, and
-/// nothing counts twice, though nobody knew what the last commit came to.
-#[test]
-fn a_database_that_is_killed_gets_every_event_once() {
-    let Some(cluster) = own_cluster() else { return };
-    let runtime = runtime();
-    let pool = pool(&runtime, cluster.options(), 4);
-    let store = new_store(&runtime, &pool);
-    let failures = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let audit = AuditQueue::new(&OsRandom::new()).unwrap();
-    let count = Arc::clone(&failures);
-    let written = runtime.spawn(audit.run(store.clone(), tokio::time::sleep, move |_| {
-        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    }));
-    let record = |events: usize| {
-        for _ in 0..events {
-            audit.record(&event("app", "ann").event);
-        }
-    };
-    record(5_000);
-    std::thread::sleep(std::time::Duration::from_millis(30));
-    cluster.kill();
-    record(1_000);
-    let works = |_| {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-        failures.load(std::sync::atomic::Ordering::Relaxed) == 0
-    };
-    assert!(!(0..2_000).all(works), "nothing was written while it was down");
-    cluster.start();
-    record(500);
-    audit.close();
-    runtime.block_on(written).unwrap();
-    let app = ClientId::new("app").unwrap();
-    let usage = store.usage_of(&app);
-    assert_eq!(runtime.block_on(usage).unwrap().issued[&GrantType::JwtBearer], 6_500);
-    let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
-    let rows = runtime.block_on(sqlx::query(&rows).fetch_one(&pool)).unwrap();
-    assert_eq!(rows.get::<i64, _>(0), 6_500);
 }

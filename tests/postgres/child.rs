@@ -3,8 +3,7 @@
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
-use std::process::{self, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::process::{self, ChildStdin, ChildStdout, Stdio};
 
 use grantor::ids::ClientId;
 use grantor::store::{PostgresStore, TablePrefix};
@@ -12,11 +11,12 @@ use sqlx::ConnectOptions as _;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::runtime::{Builder, Runtime};
 
+use super::cluster::{PATIENCE, patient};
+use super::sandbox::command;
+
 const DATABASE: &str = "GRANTOR_TEST_CHILD_DATABASE";
 const PREFIX: &str = "GRANTOR_TEST_CHILD_PREFIX";
 const APP: &str = "GRANTOR_TEST_CHILD_APP";
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a line begins with that the other side is to hear: the test harness writes there, too.
 const MARK: char = '!';
@@ -36,7 +36,7 @@ impl Child {
         prefix: &TablePrefix,
         client_id: &ClientId,
     ) -> Self {
-        let mut process = Command::new(env::current_exe().unwrap())
+        let mut process = command(env::current_exe().unwrap())
             .args(["--exact", test, "--nocapture", "--test-threads=1"])
             .env(DATABASE, options.to_url_lossy().as_str())
             .env(PREFIX, prefix.to_string())
@@ -97,10 +97,7 @@ impl Task {
         let options: PgConnectOptions = database?.parse().unwrap();
         // The thread that reads lines does not run the requests.
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        // What waits for others waits for processes here, which a busy machine may hold up.
-        let patient = [("statement_timeout", "60s"), ("lock_timeout", "60s")];
-        let options = PostgresStore::connect_options(options).options(patient);
-        let options = options.options(settings.iter().copied());
+        let options = patient(options).options(settings.iter().copied());
         let pool = {
             let _inside = runtime.enter();
             let pool = PgPoolOptions::new().max_connections(connections);

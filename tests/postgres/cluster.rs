@@ -2,65 +2,85 @@
 
 use std::env;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::sleep;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use grantor::store::{PostgresStore, TablePrefix};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::runtime::Runtime;
 
+use super::sandbox::{Folder, command, signal, wait_until};
+
 pub(crate) const USER: &str = "grantor";
 
-/// Where the tests find their database.
+/// The database under test.
 pub(crate) enum Database {
     Own(Cluster),
     Given(Box<PgConnectOptions>),
 }
 
-/// A server of the tests' own: gone with the value, and with the process if that is killed.
+/// A server of the tests' own. It ends with the value, and at the latest with this process.
 pub(crate) struct Cluster {
-    pub(crate) folder: PathBuf,
+    folder: Folder,
     programs: PathBuf,
-    /// Whose server it is, where the tests run as root.
+    /// The user and group that run the server if the tests run as root.
     owner: Option<(u32, u32)>,
-    shell: Mutex<Option<Child>>,
+    fsync: &'static str,
+    server: Mutex<Option<Child>>,
 }
 
-/// The database of all tests, or `None` and a line that says so.
-pub(crate) fn database() -> Option<Arc<Database>> {
-    static SHARED: Mutex<Weak<Database>> = Mutex::new(Weak::new());
-    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(database) = shared.upgrade() {
-        return Some(database);
+/// Returns the database that all tests share, or `None` after a line that says so.
+pub(crate) fn database() -> Option<&'static Database> {
+    // The watchdog of the sandbox ends it.
+    static SHARED: LazyLock<Option<Database>> = LazyLock::new(|| {
+        if let Ok(url) = env::var("GRANTOR_TEST_DATABASE_URL") {
+            return Some(Database::Given(Box::new(url.parse().unwrap())));
+        }
+        Cluster::find(WITHOUT_FSYNC).map(Database::Own)
+    });
+    if SHARED.is_none() {
+        say_skipped();
     }
-    let database = if let Ok(url) = env::var("GRANTOR_TEST_DATABASE_URL") {
-        Database::Given(Box::new(url.parse().unwrap()))
-    } else {
-        Database::Own(own_cluster()?)
-    };
-    let database = Arc::new(database);
-    *shared = Arc::downgrade(&database);
-    Some(database)
+    SHARED.as_ref()
 }
 
-/// A server that nobody else uses and that may be killed, or `None` and a line that says so.
+/// Starts a server for one test, which may kill it. Returns `None` after a line that says so.
 pub(crate) fn own_cluster() -> Option<Cluster> {
-    let Some(programs) = programs() else {
-        assert!(
-            env::var("GRANTOR_REQUIRE_SERVICES").as_deref() != Ok("1"),
-            "there is no PostgreSQL, and GRANTOR_REQUIRE_SERVICES is 1"
-        );
-        eprintln!("skipped: there is no PostgreSQL on this machine");
-        return None;
-    };
-    Some(Cluster::new(programs))
+    let cluster = Cluster::find(WITHOUT_FSYNC);
+    if cluster.is_none() {
+        say_skipped();
+    }
+    cluster
+}
+
+/// Starts a server that waits for the disk, as one in production does.
+pub(crate) fn durable_cluster() -> Option<Cluster> {
+    let cluster = Cluster::find("on");
+    if cluster.is_none() {
+        say_skipped();
+    }
+    cluster
+}
+
+/// Tests kill processes, not the machine: the kernel keeps what they have written.
+const WITHOUT_FSYNC: &str = "off";
+
+fn say_skipped() {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    assert!(
+        env::var("GRANTOR_REQUIRE_SERVICES").as_deref() != Ok("1"),
+        "{test} needs PostgreSQL, and GRANTOR_REQUIRE_SERVICES is 1"
+    );
+    // The harness captures the macros of the standard library.
+    let line = format!("skipped: {test} needs PostgreSQL (.ci/install installs it)\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 fn programs() -> Option<PathBuf> {
@@ -77,7 +97,7 @@ fn programs() -> Option<PathBuf> {
     fs::canonicalize(folder.join("postgres")).ok()?.parent().map(Path::to_path_buf)
 }
 
-/// Somebody who is not root, since PostgreSQL refuses to run as root.
+/// Returns a user and a group other than root, because PostgreSQL refuses to run as root.
 fn unprivileged() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").map_or(1, |it| it.uid()) != 0 {
         return None;
@@ -91,153 +111,149 @@ fn unprivileged() -> Option<(u32, u32)> {
     Some(of("postgres").or_else(|| of("nobody")).unwrap_or((65_534, 65_534)))
 }
 
-/// A number that no other call in this process gets.
-fn number() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
 impl Cluster {
-    fn new(programs: PathBuf) -> Self {
-        let name = format!("grantor-pg-{}-{}", std::process::id(), number());
-        let folder = env::temp_dir().join(name);
-        fs::create_dir(&folder).unwrap();
-        let owner = unprivileged();
+    fn find(fsync: &'static str) -> Option<Self> {
+        let (programs, owner, folder) = (programs()?, unprivileged(), Folder::temporary());
         if let Some((user, group)) = owner {
-            chown(&folder, Some(user), Some(group)).unwrap();
+            chown(folder.path(), Some(user), Some(group)).unwrap();
         }
-        let cluster = Self { folder, programs, owner, shell: Mutex::new(None) };
+        let cluster = Self { folder, programs, owner, fsync, server: Mutex::new(None) };
         let made = cluster
             .program("initdb")
             .args(["--username", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"])
             .args(["--no-sync", "--pgdata"])
-            .arg(cluster.folder.join("data"))
+            .arg(cluster.file("data"))
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         cluster.start();
-        cluster
+        Some(cluster)
     }
 
     pub(crate) fn program(&self, name: &str) -> Command {
-        self.as_owner(Command::new(self.programs.join(name)))
-    }
-
-    /// A program that speaks with the server.
-    pub(crate) fn client(&self, name: &str) -> Command {
-        let mut program = self.program(name);
-        program.arg("--host").arg(&self.folder).args(["--port", "5432", "--username", USER]);
+        let mut program = command(self.programs.join(name));
+        if let Some((user, group)) = self.owner {
+            program.uid(user).gid(group);
+        }
+        program.current_dir(self.folder());
         program
     }
 
-    /// Who owns its files, where that is not who runs the tests.
+    /// Prepares a client program of this server.
+    pub(crate) fn client(&self, name: &str) -> Command {
+        let mut program = self.program(name);
+        program.arg("--host").arg(self.folder()).args(["--port", "5432", "--username", USER]);
+        program
+    }
+
+    /// The owner of its files if that is not the user who runs the tests.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         self.owner
     }
 
-    fn as_owner(&self, mut command: Command) -> Command {
-        if let Some((user, group)) = self.owner {
-            command.uid(user).gid(group);
-        }
-        command.current_dir(&self.folder);
-        command
+    /// The folder of its data, its log and its socket.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
-    /// Starts the server, or starts it again, and waits until it answers.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.file(name)
+    }
+
+    /// Starts the server, again if it was stopped or killed, and waits until it answers.
     pub(crate) fn start(&self) {
-        let log = self.log();
-        let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
-        // The shell ends the server when its own input ends: when this process is gone.
-        let mut command = self.as_owner(Command::new("sh"));
-        command
-            .arg("-c")
-            .arg(r#""$@" & server=$!; cat >/dev/null; kill -QUIT $server; wait $server"#)
-            .arg("sh")
-            .arg(self.programs.join("postgres"))
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let server = self
+            .program("postgres")
             .arg("-D")
-            .arg(self.folder.join("data"))
-            .args(["-c", "listen_addresses=", "-c", "max_connections=200", "-k"])
-            .arg(&self.folder)
-            .stdin(Stdio::piped())
+            .arg(self.file("data"))
+            .args(["-c", "listen_addresses=", "-c", "max_connections=200"])
+            .args(["-c", &format!("fsync={}", self.fsync)])
+            // Shared memory in files of the folder, which no crash leaves behind.
+            .args(["-c", "dynamic_shared_memory_type=mmap", "-k"])
+            .arg(self.folder())
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log);
-        *self.shell.lock().unwrap() = Some(command.spawn().unwrap());
-        let runtime = runtime();
-        for _ in 0..3_000 {
-            let options = self.options();
-            let answer = runtime.block_on(async {
-                sqlx::ConnectOptions::connect(&options).await.map(|_connection| ())
-            });
-            if answer.is_ok() {
-                return;
-            }
-            sleep(Duration::from_millis(20));
-        }
-        panic!("the server does not answer: {}", fs::read_to_string(self.log()).unwrap());
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        *self.server() = Some(server);
+        let (runtime, options) = (runtime(), self.options());
+        wait_until("PostgreSQL answers", || {
+            assert!(self.runs(), "{}", fs::read_to_string(self.log()).unwrap());
+            let connection = sqlx::ConnectOptions::connect(&options);
+            runtime.block_on(connection).is_ok()
+        });
     }
 
-    /// Kills the server and all of its processes, as a power cut does.
+    fn server(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills the server with all its processes and takes its shared memory, as a power cut does.
     pub(crate) fn kill(&self) {
-        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
-        let server: u32 = pid.lines().next().unwrap().parse().unwrap();
-        let signal = |name: &str, processes: &[u32]| {
-            let processes = processes.iter().map(u32::to_string);
-            Command::new("kill").arg(name).args(processes).output().unwrap();
-        };
-        // Who has stopped makes no more children that would hold on to its memory.
-        signal("-STOP", &[server]);
-        let processes = [&[server][..], &children(server)].concat();
-        signal("-KILL", &processes);
-        while processes.iter().any(|process| is_there(*process)) {
-            sleep(Duration::from_millis(1));
-        }
-        self.end();
+        let mut server = self.server().take().unwrap();
+        let pid = server.id();
+        // Only the server forks. Once the kernel has stopped it, the list of its children is complete.
+        signal("STOP", &[pid]);
+        wait_until("the server has stopped", || matches!(state(pid), None | Some('T' | 'Z')));
+        let processes = [&[pid][..], &children(pid)].concat();
+        signal("KILL", &processes);
+        server.wait().unwrap();
+        wait_until("its processes are gone", || !processes.iter().any(|it| is_there(*it)));
+        self.remove_shared_memory();
     }
 
-    /// Stops the server at once, as a machine does that is shut down in a hurry.
+    /// Stops the server at once (immediate shutdown): it recovers when it starts again.
     pub(crate) fn stop(&self) {
-        self.end();
+        let Some(mut server) = self.server().take() else { return };
+        signal("QUIT", &[server.id()]);
+        server.wait().unwrap();
     }
 
     /// Whether the server has not ended by itself.
     pub(crate) fn runs(&self) -> bool {
-        let pid = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap_or_default();
-        pid.lines().next().is_some_and(|pid| is_there(pid.parse().unwrap()))
+        self.server().as_mut().is_some_and(|server| server.try_wait().unwrap().is_none())
     }
 
-    fn end(&self) {
-        let shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut shell) = shell {
-            drop(shell.stdin.take());
-            shell.wait().unwrap();
+    /// Removes the System V segment of a server that was killed. Line 7 of its lock file names it.
+    fn remove_shared_memory(&self) {
+        let lock = fs::read_to_string(self.file("data/postmaster.pid")).unwrap_or_default();
+        if let Some(segment) = lock.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
+            let _ = command("ipcrm").args(["-m", segment]).output();
         }
     }
 
     pub(crate) fn log(&self) -> PathBuf {
-        self.folder.join("log")
+        self.file("log")
     }
 
     pub(crate) fn options(&self) -> PgConnectOptions {
         let options = PgConnectOptions::new_without_pgpass();
-        options.socket(&self.folder).port(5_432).username(USER).database("postgres")
+        options.socket(self.folder()).port(5_432).username(USER).database("postgres")
     }
 }
 
-/// Whether a process runs: one that has ended and that nobody has asked for does not.
+/// The fields of `/proc/PID/stat` that follow the name in brackets: the state, the parent, and so on.
+fn status(process: &Path) -> Option<Vec<String>> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    Some(stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect())
+}
+
+/// The state of a process: `T` for stopped, `Z` for ended. `None` if it is gone.
+fn state(process: u32) -> Option<char> {
+    status(&PathBuf::from(format!("/proc/{process}")))?[0].chars().next()
+}
+
 fn is_there(process: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // After the name, which is in brackets: the state.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+    state(process).is_some_and(|state| state != 'Z')
 }
 
 /// The processes whose parent is `process`.
 fn children(process: u32) -> Vec<u32> {
     let is_child = |folder: &Path| -> Option<u32> {
         let pid = folder.file_name()?.to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(folder.join("stat")).ok()?;
-        // After the name, which is in brackets: the state, and the parent.
-        let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?;
-        (parent == process.to_string()).then_some(pid)
+        (status(folder)?[1] == process.to_string()).then_some(pid)
     };
     let all = fs::read_dir("/proc").unwrap();
     all.filter_map(|entry| is_child(&entry.ok()?.path())).collect()
@@ -245,12 +261,7 @@ fn children(process: u32) -> Vec<u32> {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.end();
-        if let Err(error) = fs::remove_dir_all(&self.folder)
-            && error.kind() != ErrorKind::NotFound
-        {
-            eprintln!("{} is left: {error}", self.folder.display());
-        }
+        self.stop();
     }
 }
 
@@ -267,30 +278,43 @@ pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A pool as a host might make it.
+/// How long a busy machine may take for a statement or a connection.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A pool as a host might make it, but patient.
 pub(crate) fn pool(runtime: &Runtime, options: PgConnectOptions, connections: u32) -> PgPool {
     let _inside = runtime.enter();
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(60))
+        .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
-        .connect_lazy_with(PostgresStore::connect_options(options))
+        .connect_lazy_with(patient(options))
+}
+
+/// The options of the store, with longer timeouts.
+pub(crate) fn patient(options: PgConnectOptions) -> PgConnectOptions {
+    PostgresStore::connect_options(options).options([
+        ("statement_timeout", "120s"),
+        ("lock_timeout", "120s"),
+        ("idle_in_transaction_session_timeout", "120s"),
+    ])
 }
 
 /// A prefix that no other store has.
 pub(crate) fn new_prefix() -> TablePrefix {
-    TablePrefix::new(&format!("t{}_{}_", std::process::id(), number())).unwrap()
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    TablePrefix::new(&format!("t{}_{number}_", std::process::id())).unwrap()
 }
 
 /// An empty store with tables of its own.
 pub(crate) fn new_store(runtime: &Runtime, pool: &PgPool) -> PostgresStore {
-    let store = PostgresStore::with_prefix(pool.clone(), new_prefix())
-        .with_timeout(Duration::from_secs(60));
+    let store = PostgresStore::with_prefix(pool.clone(), new_prefix()).with_timeout(PATIENCE);
     runtime.block_on(store.migrate()).unwrap();
     store
 }
 
-/// How often each race is run.
+/// The number of rounds of a race: `GRANTOR_RACE_ROUNDS`, or a default.
 pub(crate) fn rounds(otherwise: usize) -> usize {
     env::var("GRANTOR_RACE_ROUNDS").map_or(otherwise, |rounds| rounds.parse().unwrap())
 }

@@ -1,17 +1,21 @@
 //! A server, and clients, that are killed in the middle of writes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use grantor::ids::GrantId;
+use grantor::audit::{AuditQueue, AuditSink as _, AuditStore as _};
+use grantor::ids::{ClientId, GrantId};
+use grantor::protocol::GrantType;
+use grantor::random::OsRandom;
 use grantor::store::{GrantStore as _, PostgresStore};
 use sqlx::Row as _;
 
 use super::chance::Chance;
 use super::child::Child;
 use super::cluster::{Cluster, database, new_store, own_cluster, pool, runtime};
-use super::world::World;
+use super::sandbox::wait_until;
+use super::world::{World, event};
 use super::writers::{Answered, CLIENT, Ledger, WRITERS, check, known, write};
 
 const KILLS: usize = 50;
@@ -154,4 +158,40 @@ fn what_a_client_was_answered_before_it_was_killed_is_there() {
     }
     assert!(total > KILLS, "the clients wrote {total} grants: too few to show anything");
     eprintln!("{total} grants answered to {KILLS} clients that were killed, none lost");
+}
+
+/// The server is killed while events are written, and comes back: no event is lost, and none counts
+/// twice, although the outcome of the last commit was unknown.
+#[test]
+fn a_database_that_is_killed_gets_every_event_once() {
+    let Some(cluster) = own_cluster() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, cluster.options(), 4);
+    let store = new_store(&runtime, &pool);
+    let failures = Arc::new(AtomicUsize::new(0));
+    let audit = AuditQueue::new(&OsRandom::new()).unwrap();
+    let count = Arc::clone(&failures);
+    let written = runtime.spawn(audit.run(store.clone(), tokio::time::sleep, move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
+    let record = |events: usize| {
+        for _ in 0..events {
+            audit.record(&event("app", "ann").event);
+        }
+    };
+    record(5_000);
+    std::thread::sleep(Duration::from_millis(30));
+    cluster.kill();
+    record(1_000);
+    wait_until("a write has failed", || failures.load(Ordering::Relaxed) > 0);
+    cluster.start();
+    record(500);
+    audit.close();
+    runtime.block_on(written).unwrap();
+    let app = ClientId::new("app").unwrap();
+    let usage = store.usage_of(&app);
+    assert_eq!(runtime.block_on(usage).unwrap().issued[&GrantType::JwtBearer], 6_500);
+    let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
+    let rows = runtime.block_on(sqlx::query(&rows).fetch_one(&pool)).unwrap();
+    assert_eq!(rows.get::<i64, _>(0), 6_500);
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,40 +11,37 @@ use sqlx::Executor as _;
 
 use super::cluster::{Cluster, new_store, own_cluster, pool, runtime};
 use super::crash::{check_all, recover};
+use super::sandbox::{Folder, command};
 use super::world::{World, grant};
 use super::writers::{Ledger, WRITERS, write};
 
-/// A file system of its own, which only root can make.
-struct Mount(PathBuf);
+/// A small file system in memory, which only root can make.
+struct Mount(Folder);
 
 impl Mount {
-    /// Beside the folder of the cluster, which must not hold it when that is removed.
     fn of_bytes(cluster: &Cluster, bytes: u64) -> Option<Self> {
-        let folder = cluster.folder.with_extension("small");
-        fs::create_dir(&folder).unwrap();
-        let mount = Self(folder);
-        let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&mount.0);
-        if !command.output().is_ok_and(|done| done.status.success()) {
+        let mount = Self(Folder::temporary());
+        let mut mounting = command("mount");
+        mounting.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(mount.0.path());
+        if !mounting.output().is_ok_and(|done| done.status.success()) {
             eprintln!("skipped: only root can make a file system that is full");
             return None;
         }
         if let Some((user, group)) = cluster.owner() {
-            chown(&mount.0, Some(user), Some(group)).unwrap();
+            chown(mount.0.path(), Some(user), Some(group)).unwrap();
         }
         Some(mount)
     }
 
-    /// What stands between it and room.
+    /// A file that takes up the room.
     fn ballast(&self) -> PathBuf {
-        self.0.join("ballast")
+        self.0.file("ballast")
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).output();
-        let _ = fs::remove_dir(&self.0);
+        let _ = command("umount").arg("-l").arg(self.0.path()).output();
     }
 }
 
@@ -95,7 +91,7 @@ fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
     let Some(cluster) = own_cluster() else { return };
     let Some(mount) = Mount::of_bytes(&cluster, 6 << 20) else { return };
     let (admin, tablespace) =
-        (runtime(), format!("CREATE TABLESPACE small LOCATION '{}'", mount.0.display()));
+        (runtime(), format!("CREATE TABLESPACE small LOCATION '{}'", mount.0.path().display()));
     let hosts = pool(&admin, cluster.options(), 1);
     admin.block_on(hosts.execute(tablespace.as_str())).unwrap();
     fs::write(mount.ballast(), vec![7; 4 << 20]).unwrap();
@@ -124,13 +120,13 @@ fn a_full_disk_of_the_log_loses_nothing_that_was_answered() {
     let Some(cluster) = own_cluster() else { return };
     cluster.stop();
     let Some(mount) = Mount::of_bytes(&cluster, 48 << 20) else { return };
-    let (wal, moved) = (cluster.folder.join("data/pg_wal"), mount.0.join("pg_wal"));
-    assert!(Command::new("mv").args([&wal, &moved]).status().unwrap().success());
+    let (wal, moved) = (cluster.file("data/pg_wal"), mount.0.file("pg_wal"));
+    assert!(command("mv").args([&wal, &moved]).status().unwrap().success());
     std::os::unix::fs::symlink(&moved, &wal).unwrap();
     cluster.start();
     let (world, store) = world(&cluster, &[]);
     // Nothing but what the present segment has left.
-    fs::write(mount.ballast(), vec![7; room(&mount.0)]).unwrap();
+    fs::write(mount.ballast(), vec![7; room(mount.0.path())]).unwrap();
     let hosts = pool(&world.runtime, cluster.options(), 1);
     // Sooner than by grants alone; it need not fit.
     let filler = "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)";
@@ -160,6 +156,6 @@ fn log(cluster: &Cluster) -> String {
 
 /// How many bytes the file system of `folder` has left.
 fn room(folder: &Path) -> usize {
-    let df = Command::new("df").args(["--output=avail", "-B1"]).arg(folder).output().unwrap();
+    let df = command("df").args(["--output=avail", "-B1"]).arg(folder).output().unwrap();
     String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap()
 }

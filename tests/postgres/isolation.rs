@@ -30,7 +30,7 @@ fn a_stricter_default_of_the_database_changes_no_answer() {
         let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
         let report = Kit::new(move || new_store(&runtime, &pool))
             .with_runner(runner)
-            .with_rounds(rounds(100).div_ceil(10))
+            .with_rounds(rounds(super::KIT_ROUNDS))
             .run();
         assert!(report.is_passed(), "{level}: {report}");
     }

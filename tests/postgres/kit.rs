@@ -37,7 +37,7 @@ fn the_postgres_store_keeps_the_contract() {
     let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
     let report = Kit::new(move || new_store(&runtime, &pool))
         .with_runner(runner)
-        .with_rounds(rounds(100))
+        .with_rounds(rounds(super::KIT_ROUNDS))
         .run();
     assert!(report.is_passed(), "{report}");
     eprintln!("{report}");

@@ -1,33 +1,40 @@
 //! The store on PostgreSQL, against a server that these tests start for themselves.
 //!
-//! `GRANTOR_TEST_DATABASE_URL` names another one; then nothing is started and nothing killed. Where
-//! there is none at all each test says so in a line and passes, unless `GRANTOR_REQUIRE_SERVICES`
-//! is `1`. `GRANTOR_RACE_ROUNDS` says how often each race is run, `GRANTOR_SEED` where random choices
-//! begin. What is counted is printed (`--nocapture`).
+//! `GRANTOR_TEST_DATABASE_URL` names another server. If there is none, each test says so in a line and
+//! passes, unless `GRANTOR_REQUIRE_SERVICES` is `1`. `GRANTOR_RACE_ROUNDS` sets the rounds of each race,
+//! `GRANTOR_SEED` repeats random choices. The tests print counts (`--nocapture`). `long.rs` runs
+//! longer races, and kills servers.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
-#![expect(clippy::print_stderr, reason = "a test says what it skipped and counted")]
+#![expect(clippy::print_stderr, reason = "a test prints what it counted")]
 
 mod audit;
+#[expect(dead_code, reason = "the long tests need more of it")]
 mod chance;
+#[expect(dead_code, reason = "the long tests need more of it")]
 mod child;
+#[expect(dead_code, reason = "the long tests and the benches need more of it")]
 mod cluster;
 mod contenders;
 mod costs;
-mod crash;
-mod full_disk;
 mod isolation;
 mod kit;
 mod outages;
 mod plans;
 mod processes;
 mod races;
-mod restored;
 mod revokers;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
 mod secrets;
 mod sharing;
 mod subjects;
 mod survivors;
 mod trouble;
 mod world;
-mod writers;
+
+/// The rounds of each race.
+const RACES: usize = 400;
+/// The rounds of each race of the conformance kit.
+const KIT_ROUNDS: usize = 10;

@@ -217,7 +217,7 @@ fn one_contender_wins_however_many_processes_there_are() {
         assert_eq!(process.answer(), "ready");
     }
     let mut arena = Arena { world, pool, prefix, processes };
-    let rounds = rounds(20_000);
+    let rounds = rounds(super::RACES);
 
     let races = arena.race(Kind::Decision, rounds.div_ceil(10));
     assert_eq!(arena.grants(Kind::Decision, "generation = 0"), races);

@@ -1,7 +1,6 @@
 //! A database that was restored to an older state under servers that go on.
 
 use std::fs::{self, File};
-use std::process::Command;
 use std::time::Duration;
 
 use grantor::secret::Digest;
@@ -13,6 +12,7 @@ use grantor::store::{
 use super::cluster::{Cluster, new_store, own_cluster, pool, runtime};
 use super::crash::recover;
 use super::races::{redemption, rotation};
+use super::sandbox::command;
 use super::world::{World, grant, now, random_bytes};
 
 /// How a backup is made and put back.
@@ -33,7 +33,7 @@ impl Backup {
                 cluster.start();
             }
             Self::Dump => {
-                let dump = File::create(cluster.folder.join("backup")).unwrap();
+                let dump = File::create(cluster.file("backup")).unwrap();
                 let mut program = cluster.client("pg_dump");
                 program.args(["--clean", "--if-exists", "postgres"]).stdout(dump);
                 assert!(program.status().unwrap().success());
@@ -45,12 +45,12 @@ impl Backup {
         match self {
             Self::Folder => {
                 cluster.stop();
-                fs::remove_dir_all(cluster.folder.join("data")).unwrap();
+                fs::remove_dir_all(cluster.file("data")).unwrap();
                 copy(cluster, "backup", "data");
                 cluster.start();
             }
             Self::Dump => {
-                let dump = File::open(cluster.folder.join("backup")).unwrap();
+                let dump = File::open(cluster.file("backup")).unwrap();
                 let mut program = cluster.client("psql");
                 program.args(["--quiet", "--single-transaction", "-v", "ON_ERROR_STOP=1"]);
                 let done = program.arg("postgres").stdin(dump).output().unwrap();
@@ -61,8 +61,8 @@ impl Backup {
 }
 
 fn copy(cluster: &Cluster, from: &str, to: &str) {
-    let (from, to) = (cluster.folder.join(from), cluster.folder.join(to));
-    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
+    let (from, to) = (cluster.file(from), cluster.file(to));
+    assert!(command("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 fn claim(grant: &Grant, jti: Digest) -> AssertionClaim {

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
-use grantor::audit::{AuditSink, NoAudit};
+use grantor::audit::{Action, Actor, AuditEvent, AuditSink, EventId, NewEvent, NoAudit};
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
 use grantor::endpoint::{Approval, Decision, FormRequest, Login, Prompted};
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
 use grantor::jwt::{Algorithm, SigningKey};
-use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
+use grantor::observe::Outcome;
+use grantor::protocol::{CodeVerifier, GrantType, RedirectUri, Scope};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::secret::Digest;
@@ -51,6 +52,15 @@ pub(crate) fn grant(client_id: &ClientId, subject: &str) -> Grant {
     grant.code_expires_at = now().plus(Duration::from_secs(600));
     grant.expires_at = now().plus(Duration::from_secs(86_400));
     grant
+}
+
+/// An event of the audit log, now, of this app and user.
+pub(crate) fn event(client_id: &str, subject: &str) -> NewEvent {
+    let action = Action::IssueToken { grant_type: Some(GrantType::JwtBearer) };
+    let actor = Actor::App(ClientId::new(client_id).unwrap());
+    let event = AuditEvent::new(now(), actor, action, Outcome::Success);
+    let event = event.with_subject(&Subject::new(subject).unwrap());
+    NewEvent { id: EventId::generate(event.at, &OsRandom::new()).unwrap(), event }
 }
 
 impl<S: Store> World<S> {

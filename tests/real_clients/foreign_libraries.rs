@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::sandbox::command;
 use crate::support::{Server, seed_file, skip, target_folder};
 
 fn script(name: &str) -> PathBuf {
@@ -10,16 +11,16 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// Whether the command runs and succeeds.
-fn works(command: &mut Command) -> bool {
-    let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+fn works(program: &mut Command) -> bool {
+    let silent = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     silent.status().is_ok_and(|status| status.success())
 }
 
 /// Runs a script against a server; the test fails if the script does.
-fn run(command: &mut Command, at_least: usize) {
+fn run(program: &mut Command, at_least: usize) {
     let server = Server::start();
     let output =
-        command.arg(&server.issuer).arg(seed_file()).stdin(Stdio::null()).output().unwrap();
+        program.arg(&server.issuer).arg(seed_file()).stdin(Stdio::null()).output().unwrap();
     let checks = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{checks}\n{errors}\nthe server:\n{}", server.output());
@@ -31,10 +32,10 @@ fn run(command: &mut Command, at_least: usize) {
 #[test]
 fn authlib_goes_through_every_flow() {
     let python = target_folder().join("interop/venv/bin/python");
-    if !works(Command::new(&python).args(["-c", "import authlib, joserfc, requests"])) {
+    if !works(command(&python).args(["-c", "import authlib, joserfc, requests"])) {
         return skip("authlib_goes_through_every_flow", "Python with Authlib");
     }
-    run(Command::new(python).arg("-B").arg(script("authlib_client.py")), 90);
+    run(command(python).arg("-B").arg(script("authlib_client.py")), 90);
 }
 
 /// M1 and M2: a strict client finds every endpoint by the metadata, and uses it.
@@ -42,10 +43,10 @@ fn authlib_goes_through_every_flow() {
 fn oauth4webapi_goes_through_every_flow() {
     let modules = target_folder().join("interop/node_modules");
     let there = modules.join("oauth4webapi").is_dir();
-    if !there || !works(Command::new("node").arg("--version")) {
+    if !there || !works(command("node").arg("--version")) {
         return skip("oauth4webapi_goes_through_every_flow", "Node with oauth4webapi");
     }
-    let mut node = Command::new("node");
+    let mut node = command("node");
     node.arg(script("oauth4webapi_client.mjs")).env("INTEROP_NODE_MODULES", modules);
     run(&mut node, 90);
 }

@@ -14,4 +14,7 @@ mod graceful_stop;
 mod login;
 mod oauth2_crate;
 mod output;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
 mod support;

@@ -11,7 +11,8 @@ use grantor::store::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::support::{Desk, Folder, Tokio, at, with};
+use crate::sandbox::Folder;
+use crate::support::{Desk, Tokio, at, with};
 
 /// Instants that lie around each other.
 fn instant() -> impl Strategy<Value = UnixTime> {

@@ -19,7 +19,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::contract::Shared;
-use crate::support::{Desk, Folder, HOUR, Tokio, at, with};
+use crate::sandbox::Folder;
+use crate::support::{Desk, HOUR, Tokio, at, with};
 
 fn host(runtime: &Tokio, folder: &Folder) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(folder.file("a.db")).create_if_missing(true);

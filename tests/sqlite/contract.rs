@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use grantor::store::SqliteStore;
 use grantor::store::conformance::{Kit, Runner};
 
-use crate::support::{Folder, Tokio};
+use crate::sandbox::Folder;
+use crate::support::Tokio;
 
 /// A runtime, and the store that was opened on it last.
 #[derive(Clone)]
@@ -50,7 +51,7 @@ fn keeps_the_contract(folder: Folder, rounds: usize) {
 /// G13, R21: races on real threads, and futures that are dropped at every await.
 #[test]
 fn the_store_keeps_the_contract() {
-    keeps_the_contract(Folder::in_memory(), 300);
+    keeps_the_contract(Folder::in_memory(), super::KIT_ROUNDS);
 }
 
 /// Where a commit takes its time, other requests gather meanwhile.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use grantor::store::{
 };
 
 use crate::chance::Chance;
-use crate::support::{Desk, Folder, Tokio, at, claim, code, grant, token, with};
+use crate::sandbox::{Folder, command};
+use crate::support::{Desk, Tokio, at, claim, code, grant, token, with};
 
 /// Where the child finds its file and its app. It is this test binary again.
 const FILE: &str = "GRANTOR_TEST_CRASH_FILE";
@@ -94,7 +95,7 @@ struct Answered {
 
 /// Lets a child write for a while, kills it, and reads what it had been answered.
 fn kill_one(file: &Path, client_id: &ClientId, chance: &mut Chance) -> BTreeMap<GrantId, Answered> {
-    let mut child: Child = Command::new(std::env::current_exe().unwrap())
+    let mut child: Child = command(std::env::current_exe().unwrap())
         .args(["--exact", "crash::child_that_writes_until_it_is_killed", "--nocapture"])
         .env(FILE, file)
         .env(APP, client_id.as_str())

@@ -19,8 +19,9 @@ use grantor::store::{
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use sqlx::{ConnectOptions as _, Row as _};
 
+use crate::sandbox::Folder;
 use crate::support::{
-    Desk, Folder, HOUR, Session, Tokio, app, at, claim, code, log_in_and_tell, register, server,
+    Desk, HOUR, Session, Tokio, app, at, claim, code, log_in_and_tell, register, server,
     server_with, token, with,
 };
 

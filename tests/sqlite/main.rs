@@ -1,15 +1,18 @@
-//! `SqliteStore`: the contract, and what a file, a disk and a power cord can do to it.
+//! `SqliteStore`: the contract, and trouble with files, disks and clocks. `long.rs` runs longer races,
+//! and kills writers.
 #![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
 
 mod agreement;
 mod audit;
-#[expect(clippy::print_stderr, reason = "a seed is for whoever reads the log")]
-#[path = "../postgres/chance.rs"]
-mod chance;
 mod contract;
-mod crash;
 mod file;
 mod restored;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
 mod sharing;
 mod support;
 mod trouble;
+
+/// The rounds of each race of the conformance kit.
+const KIT_ROUNDS: usize = 60;

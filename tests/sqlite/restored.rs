@@ -12,7 +12,8 @@ use grantor::store::{
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
-use crate::support::{Desk, Folder, HOUR, Tokio, at, claim, code, token};
+use crate::sandbox::Folder;
+use crate::support::{Desk, HOUR, Tokio, at, claim, code, token};
 
 fn ending(target: RevocationTarget) -> Revocation {
     Revocation { target, at: at(3), why: RevocationReason::Administrator, until: at(24 * HOUR) }

@@ -1,7 +1,6 @@
 //! Requests that share a commit.
 
 use std::future::poll_fn;
-use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
 
@@ -13,7 +12,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 use tokio::task::JoinHandle;
 
-use crate::support::{Desk, Folder, Tokio, at, token};
+use crate::sandbox::{Folder, command};
+use crate::support::{Desk, Tokio, at, token};
 
 /// How many waves of 64 refreshes a child of the test under strace plays.
 const WAVES: &str = "GRANTOR_TEST_WAVES";
@@ -156,7 +156,7 @@ fn child_that_refreshes_in_waves() {
 fn waits(waves: u32) -> Option<usize> {
     let folder = Folder::in_memory();
     let trace = folder.file("trace");
-    let done = Command::new("strace")
+    let done = command("strace")
         .args(["-f", "-qq", "-e", "trace=fsync,fdatasync,/^mkdir", "-o"])
         .arg(&trace)
         .arg(std::env::current_exe().unwrap())

@@ -1,9 +1,7 @@
 //! Folders that go with their test, a runtime, and grants to work with.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppCredentials, AppDraft, Flow};
@@ -24,45 +22,6 @@ use grantor::users::{MemoryUsers, User};
 use tokio::runtime::{Builder, Runtime};
 
 pub(crate) type Server = AuthorizationServer<Arc<SqliteStore>, MemoryUsers>;
-
-/// A folder of its own.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    /// In memory where there is such a thing, for what does not hang on the disk.
-    pub(crate) fn in_memory() -> Self {
-        let memory = PathBuf::from("/dev/shm");
-        Self::below(&if memory.is_dir() { memory } else { std::env::temp_dir() })
-    }
-
-    /// On the disk where the tests are built.
-    pub(crate) fn on_disk() -> Self {
-        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
-    }
-
-    fn below(parent: &Path) -> Self {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("grantor-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What stays lies in a folder for temporary things.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// A runtime on which the checks of the kit block.
 pub(crate) struct Tokio(Runtime);

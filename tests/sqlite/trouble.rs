@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +13,8 @@ use grantor::store::{
 };
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
-use crate::support::{
-    Desk, Folder, HOUR, Tokio, app, at, code, log_in, register, server, token, with,
-};
+use crate::sandbox::{Folder, command};
+use crate::support::{Desk, HOUR, Tokio, app, at, code, log_in, register, server, token, with};
 
 fn cause(error: &StoreError) -> String {
     let mut cause = String::new();
@@ -34,7 +32,7 @@ struct Mount(Folder);
 impl Mount {
     fn of_bytes(bytes: u64) -> Option<Self> {
         let folder = Folder::in_memory();
-        let done = Command::new("mount")
+        let done = command("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
             .arg(folder.path())
             .output()
@@ -45,7 +43,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+        let _ = command("umount").arg("-l").arg(self.0.path()).output();
     }
 }
 

@@ -1,20 +1,15 @@
 //! The example server, as a process of its own.
 
 use std::io::Read;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use super::seed_file;
-
-/// How often something is looked for before it counts as missing, every 20 ms: 20 s in all.
-const PATIENCE: usize = 1_000;
-const PAUSE: Duration = Duration::from_millis(20);
+use crate::sandbox::{Folder, command, signal, wait_until};
 
 /// A running server. It ends when this is dropped.
 pub(crate) struct Server {
@@ -37,8 +32,9 @@ impl Server {
 
     /// A server, or what it said when it ended instead of getting ready.
     pub(crate) fn try_with(arguments: &[&str]) -> Result<Self, String> {
-        let ready = ready_file();
-        let mut child = Command::new(program())
+        let folder = Folder::on_disk();
+        let ready = folder.file("ready.json");
+        let mut child = command(program())
             .args(["--listen", "127.0.0.1:0", "--seed"])
             .arg(seed_file())
             .arg("--ready-file")
@@ -59,20 +55,20 @@ impl Server {
         Ok(server)
     }
 
-    fn wait_until_ready(&mut self, ready: &PathBuf) -> Result<String, String> {
-        for _ in 0..PATIENCE {
+    fn wait_until_ready(&mut self, ready: &Path) -> Result<String, String> {
+        let mut json = Value::Null;
+        let mut ended = None;
+        wait_until("the server is ready", || {
+            ended = self.child.try_wait().unwrap();
             let text = std::fs::read(ready).unwrap_or_default();
-            if let Ok(json) = serde_json::from_slice::<Value>(&text) {
-                assert_eq!(json["pid"], self.child.id());
-                std::fs::remove_file(ready).unwrap();
-                return Ok(json["issuer"].as_str().unwrap().to_owned());
-            }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return Err(format!("the server ended with {status}: {}", self.output()));
-            }
-            thread::sleep(PAUSE);
+            json = serde_json::from_slice(&text).unwrap_or_default();
+            !json.is_null() || ended.is_some()
+        });
+        if let Some(status) = ended {
+            return Err(format!("the server ended with {status}: {}", self.output()));
         }
-        Err(format!("the server did not say that it is ready: {}", self.output()))
+        assert_eq!(json["pid"], self.child.id());
+        Ok(json["issuer"].as_str().unwrap().to_owned())
     }
 
     /// A URL on this server.
@@ -92,23 +88,20 @@ impl Server {
 
     /// Asks it to stop, as a service manager does.
     pub(crate) fn terminate(&self) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(sent.success());
+        signal("TERM", &[self.child.id()]);
     }
 
     /// Waits until it has ended, and says how.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        for _ in 0..PATIENCE {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                for reader in self.readers.drain(..) {
-                    reader.join().unwrap();
-                }
-                return status;
-            }
-            thread::sleep(PAUSE);
+        let mut ended = None;
+        wait_until("the server has stopped", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
         }
-        panic!("the server does not stop: {}", self.output());
+        ended.unwrap()
     }
 }
 
@@ -131,16 +124,6 @@ fn program() -> PathBuf {
         program.display()
     );
     program
-}
-
-fn ready_file() -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("ready-{}-{number}.json", std::process::id());
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    // What a process with the same number has left.
-    drop(std::fs::remove_file(&file));
-    file
 }
 
 /// Keeps what comes out of a stream, so that the server never waits for a reader.

@@ -1,10 +1,7 @@
 //! Chromium without a window, by the protocol of its driver (W3C `WebDriver`): JSON over HTTP.
 
 use std::io::{BufRead as _, BufReader, Lines};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::thread;
-use std::time::Duration;
+use std::process::{Child, ChildStdout, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,16 +9,15 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{Http, target_folder};
+use crate::sandbox::{Folder, command, wait_until};
 
-/// How often something is looked for before it counts as missing: for 10 s in all.
-const PATIENCE: usize = 500;
-const PAUSE: Duration = Duration::from_millis(20);
 /// The key of a member that names an element (`WebDriver` section 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -32,7 +28,7 @@ const FLAGS: [&str; 8] = [
 /// Whether Chromium and its driver are installed.
 pub(crate) fn chrome_is_there() -> bool {
     ["chromium", "chromedriver"].iter().all(|program| {
-        let mut asked = Command::new(program);
+        let mut asked = command(program);
         let asked = asked.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         asked.status().is_ok_and(|status| status.success())
     })
@@ -46,14 +42,16 @@ pub(crate) struct Chrome {
     http: Http,
     base: String,
     session: String,
-    profile: PathBuf,
+    profile: Folder,
 }
 
 impl Chrome {
     /// Starts the driver, and a browser with a profile that is new.
     pub(crate) fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
+        let profile = Folder::temporary();
+        let mut driver = command("chromedriver")
             .arg("--port=0")
+            .env("TMPDIR", profile.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -61,18 +59,16 @@ impl Chrome {
         let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = said.find_map(|line| port_in(&line.unwrap())).unwrap();
         let base = format!("http://127.0.0.1:{port}");
-        let name = format!("chromium-{}-{port}", std::process::id());
-        let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let (http, session) = (Http::new(), String::new());
         let mut chrome = Self { driver, _said: said, http, base, session, profile };
         chrome.wait_for_driver();
         let mut flags: Vec<_> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         flags.push("--window-size=900,900".to_owned());
-        flags.push(format!("--user-data-dir={}", chrome.profile.display()));
+        flags.push(format!("--user-data-dir={}", chrome.profile.file("profile").display()));
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": flags },
-            "timeouts": { "pageLoad": 30_000 },
+            "timeouts": { "pageLoad": 120_000 },
         } } });
         let value = chrome.post("/session", &capabilities);
         chrome.session = format!("/session/{}", value["sessionId"].as_str().unwrap());
@@ -82,13 +78,9 @@ impl Chrome {
     fn wait_for_driver(&self) {
         let status = http::Request::get(format!("{}/status", self.base));
         let status = status.body(Vec::new()).unwrap();
-        for _ in 0..PATIENCE {
-            if self.http.send(status.clone()).is_ok_and(|answer| answer.status() == 200) {
-                return;
-            }
-            thread::sleep(PAUSE);
-        }
-        panic!("ChromeDriver does not answer");
+        wait_until("ChromeDriver answers", || {
+            self.http.send(status.clone()).is_ok_and(|answer| answer.status() == 200)
+        });
     }
 
     fn post(&self, path: &str, json: &Value) -> Value {
@@ -125,22 +117,17 @@ impl Chrome {
 
     /// The path of the one element that a CSS selector finds, as soon as it is there.
     fn one(&self, selector: &str) -> String {
-        for _ in 0..PATIENCE {
-            if let [element] = &self.find(selector)[..] {
-                return element.clone();
-            }
-            thread::sleep(PAUSE);
-        }
-        panic!("there is not one {selector} on {}: {}", self.url(), self.source());
+        let mut found = Vec::new();
+        wait_until(&format!("there is one {selector}"), || {
+            found = self.find(selector);
+            found.len() == 1
+        });
+        found.swap_remove(0)
     }
 
     /// Waits until an element is there.
     pub(crate) fn wait_for(&self, selector: &str) {
         self.one(selector);
-    }
-
-    fn source(&self) -> Value {
-        self.get("/source")
     }
 
     /// How many elements a CSS selector finds.
@@ -187,12 +174,7 @@ impl Drop for Chrome {
         drop(self.http.send(session.body(Vec::new()).unwrap()));
         drop(self.driver.kill());
         drop(self.driver.wait());
-        remove(&self.profile);
     }
-}
-
-fn remove(folder: &Path) {
-    drop(std::fs::remove_dir_all(folder));
 }
 
 /// The port in the line that says on which port the driver was started.

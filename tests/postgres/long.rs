@@ -1,0 +1,29 @@
+//! The long tests of the store on PostgreSQL: races in the tens of thousands, and servers and clients
+//! that are killed. `bash .ci/long` runs them; the variables of `main.rs` apply.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
+#![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
+#![expect(clippy::print_stderr, reason = "a test prints what it counted")]
+
+mod chance;
+mod child;
+#[expect(dead_code, reason = "the benches need more of it")]
+mod cluster;
+mod contenders;
+mod crash;
+mod full_disk;
+mod kit;
+mod races;
+mod restored;
+mod revokers;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
+mod survivors;
+#[expect(dead_code, reason = "the quick tests need more of it")]
+mod world;
+mod writers;
+
+/// The rounds of each race.
+const RACES: usize = 20_000;
+/// The rounds of each race of the conformance kit.
+const KIT_ROUNDS: usize = 100;

@@ -1,0 +1,17 @@
+//! The long tests of `SqliteStore`: more races of the conformance kit, and writers that are killed.
+//! `bash .ci/long` runs them.
+#![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
+
+#[expect(clippy::print_stderr, reason = "a test prints its seed")]
+#[path = "../postgres/chance.rs"]
+mod chance;
+mod contract;
+mod crash;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
+#[expect(dead_code, reason = "the quick tests need more of it")]
+mod support;
+
+/// The rounds of each race of the conformance kit.
+const KIT_ROUNDS: usize = 300;
