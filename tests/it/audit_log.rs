@@ -142,7 +142,7 @@ fn the_log_in_memory_keeps_its_promises() {
 fn every_public_check_of_the_log_is_run() {
     let report = AuditKit::new(MemoryAuditStore::new).with_rounds(1).run();
     let run: BTreeSet<_> = report.passed.iter().map(ToString::to_string).collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit_log/conformance.rs");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/log/conformance.rs");
     let text = fs::read_to_string(file).unwrap();
     let names = text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split('<').next());
     assert_eq!(run, names.map(str::to_owned).collect());

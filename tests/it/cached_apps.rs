@@ -5,35 +5,25 @@ use std::time::Duration;
 
 use grantor::AuthorizationServer;
 use grantor::clock::UnixTime;
-use grantor::endpoint::FormRequest;
-use grantor::ids::{ClientId, Issuer};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::server_secret::ServerSecret;
+use grantor::ids::ClientId;
 use grantor::store::{CachedApps, MemoryStore};
 use grantor::users::MemoryUsers;
 use pollster::block_on;
 
 use crate::faulty_store::{FaultyStore, Method};
-use crate::support::{Answer, App, ISSUER, ROOT, World, body_of, code_app, machine_app};
+use crate::support::{self, Answer, App, World, body_of, code_app, machine_app, new_key};
 
 type Process = AuthorizationServer<CachedApps<Arc<FaultyStore>>, Arc<MemoryUsers>>;
 
 /// A second process on the store of `world`, which keeps apps.
 fn process(world: &World) -> Process {
     let store = Arc::new(FaultyStore::new(Arc::<MemoryStore>::clone(&world.store)));
-    AuthorizationServer::builder(
-        Issuer::new(ISSUER).unwrap(),
-        ServerSecret::new(ROOT).unwrap(),
-        SigningKey::generate(Algorithm::ES256).unwrap(),
-        CachedApps::new(store).clock(Arc::clone(&world.clock)),
-        Arc::clone(&world.users),
-    )
-    .clock(Arc::clone(&world.clock))
-    .build()
+    let store = CachedApps::new(store).clock(Arc::clone(&world.clock));
+    world.beside(new_key(), store, Arc::clone(&world.users)).build()
 }
 
 fn ask(process: &Process, app: &App, form: &[(&str, &str)]) -> Answer {
-    Answer::from(block_on(process.token(&FormRequest::new(&body_of(app, form)))))
+    support::ask(process, &body_of(app, form))
 }
 
 fn disable(world: &World, app: &App) {

@@ -15,7 +15,7 @@ use pollster::block_on;
 
 use crate::faulty_store::{Method, faulty_server};
 use crate::support::{
-    Answer, App, ROOT, START, Sibling, World, basic, code_app, encode, machine_app, public_app,
+    Answer, App, ROOT, START, Server, World, basic, code_app, encode, machine_app, public_app,
 };
 
 const BARE: &str = "grant_type=client_credentials";
@@ -290,7 +290,7 @@ fn a_pepper_retires_once_every_digest_was_renewed() {
     let both = ServerSecret::new(NEXT_ROOT).unwrap().accepting_pepper(ROOT).unwrap();
     let both = world.sibling(both);
     let retired = world.sibling(ServerSecret::new(NEXT_ROOT).unwrap());
-    let status = |server: &Sibling, id: &ClientId, secret: &str| {
+    let status = |server: &Server, id: &ClientId, secret: &str| {
         let form = encode(&[("client_id", id.as_str()), ("client_secret", secret)]);
         Answer::from(block_on(server.token(&FormRequest::new(&format!("{BARE}&{form}"))))).status
     };

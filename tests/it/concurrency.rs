@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, Barrier, Mutex};
 
-use grantor::endpoint::FormRequest;
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use grantor::ids::{ClientId, GrantId};
 use grantor::server_secret::ServerSecret;
@@ -11,7 +10,7 @@ use grantor::store::RevocationTarget;
 use pollster::block_on;
 
 use crate::support::{
-    Answer, App, CALLBACK, ROOT, Sibling, World, body_of, code_app, encode, machine_app,
+    Answer, App, CALLBACK, ROOT, Server, World, ask, body_of, code_app, encode, machine_app,
     public_app, subject,
 };
 
@@ -32,12 +31,8 @@ pub(crate) fn race<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
 }
 
 /// Two processes on one store.
-pub(crate) fn two(world: &World) -> [Sibling; 2] {
+pub(crate) fn two(world: &World) -> [Server; 2] {
     [(); 2].map(|()| world.sibling(ServerSecret::new(ROOT).unwrap()))
-}
-
-pub(crate) fn ask(server: &Sibling, body: &str) -> Answer {
-    Answer::from(block_on(server.token(&FormRequest::new(body))))
 }
 
 fn redemption(app: &App, code: &str, verifier: &str) -> String {
@@ -86,7 +81,7 @@ const ENDS: [End; 7] = [
     End::Grant,
 ];
 
-fn end_access(server: &Sibling, how: End, app: &ClientId, grant: GrantId) {
+fn end_access(server: &Server, how: End, app: &ClientId, grant: GrantId) {
     let admin = server.admin("tester");
     let ann = subject("ann");
     let target = match how {
@@ -340,7 +335,7 @@ impl Hooks for Meanwhile {
 }
 
 /// A world in which something can happen meanwhile, and another process to do it.
-fn interrupted() -> (World<Arc<Meanwhile>>, Arc<Meanwhile>, Arc<Sibling>) {
+fn interrupted() -> (World<Arc<Meanwhile>>, Arc<Meanwhile>, Arc<Server>) {
     let meanwhile = Arc::new(Meanwhile::default());
     let hooks = Arc::clone(&meanwhile);
     let limits = grantor::rate_limit::RateLimits::none();

@@ -3,23 +3,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use grantor::AuthorizationServer;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
-use grantor::endpoint::FormRequest;
-use grantor::ids::{ClientId, GrantId, Issuer, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::server_secret::ServerSecret;
+use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
     DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing,
     MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
     StoreError, UpdateApp,
 };
-use grantor::users::MemoryUsers;
-use pollster::block_on;
 
-use crate::support::{Answer, App, ISSUER, ROOT, World, encode};
+use crate::support::{Answer, App, Server, World, ask, body_of, new_key};
 
 /// What the failure says; no client may ever read it.
 pub(crate) const PLANTED: &str = "planted failure of the store";
@@ -147,31 +141,14 @@ impl FaultyStore {
 
 /// A second process on the store of `world`, whose connection fails as it is told to. It has the
 /// same secret, users, clock and audit log.
-pub(crate) fn faulty_server(
-    world: &World,
-) -> AuthorizationServer<Arc<FaultyStore>, Arc<MemoryUsers>> {
-    AuthorizationServer::builder(
-        Issuer::new(ISSUER).unwrap(),
-        ServerSecret::new(ROOT).unwrap(),
-        SigningKey::generate(Algorithm::ES256).unwrap(),
-        Arc::new(FaultyStore::new(Arc::clone(&world.store))),
-        Arc::clone(&world.users),
-    )
-    .clock(Arc::clone(&world.clock))
-    .audit(Arc::clone(&world.audit))
-    .build()
+pub(crate) fn faulty_server(world: &World) -> Server<FaultyStore> {
+    let store = Arc::new(FaultyStore::new(Arc::clone(&world.store)));
+    world.beside(new_key(), store, Arc::clone(&world.users)).build()
 }
 
-/// A token request as `app`, as [`World::post`] makes it.
-pub(crate) fn post(
-    server: &AuthorizationServer<Arc<FaultyStore>, Arc<MemoryUsers>>,
-    app: &App,
-    parameters: &[(&str, &str)],
-) -> Answer {
-    let mut form = vec![("client_id", app.id.as_str())];
-    form.extend(app.secret.as_deref().map(|secret| ("client_secret", secret)));
-    form.extend(parameters);
-    Answer::from(block_on(server.token(&FormRequest::new(&encode(&form)))))
+/// Sends a token request as `app`.
+pub(crate) fn post(server: &Server<FaultyStore>, app: &App, parameters: &[(&str, &str)]) -> Answer {
+    ask(server, &body_of(app, parameters))
 }
 
 impl AppRegistry for FaultyStore {

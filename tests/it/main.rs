@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod administration;
 mod architecture;
 mod assertions;
@@ -40,8 +43,6 @@ mod revocation;
 mod revocation_feed;
 mod signing_keys;
 mod store_conformance;
-mod support;
 mod ticket;
 mod token_request;
-mod wire;
 mod wire_errors;

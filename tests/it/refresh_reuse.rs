@@ -4,19 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::AuthorizationServer;
 use grantor::audit::Severity;
 use grantor::clock::UnixTime;
-use grantor::endpoint::FormRequest;
-use grantor::ids::{GrantId, Issuer};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::server_secret::ServerSecret;
+use grantor::ids::GrantId;
 use grantor::store::{AppRegistry, GrantStore, MemoryStore, RevocationTarget};
 use pollster::block_on;
 
 use crate::faulty_store::{Method, PLANTED, faulty_server, post};
 use crate::support::{
-    Answer, App, ISSUER, ROOT, START, World, body_of, code_app, public_app, subject,
+    Answer, App, START, World, ask, body_of, code_app, new_key, public_app, subject,
 };
 
 const SPENT: &str = "refresh_token_reused";
@@ -395,19 +391,11 @@ fn a_token_ahead_of_a_rewound_store_is_accepted_with_an_alarm() {
             let next = world.refresh(&app, token(last));
             history.push(next);
         }
-        let server = AuthorizationServer::builder(
-            Issuer::new(ISSUER).unwrap(),
-            ServerSecret::new(ROOT).unwrap(),
-            SigningKey::generate(Algorithm::ES256).unwrap(),
-            Arc::clone(&rewound),
-            Arc::clone(&world.users),
-        )
-        .clock(Arc::clone(&world.clock))
-        .audit(Arc::clone(&world.audit))
-        .build();
+        let server =
+            world.beside(new_key(), Arc::clone(&rewound), Arc::clone(&world.users)).build();
         let refresh = |token: &str| {
             let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-            Answer::from(block_on(server.token(&FormRequest::new(&body_of(&app, &form)))))
+            ask(&server, &body_of(&app, &form))
         };
         let alarms = world.count("detect_rewind");
         let last = history.last().unwrap();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use grantor::AuthorizationServer;
 use grantor::app::{AppDraft, Flow};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::Clock;
@@ -10,11 +9,10 @@ use grantor::ids::{Resource, Subject};
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
 use grantor::protocol::ScopeToken;
 use grantor::resource_server::{BearerVerifier, RevocationList};
-use grantor::server_secret::ServerSecret;
 use grantor::store::RevocationTarget;
 use pollster::block_on;
 
-use crate::support::{App, ISSUER, ROOT, World, code_app, scope};
+use crate::support::{App, ISSUER, World, code_app, scope};
 
 const API: &str = "https://api.example.com";
 
@@ -158,14 +156,9 @@ fn the_tokens_of_a_disabled_app_are_refused() {
 #[test]
 fn tokens_under_a_shared_secret_are_checked_in_the_same_process() {
     let world = World::new();
-    let server = AuthorizationServer::builder(
-        world.server.issuer().clone(),
-        ServerSecret::new(ROOT).unwrap(),
-        SigningKey::generate(Algorithm::HS256).unwrap(),
-        Arc::clone(&world.store),
-        Arc::clone(&world.users),
-    );
-    let server = Arc::new(server.clock(Arc::clone(&world.clock)).build());
+    let key = SigningKey::generate(Algorithm::HS256).unwrap();
+    let server = world.beside(key, Arc::clone(&world.store), Arc::clone(&world.users)).build();
+    let server = Arc::new(server);
     let world = World { server, ..world };
     let answer = world.tokens(&world.register(code_app()));
     let keys = world.server.verifying_keys().unwrap();

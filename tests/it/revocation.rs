@@ -16,11 +16,11 @@ use pollster::block_on;
 use serde_json::{Value, json};
 
 use crate::assertions::{Signer, backend_app};
-use crate::concurrency::{THREADS, ask, race, refreshment, two};
+use crate::concurrency::{THREADS, race, refreshment, two};
 use crate::faulty_store::{Method, PLANTED, faulty_server};
 use crate::support::{
-    Answer, App, ROOT, START, World, basic, body_of, code_app, encode, machine_app, public_app,
-    scope, subject,
+    Answer, App, ROOT, START, World, ask, basic, body_of, code_app, encode, machine_app,
+    public_app, scope, subject,
 };
 
 fn refresh_token(answer: &Answer) -> &str {
@@ -411,15 +411,7 @@ fn a_token_under_a_published_key_is_known() {
     let world =
         World::with(|builder| builder.published_key(published).rate_limits(RateLimits::none()));
     let app = world.register(machine_app());
-    let before = grantor::AuthorizationServer::builder(
-        world.server.issuer().clone(),
-        ServerSecret::new(ROOT).unwrap(),
-        old,
-        Arc::clone(&world.store),
-        Arc::clone(&world.users),
-    )
-    .clock(Arc::clone(&world.clock))
-    .build();
+    let before = world.beside(old, Arc::clone(&world.store), Arc::clone(&world.users)).build();
     let token = ask(&before, &body_of(&app, &[("grant_type", "client_credentials")]));
     assert_done(&world.revoke(&app, access_token(&token)));
     assert!(world.is_revoked(&token));

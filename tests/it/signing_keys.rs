@@ -14,33 +14,16 @@ use grantor::jwt::{
 };
 use grantor::random::OsRandom;
 use grantor::resource_server::BearerVerifier;
-use grantor::server_secret::{KeyFile, RootUse, Rotated, Rotation, ServerSecret};
-use grantor::store::MemoryStore;
-use grantor::users::MemoryUsers;
+use grantor::server_secret::{KeyFile, RootUse, Rotated, Rotation};
 use pollster::block_on;
 use serde_json::{Value, json};
 
 use crate::assertions::{JWT_BEARER, backend_app};
-use crate::support::{Answer, ISSUER, ROOT, START, World, body_of, code_app, machine_app};
-
-type Server = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
+use crate::support::{ISSUER, START, Server, World, ask, body_of, code_app, machine_app};
 
 /// A server on the store and the clock of `world`, with keys of its own.
 fn server(world: &World, keys: impl Into<KeyRing>) -> Server {
-    AuthorizationServer::builder(
-        Issuer::new(ISSUER).unwrap(),
-        ServerSecret::new(ROOT).unwrap(),
-        keys,
-        Arc::clone(&world.store),
-        Arc::clone(&world.users),
-    )
-    .clock(Arc::clone(&world.clock))
-    .audit(Arc::clone(&world.audit))
-    .build()
-}
-
-fn ask(server: &Server, body: &str) -> Answer {
-    Answer::from(block_on(server.token(&FormRequest::new(body))))
+    world.beside(keys, Arc::clone(&world.store), Arc::clone(&world.users)).build()
 }
 
 fn key(name: &str) -> SigningKey {

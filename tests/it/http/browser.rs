@@ -5,9 +5,8 @@ use http::Request;
 
 use super::Http;
 use crate::support::{
-    CALLBACK, START, code_app, code_query, encode, new_verifier, parameters, scope,
+    Answered, CALLBACK, START, code_app, code_query, encode, new_verifier, parameters, scope,
 };
-use crate::wire::Answered;
 
 fn visit(http: &Http, uri: &str, cookie: Option<&str>) -> Answered {
     let mut request = Request::get(uri);

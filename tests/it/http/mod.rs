@@ -7,59 +7,13 @@ mod observed;
 
 use std::sync::Arc;
 
-use grantor::AuthorizationServer;
-use grantor::clock::UnixTime;
-use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
-use grantor::http::{HttpEndpoints, Interaction, Page};
+use grantor::http::HttpEndpoints;
 use grantor::store::MemoryStore;
-use grantor::users::{DirectoryError, MemoryUsers};
-use http::request::Parts;
-use http::{Request, Response};
+use grantor::users::MemoryUsers;
+use http::Request;
 use pollster::block_on;
 
-use crate::support::{START, World, subject};
-use crate::wire::Answered;
-
-type Server = AuthorizationServer<Arc<MemoryStore>, Arc<MemoryUsers>>;
-
-/// Pages of one line each. Who is logged in stands in the cookie: `name` or `name@auth_time`.
-pub(crate) struct Lines;
-
-impl Interaction for Lines {
-    async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
-        let cookie = request.headers.get("cookie").map(|value| value.to_str().unwrap());
-        match cookie {
-            Some("broken") => Err(DirectoryError::new("no directory")),
-            Some(user) => {
-                let (name, since) = user.split_once('@').unwrap_or((user, ""));
-                let login = Login::new(subject(name), "session");
-                let since = since.parse::<i64>().map(UnixTime::from_seconds);
-                Ok(Some(match since {
-                    Ok(since) => login.with_auth_time(since),
-                    Err(_) => login,
-                }))
-            }
-            None => Ok(None),
-        }
-    }
-
-    async fn login_page(&self, _: &Parts, asked: &AuthorizationRequest, to: &str) -> Page {
-        page(format!("login for {}|{to}", asked.app().settings().name()))
-    }
-
-    async fn consent_page(&self, _: &Parts, prompt: &Prompt, action: &str) -> Page {
-        let scopes: Vec<_> = prompt.scopes.iter().map(|it| it.token.as_str()).collect();
-        page(format!("{action}|{}|{}", prompt.ticket, scopes.join(" ")))
-    }
-
-    async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
-        page(format!("error {}", error.rejection().map_or("failed", |it| it.reason())))
-    }
-}
-
-fn page(text: String) -> Page {
-    Response::new(text.into_bytes())
-}
+use crate::support::{Answered, Lines, START, Server, World};
 
 /// The endpoints of the server of a world.
 pub(crate) struct Http {
@@ -79,13 +33,7 @@ impl Http {
     }
 
     pub(crate) fn send(&self, request: Request<impl AsRef<[u8]> + Send>) -> Answered {
-        let answer = block_on(self.endpoints.handle(request)).unwrap();
-        let (parts, body) = answer.into_parts();
-        Answered {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            body: String::from_utf8(body).unwrap(),
-        }
+        Answered::from(block_on(self.endpoints.handle(request)).unwrap())
     }
 
     pub(crate) fn get(&self, uri: &str) -> Answered {

@@ -4,17 +4,14 @@ use std::sync::Arc;
 
 use grantor::AuthorizationServer;
 use grantor::app::ImpersonationPolicy;
-use grantor::endpoint::FormRequest;
-use grantor::ids::{Group, Issuer, Resource, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::server_secret::ServerSecret;
+use grantor::ids::{Group, Resource, Subject};
 use grantor::store::{GrantFilter, MemoryStore, Page};
 use grantor::users::{DirectoryError, Members, User, UserDirectory};
 use pollster::block_on;
 use serde_json::json;
 
 use crate::assertions::{JWT_BEARER, backend_app, backend_jwt, impersonator};
-use crate::support::{Answer, App, ISSUER, ROOT, World, encode, scope, subject};
+use crate::support::{Answer, App, ISSUER, World, ask, body_of, new_key, scope, subject};
 
 fn subjects(names: &[&str]) -> Members {
     Members::subjects(names.iter().map(|name| subject(name)))
@@ -157,26 +154,11 @@ pub(super) type Server = AuthorizationServer<Arc<MemoryStore>, Directory>;
 
 /// A second process on the store of `world`, with another directory.
 pub(super) fn server_with(world: &World, users: Directory) -> Server {
-    AuthorizationServer::builder(
-        Issuer::new(ISSUER).unwrap(),
-        ServerSecret::new(ROOT).unwrap(),
-        SigningKey::generate(Algorithm::ES256).unwrap(),
-        Arc::clone(&world.store),
-        users,
-    )
-    .clock(Arc::clone(&world.clock))
-    .audit(Arc::clone(&world.audit))
-    .build()
+    world.beside(new_key(), Arc::clone(&world.store), users).build()
 }
 
 fn act(server: &Server, app: &App, assertion: &str) -> Answer {
-    let body = encode(&[
-        ("client_id", app.id.as_str()),
-        ("client_secret", app.secret.as_deref().unwrap()),
-        ("grant_type", JWT_BEARER),
-        ("assertion", assertion),
-    ]);
-    Answer::from(block_on(server.token(&FormRequest::new(&body))))
+    ask(server, &body_of(app, &[("grant_type", JWT_BEARER), ("assertion", assertion)]))
 }
 
 /// J27: where the app is set to another claim, the directory finds the user by that, and the token

@@ -1,0 +1,49 @@
+//! The pages of a host, reduced to lines.
+
+use grantor::clock::UnixTime;
+use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use grantor::http::{Interaction, Page};
+use grantor::users::DirectoryError;
+use http::Response;
+use http::request::Parts;
+
+use super::subject;
+
+/// Pages of one line each. The cookie names the user: `name` or `name@auth_time`.
+pub(crate) struct Lines;
+
+impl Interaction for Lines {
+    async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
+        let cookie = request.headers.get("cookie").map(|value| value.to_str().unwrap());
+        match cookie {
+            Some("broken") => Err(DirectoryError::new("no directory")),
+            Some(user) => {
+                let (name, since) = user.split_once('@').unwrap_or((user, ""));
+                let login = Login::new(subject(name), "session");
+                let since = since.parse::<i64>().map(UnixTime::from_seconds);
+                Ok(Some(match since {
+                    Ok(since) => login.with_auth_time(since),
+                    Err(_) => login,
+                }))
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn login_page(&self, _: &Parts, asked: &AuthorizationRequest, to: &str) -> Page {
+        page(format!("login for {}|{to}", asked.app().settings().name()))
+    }
+
+    async fn consent_page(&self, _: &Parts, prompt: &Prompt, action: &str) -> Page {
+        let scopes: Vec<_> = prompt.scopes.iter().map(|it| it.token.as_str()).collect();
+        page(format!("{action}|{}|{}", prompt.ticket, scopes.join(" ")))
+    }
+
+    async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
+        page(format!("error {}", error.rejection().map_or("failed", |it| it.reason())))
+    }
+}
+
+fn page(text: String) -> Page {
+    Response::new(text.into_bytes())
+}
