@@ -9,22 +9,20 @@ use std::hint::black_box;
 
 use common::world::{self, World, now};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
-use grantor::test_kit::measure;
 
 const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::ES256, Algorithm::EdDSA, Algorithm::RS256, Algorithm::HS256];
 
 fn tokens(criterion: &mut Criterion) {
-    let (issuer, app, now) = (Issuer::new(world::ISSUER).unwrap(), world::client_id(), now());
+    let now = now();
     for algorithm in ALGORITHMS {
-        let key = world::signing_key(algorithm);
+        let tokens = world::access_tokens(algorithm);
         criterion.bench_function(&format!("issue/{algorithm}"), |bencher| {
-            bencher.iter(|| measure::issue(black_box(&key), &issuer, &app, now));
+            bencher.iter(|| black_box(&tokens).issue(now));
         });
-        let (_, header) = world::token(&key);
-        let verifier = world::verifier(&key, 0);
+        let (_, header) = world::token(algorithm);
+        let verifier = world::verifier(algorithm, 0);
         criterion.bench_function(&format!("verify/{algorithm}"), |bencher| {
             bencher.iter(|| verifier.check(Some(black_box(header.as_str()))).unwrap());
         });

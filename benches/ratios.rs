@@ -17,10 +17,9 @@ mod common;
 use std::hint::black_box;
 
 use cpu_time::ThreadTime;
-use grantor::ids::Issuer;
 use grantor::jwt::Algorithm;
 use grantor::secret::ClientSecret;
-use grantor::test_kit::measure::{self, SecretCheck};
+use grantor::test_kit::measure::SecretCheck;
 
 use common::floor::Floor;
 use common::world::{self, World, now};
@@ -98,18 +97,16 @@ fn plain<O>(name: &'static str, mut work: impl FnMut() -> O, floor: impl FnMut()
 }
 
 fn issue(name: &'static str, algorithm: Algorithm) -> Figure {
-    let key = world::signing_key(algorithm);
-    let (issuer, app) = (Issuer::new(world::ISSUER).unwrap(), world::client_id());
-    let floor = Floor::sign(algorithm, world::signed_part(&world::token(&key).0));
+    let tokens = world::access_tokens(algorithm);
+    let floor = Floor::sign(algorithm, world::signed_part(&world::token(algorithm).0));
     let now = now();
-    plain(name, || measure::issue(&key, &issuer, &app, now), || floor.run())
+    plain(name, || tokens.issue(now), || floor.run())
 }
 
 fn verify(name: &'static str, algorithm: Algorithm) -> Figure {
-    let key = world::signing_key(algorithm);
-    let (token, header) = world::token(&key);
+    let (token, header) = world::token(algorithm);
     let floor = Floor::verify(algorithm, &token);
-    let verifier = world::verifier(&key, 0);
+    let verifier = world::verifier(algorithm, 0);
     plain(name, || verifier.check(Some(header.as_str())).unwrap(), || floor.run())
 }
 
@@ -192,10 +189,9 @@ fn cycle() -> Figure {
 }
 
 fn cached_check() -> Figure {
-    let key = world::signing_key(Algorithm::ES256);
-    let (token, header) = world::token(&key);
+    let (token, header) = world::token(Algorithm::ES256);
     let floor = Floor::verify(Algorithm::ES256, &token);
-    let verifier = world::verifier(&key, 1_000);
+    let verifier = world::verifier(Algorithm::ES256, 1_000);
     plain(
         "check/cached",
         || verifier.authorize("GET", "/files/42", Some(header.as_str())).unwrap(),

@@ -16,7 +16,7 @@ use grantor::rate_limit::RateLimits;
 use grantor::resource_server::BearerVerifier;
 use grantor::server_secret::ServerSecret;
 use grantor::store::MemoryStore;
-use grantor::test_kit::measure;
+use grantor::test_kit::measure::AccessTokens;
 use grantor::users::{MemoryUsers, User};
 
 use super::floor::Floor;
@@ -58,10 +58,14 @@ pub(crate) fn signed_part(token: &str) -> &str {
     token.rsplit_once('.').unwrap().0
 }
 
+/// Access tokens with the claims of a code flow.
+pub(crate) fn access_tokens(algorithm: Algorithm) -> AccessTokens {
+    AccessTokens::new(signing_key(algorithm), Issuer::new(ISSUER).unwrap(), client_id())
+}
+
 /// An access token with the claims of a code flow, and the header that carries it.
-pub(crate) fn token(key: &SigningKey) -> (String, String) {
-    let issuer = Issuer::new(ISSUER).unwrap();
-    let token = measure::issue(key, &issuer, &client_id(), now());
+pub(crate) fn token(algorithm: Algorithm) -> (String, String) {
+    let token = access_tokens(algorithm).issue(now());
     let header = format!("Bearer {token}");
     (token, header)
 }
@@ -70,8 +74,8 @@ pub(crate) fn client_id() -> ClientId {
     ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap()
 }
 
-/// Checks tokens signed with `key` against a catalog, remembering `capacity` of them.
-pub(crate) fn verifier(key: &SigningKey, capacity: usize) -> BearerVerifier {
+/// A verifier of the server's tokens against a catalog, with a cache of `capacity` tokens.
+pub(crate) fn verifier(algorithm: Algorithm, capacity: usize) -> BearerVerifier {
     let endpoint =
         |method, path, scope| Endpoint::new(method, path, ScopeToken::new(scope).unwrap()).unwrap();
     let catalog = ApiCatalog::new([
@@ -80,7 +84,7 @@ pub(crate) fn verifier(key: &SigningKey, capacity: usize) -> BearerVerifier {
         endpoint("GET", "/users/{id}", "GET/users/*"),
         endpoint("GET", "/profile", "profile"),
     ]);
-    let keys = VerifyingKeys::new(vec![key.verifying_key()]).unwrap();
+    let keys = VerifyingKeys::new(vec![signing_key(algorithm).verifying_key()]).unwrap();
     BearerVerifier::new(Issuer::new(ISSUER).unwrap(), keys)
         .with_enforcement(catalog.compile().unwrap())
         .with_cache(capacity)

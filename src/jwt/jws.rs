@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::claims::{Member, Object, Text};
-use super::{Algorithm, SigningError, SigningKey, VerifyingKey, VerifyingKeys};
+use super::{Algorithm, MAX_TOKEN_BYTES, VerifyingKey, VerifyingKeys};
 use crate::ids::KeyId;
 use crate::protocol::base64url;
 
@@ -41,8 +41,8 @@ pub(super) struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    pub(super) fn parse(token: &'a str, max_bytes: usize) -> Result<Self, JwsError> {
-        if token.len() > max_bytes {
+    pub(super) fn parse(token: &'a str) -> Result<Self, JwsError> {
+        if token.len() > MAX_TOKEN_BYTES {
             return Err(JwsError::Malformed);
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
@@ -144,26 +144,13 @@ impl<'a> Header<'a> {
     }
 }
 
-/// The header segment of an access token (RFC 9068 section 2.1).
-pub(super) fn access_token_header(algorithm: Algorithm, key_id: &KeyId) -> String {
-    let kid = Value::from(key_id.as_str());
-    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":"at+jwt","kid":{kid}}}"#))
+/// Encodes the header of a JWT with the type `typ`.
+pub(super) fn header_segment(algorithm: Algorithm, typ: &str, key_id: &KeyId) -> String {
+    let (typ, kid) = (Value::from(typ), Value::from(key_id.as_str()));
+    URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"{algorithm}","typ":{typ},"kid":{kid}}}"#))
 }
 
-/// The token with this header segment and payload.
-pub(super) fn sign(
-    key: &SigningKey,
-    header_segment: &str,
-    payload: &[u8],
-) -> Result<String, SigningError> {
-    let mut token = unsigned(header_segment, payload);
-    let signature = key.sign(&token)?;
-    finish(&mut token, signature.as_ref());
-    // Nothing but base64url and dots: it always is UTF-8.
-    String::from_utf8(token).map_err(|_| SigningError::Signature)
-}
-
-/// What is signed of a token (RFC 7515 section 5.1), with room for the signature.
+/// Returns the JWS signing input (RFC 7515 section 5.1), with room for the signature.
 pub(super) fn unsigned(header_segment: &str, payload: &[u8]) -> Vec<u8> {
     // Room for an elliptic curve signature; an RSA signature costs more than growing does.
     let room = header_segment.len() + payload.len().div_ceil(3) * 4 + 2 + 128;
@@ -174,19 +161,20 @@ pub(super) fn unsigned(header_segment: &str, payload: &[u8]) -> Vec<u8> {
     token
 }
 
-/// Appends the signature of what is signed.
-pub(super) fn finish(token: &mut Vec<u8>, signature: &[u8]) {
+/// Completes a token whose signing input is in `token`.
+pub(super) fn append_signature(token: &mut Vec<u8>, signature: &[u8]) {
     token.push(b'.');
     base64url::append(token, signature);
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SigningKey;
     use super::super::testing::{fixture, signed};
     use super::*;
 
     fn verify(token: &str, keys: &VerifyingKeys, allowed: &[Algorithm]) -> Result<(), JwsError> {
-        let jws = Compact::parse(token, 1024)?;
+        let jws = Compact::parse(token)?;
         jws.verify(&Header::of(&jws)?, keys, allowed).map(|_| ())
     }
 
@@ -207,7 +195,7 @@ mod tests {
             format!(" {good}"),
             good.replacen('.', "=.", 1),
             good.replace('.', ".."),
-            "a".repeat(1025),
+            "a".repeat(MAX_TOKEN_BYTES + 1),
         ] {
             assert!(verify(&bad, &keys, Algorithm::ALL).is_err(), "{bad}");
         }

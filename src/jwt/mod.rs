@@ -17,21 +17,21 @@
 
 pub(crate) mod access_token;
 pub(crate) mod assertion;
-mod assertion_error;
 mod claims;
 mod jws;
 pub(crate) mod keys;
-pub(crate) mod new_access_token;
 
-pub use access_token::{AccessTokenClaims, AccessTokenError};
-pub use assertion_error::AssertionError;
+pub use access_token::{AccessTokenClaims, AccessTokenError, RESERVED_CLAIMS};
+pub use assertion::AssertionError;
 pub use keys::{
     Algorithm, KeyError, KeyRing, PrivateKeyPem, RemoteKey, RingKey, SigningError, SigningKey,
     TokenSigner, TokenSignerError, VerifyingKey, VerifyingKeys, jwk_set_json,
 };
-pub use new_access_token::RESERVED_CLAIMS;
+
+/// The longest JWT that the server signs or accepts, in bytes.
+const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod vectors_tests;

@@ -5,8 +5,8 @@ use super::*;
 use crate::catalog::{ApiCatalog, Endpoint};
 use crate::clock::ManualClock;
 use crate::ids::{ClientId, GrantId};
-use crate::jwt::new_access_token::NewAccessToken;
-use crate::jwt::{AccessTokenError, Algorithm, SigningKey};
+use crate::jwt::access_token::NewAccessToken;
+use crate::jwt::{AccessTokenError, Algorithm, SigningKey, testing};
 use crate::protocol::scope::ScopeToken;
 use crate::store::{
     FeedCursor, MemoryStore, Revocation, RevocationFeed, RevocationReason, RevocationTarget,
@@ -87,7 +87,7 @@ impl Token<'_> {
             device: None,
             extra: &Map::new(),
         };
-        format!("Bearer {}", new.sign(key, &self.issuer).unwrap())
+        format!("Bearer {}", testing::access_token(key, &self.issuer, &new))
     }
 }
 

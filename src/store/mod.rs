@@ -59,10 +59,12 @@ pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
 pub use pruning::{Pruning, prune_regularly};
 pub use records::{
-    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
-    GrantFilter, GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason,
-    RevocationTarget, Revoked, Rotate, Rotation,
+    AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, GrantFilter,
+    GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason, RevocationTarget,
+    Revoked, Rotate, Rotation,
 };
+
+pub use crate::jwt::assertion::AssertionPurpose;
 
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) use sql::{AuditFilter, AuditRow, UsageRow, UsageStep};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Grant;
+use super::{AssertionPurpose, Grant};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::jwt::AccessTokenClaims;
@@ -109,16 +109,6 @@ pub enum GrantRefusal {
     Expired,
     /// It was revoked, a cutoff covers it, or its app is disabled or gone.
     Revoked,
-}
-
-/// What an assertion is presented for. One presented for the one purpose never serves the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum AssertionPurpose {
-    /// RFC 7523 section 2.1: the assertion is the grant.
-    Grant,
-    /// RFC 7523 section 2.2: the assertion authenticates the app.
-    ClientAuthentication,
 }
 
 /// The single use of an assertion.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Issuer};
-use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
+use crate::jwt::assertion::{AssertionPurpose, AssertionRules, peek_issuer, peek_subject};
 use crate::jwt::{Algorithm, AssertionError, VerifyingKeys};
 use crate::protocol::basic_header::BasicCredentials;
 use crate::protocol::form::Form;
@@ -74,11 +74,12 @@ pub fn assertion(
 ) -> Result<(String, Option<String>, UnixTime), AssertionError> {
     let _ = (peek_issuer(text), peek_subject(text));
     let purpose =
-        if is_grant { Purpose::Grant { user_claim: "sub" } } else { Purpose::ClientAuthentication };
+        if is_grant { AssertionPurpose::Grant } else { AssertionPurpose::ClientAuthentication };
     let rules = AssertionRules {
         purpose,
         client_id: &ClientId::new("app").map_err(|_| AssertionError::Claims)?,
         issuer: "app",
+        user_claim: "sub",
         audiences: &["https://as.example.com"],
         keys,
         algorithms: Algorithm::ALL,

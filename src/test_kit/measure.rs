@@ -1,31 +1,57 @@
 //! The parts that benches time alone. Not under semver.
 
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Issuer};
 use crate::jwt::SigningKey;
-use crate::jwt::new_access_token::NewAccessToken;
+use crate::jwt::access_token::{self, NewAccessToken};
+use crate::jwt::keys::Signer;
 use crate::secret::ClientSecret;
 use crate::server_secret::{Pepper, ServerSecret};
 
-/// Issues an access token with the claims that a code flow gives.
-#[must_use]
-pub fn issue(key: &SigningKey, issuer: &Issuer, client_id: &ClientId, now: UnixTime) -> String {
-    let token = NewAccessToken {
-        subject: "ann@example.com",
-        audience: issuer.as_str(),
-        client_id,
-        scope: "files.read files.write profile",
-        token_id: [7; 16],
-        issued_at: now,
-        expires_at: UnixTime::from_seconds(now.as_seconds() + 3_600),
-        grant_id: GrantId::from_bytes([9; 16]),
-        authorized_at: now,
-        auth_time: None,
-        actor: None,
-        device: None,
-        extra: &serde_json::Map::new(),
-    };
-    token.sign(key, issuer).unwrap_or_default()
+/// Access tokens with the claims of a code flow.
+#[derive(Debug)]
+pub struct AccessTokens {
+    signer: Signer,
+    issuer: Issuer,
+    client_id: ClientId,
+}
+
+impl AccessTokens {
+    /// Access tokens of `issuer` for `client_id`, signed with `key`.
+    #[must_use]
+    pub fn new(key: SigningKey, issuer: Issuer, client_id: ClientId) -> Self {
+        Self { signer: key.into(), issuer, client_id }
+    }
+
+    /// Issues a token.
+    #[must_use]
+    pub fn issue(&self, now: UnixTime) -> String {
+        let token = NewAccessToken {
+            subject: "ann@example.com",
+            audience: self.issuer.as_str(),
+            client_id: &self.client_id,
+            scope: "files.read files.write profile",
+            token_id: [7; 16],
+            issued_at: now,
+            expires_at: UnixTime::from_seconds(now.as_seconds() + 3_600),
+            grant_id: GrantId::from_bytes([9; 16]),
+            authorized_at: now,
+            auth_time: None,
+            actor: None,
+            device: None,
+            extra: &serde_json::Map::new(),
+        };
+        let payload = token.payload(&self.issuer);
+        let signed = pin!(self.signer.sign(access_token::TYPE, &payload));
+        // A local key signs without waiting.
+        match signed.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(token)) => token,
+            Poll::Ready(Err(_)) | Poll::Pending => String::new(),
+        }
+    }
 }
 
 /// A client secret as the server keeps it, to be checked as the server checks it.

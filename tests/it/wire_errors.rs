@@ -207,7 +207,7 @@ fn every_fault_of_an_assertion_has_a_text_of_its_own() {
         E::Scope,
     ];
     let listed: BTreeSet<_> = all.iter().map(|error| format!("{error:?}")).collect();
-    assert_eq!(listed, variants("src/jwt/assertion_error.rs", "AssertionError"));
+    assert_eq!(listed, variants("src/jwt/assertion/error.rs", "AssertionError"));
     let texts: BTreeSet<_> = all.iter().map(|error| error.description()).collect();
     assert_eq!(texts.len(), all.len());
     for error in all {

@@ -17,7 +17,7 @@ use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::Algorithm;
-use crate::jwt::assertion::{AssertionRules, Purpose, peek_issuer, peek_subject};
+use crate::jwt::assertion::{AssertionRules, peek_issuer, peek_subject};
 use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
@@ -171,9 +171,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Err(Rejection::WrongAuthenticationMethod.into());
         };
         let rules = AssertionRules {
-            purpose: Purpose::ClientAuthentication,
+            purpose: AssertionPurpose::ClientAuthentication,
             client_id: app.client_id(),
             issuer: app.client_id().as_str(),
+            user_claim: "sub",
             audiences: &[self.issuer.as_str(), &self.token_endpoint_url],
             keys,
             algorithms: Algorithm::ALL,

@@ -11,8 +11,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::trace::Trace;
 use crate::error::EndpointError;
 use crate::jwt::SigningError;
-use crate::jwt::keys::key_ring::Signer;
-use crate::jwt::new_access_token::NewAccessToken;
+use crate::jwt::access_token::{self, NewAccessToken};
 use crate::secret::AccessToken;
 
 impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
@@ -41,13 +40,10 @@ impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
             device: grant.device.as_ref(),
             extra,
         };
+        let payload = token.payload(&self.issuer);
         let keys = self.keys.at(trace.now());
-        let signed = match keys.signer() {
-            Some(Signer::Local(key)) => token.sign(key, &self.issuer)?,
-            Some(Signer::Remote(key)) => token.sign_remotely(key, &self.issuer).await?,
-            None => return Err(SigningError::Signature.into()),
-        };
-        let access_token = AccessToken::new(signed);
+        let signer = keys.signer().ok_or(SigningError::Signature)?;
+        let access_token = AccessToken::new(signer.sign(access_token::TYPE, &payload).await?);
         let expires_in = expires_at.as_seconds().saturating_sub(trace.now().as_seconds());
         Ok(TokenResponse::new(access_token, expires_in, scope, claimed.into_refresh_token()))
     }

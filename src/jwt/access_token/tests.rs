@@ -2,8 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::SigningKey;
-use super::super::new_access_token::NewAccessToken;
-use super::super::testing::{signed, with};
+use super::super::testing::{access_token, signed, with};
 use super::*;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -161,7 +160,7 @@ fn issue(server: &Server, new: &Issue) -> String {
         device: new.device.as_ref(),
         extra: &new.extra,
     };
-    token.sign(&server.key, &server.issuer).unwrap()
+    access_token(&server.key, &server.issuer, &token)
 }
 
 #[derive(Clone, Debug)]

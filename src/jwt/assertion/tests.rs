@@ -6,8 +6,13 @@ use super::super::{SigningKey, VerifyingKey};
 use super::*;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
-const GRANT: Purpose<'_> = Purpose::Grant { user_claim: "sub" };
-const LOGIN: Purpose<'_> = Purpose::ClientAuthentication;
+
+/// A purpose, and the claim that names the user of a grant.
+type Presented = (AssertionPurpose, &'static str);
+
+const GRANT: Presented = (AssertionPurpose::Grant, "sub");
+const GRANT_BY_EMAIL: Presented = (AssertionPurpose::Grant, "email");
+const LOGIN: Presented = (AssertionPurpose::ClientAuthentication, "sub");
 
 struct App {
     client_id: ClientId,
@@ -24,13 +29,14 @@ fn app() -> App {
 impl App {
     fn verify(
         &self,
-        purpose: Purpose<'_>,
+        (purpose, user_claim): Presented,
         assertion: &str,
     ) -> Result<VerifiedAssertion, AssertionError> {
         let rules = AssertionRules {
             purpose,
             client_id: &self.client_id,
             issuer: "https://issuer.example.com",
+            user_claim,
             audiences: &["https://as.example.com", "https://as.example.com/oauth/token"],
             keys: &self.keys,
             algorithms: &[Algorithm::EdDSA],
@@ -40,9 +46,9 @@ impl App {
         rules.verify(assertion, NOW)
     }
 
-    fn judge(&self, purpose: Purpose<'_>, claims: &Value) -> Result<String, AssertionError> {
+    fn judge(&self, presented: Presented, claims: &Value) -> Result<String, AssertionError> {
         let assertion = signed(&self.key, r#"{"alg":"EdDSA"}"#, &claims.to_string());
-        self.verify(purpose, &assertion).map(|verified| verified.subject)
+        self.verify(presented, &assertion).map(|verified| verified.subject)
     }
 }
 
@@ -59,7 +65,7 @@ fn login() -> Value {
 }
 
 #[test]
-fn a_right_assertion_says_who_for_how_long_and_what() {
+fn a_valid_assertion_gives_subject_expiry_and_scope() {
     let app = app();
     let assertion = signed(&app.key, r#"{"alg":"EdDSA","typ":"JWT"}"#, &grant().to_string());
     let expected = VerifiedAssertion {
@@ -123,16 +129,16 @@ fn the_claim_at_fault_is_named() {
         (json!({ "jti": "j".repeat(255) }), None),
         (json!({ "scope": ["a"] }), Some(E::Scope)),
     ] {
-        for (purpose, claims) in [(GRANT, grant()), (LOGIN, login())] {
-            let verdict = app.judge(purpose, &with(&claims, &change)).err();
-            assert_eq!(verdict, expected, "{purpose:?} {change}");
+        for (presented, claims) in [(GRANT, grant()), (LOGIN, login())] {
+            let verdict = app.judge(presented, &with(&claims, &change)).err();
+            assert_eq!(verdict, expected, "{presented:?} {change}");
         }
     }
 }
 
 /// C18: to authenticate the app, `iss` and `sub` are its client id.
 #[test]
-fn client_authentication_is_about_the_client_itself() {
+fn client_authentication_names_the_app_itself() {
     let app = app();
     for (change, error) in [
         (json!({ "iss": "other", "sub": "other" }), AssertionError::Iss),
@@ -144,18 +150,18 @@ fn client_authentication_is_about_the_client_itself() {
     }
 }
 
-/// J31: whatever is accepted for one purpose is refused for the other, also where the issuer is
-/// the client id and another claim names the user.
+/// J31: an assertion accepted for one purpose is refused for the other, even if the issuer is the
+/// client id and another claim names the user.
 #[test]
 fn an_assertion_for_one_purpose_never_serves_the_other() {
     let app = app();
-    let by_email = Purpose::Grant { user_claim: "email" };
-    let verify = |purpose, issuer: &str, header: &str, claims: &Value| {
+    let verify = |(purpose, user_claim): Presented, issuer: &str, header: &str, claims: &Value| {
         let assertion = signed(&app.key, header, &claims.to_string());
         let rules = AssertionRules {
             purpose,
             client_id: &app.client_id,
             issuer,
+            user_claim,
             audiences: &["https://as.example.com"],
             keys: &app.keys,
             algorithms: &[Algorithm::EdDSA],
@@ -178,8 +184,8 @@ fn an_assertion_for_one_purpose_never_serves_the_other() {
                     let change = json!({ "iss": iss, "sub": sub, "email": email });
                     let claims = with(&grant(), &change);
                     let login = verify(LOGIN, iss, &header, &claims);
-                    for purpose in [GRANT, by_email] {
-                        let grant = verify(purpose, iss, &header, &claims);
+                    for presented in [GRANT, GRANT_BY_EMAIL] {
+                        let grant = verify(presented, iss, &header, &claims);
                         assert!(!(login && grant), "{header} {change}");
                         accepted += usize::from(login) + usize::from(grant);
                     }
@@ -192,15 +198,14 @@ fn an_assertion_for_one_purpose_never_serves_the_other() {
     assert!(!verify(GRANT, "https://issuer.example.com", access_token, &grant()));
 }
 
-/// The user's claim may be another than `sub`; `sub` may then be anyone but the app, or absent.
+/// A claim other than `sub` may name the user. Then `sub` may be absent, or name anyone but the app.
 #[test]
-fn the_user_is_named_by_the_claim_of_the_settings() {
+fn the_claim_in_the_settings_names_the_user() {
     let app = app();
-    let by_email = Purpose::Grant { user_claim: "email" };
     let claims = with(&grant(), &json!({ "email": "alice@example.com", "sub": "opaque-7" }));
-    assert_eq!(app.judge(by_email, &claims), Ok("alice@example.com".to_owned()));
+    assert_eq!(app.judge(GRANT_BY_EMAIL, &claims), Ok("alice@example.com".to_owned()));
     let alone = with(&claims, &json!({ "sub": null }));
-    assert_eq!(app.judge(by_email, &alone), Ok("alice@example.com".to_owned()));
+    assert_eq!(app.judge(GRANT_BY_EMAIL, &alone), Ok("alice@example.com".to_owned()));
     for (change, error) in [
         (json!({ "email": null }), AssertionError::SubMissing),
         (json!({ "email": 1 }), AssertionError::SubMissing),
@@ -209,11 +214,11 @@ fn the_user_is_named_by_the_claim_of_the_settings() {
         (json!({ "sub": "https://issuer.example.com" }), AssertionError::Sub),
         (json!({ "email": "app" }), AssertionError::Sub),
     ] {
-        assert_eq!(app.judge(by_email, &with(&claims, &change)), Err(error), "{change}");
+        assert_eq!(app.judge(GRANT_BY_EMAIL, &with(&claims, &change)), Err(error), "{change}");
     }
 }
 
-/// C25, C26, C27, J2, J7, J8: headers and signatures; no claim is looked at before.
+/// C25, C26, C27, J2, J7, J8: headers and signatures come before any claim.
 #[test]
 fn the_signature_is_checked_before_any_claim() {
     let app = app();
@@ -242,14 +247,15 @@ fn the_signature_is_checked_before_any_claim() {
 }
 
 #[test]
-fn an_app_may_sign_with_the_secret_that_it_shares() {
+fn an_app_may_sign_with_its_shared_secret() {
     let secret = b"a secret of at least 32 bytes, all of it text";
     let keys: VerifyingKeys = VerifyingKey::from_hmac_secret(secret).unwrap().into();
     let app = app();
     let rules = AssertionRules {
-        purpose: GRANT,
+        purpose: AssertionPurpose::Grant,
         client_id: &app.client_id,
         issuer: "https://issuer.example.com",
+        user_claim: "sub",
         audiences: &["https://as.example.com"],
         keys: &keys,
         algorithms: &[Algorithm::HS256],
@@ -262,7 +268,7 @@ fn an_app_may_sign_with_the_secret_that_it_shares() {
 }
 
 #[test]
-fn an_unverified_assertion_tells_whose_keys_to_look_for_and_no_more() {
+fn an_unverified_assertion_yields_issuer_and_subject_for_the_key_lookup() {
     let app = app();
     let assertion = signed(&app.key, "null", &login().to_string());
     assert_eq!(peek_issuer(&assertion).as_deref(), Some("app"));
@@ -274,7 +280,7 @@ fn an_unverified_assertion_tells_whose_keys_to_look_for_and_no_more() {
 }
 
 #[test]
-fn clock_trouble_is_described_as_such() {
+fn an_error_about_times_mentions_the_clock() {
     use AssertionError::{ExpPast, ExpTooFar, Iat, Nbf};
     for error in [ExpPast, ExpTooFar, Iat, Nbf] {
         assert!(error.to_string().contains("compare your clock with the Date"), "{error:?}");
@@ -284,7 +290,7 @@ fn clock_trouble_is_described_as_such() {
 
 proptest! {
     #[test]
-    fn no_text_makes_it_panic(text in any::<String>(), number in any::<f64>()) {
+    fn arbitrary_text_does_not_panic(text in any::<String>(), number in any::<f64>()) {
         let app = app();
         prop_assert!(app.verify(GRANT, &text).is_err());
         prop_assert!(app.verify(LOGIN, &signed(&app.key, &text, &text)).is_err());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{
-    Algorithm, KeyError, RemoteKey, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json,
+    Algorithm, KeyError, RemoteKey, Signer, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json,
 };
 use crate::clock::UnixTime;
 use crate::ids::KeyId;
@@ -15,13 +15,6 @@ pub struct RingKey {
     public: VerifyingKey,
     not_before: UnixTime,
     retire_after: Option<UnixTime>,
-}
-
-/// What signs: the one in this process at no cost beyond the signature.
-#[derive(Debug)]
-pub(crate) enum Signer {
-    Local(Box<SigningKey>),
-    Remote(Box<RemoteKey>),
 }
 
 impl RingKey {
@@ -58,14 +51,14 @@ impl RingKey {
 impl From<SigningKey> for RingKey {
     fn from(key: SigningKey) -> Self {
         let public = key.verifying_key();
-        Self { signer: Some(Arc::new(Signer::Local(Box::new(key)))), ..Self::verifying(public) }
+        Self { signer: Some(Arc::new(key.into())), ..Self::verifying(public) }
     }
 }
 
 impl From<RemoteKey> for RingKey {
     fn from(key: RemoteKey) -> Self {
         let public = key.verifying_key();
-        Self { signer: Some(Arc::new(Signer::Remote(Box::new(key)))), ..Self::verifying(public) }
+        Self { signer: Some(Arc::new(key.into())), ..Self::verifying(public) }
     }
 }
 
@@ -133,7 +126,7 @@ impl KeyRing {
     /// The id of the key that signs at `now`.
     #[must_use]
     pub fn signing_key_id(&self, now: UnixTime) -> Option<KeyId> {
-        self.at(now).verifying.iter().next().and_then(VerifyingKey::key_id).cloned()
+        self.at(now).signer().map(|signer| signer.key_id().clone())
     }
 
     fn unchecked(keys: Vec<RingKey>) -> Self {
@@ -285,9 +278,8 @@ mod tests {
     fn ids(ring: &KeyRing, now: UnixTime) -> Vec<String> {
         let keys = ring.at(now);
         let id = |key: &VerifyingKey| key.key_id().unwrap().as_str().to_owned();
-        let Some(Signer::Local(signer)) = keys.signer() else { panic!("nothing signs") };
         let ids: Vec<_> = keys.verifying().iter().map(id).collect();
-        assert_eq!(signer.key_id().as_str(), ids[0]);
+        assert_eq!(keys.signer().unwrap().key_id().as_str(), ids[0]);
         assert!(ids.iter().all(|id| keys.jwk_set().contains(&format!("\"kid\":\"{id}\""))));
         assert_eq!(keys.jwk_set().matches("\"kid\"").count(), ids.len());
         ids

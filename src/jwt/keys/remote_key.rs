@@ -7,7 +7,6 @@ use spki::der::{Decode as _, Reader as _, SliceReader};
 
 use super::{Algorithm, KeyError, SigningError, VerifyingKey};
 use crate::ids::KeyId;
-use crate::jwt::jws;
 
 /// Signs with a key that never leaves its place: a KMS, an HSM, another process.
 ///
@@ -69,7 +68,6 @@ pub struct RemoteKey {
     algorithm: Algorithm,
     public: VerifyingKey,
     key_id: KeyId,
-    access_token_header: String,
 }
 
 impl RemoteKey {
@@ -90,8 +88,7 @@ impl RemoteKey {
         }
         let key_id = public.key_id().unwrap_or_else(|| public.thumbprint()).clone();
         let public = public.with_algorithm(algorithm)?.with_key_id(key_id.clone());
-        let access_token_header = jws::access_token_header(algorithm, &key_id);
-        Ok(Self { signer: Box::new(signer), algorithm, public, key_id, access_token_header })
+        Ok(Self { signer: Box::new(signer), algorithm, public, key_id })
     }
 
     /// The `kid` in the header of every token signed with this key.
@@ -110,11 +107,6 @@ impl RemoteKey {
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
         self.public.clone()
-    }
-
-    /// The header segment of an access token under this key.
-    pub(in crate::jwt) fn access_token_header(&self) -> &str {
-        &self.access_token_header
     }
 
     /// A signature that the public key verifies.

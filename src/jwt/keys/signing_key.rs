@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 use super::import::{self, PrivateKeyDer};
 use super::{Algorithm, KeyError, VerifyingKey, ring_random};
 use crate::ids::KeyId;
-use crate::jwt::jws;
 
 /// A private key with which the server signs, for one algorithm; parsed once.
 ///
@@ -28,7 +27,6 @@ pub struct SigningKey {
     algorithm: Algorithm,
     public: VerifyingKey,
     key_id: KeyId,
-    access_token_header: String,
     random: SystemRandom,
 }
 
@@ -134,12 +132,7 @@ impl SigningKey {
     /// This key under the name `key_id`, instead of the thumbprint of its public key (RFC 7638).
     #[must_use]
     pub fn with_key_id(self, key_id: KeyId) -> Self {
-        Self {
-            access_token_header: jws::access_token_header(self.algorithm, &key_id),
-            public: self.public.with_key_id(key_id.clone()),
-            key_id,
-            ..self
-        }
+        Self { public: self.public.with_key_id(key_id.clone()), key_id, ..self }
     }
 
     /// The `kid` in the header of every token signed with this key.
@@ -199,13 +192,7 @@ impl SigningKey {
     fn new(algorithm: Algorithm, pair: KeyPair, public: VerifyingKey) -> Result<Self, KeyError> {
         let key_id = public.thumbprint().clone();
         let public = public.with_algorithm(algorithm)?.with_key_id(key_id.clone());
-        let access_token_header = jws::access_token_header(algorithm, &key_id);
-        Ok(Self { pair, algorithm, public, key_id, access_token_header, random: ring_random() })
-    }
-
-    /// The header segment of an access token under this key.
-    pub(in crate::jwt) fn access_token_header(&self) -> &str {
-        &self.access_token_header
+        Ok(Self { pair, algorithm, public, key_id, random: ring_random() })
     }
 
     pub(in crate::jwt) fn sign(&self, message: &[u8]) -> Result<Signature, SigningError> {

@@ -8,7 +8,7 @@ use ring::{digest, hmac};
 
 use super::{Algorithm, KeyError, import};
 use crate::ids::KeyId;
-use crate::jwt::jws;
+use crate::jwt::{access_token, jws};
 
 /// A key that verifies signatures: public, or the HS256 secret itself.
 ///
@@ -32,7 +32,7 @@ pub struct VerifyingKey {
     algorithm: Option<Algorithm>,
     key_id: Option<KeyId>,
     thumbprint: KeyId,
-    /// The header segment of an access token signed under this key, if this server signed it.
+    /// The header segment that the server writes into an access token under this key.
     access_token_header: Option<Arc<str>>,
 }
 
@@ -139,7 +139,9 @@ impl VerifyingKey {
 
     fn refresh_header(mut self) -> Self {
         self.access_token_header = match (self.algorithm, &self.key_id) {
-            (Some(algorithm), Some(id)) => Some(jws::access_token_header(algorithm, id).into()),
+            (Some(algorithm), Some(id)) => {
+                Some(jws::header_segment(algorithm, access_token::TYPE, id).into())
+            }
             _ => None,
         };
         self
@@ -149,7 +151,7 @@ impl VerifyingKey {
         &self.material
     }
 
-    /// The header segment, ready for comparison, that this server writes under this key.
+    /// Returns the header segment that the server writes into an access token under this key.
     pub(in crate::jwt) fn access_token_header(&self) -> Option<&str> {
         self.access_token_header.as_deref()
     }

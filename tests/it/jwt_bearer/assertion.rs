@@ -245,7 +245,7 @@ fn a_claim_given_twice_is_refused() {
         let assertion = Signer::backend().sign_raw(r#"{"alg":"EdDSA"}"#, &payload);
         let answer = world.present(&app, &assertion, &[]);
         answer.assert_error(400, "invalid_grant");
-        let text = "the claims of the assertion are not a JSON object without repetition";
+        let text = "the claims of the assertion are not a JSON object, or one is given twice";
         assert_eq!(answer.text("error_description"), text, "{payload}");
     }
 }

@@ -12,7 +12,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{Issuer, Resource, Subject};
-use crate::jwt::assertion::{AssertionRules, Purpose, VerifiedAssertion};
+use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
 use crate::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
 use crate::protocol::grant_type::GrantType;
 use crate::server_secret::handle::{Salt, new_grant_names};
@@ -88,9 +88,10 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         let audiences = [audience, &self.token_endpoint_url];
         let allowed = if jwt.allows_token_endpoint_audience() { 2 } else { 1 };
         let rules = AssertionRules {
-            purpose: Purpose::Grant { user_claim: jwt.user_claim() },
+            purpose: AssertionPurpose::Grant,
             client_id: app.client_id(),
             issuer: jwt.issuer().unwrap_or(app.client_id().as_str()),
+            user_claim: jwt.user_claim(),
             audiences: audiences.get(..allowed).unwrap_or_default(),
             keys,
             algorithms: if jwt.algorithms().is_empty() { fitting } else { jwt.algorithms() },

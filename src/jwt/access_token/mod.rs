@@ -1,4 +1,6 @@
-//! Believing an access token: a JWT in the profile of RFC 9068 that this server issued.
+//! Access tokens: JWTs in the profile of RFC 9068, as this server issues and verifies them.
+
+mod new;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,8 +15,11 @@ use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use crate::protocol::scope::Scope;
 
-/// The longest access token that is issued or read, in bytes.
-pub(super) const MAX_BYTES: usize = 16 * 1024;
+pub(crate) use new::NewAccessToken;
+pub use new::RESERVED_CLAIMS;
+
+/// The `typ` of an access token (RFC 9068 section 2.1).
+pub(crate) const TYPE: &str = "at+jwt";
 
 /// The claims of an access token whose signature, type, issuer, audience and times were right.
 ///
@@ -143,7 +148,7 @@ impl AccessTokenRules<'_> {
         token: &str,
         now: UnixTime,
     ) -> Result<AccessTokenClaims, AccessTokenError> {
-        let jws = Compact::parse(token, MAX_BYTES)?;
+        let jws = Compact::parse(token)?;
         self.check_signature(&jws)?;
         let raw: RawClaims<'_> =
             serde_json::from_slice(jws.payload()).map_err(|_| AccessTokenError::Claims)?;
@@ -158,7 +163,7 @@ impl AccessTokenRules<'_> {
             return if signed { Ok(()) } else { Err(AccessTokenError::Signature) };
         }
         let header = Header::of(jws)?;
-        if !header.is_type("at+jwt") {
+        if !header.is_type(TYPE) {
             return Err(AccessTokenError::Typ);
         }
         // Each key admits only the algorithms of its own kind.

@@ -1,70 +1,76 @@
-//! Assertions that are presented to the token endpoint: as a grant (RFC 7523 section 2.1) or to
-//! authenticate the app (section 2.2).
+//! Assertions at the token endpoint: as a grant (RFC 7523 section 2.1) or as client authentication
+//! (section 2.2).
+
+mod error;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::claims::{Member, Object};
 use super::jws::{Compact, Header};
-use super::{Algorithm, AssertionError, VerifyingKeys};
+use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::secret::Digest;
 
-/// The longest assertion that is read, in bytes.
-const MAX_BYTES: usize = 16 * 1024;
+pub use error::AssertionError;
+
 /// The longest `jti`, in bytes.
 const MAX_JTI: usize = 255;
 
-/// What an assertion is presented for. One made for one purpose never serves the other.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Purpose<'a> {
-    /// The app proves who it is: `iss` and `sub` are its client id, and `typ` does not say grant.
+/// The purpose of an assertion. An assertion for one purpose never serves the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum AssertionPurpose {
+    /// RFC 7523 section 2.1: the assertion is the grant. The app acts as a user: neither the claim
+    /// that names the user nor `sub` names the app or the assertion's issuer, and `typ` does not say
+    /// client authentication.
+    Grant,
+    /// RFC 7523 section 2.2: the assertion authenticates the app. `iss` and `sub` are its client id,
+    /// and `typ` does not say grant.
     ClientAuthentication,
-    /// The app acts as a user, whom `user_claim` names: neither that nor `sub` is the app or the
-    /// issuer itself, and `typ` does not say client authentication.
-    Grant {
-        /// `sub`, unless the app's settings name another claim.
-        user_claim: &'a str,
-    },
 }
 
-/// What an assertion has to fulfil.
+/// The rules for one assertion.
 #[derive(Debug)]
 pub(crate) struct AssertionRules<'a> {
-    pub(crate) purpose: Purpose<'a>,
+    pub(crate) purpose: AssertionPurpose,
     pub(crate) client_id: &'a ClientId,
-    /// The `iss` that a grant must have; client authentication wants the client id.
+    /// The required `iss` of a grant. For client authentication it is the client id.
     pub(crate) issuer: &'a str,
-    /// One of these must be in `aud`.
+    /// The claim of a grant that names the user: `sub`, unless the app's settings name another.
+    pub(crate) user_claim: &'a str,
+    /// `aud` must name one of these.
     pub(crate) audiences: &'a [&'a str],
     pub(crate) keys: &'a VerifyingKeys,
     pub(crate) algorithms: &'a [Algorithm],
-    /// How far away `exp` may be, from now and from `iat`.
+    /// The longest time to `exp`, from now and from `iat`.
     pub(crate) max_lifetime: Duration,
-    /// By how much the app's clock may differ.
+    /// The tolerated difference between the app's clock and ours.
     pub(crate) clock_skew: Duration,
 }
 
-/// What an assertion that fulfils its rules says.
+/// The claims of an assertion that fulfils its rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct VerifiedAssertion {
     /// The user for a grant, the client id for client authentication.
     pub(crate) subject: String,
-    /// Digest of `iss` and `jti`: what keeps the assertion single-use within one app and purpose.
+    /// Digest of `iss` and `jti`, by which the assertion is single-use within one app and purpose.
     pub(crate) jti: Digest,
     pub(crate) expires_at: UnixTime,
     pub(crate) scope: Option<String>,
 }
 
 impl AssertionRules<'_> {
-    /// What `assertion` says, if it fulfils the rules at `now`. The signature comes before every
-    /// claim; the claims are checked in the order of the variants of [`AssertionError`].
+    /// Verifies `assertion` at `now`. The signature is checked before every claim, and the claims in
+    /// the order of the variants of [`AssertionError`].
     pub(crate) fn verify(
         &self,
         assertion: &str,
         now: UnixTime,
     ) -> Result<VerifiedAssertion, AssertionError> {
-        let jws = Compact::parse(assertion, MAX_BYTES)?;
+        let jws = Compact::parse(assertion)?;
         let header = Header::of(&jws)?;
         self.check_type(&header)?;
         jws.verify(&header, self.keys, self.algorithms)?;
@@ -87,12 +93,12 @@ impl AssertionRules<'_> {
         })
     }
 
-    /// Explicit typing (RFC 8725 section 3.11): nothing, `JWT`, or exactly this purpose. So an access
-    /// token is no assertion either.
+    /// Checks `typ` (RFC 8725 section 3.11): absent, `JWT`, or exactly this purpose. So an access
+    /// token is not accepted as an assertion.
     fn check_type(&self, header: &Header<'_>) -> Result<(), AssertionError> {
         let own = match self.purpose {
-            Purpose::ClientAuthentication => "client-authentication+jwt",
-            Purpose::Grant { .. } => "authorization-grant+jwt",
+            AssertionPurpose::ClientAuthentication => "client-authentication+jwt",
+            AssertionPurpose::Grant => "authorization-grant+jwt",
         };
         if header.has_type() && !header.is_type("JWT") && !header.is_type(own) {
             return Err(AssertionError::Typ);
@@ -103,8 +109,8 @@ impl AssertionRules<'_> {
     fn check_issuer<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, AssertionError> {
         let issuer = text(claims, "iss", AssertionError::IssMissing)?;
         let expected = match self.purpose {
-            Purpose::ClientAuthentication => self.client_id.as_str(),
-            Purpose::Grant { .. } => self.issuer,
+            AssertionPurpose::ClientAuthentication => self.client_id.as_str(),
+            AssertionPurpose::Grant => self.issuer,
         };
         if issuer == expected { Ok(issuer) } else { Err(AssertionError::Iss) }
     }
@@ -115,18 +121,18 @@ impl AssertionRules<'_> {
         issuer: &str,
     ) -> Result<&'c str, AssertionError> {
         match self.purpose {
-            Purpose::ClientAuthentication => {
+            AssertionPurpose::ClientAuthentication => {
                 let subject = text(claims, "sub", AssertionError::SubMissing)?;
                 if subject != self.client_id.as_str() {
                     return Err(AssertionError::Sub);
                 }
                 Ok(subject)
             }
-            Purpose::Grant { user_claim } => {
+            AssertionPurpose::Grant => {
                 let is_app = |name: &str| name == issuer || name == self.client_id.as_str();
-                let user = text(claims, user_claim, AssertionError::SubMissing)?;
-                // Where `sub` is not the user's claim, an assertion whose `sub` is the app would also
-                // authenticate the app.
+                let user = text(claims, self.user_claim, AssertionError::SubMissing)?;
+                // Even if another claim names the user, an assertion whose `sub` is the app could
+                // also authenticate the app.
                 let subject = claims.text("sub", AssertionError::SubMissing)?;
                 if user.is_empty() || is_app(user) || subject.is_some_and(is_app) {
                     return Err(AssertionError::Sub);
@@ -137,10 +143,10 @@ impl AssertionRules<'_> {
     }
 
     fn check_audience(&self, claims: &Object<'_>) -> Result<(), AssertionError> {
-        let is_us = |name: &str| self.audiences.contains(&name);
+        let is_server = |name: &str| self.audiences.contains(&name);
         let found = match claims.get("aud") {
-            Some(Member::Text(name)) => is_us(&name.0),
-            Some(Member::Texts(names)) => names.iter().any(|name| is_us(&name.0)),
+            Some(Member::Text(name)) => is_server(&name.0),
+            Some(Member::Texts(names)) => names.iter().any(|name| is_server(&name.0)),
             Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
         };
         if found { Ok(()) } else { Err(AssertionError::Aud) }
@@ -175,18 +181,18 @@ fn text<'c>(
     claims.text(name, missing)?.ok_or(missing)
 }
 
-/// The `iss` that an assertion claims, **not verified**: only to find the app whose keys verify it.
+/// Returns the `iss` of an assertion, **not verified**: only to find the app whose keys verify it.
 pub(crate) fn peek_issuer(assertion: &str) -> Option<String> {
     peek(assertion, "iss")
 }
 
-/// The `sub` that an assertion claims, **not verified**: only to find the app whose keys verify it.
+/// Returns the `sub` of an assertion, **not verified**: only to find the app whose keys verify it.
 pub(crate) fn peek_subject(assertion: &str) -> Option<String> {
     peek(assertion, "sub")
 }
 
 fn peek(assertion: &str, claim: &str) -> Option<String> {
-    let jws = Compact::parse(assertion, MAX_BYTES).ok()?;
+    let jws = Compact::parse(assertion).ok()?;
     Object::parse(jws.payload())?.text(claim, ()).ok()?.map(str::to_owned)
 }
 

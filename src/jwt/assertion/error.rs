@@ -1,8 +1,8 @@
-use super::jws::JwsError;
+use crate::jwt::jws::JwsError;
 
-/// Why an assertion was refused: which header parameter or claim is at fault.
+/// The header parameter or claim for which an assertion was refused.
 ///
-/// The text is for the developer of the app. It is static and gives nothing of the assertion away.
+/// The text is for the developer of the app. It is static and contains nothing of the assertion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.description())]
 #[non_exhaustive]
@@ -11,17 +11,17 @@ pub enum AssertionError {
     NotAJwt,
     /// The header is not an object with a string `alg`, or a parameter has the wrong type.
     Header,
-    /// The header holds `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64` or `zip`.
+    /// The header contains `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64` or `zip`.
     ForbiddenHeader,
-    /// `typ` says that the JWT is made for something else.
+    /// `typ` names another kind of JWT.
     Typ,
     /// `alg` is not allowed for the app.
     Algorithm,
-    /// No key of the app has the `kid`.
+    /// `kid` names no key of the app.
     UnknownKey,
     /// The signature is wrong.
     Signature,
-    /// The payload is not an object, or a claim is given twice.
+    /// The payload is not an object, or contains a claim twice.
     Claims,
     /// `iss` is missing or not a string.
     IssMissing,
@@ -39,7 +39,7 @@ pub enum AssertionError {
     ExpMissing,
     /// `exp` has passed.
     ExpPast,
-    /// `exp` is further away than the app may ask for.
+    /// `exp` is later than the app's settings allow.
     ExpTooFar,
     /// `nbf` is not a number or lies in the future.
     Nbf,
@@ -54,26 +54,28 @@ pub enum AssertionError {
 }
 
 impl AssertionError {
-    /// What is wrong, as `error_description` (RFC 6749 section 5.2).
+    /// Returns the text for `error_description` (RFC 6749 section 5.2).
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
             Self::NotAJwt => "the assertion is not a JWT in compact form of at most 16 KiB",
             Self::Header => {
-                "the header of the assertion needs a string alg; kid and typ are strings"
+                "the header of the assertion needs a string alg, and kid and typ must be strings"
             }
             Self::ForbiddenHeader => {
-                "the header of the assertion holds crit, jku, jwk, x5u, x5c, b64 or zip"
+                "the header of the assertion contains crit, jku, jwk, x5u, x5c, b64 or zip"
             }
-            Self::Typ => "the typ of the assertion says that it is made for something else",
+            Self::Typ => "the typ of the assertion names another kind of JWT",
             Self::Algorithm => "the alg of the assertion is not allowed for this app",
             Self::UnknownKey => "the kid of the assertion names no key of this app",
             Self::Signature => "the signature of the assertion is wrong",
-            Self::Claims => "the claims of the assertion are not a JSON object without repetition",
+            Self::Claims => {
+                "the claims of the assertion are not a JSON object, or one is given twice"
+            }
             Self::IssMissing => "the claim iss is missing or not a string",
             Self::Iss => "the claim iss is not the expected one",
             Self::SubMissing => {
-                "the claim sub, or the one that names the user, is missing or not a string"
+                "the claim sub, or the claim that names the user, is missing or not a string"
             }
             Self::Sub => {
                 "the claim sub must be the client id to authenticate the app, and a user for a grant"

@@ -1,18 +1,16 @@
-//! Writing an access token: every claim once, straight into one buffer.
+//! The claims of a new access token, each written once into one buffer.
 
 use std::io::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::access_token::MAX_BYTES;
-use super::{RemoteKey, SigningError, SigningKey, jws};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer};
 use crate::protocol::base64url;
 use crate::random::JTI_BYTES;
 
-/// Claims that the server writes itself or that would change what a token means: a host may not add
-/// them.
+/// The claims that a host may not add to an access token: the server writes them, or they would change
+/// the meaning of the token.
 pub const RESERVED_CLAIMS: &[&str] = &[
     "iss",
     "sub",
@@ -32,13 +30,13 @@ pub const RESERVED_CLAIMS: &[&str] = &[
     "cnf",
 ];
 
-/// What a new access token says.
+/// The claims of a new access token.
 pub(crate) struct NewAccessToken<'a> {
     pub(crate) subject: &'a str,
-    /// The resource, or the issuer where none was asked for.
+    /// The resource, or the issuer if the client requested none.
     pub(crate) audience: &'a str,
     pub(crate) client_id: &'a ClientId,
-    /// Left out where it is empty: RFC 6749 section 3.3 knows no empty scope.
+    /// Omitted if empty: RFC 6749 section 3.3 knows no empty scope.
     pub(crate) scope: &'a str,
     pub(crate) token_id: [u8; JTI_BYTES],
     pub(crate) issued_at: UnixTime,
@@ -55,31 +53,8 @@ pub(crate) struct NewAccessToken<'a> {
 }
 
 impl NewAccessToken<'_> {
-    /// The signed token.
-    pub(crate) fn sign(&self, key: &SigningKey, issuer: &Issuer) -> Result<String, SigningError> {
-        let token = jws::sign(key, key.access_token_header(), &self.payload(issuer))?;
-        if token.len() > MAX_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
-    }
-
-    /// The token, signed elsewhere.
-    pub(crate) async fn sign_remotely(
-        &self,
-        key: &RemoteKey,
-        issuer: &Issuer,
-    ) -> Result<String, SigningError> {
-        let mut token = jws::unsigned(key.access_token_header(), &self.payload(issuer));
-        // Long before: no signer is asked for what is not given out.
-        if token.len() > MAX_BYTES {
-            return Err(SigningError::TooLong);
-        }
-        let signature = key.sign(&token).await?;
-        jws::finish(&mut token, &signature);
-        // Nothing but base64url and dots: it always is UTF-8.
-        let token = String::from_utf8(token).map_err(|_| SigningError::Signature)?;
-        if token.len() > MAX_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
-    }
-
-    fn payload(&self, issuer: &Issuer) -> Vec<u8> {
+    /// Writes the claims as JSON, for [`Signer::sign`](crate::jwt::keys::Signer::sign).
+    pub(crate) fn payload(&self, issuer: &Issuer) -> Vec<u8> {
         let mut json = Vec::with_capacity(512);
         json.extend_from_slice(b"{\"iss\":");
         text(&mut json, issuer.as_str());
@@ -130,7 +105,7 @@ impl NewAccessToken<'_> {
 /// Appends `value` as a JSON string.
 fn text(json: &mut Vec<u8>, value: &str) {
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    // All of it in any case: that is one vector instruction for many bytes.
+    // No early exit, so that the compiler checks many bytes with one vector instruction.
     if value.bytes().fold(false, |found, byte| found | special(byte)) {
         _ = write!(json, "{}", Value::from(value));
     } else {
@@ -151,11 +126,15 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::testing::fixture;
-    use super::super::{Algorithm, VerifyingKey};
-    use super::*;
+    use pollster::block_on;
 
-    fn judge(key: &VerifyingKey, algorithm: Algorithm, token: &str) -> Value {
+    use super::super::TYPE;
+    use super::*;
+    use crate::jwt::keys::Signer;
+    use crate::jwt::testing::fixture;
+    use crate::jwt::{Algorithm, MAX_TOKEN_BYTES, SigningError, SigningKey, VerifyingKey};
+
+    fn decode(key: &VerifyingKey, algorithm: Algorithm, token: &str) -> Value {
         let jwk = serde_json::from_value(serde_json::to_value(key).unwrap()).unwrap();
         let key = jsonwebtoken::DecodingKey::from_jwk(&jwk).unwrap();
         let mut rules = jsonwebtoken::Validation::new(algorithm.as_str().parse().unwrap());
@@ -166,7 +145,7 @@ mod tests {
         decoded.claims
     }
 
-    /// RFC 9068 section 2: what another implementation reads in the tokens, under every algorithm.
+    /// RFC 9068 section 2: another implementation reads the same claims, under every algorithm.
     #[test]
     fn another_library_reads_the_claims_that_were_written() {
         let issuer = Issuer::new("https://as.example.com").unwrap();
@@ -209,8 +188,9 @@ mod tests {
             let key = SigningKey::generate(algorithm)
                 .or_else(|_| SigningKey::from_pem(algorithm, &fixture("rsa_2048_private")));
             let key = key.unwrap();
-            let token = new.sign(&key, &issuer).unwrap();
-            assert_eq!(judge(&key.verifying_key(), algorithm, &token), expected, "{algorithm}");
+            let public = key.verifying_key();
+            let token = block_on(Signer::from(key).sign(TYPE, &new.payload(&issuer))).unwrap();
+            assert_eq!(decode(&public, algorithm, &token), expected, "{algorithm}");
         }
         let written = expected.as_object().unwrap().keys();
         let own = written.filter(|name| !extra.as_object().unwrap().contains_key(*name));
@@ -218,11 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_too_long_to_be_accepted_back_is_not_issued() {
+    fn a_token_longer_than_verifiers_accept_is_not_issued() {
         let issuer = Issuer::new("https://as.example.com").unwrap();
         let client_id = ClientId::new("app").unwrap();
         let now = UnixTime::from_seconds(1_700_000_000);
-        let key = SigningKey::generate(Algorithm::HS256).unwrap();
+        let signer = Signer::from(SigningKey::generate(Algorithm::HS256).unwrap());
         let sign = |scope: &str| {
             let new = NewAccessToken {
                 subject: "alice",
@@ -239,9 +219,9 @@ mod tests {
                 device: None,
                 extra: &Map::new(),
             };
-            new.sign(&key, &issuer)
+            block_on(signer.sign(TYPE, &new.payload(&issuer)))
         };
-        assert!(sign(&"s".repeat(11_000)).unwrap().len() < MAX_BYTES);
+        assert!(sign(&"s".repeat(11_000)).unwrap().len() < MAX_TOKEN_BYTES);
         assert!(matches!(sign(&"s".repeat(12_000)), Err(SigningError::TooLong)));
     }
 }
