@@ -7,12 +7,11 @@ use super::apps::{grant_of, introspect, refresh};
 use super::client::{Answer, Client, Lost};
 use super::counts::Counts;
 use super::oracle::Tables;
+use super::sandbox::wait_until;
 use super::servers::Servers;
 
 /// How many families of each fate are tried over HTTP in the end.
 const TRIED: usize = 200;
-/// Broken connections answer once each: so often a request may fail when the trouble is over.
-const PATIENCE: usize = 100;
 
 /// How a family stands, as far as its client was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,15 +162,14 @@ impl Ledger {
 
     /// Asks until there is an answer that is none of a trouble that has just ended.
     pub(crate) fn insist(&self, client: &mut Client, request: &[u8]) -> Answer {
-        for _ in 0..PATIENCE {
+        let mut answer = None;
+        wait_until("the servers have recovered", || {
             let outcome = client.request(request);
             self.count(&outcome);
-            if let Some(answer) = outcome.ok().filter(|answer| !answer.is_failure()) {
-                return answer;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("the servers do not recover");
+            answer = outcome.ok().filter(|answer| !answer.is_failure());
+            answer.is_some()
+        });
+        answer.unwrap()
     }
 
     /// Says what was counted.

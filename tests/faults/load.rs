@@ -16,7 +16,7 @@ use super::ledger::{Family, Fate, Ledger};
 use super::servers::Servers;
 
 /// How long the servers may answer nothing before that counts as a failure to recover.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How often a lost answer is given again.
 const MAX_RETRIES: u32 = 5;
 

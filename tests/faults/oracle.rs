@@ -1,7 +1,6 @@
 //! What the database says, asked past the servers.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _};
 
 use super::cluster::runtime;
+use super::sandbox::wait_until;
 
 const GRANTS: &str =
     "SELECT grant_id, CAST(generation AS bigint), revoked_at IS NOT NULL FROM grantor_grants";
@@ -76,7 +76,7 @@ impl Tables {
     }
 }
 
-/// Has a cluster only read, or write again, and waits until all connections know.
+/// Makes a cluster read only, or writable again, and waits until all connections know.
 pub(crate) fn set_read_only(options: &PgConnectOptions, on: bool) {
     let (own, value) = ("SET default_transaction_read_only = off", if on { "on" } else { "off" });
     let alter = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
@@ -85,15 +85,14 @@ pub(crate) fn set_read_only(options: &PgConnectOptions, on: bool) {
         for statement in [own, &alter, "SELECT pg_reload_conf()"] {
             sqlx::query(statement).execute(&mut connection).await.unwrap();
         }
-        for _ in 0..500 {
+    });
+    // PostgreSQL signals its connections before it makes one that shows the new setting. They read it
+    // before their next statement.
+    wait_until("the setting has changed", || {
+        runtime().block_on(async {
             let mut fresh = options.connect().await.unwrap();
             let shown = sqlx::query("SHOW default_transaction_read_only").fetch_one(&mut fresh);
-            if shown.await.unwrap().get::<String, _>(0) == value {
-                // Those that were there before are told one by one.
-                return tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("the setting is never {value}");
+            shown.await.unwrap().get::<String, _>(0) == value
+        })
     });
 }

@@ -13,7 +13,7 @@ use super::client::{Answer, Client, get};
 use super::cluster::{Cluster, own_cluster};
 use super::ledger::{Family, Fate, Ledger};
 use super::oracle::{Tables, set_read_only};
-use super::sandbox::command;
+use super::sandbox::{command, wait_until};
 use super::servers::Servers;
 
 const FAMILIES_OF_EACH: usize = 8;
@@ -43,12 +43,12 @@ impl World {
     }
 
     fn code(&mut self) -> String {
-        for _ in 0..100 {
-            if let Ok(Some(code)) = self.sessions[0].code(&mut self.clients[0]) {
-                return code;
-            }
-        }
-        panic!("there is no code");
+        let mut code = None;
+        wait_until("there is a code", || {
+            code = self.sessions[0].code(&mut self.clients[0]).ok().flatten();
+            code.is_some()
+        });
+        code.unwrap()
     }
 
     fn families(&mut self) -> Vec<Family> {

@@ -19,8 +19,10 @@ use super::world::{World, event};
 use super::writers::{Answered, CLIENT, Ledger, WRITERS, check, known, write};
 
 const KILLS: usize = 50;
-/// So long is written at most before a kill.
-const MOST: Duration = Duration::from_millis(250);
+/// Answers that a kill waits for, at most.
+const MOST: u64 = 600;
+/// How long a kill waits after the last of them, at most.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Lets clients write for a while, kills the server under them, and answers what they were answered.
 fn kill_server(
@@ -39,7 +41,9 @@ fn kill_server(
             world.runtime.spawn(write(store.clone(), world.client_id.clone(), goes_on, say))
         })
         .collect();
-    chance.sleep_below(MOST);
+    let enough = chance.below(MOST);
+    wait_until("enough is answered", || ledger.lock().unwrap().answers >= enough);
+    chance.sleep_below(PAUSE);
     cluster.kill();
     // Who waits for a connection gets one from the same pool when the server is back.
     goes_on.store(false, Ordering::SeqCst);
@@ -65,7 +69,7 @@ pub(crate) fn recover(world: &World, store: &PostgresStore) {
 
 /// Checks what was answered for each grant, some at a time.
 pub(crate) fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
-    let all: Vec<_> = ledger.0.iter().map(|(id, answered)| (*id, *answered)).collect();
+    let all: Vec<_> = ledger.grants.iter().map(|(id, answered)| (*id, *answered)).collect();
     for some in all.chunks(WRITERS) {
         let checks = some.iter().map(|(id, answered)| {
             let (store, client_id) = (store.clone(), world.client_id.clone());
@@ -107,8 +111,8 @@ fn what_was_answered_survives_a_crash_and_the_pool_recovers() {
             recover(&world, &store);
         }
         check_all(&world, &store, &ledger);
-        answers += ledger.0.values().map(|it| it.generation + 1).sum::<u32>();
-        dead.extend(ledger.0);
+        answers += ledger.grants.values().map(|it| it.generation + 1).sum::<u32>();
+        dead.extend(ledger.grants);
     }
     check_dead(&world, &store, &dead);
     let revoked = dead.iter().filter(|(_, it)| it.was_revoked).count();
@@ -136,9 +140,10 @@ fn what_a_client_was_answered_before_it_was_killed_is_there() {
         let test = "writers::child_that_writes_until_it_is_killed";
         let mut client = Child::start(test, &database.options(), &prefix, &world.client_id);
         let mut ledger = Ledger::default();
-        // It is at work once it has said something.
-        ledger.enter(&client.answer());
-        chance.sleep_below(MOST);
+        for _ in 0..=chance.below(MOST) {
+            ledger.enter(&client.answer());
+        }
+        chance.sleep_below(PAUSE);
         client.kill();
         while let Some(line) = client.hear() {
             ledger.enter(&line);
@@ -154,7 +159,7 @@ fn what_a_client_was_answered_before_it_was_killed_is_there() {
             std::thread::sleep(Duration::from_millis(2));
         }
         check_all(&world, &store, &ledger);
-        total += ledger.0.len();
+        total += ledger.grants.len();
     }
     assert!(total > KILLS, "the clients wrote {total} grants: too few to show anything");
     eprintln!("{total} grants answered to {KILLS} clients that were killed, none lost");

@@ -103,12 +103,12 @@ fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
         if store.insert_grant(refused.clone()).await.is_err() {
             assert!(store.find_grant(&refused.grant_id).await.unwrap().is_none());
         }
-        let id = ledger.0.keys().next().unwrap();
+        let id = ledger.grants.keys().next().unwrap();
         assert!(store.find_grant(id).await.unwrap().is_some());
     });
     fs::remove_file(mount.ballast()).unwrap();
     goes_on(&world, &store, &ledger);
-    eprintln!("{} grants answered before the disk was full, none lost", ledger.0.len());
+    eprintln!("{} grants answered before the disk was full, none lost", ledger.grants.len());
     drop(cluster);
     drop(mount);
 }
@@ -145,7 +145,7 @@ fn a_full_disk_of_the_log_loses_nothing_that_was_answered() {
         }
     }
     goes_on(&world, &store, &ledger);
-    eprintln!("{} grants answered before the log was full, none lost", ledger.0.len());
+    eprintln!("{} grants answered before the log was full, none lost", ledger.grants.len());
     drop(cluster);
     drop(mount);
 }

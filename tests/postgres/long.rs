@@ -25,5 +25,7 @@ mod writers;
 
 /// The rounds of each race.
 const RACES: usize = 20_000;
+/// The rounds of revocations that race with what they revoke.
+const REVOCATIONS: usize = 2_000;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 100;

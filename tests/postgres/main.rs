@@ -36,5 +36,7 @@ mod world;
 
 /// The rounds of each race.
 const RACES: usize = 400;
+/// The rounds of revocations that race with what they revoke.
+const REVOCATIONS: usize = 100;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 10;

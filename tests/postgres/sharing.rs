@@ -1,10 +1,8 @@
 //! One pool for the store and for the host.
 
-use std::time::Duration;
-
 use grantor::store::GrantStore as _;
 
-use super::cluster::{database, new_store, pool, runtime};
+use super::cluster::{PATIENCE, database, new_store, pool, runtime};
 use super::world::{World, grant};
 
 /// However many requests wait, the host's own queries get connections of the same pool in between,
@@ -32,7 +30,7 @@ fn a_busy_store_leaves_connections_to_the_host_and_to_itself() {
             .collect();
         for _ in 0..50 {
             let asked = sqlx::query("SELECT 1").fetch_one(&own);
-            tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap().unwrap();
+            tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap();
         }
         assert_eq!(own.size(), 3);
         // Some of them wait, some have a connection.

@@ -174,7 +174,7 @@ fn nothing_survives_a_revocation_in_another_process() {
         process.tell(&index.to_string());
     }
     let mut arena = Arena { world, pool, processes, tally: Tally::default() };
-    let (began, rounds) = (micros(), rounds(super::RACES).div_ceil(10));
+    let (began, rounds) = (micros(), rounds(super::REVOCATIONS));
     for number in 0..rounds {
         arena.play(number, &mut chance);
     }

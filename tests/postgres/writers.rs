@@ -31,7 +31,11 @@ pub(crate) struct Answered {
 
 /// What the store has answered, whatever became of the question that was open at the end.
 #[derive(Default)]
-pub(crate) struct Ledger(pub(crate) BTreeMap<GrantId, Answered>);
+pub(crate) struct Ledger {
+    pub(crate) grants: BTreeMap<GrantId, Answered>,
+    /// The number of answers.
+    pub(crate) answers: u64,
+}
 
 impl Ledger {
     /// Enters `inserted`, `redeemed`, `rotated`, `claimed` or `revoked`, the grant, its generation.
@@ -39,7 +43,8 @@ impl Ledger {
         let [what, id, generation] = line.split(' ').collect::<Vec<_>>()[..] else {
             panic!("no answer: {line}")
         };
-        let answered = self.0.entry(id.parse().unwrap()).or_default();
+        self.answers += 1;
+        let answered = self.grants.entry(id.parse().unwrap()).or_default();
         answered.generation = answered.generation.max(generation.parse().unwrap());
         answered.was_claimed |= what == "claimed";
         answered.was_revoked |= what == "revoked";

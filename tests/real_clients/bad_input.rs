@@ -1,8 +1,5 @@
 //! What no client of good will sends. Each has its answer, and the server goes on.
 
-use std::thread;
-use std::time::Duration;
-
 use crate::support::{Connection, Http, RawAnswer, Seed, Server, basic, encode, exchange};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
@@ -259,7 +256,6 @@ fn slow_clients_keep_nobody_waiting() {
         // Some stop in the head, others in the body.
         connection.send(&head.as_bytes()[..if number % 2 == 0 { 20 } else { head.len() }]);
     }
-    thread::sleep(Duration::from_millis(200));
     for _ in 0..20 {
         world.assert_alive();
     }

@@ -1,14 +1,13 @@
 //! When the server asks for a login, and when it must not.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 
+use crate::sandbox::wait_until;
 use crate::support::{Browser, Http, Seed, Server, basic, code_url, parameters, redirect_uri};
 
 const APP: &str = "demo-web";
@@ -44,8 +43,9 @@ fn prompt_login_and_max_age_ask_for_the_password_once() {
     let page = browser.open(&url(&server, &seed, &[])).page();
     assert!(!page.forms.iter().any(|form| form.has("password")), "she is logged in");
     for more in [("prompt", "login"), ("max_age", "0")] {
-        // Logins are told apart by the second.
-        thread::sleep(Duration::from_millis(2_100));
+        // Two logins differ by their second.
+        let login = jsonwebtoken::get_current_timestamp();
+        wait_until("two seconds are over", || jsonwebtoken::get_current_timestamp() >= login + 2);
         let before = jsonwebtoken::get_current_timestamp();
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let again = code_url(&server, &seed, APP, &verifier, &[more]);

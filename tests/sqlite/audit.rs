@@ -19,7 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::contract::Shared;
-use crate::sandbox::Folder;
+use crate::sandbox::{Folder, wait_until};
 use crate::support::{Desk, HOUR, Tokio, at, with};
 
 fn host(runtime: &Tokio, folder: &Folder) -> SqliteConnection {
@@ -153,12 +153,7 @@ fn expired_rows_go_by_the_ready_made_task() {
     std::thread::sleep(Duration::from_millis(50));
     assert!(expired.iter().all(is_there));
     clock.set(at(1_000));
-    for _ in 0..1_000 {
-        if !expired.iter().any(is_there) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    assert!(!expired.iter().any(is_there) && is_there(&live));
+    wait_until("all expired rows are gone", || !expired.iter().any(is_there));
+    assert!(is_there(&live));
     task.abort();
 }

@@ -23,6 +23,10 @@ const FILE: &str = "GRANTOR_TEST_CRASH_FILE";
 const APP: &str = "GRANTOR_TEST_CRASH_APP";
 
 const KILLS: usize = 50;
+/// Answers that a kill waits for, at most.
+const MOST: u64 = 600;
+/// How long a kill waits after the last of them, at most.
+const PAUSE: Duration = Duration::from_millis(5);
 const WORKERS: usize = 16;
 
 /// What the child does, and says only when the store has answered it.
@@ -114,9 +118,10 @@ fn kill_one(file: &Path, client_id: &ClientId, chance: &mut Chance) -> BTreeMap<
         grant.was_revoked |= what == "revoked";
         true
     };
-    // It is at work once it has said something.
-    while !hear(&lines.next().unwrap().unwrap()) {}
-    chance.sleep_below(Duration::from_millis(250));
+    for _ in 0..=chance.below(MOST) {
+        while !hear(&lines.next().unwrap().unwrap()) {}
+    }
+    chance.sleep_below(PAUSE);
     child.kill().unwrap();
     for line in lines.map_while(Result::ok) {
         hear(&line);

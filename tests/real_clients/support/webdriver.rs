@@ -49,15 +49,13 @@ impl Chrome {
     /// Starts the driver, and a browser with a profile that is new.
     pub(crate) fn start() -> Self {
         let profile = Folder::temporary();
-        let mut driver = command("chromedriver")
-            .arg("--port=0")
-            .env("TMPDIR", profile.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = said.find_map(|line| port_in(&line.unwrap())).unwrap();
+        let mut started = None;
+        // The driver ends if its port is free for IPv4 and not for IPv6.
+        wait_until("ChromeDriver has a port", || {
+            started = driver(&profile);
+            started.is_some()
+        });
+        let (driver, said, port) = started.unwrap();
         let base = format!("http://127.0.0.1:{port}");
         let (http, session) = (Http::new(), String::new());
         let mut chrome = Self { driver, _said: said, http, base, session, profile };
@@ -175,6 +173,23 @@ impl Drop for Chrome {
         drop(self.driver.kill());
         drop(self.driver.wait());
     }
+}
+
+/// Starts the driver. Returns it with its output and its port, or `None` if it ended instead.
+fn driver(profile: &Folder) -> Option<(Child, Lines<BufReader<ChildStdout>>, u16)> {
+    let mut driver = command("chromedriver")
+        .arg("--port=0")
+        .env("TMPDIR", profile.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let Some(port) = said.find_map(|line| port_in(&line.unwrap())) else {
+        driver.wait().unwrap();
+        return None;
+    };
+    Some((driver, said, port))
 }
 
 /// The port in the line that says on which port the driver was started.
