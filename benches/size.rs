@@ -253,7 +253,7 @@ impl InPostgres {
         self.world.server.store().store().prefix().to_string()
     }
 
-    fn execute(&self, sql: &str) {
+    fn execute(&self, sql: impl sqlx::SqlSafeStr) {
         self.world.runtime.block_on(sqlx::query(sql).execute(&self.pool)).unwrap();
     }
 }
@@ -278,7 +278,7 @@ impl Filled for InPostgres {
              code_expires_at + n, expires_at + n, 1, rotated_at + n, claim - n, 0, 0 \
              FROM {prefix}grants, generate_series(1, $1) AS n WHERE grant_id = $2"
         );
-        let filled = sqlx::query(&sql)
+        let filled = sqlx::query(sqlx::AssertSqlSafe(sql))
             .bind(i64::try_from(grants).unwrap())
             .bind(self.template.as_bytes().to_vec())
             .execute(&self.pool);
@@ -288,12 +288,17 @@ impl Filled for InPostgres {
     /// With all indexes.
     fn bytes(&self) -> u64 {
         let sql = format!("SELECT pg_total_relation_size('{}grants')", self.prefix());
-        let row = self.world.runtime.block_on(sqlx::query(&sql).fetch_one(&self.pool)).unwrap();
+        let row = self
+            .world
+            .runtime
+            .block_on(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool))
+            .unwrap();
         row.get::<i64, _>(0).try_into().unwrap()
     }
 
     fn tidy(&self) {
-        self.execute(&format!("VACUUM ANALYZE {}grants", self.prefix()));
+        let vacuum = format!("VACUUM ANALYZE {}grants", self.prefix());
+        self.execute(sqlx::AssertSqlSafe(vacuum));
         self.execute("CHECKPOINT");
     }
 }

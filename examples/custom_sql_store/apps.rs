@@ -33,7 +33,10 @@ impl AppRegistry for HostStore {
              VALUES (?1 ->> 'client_id', {NAME}, ?1 ->> 'enabled', ?1 ->> 'version', {RECORD}) \
              ON CONFLICT (client_id) WHERE deleted_at IS NULL DO NOTHING"
         );
-        let done = sqlx::query(&insert).bind(to_json(&app)?).execute(&self.writer).await;
+        let done = sqlx::query(sqlx::AssertSqlSafe(insert))
+            .bind(to_json(&app)?)
+            .execute(&self.writer)
+            .await;
         let inserted = done.map_err(StoreError::new)?.rows_affected() > 0;
         Ok(if inserted { InsertApp::Inserted } else { InsertApp::AlreadyExists })
     }
@@ -50,7 +53,9 @@ impl AppRegistry for HostStore {
              version = ?1 ->> 'version', record = {RECORD} \
              WHERE client_id = ?1 ->> 'client_id' AND deleted_at IS NULL AND version = ?2"
         );
-        let update = sqlx::query(&update).bind(to_json(&app)?).bind(expected_version.cast_signed());
+        let update = sqlx::query(sqlx::AssertSqlSafe(update))
+            .bind(to_json(&app)?)
+            .bind(expected_version.cast_signed());
         let done = update.execute(&self.writer).await.map_err(StoreError::new)?;
         if done.rows_affected() > 0 {
             return Ok(UpdateApp::Updated);

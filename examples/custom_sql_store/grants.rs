@@ -34,7 +34,10 @@ async fn is_active(
     client_id: &ClientId,
 ) -> Result<bool, StoreError> {
     let select = format!("SELECT {IS_ACTIVE}");
-    let row = sqlx::query(&select).bind(client_id.as_str()).fetch_one(connection).await;
+    let row = sqlx::query(sqlx::AssertSqlSafe(select))
+        .bind(client_id.as_str())
+        .fetch_one(connection)
+        .await;
     row.and_then(|row| row.try_get(0)).map_err(StoreError::new)
 }
 
@@ -50,7 +53,9 @@ async fn make_row(connection: &mut SqliteConnection, grant: &Grant) -> Result<bo
          FROM live_applications AS a WHERE a.client_id = ?2 ->> 'client_id' \
          ON CONFLICT (grant_id) DO NOTHING"
     );
-    let insert = sqlx::query(&insert).bind(&grant.grant_id.as_bytes()[..]).bind(to_json(grant)?);
+    let insert = sqlx::query(sqlx::AssertSqlSafe(insert))
+        .bind(&grant.grant_id.as_bytes()[..])
+        .bind(to_json(grant)?);
     let done = insert.execute(connection).await.map_err(StoreError::new)?;
     Ok(done.rows_affected() > 0)
 }
@@ -75,7 +80,7 @@ impl HostStore {
         let before: Grant = from_json(&row, "document")?;
         let (covering, as_target) = targets(&before.facts())?;
         // "With the grant void if a cutoff covers it or its app is disabled or gone."
-        let void = sqlx::query(&format!("SELECT NOT ?1 OR {IS_COVERED}"))
+        let void = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT NOT ?1 OR {IS_COVERED}")))
             .bind(row.try_get::<bool, _>("app_is_active").map_err(StoreError::new)?)
             .bind(covering)
             .bind(before.authorized_at.as_millis())
@@ -93,7 +98,7 @@ impl HostStore {
             "UPDATE grants SET generation = ?2 ->> 'generation', ended_at = ?2 ->> '$.revoked[0]', \
              ended_why = ?2 ->> '$.revoked[1]', record = {RECORD} WHERE grant_id = ?1"
         );
-        let update = sqlx::query(&update).bind(id).bind(to_json(&grant)?);
+        let update = sqlx::query(sqlx::AssertSqlSafe(update)).bind(id).bind(to_json(&grant)?);
         update.execute(&mut *transaction).await.map_err(StoreError::new)?;
         // "Means that the grant is revoked when the call returns", and whoever reads the feed learns it.
         if let (Some((_, why)), None) = (grant.revoked, before.revoked) {
@@ -227,10 +232,10 @@ impl GrantStore for HostStore {
     /// One statement, and so of one instant.
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
         let (covering, as_target) = targets(facts)?;
-        let row = sqlx::query(&format!(
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT NOT {IS_ACTIVE} OR {IS_COVERED} OR EXISTS (SELECT 1 FROM grant_records \
              WHERE grant_id = ?5 AND (ended_at IS NOT NULL OR NOT app_is_active))"
-        ))
+        )))
         .bind(facts.client_id.as_str())
         .bind(covering)
         .bind(facts.authorized_at.as_millis())
@@ -275,13 +280,13 @@ impl GrantStore for HostStore {
             to_json(&RevocationTarget::Subject(subject.clone()))?,
             to_json(&RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()))?,
         ];
-        sqlx::query(&format!(
+        sqlx::query(sqlx::AssertSqlSafe(format!(
             "INSERT INTO consents (application_id, user_id, scope, given_at) \
              SELECT a.id, u.id, ?6, ?3 FROM live_applications AS a JOIN users AS u \
              WHERE a.client_id = ?1 AND u.public_id = ?5 AND NOT {IS_COVERED} \
              ON CONFLICT (application_id, user_id) DO UPDATE \
              SET scope = excluded.scope, given_at = excluded.given_at"
-        ))
+        )))
         .bind(client_id.as_str())
         .bind(to_json(&covering)?)
         .bind(given_at.as_millis())
@@ -354,11 +359,14 @@ impl GrantStore for HostStore {
                 "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} {inert} ORDER BY {end} LIMIT ?2)"
             );
             let room = i64::try_from(limit.saturating_sub(removed)).unwrap_or(i64::MAX);
-            let delete = sqlx::query(&delete).bind(until.as_millis()).bind(room);
+            let delete =
+                sqlx::query(sqlx::AssertSqlSafe(delete)).bind(until.as_millis()).bind(room);
             let gone = delete.execute(&mut *transaction).await.map_err(StoreError::new)?;
             removed += usize::try_from(gone.rows_affected()).unwrap_or(usize::MAX);
             let left = format!("SELECT EXISTS (SELECT 1 {inert})");
-            let left = sqlx::query(&left).bind(until.as_millis()).fetch_one(&mut *transaction);
+            let left = sqlx::query(sqlx::AssertSqlSafe(left))
+                .bind(until.as_millis())
+                .fetch_one(&mut *transaction);
             let left: bool = left.await.and_then(|row| row.try_get(0)).map_err(StoreError::new)?;
             more |= left;
         }

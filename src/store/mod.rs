@@ -74,6 +74,10 @@ pub use sql::{InvalidTablePrefix, TablePrefix};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use sqlite::{Durability, SqliteSettings, SqliteStore};
+/// The version of `sqlx` whose pools the stores take.
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
+pub use sqlx;
 
 /// Everything the server asks of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}

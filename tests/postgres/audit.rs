@@ -56,9 +56,9 @@ fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
     let (first, _) =
         schema.split_once(&format!("CREATE TABLE IF NOT EXISTS {prefix}audit")).unwrap();
     runtime.block_on(async {
-        pool.execute(first).await.unwrap();
+        pool.execute(sqlx::AssertSqlSafe(first)).await.unwrap();
         let older = format!("UPDATE {prefix}clock SET schema_version = 1, at = 77");
-        pool.execute(older.as_str()).await.unwrap();
+        pool.execute(sqlx::AssertSqlSafe(older)).await.unwrap();
         let store = PostgresStore::with_prefix(pool.clone(), prefix.clone());
         let error = store.check().await.unwrap_err();
         let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -75,13 +75,14 @@ fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
         }
         store.append(&[event("app", "ann")]).await.unwrap();
         let row = format!("SELECT schema_version, at FROM {prefix}clock");
-        let row = sqlx::query(&row).fetch_one(&pool).await.unwrap();
+        let row = sqlx::query(sqlx::AssertSqlSafe(row)).fetch_one(&pool).await.unwrap();
         assert_eq!((row.get::<i32, _>(0), row.get::<i64, _>(1)), (2, 77));
         let later = format!("UPDATE {prefix}clock SET schema_version = 99");
-        pool.execute(later.as_str()).await.unwrap();
+        pool.execute(sqlx::AssertSqlSafe(later)).await.unwrap();
         store.migrate().await.unwrap_err();
         let row = format!("SELECT schema_version FROM {prefix}clock");
-        let version: i32 = sqlx::query(&row).fetch_one(&pool).await.unwrap().get(0);
+        let version: i32 =
+            sqlx::query(sqlx::AssertSqlSafe(row)).fetch_one(&pool).await.unwrap().get(0);
         assert_eq!(version, 99, "what a later version wrote stays");
     });
 }
@@ -102,7 +103,8 @@ fn an_erased_user_is_not_in_the_log_either() {
             "SELECT count(*) FROM {}audit WHERE subject = 'ann' OR event LIKE '%ann%'",
             store.prefix()
         );
-        let left: i64 = sqlx::query(&left).fetch_one(&pool).await.unwrap().get(0);
+        let left: i64 =
+            sqlx::query(sqlx::AssertSqlSafe(left)).fetch_one(&pool).await.unwrap().get(0);
         assert_eq!(left, 0);
         let of_bob = AuditQuery::all().subject(Subject::new("bob").unwrap());
         let page = store.find_events(&of_bob, Page::first(200)).await.unwrap();
@@ -141,6 +143,9 @@ fn queues_of_several_processes_write_one_log() {
         }
         assert_eq!(total, 2_000);
         let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
-        assert_eq!(sqlx::query(&rows).fetch_one(&pool).await.unwrap().get::<i64, _>(0), 2_000);
+        assert_eq!(
+            sqlx::query(sqlx::AssertSqlSafe(rows)).fetch_one(&pool).await.unwrap().get::<i64, _>(0),
+            2_000
+        );
     });
 }

@@ -197,6 +197,6 @@ fn a_database_that_is_killed_gets_every_event_once() {
     let usage = store.usage_of(&app);
     assert_eq!(runtime.block_on(usage).unwrap().issued[&GrantType::JwtBearer], 6_500);
     let rows = format!("SELECT count(*) FROM {}audit", store.prefix());
-    let rows = runtime.block_on(sqlx::query(&rows).fetch_one(&pool)).unwrap();
+    let rows = runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(rows)).fetch_one(&pool)).unwrap();
     assert_eq!(rows.get::<i64, _>(0), 6_500);
 }

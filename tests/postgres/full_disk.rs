@@ -93,7 +93,7 @@ fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
     let (admin, tablespace) =
         (runtime(), format!("CREATE TABLESPACE small LOCATION '{}'", mount.0.path().display()));
     let hosts = pool(&admin, cluster.options(), 1);
-    admin.block_on(hosts.execute(tablespace.as_str())).unwrap();
+    admin.block_on(hosts.execute(sqlx::AssertSqlSafe(tablespace))).unwrap();
     fs::write(mount.ballast(), vec![7; 4 << 20]).unwrap();
     let (world, store) = world(&cluster, &[("default_tablespace", "small")]);
     let ledger = fill(&world, &store);

@@ -49,7 +49,7 @@ fn revocation(target: RevocationTarget) -> Revocation {
 /// Sets the database to be read only, or not any more, as an operator or a managed service does.
 async fn set_read_only(hosts: &PgPool, on: &str) {
     let set = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
-    hosts.execute(set.as_str()).await.unwrap();
+    hosts.execute(sqlx::AssertSqlSafe(set)).await.unwrap();
     hosts.execute("SELECT pg_reload_conf()").await.unwrap();
 }
 
@@ -208,7 +208,7 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
         let later = i64::try_from(hour.as_millis()).unwrap();
         for table in ["clock", "revocations"] {
             let shift = format!("UPDATE {prefix}{table} SET at = at + {later}");
-            own.execute(shift.as_str()).await.unwrap();
+            own.execute(sqlx::AssertSqlSafe(shift)).await.unwrap();
         }
         let first = first.at.plus(hour);
         assert!(store.is_revoked(&void.facts()).await.unwrap());
@@ -235,7 +235,7 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
         let id = format!("{:032x}", u128::from_be_bytes(*spared.grant_id.as_bytes()));
         let shift =
             format!("UPDATE {prefix}grants SET authorized_at = {at} WHERE grant_id = '\\x{id}'");
-        own.execute(shift.as_str()).await.unwrap();
+        own.execute(sqlx::AssertSqlSafe(shift)).await.unwrap();
         let spared = authorized(spared, UnixTime::from_millis(at));
         store.revoke(&revocation(subject)).await.unwrap();
         assert!(!store.is_revoked(&spared.facts()).await.unwrap());
@@ -263,7 +263,7 @@ fn a_revocation_reaches_what_a_node_with_a_fast_clock_has_authorized() {
             "UPDATE {prefix}grants SET authorized_at = {} WHERE grant_id = '\\x{id}'",
             at.as_millis()
         );
-        own.execute(ahead.as_str()).await.unwrap();
+        own.execute(sqlx::AssertSqlSafe(ahead)).await.unwrap();
         let before = authorized(before, at);
         let subject = RevocationTarget::Subject(before.subject.clone());
         let revoked = store.revoke(&revocation(subject)).await.unwrap();

@@ -40,7 +40,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
             ),
             "ANALYZE".to_owned(),
         ] {
-            pool.execute(sql.as_str()).await.unwrap();
+            pool.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
         }
         let grant = grant(&world.client_id, "ann");
         store.insert_grant(grant.clone()).await.unwrap();
@@ -77,7 +77,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
             let parameters: i32 = row.get("parameters");
             let nulls = vec!["NULL"; usize::try_from(parameters).unwrap()].join(", ");
             let explain = format!("EXPLAIN (COSTS OFF) EXECUTE {name}({nulls})");
-            let plan = sqlx::raw_sql(&explain).fetch_all(&pool).await.unwrap();
+            let plan = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&pool).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
             let plan = plan.join("\n").replace(&prefix.to_string(), "grantor_");
             if std::env::var_os("GRANTOR_SHOW_PLANS").is_some() {

@@ -53,7 +53,7 @@ fn the_tables_may_lie_in_a_schema() {
     let pool = pool(&runtime, database.options(), 2);
     let schema = new_prefix().to_string();
     runtime.block_on(async {
-        pool.execute(format!("CREATE SCHEMA {schema}").as_str()).await.unwrap();
+        pool.execute(sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).await.unwrap();
     });
     let prefix = TablePrefix::new(&format!("{schema}.oauth_")).unwrap();
     let store = PostgresStore::with_prefix(pool.clone(), prefix);
@@ -66,6 +66,6 @@ fn the_tables_may_lie_in_a_schema() {
     world.redeem(&code, &verifier).unwrap_err();
     world.runtime.block_on(async {
         let sql = format!("SELECT 1 FROM {schema}.oauth_revocations");
-        assert_eq!(sqlx::query(&sql).fetch_all(&pool).await.unwrap().len(), 1);
+        assert_eq!(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&pool).await.unwrap().len(), 1);
     });
 }

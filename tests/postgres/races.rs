@@ -54,7 +54,7 @@ pub(crate) async fn insert_many(
          FROM generate_series($5, $6) AS n CROSS JOIN {prefix}clock AS clock"
     );
     let [first, end] = [first, first + count].map(|number| i64::try_from(number).unwrap());
-    let insert = sqlx::query(&sql).bind(client_id.as_str()).bind(&SECRET[..]);
+    let insert = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(client_id.as_str()).bind(&SECRET[..]);
     let insert = insert.bind(now().as_millis()).bind(generation).bind(first).bind(end - 1);
     insert.execute(pool).await.unwrap();
 }
@@ -179,14 +179,18 @@ impl Arena {
              LOCK TABLE {}{table} IN EXCLUSIVE MODE",
             self.prefix
         );
-        gate.execute(lock.as_str()).await.unwrap();
+        gate.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
         gate
     }
 
     /// How many rows of `table` satisfy `condition`.
     fn rows(&self, table: &str, condition: &str) -> u64 {
         let sql = format!("SELECT count(*) FROM {}{table} WHERE {condition}", self.prefix);
-        let row = self.world.runtime.block_on(sqlx::query(&sql).fetch_one(&self.pool)).unwrap();
+        let row = self
+            .world
+            .runtime
+            .block_on(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool))
+            .unwrap();
         u64::try_from(row.get::<i64, _>(0)).unwrap()
     }
 

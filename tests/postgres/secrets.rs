@@ -20,7 +20,7 @@ async fn dump(pool: &PgPool, prefix: &str) -> String {
         ["clock", "apps", "grants", "assertions", "revocations", "consents", "audit", "usage"]
     {
         let sql = format!("SELECT row_to_json(t)::text FROM {prefix}{table} AS t");
-        for row in sqlx::query(&sql).fetch_all(pool).await.unwrap() {
+        for row in sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(pool).await.unwrap() {
             dump.push_str(&row.get::<String, _>(0));
             dump.push('\n');
         }

@@ -47,7 +47,7 @@ fn a_row_that_others_hold_is_waited_for_no_longer_than_the_timeout() {
         let grant = family(store, &world.client_id).await;
         let mut host = hosts.begin().await.unwrap();
         let lock = format!("SELECT 1 FROM {prefix}grants WHERE {} FOR UPDATE", is(&grant));
-        host.execute(lock.as_str()).await.unwrap();
+        host.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
         let waiting = rotation(&grant, 1, now());
         let answer = tokio::time::timeout(PATIENCE, impatient.rotate(&waiting)).await;
         assert!(answer.unwrap().is_err());
@@ -79,7 +79,7 @@ fn a_deadlock_is_not_answered() {
         }
         let mut host = hosts.begin().await.unwrap();
         let clock = format!("UPDATE {prefix}clock SET at = at");
-        host.execute(clock.as_str()).await.unwrap();
+        host.execute(sqlx::AssertSqlSafe(clock)).await.unwrap();
         let reuse = {
             let (store, grant) = (store.clone(), grant.clone());
             tokio::spawn(async move { store.rotate(&rotation(&grant, 1, now())).await })
@@ -91,7 +91,7 @@ fn a_deadlock_is_not_answered() {
         }
         let row = format!("UPDATE {prefix}grants SET scope = scope WHERE {}", is(&grant));
         // PostgreSQL ends one of the two statements. The one of the store is answered in any case.
-        match host.execute(row.as_str()).await {
+        match host.execute(sqlx::AssertSqlSafe(row)).await {
             Ok(_) => host.commit().await.unwrap(),
             Err(_) => host.rollback().await.unwrap(),
         }

@@ -60,7 +60,7 @@ fn a_file_of_the_first_version_gets_the_tables_of_the_log() {
     let (first, rest) = schema.split_once("CREATE TABLE grantor_audit ").unwrap();
     assert!(rest.contains("UPDATE grantor_meta SET version = 2"));
     let mut host = host(&runtime, &folder);
-    runtime.block_on(sqlx::raw_sql(first).execute(&mut host)).unwrap();
+    runtime.block_on(sqlx::raw_sql(sqlx::AssertSqlSafe(first)).execute(&mut host)).unwrap();
     runtime
         .block_on(
             sqlx::raw_sql(
@@ -123,7 +123,8 @@ fn events_are_found_without_reading_the_log() {
              AND event_id <= ?3 AND at >= ?4 AND at <= ?5 AND event_id < ?6 {narrowed}\
              ORDER BY event_id DESC LIMIT ?7"
         );
-        let rows = runtime.block_on(sqlx::query(&query).fetch_all(&mut host)).unwrap();
+        let rows =
+            runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(&mut host)).unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         assert!(plan.len() == 1 && plan[0].contains(index), "{plan:?}");
     }

@@ -126,7 +126,7 @@ fn a_host_may_make_the_tables_itself() {
     assert!(open().is_err(), "there are no tables yet");
     let schema = SqliteStore::schema_sql(&TablePrefix::default());
     let mut host = connect(&runtime, &folder);
-    runtime.block_on(sqlx::raw_sql(&schema).execute(&mut host)).unwrap();
+    runtime.block_on(sqlx::raw_sql(sqlx::AssertSqlSafe(schema)).execute(&mut host)).unwrap();
     runtime.block_on(Desk::new(open().unwrap()));
     // A later version of this crate has been here.
     let later = sqlx::query("UPDATE grantor_meta SET version = 99");
@@ -276,7 +276,8 @@ fn an_erased_user_is_in_no_table_and_what_they_had_is_void() {
         ("revocations", "target = 's:ann' OR target LIKE 'p:%' || char(10) || 'ann'"),
     ] {
         let query = format!("SELECT count(*) FROM grantor_{table} WHERE {named}");
-        let row = runtime.block_on(sqlx::query(&query).fetch_one(&mut host)).unwrap();
+        let row =
+            runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(query)).fetch_one(&mut host)).unwrap();
         assert_eq!(row.get::<i64, _>(0), 0, "{table}");
     }
     let bob_lives = runtime.block_on(desk.store.rotate(&token(&of_bob, 1))).unwrap();

@@ -23,7 +23,7 @@ fn ending(target: RevocationTarget) -> Revocation {
 fn back_up(runtime: &Tokio, file: &Path, backup: &Path) {
     let mut host = runtime.block_on(SqliteConnectOptions::new().filename(file).connect()).unwrap();
     let vacuum = format!("VACUUM INTO '{}'", backup.display());
-    runtime.block_on(sqlx::query(&vacuum).execute(&mut host)).unwrap();
+    runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(vacuum)).execute(&mut host)).unwrap();
 }
 
 fn rotate(runtime: &Tokio, desk: &Desk, grant: &Grant, generation: u32) -> Rotate {

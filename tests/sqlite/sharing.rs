@@ -110,7 +110,7 @@ fn a_request_that_fails_fails_alone() {
             "CREATE TRIGGER poison{number} BEFORE INSERT ON grantor_consents \
              WHEN NEW.subject = 'poison{number}' BEGIN SELECT RAISE({how}, 'no'); END"
         );
-        runtime.block_on(sqlx::query(&trigger).execute(&mut host)).unwrap();
+        runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(trigger)).execute(&mut host)).unwrap();
         let lock = Lock::take(&runtime, &folder);
         let poison = format!("poison{number}");
         let subjects: Vec<_> =

@@ -18,7 +18,7 @@ const BATCH: i64 = 200;
 
 impl AppRegistry for PostgresStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        let row = self.row(|| query(&self.sql.find_app).bind(client_id.as_str())).await?;
+        let row = self.row(|| query(self.sql.find_app.clone()).bind(client_id.as_str())).await?;
         row.map(|row| read_app(column(&row, "document")?)).transpose()
     }
 
@@ -26,7 +26,7 @@ impl AppRegistry for PostgresStore {
         let document = write_app(&app)?;
         let inserted = self
             .row(|| {
-                query(&self.sql.insert_app)
+                query(self.sql.insert_app.clone())
                     .bind(app.client_id().as_str())
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())
@@ -44,7 +44,7 @@ impl AppRegistry for PostgresStore {
         let document = write_app(&app)?;
         let updated = self
             .row(|| {
-                query(&self.sql.update_app)
+                query(self.sql.update_app.clone())
                     .bind(app.client_id().as_str())
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())
@@ -62,7 +62,8 @@ impl AppRegistry for PostgresStore {
 
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
         // Its consents go with it, those too that are being written: they refer to its row.
-        let deleted = self.row(|| query(&self.sql.delete_app).bind(client_id.as_str())).await?;
+        let deleted =
+            self.row(|| query(self.sql.delete_app.clone()).bind(client_id.as_str())).await?;
         Ok(if deleted.is_some() { DeleteApp::Deleted } else { DeleteApp::NotFound })
     }
 
@@ -76,7 +77,7 @@ impl AppRegistry for PostgresStore {
         // The text is looked for here, not there: what is one letter in two cases differs.
         loop {
             let make = || {
-                query(&self.sql.list_apps)
+                query(self.sql.list_apps.clone())
                     .bind(after.as_ref().map(ClientId::as_str))
                     .bind(asked.enabled)
                     .bind(BATCH)
@@ -102,7 +103,7 @@ impl AppRegistry for PostgresStore {
     }
 
     async fn apps_version(&self) -> Result<u64, StoreError> {
-        let row = self.one_row(|| query(&self.sql.apps_version)).await?;
+        let row = self.one_row(|| query(self.sql.apps_version.clone())).await?;
         column::<i64>(&row, "counted").map(i64::cast_unsigned)
     }
 }

@@ -1,12 +1,12 @@
 //! The audit log and usage, in rows, and the statements for them.
 
 use sqlx::postgres::PgRow;
-use sqlx::query;
+use sqlx::{SqlStr, query};
 
 use super::PostgresStore;
 use super::rows::column;
 use super::statements::{Prune, Tables};
-use crate::store::sql::counter_code;
+use crate::store::sql::{counter_code, statement};
 use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
 
 /// Instead of what is counted: the app was deleted.
@@ -14,28 +14,30 @@ const FORGOTTEN: i16 = -1;
 
 /// The statements of the log.
 pub(super) struct Statements {
-    append: String,
+    append: SqlStr,
     find: String,
-    find_usage: String,
+    find_usage: SqlStr,
     prune: Prune,
-    pub(super) erase: String,
+    pub(super) erase: SqlStr,
 }
 
 impl Statements {
     pub(super) fn new(p: &Tables<'_>) -> Self {
         Self {
-            append: append(p),
+            append: statement(append(p)),
             find: format!(
                 "SELECT event_id, at, client_id, subject, severity, event FROM {p}audit \
                  WHERE event_id >= "
             ),
-            find_usage: format!("SELECT kind, counted, last_at FROM {p}usage WHERE client_id = $1"),
+            find_usage: statement(format!(
+                "SELECT kind, counted, last_at FROM {p}usage WHERE client_id = $1"
+            )),
             prune: prune(&format!("{p}audit")),
-            erase: format!(
+            erase: statement(format!(
                 "DELETE FROM {p}audit WHERE event_id IN \
                  (SELECT event_id FROM {p}audit WHERE subject = $1 ORDER BY event_id LIMIT $2) \
                  RETURNING 1"
-            ),
+            )),
         }
     }
 }
@@ -68,12 +70,14 @@ fn append(p: &Tables<'_>) -> String {
 /// `$1` the id before which events are old, `$2` how many rows at most.
 fn prune(table: &str) -> Prune {
     Prune {
-        remove: format!(
+        remove: statement(format!(
             "WITH old AS (SELECT event_id FROM {table} WHERE event_id < $1 \
                  ORDER BY event_id LIMIT $2 FOR UPDATE SKIP LOCKED) \
              DELETE FROM {table} WHERE event_id IN (SELECT event_id FROM old) RETURNING 1"
-        ),
-        is_left: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE event_id < $1) AS is_left"),
+        )),
+        is_left: statement(format!(
+            "SELECT EXISTS (SELECT 1 FROM {table} WHERE event_id < $1) AS is_left"
+        )),
     }
 }
 
@@ -98,7 +102,7 @@ impl PostgresStore {
         };
         let (apps, kinds): (Vec<_>, Vec<_>) = rows.iter().map(change).unzip();
         let append = || {
-            query(&self.sql.audit.append)
+            query(self.sql.audit.append.clone())
                 .bind(rows.iter().map(|row| row.event_id.to_vec()).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.client_id.clone()).collect::<Vec<_>>())
@@ -119,7 +123,7 @@ impl PostgresStore {
     }
 
     pub(crate) async fn find_usage(&self, client_id: &str) -> Result<Vec<UsageRow>, StoreError> {
-        let rows = self.run(|| query(&self.sql.audit.find_usage).bind(client_id)).await;
+        let rows = self.run(|| query(self.sql.audit.find_usage.clone()).bind(client_id)).await;
         let read = |row: &PgRow| {
             let kind = column::<i16>(row, "kind")?.into();
             UsageRow::read(kind, column(row, "counted")?, column(row, "last_at")?)
@@ -133,12 +137,12 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<Pruned, StoreError> {
         let (sql, room) = (&self.sql.audit.prune, i64::try_from(limit).unwrap_or(i64::MAX));
-        let remove = || query(&sql.remove).bind(&before[..]).bind(room);
+        let remove = || query(sql.remove.clone()).bind(&before[..]).bind(room);
         let removed = self.run(remove).await.map_err(StoreError::new)?.len();
         if removed < limit {
             return Ok(Pruned { removed, more: false });
         }
-        let is_left = || query(&sql.is_left).bind(&before[..]);
+        let is_left = || query(sql.is_left.clone()).bind(&before[..]);
         Ok(Pruned { removed, more: column(&self.one_row(is_left).await?, "is_left")? })
     }
 }

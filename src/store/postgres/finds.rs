@@ -113,13 +113,13 @@ impl PostgresStore {
         // From here on nobody joins in: whoever did has asked before the database is.
         let others = gathering.map(Gathering::end).unwrap_or_default();
         if others.is_empty() {
-            let statement = query(&self.sql.find_grant).bind(grant_id.as_bytes().to_vec());
+            let statement = query(self.sql.find_grant.clone()).bind(grant_id.as_bytes().to_vec());
             let rows = self.run_on(&mut lent, statement).await?;
             return Ok(rows.first().map(read_grant).transpose());
         }
         let ids = others.iter().map(|other| other.grant_id).chain([grant_id]);
         let ids: Vec<_> = ids.map(|id| id.as_bytes().to_vec()).collect();
-        let rows = self.run_on(&mut lent, query(&self.sql.find_grants).bind(ids)).await?;
+        let rows = self.run_on(&mut lent, query(self.sql.find_grants.clone()).bind(ids)).await?;
         drop(lent);
         let grants = rows.iter().map(read_grant).collect::<Result<Vec<_>, _>>();
         Ok(grants.map(|grants| {

@@ -40,8 +40,11 @@ impl PostgresStore {
         is_refusal: impl FnOnce(&T) -> bool,
     ) -> Result<Option<T>, StoreError> {
         let target = as_target(grant_id);
-        let make =
-            || query(&self.sql.find_with_void).bind(&grant_id.as_bytes()[..]).bind(target.as_str());
+        let make = || {
+            query(self.sql.find_with_void.clone())
+                .bind(&grant_id.as_bytes()[..])
+                .bind(target.as_str())
+        };
         let Some(row) = self.row(make).await? else { return Ok(Some(unknown)) };
         let answer = rule(&mut read_grant(&row)?, column(&row, "void")?);
         Ok(Some(answer).filter(is_refusal))
@@ -50,7 +53,7 @@ impl PostgresStore {
     async fn try_redeem(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
         let target = as_target(redemption.grant_id);
         let redeem = || {
-            query(&self.sql.redeem_code)
+            query(self.sql.redeem_code.clone())
                 .bind(&redemption.grant_id.as_bytes()[..])
                 .bind(redemption.client_id.as_str())
                 .bind(&redemption.salt_digest.as_bytes()[..])
@@ -82,7 +85,7 @@ impl PostgresStore {
     async fn try_rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         let target = as_target(rotation.grant_id);
         let rotate = || {
-            query(&self.sql.rotate)
+            query(self.sql.rotate.clone())
                 .bind(&rotation.grant_id.as_bytes()[..])
                 .bind(rotation.client_id.as_str())
                 .bind(&rotation.salt_digest.as_bytes()[..])
@@ -120,7 +123,7 @@ impl PostgresStore {
     /// Runs a text that was put together for what is asked.
     pub(super) async fn built(
         &self,
-        mut text: sqlx::QueryBuilder<'_, sqlx::Postgres>,
+        mut text: sqlx::QueryBuilder<sqlx::Postgres>,
     ) -> Result<Vec<sqlx::postgres::PgRow>, StoreError> {
         // Not prepared for ever: there are as many texts as filters.
         let read = text.build().persistent(false).fetch_all(self.connections.pool());
@@ -135,7 +138,7 @@ fn unknown_outcome() -> StoreError {
 
 impl GrantStore for PostgresStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
-        let row = self.one_row(|| bind_grant(query(&self.sql.insert_grant), &grant)).await?;
+        let row = self.one_row(|| bind_grant(query(self.sql.insert_grant.clone()), &grant)).await?;
         if !column(&row, "active")? {
             return Ok(InsertGrant::AppInactive);
         }
@@ -159,7 +162,7 @@ impl GrantStore for PostgresStore {
                 Some(_) => &self.sql.claim_with_grant,
                 None => &self.sql.claim_assertion,
             };
-            let statement = query(sql)
+            let statement = query(sql.clone())
                 .bind(claim.client_id.as_str())
                 .bind(purpose_code(claim.purpose))
                 .bind(&claim.jti.as_bytes()[..])
@@ -216,7 +219,7 @@ impl GrantStore for PostgresStore {
         let Revocation { why, until, .. } = revocation;
         let target = write_target(&revocation.target);
         let make = || match revocation.target {
-            RevocationTarget::Grant(grant_id) => query(&self.sql.end_grant)
+            RevocationTarget::Grant(grant_id) => query(self.sql.end_grant.clone())
                 .bind(grant_id.as_bytes().to_vec())
                 .bind(revocation.at.as_millis())
                 .bind(reason_code(*why))
@@ -226,7 +229,7 @@ impl GrantStore for PostgresStore {
             | RevocationTarget::App(_)
             | RevocationTarget::Subject(_)
             | RevocationTarget::AppAndSubject(..)
-            | RevocationTarget::Device(_) => query(&self.sql.cut_off)
+            | RevocationTarget::Device(_) => query(self.sql.cut_off.clone())
                 .bind(target.as_str())
                 .bind(reason_code(*why))
                 .bind(until.as_millis()),
@@ -237,7 +240,7 @@ impl GrantStore for PostgresStore {
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
         let target = as_target(facts.grant_id);
         let make = || {
-            query(&self.sql.is_revoked)
+            query(self.sql.is_revoked.clone())
                 .bind(&facts.grant_id.as_bytes()[..])
                 .bind(facts.client_id.as_str())
                 .bind(facts.subject.as_str())
@@ -256,7 +259,8 @@ impl GrantStore for PostgresStore {
     ) -> Result<RevocationFeed, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let read = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let make = || query(&self.sql.revocations_since).bind(cursor.at.as_millis()).bind(read);
+        let make =
+            || query(self.sql.revocations_since.clone()).bind(cursor.at.as_millis()).bind(read);
         let rows = self.run(make).await.map_err(StoreError::new)?;
         let mut entries = Vec::new();
         let mut now = cursor.at;
@@ -275,7 +279,7 @@ impl GrantStore for PostgresStore {
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
         let make = || {
-            query(&self.sql.remember_consent)
+            query(self.sql.remember_consent.clone())
                 .bind(consent.client_id.as_str())
                 .bind(consent.subject.as_str())
                 .bind(consent.scope.as_str())
@@ -294,7 +298,8 @@ impl GrantStore for PostgresStore {
         client_id: &ClientId,
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
-        let make = || query(&self.sql.find_consent).bind(client_id.as_str()).bind(subject.as_str());
+        let make =
+            || query(self.sql.find_consent.clone()).bind(client_id.as_str()).bind(subject.as_str());
         let Some(row) = self.row(make).await? else { return Ok(None) };
         let scope = column::<&str>(&row, "scope")?.parse().map_err(StoreError::new)?;
         let given_at = instant(&row, "given_at")?;
@@ -316,7 +321,7 @@ impl GrantStore for PostgresStore {
         let pair = RevocationTarget::AppAndSubject(client_id.clone(), subject.clone());
         let target = write_target(&pair);
         let make = || {
-            query(&self.sql.withdraw_consent)
+            query(self.sql.withdraw_consent.clone())
                 .bind(target.as_str())
                 .bind(reason_code(RevocationReason::ConsentWithdrawn))
                 .bind(until.as_millis())
@@ -340,11 +345,11 @@ impl GrantStore for PostgresStore {
         for (prune, end) in tables {
             let left = limit.saturating_sub(total.removed);
             let room = i64::try_from(left).unwrap_or(i64::MAX);
-            let remove = || query(&prune.remove).bind(end.as_millis()).bind(room);
+            let remove = || query(prune.remove.clone()).bind(end.as_millis()).bind(room);
             let removed = self.run(remove).await.map_err(StoreError::new)?.len();
             total.removed += removed;
             if removed == left && !total.more {
-                let is_left = || query(&prune.is_left).bind(end.as_millis());
+                let is_left = || query(prune.is_left.clone()).bind(end.as_millis());
                 total.more = column(&self.one_row(is_left).await?, "is_left")?;
             }
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Executor as _, query};
 
 use self::connections::Connections;
@@ -25,6 +25,7 @@ use self::finds::Finds;
 use self::rows::column;
 use self::schema::SCHEMA_VERSION;
 use self::statements::{Statements, Tables};
+use super::sql::statement;
 use super::{
     GrantStore as _, Revocation, RevocationReason, RevocationTarget, StoreError, TablePrefix,
 };
@@ -56,7 +57,7 @@ const MAX_MIGRATIONS: usize = 10;
 ///
 /// ```no_run
 /// use grantor::store::{CachedApps, PostgresStore};
-/// use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+/// use grantor::store::sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let options = PostgresStore::connect_options("postgres://localhost/auth".parse()?);
@@ -87,6 +88,32 @@ impl PostgresStore {
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::with_prefix(pool, TablePrefix::default())
+    }
+
+    /// Opens a pool of its own on the database at `url`, with
+    /// [`connect_options`](Self::connect_options) and at most 10 connections. Tables' names begin with
+    /// `grantor_`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), grantor::store::StoreError> {
+    /// use grantor::store::PostgresStore;
+    ///
+    /// let store = PostgresStore::connect("postgres://auth@localhost/auth").await?;
+    /// store.migrate().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if `url` is malformed or no connection can be made.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        let options = Self::connect_options(url.parse().map_err(StoreError::new)?);
+        let pool = PgPoolOptions::new()
+            .acquire_timeout(Self::DEFAULT_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(options);
+        Ok(Self::new(pool.await.map_err(StoreError::new)?))
     }
 
     /// A store over `pool`, in tables whose names begin with `prefix`.
@@ -129,7 +156,7 @@ impl PostgresStore {
     #[must_use]
     pub fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
         sqlx::ConnectOptions::disable_statement_logging(options).options([
-            ("default_transaction_isolation", r"read\ committed"),
+            ("default_transaction_isolation", "read committed"),
             ("statement_timeout", "5s"),
             ("lock_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "10s"),
@@ -159,10 +186,10 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let pool = self.connections.pool();
         let row = query("SELECT version()").fetch_one(pool).await.map_err(StoreError::new)?;
-        let schema = schema::schema_for(column(&row, "version")?, &self.prefix);
+        let schema = statement(schema::schema_for(column(&row, "version")?, &self.prefix));
         let mut attempt = 1;
         // Where two make a table at once, one of them is refused, and finds it the next time.
-        while let Err(error) = pool.execute(schema.as_str()).await {
+        while let Err(error) = pool.execute(schema.clone()).await {
             if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() {
                 return Err(StoreError::new(error));
             }
@@ -179,7 +206,7 @@ impl PostgresStore {
     ///
     /// [`StoreError`] when they cannot, or are of another version of this crate.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let row = self.one_row(|| query(&self.sql.check)).await?;
+        let row = self.one_row(|| query(self.sql.check.clone())).await?;
         match column::<i32>(&row, "schema_version")?.cmp(&SCHEMA_VERSION) {
             Ordering::Equal => {}
             Ordering::Greater => {
@@ -214,11 +241,11 @@ impl PostgresStore {
         let target = RevocationTarget::Subject(subject.clone());
         let why = RevocationReason::Administrator;
         self.revoke(&Revocation { target, at: now, why, until }).await?;
-        let consents = || query(&self.sql.erase_consents).bind(subject.as_str());
+        let consents = || query(self.sql.erase_consents.clone()).bind(subject.as_str());
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
         for sql in [&self.sql.erase_grants, &self.sql.audit.erase] {
             loop {
-                let erase = || query(sql).bind(subject.as_str()).bind(ERASE_BATCH);
+                let erase = || query(sql.clone()).bind(subject.as_str()).bind(ERASE_BATCH);
                 let batch = self.run(erase).await.map_err(StoreError::new)?.len();
                 if batch == 0 {
                     break;

@@ -18,8 +18,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use sqlx::SqlStr;
+
 use super::{audit, outcome};
-use crate::store::sql::reason_code;
+use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
 /// The columns of a grant, in the order of [`insert_grant`](Statements::insert_grant).
@@ -41,115 +43,121 @@ impl fmt::Display for Tables<'_> {
 
 /// Every statement whose text does not depend on what it is asked.
 pub(super) struct Statements {
-    pub(super) check: String,
-    pub(super) find_app: String,
-    pub(super) insert_app: String,
-    pub(super) update_app: String,
-    pub(super) delete_app: String,
-    pub(super) apps_version: String,
-    pub(super) list_apps: String,
-    pub(super) insert_grant: String,
-    pub(super) redeem_code: String,
-    pub(super) rotate: String,
-    pub(super) claim_assertion: String,
-    pub(super) claim_with_grant: String,
-    pub(super) find_grant: String,
-    pub(super) find_grants: String,
-    pub(super) find_with_void: String,
+    pub(super) check: SqlStr,
+    pub(super) find_app: SqlStr,
+    pub(super) insert_app: SqlStr,
+    pub(super) update_app: SqlStr,
+    pub(super) delete_app: SqlStr,
+    pub(super) apps_version: SqlStr,
+    pub(super) list_apps: SqlStr,
+    pub(super) insert_grant: SqlStr,
+    pub(super) redeem_code: SqlStr,
+    pub(super) rotate: SqlStr,
+    pub(super) claim_assertion: SqlStr,
+    pub(super) claim_with_grant: SqlStr,
+    pub(super) find_grant: SqlStr,
+    pub(super) find_grants: SqlStr,
+    pub(super) find_with_void: SqlStr,
     pub(super) list_grants: String,
-    pub(super) cut_off: String,
-    pub(super) end_grant: String,
-    pub(super) is_revoked: String,
-    pub(super) revocations_since: String,
-    pub(super) remember_consent: String,
-    pub(super) find_consent: String,
-    pub(super) withdraw_consent: String,
+    pub(super) cut_off: SqlStr,
+    pub(super) end_grant: SqlStr,
+    pub(super) is_revoked: SqlStr,
+    pub(super) revocations_since: SqlStr,
+    pub(super) remember_consent: SqlStr,
+    pub(super) find_consent: SqlStr,
+    pub(super) withdraw_consent: SqlStr,
     pub(super) prune: [Prune; 3],
-    pub(super) erase_consents: String,
-    pub(super) erase_grants: String,
+    pub(super) erase_consents: SqlStr,
+    pub(super) erase_grants: SqlStr,
     pub(super) audit: audit::Statements,
 }
 
 /// Removes inert rows of one table, and says whether there are any.
 pub(super) struct Prune {
-    pub(super) remove: String,
-    pub(super) is_left: String,
+    pub(super) remove: SqlStr,
+    pub(super) is_left: SqlStr,
 }
 
 impl Statements {
     pub(super) fn new(p: &Tables<'_>) -> Self {
         Self {
-            check: format!(
+            check: statement(format!(
                 "SELECT schema_version, current_setting('transaction_read_only') AS read_only \
                  FROM {p}clock WHERE id = 1"
-            ),
-            find_app: format!("SELECT document FROM {p}apps WHERE client_id = $1"),
-            insert_app: counted(
+            )),
+            find_app: statement(format!("SELECT document FROM {p}apps WHERE client_id = $1")),
+            insert_app: statement(counted(
                 p,
                 &format!(
                     "INSERT INTO {p}apps (client_id, enabled, version, document) \
                      VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
                 ),
-            ),
-            update_app: counted(
+            )),
+            update_app: statement(counted(
                 p,
                 &format!(
                     "UPDATE {p}apps SET enabled = $2, version = $3, document = $4 \
                      WHERE client_id = $1 AND version = $5 RETURNING 1"
                 ),
-            ),
-            delete_app: counted(
+            )),
+            delete_app: statement(counted(
                 p,
                 &format!("DELETE FROM {p}apps WHERE client_id = $1 RETURNING 1"),
-            ),
-            apps_version: format!("SELECT counted FROM {p}app_changes WHERE id = 1"),
-            list_apps: format!(
+            )),
+            apps_version: statement(format!("SELECT counted FROM {p}app_changes WHERE id = 1")),
+            list_apps: statement(format!(
                 "SELECT document FROM {p}apps \
                  WHERE ($1::text IS NULL OR client_id > $1) AND ($2::bool IS NULL OR enabled = $2) \
                  ORDER BY client_id LIMIT $3"
-            ),
-            insert_grant: insert_grant(p),
-            redeem_code: redeem_code(p),
-            rotate: rotate(p),
-            claim_assertion: claim_assertion(p, false),
-            claim_with_grant: claim_assertion(p, true),
-            find_grant: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"),
-            find_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = ANY($1)"),
-            find_with_void: format!(
+            )),
+            insert_grant: statement(insert_grant(p)),
+            redeem_code: statement(redeem_code(p)),
+            rotate: statement(rotate(p)),
+            claim_assertion: statement(claim_assertion(p, false)),
+            claim_with_grant: statement(claim_assertion(p, true)),
+            find_grant: statement(format!(
+                "SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"
+            )),
+            find_grants: statement(format!(
+                "SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = ANY($1)"
+            )),
+            find_with_void: statement(format!(
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
                 is_valid(p, "g.client_id", "$2")
-            ),
+            )),
             list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE true"),
-            cut_off: format!(
+            cut_off: statement(format!(
                 "WITH tick AS ({}) {} SELECT $1, tick.at, $2, $3 FROM tick {}",
                 tick(p, "true"),
                 INSERT_REVOCATION.replace("{p}", &p.to_string()),
                 REPLACE_REVOCATION
-            ),
-            end_grant: end_grant(p),
-            is_revoked: is_revoked(p),
-            revocations_since: format!(
+            )),
+            end_grant: statement(end_grant(p)),
+            is_revoked: statement(is_revoked(p)),
+            revocations_since: statement(format!(
                 "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
                  LEFT JOIN (SELECT target, at, why, until FROM {p}revocations \
                      WHERE at > $1 ORDER BY at LIMIT $2) AS r ON true ORDER BY r.at"
-            ),
-            remember_consent: remember_consent(p),
-            find_consent: format!(
+            )),
+            remember_consent: statement(remember_consent(p)),
+            find_consent: statement(format!(
                 "SELECT scope, given_at FROM {p}consents \
                  WHERE client_id = $1 AND subject = $2 AND scope IS NOT NULL"
-            ),
-            withdraw_consent: withdraw_consent(p),
+            )),
+            withdraw_consent: statement(withdraw_consent(p)),
             prune: [
                 prune(&format!("{p}assertions"), "jti, purpose, client_id", "expires_at"),
                 prune(&format!("{p}grants"), "grant_id", "expires_at"),
                 prune(&format!("{p}revocations"), "target", "until"),
             ],
-            erase_consents: format!("DELETE FROM {p}consents WHERE subject = $1 RETURNING 1"),
-            erase_grants: format!(
+            erase_consents: statement(format!(
+                "DELETE FROM {p}consents WHERE subject = $1 RETURNING 1"
+            )),
+            erase_grants: statement(format!(
                 "DELETE FROM {p}grants WHERE grant_id IN \
                  (SELECT grant_id FROM {p}grants WHERE subject = $1 ORDER BY grant_id LIMIT $2) \
                  RETURNING 1"
-            ),
+            )),
             audit: audit::Statements::new(p),
         }
     }
@@ -388,11 +396,13 @@ fn withdraw_consent(p: &Tables<'_>) -> String {
 /// `$1` the instant, `$2` how many rows at most. Rows that others hold wait for the next batch.
 fn prune(table: &str, key: &str, end: &str) -> Prune {
     Prune {
-        remove: format!(
+        remove: statement(format!(
             "WITH inert AS (SELECT {key} FROM {table} \
                  WHERE {end} <= $1 ORDER BY {end} LIMIT $2 FOR UPDATE SKIP LOCKED) \
              DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM inert) RETURNING 1"
-        ),
-        is_left: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {end} <= $1) AS is_left"),
+        )),
+        is_left: statement(format!(
+            "SELECT EXISTS (SELECT 1 FROM {table} WHERE {end} <= $1) AS is_left"
+        )),
     }
 }

@@ -53,9 +53,9 @@ pub(crate) struct AuditFilter<'a> {
 
 impl<'a> AuditFilter<'a> {
     /// Goes on where `select` ends: before the first id.
-    pub(in crate::store) fn select<DB: Database>(&'a self, select: &str) -> QueryBuilder<'a, DB>
+    pub(in crate::store) fn select<DB: Database>(&'a self, select: &str) -> QueryBuilder<DB>
     where
-        DB::Arguments<'a>: Default,
+        DB::Arguments: Default,
         i64: Encode<'a, DB> + Type<DB>,
         &'a str: Encode<'a, DB> + Type<DB>,
         &'a [u8]: Encode<'a, DB> + Type<DB>,

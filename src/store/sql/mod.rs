@@ -18,7 +18,18 @@ pub(super) use grant_row::GrantRow;
 pub use table_prefix::{InvalidTablePrefix, TablePrefix};
 pub(super) use target::{read_target, write_target};
 
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
 use super::StoreError;
+
+/// Returns the text of a statement whose clones share it.
+///
+/// Only constants and a [`TablePrefix`], which needs no quotes, may go into `text`. Values are bound.
+pub(super) fn statement(text: String) -> SqlStr {
+    AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
 
 /// A column holds what no version of this crate writes there.
 #[derive(Debug, thiserror::Error)]

@@ -38,7 +38,7 @@ impl Change {
 
 impl AppRegistry for SqliteStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        let row = sqlx::query(&self.sql.find_app).bind(client_id.as_str());
+        let row = sqlx::query(self.sql.find_app.clone()).bind(client_id.as_str());
         let row = row.fetch_optional(self.readers()?).await.map_err(StoreError::new)?;
         row.as_ref().map(record).transpose()
     }
@@ -48,7 +48,7 @@ impl AppRegistry for SqliteStore {
         let insert = move |batch: &mut Batch<'_>| {
             let sql = batch.sql;
             let inserted = batch.execute(
-                sqlx::query(&sql.insert_app)
+                sqlx::query(sql.insert_app.clone())
                     .bind(change.client_id.as_str())
                     .bind(change.version)
                     .bind(change.is_enabled)
@@ -57,7 +57,7 @@ impl AppRegistry for SqliteStore {
             if inserted == 0 {
                 return Ok(InsertApp::AlreadyExists);
             }
-            batch.execute(sqlx::query(&sql.count_app))?;
+            batch.execute(sqlx::query(sql.count_app.clone()))?;
             Ok(InsertApp::Inserted)
         };
         self.queue.run(insert).await
@@ -73,7 +73,7 @@ impl AppRegistry for SqliteStore {
         let update = move |batch: &mut Batch<'_>| -> Result<_, Failed> {
             let sql = batch.sql;
             let updated = batch.execute(
-                sqlx::query(&sql.update_app)
+                sqlx::query(sql.update_app.clone())
                     .bind(change.client_id.as_str())
                     .bind(change.version)
                     .bind(change.is_enabled)
@@ -81,10 +81,11 @@ impl AppRegistry for SqliteStore {
                     .bind(expected),
             )?;
             if updated > 0 {
-                batch.execute(sqlx::query(&sql.count_app))?;
+                batch.execute(sqlx::query(sql.count_app.clone()))?;
                 return Ok(UpdateApp::Updated);
             }
-            let found = batch.find(sqlx::query(&sql.find_app).bind(change.client_id.as_str()))?;
+            let found =
+                batch.find(sqlx::query(sql.find_app.clone()).bind(change.client_id.as_str()))?;
             Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
         };
         self.queue.run(update).await
@@ -95,11 +96,11 @@ impl AppRegistry for SqliteStore {
         let delete = move |batch: &mut Batch<'_>| {
             let sql = batch.sql;
             let client_id = client_id.as_str();
-            batch.execute(sqlx::query(&sql.delete_consents_of_app).bind(client_id))?;
-            if batch.execute(sqlx::query(&sql.delete_app).bind(client_id))? == 0 {
+            batch.execute(sqlx::query(sql.delete_consents_of_app.clone()).bind(client_id))?;
+            if batch.execute(sqlx::query(sql.delete_app.clone()).bind(client_id))? == 0 {
                 return Ok(DeleteApp::NotFound);
             }
-            batch.execute(sqlx::query(&sql.count_app))?;
+            batch.execute(sqlx::query(sql.count_app.clone()))?;
             Ok(DeleteApp::Deleted)
         };
         self.queue.run(delete).await
@@ -114,7 +115,7 @@ impl AppRegistry for SqliteStore {
         let mut after = page.after;
         // Upper and lower case are compared here: SQLite knows those of ASCII only.
         while found.len() <= page.limit {
-            let rows = sqlx::query(&self.sql.list_apps)
+            let rows = sqlx::query(self.sql.list_apps.clone())
                 .bind(after.as_ref().map_or("", ClientId::as_str))
                 .bind(query.enabled)
                 .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
@@ -136,7 +137,7 @@ impl AppRegistry for SqliteStore {
     }
 
     async fn apps_version(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query(&self.sql.apps_version).fetch_one(self.readers()?).await;
+        let row = sqlx::query(self.sql.apps_version.clone()).fetch_one(self.readers()?).await;
         let counted: i64 = row.and_then(|row| row.try_get("apps")).map_err(StoreError::new)?;
         Ok(counted.cast_unsigned())
     }

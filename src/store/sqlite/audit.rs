@@ -27,14 +27,14 @@ impl SqliteStore {
         &self,
         filter: &AuditFilter<'_>,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let mut text: QueryBuilder<'_, Sqlite> = filter.select(&self.sql.find_audit);
+        let mut text: QueryBuilder<Sqlite> = filter.select(self.sql.find_audit.as_str());
         let rows = text.build().persistent(false).fetch_all(self.readers()?).await;
         let rows = rows.map_err(StoreError::new)?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(StoreError::new)
     }
 
     pub(crate) async fn find_usage(&self, client_id: &str) -> Result<Vec<UsageRow>, StoreError> {
-        let rows = sqlx::query(&self.sql.find_usage).bind(client_id);
+        let rows = sqlx::query(self.sql.find_usage.clone()).bind(client_id);
         let rows = rows.fetch_all(self.readers()?).await.map_err(StoreError::new)?;
         let columns = |row: &SqliteRow| -> Result<_, sqlx::Error> {
             Ok((row.try_get("kind")?, row.try_get("counted")?, row.try_get("last_at")?))
@@ -55,8 +55,9 @@ impl SqliteStore {
         let prune = move |batch: &mut Batch<'_>| {
             let sql = batch.sql;
             let before = &before[..];
-            let gone = batch.execute(sqlx::query(&sql.prune_audit).bind(before).bind(limit))?;
-            let row = batch.one(sqlx::query(&sql.has_old_audit).bind(before))?;
+            let gone =
+                batch.execute(sqlx::query(sql.prune_audit.clone()).bind(before).bind(limit))?;
+            let row = batch.one(sqlx::query(sql.has_old_audit.clone()).bind(before))?;
             let removed = usize::try_from(gone).unwrap_or(0);
             Ok(Pruned { removed, more: row.try_get("has_old")? })
         };
@@ -75,7 +76,7 @@ fn to_json(rows: &[AuditRow]) -> Result<String, serde_json::Error> {
 
 fn append(batch: &mut Batch<'_>, rows: &[AuditRow], json: &str) -> Result<(), Failed> {
     let sql = batch.sql;
-    let born = batch.all(sqlx::query(&sql.append_audit).bind(json))?;
+    let born = batch.all(sqlx::query(sql.append_audit.clone()).bind(json))?;
     let born = born.iter().map(|row| row.try_get("event_id"));
     let born: HashSet<Vec<u8>> = born.collect::<Result<_, _>>()?;
     let mut counts: BTreeMap<(&str, i16), (i64, i64)> = BTreeMap::new();
@@ -89,13 +90,13 @@ fn append(batch: &mut Batch<'_>, rows: &[AuditRow], json: &str) -> Result<(), Fa
             }
             Some(UsageStep::Forget { client_id }) => {
                 counts.retain(|(counted, _), _| counted != client_id);
-                batch.execute(sqlx::query(&sql.forget_usage).bind(client_id))?;
+                batch.execute(sqlx::query(sql.forget_usage.clone()).bind(client_id))?;
             }
             None => {}
         }
     }
     for ((client_id, kind), (counted, last_at)) in counts {
-        let count = sqlx::query(&sql.count_usage).bind(client_id).bind(kind);
+        let count = sqlx::query(sql.count_usage.clone()).bind(client_id).bind(kind);
         batch.execute(count.bind(counted).bind(last_at))?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
-use sqlx::{Row as _, Sqlite};
+use sqlx::{Row as _, SqlStr, Sqlite};
 
 use super::statements::Statements;
 use crate::clock::UnixTime;
@@ -57,7 +57,7 @@ struct Instants {
     has_changed: bool,
 }
 
-pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments<'q>>;
+pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl<'t> Batch<'t> {
     pub(super) fn new(connection: &'t mut SqliteConnection, sql: &'t Statements) -> Self {
@@ -113,8 +113,9 @@ impl<'t> Batch<'t> {
         let others =
             serde_json::to_string(&others).map_err(|error| sqlx::Error::Encode(error.into()))?;
         let sql = self.sql;
-        let bound =
-            |sql| sqlx::query(sql).bind(ids.clone()).bind(salts.clone()).bind(others.clone());
+        let bound = |sql: &SqlStr| {
+            sqlx::query(sql.clone()).bind(ids.clone()).bind(salts.clone()).bind(others.clone())
+        };
         let place = |it: &Rotation| (it.grant_id, it.generation, it.claim);
         let changed = self.execute(bound(&sql.rotate_many))?;
         if usize::try_from(changed) == Ok(by_grant.len()) {
@@ -142,7 +143,7 @@ impl<'t> Batch<'t> {
             instants
         } else {
             // Not kept from one transaction to the next: another process may have written.
-            let row = self.one(sqlx::query(&self.sql.load_clock))?;
+            let row = self.one(sqlx::query(self.sql.load_clock.clone()))?;
             Instants {
                 clock: UnixTime::from_millis(row.try_get("clock")?),
                 entered: row.try_get("entered")?,
@@ -172,7 +173,7 @@ impl<'t> Batch<'t> {
         instants.has_changed = true;
         let tie = instants.entered;
         self.execute(
-            sqlx::query(&self.sql.enter_revocation)
+            sqlx::query(self.sql.enter_revocation.clone())
                 .bind(write_target(&revocation.target))
                 .bind(at.as_millis())
                 .bind(tie)
@@ -188,7 +189,7 @@ impl<'t> Batch<'t> {
             return Ok(());
         };
         let sql = self.sql;
-        self.execute(sqlx::query(&sql.keep_clock).bind(clock.as_millis()).bind(entered))?;
+        self.execute(sqlx::query(sql.keep_clock.clone()).bind(clock.as_millis()).bind(entered))?;
         Ok(())
     }
 }

@@ -57,7 +57,7 @@ impl SqliteStore {
 /// Removes some events about the user; answers how many.
 fn erase_events(batch: &mut Batch<'_>, subject: &Subject) -> Result<usize, Failed> {
     let sql = batch.sql;
-    let erase = sqlx::query(&sql.erase_audit).bind(subject.as_str()).bind(BATCH);
+    let erase = sqlx::query(sql.erase_audit.clone()).bind(subject.as_str()).bind(BATCH);
     Ok(usize::try_from(batch.execute(erase)?).unwrap_or(usize::MAX))
 }
 
@@ -69,8 +69,8 @@ fn begin(
     until: UnixTime,
 ) -> Result<(UnixTime, usize), Failed> {
     let sql = batch.sql;
-    let consents = batch.execute(sqlx::query(&sql.erase_consents).bind(subject.as_str()))?;
-    batch.execute(sqlx::query(&sql.erase_revocations).bind(subject.as_str()))?;
+    let consents = batch.execute(sqlx::query(sql.erase_consents.clone()).bind(subject.as_str()))?;
+    batch.execute(sqlx::query(sql.erase_revocations.clone()).bind(subject.as_str()))?;
     let (target, why) =
         (RevocationTarget::Subject(subject.clone()), RevocationReason::Administrator);
     let revoked = batch.enter(&Revocation { target, at: now, why, until })?;
@@ -86,7 +86,7 @@ fn erase_some(
 ) -> Result<usize, Failed> {
     let sql = batch.sql;
     let found = batch.all(
-        sqlx::query(&sql.find_erasable)
+        sqlx::query(sql.find_erasable.clone())
             .bind(rows::subject_key(subject))
             .bind(subject.as_str())
             .bind(at.as_millis())
@@ -106,7 +106,7 @@ fn erase_some(
                 until: UnixTime::from_millis(row.try_get("expires_at")?),
             })?;
         }
-        batch.execute(sqlx::query(&sql.erase_grant).bind(row.try_get::<i64, _>("id")?))?;
+        batch.execute(sqlx::query(sql.erase_grant.clone()).bind(row.try_get::<i64, _>("id")?))?;
     }
     Ok(found.len())
 }

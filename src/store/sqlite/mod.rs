@@ -141,10 +141,10 @@ impl SqliteStore {
             schema::migrate(&mut connection, prefix.without_schema()).await?;
         }
         // A file that cannot be written says so now, and not to the first user.
-        let touched = sqlx::query(&sql.touch).execute(&mut connection).await;
+        let touched = sqlx::query(sql.touch.clone()).execute(&mut connection).await;
         touched.map_err(StoreError::new)?;
         // By way of a reader, which must see the same tables.
-        let row = sqlx::query(&sql.load_version).fetch_one(&readers).await;
+        let row = sqlx::query(sql.load_version.clone()).fetch_one(&readers).await;
         let version: i64 = row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?;
         schema::is_known(version)?;
         let queue = Queue::start(connection, options, Arc::clone(&sql)).map_err(StoreError::new)?;
@@ -181,8 +181,6 @@ impl SqliteStore {
     /// Nothing is lost without it: it is for hosts that copy, move or remove the file afterwards.
     pub async fn close(&self) {
         if self.owns_readers {
-            self.readers.close().await;
-            // A connection that was on its way back meanwhile may lie in the pool still.
             self.readers.close().await;
         }
         self.queue.close().await;

@@ -22,7 +22,7 @@ pub(super) async fn find_grant(
     store: &SqliteStore,
     grant_id: &GrantId,
 ) -> Result<Option<Grant>, StoreError> {
-    let found = sqlx::query(&store.sql.find_grant).bind(&grant_id.as_bytes()[..]);
+    let found = sqlx::query(store.sql.find_grant.clone()).bind(&grant_id.as_bytes()[..]);
     let found = found.fetch_optional(store.readers()?).await.map_err(StoreError::new)?;
     found.as_ref().map(rows::grant).transpose()
 }
@@ -37,7 +37,7 @@ pub(super) async fn list_grants(
         None => &store.sql.list_grants,
     };
     let after: &[u8] = page.after.as_ref().map_or(&[], |after| after.as_bytes());
-    let mut list = sqlx::query(sql)
+    let mut list = sqlx::query(sql.clone())
         .bind(after)
         .bind(filter.client_id.as_ref().map(ClientId::as_str))
         .bind(filter.device.as_ref().map(DeviceId::as_str))
@@ -56,7 +56,7 @@ pub(super) async fn is_revoked(
     store: &SqliteStore,
     facts: &AccessFacts<'_>,
 ) -> Result<bool, StoreError> {
-    let row = sqlx::query(&store.sql.is_revoked)
+    let row = sqlx::query(store.sql.is_revoked.clone())
         .bind(facts.client_id.as_str())
         .bind(write_target(&RevocationTarget::Grant(facts.grant_id)))
         .bind(facts.authorized_at.as_millis())
@@ -75,7 +75,7 @@ pub(super) async fn revocations_since(
     now: UnixTime,
 ) -> Result<RevocationFeed, StoreError> {
     let limit = limit.clamp(1, MAX_PAGE);
-    let found = sqlx::query(&store.sql.read_feed)
+    let found = sqlx::query(store.sql.read_feed.clone())
         .bind(cursor.at.as_millis())
         .bind(i64::try_from(cursor.tie).unwrap_or(i64::MAX))
         .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
@@ -99,7 +99,7 @@ pub(super) async fn find_consent(
     client_id: &ClientId,
     subject: &Subject,
 ) -> Result<Option<Consent>, StoreError> {
-    let found = sqlx::query(&store.sql.find_consent).bind(client_id.as_str());
+    let found = sqlx::query(store.sql.find_consent.clone()).bind(client_id.as_str());
     let found = found.bind(subject.as_str()).fetch_optional(store.readers()?);
     let Some(row) = found.await.map_err(StoreError::new)? else { return Ok(None) };
     let scope: &str = row.try_get("scope").map_err(StoreError::new)?;

@@ -4,6 +4,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 
 use crate::store::StoreError;
+use crate::store::sql::statement;
 
 /// One script a version; the first makes version 1. `{p}` is the prefix of the tables.
 ///
@@ -134,7 +135,7 @@ pub(super) async fn migrate(
     let present = sqlx::query(present).bind(format!("{prefix}meta"));
     let present = present.fetch_optional(&mut *transaction).await.map_err(StoreError::new)?;
     let version: i64 = if present.is_some() {
-        let row = sqlx::query(&format!("SELECT version FROM {prefix}meta WHERE id = 1"))
+        let row = sqlx::query(statement(format!("SELECT version FROM {prefix}meta WHERE id = 1")))
             .fetch_one(&mut *transaction)
             .await;
         row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?
@@ -143,7 +144,10 @@ pub(super) async fn migrate(
     };
     let scripts = scripts_after(usize::try_from(version).unwrap_or(usize::MAX), prefix);
     if !scripts.is_empty() {
-        sqlx::raw_sql(&scripts).execute(&mut *transaction).await.map_err(StoreError::new)?;
+        sqlx::raw_sql(statement(scripts))
+            .execute(&mut *transaction)
+            .await
+            .map_err(StoreError::new)?;
     }
     transaction.commit().await.map_err(StoreError::new)
 }

@@ -2,7 +2,10 @@
 //!
 //! The parameters of a statement are numbered; what they are stands where they are bound.
 
+use sqlx::SqlStr;
+
 use crate::store::TablePrefix;
+use crate::store::sql::statement;
 
 /// Whether the grant `g` is void by what stands outside of its row: its app is disabled or gone, or a
 /// cutoff covers it. One probe a target, which is half the price of a list.
@@ -37,7 +40,7 @@ macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
         /// Every statement of the store.
         pub(super) struct Statements {
-            $($(#[$doc])* pub(super) $name: String,)*
+            $($(#[$doc])* pub(super) $name: SqlStr,)*
         }
 
         impl Statements {
@@ -46,7 +49,8 @@ macro_rules! statements {
                 let prefix = prefix.without_schema();
                 let fill = |sql: &str| {
                     let sql = sql.replace("{many}", ROTATE_MANY);
-                    sql.replace("{void}", VOID).replace("{grant}", GRANT).replace("{p}", prefix)
+                    let sql = sql.replace("{void}", VOID).replace("{grant}", GRANT);
+                    statement(sql.replace("{p}", prefix))
                 };
                 Self { $($name: fill($sql),)* }
             }

@@ -29,7 +29,7 @@ const ROOM: (i64, i64) = (6, 8);
 /// Changes nothing, but has the commit write.
 pub(super) fn touch(batch: &mut Batch<'_>) -> Result<(), Failed> {
     let sql = batch.sql;
-    batch.execute(sqlx::query(&sql.touch))?;
+    batch.execute(sqlx::query(sql.touch.clone()))?;
     Ok(())
 }
 
@@ -39,7 +39,7 @@ pub(super) fn redeem(
 ) -> Result<RedeemCode, Failed> {
     let sql = batch.sql;
     let redeemed = batch.execute(
-        sqlx::query(&sql.redeem)
+        sqlx::query(sql.redeem.clone())
             .bind(&redemption.grant_id.as_bytes()[..])
             .bind(redemption.client_id.as_str())
             .bind(&redemption.salt_digest.as_bytes()[..])
@@ -63,7 +63,7 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
     // Generation 0 is the code, and the last one has no successor.
     if (1..u32::MAX).contains(&rotation.generation) {
         let rotated = batch.execute(
-            sqlx::query(&sql.rotate)
+            sqlx::query(sql.rotate.clone())
                 .bind(&rotation.grant_id.as_bytes()[..])
                 .bind(rotation.client_id.as_str())
                 .bind(&rotation.salt_digest.as_bytes()[..])
@@ -90,7 +90,9 @@ fn apply<T>(
 ) -> Result<Option<T>, Failed> {
     let sql = batch.sql;
     let id = &grant_id.as_bytes()[..];
-    let Some(row) = batch.find(sqlx::query(&sql.judge_grant).bind(id))? else { return Ok(None) };
+    let Some(row) = batch.find(sqlx::query(sql.judge_grant.clone()).bind(id))? else {
+        return Ok(None);
+    };
     let void = row.try_get("is_void")?;
     let before = rows::grant(&row)?;
     let mut grant = before.clone();
@@ -99,7 +101,7 @@ fn apply<T>(
         return Ok(Some(answer));
     }
     batch.execute(
-        sqlx::query(&sql.change_grant)
+        sqlx::query(sql.change_grant.clone())
             .bind(id)
             .bind(grant.generation)
             .bind(grant.rotated_at.as_millis())
@@ -136,7 +138,7 @@ enum NewRow {
 fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRow, Failed> {
     let sql = batch.sql;
     let ground = batch.one(
-        sqlx::query(&sql.ground)
+        sqlx::query(sql.ground.clone())
             .bind(grant.client_id.as_str())
             .bind(&grant.grant_id.as_bytes()[..])
             .bind(write_target(&RevocationTarget::Grant(grant.grant_id))),
@@ -156,7 +158,7 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRo
     let is_pending = i64::from(grant.rotated_at == UnixTime::EPOCH);
     let room = is_pending * of_rotation + i64::from(grant.claim == 0) * of_claim;
     batch.execute(
-        sqlx::query(&sql.insert_grant)
+        sqlx::query(sql.insert_grant.clone())
             .bind(&grant.grant_id.as_bytes()[..])
             .bind(grant.client_id.as_str())
             .bind(grant.subject.as_str())
@@ -190,7 +192,7 @@ pub(super) fn claim(
     let sql = batch.sql;
     let purpose = purpose_code(claim.purpose);
     let found = batch.one(
-        sqlx::query(&sql.find_assertion)
+        sqlx::query(sql.find_assertion.clone())
             .bind(claim.client_id.as_str())
             .bind(purpose)
             .bind(&claim.jti.as_bytes()[..])
@@ -212,7 +214,7 @@ pub(super) fn claim(
         None => batch.decide_at(claim.now)?,
     };
     batch.execute(
-        sqlx::query(&sql.spend_assertion)
+        sqlx::query(sql.spend_assertion.clone())
             .bind(claim.client_id.as_str())
             .bind(purpose)
             .bind(&claim.jti.as_bytes()[..])
@@ -226,7 +228,7 @@ pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<R
     if let RevocationTarget::Grant(grant_id) = &revocation.target {
         let sql = batch.sql;
         batch.execute(
-            sqlx::query(&sql.revoke_grant)
+            sqlx::query(sql.revoke_grant.clone())
                 .bind(&grant_id.as_bytes()[..])
                 .bind(revoked.at.as_millis())
                 .bind(reason_code(revocation.why)),
@@ -238,7 +240,7 @@ pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<R
 pub(super) fn remember(batch: &mut Batch<'_>, consent: &Consent) -> Result<(), Failed> {
     let sql = batch.sql;
     batch.execute(
-        sqlx::query(&sql.remember_consent)
+        sqlx::query(sql.remember_consent.clone())
             .bind(consent.client_id.as_str())
             .bind(consent.subject.as_str())
             .bind(consent.scope.as_str())
@@ -255,7 +257,7 @@ pub(super) fn withdraw(
     until: UnixTime,
 ) -> Result<Revoked, Failed> {
     let sql = batch.sql;
-    let delete = sqlx::query(&sql.delete_consent);
+    let delete = sqlx::query(sql.delete_consent.clone());
     batch.execute(delete.bind(client_id.as_str()).bind(subject.as_str()))?;
     Ok(batch.enter(&Revocation {
         target: RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
@@ -277,10 +279,10 @@ pub(super) fn prune(batch: &mut Batch<'_>, now: UnixTime, limit: usize) -> Resul
         (&sql.prune_revocations, now),
     ];
     for (delete, until) in tables {
-        let gone = batch.execute(sqlx::query(delete).bind(until).bind(left))?;
+        let gone = batch.execute(sqlx::query(delete.clone()).bind(until).bind(left))?;
         left -= i64::try_from(gone).unwrap_or(0);
         removed += usize::try_from(gone).unwrap_or(0);
     }
-    let row = batch.one(sqlx::query(&sql.has_inert).bind(hour_ago).bind(now))?;
+    let row = batch.one(sqlx::query(sql.has_inert.clone()).bind(hour_ago).bind(now))?;
     Ok(Pruned { removed, more: row.try_get("has_inert")? })
 }
