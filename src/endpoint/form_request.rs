@@ -91,9 +91,12 @@ impl From<Doubled> for Rejection {
     }
 }
 
-/// Refuses a form in which a parameter appears twice. Only a name in `known` is told back.
-pub(crate) fn refuse_doubled(form: &Form<'_>, known: &[&'static str]) -> Result<(), Rejection> {
+/// Refuses a form in which any parameter appears twice. The error names it only if it is `known`.
+pub(crate) fn refuse_doubled(
+    form: &Form<'_>,
+    mut known: impl Iterator<Item = &'static str>,
+) -> Result<(), Rejection> {
     let Some(doubled) = form.first_doubled() else { return Ok(()) };
-    let known = known.iter().find(|name| **name == doubled);
-    Err(Rejection::DoubledParameter(known.copied().unwrap_or("a parameter")))
+    let known = known.find(|name| *name == doubled);
+    Err(Rejection::DoubledParameter(known.unwrap_or("a parameter")))
 }

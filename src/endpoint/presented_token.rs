@@ -1,5 +1,4 @@
-//! A token that is presented to be ended or asked about (RFC 7009 section 2.1, RFC 7662 section
-//! 2.1): read, and recognised as one that this server gave.
+//! The token of a revocation or introspection request (RFC 7009 section 2.1, RFC 7662 section 2.1).
 
 use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::PresentedCredentials;
@@ -13,34 +12,28 @@ use crate::protocol::form::Form;
 use crate::server_secret::handle::{GrantHandle, HandleKind};
 use crate::store::{Grant, Store};
 
-/// The parameters that are read. The hint is not: what a token is, it says itself.
-const KNOWN: [&str; 6] = [
-    "token",
-    "token_type_hint",
-    "client_id",
-    "client_secret",
-    "client_assertion_type",
-    "client_assertion",
-];
+/// The names of the parameters, beside those of client authentication. The hint is ignored: a token
+/// shows its own type.
+const PARAMETERS: [&str; 2] = ["token", "token_type_hint"];
 
-/// A request that is about a token, whose parameters are all there, each once.
+/// A request about a token, with each parameter present at most once.
 pub(crate) struct PresentedToken<'f> {
     pub(crate) credentials: PresentedCredentials<'f>,
     pub(crate) token: &'f str,
 }
 
 impl<'f> PresentedToken<'f> {
-    /// The order of refusals is that of a token request: all of these come before anybody is
-    /// authenticated.
+    /// Reads the parameters, with the order of refusals of a token request: all of these come before
+    /// client authentication.
     pub(crate) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
-        refuse_doubled(form, &KNOWN)?;
+        refuse_doubled(form, PARAMETERS.into_iter().chain(PresentedCredentials::PARAMETERS))?;
         let token = form.get("token").ok_or(Rejection::MissingParameter("token"))?;
         Ok(Self { credentials: PresentedCredentials::read(request, form)?, token })
     }
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// What an access token of this server says, for whichever API it is.
+    /// Reads the claims of an access token of this server, for any API.
     pub(crate) fn read_access_token(
         &self,
         token: &str,
@@ -63,7 +56,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
     }
 
-    /// What a refresh token of the app `client_id` says.
+    /// Opens a refresh token of the app `client_id`.
     pub(crate) fn open_refresh_token(
         &self,
         client_id: &ClientId,
@@ -73,8 +66,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             .map_err(|_| Rejection::UnknownToken)
     }
 
-    /// The grant of an opened refresh token. One whose salt is not that of the row was sealed with
-    /// the server's secret, and not by this server.
+    /// Reads the grant of an opened refresh token. A salt that differs from the row's means that the
+    /// token was forged with a leaked server secret.
     pub(crate) async fn grant_of(&self, handle: &GrantHandle) -> Result<Grant, EndpointError> {
         let grant = self.store.find_grant(&handle.grant_id).await?;
         let salt = handle.salt.digest(&handle.grant_id);

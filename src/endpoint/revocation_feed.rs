@@ -1,5 +1,4 @@
-//! The feed of revocations: where an API that checks tokens by itself, without the store at hand,
-//! learns what was revoked.
+//! The feed of revocations, for APIs that check tokens themselves without access to the store.
 
 use crate::audit::Action;
 use crate::endpoint::client_authentication::PresentedCredentials;
@@ -12,9 +11,6 @@ use crate::store::{FeedCursor, RevocationFeed, Store};
 
 /// The most entries of a page.
 const PAGE: usize = 1_000;
-
-const KNOWN: [&str; 4] =
-    ["client_id", "client_secret", "client_assertion_type", "client_assertion"];
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Answers a reader of the feed, and records how it ended.
@@ -37,11 +33,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trace: &mut Trace<'_>,
     ) -> Result<RevocationFeed, EndpointError> {
         let form = request.form()?;
-        refuse_doubled(&form, &KNOWN)?;
+        refuse_doubled(&form, PresentedCredentials::PARAMETERS.into_iter())?;
         let credentials = PresentedCredentials::read(request, &form)?;
         trace.enter(Step::Client);
         let app = self.authenticate_confidential(credentials, trace).await?;
-        // It tells of every app and user: only who has to check their tokens may know.
+        // The feed names every app and user, so only resource servers may read it.
         if self.resource_servers_of(app.client_id()).next().is_none() {
             return Err(Rejection::NotAResourceServer.into());
         }

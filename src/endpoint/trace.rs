@@ -84,10 +84,6 @@ impl<'a> Trace<'a> {
         self.authenticated = true;
     }
 
-    pub(crate) const fn is_authenticated(&self) -> bool {
-        self.authenticated
-    }
-
     /// Something worth an event of its own happened on the way.
     pub(crate) fn note(&mut self, action: Action) {
         self.notes.push(action);

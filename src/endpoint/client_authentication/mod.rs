@@ -1,5 +1,6 @@
-//! Client authentication, at whichever endpoint: [`PresentedCredentials`] become an
-//! [`AuthenticatedApp`] (RFC 6749 sections 2.3 and 3.2.1, RFC 7523 section 2.2).
+//! Client authentication at every endpoint (RFC 6749 sections 2.3 and 3.2.1, RFC 7523 section 2.2):
+//! [`PresentedCredentials`] become an [`IdentifiedApp`], and admission makes it an
+//! [`AuthenticatedApp`].
 
 mod presented;
 
@@ -22,15 +23,26 @@ use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
 
-/// The longest life of an assertion that authenticates an app, and how far its clock may be off.
+/// The longest lifetime of an assertion that authenticates an app.
 const MAX_LIFETIME: Duration = Duration::from_secs(300);
+/// How far the app's clock may be off.
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
-/// How long a `jti` is kept beyond the last instant at which the assertion could be presented.
+/// How long a `jti` is kept after the last instant at which its assertion is accepted.
 const CLAIM_MARGIN: Duration = Duration::from_secs(60);
 
-/// Proof that the app proved who it is, as far as it can: a public app named itself, and an app
-/// whose assertion alone authenticates it has that assertion verified next. Only
+/// An enabled app that a request names, with correct credentials if it presented any. Only
 /// [`authenticate`](Context::authenticate) makes one.
+///
+/// A public app, and an app that its assertion alone authenticates, only name themselves: the code,
+/// token or assertion proves the rest, and [`admit`](Context::admit) waits for that proof.
+#[derive(Debug)]
+pub(crate) struct IdentifiedApp {
+    app: Arc<CustomApp>,
+    proven: bool,
+}
+
+/// An app that has proved its identity: by its credentials, or by a code, token or assertion that
+/// this server issued to it or that it signed. Only [`admit`](Context::admit) makes one.
 #[derive(Debug)]
 pub(crate) struct AuthenticatedApp {
     app: Arc<CustomApp>,
@@ -45,24 +57,24 @@ impl std::ops::Deref for AuthenticatedApp {
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Finds out which app presents `credentials`. The assertion of a JWT bearer grant, where there
-    /// is one, may name the app, and alone prove which it is.
+    /// Finds the app that presents `credentials`, and checks them. The assertion of a JWT bearer
+    /// grant may name the app, and alone authenticate it.
     pub(crate) async fn authenticate(
         &self,
         credentials: PresentedCredentials<'_>,
         grant_assertion: Option<&str>,
         trace: &mut Trace<'_>,
-    ) -> Result<AuthenticatedApp, EndpointError> {
+    ) -> Result<IdentifiedApp, EndpointError> {
         let claimed = claimed_client_id(&credentials, grant_assertion);
         let client_id = claimed.and_then(|id| ClientId::new(id).ok());
-        // What cannot be a client id is nobody's: there is nothing to look up.
+        // A malformed client id cannot be registered, so it is not looked up.
         let client_id = client_id.ok_or(Rejection::NoCredentials)?;
         trace.claim_client_id(&client_id);
         self.limiter
             .before(client_id.as_str(), trace.source(), trace.now())
             .map_err(|retry| EndpointError::limited(Rejection::TooManyFailures, retry))?;
         let app = self.store.find_app(&client_id).await?;
-        let only_named = matches!(credentials, PresentedCredentials::Name { .. });
+        let proven = !matches!(credentials, PresentedCredentials::Name { .. });
         let app = match credentials {
             PresentedCredentials::Basic { secret, .. } => {
                 self.check_secret(&client_id, app, &secret, Transport::Basic, trace).await?
@@ -81,43 +93,53 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        // Who only gave a name is admitted when the grant has proved it: by an assertion, or by a code
-        // or refresh token that this server gave to that app.
-        if !only_named {
-            self.admit(&app, trace)?;
-        }
-        Ok(AuthenticatedApp { app })
+        Ok(IdentifiedApp { app, proven })
     }
 
-    /// The same where only a proof will do: a public app is refused as an unknown one is.
+    /// Authenticates an app by its credentials alone. A public app is refused like an unknown one.
     pub(crate) async fn authenticate_confidential(
         &self,
         credentials: PresentedCredentials<'_>,
         trace: &mut Trace<'_>,
     ) -> Result<AuthenticatedApp, EndpointError> {
-        let app = self.authenticate(credentials, None, trace).await?;
-        match app.settings().client_type() {
-            ClientType::Confidential => Ok(app),
-            ClientType::Public => Err(Rejection::PublicApp.into()),
+        let client = self.authenticate(credentials, None, trace).await?;
+        if !client.proven {
+            return Err(Rejection::PublicApp.into());
         }
+        let (app, ()) = self.admit(client, |_, _| Ok(()), trace)?;
+        Ok(app)
     }
 
-    /// Takes note that `app` is who it says, and charges the request to its budget, once.
-    pub(crate) fn admit(
+    /// Admits an app that has proved its identity, and charges the request to its budget.
+    ///
+    /// `prove` checks the code, token or assertion of the request. An app with correct credentials is
+    /// charged before, any other app only if `prove` succeeds: a caller that only knows a client id
+    /// cannot spend the budget of that app.
+    pub(crate) fn admit<'t, P>(
         &self,
-        app: &CustomApp,
-        trace: &mut Trace<'_>,
-    ) -> Result<(), EndpointError> {
-        if trace.is_authenticated() {
-            return Ok(());
-        }
-        trace.authenticated(app);
-        self.limiter
-            .charge_volume(app, trace.now())
-            .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
+        client: IdentifiedApp,
+        prove: impl FnOnce(&CustomApp, &mut Trace<'t>) -> Result<P, EndpointError>,
+        trace: &mut Trace<'t>,
+    ) -> Result<(AuthenticatedApp, P), EndpointError> {
+        let IdentifiedApp { app, proven } = client;
+        let charge = |trace: &mut Trace<'_>| {
+            trace.authenticated(&app);
+            self.limiter
+                .charge_volume(&app, trace.now())
+                .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
+        };
+        let proof = if proven {
+            charge(trace)?;
+            prove(&app, trace)?
+        } else {
+            let proof = prove(&app, trace)?;
+            charge(trace)?;
+            proof
+        };
+        Ok((AuthenticatedApp { app }, proof))
     }
 
-    /// An unknown client costs what a wrong secret costs: one look-up, one HMAC.
+    /// Checks a secret. An unknown client costs as much as a wrong secret: one look-up, one HMAC.
     async fn check_secret(
         &self,
         client_id: &ClientId,
@@ -142,9 +164,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(Arc::clone(app))
     }
 
-    /// The digest was made under an older pepper: this is the one moment at which it can be renewed.
-    /// Whoever edits the app at the same time wins, and a store that fails is no reason to refuse: the
-    /// next authentication renews it then.
+    /// Renews a digest that was made under an older pepper, best effort: a concurrent edit of the app
+    /// wins, and after a store failure the next authentication tries again.
     async fn renew_digest(
         &self,
         app: &Arc<CustomApp>,
@@ -203,12 +224,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     }
 }
 
-/// Until when the `jti` of an assertion is kept.
+/// Returns the instant until which the `jti` of an assertion is kept.
 pub(crate) fn claim_expiry(expires_at: UnixTime, clock_skew: Duration) -> UnixTime {
     expires_at.plus(clock_skew).plus(CLAIM_MARGIN)
 }
 
-/// Which app the request says it comes from; an assertion may be the only one to say it.
+/// Returns the client id that the request claims. It may be named by an assertion alone.
 fn claimed_client_id<'a>(
     credentials: &'a PresentedCredentials<'_>,
     grant_assertion: Option<&str>,
@@ -225,8 +246,7 @@ fn claimed_client_id<'a>(
     }
 }
 
-/// An app that only names itself is a public one, or one whose grant is an assertion that proves
-/// the rest.
+/// Checks that an app without credentials is public, or one that its assertion alone authenticates.
 fn check_name(
     app: Option<Arc<CustomApp>>,
     has_grant_assertion: bool,

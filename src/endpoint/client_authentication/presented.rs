@@ -1,5 +1,4 @@
-//! What a request presents to say and prove which app it comes from (RFC 6749 section 2.3, RFC 7523
-//! section 2.2).
+//! The credentials of a request (RFC 6749 section 2.3, RFC 7523 section 2.2).
 
 use crate::endpoint::form_request::FormRequest;
 use crate::error::Rejection;
@@ -9,7 +8,7 @@ use crate::secret::ClientSecret;
 
 const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// The credentials that a request presents, none of them checked.
+/// The credentials that a request presents, unchecked.
 pub(crate) enum PresentedCredentials<'f> {
     /// `client_secret_basic`
     Basic { client_id: String, secret: ClientSecret },
@@ -22,7 +21,11 @@ pub(crate) enum PresentedCredentials<'f> {
 }
 
 impl<'f> PresentedCredentials<'f> {
-    /// Those in the header and the form of a request: of one kind at most.
+    /// The names of the parameters that carry them.
+    pub(crate) const PARAMETERS: [&'static str; 4] =
+        ["client_id", "client_secret", "client_assertion_type", "client_assertion"];
+
+    /// Reads the header and the form of a request. Two kinds at once are refused.
     pub(crate) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
         let client_id = form.get("client_id");
         let secret = form.get("client_secret");

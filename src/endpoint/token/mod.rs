@@ -1,42 +1,46 @@
 //! The token endpoint: RFC 6749 section 3.2. This file is the pipeline; each stage is a file.
 //!
 //! ```text
-//! bytes -> parse -> authenticate client -> validate grant -> decide scopes -> claim -> mint -> respond
+//! bytes -> read -> authenticate -> prove -> admit -> validate -> decide -> ask host -> claim -> mint -> respond
+//!          (pure)  store           (pure)   rate     store,      (pure)    hooks       one      keys    JSON
+//!                                           budgets  users                             atomic
+//!                                                                                      store call
 //! ```
 //!
-//! Every stage returns a value that only it can make, so they cannot be called in another order.
-//! Everything is decided before the claim, and the claim decides every race: a failure before it
-//! has changed nothing, and nothing is signed before it.
+//! Every stage returns a value that only it can make, so the order of the calls is fixed. Everything
+//! is decided before the claim, and the claim decides every race: a failure before it has changed
+//! nothing, and nothing is signed before it.
 
-mod claim;
+mod decide;
 mod grant;
+mod host;
 mod mint;
 mod request;
 mod response;
-mod scope_decision;
-
-use serde_json::{Map, Value};
 
 pub use response::TokenResponse;
 
-pub(crate) use grant::{check_flow, code_binding};
+pub(crate) use grant::authorization_code::code_binding;
+pub(crate) use grant::refresh_token::check_flow;
 
 use crate::audit::Action;
-use crate::clock::UnixTime;
-use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::trace::Trace;
-use crate::error::{EndpointError, Rejection};
-use crate::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
-use crate::jwt::RESERVED_CLAIMS;
+use crate::error::EndpointError;
+use crate::hooks::Hooks;
 use crate::observe::Step;
+use crate::protocol::form::Form;
+use crate::protocol::grant_type::GrantType;
 use crate::store::Store;
 use crate::users::UserDirectory;
 
-use grant::ValidGrant;
+use grant::authorization_code::AuthorizationCode;
+use grant::client_credentials::ClientCredentials;
+use grant::jwt_bearer::JwtBearer;
+use grant::refresh_token::RefreshToken;
+use grant::{Grant, Right as _};
 use request::TokenRequest;
-use scope_decision::GrantedScope;
 
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
@@ -46,82 +50,63 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     ) -> Result<TokenResponse, EndpointError> {
         let action = Action::IssueToken { grant_type: None };
         let mut trace = Trace::new(action, self.clock.now(), request);
-        let answer = self.respond(request, &mut trace).await;
+        let answer = self.dispatch(request, &mut trace).await;
         self.record(trace, &answer);
         answer
     }
 
-    async fn respond(
+    async fn dispatch(
         &self,
         request: &FormRequest<'_>,
         trace: &mut Trace<'_>,
     ) -> Result<TokenResponse, EndpointError> {
         trace.token_id = self.token_ids.next(&*self.random)?;
         let form = request.form()?;
-        let TokenRequest { credentials, grant, scope, resource } =
-            TokenRequest::read(request, &form)?;
-        trace.action = Action::IssueToken { grant_type: Some(grant.grant_type()) };
-
-        trace.enter(Step::Client);
-        let app = self.authenticate(credentials, grant.assertion(), trace).await?;
-        trace.enter(Step::Grant);
-        let grant = self.validate_grant(&app, grant, trace).await?;
-        trace.enter(Step::Scope);
-        let scope = scope_decision::decide(&app, &grant, &self.issuer, scope, resource.as_ref())?;
-        trace.enter(Step::Hook);
-        let expires_at = expiry(&app, &grant, trace.now());
-        let extra = self.ask_host(&app, &grant, &scope, expires_at, trace).await?;
-        trace.enter(Step::Claim);
-        let claimed = self.claim(&app, grant, &scope, trace).await?;
-        trace.enter(Step::Mint);
-        self.mint(&app, claimed, scope, &extra, expires_at, trace).await
-    }
-
-    /// The claims that the host adds, unless it vetoes.
-    async fn ask_host(
-        &self,
-        app: &AuthenticatedApp,
-        grant: &ValidGrant,
-        scope: &GrantedScope,
-        expires_at: UnixTime,
-        trace: &Trace<'_>,
-    ) -> Result<Map<String, Value>, EndpointError> {
-        let decision = IssueDecision {
-            app,
-            grant_type: grant.grant_type,
-            grant_id: grant.grant_id,
-            subject: &grant.subject,
-            user: grant.user.as_ref(),
-            actor: grant.actor.as_ref(),
-            scope: scope.scope(),
-            resource: scope.resource(),
-            device: grant.device.as_ref(),
-            now: trace.now(),
-            expires_at,
-        };
-        match self.hooks.before_issue(&decision).await? {
-            HookAnswer::Issue => Ok(Map::new()),
-            HookAnswer::Veto(reason) => Err(Rejection::Vetoed(reason).into()),
-            HookAnswer::IssueWith(claims) => Ok(checked(claims)?),
+        match request::grant_type(&form)? {
+            GrantType::AuthorizationCode => {
+                self.respond::<AuthorizationCode>(request, &form, trace).await
+            }
+            GrantType::RefreshToken => self.respond::<RefreshToken>(request, &form, trace).await,
+            GrantType::JwtBearer => self.respond::<JwtBearer>(request, &form, trace).await,
+            GrantType::ClientCredentials => {
+                self.respond::<ClientCredentials>(request, &form, trace).await
+            }
         }
     }
-}
 
-/// The most that a host may add to a token, as JSON, in bytes.
-const MAX_ADDED_CLAIMS: usize = 3 * 1024;
+    /// Answers a request for the grant `G`.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the compiler cannot derive that an async fn which borrows from the form is Send \
+                  (rust-lang/rust#100013)"
+    )]
+    fn respond<G: Grant>(
+        &self,
+        request: &FormRequest<'_>,
+        form: &Form<'_>,
+        trace: &mut Trace<'_>,
+    ) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
+        async move {
+            let TokenRequest { credentials, presented, asked } =
+                TokenRequest::<G>::read(request, form)?;
+            trace.action = Action::IssueToken { grant_type: Some(G::TYPE) };
 
-/// The claims of the host, if a token may have them.
-fn checked(claims: Map<String, Value>) -> Result<Map<String, Value>, HookError> {
-    if let Some(name) = claims.keys().find(|name| RESERVED_CLAIMS.contains(&name.as_str())) {
-        return Err(HookError::ReservedClaim(name.clone()));
+            trace.enter(Step::Client);
+            let client = self.authenticate(credentials, G::assertion(&presented), trace).await?;
+            trace.enter(Step::Grant);
+            let against = self.proof_context(trace.now());
+            let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
+            let (app, proof) = self.admit(client, prove, trace)?;
+            let valid = G::validate(proof, &app, self, trace).await?;
+            trace.enter(Step::Scope);
+            let decided = decide::decide(&app, valid.offer(), &asked, &self.issuer, trace.now())?;
+            trace.enter(Step::Hook);
+            let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, trace.now()).await?;
+            trace.enter(Step::Claim);
+            let (origin, right) = valid.into_right();
+            let claimed = right.claim(&self.store, &decided, trace).await?;
+            trace.enter(Step::Mint);
+            self.mint(&app, &origin, decided, &claimed, &extra, trace).await
+        }
     }
-    // A map of strings and values always has a JSON form.
-    let length = serde_json::to_string(&claims).map_or(usize::MAX, |json| json.len());
-    if length > MAX_ADDED_CLAIMS { Err(HookError::TooManyClaims) } else { Ok(claims) }
-}
-
-/// When the access token expires: never after the grant from which it descends.
-fn expiry(app: &AuthenticatedApp, grant: &ValidGrant, now: UnixTime) -> UnixTime {
-    let lifetime = app.settings().access_token_lifetime().into();
-    now.plus(std::time::Duration::from_secs(lifetime)).min(grant.ends_at)
 }

@@ -1,8 +1,7 @@
-//! Stage 7, respond: RFC 6749 section 5.1.
+//! Stage *respond*: RFC 6749 section 5.1.
 
 use std::fmt::Write as _;
 
-use super::scope_decision::GrantedScope;
 use crate::protocol::scope::Scope;
 use crate::secret::{AccessToken, RefreshToken};
 
@@ -24,10 +23,10 @@ impl TokenResponse {
     pub(super) fn new(
         access_token: AccessToken,
         expires_in: i64,
-        scope: GrantedScope,
+        scope: Scope,
         refresh_token: Option<RefreshToken>,
     ) -> Self {
-        Self { access_token, expires_in, scope: scope.into_scope(), refresh_token }
+        Self { access_token, expires_in, scope, refresh_token }
     }
 
     /// The body of the response, as JSON. It holds the tokens: whoever logs it leaks them.

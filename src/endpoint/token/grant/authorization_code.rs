@@ -1,34 +1,138 @@
 //! The authorization code grant: RFC 6749 section 4.1.3, RFC 7636 section 4.6.
 
-use super::{PendingClaim, ValidGrant};
+use super::{Claimed, Grant, ProofContext, Right, Valid, required, valid_row};
 use crate::app::{CustomApp, Flow};
+use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
+use crate::endpoint::token::decide::Decided;
 use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::GrantId;
+use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::{CodeChallenge, CodeVerifier, CodeVerifierError};
 use crate::protocol::redirect_uri::{self, InstanceHosts};
 use crate::secret::Digest;
-use crate::server_secret::handle::HandleKind;
-use crate::store::{CodeRedemption, Grant, RedeemCode, RevocationReason, Store};
+use crate::server_secret::handle::{GrantHandle, HandleKind, Salt};
+use crate::store::{CodeRedemption, Grant as GrantRow, RedeemCode, RevocationReason, Store};
 use crate::users::UserDirectory;
 
-const GRANT: GrantType = GrantType::AuthorizationCode;
+pub(in crate::endpoint::token) struct AuthorizationCode;
 
-/// To what a code is bound: the redirect URI, whether the authorization request named it, and the
-/// code challenge. The app is bound by the handle itself.
+pub(in crate::endpoint::token) struct PresentedCode<'f> {
+    code: &'f str,
+    redirect_uri: Option<&'f str>,
+    verifier: Option<&'f str>,
+}
+
+/// An opened code, with the parameters that have to match its bindings.
+pub(in crate::endpoint::token) struct OpenedCode<'f> {
+    handle: GrantHandle,
+    redirect_uri: Option<&'f str>,
+    challenge: CodeChallenge,
+}
+
+/// The right to redeem a code.
+pub(in crate::endpoint::token) struct CodeRight {
+    redemption: CodeRedemption,
+    salt: Salt,
+    authorized_at: UnixTime,
+    issues_refresh_token: bool,
+}
+
+impl Grant for AuthorizationCode {
+    const TYPE: GrantType = GrantType::AuthorizationCode;
+    const PARAMETERS: &'static [&'static str] = &["code", "redirect_uri", "code_verifier"];
+    type Presented<'f> = PresentedCode<'f>;
+    type Proof<'f> = OpenedCode<'f>;
+    type Right = CodeRight;
+
+    fn read<'f>(form: &'f Form<'_>) -> Result<Self::Presented<'f>, Rejection> {
+        Ok(PresentedCode {
+            code: required(form, "code")?,
+            redirect_uri: form.get("redirect_uri"),
+            verifier: form.get("code_verifier"),
+        })
+    }
+
+    fn prove<'f>(
+        presented: Self::Presented<'f>,
+        app: &CustomApp,
+        against: &ProofContext<'_>,
+    ) -> Result<Self::Proof<'f>, EndpointError> {
+        if !app.settings().allows(Flow::AuthorizationCode) {
+            return Err(Rejection::FlowNotAllowed(Self::TYPE).into());
+        }
+        let verifier =
+            CodeVerifier::from_request(presented.verifier).map_err(|error| match error {
+                CodeVerifierError::Missing => Rejection::VerifierMissing,
+                CodeVerifierError::Malformed => Rejection::VerifierMalformed,
+            })?;
+        let handle = against.open(app, Self::TYPE, HandleKind::Code, presented.code)?;
+        let challenge = verifier.challenge();
+        Ok(OpenedCode { handle, redirect_uri: presented.redirect_uri, challenge })
+    }
+
+    async fn validate<S: Store, U: UserDirectory, H: Sync>(
+        proof: Self::Proof<'_>,
+        app: &AuthenticatedApp,
+        context: &Context<S, U, H>,
+        trace: &mut Trace<'_>,
+    ) -> Result<Valid<CodeRight>, EndpointError> {
+        let row = context.row_of(&proof.handle, Self::TYPE, trace).await?;
+        let OpenedCode { handle: GrantHandle { grant_id, salt, .. }, redirect_uri, challenge } =
+            proof;
+        let redemption = CodeRedemption {
+            grant_id,
+            client_id: app.client_id().clone(),
+            binding: proven_binding(app, &context.hosts, &row, redirect_uri, &challenge),
+            salt_digest: salt.digest(&grant_id),
+            claim: trace.claim_id(),
+            now: trace.now(),
+        };
+        if row.generation > 0 || !row.binding.matches(&redemption.binding) {
+            return Err(refuse(&context.store, &redemption).await);
+        }
+        let user = context.active_user(&row.subject).await?;
+        let (scope, authorized_at) = (row.scope.clone(), row.authorized_at);
+        let issues_refresh_token = app.settings().issues_refresh_token();
+        let right = CodeRight { redemption, salt, authorized_at, issues_refresh_token };
+        Ok(valid_row(row, user, scope, right))
+    }
+}
+
+impl Right for CodeRight {
+    async fn claim<S: Store>(
+        self,
+        store: &S,
+        _: &Decided<'_>,
+        _: &mut Trace<'_>,
+    ) -> Result<Claimed, EndpointError> {
+        let Self { redemption, salt, authorized_at, issues_refresh_token } = self;
+        if let Some(rejection) = refused(store.redeem_code(&redemption).await?) {
+            return Err(rejection.into());
+        }
+        if issues_refresh_token {
+            Ok(Claimed::with_successor(authorized_at, redemption.grant_id, salt, 1))
+        } else {
+            Ok(Claimed { authorized_at, successor: None })
+        }
+    }
+}
+
+/// Returns the digest that binds a code to its redirect URI, to whether the authorization request
+/// named that URI, and to the code challenge. The handle itself binds the app.
 pub(crate) fn code_binding(redirect_uri: &str, named: bool, challenge: &CodeChallenge) -> Digest {
     let named: &[u8] = if named { b"named" } else { b"default" };
     Digest::of_fields(&[named, redirect_uri.as_bytes(), challenge.as_bytes()])
 }
 
-/// The binding that the token request proves, as a rule on the grant that was read.
+/// Returns the binding that the token request proves.
 fn proven_binding(
     app: &CustomApp,
     hosts: &InstanceHosts,
-    grant: &Grant,
+    row: &GrantRow,
     redirect_uri: Option<&str>,
     challenge: &CodeChallenge,
 ) -> Digest {
@@ -36,80 +140,46 @@ fn proven_binding(
         let uri = redirect_uri::resolve(app.settings().redirect_uris(), None, hosts);
         return code_binding(uri.as_ref().map_or("", |uri| uri.as_str()), false, challenge);
     };
-    // RFC 6749 section 4.1.3: a URI that was named before must be named again.
+    // RFC 6749 section 4.1.3: a URI in the authorization request must be repeated here.
     let named = code_binding(uri, true, challenge);
-    if grant.binding.matches(&named) {
+    if row.binding.matches(&named) {
         return named;
     }
     let default = code_binding(uri, false, challenge);
-    if grant.binding.matches(&default) { default } else { named }
+    if row.binding.matches(&default) { default } else { named }
 }
 
-impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
-    pub(super) async fn validate_code(
-        &self,
-        app: &AuthenticatedApp,
-        code: &str,
-        redirect_uri: Option<&str>,
-        verifier: Option<&str>,
-        trace: &mut Trace<'_>,
-    ) -> Result<ValidGrant, EndpointError> {
-        if !app.settings().allows(Flow::AuthorizationCode) {
-            return Err(Rejection::FlowNotAllowed(GRANT).into());
-        }
-        let verifier = CodeVerifier::from_request(verifier).map_err(|error| match error {
-            CodeVerifierError::Missing => Rejection::VerifierMissing,
-            CodeVerifierError::Malformed => Rejection::VerifierMalformed,
-        })?;
-        let (handle, grant) = self.open_grant(app, GRANT, HandleKind::Code, code, trace).await?;
-        let redemption = CodeRedemption {
-            grant_id: handle.grant_id,
-            client_id: app.client_id().clone(),
-            binding: proven_binding(app, &self.hosts, &grant, redirect_uri, &verifier.challenge()),
-            salt_digest: handle.salt.digest(&handle.grant_id),
-            claim: trace.claim_id(),
-            now: trace.now(),
-        };
-        if grant.generation > 0 || !grant.binding.matches(&redemption.binding) {
-            return Err(self.refuse_code(&redemption).await);
-        }
-        let user = self.active_user(&grant.subject).await?;
-        let (scope, authorized_at) = (grant.scope.clone(), grant.authorized_at);
-        let claim = PendingClaim::Code { redemption, salt: handle.salt, authorized_at };
-        Ok(ValidGrant::of_row(GRANT, grant, user, scope, claim))
-    }
-
-    /// A code that is spent or whose bindings are wrong: the store revokes or counts, whatever else
-    /// is wrong with the request.
-    async fn refuse_code(&self, redemption: &CodeRedemption) -> EndpointError {
-        match self.store.redeem_code(redemption).await {
-            Ok(RedeemCode::Mismatch) => self.mismatch(&redemption.grant_id).await.into(),
-            Ok(answer) => refused(answer).map_or_else(
-                || Fault::StoreContract("a code was redeemed twice or unbound").into(),
-                EndpointError::from,
-            ),
-            Err(error) => error.into(),
-        }
-    }
-
-    /// A mismatch that was counted: read again whether it was the one that made the code void, which
-    /// an administrator wants to know of. A store that cannot tell is no reason to fail.
-    async fn mismatch(&self, grant_id: &GrantId) -> Rejection {
-        let revoked =
-            self.store.find_grant(grant_id).await.ok().flatten().and_then(|it| it.revoked);
-        match revoked {
-            Some((_, RevocationReason::CodeGuessed)) => Rejection::CodeGuessed,
-            _ => Rejection::BindingMismatch,
-        }
+/// Refuses a spent code or wrong bindings. The store revokes or counts, even if more is wrong with
+/// the request.
+async fn refuse<S: Store>(store: &S, redemption: &CodeRedemption) -> EndpointError {
+    match store.redeem_code(redemption).await {
+        Ok(RedeemCode::Mismatch) => mismatch(store, &redemption.grant_id).await.into(),
+        Ok(answer) => refused(answer).map_or_else(
+            || Fault::StoreContract("a code was redeemed twice or unbound").into(),
+            EndpointError::from,
+        ),
+        Err(error) => error.into(),
     }
 }
 
-/// Why a redemption gave nothing; `None` if it gave the code.
-pub(in super::super) const fn refused(answer: RedeemCode) -> Option<Rejection> {
+/// Reads after a counted mismatch if it made the code void, for the audit log. If the store fails,
+/// reports a plain mismatch.
+async fn mismatch<S: Store>(store: &S, grant_id: &GrantId) -> Rejection {
+    let revoked = store.find_grant(grant_id).await.ok().flatten().and_then(|it| it.revoked);
+    match revoked {
+        Some((_, RevocationReason::CodeGuessed)) => Rejection::CodeGuessed,
+        _ => Rejection::BindingMismatch,
+    }
+}
+
+/// Returns why a redemption failed; `None` if it succeeded.
+const fn refused(answer: RedeemCode) -> Option<Rejection> {
     match answer {
         RedeemCode::Redeemed => None,
         RedeemCode::AlreadyRedeemed => Some(Rejection::CodeReplayed),
         RedeemCode::Mismatch => Some(Rejection::BindingMismatch),
-        RedeemCode::Refused(refusal) => Some(Rejection::GrantRefused(GRANT, refusal)),
+        RedeemCode::Refused(refusal) => {
+            Some(Rejection::GrantRefused(AuthorizationCode::TYPE, refusal))
+        }
     }
 }

@@ -2,42 +2,92 @@
 
 use std::time::Duration;
 
-use super::{GrantedResource, PendingClaim, ValidGrant};
-use crate::app::{ClientType, Flow};
+use super::{Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid};
+use crate::app::{ClientType, CustomApp, Flow};
+use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::AuthenticatedApp;
+use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
+use crate::endpoint::token::decide::Decided;
 use crate::endpoint::trace::Trace;
-use crate::error::Rejection;
+use crate::error::{EndpointError, Rejection};
 use crate::ids::Subject;
+use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
+use crate::store::Store;
+use crate::users::UserDirectory;
 
-const GRANT: GrantType = GrantType::ClientCredentials;
+pub(in crate::endpoint::token) struct ClientCredentials;
 
-/// The app acts for itself: no user, no row, no claim.
-pub(super) fn validate(
-    app: &AuthenticatedApp,
-    trace: &mut Trace<'_>,
-) -> Result<ValidGrant, Rejection> {
-    let settings = app.settings();
-    if !settings.allows(Flow::ClientCredentials) || settings.client_type() == ClientType::Public {
-        return Err(Rejection::FlowNotAllowed(GRANT));
+/// The right of an app that acts for itself. There is nothing to claim.
+pub(in crate::endpoint::token) struct OwnRight {
+    authorized_at: UnixTime,
+}
+
+impl Grant for ClientCredentials {
+    const TYPE: GrantType = GrantType::ClientCredentials;
+    const PARAMETERS: &'static [&'static str] = &[];
+    type Presented<'f> = ();
+    type Proof<'f> = ();
+    type Right = OwnRight;
+
+    fn read<'f>(_: &'f Form<'_>) -> Result<Self::Presented<'f>, Rejection> {
+        Ok(())
     }
-    let grant_id = trace.rowless_grant_id();
-    trace.grant_id = Some(grant_id);
-    let subject = Subject::from(app.client_id());
-    trace.subject = Some(subject.clone());
-    let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
-    Ok(ValidGrant {
-        grant_type: GRANT,
-        grant_id,
-        subject,
-        user: None,
-        actor: None,
-        scope: settings.scope().clone(),
-        asked_scope: None,
-        resource: GrantedResource::Open,
-        device: None,
-        auth_time: None,
-        ends_at: trace.now().plus(lifetime),
-        claim: PendingClaim::Nothing,
-    })
+
+    fn prove<'f>(
+        (): Self::Presented<'f>,
+        app: &CustomApp,
+        _: &ProofContext<'_>,
+    ) -> Result<Self::Proof<'f>, EndpointError> {
+        let settings = app.settings();
+        let confidential = settings.client_type() == ClientType::Confidential;
+        if confidential && settings.allows(Flow::ClientCredentials) {
+            Ok(())
+        } else {
+            Err(Rejection::FlowNotAllowed(Self::TYPE).into())
+        }
+    }
+
+    async fn validate<S: Store, U: UserDirectory, H: Sync>(
+        (): Self::Proof<'_>,
+        app: &AuthenticatedApp,
+        _: &Context<S, U, H>,
+        trace: &mut Trace<'_>,
+    ) -> Result<Valid<OwnRight>, EndpointError> {
+        let settings = app.settings();
+        let grant_id = trace.rowless_grant_id();
+        trace.grant_id = Some(grant_id);
+        let subject = Subject::from(app.client_id());
+        trace.subject = Some(subject.clone());
+        let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
+        Ok(Valid {
+            origin: Origin {
+                grant_id,
+                subject,
+                user: None,
+                actor: None,
+                device: None,
+                auth_time: None,
+            },
+            offer: Offer {
+                scope: settings.scope().clone(),
+                asked_scope: None,
+                resource: OfferedResource::Open,
+                ends_at: trace.now().plus(lifetime),
+            },
+            // No store call fixes the instant, so it is set back by the clock margin.
+            right: OwnRight { authorized_at: trace.now().minus(STORE_CLOCK_MARGIN) },
+        })
+    }
+}
+
+impl Right for OwnRight {
+    async fn claim<S: Store>(
+        self,
+        _: &S,
+        _: &Decided<'_>,
+        _: &mut Trace<'_>,
+    ) -> Result<Claimed, EndpointError> {
+        Ok(Claimed { authorized_at: self.authorized_at, successor: None })
+    }
 }

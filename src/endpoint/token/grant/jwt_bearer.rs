@@ -2,90 +2,66 @@
 
 use std::time::Duration;
 
-use super::super::scope_decision::GrantedScope;
-use super::refresh_token::narrowed;
-use super::{GrantedResource, PendingClaim, ValidGrant};
+use super::{
+    Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
+};
 use crate::app::{AssertionKeys, CustomApp, Flow, JwtSettings};
-use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
+use crate::endpoint::token::decide::Decided;
 use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Fault, Rejection};
-use crate::ids::{Issuer, Resource, Subject};
+use crate::ids::{Resource, Subject};
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
-use crate::jwt::{Algorithm, VerifyingKey, VerifyingKeys};
+use crate::jwt::{Algorithm, AssertionError, VerifyingKey, VerifyingKeys};
+use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::scope::Scope;
+use crate::server_secret::Sealing;
 use crate::server_secret::handle::{Salt, new_grant_names};
-use crate::store::{AssertionClaim, AssertionPurpose, Grant, Store};
+use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Grant as GrantRow, Store};
 use crate::users::{User, UserDirectory};
 
-const GRANT: GrantType = GrantType::JwtBearer;
+pub(in crate::endpoint::token) struct JwtBearer;
 
-impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
-    pub(super) async fn validate_assertion(
-        &self,
-        app: &AuthenticatedApp,
-        assertion: &str,
-        trace: &mut Trace<'_>,
-    ) -> Result<ValidGrant, EndpointError> {
-        let settings = app.settings();
-        let jwt = settings.jwt().filter(|_| settings.allows(Flow::JwtBearer));
-        let jwt = jwt.ok_or(Rejection::FlowNotAllowed(GRANT))?;
-        let verified = self.verify_assertion(app, jwt, assertion, trace.now())?;
-        self.admit(app, trace)?;
-        let user = self.named_user(jwt.user_claim(), &verified.subject).await?;
-        trace.subject = Some(user.subject.clone());
-        let policy = jwt.impersonation();
-        policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-        let scope = narrowed(settings.scope(), policy.scope.as_ref())?;
-        let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
-            let (grant_id, salt) = new_grant_names(&*self.random)?;
-            (grant_id, Some(salt), settings.refresh_token_lifetime())
-        } else {
-            (trace.rowless_grant_id(), None, settings.access_token_lifetime())
-        };
-        trace.grant_id = Some(grant_id);
-        let claim = AssertionClaim {
-            client_id: app.client_id().clone(),
-            purpose: AssertionPurpose::Grant,
-            jti: verified.jti,
-            expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
-            grant: None,
-            now: trace.now(),
-        };
-        Ok(ValidGrant {
-            grant_type: GRANT,
-            grant_id,
-            subject: user.subject.clone(),
-            user: Some(user),
-            actor: Some(app.client_id().clone()),
-            scope,
-            asked_scope: verified.scope,
-            resource: GrantedResource::Open,
-            device: None,
-            auth_time: None,
-            ends_at: trace.now().plus(seconds(lifetime)),
-            claim: PendingClaim::Assertion { claim, salt },
-        })
+/// The right to use an assertion. If the app gets a refresh token, the claim holds the row of the
+/// grant, which begins at generation 1, and `salt` is its salt.
+pub(in crate::endpoint::token) struct AssertionRight {
+    claim: AssertionClaim,
+    salt: Option<Salt>,
+}
+
+impl Grant for JwtBearer {
+    const TYPE: GrantType = GrantType::JwtBearer;
+    const PARAMETERS: &'static [&'static str] = &["assertion"];
+    type Presented<'f> = &'f str;
+    type Proof<'f> = VerifiedAssertion;
+    type Right = AssertionRight;
+
+    fn read<'f>(form: &'f Form<'_>) -> Result<Self::Presented<'f>, Rejection> {
+        required(form, "assertion")
     }
 
-    fn verify_assertion(
-        &self,
+    fn assertion<'f>(assertion: &Self::Presented<'f>) -> Option<&'f str> {
+        Some(assertion)
+    }
+
+    fn prove<'f>(
+        assertion: Self::Presented<'f>,
         app: &CustomApp,
-        jwt: &JwtSettings,
-        assertion: &str,
-        now: UnixTime,
-    ) -> Result<VerifiedAssertion, EndpointError> {
+        against: &ProofContext<'_>,
+    ) -> Result<Self::Proof<'f>, EndpointError> {
+        let jwt = settings(app)?;
         let secret_key;
         let (keys, fitting) = match jwt.assertion_keys() {
             AssertionKeys::Keys(keys) => (keys, Algorithm::ALL),
             AssertionKeys::SignatureSecret => {
-                secret_key = self.signature_key(app)?;
+                secret_key = signature_key(app, against.sealing)?;
                 (&secret_key, &[Algorithm::HS256][..])
             }
         };
-        let audience = jwt.audience().unwrap_or(self.issuer.as_str());
-        let audiences = [audience, &self.token_endpoint_url];
+        let audience = jwt.audience().unwrap_or(against.issuer.as_str());
+        let audiences = [audience, against.token_endpoint_url];
         let allowed = if jwt.allows_token_endpoint_audience() { 2 } else { 1 };
         let rules = AssertionRules {
             purpose: AssertionPurpose::Grant,
@@ -98,63 +74,142 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             max_lifetime: seconds(jwt.max_lifetime()),
             clock_skew: seconds(jwt.clock_skew()),
         };
-        Ok(rules.verify(assertion, now).map_err(Rejection::Assertion)?)
+        Ok(rules.verify(assertion, against.now).map_err(Rejection::Assertion)?)
     }
 
-    /// The key of an app that signs with its signature secret.
-    fn signature_key(&self, app: &CustomApp) -> Result<VerifyingKeys, EndpointError> {
-        let sealed = app.credentials().signature_secret.as_ref();
-        // An app that has no signature secret has signed nothing with it.
-        let sealed = sealed.ok_or(Rejection::Assertion(crate::jwt::AssertionError::UnknownKey))?;
-        let opened = self.sealing.open(app.client_id(), sealed);
-        let secret = opened.map_err(|_| Fault::SealedSecret)?;
-        VerifyingKey::from_hmac_secret(secret.expose_secret().as_bytes())
-            .and_then(|key| VerifyingKeys::new(vec![key]))
-            .map_err(|_| Fault::SealedSecret.into())
-    }
-
-    /// The user whom the assertion names. Where that is by `sub`, the directory must know the very
-    /// same name: one that folds case does not widen the policy.
-    async fn named_user(&self, claim: &str, name: &str) -> Result<User, EndpointError> {
-        let user = if claim == "sub" {
-            match Subject::new(name) {
-                Ok(subject) => {
-                    let user = self.users.find_user(&subject).await?;
-                    user.filter(|user| user.subject == subject)
-                }
-                Err(_) => None,
-            }
+    async fn validate<S: Store, U: UserDirectory, H: Sync>(
+        verified: Self::Proof<'_>,
+        app: &AuthenticatedApp,
+        context: &Context<S, U, H>,
+        trace: &mut Trace<'_>,
+    ) -> Result<Valid<AssertionRight>, EndpointError> {
+        let jwt = settings(app)?;
+        let user = named_user(&context.users, jwt.user_claim(), &verified.subject).await?;
+        trace.subject = Some(user.subject.clone());
+        let policy = jwt.impersonation();
+        policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
+        let scope = narrowed(app.settings().scope(), policy.scope.as_ref())?;
+        let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
+            let (grant_id, salt) = new_grant_names(&*context.random)?;
+            (grant_id, Some(salt), app.settings().refresh_token_lifetime())
         } else {
-            self.users.find_user_by_claim(claim, name).await?
+            (trace.rowless_grant_id(), None, app.settings().access_token_lifetime())
         };
-        user.ok_or(Rejection::UnknownUser.into())
+        trace.grant_id = Some(grant_id);
+        let origin = Origin {
+            grant_id,
+            subject: user.subject.clone(),
+            user: Some(user),
+            actor: Some(app.client_id().clone()),
+            device: None,
+            auth_time: None,
+        };
+        let offer = Offer {
+            scope,
+            asked_scope: verified.scope,
+            resource: OfferedResource::Open,
+            ends_at: trace.now().plus(seconds(lifetime)),
+        };
+        let claim = AssertionClaim {
+            client_id: app.client_id().clone(),
+            purpose: AssertionPurpose::Grant,
+            jti: verified.jti,
+            expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
+            grant: salt.map(|salt| new_row(app, &origin, &offer, salt, trace)),
+            now: trace.now(),
+        };
+        Ok(Valid { origin, offer, right: AssertionRight { claim, salt } })
     }
+}
+
+impl Right for AssertionRight {
+    async fn claim<S: Store>(
+        self,
+        store: &S,
+        decided: &Decided<'_>,
+        _: &mut Trace<'_>,
+    ) -> Result<Claimed, EndpointError> {
+        let Self { mut claim, salt } = self;
+        if let Some(row) = &mut claim.grant {
+            row.scope = decided.scope().clone();
+            // Later tokens are for the API of the first, even if the app's default changes.
+            row.resource = Resource::new(decided.audience()).ok();
+        }
+        let authorized_at = match store.claim_assertion(&claim).await? {
+            ClaimAssertion::First { authorized_at } => authorized_at,
+            ClaimAssertion::Replayed => {
+                return Err(Rejection::AssertionReplayed(AssertionPurpose::Grant).into());
+            }
+            ClaimAssertion::AppInactive => return Err(Rejection::AppDisabled.into()),
+        };
+        match (claim.grant, salt) {
+            (Some(row), Some(salt)) => {
+                Ok(Claimed::with_successor(authorized_at, row.grant_id, salt, row.generation))
+            }
+            _ => Ok(Claimed { authorized_at, successor: None }),
+        }
+    }
+}
+
+/// Returns the settings of an app that has this grant.
+fn settings(app: &CustomApp) -> Result<&JwtSettings, Rejection> {
+    let jwt = app.settings().jwt().filter(|_| app.settings().allows(Flow::JwtBearer));
+    jwt.ok_or(Rejection::FlowNotAllowed(JwtBearer::TYPE))
+}
+
+/// Returns the key of an app that signs with its signature secret.
+fn signature_key(app: &CustomApp, sealing: &Sealing) -> Result<VerifyingKeys, EndpointError> {
+    let sealed = app.credentials().signature_secret.as_ref();
+    // An app without a signature secret cannot have signed with it.
+    let sealed = sealed.ok_or(Rejection::Assertion(AssertionError::UnknownKey))?;
+    let opened = sealing.open(app.client_id(), sealed);
+    let secret = opened.map_err(|_| Fault::SealedSecret)?;
+    VerifyingKey::from_hmac_secret(secret.expose_secret().as_bytes())
+        .and_then(|key| VerifyingKeys::new(vec![key]))
+        .map_err(|_| Fault::SealedSecret.into())
+}
+
+/// Finds the user that the assertion names. By `sub`, the directory must return the same subject: a
+/// directory that folds case must not widen the policy.
+async fn named_user<U: UserDirectory>(
+    users: &U,
+    claim: &str,
+    name: &str,
+) -> Result<User, EndpointError> {
+    let user = if claim == "sub" {
+        match Subject::new(name) {
+            Ok(subject) => {
+                let user = users.find_user(&subject).await?;
+                user.filter(|user| user.subject == subject)
+            }
+            Err(_) => None,
+        }
+    } else {
+        users.find_user_by_claim(claim, name).await?
+    };
+    user.ok_or(Rejection::UnknownUser.into())
 }
 
 fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
     app.settings().issues_refresh_token() && jwt.issues_refresh_token()
 }
 
-/// The row of an impersonation that gets a refresh token: it begins at generation 1.
-pub(in super::super) fn impersonation_row(
-    grant: &ValidGrant,
-    client_id: &crate::ids::ClientId,
-    scope: &GrantedScope,
-    issuer: &Issuer,
+/// Returns the row of an impersonation, without the scope and the API, which are decided later.
+fn new_row(
+    app: &CustomApp,
+    origin: &Origin,
+    offer: &Offer,
     salt: Salt,
-    now: UnixTime,
-) -> Grant {
-    let id = grant.grant_id;
-    let scope_of_row = scope.scope().clone();
-    let mut row = Grant::new(id, client_id.clone(), grant.subject.clone(), scope_of_row);
-    // For whom the first token is, the later ones are, whatever the app's default is then.
-    row.resource = Resource::new(scope.audience(issuer)).ok();
-    row.actor.clone_from(&grant.actor);
+    trace: &Trace<'_>,
+) -> GrantRow {
+    let (id, client_id) = (origin.grant_id, app.client_id().clone());
+    let mut row = GrantRow::new(id, client_id, origin.subject.clone(), Scope::empty());
+    row.actor.clone_from(&origin.actor);
     row.salt_digest = salt.digest(&id);
-    row.authorized_at = now;
-    row.expires_at = grant.ends_at;
+    row.authorized_at = trace.now();
+    row.expires_at = offer.ends_at;
     row.generation = 1;
-    row.rotated_at = now;
+    row.rotated_at = trace.now();
     row
 }
 

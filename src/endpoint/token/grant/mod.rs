@@ -1,147 +1,252 @@
-//! Stage 3, validate the grant: what the request presents becomes a [`ValidGrant`]. One file a
-//! grant. Nothing changes here, except that a code with wrong bindings is counted and that a spent
-//! code or refresh token revokes its grant: both are the store's own answers to a redemption or
-//! rotation that cannot succeed.
+//! The grants of the token endpoint. Each has one file with all that is its own: parameters, proof,
+//! validation, claim and refusals.
+//!
+//! A new grant needs its file here and its line in the `match` of [`Context::token`].
 
-mod authorization_code;
-mod client_credentials;
-mod jwt_bearer;
-mod refresh_token;
+pub(super) mod authorization_code;
+pub(super) mod client_credentials;
+pub(super) mod jwt_bearer;
+pub(super) mod refresh_token;
 
-use super::request::PresentedGrant;
+use super::decide::Decided;
+use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Rejection};
-use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Resource, Subject};
+use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
-use crate::server_secret::handle::{GrantHandle, HandleKind, Salt};
-use crate::store::{AssertionClaim, CodeRedemption, Grant, GrantRefusal, Rotation, Store};
+use crate::server_secret::Sealing;
+use crate::server_secret::handle::{GrantHandle, HandleKind, Handles, Salt};
+use crate::store::{Grant as GrantRow, GrantRefusal, Store};
 use crate::users::{User, UserDirectory};
 
-pub(crate) use authorization_code::code_binding;
-pub(super) use authorization_code::refused as code_refused;
-pub(super) use jwt_bearer::impersonation_row;
-pub(crate) use refresh_token::check_flow;
-pub(super) use refresh_token::refused as rotation_refused;
+/// A grant type of the token endpoint (RFC 6749 section 4).
+pub(super) trait Grant: Sized + 'static {
+    const TYPE: GrantType;
+    /// The names of the parameters that this grant reads, beside those of every token request.
+    const PARAMETERS: &'static [&'static str];
+    /// The parameters, unchecked.
+    type Presented<'f>: Send;
+    /// The result of every check that needs neither store nor host: an opened handle, a verified
+    /// assertion.
+    type Proof<'f>: Send;
+    type Right: Right;
 
-/// A grant that holds as far as could be read. What was read may be stale: the claim decides.
-#[derive(Debug)]
-pub(super) struct ValidGrant {
-    pub(super) grant_type: GrantType,
-    pub(super) grant_id: GrantId,
-    pub(super) subject: Subject,
-    pub(super) user: Option<User>,
-    pub(super) actor: Option<ClientId>,
-    /// What was granted, or for a grant without a row what the app may have.
-    pub(super) scope: Scope,
-    /// The scope that the grant itself asks for, where the request names none.
-    pub(super) asked_scope: Option<String>,
-    pub(super) resource: GrantedResource,
-    pub(super) device: Option<DeviceId>,
-    /// When the user had last logged in, where the grant tells.
-    pub(super) auth_time: Option<UnixTime>,
-    /// When everything that descends from it ends.
-    pub(super) ends_at: UnixTime,
-    pub(super) claim: PendingClaim,
+    /// Reads the parameters.
+    fn read<'f>(form: &'f Form<'_>) -> Result<Self::Presented<'f>, Rejection>;
+
+    /// Returns the assertion that is the grant, if it is one. It may name the app, and alone
+    /// authenticate it.
+    fn assertion<'f>(_: &Self::Presented<'f>) -> Option<&'f str> {
+        None
+    }
+
+    /// Checks that the app has the grant type, and that the credential was issued to it or signed by
+    /// it. For an app that only named itself, this is the proof of its identity.
+    fn prove<'f>(
+        presented: Self::Presented<'f>,
+        app: &CustomApp,
+        against: &ProofContext<'_>,
+    ) -> Result<Self::Proof<'f>, EndpointError>;
+
+    /// Checks the proof against the store, the user directory and the policies of the app.
+    ///
+    /// Nothing changes, with two exceptions: a code with wrong bindings is counted, and a spent code
+    /// or refresh token revokes its grant. The store decides both.
+    fn validate<S: Store, U: UserDirectory, H: Sync>(
+        proof: Self::Proof<'_>,
+        app: &AuthenticatedApp,
+        context: &Context<S, U, H>,
+        trace: &mut Trace<'_>,
+    ) -> impl Future<Output = Result<Valid<Self::Right>, EndpointError>> + Send;
 }
 
-impl ValidGrant {
-    /// A grant that stands in a row, of which `scope` is still to be had.
-    fn of_row(
+/// The right to one token, taken by one atomic store call.
+pub(super) trait Right: Send + Sized {
+    /// Makes this request, and no other, the owner of the code, the rotation or the assertion.
+    fn claim<S: Store>(
+        self,
+        store: &S,
+        decided: &Decided<'_>,
+        trace: &mut Trace<'_>,
+    ) -> impl Future<Output = Result<Claimed, EndpointError>> + Send;
+}
+
+/// The server's keys and names, and the present instant: everything that [`Grant::prove`] needs.
+pub(super) struct ProofContext<'a> {
+    handles: &'a Handles,
+    sealing: &'a Sealing,
+    issuer: &'a Issuer,
+    token_endpoint_url: &'a str,
+    now: UnixTime,
+}
+
+impl ProofContext<'_> {
+    /// Opens a code or refresh token of `app`.
+    fn open(
+        &self,
+        app: &CustomApp,
         grant_type: GrantType,
-        row: Grant,
-        user: User,
-        scope: Scope,
-        claim: PendingClaim,
-    ) -> Self {
-        Self {
-            grant_type,
-            grant_id: row.grant_id,
-            subject: row.subject,
-            user: Some(user),
-            actor: row.actor,
-            scope,
-            asked_scope: None,
-            resource: GrantedResource::Fixed(row.resource),
-            device: row.device,
-            auth_time: row.auth_time,
-            ends_at: row.expires_at,
-            claim,
-        }
+        kind: HandleKind,
+        text: &str,
+    ) -> Result<GrantHandle, Rejection> {
+        GrantHandle::open(self.handles, kind, app.client_id().as_str(), text)
+            .map_err(|_| Rejection::NotOurHandle(grant_type))
     }
 }
 
-/// For which API a grant is.
+/// A grant that was valid when it was read. The claim decides again.
 #[derive(Debug)]
-pub(super) enum GrantedResource {
-    /// The user decided on a request for this one; `None` is the app's default.
-    Fixed(Option<Resource>),
+pub(super) struct Valid<R> {
+    origin: Origin,
+    offer: Offer,
+    right: R,
+}
+
+impl<R> Valid<R> {
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    pub(super) const fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    pub(super) fn into_right(self) -> (Origin, R) {
+        (self.origin, self.right)
+    }
+}
+
+/// The user or app that a token acts as, and the grant that it descends from.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) grant_id: GrantId,
+    pub(super) subject: Subject,
+    pub(super) user: Option<User>,
+    /// The app that acts as the user, if it impersonates.
+    pub(super) actor: Option<ClientId>,
+    pub(super) device: Option<DeviceId>,
+    /// When the user had last logged in, if the grant tells.
+    pub(super) auth_time: Option<UnixTime>,
+}
+
+/// The most that a grant gives.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// The scope of the grant. Without a row, the scope that the app may have.
+    pub(super) scope: Scope,
+    /// The scope that the grant itself asks for, if the request names none.
+    pub(super) asked_scope: Option<String>,
+    pub(super) resource: OfferedResource,
+    /// When everything that descends from the grant ends.
+    pub(super) ends_at: UnixTime,
+}
+
+/// The API that a grant is for.
+#[derive(Debug)]
+pub(super) enum OfferedResource {
+    /// A user decided on this one; `None` is the app's default.
+    Decided(Option<Resource>),
     /// No user decided: the request may choose among those of the app.
     Open,
 }
 
-/// The one atomic store call that makes the request the owner of its grant.
+/// Proof that this request owns its grant. Only [`Right::claim`] makes one.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one a request, which a box would not save")]
-pub(super) enum PendingClaim {
-    /// Redeem the code.
-    Code { redemption: CodeRedemption, salt: Salt, authorized_at: UnixTime },
-    /// Rotate the refresh token.
-    RefreshToken { rotation: Rotation, salt: Salt, authorized_at: UnixTime },
-    /// Use the assertion up; the salt where a refresh token is given.
-    Assertion { claim: AssertionClaim, salt: Option<Salt> },
-    /// Client credentials claim nothing.
-    Nothing,
+pub(super) struct Claimed {
+    authorized_at: UnixTime,
+    successor: Option<GrantHandle>,
+}
+
+impl Claimed {
+    /// The instant of the decision. Cutoffs are compared with it.
+    pub(super) const fn authorized_at(&self) -> UnixTime {
+        self.authorized_at
+    }
+
+    /// The refresh token that the app gets, not sealed.
+    pub(super) const fn successor(&self) -> Option<&GrantHandle> {
+        self.successor.as_ref()
+    }
+
+    fn with_successor(
+        authorized_at: UnixTime,
+        grant_id: GrantId,
+        salt: Salt,
+        generation: u32,
+    ) -> Self {
+        Self { authorized_at, successor: Some(GrantHandle { grant_id, salt, generation }) }
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
-    pub(super) async fn validate_grant(
-        &self,
-        app: &AuthenticatedApp,
-        presented: PresentedGrant<'_>,
-        trace: &mut Trace<'_>,
-    ) -> Result<ValidGrant, EndpointError> {
-        match presented {
-            PresentedGrant::AuthorizationCode { code, redirect_uri, verifier } => {
-                self.validate_code(app, code, redirect_uri, verifier, trace).await
-            }
-            PresentedGrant::RefreshToken { refresh_token } => {
-                self.validate_refresh_token(app, refresh_token, trace).await
-            }
-            PresentedGrant::JwtBearer { assertion } => {
-                self.validate_assertion(app, assertion, trace).await
-            }
-            PresentedGrant::ClientCredentials => Ok(client_credentials::validate(app, trace)?),
+    pub(super) fn proof_context(&self, now: UnixTime) -> ProofContext<'_> {
+        ProofContext {
+            handles: &self.handles,
+            sealing: &self.sealing,
+            issuer: &self.issuer,
+            token_endpoint_url: &self.token_endpoint_url,
+            now,
         }
     }
 
-    /// The grant to which a code or refresh token of `app` leads, as it reads now. The handle itself
-    /// proves a public app: this server gave it to no other.
-    async fn open_grant(
+    /// Reads the row of an opened code or refresh token.
+    async fn row_of(
         &self,
-        app: &AuthenticatedApp,
+        handle: &GrantHandle,
         grant_type: GrantType,
-        kind: HandleKind,
-        text: &str,
         trace: &mut Trace<'_>,
-    ) -> Result<(GrantHandle, Grant), EndpointError> {
-        let handle = GrantHandle::open(&self.handles, kind, app.client_id().as_str(), text)
-            .map_err(|_| Rejection::NotOurHandle(grant_type))?;
-        self.admit(app, trace)?;
+    ) -> Result<GrantRow, EndpointError> {
         trace.grant_id = Some(handle.grant_id);
-        let grant = self.store.find_grant(&handle.grant_id).await?;
-        let grant = grant.ok_or(Rejection::GrantRefused(grant_type, GrantRefusal::Unknown))?;
-        trace.subject = Some(grant.subject.clone());
-        Ok((handle, grant))
+        let row = self.store.find_grant(&handle.grant_id).await?;
+        let row = row.ok_or(Rejection::GrantRefused(grant_type, GrantRefusal::Unknown))?;
+        trace.subject = Some(row.subject.clone());
+        Ok(row)
     }
 
-    /// The user as whom the token acts, if the account still may be used.
+    /// Returns the user that the token acts as, if the account is active.
     async fn active_user(&self, subject: &Subject) -> Result<User, EndpointError> {
         let user = self.users.find_user(subject).await?;
         user.filter(|user| user.active && user.subject == *subject)
             .ok_or(Rejection::InactiveUser.into())
     }
+}
+
+/// Returns what a row gives, limited to `scope`.
+fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
+    Valid {
+        origin: Origin {
+            grant_id: row.grant_id,
+            subject: row.subject,
+            user: Some(user),
+            actor: row.actor,
+            device: row.device,
+            auth_time: row.auth_time,
+        },
+        offer: Offer {
+            scope,
+            asked_scope: None,
+            resource: OfferedResource::Decided(row.resource),
+            ends_at: row.expires_at,
+        },
+        right,
+    }
+}
+
+/// Returns the part of `scope` within `limit`. An empty rest is refused: a token without scope would
+/// still say that the app acts as the user.
+fn narrowed(scope: &Scope, limit: Option<&Scope>) -> Result<Scope, Rejection> {
+    let Some(limit) = limit else { return Ok(scope.clone()) };
+    let left = scope.intersection(limit);
+    let withdrawn = left.is_empty() && !scope.is_empty();
+    if withdrawn { Err(Rejection::ScopeWithdrawn) } else { Ok(left) }
+}
+
+/// Returns the value of a mandatory parameter.
+fn required<'f>(form: &'f Form<'_>, name: &'static str) -> Result<&'f str, Rejection> {
+    form.get(name).ok_or(Rejection::MissingParameter(name))
 }

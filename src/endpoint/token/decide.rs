@@ -1,72 +1,76 @@
-//! Stage 4, decide scopes: what the token allows, and for which API (RFC 6749 section 3.3, RFC 8707
-//! section 2). Pure.
+//! Stage *decide*: what the token allows, for which API, and until when (RFC 6749 section 3.3, RFC
+//! 8707 section 2). Pure.
 
-use super::grant::{GrantedResource, ValidGrant};
-use crate::app::AppSettings;
-use crate::endpoint::client_authentication::AuthenticatedApp;
+use std::time::Duration;
+
+use super::grant::{Offer, OfferedResource};
+use super::request::Asked;
+use crate::app::{AppSettings, CustomApp};
+use crate::clock::UnixTime;
 use crate::error::Rejection;
 use crate::ids::{Issuer, Resource};
-use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::{NarrowError, Scope};
 
-/// What the token allows, and for which API. Only [`decide`] makes one.
+/// What the token allows, for which API, and until when. Only [`decide`] makes one.
 #[derive(Debug)]
-pub(super) struct GrantedScope {
+pub(super) struct Decided<'a> {
     scope: Scope,
     resource: Option<Resource>,
+    expires_at: UnixTime,
+    issuer: &'a Issuer,
 }
 
-impl GrantedScope {
+impl Decided<'_> {
     pub(super) const fn scope(&self) -> &Scope {
         &self.scope
-    }
-
-    /// The API for which the token is, as `aud` names it.
-    pub(super) fn audience<'a>(&'a self, issuer: &'a Issuer) -> &'a str {
-        self.resource.as_ref().map_or(issuer.as_str(), Resource::as_str)
     }
 
     pub(super) fn into_scope(self) -> Scope {
         self.scope
     }
 
-    /// The API for which the token is; `None` is the server's issuer.
+    /// The API that the token is for; `None` is the server's issuer.
     pub(super) const fn resource(&self) -> Option<&Resource> {
         self.resource.as_ref()
     }
-}
 
-/// Decides what `grant` gives to `app`, of what was asked for.
-pub(super) fn decide(
-    app: &AuthenticatedApp,
-    grant: &ValidGrant,
-    issuer: &Issuer,
-    scope: Option<&str>,
-    resource: Option<&Resource>,
-) -> Result<GrantedScope, Rejection> {
-    let settings = app.settings();
-    let asked = scope.or(grant.asked_scope.as_deref());
-    Ok(GrantedScope {
-        scope: decide_scope(settings.scope(), &grant.scope, asked, has_row(grant.grant_type))?,
-        resource: decide_resource(settings, issuer, &grant.resource, resource)?,
-    })
-}
+    /// The API that the token is for, as `aud` names it.
+    pub(super) fn audience(&self) -> &str {
+        self.resource.as_ref().map_or(self.issuer.as_str(), Resource::as_str)
+    }
 
-/// Whether what was granted is a user's decision that stands in a row.
-const fn has_row(grant_type: GrantType) -> bool {
-    match grant_type {
-        GrantType::AuthorizationCode | GrantType::RefreshToken => true,
-        GrantType::JwtBearer | GrantType::ClientCredentials => false,
+    /// When the access token expires.
+    pub(super) const fn expires_at(&self) -> UnixTime {
+        self.expires_at
     }
 }
 
-/// A request can only narrow; what is not asked for is the intersection of what was granted and
-/// what the app may have now.
+/// Decides how much of `offer` the app gets.
+pub(super) fn decide<'a>(
+    app: &CustomApp,
+    offer: &Offer,
+    asked: &Asked<'_>,
+    issuer: &'a Issuer,
+    now: UnixTime,
+) -> Result<Decided<'a>, Rejection> {
+    let settings = app.settings();
+    let scope = asked.scope.or(offer.asked_scope.as_deref());
+    let by_user = matches!(offer.resource, OfferedResource::Decided(_));
+    let scope = decide_scope(settings.scope(), &offer.scope, scope, by_user)?;
+    let resource = decide_resource(settings, issuer, &offer.resource, asked.resource.as_ref())?;
+    // Never later than the grant that it descends from.
+    let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
+    let expires_at = now.plus(lifetime).min(offer.ends_at);
+    Ok(Decided { scope, resource, expires_at, issuer })
+}
+
+/// Decides the scope. A request can only narrow; without one it is the intersection of what was
+/// granted and what the app may have now.
 fn decide_scope(
     app: &Scope,
     granted: &Scope,
     asked: Option<&str>,
-    has_row: bool,
+    by_user: bool,
 ) -> Result<Scope, Rejection> {
     let Some(asked) = asked else {
         let left = granted.intersection(app);
@@ -75,8 +79,8 @@ fn decide_scope(
     };
     let scope = granted.narrow(asked).map_err(|error| match error {
         NarrowError::Invalid(_) => Rejection::MalformedScope,
-        NarrowError::TooWide { .. } if has_row => Rejection::ScopeExceedsGrant,
-        // Within the app's own scope, it was the impersonation policy that had less.
+        NarrowError::TooWide { .. } if by_user => Rejection::ScopeExceedsGrant,
+        // Within the app's own scope, the impersonation policy is narrower.
         NarrowError::TooWide { .. } if app.narrow(asked).is_ok() => Rejection::ScopeExceedsPolicy,
         NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
     })?;
@@ -86,14 +90,14 @@ fn decide_scope(
 fn decide_resource(
     settings: &AppSettings,
     issuer: &Issuer,
-    granted: &GrantedResource,
+    offered: &OfferedResource,
     asked: Option<&Resource>,
 ) -> Result<Option<Resource>, Rejection> {
     let own = |resource: &Resource| resource.as_str() == issuer.as_str();
     let default = settings.default_resource();
-    let chosen = match granted {
-        GrantedResource::Open => asked.or(default),
-        GrantedResource::Fixed(fixed) => {
+    let chosen = match offered {
+        OfferedResource::Open => asked.or(default),
+        OfferedResource::Decided(fixed) => {
             let fixed = fixed.as_ref().or(default);
             let same = |asked| fixed.map_or_else(|| own(asked), |fixed| fixed == asked);
             if !asked.is_none_or(same) {
@@ -134,9 +138,9 @@ mod tests {
         );
     }
 
-    /// R18: what the app may not have any more is not granted, though the user granted it.
+    /// R18: a scope that the app has lost is not granted, although the user granted it.
     #[test]
-    fn what_the_app_lost_is_lost_to_its_grants() {
+    fn a_scope_that_the_app_lost_is_lost_to_its_grants() {
         assert_eq!(decide("a", "a b", None).unwrap(), "a");
         assert_eq!(decide("a", "a b", Some("b")), Err(Rejection::ScopeExceedsApp));
         assert_eq!(decide("c", "a b", None), Err(Rejection::ScopeWithdrawn));

@@ -1,0 +1,57 @@
+//! Stage *ask host*: the hook adds claims or vetoes.
+
+use serde_json::{Map, Value};
+
+use super::decide::Decided;
+use super::grant::Origin;
+use crate::app::CustomApp;
+use crate::clock::UnixTime;
+use crate::endpoint::context::Context;
+use crate::error::{EndpointError, Rejection};
+use crate::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
+use crate::jwt::RESERVED_CLAIMS;
+use crate::protocol::grant_type::GrantType;
+
+/// The longest JSON form of the claims that a host adds, in bytes.
+const MAX_ADDED_CLAIMS: usize = 3 * 1024;
+
+impl<S: Sync, U: Sync, H: Hooks> Context<S, U, H> {
+    /// Returns the claims that the host adds, unless it vetoes.
+    pub(super) async fn ask_host(
+        &self,
+        grant_type: GrantType,
+        app: &CustomApp,
+        origin: &Origin,
+        decided: &Decided<'_>,
+        now: UnixTime,
+    ) -> Result<Map<String, Value>, EndpointError> {
+        let decision = IssueDecision {
+            app,
+            grant_type,
+            grant_id: origin.grant_id,
+            subject: &origin.subject,
+            user: origin.user.as_ref(),
+            actor: origin.actor.as_ref(),
+            scope: decided.scope(),
+            resource: decided.resource(),
+            device: origin.device.as_ref(),
+            now,
+            expires_at: decided.expires_at(),
+        };
+        match self.hooks.before_issue(&decision).await? {
+            HookAnswer::Issue => Ok(Map::new()),
+            HookAnswer::Veto(reason) => Err(Rejection::Vetoed(reason).into()),
+            HookAnswer::IssueWith(claims) => Ok(checked(claims)?),
+        }
+    }
+}
+
+/// Checks that a token may have these claims.
+fn checked(claims: Map<String, Value>) -> Result<Map<String, Value>, HookError> {
+    if let Some(name) = claims.keys().find(|name| RESERVED_CLAIMS.contains(&name.as_str())) {
+        return Err(HookError::ReservedClaim(name.clone()));
+    }
+    // A map of strings and values always has a JSON form.
+    let length = serde_json::to_string(&claims).map_or(usize::MAX, |json| json.len());
+    if length > MAX_ADDED_CLAIMS { Err(HookError::TooManyClaims) } else { Ok(claims) }
+}
