@@ -31,7 +31,7 @@ fn the_store_keeps_the_audit_log() {
 #[test]
 fn the_store_keeps_the_audit_log_at_any_isolation() {
     let Some(database) = database() else { return };
-    for level in [r"repeatable\ read", "serializable"] {
+    for level in ["repeatable read", "serializable"] {
         let runtime = Arc::new(runtime());
         let options = database.options().options([("default_transaction_isolation", level)]);
         let pool = pool(&runtime, options, 20);

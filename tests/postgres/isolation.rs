@@ -37,7 +37,7 @@ fn keeps_the_contract(level: &str) {
 /// PostgreSQL refuses losers with 40001 until the store sets the level itself. No answer differs.
 #[test]
 fn repeatable_read_as_the_default_changes_no_answer() {
-    keeps_the_contract("repeatable\\ read");
+    keeps_the_contract("repeatable read");
 }
 
 /// The same.

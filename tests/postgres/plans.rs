@@ -45,9 +45,10 @@ fn the_statements_of_a_token_go_by_primary_key() {
         let grant = grant(&world.client_id, "ann");
         store.insert_grant(grant.clone()).await.unwrap();
         store.find_grant(&grant.grant_id).await.unwrap();
-        // There is one connection: the last joins in with one that waits for it.
+        // The first waits for the only connection, and the others join it.
+        let held = pool.acquire().await.unwrap();
         let find = || store.find_grant(&grant.grant_id);
-        let found = tokio::join!(find(), find(), find());
+        let found = tokio::join!(find(), find(), find(), async { drop(held) });
         assert!([found.0, found.1, found.2].iter().all(|it| it.as_ref().unwrap().is_some()));
         let redemption = redemption(&grant, now());
         store.redeem_code(&redemption).await.unwrap();
