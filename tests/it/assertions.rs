@@ -1,4 +1,4 @@
-//! Assertions as a back end makes them, signed by a library that is not the crate under test.
+//! Assertions of a back end, signed by a library other than the crate under test.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,13 +15,13 @@ use crate::support::{Answer, App, ISSUER, World, scope};
 
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
-/// A key file of this project: `p256_private`.
+/// Reads a key file of this project, for example `p256_private`.
 pub(crate) fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/test_only_{name}.pem", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The private key of a back end, and what it writes into the header.
+/// The private key of a back end, and the JWT header it writes.
 pub(crate) struct Signer {
     key: EncodingKey,
     header: Header,
@@ -32,7 +32,7 @@ impl Signer {
         Self { key, header: Header::new(algorithm) }
     }
 
-    /// The back end of [`backend_app`].
+    /// The signer of [`backend_app`].
     pub(crate) fn backend() -> Self {
         Self::ed25519(&fixture("ed25519_private"))
     }
@@ -68,7 +68,7 @@ impl Signer {
         jsonwebtoken::encode(&self.header, claims, &self.key).unwrap()
     }
 
-    /// A signed token with any header and payload.
+    /// Signs any header and payload.
     pub(crate) fn sign_raw(&self, header: &str, payload: &str) -> String {
         let message = format!("{}.{}", encoded(header), encoded(payload));
         let algorithm = self.header.alg;
@@ -77,7 +77,7 @@ impl Signer {
     }
 }
 
-/// A segment of a JWT.
+/// Encodes a segment of a JWT.
 pub(crate) fn encoded(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
 }
@@ -92,7 +92,7 @@ pub(crate) fn backend_jwt() -> JwtSettings {
     JwtSettings::keys(backend_keys()).with_impersonation(ImpersonationPolicy::anyone())
 }
 
-/// A confidential app with the JWT bearer flow and the scope `a b c`, which may act as anyone.
+/// A confidential app with the JWT bearer flow and the scope `a b c` that may impersonate any user.
 pub(crate) fn backend_app() -> AppDraft {
     impersonator(backend_jwt())
 }
@@ -102,7 +102,7 @@ pub(crate) fn impersonator(jwt: JwtSettings) -> AppDraft {
     AppDraft::confidential("Back end").flow(Flow::JwtBearer).scope(scope("a b c")).jwt(jwt)
 }
 
-/// `claims` with the members of `change`; `null` removes one.
+/// Returns `claims` with the members of `change`; `null` removes a member.
 pub(crate) fn with(claims: &Value, change: &Value) -> Value {
     let mut claims = claims.clone();
     for (name, value) in change.as_object().unwrap() {
@@ -116,7 +116,7 @@ pub(crate) fn with(claims: &Value, change: &Value) -> Value {
 }
 
 impl<H: Hooks + 'static> World<H> {
-    /// Claims with which `app` acts as `ann` now, with a `jti` that nobody used.
+    /// Claims by which `app` impersonates `ann` now, with a fresh `jti`.
     pub(crate) fn claims(&self, app: &App) -> Value {
         static USED: AtomicU64 = AtomicU64::new(0);
         let now = self.clock.now().as_seconds();
@@ -135,14 +135,14 @@ impl<H: Hooks + 'static> World<H> {
         Signer::backend().sign(&with(&self.claims(app), change))
     }
 
-    /// A token request with `assertion` as the grant.
+    /// Sends a token request with `assertion` as the grant.
     pub(crate) fn present(&self, app: &App, assertion: &str, more: &[(&str, &str)]) -> Answer {
         let mut form = vec![("grant_type", JWT_BEARER), ("assertion", assertion)];
         form.extend(more);
         self.post(app, &form)
     }
 
-    /// A token request with a fresh [`assertion`](Self::assertion).
+    /// Sends a token request with a fresh [`assertion`](Self::assertion).
     pub(crate) fn act(&self, app: &App, change: &Value) -> Answer {
         self.present(app, &self.assertion(app, change), &[])
     }

@@ -1,4 +1,4 @@
-//! The queue before the audit log, the log in memory, and the tasks that prune.
+//! The audit queue, the log in memory, and the tasks that prune.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -24,16 +24,16 @@ use grantor::store::{
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep};
 
-/// What goes wrong with an append.
+/// A fault of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     Before,
     After,
-    /// The answer never comes.
+    /// The call never returns.
     Hangs,
 }
 
-/// The log in memory, with faults by plan, and how much was appended each time.
+/// The log in memory with planned faults, and the size of each batch.
 #[derive(Debug, Default)]
 struct FaultyLog {
     inner: MemoryAuditStore,
@@ -102,7 +102,7 @@ fn queue(capacity: usize) -> AuditQueue {
     AuditQueue::with_capacity(&OsRandom::new(), capacity).unwrap()
 }
 
-/// Spawns the writer; answers how often it was told of a failure, too.
+/// Spawns the writer, and counts the failures that it reports.
 fn spawn(queue: &AuditQueue, log: &Arc<FaultyLog>) -> (JoinHandle<()>, Arc<AtomicUsize>) {
     let failures = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&failures);
@@ -113,7 +113,7 @@ fn spawn(queue: &AuditQueue, log: &Arc<FaultyLog>) -> (JoinHandle<()>, Arc<Atomi
     (tokio::spawn(queue.run(Arc::clone(log), sleep, failed)), failures)
 }
 
-/// The whole log, oldest first.
+/// Returns the whole log, oldest first.
 async fn all(log: &FaultyLog) -> Vec<StoredEvent> {
     let (mut found, mut page) = (Vec::new(), Page::first(200));
     loop {
@@ -132,14 +132,14 @@ async fn tokens(log: &FaultyLog) -> u64 {
 }
 
 #[test]
-fn the_log_in_memory_keeps_its_promises() {
+fn the_memory_log_passes_the_kit() {
     let report = AuditKit::new(MemoryAuditStore::new).run();
     assert!(report.is_passed(), "{report}");
 }
 
-/// A check that nobody runs would prove nothing.
+/// A check of the kit that never runs proves nothing.
 #[test]
-fn every_public_check_of_the_log_is_run() {
+fn the_kit_runs_every_public_check_of_the_log() {
     let report = AuditKit::new(MemoryAuditStore::new).with_rounds(1).run();
     let run: BTreeSet<_> = report.passed.iter().map(ToString::to_string).collect();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/log/conformance.rs");
@@ -148,7 +148,7 @@ fn every_public_check_of_the_log_is_run() {
     assert_eq!(run, names.map(str::to_owned).collect());
 }
 
-/// How a log can be wrong.
+/// Ways in which a log breaks its contract.
 #[derive(Clone, Copy, Debug)]
 enum Wrong {
     CountsAgain,
@@ -157,7 +157,7 @@ enum Wrong {
     PagesByTime,
 }
 
-/// The log in memory with one thing wrong.
+/// The log in memory with one fault.
 struct WrongLog(Wrong, MemoryAuditStore, Usage);
 
 impl AuditStore for WrongLog {
@@ -209,7 +209,7 @@ impl AuditStore for WrongLog {
 }
 
 #[test]
-fn a_log_that_breaks_a_promise_fails_the_kit() {
+fn a_broken_log_fails_the_kit() {
     for (wrong, check) in [
         (Wrong::CountsAgain, "an_event_is_appended_once"),
         (Wrong::CountsApart, "a_dropped_append_is_done_or_not_done"),
@@ -223,8 +223,8 @@ fn a_log_that_breaks_a_promise_fails_the_kit() {
     }
 }
 
-/// Events that come together are written together, those of one instant in the order in which they
-/// came; a full batch does not wait.
+/// Events that arrive together are written together. Events of one instant keep their order of
+/// arrival, and a full batch is written without waiting.
 #[tokio::test(start_paused = true)]
 async fn events_are_written_in_batches_and_in_order() {
     let (audit, log) = (queue(10_000), FaultyLog::with([]));
@@ -247,7 +247,7 @@ async fn events_are_written_in_batches_and_in_order() {
         audit.record(&event(millis));
     }
     sleep(Duration::from_millis(150)).await;
-    assert_eq!(log.sizes(), [5, 256, 256], "two are full, the rest gathers");
+    assert_eq!(log.sizes(), [5, 256, 256], "two full batches, then the rest together");
     assert_eq!(log.appends.lock().unwrap()[2].0, full);
     sleep(Duration::from_millis(60)).await;
     assert_eq!(log.sizes(), [5, 256, 256, 88]);
@@ -257,10 +257,10 @@ async fn events_are_written_in_batches_and_in_order() {
     assert_eq!(failures.load(Ordering::Relaxed), 0);
 }
 
-/// What does not fit is counted, and the log says how much is missing, each time; nothing is missing
-/// without that.
+/// Events that do not fit are dropped and counted, and the log states the number each time. No
+/// event is lost without a count.
 #[tokio::test(start_paused = true)]
-async fn a_full_queue_counts_what_is_missing_and_the_log_says_so() {
+async fn a_full_queue_counts_dropped_events_and_logs_the_count() {
     let (audit, log) = (queue(100), FaultyLog::with([]));
     for millis in 0..130 {
         audit.record(&event(millis));
@@ -286,10 +286,10 @@ async fn a_full_queue_counts_what_is_missing_and_the_log_says_so() {
     assert_eq!(tokens(&log).await, 200);
 }
 
-/// The batch is kept while the store fails, with longer and longer waits; the events come once,
-/// though it was done once and nobody knew.
+/// A batch is retried with growing waits while the store fails. Its events are written once, even
+/// if an earlier attempt succeeded and its answer was lost.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_fails_gets_the_batch_again_until_it_is_written_once() {
+async fn a_failed_batch_is_retried_until_it_is_written_once() {
     let plan = [[Fault::Before; 8].as_slice(), &[Fault::After; 2]].concat();
     let (audit, log) = (queue(10_000), FaultyLog::with(plan));
     let (writing, failures) = spawn(&audit, &log);
@@ -298,7 +298,7 @@ async fn a_store_that_fails_gets_the_batch_again_until_it_is_written_once() {
     }
     sleep(Duration::from_secs(1)).await;
     audit.record(&event(10));
-    assert_eq!(audit.waiting(), 11, "the batch is not given up");
+    assert_eq!(audit.waiting(), 11, "the batch is kept");
     sleep(Duration::from_secs(60)).await;
     assert_eq!(audit.waiting(), 0);
     assert_eq!(failures.load(Ordering::Relaxed), 10);
@@ -311,9 +311,9 @@ async fn a_store_that_fails_gets_the_batch_again_until_it_is_written_once() {
     writing.await.unwrap();
 }
 
-/// At the end of a process nobody waits for a wait.
+/// When the process ends, the writer does not wait between batches.
 #[tokio::test(start_paused = true)]
-async fn close_writes_what_is_left_at_once_and_ends_the_task() {
+async fn closing_writes_the_remaining_events_at_once_and_ends_the_task() {
     let log = FaultyLog::with([Fault::Before; 20]);
     let audit = queue(10_000);
     let (writing, _) = spawn(&audit, &log);
@@ -330,7 +330,7 @@ async fn close_writes_what_is_left_at_once_and_ends_the_task() {
     writing.await.unwrap();
     assert_eq!(closed.elapsed(), Duration::ZERO);
     assert_eq!(all(&log).await.len(), 1_000);
-    // Nobody writes any more: that is not hidden.
+    // Events recorded after the writer has ended are counted as missing.
     audit.record(&event(1_000));
     assert_eq!((audit.waiting(), audit.missed()), (0, 1));
 
@@ -339,10 +339,9 @@ async fn close_writes_what_is_left_at_once_and_ends_the_task() {
     spawn(&untouched, &FaultyLog::with([])).0.await.unwrap();
 }
 
-/// A task that is dropped in the middle of an append leaves its batch to the next; two at once
-/// take turns.
+/// A task that is dropped during an append leaves its batch to the next task. Two tasks take turns.
 #[tokio::test(start_paused = true)]
-async fn a_writer_that_is_dropped_loses_nothing() {
+async fn dropping_the_writer_loses_no_event() {
     let log = FaultyLog::with([Fault::Hangs]);
     let audit = queue(10_000);
     let (hanging, _) = spawn(&audit, &log);
@@ -359,9 +358,9 @@ async fn a_writer_that_is_dropped_loses_nothing() {
     next.await.unwrap();
 }
 
-/// Who wants to see what just happened does not wait for others to come.
+/// A flush does not wait for events that are recorded after it began.
 #[tokio::test(start_paused = true)]
-async fn a_flush_waits_for_what_was_recorded_and_for_no_longer() {
+async fn a_flush_waits_only_for_events_recorded_before_it() {
     let log = FaultyLog::with([]);
     let audit = queue(10_000);
     audit.flush().await;
@@ -378,13 +377,13 @@ async fn a_flush_waits_for_what_was_recorded_and_for_no_longer() {
         other.await.unwrap();
     }
     assert_eq!(began.elapsed(), Duration::ZERO);
-    // It has waited for a store that fails, and goes when the wait is over.
+    // The writer is waiting after a store failure, and continues when the wait is over.
     log.plan.lock().unwrap().push_back(Fault::Before);
     audit.record(&event(300));
     audit.flush().await;
     assert_eq!(began.elapsed(), Duration::from_millis(100));
     assert_eq!((log.sizes(), audit.waiting()), (vec![256, 44, 1, 1], 0));
-    // Who gives up holds up nobody.
+    // A dropped flush does not block the others.
     audit.record(&event(301));
     drop(tokio::time::timeout(Duration::ZERO, audit.flush()).await);
     audit.close();
@@ -393,7 +392,7 @@ async fn a_flush_waits_for_what_was_recorded_and_for_no_longer() {
     assert_eq!(tokens(&log).await, 302);
 }
 
-/// Many threads at once: every event is in the log once, or is missing and counted.
+/// Every event of many threads is in the log once, or is counted as missing.
 #[test]
 fn events_of_many_threads_are_written_once_or_counted_as_missing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -425,7 +424,7 @@ fn events_of_many_threads_are_written_once_or_counted_as_missing() {
     assert_eq!(missing, audit.missed());
 }
 
-/// A revocation stays until its end, and goes at the next round after it.
+/// A revocation is kept until its end, and removed by the next round.
 #[tokio::test(start_paused = true)]
 async fn the_task_prunes_at_once_and_at_every_interval() {
     let store = Arc::new(MemoryStore::new());
@@ -449,16 +448,16 @@ async fn the_task_prunes_at_once_and_at_every_interval() {
     assert_eq!(count().await, 99);
     clock.set(at(50_000));
     sleep(Duration::from_secs(298)).await;
-    assert_eq!(count().await, 99, "it is not time yet");
+    assert_eq!(count().await, 99, "before the interval has passed");
     sleep(Duration::from_secs(2)).await;
     assert_eq!(count().await, 49);
     task.abort();
 }
 
-/// Events go when they are as old as the host says, a batch at a time. The failures of a store are
-/// told, and do not end the task.
+/// Events are removed in batches once they reach the configured age. Store failures are reported
+/// and do not end the task.
 #[tokio::test(start_paused = true)]
-async fn old_events_are_pruned_though_the_store_fails_sometimes() {
+async fn old_events_are_pruned_despite_store_failures() {
     let log = FaultyLog::with([]);
     let new = |millis| {
         let event = event(millis);

@@ -1,5 +1,5 @@
-//! The authorization code grant, from the approval to the tokens, and what becomes of a code that
-//! is presented wrongly, late, twice or by a stranger.
+//! The authorization code grant, from approval to tokens, and codes that are presented wrongly,
+//! late, twice or by another client.
 
 use grantor::audit::Severity;
 use grantor::endpoint::{Approval, Decision};
@@ -15,7 +15,7 @@ use crate::support::{
     Answer, App, CALLBACK, World, ann, code_app, code_query, parameters, public_app, scope, subject,
 };
 
-/// A redemption as its parameters, `redirect_uri` where there is one.
+/// The parameters of a redemption, with `redirect_uri` if there is one.
 fn form<'a>(code: &'a str, verifier: &'a str, uri: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
     let mut form =
         vec![("grant_type", "authorization_code"), ("code", code), ("code_verifier", verifier)];
@@ -27,17 +27,17 @@ fn another_verifier() -> String {
     CodeVerifier::generate(&OsRandom::new()).unwrap().expose_secret().to_owned()
 }
 
-/// A code for a request with `more` parameters, and its verifier.
+/// Returns a code for a request with `more` parameters, and its verifier.
 fn code_for(world: &World, app: &App, more: &[(&str, &str)]) -> (String, String) {
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
     let code = world.approve(&code_query(app, &verifier, more)).unwrap().remove("code").unwrap();
     (code, verifier.expose_secret().to_owned())
 }
 
-/// G17, G18: a whole flow gives an access token, its scope, and a refresh token where the app gets
-/// one.
+/// G17, G18: a whole flow gives an access token, its scope, and a refresh token if the app has
+/// them.
 #[test]
-fn a_code_becomes_tokens() {
+fn a_code_is_redeemed_for_tokens() {
     let world = World::new();
     let app = world.register(code_app());
     let answer = world.tokens(&app);
@@ -51,9 +51,9 @@ fn a_code_becomes_tokens() {
     assert_ne!(next.text("refresh_token"), answer.text("refresh_token"));
 }
 
-/// G17: an app without refresh tokens gets none, also when it loses them between the two steps.
+/// G17: an app without refresh tokens gets none, even if it lost them after the approval.
 #[test]
-fn a_refresh_token_is_given_only_to_an_app_that_gets_them() {
+fn only_an_app_with_refresh_tokens_gets_one() {
     let world = World::unlimited();
     let app = world.register(code_app().refresh_token(false));
     assert!(world.tokens(&app).json.get("refresh_token").is_none());
@@ -65,10 +65,10 @@ fn a_refresh_token_is_given_only_to_an_app_that_gets_them() {
     assert!(answer.json.get("refresh_token").is_none());
 }
 
-/// G18: the answer tells the scope that was granted: what the user left ticked, what the app still
-/// may have, what the token request narrowed to.
+/// G18: the response states the granted scope: what the user approved, the app still has and the
+/// token request asked for.
 #[test]
-fn the_answer_tells_the_granted_scope() {
+fn the_response_states_the_granted_scope() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
@@ -93,9 +93,10 @@ fn the_answer_tells_the_granted_scope() {
     assert_eq!(next.text("scope"), "b c");
 }
 
-/// G1, G2: without a code the request is invalid, with one that nobody gave the grant is.
+/// G1, G2: without a code the request is invalid; with a code that the server did not issue the
+/// grant is.
 #[test]
-fn a_code_must_be_there_and_be_ours() {
+fn a_missing_or_foreign_code_is_refused() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -121,7 +122,7 @@ fn a_code_must_be_there_and_be_ours() {
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 
-/// G3: a code lives as long as its app says, to the millisecond.
+/// G3: a code expires at its app's lifetime, to the millisecond.
 #[test]
 fn an_expired_code_is_refused() {
     let world = World::unlimited();
@@ -135,7 +136,7 @@ fn an_expired_code_is_refused() {
     world.assert_refused("claim", "grant_expired", None);
 }
 
-/// G4, G5: a code in the hands of another app is worth nothing, and its owner does not suffer.
+/// G4, G5: another app cannot redeem a code, and its attempt does not affect the owner.
 #[test]
 fn another_app_cannot_use_a_code_and_the_owner_still_can() {
     let world = World::unlimited();
@@ -155,8 +156,8 @@ fn another_app_cannot_use_a_code_and_the_owner_still_can() {
     assert!(!world.is_revoked(&answer));
 }
 
-/// G6, G7, A7: the redirect URI must be named again if it was named before, byte for byte; one that
-/// was left out may be left out or named.
+/// G6, G7, A7: if the authorization request named the redirect URI, the token request must repeat
+/// it byte for byte. Otherwise it may be omitted or named.
 #[test]
 fn the_redirect_uri_must_be_the_same() {
     let world = World::unlimited();
@@ -193,10 +194,10 @@ fn the_redirect_uri_must_be_the_same() {
     }
 }
 
-/// G8, G9, G10: a code presented again ends everything that came from it, refreshed tokens too, and
-/// every later time is refused and raises the alarm again.
+/// G8, G9, G10: a replayed code revokes its grant and every token of it, refreshed ones too. Each
+/// later replay is refused and raises the alarm again.
 #[test]
-fn a_replayed_code_ends_its_grant() {
+fn a_replayed_code_revokes_its_grant() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -216,9 +217,9 @@ fn a_replayed_code_ends_its_grant() {
     }
 }
 
-/// G8: the replay counts even where the request would be refused for another reason.
+/// G8: a replay revokes the grant even if the request would be refused for another reason.
 #[test]
-fn a_replay_counts_whatever_else_is_wrong() {
+fn a_replay_revokes_the_grant_even_if_the_request_is_otherwise_invalid() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -230,10 +231,10 @@ fn a_replay_counts_whatever_else_is_wrong() {
     assert!(world.is_revoked(&first));
 }
 
-/// G11: a stranger who got hold of a spent code hurts nobody: not another app, and not one who calls
-/// himself the same public app but has no verifier.
+/// G11: a spent code revokes nothing in the hands of another app, or of a client that names the
+/// same public app without the verifier.
 #[test]
-fn a_stranger_with_a_spent_code_hurts_nobody() {
+fn a_spent_code_of_a_stranger_revokes_nothing() {
     let world = World::unlimited();
     let (app, other) = (world.register(code_app()), world.register(code_app()));
     let (code, verifier) = world.code(&app);
@@ -260,9 +261,9 @@ fn a_stranger_with_a_spent_code_hurts_nobody() {
     assert_eq!(world.refresh(&public, tokens.text("refresh_token")).status, 200);
 }
 
-/// G12: a replay ends one grant, not another of the same user and app.
+/// G12: a replay revokes its own grant and no other of the same user and app.
 #[test]
-fn a_replay_leaves_other_grants_alone() {
+fn a_replay_revokes_no_other_grant() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -275,10 +276,10 @@ fn a_replay_leaves_other_grants_alone() {
     assert_eq!(world.redeem(&app, &pending, &pending_verifier).status, 200);
 }
 
-/// G15: a store that failed before the redemption leaves the code usable; one that lost the answer
-/// leaves a spent code, from which nothing lives.
+/// G15: if the store fails before the redemption, the code stays usable. If its answer is lost, the
+/// code is spent and no token of it lives.
 #[test]
-fn a_failing_store_leaves_the_code_usable_or_spent_and_never_a_token() {
+fn a_store_failure_issues_no_token_and_leaves_the_code_usable_or_spent() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let server = faulty_server(&world);
@@ -307,7 +308,7 @@ fn a_failing_store_leaves_the_code_usable_or_spent_and_never_a_token() {
     redeem().assert_error(400, "invalid_grant");
     world.assert_refused("claim", "code_replayed", None);
 
-    // A replay that the store could not note is noted the next time.
+    // If the store could not record a replay, the next one is recorded.
     let (code, verifier) = world.code(&app);
     let redeem = || post(&server, &app, &form(&code, &verifier, Some(CALLBACK)));
     let tokens = redeem();
@@ -318,9 +319,9 @@ fn a_failing_store_leaves_the_code_usable_or_spent_and_never_a_token() {
     assert!(world.is_revoked(&tokens));
 }
 
-/// G16: the user must be there and active at the redemption; the code is not used up by asking.
+/// G16: the user must exist and be active at the redemption. A refusal does not consume the code.
 #[test]
-fn a_user_who_is_gone_or_inactive_gets_no_token() {
+fn a_removed_or_inactive_user_gets_no_token() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -334,10 +335,9 @@ fn a_user_who_is_gone_or_inactive_gets_no_token() {
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 
-/// G16, A35: what an administrator revokes, disables or deletes takes the pending codes with it, for
-/// good.
+/// G16, A35: an administrator who revokes, disables or deletes voids pending codes for good.
 #[test]
-fn what_ends_access_ends_pending_codes() {
+fn revoking_disabling_or_deleting_voids_pending_codes() {
     let world = World::unlimited();
     let admin = world.server.admin("tester");
     for target in [RevocationTarget::Everything, RevocationTarget::Subject(subject("ann"))] {
@@ -369,10 +369,10 @@ fn what_ends_access_ends_pending_codes() {
     world.assert_refused("client", "unknown_client", None);
 }
 
-/// G19: codes are all different, of one form, and hold at least 128 bits that cannot be guessed: no
-/// changed character opens anything.
+/// G19: codes are unique, have one form, and hold at least 128 random bits: a code with any
+/// character changed is refused.
 #[test]
-fn codes_are_unguessable_and_of_one_form() {
+fn codes_are_unguessable_and_have_one_form() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let codes: std::collections::HashSet<String> = (0..200).map(|_| world.code(&app).0).collect();
@@ -394,8 +394,8 @@ fn codes_are_unguessable_and_of_one_form() {
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 
-/// P6, P7, P8, P11: a missing, malformed or wrong verifier does not burn the code; the fifth wrong
-/// guess does, with a warning, and the right verifier comes too late.
+/// P6, P7, P8, P11: a missing, malformed or wrong verifier does not consume the code. The fifth
+/// wrong verifier does, with a warning, and the right verifier is refused afterwards.
 #[test]
 fn five_wrong_verifiers_void_the_code() {
     let world = World::unlimited();
@@ -426,7 +426,7 @@ fn five_wrong_verifiers_void_the_code() {
     }
 }
 
-/// M4, M5: a token is for the API of the request that the user decided on, and for no other.
+/// M4, M5: a token is for the API of the approved request and for no other.
 #[test]
 fn the_token_request_cannot_change_the_resource() {
     let world = World::unlimited();

@@ -1,4 +1,4 @@
-//! The authorization request: what is shown, what is redirected, and where to.
+//! The authorization request: which errors are shown, and which are redirected.
 
 use grantor::app::{AppDraft, Flow};
 use grantor::endpoint::AuthorizationError;
@@ -31,7 +31,7 @@ fn without(app: &App, name: &str) -> String {
 pub(crate) fn refuse(world: &World, query: &str) -> AuthorizationError {
     let answer = world.visit(query, "ann");
     let error = block_on(world.server.authorization_request(query, None)).unwrap_err();
-    // Over the wire it is the same: a redirect, or a page.
+    // The wire gives the same result: a redirect or a page.
     assert_eq!(answer.header("location"), error.location(), "{answer:?}");
     assert_eq!(answer.status == 303, error.location().is_some(), "{answer:?}");
     error
@@ -46,7 +46,7 @@ pub(crate) fn assert_shown(world: &World, query: &str, code: &str) {
     let AuthorizationError::Show { error, .. } = &error else { panic!("{error:?}") };
     let json: Value = serde_json::from_str(&error.to_json()).unwrap();
     assert_eq!(json["error"], code);
-    // Nothing of the request comes back on the page.
+    // The page repeats no part of the request.
     assert!(!error.to_json().contains("evil"), "{error:?}");
 }
 
@@ -64,7 +64,7 @@ fn assert_redirected(world: &World, query: &str, code: &str) {
     assert!(event.client_id.is_some());
 }
 
-/// A1, A2, A32: nobody is redirected for an app that is not known, whatever else is wrong.
+/// A1, A2, A32: for an unknown app the user is never redirected, whatever else is wrong.
 #[test]
 fn an_unknown_app_is_shown_an_error_and_redirected_nowhere() {
     let world = World::new();
@@ -87,8 +87,8 @@ fn an_unknown_app_is_shown_an_error_and_redirected_nowhere() {
     assert_shown(&world, "", "invalid_request");
 }
 
-/// A3, A4, A5, A6, A18, A32: a redirect URI that is not the app's gets no error either, be it the
-/// first error or not.
+/// A3, A4, A5, A6, A18, A32: an unregistered redirect URI gets no error, even if it is not the
+/// first error.
 #[test]
 fn an_unregistered_redirect_uri_is_shown_an_error_and_redirected_nowhere() {
     let world = World::new();
@@ -126,7 +126,7 @@ fn an_unregistered_redirect_uri_is_shown_an_error_and_redirected_nowhere() {
     assert_eq!(world.events()[0].outcome.setting(), Some("redirect_uris"));
 }
 
-/// A8, A9: without exactly one registered URI there is nowhere to go.
+/// A8, A9: without exactly one registered URI the error is shown.
 #[test]
 fn an_omitted_redirect_uri_needs_exactly_one_registered() {
     let world = World::new();
@@ -142,7 +142,7 @@ fn an_omitted_redirect_uri_needs_exactly_one_registered() {
     assert_shown(&world, &without(&homeless, "redirect_uri"), "invalid_request");
 }
 
-/// A1, A32: a disabled app is as good as none.
+/// A1, A32: a disabled app is treated as an unknown one.
 #[test]
 fn a_disabled_app_is_shown_an_error() {
     let world = World::new();
@@ -151,10 +151,9 @@ fn a_disabled_app_is_shown_an_error() {
     assert_shown(&world, &query(&app, &[]), "invalid_client");
 }
 
-/// A26: a parameter that appears twice is an error, a local one where it says who asks or where
-/// the answer goes.
+/// A26: a duplicate parameter is an error. It is shown if it decides the app or the redirect URI.
 #[test]
-fn a_doubled_parameter_is_an_error() {
+fn a_duplicate_parameter_is_refused() {
     let world = World::new();
     let app = world.register(code_app());
     let valid = query(&app, &[("state", STATE), ("scope", "a")]);
@@ -181,15 +180,15 @@ fn a_doubled_parameter_is_an_error() {
         let doubled = format!("{valid}&{name}=x&{name}=");
         assert_redirected(&world, &doubled, "invalid_request");
     }
-    // Which of the two states it should get back nobody can know.
+    // With two states, neither can be returned.
     let error = refuse(&world, &format!("{valid}&state=evil"));
     let (to, parameters) = redirected(&error);
     assert_eq!((&*to, &*parameters["error"]), (CALLBACK, "invalid_request"));
     assert_eq!(parameters.get("state"), None);
 }
 
-/// A19, A20, A22, A23, A24, A31, A33: what is wrong with a request that came from the app goes back
-/// to the app, with `state` and `iss`.
+/// A19, A20, A22, A23, A24, A31, A33: errors of a request by the app are redirected to the app,
+/// with `state` and `iss`.
 #[test]
 fn an_error_of_the_app_is_redirected_to_it() {
     let world = World::new();
@@ -236,10 +235,10 @@ fn an_error_of_the_app_is_redirected_to_it() {
     }
 }
 
-/// M3, M4: a resource that is no absolute URI, has a fragment or is not the app's goes back to the
-/// app as `invalid_target`; one that is the app's does not.
+/// M3, M4: a resource that is not an absolute URI, has a fragment or is not the app's is redirected
+/// as `invalid_target`. A resource of the app is accepted.
 #[test]
-fn a_resource_that_is_not_the_apps_is_an_invalid_target() {
+fn a_resource_that_the_app_does_not_have_is_an_invalid_target() {
     let world = World::new();
     let api = Resource::new("https://api.example.com").unwrap();
     let app = world.register(code_app().resources([api.clone()]));
@@ -257,32 +256,32 @@ fn a_resource_that_is_not_the_apps_is_an_invalid_target() {
     }
 }
 
-/// A21: an app without the flow is told so.
+/// A21: an app without the code flow gets `unauthorized_client`.
 #[test]
-fn an_app_without_the_code_flow_is_told_so() {
+fn an_app_without_the_code_flow_is_unauthorized() {
     let world = World::new();
     let app = world.register(code_app().flows([Flow::ClientCredentials]));
     assert_redirected(&world, &query(&app, &[("state", STATE)]), "unauthorized_client");
     assert_eq!(world.events()[0].outcome.setting(), Some("flows"));
 }
 
-/// A25: what a lenient reader takes for an array or a map is a parameter of another name.
+/// A25: a name such as `scope[]` is another parameter, not an array.
 #[test]
-fn a_scope_that_looks_like_an_array_is_another_parameter() {
+fn an_array_style_scope_is_another_parameter() {
     let world = World::new();
     let app = world.register(code_app());
     for name in ["scope[]", "scope[a]", "scope.a", "SCOPE"] {
         let text = query(&app, &[(name, "d"), ("scope", "a")]);
         let request = block_on(world.server.authorization_request(&text, None)).unwrap();
         assert_eq!(request.scope(), &scope("a"));
-        // The page asks for that scope alone.
+        // The prompt asks for that scope alone.
         let page = world.visit(&text, "ann");
         assert_eq!((page.status, page.body.rsplit('|').next()), (200, Some("a")), "{page:?}");
     }
 }
 
-/// A28: `state` comes back byte for byte, once, and adds no parameter of its own; on success, on an
-/// error and on a denial alike.
+/// A28: `state` comes back byte for byte, once, and adds no parameter: on success, error and
+/// denial.
 #[test]
 fn state_comes_back_byte_for_byte() {
     let world = World::new();
@@ -313,10 +312,10 @@ fn state_comes_back_byte_for_byte() {
     assert_eq!(absent.get("state"), None);
 }
 
-/// A28: a `state` that no ticket could hold is refused at the request, not after the user's click;
-/// every other survives the click, beside the longest of everything else.
+/// A28: a `state` that no ticket can hold is refused at the request, not after the user's decision.
+/// Every other `state` survives the decision, beside the longest values of all other parameters.
 #[test]
-fn a_state_is_refused_at_once_or_survives_the_decision() {
+fn a_state_is_refused_at_the_request_or_survives_the_decision() {
     let world = World::new();
     let tokens: Vec<_> = (0..32).map(|n| format!("{n:0>126}")).collect();
     let long = RedirectUri::parse(&format!("https://h.example/{:a>1982}", "")).unwrap();
@@ -346,7 +345,7 @@ fn a_state_is_refused_at_once_or_survives_the_decision() {
     assert!(survived > 30, "{survived}");
 }
 
-/// A31: `iss` is the server's name, on success and on error.
+/// A31: `iss` is the issuer, on success and on error.
 #[test]
 fn every_response_names_the_issuer() {
     let world = World::new();
@@ -357,9 +356,9 @@ fn every_response_names_the_issuer() {
     assert_eq!(refused["iss"], world.server.issuer().as_str());
 }
 
-/// A26, T14: a query that is no form, or too much of one, is shown an error.
+/// A26, T14: a malformed or oversized query is shown an error.
 #[test]
-fn a_query_that_is_no_form_is_shown_an_error() {
+fn a_malformed_query_is_shown_an_error() {
     let world = World::new();
     let app = world.register(code_app());
     let valid = query(&app, &[]);
@@ -370,10 +369,10 @@ fn a_query_that_is_no_form_is_shown_an_error() {
     }
 }
 
-/// A store that fails is the server's fault: it is shown, names the app for the operator, and says
-/// nothing of the cause to anybody else.
+/// A store failure is a server error. It is shown, and only the audit log has the app and the
+/// cause.
 #[test]
-fn a_store_that_fails_is_shown_without_its_cause() {
+fn a_store_failure_is_shown_without_its_cause() {
     let world = World::new();
     let app = world.register(code_app());
     let server = faulty_server(&world);
@@ -389,9 +388,9 @@ fn a_store_that_fails_is_shown_without_its_cause() {
 }
 
 proptest! {
-    /// A32: no query redirects anywhere but to the registered URI, and none panics.
+    /// A32: no query redirects to an unregistered URI, and none panics.
     #[test]
-    fn no_query_redirects_anywhere_else(
+    fn no_query_redirects_to_an_unregistered_uri(
         edits in prop::collection::vec((0_usize..400, prop::option::of("[ -~]|%0[0-9a]|&[a-z_]{1,13}=")), 1..6)
     ) {
         thread_local! {

@@ -1,4 +1,4 @@
-//! The axum router, the extractors and the tower layer, called as the services that they are.
+//! The axum router, the extractors and the tower layer, called as services.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn server(world: &World) -> Router {
 }
 
 #[tokio::test]
-async fn the_router_answers_the_paths_of_the_server_and_no_other() {
+async fn the_router_answers_only_the_paths_of_the_server() {
     let world = World::new();
     let app = world.register(machine_app());
     let router = server(&world);
@@ -49,7 +49,7 @@ async fn the_router_answers_the_paths_of_the_server_and_no_other() {
     let answer = call(&router, token_request(form)).await;
     assert_eq!(answer.status(), 200);
     assert!(text(answer).await.contains("access_token"));
-    // The address of the client is where the request came from.
+    // The peer address is the source of the request.
     assert_eq!(world.last_event().source.unwrap().as_str(), "192.0.2.1");
     for (path, status) in [("/oauth/jwks", 200), ("/oauth/authorize", 404), ("/", 404)] {
         let answer = call(&router, Request::get(path).body(Body::empty()).unwrap()).await;
@@ -57,7 +57,7 @@ async fn the_router_answers_the_paths_of_the_server_and_no_other() {
     }
 }
 
-/// T14: of a body that is too large no more is read than tells so.
+/// T14: the server reads no more of an oversized body than it needs to refuse it.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_413() {
     let router = server(&World::new());
@@ -68,7 +68,7 @@ async fn a_body_that_is_too_large_is_413() {
     assert_eq!(longest.status(), 400);
 }
 
-/// A body of which the second half never comes.
+/// A body that never completes.
 struct Stalled(bool);
 
 impl http_body::Body for Stalled {
@@ -146,9 +146,9 @@ fn challenge(answer: &Response<Body>) -> (u16, String) {
     (answer.status().as_u16(), header.map_or("", |it| it.to_str().unwrap()).to_owned())
 }
 
-/// S1, S3, S7: the RFC 6750 challenges, by extractors and by the layer.
+/// S1, S3, S7: the RFC 6750 challenges, by the extractors and by the layer.
 #[tokio::test]
-async fn handlers_see_the_claims_of_a_token_that_allows_the_request_and_no_other() {
+async fn handlers_see_claims_only_if_the_token_allows_the_request() {
     let world = World::new();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -178,9 +178,9 @@ async fn handlers_see_the_claims_of_a_token_that_allows_the_request_and_no_other
     assert_eq!(status, 403);
 }
 
-/// S4: the scheme is named in any case.
+/// S4: the scheme is case-insensitive.
 #[tokio::test]
-async fn the_scheme_of_the_header_is_read_in_any_case() {
+async fn the_authorization_scheme_is_case_insensitive() {
     let world = World::new();
     let tokens = world.tokens(&world.register(code_app()));
     let (extractors, layered) = api(&world);
@@ -194,7 +194,7 @@ async fn the_scheme_of_the_header_is_read_in_any_case() {
     }
 }
 
-/// S5: a token in two places is nobody's.
+/// S5: a token sent in two ways is refused.
 #[tokio::test]
 async fn a_token_in_the_url_beside_the_header_is_refused() {
     let world = World::new();
@@ -209,7 +209,7 @@ async fn a_token_in_the_url_beside_the_header_is_refused() {
     }
 }
 
-/// Nobody is let through by a host that forgot its verifier.
+/// If the host forgot its verifier, every request is refused.
 #[tokio::test]
 async fn a_handler_without_a_verifier_fails_closed() {
     let world = World::new();
@@ -220,9 +220,9 @@ async fn a_handler_without_a_verifier_fails_closed() {
     assert_eq!(answer.status(), 500);
 }
 
-/// Names of APIs are text, not patterns of the router.
+/// Names of APIs are literal text, not patterns of the router.
 #[tokio::test]
-async fn the_router_takes_whatever_apis_there_are() {
+async fn the_router_takes_the_names_of_apis_literally() {
     let names = ["files", "files", "{tenant}", ":id", "*", "{*rest}", "{", "a}b"];
     let world = World::with(|builder| {
         names.iter().enumerate().fold(builder, |builder, (n, name)| {

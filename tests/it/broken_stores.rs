@@ -1,6 +1,6 @@
-//! A sound store with one thing altered: stores that are broken on purpose, and one that awaits.
+//! Copies of a sound store with one fault each, and one that suspends.
 //!
-//! Each alteration is one that stores in the wild have had.
+//! Stores in production have had each of these faults.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -19,39 +19,39 @@ use grantor::store::{
 
 use crate::custom_store::CustomStore;
 
-/// What is altered.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alteration {
-    /// Sound: every call awaits before and after its one step, as a store behind a network does.
+    /// Sound: every call suspends before and after its one step, as a networked store does.
     Awaits,
-    /// Reads the row in one step and writes what became of it in another.
+    /// Reads the row in one step and writes it in another.
     ReadsThenWrites,
-    /// Never looks at an expiry.
+    /// Ignores expiry.
     ForgetsExpiry,
-    /// Compares cutoffs with the creation of the row that a redemption or a rotation makes.
+    /// Compares cutoffs with the instant at which a redemption or a rotation wrote the row.
     ComparesCutoffsWithTheRow,
-    /// Clears the end of a grant when it is presented again, as `SET revoked_at = CASE WHEN
+    /// Clears `revoked_at` when a revoked grant is presented again, as `SET revoked_at = CASE WHEN
     /// generation = $1 THEN NULL ..` does without `WHERE revoked_at IS NULL`.
     RevivesTheRevoked,
     /// Claims the assertion in one step and makes its grant in another.
     ClaimsInTwoSteps,
-    /// Revokes by `UPDATE grants`: where there is no row, nothing happens.
+    /// Revokes by `UPDATE grants`: without a row it is a no-op.
     ForgetsTombstones,
-    /// Tells a reader to go on from its own clock.
+    /// Lets a reader continue from its own clock.
     ReadsTheFeedByTime,
     /// Removes an assertion as soon as it has expired.
     PrunesAssertionsEarly,
-    /// Takes the instants of decisions and revocations from the host's clock as it is.
+    /// Takes the instants of decisions and revocations from the host's clock unchecked.
     TrustsTheClock,
-    /// Makes a row of a decision without a look at its app.
+    /// Stores a decision without checking its app.
     DecidesForAnyApp,
-    /// Writes a consent without a look at what was withdrawn since.
+    /// Stores a consent without checking for a later withdrawal.
     RemembersWhatWasWithdrawn,
-    /// Counts the changes of apps by a sequence, which moves before the change is made.
+    /// Counts changes of apps by a sequence that advances before the change.
     CountsBeforeItChanges,
-    /// Counts the changes of apps by reading the number and writing the next.
+    /// Counts changes of apps by reading the number and writing the next.
     CountsInTwoSteps,
-    /// Is not finished: rotation panics.
+    /// Unfinished: rotation panics.
     Panics,
 }
 
@@ -62,12 +62,13 @@ use Alteration::{
     TrustsTheClock,
 };
 
-/// The store of the example, altered.
+/// The store of the example with a fault.
 #[derive(Debug)]
 pub(crate) struct AlteredStore {
     sound: CustomStore,
     alteration: Alteration,
-    /// When the row of each grant was made, for the store that compares cutoffs with it.
+    /// The instant at which the row of each grant was written, for the store that compares cutoffs
+    /// with it.
     made_at: Mutex<HashMap<GrantId, UnixTime>>,
 }
 
@@ -80,7 +81,7 @@ impl AlteredStore {
         self.alteration == alteration
     }
 
-    /// Awaits `step`, and before and after it something else where the store awaits.
+    /// Awaits `step`. A store that suspends yields before and after it.
     async fn step<T>(&self, step: impl Future<Output = T>) -> T {
         if self.is(Awaits) {
             yield_once().await;
@@ -92,7 +93,7 @@ impl AlteredStore {
         answer
     }
 
-    /// As `Tables::apply` of the sound store, with the rule of an altered one.
+    /// Does what `Tables::apply` of the sound store does, with the fault.
     fn apply<T>(
         &self,
         grant_id: GrantId,
@@ -166,7 +167,7 @@ impl AlteredStore {
     }
 }
 
-/// Lets others run before going on.
+/// Lets other tasks run.
 async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Administrators side by side, apps that move, and who did it.
+//! Concurrent administrators, exported and imported apps, and the administrator in the audit log.
 
 use std::sync::Barrier;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use serde_json::json;
 use crate::assertions::backend_jwt;
 use crate::support::{App, World, code_app, scope, subject};
 
-/// Of 16 administrators who read one version, one replaces the settings; the others are told both
-/// versions, and nothing of theirs is stored.
+/// Of 16 administrators who read one version, one replaces the settings. The others get both
+/// versions in the error, and none of their settings is stored.
 #[test]
-fn of_many_edits_of_one_version_one_wins() {
+fn one_of_many_concurrent_edits_of_a_version_wins() {
     let world = World::new();
     let app = world.register(code_app());
     let start = Barrier::new(16);
@@ -46,9 +46,9 @@ fn of_many_edits_of_one_version_one_wins() {
     assert_eq!((stored.settings().name(), stored.version()), (winner.settings().name(), 2));
 }
 
-/// Calls that change one thing are all done, however many meet.
+/// Concurrent calls that each change one thing are all applied.
 #[test]
-fn of_many_small_changes_none_is_lost() {
+fn concurrent_small_changes_are_all_applied() {
     let world = World::new();
     let app = world.register(code_app());
     let start = Barrier::new(16);
@@ -67,8 +67,7 @@ fn of_many_small_changes_none_is_lost() {
     assert!((0..16).all(|n| stored.settings().scope().covers(&scope(&format!("s{n}")))));
 }
 
-/// What is exported holds every setting and no secret, and what is imported from it is the same app
-/// with new secrets.
+/// An export holds every setting and no secret. The import is the same app with new secrets.
 #[test]
 fn an_app_moves_as_json_without_its_secrets() {
     let world = World::new();
@@ -101,9 +100,9 @@ fn an_app_moves_as_json_without_its_secrets() {
     assert!(matches!(twice, Err(AdminError::AlreadyExists)));
 }
 
-/// A client secret from elsewhere works until the instant that it was given.
+/// An imported client secret works until its stated expiry.
 #[test]
-fn an_imported_secret_ends_in_its_time() {
+fn an_imported_secret_is_refused_after_its_expiry() {
     use grantor::clock::Clock as _;
 
     let world = World::new();
@@ -120,9 +119,9 @@ fn an_imported_secret_ends_in_its_time() {
     world.refresh(&app, tokens.text("refresh_token")).assert_error(401, "invalid_client");
 }
 
-/// Every call, done or refused, is audited under the name of the administrator, about the app.
+/// Every call, done or refused, is audited with the administrator's name and the app.
 #[test]
-fn every_call_is_audited_by_the_name_of_the_administrator() {
+fn every_call_is_audited_with_the_administrators_name() {
     let world = World::new();
     let app = world.register(code_app());
     let (id, ann) = (&app.id, subject("ann"));

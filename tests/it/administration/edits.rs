@@ -1,4 +1,4 @@
-//! Edits of an app whose grants are out.
+//! Edits of an app that has live grants.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::out;
 use crate::assertions::{Signer, backend_jwt, impersonator};
 use crate::support::{App, World, code_app, scope};
 
-/// `remove_scope`: codes and refresh tokens give what is left, from the next use on; access tokens
-/// keep theirs; what comes back to the app comes back to them.
+/// `remove_scope`: codes and refresh tokens lose the scope from their next use on, and regain it
+/// with the app; access tokens keep it.
 #[test]
-fn what_an_app_loses_its_grants_lose_until_it_comes_back() {
+fn existing_grants_lose_scope_removed_from_the_app_until_it_is_added_again() {
     let world = World::new();
     let app = world.register(code_app());
     let mine = out(&world, &app);
@@ -41,7 +41,7 @@ fn what_an_app_loses_its_grants_lose_until_it_comes_back() {
 
 /// `add_scope`: codes and refresh tokens give no more than was granted.
 #[test]
-fn what_an_app_gains_its_grants_do_not() {
+fn existing_grants_do_not_gain_scope_added_to_the_app() {
     let world = World::new();
     let app = world.register(code_app());
     let mine = out(&world, &app);
@@ -52,9 +52,10 @@ fn what_an_app_gains_its_grants_do_not() {
     assert_eq!(out(&world, &app).tokens.text("scope"), "a b c d");
 }
 
-/// The access token lifetime: the new one holds for codes and from the next refresh on.
+/// A new access token lifetime applies to codes at once and to refresh tokens from the next refresh
+/// on.
 #[test]
-fn a_new_access_token_lifetime_holds_from_the_next_token_on() {
+fn a_new_access_token_lifetime_applies_to_the_next_token() {
     let world = World::new();
     let app = world.register(code_app());
     let mine = out(&world, &app);
@@ -67,9 +68,9 @@ fn a_new_access_token_lifetime_holds_from_the_next_token_on() {
     assert!(!world.is_revoked(&mine.tokens));
 }
 
-/// The code and refresh token lifetimes: what is out keeps its own, longer or shorter.
+/// Codes and refresh tokens that exist keep their lifetime, longer or shorter.
 #[test]
-fn codes_and_refresh_tokens_keep_their_lifetimes() {
+fn existing_codes_and_refresh_tokens_keep_their_lifetimes() {
     let lifetimes =
         |draft: AppDraft, code, refresh| draft.code_lifetime(code).refresh_token_lifetime(refresh);
     let world = World::new();
@@ -90,9 +91,9 @@ fn codes_and_refresh_tokens_keep_their_lifetimes() {
     world.refresh(&longer, token).assert_error(400, "invalid_grant");
 }
 
-/// The idle lifetime of refresh tokens holds at once, both ways.
+/// A new idle lifetime of refresh tokens applies at once, longer or shorter.
 #[test]
-fn a_new_idle_lifetime_holds_at_once() {
+fn a_new_idle_lifetime_applies_at_once() {
     let world = World::new();
     let app = world.register(code_app());
     let token = world.tokens(&app).text("refresh_token").to_owned();
@@ -103,10 +104,10 @@ fn a_new_idle_lifetime_holds_at_once() {
     assert_eq!(world.refresh(&app, &token).status, 200);
 }
 
-/// The grace of refresh tokens holds at once: a retry that it no longer covers is a reuse, and one
-/// that it covers now is none.
+/// A new grace of refresh tokens applies at once: a retry outside it is reuse, and a retry inside
+/// it is allowed.
 #[test]
-fn a_new_grace_holds_at_once() {
+fn a_new_grace_applies_at_once() {
     let world = World::new();
     for (before, after, status) in [(Some(300), Some(0), 400), (Some(0), Some(300), 200)] {
         let app = world.register(code_app().refresh_grace(before));
@@ -119,10 +120,10 @@ fn a_new_grace_holds_at_once() {
     }
 }
 
-/// Whom the app may impersonate: refresh tokens obey from the next refresh on, good again if the
-/// policy permits again; access tokens live until they are revoked.
+/// A new impersonation policy applies to refresh tokens from the next refresh on. If it permits the
+/// user again, the refresh token works again. Access tokens live until they are revoked.
 #[test]
-fn a_new_policy_holds_from_the_next_refresh_on() {
+fn a_new_policy_applies_to_the_next_refresh() {
     let world = World::new();
     let jwt = || backend_jwt().with_refresh_token(true);
     let app = world.register(impersonator(jwt()).refresh_token(true));
@@ -136,10 +137,10 @@ fn a_new_policy_holds_from_the_next_refresh_on() {
     assert_eq!(world.refresh(&app, token).status, 200);
 }
 
-/// A flow, or refresh tokens, that an app loses: refused while it is so, good again afterwards;
-/// access tokens live.
+/// If an app loses a flow or its refresh tokens, the grants made by it are refused until the app
+/// regains it. Access tokens live.
 #[test]
-fn a_flow_that_an_app_loses_is_closed_to_what_is_out() {
+fn grants_of_a_removed_flow_are_refused_until_the_flow_returns() {
     let world = World::new();
     let app = world.register(code_app());
     let mine = out(&world, &app);
@@ -154,8 +155,8 @@ fn a_flow_that_an_app_loses_is_closed_to_what_is_out() {
     mine.assert_live(&world, &app);
 }
 
-/// `rotate_client_secret`: what is out is redeemed with either secret until the overlap ends, each
-/// use of the old one is audited, and `end_superseded_secrets` ends it early.
+/// `rotate_client_secret`: both secrets authenticate the app until the overlap ends. Each use of
+/// the old one is audited, and `end_superseded_secrets` ends it early.
 #[test]
 fn a_rotated_secret_overlaps() {
     let world = World::new();
@@ -192,9 +193,10 @@ fn a_rotated_secret_overlaps() {
     world.refresh(&newest, "x").assert_error(401, "invalid_client");
 }
 
-/// `regenerate_signature_secret`: assertions under the old one are refused at once; tokens stay.
+/// `regenerate_signature_secret`: assertions under the old secret are refused at once; tokens live
+/// on.
 #[test]
-fn a_new_signature_secret_leaves_tokens_alone() {
+fn a_new_signature_secret_does_not_affect_issued_tokens() {
     let world = World::new();
     let jwt = JwtSettings::signature_secret()
         .with_refresh_token(true)

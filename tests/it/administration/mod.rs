@@ -1,5 +1,5 @@
-//! What administration does to what is out already: the table of `docs/administration.md`, row by
-//! row, through the wire.
+//! The effect of administration on existing grants: the table of `docs/administration.md`, row by
+//! row, over the wire.
 
 mod apps;
 mod edits;
@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::assertions::{backend_jwt, impersonator};
 use crate::support::{Answer, App, World, ann, code_app, code_query, parameters, subject};
 
-/// What is out of one grant of each kind: a code, and a refresh token with its access token.
+/// One grant of each kind: a code, and a refresh token with its access token.
 struct Out {
     code: String,
     verifier: String,
@@ -52,7 +52,7 @@ fn out(world: &World, app: &App) -> Out {
 }
 
 impl Out {
-    /// The answers to the code and to the refresh token.
+    /// Presents the code and the refresh token.
     fn present(&self, world: &World, app: &App) -> [Answer; 2] {
         [
             world.redeem(app, &self.code, &self.verifier),
@@ -60,7 +60,7 @@ impl Out {
         ]
     }
 
-    /// Nothing of it gives anything any more.
+    /// Asserts that no part of it gives a token any more.
     #[track_caller]
     fn assert_ended(&self, world: &World, app: &App) {
         assert!(world.is_revoked(&self.tokens));
@@ -69,7 +69,7 @@ impl Out {
         }
     }
 
-    /// All of it still gives tokens.
+    /// Asserts that all of it still gives tokens.
     #[track_caller]
     fn assert_live(&self, world: &World, app: &App) {
         assert!(!world.is_revoked(&self.tokens));
@@ -80,9 +80,9 @@ impl Out {
     }
 }
 
-/// `disable` and `enable`: all is revoked, and stays so; what is granted afterwards lives.
+/// `disable` and `enable`: all grants are revoked for good. Later grants live.
 #[test]
-fn disabling_ends_everything_and_enabling_brings_nothing_back() {
+fn disabling_an_app_revokes_its_grants_and_enabling_restores_none() {
     let world = World::new();
     let app = world.register(code_app());
     let other = world.register(code_app());
@@ -102,9 +102,9 @@ fn disabling_ends_everything_and_enabling_brings_nothing_back() {
     bystander.assert_live(&world, &other);
 }
 
-/// `delete`: all is revoked; an app imported under the same client id gets none of it back.
+/// `delete`: all grants are revoked, and an app imported under the same client id restores none.
 #[test]
-fn deleting_ends_everything_for_good() {
+fn deleting_an_app_revokes_its_grants_for_good() {
     let world = World::new();
     let app = world.register(code_app());
     let old = out(&world, &app);
@@ -125,9 +125,9 @@ fn deleting_ends_everything_for_good() {
     out(&world, &again).assert_live(&world, &again);
 }
 
-/// `revoke` of each target: it ends what it names and nothing else.
+/// `revoke` with each target: it ends the grants that the target covers and no other.
 #[test]
-fn each_target_ends_what_it_names() {
+fn each_revocation_target_ends_exactly_the_grants_it_covers() {
     let target_of = [
         |_: &App, _: &Out| RevocationTarget::Everything,
         |app: &App, _: &Out| RevocationTarget::App(app.id.clone()),
@@ -164,9 +164,9 @@ fn each_target_ends_what_it_names() {
     }
 }
 
-/// `revoke(Grant)`: that grant ends for good, with a row and without one; its neighbours live.
+/// `revoke(Grant)`: that grant ends for good, with a row and without one. Other grants live.
 #[test]
-fn a_grant_ends_alone_and_for_good() {
+fn revoking_a_grant_ends_it_for_good_and_no_other() {
     let world = World::new();
     let app = world.register(code_app().flow(Flow::JwtBearer).jwt(backend_jwt()));
     let admin = world.server.admin("root");
@@ -184,9 +184,9 @@ fn a_grant_ends_alone_and_for_good() {
     assert!(world.is_revoked(&acted) && !world.is_revoked(&other) && !world.is_revoked(&two));
 }
 
-/// `withdraw_consent`: as a revocation of app and user; and the user is asked again.
+/// `withdraw_consent` revokes the grants of the app and user, and the user is asked again.
 #[test]
-fn a_consent_that_is_withdrawn_is_asked_for_again() {
+fn a_withdrawn_consent_is_asked_for_again() {
     let world = World::new();
     let app = world.register(code_app());
     let is_asked = || {
@@ -208,10 +208,10 @@ fn a_consent_that_is_withdrawn_is_asked_for_again() {
     bobs.assert_live(&world, &app);
 }
 
-/// A user whom the directory calls gone or inactive: refused at once, good again if the user comes
-/// back; access tokens live until `revoke(Subject)` ends them.
+/// If the directory does not know the user or calls the user inactive, grants are refused until the
+/// user returns. Access tokens live until `revoke(Subject)` ends them.
 #[test]
-fn a_user_who_is_gone_gets_nothing_until_coming_back() {
+fn a_removed_user_gets_no_token_until_restored() {
     let world = World::new();
     let app = world.register(code_app());
     let mine = out(&world, &app);
@@ -232,10 +232,10 @@ fn a_user_who_is_gone_gets_nothing_until_coming_back() {
     assert!(world.is_revoked(&mine.tokens));
 }
 
-/// Not even a request that is under way slips through: whatever threads get out of old grants while
-/// one ends them is void once that call has returned.
+/// A request in progress does not slip through: tokens that threads get from old grants during a
+/// revocation are void once the revocation has returned.
 #[test]
-fn what_overlaps_a_revocation_does_not_survive_it() {
+fn a_token_issued_during_a_revocation_is_void_once_it_has_returned() {
     let draft = || -> AppDraft { impersonator(backend_jwt().with_refresh_token(true)) };
     for disable in [false, true] {
         let world = World::new();
