@@ -27,7 +27,7 @@ fn the_store_keeps_the_audit_log() {
     assert!(report.is_passed(), "{report}");
 }
 
-/// A stricter default refuses what READ COMMITTED waits for: the answers are the same.
+/// A stricter default isolation refuses conflicts that READ COMMITTED waits for. No answer differs.
 #[test]
 fn the_store_keeps_the_audit_log_at_any_isolation() {
     let Some(database) = database() else { return };
@@ -44,8 +44,8 @@ fn the_store_keeps_the_audit_log_at_any_isolation() {
     }
 }
 
-/// The tables of the first version are brought to the present one, by many at once, and keep what
-/// they held; until then the store says what is the matter.
+/// Several migrations at once bring the tables of the first version to the present one and keep their
+/// rows. Until then the store reports the version.
 #[test]
 fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
     let Some(database) = database() else { return };
@@ -83,7 +83,7 @@ fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
         let row = format!("SELECT schema_version FROM {prefix}clock");
         let version: i32 =
             sqlx::query(sqlx::AssertSqlSafe(row)).fetch_one(&pool).await.unwrap().get(0);
-        assert_eq!(version, 99, "what a later version wrote stays");
+        assert_eq!(version, 99, "rows of a later version stay");
     });
 }
 
@@ -114,7 +114,7 @@ fn an_erased_user_is_not_in_the_log_either() {
     });
 }
 
-/// Several processes have a queue each; what they took is in the one log, once.
+/// Several processes have a queue each. The log holds each of their events once.
 #[test]
 fn queues_of_several_processes_write_one_log() {
     let Some(database) = database() else { return };

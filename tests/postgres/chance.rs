@@ -1,15 +1,15 @@
-//! Random choices that can be made again, by the seed that is printed.
+//! Random choices that a printed seed repeats.
 
 use std::env;
 use std::time::Duration;
 
 use grantor::random::{OsRandom, SecureRandom as _};
 
-/// Numbers that follow from a seed, as those of `SplitMix64`.
+/// A sequence of numbers that a seed determines (`SplitMix64`).
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// Begins with `GRANTOR_SEED`, else with what nobody knows, and says so.
+    /// Starts from `GRANTOR_SEED`, or from a random seed, and prints the seed.
     pub(crate) fn new(test: &str) -> Self {
         let seed = env::var("GRANTOR_SEED").map_or_else(
             |_| {
@@ -30,7 +30,7 @@ impl Chance {
         (mixed ^ (mixed >> 31)) % bound
     }
 
-    /// Waits for less than `most`.
+    /// Sleeps for less than `most`.
     pub(crate) fn sleep_below(&mut self, most: Duration) {
         let most = u64::try_from(most.as_micros()).unwrap();
         std::thread::sleep(Duration::from_micros(self.below(most)));

@@ -1,5 +1,5 @@
-//! Other processes: this test binary once more, for one of its tests, which is told what to do in
-//! its environment and by the lines that it reads. Without that environment it passes at once.
+//! Other processes: this test binary again, for one of its tests. The environment and the lines on its
+//! input tell it what to do. Without that environment it passes at once.
 
 use std::env;
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
@@ -18,10 +18,10 @@ const DATABASE: &str = "GRANTOR_TEST_CHILD_DATABASE";
 const PREFIX: &str = "GRANTOR_TEST_CHILD_PREFIX";
 const APP: &str = "GRANTOR_TEST_CHILD_APP";
 
-/// What a line begins with that the other side is to hear: the test harness writes there, too.
+/// The first character of a line for the other side. The test harness writes other lines.
 const MARK: char = '!';
 
-/// Another process. It is killed with the value.
+/// Another process, killed with the value.
 pub(crate) struct Child {
     process: process::Child,
     input: ChildStdin,
@@ -54,7 +54,7 @@ impl Child {
         self.input.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// The next thing that it says, or `None` when it is gone.
+    /// Returns the next line that it says, or `None` once it is gone.
     pub(crate) fn hear(&mut self) -> Option<String> {
         loop {
             let line = self.lines.next()?.ok()?;
@@ -64,12 +64,12 @@ impl Child {
         }
     }
 
-    /// As [`hear`](Self::hear), of one that has no reason to be gone.
+    /// Returns the next line of a process that has no reason to be gone.
     pub(crate) fn answer(&mut self) -> String {
-        self.hear().unwrap_or_else(|| panic!("a child ended before its time, and wrote why"))
+        self.hear().unwrap_or_else(|| panic!("a child ended early; its output says why"))
     }
 
-    /// `kill -9`, wherever it is.
+    /// Kills it (`kill -9`), at any point of its work.
     pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
     }
@@ -77,13 +77,13 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // It may be gone already.
+        // It may have ended already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// What a child finds in its environment.
+/// The task that a child finds in its environment.
 pub(crate) struct Task {
     pub(crate) runtime: Runtime,
     pub(crate) store: PostgresStore,
@@ -91,7 +91,7 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// `None` in a process that nobody told to be a child.
+    /// Reads the task. Returns `None` if this process is not a child.
     pub(crate) fn find(connections: u32, settings: &[(&str, &str)]) -> Option<Self> {
         let [database, prefix, app] = [DATABASE, PREFIX, APP].map(|name| env::var(name).ok());
         let options: PgConnectOptions = database?.parse().unwrap();
@@ -110,18 +110,18 @@ impl Task {
     }
 }
 
-/// What the parent tells, line by line, until it is gone.
+/// Iterates over the lines of the parent, until the parent is gone.
 pub(crate) fn told() -> impl Iterator<Item = String> {
     std::io::stdin().lines().map_while(Result::ok)
 }
 
-/// Tells the parent: one write to the pipe, so that a line is whole or not there.
+/// Tells the parent a line. One write to the pipe makes it whole or absent.
 pub(crate) fn say(line: &str) {
     std::io::stdout().write_all(format!("{MARK}{line}\n").as_bytes()).unwrap();
 }
 
-/// Microseconds since 1970, which processes of one machine can compare.
-#[expect(clippy::disallowed_methods, reason = "finer than the clock of the library")]
+/// Returns microseconds since 1970, which processes on one machine can compare.
+#[expect(clippy::disallowed_methods, reason = "the clock of the library counts milliseconds")]
 pub(crate) fn micros() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     u64::try_from(now.as_micros()).unwrap()

@@ -1,4 +1,4 @@
-//! What a process does that races others: it runs its two contenders of each race when it is told.
+//! A process that races others. It runs two contenders in each race when the parent tells it.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::child::{Task, micros, say, told};
 use super::races::{redemption, rotation};
 use super::world::{grant, now};
 
-/// In each process.
+/// The contenders in each process.
 pub(crate) const CONTENDERS: u64 = 2;
-/// How many races run at once.
+/// The number of races at once.
 pub(crate) const WAVE: u64 = 8;
-/// The salt and the binding of every grant that is raced for.
+/// The salt and the binding of every grant in a race.
 pub(crate) const SECRET: [u8; 32] = [7; 32];
 
-/// What is raced for.
+/// The prize of a race.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Decision,
@@ -42,12 +42,12 @@ impl Kind {
     }
 }
 
-/// One wave: races for the things of `kind` from number `first` on.
+/// One wave: races for prizes of `kind`, numbered from `first`.
 #[derive(Clone, Copy)]
 pub(crate) struct Wave {
     pub(crate) kind: Kind,
     pub(crate) first: u64,
-    /// The generation that is presented, of refresh tokens.
+    /// The generation of the refresh tokens that are presented.
     pub(crate) generation: u32,
 }
 
@@ -65,7 +65,7 @@ impl Wave {
     }
 }
 
-/// What one contender was told, and when it asked and had its answer.
+/// The answer to one contender, with the times of its call and its answer.
 pub(crate) struct Answer {
     pub(crate) told: String,
     pub(crate) began: u64,
@@ -77,7 +77,7 @@ impl Answer {
         format!("{} {} {}", self.told, self.began, self.ended)
     }
 
-    /// The answers of one process to one wave, race by race.
+    /// Reads the answers that one process got in one wave, in the order of the races.
     pub(crate) fn read(line: &str) -> Vec<Self> {
         let answer = |text: &str| {
             let [told, began, ended] = text.split(' ').collect::<Vec<_>>()[..] else {
@@ -90,7 +90,7 @@ impl Answer {
     }
 }
 
-/// The grant with this number, as [`races`](super::races) puts it into the table.
+/// Returns the grant with this number, as [`races`](super::races) inserts it.
 pub(crate) fn numbered(client_id: &ClientId, number: u64) -> Grant {
     let mut grant = grant(client_id, "ann");
     grant.grant_id = GrantId::from_bytes(u128::from(number).to_be_bytes());
@@ -99,7 +99,7 @@ pub(crate) fn numbered(client_id: &ClientId, number: u64) -> Grant {
     grant
 }
 
-/// The digest of the assertion with this number.
+/// Returns the digest of the assertion with this number.
 fn assertion(number: u64) -> Digest {
     let mut bytes = SECRET;
     bytes[..8].copy_from_slice(&number.to_be_bytes());
@@ -108,7 +108,7 @@ fn assertion(number: u64) -> Digest {
 
 #[test]
 fn child_that_contends() {
-    // Races hang on isolation, not on disks: an answer need not wait for one.
+    // Races depend on isolation, so an answer need not wait for the disk.
     let Some(task) = Task::find(16, &[("synchronous_commit", "off")]) else { return };
     say("ready");
     for line in told() {
@@ -120,7 +120,7 @@ fn child_that_contends() {
         let races = wave.first..wave.first + WAVE;
         let contenders: Vec<_> =
             races.flat_map(|number| (0..CONTENDERS).map(move |_| number)).map(contend).collect();
-        // Runs when each of them has been run until it waits.
+        // The runtime runs this after it has polled each contender once.
         task.runtime.block_on(task.runtime.spawn(async {})).unwrap();
         say("asked");
         let answers = contenders.into_iter().map(|it| task.runtime.block_on(it).unwrap().write());
@@ -157,7 +157,7 @@ async fn contend(store: PostgresStore, client_id: ClientId, wave: Wave, number: 
     Answer { told, began, ended: micros() }
 }
 
-/// `won`, `lost`, or what else the answer is.
+/// Names an answer: `won`, `lost`, or its own name.
 fn name(won: bool, lost: bool, answer: &impl Debug) -> String {
     match (won, lost) {
         (true, _) => "won".to_owned(),
@@ -166,7 +166,7 @@ fn name(won: bool, lost: bool, answer: &impl Debug) -> String {
     }
 }
 
-/// Every other assertion makes a grant, too.
+/// Returns the claim of an assertion. Every other one also creates a grant.
 fn claim(grant: Grant, number: u64) -> AssertionClaim {
     AssertionClaim {
         client_id: grant.client_id.clone(),

@@ -1,4 +1,4 @@
-//! What a token costs the store, counted in the log of the server.
+//! Statements of the store for each token, counted in the log of the server.
 
 use std::fs;
 use std::path::Path;
@@ -6,11 +6,11 @@ use std::path::Path;
 use super::cluster::{new_store, own_cluster, pool, runtime};
 use super::world::World;
 
-/// The statements that the log shows since it was `before` bytes long: reads and writes.
+/// Counts the reads and the writes in the log after its first `before` bytes.
 fn statements(log: &Path, before: usize) -> (usize, usize) {
     let text = fs::read(log).unwrap();
     let text = String::from_utf8_lossy(&text[before..]).into_owned();
-    // A prepared statement with its parameters is one line; what tests a connection is another.
+    // A prepared statement with its parameters is one line. Tests of a connection are other lines.
     let run: Vec<_> = text.lines().filter(|line| line.contains("execute sqlx_s_")).collect();
     let is_write =
         |line: &&&str| ["UPDATE ", "INSERT ", "DELETE "].iter().any(|word| line.contains(word));
@@ -26,7 +26,7 @@ fn a_token_costs_at_most_one_read_and_one_write() {
     let pool = pool(&runtime, options, 1);
     let store = new_store(&runtime, &pool);
     let world = World::new(runtime, store);
-    // The app is known from here on.
+    // Reads the app into the cache.
     world.post(&[("grant_type", "client_credentials")]).unwrap();
     let cost = |request: &dyn Fn() -> String| {
         let before = fs::read(cluster.log()).unwrap().len();

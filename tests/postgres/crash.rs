@@ -1,4 +1,4 @@
-//! A server, and clients, that are killed in the middle of writes.
+//! A server and clients that are killed in the middle of writes.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,12 +19,12 @@ use super::world::{World, event};
 use super::writers::{Answered, CLIENT, Ledger, WRITERS, check, known, write};
 
 const KILLS: usize = 50;
-/// Answers that a kill waits for, at most.
+/// The most answers that a kill waits for.
 const MOST: u64 = 600;
-/// How long a kill waits after the last of them, at most.
+/// The longest pause between the last of them and the kill.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Lets clients write for a while, kills the server under them, and answers what they were answered.
+/// Lets clients write, kills the server under them, and returns the answers that they got.
 fn kill_server(
     world: &World,
     cluster: &Cluster,
@@ -45,17 +45,17 @@ fn kill_server(
     wait_until("enough is answered", || ledger.lock().unwrap().answers >= enough);
     chance.sleep_below(PAUSE);
     cluster.kill();
-    // Who waits for a connection gets one from the same pool when the server is back.
+    // Writers that wait for a connection get one from the same pool once the server is back.
     goes_on.store(false, Ordering::SeqCst);
     cluster.start();
     for writer in writers {
-        // That it failed is expected, that it was told something wrong is not.
+        // A writer may fail. A wrong answer is a panic.
         let _ = world.runtime.block_on(writer).unwrap();
     }
     Arc::try_unwrap(ledger).ok().unwrap().into_inner().unwrap()
 }
 
-/// Each broken connection is noticed once, by a request that fails.
+/// Asks until a request succeeds. Each broken connection fails one request.
 pub(crate) fn recover(world: &World, store: &PostgresStore) {
     world.runtime.block_on(async {
         for _ in 0..100 {
@@ -67,7 +67,7 @@ pub(crate) fn recover(world: &World, store: &PostgresStore) {
     });
 }
 
-/// Checks what was answered for each grant, some at a time.
+/// Checks the answers for all grants, some at a time.
 pub(crate) fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
     let all: Vec<_> = ledger.grants.iter().map(|(id, answered)| (*id, *answered)).collect();
     for some in all.chunks(WRITERS) {
@@ -82,7 +82,7 @@ pub(crate) fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
     }
 }
 
-/// What was dead after one crash is dead after all of them.
+/// Checks that grants that were revoked after one crash still are after all crashes.
 fn check_dead(world: &World, store: &PostgresStore, dead: &[(GrantId, Answered)]) {
     for (id, answered) in dead {
         let facts = known(&world.client_id, *id);
@@ -93,9 +93,9 @@ fn check_dead(world: &World, store: &PostgresStore, dead: &[(GrantId, Answered)]
     }
 }
 
-/// G13, G15, J19, R21, T13: codes, refresh tokens and assertions that were spent, and what was
-/// revoked, by an answer before a crash of the server are so after it; what was not answered is done
-/// or not done; and the same pool goes on.
+/// G13, G15, J19, R21, T13: a code, refresh token or assertion whose use was answered before a crash of
+/// the server is spent after it, and an answered revocation holds. A request without an answer is done
+/// or not done. The same pool goes on.
 #[test]
 fn what_was_answered_survives_a_crash_and_the_pool_recovers() {
     let Some(cluster) = own_cluster() else { return };
@@ -124,8 +124,8 @@ fn what_was_answered_survives_a_crash_and_the_pool_recovers() {
     );
 }
 
-/// G13, R21, T13: what a client was answered before it was killed is in the database, and what it
-/// had asked for is done or not done.
+/// G13, R21, T13: everything that a client was answered before it was killed is in the database. Its
+/// open requests are done or not done.
 #[test]
 fn what_a_client_was_answered_before_it_was_killed_is_there() {
     let Some(database) = database() else { return };
@@ -149,7 +149,7 @@ fn what_a_client_was_answered_before_it_was_killed_is_there() {
             ledger.enter(&line);
         }
         drop(client);
-        // What it had asked for goes on without it, and then ends.
+        // PostgreSQL goes on with its open statements for a while.
         let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
         let left = || {
             let row = sqlx::query(count).bind(CLIENT).fetch_one(&pool);

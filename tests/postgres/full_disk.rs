@@ -1,4 +1,4 @@
-//! A disk that is full, of the tables or of the write-ahead log.
+//! A full disk, either that of the tables or that of the write-ahead log.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -45,7 +45,7 @@ impl Drop for Mount {
     }
 }
 
-/// Writes until the store fails every writer, and answers what it had answered.
+/// Writes until the store has failed every writer, and returns the answers before that.
 fn fill(world: &World, store: &PostgresStore) -> Ledger {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let writers: Vec<_> = (0..WRITERS)
@@ -59,13 +59,13 @@ fn fill(world: &World, store: &PostgresStore) -> Ledger {
         })
         .collect();
     for writer in writers {
-        // That is, unless nothing is ever full.
+        // A timeout here means that the disk is never full.
         assert!(world.runtime.block_on(writer).unwrap().unwrap().is_err());
     }
     Arc::try_unwrap(ledger).ok().unwrap().into_inner().unwrap()
 }
 
-/// What holds when there is room again.
+/// Checks that the store goes on once there is room again.
 fn goes_on(world: &World, store: &PostgresStore, ledger: &Ledger) {
     for _ in 0..16 {
         recover(world, store);
@@ -84,8 +84,8 @@ fn world(cluster: &Cluster, settings: &[(&str, &str)]) -> (World, PostgresStore)
     (World::new(runtime, store.clone()), store)
 }
 
-/// R21, T13: requests that need room fail and have done nothing, reading goes on, and where there
-/// is room again so does writing.
+/// R21, T13: requests that need room fail without an effect, and reads go on. Once there is room again,
+/// writes go on too.
 #[test]
 fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
     let Some(cluster) = own_cluster() else { return };
@@ -113,8 +113,8 @@ fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
     drop(mount);
 }
 
-/// R21, T13: where the write-ahead log is full PostgreSQL stops; started again with room, it has
-/// what was answered, and the same store goes on.
+/// R21, T13: PostgreSQL stops if the disk of its write-ahead log is full. Started again with room, it
+/// has everything that was answered, and the same store goes on.
 #[test]
 fn a_full_disk_of_the_log_loses_nothing_that_was_answered() {
     let Some(cluster) = own_cluster() else { return };
@@ -125,16 +125,16 @@ fn a_full_disk_of_the_log_loses_nothing_that_was_answered() {
     std::os::unix::fs::symlink(&moved, &wal).unwrap();
     cluster.start();
     let (world, store) = world(&cluster, &[]);
-    // Nothing but what the present segment has left.
+    // Leaves only the rest of the present segment.
     fs::write(mount.ballast(), vec![7; room(mount.0.path())]).unwrap();
     let hosts = pool(&world.runtime, cluster.options(), 1);
-    // Sooner than by grants alone; it need not fit.
+    // Fills it sooner than grants alone. The statement may fail.
     let filler = "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)";
     let _ = world.runtime.block_on(hosts.execute(filler));
     let ledger = fill(&world, &store);
     assert!(log(&cluster).contains("No space left on device"));
     fs::remove_file(mount.ballast()).unwrap();
-    // It may be about to give up, or have done so.
+    // PostgreSQL may be about to stop, or have stopped.
     let mut waited = 0;
     while world.runtime.block_on(store.check()).is_err() {
         waited += 1;
@@ -154,7 +154,7 @@ fn log(cluster: &Cluster) -> String {
     fs::read_to_string(cluster.log()).unwrap()
 }
 
-/// How many bytes the file system of `folder` has left.
+/// Returns the free bytes of the file system of `folder`.
 fn room(folder: &Path) -> usize {
     let df = command("df").args(["--output=avail", "-B1"]).arg(folder).output().unwrap();
     String::from_utf8(df.stdout).unwrap().lines().nth(1).unwrap().trim().parse().unwrap()

@@ -1,4 +1,4 @@
-//! Databases whose default is not READ COMMITTED.
+//! Databases with a default isolation other than READ COMMITTED.
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
@@ -40,7 +40,7 @@ fn repeatable_read_as_the_default_changes_no_answer() {
     keeps_the_contract("repeatable read");
 }
 
-/// The same.
+/// PostgreSQL refuses losers with 40001 here too.
 #[test]
 fn serializable_as_the_default_changes_no_answer() {
     keeps_the_contract("serializable");
@@ -96,7 +96,7 @@ fn a_call_that_is_dropped_leaves_no_transaction_behind() {
                 })
                 .await;
             }
-            // PostgreSQL may yet have to read what was sent. A longer pause would change no result.
+            // PostgreSQL may have statements yet to read. A longer pause would change no result.
             tokio::time::sleep(Duration::from_millis(20)).await;
             let waits = async {
                 while !sqlx::query(busy).bind(name).fetch_all(&hosts).await.unwrap().is_empty() {}

@@ -1,5 +1,5 @@
-//! What a database goes through while a store runs on it: read only for a while, more requests than
-//! connections, a clock that was set back.
+//! Outages under a running store: a database that is read only for a while, more requests than
+//! connections, a clock that is set back.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const ROUNDS: usize = 10;
 /// Requests at once in each round, on two connections.
 const REQUESTS: usize = 600;
 
-/// A family at generation 1, as the store has it.
+/// Inserts a family at generation 1, and returns it as stored.
 async fn family(store: &PostgresStore, world: &World) -> Grant {
     let grant = decided(store, world).await;
     let redeemed = store.redeem_code(&redemption(&grant, now())).await.unwrap();
@@ -46,14 +46,14 @@ fn revocation(target: RevocationTarget) -> Revocation {
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }
 
-/// Sets the database to be read only, or not any more, as an operator or a managed service does.
+/// Makes the database read only, or writable again, as an operator or a managed service does.
 async fn set_read_only(hosts: &PgPool, on: &str) {
     let set = format!("ALTER SYSTEM SET default_transaction_read_only = {on}");
     hosts.execute(sqlx::AssertSqlSafe(set)).await.unwrap();
     hosts.execute("SELECT pg_reload_conf()").await.unwrap();
 }
 
-/// T13: nothing is given and nothing is spent meanwhile, and afterwards the same store goes on.
+/// T13: a read-only database issues nothing and spends nothing. Afterwards the same store goes on.
 #[test]
 fn a_database_that_is_read_only_for_a_while_gives_nothing_then() {
     let Some(cluster) = own_cluster() else { return };
@@ -85,7 +85,7 @@ fn a_database_that_is_read_only_for_a_while_gives_nothing_then() {
             assert!(store.rotate(&rotation(&grant, 1, now())).await.is_err());
             assert!(store.redeem_code(&redemption(&pending, now())).await.is_err());
             let ending = revocation(RevocationTarget::Grant(grant.grant_id));
-            assert!(store.revoke(&ending).await.is_err(), "a revocation is not promised");
+            assert!(store.revoke(&ending).await.is_err(), "no revocation is promised");
             let row = store.find_grant(&grant.grant_id).await.unwrap().unwrap();
             assert_eq!((row.generation, row.revoked), (1, None));
             assert!(!store.is_revoked(&row.facts()).await.unwrap());
@@ -190,7 +190,7 @@ async fn taken(pool: &PgPool) -> PoolConnection<Postgres> {
     }
 }
 
-/// The clock of the database was set back by an hour, a revocation ago.
+/// The clock of the database was set back by an hour after a revocation.
 #[test]
 fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
     let Some(database) = database() else { return };
@@ -204,7 +204,7 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
         let void = family(&store, &world).await;
         let subject = RevocationTarget::Subject(void.subject.clone());
         let first = store.revoke(&revocation(subject.clone())).await.unwrap();
-        // As if all of it had happened an hour later, before the clock was set back.
+        // Moves all of it an hour ahead, as if the clock had been set back since.
         let later = i64::try_from(hour.as_millis()).unwrap();
         for table in ["clock", "revocations"] {
             let shift = format!("UPDATE {prefix}{table} SET at = at + {later}");
@@ -213,9 +213,9 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
         let first = first.at.plus(hour);
         assert!(store.is_revoked(&void.facts()).await.unwrap());
 
-        // Instants go on after the last revocation, not with the clock.
+        // New instants follow the last revocation, not the clock.
         let before = family(&store, &world).await;
-        assert!(before.authorized_at > first, "a decision is not after a revocation before it");
+        assert!(before.authorized_at > first, "a decision is dated before an earlier revocation");
         assert!(!store.is_revoked(&before.facts()).await.unwrap());
         let second = store.revoke(&revocation(subject.clone())).await.unwrap();
         assert!(second.at > first && second.at >= before.authorized_at);
@@ -228,8 +228,8 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
         assert!(after.authorized_at > second.at);
         assert_eq!(store.rotate(&rotation(&after, 1, now())).await.unwrap(), Rotate::Rotated);
 
-        // Its limit, as documented: a decision of the time that comes twice, with no revocation
-        // since, is spared by a cutoff. Its own end reaches it all the same.
+        // The documented limit: a cutoff spares a decision from the time that comes twice, if there was
+        // no revocation since. A revocation of the grant itself still reaches it.
         let spared = family(&store, &world).await;
         let at = spared.authorized_at.plus(hour).as_millis();
         let id = format!("{:032x}", u128::from_be_bytes(*spared.grant_id.as_bytes()));
@@ -246,7 +246,7 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
     });
 }
 
-/// Another node, whose clock is 400 ms ahead, has dated a decision before it was asked to revoke.
+/// Another node, with a clock 400 ms ahead, has dated a decision before the revocation.
 #[test]
 fn a_revocation_reaches_what_a_node_with_a_fast_clock_has_authorized() {
     let Some(database) = database() else { return };
@@ -272,7 +272,7 @@ fn a_revocation_reaches_what_a_node_with_a_fast_clock_has_authorized() {
         let refused = Rotate::Refused(GrantRefusal::Revoked);
         assert_eq!(store.rotate(&rotation(&before, 1, now())).await.unwrap(), refused);
 
-        // Not what comes after, though that clock has not come so far yet.
+        // A later decision lives, although the clock has not reached the cutoff yet.
         let after = family(&store, &world).await;
         assert!(after.authorized_at > revoked.at);
         assert!(!store.is_revoked(&after.facts()).await.unwrap());

@@ -1,4 +1,4 @@
-//! How the database runs the statements of a token: by primary key.
+//! Query plans of the statements of a token: all go by primary key.
 
 use grantor::secret::Digest;
 use grantor::store::{AccessFacts, AssertionClaim, AssertionPurpose, GrantStore as _};
@@ -8,7 +8,7 @@ use super::cluster::{new_store, own_cluster, pool, runtime};
 use super::races::{redemption, rotation};
 use super::world::{World, grant, now, random_bytes};
 
-/// With `GRANTOR_SHOW_PLANS` they are printed, for `docs/storage.md`.
+/// `GRANTOR_SHOW_PLANS` prints the plans for `docs/storage.md`.
 #[test]
 fn the_statements_of_a_token_go_by_primary_key() {
     let Some(cluster) = own_cluster() else { return };
@@ -19,7 +19,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
     let world = World::new(runtime, store);
     let store = world.server.store().store();
     world.runtime.block_on(async {
-        // Enough rows that reading all of them would cost more.
+        // Enough rows that a scan of the table would cost more.
         for sql in [
             format!(
                 "INSERT INTO {prefix}grants SELECT decode(md5(n::text), 'hex'), 'app' || n % 50, \

@@ -1,4 +1,4 @@
-//! Two processes over one database, and tables where the host wants them.
+//! Two processes over one database, and tables in a schema of the host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use super::cluster::{database, new_prefix, new_store, pool, runtime};
 use super::races::redemption;
 use super::world::{World, grant, now};
 
-/// A35: what one process disables gives nothing in another from that instant, though that one still
-/// has the app as it read it.
+/// A35: an app that one process disables gets nothing from another process from that instant, although
+/// the other still has the app in its cache.
 #[test]
 fn an_app_that_another_process_disables_gives_nothing_at_once() {
     let Some(database) = database() else { return };

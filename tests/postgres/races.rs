@@ -1,4 +1,4 @@
-//! Four processes over one database, whose contenders race for one row.
+//! Contenders in four processes over one database that race for one row.
 
 use grantor::clock::UnixTime;
 use grantor::ids::ClientId;
@@ -37,7 +37,7 @@ pub(crate) fn rotation(grant: &Grant, generation: u32, now: UnixTime) -> Rotatio
     }
 }
 
-/// Puts grants into the table, with the numbers from `first` on, at `generation`.
+/// Inserts grants at `generation`, numbered from `first`.
 pub(crate) async fn insert_many(
     pool: &PgPool,
     prefix: &TablePrefix,
@@ -59,19 +59,19 @@ pub(crate) async fn insert_many(
     insert.execute(pool).await.unwrap();
 }
 
-/// What was seen of the races of one kind.
+/// Counts of the races of one kind.
 #[derive(Default)]
 struct Tally {
     races: usize,
-    /// How many were there where all eight had asked before any was answered.
+    /// The races in which all eight had asked before any was answered.
     met: usize,
-    /// How many were there where the winner had to do with one of another process, at least.
+    /// The races in which the winner overlapped with a contender of another process.
     contended: usize,
     wins: [usize; PROCESSES],
 }
 
 impl Tally {
-    /// Counts one race: the answers, and from which process each is.
+    /// Counts one race by its answers, each with the number of its process.
     fn count(&mut self, kind: Kind, answers: &[(usize, &Answer)]) {
         let mut told: Vec<_> = answers.iter().map(|(_, answer)| answer.told.as_str()).collect();
         told.sort_unstable();
@@ -107,16 +107,16 @@ struct Arena {
 }
 
 impl Arena {
-    /// The first number of a kind, far from those of the others.
+    /// Returns the first number of a kind, far from those of other kinds.
     fn first(kind: Kind) -> u64 {
         (u64::try_from(Kind::ALL.iter().position(|it| *it == kind).unwrap()).unwrap() + 1) << 32
     }
 
-    /// Runs so many races, in waves, and answers how many that were.
+    /// Runs at least `races` races, in whole waves, and returns their number.
     fn race(&mut self, kind: Kind, races: usize) -> u64 {
         let waves = u64::try_from(races).unwrap().div_ceil(WAVE);
         let first = Self::first(kind);
-        // One grant serves many refreshes: one a generation.
+        // One grant serves many refreshes, one for each generation.
         let (grants, generation) = match kind {
             Kind::Decision | Kind::Assertion => (0, 0),
             Kind::Code => (waves * WAVE, 0),
@@ -146,7 +146,7 @@ impl Arena {
 
     fn run(&mut self, wave: Wave, tally: &mut Tally) {
         let line = wave.line();
-        // Each in turn is told first.
+        // A different process is told first each time.
         let start = tally.races / usize::try_from(WAVE).unwrap() % PROCESSES;
         let gate = self.world.runtime.block_on(self.close(wave.kind));
         for number in 0..PROCESSES {
@@ -170,12 +170,12 @@ impl Arena {
         }
     }
 
-    /// Keeps everybody from writing until the transaction ends: then all at once begin.
+    /// Blocks all writers until the transaction ends, so that they begin together.
     async fn close(&self, kind: Kind) -> Transaction<'static, Postgres> {
         let table = if kind == Kind::Assertion { "assertions" } else { "grants" };
         let mut gate = self.pool.begin().await.unwrap();
         let lock = format!(
-            "SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+            "SET LOCAL idle_in_transaction_session_timeout = '120s'; \
              LOCK TABLE {}{table} IN EXCLUSIVE MODE",
             self.prefix
         );
@@ -183,7 +183,7 @@ impl Arena {
         gate
     }
 
-    /// How many rows of `table` satisfy `condition`.
+    /// Counts the rows of `table` that satisfy `condition`.
     fn rows(&self, table: &str, condition: &str) -> u64 {
         let sql = format!("SELECT count(*) FROM {}{table} WHERE {condition}", self.prefix);
         let row = self
@@ -194,7 +194,7 @@ impl Arena {
         u64::try_from(row.get::<i64, _>(0)).unwrap()
     }
 
-    /// As [`rows`](Self::rows), of the grants of a kind.
+    /// Counts the grants of a kind that satisfy `condition`.
     fn grants(&self, kind: Kind, condition: &str) -> u64 {
         let [from, to] = [Self::first(kind), Self::first(kind) + (1 << 32)];
         let id = |number: u64| format!(r"'\x{number:032x}'");
@@ -204,8 +204,8 @@ impl Arena {
     }
 }
 
-/// G13, R9, R15, J19, A34: of eight contenders in four processes exactly one wins, whatever they
-/// race for, and what the others are told is true.
+/// G13, R9, R15, J19, A34: exactly one of eight contenders in four processes wins, for every kind of
+/// prize, and the others get correct answers.
 #[test]
 fn one_contender_wins_however_many_processes_there_are() {
     let Some(database) = database() else { return };
@@ -226,22 +226,22 @@ fn one_contender_wins_however_many_processes_there_are() {
     let races = arena.race(Kind::Decision, rounds.div_ceil(10));
     assert_eq!(arena.grants(Kind::Decision, "generation = 0"), races);
 
-    // The first replay of each code has ended its grant, and has told so.
+    // The first replay of each code has revoked its grant, and the feed says so.
     let races = arena.race(Kind::Code, rounds);
     assert_eq!(arena.grants(Kind::Code, "generation = 1 AND revoked_why = 2"), races);
     assert_eq!(arena.rows("revocations", "why = 2"), races);
 
-    // Both kinds of refresh tokens are so many together.
+    // Both kinds of refresh tokens make up `rounds` together.
     let races = arena.race(Kind::Refresh, rounds - rounds / 5);
     let last = format!("generation = {} AND retries = 7 AND revoked_at IS NULL", races / WAVE + 1);
     assert_eq!(arena.grants(Kind::Refresh, &last), WAVE);
 
-    // The first reuse of each token likewise.
+    // The first reuse of each token has done the same.
     let races = arena.race(Kind::RefreshOnce, rounds.div_ceil(5));
     assert_eq!(arena.grants(Kind::RefreshOnce, "generation = 2 AND revoked_why = 4"), races);
     assert_eq!(arena.rows("revocations", "why = 4"), races);
 
-    // Who won has the grant that was asked for.
+    // The winner has the grant that it asked for.
     let races = arena.race(Kind::Assertion, rounds);
     assert_eq!(arena.rows("assertions", "true"), races);
     assert_eq!(arena.grants(Kind::Assertion, "generation = 0"), races / 2);

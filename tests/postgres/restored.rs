@@ -1,4 +1,4 @@
-//! A database that was restored to an older state under servers that go on.
+//! A database that is restored to an older state under servers that go on.
 
 use std::fs::{self, File};
 use std::time::Duration;
@@ -15,12 +15,12 @@ use super::races::{redemption, rotation};
 use super::sandbox::command;
 use super::world::{World, grant, now, random_bytes};
 
-/// How a backup is made and put back.
+/// The way to make a backup and put it back.
 #[derive(Clone, Copy, Debug)]
 enum Backup {
-    /// By a copy of the folder of a server that was stopped.
+    /// A copy of the folder of a stopped server.
     Folder,
-    /// By `pg_dump` and `psql`, while the server runs.
+    /// `pg_dump` and `psql`, while the server runs.
     Dump,
 }
 
@@ -82,7 +82,7 @@ async fn inserted(store: &PostgresStore, world: &World) -> Grant {
     grant
 }
 
-/// A family at generation 1.
+/// Inserts a family at generation 1.
 async fn family(store: &PostgresStore, world: &World) -> Grant {
     let grant = inserted(store, world).await;
     let redeemed = store.redeem_code(&redemption(&grant, now())).await.unwrap();
@@ -96,8 +96,8 @@ fn ending(grant: &Grant) -> Revocation {
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }
 
-/// R21, T13: tokens that are ahead of their rows are taken and the rows catch up; what the runbook
-/// says ends everything from before, and the same pool goes on.
+/// R21, T13: the store takes tokens that are ahead of their rows, and the rows catch up. The step in the
+/// runbook ends everything from before, and the same pool goes on.
 #[test]
 fn a_restored_database_takes_what_is_ahead_and_the_runbook_leaves_no_survivor() {
     for backup in [Backup::Folder, Backup::Dump] {
@@ -125,7 +125,7 @@ fn restore(cluster: &Cluster, backup: Backup) {
     backup.make(cluster);
     wait();
 
-    // What happens until the database is lost.
+    // Changes until the database is lost.
     let token = refresh(&refresh(&token));
     world.runtime.block_on(async {
         for generation in 1..5 {
@@ -150,7 +150,7 @@ fn restore(cluster: &Cluster, backup: Backup) {
         assert_eq!(row(&ahead).await.generation, 6);
         assert_eq!(store.rotate(&rotate(5)).await.unwrap(), Rotate::Retried);
         assert_eq!(store.rotate(&rotate(6)).await.unwrap(), Rotate::Rotated);
-        // This is why there is a runbook: what else happened since is forgotten.
+        // All other changes since the backup are forgotten, hence the runbook.
         assert!(!store.is_revoked(&row(&ended).await.facts()).await.unwrap());
         let claimed = store.claim_assertion(&claim(&pending, jti)).await.unwrap();
         assert!(matches!(claimed, ClaimAssertion::First { .. }));

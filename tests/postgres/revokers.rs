@@ -1,5 +1,5 @@
-//! What a process does in a round of [`survivors`](super::survivors): it ends access, or uses it
-//! until it has ended; then it looks for what is left.
+//! A process in a round of [`survivors`](super::survivors). It revokes access, or uses access until it
+//! is revoked, and then looks for survivors.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ use super::world::now;
 
 pub(crate) const SUBJECT: &str = "ann";
 pub(crate) const DEVICE: &str = "phone";
-/// The numbers of a round: its grants, and from here on those that are made while it runs.
+/// The offset, in the numbers of a round, of the grants that are created while it runs.
 pub(crate) const NEWBORN: u64 = 8;
-/// So often is a token used at most, should its end not come.
+/// The most uses of a token if no revocation comes.
 const MAX_USES: u32 = 2_000;
 
-/// How access ends.
+/// The way in which access ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     Everything,
@@ -57,11 +57,11 @@ pub(crate) struct Round {
     pub(crate) ending: Ending,
     /// The number of the grant of the first process.
     pub(crate) first: u64,
-    /// Which process ends it.
+    /// The index of the process that revokes.
     pub(crate) revoker: usize,
-    /// When this process begins, in microseconds.
+    /// The pause before this process begins, in microseconds.
     pub(crate) delay: u64,
-    /// Whether the grant of this process is a code yet.
+    /// Whether the grant of this process is still a code.
     pub(crate) is_code: bool,
 }
 
@@ -123,7 +123,7 @@ fn child_that_revokes_and_uses() {
 
 impl Process {
     async fn play(&self, round: Round) -> String {
-        // The thread sleeps: the runtime would round to milliseconds.
+        // The thread sleeps because the runtime would round to milliseconds.
         std::thread::sleep(Duration::from_micros(round.delay));
         if round.revoker == self.index {
             let called = micros();
@@ -133,7 +133,7 @@ impl Process {
         self.use_up(round).await
     }
 
-    /// The instant of the cutoff, where the ending is one.
+    /// Ends access. Returns the instant of the cutoff if there is one.
     async fn end(&self, round: Round) -> Option<UnixTime> {
         let (store, client_id) = (&self.task.store, self.task.client_id.clone());
         let subject = Subject::new(SUBJECT).unwrap();
@@ -163,9 +163,9 @@ impl Process {
         Some(store.revoke(&revocation(target)).await.unwrap().at)
     }
 
-    /// Redeems and rotates until it is refused, and makes a grant meanwhile. Answers each step:
-    /// what, the generation that it makes (of a new grant its instant), when it was called and
-    /// answered, and the answer.
+    /// Redeems and rotates until the store refuses, and creates a grant meanwhile. Returns the steps. Each
+    /// is a word, the generation that it makes (for a new grant its instant), the times of the call and
+    /// of the answer, and the answer.
     async fn use_up(&self, round: Round) -> String {
         let store = &self.task.store;
         let number = round.first + u64::try_from(self.index).unwrap();
@@ -193,7 +193,7 @@ impl Process {
             if answer != "done" {
                 break;
             }
-            // While the others, and the end, are on their way.
+            // Creates a grant while the others and the revocation are under way.
             if used == 0 {
                 steps.push(self.decide(round, number + NEWBORN).await);
             }
@@ -214,8 +214,8 @@ impl Process {
         format!("born {at} {called} {} {answer}", micros())
     }
 
-    /// Looks at grants, each with the greatest generation that was answered. This process presents
-    /// all tokens of those that are not its own.
+    /// Looks at grants, each given with the greatest generation that was answered. Presents their tokens,
+    /// and returns `dead` if the store refuses all of them.
     async fn look(&self, grants: &str) -> String {
         let store = &self.task.store;
         for (number, live) in pairs(grants) {
@@ -231,14 +231,14 @@ impl Process {
                 if answer != refused {
                     return format!("{answer:?} for generation {generation} of {number}");
                 }
-                // The rest is presented by one: the next process.
+                // Only the next process presents the older tokens.
                 if usize::try_from(number).unwrap() % 4 != (self.index + 1) % 4 {
                     break;
                 }
             }
             let code = store.redeem_code(&redemption(&grant, now())).await.unwrap();
             let refused = RedeemCode::Refused(GrantRefusal::Revoked);
-            // Spent codes of a grant that is dead may say so, too.
+            // The store may also answer that the code of a revoked grant is spent.
             if code != refused && !(live > 0 && code == RedeemCode::AlreadyRedeemed) {
                 return format!("{code:?} for the code of {number}");
             }
@@ -246,7 +246,7 @@ impl Process {
         "dead".to_owned()
     }
 
-    /// Which of the grants that were made meanwhile are void.
+    /// Tells which of the grants that were created meanwhile are revoked.
     async fn born(&self, grants: &str) -> String {
         let mut answers = Vec::new();
         for (number, at) in pairs(grants) {

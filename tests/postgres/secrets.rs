@@ -1,4 +1,4 @@
-//! What the tables hold, and what they do not.
+//! No secret is in any table.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use sqlx::{PgPool, Row as _};
 use super::cluster::{database, new_store, pool, runtime};
 use super::world::World;
 
-/// Every row of every table, as text; bytes as hexadecimal digits.
+/// Returns every row of every table as text, with bytes as hexadecimal digits.
 async fn dump(pool: &PgPool, prefix: &str) -> String {
     let mut dump = String::new();
     for table in
@@ -35,8 +35,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// No column holds what can be presented: no code, token, client secret or signature secret, in
-/// clear, in hexadecimal digits or taken out of its base64url.
+/// No column holds a code, token, client secret or signature secret, neither as text nor as
+/// hexadecimal digits nor decoded from base64url.
 #[test]
 fn a_leaked_table_holds_nothing_that_can_be_presented() {
     let Some(database) = database() else { return };
@@ -92,14 +92,14 @@ fn a_leaked_table_holds_nothing_that_can_be_presented() {
         |it: &&grantor::store::Revocation| matches!(it.target, RevocationTarget::Grant(_));
     assert_eq!(feed.entries.iter().filter(is_grant).count(), 4, "three replays, one given back");
 
-    // Ids of grants are no secrets, and stand in handles and tokens.
+    // Ids of grants are not secret. Handles and tokens contain them.
     let ids: Vec<String> = dump
         .match_indices("\"grant_id\":\"\\\\x")
         .map(|(at, found)| dump[at + found.len()..at + found.len() + 32].to_owned())
         .collect();
     assert!(ids.len() > 3, "{dump}");
     for secret in &secrets {
-        // What follows the prefix of a handle or a generated secret.
+        // The rest after the prefix of a handle or a generated secret.
         let body =
             secret.get(4..).filter(|_| secret.starts_with('g') && secret[3..].starts_with('_'));
         for part in secret.split('.').chain(body) {

@@ -5,8 +5,8 @@ use grantor::store::GrantStore as _;
 use super::cluster::{PATIENCE, database, new_store, pool, runtime};
 use super::world::{World, grant};
 
-/// However many requests wait, the host's own queries get connections of the same pool in between,
-/// the pool grows to what it may have, and requests that are given up take no connection along.
+/// While many requests wait, the host's own queries still get connections of the same pool, and the pool
+/// grows to its limit. Requests that are dropped keep no connection.
 #[test]
 fn a_busy_store_leaves_connections_to_the_host_and_to_itself() {
     let Some(database) = database() else { return };
@@ -33,7 +33,7 @@ fn a_busy_store_leaves_connections_to_the_host_and_to_itself() {
             tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap();
         }
         assert_eq!(own.size(), 3);
-        // Some of them wait, some have a connection.
+        // Some of them wait and some have a connection.
         for task in &busy {
             task.abort();
         }

@@ -38,6 +38,6 @@ fn what_is_stored_of_a_user_can_be_erased_and_stays_revoked() {
         assert!(store.find_consent(&world.client_id, &ann).await.unwrap().is_none());
         assert!(store.find_consent(&world.client_id, &bob).await.unwrap().is_some());
         let facts = token.facts();
-        assert!(store.is_revoked(&facts).await.unwrap(), "a token that is out is honoured");
+        assert!(store.is_revoked(&facts).await.unwrap(), "a token issued before is honoured");
     });
 }

@@ -12,15 +12,15 @@ use super::revokers::{Ending, NEWBORN, Round};
 use super::world::World;
 
 const PROCESSES: usize = 4;
-/// The numbers that a round has.
+/// The numbers of one round.
 const ROOM: u64 = 2 * NEWBORN;
-/// Longer than a few uses take.
+/// The longest delay, in microseconds. A few uses take less.
 const MAX_DELAY: u64 = 4_000;
 
-/// One step of a process that uses a grant, with the instants of its call and its answer.
+/// One step of a process that uses a grant, with the times of its call and its answer.
 struct Step {
     what: String,
-    /// The generation that it asks for; the instant of a new grant.
+    /// The generation that it asks for, or the instant of a new grant.
     of: u64,
     called: u64,
     answered: u64,
@@ -41,12 +41,12 @@ impl Step {
     }
 }
 
-/// How often what happened.
+/// Counts of all rounds.
 #[derive(Default, Debug)]
 struct Tally {
     revocations: usize,
     uses: usize,
-    /// Uses that were under way when the revocation was.
+    /// Uses that overlapped with the revocation.
     overlapping: usize,
     newborn: usize,
 }
@@ -64,7 +64,7 @@ impl Arena {
         let revoker = usize::try_from(chance.below(4)).unwrap();
         let first = (1 << 40) + u64::try_from(number).unwrap() * ROOM;
         let (store, client_id) = (self.world.server.store().store(), &self.world.client_id);
-        // Each process has one; half of them are codes, of which the table tells by itself.
+        // Each process has one grant. Half of the grants are still codes.
         for generation in 0..2 {
             let (first, count) = (first + generation * 2, 2);
             let generation = i64::try_from(generation).unwrap();
@@ -109,7 +109,7 @@ impl Arena {
                 self.tally.overlapping += usize::from(!before && !after);
                 if step.what == "born" {
                     self.tally.newborn += 1;
-                    // Nothing is made on the wrong side of the cutoff.
+                    // No grant is dated on the wrong side of the cutoff.
                     assert!(!(before && at > 0) || step.of <= at, "{}", tell());
                     assert!(!(after && at > 0) || step.of > at, "{}", tell());
                     let inactive = ending == Ending::AppDisabled && step.answer == "inactive";
@@ -131,7 +131,7 @@ impl Arena {
                     _ => panic!("{}", tell()),
                 }
             }
-            // A family that was refused at once has its first token nevertheless.
+            // Even a family that is refused at once has its first token.
             grants.push((id, live.max(u64::from(process >= 2))));
         }
         let list = |all: &[(u64, u64)]| {
@@ -154,9 +154,9 @@ impl Arena {
     }
 }
 
-/// R20, A35: what was authorized before a revocation gives nothing in any process once that was
-/// answered, and every successor that anybody was given is dead; what was decided meanwhile lies
-/// before it and is dead, or after it and lives.
+/// R20, A35: once a revocation is answered, no process gives anything for an earlier grant, and all
+/// successors of its tokens are dead. A grant that is decided meanwhile is dated before the revocation
+/// and is dead, or after it and lives.
 #[test]
 fn nothing_survives_a_revocation_in_another_process() {
     let Some(database) = database() else { return };
@@ -180,5 +180,5 @@ fn nothing_survives_a_revocation_in_another_process() {
     }
     let seconds = (micros() - began) / 1_000_000;
     eprintln!("{:?} in {rounds} rounds, {seconds} s: no survivor", arena.tally);
-    assert!(arena.tally.overlapping >= rounds, "the revocations meet nobody");
+    assert!(arena.tally.overlapping >= rounds, "the revocations overlap with too few uses");
 }

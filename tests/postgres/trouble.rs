@@ -1,4 +1,5 @@
-//! A database that cannot, or will not: nothing is given then, and afterwards all goes on.
+//! A database that does not answer, or refuses to write. The store gives nothing then, and goes on
+//! afterwards.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::cluster::{PATIENCE, database, new_store, pool, runtime};
 use super::races::{redemption, rotation};
 use super::world::{World, grant, now};
 
-/// A family at generation 1.
+/// Inserts a family at generation 1.
 async fn family(store: &PostgresStore, client_id: &grantor::ids::ClientId) -> Grant {
     let grant = grant(client_id, "ann");
     store.insert_grant(grant.clone()).await.unwrap();
@@ -20,7 +21,7 @@ async fn family(store: &PostgresStore, client_id: &grantor::ids::ClientId) -> Gr
     grant
 }
 
-/// The condition that names a row.
+/// Returns the condition that selects the row of a grant.
 fn is(grant: &Grant) -> String {
     let id = grant
         .grant_id
@@ -30,8 +31,7 @@ fn is(grant: &Grant) -> String {
     format!("grant_id = '\\x{id}'")
 }
 
-/// R21: a statement that waits too long answers an error and has done nothing, and the client that
-/// asks again goes on.
+/// R21: a statement that waits too long is an error without an effect, and the client can ask again.
 #[test]
 fn a_row_that_others_hold_is_waited_for_no_longer_than_the_timeout() {
     let Some(database) = database() else { return };
@@ -101,7 +101,7 @@ fn a_deadlock_is_not_answered() {
     });
 }
 
-/// T13: without a connection nothing is given, and nothing is spent.
+/// T13: without a connection the store gives nothing and spends nothing.
 #[test]
 fn a_pool_that_has_no_connection_left_gives_nothing() {
     let Some(database) = database() else { return };
@@ -117,7 +117,7 @@ fn a_pool_that_has_no_connection_left_gives_nothing() {
     assert!(world.redeem(&code, &verifier).is_ok());
 }
 
-/// T13: a standby, or a database that was set to be read only, is found out and gives nothing.
+/// T13: `check` detects a standby or a read-only database, which gives nothing.
 #[test]
 fn a_database_that_can_only_be_read_gives_nothing() {
     let Some(database) = database() else { return };
@@ -144,7 +144,7 @@ fn a_database_that_can_only_be_read_gives_nothing() {
     });
 }
 
-/// Several processes may prune at once: each row goes once.
+/// Several processes may prune at once. Each row is removed once.
 #[test]
 fn processes_that_prune_at_once_share_the_work() {
     let Some(database) = database() else { return };

@@ -1,5 +1,5 @@
-//! What clients write until something is killed, what they had been answered by then, and whether
-//! it is there afterwards.
+//! Clients that write until a process is killed, the answers that they got, and a check that these
+//! hold afterwards.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use super::child::{Task, say};
 use super::races::{redemption, rotation};
 use super::world::{grant, now, random_bytes};
 
-/// How many write at a time.
+/// The number of writers at a time.
 pub(crate) const WRITERS: usize = 16;
-/// What a killed client calls its connections.
+/// The application name of the connections of a killed client.
 pub(crate) const CLIENT: &str = "killed_client";
 
-/// What the store has answered for one grant.
+/// The answers of the store for one grant.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Answered {
     pub(crate) generation: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Answered {
     pub(crate) was_revoked: bool,
 }
 
-/// What the store has answered, whatever became of the question that was open at the end.
+/// The answers of the store. Requests without an answer are not in it.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) grants: BTreeMap<GrantId, Answered>,
@@ -40,18 +40,18 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Enters `inserted`, `redeemed`, `rotated`, `claimed` or `revoked`, the grant, its generation.
     pub(crate) fn enter(&mut self, line: &str) {
-        let [what, id, generation] = line.split(' ').collect::<Vec<_>>()[..] else {
+        let [step, id, generation] = line.split(' ').collect::<Vec<_>>()[..] else {
             panic!("no answer: {line}")
         };
         self.answers += 1;
         let answered = self.grants.entry(id.parse().unwrap()).or_default();
         answered.generation = answered.generation.max(generation.parse().unwrap());
-        answered.was_claimed |= what == "claimed";
-        answered.was_revoked |= what == "revoked";
+        answered.was_claimed |= step == "claimed";
+        answered.was_revoked |= step == "revoked";
     }
 }
 
-/// A grant all of which follows from its id.
+/// Returns a grant that its id determines.
 pub(crate) fn known(client_id: &ClientId, id: GrantId) -> Grant {
     let mut grant = grant(client_id, &format!("user {id}"));
     grant.grant_id = id;
@@ -75,7 +75,7 @@ fn claim(grant: &Grant) -> AssertionClaim {
     }
 }
 
-/// One way or another, as the id says.
+/// Returns a revocation of the grant. The id determines the target.
 fn ending(grant: &Grant) -> Revocation {
     let (client_id, subject) = (grant.client_id.clone(), grant.subject.clone());
     let target = match grant.grant_id.as_bytes()[0] % 4 {
@@ -88,7 +88,7 @@ fn ending(grant: &Grant) -> Revocation {
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }
 
-/// Writes until the store fails or `goes_on` says no, and says what was answered.
+/// Writes until the store fails or `goes_on` returns `false`, and says each answer.
 pub(crate) async fn write(
     store: PostgresStore,
     client_id: ClientId,
@@ -118,8 +118,8 @@ pub(crate) async fn write(
     Ok(())
 }
 
-/// Checks that what was answered for a grant is there, that one more step may be, and that nothing
-/// can be spent again. The grant is dead then.
+/// Checks that everything answered for a grant is there, with at most one more step, and that nothing
+/// can be spent again. Afterwards the grant is dead.
 pub(crate) async fn check(
     store: &PostgresStore,
     client_id: &ClientId,
@@ -132,7 +132,7 @@ pub(crate) async fn check(
     assert!(found == least || found == least + 1, "{id}: answered {least}, found {found}");
     let is_revoked = store.is_revoked(&row.facts()).await?;
     assert!(is_revoked || !answered.was_revoked, "{id}: the revocation is gone");
-    assert!(!is_revoked || answered.was_claimed, "{id}: nobody has revoked it");
+    assert!(!is_revoked || answered.was_claimed, "{id}: no client has revoked it");
     if answered.was_claimed {
         assert_eq!(store.claim_assertion(&claim(&grant)).await?, ClaimAssertion::Replayed, "{id}");
     }
