@@ -1,4 +1,4 @@
-//! Apps that are kept in memory, under a whole server: what another process changes.
+//! Cached apps under a whole server, and changes by another process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::support::{self, Answer, App, World, body_of, code_app, machine_app, n
 
 type Process = AuthorizationServer<CachedApps<Arc<FaultyStore>>, Arc<MemoryUsers>>;
 
-/// A second process on the store of `world`, which keeps apps.
+/// A second process with cached apps on the store of `world`.
 fn process(world: &World) -> Process {
     let store = Arc::new(FaultyStore::new(Arc::<MemoryStore>::clone(&world.store)));
     let store = CachedApps::new(store).clock(Arc::clone(&world.clock));
@@ -31,10 +31,10 @@ fn disable(world: &World, app: &App) {
     block_on(world.server.admin("tester").disable(&id)).unwrap();
 }
 
-/// DESIGN: with the app cached, a refresh reads its grant and writes once; client credentials ask
-/// the store for nothing.
+/// DESIGN: with the app cached, a refresh reads its grant and writes once, and client credentials
+/// make no store call.
 #[test]
-fn a_token_costs_no_read_of_its_app() {
+fn a_token_reads_no_cached_app_from_the_store() {
     let world = World::unlimited();
     let (app, job) = (world.register(code_app()), world.register(machine_app()));
     let process = process(&world);
@@ -52,9 +52,9 @@ fn a_token_costs_no_read_of_its_app() {
     }
 }
 
-/// Where a statement looks at the app, at once; where none does, within the bound.
+/// At once if a statement checks the app, else within the bound.
 #[test]
-fn an_app_that_another_process_disabled_ends_at_once_or_within_a_second() {
+fn an_app_disabled_by_another_process_is_refused_at_once_or_within_a_second() {
     let world = World::unlimited();
     let (app, job) = (world.register(code_app()), world.register(machine_app()));
     let process = process(&world);
@@ -69,15 +69,15 @@ fn an_app_that_another_process_disabled_ends_at_once_or_within_a_second() {
     let refresh =
         [("grant_type", "refresh_token"), ("refresh_token", tokens.text("refresh_token"))];
     ask(&process, &app, &refresh).assert_error(400, "invalid_grant");
-    assert_eq!(ask(&process, &job, &credentials).status, 200, "it is still believed");
+    assert_eq!(ask(&process, &job, &credentials).status, 200, "the cached app still serves");
     let before: UnixTime = world.clock_now();
     world.clock.advance(Duration::from_secs(1));
     assert_ne!(ask(&process, &job, &credentials).status, 200, "since {before}");
 }
 
-/// Administrators change apps through the cache, also when another process was there first.
+/// Administrators edit apps through the cache, even after an edit by another process.
 #[test]
-fn a_change_through_a_cache_that_is_behind_is_applied_to_what_the_app_is() {
+fn an_edit_through_a_stale_cache_applies_to_the_current_app() {
     let world = World::unlimited();
     let job = world.register(machine_app());
     let process = process(&world);

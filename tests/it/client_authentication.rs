@@ -1,5 +1,4 @@
-//! How an app proves who it is, with a secret or as a public app. Assertions have a file of their
-//! own.
+//! Authentication of an app by a secret, and public apps. Assertions have a file of their own.
 
 use std::time::Duration;
 
@@ -33,10 +32,10 @@ fn by_post(world: &World, id: &str, secret: &str) -> Answer {
     world.post_form(None, &encode(&form))
 }
 
-/// C1, C2, C4, C13, C33: whoever it is not, and whyever, the answer and the number of store calls
-/// are the same; only the audit log knows better.
+/// C1, C2, C4, C13, C33: whatever the cause, the response and the number of store calls are the
+/// same. Only the audit log states the cause.
 #[test]
-fn who_fails_to_authenticate_learns_nothing() {
+fn failed_authentication_reveals_nothing() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     let disabled = world.register(machine_app());
@@ -97,7 +96,7 @@ fn who_fails_to_authenticate_learns_nothing() {
     assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
 }
 
-/// C5: an `Authorization` header that cannot be read is a failed authentication.
+/// C5: with an unreadable `Authorization` header, client authentication fails.
 #[test]
 fn an_unreadable_authorization_header_is_refused() {
     let world = World::unlimited();
@@ -124,7 +123,7 @@ fn an_unreadable_authorization_header_is_refused() {
     assert_eq!(world.post_form(Some(&right), BARE).status, 200);
 }
 
-/// C6: id and secret are form-decoded in the header, so that any character travels.
+/// C6: client id and secret in the header are form-decoded, so that every character is possible.
 #[test]
 fn special_characters_survive_the_basic_header() {
     let world = World::unlimited();
@@ -147,9 +146,9 @@ fn special_characters_survive_the_basic_header() {
     }
 }
 
-/// C7, C8: the scheme is named in any case, and the body may repeat the client id.
+/// C7, C8: the scheme is case-insensitive, and the body may repeat the client id.
 #[test]
-fn the_scheme_has_no_case_and_the_body_may_repeat_the_id() {
+fn the_scheme_is_case_insensitive_and_the_body_may_repeat_the_client_id() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     let right = basic(app.id.as_str(), secret(&app));
@@ -161,9 +160,10 @@ fn the_scheme_has_no_case_and_the_body_may_repeat_the_id() {
     }
 }
 
-/// C9, C10: two names or two kinds of credentials in one request are refused, though both be right.
+/// C9, C10: two client ids or two kinds of credentials in one request are refused, even if both are
+/// right.
 #[test]
-fn one_request_has_one_way_of_authentication() {
+fn a_request_with_two_authentication_methods_is_refused() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     let header = basic(app.id.as_str(), secret(&app));
@@ -185,9 +185,9 @@ fn one_request_has_one_way_of_authentication() {
     world.post_form(None, &nameless).assert_error(401, "invalid_client");
 }
 
-/// C11: header and body stand for each other, unless the app pins one.
+/// C11: header and body are interchangeable, unless the app pins one.
 #[test]
-fn header_and_body_stand_for_each_other_unless_pinned() {
+fn header_and_body_credentials_are_interchangeable_unless_pinned() {
     let world = World::unlimited();
     for (method, header, body) in [
         (ClientAuthentication::ClientSecret, 200, 200),
@@ -200,10 +200,10 @@ fn header_and_body_stand_for_each_other_unless_pinned() {
     }
 }
 
-/// C12, C15: a public app has no secret to send and cannot act for itself; a confidential one cannot
-/// pass for public.
+/// C12, C15: a public app sends no secret and cannot act for itself. A confidential app cannot pass
+/// as a public one.
 #[test]
-fn a_public_app_authenticates_by_nothing() {
+fn a_public_app_sends_no_secret_and_a_confidential_one_must() {
     let world = World::unlimited();
     let public = world.register(public_app());
     let id = public.id.as_str();
@@ -228,10 +228,10 @@ fn a_public_app_authenticates_by_nothing() {
     assert!(!world.is_revoked(&tokens));
 }
 
-/// C13, C14: a rotated secret overlaps as long as it was told to, to the millisecond, and its use
-/// shows in the audit log.
+/// C13, C14: a rotated secret works until its overlap ends, to the millisecond, and each use is
+/// audited.
 #[test]
-fn a_rotated_secret_overlaps_until_its_end() {
+fn a_rotated_secret_works_until_its_overlap_ends() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     let admin = world.server.admin("tester");
@@ -249,7 +249,7 @@ fn a_rotated_secret_overlaps_until_its_end() {
     world.clock.advance(Duration::from_millis(1));
     assert_eq!((status(first), status(&second), superseded()), (401, 200, 2));
 
-    // A later rotation never gives an older secret more time.
+    // A later rotation never extends an older secret.
     let third = rotate(Duration::from_secs(10));
     let fourth = rotate(Duration::from_secs(1_000));
     world.advance(10);
@@ -260,7 +260,7 @@ fn a_rotated_secret_overlaps_until_its_end() {
     assert_eq!((status(&fourth), status(&fifth)), (401, 200));
 }
 
-/// C13: an imported secret ends when it was said to.
+/// C13: an imported secret works until its stated expiry.
 #[test]
 fn an_imported_secret_expires() {
     let world = World::unlimited();
@@ -278,8 +278,8 @@ fn an_imported_secret_expires() {
 
 const NEXT_ROOT: &[u8] = b"fedcba9876543210fedcba9876543210";
 
-/// C14: a pepper retires: whoever authenticated while both were known goes on, with every secret
-/// that was used; who did not needs a new secret.
+/// C14: a pepper retires. Each secret used while both peppers were known keeps working; an app that
+/// used none needs a new secret.
 #[test]
 fn a_pepper_retires_once_every_digest_was_renewed() {
     let world = World::unlimited();
@@ -307,7 +307,7 @@ fn a_pepper_retires_once_every_digest_was_renewed() {
     assert_eq!(renewals(), 2);
     assert_eq!(status(&retired, &app.id, secret(&app)), 200);
     assert_eq!(status(&retired, &late.id, secret(&late)), 401);
-    // The window of the old secret was not renewed with its digest.
+    // The window of the old secret was not extended with its digest.
     world.advance(600);
     assert_eq!(status(&retired, &app.id, secret(&app)), 401);
     assert_eq!(status(&retired, &app.id, &second), 200);
@@ -316,9 +316,9 @@ fn a_pepper_retires_once_every_digest_was_renewed() {
     assert_eq!(status(&retired, &late.id, given.expose_secret()), 200);
 }
 
-/// C33: failures are counted for ids that exist and for ids that do not, and by source.
+/// C33: failures are counted for known and unknown client ids, and by source.
 #[test]
-fn guessing_is_slowed_down_alike_for_apps_that_exist_and_that_do_not() {
+fn guesses_are_limited_alike_for_known_and_unknown_apps() {
     let world = World::new();
     let app = world.register(machine_app());
     let mut answers = Vec::new();
@@ -332,7 +332,7 @@ fn guessing_is_slowed_down_alike_for_apps_that_exist_and_that_do_not() {
         answers.push((limited.json, limited.retry_after));
     }
     assert_eq!(answers[0], answers[1]);
-    // Not even the right secret is tried from there; from elsewhere it is.
+    // From the blocked source even the right secret is refused; from another it works.
     by_basic(&world, app.id.as_str(), secret(&app)).assert_error(429, "temporarily_unavailable");
     world.assert_refused("rate_limit", "too_many_failures", Some("rate_limits"));
     let elsewhere = grantor::ids::Source::new("192.0.2.8").unwrap();
@@ -341,9 +341,9 @@ fn guessing_is_slowed_down_alike_for_apps_that_exist_and_that_do_not() {
     assert!(block_on(world.server.token(&request)).is_ok());
 }
 
-/// An app that is switched to another way of authentication is held to it at once.
+/// An edited authentication method applies at once.
 #[test]
-fn an_edited_app_is_held_to_its_new_method_at_once() {
+fn a_new_authentication_method_applies_at_once() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     assert_eq!(by_basic(&world, app.id.as_str(), secret(&app)).status, 200);

@@ -22,8 +22,8 @@ fn token(world: &World, app: &App) -> Answer {
     answer
 }
 
-/// X1: no refresh token, even for an app that has refresh tokens with another flow; the app is its
-/// own subject and nobody acts as anybody.
+/// X1: no refresh token, even if the app has refresh tokens by another flow. The app is its own
+/// subject, and the token has no actor.
 #[test]
 fn an_app_gets_an_access_token_for_itself_and_no_refresh_token() {
     let world = World::new();
@@ -41,7 +41,7 @@ fn an_app_gets_an_access_token_for_itself_and_no_refresh_token() {
     }
 }
 
-/// X2: more than the app may have is refused, not dropped; less is given.
+/// X2: scope beyond the app's is refused, not dropped; narrower scope is granted.
 #[test]
 fn scope_beyond_the_app_is_refused() {
     let world = World::new();
@@ -55,10 +55,9 @@ fn scope_beyond_the_app_is_refused() {
     assert!(["a c", "c a"].contains(&answer.text("scope")), "{answer:?}");
 }
 
-/// X1: a public app is nobody in particular: no registration gives it the flow, and it gets nothing
-/// by it.
+/// X1: a public app cannot be registered with the flow, and gets no token by it.
 #[test]
-fn a_public_app_gets_nothing() {
+fn a_public_app_gets_no_token() {
     let world = World::new();
     let draft = AppDraft::public("Phone").flow(Flow::ClientCredentials);
     assert_eq!(draft.build().unwrap_err().field(), "flows");
@@ -70,9 +69,9 @@ fn a_public_app_gets_nothing() {
     world.post(&app, &[GRANT]).assert_error(400, "unauthorized_client");
 }
 
-/// The store is asked for the app and for nothing else.
+/// The store looks up the app and does nothing else.
 #[test]
-fn a_token_costs_the_store_nothing() {
+fn a_token_costs_the_store_one_lookup_of_the_app() {
     let world = World::new();
     let server = faulty_server(&world);
     let app = world.register(service());
@@ -80,8 +79,8 @@ fn a_token_costs_the_store_nothing() {
     assert_eq!(server.store().take_calls(), [Method::FindApp]);
 }
 
-/// A revocation of the app ends the tokens that are out at once, one that was minted in the same
-/// millisecond too; and, because no store call fixed their instant, those of the next 5 s.
+/// Revoking an app ends its live tokens at once, even one minted in the same millisecond. It also
+/// ends those of the next 5 s, because no store call fixed their instant.
 #[test]
 fn a_revocation_leaves_no_survivor() {
     let world = World::new();
@@ -102,9 +101,10 @@ fn a_revocation_leaves_no_survivor() {
     assert!(!world.is_revoked(&token(&world, &app)));
 }
 
-/// A clock of this process that is up to 5 s ahead of the store's hides no token from a revocation.
+/// If this process' clock runs up to 5 s ahead of the store's, a revocation still covers its
+/// tokens.
 #[test]
-fn a_clock_that_is_ahead_hides_no_token() {
+fn a_clock_that_runs_ahead_hides_no_token_from_a_revocation() {
     let world = World::new();
     let app = world.register(service());
     world.clock.set(UnixTime::from_millis(START * 1_000 + 5_000));
@@ -115,9 +115,9 @@ fn a_clock_that_is_ahead_hides_no_token() {
     assert!(world.is_revoked(&ahead), "{}", world.clock.now());
 }
 
-/// A revocation of the app as a subject, of everything, and of the one grant end it as well.
+/// Revoking the app as a subject, everything, or the one grant ends the token, too.
 #[test]
-fn every_target_that_covers_the_token_ends_it() {
+fn every_covering_revocation_target_ends_the_token() {
     let world = World::new();
     let app = world.register(service());
     let admin = world.server.admin("tester");

@@ -1,4 +1,4 @@
-//! Races: real threads over one store, and steps of others put exactly between the reading and the
+//! Races: real threads over one store, and steps of other processes placed exactly between read and
 //! claim.
 
 use std::sync::{Arc, Barrier, Mutex};
@@ -16,7 +16,7 @@ use crate::support::{
 
 pub(crate) const THREADS: usize = 16;
 
-/// What `THREADS` threads get that begin at the same instant.
+/// Runs `THREADS` threads that begin at the same instant, and returns their results.
 pub(crate) fn race<T: Send>(act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(THREADS);
     let run = |index| {
@@ -59,7 +59,7 @@ fn grant_id(answer: &Answer) -> GrantId {
     answer.claims()["grant_id"].as_str().unwrap().parse().unwrap()
 }
 
-/// The ways in which access ends.
+/// The ways to end access.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Everything,
@@ -103,7 +103,7 @@ fn end_access(server: &Server, how: End, app: &ClientId, grant: GrantId) {
     block_on(admin.revoke(target)).unwrap();
 }
 
-/// The answers that gave a token; every other one is `invalid_grant`.
+/// Returns the answers that gave a token. Every other answer must be `invalid_grant`.
 fn won(answers: &[Answer]) -> Vec<&Answer> {
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         answer.assert_error(400, "invalid_grant");
@@ -111,10 +111,10 @@ fn won(answers: &[Answer]) -> Vec<&Answer> {
     answers.iter().filter(|answer| answer.status == 200).collect()
 }
 
-/// G13, G14: of sixteen redemptions of one code exactly one gets tokens, no other fails otherwise
-/// than by `invalid_grant`, and as the others are replays, nothing lives in the end.
+/// G13, G14: of sixteen redemptions of one code exactly one gets tokens, and all others fail with
+/// `invalid_grant`. They are replays, so no token lives afterwards.
 #[test]
-fn one_of_many_redemptions_wins_and_nothing_survives_the_replays() {
+fn one_concurrent_redemption_wins_and_the_replays_revoke_its_tokens() {
     let world = World::unlimited();
     let servers = two(&world);
     for (app, rounds) in [(world.register(code_app()), 200), (world.register(public_app()), 100)] {
@@ -130,9 +130,10 @@ fn one_of_many_redemptions_wins_and_nothing_survives_the_replays() {
     }
 }
 
-/// P11: wrong verifiers at the same instant count one by one: the code is void, and the log says so.
+/// P11: concurrent wrong verifiers are counted one by one. The code is void, and the audit log says
+/// so.
 #[test]
-fn guesses_at_the_same_instant_are_all_counted() {
+fn concurrent_guesses_are_all_counted() {
     let world = World::unlimited();
     let app = world.register(public_app());
     let servers = two(&world);
@@ -151,10 +152,10 @@ fn guesses_at_the_same_instant_are_all_counted() {
     }
 }
 
-/// R12, R15: of sixteen refreshes of one token one rotates, five are retries that get the very same
-/// answer, and the rest is reuse; without grace all but one are.
+/// R12, R15: of sixteen refreshes of one token one rotates, five are retries with the same answer
+/// byte for byte, and the rest is reuse. Without grace all but one are reuse.
 #[test]
-fn parallel_refreshes_never_make_two_heads() {
+fn concurrent_refreshes_leave_one_live_token_at_most() {
     let world = World::unlimited();
     let servers = two(&world);
     for (grace, expected) in [(30, 6), (0, 1)] {
@@ -172,10 +173,10 @@ fn parallel_refreshes_never_make_two_heads() {
     }
 }
 
-/// R12, R15: up to five retries at the same instant as the rotation get the same answer, and the
-/// grant goes on.
+/// R12, R15: up to five retries concurrent with the rotation get the same answer, and the grant
+/// stays live.
 #[test]
-fn parallel_retries_get_the_same_successor() {
+fn concurrent_retries_get_the_same_successor() {
     let world = World::unlimited();
     let servers = two(&world);
     let app = world.register(code_app());
@@ -192,10 +193,10 @@ fn parallel_retries_get_the_same_successor() {
     }
 }
 
-/// R13, R15: an ancestor and the live token at the same instant: whoever comes first, the family has
-/// ended, and no more than one successor was given.
+/// R13, R15: an ancestor and the live token are presented concurrently. In either order the family
+/// ends, and at most one successor was given.
 #[test]
-fn reuse_beside_a_rotation_ends_the_family() {
+fn reuse_during_a_rotation_revokes_the_family() {
     let world = World::unlimited();
     let servers = two(&world);
     let app = world.register(code_app());
@@ -215,10 +216,10 @@ fn reuse_beside_a_rotation_ends_the_family() {
     }
 }
 
-/// R20: whatever ends access while tokens are rotated and codes redeemed, nothing that was
-/// authorized before lives when both are done.
+/// R20: if access ends while tokens are rotated and codes redeemed, no earlier authorization lives
+/// afterwards.
 #[test]
-fn revocation_beside_rotation_leaves_no_survivor() {
+fn revocation_during_rotation_leaves_no_live_token() {
     let world = World::unlimited();
     let servers = two(&world);
     let app = world.register(code_app());
@@ -240,7 +241,7 @@ fn revocation_beside_rotation_leaves_no_survivor() {
                     }
                 }
             }
-            // The pending code is of another grant.
+            // The pending code belongs to another grant.
             2 if end != End::Grant => {
                 let answer = ask(&servers[1], &body);
                 if answer.status == 200 {
@@ -257,9 +258,9 @@ fn revocation_beside_rotation_leaves_no_survivor() {
     }
 }
 
-/// C23: an assertion serves once, however many present it at the same instant.
+/// C23: of many concurrent uses of one client assertion one succeeds.
 #[test]
-fn an_assertion_serves_one_of_many() {
+fn one_of_many_concurrent_uses_of_a_client_assertion_wins() {
     use grantor::app::ClientAuthentication;
     use grantor::jwt::VerifyingKeys;
 
@@ -285,7 +286,7 @@ fn an_assertion_serves_one_of_many() {
                 ("client_assertion", &jsonwebtoken::encode(&header, &claims, &key).unwrap()),
             ])
         });
-        // C24: the two apps use the same `jti`, and one of each wins.
+        // C24: two apps use the same `jti`, and one use of each wins.
         let answers = race(|index| ask(&servers[index % 2], &bodies[index / 8]));
         for half in answers.chunks(8) {
             assert_eq!(half.iter().filter(|answer| answer.status == 200).count(), 1);
@@ -296,9 +297,9 @@ fn an_assertion_serves_one_of_many() {
     }
 }
 
-/// C14: many who authenticate with a stale digest all succeed, and it is renewed once.
+/// C14: many concurrent authentications with a stale digest all succeed, and it is renewed once.
 #[test]
-fn a_digest_is_renewed_once() {
+fn concurrent_authentications_renew_a_digest_once() {
     let next = b"fedcba9876543210fedcba9876543210";
     let world = World::unlimited();
     let both = || ServerSecret::new(next).unwrap().accepting_pepper(ROOT).unwrap();
@@ -314,7 +315,7 @@ fn a_digest_is_renewed_once() {
     }
 }
 
-/// Something that somebody else does after everything was read and before anything is claimed.
+/// A step of another process, after all reads of a request and before its claim.
 #[derive(Default)]
 struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
@@ -334,7 +335,7 @@ impl Hooks for Meanwhile {
     }
 }
 
-/// A world in which something can happen meanwhile, and another process to do it.
+/// A world in which a step can be placed before the claim, and another process to take it.
 fn interrupted() -> (World<Arc<Meanwhile>>, Arc<Meanwhile>, Arc<Server>) {
     let meanwhile = Arc::new(Meanwhile::default());
     let hooks = Arc::clone(&meanwhile);
@@ -344,10 +345,10 @@ fn interrupted() -> (World<Arc<Meanwhile>>, Arc<Meanwhile>, Arc<Server>) {
     (world, meanwhile, other)
 }
 
-/// G14: the code is redeemed by another after this request has read it: this one is the replay, and
-/// what the other got is dead.
+/// G14: if another process redeems the code after this request has read it, this request is the
+/// replay and the other's tokens are dead.
 #[test]
-fn a_code_that_was_redeemed_meanwhile_is_a_replay() {
+fn a_code_redeemed_by_a_concurrent_request_is_a_replay() {
     let (world, meanwhile, other) = interrupted();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -361,10 +362,10 @@ fn a_code_that_was_redeemed_meanwhile_is_a_replay() {
     assert!(world.is_revoked(&theirs));
 }
 
-/// R15: the token is rotated by another after this request has read it: the same successor for both;
-/// without grace the family has ended.
+/// R15: if another process rotates the token after this request has read it, both get the same
+/// successor. Without grace the family ends.
 #[test]
-fn a_token_that_was_rotated_meanwhile_is_a_retry() {
+fn a_token_rotated_by_a_concurrent_request_is_a_retry() {
     for grace in [30, 0] {
         let (world, meanwhile, other) = interrupted();
         let app = world.register(code_app().refresh_grace(Some(grace)));
@@ -385,9 +386,9 @@ fn a_token_that_was_rotated_meanwhile_is_a_retry() {
     }
 }
 
-/// R20, G16: whatever ends access after this request has read the grant, it gets nothing.
+/// R20, G16: if access ends after this request has read the grant, it gets no token.
 #[test]
-fn what_ends_access_meanwhile_is_in_force_at_the_claim() {
+fn a_revocation_during_a_request_applies_at_the_claim() {
     let (world, meanwhile, other) = interrupted();
     let app = world.register(code_app());
     for end in ENDS {

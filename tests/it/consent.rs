@@ -1,4 +1,4 @@
-//! The consent page: what it shows, how much is approved, and what is remembered of it.
+//! The consent page: its contents, partial approval, and remembered consent.
 
 use std::sync::Arc;
 
@@ -18,20 +18,20 @@ use crate::support::{
     scope, shown, subject,
 };
 
-/// A prompt, and the verifier of its code.
+/// Returns a prompt, and the verifier of its code.
 pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (Prompt, String) {
     let verifier = new_verifier();
     let query = code_query(app, &verifier, more);
     (world.prompt(&query, &ann()), verifier.expose_secret().to_owned())
 }
 
-/// Whether `ann` is asked.
+/// Checks if `ann` is asked.
 pub(crate) fn is_asked(world: &World, app: &App, more: &[(&str, &str)]) -> bool {
     let query = code_query(app, &new_verifier(), more);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
     match block_on(world.server.prompt(request, Some(&ann()))).unwrap() {
         Prompted::Ask(_) => true,
-        Prompted::LogIn(_) => panic!("somebody has to log in"),
+        Prompted::LogIn(_) => panic!("the user has to log in"),
         Prompted::Redirect(response) => {
             assert!(parameters(response.location()).contains_key("code"));
             false
@@ -73,7 +73,7 @@ pub(crate) fn edit(world: &World, app: &App, change: impl FnOnce(AppDraft) -> Ap
     block_on(admin.edit(&app.id, stored.version(), draft)).unwrap();
 }
 
-/// The consent page is given what it shows, with the titles of the catalog.
+/// The consent page gets names and the titles of the catalog.
 #[test]
 fn a_consent_page_gets_names_and_titles() {
     let endpoint = |method: &str, path: &str, token: &str, title: &str| {
@@ -113,7 +113,7 @@ fn a_consent_page_gets_names_and_titles() {
     assert_eq!(tokens, [("a", 0), ("b", 0)]);
 }
 
-/// G18: the user may leave out some of what was asked, and tokens and refreshes then do without.
+/// G18: if the user approves part of the scope, tokens and refreshes have that part.
 #[test]
 fn a_user_may_approve_less() {
     let world = World::new();
@@ -126,10 +126,10 @@ fn a_user_may_approve_less() {
     assert_eq!(next.text("scope"), "GET/users/42 a");
 }
 
-/// More than was asked cannot be approved, be it within the app's scope; the ticket is as good as
-/// before, and the event names the app.
+/// An approval beyond the request is refused, even within the app's scope. The ticket stays usable,
+/// and the event names the app.
 #[test]
-fn nobody_approves_more_than_was_asked() {
+fn an_approval_cannot_exceed_the_request() {
     let world = World::new();
     let app = world.register(code_app().scope(scope("GET/users/* a b")));
     let (prompt, _) = ask(&world, &app, &[("scope", "GET/users/42 a")]);
@@ -142,9 +142,9 @@ fn nobody_approves_more_than_was_asked() {
     assert!(decide(&world, &prompt.ticket, &ann(), yes_to("a")).is_ok());
 }
 
-/// A27: to untick everything is to say no; where nothing was asked, nothing is enough.
+/// A27: approving no scope is a denial. If the request had no scope, it is an approval.
 #[test]
-fn to_untick_everything_is_to_deny() {
+fn approving_no_scope_is_a_denial() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -159,9 +159,10 @@ fn to_untick_everything_is_to_deny() {
     assert_eq!(world.redeem(&bare, &code_of(&response), &verifier).status, 200);
 }
 
-/// What was approved is not asked again, nor is less; more is, and `prompt=consent` always.
+/// A remembered consent covers the same and narrower scope. Wider scope and `prompt=consent` always
+/// ask.
 #[test]
-fn what_was_approved_is_not_asked_again() {
+fn remembered_consent_is_not_asked_for_again() {
     let world = World::new();
     let app = world.register(code_app().scope(scope("GET/users/* a b")));
     assert!(is_asked(&world, &app, &[("scope", "GET/users/* a")]));
@@ -183,7 +184,7 @@ fn what_was_approved_is_not_asked_again() {
         block_on(world.server.prompt(request, Some(&bob))).unwrap(),
         Prompted::Ask(_)
     ));
-    // What was agreed to in two steps is known as one.
+    // Approvals of two requests add up.
     let (prompt, _) = ask(&world, &app, &[("scope", "b")]);
     approve(&world, &prompt.ticket).unwrap();
     assert!(!is_asked(&world, &app, &[("scope", "a b")]));
@@ -191,9 +192,9 @@ fn what_was_approved_is_not_asked_again() {
     assert!(is_asked(&world, &app, &[]));
 }
 
-/// An approval that is not to be remembered is not, and a denial takes nothing back.
+/// An approval is remembered only if the user agreed to that, and a denial withdraws nothing.
 #[test]
-fn only_what_was_approved_to_be_remembered_is() {
+fn consent_is_remembered_only_if_the_user_agreed_to_that() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -208,10 +209,10 @@ fn only_what_was_approved_to_be_remembered_is() {
     assert!(!is_asked(&world, &app, &[("scope", "a")]));
 }
 
-/// RFC 8252 section 8.6: a public app that any program might pose as is always asked about; others
-/// are not where the administrator or the user said so.
+/// RFC 8252 section 8.6: a public app that other software could impersonate always asks. Other apps
+/// do not if the administrator or the user said so.
 #[test]
-fn an_app_that_any_program_might_pose_as_is_always_asked_about() {
+fn an_app_that_other_software_could_impersonate_always_asks() {
     let world = World::new();
     let draft = |public: bool, uri: &str| {
         let new = if public { AppDraft::public } else { AppDraft::confidential };
@@ -239,9 +240,9 @@ fn an_app_that_any_program_might_pose_as_is_always_asked_about() {
     assert!(is_asked(&world, &trusted, &[("prompt", "consent")]));
 }
 
-/// A code that nobody was asked about is bound and redeemed like any other, and is in the log.
+/// A code issued without a prompt is bound, redeemed and audited like any other.
 #[test]
-fn a_code_without_a_prompt_is_like_any_other() {
+fn a_code_issued_without_a_prompt_works_like_any_other() {
     let world = World::new();
     let app = world.register(code_app().require_consent(false));
     let verifier = new_verifier();
@@ -258,10 +259,10 @@ fn a_code_without_a_prompt_is_like_any_other() {
     world.redeem(&app, code, verifier.expose_secret()).assert_error(400, "invalid_grant");
 }
 
-/// R17: a consent that is withdrawn is asked for again, and takes codes and tokens with it; those of
-/// others stay.
+/// R17: a withdrawn consent is asked for again, and its codes and tokens end. Those of other users
+/// and apps live.
 #[test]
-fn a_consent_that_is_withdrawn_takes_its_tokens_with_it() {
+fn withdrawing_a_consent_revokes_its_tokens() {
     let world = World::new();
     let (app, other) = (world.register(code_app()), world.register(code_app()));
     let refresh_token = world.tokens(&app).text("refresh_token").to_owned();
@@ -279,9 +280,9 @@ fn a_consent_that_is_withdrawn_takes_its_tokens_with_it() {
     assert_eq!(world.refresh(&app, again.text("refresh_token")).status, 200);
 }
 
-/// R17: what is agreed to anew is remembered, be it within the millisecond of the withdrawal.
+/// R17: consent after a withdrawal is remembered, even within the same millisecond.
 #[test]
-fn what_is_agreed_to_after_a_withdrawal_is_remembered() {
+fn consent_after_a_withdrawal_is_remembered() {
     let world = World::new();
     let app = world.register(code_app());
     let admin = world.server.admin("tester");
@@ -296,10 +297,9 @@ fn what_is_agreed_to_after_a_withdrawal_is_remembered() {
     }
 }
 
-/// The device that the host names is in the grant and goes with it, whether or not the user was
-/// asked.
+/// The grant records the device that the host names, with and without a prompt.
 #[test]
-fn a_grant_knows_its_device() {
+fn a_grant_records_its_device() {
     let world = World::new();
     let app = world.register(code_app());
     let device = DeviceId::new("phone-1").unwrap();
@@ -315,7 +315,7 @@ fn a_grant_knows_its_device() {
                 block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap()
             }
             Prompted::Redirect(response) => response,
-            Prompted::LogIn(_) => panic!("somebody has to log in"),
+            Prompted::LogIn(_) => panic!("the user has to log in"),
         };
         let code = &parameters(response.location())["code"];
         tokens.push(world.redeem(&app, code, verifier.expose_secret()));
@@ -328,7 +328,7 @@ fn a_grant_knows_its_device() {
     }
 }
 
-/// A session without a name would bind a ticket to no session at all.
+/// An empty session would bind a ticket to no session.
 #[test]
 fn an_empty_session_is_refused() {
     let world = World::new();
@@ -340,8 +340,8 @@ fn an_empty_session_is_refused() {
     assert_eq!(shown(&error), "server_error");
 }
 
-/// A yes for one API skips no prompt for another: what names a resource is asked about every time,
-/// and is not remembered for requests that name none.
+/// Consent for one API skips no prompt for another. A request that names a resource always asks,
+/// and its consent is not remembered for requests without one.
 #[test]
 fn consent_for_a_named_api_is_never_remembered() {
     let world = World::new();
@@ -358,9 +358,9 @@ fn consent_for_a_named_api_is_never_remembered() {
     assert!(is_asked(&world, &app, &named));
 }
 
-/// An app that is imported under the client id of a deleted one inherits no consent.
+/// An app imported under the client id of a deleted app inherits no consent.
 #[test]
-fn consent_ends_with_its_app() {
+fn consent_ends_with_the_deletion_of_its_app() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -373,9 +373,9 @@ fn consent_ends_with_its_app() {
     assert!(is_asked(&world, &app, &[]));
 }
 
-/// A withdrawal that comes between the look at the consent and the row ends what it could not see.
+/// A withdrawal between the look-up of the consent and the insertion of the grant ends that grant.
 #[test]
-fn a_consent_that_is_withdrawn_meanwhile_gives_no_code() {
+fn a_consent_withdrawn_during_the_prompt_gives_no_code() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);

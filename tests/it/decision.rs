@@ -1,5 +1,5 @@
-//! One decision for one ticket, whatever is sent twice, at once or too late, edited meanwhile or lost
-//! by the store.
+//! One decision per ticket: repeated, concurrent and late submissions, edits in between, and store
+//! failures.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Barrier};
@@ -18,9 +18,9 @@ use crate::support::{
     shown, subject,
 };
 
-/// A27, A28, A31: a denial is told to the app, with `state` and `iss`, and stands.
+/// A27, A28, A31: a denial is redirected to the app with `state` and `iss`, and is final.
 #[test]
-fn a_denial_is_told_to_the_app_and_stands() {
+fn a_denial_is_redirected_to_the_app_and_is_final() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[("state", "s&code=x")]);
@@ -38,9 +38,9 @@ fn a_denial_is_told_to_the_app_and_stands() {
     assert!(is_asked(&world, &app, &[]));
 }
 
-/// A34: an approval sent again gives the very same code, whatever it says the second time.
+/// A34: a repeated approval gives the same code byte for byte, whatever its contents.
 #[test]
-fn an_approval_sent_again_gives_the_same_code() {
+fn a_repeated_approval_gives_the_same_code() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, verifier) = ask(&world, &app, &[]);
@@ -57,7 +57,7 @@ fn an_approval_sent_again_gives_the_same_code() {
     assert_eq!(rows(&world).len(), 1);
 }
 
-/// A34: what a second submission says is neither granted nor remembered.
+/// A34: the contents of a second submission are neither granted nor remembered.
 #[test]
 fn only_the_first_decision_is_remembered() {
     let world = World::new();
@@ -69,10 +69,9 @@ fn only_the_first_decision_is_remembered() {
     assert!(!is_asked(&world, &app, &[("scope", "a")]));
 }
 
-/// A34: a form sent again after the code was redeemed, or has expired, is an error that hurts
-/// nobody.
+/// A34: a submission after the code was redeemed or has expired is an error and changes nothing.
 #[test]
-fn a_form_sent_again_too_late_hurts_nobody() {
+fn a_late_submission_is_an_error_and_changes_nothing() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, verifier) = ask(&world, &app, &[]);
@@ -90,10 +89,10 @@ fn a_form_sent_again_too_late_hurts_nobody() {
     assert_eq!(world.events()[0].outcome.reason(), Some("already_decided"));
 }
 
-/// A34: of any number of decisions at once the first stands: all approvals get one code and one
-/// row, and no denial; or all denials get theirs and no approval a code.
+/// A34: the first of any number of concurrent decisions stands. Either every approval gets one code
+/// of one row and no denial stands, or every denial stands and no approval gets a code.
 #[test]
-fn decisions_at_once_come_to_one() {
+fn the_first_of_concurrent_decisions_stands() {
     let world = World::new();
     let app = world.register(code_app().rate_quota(None));
     for round in 0..24 {
@@ -138,10 +137,10 @@ fn decisions_at_once_come_to_one() {
     }
 }
 
-/// A34: a ticket outlives no row that was decided by it, though an edit shortens the app's
-/// lifetimes meanwhile: one ticket never gives two codes, and a denial stays one.
+/// A34: a decided row lives as long as its ticket, even if an edit shortens the app's lifetimes.
+/// One ticket never gives two codes, and a denial stays a denial.
 #[test]
-fn a_decision_stands_as_long_as_its_ticket_whatever_is_edited() {
+fn a_decision_outlives_its_ticket_despite_edits() {
     for decision in [Decision::approve(), Decision::Deny] {
         let world = World::new();
         let app = world.register(code_app());
@@ -161,9 +160,9 @@ fn a_decision_stands_as_long_as_its_ticket_whatever_is_edited() {
     }
 }
 
-/// A denied row says so, to whoever looks it up.
+/// A denied grant is stored as denied.
 #[test]
-fn a_denied_row_says_so() {
+fn a_denied_grant_is_stored_as_denied() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -174,9 +173,9 @@ fn a_denied_row_says_so() {
 }
 
 /// A35: an app that was deleted or disabled, or lost the flow or the redirect URI, between prompt
-/// and decision gets no code, and the user is sent nowhere.
+/// and decision gets no code, and the user is not redirected.
 #[test]
-fn an_app_that_lost_its_right_meanwhile_gets_no_code() {
+fn an_app_that_lost_its_right_during_the_prompt_gets_no_code() {
     type Loss<'a> = &'a dyn Fn(&World, &App);
     let admin = |world: &World, act: &dyn Fn(&Admin<'_, Arc<MemoryStore>>)| {
         act(&world.server.admin("tester"));
@@ -216,7 +215,7 @@ fn an_app_that_lost_its_right_meanwhile_gets_no_code() {
             assert_eq!(shown(&error), code);
             assert_eq!(world.events()[0].client_id.as_ref(), Some(&app.id));
         }
-        // Nor is there a prompt, or a code without one, for a request that was read before.
+        // A request that was read before gets no prompt and no code without one.
         for request in [asked, unasked] {
             let error = block_on(world.server.prompt(request, Some(&ann()))).unwrap_err();
             assert_eq!(shown(&error), code);
@@ -226,9 +225,9 @@ fn an_app_that_lost_its_right_meanwhile_gets_no_code() {
     }
 }
 
-/// A35: a code that is out when its app is disabled is void, and stays so when it is enabled.
+/// A35: disabling an app voids its codes for good, even if it is enabled again.
 #[test]
-fn a_code_does_not_survive_the_disabling_of_its_app() {
+fn disabling_an_app_voids_its_codes_for_good() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, verifier) = ask(&world, &app, &[]);
@@ -241,10 +240,10 @@ fn a_code_does_not_survive_the_disabling_of_its_app() {
     assert_eq!(shown(&approve(&world, &prompt.ticket).unwrap_err()), "invalid_request");
 }
 
-/// A35: what the app may not have any more is not granted; if that is everything, the app is told
-/// that it is the scope, and nobody is said to have denied it.
+/// A35: scope that the app lost during the prompt is not granted. If none is left, the app gets
+/// `invalid_scope`, and no denial is recorded.
 #[test]
-fn scope_that_was_lost_meanwhile_is_not_granted() {
+fn scope_lost_during_the_prompt_is_not_granted() {
     let world = World::new();
     let app = world.register(code_app());
     let (some, verifier) = ask(&world, &app, &[]);
@@ -264,9 +263,9 @@ fn scope_that_was_lost_meanwhile_is_not_granted() {
     assert_eq!(event.client_id.as_ref(), Some(&app.id));
 }
 
-/// R17, A34: the form of an approval that was withdrawn since, sent again, brings nothing back.
+/// R17, A34: a repeated approval after a withdrawal restores nothing.
 #[test]
-fn a_form_sent_again_does_not_undo_a_withdrawal() {
+fn a_repeated_approval_does_not_undo_a_withdrawal() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -277,10 +276,10 @@ fn a_form_sent_again_does_not_undo_a_withdrawal() {
     assert!(is_asked(&world, &app, &[]));
 }
 
-/// A34: a store that fails at any step of a decision is an error that is shown, with its cause for
-/// operators only; the form sent again gets the code, and there is one row.
+/// A34: a store failure at any step of a decision is shown as an error, with its cause in the audit
+/// log only. The repeated decision gets the code, and there is one row.
 #[test]
-fn a_decision_that_a_failing_store_cut_short_is_sent_again() {
+fn a_decision_interrupted_by_a_store_failure_may_be_repeated() {
     for method in
         [Method::FindApp, Method::InsertGrant, Method::FindConsent, Method::RememberConsent]
     {
@@ -305,9 +304,9 @@ fn a_decision_that_a_failing_store_cut_short_is_sent_again() {
     }
 }
 
-/// A34: so is a form that is sent again while the store cannot tell what was decided.
+/// A34: a repeated decision fails, too, while the store cannot read the first one.
 #[test]
-fn a_second_decision_fails_closed() {
+fn a_repeated_decision_fails_closed() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -321,7 +320,7 @@ fn a_second_decision_fails_closed() {
     assert_eq!(code_of(&decide().unwrap()), code);
 }
 
-/// A store that cannot tell whether there is a consent, or cannot keep the grant, gives no code.
+/// If the store cannot read the consent or insert the grant, the prompt gives no code.
 #[test]
 fn a_prompt_fails_closed() {
     let world = World::new();
@@ -351,7 +350,8 @@ fn a_prompt_fails_closed() {
     assert!(matches!(prompt(&trusted).unwrap(), Prompted::Redirect(_)));
 }
 
-/// The error is the server's, it is shown, and only the operator reads the cause and the app.
+/// Asserts that the error is the server's and is shown, and that only the audit log has the cause
+/// and the app.
 #[track_caller]
 fn assert_failed(world: &World, app: &App, error: &AuthorizationError) {
     assert_eq!(shown(error), "server_error");

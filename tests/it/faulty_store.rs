@@ -1,5 +1,5 @@
-//! A store that fails when it is told to: before it has done what was asked, or after, as when the
-//! answer of a database is lost.
+//! A store that fails on request: before a call has taken effect, or after it, as if its answer was
+//! lost.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use grantor::store::{
 
 use crate::support::{Answer, App, Server, World, ask, body_of, new_key};
 
-/// What the failure says; no client may ever read it.
+/// The text of the failure; no client may read it.
 pub(crate) const PLANTED: &str = "planted failure of the store";
 
 /// The methods of the two traits.
@@ -42,7 +42,7 @@ pub(crate) enum Method {
     Prune,
 }
 
-/// Delegates to a store in memory, takes note of every call, and fails the one it was told to.
+/// Delegates to a store in memory, records every call, and fails the planned one.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     inner: Arc<MemoryStore>,
@@ -51,7 +51,7 @@ pub(crate) struct FaultyStore {
     meanwhile: Mutex<Option<Meanwhile>>,
 }
 
-/// What somebody else does right after a call, before its answer is read.
+/// A step of another process right after a call, before its answer is read.
 struct Meanwhile {
     method: Method,
     act: Box<dyn FnOnce() + Send>,
@@ -66,7 +66,7 @@ impl std::fmt::Debug for Meanwhile {
 #[derive(Debug)]
 struct Plan {
     method: Method,
-    /// How many calls of the method are still let pass.
+    /// The number of calls of the method that succeed first.
     passes: usize,
     done: bool,
 }
@@ -77,17 +77,17 @@ impl FaultyStore {
         Self { inner, calls, plan, meanwhile }
     }
 
-    /// Does `act` right after the next call of `method`, whose answer is as old then.
+    /// Calls `act` right after the next call of `method`, so that its answer is stale.
     pub(crate) fn meanwhile(&self, method: Method, act: impl FnOnce() + Send + 'static) {
         *self.meanwhile.lock().unwrap() = Some(Meanwhile { method, act: Box::new(act) });
     }
 
-    /// Fails the `nth` call of `method` from now on (1 is the next), which then has done nothing.
+    /// Fails the `nth` call of `method` from now on (1 is the next) without effect.
     pub(crate) fn fail_before(&self, method: Method, nth: usize) {
         self.plan(method, nth, false);
     }
 
-    /// Does the `nth` call of `method` from now on (1 is the next), and then loses the answer.
+    /// Performs the `nth` call of `method` from now on (1 is the next), and then fails.
     pub(crate) fn fail_after(&self, method: Method, nth: usize) {
         self.plan(method, nth, true);
     }
@@ -96,12 +96,12 @@ impl FaultyStore {
         *self.plan.lock().unwrap() = Some(Plan { method, passes: nth - 1, done });
     }
 
-    /// The calls since the last time that they were asked for.
+    /// Returns the calls since the last time, and forgets them.
     pub(crate) fn take_calls(&self) -> Vec<Method> {
         std::mem::take(&mut *self.calls.lock().unwrap())
     }
 
-    /// Whether this call fails, and if so, whether it is done before.
+    /// Checks if this call fails; if so, whether it takes effect before.
     fn due(&self, method: Method) -> Option<bool> {
         self.calls.lock().unwrap().push(method);
         let mut plan = self.plan.lock().unwrap();
@@ -139,8 +139,8 @@ impl FaultyStore {
     }
 }
 
-/// A second process on the store of `world`, whose connection fails as it is told to. It has the
-/// same secret, users, clock and audit log.
+/// A second process on the store of `world` whose connection fails on request. Secret, users, clock
+/// and audit log are the same.
 pub(crate) fn faulty_server(world: &World) -> Server<FaultyStore> {
     let store = Arc::new(FaultyStore::new(Arc::clone(&world.store)));
     world.beside(new_key(), store, Arc::clone(&world.users)).build()

@@ -1,4 +1,4 @@
-//! The host's say before a token is issued.
+//! The host's hook before a token is issued.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::assertions::{JWT_BEARER, backend_app, backend_jwt, impersonator};
 use crate::support::{Answer, App, CALLBACK, START, World, ann, code_app, code_query, parameters};
 
-/// What a hook is told to do.
+/// The next action of a hook.
 #[derive(Clone)]
 enum Say {
     Issue,
@@ -26,7 +26,7 @@ enum Say {
     Fail,
 }
 
-/// Does what it is told, and takes note of what it saw.
+/// Acts as told, and records each decision it saw.
 struct Host {
     say: Mutex<Say>,
     seen: Mutex<Vec<Value>>,
@@ -76,7 +76,7 @@ fn everything() -> AppDraft {
         .jwt(backend_jwt().with_refresh_token(true))
 }
 
-/// A request of every grant, to be sent again and again.
+/// Requests of every grant that may be repeated.
 fn requests(world: &World<Arc<Host>>, app: &App) -> Vec<Vec<(&'static str, String)>> {
     let (code, verifier) = world.code(app);
     let refresh_token = world.tokens(app).text("refresh_token").to_owned();
@@ -99,7 +99,7 @@ fn send(world: &World<Arc<Host>>, app: &App, form: &[(&'static str, String)]) ->
     world.post(app, &form)
 }
 
-/// Claims of the host, of any JSON type, stand in the token beside those of the server.
+/// Claims of the host, of any JSON type, stand beside those of the server.
 #[test]
 fn a_hook_adds_claims() {
     let (world, host) = world();
@@ -123,9 +123,9 @@ fn a_hook_adds_claims() {
     }
 }
 
-/// A claim of the server is not the host's to set: the request fails, and nothing is used up.
+/// A hook cannot set a claim of the server: the request fails, and the grant is not consumed.
 #[test]
-fn a_reserved_claim_is_refused_and_uses_nothing_up() {
+fn a_reserved_claim_is_refused_and_consumes_no_grant() {
     let (world, host) = world();
     let app = world.register(everything());
     for form in requests(&world, &app) {
@@ -146,9 +146,9 @@ fn a_reserved_claim_is_refused_and_uses_nothing_up() {
     }
 }
 
-/// More claims than fit into a token are found out before anything is used up.
+/// Claims beyond the size of a token are refused before the grant is consumed.
 #[test]
-fn too_many_claims_are_refused_and_use_nothing_up() {
+fn too_many_claims_are_refused_and_consume_no_grant() {
     let (world, host) = world();
     let app = world.register(everything());
     let (code, verifier) = world.code(&app);
@@ -158,9 +158,9 @@ fn too_many_claims_are_refused_and_use_nothing_up() {
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 
-/// The names that RFC 9068, RFC 8693 and RFC 7800 give a meaning are among the reserved ones.
+/// Names that RFC 9068, RFC 8693 and RFC 7800 define are reserved.
 #[test]
-fn what_gives_a_token_its_meaning_is_reserved() {
+fn claims_defined_by_the_rfcs_are_reserved() {
     for name in
         ["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "client_id", "scope", "act", "cnf"]
     {
@@ -173,9 +173,9 @@ fn what_gives_a_token_its_meaning_is_reserved() {
     }
 }
 
-/// A veto is told as `access_denied`; the code, the refresh token and the assertion stay good.
+/// A veto is answered with `access_denied`; code, refresh token and assertion stay usable.
 #[test]
-fn a_veto_uses_nothing_up() {
+fn a_veto_consumes_no_grant() {
     let (world, host) = world();
     let app = world.register(everything());
     for form in requests(&world, &app) {
@@ -193,9 +193,10 @@ fn a_veto_uses_nothing_up() {
     }
 }
 
-/// A hook that fails is the server's fault, its cause is for the operator, and nothing is used up.
+/// A failing hook is a server error, its cause stays in the audit log, and the grant is not
+/// consumed.
 #[test]
-fn a_hook_that_fails_uses_nothing_up() {
+fn a_failing_hook_consumes_no_grant() {
     let (world, host) = world();
     let app = world.register(everything());
     for form in requests(&world, &app) {
@@ -211,8 +212,8 @@ fn a_hook_that_fails_uses_nothing_up() {
     }
 }
 
-/// A hook sees everything that was decided, as it will stand in the token, and is asked once a
-/// request, after everything that could still refuse it.
+/// A hook sees the whole decision as it will stand in the token. It is called once per request,
+/// after every check that could refuse.
 #[test]
 fn a_hook_sees_the_whole_decision() {
     let (world, host) = world();
@@ -226,10 +227,10 @@ fn a_hook_sees_the_whole_decision() {
     let yes = Decision::approve();
     let sent = block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap();
     let code = parameters(sent.location()).remove("code").unwrap();
-    assert!(host.seen.lock().unwrap().is_empty(), "no token was asked for");
+    assert!(host.seen.lock().unwrap().is_empty(), "the request asked for no token");
 
     world.redeem(&app, &code, &"w".repeat(43)).assert_error(400, "invalid_grant");
-    assert!(host.seen.lock().unwrap().is_empty(), "it was refused before");
+    assert!(host.seen.lock().unwrap().is_empty(), "the request was refused before the hook");
     let answer = world.redeem(&app, &code, verifier.expose_secret());
     let mut expected = json!({
         "app": app.id, "app_name": "Reports", "grant_type": "authorization_code",
@@ -276,10 +277,10 @@ fn a_hook_sees_the_whole_decision() {
     );
 }
 
-/// A token that the host's claims make too long is not issued, the answer says whose fault it is,
-/// and the assertion is not used up.
+/// A token that the host's claims make too long is not issued: `server_error`, and the assertion is
+/// not consumed.
 #[test]
-fn claims_that_make_a_token_too_long_are_the_servers_fault() {
+fn claims_that_make_a_token_too_long_are_a_server_error() {
     let (world, host) = world();
     let app = world.register(impersonator(backend_jwt()));
     let assertion = world.assertion(&app, &json!({}));

@@ -1,4 +1,4 @@
-//! Asking about tokens: RFC 7662.
+//! Token introspection, RFC 7662.
 
 use std::collections::BTreeSet;
 
@@ -52,12 +52,12 @@ impl Scene {
         Self { world, files, mail, gateway }
     }
 
-    /// An app with the code flow whose tokens are for the files.
+    /// An app with the code flow and tokens for the files API.
     fn code_app(&self) -> App {
         self.world.register(for_files(code_app()))
     }
 
-    /// The answer, which is that the token is active.
+    /// Returns the answer; the test fails if the token is not active.
     #[track_caller]
     fn active(&self, app: &App, token: &str) -> Value {
         let answer = self.world.introspect(app, token);
@@ -65,7 +65,7 @@ impl Scene {
         answer.json
     }
 
-    /// The answer is that there is no such token, for everyone; the log says why to `app`.
+    /// Asserts that the answer is only `"active": false`, and that the audit log gives `reason`.
     #[track_caller]
     fn assert_inactive(&self, app: &App, token: &str, reason: &str) {
         let body = body_of(app, &[("token", token)]);
@@ -92,7 +92,7 @@ fn access_token(answer: &Answer) -> &str {
     answer.text("access_token")
 }
 
-/// What an API is told of an access token: all of its claims that are not this server's own affair.
+/// Asserts that an API gets all claims of an access token that are not internal to this server.
 #[track_caller]
 fn assert_tells_the_claims(told: &Value, answer: &Answer) {
     let mut expected = answer.claims();
@@ -105,10 +105,10 @@ fn assert_tells_the_claims(told: &Value, answer: &Answer) {
     assert_eq!(*told, expected);
 }
 
-/// I1, I7: whoever does not prove which app it is learns nothing, and a public app, which cannot,
-/// gets the very answer that an unknown one gets.
+/// I1, I7: a caller that fails client authentication learns nothing. A public app cannot
+/// authenticate, and gets the same answer as an unknown app.
 #[test]
-fn only_an_app_that_proves_itself_may_ask() {
+fn only_an_authenticated_app_may_introspect() {
     let scene = Scene::new();
     let world = &scene.world;
     let app = scene.code_app();
@@ -131,7 +131,7 @@ fn only_an_app_that_proves_itself_may_ask() {
         (world.introspect(&liar, token.1), "wrong_secret"),
         (world.introspect_form(Some(&basic("nobody", secret)), &form), "unknown_client"),
         (world.introspect_form(Some(&basic("files", "wrong")), &form), "wrong_secret"),
-        // A token proves nothing here, neither this one nor another.
+        // A token does not authenticate here, neither this one nor another.
         (
             world.introspect_form(Some(&format!("Bearer {}", token.1)), &form),
             "malformed_authorization",
@@ -150,8 +150,7 @@ fn only_an_app_that_proves_itself_may_ask() {
     assert!(bodies.contains(&disabled.json.to_string()));
 }
 
-/// I7: guesses count alike, too: whoever names an unknown app and whoever names a public one are
-/// told to wait after as many.
+/// I7: guesses under an unknown app and under a public app are limited after the same number.
 #[test]
 fn guesses_are_limited_alike() {
     let world = World::new();
@@ -176,9 +175,9 @@ fn a_request_without_a_token_is_malformed() {
     scene.world.introspect_form(None, &twice).assert_error(400, "invalid_request");
 }
 
-/// What an API is told of a good access token, of every flow.
+/// An API gets the claims of a live access token of every flow.
 #[test]
-fn an_api_is_told_what_its_token_says() {
+fn an_api_gets_the_claims_of_its_token() {
     let scene = Scene::new();
     let world = &scene.world;
     let app = scene.code_app();
@@ -217,10 +216,10 @@ fn an_api_is_told_what_its_token_says() {
     assert_eq!(told["act"], json!({ "sub": back_end.id.as_str() }));
 }
 
-/// I3: what is unknown, has expired, was spent or revoked, and what is of an app that is disabled or
-/// gone, is inactive, and nothing else is said.
+/// I3: a token that is unknown, expired, spent or revoked, or belongs to a disabled or deleted app,
+/// is inactive, and the answer says nothing else.
 #[test]
-fn what_gives_nothing_is_inactive_and_nothing_else() {
+fn a_dead_token_is_answered_with_active_false_alone() {
     let scene = Scene::new();
     let (world, files, gateway) = (&scene.world, &scene.files, &scene.gateway);
     let app = scene.code_app();
@@ -252,7 +251,7 @@ fn what_gives_nothing_is_inactive_and_nothing_else() {
     scene.assert_inactive(&app, token, "spent_token");
     scene.assert_inactive(gateway, token, "spent_token");
     scene.active(&app, refresh_token(&next));
-    assert_eq!(world.refresh(&app, token).status, 200, "to ask revokes nothing");
+    assert_eq!(world.refresh(&app, token).status, 200, "introspection revokes nothing");
 
     block_on(admin.disable(&app.id)).unwrap();
     scene.assert_inactive(files, access_token(&tokens), "revoked_token");
@@ -278,7 +277,7 @@ fn what_gives_nothing_is_inactive_and_nothing_else() {
     scene.assert_inactive(gateway, refresh_token(&tokens), "revoked_token");
 }
 
-/// I3: to the second.
+/// I3: a token is active up to its last second.
 #[test]
 fn a_token_is_active_until_it_expires() {
     let scene = Scene::new();
@@ -291,7 +290,7 @@ fn a_token_is_active_until_it_expires() {
     world.advance(1);
     scene.assert_inactive(&scene.files, access_token(&tokens), "expired_token");
 
-    // Idle until 400, then until the end of the grant.
+    // The idle lifetime ends at 400; then the grant's expiry counts.
     assert_eq!(scene.active(&app, refresh_token(&tokens))["exp"], START + 400);
     world.advance(339);
     scene.active(&app, refresh_token(&tokens));
@@ -310,9 +309,9 @@ fn a_token_is_active_until_it_expires() {
     world.refresh(&app, refresh_token(&tokens)).assert_error(400, "invalid_grant");
 }
 
-/// I4: the hint may say what it will.
+/// I4: the hint has no effect.
 #[test]
-fn a_hint_changes_nothing() {
+fn a_token_type_hint_has_no_effect() {
     let scene = Scene::new();
     let app = scene.code_app();
     let tokens = scene.world.tokens(&app);
@@ -325,10 +324,10 @@ fn a_hint_changes_nothing() {
     }
 }
 
-/// I5: an app that is not that of the API, or of the refresh token, learns nothing; the app to which
-/// an access token was issued is not who it is meant for.
+/// I5: a token for another API, or another app's refresh token, is inactive. The app that got an
+/// access token is not its audience.
 #[test]
-fn whoever_is_not_meant_learns_nothing() {
+fn a_token_for_another_audience_is_inactive() {
     let scene = Scene::new();
     let world = &scene.world;
     let (app, other) = (scene.code_app(), scene.code_app());
@@ -336,12 +335,12 @@ fn whoever_is_not_meant_learns_nothing() {
     for stranger in [&scene.mail, &app, &other] {
         scene.assert_inactive(stranger, access_token(&tokens), "foreign_token");
         let event = world.last_event();
-        assert_eq!(event.subject, Some(subject("ann")), "the log knows whose it is");
+        assert_eq!(event.subject, Some(subject("ann")), "the audit log names the user");
     }
     for stranger in [&scene.files, &scene.mail, &other] {
         scene.assert_inactive(stranger, refresh_token(&tokens), "unknown_token");
     }
-    // For the server itself, which is nobody's audience here but the gateway's.
+    // Only the gateway is an audience of tokens for the server itself.
     let plain = world.register(code_app());
     let tokens = world.tokens(&plain);
     assert_eq!(tokens.claims()["aud"], ISSUER);
@@ -351,7 +350,7 @@ fn whoever_is_not_meant_learns_nothing() {
     assert_tells_the_claims(&scene.active(&scene.gateway, access_token(&tokens)), &tokens);
 }
 
-/// I8: an API is told of the scopes that it knows, and a gateway of all.
+/// I8: an API sees the scopes that it defines, and a gateway sees all.
 #[test]
 fn an_api_sees_its_own_scopes_only() {
     let scene = Scene::new();
@@ -371,9 +370,9 @@ fn an_api_sees_its_own_scopes_only() {
     assert_eq!(scene.active(&scene.files, access_token(&for_files))["scope"], "a b c");
 }
 
-/// An app may ask about its own refresh tokens, and the gateway about everyone's.
+/// An app may introspect its own refresh tokens, and a gateway those of all apps.
 #[test]
-fn a_refresh_token_is_told_to_its_app_and_to_the_gateway() {
+fn an_app_and_a_gateway_may_introspect_its_refresh_tokens() {
     let scene = Scene::new();
     let world = &scene.world;
     for draft in [code_app(), public_app()] {
@@ -406,15 +405,15 @@ fn a_refresh_token_is_told_to_its_app_and_to_the_gateway() {
     }
 }
 
-/// A handle that names a grant and was not sealed for its app is not believed.
+/// A handle that names a grant but was not sealed for its app is unknown.
 #[test]
-fn a_gateway_does_not_believe_what_a_handle_claims() {
+fn a_gateway_does_not_trust_a_spliced_handle() {
     let scene = Scene::new();
     let world = &scene.world;
     let (app, other) = (scene.code_app(), scene.code_app());
     let (mine, theirs) = (world.tokens(&app), world.tokens(&other));
     let (mine, theirs) = (refresh_token(&mine), refresh_token(&theirs));
-    // The head and the id of the one grant, the rest of the other.
+    // The head and the id of one grant, the rest of the other.
     let spliced = format!("{}{}", &mine[..32], &theirs[32..]);
     assert_ne!(spliced, mine);
     scene.assert_inactive(&scene.gateway, &spliced, "unknown_token");
@@ -422,7 +421,7 @@ fn a_gateway_does_not_believe_what_a_handle_claims() {
     scene.active(&scene.gateway, theirs);
 }
 
-/// Several names of one API, and several apps of one name.
+/// One API may have several identifiers, and one identifier several apps.
 #[test]
 fn an_api_may_have_several_names_and_apps() {
     let world = World::with(|builder| {
@@ -445,9 +444,9 @@ fn an_api_may_have_several_names_and_apps() {
     assert_eq!(names, [FILES, MAIL, FILES]);
 }
 
-/// A store that cannot tell is no reason to say that a token is good, nor that it is not.
+/// If the store fails, the answer is an error, neither active nor inactive.
 #[test]
-fn a_failure_of_the_store_is_a_failure() {
+fn a_store_failure_is_a_server_error() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let server = faulty_server(&world);
@@ -483,10 +482,10 @@ fn nothing_shows_the_token() {
     }
 }
 
-/// I3: a refresh token with which its app gets nothing any more is not active, and is again once the
-/// administrator takes that back.
+/// I3: a refresh token that its app may not use any more is inactive, and active again once the
+/// administrator restores the right.
 #[test]
-fn a_refresh_token_of_an_app_that_lost_the_right_to_use_it_is_inactive() {
+fn a_refresh_token_that_its_app_may_not_use_is_inactive() {
     let scene = Scene::new();
     let app = scene.code_app();
     let tokens = scene.world.tokens(&app);

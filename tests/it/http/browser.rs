@@ -28,7 +28,7 @@ fn location(answer: &Answered) -> (String, std::collections::HashMap<String, Str
     (location.split('?').next().unwrap().to_owned(), parameters(location))
 }
 
-/// A request that is to be consented to, and the ticket and the scopes of its page.
+/// Sends a request that needs consent, and returns the ticket and the scopes of its page.
 fn asked() -> (Http, String, String, grantor::protocol::CodeVerifier, crate::support::App) {
     let http = Http::new();
     let app = http.world.register(code_app());
@@ -59,7 +59,7 @@ fn a_user_logs_in_consents_and_lands_on_the_redirect_uri_with_a_code() {
     let (uri, given) = location(&decide(&http, "ann", &form, &[]));
     assert_eq!(uri, CALLBACK);
     assert_eq!((given["state"].as_str(), given["iss"].as_str()), ("xyz", "https://as.example.com"));
-    // The very same form again, as a double click sends it: the very same code.
+    // The same form again, as by a double click, gives the same code.
     let (_, again) = location(&decide(&http, "ann", &form, &[]));
     assert_eq!(again["code"], given["code"]);
     let tokens = http.world.redeem(&app, &given["code"], verifier.expose_secret());
@@ -68,7 +68,7 @@ fn a_user_logs_in_consents_and_lands_on_the_redirect_uri_with_a_code() {
     assert_eq!((spent.status, spent.body.as_str()), (400, "error already_decided"));
 }
 
-/// A27: a denial goes back to the app.
+/// A27: a denial is redirected to the app.
 #[test]
 fn a_user_denies() {
     let (http, ticket, _, _, _) = asked();
@@ -79,7 +79,7 @@ fn a_user_denies() {
 }
 
 #[test]
-fn what_is_not_ticked_is_not_granted() {
+fn scopes_left_unticked_are_not_granted() {
     let (http, ticket, scopes, verifier, app) = asked();
     let first = scopes.split(' ').next().unwrap();
     let form = [("ticket", ticket.as_str()), ("decision", "approve"), ("scope", first)];
@@ -94,7 +94,7 @@ fn what_is_not_ticked_is_not_granted() {
 }
 
 #[test]
-fn a_decision_comes_from_a_page_of_this_server_and_its_own_session() {
+fn a_decision_needs_a_page_of_this_server_and_the_session_of_its_user() {
     let (http, ticket, scopes, _, _) = asked();
     let mut form = vec![("ticket", ticket.as_str()), ("decision", "approve")];
     form.extend(scopes.split(' ').map(|scope| ("scope", scope)));
@@ -117,7 +117,7 @@ fn a_decision_comes_from_a_page_of_this_server_and_its_own_session() {
     assert_eq!(decide(&http, "ann", &form, &same_origin).status, 303);
 }
 
-/// A1, A3: whom nobody can trust with a redirect is shown a page.
+/// A1, A3: without a trusted redirect URI the user gets an error page.
 #[test]
 fn an_unknown_app_or_redirect_uri_is_shown_and_never_redirected() {
     let http = Http::new();
@@ -138,7 +138,7 @@ fn an_unknown_app_or_redirect_uri_is_shown_and_never_redirected() {
 }
 
 #[test]
-fn pages_cannot_be_framed_or_kept() {
+fn pages_cannot_be_framed_or_cached() {
     let (http, _, _, _, app) = asked();
     let query = code_query(&app, &new_verifier(), &[]);
     let authorize = format!("/oauth/authorize?{query}");
@@ -150,7 +150,7 @@ fn pages_cannot_be_framed_or_kept() {
         assert_eq!(page.header("content-security-policy"), Some("frame-ancestors 'none'"));
         assert_eq!(page.header("x-frame-options"), Some("DENY"));
         assert_eq!(page.header("cache-control"), Some("no-store"));
-        // With `no-referrer` browsers would send `Origin: null` with the form of the page.
+        // With `no-referrer` browsers would send `Origin: null` with the form.
         assert_eq!(page.header("referrer-policy"), Some("same-origin"));
     }
 }
@@ -167,7 +167,7 @@ fn a_request_may_come_in_a_form() {
 }
 
 #[test]
-fn a_directory_that_cannot_tell_is_an_error_of_the_server() {
+fn a_directory_failure_is_a_server_error() {
     let http = Http::new();
     let app = http.world.register(code_app());
     let query = code_query(&app, &new_verifier(), &[]);
@@ -175,7 +175,7 @@ fn a_directory_that_cannot_tell_is_an_error_of_the_server() {
     assert_eq!((page.status, page.body.as_str()), (500, "error failed"));
 }
 
-/// The app demands a fresh login: once, not for ever.
+/// An app that requires a fresh login gets one, and the user is asked once.
 #[test]
 fn a_fresh_login_is_asked_for_once() {
     let http = Http::new();
@@ -198,9 +198,9 @@ fn a_fresh_login_is_asked_for_once() {
     assert_eq!(given["error"], "consent_required");
 }
 
-/// What is refused before there is a ticket to look at is told to the audit log, too.
+/// A decision refused before its ticket is opened is audited, too.
 #[test]
-fn a_decision_that_is_refused_unread_is_audited() {
+fn a_decision_refused_unread_is_audited() {
     let (http, ticket, _, _, app) = asked();
     let form = [("ticket", ticket.as_str()), ("decision", "approve")];
     let query = code_query(&app, &new_verifier(), &[]);
@@ -225,7 +225,7 @@ fn a_decision_that_is_refused_unread_is_audited() {
     assert_eq!((action, outcome), ("authorize", "failed"));
 }
 
-/// A form has one field for each scope, however many an app may have.
+/// The form holds a field for each scope, up to the largest number that an app may have.
 #[test]
 fn a_user_consents_to_as_many_scopes_as_an_app_can_ask_for() {
     let http = Http::new();
@@ -243,7 +243,7 @@ fn a_user_consents_to_as_many_scopes_as_an_app_can_ask_for() {
     assert_eq!(decide(&http, "ann", &form, &[]).status, 400);
 }
 
-/// T14: too large is 413 at the authorization endpoint too, whatever it holds.
+/// T14: an oversized form is 413 at the authorization endpoint, too.
 #[test]
 fn a_form_that_is_too_large_is_413() {
     let http = Http::new();

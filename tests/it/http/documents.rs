@@ -1,4 +1,4 @@
-//! What anybody may read: metadata and keys. And who may read it in a browser.
+//! Public documents (metadata and keys), and cross-origin access to them.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::support::{ISSUER, World, basic, body_of, code_app, scope};
 
 const METADATA: &str = "/.well-known/oauth-authorization-server";
 
-/// M2: each endpoint that is named answers, and none that answers is left out.
+/// M2: each endpoint in the metadata responds, and each endpoint that responds is in the metadata.
 #[test]
-fn the_metadata_name_what_is_mounted_and_nothing_else() {
+fn metadata_lists_exactly_the_mounted_endpoints() {
     let http = Http::new();
     let metadata = http.get(METADATA);
     assert_eq!(metadata.header("cache-control"), Some("public, max-age=300"));
@@ -33,7 +33,7 @@ fn the_metadata_name_what_is_mounted_and_nothing_else() {
             named += 1;
         }
     }
-    // But for the decision, which belongs to a page, and the documents themselves.
+    // Except the decision, which belongs to a page, and the documents themselves.
     assert_eq!(named, ServerEndpoint::ALL.len() - 3);
     assert_eq!(json["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(json["authorization_response_iss_parameter_supported"], true);
@@ -60,7 +60,7 @@ fn a_server_without_pages_names_no_authorization_endpoint() {
 }
 
 #[test]
-fn scopes_and_apis_are_named_as_the_catalog_and_the_list_have_them() {
+fn metadata_lists_the_scopes_of_the_catalog_and_the_configured_apis() {
     let endpoint = |scope| Endpoint::new("GET", "/x", ScopeToken::new(scope).unwrap()).unwrap();
     let api = |identifier: &str| {
         let id = ClientId::new("api").unwrap();
@@ -85,7 +85,7 @@ fn scopes_and_apis_are_named_as_the_catalog_and_the_list_have_them() {
     assert_eq!(own["authorization_servers"], serde_json::json!([ISSUER]));
     assert_eq!(own["bearer_methods_supported"], serde_json::json!(["header"]));
     assert_eq!(own["resource_name"], "Files");
-    // The API elsewhere serves its own.
+    // An API of another origin serves its own document.
     assert_eq!(http.endpoints.endpoint_at("/.well-known/oauth-protected-resource"), None);
 }
 
@@ -110,7 +110,7 @@ fn preflight(http: &Http, path: &str) -> Option<String> {
 }
 
 #[test]
-fn no_other_origin_reads_anything_by_default() {
+fn by_default_no_other_origin_may_read_a_response() {
     let http = Http::new();
     for path in ["/oauth/token", "/oauth/jwks", METADATA] {
         assert_eq!(preflight(&http, path), None);
@@ -120,9 +120,9 @@ fn no_other_origin_reads_anything_by_default() {
     }
 }
 
-/// A script reads the answer to an app whose redirect URI is of its own origin, and no other.
+/// A script may read a response to its app if the app has a redirect URI of the script's origin.
 #[test]
-fn an_app_is_used_from_the_origins_of_its_redirect_uris() {
+fn a_script_reads_responses_from_the_origin_of_its_redirect_uri() {
     let (mut http, gateway) = with_gateway();
     http.endpoints = http.endpoints.with_cross_origin(true);
     let app = http.world.register(code_app());
@@ -146,7 +146,7 @@ fn an_app_is_used_from_the_origins_of_its_redirect_uris() {
     for path in ["/oauth/authorize", "/oauth/decision", "/oauth/revocations"] {
         assert_eq!(preflight(&http, path), None, "{path}");
     }
-    // Whoever is not an app of that origin learns nothing, be it authenticated.
+    // An authenticated client that is not an app of that origin gets no CORS headers either.
     let other = http.post(
         "/oauth/token",
         &[("origin", "https://app.example.com"), ("authorization", &gateway)],
@@ -161,10 +161,10 @@ fn an_app_is_used_from_the_origins_of_its_redirect_uris() {
     assert_eq!(unknown.header("access-control-allow-origin"), None);
 }
 
-/// RFC 9728 section 3.1: of the path only a slash right behind the host goes. What has a query has no
-/// path of its own, and two entries for one API one document.
+/// RFC 9728 section 3.1: only a slash right after the host is removed from the path. An API with a
+/// query has no path of its own, and two entries of one API share a document.
 #[test]
-fn each_api_of_the_origin_has_its_document_once_and_at_its_own_path() {
+fn each_api_of_the_origin_has_one_document_at_its_own_path() {
     let api = |identifier: &str, app: &str| {
         ResourceServer::new(Resource::new(identifier).unwrap(), ClientId::new(app).unwrap())
     };

@@ -17,7 +17,7 @@ fn with_machine() -> (Http, String) {
     (http, header)
 }
 
-/// T10: success and error are kept by nobody.
+/// T10: neither a success nor an error may be cached.
 #[test]
 fn tokens_and_refusals_are_not_cached() {
     let (http, header) = with_machine();
@@ -32,9 +32,9 @@ fn tokens_and_refusals_are_not_cached() {
     }
 }
 
-/// T1: only POST asks for a token.
+/// T1: the token endpoint accepts only POST.
 #[test]
-fn another_method_is_told_which_one_is_allowed() {
+fn another_method_is_405_with_the_allowed_ones() {
     let http = Http::new();
     for method in ["GET", "HEAD", "PUT", "DELETE", "PATCH", "TRACE", "PURGE"] {
         let request = Request::builder().method(method).uri(TOKEN).body("").unwrap();
@@ -54,7 +54,7 @@ fn another_method_is_told_which_one_is_allowed() {
     assert_eq!(options.header("access-control-allow-origin"), None);
 }
 
-/// T2: the body has to be a form, whatever it holds.
+/// T2: the body must be a form.
 #[test]
 fn another_content_type_is_an_invalid_request() {
     let (http, header) = with_machine();
@@ -75,7 +75,7 @@ fn another_content_type_is_an_invalid_request() {
     http.send(empty).assert_error(400, "invalid_request");
 }
 
-/// T8: a URL is logged, so that nothing in it counts.
+/// T8: parameters in the URL are ignored, because URLs are logged.
 #[test]
 fn parameters_in_the_url_are_not_read() {
     let http = Http::new();
@@ -87,9 +87,9 @@ fn parameters_in_the_url_are_not_read() {
     in_url.assert_error(400, "invalid_request");
 }
 
-/// T14: too large is 413 with the same kind of body, too many parameters 400.
+/// T14: an oversized body is 413 with an error body; too many parameters are 400.
 #[test]
-fn what_is_too_large_is_refused_unread() {
+fn an_oversized_body_is_refused_unread() {
     let http = Http::new();
     let large = format!("{OK}&x={}", "a".repeat(64 * 1024));
     http.post(TOKEN, &[], &large).assert_error(413, "invalid_request");
@@ -99,7 +99,7 @@ fn what_is_too_large_is_refused_unread() {
     http.post(TOKEN, &[], &many).assert_error(400, "invalid_request");
 }
 
-/// C3: a 401 names the scheme; C5: a header that cannot be read is no reason to fail.
+/// C3, C5: a 401 names the scheme, also after an unreadable header.
 #[test]
 fn a_failed_authentication_is_challenged() {
     let (http, header) = with_machine();
@@ -120,7 +120,7 @@ fn a_failed_authentication_is_challenged() {
 }
 
 #[test]
-fn a_limit_says_when_to_come_back() {
+fn a_rate_limit_states_when_to_retry() {
     let (http, _) = with_machine();
     let mut last = None;
     for _ in 0..1_000 {
@@ -142,9 +142,9 @@ fn a_limit_says_when_to_come_back() {
     assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() > 0);
 }
 
-/// V2, V7: an unknown token is as good as revoked; who fails to authenticate is told so.
+/// V2, V7: an unknown token counts as revoked; failed client authentication is an error.
 #[test]
-fn the_revocation_endpoint_answers_with_nothing_but_its_status() {
+fn the_revocation_endpoint_has_an_empty_body() {
     let (http, header) = with_machine();
     let revoked = http.post("/oauth/revoke", &[("authorization", &header)], "token=unknown");
     assert_eq!((revoked.status, revoked.body.as_str()), (200, ""));
@@ -154,7 +154,7 @@ fn the_revocation_endpoint_answers_with_nothing_but_its_status() {
         .assert_error(400, "invalid_request");
 }
 
-/// A world with an app that is the gateway for everyone's tokens.
+/// A world with an app that is a gateway for all tokens.
 pub(super) fn with_gateway() -> (Http, String) {
     let gateway = "https://gateway.example.com/";
     let id = grantor::ids::ClientId::new("gateway").unwrap();
@@ -169,9 +169,9 @@ pub(super) fn with_gateway() -> (Http, String) {
     (http, basic("gateway", secret.expose_secret()))
 }
 
-/// I1, I3: who may ask learns what a token is, or only that it is nothing.
+/// I1, I3: an authenticated gateway gets the claims of a token, or only that it is inactive.
 #[test]
-fn the_introspection_endpoint_tells_a_gateway_of_a_token() {
+fn a_gateway_introspects_a_token() {
     let (http, header) = with_gateway();
     let app = http.world.register(code_app());
     let tokens = http.world.tokens(&app);

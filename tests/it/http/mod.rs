@@ -15,7 +15,7 @@ use pollster::block_on;
 
 use crate::support::{Answered, Lines, START, Server, World};
 
-/// The endpoints of the server of a world.
+/// The HTTP endpoints of a world's server.
 pub(crate) struct Http {
     pub(crate) world: World,
     pub(crate) endpoints:
@@ -40,7 +40,7 @@ impl Http {
         self.send(Request::get(uri).body("").unwrap())
     }
 
-    /// A form, with more headers.
+    /// Posts a form with more headers.
     pub(crate) fn post(&self, uri: &str, headers: &[(&str, &str)], body: &str) -> Answered {
         let mut request = Request::post(uri);
         if !headers.iter().any(|(name, _)| *name == "content-type") {
@@ -54,7 +54,7 @@ impl Http {
 }
 
 #[test]
-fn what_is_not_a_path_of_the_server_is_left_to_the_host() {
+fn other_paths_are_left_to_the_host() {
     let http = Http::new();
     for path in ["/", "/oauth", "/oauth/token/", "/oauth/tokens", "/OAUTH/TOKEN", "/oauth//token"] {
         let request = Request::post(path).body("").unwrap();
@@ -62,9 +62,9 @@ fn what_is_not_a_path_of_the_server_is_left_to_the_host() {
     }
 }
 
-/// The date is that of the injected clock, and every answer names its request.
+/// `Date` is that of the injected clock, and every response has a request id.
 #[test]
-fn every_answer_has_a_date_and_the_id_of_its_request() {
+fn every_response_has_a_date_and_a_request_id() {
     let http = Http::new();
     let answer = http.get("/oauth/jwks");
     assert_eq!(answer.header("date"), Some("Tue, 14 Nov 2023 22:13:20 GMT"));

@@ -1,4 +1,4 @@
-//! What can be counted and logged of requests.
+//! Metrics and observations of requests.
 
 use grantor::observe::{RequestOutcome, Step};
 use grantor::protocol::ServerEndpoint;
@@ -7,7 +7,7 @@ use super::Http;
 use crate::support::{basic, machine_app};
 
 #[test]
-fn requests_are_counted_by_how_they_ended_and_timed_by_step() {
+fn requests_are_counted_by_outcome_and_timed_by_step() {
     let http = Http::new();
     let app = http.world.register(machine_app());
     let header = basic(app.id.as_str(), app.secret.as_deref().unwrap());
