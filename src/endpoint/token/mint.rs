@@ -9,8 +9,8 @@ use crate::app::CustomApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::trace::Trace;
 use crate::error::EndpointError;
-use crate::jwt::SigningError;
 use crate::jwt::access_token::{self, NewAccessToken};
+use crate::jwt::{KeyUse, SigningError};
 use crate::secret::{AccessToken, RefreshToken};
 
 impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
@@ -45,7 +45,7 @@ impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
         };
         let payload = token.payload(&self.issuer);
         let keys = self.keys.at(now);
-        let signer = keys.signer().ok_or(SigningError::Signature)?;
+        let signer = keys.signer(KeyUse::AccessToken).ok_or(SigningError::Signature)?;
         let access_token = AccessToken::new(signer.sign(access_token::TYPE, &payload).await?);
         let expires_in = decided.expires_at().as_seconds().saturating_sub(now.as_seconds());
         Ok(TokenResponse::new(access_token, expires_in, decided.into_scope(), refresh_token))

@@ -1,77 +1,86 @@
-//! The keys of the server, and which of them signs when.
+//! The keys of the server, and when each of them signs.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::key_use::{Term, signing_key};
 use super::{
-    Algorithm, KeyError, RemoteKey, Signer, SigningKey, VerifyingKey, VerifyingKeys, jwk_set_json,
+    Algorithm, KeyError, KeyUse, RemoteKey, Signer, SigningKey, VerifyingKey, VerifyingKeys,
+    jwk_set_json,
 };
 use crate::clock::UnixTime;
 use crate::ids::KeyId;
 
-/// A key on a [`KeyRing`]: what it is, from when it signs, and until when it verifies.
+/// A key on a [`KeyRing`], with its use and the instants between which it signs and verifies.
 #[derive(Clone, Debug)]
 pub struct RingKey {
     signer: Option<Arc<Signer>>,
     public: VerifyingKey,
-    not_before: UnixTime,
-    retire_after: Option<UnixTime>,
+    term: Term,
 }
 
 impl RingKey {
     /// A key that verifies and never signs: one that signed elsewhere, or long ago.
     #[must_use]
     pub const fn verifying(public: VerifyingKey) -> Self {
-        Self { signer: None, public, not_before: UnixTime::EPOCH, retire_after: None }
+        let term = Term { key_use: None, not_before: UnixTime::EPOCH, retire_after: None };
+        Self { signer: None, public, term }
     }
 
-    /// Signs from `instant` on, until another key does whose instant is later. It is published
-    /// before. Default: always.
+    /// Restricts the key to one use. For this use it goes before keys for every use. Default: every
+    /// use.
+    #[must_use]
+    pub const fn only_for(mut self, key_use: KeyUse) -> Self {
+        self.term.key_use = Some(key_use);
+        self
+    }
+
+    /// Signs from `instant` on, until a key with a later instant does. It is published before.
+    /// Default: always.
     #[must_use]
     pub const fn not_before(mut self, instant: UnixTime) -> Self {
-        self.not_before = instant;
+        self.term.not_before = instant;
         self
     }
 
-    /// Is gone from `instant` on: it neither verifies nor is it published. Default: never.
+    /// Removes the key at `instant`: then it neither verifies nor is published. Default: never.
     #[must_use]
     pub const fn retire_after(mut self, instant: UnixTime) -> Self {
-        self.retire_after = Some(instant);
+        self.term.retire_after = Some(instant);
         self
     }
 
-    fn is_gone(&self, now: UnixTime) -> bool {
-        self.retire_after.is_some_and(|instant| instant <= now)
+    fn with_signer(public: VerifyingKey, signer: Signer) -> Self {
+        Self { signer: Some(Arc::new(signer)), ..Self::verifying(public) }
     }
 
-    fn may_sign_for_ever(&self) -> bool {
-        self.signer.is_some() && self.retire_after.is_none()
+    fn signs_for(&self, key_use: KeyUse) -> bool {
+        self.signer.is_some() && self.term.serves(key_use)
     }
 }
 
 impl From<SigningKey> for RingKey {
     fn from(key: SigningKey) -> Self {
-        let public = key.verifying_key();
-        Self { signer: Some(Arc::new(key.into())), ..Self::verifying(public) }
+        Self::with_signer(key.verifying_key(), key.into())
     }
 }
 
 impl From<RemoteKey> for RingKey {
     fn from(key: RemoteKey) -> Self {
-        let public = key.verifying_key();
-        Self { signer: Some(Arc::new(key.into())), ..Self::verifying(public) }
+        Self::with_signer(key.verifying_key(), key.into())
     }
 }
 
-/// The keys of a server. A clone is the same ring: whoever holds one changes the keys of the server
-/// while it runs.
+/// The keys of a server. A clone is the same ring, so its holder changes the keys of the running
+/// server.
 ///
-/// Of the keys that may sign, the one signs whose instant came last; all that are not gone are
-/// published and verify. Each change comes at its instant by itself, so that every process that has
-/// the same ring changes together.
+/// For each [`KeyUse`], the key whose instant came last signs; a key for this use alone goes before
+/// keys for every use. So two uses can have different algorithms and rotate independently. All keys
+/// are published and verify until they retire. Each change comes at its instant without a call, so
+/// that all processes with the same ring change together.
 ///
 /// ```
 /// use grantor::clock::UnixTime;
-/// use grantor::jwt::{Algorithm, KeyRing, RingKey, SigningKey};
+/// use grantor::jwt::{Algorithm, KeyRing, KeyUse, RingKey, SigningKey};
 ///
 /// let (old, new) = (SigningKey::generate(Algorithm::ES256)?, SigningKey::generate(Algorithm::ES256)?);
 /// let (noon, tomorrow) = (UnixTime::from_seconds(1_700_000_000), UnixTime::from_seconds(1_700_086_400));
@@ -79,54 +88,59 @@ impl From<RemoteKey> for RingKey {
 ///     RingKey::from(old).retire_after(tomorrow),
 ///     RingKey::from(new).not_before(noon),
 /// ])?;
-/// assert_ne!(ring.signing_key_id(UnixTime::EPOCH), ring.signing_key_id(noon));
+/// let signing = |now| ring.signing_key_id(KeyUse::AccessToken, now);
+/// assert_ne!(signing(UnixTime::EPOCH), signing(noon));
 /// # Ok::<(), grantor::jwt::KeyError>(())
 /// ```
+#[doc(alias = "jwks")]
 #[derive(Clone, Debug)]
 pub struct KeyRing(Arc<RwLock<Ring>>);
 
 #[derive(Debug)]
 struct Ring {
     keys: Vec<RingKey>,
-    /// Published in any case, whatever else is on the ring.
+    /// Published together with `keys`, and kept when these are replaced.
     others: Vec<VerifyingKey>,
-    /// What the keys amount to, between two changes.
+    /// The cached state between two changes.
     current: Option<Arc<CurrentKeys>>,
 }
 
 impl KeyRing {
-    /// A ring of these keys, of which the first goes before where two begin at one instant.
+    /// A ring of these keys. If two keys begin at the same instant, the first one signs.
     ///
     /// # Errors
     ///
-    /// [`KeyError::NoKey`] when no key may sign for ever, [`KeyError::TooManyKeys`] above 16, and
-    /// [`KeyError::DuplicateKeyId`] when two keys of one type have the same id.
+    /// [`KeyError::NoKey`] if a use, access tokens at least, has no key that signs for it and never
+    /// retires, [`KeyError::TooManyKeys`] above 16, and [`KeyError::DuplicateKeyId`] if two keys of one
+    /// type have the same id.
     pub fn new(keys: Vec<RingKey>) -> Result<Self, KeyError> {
         check(&keys)?;
         Ok(Self::unchecked(keys))
     }
 
-    /// Puts these keys in the place of those that are on the ring. A request that is under way
-    /// ends with the keys with which it began.
+    /// Replaces the keys of the ring. A request in progress completes with the keys with which it
+    /// began.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] as for [`new`](Self::new); the ring then is what it was.
+    /// [`KeyError`] as for [`new`](Self::new); then the ring is unchanged.
     pub fn replace(&self, keys: Vec<RingKey>) -> Result<(), KeyError> {
         check(&keys)?;
         self.change(|ring| ring.keys = keys);
         Ok(())
     }
 
-    /// Publishes `key`, too, whatever else is on the ring from now on.
+    /// Publishes `key` in addition to the keys of the ring, also after they are replaced.
     pub fn publish(&self, key: VerifyingKey) {
         self.change(|ring| ring.others.push(key));
     }
 
-    /// The id of the key that signs at `now`.
+    /// Returns the id of the key that signs for `key_use` at `now`; `None` if the ring has no key for
+    /// this use.
+    #[doc(alias = "kid")]
     #[must_use]
-    pub fn signing_key_id(&self, now: UnixTime) -> Option<KeyId> {
-        self.at(now).signer().map(|signer| signer.key_id().clone())
+    pub fn signing_key_id(&self, key_use: KeyUse, now: UnixTime) -> Option<KeyId> {
+        self.at(now).signer(key_use).map(|signer| signer.key_id().clone())
     }
 
     fn unchecked(keys: Vec<RingKey>) -> Self {
@@ -134,13 +148,13 @@ impl KeyRing {
     }
 
     fn change(&self, change: impl FnOnce(&mut Ring)) {
-        // No code panics while it holds the lock, so what a poisoned one guards is whole.
+        // No code panics while it holds the lock, so the data behind a poisoned lock is whole.
         let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut ring);
         ring.current = None;
     }
 
-    /// The keys at `now`.
+    /// Returns the state of the ring at `now`.
     pub(crate) fn at(&self, now: UnixTime) -> Arc<CurrentKeys> {
         let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = ring.current.as_ref().filter(|current| current.holds_at(now)) {
@@ -154,14 +168,14 @@ impl KeyRing {
     }
 }
 
-/// A ring of one key, which signs for as long as nothing replaces it.
+/// A ring of one key for every use, which signs until it is replaced.
 impl From<SigningKey> for KeyRing {
     fn from(key: SigningKey) -> Self {
         Self::unchecked(vec![key.into()])
     }
 }
 
-/// A ring of one key, which signs for as long as nothing replaces it.
+/// A ring of one key for every use, which signs until it is replaced.
 impl From<RemoteKey> for KeyRing {
     fn from(key: RemoteKey) -> Self {
         Self::unchecked(vec![key.into()])
@@ -169,20 +183,24 @@ impl From<RemoteKey> for KeyRing {
 }
 
 fn check(keys: &[RingKey]) -> Result<(), KeyError> {
-    // One of these signs at any instant, the earliest of them before all have begun.
-    if !keys.iter().any(RingKey::may_sign_for_ever) {
-        return Err(KeyError::NoKey);
+    for &key_use in KeyUse::ALL {
+        // A key that never retires signs at any instant: before all have begun, the earliest does.
+        let mut signing = keys.iter().filter(|key| key.signs_for(key_use)).peekable();
+        let needed = key_use == KeyUse::AccessToken || signing.peek().is_some();
+        if needed && !signing.any(|key| key.term.retire_after.is_none()) {
+            return Err(KeyError::NoKey);
+        }
     }
     VerifyingKeys::new(keys.iter().map(|key| key.public.clone()).collect()).map(|_| ())
 }
 
-/// What the keys of a ring amount to from one change to the next.
+/// The state of a ring from one change to the next.
 #[derive(Debug)]
 pub(crate) struct CurrentKeys {
     from: UnixTime,
     until: UnixTime,
-    signer: Option<Arc<Signer>>,
-    /// The one that signs comes first.
+    signers: Vec<(KeyUse, Arc<Signer>)>,
+    /// The signing keys come first, in the order of the uses.
     verifying: VerifyingKeys,
     jwk_set: String,
 }
@@ -192,23 +210,22 @@ impl CurrentKeys {
         self.from <= now && now < self.until
     }
 
-    /// What signs. There always is one: the ring was checked.
-    pub(crate) fn signer(&self) -> Option<&Signer> {
-        self.signer.as_deref()
+    /// Returns the signer for `key_use`. A checked ring has one for access tokens.
+    pub(crate) fn signer(&self, key_use: KeyUse) -> Option<&Signer> {
+        self.signers.iter().find(|(own, _)| *own == key_use).map(|(_, signer)| &**signer)
     }
 
-    /// The keys under which tokens of this server are verified: those that it publishes, and an
-    /// HS256 secret.
+    /// Returns the keys that verify tokens of this server: the published ones, and an HS256 secret.
     pub(crate) const fn verifying(&self) -> &VerifyingKeys {
         &self.verifying
     }
 
-    /// The public ones as a JWK Set.
+    /// Returns the public keys as a JWK Set.
     pub(crate) fn jwk_set(&self) -> &str {
         &self.jwk_set
     }
 
-    /// Whether there is a public one.
+    /// Whether any key is public.
     pub(crate) fn publishes_keys(&self) -> bool {
         let mut keys = self.verifying.iter();
         keys.any(|key| !key.algorithm().is_some_and(Algorithm::is_symmetric))
@@ -218,8 +235,8 @@ impl CurrentKeys {
 impl Ring {
     fn current_at(&self, now: UnixTime) -> CurrentKeys {
         let (mut from, mut until) = (UnixTime::from_millis(i64::MIN), UnixTime::MAX);
-        for key in &self.keys {
-            for change in [Some(key.not_before), key.retire_after].into_iter().flatten() {
+        for Term { not_before, retire_after, .. } in self.keys.iter().map(|key| key.term) {
+            for change in [Some(not_before), retire_after].into_iter().flatten() {
                 if change <= now {
                     from = from.max(change);
                 } else {
@@ -227,42 +244,41 @@ impl Ring {
                 }
             }
         }
-        let live: Vec<_> = self.keys.iter().filter(|key| !key.is_gone(now)).collect();
-        let signs = signing(&live, now);
-        let is_other = |key: &&&RingKey| signs.is_none_or(|signs| !std::ptr::eq(signs, **key));
-        let rest = live.iter().filter(is_other).map(|key| key.public.clone());
-        let mut published: Vec<_> = signs.map(|key| key.public.clone()).into_iter().collect();
-        published.extend(rest.chain(self.others.iter().cloned()));
+        let live: Vec<_> = self.keys.iter().filter(|key| !key.term.is_gone(now)).collect();
+        let (mut signers, mut signing) = (Vec::new(), Vec::new());
+        for &key_use in KeyUse::ALL {
+            let able = live.iter().enumerate().filter(|(_, key)| key.signer.is_some());
+            let terms = able.map(|(place, key)| (place, key.term));
+            let Some(place) = signing_key(terms, key_use, now) else { continue };
+            if let Some(signer) = live.get(place).and_then(|key| key.signer.clone()) {
+                signers.push((key_use, signer));
+                signing.push(place);
+            }
+        }
+        let mut live: Vec<_> = live.into_iter().enumerate().collect();
+        // A stable sort: the other keys stay in their order.
+        live.sort_by_key(|(place, _)| {
+            signing.iter().position(|own| own == place).unwrap_or(usize::MAX)
+        });
+        let own = live.iter().map(|(_, key)| key.public.clone());
+        let published: Vec<_> = own.chain(self.others.iter().cloned()).collect();
         CurrentKeys {
             from,
             until,
-            signer: signs.and_then(|key| key.signer.clone()),
+            signers,
             jwk_set: jwk_set_json(&published),
             verifying: VerifyingKeys::of_server(published),
         }
     }
 }
 
-/// The key that began last; before any has begun, the one that begins first.
-fn signing<'a>(live: &[&'a RingKey], now: UnixTime) -> Option<&'a RingKey> {
-    let mut best: Option<&'a RingKey> = None;
-    for key in live.iter().copied().filter(|key| key.signer.is_some()) {
-        let better =
-            best.is_none_or(|best| match (best.not_before <= now, key.not_before <= now) {
-                (true, true) => key.not_before > best.not_before,
-                (false, false) => key.not_before < best.not_before,
-                (has_begun, _) => !has_begun,
-            });
-        if better {
-            best = Some(key);
-        }
-    }
-    best
-}
-
 #[cfg(test)]
 mod tests {
+    use pollster::block_on;
+
     use super::*;
+    use crate::jwt::jws::{Compact, Header};
+    use crate::jwt::testing::fixture;
 
     const START: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
@@ -274,19 +290,19 @@ mod tests {
         SigningKey::generate(Algorithm::EdDSA).unwrap().with_key_id(KeyId::new(name).unwrap())
     }
 
-    /// The ids of the keys that verify, first that of the one that signs.
+    /// The ids of the keys that verify, the signing key for access tokens first.
     fn ids(ring: &KeyRing, now: UnixTime) -> Vec<String> {
         let keys = ring.at(now);
         let id = |key: &VerifyingKey| key.key_id().unwrap().as_str().to_owned();
         let ids: Vec<_> = keys.verifying().iter().map(id).collect();
-        assert_eq!(keys.signer().unwrap().key_id().as_str(), ids[0]);
+        assert_eq!(keys.signer(KeyUse::AccessToken).unwrap().key_id().as_str(), ids[0]);
         assert!(ids.iter().all(|id| keys.jwk_set().contains(&format!("\"kid\":\"{id}\""))));
         assert_eq!(keys.jwk_set().matches("\"kid\"").count(), ids.len());
         ids
     }
 
     #[test]
-    fn keys_change_at_their_instants_by_themselves() {
+    fn keys_change_at_their_instants_without_a_call() {
         let ring = KeyRing::new(vec![
             RingKey::from(key("next")).not_before(after(600)),
             RingKey::from(key("old")).retire_after(after(4_200)),
@@ -308,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn something_signs_at_any_instant() {
+    fn a_key_signs_at_any_instant() {
         let late = vec![
             RingKey::from(key("later")).not_before(after(20)),
             RingKey::from(key("late")).not_before(after(10)),
@@ -322,8 +338,76 @@ mod tests {
         assert_eq!(silent.map(|_| ()), Err(KeyError::NoKey));
     }
 
+    /// The ids of the keys that sign access tokens and ID tokens.
+    fn signing(ring: &KeyRing, now: UnixTime) -> [Option<String>; 2] {
+        [KeyUse::AccessToken, KeyUse::IdToken]
+            .map(|key_use| ring.signing_key_id(key_use, now).map(|id| id.as_str().to_owned()))
+    }
+
+    fn pair(access: &str, id: &str) -> [Option<String>; 2] {
+        [Some(access.to_owned()), Some(id.to_owned())]
+    }
+
     #[test]
-    fn a_ring_is_replaced_for_everybody_who_holds_it_or_not_at_all() {
+    fn two_uses_sign_with_different_algorithms_at_the_same_time() {
+        let rs256 = SigningKey::from_pem(Algorithm::RS256, &fixture("rsa_2048_private")).unwrap();
+        let rs256 = rs256.with_key_id(KeyId::new("id").unwrap());
+        let id_tokens = RingKey::from(rs256).only_for(KeyUse::IdToken).not_before(after(600));
+        let ring = KeyRing::new(vec![key("access").into(), id_tokens]).unwrap();
+        assert_eq!(signing(&ring, START), pair("access", "access"), "it has not begun");
+        assert_eq!(signing(&ring, after(600)), pair("access", "id"));
+
+        let keys = ring.at(after(600));
+        for (key_use, algorithm) in
+            [(KeyUse::AccessToken, Algorithm::EdDSA), (KeyUse::IdToken, Algorithm::RS256)]
+        {
+            let token = block_on(keys.signer(key_use).unwrap().sign("JWT", b"{}")).unwrap();
+            let jws = Compact::parse(&token).unwrap();
+            let header = Header::of(&jws).unwrap();
+            assert!(jws.verify(&header, keys.verifying(), &[algorithm]).is_ok(), "{key_use:?}");
+        }
+        assert_eq!(ids(&ring, after(600)), ["access", "id"], "both are published, once");
+    }
+
+    #[test]
+    fn the_rotation_of_one_use_leaves_the_other() {
+        let id = |name| RingKey::from(key(name)).only_for(KeyUse::IdToken);
+        let ring = KeyRing::new(vec![
+            key("access").into(),
+            RingKey::from(key("next access")).not_before(after(100)),
+            id("id").retire_after(after(300)),
+            id("next id").not_before(after(200)),
+        ])
+        .unwrap();
+        for (seconds, expected) in [
+            (0, pair("access", "id")),
+            (100, pair("next access", "id")),
+            (200, pair("next access", "next id")),
+            (300, pair("next access", "next id")),
+        ] {
+            assert_eq!(signing(&ring, after(seconds)), expected, "after {seconds} s");
+        }
+        assert_eq!(ids(&ring, after(300)), ["next access", "next id", "access"]);
+    }
+
+    #[test]
+    fn a_use_without_a_key_of_its_own_takes_the_key_for_every_use() {
+        let id = RingKey::from(key("id")).only_for(KeyUse::IdToken).retire_after(after(10));
+        let ring = KeyRing::new(vec![key("any").into(), id.clone()]).unwrap();
+        assert_eq!(signing(&ring, START), pair("any", "id"));
+        assert_eq!(signing(&ring, after(10)), pair("any", "any"));
+
+        let access = || RingKey::from(key("access")).only_for(KeyUse::AccessToken);
+        let ring = KeyRing::new(vec![access()]).unwrap();
+        assert_eq!(signing(&ring, START), [Some("access".to_owned()), None]);
+        for refused in [vec![access(), id.clone()], vec![id], vec![access().retire_after(after(1))]]
+        {
+            assert_eq!(KeyRing::new(refused).map(|_| ()), Err(KeyError::NoKey));
+        }
+    }
+
+    #[test]
+    fn a_ring_is_replaced_for_every_holder_or_not_at_all() {
         let ring = KeyRing::from(key("one"));
         let held = ring.clone();
         held.publish(key("other").verifying_key());
@@ -338,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn the_set_is_the_same_until_the_next_change() {
+    fn the_state_is_cached_until_the_next_change() {
         let ring = KeyRing::from(key("one"));
         assert!(Arc::ptr_eq(&ring.at(START), &ring.at(UnixTime::EPOCH)));
     }

@@ -1,10 +1,11 @@
-//! Keys: made, imported, published, kept on a ring.
+//! Keys: generation, import, publication, and the ring of the server.
 
 mod algorithm;
 mod import;
 mod jwk;
 mod key_error;
 mod key_ring;
+mod key_use;
 mod remote_key;
 mod signer;
 mod signing_key;
@@ -15,13 +16,15 @@ pub use algorithm::Algorithm;
 pub use jwk::jwk_set_json;
 pub use key_error::KeyError;
 pub use key_ring::{KeyRing, RingKey};
+pub use key_use::KeyUse;
+pub(crate) use key_use::{Term, signing_key};
 pub use remote_key::{RemoteKey, TokenSigner, TokenSignerError};
 pub(crate) use signer::Signer;
 pub use signing_key::{PrivateKeyPem, SigningError, SigningKey};
 pub use verifying_key::VerifyingKey;
 pub use verifying_keys::VerifyingKeys;
 
-/// The system's source, in the only form that `ring` takes.
+/// Returns the randomness of the operating system, in the only form that `ring` takes.
 fn ring_random() -> ring::rand::SystemRandom {
     #[expect(
         clippy::disallowed_methods,

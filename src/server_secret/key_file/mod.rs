@@ -1,4 +1,4 @@
-//! The key file: roots and signing keys that survive a restart.
+//! A file of roots and signing keys, so that they survive a restart.
 
 mod storage;
 #[cfg(test)]
@@ -14,13 +14,14 @@ use zeroize::Zeroizing;
 
 use crate::clock::UnixTime;
 use crate::ids::KeyId;
-use crate::jwt::{Algorithm, KeyError, KeyRing, RingKey, SigningKey, VerifyingKeys};
+use crate::jwt::keys::{Term, signing_key};
+use crate::jwt::{Algorithm, KeyError, KeyRing, KeyUse, RingKey, SigningKey, VerifyingKeys};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::server_secret::{ServerSecret, WeakServerSecret};
 
 pub use storage::KeyFileError;
 
-/// What a root of the [`ServerSecret`] is for.
+/// The use of a root of the [`ServerSecret`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -34,36 +35,38 @@ pub enum RootUse {
 }
 
 impl RootUse {
-    /// All of them.
+    /// Every use.
     pub const ALL: &'static [Self] = &[Self::Handles, Self::Pepper, Self::Sealing];
 }
 
-/// What a signing key does at an instant.
+/// The state of a signing key at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// It is published and does not sign yet.
+    /// It is published, but does not sign yet.
     Next,
     /// It signs.
     Signing,
-    /// It signs no more; its tokens are good.
+    /// Other keys sign in its place. Its tokens are accepted.
     Retired,
     /// Its last token has expired. The next rotation removes it.
     Gone,
 }
 
-/// How signing keys rotate.
+/// The schedule of a rotation of signing keys, and the use whose keys it rotates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rotation {
+    key_use: Option<KeyUse>,
     publish_ahead: Duration,
     longest_token: Duration,
 }
 
 impl Default for Rotation {
-    /// Ten minutes ahead, for tokens of any app: up to 30 days.
+    /// Rotates the keys for every use, ten minutes ahead, for tokens of any app (up to 30 days).
     fn default() -> Self {
         Self {
+            key_use: None,
             publish_ahead: Duration::from_secs(600),
             longest_token: Duration::from_secs(30 * 86_400),
         }
@@ -71,16 +74,23 @@ impl Default for Rotation {
 }
 
 impl Rotation {
-    /// How long a new key is published before it signs: at least as long as APIs cache the JWK Set, and
-    /// as the processes of the server take to read the file again.
+    /// Rotates the keys for `key_use` alone, and leaves all others. Their first one comes from
+    /// [`KeyFile::rotate_to_pem`].
+    #[must_use]
+    pub const fn only_for(mut self, key_use: KeyUse) -> Self {
+        self.key_use = Some(key_use);
+        self
+    }
+
+    /// Sets for how long a new key is published before it signs: at least as long as APIs cache the
+    /// JWK Set, and as the processes of the server take to read the file again.
     #[must_use]
     pub const fn publish_ahead(mut self, time: Duration) -> Self {
         self.publish_ahead = time;
         self
     }
 
-    /// The longest lifetime of an access token that any app has. Tokens that live longer die with
-    /// their key.
+    /// Sets the longest lifetime of a token of any app. A token that lives longer ends with its key.
     #[must_use]
     pub const fn longest_token(mut self, time: Duration) -> Self {
         self.longest_token = time;
@@ -88,31 +98,31 @@ impl Rotation {
     }
 }
 
-/// How much longer than its last token a key is believed: clocks differ.
+/// The time for which a key is accepted beyond the expiry of its last token, because clocks differ.
 const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// What [`KeyFile::rotate`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rotated {
-    /// There is a new key, which will sign.
+    /// A new key was added.
     Begun {
         /// Its id.
         key_id: KeyId,
-        /// From when on.
+        /// The instant from which it signs.
         signs_from: UnixTime,
     },
-    /// The key of the last rotation does not sign yet: nothing was changed.
+    /// The key of the last rotation does not sign yet. Nothing was changed.
     UnderWay {
         /// Its id.
         key_id: KeyId,
-        /// From when on.
+        /// The instant from which it signs.
         signs_from: UnixTime,
     },
 }
 
-/// The secrets of the server in one file, so that they survive a restart: roots of the
-/// [`ServerSecret`] and signing keys.
+/// The secrets of a server: roots of the [`ServerSecret`] and signing keys, stored in one file so that
+/// they survive a restart.
 ///
 /// ```json
 /// {
@@ -130,15 +140,16 @@ pub enum Rotated {
 /// }
 /// ```
 ///
-/// * `roots`: of those that are for one use, the first makes and all check.
-/// * `signing_keys`: newest first, each signing from `not_before` until a newer one does, and
-///   published and believed until `retire_after`, where it has one.
-/// * Instants are milliseconds since 1970. Whether a key is next, signing or retired follows from
-///   them as [`key_states`](KeyFile::key_states) says, and nothing in the file can contradict it.
+/// * `roots`: among the roots for one use, the first seals and all open.
+/// * `signing_keys`: newest first. A key signs from `not_before` until a newer one does, and is
+///   published and accepted until `retire_after`, if present. With `"use": "access_token"` it signs for
+///   this use alone, and there goes before the keys without `use`, which sign for every use.
+/// * Instants are milliseconds since 1970. They determine the state of each key, as
+///   [`key_states`](KeyFile::key_states) returns it.
 /// * `revision` counts the writes, so that one does not undo another.
 ///
 /// All processes of one server read the same file. [`rotate`](KeyFile::rotate) is the whole rotation
-/// of signing keys; what else may have to be done with them is in `docs/runbooks.md`.
+/// of signing keys; `docs/runbooks.md` lists the other procedures.
 ///
 /// ```
 /// use grantor::clock::{Clock as _, SystemClock};
@@ -152,7 +163,7 @@ pub enum Rotated {
 /// // Once, when the server is installed.
 /// KeyFile::generate(Algorithm::ES256, &OsRandom::new(), now)?.write(&path)?;
 ///
-/// // At every start: what the server is built with.
+/// // At every start, before the server is built.
 /// let file = KeyFile::read(&path)?;
 /// let (secret, keys) = (file.server_secret()?, file.key_ring()?);
 ///
@@ -224,6 +235,9 @@ struct Key {
     kid: KeyId,
     alg: Algorithm,
     pem: Zeroizing<String>,
+    /// Absent: every use.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    key_use: Option<KeyUse>,
     not_before: UnixTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retire_after: Option<UnixTime>,
@@ -237,20 +251,26 @@ impl Key {
 
     fn new(alg: Algorithm, pem: Zeroizing<String>, not_before: UnixTime) -> Result<Self, KeyError> {
         let kid = SigningKey::from_pem(alg, &pem)?.key_id().clone();
-        Ok(Self { kid, alg, pem, not_before, retire_after: None })
+        Ok(Self { kid, alg, pem, key_use: None, not_before, retire_after: None })
+    }
+
+    fn term(&self) -> Term {
+        let Self { key_use, not_before, retire_after, .. } = *self;
+        Term { key_use, not_before, retire_after }
     }
 
     fn is_gone(&self, now: UnixTime) -> bool {
-        self.retire_after.is_some_and(|instant| instant <= now)
+        self.term().is_gone(now)
     }
 }
 
 impl KeyFile {
-    /// Fresh secrets for a new server: one root for every use, and one key that signs from `now` on.
+    /// Generates the secrets of a new server: one root for every use, and one key for every use, which
+    /// signs from `now` on.
     ///
     /// # Errors
     ///
-    /// [`KeyError::CannotGenerate`] for RSA and HS256, [`KeyError::Random`] when a source fails.
+    /// [`KeyError::CannotGenerate`] for RSA and HS256, [`KeyError::Random`] if a source fails.
     pub fn generate(
         algorithm: Algorithm,
         random: &dyn SecureRandom,
@@ -261,11 +281,13 @@ impl KeyFile {
         Ok(Self { version: Version, revision: 0, roots: vec![root], signing_keys })
     }
 
-    /// The roots, as the server takes them.
+    /// Returns the roots, for [`AuthorizationServer::builder`].
+    ///
+    /// [`AuthorizationServer::builder`]: crate::AuthorizationServer::builder
     ///
     /// # Errors
     ///
-    /// [`WeakServerSecret`] when a use has no root, or one of less than 32 bytes.
+    /// [`WeakServerSecret`] if a use has no root, or one of less than 32 bytes.
     pub fn server_secret(&self) -> Result<ServerSecret, WeakServerSecret> {
         let mut roots = Vec::new();
         for root in &self.roots {
@@ -279,42 +301,45 @@ impl KeyFile {
         ServerSecret::of_roots(of(RootUse::Handles), of(RootUse::Pepper), of(RootUse::Sealing))
     }
 
-    /// A ring of the signing keys, for [`AuthorizationServer::builder`].
+    /// Returns a ring of the signing keys, for [`AuthorizationServer::builder`].
     ///
     /// [`AuthorizationServer::builder`]: crate::AuthorizationServer::builder
     ///
     /// # Errors
     ///
-    /// [`KeyError`] when a key cannot be read, or as for [`KeyRing::new`].
+    /// [`KeyError`] if a key cannot be read, or as for [`KeyRing::new`].
     pub fn key_ring(&self) -> Result<KeyRing, KeyError> {
         KeyRing::new(self.ring_keys()?)
     }
 
-    /// The signing keys, for [`KeyRing::replace`] on the ring of a running server.
+    /// Returns the signing keys, for [`KeyRing::replace`] on the ring of a running server.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] when a key cannot be read.
+    /// [`KeyError`] if a key cannot be read.
     pub fn ring_keys(&self) -> Result<Vec<RingKey>, KeyError> {
         let ring_key = |key: &Key| {
             let signing = SigningKey::from_pem(key.alg, &key.pem)?.with_key_id(key.kid.clone());
-            let ring_key = RingKey::from(signing).not_before(key.not_before);
-            Ok(match key.retire_after {
-                Some(instant) => ring_key.retire_after(instant),
-                None => ring_key,
-            })
+            let mut ring_key = RingKey::from(signing).not_before(key.not_before);
+            if let Some(key_use) = key.key_use {
+                ring_key = ring_key.only_for(key_use);
+            }
+            if let Some(instant) = key.retire_after {
+                ring_key = ring_key.retire_after(instant);
+            }
+            Ok(ring_key)
         };
         self.signing_keys.iter().map(ring_key).collect()
     }
 
-    /// What each signing key does at `now`, newest first.
+    /// Returns the state of each signing key at `now`, in the order of the file: newest first.
     #[must_use]
     pub fn key_states(&self, now: UnixTime) -> Vec<(KeyId, KeyState)> {
         let signing = self.signing(now);
         let state = |(place, key): (usize, &Key)| {
             let state = if key.is_gone(now) {
                 KeyState::Gone
-            } else if Some(place) == signing {
+            } else if signing.contains(&place) {
                 KeyState::Signing
             } else if key.not_before > now {
                 KeyState::Next
@@ -326,33 +351,37 @@ impl KeyFile {
         self.signing_keys.iter().enumerate().map(state).collect()
     }
 
-    /// Begins the change to a new signing key: it is published now, signs when it has been for long
-    /// enough, and the present one goes when its last token has expired. Keys that are gone are
-    /// removed. Called again before the new key signs, it changes nothing.
+    /// Begins the change to a new signing key with the algorithm of the present one. The new key is
+    /// published at once and signs after the time of `rotation`. The present key retires after its last
+    /// token has expired. Keys that are gone are removed. While a rotation is under way, the call is a
+    /// no-op.
     ///
-    /// It takes effect where the file is [written](Self::write) and read again.
+    /// The keys for other uses are unchanged. The rotation takes effect when the file is
+    /// [written](Self::write) and read again.
     ///
     /// # Errors
     ///
-    /// [`KeyError::CannotGenerate`] after an RSA key, [`KeyError::NoKey`] when there is no key that
-    /// signs, [`KeyError::TooManyKeys`] when 16 keys are not gone yet.
+    /// [`KeyError::CannotGenerate`] if the present key is an RSA key, [`KeyError::NoKey`] if there is
+    /// none for this use, [`KeyError::TooManyKeys`] if 16 keys are not gone yet.
     pub fn rotate(&mut self, now: UnixTime, rotation: &Rotation) -> Result<Rotated, KeyError> {
-        if let Some(next) = self.signing_keys.iter().find(|key| key.not_before > now) {
+        let own = |key: &&Key| key.key_use == rotation.key_use;
+        if let Some(next) = self.signing_keys.iter().filter(own).find(|key| key.not_before > now) {
             let (key_id, signs_from) = (next.kid.clone(), next.not_before);
             return Ok(Rotated::UnderWay { key_id, signs_from });
         }
-        let signing = self.signing(now).and_then(|place| self.signing_keys.get(place));
-        let algorithm = signing.ok_or(KeyError::NoKey)?.alg;
+        let live = self.signing_keys.iter().filter(own).filter(|key| !key.is_gone(now));
+        let present = live.rev().max_by_key(|key| key.not_before);
+        let algorithm = present.ok_or(KeyError::NoKey)?.alg;
         self.add_key(Key::generate(algorithm, now)?, now, rotation)
     }
 
-    /// As [`rotate`](Self::rotate), to a key that the host brings: for RSA, of which none is generated
-    /// here (`openssl genpkey`).
+    /// Rotates to a key of the host, as [`rotate`](Self::rotate) does to a generated one: for RSA
+    /// (`openssl genpkey`), for another algorithm, and for the first key of a use.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] as for [`SigningKey::from_pem`], [`KeyError::DuplicateKeyId`] when it is on the
-    /// ring already, [`KeyError::TooManyKeys`] when 16 keys are not gone yet.
+    /// [`KeyError`] as for [`SigningKey::from_pem`], [`KeyError::DuplicateKeyId`] if the file has the
+    /// key already, [`KeyError::TooManyKeys`] if 16 keys are not gone yet.
     pub fn rotate_to_pem(
         &mut self,
         algorithm: Algorithm,
@@ -367,35 +396,35 @@ impl KeyFile {
         self.add_key(new, now, rotation)
     }
 
-    /// Removes a key that has leaked: what it signed, and signs in other hands, is refused by whoever
-    /// reads the keys again. If it was the one that signs, a new key does from `now` on.
+    /// Removes a leaked key. All tokens signed with it, honest or forged, are refused by every process
+    /// that reads the keys again. If it was a signing key, a new one signs in its place from `now` on.
     ///
     /// # Errors
     ///
-    /// [`KeyError::CannotGenerate`] for the RSA key that signs, and [`KeyError::NoKey`] when no key has
+    /// [`KeyError::CannotGenerate`] if it is an RSA key that signs, and [`KeyError::NoKey`] if no key has
     /// this id.
     pub fn remove_leaked_key(&mut self, key_id: &KeyId, now: UnixTime) -> Result<(), KeyError> {
         let place = self.signing_keys.iter().position(|key| key.kid == *key_id);
         let place = place.ok_or(KeyError::NoKey)?;
-        let signs = self.signing(now) == Some(place);
+        let key_use = self.signing_keys.get(place).and_then(|key| key.key_use);
+        let signs = self.signing(now).contains(&place);
         if let Some(key) = self.signing_keys.get_mut(place).filter(|_| signs) {
-            // A key that was to sign next goes on as planned, and this one goes when the old one would.
+            // The next key keeps its schedule, and the new one retires when the old one would have.
             let retire_after = key.retire_after;
-            *key = Key { retire_after, ..Key::generate(key.alg, now)? };
+            *key = Key { key_use, retire_after, ..Key::generate(key.alg, now)? };
         } else {
             self.signing_keys.remove(place);
         }
-        self.keep_one_for_ever();
+        self.keep_one(key_use);
         Ok(())
     }
 
-    /// Adds a fresh root for these uses. It is accepted and makes nothing until
-    /// [`promote_root`](Self::promote_root): by then every process has to know it, or else refuses what
-    /// the first of them make with it.
+    /// Adds a new root for these uses. It only opens, until [`promote_root`](Self::promote_root): by
+    /// then every process must know it, or it refuses the handles that other processes seal.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source fails.
     pub fn add_root(
         &mut self,
         uses: &[RootUse],
@@ -406,12 +435,12 @@ impl KeyFile {
         Ok(())
     }
 
-    /// Makes with the root for `wanted` that was added last. The others are accepted until
+    /// Seals with the root for `wanted` that was added last. The others are accepted until
     /// [`retire_root`](Self::retire_root).
     pub fn promote_root(&mut self, wanted: RootUse) {
         let last = self.roots.iter().rposition(|root| root.uses.contains(&wanted));
         if let Some(place) = last {
-            // Before the first for this use only: for its other uses it may have to wait.
+            // First for this use only: its other uses are promoted separately.
             let mut root = self.roots.remove(place);
             let others: Vec<_> = root.uses.iter().copied().filter(|own| *own != wanted).collect();
             if !others.is_empty() {
@@ -422,8 +451,8 @@ impl KeyFile {
         }
     }
 
-    /// Accepts nothing any more that was made for `wanted` under another root than the one that makes.
-    /// Roots that are for nothing any more are removed.
+    /// Retires all roots for `wanted` except the one that seals. Handles and secrets that they sealed are
+    /// refused. Roots without any use left are removed.
     pub fn retire_root(&mut self, wanted: RootUse) {
         let older = self.roots.iter_mut().filter(|root| root.uses.contains(&wanted)).skip(1);
         for root in older {
@@ -432,13 +461,13 @@ impl KeyFile {
         self.roots.retain(|root| !root.uses.is_empty());
     }
 
-    /// Reads the JSON of a file, from wherever the host keeps it.
+    /// Parses the JSON of a file that the host stores elsewhere.
     ///
     /// # Errors
     ///
     /// [`KeyFileError::Malformed`].
     pub fn from_json(json: &str) -> Result<Self, KeyFileError> {
-        // The cause could quote a secret: only where it stands is told.
+        // The cause could quote a secret, so the error has only its position.
         let malformed = |error: serde_json::Error| KeyFileError::Malformed {
             line: error.line(),
             column: error.column(),
@@ -446,13 +475,10 @@ impl KeyFile {
         serde_json::from_str(json).map_err(malformed)
     }
 
-    /// The place of the key that signs at `now`, as [`KeyRing`] chooses it.
-    fn signing(&self, now: UnixTime) -> Option<usize> {
-        let live = self.signing_keys.iter().enumerate().filter(|(_, key)| !key.is_gone(now));
-        let begun = live.clone().filter(|(_, key)| key.not_before <= now);
-        // The first of those that began last, or the first to begin.
-        let last = begun.max_by_key(|(place, key)| (key.not_before, usize::MAX - place));
-        last.or_else(|| live.min_by_key(|(_, key)| key.not_before)).map(|(place, _)| place)
+    /// Returns the places of the keys that sign at `now`, as [`KeyRing`] chooses them.
+    fn signing(&self, now: UnixTime) -> Vec<usize> {
+        let terms = || self.signing_keys.iter().map(Key::term).enumerate();
+        KeyUse::ALL.iter().filter_map(|key_use| signing_key(terms(), *key_use, now)).collect()
     }
 
     fn add_key(
@@ -467,20 +493,23 @@ impl KeyFile {
         }
         let signs_from = now.plus(rotation.publish_ahead);
         new.not_before = signs_from;
+        new.key_use = rotation.key_use;
         let key_id = new.kid.clone();
         self.signing_keys.retain(|key| !key.is_gone(now));
         let gone = signs_from.plus(rotation.longest_token).plus(CLOCK_MARGIN);
-        for key in &mut self.signing_keys {
+        for key in self.signing_keys.iter_mut().filter(|key| key.key_use == rotation.key_use) {
             key.retire_after.get_or_insert(gone);
         }
         self.signing_keys.insert(0, new);
         Ok(Rotated::Begun { key_id, signs_from })
     }
 
-    /// A ring needs a key that does not retire: where that one leaked, the newest is it.
-    fn keep_one_for_ever(&mut self) {
-        if self.signing_keys.iter().all(|key| key.retire_after.is_some())
-            && let Some(newest) = self.signing_keys.iter_mut().max_by_key(|key| key.not_before)
+    /// Keeps the newest key for `key_use` if all of them would retire: a ring needs one that does not.
+    fn keep_one(&mut self, key_use: Option<KeyUse>) {
+        let own = |key: &&mut Key| key.key_use == key_use;
+        if self.signing_keys.iter_mut().filter(own).all(|key| key.retire_after.is_some())
+            && let Some(newest) =
+                self.signing_keys.iter_mut().filter(own).max_by_key(|key| key.not_before)
         {
             newest.retire_after = None;
         }
@@ -490,7 +519,7 @@ impl KeyFile {
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let roots: Vec<_> = self.roots.iter().map(|root| (&root.uses, root.made_at)).collect();
-        let key = |key: &Key| (key.kid.clone(), key.not_before, key.retire_after);
+        let key = |key: &Key| (key.kid.clone(), key.term());
         let keys: Vec<_> = self.signing_keys.iter().map(key).collect();
         f.debug_struct("KeyFile")
             .field("revision", &self.revision)

@@ -1,6 +1,6 @@
-//! The file on the disk: whole or not at all, and for its owner only.
+//! The key file on disk: written whole or not at all, and readable by its owner only.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -8,36 +8,35 @@ use zeroize::Zeroizing;
 
 use super::KeyFile;
 
-/// More than any number of keys takes.
+/// More than the largest number of keys needs.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Why a key file was not read or written. Nothing of its content is in it.
+/// A key file could not be read or written. The error contains nothing of the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
     /// The file could not be read or written.
     #[error("the key file cannot be read or written")]
     Io(#[from] io::Error),
-    /// Others than its owner may read or write it: take its secrets for leaked if they could.
+    /// Other users than its owner may read or write it. If they could, treat its secrets as leaked.
     #[error("the key file has mode {mode:04o}: only its owner may have any right (chmod 600)")]
     Permissions {
-        /// The mode that it has.
+        /// Its mode.
         mode: u32,
     },
-    /// The text is not that of a key file.
+    /// The text is not a key file.
     #[error("the key file is malformed at line {line}, column {column}")]
     Malformed {
-        /// The line where it is not.
+        /// The line of the error.
         line: usize,
         /// The column.
         column: usize,
     },
-    /// Somebody else has written the file since it was read.
+    /// Another process has written the file since it was read.
     #[error("the key file was written since it was read: read it again")]
     Changed,
-    /// There is a file of the same name with `.new` behind it: somebody is writing at this moment, or was
-    /// broken off, and then it has to be removed by hand.
-    #[error("the key file is being written, or a write was broken off and left a `.new` beside it")]
+    /// Another process is writing the file.
+    #[error("another process is writing the key file")]
     Busy,
     /// The file is larger than 1 MiB.
     #[error("the key file is larger than 1 MiB")]
@@ -45,62 +44,57 @@ pub enum KeyFileError {
 }
 
 impl KeyFile {
-    /// Reads the file at `path`. On Unix it has to be its owner's alone.
+    /// Reads the file at `path`. On Unix, only its owner may have rights to it.
     ///
     /// # Errors
     ///
     /// [`KeyFileError`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         let file = File::open(path)?;
-        // Of the file that was opened, whatever is at the path by now.
+        // The rights of the opened file: another one may be at the path by now.
         refuse_shared(&file)?;
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         if u64::try_from(length).unwrap_or(u64::MAX) > MAX_BYTES {
             return Err(KeyFileError::TooLarge);
         }
-        // Large enough from the start: growing would leave copies behind that nobody wipes.
+        // Large enough from the start: growing would leave copies behind that are not zeroized.
         let mut text = Zeroizing::new(String::with_capacity(length.saturating_add(64)));
         file.take(MAX_BYTES).read_to_string(&mut text)?;
         Self::from_json(&text)
     }
 
-    /// Writes the file at `path`: beside it, to the disk, and then in its place, with mode 0600. Whoever
-    /// reads it meanwhile reads the one or the other, and so does whoever starts after a crash. A symbolic
-    /// link in its place is replaced.
+    /// Writes the file at `path` with mode 0600: first under a name with `.new` appended, synced, and
+    /// then renamed. A reader sees the old file or the new one, also after a crash. A symbolic link at
+    /// `path` is replaced.
+    ///
+    /// An empty file with `.lock` appended to its name remains. Its lock keeps out other writers, and
+    /// ends with the process that holds it.
     ///
     /// # Errors
     ///
-    /// [`KeyFileError::Changed`] when there is a file that is not the one that was read,
-    /// [`KeyFileError::Busy`], and [`KeyFileError::Io`] after which the old one is in place, unless it is the folder that could
-    /// not be brought to the disk: then either is after a crash.
+    /// [`KeyFileError::Changed`] if the file is not the one that was read, [`KeyFileError::Busy`], and
+    /// [`KeyFileError::Io`]. After an error the old file is in place, unless only the folder could not be
+    /// synced: then a crash may leave either.
     pub fn write(&mut self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
         let path = path.as_ref();
-        let beside = beside(path);
+        let _lock = lock(&beside(path, ".lock"))?;
+        self.refuse_changed(path)?;
         let mut next = self.clone();
         next.revision = self.revision.saturating_add(1);
         let json = next.to_json()?;
-        let mut file = create(&beside).map_err(|error| {
-            let busy = error.kind() == io::ErrorKind::AlreadyExists;
-            if busy { KeyFileError::Busy } else { error.into() }
-        })?;
-        let written = file
-            .write_all(json.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(KeyFileError::from)
-            .and_then(|()| self.refuse_changed(path))
-            .and_then(|()| Ok(fs::rename(&beside, path)?));
+        let new = beside(path, ".new");
+        let written = write_new(&new, json.as_bytes()).and_then(|()| fs::rename(&new, path));
         if let Err(error) = written {
-            // It is ours: nobody else could create it.
-            _ = fs::remove_file(&beside);
-            return Err(error);
+            _ = fs::remove_file(&new);
+            return Err(error.into());
         }
         self.revision = next.revision;
         sync_folder(path)?;
         Ok(())
     }
 
-    /// The text of the file, for a host that keeps it elsewhere: every secret of the server. It is wiped
-    /// by nobody but the host.
+    /// Returns the text of the file, with every secret of the server, for a host that stores it
+    /// elsewhere. The caller must zeroize it.
     ///
     /// # Errors
     ///
@@ -110,7 +104,7 @@ impl KeyFile {
     }
 
     fn to_json(&self) -> Result<Zeroizing<String>, KeyFileError> {
-        // Large enough from the start: growing would leave copies behind that nobody wipes.
+        // Large enough from the start: growing would leave copies behind that are not zeroized.
         let texts = self.signing_keys.iter().map(|key| key.pem.len() * 2 + 512);
         let length = 512 * (1 + self.roots.len()) + texts.sum::<usize>();
         let mut json = Zeroizing::new(Vec::with_capacity(length));
@@ -120,7 +114,7 @@ impl KeyFile {
         Ok(Zeroizing::new(text.to_owned()))
     }
 
-    /// Refuses to undo what another has written.
+    /// Refuses to undo the write of another process.
     fn refuse_changed(&self, path: &Path) -> Result<(), KeyFileError> {
         match Self::read(path) {
             Ok(present) if present.revision == self.revision => Ok(()),
@@ -133,23 +127,41 @@ impl KeyFile {
     }
 }
 
-/// Where the next version of the file is written: one writer at a time, since it must not be there.
-fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(suffix);
     path.with_file_name(name)
 }
 
-#[cfg(unix)]
-fn create(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+/// Locks out other writers until the returned file is dropped.
+fn lock(path: &Path) -> Result<File, KeyFileError> {
+    let file = for_owner().create(true).truncate(false).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(KeyFileError::Busy),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
 }
 
-#[cfg(not(unix))]
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
+/// Writes a new file and syncs it. The lock must be held.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    // A writer that crashed may have left one behind.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = for_owner().create_new(true).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// Options to write a file; if it is created, only its owner has rights to it.
+fn for_owner() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 #[cfg(unix)]
@@ -161,13 +173,13 @@ fn refuse_shared(file: &File) -> Result<(), KeyFileError> {
     if of_others == 0 { Ok(()) } else { Err(KeyFileError::Permissions { mode }) }
 }
 
-/// Elsewhere the folder has to keep others out.
+/// On other systems the rights of the folder protect the file.
 #[cfg(not(unix))]
 fn refuse_shared(_: &File) -> Result<(), KeyFileError> {
     Ok(())
 }
 
-/// Brings the name of the file to the disk.
+/// Syncs the name of the file.
 #[cfg(unix)]
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());

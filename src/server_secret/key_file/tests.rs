@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ fn fresh() -> KeyFile {
     KeyFile::generate(Algorithm::ES256, &OsRandom::new(), START).unwrap()
 }
 
-/// A folder of this test, gone with it.
+/// A folder of one test, removed at its end.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -39,7 +39,7 @@ fn states(file: &KeyFile, now: UnixTime) -> Vec<KeyState> {
 }
 
 #[test]
-fn what_was_written_is_read_again() {
+fn a_written_file_is_read_again() {
     let folder = Folder::new("again");
     let mut file = fresh();
     file.write(folder.path()).unwrap();
@@ -48,13 +48,15 @@ fn what_was_written_is_read_again() {
     file.write(folder.path()).unwrap();
     let again = KeyFile::read(folder.path()).unwrap();
     assert_eq!(again.expose_json().unwrap(), file.expose_json().unwrap());
-    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1, "nothing is left beside it");
+    let entries = std::fs::read_dir(&folder.0).unwrap();
+    let names: BTreeSet<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["keys.json", "keys.json.lock"].map(Into::into).into());
     assert!(KeyFile::from_json(&file.expose_json().unwrap()).is_ok());
 }
 
 #[cfg(unix)]
 #[test]
-fn the_file_is_its_owners_alone() {
+fn only_the_owner_may_have_rights_to_the_file() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = Folder::new("alone");
@@ -80,15 +82,56 @@ fn one_write_does_not_undo_another() {
     one.write(folder.path()).unwrap();
     other.rotate(START, &Rotation::default()).unwrap();
     assert!(matches!(other.write(folder.path()), Err(KeyFileError::Changed)));
-    // And the one that is in the place of another at this moment.
-    std::fs::write(folder.0.join("keys.json.new"), "").unwrap();
-    assert!(matches!(one.write(folder.path()), Err(KeyFileError::Busy)));
-    assert!(folder.0.join("keys.json.new").exists(), "it is not ours");
     assert_eq!(KeyFile::read(folder.path()).unwrap().signing_keys.len(), 2);
 }
 
 #[test]
-fn a_new_key_is_published_signs_and_the_old_one_goes() {
+fn two_writers_do_not_write_at_the_same_time() {
+    let folder = Folder::new("busy");
+    let mut file = fresh();
+    file.write(folder.path()).unwrap();
+    let other = std::fs::File::open(folder.0.join("keys.json.lock")).unwrap();
+    other.lock().unwrap();
+    assert!(matches!(file.write(folder.path()), Err(KeyFileError::Busy)));
+    drop(other);
+    file.write(folder.path()).unwrap();
+}
+
+/// A crash in the middle of a write leaves a `.new` and no lock.
+#[test]
+fn a_file_that_a_crashed_writer_left_behind_does_not_stop_the_next() {
+    let folder = Folder::new("crash");
+    std::fs::write(folder.0.join("keys.json.new"), "{").unwrap();
+    let mut file = fresh();
+    file.write(folder.path()).unwrap();
+    let again = KeyFile::read(folder.path()).unwrap();
+    assert_eq!(again.expose_json().unwrap(), file.expose_json().unwrap());
+    assert!(!folder.0.join("keys.json.new").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_failed_write_leaves_the_old_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = Folder::new("fail");
+    let mut file = fresh();
+    file.write(folder.path()).unwrap();
+    let before = std::fs::read(folder.path()).unwrap();
+    // A folder cannot be removed as a file, so the new version cannot be written.
+    std::fs::create_dir(folder.0.join("keys.json.new")).unwrap();
+    file.rotate(START, &Rotation::default()).unwrap();
+    assert!(matches!(file.write(folder.path()), Err(KeyFileError::Io(_))));
+    assert_eq!(std::fs::read(folder.path()).unwrap(), before);
+    let mode = std::fs::metadata(folder.0.join("keys.json.lock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    std::fs::remove_dir(folder.0.join("keys.json.new")).unwrap();
+    file.write(folder.path()).unwrap();
+    assert_eq!(KeyFile::read(folder.path()).unwrap().signing_keys.len(), 2);
+}
+
+#[test]
+fn a_new_key_is_published_then_signs_and_the_old_one_retires() {
     let mut file = fresh();
     let rotation = Rotation::default().longest_token(DAY);
     let begun = file.rotate(START, &rotation).unwrap();
@@ -107,7 +150,11 @@ fn a_new_key_is_published_signs_and_the_old_one_goes() {
     ] {
         assert_eq!(states(&file, now), expected, "{now}");
         let signing = file.key_states(now).into_iter().find(|it| it.1 == KeyState::Signing);
-        assert_eq!(ring.signing_key_id(now), signing.map(|it| it.0), "the ring agrees");
+        assert_eq!(
+            ring.signing_key_id(KeyUse::AccessToken, now),
+            signing.map(|it| it.0),
+            "the ring agrees"
+        );
     }
     // Again, before the new key signs: nothing. Afterwards: the next, and the first is gone.
     let again = file.rotate(before(signs_from), &rotation).unwrap();
@@ -117,10 +164,8 @@ fn a_new_key_is_published_signs_and_the_old_one_goes() {
     assert_eq!(file.key_states(gone)[1].0, key_id);
 }
 
-/// Whatever is rotated when: one key signs, no key goes before its tokens, and no more than a set
-/// may hold are there.
 #[test]
-fn rotating_too_often_is_refused_before_keys_are_too_many() {
+fn a_rotation_is_refused_if_the_keys_would_be_too_many() {
     let mut file = fresh();
     let mut now = START;
     for _ in 1..VerifyingKeys::MAX_KEYS {
@@ -135,7 +180,7 @@ fn rotating_too_often_is_refused_before_keys_are_too_many() {
 }
 
 #[test]
-fn a_leaked_key_is_gone_at_once_whatever_it_did() {
+fn a_leaked_key_is_gone_at_once_in_every_state() {
     for leaked in 0..3 {
         let mut file = fresh();
         file.rotate(START, &Rotation::default()).unwrap();
@@ -147,7 +192,10 @@ fn a_leaked_key_is_gone_at_once_whatever_it_did() {
         file.remove_leaked_key(&key_id, now).unwrap();
         for later in [now, now.plus(DAY), now.plus(60 * DAY)] {
             let ring = file.key_ring().unwrap();
-            assert!(ring.signing_key_id(later).is_some_and(|signing| signing != key_id));
+            assert!(
+                ring.signing_key_id(KeyUse::AccessToken, later)
+                    .is_some_and(|signing| signing != key_id)
+            );
             assert!(file.key_states(later).iter().all(|(other, _)| *other != key_id));
         }
         assert_eq!(file.remove_leaked_key(&key_id, now), Err(KeyError::NoKey));
@@ -160,7 +208,7 @@ fn a_leaked_key_is_gone_at_once_whatever_it_did() {
 }
 
 #[test]
-fn an_rsa_key_is_followed_by_one_that_is_brought() {
+fn an_rsa_key_comes_from_the_host() {
     let pem = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/test_only_rsa_2048_private.pem"
@@ -173,14 +221,14 @@ fn an_rsa_key_is_followed_by_one_that_is_brought() {
     file.key_ring().unwrap();
 }
 
-/// A root is known everywhere before anything is made with it, and as long as what was made with it.
+/// Every process knows a root before one seals with it, and for as long as the sealed handles live.
 #[test]
-fn a_root_is_accepted_makes_and_is_retired() {
+fn a_root_is_accepted_then_seals_then_retires() {
     let mut file = fresh();
     let keys = |file: &KeyFile| file.server_secret().unwrap().handle_keys("code", "https://as");
     let first = keys(&file).newest().0;
     file.add_root(&[RootUse::Handles], &OsRandom::new(), START).unwrap();
-    assert_eq!(keys(&file).newest().0, first, "it makes nothing yet");
+    assert_eq!(keys(&file).newest().0, first, "it seals nothing yet");
     file.promote_root(RootUse::Handles);
     let second = keys(&file).newest().0;
     assert_ne!(second, first);
@@ -188,13 +236,13 @@ fn a_root_is_accepted_makes_and_is_retired() {
     file.retire_root(RootUse::Handles);
     assert_eq!(keys(&file).newest().0, second);
     assert!(keys(&file).find(first).is_none());
-    assert_eq!(file.roots.len(), 2, "the first still is for the other uses");
+    assert_eq!(file.roots.len(), 2, "the first one keeps its other uses");
     file.retire_root(RootUse::Handles);
     assert_eq!(keys(&file).newest().0, second);
 }
 
 #[test]
-fn what_is_not_a_key_file_is_refused_and_not_quoted() {
+fn a_malformed_file_is_refused_and_not_quoted() {
     let good = fresh().expose_json().unwrap();
     for bad in [
         String::new(),
@@ -220,11 +268,13 @@ fn debug_shows_no_secret() {
     assert!(shown.contains(file.signing_keys[0].kid.as_str()));
 }
 
-/// What happens to a key file, and how many seconds later.
+/// An event in the life of a key file.
 #[derive(Clone, Debug)]
 enum Event {
+    /// Seconds pass.
     Pass(u64),
-    Rotate,
+    /// The keys for one use, or those for every use, rotate.
+    Rotate(Option<KeyUse>),
     /// The key at this place leaks.
     Leak(usize),
 }
@@ -232,34 +282,101 @@ enum Event {
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => (0..4_000_u64).prop_map(Event::Pass),
-        2 => Just(Event::Rotate),
+        2 => Just(Event::Rotate(None)),
+        1 => Just(Event::Rotate(Some(KeyUse::IdToken))),
         1 => (0..4_usize).prop_map(Event::Leak),
     ]
+}
+
+/// A rotation, and a leaked key, change the keys of one use alone.
+#[test]
+fn the_rotation_of_one_use_leaves_the_other() {
+    let mut file = fresh();
+    let pem = SigningKey::generate_pem(Algorithm::EdDSA).unwrap();
+    let id_tokens = Rotation::default().only_for(KeyUse::IdToken).longest_token(DAY);
+    assert_eq!(file.rotate(START, &id_tokens), Err(KeyError::NoKey), "there is none to follow");
+    file.rotate_to_pem(Algorithm::EdDSA, pem.expose_secret(), START, &id_tokens).unwrap();
+    let access = file.key_states(START)[1].0.clone();
+    let later = START.plus(DAY);
+    let signing = |file: &KeyFile, now| {
+        let ring = file.key_ring().unwrap();
+        [KeyUse::AccessToken, KeyUse::IdToken].map(|key_use| {
+            let keys = ring.at(now);
+            let id = ring.signing_key_id(key_use, now).unwrap();
+            let key = keys.verifying().iter().find(|key| key.key_id() == Some(&id));
+            key.unwrap().algorithm().unwrap()
+        })
+    };
+    assert_eq!(signing(&file, START), [Algorithm::ES256; 2], "the new key has not begun");
+    assert_eq!(signing(&file, later), [Algorithm::ES256, Algorithm::EdDSA]);
+    assert_eq!(states(&file, later), [KeyState::Signing; 2]);
+
+    file.rotate(later, &id_tokens).unwrap();
+    assert_eq!(states(&file, later), [KeyState::Next, KeyState::Signing, KeyState::Signing]);
+    let much_later = later.plus(2 * DAY);
+    assert_eq!(states(&file, much_later), [KeyState::Signing, KeyState::Gone, KeyState::Signing]);
+    assert_eq!(file.key_states(much_later)[2].0, access);
+    assert_eq!(signing(&file, much_later), [Algorithm::ES256, Algorithm::EdDSA]);
+
+    let leaked = file.key_states(much_later)[0].0.clone();
+    file.remove_leaked_key(&leaked, much_later).unwrap();
+    assert_eq!(signing(&file, much_later), [Algorithm::ES256, Algorithm::EdDSA]);
+    assert_eq!(file.key_states(much_later)[2].0, access);
+}
+
+/// A file that was written before keys had a use reads and writes as it did.
+#[test]
+fn a_key_without_a_use_is_for_every_use() {
+    let file = fresh();
+    let json = file.expose_json().unwrap();
+    assert!(!json.contains("\"use\""), "{json}");
+    let again = KeyFile::from_json(&json).unwrap();
+    let [access, id] = [KeyUse::AccessToken, KeyUse::IdToken]
+        .map(|key_use| again.key_ring().unwrap().signing_key_id(key_use, START));
+    assert!(access.is_some() && access == id);
+    let named = json.replace("\"alg\"", "\"use\": \"access_token\", \"alg\"");
+    let named = KeyFile::from_json(&named).unwrap().key_ring().unwrap();
+    assert_eq!(named.signing_key_id(KeyUse::AccessToken, START), access);
+    assert_eq!(named.signing_key_id(KeyUse::IdToken, START), None);
+    assert!(KeyFile::from_json(&json.replace("\"alg\"", "\"use\": \"\", \"alg\"")).is_err());
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is rotated and leaks when: one key signs, it was published before, and what it signed is
-    /// believed until it expires, unless its key leaked; what a leaked key signed is not.
+    /// In any order of rotations and leaks, one key signs for each use, was published before, and its
+    /// tokens are accepted until they expire, unless it leaked. Tokens of a leaked key are refused.
     #[test]
-    fn a_token_is_believed_for_as_long_as_it_lives(
+    fn a_token_is_accepted_for_as_long_as_it_lives(
         events in prop::collection::vec(event(), 1..60),
+        has_id_key in any::<bool>(),
     ) {
         let (ahead, life) = (Duration::from_secs(600), Duration::from_secs(3_600));
         let rotation = Rotation::default().publish_ahead(ahead).longest_token(life);
         let mut file = KeyFile::generate(Algorithm::EdDSA, &OsRandom::new(), START).unwrap();
+        let id_rotation = rotation.only_for(KeyUse::IdToken);
+        if has_id_key {
+            let pem = SigningKey::generate_pem(Algorithm::ES256).unwrap();
+            let at_once = id_rotation.publish_ahead(Duration::ZERO);
+            let begun =
+                file.rotate_to_pem(Algorithm::ES256, pem.expose_secret(), START, &at_once);
+            prop_assert!(begun.is_ok());
+        }
         let mut now = START;
-        // Since when each key is published; since always where one had to sign at once.
+        // The instant from which each key is published; long ago for a key that must sign at once.
         let mut published: HashMap<KeyId, UnixTime> = HashMap::new();
         let mut tokens: Vec<(KeyId, UnixTime)> = Vec::new();
         let mut leaked: Vec<KeyId> = Vec::new();
-        for event in events.into_iter().chain([Event::Rotate]) {
+        for event in events.into_iter().chain([Event::Rotate(None)]) {
             let mut at_once = published.is_empty();
             match event {
                 Event::Pass(seconds) => now = now.plus(Duration::from_secs(seconds)),
-                Event::Rotate => {
+                Event::Rotate(None) => {
                     file.rotate(now, &rotation).unwrap();
+                }
+                Event::Rotate(Some(_)) => {
+                    let rotated = file.rotate(now, &id_rotation);
+                    prop_assert_eq!(rotated.err(), (!has_id_key).then_some(KeyError::NoKey));
                 }
                 Event::Leak(place) => {
                     if let Some((key_id, _)) = file.key_states(now).get(place).cloned() {
@@ -276,18 +393,26 @@ proptest! {
                 let since = if at_once { now.minus(ahead) } else { now };
                 published.entry((*id).clone()).or_insert(since);
             }
-            let signing = ring.signing_key_id(now).unwrap();
-            prop_assert!(published[&signing] <= now.minus(ahead), "{signing} signs too early");
-            let states = file.key_states(now);
-            let signs = |it: &&(KeyId, KeyState)| it.1 == KeyState::Signing;
-            prop_assert_eq!(states.iter().filter(signs).count(), 1);
-            tokens.push((signing, now.plus(life)));
+            let mut all_signing = BTreeSet::new();
+            for &key_use in KeyUse::ALL {
+                let signing = ring.signing_key_id(key_use, now).unwrap();
+                prop_assert!(published[&signing] <= now.minus(ahead), "{signing} signs too early");
+                let is_es256 = keys.verifying().iter().any(|key| {
+                    key.key_id() == Some(&signing) && key.algorithm() == Some(Algorithm::ES256)
+                });
+                prop_assert_eq!(is_es256, has_id_key && key_use == KeyUse::IdToken);
+                all_signing.insert(signing.clone());
+                tokens.push((signing, now.plus(life)));
+            }
+            let states = file.key_states(now).into_iter();
+            let states = states.filter(|(_, state)| *state == KeyState::Signing);
+            prop_assert_eq!(states.map(|(key_id, _)| key_id).collect::<BTreeSet<_>>(), all_signing);
             for (key_id, expires_at) in &tokens {
-                let is_believed = ids.contains(&key_id);
+                let is_accepted = ids.contains(&key_id);
                 if leaked.contains(key_id) {
-                    prop_assert!(!is_believed);
+                    prop_assert!(!is_accepted);
                 } else if now < *expires_at {
-                    prop_assert!(is_believed, "{key_id} is gone at {now}, before {expires_at}");
+                    prop_assert!(is_accepted, "{key_id} is gone at {now}, before {expires_at}");
                 }
             }
         }
