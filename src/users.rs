@@ -1,4 +1,4 @@
-//! The host's users.
+//! Users and the host's user directory.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -8,34 +8,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Group, Subject};
 
-/// A user as the host's directory returned it.
+/// A user of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {
-    /// The name under which tokens are issued.
+    /// The `sub` of the user's tokens.
     pub subject: Subject,
-    /// Whether the account may be used.
+    /// Whether the account is active.
     pub active: bool,
-    /// The groups to which the user belongs.
+    /// The groups of the user.
     #[serde(default)]
     pub groups: Vec<Group>,
 }
 
 impl User {
-    /// An active user without groups.
+    /// Creates an active user without groups.
     #[must_use]
     pub fn new(subject: Subject) -> Self {
         Self { subject, active: true, groups: Vec::new() }
     }
 
-    /// The same user, belonging to `groups`.
+    /// Sets the groups.
     #[must_use]
     pub fn with_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
         self.groups = groups.into_iter().collect();
         self
     }
 
-    /// The same user, with the account active or not.
+    /// Sets whether the account is active.
     #[must_use]
     pub fn with_active(mut self, active: bool) -> Self {
         self.active = active;
@@ -48,31 +48,31 @@ impl User {
     }
 }
 
-/// Users named one by one and by group. Names are compared exactly: no prefix, no case folding.
+/// A list of users and groups. Names are compared exactly, without prefixes or case folding.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Members {
-    /// Named one by one.
+    /// Individual users.
     pub subjects: Vec<Subject>,
-    /// Every member of these groups.
+    /// Groups. Every member is included.
     pub groups: Vec<Group>,
 }
 
 impl Members {
-    /// These users.
+    /// Creates a list of individual users.
     #[must_use]
     pub fn subjects(subjects: impl IntoIterator<Item = Subject>) -> Self {
         Self { subjects: subjects.into_iter().collect(), groups: Vec::new() }
     }
 
-    /// Every member of these groups.
+    /// Creates a list of groups.
     #[must_use]
     pub fn groups(groups: impl IntoIterator<Item = Group>) -> Self {
         Self { subjects: Vec::new(), groups: groups.into_iter().collect() }
     }
 
-    /// These users, and every member of `groups` too.
+    /// Adds groups.
     #[must_use]
     pub fn and_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
         self.groups.extend(groups);
@@ -84,7 +84,8 @@ impl Members {
     }
 }
 
-/// The directory could not tell. The request fails with `server_error`; nothing is issued.
+/// A failed lookup in the user directory. The request fails with `server_error`, and no token is
+/// issued.
 #[derive(Debug, thiserror::Error)]
 #[error("the user directory failed")]
 pub struct DirectoryError {
@@ -92,33 +93,37 @@ pub struct DirectoryError {
 }
 
 impl DirectoryError {
-    /// Wraps what the directory said. It reaches the audit log, never a client.
+    /// Wraps the directory's error. It reaches the audit log, never a client.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: source.into() }
     }
 }
 
-/// Where the host keeps its users. Asked before every token that acts as a user, so that a user
-/// who is gone gets none.
+/// The host's user directory.
+///
+/// The server looks the user up before it issues a token for that user, so a deleted user gets no
+/// tokens.
 pub trait UserDirectory: Send + Sync {
-    /// Finds a user by the name under which tokens are issued.
+    /// Finds a user by subject.
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`] when it cannot tell.
+    /// [`DirectoryError`] if the lookup fails.
     fn find_user(
         &self,
         subject: &Subject,
     ) -> impl Future<Output = Result<Option<User>, DirectoryError>> + Send;
 
-    /// Finds the user whom an assertion names: by `value` of the `claim` that the app is set to,
-    /// for example `email`. For `sub` it is [`find_user`](Self::find_user). By any other claim it
-    /// finds nobody unless the host overrides it: that a value happens to be somebody's subject
-    /// does not make it theirs.
+    /// Finds the user that an assertion names: `claim` is the app's user claim, for example
+    /// `email`, and `value` its value.
+    ///
+    /// The default implementation calls [`find_user`](Self::find_user) for `sub` and returns `None`
+    /// for any other claim: an equal text in another claim does not prove that it is the user's
+    /// subject.
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`] when it cannot tell.
+    /// [`DirectoryError`] if the lookup fails.
     fn find_user_by_claim(
         &self,
         claim: &str,
@@ -148,19 +153,20 @@ impl<T: UserDirectory> UserDirectory for Arc<T> {
     }
 }
 
-/// Users in memory: for tests, examples and servers whose users are few. Found by `sub` only.
+/// A user directory in memory, for tests, examples and small services. It finds users by `sub`
+/// only.
 #[derive(Debug, Default)]
 pub struct MemoryUsers(RwLock<HashMap<Subject, User>>);
 
 impl MemoryUsers {
-    /// These users.
+    /// Creates a directory of `users`.
     #[must_use]
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let users = users.into_iter().map(|user| (user.subject.clone(), user));
         Self(RwLock::new(users.collect()))
     }
 
-    /// Adds `user`, or replaces the one with that subject.
+    /// Adds a user, or replaces the user with the same subject.
     pub fn put(&self, user: User) {
         let mut users = self.0.write().unwrap_or_else(PoisonError::into_inner);
         users.insert(user.subject.clone(), user);
@@ -185,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_claim_that_the_host_does_not_look_up_names_nobody() {
+    fn a_claim_that_the_host_does_not_look_up_finds_no_user() {
         let ann = Subject::new("ann").unwrap();
         let users = Arc::new(MemoryUsers::new([User::new(ann.clone())]));
         let find = |claim, value| block_on(users.find_user_by_claim(claim, value)).unwrap();

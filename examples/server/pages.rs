@@ -144,7 +144,7 @@ pub(crate) fn authorization_error(error: &AuthorizationError) -> Page {
             "This page was open for too long",
             "Nothing was decided. Go back to the app and begin again.",
         ),
-        Some(Rejection::NotOurTicket) => (
+        Some(Rejection::InvalidTicket) => (
             "This page belongs to another session",
             "You may have signed out or in meanwhile. Nothing was decided. Go back to the app and \
              begin again.",

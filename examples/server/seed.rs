@@ -206,7 +206,7 @@ mod tests {
             ),
             (
                 r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": []}}]}"#,
-                "the seed, at apps[0].settings: `flows` must name at least one flow",
+                "the seed, at apps[0].settings: `flows` must list at least one flow",
             ),
             (
                 r#"{"apps": [{"client_id": "a", "settings": {"name": "a",

@@ -1,4 +1,4 @@
-//! What an administrator changes about an app.
+//! Changes to an app by an administrator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,18 +13,17 @@ use crate::ids::ClientId;
 use crate::protocol::scope::{Scope, ScopeToken};
 use crate::store::{DeleteApp, RevocationReason, RevocationTarget, Store, UpdateApp};
 
-/// How often a change is applied to what somebody else made of the app meanwhile. Of any number of
-/// changes that meet, one is done in each round.
+/// The number of attempts to apply a change when others edit the same app. In each round one of the
+/// competing changes succeeds.
 const ROUNDS: usize = 32;
 
-/// Apps: their settings.
+/// Apps: settings.
 impl<S: Store> Admin<'_, S> {
-    /// Replaces the settings of an app, if it is still at the version that was read.
+    /// Replaces the settings of an app if it is still at the version that was read.
     ///
-    /// An app that is to authenticate in another way keeps no secret that it has no use for, so
-    /// that none of them comes back to life by a later edit. It does not get a new one either: one
-    /// that is to authenticate by client secret from now on gets it by
-    /// [`rotate_client_secret`](Self::rotate_client_secret).
+    /// If the authentication method changes, secrets that it no longer uses are removed, so that a
+    /// later edit cannot revive them. The edit generates no secret: an app that now authenticates
+    /// by client secret gets one from [`rotate_client_secret`](Self::rotate_client_secret).
     ///
     /// # Errors
     ///
@@ -40,11 +39,11 @@ impl<S: Store> Admin<'_, S> {
         self.audited_edit(client_id, result)
     }
 
-    /// Adds to what an app may do at most.
+    /// Adds tokens to the app's scope.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Invalid`] when the scope grows too large; [`AdminError::NotFound`],
+    /// [`AdminError::Invalid`] if the scope grows too large; [`AdminError::NotFound`],
     /// [`AdminError::Conflict`] and [`AdminError::Store`].
     pub async fn add_scope(
         &self,
@@ -59,13 +58,12 @@ impl<S: Store> Admin<'_, S> {
         self.audited_edit(client_id, result)
     }
 
-    /// Removes tokens from what an app may do at most. Refresh tokens give no more of it from now
-    /// on.
+    /// Removes tokens from the app's scope. Later refreshes no longer grant them.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Invalid`] when another token that stays still allows what is to be removed,
-    /// as `*/files/*` does `GET/files/1`; [`AdminError::NotFound`], [`AdminError::Conflict`] and
+    /// [`AdminError::Invalid`] if a remaining token still covers a removed one, as `*/files/*`
+    /// covers `GET/files/1`; [`AdminError::NotFound`], [`AdminError::Conflict`] and
     /// [`AdminError::Store`].
     pub async fn remove_scope(
         &self,
@@ -78,7 +76,10 @@ impl<S: Store> Admin<'_, S> {
             let stays =
                 |token| ScopeToken::new(token).is_ok_and(|token| scope.covers_token(&token));
             if removed.tokens().any(stays) {
-                return Err(InvalidApp::new("scope", "still allows it by a wider token"));
+                return Err(InvalidApp::new(
+                    "scope",
+                    "still covers the removed tokens by a wider one",
+                ));
             }
             Ok(draft.scope(scope))
         };
@@ -86,7 +87,7 @@ impl<S: Store> Admin<'_, S> {
         self.audited_edit(client_id, result)
     }
 
-    /// Replaces what an app is told to enforce on a phone.
+    /// Replaces the rules that the app enforces on a phone.
     ///
     /// # Errors
     ///
@@ -147,15 +148,15 @@ impl<S: Store> Admin<'_, S> {
     }
 }
 
-/// Apps: their secrets.
+/// Apps: secrets.
 impl<S: Store> Admin<'_, S> {
-    /// Gives an app a new client secret, and answers it. The ones that it has end after `overlap`
-    /// at most, so that it can change over; with [`Duration::ZERO`] they end at once. No more than
-    /// [four](crate::app::Credentials::MAX_CLIENT_SECRETS) are kept.
+    /// Generates a new client secret and returns it. The existing secrets expire after `overlap` at
+    /// the latest, which gives the app time to switch; with [`Duration::ZERO`] they expire at once.
+    /// At most [four](crate::app::Credentials::MAX_CLIENT_SECRETS) secrets are kept.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Invalid`] for an app that does not authenticate by client secret;
+    /// [`AdminError::Invalid`] if the app does not authenticate by client secret;
     /// [`AdminError::NotFound`], [`AdminError::Conflict`], [`AdminError::Random`] and
     /// [`AdminError::Store`].
     pub async fn rotate_client_secret(
@@ -167,8 +168,8 @@ impl<S: Store> Admin<'_, S> {
         self.audited(Action::RotateClientSecret, Some(client_id), result)
     }
 
-    /// Ends every client secret of an app but the newest: to be called once the audit log shows no
-    /// [`UseSupersededSecret`](Action::UseSupersededSecret) any more.
+    /// Removes every client secret but the newest. Call it when the audit log shows no more
+    /// [`UseSupersededSecret`](Action::UseSupersededSecret).
     ///
     /// # Errors
     ///
@@ -186,12 +187,12 @@ impl<S: Store> Admin<'_, S> {
         self.audited(Action::EndSupersededSecrets, Some(client_id), result)
     }
 
-    /// Gives an app a new signature secret, and answers it. The one that it has ends at once: an
-    /// assertion signed with it is refused.
+    /// Generates a new signature secret and returns it. The old one becomes invalid at once, with
+    /// every assertion signed with it.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Invalid`] for a public app; [`AdminError::NotFound`],
+    /// [`AdminError::Invalid`] if the app is public; [`AdminError::NotFound`],
     /// [`AdminError::Conflict`], [`AdminError::Random`] and [`AdminError::Store`].
     pub async fn regenerate_signature_secret(
         &self,
@@ -209,7 +210,9 @@ impl<S: Store> Admin<'_, S> {
         let (secret, stored) = self.new_client_secret(client_id, self.parts.clock.now())?;
         self.change(client_id, |app, now| {
             if !has_client_secret(app.settings()) {
-                return Err(InvalidApp::new("authentication", "is not by client secret").into());
+                return Err(
+                    InvalidApp::new("authentication", "must be a client secret method").into()
+                );
             }
             Ok(Some(app.edited(now, |edit| {
                 edit.credentials.rotate_client_secret(stored.clone(), now.plus(overlap), now);
@@ -228,7 +231,7 @@ impl<S: Store> Admin<'_, S> {
             if app.settings().client_type() == ClientType::Public {
                 return Err(InvalidApp::new(
                     "authentication",
-                    "is missing: a public app has no signature secret",
+                    "must not be none: a public app has no signature secret",
                 )
                 .into());
             }
@@ -241,9 +244,9 @@ impl<S: Store> Admin<'_, S> {
     }
 }
 
-/// Apps: on, off, gone.
+/// Apps: enable, disable, delete.
 impl<S: Store> Admin<'_, S> {
-    /// Lets an app get tokens again. What was granted before it was disabled stays void.
+    /// Enables an app. Grants from before it was disabled stay revoked.
     ///
     /// # Errors
     ///
@@ -256,26 +259,26 @@ impl<S: Store> Admin<'_, S> {
         self.audited(Action::EnableApp, Some(client_id), result)
     }
 
-    /// Ends what was granted to an app, for good, and lets it get no tokens until it is enabled.
+    /// Revokes everything granted to an app and disables it.
     ///
     /// # Errors
     ///
-    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`]. What was granted
-    /// to the app may have ended even so, because that is done first; the app itself is as somebody
-    /// else left it, or after [`AdminError::Store`] perhaps disabled.
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`]. The grants may
+    /// be revoked even then, because that happens first. After [`AdminError::Store`] the app may be
+    /// disabled.
     pub async fn disable(&self, client_id: &ClientId) -> Result<Arc<CustomApp>, AdminError> {
         let result = self.shut(client_id, RevocationReason::AppDisabled).await;
         self.audited(Action::DisableApp, Some(client_id), result)
     }
 
-    /// Ends what was granted to an app, for good, and removes it. An app that is imported under the
-    /// same client id one day begins anew.
+    /// Revokes everything granted to an app and deletes it. An app imported later under the same
+    /// client id starts without grants.
     ///
     /// # Errors
     ///
-    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`]. What was granted
-    /// to the app may have ended even so, because that is done first, and after
-    /// [`AdminError::Store`] the app may be disabled or gone.
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`]. The grants may
+    /// be revoked even then, because that happens first. After [`AdminError::Store`] the app may be
+    /// disabled or deleted.
     pub async fn delete(&self, client_id: &ClientId) -> Result<(), AdminError> {
         let result = self.remove(client_id).await;
         self.audited(Action::DeleteApp, Some(client_id), result)
@@ -295,8 +298,8 @@ impl<S: Store> Admin<'_, S> {
         why: RevocationReason,
     ) -> Result<Arc<CustomApp>, AdminError> {
         self.existing(client_id).await?;
-        // Before, so that a crash between the two leaves nothing that enabling would bring back;
-        // and after, for what was granted between the two.
+        // Revoked before, so that a crash in between leaves nothing that enabling would revive; and
+        // after, for grants made in between.
         self.end_access(RevocationTarget::App(client_id.clone()), why).await?;
         let change = self.change(client_id, |app, now| {
             Ok(app.is_enabled().then(|| app.edited(now, |edit| *edit.enabled = false)))
@@ -306,8 +309,8 @@ impl<S: Store> Admin<'_, S> {
         Ok(app)
     }
 
-    /// Applies `edit` to the app as it is, and again if somebody else was first. `None` is: it is so
-    /// already.
+    /// Applies `edit` to the current app, and retries on a conflict. `edit` returns `None` if there
+    /// is nothing to change.
     async fn change(
         &self,
         client_id: &ClientId,
@@ -339,7 +342,7 @@ struct Change {
 }
 
 impl Change {
-    /// The settings that differ, as they are called in JSON.
+    /// Returns the settings that differ, by their names in JSON.
     fn fields(&self) -> Vec<String> {
         let json = |app: &CustomApp| serde_json::to_value(app.settings()).unwrap_or_default();
         let (before, after) = (json(&self.before), json(&self.after));
@@ -349,7 +352,7 @@ impl Change {
     }
 }
 
-/// The same app with these settings, and without the secrets for which they have no use.
+/// Returns the app with these settings, without the secrets that they do not use.
 fn with_settings(app: &CustomApp, settings: AppSettings, now: UnixTime) -> CustomApp {
     app.edited(now, |edit| {
         if !has_client_secret(&settings) {

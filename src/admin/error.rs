@@ -1,39 +1,42 @@
-//! Why an administrator's call did not do what was asked.
+//! Errors of administrative calls.
 
 use crate::app::InvalidApp;
 use crate::observe::{Outcome, Step};
 use crate::random::RandomError;
 use crate::store::StoreError;
 
-/// An administrator's call did not do what was asked. Nothing was changed, save after
-/// [`Store`](Self::Store), and save that [`disable`](super::Admin::disable) and
-/// [`delete`](super::Admin::delete) may have ended what was granted to the app before
-/// [`NotFound`](Self::NotFound) or [`Conflict`](Self::Conflict) stopped them.
+/// The error of an administrative call.
+///
+/// The call changed nothing, with two exceptions: after [`Store`](Self::Store) it may have taken
+/// effect, and [`disable`](super::Admin::disable) and [`delete`](super::Admin::delete) may have
+/// revoked the app's grants before they failed with [`NotFound`](Self::NotFound) or
+/// [`Conflict`](Self::Conflict).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// There is no such app.
-    #[error("there is no such app")]
+    /// The app does not exist.
+    #[error("the app does not exist")]
     NotFound,
-    /// Somebody else edited the app first. Read it again, and edit what it is now.
-    #[error("the app is at version {found}, no longer at {expected}")]
+    /// Another administrator edited the app first. Read it again and repeat the edit.
+    #[error("the app is at version {found}, not {expected}")]
     Conflict {
-        /// The version that was read before.
+        /// The version that the edit is based on.
         expected: u64,
-        /// The version that is stored.
+        /// The current version.
         found: u64,
     },
-    /// An app with this client id is registered already.
-    #[error("an app with this client id is registered already")]
+    /// Another app has this client id.
+    #[error("an app with this client id already exists")]
     AlreadyExists,
-    /// A setting is not valid.
-    #[error("a setting is not valid")]
+    /// A setting is invalid.
+    #[error("invalid setting")]
     Invalid(#[from] InvalidApp),
-    /// No secret could be made.
-    #[error("no secret could be made")]
+    /// No secret could be generated.
+    #[error("no secret could be generated")]
     Random(#[from] RandomError),
-    /// It may or may not have been done. Every call but a registration can be repeated.
-    #[error("it may or may not have been done")]
+    /// The change may or may not have taken effect. Every call except a registration can be
+    /// repeated.
+    #[error("the change may or may not have taken effect")]
     Store(#[from] StoreError),
 }
 

@@ -1,14 +1,13 @@
-//! What an administrator does with apps and with access.
+//! Administration of apps, grants and consent.
 //!
-//! Every call, done or refused, is audited with the name of the administrator. What a change does
-//! to codes, refresh tokens and access tokens that are out already stands in
-//! `docs/administration.md`; in short: what is disabled, deleted or revoked is refused at once, and
-//! what is narrowed is narrow from the next refresh on.
+//! Every call is audited with the administrator's name, also if it is refused.
+//! `docs/administration.md` explains how a change affects existing codes, refresh tokens and access
+//! tokens. In short: a disabled, deleted or revoked app or token is refused at once, and a narrowed
+//! scope takes effect at the next refresh.
 //!
-//! Edits of one app by several administrators do not overwrite each other:
-//! [`edit`](Admin::edit) states the version that was read and loses with
-//! [`AdminError::Conflict`]; every other call changes one thing, and is applied to whatever the app
-//! is by then.
+//! Administrators do not overwrite each other's edits. [`edit`](Admin::edit) states the version
+//! that it is based on, and fails with [`AdminError::Conflict`] if the app has changed. Every other
+//! call changes one thing and applies to the current version.
 
 mod app_changes;
 mod error;
@@ -38,13 +37,13 @@ use crate::store::{
     RevocationTarget, Revoked, Store, StoreError,
 };
 
-/// What an administrator does with apps and with access.
+/// The administrative interface of a server, for one administrator.
 pub struct Admin<'a, S> {
     parts: AdminParts<'a, S>,
     name: Arc<str>,
 }
 
-/// The parts of the server that its administration uses.
+/// The parts of the server that administration uses.
 pub(crate) struct AdminParts<'a, S> {
     pub(crate) store: &'a S,
     pub(crate) pepper: &'a Pepper,
@@ -61,21 +60,21 @@ impl<S> fmt::Debug for Admin<'_, S> {
     }
 }
 
-/// Apps: registered, imported, found.
+/// Apps: registration, import, lookup.
 impl<'a, S: Store> Admin<'a, S> {
-    /// The administration of a server in the hands of whoever `name` is.
+    /// Creates the interface for the administrator `name`.
     pub(crate) fn new(parts: AdminParts<'a, S>, name: impl Into<Arc<str>>) -> Self {
         Self { parts, name: name.into() }
     }
 
-    /// Registers an app, and answers its client id and its secrets: a client secret if it
-    /// authenticates by one, a signature secret unless it is a public app. Nothing else ever shows
-    /// them again.
+    /// Registers an app and returns its client id and secrets: a client secret if it authenticates
+    /// with one, a signature secret unless it is public. They cannot be read again.
     ///
     /// # Errors
     ///
-    /// [`AdminError::Random`] and [`AdminError::Store`]. After the latter there may be an app whose
-    /// secrets nobody knows: [`list`](Self::list) finds it, [`delete`](Self::delete) removes it.
+    /// [`AdminError::Random`] and [`AdminError::Store`]. After the latter the app may exist without
+    /// anyone holding its secrets: find it with [`list`](Self::list) and remove it with
+    /// [`delete`](Self::delete).
     pub async fn register(&self, settings: AppSettings) -> Result<AppCredentials, AdminError> {
         let client_id = match ClientId::generate(self.parts.random) {
             Ok(client_id) => client_id,
@@ -85,20 +84,20 @@ impl<'a, S: Store> Admin<'a, S> {
         self.audited(Action::RegisterApp, Some(&client_id), result)
     }
 
-    /// Registers an app that has a client id elsewhere, and answers the secrets that it needs and
-    /// did not bring.
+    /// Registers an app under an existing client id and returns the secrets that had to be
+    /// generated.
     ///
     /// # Errors
     ///
-    /// [`AdminError::AlreadyExists`]; [`AdminError::Invalid`] where a secret that it brings does not
-    /// fit; [`AdminError::Random`] and [`AdminError::Store`].
+    /// [`AdminError::AlreadyExists`]; [`AdminError::Invalid`] if an imported secret does not fit
+    /// the settings; [`AdminError::Random`] and [`AdminError::Store`].
     pub async fn import(&self, app: ImportedApp) -> Result<AppCredentials, AdminError> {
         let client_id = app.client_id.clone();
         let result = self.insert(app).await;
         self.audited(Action::ImportApp, Some(&client_id), result)
     }
 
-    /// An app without its secrets, to be written as JSON and imported elsewhere.
+    /// Exports an app without its secrets, for an import elsewhere.
     ///
     /// # Errors
     ///
@@ -111,7 +110,7 @@ impl<'a, S: Store> Admin<'a, S> {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the store cannot tell.
+    /// [`StoreError`] if the read fails.
     pub async fn find(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
         self.parts.store.read_app(client_id).await
     }
@@ -120,7 +119,7 @@ impl<'a, S: Store> Admin<'a, S> {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the store cannot tell.
+    /// [`StoreError`] if the read fails.
     pub async fn list(
         &self,
         query: &AppQuery,
@@ -172,13 +171,13 @@ impl<'a, S: Store> Admin<'a, S> {
     }
 }
 
-/// Access: listed and ended.
+/// Access: listing and revocation.
 impl<S: Store> Admin<'_, S> {
     /// Lists grants in the order of their ids.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the store cannot tell.
+    /// [`StoreError`] if the read fails.
     pub async fn grants(
         &self,
         filter: &GrantFilter,
@@ -187,8 +186,8 @@ impl<S: Store> Admin<'_, S> {
         self.parts.store.list_grants(filter, page).await
     }
 
-    /// Ends access: nothing of `target` that was granted before lives when this returns. Whether
-    /// there was any does not matter.
+    /// Revokes everything of `target` that was granted before. When it returns, none of those
+    /// tokens is active. It succeeds also if there was nothing to revoke.
     ///
     /// # Errors
     ///
@@ -210,8 +209,8 @@ impl<S: Store> Admin<'_, S> {
         result
     }
 
-    /// Forgets what a user agreed to and ends what the app may do as that user. The user will be
-    /// asked again.
+    /// Withdraws a user's consent to an app and revokes what the app was granted for that user. The
+    /// user must consent again.
     ///
     /// # Errors
     ///
@@ -230,13 +229,13 @@ impl<S: Store> Admin<'_, S> {
         result
     }
 
-    /// Removes up to `limit` rows that mean nothing any more: expired grants, and revocations and
-    /// assertions that are past. To be called from time to time, again at once while it answers
-    /// that there is [`more`](Pruned::more). Not audited.
+    /// Removes up to `limit` rows that have no effect any more: expired grants, and past
+    /// revocations and assertion ids. Call it regularly, and again at once while it returns
+    /// [`more`](Pruned::more). Not audited.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when some may not have been removed.
+    /// [`StoreError`] if some may not have been removed.
     pub async fn prune(&self, limit: usize) -> Result<Pruned, StoreError> {
         self.parts.store.prune(self.parts.clock.now(), limit).await
     }
@@ -303,7 +302,7 @@ impl<S: Store> Admin<'_, S> {
     }
 }
 
-/// The longest that anything granted until `now` can live.
+/// Returns the latest expiry of anything granted until `now`.
 fn last_expiry(now: UnixTime) -> UnixTime {
     now.plus(Duration::from_secs(AppSettings::MAX_REFRESH_TOKEN_LIFETIME.into()))
 }

@@ -1,4 +1,4 @@
-//! Apps that come from elsewhere, and apps that go there.
+//! Import and export of apps.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::secret::{ClientSecret, SignatureSecret};
 
-/// An app as JSON, without any secret or digest of one.
+/// An app as JSON, without secrets or digests.
 ///
 /// ```
 /// use grantor::admin::AppExport;
@@ -25,12 +25,12 @@ use crate::secret::{ClientSecret, SignatureSecret};
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AppExport {
-    /// Its name on the wire.
+    /// The client id.
     pub client_id: ClientId,
-    /// Whether it gets tokens at all. Absent: yes.
+    /// Whether the app is enabled. Default: true.
     #[serde(default = "enabled")]
     pub enabled: bool,
-    /// Its settings.
+    /// The settings.
     pub settings: AppSettings,
 }
 
@@ -48,7 +48,7 @@ impl From<&CustomApp> for AppExport {
     }
 }
 
-/// An app that has a client id elsewhere, perhaps with secrets that its users have already.
+/// An app to register under an existing client id, optionally with existing secrets.
 #[derive(Debug)]
 #[must_use = "an app is nothing until it is imported"]
 pub struct ImportedApp {
@@ -60,14 +60,13 @@ pub struct ImportedApp {
 }
 
 impl ImportedApp {
-    /// An enabled app with this client id, and with new secrets where it needs any.
+    /// Creates an enabled app with this client id. The secrets that it needs are generated.
     pub const fn new(client_id: ClientId, settings: AppSettings) -> Self {
         Self { client_id, settings, enabled: true, client_secret: None, signature_secret: None }
     }
 
-    /// The client secret that it has already: 1 to 255 bytes, none a control character. It may be
-    /// shorter than what this server would make, so it may be given an instant from when on it is
-    /// refused; rotate it before.
+    /// Sets the existing client secret: 1 to 255 bytes without control characters. It may be
+    /// shorter than a generated one, so give it an expiry if possible and rotate it before.
     pub fn with_client_secret(
         mut self,
         secret: ClientSecret,
@@ -77,7 +76,7 @@ impl ImportedApp {
         self
     }
 
-    /// The signature secret that it has already: 32 to 255 bytes (RFC 7518 section 3.2).
+    /// Sets the existing signature secret: 32 to 255 bytes (RFC 7518 section 3.2).
     pub fn with_signature_secret(mut self, secret: SignatureSecret) -> Self {
         self.signature_secret = Some(secret);
         self
@@ -87,18 +86,21 @@ impl ImportedApp {
         if let Some((secret, _)) = &self.client_secret {
             let text = secret.expose_secret();
             if !has_client_secret(&self.settings) {
-                return Err(InvalidApp::new("authentication", "is not by client secret"));
+                return Err(InvalidApp::new("authentication", "must be a client secret method"));
             }
             if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
                 return Err(InvalidApp::new(
                     "client_secret",
-                    "must have 1 to 255 bytes, none a control character",
+                    "must have 1 to 255 bytes without control characters",
                 ));
             }
         }
         if let Some(secret) = &self.signature_secret {
             if self.settings.client_type() == ClientType::Public {
-                return Err(InvalidApp::new("authentication", "is missing: a public app has none"));
+                return Err(InvalidApp::new(
+                    "authentication",
+                    "must not be none: a public app has no signature secret",
+                ));
             }
             if !(32..=255).contains(&secret.expose_secret().len()) {
                 return Err(InvalidApp::new("signature_secret", "must have 32 to 255 bytes"));
@@ -109,7 +111,7 @@ impl ImportedApp {
 }
 
 impl From<AppExport> for ImportedApp {
-    /// The app as it was exported, with new secrets.
+    /// Imports the exported app with new secrets.
     fn from(export: AppExport) -> Self {
         Self { enabled: export.enabled, ..Self::new(export.client_id, export.settings) }
     }

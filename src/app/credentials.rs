@@ -1,4 +1,4 @@
-//! The secrets of an app: handed out once, kept as digests and sealed.
+//! The secrets of an app: returned once, stored as digests or sealed.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,38 +7,38 @@ use crate::ids::ClientId;
 use crate::secret::{ClientSecret, Digest, SignatureSecret};
 use crate::server_secret::{KeyedDigest, Sealed, StoredSecret};
 
-/// What a registration or a rotation answers, once. Nothing else ever shows these secrets again.
+/// The secrets returned by a registration or a rotation. They cannot be read again.
 ///
-/// `Debug` is redacted; memory is wiped on drop.
+/// `Debug` output is redacted, and the memory is zeroized on drop.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AppCredentials {
-    /// The name of the app on the wire.
+    /// The client id.
     pub client_id: ClientId,
-    /// Its password at the token endpoint, if it has one and it is new.
+    /// The client secret, if this call generated one.
     pub client_secret: Option<ClientSecret>,
-    /// The key of its HS256 assertions, if it has one and it is new.
+    /// The HS256 key for assertions, if this call generated one.
     pub signature_secret: Option<SignatureSecret>,
 }
 
-/// The secrets of an app as storage keeps them: none of them can be used.
+/// The secrets of an app as a store keeps them. None of them is usable as a credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Credentials {
-    /// Client secrets, newest first. The older ones are those that a rotation has not ended yet.
+    /// The client secrets, newest first. Older ones overlap until their rotation window ends.
     #[serde(default)]
     pub client_secrets: Vec<StoredSecret>,
-    /// The signature secret, sealed under a key of the server.
+    /// The signature secret, sealed under a key derived from the server secret.
     #[serde(default)]
     pub signature_secret: Option<Sealed>,
 }
 
 impl Credentials {
-    /// How many client secrets are kept at most.
+    /// The maximum number of client secrets kept.
     pub const MAX_CLIENT_SECRETS: usize = 4;
 
-    /// Puts `secret` first and lets the others live until `overlap_end` at most. What has expired,
-    /// and what is too many, goes.
+    /// Puts `secret` first and limits the others to `overlap_end`. Drops expired secrets and those
+    /// beyond the maximum.
     pub(crate) fn rotate_client_secret(
         &mut self,
         secret: StoredSecret,
@@ -53,7 +53,7 @@ impl Credentials {
         self.client_secrets.truncate(Self::MAX_CLIENT_SECRETS);
     }
 
-    /// Replaces the digest of the secret that stands as `old` by one under the present pepper.
+    /// Replaces the digest `old` by `new`, the same secret under the current pepper.
     pub(crate) fn renew_digest(&mut self, old: Digest, new: &KeyedDigest) {
         for secret in &mut self.client_secrets {
             if secret.digest.digest == old {

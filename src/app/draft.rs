@@ -1,4 +1,4 @@
-//! An app as an administrator writes it down, and the checks that make settings of it.
+//! The unchecked form of an app, and the checks that turn it into settings.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,16 +9,17 @@ use crate::ids::Resource;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
 
-/// An app as an administrator writes it down: every setting, none of them checked yet.
+/// The settings of an app before they are checked.
 ///
-/// Serializes as the settings do, so a draft can be read from a file.
+/// Serializes like [`AppSettings`], so a draft can be read from a file.
 ///
 /// ```
-/// use grantor::app::{AppDraft, Flow};
+/// use grantor::{AppDraft, Flow};
 ///
 /// let error = AppDraft::confidential("Reports").flow(Flow::AuthorizationCode).build().unwrap_err();
 /// assert_eq!(error.field(), "redirect_uris");
 /// ```
+#[doc(alias = "client")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[must_use = "a draft is nothing until it is built"]
@@ -76,12 +77,13 @@ const fn default_require_consent() -> bool {
 }
 
 impl AppDraft {
-    /// An app that can keep a secret and authenticates with it.
+    /// Creates a draft of a confidential app that authenticates with a client secret.
     pub fn confidential(name: impl Into<String>) -> Self {
         Self::new(name, ClientAuthentication::ClientSecret)
     }
 
-    /// An app that cannot keep a secret: one that runs on a phone, a desk or in a browser.
+    /// Creates a draft of a public app, such as a mobile, desktop or browser app. It cannot keep a
+    /// secret.
     pub fn public(name: impl Into<String>) -> Self {
         Self::new(name, ClientAuthentication::None)
     }
@@ -109,25 +111,26 @@ impl AppDraft {
         }
     }
 
-    /// Its name, for people: 1 to 100 characters.
+    /// Sets the display name: 1 to 100 characters.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// What it does, for people: up to 1,000 characters.
+    /// Sets the description for users and administrators: up to 1,000 characters.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// How it authenticates at the token endpoint. What cannot authenticate is a public app.
+    /// Sets how the app authenticates at the token endpoint. [`ClientAuthentication::None`] makes a
+    /// public app.
     pub fn authentication(mut self, authentication: ClientAuthentication) -> Self {
         self.authentication = authentication;
         self
     }
 
-    /// Adds a flow through which it gets tokens.
+    /// Adds a flow.
     pub fn flow(mut self, flow: Flow) -> Self {
         if !self.flows.contains(&flow) {
             self.flows.push(flow);
@@ -135,111 +138,113 @@ impl AppDraft {
         self
     }
 
-    /// Replaces the flows through which it gets tokens.
+    /// Replaces the flows.
     pub fn flows(mut self, flows: impl IntoIterator<Item = Flow>) -> Self {
         self.flows.clear();
         flows.into_iter().fold(self, Self::flow)
     }
 
-    /// Adds a URI to which users are sent back: at most 50.
+    /// Adds a redirect URI: at most 50.
     pub fn redirect_uri(mut self, uri: RedirectUri) -> Self {
         self.redirect_uris.push(uri);
         self
     }
 
-    /// Replaces the URIs to which users are sent back.
+    /// Replaces the redirect URIs.
     pub fn redirect_uris(mut self, uris: impl IntoIterator<Item = RedirectUri>) -> Self {
         self.redirect_uris = uris.into_iter().collect();
         self
     }
 
-    /// What it may do at most. A request can only narrow it; one that names no scope gets it all.
+    /// Sets the scope ceiling. A request can only narrow it; a request without `scope` gets all of
+    /// it.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
-    /// The APIs for which it may ask tokens by `resource` (RFC 8707), beside the server's issuer:
-    /// at most 50.
+    /// Sets the APIs that the app may request tokens for by `resource` (RFC 8707), in addition to
+    /// the server's issuer: at most 50.
     pub fn resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
         self.resources = resources.into_iter().collect();
         self
     }
 
-    /// The API for which its tokens are when a request names none; `None` is the server's issuer.
+    /// Sets the audience of tokens if the request names no `resource`. `None` means the server's
+    /// issuer.
     pub fn default_resource(mut self, resource: Option<Resource>) -> Self {
         self.default_resource = resource;
         self
     }
 
-    /// Whether it gets refresh tokens. Default: no.
+    /// Sets whether the app gets refresh tokens. Default: no.
     pub fn refresh_token(mut self, issued: bool) -> Self {
         self.refresh_token = issued;
         self
     }
 
-    /// How long an access token lives, in seconds: 1 to 2,592,000 (30 days). Default: 3,600.
+    /// Sets the lifetime of access tokens, in seconds: 1 to 2,592,000 (30 days). Default: 3,600.
     pub fn access_token_lifetime(mut self, seconds: u32) -> Self {
         self.access_token_lifetime = seconds;
         self
     }
 
-    /// How long everything that descends from one grant lives at most, in seconds: 1 to 63,072,000
-    /// (730 days). Rotation does not extend it. Default: 5,184,000 (60 days).
+    /// Sets the lifetime of a grant and of every token that descends from it, in seconds: 1 to
+    /// 63,072,000 (730 days). Rotation does not extend it. Default: 5,184,000 (60 days).
     pub fn refresh_token_lifetime(mut self, seconds: u32) -> Self {
         self.refresh_token_lifetime = seconds;
         self
     }
 
-    /// After how long without use a refresh token expires, in seconds: 1 to 63,072,000. Default:
-    /// `None`, only with its grant.
+    /// Sets how long a refresh token may stay unused before it expires, in seconds: 1 to
+    /// 63,072,000. Default: `None`, it expires only with its grant.
     pub fn refresh_token_idle_lifetime(mut self, seconds: Option<u32>) -> Self {
         self.refresh_token_idle_lifetime = seconds;
         self
     }
 
-    /// How long a spent refresh token gets the same successor again, in seconds: 0 (never) to 300.
-    /// Default: `None`, which is 30 for a confidential and 10 for a public app.
+    /// Sets how long a retry with a spent refresh token gets the same successor, in seconds: 0
+    /// (never) to 300. Default: `None`, which means 30 for a confidential and 10 for a public app.
     pub fn refresh_grace(mut self, seconds: Option<u32>) -> Self {
         self.refresh_grace = seconds;
         self
     }
 
-    /// How long an authorization code lives, in seconds: 1 to 600. Default: 60.
+    /// Sets the lifetime of authorization codes, in seconds: 1 to 600. Default: 60.
     pub fn code_lifetime(mut self, seconds: u32) -> Self {
         self.code_lifetime = seconds;
         self
     }
 
-    /// Whether users are asked before it gets access. Default: yes.
+    /// Sets whether users must consent. Default: yes.
     pub fn require_consent(mut self, required: bool) -> Self {
         self.require_consent = required;
         self
     }
 
-    /// How its assertions are checked and whom they may impersonate.
+    /// Sets how assertions are checked and which users they may impersonate.
     pub fn jwt(mut self, settings: impl Into<Option<JwtSettings>>) -> Self {
         self.jwt = settings.into();
         self
     }
 
-    /// What it is told to enforce on a phone.
+    /// Sets the rules that the app enforces on a phone.
     pub fn mobile_security(mut self, settings: MobileSecurity) -> Self {
         self.mobile_security = settings;
         self
     }
 
-    /// How many tokens it may ask for; `None` is the server's own default.
+    /// Sets the limit on token requests. `None` means the server's default.
     pub fn rate_quota(mut self, quota: Option<RateQuota>) -> Self {
         self.rate_quota = quota;
         self
     }
 
-    /// Checks every setting, alone and against the others.
+    /// Checks every setting, alone and in combination.
     ///
     /// # Errors
     ///
-    /// [`InvalidApp`] names the first field at fault and says what it must be.
+    /// [`InvalidApp`] names the first invalid field and its valid range.
     pub fn build(self) -> Result<AppSettings, InvalidApp> {
         self.check_text()?;
         self.check_authentication()?;
@@ -260,12 +265,15 @@ impl AppDraft {
         let control = |text: &str| text.chars().any(|c| c.is_control() && c != '\n');
         let length = self.name.chars().count();
         if !(1..=100).contains(&length) || self.name.contains('\n') || control(&self.name) {
-            return Err(InvalidApp::new("name", "must have 1 to 100 characters, none a control"));
+            return Err(InvalidApp::new(
+                "name",
+                "must have 1 to 100 characters without control characters",
+            ));
         }
         if self.description.chars().count() > 1_000 || control(&self.description) {
             return Err(InvalidApp::new(
                 "description",
-                "may have 1000 characters, none a control but line feeds",
+                "must have at most 1000 characters; line feed is the only control character allowed",
             ));
         }
         Ok(())
@@ -274,7 +282,7 @@ impl AppDraft {
     fn check_authentication(&self) -> Result<(), InvalidApp> {
         match &self.authentication {
             ClientAuthentication::PrivateKeyJwt(keys) if keys.hold_secret() => {
-                Err(InvalidApp::new("authentication", "needs public keys"))
+                Err(InvalidApp::new("authentication", "must hold public keys only"))
             }
             ClientAuthentication::PrivateKeyJwt(_)
             | ClientAuthentication::ClientSecret
@@ -288,15 +296,18 @@ impl AppDraft {
         let public = self.authentication == ClientAuthentication::None;
         let distinct = |flow: &Flow| self.flows.iter().filter(|other| *other == flow).count() == 1;
         if self.flows.is_empty() || !self.flows.iter().all(distinct) {
-            Err(InvalidApp::new("flows", "must name at least one flow, each once"))
+            Err(InvalidApp::new("flows", "must list at least one flow and no flow twice"))
         } else if public && self.flows.contains(&Flow::ClientCredentials) {
-            Err(InvalidApp::new("flows", "client credentials need an app that authenticates"))
+            Err(InvalidApp::new("flows", "must not include client_credentials for a public app"))
         } else if self.flows.contains(&Flow::AuthorizationCode) && self.redirect_uris.is_empty() {
-            Err(InvalidApp::new("redirect_uris", "must name at least one for this flow"))
+            Err(InvalidApp::new(
+                "redirect_uris",
+                "must list at least one URI for the authorization code flow",
+            ))
         } else if self.redirect_uris.len() > 50 {
-            Err(InvalidApp::new("redirect_uris", "may hold 50"))
+            Err(InvalidApp::new("redirect_uris", "must list at most 50 URIs"))
         } else if self.resources.len() > 50 {
-            Err(InvalidApp::new("resources", "may hold 50"))
+            Err(InvalidApp::new("resources", "must list at most 50 resources"))
         } else if self.default_resource.as_ref().is_some_and(|one| !self.resources.contains(one)) {
             Err(InvalidApp::new("default_resource", "must be one of `resources`"))
         } else {
@@ -327,12 +338,12 @@ impl AppDraft {
             return Ok(());
         }
         let Some(jwt) = &self.jwt else {
-            return Err(InvalidApp::new("jwt", "is needed for the JWT bearer flow"));
+            return Err(InvalidApp::new("jwt", "is required by the JWT bearer flow"));
         };
         if self.authentication == ClientAuthentication::None && !jwt.assertion_authenticates() {
             return Err(InvalidApp::new(
                 "jwt.assertion_authenticates",
-                "must be on for an app that cannot authenticate otherwise",
+                "must be true for a public app",
             ));
         }
         Ok(())

@@ -1,27 +1,28 @@
-//! Impersonation policies as data, and the pure function that decides.
+//! Impersonation policies: plain data and one pure function that evaluates them.
 
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::scope::Scope;
 use crate::users::{Members, User};
 
-/// Whom an app may impersonate at most.
+/// The users that a policy allows before its exceptions apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Impersonable {
-    /// Nobody.
+    /// No user.
     #[default]
-    Nobody,
-    /// These users. Empty means nobody.
+    #[serde(rename = "nobody")]
+    None,
+    /// The listed users and groups. An empty list allows no user.
     Members(Members),
     /// Every active user.
     Anyone,
 }
 
-/// Whom an app may impersonate through the JWT bearer grant, as the administrator wrote it down.
+/// A rule that says which users an app may impersonate through the JWT bearer grant.
 ///
-/// The default allows nobody.
+/// The default allows no user.
 ///
 /// ```
 /// use grantor::app::ImpersonationPolicy;
@@ -42,67 +43,67 @@ pub enum Impersonable {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ImpersonationPolicy {
-    /// Whom at most.
+    /// The users allowed.
     pub allow: Impersonable,
-    /// Minus these.
+    /// The exceptions. They win over `allow`.
     pub except: Members,
-    /// What the app may do as another user at most; `None` is the app's own scope.
+    /// The scope ceiling for impersonation. `None` means the app's own scope.
     pub scope: Option<Scope>,
 }
 
-/// Why a policy does not permit a user.
+/// The reason for a denied impersonation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotPermitted {
-    /// The policy allows nobody.
-    Nobody,
-    /// The user is not among those listed.
+    /// The policy allows no user.
+    NoneAllowed,
+    /// The user is not listed.
     NotListed,
-    /// The user is among those excepted.
+    /// The user is an exception.
     Excepted,
     /// The account is not active.
     Inactive,
 }
 
 impl ImpersonationPolicy {
-    /// Nobody may be impersonated.
+    /// Creates a policy that allows no user.
     #[must_use]
-    pub fn nobody() -> Self {
+    pub fn none() -> Self {
         Self::default()
     }
 
-    /// `members` may be impersonated.
+    /// Creates a policy that allows `members`.
     #[must_use]
     pub fn members(members: Members) -> Self {
         Self { allow: Impersonable::Members(members), ..Self::default() }
     }
 
-    /// Every active user may be impersonated.
+    /// Creates a policy that allows every active user.
     #[must_use]
     pub fn anyone() -> Self {
         Self { allow: Impersonable::Anyone, ..Self::default() }
     }
 
-    /// The same policy, without `members`.
+    /// Excludes `members`.
     #[must_use]
     pub fn except(mut self, members: Members) -> Self {
         self.except = members;
         self
     }
 
-    /// The same policy, with no more than `scope`.
+    /// Sets the scope ceiling.
     #[must_use]
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
         self
     }
 
-    /// Decides whether `user` may be impersonated.
+    /// Checks that `user` may be impersonated.
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`]: who is excepted, inactive or not listed is not permitted, whatever else the
-    /// policy says.
+    /// [`NotPermitted`] if the account is inactive, an exception, or not listed, checked in that
+    /// order.
     pub fn permits(&self, user: &User) -> Result<(), NotPermitted> {
         if !user.active {
             return Err(NotPermitted::Inactive);
@@ -111,10 +112,10 @@ impl ImpersonationPolicy {
             return Err(NotPermitted::Excepted);
         }
         match &self.allow {
-            Impersonable::Nobody => Err(NotPermitted::Nobody),
+            Impersonable::None => Err(NotPermitted::NoneAllowed),
             Impersonable::Anyone => Ok(()),
             Impersonable::Members(members) if user.is_among(members) => Ok(()),
-            Impersonable::Members(members) if members.len() == 0 => Err(NotPermitted::Nobody),
+            Impersonable::Members(members) if members.len() == 0 => Err(NotPermitted::NoneAllowed),
             Impersonable::Members(_) => Err(NotPermitted::NotListed),
         }
     }
@@ -130,16 +131,16 @@ mod tests {
             .with_groups(groups.iter().map(|group| Group::new(*group).unwrap()))
     }
 
-    /// J25: an empty policy allows nobody, and so does an empty list.
+    /// J25: an empty policy and an empty list allow no user.
     #[test]
-    fn an_empty_policy_allows_nobody() {
+    fn an_empty_policy_allows_no_user() {
         let ann = user("ann", &["staff"]);
-        assert_eq!(ImpersonationPolicy::default().permits(&ann), Err(NotPermitted::Nobody));
+        assert_eq!(ImpersonationPolicy::default().permits(&ann), Err(NotPermitted::NoneAllowed));
         let empty = ImpersonationPolicy::members(Members::default());
-        assert_eq!(empty.permits(&ann), Err(NotPermitted::Nobody));
+        assert_eq!(empty.permits(&ann), Err(NotPermitted::NoneAllowed));
     }
 
-    /// J26: neither a prefix nor another case of a listed subject or group is listed.
+    /// J26: a prefix or another case of a listed subject or group does not match.
     #[test]
     fn names_are_compared_exactly() {
         let members = Members::subjects([Subject::new("ann").unwrap()])

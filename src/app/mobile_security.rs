@@ -1,4 +1,4 @@
-//! What an app on a phone is told to enforce.
+//! Rules that an app on a phone enforces.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,32 +12,31 @@ pub enum PinPolicy {
     /// Never.
     #[default]
     Never,
-    /// Whenever it is opened.
+    /// Each time the app is opened.
     Always,
-    /// When it is opened without a connection.
+    /// When the app is opened without a connection.
     WhenOffline,
-    /// When it was not used for so many minutes: 1 to 1,440.
+    /// After this many minutes without use: 1 to 1,440.
     AfterIdleMinutes(u16),
 }
 
-/// What an app on a phone is told to enforce. The server stores and hands out these settings; the
-/// app obeys them.
+/// Rules that an app on a phone enforces. The server stores and publishes them; the app obeys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MobileSecurity {
-    /// Whether an administrator may have the app wipe its data on a device.
+    /// Whether an administrator may order the app to wipe its data on a device.
     pub remote_wipe: bool,
     /// When the app asks for its PIN.
     pub pin: PinPolicy,
-    /// After how many wrong PINs the app wipes its data: 1 to 20; `None` is never.
+    /// The number of wrong PINs that makes the app wipe its data: 1 to 20. `None` means never.
     pub max_pin_attempts: Option<u8>,
-    /// Whether a fingerprint or a face stands for the PIN.
+    /// Whether a fingerprint or a face replaces the PIN.
     pub biometrics: bool,
     /// Whether content may be copied to the clipboard.
     pub clipboard: bool,
-    /// The apps to which content may be handed: patterns such as `com.example.*`, or `*`. At most
-    /// 100, each of 1 to 255 bytes.
+    /// The apps that may receive content: patterns such as `com.example.*`, or `*`. At most 100,
+    /// each of 1 to 255 bytes.
     pub allowed_apps: Vec<String>,
 }
 
@@ -72,7 +71,7 @@ impl MobileSecurity {
         } else if self.allowed_apps.len() > 100 || !self.allowed_apps.iter().all(pattern_fits) {
             Err(InvalidApp::new(
                 "mobile_security.allowed_apps",
-                "may hold 100 patterns of 1 to 255 bytes of printable ASCII",
+                "must list at most 100 patterns, each of 1 to 255 bytes of printable ASCII",
             ))
         } else {
             Ok(())

@@ -1,8 +1,8 @@
-//! The custom application: what the RFCs call the *client*.
+//! The custom application: the RFCs call it the *client*.
 //!
-//! An administrator writes an [`AppDraft`], which becomes [`AppSettings`] once it is valid, which
-//! become a [`CustomApp`] once [`Admin::register`](crate::admin::Admin::register) gave them a client
-//! id and secrets.
+//! An administrator writes an [`AppDraft`]. [`AppDraft::build`] checks it and returns
+//! [`AppSettings`]. [`Admin::register`](crate::admin::Admin::register) adds a client id and
+//! secrets, which makes a [`CustomApp`].
 
 mod credentials;
 mod draft;
@@ -28,7 +28,7 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::jwt::VerifyingKeys;
 
-/// A setting that an app cannot have.
+/// An invalid setting of an app.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
 pub struct InvalidApp {
@@ -41,57 +41,59 @@ impl InvalidApp {
         Self { field, problem: problem.into() }
     }
 
-    /// The field at fault, as it is called in JSON: `redirect_uris`, `jwt.user_claim`.
+    /// Returns the field at fault by its name in JSON, such as `redirect_uris` or `jwt.user_claim`.
     #[must_use]
     pub fn field(&self) -> &'static str {
         self.field
     }
 }
 
-/// A way to get tokens. Refresh is a switch beside them.
+/// A way for an app to get tokens. Refresh tokens are a separate switch.
+#[doc(alias = "grant_types")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Flow {
-    /// RFC 6749 section 4.1, always with PKCE (RFC 7636).
+    /// The authorization code flow (RFC 6749 section 4.1), always with PKCE (RFC 7636).
     AuthorizationCode,
-    /// RFC 7523 section 2.1: an assertion is the grant, and names whom to impersonate.
+    /// The JWT bearer grant (RFC 7523 section 2.1): an assertion names the user to impersonate.
     JwtBearer,
-    /// RFC 6749 section 4.4: the app acts for itself.
+    /// The client credentials grant (RFC 6749 section 4.4): the app acts for itself.
     ClientCredentials,
 }
 
-/// Whether an app can keep a secret (RFC 6749 section 2.1).
+/// The client type of RFC 6749 section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "the RFC knows these two")]
 pub enum ClientType {
-    /// It can.
+    /// The app can keep a secret.
     Confidential,
-    /// It cannot.
+    /// The app cannot keep a secret.
     Public,
 }
 
 /// How an app authenticates at the token endpoint (RFC 7591 section 2,
-/// `token_endpoint_auth_method`). It is held to it: another method is refused.
+/// `token_endpoint_auth_method`). Any other method is refused.
+#[doc(alias = "token_endpoint_auth_method")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ClientAuthentication {
-    /// With its client secret, in the `Authorization` header or in the body.
+    /// The client secret, in the `Authorization` header or in the body.
     #[default]
     ClientSecret,
-    /// With its client secret in the `Authorization` header only.
+    /// The client secret, in the `Authorization` header only.
     ClientSecretBasic,
-    /// With its client secret in the body only.
+    /// The client secret, in the body only.
     ClientSecretPost,
-    /// With an assertion signed by one of these keys (RFC 7523 section 2.2).
+    /// An assertion signed by one of these keys (RFC 7523 section 2.2).
     PrivateKeyJwt(VerifyingKeys),
-    /// Not at all: a public app.
+    /// No authentication: a public app.
     None,
 }
 
 impl ClientAuthentication {
-    /// Whether what authenticates so can keep a secret.
+    /// Returns the client type that this method implies.
     #[must_use]
     pub fn client_type(&self) -> ClientType {
         match self {
@@ -104,7 +106,7 @@ impl ClientAuthentication {
     }
 }
 
-/// How many token requests an app may make.
+/// A limit on the token requests of one app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateQuota {
@@ -113,20 +115,22 @@ pub struct RateQuota {
 }
 
 impl RateQuota {
-    /// `per_minute` requests a minute (1 to 60,000,000) in the long run, and `burst` at once (1 to
-    /// 1,000,000). What is out of range is named when the draft is built.
+    /// Creates a quota of `per_minute` requests a minute (1 to 60,000,000) with a burst of `burst`
+    /// requests (1 to 1,000,000).
+    ///
+    /// [`AppDraft::build`] checks the ranges.
     #[must_use]
     pub const fn new(per_minute: u32, burst: u32) -> Self {
         Self { per_minute, burst }
     }
 
-    /// Requests a minute in the long run.
+    /// Returns the sustained rate, in requests a minute.
     #[must_use]
     pub const fn per_minute(self) -> u32 {
         self.per_minute
     }
 
-    /// Requests at once.
+    /// Returns the number of requests that may arrive at once.
     #[must_use]
     pub const fn burst(self) -> u32 {
         self.burst
@@ -136,17 +140,18 @@ impl RateQuota {
         if !(1..=60_000_000).contains(&self.per_minute) || !(1..=1_000_000).contains(&self.burst) {
             return Err(InvalidApp::new(
                 "rate_quota",
-                "must be 1 to 60000000 a minute and 1 to 1000000 at once",
+                "must be 1 to 60000000 requests a minute with a burst of 1 to 1000000",
             ));
         }
         Ok(())
     }
 }
 
-/// A registered app.
+/// A registered app, the *client* of RFC 6749.
 ///
-/// Serializes as a record for a store: with digests and sealed secrets, never with a secret that
-/// can be used.
+/// Serializes as a record for a store. The record holds digests and sealed secrets, never a usable
+/// secret.
+#[doc(alias = "client")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomApp {
     client_id: ClientId,
@@ -159,7 +164,7 @@ pub struct CustomApp {
 }
 
 impl CustomApp {
-    /// A new app, enabled, at version 1.
+    /// Creates an enabled app at version 1.
     pub(crate) fn new(
         client_id: ClientId,
         settings: AppSettings,
@@ -177,49 +182,50 @@ impl CustomApp {
         }
     }
 
-    /// Its name on the wire.
+    /// Returns the client id, the app's name on the wire.
     #[must_use]
     pub fn client_id(&self) -> &ClientId {
         &self.client_id
     }
 
-    /// Its settings.
+    /// Returns the checked settings.
     #[must_use]
     pub fn settings(&self) -> &AppSettings {
         &self.settings
     }
 
-    /// Whether it gets tokens at all.
+    /// Returns true unless an administrator disabled the app. A disabled app gets no tokens.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.enabled
     }
 
-    /// Digests of its secrets, with their windows of validity.
+    /// Returns the digests of the app's secrets with their validity windows.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// Counts its edits, from 1: whoever edits states the version that was read.
+    /// Returns the version, which starts at 1 and grows by one with each edit. An edit states the
+    /// version that it is based on.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// When it was registered.
+    /// Returns the time of registration.
     #[must_use]
     pub fn created_at(&self) -> UnixTime {
         self.created_at
     }
 
-    /// When it was last edited.
+    /// Returns the time of the last edit.
     #[must_use]
     pub fn updated_at(&self) -> UnixTime {
         self.updated_at
     }
 
-    /// The same app, one version later, with what `edit` changed.
+    /// Returns the next version of the app with the changes that `edit` makes.
     pub(crate) fn edited(&self, now: UnixTime, edit: impl FnOnce(&mut AppEdit<'_>)) -> Self {
         let mut app = self.clone();
         app.version = self.version.saturating_add(1);

@@ -1,4 +1,4 @@
-//! The settings of an app, once they are valid.
+//! The checked settings of an app.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +11,13 @@ use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
 
 impl From<&AppSettings> for AppDraft {
-    /// The settings as they are, to be edited.
+    /// Returns the settings as a draft, for editing.
     fn from(settings: &AppSettings) -> Self {
         settings.0.clone()
     }
 }
 
-/// The settings of an app, checked. Made by [`AppDraft::build`] only, also when they are read back
+/// The checked settings of an app. Only [`AppDraft::build`] makes them, also when they are read
 /// from JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "AppDraft", into = "AppDraft")]
@@ -38,101 +38,101 @@ impl From<AppSettings> for AppDraft {
 }
 
 impl AppSettings {
-    /// Of a draft that was checked.
+    /// Wraps a draft that was checked.
     pub(super) const fn from_checked(draft: AppDraft) -> Self {
         Self(draft)
     }
 
-    /// The longest life of an access token, in seconds: 30 days.
+    /// The maximum lifetime of an access token, in seconds: 30 days.
     pub const MAX_ACCESS_TOKEN_LIFETIME: u32 = 30 * 86_400;
-    /// The longest life of a grant, in seconds: 730 days.
+    /// The maximum lifetime of a grant, in seconds: 730 days.
     pub const MAX_REFRESH_TOKEN_LIFETIME: u32 = 730 * 86_400;
 
-    /// Its name, for people.
+    /// Returns the display name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
     }
 
-    /// What it does, for people.
+    /// Returns the description for users and administrators.
     #[must_use]
     pub fn description(&self) -> &str {
         &self.0.description
     }
 
-    /// How it authenticates at the token endpoint.
+    /// Returns how the app authenticates at the token endpoint.
     #[must_use]
     pub fn authentication(&self) -> &ClientAuthentication {
         &self.0.authentication
     }
 
-    /// Whether it can keep a secret (RFC 6749 section 2.1).
+    /// Returns the client type (RFC 6749 section 2.1).
     #[must_use]
     pub fn client_type(&self) -> ClientType {
         self.0.authentication.client_type()
     }
 
-    /// The flows through which it gets tokens.
+    /// Returns the flows of the app.
     #[must_use]
     pub fn flows(&self) -> &[Flow] {
         &self.0.flows
     }
 
-    /// Whether it gets tokens through `flow`.
+    /// Returns true if the app has `flow`.
     #[must_use]
     pub fn allows(&self, flow: Flow) -> bool {
         self.0.flows.contains(&flow)
     }
 
-    /// The URIs to which users are sent back.
+    /// Returns the registered redirect URIs.
     #[must_use]
     pub fn redirect_uris(&self) -> &[RedirectUri] {
         &self.0.redirect_uris
     }
 
-    /// What it may do at most.
+    /// Returns the scope ceiling.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.0.scope
     }
 
-    /// The APIs for which it may ask tokens, beside the server's issuer.
+    /// Returns the APIs that the app may request tokens for, in addition to the server's issuer.
     #[must_use]
     pub fn resources(&self) -> &[Resource] {
         &self.0.resources
     }
 
-    /// The API for which its tokens are when a request names none.
+    /// Returns the audience of tokens if the request names no `resource`.
     #[must_use]
     pub fn default_resource(&self) -> Option<&Resource> {
         self.0.default_resource.as_ref()
     }
 
-    /// Whether it gets refresh tokens.
+    /// Returns true if the app gets refresh tokens.
     #[must_use]
     pub fn issues_refresh_token(&self) -> bool {
         self.0.refresh_token
     }
 
-    /// How long an access token lives, in seconds.
+    /// Returns the lifetime of access tokens, in seconds.
     #[must_use]
     pub fn access_token_lifetime(&self) -> u32 {
         self.0.access_token_lifetime
     }
 
-    /// How long everything that descends from one grant lives at most, in seconds.
+    /// Returns the lifetime of a grant and of every token that descends from it, in seconds.
     #[must_use]
     pub fn refresh_token_lifetime(&self) -> u32 {
         self.0.refresh_token_lifetime
     }
 
-    /// After how long without use a refresh token expires, in seconds, if ever.
+    /// Returns how long a refresh token may stay unused before it expires, in seconds.
     #[must_use]
     pub fn refresh_token_idle_lifetime(&self) -> Option<u32> {
         self.0.refresh_token_idle_lifetime
     }
 
-    /// How long a spent refresh token gets the same successor again, in seconds.
+    /// Returns how long a retry with a spent refresh token gets the same successor, in seconds.
     #[must_use]
     pub fn refresh_grace(&self) -> u32 {
         self.0.refresh_grace.unwrap_or(match self.client_type() {
@@ -141,31 +141,31 @@ impl AppSettings {
         })
     }
 
-    /// How long an authorization code lives, in seconds.
+    /// Returns the lifetime of authorization codes, in seconds.
     #[must_use]
     pub fn code_lifetime(&self) -> u32 {
         self.0.code_lifetime
     }
 
-    /// Whether users are asked before it gets access.
+    /// Returns true if users must consent.
     #[must_use]
     pub fn requires_consent(&self) -> bool {
         self.0.require_consent
     }
 
-    /// How its assertions are checked.
+    /// Returns the settings for assertions.
     #[must_use]
     pub fn jwt(&self) -> Option<&JwtSettings> {
         self.0.jwt.as_ref()
     }
 
-    /// What it is told to enforce on a phone.
+    /// Returns the rules that the app enforces on a phone.
     #[must_use]
     pub fn mobile_security(&self) -> &MobileSecurity {
         &self.0.mobile_security
     }
 
-    /// How many tokens it may ask for, where the server's default does not hold.
+    /// Returns the limit on token requests if it overrides the server's default.
     #[must_use]
     pub fn rate_quota(&self) -> Option<RateQuota> {
         self.0.rate_quota

@@ -14,7 +14,7 @@ fn field(draft: AppDraft) -> &'static str {
 }
 
 #[test]
-fn each_invalid_setting_is_named() {
+fn an_error_names_the_invalid_field() {
     assert!(code_app().build().is_ok());
     assert_eq!(field(code_app().name("")), "name");
     assert_eq!(field(code_app().name("a\nb")), "name");
@@ -40,7 +40,7 @@ fn each_invalid_setting_is_named() {
 }
 
 #[test]
-fn a_public_app_gets_no_client_credentials_and_signs_its_own_assertions() {
+fn a_public_app_has_no_client_credentials_and_signs_with_its_own_keys() {
     let public = AppDraft::public("Phone");
     assert_eq!(field(public.clone().flow(Flow::ClientCredentials)), "flows");
     let with_secret = public.flow(Flow::JwtBearer).jwt(JwtSettings::signature_secret());
@@ -48,7 +48,7 @@ fn a_public_app_gets_no_client_credentials_and_signs_its_own_assertions() {
 }
 
 #[test]
-fn the_signature_secret_never_authenticates_alone_and_takes_hs256_only() {
+fn the_signature_secret_never_authenticates_alone_and_allows_hs256_only() {
     use crate::jwt::Algorithm;
     let with = |jwt: JwtSettings| code_app().flow(Flow::JwtBearer).jwt(jwt);
     let secret = JwtSettings::signature_secret;
@@ -64,7 +64,7 @@ fn the_signature_secret_never_authenticates_alone_and_takes_hs256_only() {
 }
 
 #[test]
-fn settings_read_from_json_are_checked_like_any_others() {
+fn settings_from_json_are_checked_like_any_others() {
     let settings = code_app().refresh_token(true).build().unwrap();
     let json = serde_json::to_value(&settings).unwrap();
     assert_eq!(serde_json::from_value::<AppSettings>(json.clone()).unwrap(), settings);
@@ -80,7 +80,7 @@ fn settings_read_from_json_are_checked_like_any_others() {
 }
 
 #[test]
-fn the_grace_follows_the_client_type_unless_it_is_set() {
+fn the_default_grace_depends_on_the_client_type() {
     assert_eq!(code_app().build().unwrap().refresh_grace(), 30);
     let public = code_app().authentication(ClientAuthentication::None);
     assert_eq!(public.clone().build().unwrap().refresh_grace(), 10);

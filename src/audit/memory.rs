@@ -7,7 +7,7 @@ use super::{AuditEvent, AuditSink};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Subject};
 
-/// Which audit events to read.
+/// A filter for audit events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a query is nothing until it is asked"]
 pub struct AuditQuery {
@@ -19,7 +19,7 @@ pub struct AuditQuery {
 }
 
 impl AuditQuery {
-    /// Every event.
+    /// Selects every event.
     pub const fn all() -> Self {
         Self {
             client_id: None,
@@ -30,31 +30,31 @@ impl AuditQuery {
         }
     }
 
-    /// Only events about this app.
+    /// Selects events about this app only.
     pub fn app(mut self, client_id: ClientId) -> Self {
         self.client_id = Some(client_id);
         self
     }
 
-    /// Only events about this user.
+    /// Selects events about this user only.
     pub fn subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
         self
     }
 
-    /// Only events at this instant or later.
+    /// Selects events at or after `instant`.
     pub const fn since(mut self, instant: UnixTime) -> Self {
         self.since = instant;
         self
     }
 
-    /// Only events at this instant or earlier.
+    /// Selects events at or before `instant`.
     pub const fn until(mut self, instant: UnixTime) -> Self {
         self.until = instant;
         self
     }
 
-    /// Only the newest `limit` of them.
+    /// Selects the newest `limit` events.
     pub const fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
         self
@@ -67,8 +67,8 @@ impl AuditQuery {
     }
 }
 
-/// Keeps the newest audit events in memory: for tests, examples, and a page that shows what just
-/// happened. Each process has its own, and it goes with the process.
+/// A sink that keeps the newest events in memory, for tests, examples and pages that show recent
+/// activity. Each process has its own.
 #[derive(Debug)]
 pub struct MemoryAudit {
     capacity: usize,
@@ -76,13 +76,13 @@ pub struct MemoryAudit {
 }
 
 impl MemoryAudit {
-    /// Keeps the newest `capacity` events.
+    /// Creates a sink that keeps the newest `capacity` events.
     #[must_use]
     pub const fn with_capacity(capacity: usize) -> Self {
         Self { capacity, events: Mutex::new(VecDeque::new()) }
     }
 
-    /// The events that `query` asks for, newest first.
+    /// Returns the events that match `query`, newest first.
     #[must_use]
     pub fn find(&self, query: &AuditQuery) -> Vec<AuditEvent> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +92,7 @@ impl MemoryAudit {
 }
 
 impl Default for MemoryAudit {
-    /// Keeps the newest 10,000 events.
+    /// Creates a sink that keeps the newest 10,000 events.
     fn default() -> Self {
         Self::with_capacity(10_000)
     }

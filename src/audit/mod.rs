@@ -1,8 +1,11 @@
-//! The audit log: one typed event for every success and every refusal.
+//! The audit log: one typed event for each success and each refusal.
 //!
-//! An [`AuditEvent`] says who did what to which app, as which user, from where, and how it ended; a
-//! refusal says at which step, why, and which setting decided. Events hold names and never secrets.
-//! They go to the [`AuditSink`] of the host; an [`AuditQueue`] brings them to an [`AuditStore`] in a database.
+//! An [`AuditEvent`] records the actor, the action, the app, the user, the source and the outcome.
+//! A refusal also records the step, the reason and the setting that decided. Events hold names and
+//! never secrets.
+//!
+//! The server passes events to the host's [`AuditSink`]. An [`AuditQueue`] writes them to an
+//! [`AuditStore`] in a database.
 //!
 //! ```
 //! use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink, MemoryAudit};
@@ -28,10 +31,9 @@
 //!
 //! # In a database
 //!
-//! An [`AuditStore`] keeps both, so that they are the sum over all processes and their lives: a
-//! store in SQL beside its other tables, [`MemoryAuditStore`] in memory, or one of your own. An
-//! [`AuditQueue`] is the [`AuditSink`] before it: the middle of a request
-//! only pushes, and a future that the host spawns writes what has gathered.
+//! An [`AuditStore`] keeps events and usage for all processes, across restarts. The SQL stores
+//! implement it, and a host can implement it. An [`AuditQueue`] is the sink before it: a request
+//! only pushes its event, and a future that the host spawns writes events in batches.
 //!
 //! ```
 //! use grantor::audit::{
@@ -51,7 +53,7 @@
 //! let audit = AuditQueue::new(&OsRandom::new())?;
 //! // `ServerBuilder::audit` takes a clone of `audit`.
 //! let writing = tokio::spawn(audit.run(Arc::clone(&log), tokio::time::sleep, |error| {
-//!     eprintln!("the audit log has to wait: {error}");
+//!     eprintln!("writing the audit log failed: {error}");
 //! }));
 //!
 //! let app = ClientId::new("reports")?;
@@ -59,7 +61,7 @@
 //! let actor = Actor::App(app.clone());
 //! audit.record(&AuditEvent::new(UnixTime::EPOCH, actor, action, Outcome::Success));
 //!
-//! // At the end of the process: what is left is written, and then the task ends.
+//! // At shutdown: write the rest, then end the task.
 //! audit.close();
 //! writing.await?;
 //! let page = log.find_events(&AuditQuery::all(), Page::first(100)).await?;
@@ -70,8 +72,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What a crash can lose is what the queue holds, which is a fraction of a second where the store
-//! keeps up: `docs/decisions/0020-the-audit-log-is-written-behind.md`.
+//! A crash loses the events that are still queued: a fraction of a second if the store keeps up.
+//! See `docs/decisions/0020-the-audit-log-is-written-behind.md`.
 
 pub(crate) mod log;
 mod memory;
@@ -87,15 +89,12 @@ use serde::Serialize;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::tracing::TracingAudit;
+pub use log::{AuditQueue, AuditStore, EventId, NewEvent, StoredEvent, prune_events_regularly};
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
-pub use log::conformance;
-pub use log::{
-    AuditQueue, AuditStore, EventId, MemoryAuditStore, NewEvent, StoredEvent,
-    prune_events_regularly,
-};
+pub use log::{MemoryAuditStore, conformance};
 pub use memory::{AuditQuery, MemoryAudit};
-pub use usage::{AppUsage, Usage};
+pub use usage::AppUsage;
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Source, Subject};
@@ -103,25 +102,25 @@ use crate::observe::Outcome;
 use crate::protocol::grant_type::GrantType;
 use crate::store::RevocationTarget;
 
-/// Who did it.
+/// The actor of an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "actor", content = "actor_name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Actor {
-    /// An app that is registered and has authenticated; a public app, which cannot, by its name.
+    /// An app that authenticated, or a public app identified by its client id.
     App(ClientId),
-    /// A user, as the host authenticated it.
+    /// A user authenticated by the host.
     User(Subject),
-    /// An administrator, as the host calls it.
+    /// An administrator, by the host's name for them.
     Administrator(Arc<str>),
-    /// This server, of its own accord.
+    /// The server itself.
     Server,
-    /// Nobody that was authenticated. The event's app is then only what was claimed.
+    /// An unauthenticated caller. The event's app is then only a claim.
     Unknown,
 }
 
 impl Actor {
-    /// Its kind, as it is serialized: `app`.
+    /// Returns the kind, the one used in serialization, such as `app`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -133,7 +132,7 @@ impl Actor {
         }
     }
 
-    /// Its name, if it has one.
+    /// Returns the name, if the actor has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
@@ -145,54 +144,55 @@ impl Actor {
     }
 }
 
-/// What was done, or was to be done: the [`Outcome`] tells.
+/// The action of an event. Its [`Outcome`] says whether the action succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
-    /// A request at the token endpoint.
+    /// A token request.
     IssueToken {
-        /// What it presented, if that was understood.
+        /// The grant type, if the server supports it.
         grant_type: Option<GrantType>,
     },
-    /// A spent refresh token got the same successor again, within its grace; beside the
-    /// [`IssueToken`](Self::IssueToken) event.
+    /// A retry with a spent refresh token got the same successor within the grace period. Recorded
+    /// in addition to [`IssueToken`](Self::IssueToken).
     RetryRefresh,
-    /// A refresh token was ahead of the store: the store lost writes, such as by a restored backup.
+    /// A refresh token was newer than the store's record: the store lost writes, for example
+    /// through a restored backup.
     DetectRewind,
-    /// An app authenticated with a client secret that a rotation has superseded. Once this stays
-    /// away, the old secret can go.
+    /// An app authenticated with a superseded client secret. When these events stop, the old secret
+    /// can be removed.
     UseSupersededSecret,
-    /// The digest of a client secret was renewed under the newest pepper.
+    /// A client secret's digest was renewed under the newest pepper.
     RenewDigest,
-    /// A request at the authorization endpoint; success is a prompt for the user.
+    /// An authorization request. Success means that the user gets a prompt.
     Authorize,
-    /// A request at the authorization endpoint, for which somebody has to log in first, or again.
-    DemandLogin,
-    /// The user, or what the user agreed to before, approved: a code was issued.
+    /// An authorization request that needs a login first.
+    RequireLogin,
+    /// The user approved the request now or earlier, and a code was issued.
     IssueCode,
-    /// The user said no.
+    /// The user denied the request.
     DenyAuthorization,
-    /// A request at the introspection endpoint; success is an active token, a refusal says why the
-    /// answer was that there is none.
+    /// An introspection request. Success means an active token; a refusal says why the token is
+    /// inactive.
     Introspect,
-    /// A request at the revocation endpoint. It is answered alike where there was nothing to revoke:
-    /// the refusal says why.
+    /// A revocation request. The client gets the same response if there was nothing to revoke; the
+    /// refusal says why.
     RevokeToken,
-    /// An API read on in the feed of revocations.
+    /// An API polled the revocation feed.
     ReadRevocations,
     /// An app was registered.
     RegisterApp,
-    /// An app that has a client id elsewhere was registered.
+    /// An app was registered under an existing client id.
     ImportApp,
     /// The settings of an app were edited.
     EditApp {
-        /// The settings that differ, as they are called in JSON.
+        /// The settings that changed, by their names in JSON.
         changed: Vec<String>,
     },
     /// An app got a new client secret.
     RotateClientSecret,
-    /// The client secrets that a rotation has superseded were ended.
+    /// The superseded client secrets of an app were removed.
     EndSupersededSecrets,
     /// An app got a new signature secret.
     RegenerateSignatureSecret,
@@ -202,22 +202,22 @@ pub enum Action {
     DisableApp,
     /// An app was deleted.
     DeleteApp,
-    /// Access was ended before its time.
+    /// Tokens were revoked.
     Revoke {
-        /// Whose.
+        /// The target of the revocation.
         target: RevocationTarget,
     },
-    /// What a user had agreed to was forgotten, and the access with it.
+    /// A user withdrew consent, which also revoked the tokens.
     WithdrawConsent,
-    /// Events are missing from a durable log: its queue was full when they came.
-    MissEvents {
-        /// How many.
-        missing: u64,
+    /// The audit queue was full and dropped events.
+    DropEvents {
+        /// The number of dropped events.
+        dropped: u64,
     },
 }
 
 impl Action {
-    /// Its stable name, as it is serialized: `issue_token`.
+    /// Returns the stable name, the one used in serialization, such as `issue_token`.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -227,7 +227,7 @@ impl Action {
             Self::UseSupersededSecret => "use_superseded_secret",
             Self::RenewDigest => "renew_digest",
             Self::Authorize => "authorize",
-            Self::DemandLogin => "demand_login",
+            Self::RequireLogin => "require_login",
             Self::IssueCode => "issue_code",
             Self::DenyAuthorization => "deny_authorization",
             Self::Introspect => "introspect",
@@ -244,63 +244,65 @@ impl Action {
             Self::DeleteApp => "delete_app",
             Self::Revoke { .. } => "revoke",
             Self::WithdrawConsent => "withdraw_consent",
-            Self::MissEvents { .. } => "miss_events",
+            Self::DropEvents { .. } => "drop_events",
         }
     }
 }
 
-/// The reason of a refusal that revoked a grant because its code came again.
+/// A code was replayed, and its grant was revoked.
 pub(crate) const CODE_REPLAYED: &str = "code_replayed";
-/// The reason of a refusal that made a code void after too many wrong bindings.
+/// A code was presented with wrong bindings too often and became void.
 pub(crate) const CODE_GUESSED: &str = "code_guessed";
-/// The reason of a refusal that revoked a grant because a spent refresh token came again.
+/// A spent refresh token was replayed, and its grant was revoked.
 pub(crate) const REFRESH_TOKEN_REUSED: &str = "refresh_token_reused";
-/// The reason of a refusal because an assertion came again.
+/// An assertion was replayed.
 pub(crate) const ASSERTION_REPLAYED: &str = "assertion_replayed";
 
-/// How much attention an event deserves.
+/// The severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Severity {
-    /// It is the daily business, refusals included.
+    /// Normal operation, including most refusals.
     Info,
-    /// It hints at an attack or at lost data: a replay, a reuse, a rewound store.
+    /// A sign of an attack or of lost data: a replay, a reuse, a rewound store, dropped events.
     Warning,
-    /// Something broke.
+    /// A failure.
     Error,
 }
 
-/// Something happened, or was refused.
+/// A record of one action and its outcome.
 ///
 /// Serializes as one flat object: `{"at": …, "actor": "app", "action": "issue_token", "outcome":
-/// "refused", "step": "grant", …}`. Making and cloning one counts references and copies no text,
-/// save the causes of a failure.
+/// "refused", "step": "grant", …}`. Creation and cloning count references and copy no text, except
+/// the causes of a failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
-    /// When.
+    /// The time of the event.
     pub at: UnixTime,
-    /// Who did it.
+    /// The actor.
     #[serde(flatten)]
     pub actor: Actor,
-    /// What.
+    /// The action.
     #[serde(flatten)]
     pub action: Action,
-    /// How it ended.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// The app that it is about. Where the actor is [`Actor::Unknown`], what the request claimed.
+    /// The app concerned. If the actor is [`Actor::Unknown`], the unverified client id of the
+    /// request.
     pub client_id: Option<ClientId>,
-    /// The user that it is about.
+    /// The user concerned.
     pub subject: Option<Subject>,
-    /// The grant that it is about.
+    /// The grant concerned.
     pub grant_id: Option<GrantId>,
-    /// Where the request came from, if the host told.
+    /// The source of the request, if the host reported it.
     pub source: Option<Source>,
 }
 
 impl AuditEvent {
-    /// An event about whoever `actor` is: an app is its own app, a user its own subject.
+    /// Creates an event. An app as the actor is also the app concerned, a user also the user
+    /// concerned.
     #[must_use]
     pub fn new(at: UnixTime, actor: Actor, action: Action, outcome: Outcome) -> Self {
         let (client_id, subject) = match &actor {
@@ -311,35 +313,35 @@ impl AuditEvent {
         Self { at, actor, action, outcome, client_id, subject, grant_id: None, source: None }
     }
 
-    /// The same event, about this app.
+    /// Sets the app concerned.
     #[must_use]
     pub fn with_app(mut self, client_id: &ClientId) -> Self {
         self.client_id = Some(client_id.clone());
         self
     }
 
-    /// The same event, about this user.
+    /// Sets the user concerned.
     #[must_use]
     pub fn with_subject(mut self, subject: &Subject) -> Self {
         self.subject = Some(subject.clone());
         self
     }
 
-    /// The same event, about this grant.
+    /// Sets the grant concerned.
     #[must_use]
     pub fn with_grant(mut self, grant_id: GrantId) -> Self {
         self.grant_id = Some(grant_id);
         self
     }
 
-    /// The same event, with where the request came from.
+    /// Sets the source of the request.
     #[must_use]
     pub fn with_source(mut self, source: Option<&Source>) -> Self {
         self.source = source.cloned();
         self
     }
 
-    /// How much attention it deserves.
+    /// Returns the severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         const WARNINGS: [&str; 4] =
@@ -348,7 +350,7 @@ impl AuditEvent {
             Outcome::Failed { .. } => Severity::Error,
             Outcome::Refused { reason, .. } if WARNINGS.contains(reason) => Severity::Warning,
             Outcome::Success
-                if matches!(self.action, Action::DetectRewind | Action::MissEvents { .. }) =>
+                if matches!(self.action, Action::DetectRewind | Action::DropEvents { .. }) =>
             {
                 Severity::Warning
             }
@@ -357,12 +359,12 @@ impl AuditEvent {
     }
 }
 
-/// Where audit events go.
+/// A receiver of audit events.
 ///
-/// Called in the middle of a request: it must not block. A sink that writes to a disk or a network
-/// hands a clone of the event to a queue, as [`AuditQueue`] does.
+/// The server calls it in the middle of a request, so it must not block. A sink that writes to a
+/// disk or network pushes a clone of the event to a queue, as [`AuditQueue`] does.
 pub trait AuditSink: Send + Sync + fmt::Debug {
-    /// Takes note of `event`.
+    /// Records an event.
     fn record(&self, event: &AuditEvent);
 }
 
@@ -372,7 +374,7 @@ impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     }
 }
 
-/// Every sink of the list gets every event, in order.
+/// Passes every event to each sink of the list, in order.
 impl AuditSink for Vec<Arc<dyn AuditSink>> {
     fn record(&self, event: &AuditEvent) {
         for sink in self {
@@ -381,13 +383,13 @@ impl AuditSink for Vec<Arc<dyn AuditSink>> {
     }
 }
 
-/// Forgets every event.
+/// A sink that discards every event.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoAudit;
 
 impl NoAudit {
-    /// A sink that forgets every event.
+    /// Creates the sink.
     #[must_use]
     pub const fn new() -> Self {
         Self

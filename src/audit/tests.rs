@@ -47,7 +47,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::UseSupersededSecret,
         Action::RenewDigest,
         Action::Authorize,
-        Action::DemandLogin,
+        Action::RequireLogin,
         Action::IssueCode,
         Action::DenyAuthorization,
         Action::Introspect,
@@ -98,7 +98,7 @@ fn every_stable_name_is_the_serialized_one() {
 }
 
 #[test]
-fn a_failure_is_told_with_its_causes() {
+fn a_failure_lists_its_causes() {
     let error = crate::store::StoreError::new("connection reset");
     let outcome = Outcome::failed(Step::Claim, &error);
     assert_eq!(outcome.reason(), Some("the store failed: connection reset"));
@@ -119,7 +119,7 @@ fn replays_and_a_rewound_store_are_warnings_and_other_refusals_are_not() {
 }
 
 #[test]
-fn memory_keeps_the_newest_and_finds_by_app_subject_and_time() {
+fn memory_keeps_the_newest_events_and_filters_by_app_subject_and_time() {
     let audit = MemoryAudit::with_capacity(4);
     for (seconds, app, user) in
         [(1, "a", "ann"), (2, "a", "ann"), (3, "b", "ann"), (4, "a", "bob"), (5, "a", "ann")]
@@ -144,7 +144,7 @@ fn memory_keeps_the_newest_and_finds_by_app_subject_and_time() {
 }
 
 #[test]
-fn a_list_of_sinks_hands_every_event_to_each() {
+fn a_list_of_sinks_passes_every_event_to_each() {
     let (first, second) = (Arc::new(MemoryAudit::default()), Arc::new(MemoryAudit::default()));
     let both: Vec<Arc<dyn AuditSink>> =
         vec![Arc::<MemoryAudit>::clone(&first), Arc::<MemoryAudit>::clone(&second)];
@@ -200,7 +200,7 @@ mod to_tracing {
     }
 
     #[test]
-    fn an_event_becomes_fields_at_the_level_of_its_severity() {
+    fn an_event_is_emitted_as_fields_at_the_level_of_its_severity() {
         let collector = Arc::new(Collector::default());
         ::tracing::subscriber::with_default(Arc::<Collector>::clone(&collector), || {
             let reused = Outcome::refused(Step::Claim, REFRESH_TOKEN_REUSED, None);

@@ -5,18 +5,18 @@ use crate::ids::{ClientId, Source, Subject};
 use crate::observe::Step;
 use crate::protocol::grant_type::GrantType;
 
-/// Hands every audit event to the `tracing` subscriber of the process, with target
-/// `grantor::audit`, at the level of its [`Severity`].
+/// A sink that emits each event through `tracing` with target `grantor::audit`, at the level of its
+/// [`Severity`].
 ///
-/// Fields, absent where they do not apply: `action`, `outcome`, `step`, `reason`, `setting`,
-/// `actor`, `actor_name`, `client_id`, `subject`, `grant_id`, `source`, `grant_type`; and
-/// always `at`, the instant of the event in RFC 3339, and `detail`, the action with all it holds.
+/// The fields `at` (RFC 3339) and `detail` (the whole action) are always present. Fields that are
+/// present if they apply: `action`, `outcome`, `step`, `reason`, `setting`, `actor`, `actor_name`,
+/// `client_id`, `subject`, `grant_id`, `source`, `grant_type`.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingAudit;
 
 impl TracingAudit {
-    /// A sink that hands every event to `tracing`.
+    /// Creates the sink.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -30,7 +30,7 @@ impl AuditSink for TracingAudit {
         } else {
             None
         };
-        // A level is part of the static call site, so there is one for each.
+        // The level is part of the static call site, so each level has its own.
         macro_rules! emit {
             ($level:ident) => {
                 ::tracing::event!(

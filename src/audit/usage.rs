@@ -1,7 +1,7 @@
-//! How much each app uses the server.
+//! Usage counters of apps.
 //!
-//! Counted in this process from its start, from the same events that are audited. The sum over all
-//! processes and their lives is beside the log: [`audit_log`](crate::audit::log).
+//! The counters of this process start at zero and count the events that are audited. An
+//! [`AuditStore`](crate::audit::AuditStore) keeps the sum over all processes.
 
 use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
@@ -16,45 +16,45 @@ use crate::ids::ClientId;
 use crate::observe::Outcome;
 use crate::protocol::grant_type::GrantType;
 
-/// What an app did: since this process was started, or as long as there is a log.
+/// The usage of an app, since the start of the process or, from an
+/// [`AuditStore`](crate::audit::AuditStore), since the first event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct AppUsage {
-    /// How many token requests were answered with a token, by grant type. Absent: none.
+    /// The number of token requests that returned a token, by grant type. Grant types without
+    /// tokens are absent.
     pub issued: BTreeMap<GrantType, u64>,
-    /// How many token requests were refused after the app had authenticated.
+    /// The number of refused token requests after the app had authenticated.
     pub refused: u64,
-    /// When the app last got a token.
+    /// The time of the last token.
     pub last_used: Option<UnixTime>,
 }
 
-/// Counts what each app does.
+/// The usage counters of one process.
 ///
-/// Only apps that are registered and have authenticated are counted, so that no stranger can make
-/// it grow.
+/// Only registered apps that authenticated are counted, so unauthenticated callers cannot make it
+/// grow.
 #[derive(Debug, Default)]
-pub struct Usage(RwLock<HashMap<ClientId, Counters, RandomState>>);
+pub(crate) struct Usage(RwLock<HashMap<ClientId, Counters, RandomState>>);
 
 #[derive(Debug, Default)]
 struct Counters {
-    /// By the index of the grant type in [`GrantType::ALL`].
+    /// Indexed like [`GrantType::ALL`].
     issued: [AtomicU64; GrantType::ALL.len()],
     refused: AtomicU64,
-    /// Milliseconds.
+    /// In milliseconds.
     last_used: AtomicI64,
 }
 
 impl Usage {
-    /// What `client_id` did; all zero if nothing was counted.
-    #[must_use]
-    pub fn of(&self, client_id: &ClientId) -> AppUsage {
+    /// Returns the usage of an app, zero if nothing was counted.
+    pub(crate) fn of(&self, client_id: &ClientId) -> AppUsage {
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         apps.get(client_id).map(Counters::snapshot).unwrap_or_default()
     }
 
-    /// Counts `event` if it is a token request of an app that authenticated, and forgets an app
-    /// that was deleted.
-    pub fn record(&self, event: &AuditEvent) {
+    /// Counts a token request of an authenticated app, and drops the counters of a deleted app.
+    pub(crate) fn record(&self, event: &AuditEvent) {
         match UsageChange::of(event) {
             Some(UsageChange::Counted(client_id, issued)) => {
                 self.count(client_id, issued, event.at);
@@ -77,17 +77,17 @@ impl Usage {
     }
 }
 
-/// What an event changes about the usage of an app.
+/// The effect of an event on the usage of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UsageChange<'a> {
-    /// One more token by this grant type, or with `None` one more refusal.
+    /// One more token of this grant type, or one more refusal if `None`.
     Counted(&'a ClientId, Option<GrantType>),
     /// The app was deleted.
     Forgotten(&'a ClientId),
 }
 
 impl<'a> UsageChange<'a> {
-    /// `None`: nothing.
+    /// Returns `None` if the event does not affect usage.
     pub(crate) fn of(event: &'a AuditEvent) -> Option<Self> {
         match (&event.actor, &event.action, &event.client_id) {
             (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_counted_by_grant_type_refusals_apart_and_the_last_use_is_kept() {
+    fn tokens_are_counted_by_grant_type_and_refusals_separately() {
         let usage = Usage::default();
         assert_eq!(usage.of(&app("a")), AppUsage::default());
         usage.record(&request(5, Actor::App(app("a")), Outcome::Success));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_who_claim_a_client_id_are_not_counted_and_deleted_apps_are_forgotten() {
+    fn unauthenticated_requests_are_not_counted_and_deleted_apps_are_dropped() {
         let usage = Usage::default();
         let refused = Outcome::refused(Step::Client, "wrong_secret", None);
         usage.record(&request(1, Actor::Unknown, refused).with_app(&app("a")));

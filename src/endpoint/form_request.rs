@@ -87,7 +87,7 @@ impl From<FormError> for Rejection {
 
 impl From<Doubled> for Rejection {
     fn from(doubled: Doubled) -> Self {
-        Self::DoubledParameter(doubled.name)
+        Self::DuplicateParameter(doubled.name)
     }
 }
 
@@ -98,5 +98,5 @@ pub(crate) fn refuse_doubled(
 ) -> Result<(), Rejection> {
     let Some(doubled) = form.first_doubled() else { return Ok(()) };
     let known = known.find(|name| *name == doubled);
-    Err(Rejection::DoubledParameter(known.unwrap_or("a parameter")))
+    Err(Rejection::DuplicateParameter(known.unwrap_or("a parameter")))
 }

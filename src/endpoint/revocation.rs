@@ -36,7 +36,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         match answer {
             // RFC 7009 section 2.2: an invalid token is already revoked, and the answer does not tell
             // if the token belongs to another app.
-            Err(EndpointError::Rejected { rejection, .. }) if rejection.is_of_token() => Ok(()),
+            Err(EndpointError::Rejected { rejection, .. }) if rejection.is_token_state() => Ok(()),
             // Section 2.2.1: the token may still be valid, and the client has to repeat the request.
             Err(EndpointError::Failed(fault)) => Err(EndpointError::Unavailable(fault)),
             answer => answer,

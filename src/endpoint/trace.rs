@@ -112,8 +112,8 @@ impl<S, U, H> Context<S, U, H> {
                 // What should have proved who the app is, and did not. A token that has expired is
                 // one that this server signed: nobody guessed it.
                 let proof =
-                    matches!(rejection, Rejection::Assertion(_) | Rejection::NotOurHandle(_))
-                        || rejection.is_of_token() && *rejection != Rejection::ExpiredToken;
+                    matches!(rejection, Rejection::Assertion(_) | Rejection::InvalidHandle(_))
+                        || rejection.is_token_state() && *rejection != Rejection::ExpiredToken;
                 let unproven = rejection.error_code() == ErrorCode::InvalidClient
                     || proof && !trace.authenticated;
                 if let (true, Some(client_id)) = (unproven, &trace.client_id) {

@@ -1,9 +1,11 @@
-//! Errors of the endpoints: whose fault, what exactly, and what the client may know.
+//! Errors of the endpoints.
 //!
-//! A [`Rejection`] is the request's fault, a [`Fault`] is this server's or that of something it
-//! needs. The wire code is derived from the cause in one place, [`Rejection::error_code`], and the
-//! description is static text: nothing else of the cause reaches the wire. The cause itself reaches
-//! the audit event, with the step that refused and the setting that decided.
+//! A [`Rejection`] is a fault of the request. A [`Fault`] is a failure of this server or of a
+//! service that it depends on.
+//!
+//! [`Rejection::error_code`] derives the wire code from the cause, and the description is static
+//! text. Nothing else about the cause reaches the client. The audit event holds the cause, the step
+//! that refused and the setting that decided.
 
 mod rejection;
 mod rejection_table;
@@ -19,8 +21,8 @@ use crate::rate_limit::RetryAfter;
 use crate::store::StoreError;
 use crate::users::DirectoryError;
 
-/// The codes of RFC 6749 sections 4.1.2.1 and 5.2, of RFC 8707 section 2, and of OpenID Connect Core
-/// 1.0 section 3.1.2.6.
+/// The error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2, and OpenID Connect
+/// Core 1.0 section 3.1.2.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
@@ -53,7 +55,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,60 +82,61 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// What failed on this side. The client is told `server_error`, or where it has to ask again
-/// `temporarily_unavailable`; nothing was issued.
+/// A failure on the server's side. The client gets `server_error`, or `temporarily_unavailable` if
+/// it must repeat the request. No token was issued.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The store could not do it, or does not know whether it was done.
+    /// The store failed, or does not know whether the operation took effect.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The user directory could not tell.
+    /// The user directory failed.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
-    /// The source of randomness gave nothing.
+    /// The source of randomness failed.
     #[error(transparent)]
     Random(#[from] RandomError),
     /// The token could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// A hook of the host failed, or added a claim that is reserved.
+    /// A hook of the host failed or added a reserved claim.
     #[error(transparent)]
     Hook(#[from] HookError),
-    /// An app's sealed signature secret does not open: the server secret lost its root.
+    /// No root of the server secret opens the app's sealed signature secret.
     #[error("the signature secret of the app does not open under any root of the server secret")]
     SealedSecret,
-    /// The host named an empty session, which would bind a consent ticket to no session at all.
+    /// The host passed an empty session id. It would bind a consent ticket to no session.
     #[error("the host named an empty session")]
     EmptySession,
-    /// The store gave an answer that its contract rules out.
+    /// The store broke its contract.
     #[error("the store broke its contract: {0}")]
     StoreContract(&'static str),
 }
 
-/// Why a request got nothing of what it asked for.
+/// The reason that a request failed or was refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
     /// The request was at fault.
     #[error("the request was rejected")]
     Rejected {
-        /// How.
+        /// The cause.
         #[source]
         rejection: Rejection,
-        /// After how many seconds it is worth another try, where a limit was exceeded.
+        /// Seconds until a retry can succeed, if a limit was exceeded.
         retry_after: Option<u64>,
     },
-    /// This server, or something it needs, was at fault.
+    /// This server, or a service that it depends on, was at fault.
     #[error("the request failed")]
     Failed(#[from] Fault),
-    /// The same, where what was asked for may not have been done and has to be asked for again: a
-    /// revocation (RFC 7009 section 2.2.1).
+    /// The operation may not have taken effect, and the client must repeat it. Used for revocation
+    /// (RFC 7009 section 2.2.1).
     #[error("the request failed, and has to be repeated")]
     Unavailable(#[source] Fault),
 }
 
-/// After how many seconds a revocation that failed is asked for again. Soon: the token may live on.
+/// The `Retry-After` of a failed revocation, in seconds. It is short because the token may still be
+/// active.
 const REPEAT_AFTER: u64 = 5;
 
 impl EndpointError {
@@ -161,7 +164,7 @@ macro_rules! endpoint_error_from_fault {
 endpoint_error_from_fault!(StoreError, DirectoryError, RandomError, SigningError, HookError);
 
 impl EndpointError {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     #[must_use]
     pub const fn error_code(&self) -> ErrorCode {
         match self {
@@ -171,7 +174,7 @@ impl EndpointError {
         }
     }
 
-    /// What happened, where the request was at fault.
+    /// Returns the cause if the request was at fault.
     #[must_use]
     pub const fn rejection(&self) -> Option<&Rejection> {
         match self {
@@ -180,8 +183,8 @@ impl EndpointError {
         }
     }
 
-    /// After how many seconds it is worth another try, where a limit was exceeded or the request has
-    /// to be repeated: `Retry-After`.
+    /// Returns the `Retry-After` value in seconds, if a limit was exceeded or the client must
+    /// repeat the request.
     #[must_use]
     pub const fn retry_after(&self) -> Option<u64> {
         match self {
@@ -191,7 +194,7 @@ impl EndpointError {
         }
     }
 
-    /// The HTTP status (RFC 6749 section 5.2, RFC 7009 section 2.2.1).
+    /// Returns the HTTP status (RFC 6749 section 5.2, RFC 7009 section 2.2.1).
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
@@ -216,14 +219,14 @@ impl EndpointError {
         }
     }
 
-    /// The body of the error response (RFC 6749 section 5.2), as JSON.
+    /// Returns the body of the error response (RFC 6749 section 5.2) as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
         let description = match self {
             Self::Rejected { rejection, .. } => rejection.description(),
             Self::Failed(_) | Self::Unavailable(_) => "the server failed, try again later".into(),
         };
-        // Codes, descriptions and the names of parameters need no escaping.
+        // Codes, descriptions and parameter names need no escaping.
         format!(
             r#"{{"error":"{}","error_description":"{description}"}}"#,
             self.error_code().as_str()

@@ -1,4 +1,4 @@
-//! What exactly was wrong with a request, and what the client may know of it.
+//! The causes of refused requests.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,170 +11,169 @@ use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::CodeChallengeError;
 use crate::store::{AssertionPurpose, GrantRefusal};
 
-/// Why a request was refused. Holds names, never secrets; for the audit log, not for the client.
+/// The cause of a refused request, for the audit log. It holds names, never secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rejection {
     // -- parse
-    /// The form or query is not form-encoded UTF-8, or one of its limits is exceeded.
+    /// The form or query is not form-encoded UTF-8, or exceeds a limit.
     MalformedForm,
     /// The form is longer than 64 KiB.
     FormTooLarge,
-    /// A parameter appears twice.
-    DoubledParameter(&'static str),
-    /// A mandatory parameter is absent or empty.
+    /// A parameter appears more than once.
+    DuplicateParameter(&'static str),
+    /// A required parameter is absent or empty.
     MissingParameter(&'static str),
-    /// A parameter has a value that is not offered.
+    /// A parameter has an unsupported value.
     UnsupportedParameter(&'static str),
-    /// `grant_type` is not offered.
+    /// `grant_type` is not supported.
     UnsupportedGrantType,
     /// `scope` breaks the grammar of RFC 6749 section 3.3.
     MalformedScope,
-    /// `resource` is not an absolute URI without fragment.
+    /// `resource` is not an absolute URI without a fragment.
     MalformedResource,
-    // -- authenticate the client
-    /// The `Authorization` header cannot be read.
+    // -- client authentication
+    /// The `Authorization` header is malformed.
     MalformedAuthorization,
-    /// Credentials of two kinds in one request.
+    /// The request uses more than one client authentication method.
     TwoAuthenticationMethods,
-    /// `client_id` is not the one that the `Authorization` header names.
+    /// `client_id` differs from the `Authorization` header.
     ClientIdMismatch,
-    /// `client_id` is not the one that the assertion names.
+    /// `client_id` differs from the assertion.
     AssertionClientIdMismatch,
-    /// `client_assertion_type` is missing or unknown, or it stands alone.
+    /// `client_assertion_type` is unknown, or only one of it and `client_assertion` is present.
     ClientAssertionType,
-    /// Nothing says which app it is, or nothing proves it.
+    /// The request does not identify the app, or does not authenticate it.
     NoCredentials,
     /// No app has this client id.
     UnknownClient,
     /// The app is disabled.
     AppDisabled,
-    /// The secret is none of the app's, or has expired.
+    /// The client secret is wrong or expired.
     WrongSecret,
-    /// The app is held to another way of authentication.
+    /// The app must use another authentication method.
     WrongAuthenticationMethod,
-    /// The assertion that should authenticate the app is not acceptable.
+    /// The client assertion is invalid.
     ClientAssertion(AssertionError),
     /// The assertion was used before.
     AssertionReplayed(AssertionPurpose),
     // -- limits
-    /// Too many failures from this source.
+    /// Too many failures came from this source.
     TooManyFailures,
-    /// The app's quota is used up.
+    /// The app exceeded its quota.
     QuotaExceeded,
-    // -- validate the grant
-    /// The app does not have this flow.
+    // -- grant
+    /// The app may not use this grant type.
     FlowNotAllowed(GrantType),
-    /// The app does not have refresh tokens.
+    /// The app may not use refresh tokens.
     RefreshNotAllowed,
-    /// The code or refresh token is not one that this server gave to this app.
-    NotOurHandle(GrantType),
-    /// The code or refresh token leads to a grant that gives nothing.
+    /// The server did not issue this code or refresh token to this app.
+    InvalidHandle(GrantType),
+    /// The grant of the code or refresh token is unknown, expired or revoked.
     GrantRefused(GrantType, GrantRefusal),
-    /// The verifier or the redirect URI is not the one to which the code is bound.
+    /// The code is bound to another verifier or redirect URI.
     BindingMismatch,
-    /// The same once too often: the code is void.
+    /// The code was presented with wrong bindings too often, and is now void.
     CodeGuessed,
     /// `code_verifier` is missing.
     VerifierMissing,
     /// `code_verifier` breaks the grammar of RFC 7636 section 4.1.
     VerifierMalformed,
-    /// The code was redeemed before. Its grant is revoked.
+    /// The code was redeemed before. Its grant is now revoked.
     CodeReplayed,
-    /// The refresh token was spent before. Its grant is revoked.
+    /// The refresh token was used before. Its grant is now revoked.
     RefreshTokenReused,
-    /// The assertion that should be the grant is not acceptable.
+    /// The assertion of the JWT bearer grant is invalid.
     Assertion(AssertionError),
-    /// The assertion names nobody in the directory.
+    /// The assertion names an unknown user.
     UnknownUser,
-    /// The account of the user is gone or not active.
+    /// The account of the user was deleted or is not active.
     InactiveUser,
-    /// The app's policy does not let it act as this user.
+    /// The app's policy does not let it impersonate this user.
     ImpersonationDenied(NotPermitted),
-    // -- decide the scope
-    /// More scope than the app may have.
+    // -- scope
+    /// The request exceeds the app's scope.
     ScopeExceedsApp,
-    /// More scope than the app may have as another user.
+    /// The request exceeds the scope of the app's impersonation policy.
     ScopeExceedsPolicy,
-    /// More scope than was granted.
+    /// The request exceeds the granted scope.
     ScopeExceedsGrant,
-    /// Nothing that was granted is still allowed.
+    /// The app may no longer use any of the granted scope.
     ScopeWithdrawn,
-    /// A resource for which the app gets no tokens, or for which access was not granted.
+    /// The app gets no tokens for the resource, or the grant does not include it.
     ResourceNotAllowed,
     // -- hooks
-    /// The host said no, for this reason.
+    /// The host vetoed the token for this reason.
     Vetoed(&'static str),
-    // -- revocation and introspection of a token, where the client is not told
-    /// The token is none that this server gave.
+    // -- revocation and introspection; the client does not see these
+    /// The server did not issue this token.
     UnknownToken,
-    /// The token is not one that the app may revoke or ask about.
+    /// The app may not revoke or introspect this token.
     ForeignToken,
     /// The token has expired.
     ExpiredToken,
-    /// The refresh token is not the live one of its grant.
+    /// The refresh token was already rotated.
     SpentToken,
-    /// The token was revoked, or its app is disabled or gone, or may not use a refresh token any more.
+    /// The token was revoked, or its app is disabled, deleted or without refresh tokens.
     RevokedToken,
-    // -- introspection and the feed of revocations
-    /// A public app proves nothing by its name, and nothing else proves it here.
+    // -- introspection and the revocation feed
+    /// The app is public. A client id alone does not authenticate it.
     PublicApp,
-    /// The app is not that of a resource server.
+    /// The app does not belong to a resource server.
     NotAResourceServer,
     // -- authorization endpoint
-    /// `redirect_uri` is none of the app's, or it is absent and the app has not exactly one.
+    /// `redirect_uri` is not registered, or is absent although the app has several.
     RedirectUri,
-    /// `response_type` is not offered.
+    /// `response_type` is not supported.
     UnsupportedResponseType,
     /// The code challenge is absent, malformed or not S256.
     CodeChallenge(CodeChallengeError),
-    /// Nobody is logged in, or not freshly enough, and no page may be shown.
+    /// The user is not logged in, or the login is too old, and `prompt=none` forbids a page.
     LoginRequired,
-    /// A fresh login is demanded, and the host does not tell when the user logged in.
+    /// The request needs a fresh login, and the host does not report when the user logged in.
     AuthTimeUnknown,
-    /// The user would have to be asked, and no page may be shown.
+    /// The user must consent, and `prompt=none` forbids a page.
     ConsentRequired,
-    /// The user said no.
+    /// The user denied consent.
     ConsentDenied,
-    /// The ticket is not this server's, or not for this user and session.
-    NotOurTicket,
-    /// The ticket has expired.
+    /// The consent ticket is invalid, or belongs to another user or session.
+    InvalidTicket,
+    /// The consent ticket has expired.
     TicketExpired,
-    /// The ticket was decided otherwise, or its code was used.
+    /// The ticket was decided differently before, or its code was used.
     AlreadyDecided,
 }
 
 impl Rejection {
-    /// The code on the wire.
+    /// Returns the code on the wire.
     #[must_use]
     pub const fn error_code(&self) -> ErrorCode {
         self.entry().code
     }
 
-    /// What the client is told beside the code: text that depends on nothing but the kind of
-    /// refusal and, at most, the name of a known parameter.
+    /// Returns the `error_description`: static text, plus at most the name of a known parameter.
     #[must_use]
     pub fn description(&self) -> Cow<'static, str> {
         if let Self::MissingParameter(name) = self {
             format!("{name} is missing").into()
         } else if let Self::UnsupportedParameter(name) = self {
-            format!("{name} has a value that is not offered").into()
-        } else if let Self::DoubledParameter(name) = self {
+            format!("{name} has an unsupported value").into()
+        } else if let Self::DuplicateParameter(name) = self {
             format!("{name} appears more than once").into()
         } else {
             self.entry().description.into()
         }
     }
 
-    /// A stable name for logs and searches.
+    /// Returns a stable name for logs and searches.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         self.entry().reason
     }
 
-    /// Whether it says something of a token that was presented to be revoked or asked about: then
-    /// the answer is one that says nothing (RFC 7009 section 2.2, RFC 7662 section 2.2).
-    pub(crate) const fn is_of_token(&self) -> bool {
+    /// Returns true if the cause is the state of a presented token. The response then does not
+    /// reveal the cause (RFC 7009 section 2.2, RFC 7662 section 2.2).
+    pub(crate) const fn is_token_state(&self) -> bool {
         matches!(
             self,
             Self::UnknownToken
@@ -185,14 +184,14 @@ impl Rejection {
         )
     }
 
-    /// Where in the pipeline it was refused.
+    /// Returns the step that refused the request.
     #[must_use]
     pub const fn step(&self) -> Step {
         self.entry().step
     }
 
-    /// The setting of the app or the server that decided, where one did: what an administrator
-    /// would have to change.
+    /// Returns the setting of the app or server that decided, if any. An administrator can change
+    /// it.
     #[must_use]
     pub const fn setting(&self) -> Option<&'static str> {
         self.entry().setting

@@ -1,4 +1,4 @@
-//! The one table of refusals: what goes on the wire, and what goes into the audit event.
+//! The table of rejections: the wire code and the audit entry of each cause.
 
 use super::{ErrorCode, Rejection};
 use crate::app::NotPermitted;
@@ -7,7 +7,7 @@ use crate::jwt::AssertionError;
 use crate::observe::Step;
 use crate::store::{AssertionPurpose, GrantRefusal};
 
-/// One line of the table.
+/// One row of the table.
 pub(super) struct Entry {
     pub(super) code: ErrorCode,
     pub(super) step: Step,
@@ -26,8 +26,8 @@ const fn entry(
 }
 
 impl Entry {
-    /// The setting that decided.
-    const fn by(self, setting: &'static str) -> Self {
+    /// Sets the setting that decided.
+    const fn decided_by(self, setting: &'static str) -> Self {
         Self { setting: Some(setting), ..self }
     }
 }
@@ -40,11 +40,11 @@ const TOKEN: &str = "the token is not active";
 const USER: &str = "the app may not act as this user";
 
 impl Rejection {
-    /// The one place where a cause becomes a wire code. Exhaustive on purpose: a new variant does
-    /// not compile until someone decides what the client may learn.
+    /// Maps each cause to its wire code, step, reason and description. The match is exhaustive, so
+    /// that a new cause does not compile until its author decides how much the client may learn.
     ///
-    /// Descriptions are static text that names the parameter or claim at fault, and nothing that
-    /// would tell an unknown client from a wrong secret or an expired code from a stolen one.
+    /// Descriptions name the parameter or claim at fault. They do not distinguish an unknown client
+    /// from a wrong secret, nor an expired code from a stolen one.
     #[expect(clippy::too_many_lines, reason = "a table: one entry a cause")]
     pub(super) const fn entry(&self) -> Entry {
         use ErrorCode as C;
@@ -62,10 +62,10 @@ impl Rejection {
                 "form_too_large",
                 "the request is longer than 64 KiB",
             ),
-            Self::DoubledParameter(_) => entry(
+            Self::DuplicateParameter(_) => entry(
                 C::InvalidRequest,
                 S::Parse,
-                "doubled_parameter",
+                "duplicate_parameter",
                 "a parameter appears more than once",
             ),
             Self::MissingParameter(_) => {
@@ -75,13 +75,13 @@ impl Rejection {
                 C::InvalidRequest,
                 S::Parse,
                 "unsupported_parameter",
-                "a parameter has a value that is not offered",
+                "a parameter has an unsupported value",
             ),
             Self::UnsupportedGrantType => entry(
                 C::UnsupportedGrantType,
                 S::Parse,
                 "unsupported_grant_type",
-                "grant_type is not offered",
+                "grant_type is not supported",
             ),
             Self::MalformedScope => {
                 entry(C::InvalidScope, S::Scope, "malformed_scope", "scope is malformed")
@@ -90,7 +90,7 @@ impl Rejection {
                 C::InvalidTarget,
                 S::Parse,
                 "malformed_resource",
-                "resource must be an absolute URI without fragment",
+                "resource must be an absolute URI without a fragment",
             ),
             Self::MalformedAuthorization => {
                 entry(C::InvalidClient, S::Client, "malformed_authorization", CLIENT)
@@ -99,7 +99,7 @@ impl Rejection {
                 C::InvalidRequest,
                 S::Client,
                 "two_authentication_methods",
-                "credentials of two kinds in one request",
+                "the request uses more than one client authentication method",
             ),
             Self::ClientIdMismatch => entry(
                 C::InvalidRequest,
@@ -120,18 +120,17 @@ impl Rejection {
             Self::NoCredentials => entry(C::InvalidClient, S::Client, "no_credentials", CLIENT),
             Self::UnknownClient => entry(C::InvalidClient, S::Client, "unknown_client", CLIENT),
             Self::AppDisabled => {
-                entry(C::InvalidClient, S::Client, "app_disabled", CLIENT).by("enabled")
+                entry(C::InvalidClient, S::Client, "app_disabled", CLIENT).decided_by("enabled")
             }
-            Self::WrongSecret => {
-                entry(C::InvalidClient, S::Client, "wrong_secret", CLIENT).by("client_secrets")
-            }
+            Self::WrongSecret => entry(C::InvalidClient, S::Client, "wrong_secret", CLIENT)
+                .decided_by("client_secrets"),
             Self::WrongAuthenticationMethod => {
                 entry(C::InvalidClient, S::Client, "wrong_authentication_method", CLIENT)
-                    .by("authentication")
+                    .decided_by("authentication")
             }
             Self::ClientAssertion(error) => {
                 entry(C::InvalidClient, S::Client, "client_assertion", error.description())
-                    .by("authentication")
+                    .decided_by("authentication")
             }
             Self::AssertionReplayed(AssertionPurpose::ClientAuthentication) => {
                 entry(C::InvalidClient, S::Client, ASSERTION_REPLAYED, ASSERTION_USED)
@@ -145,29 +144,29 @@ impl Rejection {
                 "too_many_failures",
                 "too many failures, try again later",
             )
-            .by("rate_limits"),
+            .decided_by("rate_limits"),
             Self::QuotaExceeded => entry(
                 C::TemporarilyUnavailable,
                 S::RateLimit,
                 "quota_exceeded",
                 "too many requests, try again later",
             )
-            .by("rate_quota"),
+            .decided_by("rate_quota"),
             Self::FlowNotAllowed(_) => entry(
                 C::UnauthorizedClient,
                 S::Grant,
                 "flow_not_allowed",
-                "the app does not have this flow",
+                "the app may not use this grant type",
             )
-            .by("flows"),
+            .decided_by("flows"),
             Self::RefreshNotAllowed => entry(
                 C::UnauthorizedClient,
                 S::Grant,
                 "refresh_not_allowed",
-                "the app does not have refresh tokens",
+                "the app may not use refresh tokens",
             )
-            .by("refresh_token"),
-            Self::NotOurHandle(_) => entry(C::InvalidGrant, S::Grant, "not_our_handle", HANDLE),
+            .decided_by("refresh_token"),
+            Self::InvalidHandle(_) => entry(C::InvalidGrant, S::Grant, "invalid_handle", HANDLE),
             Self::GrantRefused(_, refusal) => {
                 entry(C::InvalidGrant, S::Claim, refusal_reason(*refusal), HANDLE)
             }
@@ -194,67 +193,67 @@ impl Rejection {
             Self::InactiveUser => entry(C::InvalidGrant, S::Grant, "inactive_user", USER),
             Self::ImpersonationDenied(why) => {
                 entry(C::InvalidGrant, S::Grant, impersonation_reason(*why), USER)
-                    .by("jwt.impersonation")
+                    .decided_by("jwt.impersonation")
             }
             Self::ScopeExceedsApp => entry(
                 C::InvalidScope,
                 S::Scope,
                 "scope_exceeds_app",
-                "scope exceeds what the app may have",
+                "scope exceeds the scope of the app",
             )
-            .by("scope"),
+            .decided_by("scope"),
             Self::ScopeExceedsPolicy => entry(
                 C::InvalidScope,
                 S::Scope,
                 "scope_exceeds_policy",
-                "scope exceeds what the app may have as another user",
+                "scope exceeds the app's scope for impersonation",
             )
-            .by("jwt.impersonation.scope"),
+            .decided_by("jwt.impersonation.scope"),
             Self::ScopeExceedsGrant => entry(
                 C::InvalidScope,
                 S::Scope,
                 "scope_exceeds_grant",
-                "scope exceeds what was granted",
+                "scope exceeds the granted scope",
             ),
             Self::ScopeWithdrawn => entry(
                 C::InvalidScope,
                 S::Scope,
                 "scope_withdrawn",
-                "nothing of what was granted is allowed any more",
+                "the app may no longer use any of the granted scope",
             )
-            .by("scope"),
+            .decided_by("scope"),
             Self::ResourceNotAllowed => entry(
                 C::InvalidTarget,
                 S::Scope,
                 "resource_not_allowed",
-                "resource is not one for which the app gets tokens",
+                "the app may not request tokens for this resource",
             )
-            .by("resources"),
+            .decided_by("resources"),
             Self::Vetoed(reason) => {
-                entry(C::AccessDenied, S::Hook, reason, "the request was denied").by("hooks")
+                entry(C::AccessDenied, S::Hook, reason, "the request was denied")
+                    .decided_by("hooks")
             }
             Self::UnknownToken => entry(C::InvalidGrant, S::Grant, "unknown_token", TOKEN),
             Self::ForeignToken => entry(C::InvalidGrant, S::Grant, "foreign_token", TOKEN),
             Self::ExpiredToken => entry(C::InvalidGrant, S::Grant, "expired_token", TOKEN),
             Self::SpentToken => entry(C::InvalidGrant, S::Grant, "spent_token", TOKEN),
             Self::RevokedToken => entry(C::InvalidGrant, S::Grant, "revoked_token", TOKEN),
-            Self::PublicApp => {
-                entry(C::InvalidClient, S::Client, "public_app", CLIENT).by("authentication")
-            }
+            Self::PublicApp => entry(C::InvalidClient, S::Client, "public_app", CLIENT)
+                .decided_by("authentication"),
             Self::NotAResourceServer => entry(
                 C::UnauthorizedClient,
                 S::Client,
                 "not_a_resource_server",
-                "the app is not that of a resource server",
+                "the app is not a resource server",
             )
-            .by("resource_servers"),
+            .decided_by("resource_servers"),
             Self::RedirectUri => entry(
                 C::InvalidRequest,
                 S::Parse,
                 "redirect_uri",
                 "redirect_uri is not registered for the app",
             )
-            .by("redirect_uris"),
+            .decided_by("redirect_uris"),
             Self::UnsupportedResponseType => entry(
                 C::UnsupportedResponseType,
                 S::Parse,
@@ -268,27 +267,27 @@ impl Rejection {
                 C::LoginRequired,
                 S::Grant,
                 "login_required",
-                "the user has to log in, and prompt is none",
+                "the user must log in, and prompt is none",
             ),
             Self::AuthTimeUnknown => entry(
                 C::LoginRequired,
                 S::Grant,
                 "auth_time_unknown",
-                "the server cannot tell when the user logged in",
+                "the server does not know when the user logged in",
             ),
             Self::ConsentRequired => entry(
                 C::ConsentRequired,
                 S::Grant,
                 "consent_required",
-                "the user has to be asked, and prompt is none",
+                "the user must consent, and prompt is none",
             ),
             Self::ConsentDenied => {
                 entry(C::AccessDenied, S::Grant, "consent_denied", "the user denied the request")
             }
-            Self::NotOurTicket => entry(
+            Self::InvalidTicket => entry(
                 C::InvalidRequest,
                 S::Grant,
-                "not_our_ticket",
+                "invalid_ticket",
                 "the request does not belong to this session",
             ),
             Self::TicketExpired => entry(
@@ -317,14 +316,14 @@ const fn refusal_reason(refusal: GrantRefusal) -> &'static str {
 
 const fn impersonation_reason(why: NotPermitted) -> &'static str {
     match why {
-        NotPermitted::Nobody => "impersonation_nobody",
+        NotPermitted::NoneAllowed => "impersonation_none_allowed",
         NotPermitted::NotListed => "impersonation_not_listed",
         NotPermitted::Excepted => "impersonation_excepted",
         NotPermitted::Inactive => "impersonation_inactive",
     }
 }
 
-/// What an administrator would look at when an assertion is refused.
+/// Returns the setting that an administrator should check when an assertion is refused.
 const fn assertion_setting(error: AssertionError) -> Option<&'static str> {
     use AssertionError as E;
     match error {

@@ -106,13 +106,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         body: &[u8],
     ) -> Result<(String, Login, Decision), AuthorizationError> {
         if !comes_from_here(exchange, self.server.issuer()) {
-            return Err(Rejection::NotOurTicket.into());
+            return Err(Rejection::InvalidTicket.into());
         }
         let form = Form::parse_up_to(MAX_DECISION_FIELDS, body).map_err(Rejection::from)?;
         let ticket = form.one("ticket").map_err(Rejection::from)?;
         let ticket = ticket.ok_or(Rejection::MissingParameter("ticket"))?;
         let decision = read_decision(&form)?;
-        let login = self.login(exchange).await?.ok_or(Rejection::NotOurTicket)?;
+        let login = self.login(exchange).await?.ok_or(Rejection::InvalidTicket)?;
         Ok((ticket.to_owned(), login, decision))
     }
 

@@ -1,4 +1,4 @@
-//! Counters and latencies of the HTTP layer, for a metrics exporter to read.
+//! Request counters and latency histograms of the HTTP layer.
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,17 +7,17 @@ use std::time::Duration;
 use crate::observe::Step;
 use crate::protocol::paths::ServerEndpoint;
 
-/// How a request ended, as far as it is counted.
+/// The outcome of a request, as [`Metrics`] counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestOutcome {
-    /// The client got what it asked for, a redirect or a page.
+    /// The response is a success, a redirect or a page.
     Success,
     /// The request was at fault.
     Refused,
-    /// A limit was exceeded.
+    /// A rate limit was exceeded.
     Limited,
-    /// This server, or something it needs, was at fault.
+    /// This server, or a service that it depends on, was at fault.
     Failed,
 }
 
@@ -25,7 +25,7 @@ impl RequestOutcome {
     /// Every outcome.
     pub const ALL: [Self; 4] = [Self::Success, Self::Refused, Self::Limited, Self::Failed];
 
-    /// Its stable name.
+    /// Returns the stable name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl RequestOutcome {
         }
     }
 
-    /// The outcome of an answer with this status.
+    /// Derives the outcome from an HTTP status.
     pub(crate) const fn of_status(status: u16) -> Self {
         match status {
             429 => Self::Limited,
@@ -47,30 +47,11 @@ impl RequestOutcome {
     }
 }
 
-/// Upper bounds of the buckets of a latency, in microseconds; one more bucket holds the rest.
-pub const LATENCY_BOUNDS_MICROS: [u64; 14] = [
+/// The upper bounds of the histogram buckets, in microseconds. One more bucket is unbounded.
+const LATENCY_BOUNDS_MICROS: [u64; 14] = [
     50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000,
 ];
-
-/// A latency as it was read: how many observations fell into each bucket, and their sum.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Latency {
-    /// How many fell into each bucket of [`LATENCY_BOUNDS_MICROS`], not cumulated; the last holds
-    /// what took longer.
-    pub buckets: [u64; LATENCY_BOUNDS_MICROS.len() + 1],
-    /// The sum of all, in microseconds.
-    pub sum_micros: u64,
-}
-
-impl Latency {
-    /// How many there were.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.buckets.iter().sum()
-    }
-}
 
 #[derive(Debug, Default)]
 struct Histogram {
@@ -88,20 +69,28 @@ impl Histogram {
         self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
-    fn read(&self) -> Latency {
-        Latency {
-            buckets: std::array::from_fn(|at| {
-                self.buckets.get(at).map_or(0, |bucket| bucket.load(Ordering::Relaxed))
-            }),
-            sum_micros: self.sum_nanos.load(Ordering::Relaxed) / 1_000,
+    fn write(&self, text: &mut String, name: &str, label: &str) {
+        let mut count = 0;
+        for (at, bucket) in self.buckets.iter().enumerate() {
+            count += bucket.load(Ordering::Relaxed);
+            _ = match LATENCY_BOUNDS_MICROS.get(at) {
+                Some(bound) => {
+                    let seconds = Duration::from_micros(*bound).as_secs_f64();
+                    writeln!(text, "{name}_bucket{{{label},le=\"{seconds}\"}} {count}")
+                }
+                None => writeln!(text, "{name}_bucket{{{label},le=\"+Inf\"}} {count}"),
+            };
         }
+        let micros = self.sum_nanos.load(Ordering::Relaxed) / 1_000;
+        let seconds = Duration::from_micros(micros).as_secs_f64();
+        _ = writeln!(text, "{name}_sum{{{label}}} {seconds}\n{name}_count{{{label}}} {count}");
     }
 }
 
-/// What the HTTP layer has answered since it was made, by endpoint and outcome, with the time that
-/// it took, and the time that token requests spent at each step.
+/// Counters of the HTTP layer: requests by endpoint and outcome, request latency by endpoint, and
+/// the time that authenticated requests spend at each step.
 ///
-/// Reading is cheap and takes no lock.
+/// Reads are cheap and take no lock.
 #[derive(Debug, Default)]
 pub struct Metrics {
     requests: [[AtomicU64; RequestOutcome::ALL.len()]; ServerEndpoint::ALL.len()],
@@ -126,7 +115,7 @@ impl Metrics {
         }
     }
 
-    /// How many requests `endpoint` answered with `outcome`.
+    /// Returns the number of requests at `endpoint` with this outcome.
     #[must_use]
     pub fn requests(&self, endpoint: ServerEndpoint, outcome: RequestOutcome) -> u64 {
         let counters = self.requests.get(endpoint as usize);
@@ -134,19 +123,7 @@ impl Metrics {
         counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
     }
 
-    /// How long requests took at `endpoint`, from the whole request to the whole answer.
-    #[must_use]
-    pub fn latency(&self, endpoint: ServerEndpoint) -> Latency {
-        self.latency.get(endpoint as usize).map(Histogram::read).unwrap_or_default()
-    }
-
-    /// How long requests with client authentication spent at `step`.
-    #[must_use]
-    pub fn step_latency(&self, step: Step) -> Latency {
-        self.steps.get(step as usize).map(Histogram::read).unwrap_or_default()
-    }
-
-    /// Everything in the text format that Prometheus scrapes.
+    /// Renders all counters and histograms in the Prometheus text format.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = String::from("# TYPE grantor_requests_total counter\n");
@@ -159,33 +136,17 @@ impl Metrics {
             }
         }
         text.push_str("# TYPE grantor_request_seconds histogram\n");
-        for endpoint in ServerEndpoint::ALL {
+        for (endpoint, latency) in ServerEndpoint::ALL.into_iter().zip(&self.latency) {
             let label = format!("endpoint=\"{}\"", endpoint.as_str());
-            write_histogram(&mut text, "grantor_request_seconds", &label, &self.latency(endpoint));
+            latency.write(&mut text, "grantor_request_seconds", &label);
         }
         text.push_str("# TYPE grantor_step_seconds histogram\n");
-        for step in Step::ALL {
+        for (step, latency) in Step::ALL.into_iter().zip(&self.steps) {
             let label = format!("step=\"{}\"", step.as_str());
-            write_histogram(&mut text, "grantor_step_seconds", &label, &self.step_latency(step));
+            latency.write(&mut text, "grantor_step_seconds", &label);
         }
         text
     }
-}
-
-fn write_histogram(text: &mut String, name: &str, label: &str, latency: &Latency) {
-    let mut sum = 0;
-    for (at, count) in latency.buckets.iter().enumerate() {
-        sum += count;
-        _ = match LATENCY_BOUNDS_MICROS.get(at) {
-            Some(bound) => {
-                let seconds = Duration::from_micros(*bound).as_secs_f64();
-                writeln!(text, "{name}_bucket{{{label},le=\"{seconds}\"}} {sum}")
-            }
-            None => writeln!(text, "{name}_bucket{{{label},le=\"+Inf\"}} {sum}"),
-        };
-    }
-    let seconds = Duration::from_micros(latency.sum_micros).as_secs_f64();
-    _ = writeln!(text, "{name}_sum{{{label}}} {seconds}\n{name}_count{{{label}}} {sum}");
 }
 
 #[cfg(test)]
@@ -204,14 +165,15 @@ mod tests {
 
         assert_eq!(metrics.requests(ServerEndpoint::Token, RequestOutcome::Success), 3);
         assert_eq!(metrics.requests(ServerEndpoint::Token, RequestOutcome::Refused), 1);
-        let latency = metrics.latency(ServerEndpoint::Token);
-        assert_eq!((latency.count(), latency.sum_micros), (4, 2_000_101));
-        assert_eq!((latency.buckets[0], latency.buckets[1], latency.buckets[14]), (2, 1, 1));
         let text = metrics.to_text();
         for line in [
             "grantor_requests_total{endpoint=\"token\",outcome=\"success\"} 3",
+            "grantor_request_seconds_bucket{endpoint=\"token\",le=\"0.00005\"} 2",
             "grantor_request_seconds_bucket{endpoint=\"token\",le=\"0.0001\"} 3",
+            "grantor_request_seconds_bucket{endpoint=\"token\",le=\"1\"} 3",
             "grantor_request_seconds_bucket{endpoint=\"token\",le=\"+Inf\"} 4",
+            "grantor_request_seconds_sum{endpoint=\"token\"} 2.000101",
+            "grantor_request_seconds_count{endpoint=\"token\"} 4",
             "grantor_step_seconds_count{step=\"mint\"} 1",
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");

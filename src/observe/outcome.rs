@@ -1,30 +1,30 @@
-//! How what was asked ended, and at which step.
+//! The outcome of a request and the step that decided it.
 
 use std::error::Error;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// The step at which a request ended.
+/// A step of the pipeline. An outcome names the step at which the request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Step {
-    /// The request was read.
+    /// The request is read.
     Parse,
-    /// The budgets of the app were charged.
+    /// The rate limits of the app are charged.
     RateLimit,
-    /// The app was identified and authenticated.
+    /// The app is identified and authenticated.
     Client,
-    /// The code, refresh token, assertion or decision was validated.
+    /// The code, refresh token, assertion or decision is validated.
     Grant,
-    /// The scope was decided.
+    /// The scope is decided.
     Scope,
-    /// The host was asked for a veto or for more claims.
+    /// The hooks of the host run.
     Hook,
-    /// The store made it so in one atomic call.
+    /// The store claims the grant in one atomic call.
     Claim,
-    /// The token was signed, or the secret made.
+    /// The token is signed or the secret generated.
     Mint,
 }
 
@@ -41,7 +41,7 @@ impl Step {
         Self::Mint,
     ];
 
-    /// Its stable name, as it is serialized.
+    /// Returns the stable name, the one used in serialization.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,39 +57,39 @@ impl Step {
     }
 }
 
-/// How it ended.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was done.
+    /// The request succeeded.
     Success,
-    /// It was refused; the one who asked was at fault.
+    /// The request was refused because the caller was at fault.
     Refused {
-        /// At which step.
+        /// The step that refused.
         step: Step,
-        /// Why: a stable name such as `refresh_token_reused`.
+        /// A stable name of the cause, such as `refresh_token_reused`.
         reason: &'static str,
-        /// The setting that decided, such as `jwt.impersonation`, if it was one.
+        /// The setting that decided, such as `jwt.impersonation`, if any.
         setting: Option<&'static str>,
     },
-    /// It failed; this server, or something it needs, was at fault.
+    /// The request failed because this server, or a service that it depends on, was at fault.
     Failed {
-        /// At which step.
+        /// The step that failed.
         step: Step,
-        /// What went wrong, with its causes. For operators only.
+        /// The error and its sources, for operators only.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// It was refused at `step` for `reason`, by `setting` where one decided.
+    /// Creates a refusal at `step`.
     #[must_use]
     pub const fn refused(step: Step, reason: &'static str, setting: Option<&'static str>) -> Self {
         Self::Refused { step, reason, setting }
     }
 
-    /// It failed at `step` because of `error` and what caused that.
+    /// Creates a failure at `step` from `error` and its sources.
     #[must_use]
     pub fn failed(step: Step, error: &(dyn Error + 'static)) -> Self {
         let mut reason = error.to_string();
@@ -101,7 +101,7 @@ impl Outcome {
         Self::Failed { step, reason }
     }
 
-    /// Its stable name, as it is serialized.
+    /// Returns the stable name, the one used in serialization.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ impl Outcome {
         }
     }
 
-    /// At which step it ended, unless it succeeded.
+    /// Returns the step at which the request ended, unless it succeeded.
     #[must_use]
     pub const fn step(&self) -> Option<Step> {
         match self {
@@ -120,7 +120,7 @@ impl Outcome {
         }
     }
 
-    /// Why it ended, unless it succeeded.
+    /// Returns the cause, unless the request succeeded.
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
@@ -130,7 +130,7 @@ impl Outcome {
         }
     }
 
-    /// The setting that decided, if it was one.
+    /// Returns the setting that decided, if any.
     #[must_use]
     pub const fn setting(&self) -> Option<&'static str> {
         match self {

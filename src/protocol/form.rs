@@ -230,7 +230,7 @@ mod tests {
 
     /// A26, T7: a parameter that appears twice is an error, known or not, however it is spelt.
     #[test]
-    fn a_doubled_parameter_is_an_error_even_when_escaped_empty_or_unknown() {
+    fn a_duplicate_parameter_is_an_error_even_when_escaped_empty_or_unknown() {
         for text in ["code=a&x=1&code=a", "code=a&c%6Fde=b", "code=&code=a", "code=&code="] {
             let form = Form::parse(text.as_bytes()).unwrap();
             assert_eq!(form.one("code"), Err(Doubled { name: "code" }), "{text}");

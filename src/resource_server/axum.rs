@@ -1,9 +1,8 @@
-//! Extractors for resource servers over axum.
+//! Extractors for resource servers that use axum.
 //!
-//! A resource server puts its [`BearerVerifier`] into the extensions of its requests, with
-//! `Extension(Arc<BearerVerifier>)`, and its handlers ask for [`Bearer`], [`Enforced`] or
-//! [`RequireScope`]; or it takes [`BearerLayer`](super::BearerLayer), of which [`Bearer`] finds the
-//! claims.
+//! Add `Extension(Arc<BearerVerifier>)` to the router, and take [`Bearer`], [`Enforced`] or
+//! [`RequireScope`] as a handler's parameter. With [`BearerLayer`](super::BearerLayer) as
+//! middleware, [`Bearer`] returns the claims that the layer verified.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -24,13 +23,14 @@ impl IntoResponse for Challenge {
     }
 }
 
-/// Why an extractor let nobody through.
+/// The rejection of an extractor.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BearerRejection {
     /// The request was refused.
     Challenge(Box<Challenge>),
-    /// The host put no `Arc<BearerVerifier>` into the extensions, or asks for what is no scope token.
+    /// The extensions hold no `Arc<BearerVerifier>`, or [`RequiredScope::SCOPE`] is not a scope
+    /// token.
     Misconfigured,
 }
 
@@ -49,10 +49,11 @@ impl IntoResponse for BearerRejection {
     }
 }
 
-/// The claims of the token with which a request came: a good one, whatever it allows.
+/// The claims of a valid token, with any scope.
 ///
-/// Those that [`BearerLayer`](crate::resource_server::BearerLayer) found, or else those that the
-/// `Arc<BearerVerifier>` in the extensions finds. Where there is neither, every request is refused.
+/// Takes the claims that [`BearerLayer`](crate::resource_server::BearerLayer) verified, or verifies
+/// the token with the `Arc<BearerVerifier>` in the extensions. Without either, every request is
+/// refused.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "taken apart in the parameters of a handler")]
 pub struct Bearer(pub Arc<AccessTokenClaims>);
@@ -68,7 +69,7 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
     }
 }
 
-/// The claims of a token whose scope the catalog wants for the method and path of the request.
+/// The claims of a token whose scope allows the request's method and path by the catalog.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "taken apart in the parameters of a handler")]
 pub struct Enforced(pub Arc<AccessTokenClaims>);
@@ -82,7 +83,7 @@ impl<S: Sync> FromRequestParts<S> for Enforced {
     }
 }
 
-/// A scope that handlers ask for with [`RequireScope`].
+/// A scope for [`RequireScope`].
 ///
 /// ```
 /// use grantor::resource_server::{RequireScope, RequiredScope};
@@ -110,7 +111,7 @@ pub struct RequireScope<R> {
 }
 
 impl<R> RequireScope<R> {
-    /// The claims of the token.
+    /// Returns the claims of the token.
     #[must_use]
     pub fn claims(&self) -> &Arc<AccessTokenClaims> {
         &self.claims

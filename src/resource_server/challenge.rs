@@ -1,4 +1,4 @@
-//! What a request without sufficient access gets as its answer (RFC 6750 section 3).
+//! Responses to requests without sufficient access (RFC 6750 section 3).
 
 use std::fmt::Write as _;
 
@@ -7,44 +7,44 @@ use crate::jwt::AccessTokenError;
 use crate::protocol::scope::ScopeToken;
 use crate::store::StoreError;
 
-/// Why a request was refused, for the log.
+/// The cause of a refused request, for logs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The request has no `Authorization` header of the `Bearer` scheme.
+    /// The request has no `Authorization` header with the scheme `Bearer`.
     #[error("the request has no bearer token")]
     NoToken,
-    /// The header names the scheme and holds no token.
+    /// The header has the scheme and no token.
     #[error("the `Authorization` header holds no token")]
     EmptyToken,
-    /// A token came in the header and in another place too (RFC 6750 section 2).
+    /// The request has a token in the header and another one elsewhere (RFC 6750 section 2).
     #[error("the request has more than one bearer token")]
     TokenTwice,
-    /// The token is not valid here and now.
+    /// The token is invalid.
     #[error(transparent)]
     Token(AccessTokenError),
-    /// The token, or what it descends from, was revoked.
+    /// The token, or a grant that it descends from, was revoked.
     #[error("the token has been revoked")]
     Revoked,
-    /// Whether the token was revoked cannot be known at present.
+    /// The revocation list cannot tell at present whether the token was revoked.
     #[error(transparent)]
     RevocationsUnknown(RevocationsUnknown),
-    /// The store could not say whether the token was revoked.
-    #[error("the store could not say whether the token was revoked")]
+    /// The store cannot tell whether the token was revoked.
+    #[error("the store cannot tell whether the token was revoked")]
     Store(#[source] StoreError),
-    /// The token is valid, its scope too small.
-    #[error("the scope of the token is too small for this request")]
+    /// The token is valid, but its scope is insufficient.
+    #[error("the scope of the token is insufficient for this request")]
     InsufficientScope {
-        /// The scope token that would be enough.
+        /// A scope token that allows the request.
         missing: ScopeToken,
     },
-    /// The catalog does not know this method on this path: no scope allows it.
+    /// The catalog has no such method and path, so no scope allows the request.
     #[error("no scope allows this method on this path")]
     Unmapped,
 }
 
 impl Refusal {
-    /// The one place where a cause becomes status and `error`.
+    /// Maps each cause to its status and `error` code.
     const fn on_the_wire(&self) -> (u16, Option<&'static str>) {
         match self {
             Self::NoToken => (401, None),
@@ -56,16 +56,16 @@ impl Refusal {
     }
 }
 
-/// The answer to a request that was refused: a status, and the `WWW-Authenticate` header.
+/// The response to a refused request: a status and a `WWW-Authenticate` header.
 ///
-/// | what happened | status | `error` |
+/// | cause | status | `error` |
 /// | --- | --- | --- |
-/// | no bearer token, or another scheme | 401 | none |
-/// | two tokens, or none after `Bearer` | 400 | `invalid_request` |
-/// | malformed, expired, not meant for this API, revoked | 401 | `invalid_token` |
-/// | the scope is too small | 403 | `insufficient_scope`, and the `scope` that is enough |
-/// | the catalog does not know the request | 403 | `insufficient_scope`, without `scope`: none is enough |
-/// | it is not known what was revoked | 503 | no header: the client need not change anything |
+/// | no bearer token or another scheme | 401 | none |
+/// | more than one token, or none after `Bearer` | 400 | `invalid_request` |
+/// | token malformed, expired, revoked or for another API | 401 | `invalid_token` |
+/// | scope insufficient | 403 | `insufficient_scope`, with a sufficient `scope` |
+/// | request not in the catalog | 403 | `insufficient_scope`, without `scope` |
+/// | revocations unknown | 503 | no header |
 #[derive(Debug, thiserror::Error)]
 #[error("the request was refused")]
 pub struct Challenge {
@@ -76,26 +76,27 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// `realm` is an issuer or a resource: a URI, which needs no escape in a quoted string.
+    /// `realm` is an issuer or a resource. Both are URIs, which need no escaping in a quoted
+    /// string.
     pub(super) fn new(refusal: Refusal, realm: &str, metadata_url: Option<&str>) -> Self {
         Self { refusal, realm: realm.into(), metadata_url: metadata_url.map(Into::into) }
     }
 
-    /// The HTTP status: 400, 401, 403 or 503.
+    /// Returns the HTTP status: 400, 401, 403 or 503.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.refusal.on_the_wire().0
     }
 
-    /// `error` of RFC 6750 section 3.1, if there is one to tell.
+    /// Returns the `error` code of RFC 6750 section 3.1, if the response has one.
     #[must_use]
     pub const fn error(&self) -> Option<&'static str> {
         self.refusal.on_the_wire().1
     }
 
-    /// The value of the `WWW-Authenticate` header; `None` with status 503.
+    /// Returns the value of the `WWW-Authenticate` header, or `None` for status 503.
     ///
-    /// The description is one of a few fixed texts and tells nothing about keys or users.
+    /// The description is static text. It reveals nothing about keys or users.
     #[must_use]
     pub fn www_authenticate(&self) -> Option<String> {
         let (status, error) = self.refusal.on_the_wire();
@@ -104,7 +105,7 @@ impl Challenge {
         }
         let mut header = format!("Bearer realm=\"{}\"", self.realm);
         if let Some(error) = error {
-            // Writing to memory cannot fail.
+            // Writing to a string cannot fail.
             _ = write!(header, ", error=\"{error}\", error_description=\"{}\"", self.refusal);
         }
         if let Some(url) = &self.metadata_url {
@@ -116,7 +117,7 @@ impl Challenge {
         Some(header)
     }
 
-    /// Why, for the log.
+    /// Returns the cause, for logs.
     #[must_use]
     pub const fn refusal(&self) -> &Refusal {
         &self.refusal

@@ -1,4 +1,4 @@
-//! The check of bearer tokens as a `tower` layer, for any host that speaks `http` 1.x.
+//! A `tower` layer that checks bearer tokens, for any host that uses `http` 1.x.
 
 use std::future::{Ready, ready};
 use std::pin::Pin;
@@ -12,12 +12,11 @@ use tower_service::Service;
 
 use crate::resource_server::{BearerRequest, BearerVerifier, Challenge};
 
-/// Lets through what a [`BearerVerifier`] allows, with the claims in the extensions of the request,
-/// and answers the rest with its challenge (RFC 6750 section 3).
+/// A layer that passes requests with a valid token, with the claims in the request's extensions,
+/// and answers others with a challenge (RFC 6750 section 3).
 ///
-/// With [`enforcing`](Self::enforcing), the catalog's scope for this method and path is asked for
-/// too. Whether a token was revoked, the verifier knows through its
-/// [`RevocationList`](crate::resource_server::RevocationList).
+/// [`enforcing`](Self::enforcing) also checks the scope that the catalog requires. Revocation is
+/// checked if the verifier has a [`RevocationList`](crate::resource_server::RevocationList).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -46,13 +45,14 @@ pub struct BearerLayer {
 }
 
 impl BearerLayer {
-    /// Asks for a good token, whatever it allows.
+    /// Creates a layer that requires a valid token, with any scope.
     #[must_use]
     pub const fn authenticating(verifier: Arc<BearerVerifier>) -> Self {
         Self { verifier, enforcing: false }
     }
 
-    /// Asks for a good token whose scope the catalog wants for the method and path of the request.
+    /// Creates a layer that requires a valid token whose scope allows the request's method and path
+    /// by the catalog.
     #[must_use]
     pub const fn enforcing(verifier: Arc<BearerVerifier>) -> Self {
         Self { verifier, enforcing: true }
@@ -67,7 +67,7 @@ impl<T> Layer<T> for BearerLayer {
     }
 }
 
-/// What [`BearerLayer`] makes of a service.
+/// The service that [`BearerLayer`] returns.
 #[derive(Clone, Debug)]
 pub struct BearerService<T> {
     layer: BearerLayer,
@@ -95,7 +95,7 @@ where
     }
 }
 
-/// The answer of the service inside, or the challenge.
+/// The response of the inner service, or the challenge.
 #[derive(Debug)]
 pub struct BearerFuture<F, R, E>(Admitted<F, R, E>);
 
@@ -128,8 +128,8 @@ fn admit<B>(layer: &BearerLayer, request: &mut Request<B>) -> Result<(), Challen
     Ok(())
 }
 
-/// What is presented: the one `Authorization` header, and whether the URL holds a token too, which
-/// is refused (RFC 6750 sections 2.3 and 5.3).
+/// Reads the `Authorization` header. A second one, or a token in the URL, is refused (RFC 6750
+/// sections 2.3 and 5.3).
 pub(crate) fn bearer_request<'a>(
     headers: &'a http::HeaderMap,
     uri: &http::Uri,
@@ -142,7 +142,7 @@ pub(crate) fn bearer_request<'a>(
     BearerRequest::new(header).with_token_elsewhere(in_url || found.next().is_some())
 }
 
-/// The answer to a request that is not let through: the challenge, and no body.
+/// Returns the challenge as a response without a body.
 pub(crate) fn refusal<R: Default>(challenge: &Challenge) -> Response<R> {
     let mut answer = Response::new(R::default());
     *answer.status_mut() =

@@ -1,9 +1,9 @@
-//! The side of an API: checking access tokens, and that their scope allows the request.
+//! Access control for APIs: verification of access tokens and of their scopes.
 //!
-//! A [`BearerVerifier`] checks tokens where they arrive, with the public keys of the authorization
-//! server and without asking it. What it cannot know by itself, whether a token was revoked since,
-//! it learns through a [`RevocationList`] that follows the feed, or by asking the store where that
-//! is at hand. With the [`EnforcementTable`] of a catalog the whole decision is one call:
+//! A [`BearerVerifier`] verifies tokens locally with the public keys of the authorization server.
+//! It learns of revocations from a [`RevocationList`] that follows the feed, or from the store if
+//! the API has access to it. With the [`EnforcementTable`] of a catalog, one call makes the whole
+//! decision:
 //!
 //! ```
 //! use grantor::catalog::ApiCatalog;
@@ -22,7 +22,7 @@
 //!     .with_resource(Resource::new("https://api.example.com")?)
 //!     .with_enforcement(catalog.compile()?);
 //!
-//! // For each request: its method, its path and its `Authorization` header, as they arrived.
+//! // For each request: the method, path and `Authorization` header as received.
 //! let challenge = verifier.authorize("GET", "/users/42", Some("Bearer garbage")).unwrap_err();
 //! assert_eq!(challenge.status(), 401);
 //! assert_eq!(
@@ -69,10 +69,10 @@ use token_cache::TokenCache;
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
-/// Where a request may hold a bearer token (RFC 6750 section 2).
+/// The places of a request that may hold a bearer token (RFC 6750 section 2).
 ///
-/// Only the header is read: a token in a URL ends up in logs. An `Option<&str>` with the header's
-/// value is such a request too.
+/// Only the header is read, because tokens in URLs end up in logs. An `Option<&str>` with the
+/// header's value converts into a request.
 #[derive(Clone, Copy, Default)]
 pub struct BearerRequest<'a> {
     authorization: Option<&'a str>,
@@ -80,14 +80,14 @@ pub struct BearerRequest<'a> {
 }
 
 impl<'a> BearerRequest<'a> {
-    /// A request with this value of the `Authorization` header.
+    /// Creates a request with this value of the `Authorization` header.
     #[must_use]
     pub const fn new(authorization: Option<&'a str>) -> Self {
         Self { authorization, elsewhere: false }
     }
 
-    /// Says whether the request also holds a token in its query or its body (`access_token`), or a
-    /// second `Authorization` header: such a request is refused.
+    /// Sets whether the request also has a token in its query or body (`access_token`) or a second
+    /// `Authorization` header. Such a request is refused.
     #[must_use]
     pub const fn with_token_elsewhere(mut self, elsewhere: bool) -> Self {
         self.elsewhere = elsewhere;
@@ -125,34 +125,35 @@ impl fmt::Debug for BearerRequest<'_> {
     }
 }
 
-/// Checks the access tokens that one authorization server issues for one API.
+/// A verifier of the access tokens that one authorization server issues for one API.
 ///
-/// A token seen before costs no signature: what it says is kept, and its times and whether it was
-/// revoked are decided anew at each use. See the [module](self).
+/// Verified tokens are cached, so that a repeated token costs no signature check. Expiry and
+/// revocation are checked at each use. See the [module](self).
 #[derive(Debug)]
 pub struct BearerVerifier {
     issuer: Issuer,
-    /// Where empty, the issuer itself.
+    /// Empty means the issuer itself.
     resources: Vec<Resource>,
     clock: Arc<dyn Clock>,
     clock_skew: Duration,
     metadata_url: Option<Box<str>>,
     enforcement: Option<EnforcementTable>,
     revocations: Option<Arc<RevocationList>>,
-    /// Held for reading from before a token is verified until it is in the cache, so that no token
-    /// verified under keys that were replaced gets there afterwards.
+    /// Held for reading from the start of a verification until the token is cached, so that no
+    /// token verified under replaced keys enters the cache later.
     keys: RwLock<VerifyingKeys>,
     cache: TokenCache,
 }
 
 impl BearerVerifier {
-    /// How many tokens are kept unless [`with_cache`](Self::with_cache) says otherwise.
+    /// The default capacity of the cache, in tokens.
     pub const DEFAULT_CACHE: usize = 4096;
 
-    /// Checks tokens of `issuer`, signed under one of `keys` and meant for the issuer itself.
+    /// Creates a verifier of tokens from `issuer`, signed with one of `keys`, with the issuer as
+    /// the audience.
     ///
-    /// Without further settings it is the system's clock, from which the issuer's may differ by 5
-    /// seconds; no request is mapped; and no revocation is known of.
+    /// By default it uses the system clock with a skew of 5 seconds, has no catalog, which leaves
+    /// every request unmapped, and knows no revocations.
     #[must_use]
     pub fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
         Self {
@@ -168,31 +169,31 @@ impl BearerVerifier {
         }
     }
 
-    /// Accepts tokens meant for `resource`, in place of the issuer; call it again for each further
-    /// name of this API. The first is the `realm` of a challenge.
+    /// Accepts tokens for `resource` instead of the issuer. Repeated calls add names of this API.
+    /// The first one is the `realm` of challenges.
     #[must_use]
     pub fn with_resource(mut self, resource: Resource) -> Self {
         self.resources.push(resource);
         self
     }
 
-    /// Takes the time from `clock`.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Sets by how much the issuer's clock may differ: 0 to 60 seconds; more is taken as 60.
+    /// Sets the tolerated clock skew of the issuer: 0 to 60 seconds. Larger values mean 60.
     #[must_use]
     pub fn with_clock_skew(mut self, clock_skew: Duration) -> Self {
         self.clock_skew = clock_skew.min(MAX_CLOCK_SKEW);
         self
     }
 
-    /// Names the URL of the API's metadata in every challenge (RFC 9728 section 5.1), so that a client
-    /// finds the authorization server. `url` is dropped if it holds a quote, a backslash or anything
-    /// but printable ASCII.
+    /// Sets the URL of the API's metadata, which challenges include (RFC 9728 section 5.1) so that
+    /// a client finds the authorization server. A `url` with a quote, a backslash or anything but
+    /// printable ASCII is ignored.
     #[must_use]
     pub fn with_metadata_url(mut self, url: &str) -> Self {
         let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
@@ -200,34 +201,35 @@ impl BearerVerifier {
         self
     }
 
-    /// Decides by this table which scope a request needs.
+    /// Sets the table that maps requests to scopes.
     #[must_use]
     pub fn with_enforcement(mut self, table: EnforcementTable) -> Self {
         self.enforcement = Some(table);
         self
     }
 
-    /// Refuses what the list says was revoked, and everything while the list is closed.
+    /// Refuses revoked tokens, and every token while the list is closed.
     #[must_use]
     pub fn with_revocations(mut self, list: Arc<RevocationList>) -> Self {
         self.revocations = Some(list);
         self
     }
 
-    /// Keeps up to `tokens` verified tokens, rounded up to a multiple of 8; 0 keeps none.
+    /// Sets the capacity of the cache in tokens, rounded up to a multiple of 8. 0 disables the
+    /// cache.
     ///
-    /// One of 600 bytes takes about 1.2 KiB. With room for twice as many as are in use at a time,
-    /// hardly one goes without a place.
+    /// A token of 600 bytes takes about 1.2 KiB. A capacity of twice the number of tokens in use
+    /// leaves hardly any uncached.
     #[must_use]
     pub fn with_cache(mut self, tokens: usize) -> Self {
         self.cache = TokenCache::new(tokens);
         self
     }
 
-    /// Puts other keys in place of the present ones, for instance after the JWK Set was read again.
+    /// Replaces the keys, for example after the JWK Set was fetched again.
     ///
-    /// When it returns, no token is accepted under a key that is not among them. The same keys
-    /// again change nothing; others empty the cache.
+    /// When it returns, no token is accepted under a removed key. Equal keys change nothing; others
+    /// empty the cache.
     pub fn replace_keys(&self, keys: VerifyingKeys) {
         let mut present = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if *present != keys {
@@ -236,8 +238,8 @@ impl BearerVerifier {
         }
     }
 
-    /// Checks the token of a request: issuer, signature, audience, times, and the list of
-    /// revocations if there is one. Not its scope.
+    /// Checks the issuer, signature, audience, times and revocation of the request's token, but not
+    /// its scope.
     ///
     /// # Errors
     ///
@@ -249,8 +251,8 @@ impl BearerVerifier {
         self.checked(request.into()).map_err(|refusal| self.challenge(refusal))
     }
 
-    /// [`check`](Self::check), and whether the scope allows this method on this path (as they
-    /// arrived, the path without its query). Without a table nothing is allowed.
+    /// Performs [`check`](Self::check), and checks that the scope allows this method and path, as
+    /// received and without the query. Without a table nothing is allowed.
     ///
     /// # Errors
     ///
@@ -268,7 +270,7 @@ impl BearerVerifier {
         allowed.map_err(|refusal| self.challenge(refusal))
     }
 
-    /// [`check`](Self::check), and whether the store says that the token was revoked.
+    /// Performs [`check`](Self::check), and asks the store whether the token was revoked.
     ///
     /// # Errors
     ///
@@ -287,7 +289,7 @@ impl BearerVerifier {
         Err(self.challenge(refusal))
     }
 
-    /// [`authorize`](Self::authorize), and whether the store says that the token was revoked.
+    /// Performs [`authorize`](Self::authorize), and asks the store whether the token was revoked.
     ///
     /// # Errors
     ///
@@ -304,12 +306,12 @@ impl BearerVerifier {
         Ok(claims)
     }
 
-    /// Checks the token of `request` as [`check`](Self::check), and that its scope covers `required`,
-    /// whatever the catalog says.
+    /// Performs [`check`](Self::check), and checks that the scope covers `required`, without the
+    /// catalog.
     ///
     /// # Errors
     ///
-    /// [`Challenge`]: what to answer instead.
+    /// The [`Challenge`] to answer with.
     pub fn require_scope<'a>(
         &self,
         required: &ScopeToken,

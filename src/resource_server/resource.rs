@@ -1,7 +1,7 @@
 //! The APIs that accept tokens, as the authorization server knows them.
 //!
-//! The host lists them when it puts the server together; an app that stands in the list may ask
-//! about tokens (RFC 7662) and read the feed of revocations.
+//! The host passes the list to the server builder. Their apps may introspect tokens (RFC 7662) and
+//! read the revocation feed.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,44 +28,44 @@ use crate::protocol::scope::Scope;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ResourceServer {
-    /// Its name on the wire: `resource` of RFC 8707, `aud` of the tokens that are meant for it.
+    /// The identifier: the `resource` of RFC 8707 and the `aud` of its tokens.
     pub identifier: Resource,
-    /// The app as which it authenticates when it asks about tokens: a confidential one.
+    /// The confidential app that it authenticates as for introspection.
     pub client_id: ClientId,
-    /// Its name for people.
+    /// The display name.
     #[serde(default)]
     pub name: String,
-    /// The scopes that it knows: what is introspected tells it of no other. Empty: of all.
+    /// The scopes that it knows. Introspection reveals no others. Empty means all.
     #[serde(default)]
     pub scopes: Scope,
-    /// Whether it is the host's gateway, which may ask about everyone's tokens.
+    /// Whether it is the host's gateway, which may introspect tokens for every API.
     #[serde(default)]
     pub gateway: bool,
 }
 
 impl ResourceServer {
-    /// The API `identifier`, which authenticates as the app `client_id` and asks about its own
-    /// tokens only.
+    /// Creates a resource server that authenticates as `client_id` and may introspect only its own
+    /// tokens.
     #[must_use]
     pub fn new(identifier: Resource, client_id: ClientId) -> Self {
         Self { identifier, client_id, name: String::new(), scopes: Scope::empty(), gateway: false }
     }
 
-    /// The same, with a name for people.
+    /// Sets the display name.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The same, knowing these scopes and no other.
+    /// Sets the scopes that it knows.
     #[must_use]
     pub fn with_scopes(mut self, scopes: Scope) -> Self {
         self.scopes = scopes;
         self
     }
 
-    /// The same, as the host's gateway or not. A gateway may ask about everyone's tokens.
+    /// Sets whether it is the host's gateway, which may introspect tokens for every API.
     #[must_use]
     pub const fn with_gateway(mut self, gateway: bool) -> Self {
         self.gateway = gateway;

@@ -1,4 +1,4 @@
-//! What has been revoked, followed through the store's feed.
+//! A local copy of the revocations in force, kept up to date by the feed.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,33 +12,33 @@ use crate::store::{
     AccessFacts, FeedCursor, GrantStore, Revocation, RevocationFeed, RevocationTarget, StoreError,
 };
 
-/// Entries asked for at once: the most that a page holds.
+/// The number of entries to request, the maximum of a page.
 const PAGE: usize = 1000;
-/// How much longer than the store says an entry is kept, for clocks that differ.
+/// The time that an entry is kept beyond its end, to allow for clock skew.
 const KEEP: Duration = Duration::from_secs(60);
 
-/// It cannot be known whether a token was revoked; it is then refused.
+/// The list cannot tell whether a token was revoked, so the token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RevocationsUnknown {
-    /// The feed has never been read to its end.
-    #[error("the feed of revocations has not been read yet")]
+    /// The feed has not been read to its end yet.
+    #[error("the revocation feed has not been read yet")]
     NeverRead,
-    /// The feed was read to its end too long ago.
-    #[error("the feed of revocations was last read too long ago")]
+    /// The last complete read of the feed is too old.
+    #[error("the last read of the revocation feed is too old")]
     Stale,
 }
 
-/// The revocations in force, as the feed told them: a resource server's own copy.
+/// A resource server's copy of the revocations in force.
 ///
-/// Closed at first: until the feed has been read to its end once, and again whenever that is longer
-/// ago than the greatest age, no token can be said to live, and all are refused. So read the feed
-/// several times within that age, with [`poll`](Self::poll) where the store is at hand, with
-/// [`cursor`](Self::cursor) and [`apply`](Self::apply) where it is asked over the network. A
-/// revocation takes effect here as soon as it has been read.
+/// The list is closed, and every token is refused, until the feed was read to its end once, and
+/// whenever the last complete read is older than the maximum age. Read the feed several times
+/// within that age: with [`poll`](Self::poll) if the store is at hand, with
+/// [`cursor`](Self::cursor) and [`apply`](Self::apply) over the network. A revocation takes effect
+/// as soon as it was read.
 ///
-/// It grows with the revocations in force, roughly 200 bytes each, and forgets an entry a minute
-/// after its [`until`](Revocation::until).
+/// The list uses about 200 bytes for each revocation in force, and drops an entry one minute after
+/// its [`until`](Revocation::until).
 ///
 /// ```
 /// use grantor::clock::UnixTime;
@@ -54,9 +54,9 @@ pub enum RevocationsUnknown {
 /// ```
 pub struct RevocationList {
     max_age: Duration,
-    /// When the read began that last reached the end, in milliseconds; `NEVER` at first.
+    /// The start of the last complete read in milliseconds, initially `NEVER`.
     read_at: AtomicI64,
-    /// Whether `entries` holds anything: spares the lock while nothing is revoked.
+    /// Whether `entries` is non-empty. Avoids the lock while nothing is revoked.
     any: AtomicBool,
     entries: RwLock<Entries>,
 }
@@ -70,11 +70,11 @@ struct Entries {
     apps: HashMap<ClientId, AppCutoffs>,
     subjects: HashMap<Subject, Cutoff>,
     devices: HashMap<DeviceId, Cutoff>,
-    /// With the end of their entries.
+    /// Grant ids with the end of their entries.
     grants: HashMap<GrantId, UnixTime>,
 }
 
-/// Two levels instead of a pair as key: a pair could not be looked up without making one.
+/// Two levels, because the lookup of a pair would allocate one.
 #[derive(Default)]
 struct AppCutoffs {
     whole: Option<Cutoff>,
@@ -94,7 +94,7 @@ impl Default for RevocationList {
 }
 
 impl RevocationList {
-    /// An empty, closed list with a greatest age of 60 seconds.
+    /// Creates an empty, closed list with a maximum age of 60 seconds.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -105,9 +105,9 @@ impl RevocationList {
         }
     }
 
-    /// Sets how long after a complete read the list may still be used.
+    /// Sets the maximum age of the last complete read.
     ///
-    /// It bounds for how long a revoked token can live on when the feed cannot be reached.
+    /// It limits how long a revoked token is still accepted while the feed is unreachable.
     #[must_use]
     pub const fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
@@ -118,8 +118,8 @@ impl RevocationList {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the store could not answer. What was read before is in force; the list is
-    /// as old as it was.
+    /// [`StoreError`] if the store fails. Entries already read are in force, and the age of the
+    /// list is unchanged.
     pub async fn poll<S: GrantStore>(&self, store: &S, now: UnixTime) -> Result<(), StoreError> {
         loop {
             let feed = store.revocations_since(self.cursor(), PAGE, now).await?;
@@ -130,39 +130,38 @@ impl RevocationList {
         }
     }
 
-    /// Where to read on.
+    /// Returns the position to continue from.
     #[must_use]
     pub fn cursor(&self) -> FeedCursor {
         self.read().cursor
     }
 
-    /// Takes in a page that was asked for at `asked_at`, from this list's own
-    /// [`cursor`](Self::cursor). Pages and entries may come twice and late.
+    /// Applies a page that was requested at `asked_at` with this list's own
+    /// [`cursor`](Self::cursor). Pages and entries may arrive late and more than once.
     pub fn apply(&self, feed: &RevocationFeed, asked_at: UnixTime) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         for revocation in &feed.entries {
             entries.insert(revocation);
         }
-        // Whatever page this is, everything up to its end has been seen: its beginning was once the
-        // cursor. A late one sets the cursor back, which costs a second reading.
+        // Everything before the page's end has been seen, because the page began at an earlier
+        // cursor. A late page moves the cursor back, which only repeats a read.
         entries.cursor = feed.next;
         if !feed.more {
             entries.forget(asked_at.minus(KEEP));
         }
-        // Before `read_at`: whoever sees that this read was complete also sees what it brought.
+        // Stored before `read_at`: a reader that sees the complete read also sees its entries.
         self.any.store(!entries.is_empty(), Ordering::Release);
         if !feed.more {
             self.read_at.fetch_max(asked_at.as_millis(), Ordering::Release);
         }
     }
 
-    /// Whether a token with these facts is revoked: whether one of the entries
-    /// [voids](Revocation::voids) it.
+    /// Returns true if one of the entries [voids](Revocation::voids) a token with these facts.
     ///
     /// # Errors
     ///
-    /// [`RevocationsUnknown`] when the list is closed at `now`. The token is then refused, or the
-    /// authorization server asked about it (RFC 7662).
+    /// [`RevocationsUnknown`] if the list is closed at `now`. Refuse the token, or introspect it at
+    /// the authorization server (RFC 7662).
     pub fn is_revoked(
         &self,
         facts: &AccessFacts<'_>,
@@ -172,7 +171,7 @@ impl RevocationList {
         if read_at == NEVER {
             return Err(RevocationsUnknown::NeverRead);
         }
-        // In both directions: after the clock was set back the age tells nothing.
+        // In both directions, because the age is meaningless after the clock was set back.
         let age = now.millis_since(UnixTime::from_millis(read_at)).unsigned_abs();
         if u128::from(age) > self.max_age.as_millis() {
             return Err(RevocationsUnknown::Stale);
@@ -185,7 +184,7 @@ impl RevocationList {
     }
 }
 
-/// Without the entries, of which there may be many.
+/// Omits the entries, which may be many.
 impl fmt::Debug for RevocationList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RevocationList")
@@ -232,7 +231,7 @@ impl Entries {
             || facts.device.is_some_and(|device| self.devices.get(device).is_some_and(voids))
     }
 
-    /// Drops what covers no token that lives after `now`.
+    /// Drops entries that cover no token with a lifetime beyond `now`.
     fn forget(&mut self, now: UnixTime) {
         let keep = |cutoff: &Cutoff| cutoff.until >= now;
         self.everything = self.everything.filter(keep);
@@ -256,7 +255,7 @@ impl Entries {
 }
 
 impl Cutoff {
-    /// Covers what `other` covers too.
+    /// Extends this cutoff to cover `other` too.
     fn extend(&mut self, other: Self) {
         self.at = self.at.max(other.at);
         self.until = self.until.max(other.until);

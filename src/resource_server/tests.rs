@@ -32,7 +32,7 @@ fn table() -> EnforcementTable {
     catalog.compile().unwrap()
 }
 
-/// An API with its authorization server's key at hand.
+/// An API and the key of its authorization server.
 struct Api {
     key: SigningKey,
     clock: Arc<ManualClock>,
@@ -70,7 +70,7 @@ impl Default for Token<'_> {
 }
 
 impl Token<'_> {
-    /// The `Authorization` header with this token.
+    /// Returns the `Authorization` header with this token.
     fn header(&self, key: &SigningKey) -> String {
         let new = NewAccessToken {
             subject: "alice",
@@ -96,7 +96,7 @@ impl Api {
         Token::default().header(&self.key)
     }
 
-    /// Status, `error` and header of the challenge to this `Authorization` header.
+    /// Returns the status, `error` and header of the challenge for this `Authorization` header.
     fn refused(&self, header: &str) -> (u16, Option<&'static str>, String) {
         let challenge = self.verifier.check(Some(header)).unwrap_err();
         answer(&challenge)
@@ -109,7 +109,7 @@ fn answer(challenge: &Challenge) -> (u16, Option<&'static str>, String) {
 }
 
 #[test]
-fn a_good_token_gives_its_claims_once_and_again() {
+fn a_valid_token_returns_its_claims_at_each_use() {
     for algorithm in [Algorithm::EdDSA, Algorithm::ES256, Algorithm::HS256] {
         let api = api_with(algorithm, |verifier| verifier);
         let header = api.header();
@@ -124,7 +124,7 @@ fn a_good_token_gives_its_claims_once_and_again() {
     }
 }
 
-/// S1: no token, or another scheme, is told the scheme only.
+/// S1: a request without a token, or with another scheme, gets a challenge with the scheme only.
 #[test]
 fn a_request_without_a_token_is_challenged_without_an_error_code() {
     let api = api();
@@ -139,7 +139,7 @@ fn a_request_without_a_token_is_challenged_without_an_error_code() {
 
 /// S2: an expired, foreign, revoked or malformed token is `invalid_token`.
 #[test]
-fn a_token_that_is_no_good_is_invalid_token() {
+fn an_invalid_token_is_reported_as_invalid_token() {
     let api = api();
     let good = api.header();
     let other = SigningKey::generate(Algorithm::EdDSA).unwrap();
@@ -166,7 +166,7 @@ fn a_token_that_is_no_good_is_invalid_token() {
     assert!(api.refused(&expired.header(&api.key)).2.contains("expired"));
 }
 
-/// RFC 9728 section 5.1: a client finds the authorization server through the challenge.
+/// RFC 9728 section 5.1: the challenge leads a client to the authorization server.
 #[test]
 fn a_challenge_names_the_metadata_of_the_api() {
     let url = "https://api.example.com/.well-known/oauth-protected-resource";
@@ -178,28 +178,28 @@ fn a_challenge_names_the_metadata_of_the_api() {
     assert_eq!(header, format!("Bearer realm=\"{API}\""));
 }
 
-/// S3: too small a scope is `insufficient_scope`, with the scope that is enough.
+/// S3: insufficient scope is `insufficient_scope`, with a scope that allows the request.
 #[test]
-fn too_small_a_scope_is_told_what_is_enough() {
+fn insufficient_scope_names_a_scope_that_allows_the_request() {
     let api = api();
     let header = api.header();
     let challenge = api.verifier.authorize("PUT", "/users/42", Some(&*header)).unwrap_err();
     assert_eq!((challenge.status(), challenge.error()), (403, Some("insufficient_scope")));
     let expected = format!(
         "Bearer realm=\"{API}\", error=\"insufficient_scope\", \
-         error_description=\"the scope of the token is too small for this request\", \
+         error_description=\"the scope of the token is insufficient for this request\", \
          scope=\"PUT/users/*\""
     );
     assert_eq!(challenge.www_authenticate(), Some(expected));
     assert!(
         matches!(challenge.refusal(), Refusal::InsufficientScope { missing } if missing.as_str() == "PUT/users/*")
     );
-    // Without a token nothing is said about scopes.
+    // Without a token the challenge does not mention scopes.
     let challenge = api.verifier.authorize("PUT", "/users/42", None).unwrap_err();
     assert_eq!(challenge.status(), 401);
 }
 
-/// S4: the scheme is named in any case.
+/// S4: the scheme is case-insensitive.
 #[test]
 fn the_scheme_is_case_insensitive() {
     let api = api();
@@ -210,7 +210,7 @@ fn the_scheme_is_case_insensitive() {
     }
 }
 
-/// S5: a token in two places, or in none where it is announced, is `invalid_request`.
+/// S5: two tokens, or a scheme without a token, are `invalid_request`.
 #[test]
 fn a_second_token_is_an_invalid_request() {
     let api = api();
@@ -225,7 +225,7 @@ fn a_second_token_is_an_invalid_request() {
     }
 }
 
-/// S6: a token of another server, or for another API, is `invalid_token`.
+/// S6: a token of another server or for another API is `invalid_token`.
 #[test]
 fn a_token_of_another_issuer_or_for_another_api_is_refused() {
     let api = api();
@@ -240,7 +240,7 @@ fn a_token_of_another_issuer_or_for_another_api_is_refused() {
         assert_eq!((challenge.status(), challenge.error()), (401, Some("invalid_token")));
         assert!(matches!(challenge.refusal(), Refusal::Token(error) if *error == cause));
     }
-    // Without a resource the API is the issuer's own.
+    // Without a resource the audience is the issuer.
     let own = BearerVerifier::new(issuer(), api.key.verifying_key().into())
         .with_clock(Arc::clone(&api.clock));
     let header = Token { audience: ISSUER, ..Token::default() }.header(&api.key);
@@ -256,7 +256,7 @@ fn a_token_of_another_issuer_or_for_another_api_is_refused() {
     }
 }
 
-/// S7: what the catalog does not map is denied, whatever the scope.
+/// S7: an unmapped request is denied with any scope.
 #[test]
 fn an_unmapped_request_is_denied_and_no_scope_is_named() {
     let api = api();
@@ -277,10 +277,9 @@ fn an_unmapped_request_is_denied_and_no_scope_is_named() {
     assert!(matches!(challenge.refusal(), Refusal::Unmapped));
 }
 
-/// S2: a token seen before is refused once it has expired, and before its time when the clock was
-/// set back.
+/// S2: a cached token is refused after its expiry, and before its start if the clock was set back.
 #[test]
-fn the_times_of_a_token_seen_before_are_decided_anew() {
+fn the_times_of_a_cached_token_are_checked_at_each_use() {
     let api = api();
     let header = api.header();
     let check_at = |seconds: i64| {
@@ -307,7 +306,7 @@ fn the_times_of_a_token_seen_before_are_decided_anew() {
 }
 
 #[test]
-fn a_token_seen_before_is_refused_once_its_key_was_replaced() {
+fn a_cached_token_is_refused_after_its_key_was_replaced() {
     let api = api();
     let header = api.header();
     let first = api.verifier.check(Some(&*header)).unwrap();
@@ -333,9 +332,9 @@ fn end_of_everything() -> Revocation {
     }
 }
 
-/// S2: a revocation ends tokens seen before; while the list is closed, nothing is accepted.
+/// S2: a revocation voids cached tokens, and a closed list accepts nothing.
 #[test]
-fn the_list_of_revocations_is_asked_at_each_use() {
+fn the_revocation_list_is_checked_at_each_use() {
     let list = Arc::new(RevocationList::new());
     let api = api_with(Algorithm::EdDSA, |verifier| verifier.with_revocations(Arc::clone(&list)));
     let header = api.header();
@@ -354,14 +353,14 @@ fn the_list_of_revocations_is_asked_at_each_use() {
     assert!(matches!(stale.refusal(), Refusal::RevocationsUnknown(RevocationsUnknown::Stale)));
 }
 
-/// S2: where the store is at hand, it is asked at each use.
+/// S2: a store at hand is asked at each use.
 #[test]
 fn the_store_is_asked_at_each_use() {
     block_on(async {
         let api = api();
         let store = MemoryStore::new();
         let header = api.header();
-        // The store knows no such app: what it does not know is void.
+        // The store does not know the app, and treats its tokens as void.
         let unknown = api.verifier.check_with(&store, Some(&*header)).await.unwrap_err();
         assert!(matches!(unknown.refusal(), Refusal::Revoked));
         let call = api.verifier.authorize_with(&store, "PUT", "/users/42", None);

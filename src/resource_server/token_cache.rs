@@ -1,4 +1,4 @@
-//! Tokens that were verified before: what they say, not whether they are still good.
+//! Claims of tokens that were verified before. The caller still checks times and revocation.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -9,17 +9,17 @@ use zeroize::Zeroizing;
 use crate::clock::UnixTime;
 use crate::jwt::AccessTokenClaims;
 
-/// How many tokens share one lock and one place in the table.
+/// The number of tokens in a set, which share one lock.
 const WAYS: usize = 8;
 
-/// The end of the signature: nobody who holds no key can choose it, and it is longer than any two
-/// tokens have in common.
+/// The number of bytes hashed, from the end of the signature. An attacker without a key cannot
+/// choose them, and no two tokens share that many.
 const HASHED_BYTES: usize = 32;
 
-/// A table of fixed size. A token has its place in one small set, found by a keyed hash of its
-/// signature and compared whole; a full set gives up what has expired, else what came first.
+/// A set-associative table of fixed size. A keyed hash of the signature selects a set, and the
+/// whole token is compared. A full set evicts an expired token, or else the oldest.
 ///
-/// Only verified tokens are ever inserted, so that no flood of forged ones displaces anything.
+/// Only verified tokens are inserted, so forged ones displace nothing.
 pub(super) struct TokenCache {
     hasher: RandomState,
     sets: Box<[Mutex<Set>]>,
@@ -28,7 +28,7 @@ pub(super) struct TokenCache {
 #[derive(Default)]
 struct Set {
     entries: Vec<Entry>,
-    /// The entry that came first.
+    /// The index of the oldest entry.
     oldest: usize,
 }
 
@@ -39,7 +39,7 @@ struct Entry {
 }
 
 impl TokenCache {
-    /// Room for `capacity` tokens, rounded up to a multiple of 8; 0 keeps nothing.
+    /// Creates a cache for `capacity` tokens, rounded up to a multiple of 8. 0 disables it.
     pub(super) fn new(capacity: usize) -> Self {
         let sets = std::iter::repeat_with(Mutex::default).take(capacity.div_ceil(WAYS)).collect();
         Self { hasher: RandomState::new(), sets }
@@ -51,7 +51,7 @@ impl TokenCache {
         found.map(|entry| Arc::clone(&entry.claims))
     }
 
-    /// Keeps a token that was verified at `now`.
+    /// Caches a token that was verified at `now`.
     pub(super) fn insert(&self, token: &str, claims: &Arc<AccessTokenClaims>, now: UnixTime) {
         let Some((hash, mut set)) = self.place(token) else { return };
         let claims = Arc::clone(claims);
@@ -70,14 +70,14 @@ impl TokenCache {
         }
     }
 
-    /// Forgets every token.
+    /// Removes every token.
     pub(super) fn clear(&self) {
         for set in &self.sets {
             *lock(set) = Set::default();
         }
     }
 
-    /// The hash of `token` and the set in which it belongs; `None` if nothing is kept.
+    /// Returns the hash of `token` and its set, or `None` if the cache is disabled.
     fn place(&self, token: &str) -> Option<(u64, MutexGuard<'_, Set>)> {
         let hash = self.hasher.hash_one(token.as_bytes().last_chunk::<HASHED_BYTES>()?);
         let index = hash.checked_rem(u64::try_from(self.sets.len()).ok()?)?;
@@ -86,7 +86,7 @@ impl TokenCache {
     }
 }
 
-/// A set is whole between any two of its statements, so that a poisoned one stays usable.
+/// A set is consistent between any two statements, so a poisoned lock is usable.
 fn lock(set: &Mutex<Set>) -> MutexGuard<'_, Set> {
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_capacity_is_never_exceeded_and_what_came_last_is_kept() {
+    fn the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept() {
         let cache = TokenCache::new(20);
         for number in 0..1_000 {
             cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_expired_makes_room_first() {
+    fn expired_tokens_are_evicted_first() {
         let cache = TokenCache::new(8);
         for number in 0..8 {
             let expires_at = if number == 5 { NOW } else { UnixTime::MAX };
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capacity_of_0_keeps_nothing() {
+    fn a_capacity_of_0_disables_the_cache() {
         let cache = TokenCache::new(0);
         cache.insert(&token(1), &claims(UnixTime::MAX), NOW);
         assert!(cache.get(&token(1)).is_none());

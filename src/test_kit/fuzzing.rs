@@ -1,4 +1,4 @@
-//! What the fuzz targets need and the API does not offer. Compiled only under `cfg(fuzzing)`.
+//! Internals for the fuzz targets. Compiled only under `cfg(fuzzing)`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::protocol::form::Form;
 use crate::server_secret::ServerSecret;
 use crate::server_secret::handle::{GrantHandle, HandleKind, Handles};
 
-/// The decoded parameters of a form, in order; `None` when it is refused.
+/// Decodes the parameters of a form, in order. Returns `None` if the form is refused.
 #[must_use]
 pub fn form(text: &[u8]) -> Option<Vec<(String, String)>> {
     let form = Form::parse(text).ok()?;
@@ -19,7 +19,7 @@ pub fn form(text: &[u8]) -> Option<Vec<(String, String)>> {
     Some(form.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// The client id and the secret of an `Authorization` header.
+/// Reads the client id and the secret from an `Authorization` header.
 #[must_use]
 pub fn basic_header(header: &[u8]) -> Option<(String, String)> {
     let credentials = BasicCredentials::parse(header).ok()??;
@@ -34,20 +34,20 @@ impl SealedHandles {
     const KINDS: [HandleKind; 4] =
         [HandleKind::Code, HandleKind::RefreshToken, HandleKind::Ticket, HandleKind::LoginMarker];
 
-    /// Those under this secret.
+    /// Derives the keys from this secret.
     #[must_use]
     pub fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
         Self(Handles::new(secret, issuer))
     }
 
-    /// A handle of each kind with this payload: code, refresh token, ticket, login marker.
+    /// Seals a handle of each kind with this payload: code, refresh token, ticket, login marker.
     #[must_use]
     pub fn seal(&self, bound_to: &str, payload: &[u8]) -> [String; 4] {
         Self::KINDS.map(|kind| self.0.seal(kind, &[bound_to.as_bytes()], &[payload]))
     }
 
-    /// What `text` says when it is opened as each kind. Whatever does not open as a kind is no
-    /// grant of that kind either.
+    /// Opens `text` as a handle of each kind and returns the payloads. A handle that does not open
+    /// must not decode as a grant either.
     #[must_use]
     pub fn open(&self, bound_to: &str, text: &str) -> [Option<Vec<u8>>; 4] {
         Self::KINDS.map(|kind| {
@@ -60,12 +60,12 @@ impl SealedHandles {
     }
 }
 
-/// The subject, the scope and the expiry of an assertion of the app `app` for the server
-/// `https://as.example.com`, which lives for at most 300 seconds; the clocks may differ by 10.
+/// Verifies an assertion of the app `app` for the server `https://as.example.com` with a maximum
+/// lifetime of 300 seconds and a clock skew of 10. Returns its subject, scope and expiry.
 ///
 /// # Errors
 ///
-/// The rule that it does not fulfil.
+/// The violated rule.
 pub fn assertion(
     keys: &VerifyingKeys,
     is_grant: bool,

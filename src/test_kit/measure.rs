@@ -1,4 +1,4 @@
-//! The parts that benches time alone. Not under semver.
+//! Internals that benches time separately. Not under semver.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -11,7 +11,7 @@ use crate::jwt::keys::Signer;
 use crate::secret::ClientSecret;
 use crate::server_secret::{Pepper, ServerSecret};
 
-/// Access tokens with the claims of a code flow.
+/// An issuer of access tokens with the claims of the authorization code flow.
 #[derive(Debug)]
 pub struct AccessTokens {
     signer: Signer,
@@ -20,7 +20,7 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// Access tokens of `issuer` for `client_id`, signed with `key`.
+    /// Creates an issuer of tokens for `client_id`, signed with `key`.
     #[must_use]
     pub fn new(key: SigningKey, issuer: Issuer, client_id: ClientId) -> Self {
         Self { signer: key.into(), issuer, client_id }
@@ -54,7 +54,7 @@ impl AccessTokens {
     }
 }
 
-/// A client secret as the server keeps it, to be checked as the server checks it.
+/// A stored client secret and the check that the server performs on it.
 #[derive(Debug)]
 pub struct SecretCheck {
     pepper: Pepper,
@@ -63,7 +63,7 @@ pub struct SecretCheck {
 }
 
 impl SecretCheck {
-    /// Keeps `secret` for `client_id`.
+    /// Stores the digest of `secret` for `client_id`.
     #[must_use]
     pub fn new(server: &ServerSecret, client_id: ClientId, secret: &ClientSecret) -> Self {
         let pepper = Pepper::new(server);
@@ -76,7 +76,7 @@ impl SecretCheck {
         Self { pepper, client_id, stored }
     }
 
-    /// Whether `presented` is the secret.
+    /// Returns true if `presented` is the secret.
     #[must_use]
     pub fn check(&self, presented: &ClientSecret, now: UnixTime) -> bool {
         self.pepper.find(self.client_id.as_str(), presented, &self.stored, now).is_some()

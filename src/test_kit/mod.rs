@@ -1,4 +1,4 @@
-//! Parts for benches and fuzz targets. Not under semver.
+//! Internals for benches and fuzz targets. Not under semver.
 
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -117,7 +117,7 @@ fn a_missing_or_foreign_code_is_refused() {
     {
         let answer = world.redeem(&app, wrong, &verifier);
         answer.assert_error(400, "invalid_grant");
-        world.assert_refused("grant", "not_our_handle", None);
+        world.assert_refused("grant", "invalid_handle", None);
     }
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
@@ -146,7 +146,7 @@ fn another_app_cannot_use_a_code_and_the_owner_still_can() {
     for thief in [&other, &public] {
         for _ in 0..6 {
             world.redeem(thief, &code, &verifier).assert_error(400, "invalid_grant");
-            world.assert_refused("grant", "not_our_handle", None);
+            world.assert_refused("grant", "invalid_handle", None);
         }
     }
     let named = App { secret: Some("guess".to_owned()), ..app.clone() };
@@ -389,7 +389,7 @@ fn codes_are_unguessable_and_have_one_form() {
         let mut changed = code.clone();
         changed.replace_range(at..=at, with);
         world.redeem(&app, &changed, &verifier).assert_error(400, "invalid_grant");
-        world.assert_refused("grant", "not_our_handle", None);
+        world.assert_refused("grant", "invalid_handle", None);
     }
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }

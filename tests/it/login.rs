@@ -108,7 +108,7 @@ fn where_nobody_is_logged_in_somebody_has_to() {
     assert_eq!(needed.return_query, first);
     assert_eq!(needed.request.app().settings().name(), "Reports");
     let event = &world.events()[0];
-    assert_eq!((event.action.as_str(), event.outcome.as_str()), ("demand_login", "success"));
+    assert_eq!((event.action.as_str(), event.outcome.as_str()), ("require_login", "success"));
     assert_eq!((event.actor.kind(), event.client_id.as_ref()), ("unknown", Some(&app.id)));
     assert_eq!(event.source, Some(world.source.clone()));
     // Nothing is demanded of the login: when it was need not be known.
@@ -130,7 +130,7 @@ fn a_demanded_login_is_demanded_once() {
         for before in [None, Some(ann_since(START - 1)), Some(ann_since(START - 9_999))] {
             let needed = log_in(&world, &first, before.as_ref());
             assert!(needed.return_query.starts_with(&format!("{first}&login_after=glm_")));
-            assert_eq!(world.events()[0].action.as_str(), "demand_login");
+            assert_eq!(world.events()[0].action.as_str(), "require_login");
             let back = needed.return_query;
             // Who comes back without having logged in is where it was, with the same marker.
             for stale in [None, Some(&ann_since(START - 1))] {

@@ -95,7 +95,7 @@ fn a_stranger_with_a_spent_token_hurts_nobody() {
         let strangers = [world.register(code_app()), world.register(public_app())];
         for stranger in &strangers {
             world.refresh(stranger, token(&first)).assert_error(400, "invalid_grant");
-            world.assert_refused("grant", "not_our_handle", None);
+            world.assert_refused("grant", "invalid_handle", None);
         }
         let guess = App { secret: Some("guess".to_owned()), ..app.clone() };
         world.refresh(&guess, token(&first)).assert_error(401, "invalid_client");

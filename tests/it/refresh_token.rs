@@ -39,7 +39,7 @@ fn a_refresh_token_must_be_there_and_be_ours() {
         ["x", "grt_", &right[1..], &right[..right.len() - 1], &upper, access, token(&foreign)]
     {
         world.refresh(&app, wrong).assert_error(400, "invalid_grant");
-        world.assert_refused("grant", "not_our_handle", None);
+        world.assert_refused("grant", "invalid_handle", None);
     }
     assert_eq!(world.refresh(&app, right).status, 200);
 }
@@ -54,7 +54,7 @@ fn another_app_cannot_use_a_refresh_token_and_the_owner_still_can() {
     for thief in [&other, &public] {
         for _ in 0..3 {
             world.refresh(thief, token(&tokens)).assert_error(400, "invalid_grant");
-            world.assert_refused("grant", "not_our_handle", None);
+            world.assert_refused("grant", "invalid_handle", None);
         }
     }
     world

@@ -70,7 +70,7 @@ fn a_request_without_a_token_is_malformed() {
         }
         let twice = [("token", "a"), ("token", "a")];
         world.revoke_form(None, &body_of(who, &twice)).assert_error(400, "invalid_request");
-        assert_eq!(world.last_event().outcome.reason(), Some("doubled_parameter"));
+        assert_eq!(world.last_event().outcome.reason(), Some("duplicate_parameter"));
     }
 }
 

@@ -32,7 +32,7 @@ fn a_ticket_is_good_for_one_user_in_one_session() {
         for decision in [Decision::approve(), Decision::Deny] {
             let error = decide(&world, ticket, &login, decision).unwrap_err();
             assert_eq!(shown(&error), "invalid_request", "{login:?}");
-            assert_eq!(world.events()[0].outcome.reason(), Some("not_our_ticket"));
+            assert_eq!(world.events()[0].outcome.reason(), Some("invalid_ticket"));
         }
     }
     // Nothing of it decided anything.
@@ -80,7 +80,7 @@ fn garbage_is_no_ticket_and_asks_nothing_of_the_store() {
     for bad in tickets {
         let error = block_on(server.decide(&bad, &ann(), Decision::approve(), None)).unwrap_err();
         assert_eq!(shown(&error), "invalid_request", "{bad}");
-        assert_eq!(error.rejection().unwrap().reason(), "not_our_ticket");
+        assert_eq!(error.rejection().unwrap().reason(), "invalid_ticket");
     }
     assert_eq!(server.store().take_calls(), []);
     assert!(approve(&world, ticket).is_ok());
@@ -148,7 +148,7 @@ fn a_ticket_is_of_one_issuer_and_secret() {
         let answer = block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None));
         assert_eq!(answer.is_ok(), opens, "{issuer}");
         if let Err(error) = answer {
-            assert_eq!(error.rejection().unwrap().reason(), "not_our_ticket");
+            assert_eq!(error.rejection().unwrap().reason(), "invalid_ticket");
         }
     }
 }

@@ -116,7 +116,7 @@ fn no_parameter_may_appear_twice() {
             for body in [format!("{form}&{second}"), format!("{second}&{form}")] {
                 let answer = world.post_form(None, &body);
                 answer.assert_error(400, "invalid_request");
-                world.assert_refused("parse", "doubled_parameter", None);
+                world.assert_refused("parse", "duplicate_parameter", None);
                 assert!(!answer.text("error_description").contains("vendor"));
             }
         }

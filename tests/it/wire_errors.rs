@@ -20,7 +20,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
     &[
         (R::MalformedForm, "invalid_request", 400),
         (R::FormTooLarge, "invalid_request", 413),
-        (R::DoubledParameter("scope"), "invalid_request", 400),
+        (R::DuplicateParameter("scope"), "invalid_request", 400),
         (R::MissingParameter("code"), "invalid_request", 400),
         (R::UnsupportedParameter("response_mode"), "invalid_request", 400),
         (R::UnsupportedGrantType, "unsupported_grant_type", 400),
@@ -43,7 +43,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::QuotaExceeded, "temporarily_unavailable", 429),
         (R::FlowNotAllowed(GRANT), "unauthorized_client", 400),
         (R::RefreshNotAllowed, "unauthorized_client", 400),
-        (R::NotOurHandle(GRANT), "invalid_grant", 400),
+        (R::InvalidHandle(GRANT), "invalid_grant", 400),
         (R::GrantRefused(GRANT, GrantRefusal::Unknown), "invalid_grant", 400),
         (R::GrantRefused(GRANT, GrantRefusal::Expired), "invalid_grant", 400),
         (R::GrantRefused(GRANT, GrantRefusal::Revoked), "invalid_grant", 400),
@@ -56,7 +56,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::Assertion(AssertionError::ExpPast), "invalid_grant", 400),
         (R::UnknownUser, "invalid_grant", 400),
         (R::InactiveUser, "invalid_grant", 400),
-        (R::ImpersonationDenied(NotPermitted::Nobody), "invalid_grant", 400),
+        (R::ImpersonationDenied(NotPermitted::NoneAllowed), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::NotListed), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Excepted), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Inactive), "invalid_grant", 400),
@@ -80,7 +80,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::AuthTimeUnknown, "login_required", 400),
         (R::ConsentRequired, "consent_required", 400),
         (R::ConsentDenied, "access_denied", 400),
-        (R::NotOurTicket, "invalid_request", 400),
+        (R::InvalidTicket, "invalid_request", 400),
         (R::TicketExpired, "invalid_request", 400),
         (R::AlreadyDecided, "invalid_request", 400),
     ]
@@ -137,8 +137,8 @@ fn a_description_is_plain_static_text() {
     }
     for (rejection, name) in [
         (Rejection::MissingParameter("code"), "code is missing"),
-        (Rejection::DoubledParameter("code"), "code appears more than once"),
-        (Rejection::UnsupportedParameter("code"), "code has a value that is not offered"),
+        (Rejection::DuplicateParameter("code"), "code appears more than once"),
+        (Rejection::UnsupportedParameter("code"), "code has an unsupported value"),
     ] {
         assert_eq!(rejection.description(), name);
     }
@@ -153,7 +153,7 @@ fn what_must_not_be_told_apart_is_not() {
         &[R::UnknownClient, R::WrongSecret, R::AppDisabled, R::NoCredentials, R::PublicApp][..],
         &[R::UnknownClient, R::WrongAuthenticationMethod, R::AssertionClientIdMismatch],
         &[
-            R::NotOurHandle(CODE),
+            R::InvalidHandle(CODE),
             R::GrantRefused(CODE, GrantRefusal::Unknown),
             R::GrantRefused(CODE, GrantRefusal::Expired),
             R::GrantRefused(CODE, GrantRefusal::Revoked),

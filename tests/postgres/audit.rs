@@ -134,7 +134,7 @@ fn queues_of_several_processes_write_one_log() {
         for (queue, written) in queues.iter().zip(written) {
             queue.close();
             written.await.unwrap();
-            assert_eq!((queue.waiting(), queue.missed()), (0, 0));
+            assert_eq!((queue.pending(), queue.dropped()), (0, 0));
         }
         let mut total = 0;
         for app in ["one", "two"] {

@@ -1,10 +1,10 @@
-//! What ends access, and what that leaves.
+//! Revocation by disabling, deletion, targets and withdrawn consent.
 
 use super::*;
 use crate::store::Consent;
 
 #[test]
-fn disabling_ends_every_grant_and_enabling_brings_none_back() {
+fn disabling_revokes_every_grant_and_enabling_restores_none() {
     let world = World::new();
     let (client_id, other) = (world.register(service()).client_id, world.register(phone()));
     let old = world.grant(1, &client_id, "ann");
@@ -19,7 +19,7 @@ fn disabling_ends_every_grant_and_enabling_brings_none_back() {
 }
 
 #[test]
-fn deleting_ends_every_grant_and_importing_the_client_id_again_brings_none_back() {
+fn deletion_revokes_every_grant_and_a_later_import_restores_none() {
     let world = World::new();
     let client_id = world.register(service()).client_id;
     let old = world.grant(1, &client_id, "ann");
@@ -34,7 +34,7 @@ fn deleting_ends_every_grant_and_importing_the_client_id_again_brings_none_back(
 }
 
 #[test]
-fn each_target_of_a_revocation_ends_what_it_names_and_is_audited_by_name() {
+fn each_revocation_target_revokes_its_grants_and_is_audited() {
     let world = World::new();
     let (one, two) = (world.register(phone()).client_id, world.register(phone()).client_id);
     let (ann, bob) = (Subject::new("ann").unwrap(), Subject::new("bob").unwrap());
@@ -66,7 +66,7 @@ fn each_target_of_a_revocation_ends_what_it_names_and_is_audited_by_name() {
 }
 
 #[test]
-fn a_withdrawn_consent_is_forgotten_and_its_access_ended() {
+fn a_withdrawn_consent_is_removed_and_its_grants_are_revoked() {
     let world = World::new();
     let client_id = world.register(phone()).client_id;
     let ann = Subject::new("ann").unwrap();

@@ -1,11 +1,11 @@
-//! What the audit log tells of it.
+//! Audit events of administrative calls.
 
 use super::*;
 use crate::app::MobileSecurity;
 use crate::store::AppRegistry as _;
 
 #[test]
-fn every_change_and_every_refusal_is_audited_with_who_what_and_why() {
+fn every_change_and_every_refusal_is_audited_with_actor_action_and_reason() {
     let world = World::new();
     let admin = world.admin();
     let client_id = world.register(service()).client_id;
@@ -55,7 +55,7 @@ fn every_change_and_every_refusal_is_audited_with_who_what_and_why() {
 }
 
 #[test]
-fn a_random_source_that_fails_makes_no_app_and_is_audited_as_a_failure() {
+fn a_failing_random_source_registers_no_app_and_is_audited_as_a_failure() {
     #[derive(Debug)]
     struct Broken;
     impl SecureRandom for Broken {
@@ -71,5 +71,8 @@ fn a_random_source_that_fails_makes_no_app_and_is_audited_as_a_failure() {
     let page = block_on(world.store.list_apps(&AppQuery::all(), Page::first(1))).unwrap();
     assert!(page.items.is_empty());
     let told = world.last_event().outcome;
-    assert_eq!(told.reason(), Some("no secret could be made: the source of randomness failed"));
+    assert_eq!(
+        told.reason(),
+        Some("no secret could be generated: the source of randomness failed")
+    );
 }

@@ -62,7 +62,7 @@ impl World {
         block_on(self.admin().find(client_id)).unwrap().unwrap()
     }
 
-    /// Whether `secret` authenticates the app now, and whether it is superseded.
+    /// Returns whether `secret` is superseded, or `None` if it does not authenticate the app.
     fn authenticates(&self, client_id: &ClientId, secret: &ClientSecret) -> Option<bool> {
         let app = self.app(client_id);
         let stored = &app.credentials().client_secrets;
@@ -116,7 +116,7 @@ fn field(result: Result<impl fmt::Debug, AdminError>) -> &'static str {
 }
 
 #[test]
-fn a_registration_answers_secrets_that_work_and_that_storage_does_not_hold() {
+fn a_registration_returns_usable_secrets_that_the_store_does_not_hold() {
     let world = World::new();
     let answer = world.register(service());
     let client_secret = answer.client_secret.unwrap();
@@ -135,7 +135,7 @@ fn a_registration_answers_secrets_that_work_and_that_storage_does_not_hold() {
 }
 
 #[test]
-fn a_public_app_gets_no_secret_and_none_later() {
+fn a_public_app_never_gets_a_secret() {
     let world = World::new();
     let answer = world.register(phone());
     assert!(answer.client_secret.is_none() && answer.signature_secret.is_none());
@@ -167,7 +167,7 @@ fn an_imported_app_keeps_its_client_id_and_a_short_secret_until_that_expires() {
 }
 
 #[test]
-fn an_import_refuses_secrets_that_cannot_serve() {
+fn an_import_refuses_secrets_that_the_settings_do_not_use() {
     let world = World::new();
     let service = || ImportedApp::new(id("app"), service().build().unwrap());
     let phone = || ImportedApp::new(id("app"), phone().build().unwrap());
@@ -186,7 +186,7 @@ fn an_import_refuses_secrets_that_cannot_serve() {
 }
 
 #[test]
-fn an_import_under_a_client_id_that_is_taken_changes_nothing() {
+fn an_import_under_a_taken_client_id_changes_nothing() {
     let world = World::new();
     let taken = world.register(service());
     let grant = world.grant(1, &taken.client_id, "ann");
@@ -198,7 +198,7 @@ fn an_import_under_a_client_id_that_is_taken_changes_nothing() {
 }
 
 #[test]
-fn an_export_carries_every_setting_and_no_secret_and_comes_back_with_new_ones() {
+fn an_export_has_every_setting_and_no_secret_and_its_import_generates_new_ones() {
     let (here, there) = (World::new(), World::new());
     let old = here.register(service().description("monthly").access_token_lifetime(60));
     block_on(here.admin().disable(&old.client_id)).unwrap();
@@ -228,11 +228,11 @@ fn the_second_of_two_edits_of_one_version_conflicts_and_changes_nothing() {
     assert_eq!(edit("first").unwrap().version(), 2);
     let conflict = edit("second").unwrap_err();
     assert!(matches!(conflict, AdminError::Conflict { expected: 1, found: 2 }));
-    assert_eq!(conflict.to_string(), "the app is at version 2, no longer at 1");
+    assert_eq!(conflict.to_string(), "the app is at version 2, not 1");
     assert_eq!(world.app(&client_id).settings().name(), "first");
 }
 
-/// Y3: whoever edits an app that was deleted meanwhile learns so, and it stays deleted.
+/// Y3: an edit of an app that was deleted meanwhile fails, and the app stays deleted.
 #[test]
 fn an_edit_does_not_bring_a_deleted_app_back() {
     let world = World::new();
@@ -246,7 +246,7 @@ fn an_edit_does_not_bring_a_deleted_app_back() {
 }
 
 #[test]
-fn changes_of_one_thing_each_meet_without_losing_any() {
+fn concurrent_changes_are_all_applied() {
     let world = World::new();
     let client_id = world.register(service()).client_id;
     std::thread::scope(|threads| {
@@ -266,7 +266,7 @@ fn changes_of_one_thing_each_meet_without_losing_any() {
 }
 
 #[test]
-fn a_scope_that_a_wider_token_still_allows_is_not_silently_kept() {
+fn removing_a_scope_that_a_wider_token_covers_is_refused() {
     let world = World::new();
     let client_id = world.register(service().scope(scope("*/files/* GET/files/1 mail"))).client_id;
     let admin = world.admin();
@@ -279,7 +279,7 @@ fn a_scope_that_a_wider_token_still_allows_is_not_silently_kept() {
 }
 
 #[test]
-fn a_rotated_client_secret_overlaps_as_long_as_was_asked() {
+fn a_rotated_client_secret_overlaps_for_the_requested_time() {
     let world = World::new();
     let old = world.register(service());
     let client_id = old.client_id;
@@ -301,7 +301,7 @@ fn a_rotated_client_secret_overlaps_as_long_as_was_asked() {
 }
 
 #[test]
-fn superseded_secrets_can_be_ended_before_their_time() {
+fn superseded_secrets_can_be_removed_early() {
     let world = World::new();
     let old = world.register(service());
     let client_id = old.client_id;
@@ -312,7 +312,7 @@ fn superseded_secrets_can_be_ended_before_their_time() {
 }
 
 #[test]
-fn a_secret_that_has_no_use_any_more_does_not_come_back() {
+fn an_unused_secret_is_removed_and_does_not_come_back() {
     let world = World::new();
     let answer = world.register(service());
     let (client_id, secret) = (answer.client_id, answer.client_secret.unwrap());

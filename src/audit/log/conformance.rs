@@ -1,5 +1,5 @@
-//! The promises of [`AuditStore`], executable: every sentence is a check, and an [`AuditKit`] runs
-//! them all. Not under semantic versioning.
+//! The conformance kit for [`AuditStore`]. Each sentence of the contract is a check, and an
+//! [`AuditKit`] runs them all. Exempt from semantic versioning.
 //!
 //! ```
 //! use grantor::audit::MemoryAuditStore;
@@ -32,7 +32,7 @@ use crate::store::conformance::{
 };
 use crate::store::{Page, RevocationTarget, StoreError};
 
-/// Runs the checks over a store of the audit log.
+/// A runner of all checks over one implementation of [`AuditStore`].
 pub struct AuditKit<S, R = Threads> {
     make_store: Box<dyn Fn() -> S>,
     runner: R,
@@ -40,27 +40,27 @@ pub struct AuditKit<S, R = Threads> {
 }
 
 impl<S: AuditStore> AuditKit<S> {
-    /// A kit for the stores that `make_store` makes, which are empty and independent: each check
-    /// asks for one. Without a runtime, and with 100 rounds a race.
+    /// Creates a kit. `make_store` returns an empty, independent store for each check. The kit uses
+    /// no runtime and 100 rounds for each race.
     pub fn new(make_store: impl Fn() -> S + 'static) -> Self {
         Self { make_store: Box::new(make_store), runner: Threads, rounds: 100 }
     }
 }
 
 impl<S: AuditStore, R: Runner> AuditKit<S, R> {
-    /// The same kit, running futures on `runner`.
+    /// Sets the runner of futures.
     #[must_use]
     pub fn with_runner<T: Runner>(self, runner: T) -> AuditKit<S, T> {
         AuditKit { make_store: self.make_store, runner, rounds: self.rounds }
     }
 
-    /// The same kit with `rounds` rounds a race.
+    /// Sets the number of rounds for each race.
     #[must_use]
     pub fn with_rounds(self, rounds: usize) -> Self {
         Self { rounds, ..self }
     }
 
-    /// Runs every check, also after one has failed. A store that panics fails the check.
+    /// Runs every check, even after one has failed. A panic in the store fails its check.
     #[must_use]
     pub fn run(&self) -> Report {
         macro_rules! named {
@@ -119,10 +119,10 @@ impl<S: AuditStore, R: Runner> Bench<'_, S, R> {
         self.wait(self.store.usage_of(client_id))
     }
 
-    /// Everything that a query finds, page by page.
+    /// Reads all pages of a query.
     fn find(&self, query: &AuditQuery, limit: usize) -> Check<Vec<StoredEvent>> {
         let (mut found, mut page) = (Vec::new(), Page::first(limit));
-        // Far more pages than any check makes: a listing must come to its end.
+        // More pages than any check creates: a listing must end.
         for _ in 0..10_000 {
             let listing = self.wait(self.store.find_events(query, page.clone()))?;
             holds(listing.items.len() <= limit, || "a page holds more than it may")?;
@@ -130,7 +130,7 @@ impl<S: AuditStore, R: Runner> Bench<'_, S, R> {
             let Some(next) = listing.next else { return Ok(found) };
             page = page.after(next);
         }
-        Err(Violation::new("there is always another page"))
+        Err(Violation::new("the listing does not end"))
     }
 }
 
@@ -152,7 +152,7 @@ fn new(event: AuditEvent) -> Check<NewEvent> {
     Ok(NewEvent { id, event })
 }
 
-/// An app that has authenticated asked for a token.
+/// Creates a token request of an authenticated app.
 fn request(millis: i64, client_id: &ClientId, outcome: Outcome) -> Check<NewEvent> {
     let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
     new(AuditEvent::new(at(millis), Actor::App(client_id.clone()), action, outcome))
@@ -168,14 +168,14 @@ fn ids(events: &[StoredEvent]) -> Vec<EventId> {
     events.iter().map(|event| event.id).collect()
 }
 
-/// The ids of `events` as a log tells them: newest first.
+/// Returns the ids of `events` in the order of a listing, newest first.
 fn newest_first<'e>(events: impl IntoIterator<Item = &'e NewEvent>) -> Vec<EventId> {
     let mut ids: Vec<_> = events.into_iter().map(|event| event.id).collect();
     ids.sort_unstable_by_key(|id| Reverse(*id));
     ids
 }
 
-/// Events that are all different, about the app `one` and the app `other`.
+/// Creates distinct events about the apps `one` and `other`.
 fn medley(one: &ClientId, other: &ClientId) -> Check<Vec<NewEvent>> {
     let ann = user("ann \u{e9} \"quoted\" \\ '; --")?;
     let refused = Outcome::refused(Step::Claim, CODE_REPLAYED, Some("grace"));
@@ -191,14 +191,14 @@ fn medley(one: &ClientId, other: &ClientId) -> Check<Vec<NewEvent>> {
         event(2, Actor::App(one.clone()), Action::Introspect, failed),
         event(2, Actor::User(ann), Action::IssueCode, Outcome::Success).with_app(one),
         event(2, Actor::Unknown, Action::IssueToken { grant_type: None }, refused).with_app(other),
-        event(9, Actor::Server, Action::MissEvents { missing: u64::MAX }, Outcome::Success),
+        event(9, Actor::Server, Action::DropEvents { dropped: u64::MAX }, Outcome::Success),
     ]
     .into_iter()
     .map(new)
     .collect()
 }
 
-/// All of an event is found again, newest first, whatever letters its names have.
+/// Events are listed newest first and read back unchanged, with any characters in their names.
 pub fn an_event_is_found_as_it_was_appended<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
@@ -215,7 +215,8 @@ pub fn an_event_is_found_as_it_was_appended<S: AuditStore, R: Runner>(
     Ok(())
 }
 
-/// An event whose id is in the log changes neither the log nor the usage, alone or in company.
+/// Appending an event whose id is in the log changes neither the log nor the usage, alone or in a
+/// batch.
 pub fn an_event_is_appended_once<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let (bench, app) = (kit.bench(), app("app")?);
     let make = |millis| request(millis, &app, Outcome::Success);
@@ -231,7 +232,7 @@ pub fn an_event_is_appended_once<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>)
     same("the last use", usage.last_used, Some(at(4)))
 }
 
-/// Filters, alone and together, find what they say and nothing else.
+/// Filters select the matching events, alone and combined.
 pub fn events_are_found_by_app_user_and_time<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
@@ -260,7 +261,7 @@ pub fn events_are_found_by_app_user_and_time<S: AuditStore, R: Runner>(
     check("of a user", &all().subject(ann.clone()), &is_ann)?;
     let both = all().app(b.clone()).subject(ann.clone());
     check("of both", &both, &|event| is_of(b, event) && is_ann(event))?;
-    check("of nobody", &all().app(app("c")?), &|_| false)?;
+    check("of an unknown app", &all().app(app("c")?), &|_| false)?;
     check("since", &all().since(at(7)), &|event| event.at >= at(7))?;
     check("until", &all().until(at(7)), &|event| event.at <= at(7))?;
     let while_ann = both.since(at(5)).until(at(13));
@@ -269,8 +270,8 @@ pub fn events_are_found_by_app_user_and_time<S: AuditStore, R: Runner>(
     })
 }
 
-/// Who pages on sees each event once that was there at the beginning, in its order, though others
-/// come before it, after it and between.
+/// A caller that reads all pages sees each event exactly once that was present at the first page,
+/// in order, while others append before, after and between.
 pub fn pages_go_on_while_events_are_appended<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
@@ -296,7 +297,8 @@ pub fn pages_go_on_while_events_are_appended<S: AuditStore, R: Runner>(
     same("the events of the beginning", seen, were_there)
 }
 
-/// Tokens by grant type, refusals apart, the last use; nobody is counted who did not authenticate.
+/// Usage counts tokens by grant type, refusals and the last use. Unauthenticated requests are not
+/// counted.
 pub fn usage_is_what_the_log_adds_up_to<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let (bench, expected) = (kit.bench(), Usage::default());
     let apps = [app("one")?, app("two")?, app("Three")?];
@@ -327,11 +329,11 @@ pub fn usage_is_what_the_log_adds_up_to<S: AuditStore, R: Runner>(kit: &AuditKit
     for app in &apps {
         same(&format!("the usage of {app}"), bench.usage(app)?, expected.of(app))?;
     }
-    same("of an app without events", bench.usage(&app("nobody")?)?, AppUsage::default())
+    same("of an app without events", bench.usage(&app("unknown")?)?, AppUsage::default())
 }
 
-/// A deletion ends what was counted before, in its batch too; counted after is anew, and the same
-/// deletion again does not end that. A refused deletion ends nothing.
+/// A deletion drops the usage counted before it, including in its own batch. Later events count
+/// from zero, also if the same deletion is appended again. A refused deletion drops nothing.
 pub fn a_deleted_app_loses_its_usage<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let (bench, app, other) = (kit.bench(), app("app")?, app("other")?);
     let make = |millis| request(millis, &app, Outcome::Success);
@@ -355,7 +357,8 @@ pub fn a_deleted_app_loses_its_usage<S: AuditStore, R: Runner>(kit: &AuditKit<S,
     same("of another app", issued(&other)?, 1)
 }
 
-/// The oldest events go, so many at a time and all before the instant; what they counted stays.
+/// Pruning removes the oldest events in bounded batches, all before the given instant, and keeps
+/// their usage.
 pub fn old_events_are_pruned_and_their_usage_stays<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
@@ -375,7 +378,7 @@ pub fn old_events_are_pruned_and_their_usage_stays<S: AuditStore, R: Runner>(
     same("the usage", bench.usage(&app)?, usage)
 }
 
-/// Appends by many at once, some of them of the same events, are all in the log and counted once.
+/// Concurrent appends, some of the same events, store and count each event once.
 pub fn appends_at_once_are_all_counted_once<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
@@ -390,7 +393,7 @@ pub fn appends_at_once_are_all_counted_once<S: AuditStore, R: Runner>(
             (0..2 * CONTENDERS).map(make).collect::<Check<Vec<_>>>()
         },
         |events, contender| {
-            // Two of its own, and two that it shares with its neighbour.
+            // Two of its own, and two shared with its neighbour.
             let mine: Vec<_> = events.iter().cycle().skip(2 * contender).take(4).cloned().collect();
             bench.append(&mine)
         },
@@ -409,8 +412,8 @@ pub fn appends_at_once_are_all_counted_once<S: AuditStore, R: Runner>(
     Ok(())
 }
 
-/// An append that is dropped is whole or nothing for each event and what it counts; again, it is
-/// whole and counts once.
+/// A dropped append has stored and counted each event completely or not at all. Repeating it stores
+/// and counts each event once.
 pub fn a_dropped_append_is_done_or_not_done<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {

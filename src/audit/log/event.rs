@@ -1,26 +1,28 @@
-//! An event on its way into the log, its id, and what is read back.
+//! Events for the log, their ids, and the stored form.
 
 use crate::audit::{Action, Actor, AuditEvent, Severity};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Subject, bytes_id};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::store::RevocationTarget;
+#[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
+use crate::store::StoreError;
 
 bytes_id! {
-    /// The name of an event in the log, and its place: ids are in the order of the instants, and so
-    /// are their bytes.
+    /// A unique id of an event in the log. Ids sort by the time of their events, as values and as
+    /// bytes.
     ///
-    /// 16 bytes: the milliseconds since 1970 as 6, then 10 that nobody else uses in that millisecond.
-    /// Written as 22 characters of base64url. It is no secret.
+    /// 16 bytes: 6 for the milliseconds since 1970, and 10 that are unique within that millisecond.
+    /// Written as 22 characters of base64url. Not a secret.
     EventId, "event id"
 }
 
 impl EventId {
-    /// The id of an event at `at`, told from others of that instant by `tail`.
+    /// Creates the id of an event at `at`. `tail` distinguishes events of the same millisecond.
     #[must_use]
     pub fn new(at: UnixTime, tail: [u8; 10]) -> Self {
-        // What is before 1970 or after the year 10000 shares its first bytes; the instant of the
-        // event itself is stored beside.
+        // Instants before 1970 or after the year 10000 share their first bytes; the exact instant
+        // is stored separately.
         let millis = at.as_millis().clamp(0, (1 << 48) - 1).cast_unsigned();
         let mut bytes = [0; 16];
         for (byte, value) in
@@ -31,33 +33,34 @@ impl EventId {
         Self(bytes)
     }
 
-    /// A fresh id of an event at `at`.
+    /// Generates a fresh id for an event at `at`.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source of randomness fails.
     pub fn generate(at: UnixTime, random: &dyn SecureRandom) -> Result<Self, RandomError> {
         Ok(Self::new(at, random::array(random)?))
     }
 
-    /// No id of an event at `at` or later is before it.
+    /// Returns the smallest id of an event at `at` or later.
     pub(crate) fn first_at(at: UnixTime) -> Self {
         Self::new(at, [0; 10])
     }
 }
 
-/// An event that is to be appended. The id makes it safe to append it again.
+/// An event to append. Its id makes a repeated append safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "an event and its name, and nothing else")]
+#[expect(clippy::exhaustive_structs, reason = "an id and an event, and nothing else")]
 pub struct NewEvent {
-    /// Its name, which no other event has.
+    /// The unique id.
     pub id: EventId,
-    /// What happened.
+    /// The event.
     pub event: AuditEvent,
 }
 
 impl NewEvent {
-    /// The user whose row it is: the one that the event is about, or that it names at all.
+    /// Returns the user that the row belongs to: the user concerned or, if absent, a user that the
+    /// event names.
     pub(crate) fn subject(&self) -> Option<&Subject> {
         let event = &self.event;
         if event.subject.is_some() {
@@ -74,22 +77,37 @@ impl NewEvent {
     }
 }
 
-/// An event as it stands in the log.
+/// An event as the log stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
+#[expect(clippy::exhaustive_structs, reason = "stores of hosts construct it")]
 pub struct StoredEvent {
-    /// Its name, and its place in the log.
+    /// The unique id, which is also the position in the log.
     pub id: EventId,
-    /// When it happened.
+    /// The time of the event.
     pub at: UnixTime,
-    /// The app that it is about.
+    /// The app concerned.
     pub client_id: Option<ClientId>,
-    /// The user that it is about.
+    /// The user concerned.
     pub subject: Option<Subject>,
-    /// How much attention it deserves.
+    /// The severity.
     pub severity: Severity,
-    /// All of it: the JSON object as which the [`AuditEvent`] was serialized.
+    /// The whole [`AuditEvent`] as a JSON object.
     pub json: String,
+}
+
+impl StoredEvent {
+    /// Converts an event to its stored form.
+    #[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
+    pub(super) fn of(new: &NewEvent) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: new.id,
+            at: new.event.at,
+            client_id: new.event.client_id.clone(),
+            subject: new.subject().cloned(),
+            severity: new.event.severity(),
+            json: serde_json::to_string(&new.event).map_err(StoreError::new)?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_in_the_order_of_their_instants_and_are_read_as_they_are_written() {
+    fn ids_sort_by_time_and_round_trip() {
         let at = UnixTime::from_millis;
         let instants = [-5, 0, 1, 255, 256, 1_700_000_000_000, 1 << 47, i64::MAX].map(at);
         for pair in instants.windows(2) {

@@ -13,8 +13,8 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::{Listing, Page, Pruned, StoreError};
 
-/// The audit log in the memory of this process: for tests, and as the yardstick for other stores. It
-/// grows until it is pruned.
+/// An audit log in memory, for tests and as the reference implementation. It grows until it is
+/// pruned.
 #[derive(Default)]
 pub struct MemoryAuditStore(Mutex<Log>);
 
@@ -25,7 +25,7 @@ struct Log {
 }
 
 impl MemoryAuditStore {
-    /// An empty log.
+    /// Creates an empty log.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -88,19 +88,5 @@ impl AuditStore for MemoryAuditStore {
             }
             Pruned { removed: old.len(), more: log.events.range(before).next().is_some() }
         }))
-    }
-}
-
-impl StoredEvent {
-    /// An event as it will stand in the log.
-    pub(super) fn of(new: &NewEvent) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: new.id,
-            at: new.event.at,
-            client_id: new.event.client_id.clone(),
-            subject: new.subject().cloned(),
-            severity: new.event.severity(),
-            json: serde_json::to_string(&new.event).map_err(StoreError::new)?,
-        })
     }
 }

@@ -4,6 +4,7 @@
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub mod conformance;
 mod event;
+#[cfg(feature = "test-kit")]
 mod memory;
 mod pruning;
 mod queue;
@@ -13,6 +14,8 @@ mod sql;
 use std::sync::Arc;
 
 pub use event::{EventId, NewEvent, StoredEvent};
+#[cfg(feature = "test-kit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub use memory::MemoryAuditStore;
 pub use pruning::prune_events_regularly;
 pub use queue::AuditQueue;
@@ -23,45 +26,45 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::{CachedApps, Listing, Page, Pruned, StoreError};
 
-/// Keeps the audit log and what it adds up to.
+/// A durable audit log with usage counters.
 pub trait AuditStore: Send + Sync {
-    /// Appends events, and counts the usage that they are.
+    /// Appends events and counts their usage.
     ///
     /// # Contract
     ///
-    /// * An event and what it counts are stored in one step: no reader, and no crash, parts them.
-    /// * An event whose id is in the log changes nothing, neither the log nor the usage: the same call
-    ///   again is safe, also while the first is still at work.
-    /// * Usage is counted as [`Usage`](crate::audit::usage::Usage) does. An app that was deleted loses its
-    ///   usage with the event that says so; what is appended after that counts anew.
+    /// * An event and its usage are stored in one atomic step, for readers and across crashes.
+    /// * An event whose id is already in the log changes neither the log nor the usage. The same
+    ///   call can be repeated, even while the first is still running.
+    /// * Usage is counted by the rules of [`AppUsage`]. The event that records the deletion of an
+    ///   app drops its usage; events appended later count from zero.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when some of it may not have been stored. The same call again settles it.
+    /// [`StoreError`] if some events may not have been stored. Repeating the call is safe.
     fn append(&self, events: &[NewEvent]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Finds the events that `query` asks for, newest first, in the order of their ids. The limit of
-    /// the query does not count here: the page has one.
+    /// Finds the events that match `query`, newest first by id. The page sets the limit; the
+    /// query's own limit is ignored.
     ///
     /// # Contract
     ///
-    /// * Who pages on sees each event once that was there when the first page was read, and was not
-    ///   removed meanwhile. Events that are appended meanwhile may be seen or not.
+    /// * A caller that reads all pages sees each event exactly once that was present at the first
+    ///   page and was not removed since. It may or may not see events appended since.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if the read fails.
     fn find_events(
         &self,
         query: &AuditQuery,
         page: Page<EventId>,
     ) -> impl Future<Output = Result<Listing<StoredEvent, EventId>, StoreError>> + Send;
 
-    /// What an app did, by all events that were ever appended; all zero if nothing was counted.
+    /// Returns the usage of an app over all events ever appended, zero if nothing was counted.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if the read fails.
     fn usage_of(
         &self,
         client_id: &ClientId,
@@ -71,12 +74,13 @@ pub trait AuditStore: Send + Sync {
     ///
     /// # Contract
     ///
-    /// * Removes at most `limit` events, the oldest first, all of them before `before`. Usage stays.
-    /// * [`Pruned::more`] tells whether the same call would remove more.
+    /// * Removes at most `limit` events, the oldest first, all of them older than `before`. Usage
+    ///   stays.
+    /// * [`Pruned::more`] is true if the same call would remove more.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when some of the batch may not have been removed.
+    /// [`StoreError`] if some of the batch may not have been removed.
     fn prune_events(
         &self,
         before: UnixTime,
@@ -117,6 +121,6 @@ macro_rules! delegate {
 
 delegate!(Arc<T>, self => self);
 delegate! {
-    /// Of its store.
+    /// Delegates to the wrapped store.
     CachedApps<T>, self => self.store()
 }

@@ -1,4 +1,4 @@
-//! Removing old events, from time to time.
+//! Regular removal of old events.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::AuditStore;
 use crate::clock::UnixTime;
 use crate::store::{Pruning, StoreError};
 
-/// Removes events older than `keep` from `store`, at once and then at every interval, until it is
-/// dropped: to be spawned, in one process or in all. Usage stays.
+/// Removes events older than `keep` now and then at every interval, until the future is dropped.
+/// Usage stays. Spawn it in one process or in all of them.
 ///
-/// `sleep` and `failed` as with [`prune_regularly`](crate::store::prune_regularly).
+/// `sleep` and `failed` are the same as in [`prune_regularly`](crate::store::prune_regularly).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::{Pruning, StoreError};
 /// # runtime.block_on(async {
 /// let log = Arc::new(MemoryAuditStore::new());
 /// let year = Duration::from_secs(365 * 86_400);
-/// let failed = |error: &_| eprintln!("nothing was pruned: {error}");
+/// let failed = |error: &_| eprintln!("pruning failed: {error}");
 /// let pruning = prune_events_regularly(log, year, Pruning::new(), tokio::time::sleep, failed);
 /// let pruning = tokio::spawn(pruning);
 /// # pruning.abort();

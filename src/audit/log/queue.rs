@@ -15,56 +15,58 @@ use crate::observe::Outcome;
 use crate::random::{self, RandomError, SecureRandom};
 use crate::store::StoreError;
 
-/// How many events are written at a time.
+/// The maximum number of events in one write.
 const BATCH: usize = 256;
-/// For how long the first event of a batch waits for others.
+/// The time that the first event of a batch waits for more.
 const GATHERING: Duration = Duration::from_millis(200);
-/// How long the first wait is after the store has failed, and the longest.
+/// The first and the longest delay after the store failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// Takes audit events without making anybody wait, and writes them into an [`AuditStore`] behind.
+/// A sink that queues events without blocking and writes them to an [`AuditStore`] in the
+/// background.
 ///
-/// [`record`](AuditSink::record) clones an event and pushes the clone. The future that
-/// [`run`](Self::run) answers writes what has gathered, 256 at a time at most and 200 ms after the
-/// first at the latest. A clone of the queue is the same queue.
+/// [`record`](AuditSink::record) pushes a clone of the event. The future of [`run`](Self::run)
+/// writes batches of up to 256 events, at most 200 ms after the first event of a batch. Clones
+/// share one queue.
 ///
-/// * Where the store fails the batch is kept and tried again, after 100 ms, 200 ms and so on up to
-///   10 s, until it is written.
-/// * Where the queue is full, events are not taken but counted, and as soon as there is room the log
-///   gets an event [`Action::MissEvents`] that says how many are missing.
-/// * [`close`](Self::close) ends the future when all is written.
-/// * What is in the queue when the process dies is lost.
+/// * If the store fails, the batch is kept and retried after 100 ms, 200 ms and so on up to 10 s,
+///   until it is written.
+/// * If the queue is full, events are dropped and counted. When there is room again, the log gets
+///   an event [`Action::DropEvents`] with their number.
+/// * [`close`](Self::close) ends the future after everything is written.
+/// * If the process dies, the queued events are lost.
 #[derive(Clone)]
 pub struct AuditQueue(Arc<Shared>);
 
 struct Shared {
     capacity: usize,
-    /// Tells ids of this queue from those of others, but for the last four bytes: a number.
+    /// Distinguishes this queue's ids from those of other queues. The last four bytes are replaced
+    /// by a number.
     name: [u8; 10],
     pending: Mutex<Pending>,
-    /// Held by the future that writes: another one waits until it is gone.
+    /// Held by the writing future. A second one waits for it.
     writing: async_lock::Mutex<()>,
 }
 
 struct Pending {
     events: VecDeque<NewEvent>,
-    /// The number of the next event: with the instant it makes the id.
+    /// The number of the next event. It makes the id unique, together with the instant.
     number: u32,
-    /// What is being written. Kept here, so that the end of the writing future loses nothing.
+    /// The batch in progress. It is kept here so that dropping the writing future loses nothing.
     batch: Option<Arc<[NewEvent]>>,
-    /// Events that were not taken since the last batch, and the instant of the latest.
-    missing: u64,
-    missing_at: UnixTime,
-    missed: u64,
-    /// How many events were taken, how many of them are in the batch, and in the log.
+    /// Events dropped since the last batch, the instant of the latest, and all since the start.
+    unreported: u64,
+    dropped_at: UnixTime,
+    dropped: u64,
+    /// The number of events accepted, of events in the batch, and of events in the log.
     taken: u64,
     in_batch: u64,
     written: u64,
-    /// Who waits until what was taken is written.
+    /// The tasks that wait for accepted events to be written.
     flushing: Vec<Waker>,
     state: State,
     writer: Option<Waker>,
-    /// From how many events on the writer is to be woken.
+    /// The number of events that wakes the writer.
     wake_at: usize,
 }
 
@@ -76,32 +78,32 @@ enum State {
 }
 
 impl AuditQueue {
-    /// How many events wait at most, unless told otherwise: some 16 MB.
+    /// The default capacity in events, about 16 MB.
     pub const DEFAULT_CAPACITY: usize = 32_768;
 
-    /// A queue for [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) events. `random` tells its events
-    /// from those of other processes.
+    /// Creates a queue for [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) events. `random` makes its
+    /// event ids unique across processes.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source of randomness fails.
     pub fn new(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         Self::with_capacity(random, Self::DEFAULT_CAPACITY)
     }
 
-    /// A queue for `capacity` events, at least one.
+    /// Creates a queue for `capacity` events, at least one.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source of randomness fails.
     pub fn with_capacity(random: &dyn SecureRandom, capacity: usize) -> Result<Self, RandomError> {
         let pending = Pending {
             events: VecDeque::new(),
             number: 0,
             batch: None,
-            missing: 0,
-            missing_at: UnixTime::EPOCH,
-            missed: 0,
+            unreported: 0,
+            dropped_at: UnixTime::EPOCH,
+            dropped: 0,
             taken: 0,
             in_batch: 0,
             written: 0,
@@ -118,11 +120,11 @@ impl AuditQueue {
         })))
     }
 
-    /// Writes events into `store` until the queue is closed and empty. To be spawned, once; should
-    /// there be two, the second waits until the first is gone. Dropped, it loses nothing: the next
-    /// goes on.
+    /// Writes events into `store` until the queue is closed and empty. Spawn it once; a second
+    /// future waits until the first is dropped. Dropping it loses nothing, because the next one
+    /// continues.
     ///
-    /// `sleep` waits, as `tokio::time::sleep` does; `failed` is told each time the store fails.
+    /// `sleep` waits, like `tokio::time::sleep`. `failed` is called on each failure of the store.
     pub fn run<S, Z, W, F>(
         &self,
         store: S,
@@ -138,9 +140,9 @@ impl AuditQueue {
         write(Arc::clone(&self.0), store, sleep, failed)
     }
 
-    /// Has [`run`](Self::run) write what is left, at once, and end: await it then, for as long as
-    /// the host has patience. While the store fails it does not end. What is recorded after its end
-    /// is not written.
+    /// Makes [`run`](Self::run) write the remaining events at once and then end. Await it
+    /// afterwards, with a timeout: it does not end while the store fails. Events recorded after it
+    /// ended are not written.
     pub fn close(&self) {
         let mut pending = self.0.lock();
         if pending.state == State::Open {
@@ -153,9 +155,9 @@ impl AuditQueue {
         }
     }
 
-    /// Waits until what was recorded before the call is in the log: for a page that shows what just
-    /// happened. It has [`run`](Self::run) write at once, which somebody has spawned; while the
-    /// store fails, it waits.
+    /// Waits until the events recorded before the call are in the log, for example before a page
+    /// shows them. It makes a spawned [`run`](Self::run) write at once. It keeps waiting while the
+    /// store fails.
     pub async fn flush(&self) {
         let taken = self.0.lock().taken;
         poll_fn(|context| {
@@ -174,17 +176,17 @@ impl AuditQueue {
         .await;
     }
 
-    /// How many events have been taken and are not in the log yet.
+    /// Returns the number of events that are queued and not yet in the log.
     #[must_use]
-    pub fn waiting(&self) -> usize {
+    pub fn pending(&self) -> usize {
         let pending = self.0.lock();
         pending.events.len() + pending.batch.as_ref().map_or(0, |batch| batch.len())
     }
 
-    /// How many events were not taken, since the queue was made.
+    /// Returns the number of events dropped since the queue was created.
     #[must_use]
-    pub fn missed(&self) -> u64 {
-        self.0.lock().missed
+    pub fn dropped(&self) -> u64 {
+        self.0.lock().dropped
     }
 }
 
@@ -201,8 +203,8 @@ impl AuditSink for AuditQueue {
 impl fmt::Debug for AuditQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditQueue")
-            .field("waiting", &self.waiting())
-            .field("missed", &self.missed())
+            .field("pending", &self.pending())
+            .field("dropped", &self.dropped())
             .finish_non_exhaustive()
     }
 }
@@ -217,12 +219,12 @@ impl Pending {
         EventId::new(at, tail)
     }
 
-    /// Takes an event, or counts it as missing. Answers whom to wake.
+    /// Queues an event or counts it as dropped. Returns the waker of the writer if it must run.
     fn push(&mut self, event: AuditEvent, queue: &Shared) -> Option<Waker> {
         if self.events.len() >= queue.capacity || self.state == State::Closed {
-            self.missing += 1;
-            self.missed += 1;
-            self.missing_at = self.missing_at.max(event.at);
+            self.unreported += 1;
+            self.dropped += 1;
+            self.dropped_at = self.dropped_at.max(event.at);
             return None;
         }
         let id = self.id(event.at, queue.name);
@@ -231,17 +233,17 @@ impl Pending {
         if self.events.len() < self.wake_at { None } else { self.writer.take() }
     }
 
-    /// The next batch. `None`: there is none, and will be none.
+    /// Returns the next batch, or `None` if the queue is empty.
     fn take(&mut self, name: [u8; 10]) -> Option<Arc<[NewEvent]>> {
         if let Some(unwritten) = &self.batch {
             return Some(Arc::clone(unwritten));
         }
         let count = self.events.len().min(BATCH);
         let mut batch: Vec<_> = self.events.drain(..count).collect();
-        if self.missing > 0 {
-            let missing = std::mem::take(&mut self.missing);
-            let at = std::mem::replace(&mut self.missing_at, UnixTime::EPOCH);
-            let action = Action::MissEvents { missing };
+        if self.unreported > 0 {
+            let dropped = std::mem::take(&mut self.unreported);
+            let at = std::mem::replace(&mut self.dropped_at, UnixTime::EPOCH);
+            let action = Action::DropEvents { dropped };
             let event = AuditEvent::new(at, Actor::Server, action, Outcome::Success);
             batch.push(NewEvent { id: self.id(at, name), event });
         }
@@ -261,7 +263,7 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The batch is written, or there will be none: whoever waits looks again.
+    /// Marks the batch as finished and wakes the tasks that wait for it.
     fn settle(&self) {
         let mut pending = self.lock();
         pending.batch = None;
@@ -271,8 +273,8 @@ impl Shared {
         flushing.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until it `is_over`, which is looked at when there are `wake_at` events, or when the
-    /// writer is woken for another reason; or until `limit` is over.
+    /// Waits until `is_over` or until `limit` has passed. Checks `is_over` when `wake_at` events
+    /// are queued and at each wake-up.
     async fn until(
         &self,
         wake_at: usize,

@@ -1,4 +1,4 @@
-//! The log in the stores in SQL: between events and rows.
+//! The log in the SQL stores: conversions between events and rows.
 
 use super::{AuditStore, EventId, NewEvent, StoredEvent};
 use crate::audit::usage::{AppUsage, UsageChange};
@@ -90,7 +90,7 @@ fn filter_of<'a>(query: &'a AuditQuery, page: &Page<EventId>) -> AuditFilter<'a>
         since: query.since.as_millis(),
         until: query.until.as_millis(),
         before: page.after.map(|id| *id.as_bytes()),
-        // One more than the page holds, to know whether it is the last.
+        // One more than the page holds, to detect the last page.
         limit: page.limit.saturating_add(1),
     }
 }
@@ -117,7 +117,7 @@ fn usage_of(rows: Vec<UsageRow>) -> AppUsage {
     usage
 }
 
-/// How much attention an event deserves, as a number from 1.
+/// Encodes a severity as a number, from 1.
 const fn severity_code(severity: Severity) -> i16 {
     match severity {
         Severity::Info => 1,
@@ -126,9 +126,9 @@ const fn severity_code(severity: Severity) -> i16 {
     }
 }
 
-/// Reads what [`severity_code`] wrote.
+/// Decodes [`severity_code`].
 fn severity_of(code: i16) -> Result<Severity, StoreError> {
     let all = [Severity::Info, Severity::Warning, Severity::Error];
     let found = all.into_iter().find(|severity| severity_code(*severity) == code);
-    found.ok_or_else(|| StoreError::new("a severity is none"))
+    found.ok_or_else(|| StoreError::new("an invalid severity code"))
 }

@@ -37,7 +37,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         match &answer {
             Ok(prompted) => {
                 let action = match prompted {
-                    Prompted::LogIn(_) => Action::DemandLogin,
+                    Prompted::LogIn(_) => Action::RequireLogin,
                     Prompted::Ask(_) => Action::Authorize,
                     Prompted::Redirect(_) => Action::IssueCode,
                 };

@@ -209,7 +209,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let read = |payload: &[u8]| serde_json::from_slice(payload).ok();
         self.handles
             .open(HandleKind::Ticket, &login.binding(), ticket, read)
-            .map_err(|_| Rejection::NotOurTicket)
+            .map_err(|_| Rejection::InvalidTicket)
     }
 }
 

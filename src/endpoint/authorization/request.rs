@@ -161,7 +161,7 @@ where
         let app = &back.app;
         let settings = app.settings();
         if form.first_doubled().is_some() {
-            return Err(Rejection::DoubledParameter("a parameter"));
+            return Err(Rejection::DuplicateParameter("a parameter"));
         }
         if form.get("state").is_some() && back.state.is_none() {
             return Err(Rejection::UnsupportedParameter("state"));

@@ -32,7 +32,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         self.record(trace, &answer);
         match answer {
             Ok(active) => Ok(Introspection::Active(Box::new(active))),
-            Err(EndpointError::Rejected { rejection, .. }) if rejection.is_of_token() => {
+            Err(EndpointError::Rejected { rejection, .. }) if rejection.is_token_state() => {
                 Ok(Introspection::Inactive)
             }
             Err(error) => Err(error),

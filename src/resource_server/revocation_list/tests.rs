@@ -18,7 +18,7 @@ fn page(entries: Vec<Revocation>, next: u64, more: bool) -> RevocationFeed {
     RevocationFeed { entries, next: FeedCursor { at: NOW, tie: next }, more }
 }
 
-/// Names from which facts and targets are put together.
+/// Names that facts and targets are built from.
 struct Names {
     grants: Vec<GrantId>,
     apps: Vec<ClientId>,
@@ -30,14 +30,14 @@ fn names() -> Names {
     Names {
         grants: (0..3).map(|byte| GrantId::from_bytes([byte; 16])).collect(),
         apps: ["a", "b"].into_iter().map(|id| ClientId::new(id).unwrap()).collect(),
-        // An app may be a subject: the kinds are kept apart nevertheless.
+        // An app may be a subject, and the two kinds still do not mix.
         subjects: ["a", "x"].into_iter().map(|id| Subject::new(id).unwrap()).collect(),
         devices: ["a", "d"].into_iter().map(|id| DeviceId::new(id).unwrap()).collect(),
     }
 }
 
 impl Names {
-    /// Every combination, authorized at some instants.
+    /// Every combination, authorized at several instants.
     fn all_facts(&self) -> impl Iterator<Item = AccessFacts<'_>> {
         let instants = [-1, 0, 1, 2, 3].map(at);
         let devices = || self.devices.iter().map(Some).chain([None]);
@@ -85,7 +85,7 @@ fn any_revocations() -> impl Strategy<Value = Vec<Revocation>> {
 
 proptest! {
     #[test]
-    fn the_list_decides_as_its_entries_do_in_any_order_and_twice(
+    fn the_list_matches_its_entries_in_any_order_and_with_repeats(
         revocations in any_revocations(),
         again in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         pages in 1..4_usize,
@@ -121,7 +121,7 @@ proptest! {
         prop_assert_eq!(list.any.load(Ordering::Relaxed), revocations.iter().any(kept));
     }
 
-    /// The store and its feed say the same.
+    /// The list and the store agree.
     #[test]
     fn the_list_follows_a_store(steps in prop::collection::vec((any_target(), any::<bool>()), 0..12)) {
         block_on(async {
@@ -146,7 +146,7 @@ proptest! {
 }
 
 #[test]
-fn the_list_is_closed_until_it_was_read_to_its_end() {
+fn the_list_is_closed_until_a_complete_read() {
     let (list, names) = (RevocationList::new(), names());
     let facts = names.some_facts();
     assert_eq!(list.cursor(), FeedCursor::default());
@@ -159,7 +159,7 @@ fn the_list_is_closed_until_it_was_read_to_its_end() {
 }
 
 #[test]
-fn a_list_that_is_too_old_is_closed_until_it_is_read_again() {
+fn a_stale_list_is_closed_until_the_next_complete_read() {
     let (list, names) = (RevocationList::new(), names());
     let facts = names.some_facts();
     list.apply(&page(Vec::new(), 0, false), NOW);
@@ -170,7 +170,7 @@ fn a_list_that_is_too_old_is_closed_until_it_is_read_again() {
     assert_eq!(list.is_revoked(&facts, at(61)), Err(RevocationsUnknown::Stale));
     list.apply(&page(Vec::new(), 0, false), at(61));
     assert_eq!(list.is_revoked(&facts, at(61)), Ok(false));
-    // An answer that comes late does not make the list older than it is.
+    // A late response does not make the list older.
     list.apply(&page(Vec::new(), 0, false), NOW);
     assert_eq!(list.is_revoked(&facts, at(121)), Ok(false));
     let strict = RevocationList::new().with_max_age(Duration::ZERO);
@@ -179,9 +179,9 @@ fn a_list_that_is_too_old_is_closed_until_it_is_read_again() {
     assert!(strict.is_revoked(&facts, NOW.plus(Duration::from_millis(1))).is_err());
 }
 
-/// What a page brings is in force at once, whether or not it was the last.
+/// The entries of a page take effect at once, even if more pages follow.
 #[test]
-fn a_revocation_is_in_force_before_the_end_of_the_feed_is_reached() {
+fn a_revocation_takes_effect_before_the_feed_was_read_to_its_end() {
     let (list, names) = (RevocationList::new(), names());
     let facts = names.some_facts();
     list.apply(&page(Vec::new(), 0, false), NOW);
@@ -204,7 +204,7 @@ fn polling_reads_every_page() {
         list.poll(&store, at(2)).await.unwrap();
         assert_eq!(list.read().grants.len(), 2_500);
         assert_eq!(list.is_revoked(&names.some_facts(), at(2)), Ok(true));
-        // Minutes later all of it has ended.
+        // Minutes later every entry has ended.
         list.poll(&store, at(200)).await.unwrap();
         assert!(list.read().is_empty());
     });

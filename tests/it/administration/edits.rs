@@ -129,7 +129,7 @@ fn a_new_policy_applies_to_the_next_refresh() {
     let app = world.register(impersonator(jwt()).refresh_token(true));
     let tokens = world.act(&app, &json!({}));
     let token = tokens.text("refresh_token");
-    let nobody = jwt().with_impersonation(ImpersonationPolicy::nobody());
+    let nobody = jwt().with_impersonation(ImpersonationPolicy::none());
     world.edit(&app, |draft| draft.jwt(nobody));
     world.refresh(&app, token).assert_error(400, "invalid_grant");
     assert!(!world.is_revoked(&tokens));

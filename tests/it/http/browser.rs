@@ -100,7 +100,7 @@ fn a_decision_needs_a_page_of_this_server_and_the_session_of_its_user() {
     form.extend(scopes.split(' ').map(|scope| ("scope", scope)));
     let refused = |cookie: &str, more: &[(&str, &str)]| {
         let answer = decide(&http, cookie, &form, more);
-        assert_eq!((answer.status, answer.body.as_str()), (400, "error not_our_ticket"));
+        assert_eq!((answer.status, answer.body.as_str()), (400, "error invalid_ticket"));
     };
     refused("ann", &[("sec-fetch-site", "cross-site")]);
     refused("ann", &[("sec-fetch-site", "same-site")]);
@@ -211,7 +211,7 @@ fn a_decision_refused_unread_is_audited() {
         (event.action.as_str(), outcome.0, outcome.1)
     };
     let forged = decide(&http, "ann", &form, &[("sec-fetch-site", "cross-site")]);
-    let expected = ("issue_code", "refused", "not_our_ticket".to_owned());
+    let expected = ("issue_code", "refused", "invalid_ticket".to_owned());
     assert_eq!(last(forged, 400), expected);
     let signed_out = http.post("/oauth/decision", &[], &encode(&form));
     assert_eq!(last(signed_out, 400), expected);

@@ -65,7 +65,7 @@ fn the_reason_of_a_refusal_is_for_the_operator() {
     let world = World::new();
     let list = ImpersonationPolicy::members(subjects(&["ann"])).except(groups(&["admins"]));
     for (policy, name, reason) in [
-        (ImpersonationPolicy::nobody(), "ann", "impersonation_nobody"),
+        (ImpersonationPolicy::none(), "ann", "impersonation_none_allowed"),
         (list.clone(), "bob", "impersonation_not_listed"),
         (list.clone(), "root", "impersonation_excepted"),
         (list.clone(), "gone", "impersonation_inactive"),
@@ -315,7 +315,7 @@ fn the_policy_decides_again_at_every_refresh() {
         world.edit(&app, |draft| draft.jwt(jwt));
     };
     for policy in [
-        ImpersonationPolicy::nobody(),
+        ImpersonationPolicy::none(),
         ImpersonationPolicy::members(subjects(&["bob"])),
         ImpersonationPolicy::anyone().except(groups(&["staff"])),
     ] {

@@ -162,7 +162,7 @@ fn a_refusal_does_not_use_an_assertion_up() {
     };
     refuse_then_accept(
         "ann",
-        &policy(ImpersonationPolicy::nobody()),
+        &policy(ImpersonationPolicy::none()),
         &policy(ImpersonationPolicy::anyone()),
     );
     refuse_then_accept("newcomer", &nothing, &|world, _| {

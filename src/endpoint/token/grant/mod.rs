@@ -95,7 +95,7 @@ impl ProofContext<'_> {
         text: &str,
     ) -> Result<GrantHandle, Rejection> {
         GrantHandle::open(self.handles, kind, app.client_id().as_str(), text)
-            .map_err(|_| Rejection::NotOurHandle(grant_type))
+            .map_err(|_| Rejection::InvalidHandle(grant_type))
     }
 }
 
