@@ -90,6 +90,8 @@ fn redeemed(world: &world::World, grant: &Grant) {
         client_id: grant.client_id.clone(),
         binding: grant.binding,
         salt_digest: grant.salt_digest,
+        confirmation: None,
+        binds: true,
         claim: 1,
         now: world::now(),
     };
@@ -109,6 +111,8 @@ async fn rotate_once(store: &PostgresStore, grant: &Grant, generation: u32) {
         grace_millis: 30_000,
         max_retries: 5,
         idle_millis: None,
+        confirmation: None,
+        binds: true,
         claim: 7,
         now: world::now(),
     };

@@ -82,6 +82,8 @@ async fn redeem(store: &SqliteStore, client_id: &ClientId) -> Grant {
         client_id: client_id.clone(),
         binding: grant.binding,
         salt_digest: grant.salt_digest,
+        confirmation: None,
+        binds: true,
         claim: u64::MAX / 3,
         now: at(1_000),
     };
@@ -98,6 +100,8 @@ async fn rotate(store: &SqliteStore, grant: &Grant, generation: u32) {
         grace_millis: 30_000,
         max_retries: 5,
         idle_millis: None,
+        confirmation: None,
+        binds: true,
         claim: u64::MAX / 3 + u64::from(generation),
         now: at(2_000),
     };

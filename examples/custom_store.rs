@@ -266,8 +266,11 @@ impl GrantStore for CustomStore {
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
         let tables = self.lock();
-        let row = tables.grants.get(&facts.grant_id);
-        Ok(row.is_some_and(|grant| grant.revoked.is_some()) || tables.is_void(facts))
+        // A derived token is void if anything that it descends from is.
+        Ok(facts.lineage().any(|facts| {
+            let row = tables.grants.get(&facts.grant_id);
+            row.is_some_and(|grant| grant.revoked.is_some()) || tables.is_void(&facts)
+        }))
     }
 
     async fn revocations_since(

@@ -151,6 +151,35 @@ text_id! {
 }
 
 text_id! {
+    /// A login session of a user at the host: `sid` of OpenID Connect Front-Channel Logout section 3.
+    ///
+    /// 1 to 255 bytes of UTF-8 without control characters.
+    SessionId, "session id", 255, no_controls
+}
+
+text_id! {
+    /// Another issuer on whose evidence access was granted: `iss` of the token that it signed.
+    ///
+    /// 1 to 255 bytes of UTF-8 without control characters.
+    EvidenceIssuer, "evidence issuer", 255, no_controls
+}
+
+text_id! {
+    /// How strongly the user authenticated, as the host names it: `acr` of OpenID Connect Core
+    /// section 2.
+    ///
+    /// 1 to 255 bytes of printable ASCII and space.
+    AuthenticationContext, "authentication context", 255, printable_ascii
+}
+
+text_id! {
+    /// A method by which the user authenticated: an entry of `amr` (RFC 8176).
+    ///
+    /// 1 to 64 bytes of printable ASCII and space.
+    AuthenticationMethod, "authentication method", 64, printable_ascii
+}
+
+text_id! {
     /// Where a request came from, as the host says: the address of the client, or whatever else tells
     /// strangers apart. It is audited, and failures are counted by it.
     ///

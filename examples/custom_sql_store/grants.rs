@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, DeviceId, GrantId, Subject};
+use grantor::ids::{ClientId, DeviceId, GrantId, SessionId, Subject};
 use grantor::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -109,6 +109,23 @@ impl HostStore {
         commit(transaction).await?;
         Ok(Some(answer))
     }
+
+    /// Checks one token, parents apart.
+    async fn is_void(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        let (covering, as_target) = targets(facts)?;
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "SELECT NOT {IS_ACTIVE} OR {IS_COVERED} OR EXISTS (SELECT 1 FROM grant_records \
+             WHERE grant_id = ?5 AND (ended_at IS NOT NULL OR NOT app_is_active))"
+        )))
+        .bind(facts.client_id.as_str())
+        .bind(covering)
+        .bind(facts.authorized_at.as_millis())
+        .bind(as_target)
+        .bind(&facts.grant_id.as_bytes()[..])
+        .fetch_one(&self.readers)
+        .await;
+        row.and_then(|row| row.try_get(0)).map_err(StoreError::new)
+    }
 }
 
 impl GrantStore for HostStore {
@@ -193,6 +210,7 @@ impl GrantStore for HostStore {
              AND (?2 IS NULL OR client_id = ?2) AND (?3 IS NULL OR subject = ?3) \
              AND (?4 IS NULL OR device = ?4) \
              AND (?5 IS NULL OR (ended_at IS NULL AND expires_at > ?5)) \
+             AND (?7 IS NULL OR document ->> '$.circumstances.session' = ?7) \
              ORDER BY grant_id LIMIT ?6",
         )
         .bind(page.after.as_ref().map_or(&[][..], |after| &after.as_bytes()[..]))
@@ -202,6 +220,7 @@ impl GrantStore for HostStore {
         .bind(filter.live_at.map(UnixTime::as_millis))
         // One more than the page holds tells whether there are more.
         .bind(i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1))
+        .bind(filter.session.as_ref().map(SessionId::as_str))
         .fetch_all(&self.readers)
         .await
         .map_err(StoreError::new)?;
@@ -231,19 +250,13 @@ impl GrantStore for HostStore {
 
     /// One statement, and so of one instant.
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        let (covering, as_target) = targets(facts)?;
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT NOT {IS_ACTIVE} OR {IS_COVERED} OR EXISTS (SELECT 1 FROM grant_records \
-             WHERE grant_id = ?5 AND (ended_at IS NOT NULL OR NOT app_is_active))"
-        )))
-        .bind(facts.client_id.as_str())
-        .bind(covering)
-        .bind(facts.authorized_at.as_millis())
-        .bind(as_target)
-        .bind(&facts.grant_id.as_bytes()[..])
-        .fetch_one(&self.readers)
-        .await;
-        row.and_then(|row| row.try_get(0)).map_err(StoreError::new)
+        // A derived token is void if anything that it descends from is.
+        for facts in facts.lineage() {
+            if self.is_void(&facts).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn revocations_since(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use grantor::clock::UnixTime;
-use grantor::ids::{DeviceId, Subject};
+use grantor::ids::Subject;
 use grantor::store::{AccessFacts, Revocation, RevocationTarget, Revoked, StoreError};
 use grantor::users::{DirectoryError, User, UserDirectory};
 use serde::Serialize;
@@ -116,16 +116,20 @@ pub(crate) const IS_ACTIVE: &str =
 
 /// The parameters of [`IS_COVERED`]: every target that may cover these facts, and the grant's.
 pub(crate) fn targets(facts: &AccessFacts<'_>) -> Result<(String, String), StoreError> {
-    let AccessFacts { grant_id, client_id, subject, device, .. } = facts;
-    let grant = to_json(&RevocationTarget::Grant(*grant_id))?;
+    let grant = to_json(&RevocationTarget::Grant(facts.grant_id))?;
+    let (app, user) = (facts.client_id.clone(), facts.subject.clone());
+    let device = facts.device.cloned();
     let targets = [
-        RevocationTarget::Everything,
-        RevocationTarget::App((*client_id).clone()),
-        RevocationTarget::Subject((*subject).clone()),
-        RevocationTarget::AppAndSubject((*client_id).clone(), (*subject).clone()),
+        Some(RevocationTarget::Everything),
+        Some(RevocationTarget::App(app.clone())),
+        Some(RevocationTarget::Subject(user.clone())),
+        Some(RevocationTarget::AppAndSubject(app.clone(), user.clone())),
+        device.clone().map(|device| RevocationTarget::Device(app, user, device)),
+        device.map(RevocationTarget::NamedDevice),
+        facts.session.cloned().map(RevocationTarget::Session),
+        facts.evidence_issuer.cloned().map(RevocationTarget::EvidenceIssuer),
     ];
-    let device = device.map(DeviceId::clone).map(RevocationTarget::Device);
-    let all = targets.iter().chain(&device).map(to_json).chain([Ok(grant.clone())]);
+    let all = targets.iter().flatten().map(to_json).chain([Ok(grant.clone())]);
     Ok((to_json(&all.collect::<Result<Vec<_>, _>>()?)?, grant))
 }
 

@@ -197,11 +197,15 @@ impl<S: Store> Admin<'_, S> {
         let (client_id, subject, grant_id) = match &target {
             RevocationTarget::App(client_id) => (Some(client_id.clone()), None, None),
             RevocationTarget::Subject(subject) => (None, Some(subject.clone()), None),
-            RevocationTarget::AppAndSubject(client_id, subject) => {
+            RevocationTarget::AppAndSubject(client_id, subject)
+            | RevocationTarget::Device(client_id, subject, _) => {
                 (Some(client_id.clone()), Some(subject.clone()), None)
             }
             RevocationTarget::Grant(grant_id) => (None, None, Some(*grant_id)),
-            RevocationTarget::Everything | RevocationTarget::Device(_) => (None, None, None),
+            RevocationTarget::Everything
+            | RevocationTarget::NamedDevice(_)
+            | RevocationTarget::Session(_)
+            | RevocationTarget::EvidenceIssuer(_) => (None, None, None),
         };
         let result = self.end_access(target, RevocationReason::Administrator).await;
         let event = self.event(action, &result);

@@ -83,6 +83,8 @@ pub enum Rejection {
     CodeReplayed,
     /// The refresh token was used before. Its grant is now revoked.
     RefreshTokenReused,
+    /// The refresh token is bound to a key or certificate that the request does not prove.
+    WrongKey,
     /// The assertion of the JWT bearer grant is invalid.
     Assertion(AssertionError),
     /// The assertion names an unknown user.

@@ -15,12 +15,14 @@
 
 pub(crate) mod access_token;
 pub(crate) mod assertion;
+mod circumstances;
 mod claims;
 mod jws;
 pub(crate) mod keys;
 
 pub use access_token::{AccessTokenClaims, AccessTokenError, RESERVED_CLAIMS};
 pub use assertion::AssertionError;
+pub use circumstances::{Circumstances, Parent, PriorActor};
 pub use keys::{
     Algorithm, KeyError, KeyRing, KeyUse, PrivateKeyPem, RemoteKey, RingKey, SigningError,
     SigningKey, TokenSigner, TokenSignerError, VerifyingKey, VerifyingKeys, jwk_set_json,

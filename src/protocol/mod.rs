@@ -1,7 +1,9 @@
 //! The words of the RFCs on the wire: forms, grant types, PKCE, paths, redirect URIs and scopes.
 
+pub(crate) mod authorization_details;
 pub(crate) mod base64url;
 pub(crate) mod basic_header;
+pub(crate) mod confirmation;
 pub(crate) mod form;
 pub(crate) mod grant_type;
 pub(crate) mod paths;
@@ -9,6 +11,8 @@ pub(crate) mod pkce;
 pub(crate) mod redirect_uri;
 pub(crate) mod scope;
 
+pub use authorization_details::{AuthorizationDetails, InvalidAuthorizationDetails};
+pub use confirmation::Confirmation;
 pub use grant_type::GrantType;
 pub use paths::{InvalidPath, Paths, ServerEndpoint};
 pub use pkce::{CodeChallenge, CodeChallengeError, CodeVerifier, CodeVerifierError};

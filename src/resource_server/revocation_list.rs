@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
 use crate::store::{
     AccessFacts, FeedCursor, GrantStore, Revocation, RevocationFeed, RevocationTarget, StoreError,
 };
@@ -69,16 +70,19 @@ struct Entries {
     everything: Option<Cutoff>,
     apps: HashMap<ClientId, AppCutoffs>,
     subjects: HashMap<Subject, Cutoff>,
-    devices: HashMap<DeviceId, Cutoff>,
+    named_devices: HashMap<DeviceId, Cutoff>,
+    sessions: HashMap<SessionId, Cutoff>,
+    evidence_issuers: HashMap<EvidenceIssuer, Cutoff>,
     /// Grant ids with the end of their entries.
     grants: HashMap<GrantId, UnixTime>,
 }
 
-/// Two levels, because the lookup of a pair would allocate one.
+/// The cutoffs of an app. Nested, because the lookup of a tuple would allocate one.
 #[derive(Default)]
 struct AppCutoffs {
     whole: Option<Cutoff>,
     subjects: HashMap<Subject, Cutoff>,
+    devices: HashMap<Subject, HashMap<DeviceId, Cutoff>>,
 }
 
 #[derive(Clone, Copy)]
@@ -209,8 +213,19 @@ impl Entries {
             RevocationTarget::Subject(subject) => {
                 self.subjects.entry(subject.clone()).or_insert(cutoff).extend(cutoff);
             }
-            RevocationTarget::Device(device) => {
-                self.devices.entry(device.clone()).or_insert(cutoff).extend(cutoff);
+            RevocationTarget::Device(app, subject, device) => {
+                let devices = &mut self.apps.entry(app.clone()).or_default().devices;
+                let devices = devices.entry(subject.clone()).or_default();
+                devices.entry(device.clone()).or_insert(cutoff).extend(cutoff);
+            }
+            RevocationTarget::NamedDevice(device) => {
+                self.named_devices.entry(device.clone()).or_insert(cutoff).extend(cutoff);
+            }
+            RevocationTarget::Session(session) => {
+                self.sessions.entry(session.clone()).or_insert(cutoff).extend(cutoff);
+            }
+            RevocationTarget::EvidenceIssuer(issuer) => {
+                self.evidence_issuers.entry(issuer.clone()).or_insert(cutoff).extend(cutoff);
             }
             RevocationTarget::Grant(grant_id) => {
                 let until = self.grants.entry(*grant_id).or_insert(cutoff.until);
@@ -220,15 +235,26 @@ impl Entries {
     }
 
     fn void(&self, facts: &AccessFacts<'_>) -> bool {
+        facts.lineage().any(|facts| self.void_one(&facts))
+    }
+
+    /// Checks whether a token with these facts is void, parents apart.
+    fn void_one(&self, facts: &AccessFacts<'_>) -> bool {
         let voids = |cutoff: &Cutoff| facts.authorized_at <= cutoff.at;
         self.everything.as_ref().is_some_and(voids)
             || self.grants.contains_key(&facts.grant_id)
             || self.apps.get(facts.client_id).is_some_and(|app| {
                 app.whole.as_ref().is_some_and(voids)
                     || app.subjects.get(facts.subject).is_some_and(voids)
+                    || facts.device.is_some_and(|device| {
+                        let devices = app.devices.get(facts.subject);
+                        devices.and_then(|devices| devices.get(device)).is_some_and(voids)
+                    })
             })
             || self.subjects.get(facts.subject).is_some_and(voids)
-            || facts.device.is_some_and(|device| self.devices.get(device).is_some_and(voids))
+            || is_cut(&self.named_devices, facts.device, voids)
+            || is_cut(&self.sessions, facts.session, voids)
+            || is_cut(&self.evidence_issuers, facts.evidence_issuer, voids)
     }
 
     /// Drops entries that cover no token with a lifetime beyond `now`.
@@ -238,10 +264,16 @@ impl Entries {
         self.apps.retain(|_, app| {
             app.whole = app.whole.filter(keep);
             app.subjects.retain(|_, cutoff| keep(cutoff));
-            app.whole.is_some() || !app.subjects.is_empty()
+            app.devices.retain(|_, devices| {
+                devices.retain(|_, cutoff| keep(cutoff));
+                !devices.is_empty()
+            });
+            app.whole.is_some() || !app.subjects.is_empty() || !app.devices.is_empty()
         });
         self.subjects.retain(|_, cutoff| keep(cutoff));
-        self.devices.retain(|_, cutoff| keep(cutoff));
+        self.named_devices.retain(|_, cutoff| keep(cutoff));
+        self.sessions.retain(|_, cutoff| keep(cutoff));
+        self.evidence_issuers.retain(|_, cutoff| keep(cutoff));
         self.grants.retain(|_, until| *until >= now);
     }
 
@@ -249,9 +281,20 @@ impl Entries {
         self.everything.is_none()
             && self.apps.is_empty()
             && self.subjects.is_empty()
-            && self.devices.is_empty()
+            && self.named_devices.is_empty()
+            && self.sessions.is_empty()
+            && self.evidence_issuers.is_empty()
             && self.grants.is_empty()
     }
+}
+
+/// Checks whether one of `cutoffs` voids a token that has the member `key`.
+fn is_cut<K: Hash + Eq>(
+    cutoffs: &HashMap<K, Cutoff>,
+    key: Option<&K>,
+    voids: impl Fn(&Cutoff) -> bool,
+) -> bool {
+    key.is_some_and(|key| cutoffs.get(key).is_some_and(voids))
 }
 
 impl Cutoff {

@@ -2,23 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::Flow;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::jwt::Circumstances;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{
     AccessFacts, CodeRedemption, GrantRefusal, RedeemCode, RevocationReason, Rotate, Rotation,
 };
 
-/// After so many redemptions with wrong bindings a code is void.
+/// The number of redemptions with wrong bindings after which a code is void.
 pub const MAX_MISMATCHES: u8 = 5;
-/// A clock that jumped back by no more than this, in milliseconds, does not end the grace window.
+/// If the clock jumps back by no more than this, in milliseconds, the grace window stays open.
 const CLOCK_JUMP_MILLIS: i64 = 5_000;
 
 /// One consent or one impersonation. The pending authorization code is this row at generation 0;
 /// the refresh token of generation *n* is this row at generation *n*.
 ///
-/// Holds digests only: no bearer value can be computed from it.
+/// It holds digests only: no bearer value can be computed from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Grant {
@@ -28,26 +31,37 @@ pub struct Grant {
     pub client_id: ClientId,
     /// The user whose access it is.
     pub subject: Subject,
+    /// The flow that made it.
+    pub flow: Flow,
     /// The app that acts as the user, if this is an impersonation.
     #[serde(default)]
     pub actor: Option<ClientId>,
-    /// What was granted. Never changes; a refresh answers with its intersection with what the app
+    /// The granted scope. It never changes; a refresh answers with its intersection with what the app
     /// is allowed then.
     pub scope: Scope,
     /// The API for which it was granted, if the request named one (RFC 8707).
     #[serde(default)]
     pub resource: Option<Resource>,
-    /// The device on which it was granted, if the host told.
+    /// The device on which it was granted, if the host named it.
     #[serde(default)]
     pub device: Option<DeviceId>,
-    /// When the user had last logged in, where the host told; whole seconds. Rotation never changes
-    /// it.
+    /// When the user last logged in, if the host said so; whole seconds. Rotation never changes it.
     #[serde(default)]
     pub auth_time: Option<UnixTime>,
-    /// Digest of what the code is bound to: redirect URI and code challenge.
+    /// The session, the authentication and the evidence behind it. Rotation never changes them.
+    #[serde(default)]
+    pub circumstances: Circumstances,
+    /// Digest of the bindings of the code: redirect URI and code challenge.
     pub binding: Digest,
     /// Digest of the salt that every handle of this grant carries.
     pub salt_digest: Digest,
+    /// The key or certificate that a request must prove: of the code, if the authorization request
+    /// named it, and of the refresh tokens of a public app.
+    #[serde(default)]
+    pub confirmation: Option<Confirmation>,
+    /// The first generation that was given out bound to `confirmation`; 0: the code.
+    #[serde(default)]
+    pub bound_from: u32,
     /// The instant of the decision by the store's clock. Cutoffs are compared with it; rotation
     /// never changes it.
     pub authorized_at: UnixTime,
@@ -61,8 +75,8 @@ pub struct Grant {
     /// When the live generation was made.
     #[serde(default)]
     pub rotated_at: UnixTime,
-    /// Random id of the request that made the live generation. A statement that cannot return old
-    /// values tells by it whether it won.
+    /// Random id of the request that made the live generation. By it, a statement that cannot return
+    /// old values knows whether it won.
     #[serde(default)]
     pub claim: u64,
     /// How often the live generation was handed out again to its predecessor.
@@ -77,20 +91,24 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// A grant just decided, with its code pending.
+    /// Creates a grant of the authorization code flow, just decided, with its code pending.
     #[must_use]
     pub fn new(grant_id: GrantId, client_id: ClientId, subject: Subject, scope: Scope) -> Self {
         Self {
             grant_id,
             client_id,
             subject,
+            flow: Flow::AuthorizationCode,
             actor: None,
             scope,
             resource: None,
             device: None,
             auth_time: None,
+            circumstances: Circumstances::default(),
             binding: Digest::from_bytes([0; 32]),
             salt_digest: Digest::from_bytes([0; 32]),
+            confirmation: None,
+            bound_from: 0,
             authorized_at: UnixTime::EPOCH,
             code_expires_at: UnixTime::EPOCH,
             expires_at: UnixTime::EPOCH,
@@ -103,11 +121,11 @@ impl Grant {
         }
     }
 
-    /// What [`GrantStore::redeem_code`](crate::store::GrantStore::redeem_code) promises, as a rule
-    /// on one row: a store that locks the row may apply it and write the row back.
+    /// Applies the promise of [`GrantStore::redeem_code`](crate::store::GrantStore::redeem_code) to
+    /// one row. A store that locks the row may call this and write the row back.
     ///
-    /// `void` is what stands outside the row: a cutoff covers the grant, or its app is disabled or
-    /// gone. The row has changed unless the answer is [`RedeemCode::Refused`].
+    /// `void` says that something outside the row ends the grant: a cutoff covers it, or its app is
+    /// disabled or deleted. The row has changed unless the answer is [`RedeemCode::Refused`].
     pub fn redeem(&mut self, redemption: &CodeRedemption, void: bool) -> RedeemCode {
         if self.client_id != redemption.client_id
             || !self.salt_digest.matches(&redemption.salt_digest)
@@ -116,7 +134,8 @@ impl Grant {
         }
         let bound = self.binding.matches(&redemption.binding);
         if self.generation > 0 {
-            // Only who proves the bindings may hurt the owner.
+            // Only a caller that proves the bindings may end the grant. It need not prove the key: a
+            // thief who redeemed first would have bound the grant to his own.
             if !bound {
                 return RedeemCode::Refused(GrantRefusal::Unknown);
             }
@@ -129,22 +148,24 @@ impl Grant {
         if self.code_expires_at <= redemption.now || self.expires_at <= redemption.now {
             return RedeemCode::Refused(GrantRefusal::Expired);
         }
-        if !bound {
+        if !bound || !self.admits_key(redemption.confirmation) {
             self.mismatches = self.mismatches.saturating_add(1);
             if self.mismatches >= MAX_MISMATCHES {
                 self.revoke(RevocationReason::CodeGuessed, redemption.now);
             }
             return RedeemCode::Mismatch;
         }
+        self.confirmation = redemption.confirmation.filter(|_| redemption.binds);
+        self.bound_from = 0;
         self.generation = 1;
         self.rotated_at = redemption.now;
         self.claim = redemption.claim;
         RedeemCode::Redeemed
     }
 
-    /// What [`GrantStore::rotate`](crate::store::GrantStore::rotate) promises, as a rule on one
-    /// row. `void` as for [`redeem`](Self::redeem). The row has changed unless the answer is
-    /// [`Rotate::Refused`].
+    /// Applies the promise of [`GrantStore::rotate`](crate::store::GrantStore::rotate) to one row.
+    /// `void` as for [`redeem`](Self::redeem). The row has changed unless the answer is
+    /// [`Rotate::Refused`] or [`Rotate::WrongKey`].
     pub fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
         // Generation 0 is the code, and only `redeem` asks for its bindings.
         if rotation.generation == 0
@@ -159,12 +180,23 @@ impl Grant {
         if self.is_expired(rotation) {
             return Rotate::Refused(GrantRefusal::Expired);
         }
+        // A handle from before the binding proves reuse without the key, else a thief who binds a stolen
+        // refresh token would be safe from its owner.
+        if !self.admits_key(rotation.confirmation)
+            && (rotation.generation >= self.bound_from || self.is_retry(rotation))
+        {
+            return Rotate::WrongKey;
+        }
         if rotation.generation >= self.generation {
             // Ahead of the row: the handle was sealed by this server, so the store was rewound.
             let ahead = rotation.generation > self.generation;
             let Some(successor) = rotation.generation.checked_add(1) else {
                 return Rotate::Refused(GrantRefusal::Expired);
             };
+            if self.confirmation.is_none() && rotation.binds && rotation.confirmation.is_some() {
+                self.confirmation = rotation.confirmation;
+                self.bound_from = successor;
+            }
             self.generation = successor;
             self.rotated_at = rotation.now;
             self.claim = rotation.claim;
@@ -179,6 +211,11 @@ impl Grant {
         Rotate::Reused
     }
 
+    /// Checks whether a request that proves `key` may use the grant. An unbound one admits every key.
+    fn admits_key(&self, key: Option<Confirmation>) -> bool {
+        self.confirmation.is_none_or(|own| key == Some(own))
+    }
+
     fn is_expired(&self, rotation: &Rotation) -> bool {
         let idle = rotation.idle_millis.is_some_and(|idle| {
             self.generation > 0 && rotation.now.millis_since(self.rotated_at) >= idle
@@ -186,7 +223,7 @@ impl Grant {
         idle || self.expires_at <= rotation.now
     }
 
-    /// Whether `rotation` presents the immediate predecessor of the live generation in time.
+    /// Checks whether `rotation` presents the immediate predecessor of the live generation in time.
     #[must_use]
     pub fn is_retry(&self, rotation: &Rotation) -> bool {
         let age = rotation.now.millis_since(self.rotated_at);
@@ -202,7 +239,7 @@ impl Grant {
         self.revoked.get_or_insert((now, why));
     }
 
-    /// What the store's predicate wants to know of this grant's tokens.
+    /// Returns the facts by which the store judges this grant and its tokens.
     #[must_use]
     pub fn facts(&self) -> AccessFacts<'_> {
         AccessFacts {
@@ -210,7 +247,10 @@ impl Grant {
             client_id: &self.client_id,
             subject: &self.subject,
             device: self.device.as_ref(),
+            session: self.circumstances.session.as_ref(),
+            evidence_issuer: self.circumstances.evidence_issuer.as_ref(),
             authorized_at: self.authorized_at,
+            via: &[],
         }
     }
 }

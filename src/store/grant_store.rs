@@ -1,4 +1,4 @@
-//! Where grants, cutoffs, assertions and consents are kept: the atomic half of the contract.
+//! Storage of grants, cutoffs, assertions and consents: the atomic half of the contract.
 
 use std::sync::Arc;
 
@@ -10,23 +10,28 @@ use super::{
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
 
-/// Keeps grants, cutoffs, assertions and consents. Everything but `list_grants` reads and writes
-/// the primary.
+/// Storage of the grants, cutoffs, assertions and consents of one issuer. Every method but `list_grants`
+/// reads and writes the primary.
+///
+/// Several issuers may share a database. A store then is the view of one of them: it neither finds nor
+/// lists nor ends anything of another.
 pub trait GrantStore: Send + Sync {
-    /// Makes the decision of the user, approved or denied, a row.
+    /// Stores the decision of the user, approved or denied, as a row.
     ///
     /// # Contract
     ///
     /// * Of any number of calls with one grant id exactly one answers [`InsertGrant::Inserted`]; the
     ///   others change nothing. The id comes from a ticket that travelled through a browser.
-    /// * The app is enabled at the instant at which the row is made, else
-    ///   [`InsertGrant::AppInactive`]: to enable it later revives no decision.
+    /// * If the app is not enabled at the instant at which the row is made, the answer is
+    ///   [`InsertGrant::AppInactive`]: enabling it later revives no decision.
     /// * [`authorized_at`](Grant::authorized_at), in the call the present instant, is replaced by
     ///   the store's clock and is later than every revocation answered before the call.
+    /// * Every other member of the grant comes back from [`find_grant`](Self::find_grant) as it was
+    ///   given.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the row may or may not exist. The same call again tells.
+    /// [`StoreError`] if the row may or may not exist. Repeating the call tells.
     fn insert_grant(
         &self,
         grant: Grant,
@@ -37,16 +42,17 @@ pub trait GrantStore: Send + Sync {
     /// # Contract
     ///
     /// As [`Grant::redeem`], in one atomic step, with the grant void if a cutoff covers it or its
-    /// app is disabled or gone. In particular:
+    /// app is disabled or deleted. In particular:
     ///
     /// * Exactly one caller ever gets [`RedeemCode::Redeemed`].
     /// * [`RedeemCode::AlreadyRedeemed`] means that the grant is revoked when the call returns.
-    /// * Wrong bindings burn nothing, but are counted; after [`MAX_MISMATCHES`](super::MAX_MISMATCHES)
-    ///   the code is void.
+    /// * Wrong bindings or a wrong key burn nothing, but are counted; after
+    ///   [`MAX_MISMATCHES`](super::MAX_MISMATCHES) the code is void.
+    /// * The [`confirmation`](Grant::confirmation) of the row is compared and written in the same step.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the code may or may not have been redeemed.
+    /// [`StoreError`] if the code may or may not have been redeemed.
     fn redeem_code(
         &self,
         redemption: &CodeRedemption,
@@ -57,50 +63,51 @@ pub trait GrantStore: Send + Sync {
     /// # Contract
     ///
     /// As [`Grant::rotate`], in one atomic step, with the grant void if a cutoff covers it or its
-    /// app is disabled or gone. In particular:
+    /// app is disabled or deleted. In particular:
     ///
     /// * At most one generation is live, ever; of any number of calls with the live generation
     ///   exactly one answers [`Rotate::Rotated`].
     /// * [`Rotate::Retried`] is answered only to the immediate predecessor of the live generation,
     ///   while its age is above -5 s and under the grace, and at most `max_retries` times.
     /// * [`Rotate::Reused`] means that the grant is revoked when the call returns.
+    /// * The [`confirmation`](Grant::confirmation) of the row is compared, and written if the rotation
+    ///   binds it, in the same step. [`Rotate::WrongKey`] changes nothing.
     /// * A grant that has ended gives nothing and is not revived.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the rotation may or may not have happened. The client asks again and
+    /// [`StoreError`] if the rotation may or may not have happened. The client asks again and
     /// gets the same successor.
     fn rotate(
         &self,
         rotation: &Rotation,
     ) -> impl Future<Output = Result<Rotate, StoreError>> + Send;
 
-    /// Claims the single use of an assertion and, where a grant is given, makes its row.
+    /// Claims the single use of an assertion and, if a grant is given, makes its row.
     ///
     /// # Contract
     ///
     /// * Of any number of calls with one app, purpose and `jti` exactly one answers
     ///   [`ClaimAssertion::First`] until `expires_at` has passed; pruning waits an hour more.
     /// * The grant exists from that same instant, and does not exist otherwise.
-    /// * The app is enabled at that instant, else [`ClaimAssertion::AppInactive`].
+    /// * If the app is not enabled at that instant, the answer is [`ClaimAssertion::AppInactive`].
     /// * `authorized_at` is by the store's clock and later than every revocation answered before
     ///   the call.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the claim may or may not stand, or when there is a row with the id of
-    /// the grant.
+    /// [`StoreError`] if the claim may or may not stand, or if a row with the id of the grant exists.
     fn claim_assertion(
         &self,
         claim: &AssertionClaim,
     ) -> impl Future<Output = Result<ClaimAssertion, StoreError>> + Send;
 
-    /// Finds a grant as it is now. The answer may be stale when it arrives: what it says decides
-    /// nothing final.
+    /// Finds a grant as it is now. The answer may be stale when it arrives, so it decides nothing
+    /// final.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn find_grant(
         &self,
         grant_id: &GrantId,
@@ -110,43 +117,50 @@ pub trait GrantStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn list_grants(
         &self,
         filter: &GrantFilter,
         page: Page<GrantId>,
     ) -> impl Future<Output = Result<Listing<Grant, GrantId>, StoreError>> + Send;
 
-    /// Ends access, with one write however many tokens it covers.
+    /// Ends access, with one statement however many tokens it covers.
     ///
     /// # Contract
     ///
     /// * When it returns, nothing of the target that was authorized before lives, whenever it is
     ///   issued: no redemption, rotation or claim that overlaps the call leaves a survivor.
+    /// * It spares everything else: a [`Device`](super::RevocationTarget::Device) of another user or app
+    ///   with the same device id, for example.
     /// * Idempotent; a later instant replaces an earlier one, never the reverse.
     /// * A grant without a row leaves a tombstone until `until`.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it may or may not be in force. The same call again settles it.
+    /// [`StoreError`] if it may or may not be in force. Repeating the call settles it.
     fn revoke(
         &self,
         revocation: &Revocation,
     ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
 
-    /// The single predicate: whether a token with these facts is void, by its grant, by a
-    /// tombstone, by a cutoff, or because its app is disabled or gone.
+    /// Checks whether a token with these facts is void: the single predicate.
+    ///
+    /// # Contract
+    ///
+    /// * A token is void by its grant, by a tombstone, by a cutoff, or because its app is disabled or
+    ///   deleted.
+    /// * A derived token is void if any of its [`lineage`](AccessFacts::lineage) is, by the same rule.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell. The token is then refused.
+    /// [`StoreError`] if it cannot tell. The token is then refused.
     fn is_revoked(
         &self,
         facts: &AccessFacts<'_>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Reads on in the feed of revocations: cutoffs, revoked grants and tombstones that can still
-    /// void a live token.
+    /// Reads the next page of the feed of revocations: cutoffs, revoked grants and tombstones that can
+    /// still void a live token.
     ///
     /// # Contract
     ///
@@ -158,7 +172,7 @@ pub trait GrantStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn revocations_since(
         &self,
         cursor: FeedCursor,
@@ -166,34 +180,34 @@ pub trait GrantStore: Send + Sync {
         now: UnixTime,
     ) -> impl Future<Output = Result<RevocationFeed, StoreError>> + Send;
 
-    /// Remembers what a user agreed to, in place of what was remembered for this app and user.
+    /// Remembers a consent. It replaces the one of the same app and user.
     ///
     /// # Contract
     ///
     /// Nothing is stored if a revocation of everything, of the app, of the user, or of the app as
     /// that user is at or after [`given_at`](Consent::given_at), as [`Revocation::ends`], in one
-    /// step with the check: what was agreed to before a withdrawal is not written after it.
+    /// step with the check: a consent given before a withdrawal is not written after it.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it may or may not be remembered.
+    /// [`StoreError`] if it may or may not be remembered.
     fn remember_consent(
         &self,
         consent: Consent,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Finds what a user agreed to.
+    /// Finds the consent of a user to an app.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell. The user is then asked.
+    /// [`StoreError`] if it cannot tell. The server then asks the user.
     fn find_consent(
         &self,
         client_id: &ClientId,
         subject: &Subject,
     ) -> impl Future<Output = Result<Option<Consent>, StoreError>> + Send;
 
-    /// Forgets what a user agreed to and revokes what the app may do as that user, in one step.
+    /// Forgets the consent of a user and revokes the access of the app as that user, in one step.
     ///
     /// # Contract
     ///
@@ -203,7 +217,7 @@ pub trait GrantStore: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it may or may not be in force. The same call again settles it.
+    /// [`StoreError`] if it may or may not be in force. Repeating the call settles it.
     fn withdraw_consent(
         &self,
         client_id: &ClientId,
@@ -212,17 +226,18 @@ pub trait GrantStore: Send + Sync {
         until: UnixTime,
     ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
 
-    /// Removes a bounded batch of what has become inert.
+    /// Removes a bounded batch of inert rows.
     ///
     /// # Contract
     ///
     /// * Removes at most `limit` rows: grants past their expiry, revocations past their `until`,
-    ///   assertions an hour past their expiry. Nothing else.
+    ///   assertions an hour past their expiry. Nothing else. It may remove those of other issuers in the
+    ///   same database, too.
     /// * [`Pruned::more`] tells whether the same call would remove more.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when some of the batch may not have been removed.
+    /// [`StoreError`] if some of the batch may not have been removed.
     fn prune(
         &self,
         now: UnixTime,

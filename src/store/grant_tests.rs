@@ -21,6 +21,10 @@ fn digest(byte: u8) -> Digest {
     Digest::from_bytes([byte; 32])
 }
 
+fn key(byte: u8) -> Confirmation {
+    Confirmation::Key(digest(byte))
+}
+
 /// A code that is pending since `NOW`.
 fn pending() -> Grant {
     let id = GrantId::from_bytes([1; 16]);
@@ -41,7 +45,16 @@ fn live(generation: u32) -> Grant {
 
 fn redemption(after: i64) -> CodeRedemption {
     let Grant { grant_id, client_id, binding, salt_digest, .. } = pending();
-    CodeRedemption { grant_id, client_id, binding, salt_digest, claim: 7, now: at(after) }
+    CodeRedemption {
+        grant_id,
+        client_id,
+        binding,
+        salt_digest,
+        confirmation: None,
+        binds: true,
+        claim: 7,
+        now: at(after),
+    }
 }
 
 fn rotation(generation: u32, after: i64) -> Rotation {
@@ -54,6 +67,8 @@ fn rotation(generation: u32, after: i64) -> Rotation {
         grace_millis: GRACE,
         max_retries: 5,
         idle_millis: None,
+        confirmation: None,
+        binds: true,
         claim: 8,
         now: at(after),
     }
@@ -201,10 +216,100 @@ fn a_refresh_token_is_answered_by_its_generation_and_the_age_of_the_live_one() {
                     let end = (at(age), RevocationReason::RefreshTokenReused);
                     assert_eq!(grant.revoked, Some(end), "{name}");
                 }
-                Rotate::Refused(_) => assert_eq!(grant, before, "{name}"),
+                Rotate::Refused(_) | Rotate::WrongKey => assert_eq!(grant, before, "{name}"),
             }
         }
     }
+}
+
+/// The keys that a code admits, and the binding that its redemption leaves.
+#[test]
+fn a_code_admits_its_own_key_and_binds_the_grant_of_a_public_app_only() {
+    let (own, other) = (Some(key(5)), Some(key(6)));
+    // named in the authorization request, proven, binds, expected, bound afterwards
+    let table = [
+        (None, None, true, RedeemCode::Redeemed, None),
+        (None, own, true, RedeemCode::Redeemed, own),
+        (None, own, false, RedeemCode::Redeemed, None),
+        (own, own, true, RedeemCode::Redeemed, own),
+        (own, own, false, RedeemCode::Redeemed, None),
+        (own, other, true, RedeemCode::Mismatch, own),
+        (own, None, true, RedeemCode::Mismatch, own),
+        (own, None, false, RedeemCode::Mismatch, own),
+        (own, Some(Confirmation::Certificate(digest(5))), true, RedeemCode::Mismatch, own),
+    ];
+    for (named, confirmation, binds, expected, bound) in table {
+        let mut grant = Grant { confirmation: named, ..pending() };
+        let answer = grant.redeem(&CodeRedemption { confirmation, binds, ..redemption(0) }, false);
+        let name = format!("{named:?} {confirmation:?} {binds}");
+        assert_eq!((answer, grant.confirmation), (expected, bound), "{name}");
+        assert_eq!(grant.mismatches, u8::from(expected == RedeemCode::Mismatch), "{name}");
+        assert_eq!(grant.bound_from, 0, "{name}");
+    }
+}
+
+/// A thief who redeemed the code first has bound the grant to a key of their own. The replay by the
+/// owner ends it nevertheless.
+#[test]
+fn a_replayed_code_ends_a_grant_that_is_bound_to_another_key() {
+    let mut grant = pending();
+    let thief = CodeRedemption { confirmation: Some(key(6)), binds: true, ..redemption(0) };
+    assert_eq!(grant.redeem(&thief, false), RedeemCode::Redeemed);
+    let owner = CodeRedemption { confirmation: Some(key(5)), ..thief };
+    assert_eq!(grant.redeem(&owner, false), RedeemCode::AlreadyRedeemed);
+    assert!(grant.revoked.is_some());
+}
+
+/// The answer to a refresh token by its generation, the key of the grant and the proven
+/// key.
+#[test]
+fn a_refresh_token_of_a_bound_grant_needs_its_key() {
+    let (own, other) = (Some(key(5)), Some(key(6)));
+    // bound to, since, presented (3 is live), age, proven, expected
+    let table = [
+        (own, 0, 3, 0, own, Rotate::Rotated),
+        (own, 0, 3, 0, other, Rotate::WrongKey),
+        (own, 0, 3, 0, None, Rotate::WrongKey),
+        (own, 0, 5, 0, own, Rotate::Ahead),
+        (own, 0, 5, 0, other, Rotate::WrongKey),
+        (own, 0, 2, 0, own, Rotate::Retried),
+        (own, 0, 2, 0, other, Rotate::WrongKey),
+        (own, 0, 2, GRACE, own, Rotate::Reused),
+        (own, 0, 2, GRACE, other, Rotate::WrongKey),
+        (own, 0, 1, 0, own, Rotate::Reused),
+        (own, 0, 1, 0, other, Rotate::WrongKey),
+        // Bound by the last rotation: the spent tokens were given out to holders of no key.
+        (own, 3, 2, 0, other, Rotate::WrongKey),
+        (own, 3, 2, GRACE, other, Rotate::Reused),
+        (own, 3, 2, GRACE, None, Rotate::Reused),
+        (own, 3, 1, 0, None, Rotate::Reused),
+        (own, 3, 3, 0, other, Rotate::WrongKey),
+        (None, 0, 3, 0, other, Rotate::Rotated),
+        (None, 0, 2, 0, other, Rotate::Retried),
+    ];
+    for (bound, bound_from, presented, age, proven, expected) in table {
+        let mut grant = Grant { confirmation: bound, bound_from, ..live(3) };
+        let before = grant.clone();
+        let token = Rotation { confirmation: proven, binds: false, ..rotation(presented, age) };
+        let name = format!("{bound:?} since {bound_from}, {presented} at {age} by {proven:?}");
+        assert_eq!(grant.rotate(&token, false), expected, "{name}");
+        assert_eq!(grant.confirmation, bound, "{name}");
+        assert_eq!(grant == before, expected == Rotate::WrongKey, "{name}");
+    }
+}
+
+/// The first rotation with a proof binds the grant of a public app; a retry binds nothing.
+#[test]
+fn the_first_rotation_with_a_proof_binds_an_unbound_grant() {
+    let proof = |generation| Rotation { confirmation: Some(key(5)), ..rotation(generation, 0) };
+    let mut grant = live(3);
+    assert_eq!(grant.rotate(&proof(2), false), Rotate::Retried);
+    assert_eq!((grant.confirmation, grant.bound_from), (None, 0));
+    assert_eq!(grant.rotate(&proof(3), false), Rotate::Rotated);
+    assert_eq!((grant.confirmation, grant.bound_from), (Some(key(5)), 4));
+    let mut rewound = live(3);
+    assert_eq!(rewound.rotate(&proof(7), false), Rotate::Ahead);
+    assert_eq!((rewound.confirmation, rewound.bound_from), (Some(key(5)), 8));
 }
 
 /// R12: where the app allows no grace, or no retry, the predecessor is reuse at once.
@@ -237,16 +342,17 @@ fn the_first_reason_for_which_a_grant_ended_stands() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Redeem { right: bool },
-    Rotate { generation: u32, grace: bool },
+    Redeem { right: bool, key: Option<Confirmation> },
+    Rotate { generation: u32, grace: bool, key: Option<Confirmation> },
     Revoke,
 }
 
 fn step() -> impl Strategy<Value = (Step, i64, bool)> {
+    let a_key = || prop_oneof![2 => Just(None), 4 => Just(Some(key(5))), 1 => Just(Some(key(6)))];
     let step = prop_oneof![
-        2 => any::<bool>().prop_map(|right| Step::Redeem { right }),
-        8 => (0..6_u32, any::<bool>())
-            .prop_map(|(generation, grace)| Step::Rotate { generation, grace }),
+        2 => (any::<bool>(), a_key()).prop_map(|(right, key)| Step::Redeem { right, key }),
+        8 => (0..6_u32, any::<bool>(), a_key())
+            .prop_map(|(generation, grace, key)| Step::Rotate { generation, grace, key }),
         1 => Just(Step::Revoke),
     ];
     // Mostly forwards, sometimes a jump back, sometimes beyond the expiry; seldom void.
@@ -269,7 +375,8 @@ proptest! {
     /// one generation is live at a time, and what has ended stays so.
     #[test]
     fn one_generation_is_live_at_a_time_and_nothing_revives(
-        steps in prop::collection::vec(step(), 1..40)
+        steps in prop::collection::vec(step(), 1..40),
+        binds: bool,
     ) {
         // The model: how often each step may still succeed, and whether anything may.
         let (mut redeemable, mut live, mut ended) = (true, 0, false);
@@ -282,13 +389,15 @@ proptest! {
                     grant.revoke(RevocationReason::Administrator, at(clock));
                     ended = true;
                 }
-                Step::Redeem { right } => {
+                Step::Redeem { right, key } => {
                     let binding = digest(if right { 2 } else { 9 });
-                    let code = CodeRedemption { binding, ..redemption(clock) };
+                    let code =
+                        CodeRedemption { binding, confirmation: key, binds, ..redemption(clock) };
                     match grant.redeem(&code, void) {
                         RedeemCode::Redeemed => {
                             prop_assert!(redeemable && !ended && !void && right);
                             (redeemable, live) = (false, 1);
+                            prop_assert_eq!(grant.confirmation, key.filter(|_| binds));
                         }
                         RedeemCode::AlreadyRedeemed => {
                             prop_assert!(live > 0 && right);
@@ -301,20 +410,31 @@ proptest! {
                         RedeemCode::Refused(_) => prop_assert_eq!(&grant, &before),
                     }
                 }
-                Step::Rotate { generation, grace } => {
+                Step::Rotate { generation, grace, key } => {
                     let grace_millis = if grace { GRACE } else { 0 };
-                    let token = Rotation { grace_millis, ..rotation(generation, clock) };
+                    let confirmation = key;
+                    let rotation = rotation(generation, clock);
+                    let token = Rotation { grace_millis, confirmation, binds, ..rotation };
+                    let admitted = before.confirmation.is_none_or(|own| key == Some(own));
                     match grant.rotate(&token, void) {
                         Rotate::Rotated | Rotate::Ahead => {
-                            prop_assert!(!ended && !void && generation >= live);
+                            prop_assert!(!ended && !void && generation >= live && admitted);
+                            let bound = before.confirmation.or(key.filter(|_| binds));
+                            prop_assert_eq!(grant.confirmation, bound);
                             (redeemable, live) = (false, generation + 1);
                         }
                         Rotate::Retried => {
                             prop_assert!(!ended && !void && grace && generation + 1 == live);
+                            prop_assert!(admitted);
                         }
                         Rotate::Reused => {
                             prop_assert!(!ended && generation < live);
+                            prop_assert!(admitted || generation < before.bound_from);
                             ended = true;
+                        }
+                        Rotate::WrongKey => {
+                            prop_assert!(!admitted);
+                            prop_assert_eq!(&grant, &before);
                         }
                         Rotate::Refused(_) => prop_assert_eq!(&grant, &before),
                     }

@@ -41,6 +41,7 @@ mod memory;
 mod postgres;
 mod pruning;
 mod records;
+mod revocation;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -59,10 +60,10 @@ pub use memory::MemoryStore;
 pub use postgres::PostgresStore;
 pub use pruning::{Pruning, prune_regularly};
 pub use records::{
-    AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, GrantFilter,
-    GrantRefusal, InsertGrant, Pruned, RedeemCode, Revocation, RevocationReason, RevocationTarget,
-    Revoked, Rotate, Rotation,
+    AssertionClaim, ClaimAssertion, CodeRedemption, Consent, GrantFilter, GrantRefusal,
+    InsertGrant, Pruned, RedeemCode, Revoked, Rotate, Rotation,
 };
+pub use revocation::{AccessFacts, Revocation, RevocationReason, RevocationTarget};
 
 pub use crate::jwt::assertion::AssertionPurpose;
 

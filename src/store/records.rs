@@ -1,15 +1,15 @@
-//! What goes into the methods of a [`GrantStore`](super::GrantStore), and what comes out.
+//! The arguments and answers of the methods of [`GrantStore`](super::GrantStore).
 
 use serde::{Deserialize, Serialize};
 
 use super::{AssertionPurpose, Grant};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
-use crate::jwt::AccessTokenClaims;
+use crate::ids::{ClientId, DeviceId, GrantId, SessionId, Subject};
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 
-/// What [`GrantStore::insert_grant`](super::GrantStore::insert_grant) did.
+/// The answer of [`GrantStore::insert_grant`](super::GrantStore::insert_grant).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InsertGrant {
@@ -18,9 +18,9 @@ pub enum InsertGrant {
         /// The instant of the decision by the store's clock, as it stands in the row.
         authorized_at: UnixTime,
     },
-    /// There is a row with this grant id: the decision was made before. Nothing was stored.
+    /// A row with this grant id exists: the decision was made before. Nothing was stored.
     AlreadyDecided,
-    /// The app is disabled or gone. Nothing was stored.
+    /// The app is disabled or deleted. Nothing was stored.
     AppInactive,
 }
 
@@ -36,13 +36,17 @@ pub struct CodeRedemption {
     pub binding: Digest,
     /// Digest of the salt in the sealed handle.
     pub salt_digest: Digest,
+    /// The key or certificate that the request proves.
+    pub confirmation: Option<Confirmation>,
+    /// Whether the grant is from now on bound to `confirmation` (a public app), or to nothing.
+    pub binds: bool,
     /// A random id of this request.
     pub claim: u64,
     /// The present instant.
     pub now: UnixTime,
 }
 
-/// What [`GrantStore::redeem_code`](super::GrantStore::redeem_code) did.
+/// The answer of [`GrantStore::redeem_code`](super::GrantStore::redeem_code).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RedeemCode {
@@ -50,7 +54,7 @@ pub enum RedeemCode {
     Redeemed,
     /// The code had been redeemed; this call has revoked the grant, or found it revoked.
     AlreadyRedeemed,
-    /// The bindings are wrong. The code is as it was, but for the count.
+    /// The bindings or the key are wrong. Only the count has changed.
     Mismatch,
     /// Nothing changed.
     Refused(GrantRefusal),
@@ -68,6 +72,10 @@ pub struct Rotation {
     pub salt_digest: Digest,
     /// The generation in the sealed handle; 0 is a code and refused.
     pub generation: u32,
+    /// The key or certificate that the request proves.
+    pub confirmation: Option<Confirmation>,
+    /// Whether an unbound grant is from now on bound to `confirmation` (a public app).
+    pub binds: bool,
     /// How long the immediate predecessor of the live generation gets the same successor again, in
     /// milliseconds. 0: never.
     pub grace_millis: i64,
@@ -81,8 +89,8 @@ pub struct Rotation {
     pub now: UnixTime,
 }
 
-/// What [`GrantStore::rotate`](super::GrantStore::rotate) did. In the first three cases the live generation is now the
-/// presented one plus one.
+/// The answer of [`GrantStore::rotate`](super::GrantStore::rotate). In the first three cases the live generation is now
+/// the presented one plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rotate {
@@ -95,19 +103,21 @@ pub enum Rotate {
     Ahead,
     /// The presented generation is spent. This call has revoked the grant.
     Reused,
+    /// The grant is bound to another key or certificate. Nothing changed.
+    WrongKey,
     /// Nothing changed.
     Refused(GrantRefusal),
 }
 
-/// Why a grant gives nothing any more.
+/// The reason why a grant gives nothing any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GrantRefusal {
-    /// There is no grant with this id, app, salt and (for a spent code) binding.
+    /// No grant has this id, app, salt and (for a spent code) binding.
     Unknown,
     /// The code, the grant, or the time it may lie idle has expired.
     Expired,
-    /// It was revoked, a cutoff covers it, or its app is disabled or gone.
+    /// It was revoked, a cutoff covers it, or its app is disabled or deleted.
     Revoked,
 }
 
@@ -117,19 +127,19 @@ pub enum GrantRefusal {
 pub struct AssertionClaim {
     /// The app that presents it.
     pub client_id: ClientId,
-    /// What for.
+    /// Its purpose.
     pub purpose: AssertionPurpose,
     /// Digest of its issuer and `jti`.
     pub jti: Digest,
     /// Until when no other assertion may carry this `jti`: its expiry, the clock skew, a minute.
     pub expires_at: UnixTime,
-    /// The grant that exists from the instant of the claim, where the app gets a refresh token.
+    /// The grant that exists from the instant of the claim, if the app gets a refresh token.
     pub grant: Option<Grant>,
     /// The present instant.
     pub now: UnixTime,
 }
 
-/// What [`GrantStore::claim_assertion`](super::GrantStore::claim_assertion) did.
+/// The answer of [`GrantStore::claim_assertion`](super::GrantStore::claim_assertion).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClaimAssertion {
@@ -140,147 +150,11 @@ pub enum ClaimAssertion {
     },
     /// It was claimed before. Nothing was stored.
     Replayed,
-    /// The app is disabled or gone. Nothing was stored.
+    /// The app is disabled or deleted. Nothing was stored.
     AppInactive,
 }
 
-/// What the store wants to know of a token to say whether it is revoked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever checks a token")]
-pub struct AccessFacts<'a> {
-    /// Its grant. It need not have a row.
-    pub grant_id: GrantId,
-    /// Its app.
-    pub client_id: &'a ClientId,
-    /// Its user, or the app itself.
-    pub subject: &'a Subject,
-    /// Its device, if it has one.
-    pub device: Option<&'a DeviceId>,
-    /// The instant of the decision from which it descends.
-    pub authorized_at: UnixTime,
-}
-
-impl<'a> From<&'a AccessTokenClaims> for AccessFacts<'a> {
-    fn from(claims: &'a AccessTokenClaims) -> Self {
-        Self {
-            grant_id: claims.grant_id,
-            client_id: &claims.client_id,
-            subject: &claims.subject,
-            device: claims.device.as_ref(),
-            authorized_at: claims.authorized_at,
-        }
-    }
-}
-
-/// Whose access ends.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RevocationTarget {
-    /// Everybody's.
-    Everything,
-    /// Everything granted to an app.
-    App(ClientId),
-    /// Everything that acts as a user.
-    Subject(Subject),
-    /// What one app may do as one user.
-    AppAndSubject(ClientId, Subject),
-    /// Everything granted on a device.
-    Device(DeviceId),
-    /// One grant, whether or not it has a row.
-    Grant(GrantId),
-}
-
-impl RevocationTarget {
-    /// Whether a token with these facts belongs to the target.
-    #[must_use]
-    pub fn covers(&self, facts: &AccessFacts<'_>) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::App(client_id) => client_id == facts.client_id,
-            Self::Subject(subject) => subject == facts.subject,
-            Self::AppAndSubject(client_id, subject) => {
-                client_id == facts.client_id && subject == facts.subject
-            }
-            Self::Device(device) => Some(device) == facts.device,
-            Self::Grant(grant_id) => *grant_id == facts.grant_id,
-        }
-    }
-}
-
-/// Why access ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RevocationReason {
-    /// The user said no: the request never became a grant.
-    Denied,
-    /// The code was presented again after its redemption.
-    CodeReplayed,
-    /// The code was presented too often with wrong bindings.
-    CodeGuessed,
-    /// A spent refresh token was presented.
-    RefreshTokenReused,
-    /// The app gave it back (RFC 7009).
-    Client,
-    /// The user withdrew the consent.
-    ConsentWithdrawn,
-    /// An administrator revoked it.
-    Administrator,
-    /// The app was disabled.
-    AppDisabled,
-    /// The app was deleted.
-    AppDeleted,
-}
-
-/// The end of access: everything of `target` that was authorized at or before `at` is void.
-///
-/// For a [`RevocationTarget::Grant`] the instant does not matter: a grant ends for good.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "hosts call the store in their own tests")]
-pub struct Revocation {
-    /// Whose access.
-    pub target: RevocationTarget,
-    /// When, by the store's clock; in a call to [`GrantStore::revoke`](super::GrantStore::revoke) the present instant.
-    pub at: UnixTime,
-    /// Why.
-    pub why: RevocationReason,
-    /// Until when a token that it covers can be alive; it is kept until then.
-    pub until: UnixTime,
-}
-
-impl Revocation {
-    /// Whether a token with these facts is void by this revocation: the comparison every store and
-    /// every reader of the feed makes.
-    #[must_use]
-    pub fn voids(&self, facts: &AccessFacts<'_>) -> bool {
-        let in_time = match self.target {
-            RevocationTarget::Grant(_) => true,
-            RevocationTarget::Everything
-            | RevocationTarget::App(_)
-            | RevocationTarget::Subject(_)
-            | RevocationTarget::AppAndSubject(..)
-            | RevocationTarget::Device(_) => facts.authorized_at <= self.at,
-        };
-        in_time && self.target.covers(facts)
-    }
-
-    /// Whether it came after what was agreed to: such a consent is not remembered any more.
-    #[must_use]
-    pub fn ends(&self, consent: &Consent) -> bool {
-        let Consent { client_id, subject, given_at, .. } = consent;
-        let covers = match &self.target {
-            RevocationTarget::Everything => true,
-            RevocationTarget::App(app) => app == client_id,
-            RevocationTarget::Subject(user) => user == subject,
-            RevocationTarget::AppAndSubject(app, user) => app == client_id && user == subject,
-            RevocationTarget::Device(_) | RevocationTarget::Grant(_) => false,
-        };
-        covers && *given_at <= self.at
-    }
-}
-
-/// What [`GrantStore::revoke`](super::GrantStore::revoke) did.
+/// The answer of [`GrantStore::revoke`](super::GrantStore::revoke).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
 pub struct Revoked {
@@ -288,7 +162,7 @@ pub struct Revoked {
     pub at: UnixTime,
 }
 
-/// What a user has agreed to, so that the next prompt can be skipped.
+/// A user's consent to an app, so that the next prompt can be skipped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
 pub struct Consent {
@@ -296,14 +170,14 @@ pub struct Consent {
     pub client_id: ClientId,
     /// The user.
     pub subject: Subject,
-    /// Everything that was agreed to.
+    /// The scope that the user agreed to.
     pub scope: Scope,
-    /// When it was last agreed to: the [`authorized_at`](Grant::authorized_at) of the decision, by
+    /// When the user last agreed: the [`authorized_at`](Grant::authorized_at) of the decision, by
     /// the store's clock.
     pub given_at: UnixTime,
 }
 
-/// Which grants to list.
+/// A selection of grants to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GrantFilter {
@@ -311,58 +185,70 @@ pub struct GrantFilter {
     pub client_id: Option<ClientId>,
     /// Only grants of this user.
     pub subject: Option<Subject>,
-    /// Only grants on this device.
+    /// Only grants on a device of this name.
     pub device: Option<DeviceId>,
+    /// Only grants of this session.
+    pub session: Option<SessionId>,
     /// Only grants that are live at this instant: neither expired nor revoked in their row.
     pub live_at: Option<UnixTime>,
 }
 
 impl GrantFilter {
-    /// Every grant.
+    /// Selects every grant.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Only grants of this app.
+    /// Selects only grants of this app.
     #[must_use]
     pub fn of_app(mut self, client_id: ClientId) -> Self {
         self.client_id = Some(client_id);
         self
     }
 
-    /// Only grants of this user.
+    /// Selects only grants of this user.
     #[must_use]
     pub fn of_subject(mut self, subject: Subject) -> Self {
         self.subject = Some(subject);
         self
     }
 
-    /// Only grants on this device.
+    /// Selects only grants on a device of this name, of every app and user that the rest of the filter
+    /// allows.
     #[must_use]
     pub fn on_device(mut self, device: DeviceId) -> Self {
         self.device = Some(device);
         self
     }
 
-    /// Only grants that are live at `now`: neither expired nor revoked in their row.
+    /// Selects only grants of this session: the apps that a logout has to reach.
+    #[must_use]
+    pub fn of_session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    /// Selects only grants that are live at `now`: neither expired nor revoked in their row.
     #[must_use]
     pub fn live_at(mut self, now: UnixTime) -> Self {
         self.live_at = Some(now);
         self
     }
 
-    /// Whether `grant` is asked for.
+    /// Checks whether the filter selects `grant`.
     #[must_use]
     pub fn admits(&self, grant: &Grant) -> bool {
+        let session = grant.circumstances.session.as_ref();
         self.client_id.as_ref().is_none_or(|id| *id == grant.client_id)
             && self.subject.as_ref().is_none_or(|subject| *subject == grant.subject)
             && self.device.as_ref().is_none_or(|device| grant.device.as_ref() == Some(device))
+            && self.session.as_ref().is_none_or(|own| session == Some(own))
             && self.live_at.is_none_or(|now| grant.revoked.is_none() && grant.expires_at > now)
     }
 }
 
-/// What [`GrantStore::prune`](super::GrantStore::prune) did.
+/// The answer of [`GrantStore::prune`](super::GrantStore::prune).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
 pub struct Pruned {

@@ -320,7 +320,7 @@ fn a_grant_records_its_device() {
         let code = &parameters(response.location())["code"];
         tokens.push(world.redeem(&app, code, verifier.expose_secret()));
     }
-    let target = RevocationTarget::Device(device.clone());
+    let target = RevocationTarget::Device(app.id.clone(), subject("ann"), device.clone());
     block_on(world.server.admin("tester").revoke(target)).unwrap();
     for answer in &tokens {
         assert_eq!(answer.claims()["device"], device.as_str());

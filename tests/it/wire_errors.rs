@@ -53,6 +53,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::VerifierMalformed, "invalid_grant", 400),
         (R::CodeReplayed, "invalid_grant", 400),
         (R::RefreshTokenReused, "invalid_grant", 400),
+        (R::WrongKey, "invalid_grant", 400),
         (R::Assertion(AssertionError::ExpPast), "invalid_grant", 400),
         (R::UnknownUser, "invalid_grant", 400),
         (R::InactiveUser, "invalid_grant", 400),
@@ -161,6 +162,7 @@ fn what_must_not_be_told_apart_is_not() {
             R::CodeGuessed,
             R::CodeReplayed,
             R::RefreshTokenReused,
+            R::WrongKey,
         ],
         &[R::UnknownToken, R::ForeignToken, R::ExpiredToken, R::SpentToken, R::RevokedToken],
         &[

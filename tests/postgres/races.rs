@@ -18,6 +18,8 @@ pub(crate) fn redemption(grant: &Grant, now: UnixTime) -> CodeRedemption {
         client_id: grant.client_id.clone(),
         binding: grant.binding,
         salt_digest: grant.salt_digest,
+        confirmation: None,
+        binds: true,
         claim: u64::from_ne_bytes(random_bytes()),
         now,
     }
@@ -32,6 +34,8 @@ pub(crate) fn rotation(grant: &Grant, generation: u32, now: UnixTime) -> Rotatio
         grace_millis: 30_000,
         max_retries: u8::MAX,
         idle_millis: None,
+        confirmation: None,
+        binds: true,
         claim: u64::from_ne_bytes(random_bytes()),
         now,
     }

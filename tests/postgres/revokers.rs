@@ -143,7 +143,7 @@ impl Process {
             Ending::App => RevocationTarget::App(client_id),
             Ending::Subject => RevocationTarget::Subject(subject),
             Ending::AppAndSubject => RevocationTarget::AppAndSubject(client_id, subject),
-            Ending::Device => RevocationTarget::Device(DeviceId::new(DEVICE).unwrap()),
+            Ending::Device => RevocationTarget::NamedDevice(DeviceId::new(DEVICE).unwrap()),
             Ending::Withdrawal => {
                 let revoked = store.withdraw_consent(&client_id, &subject, now(), until).await;
                 return Some(revoked.unwrap().at);

@@ -82,7 +82,7 @@ fn ending(grant: &Grant) -> Revocation {
         0 => RevocationTarget::Grant(grant.grant_id),
         1 => RevocationTarget::Subject(subject),
         2 => RevocationTarget::AppAndSubject(client_id, subject),
-        _ => RevocationTarget::Device(grant.device.clone().unwrap()),
+        _ => RevocationTarget::NamedDevice(grant.device.clone().unwrap()),
     };
     let until = now().plus(Duration::from_secs(86_400));
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }

@@ -79,7 +79,16 @@ fn a_redemption_does_what_the_rule_says() {
     let judge = |(grant, (binding, salt_digest, now, claim)): (Grant, (_, _, _, _))| {
         let mut expected = insert(&runtime, &desk, grant);
         let (grant_id, client_id) = (expected.grant_id, expected.client_id.clone());
-        let redemption = CodeRedemption { grant_id, client_id, binding, salt_digest, claim, now };
+        let redemption = CodeRedemption {
+            grant_id,
+            client_id,
+            binding,
+            salt_digest,
+            confirmation: None,
+            binds: true,
+            claim,
+            now,
+        };
         let answer = runtime.block_on(desk.store.redeem_code(&redemption)).unwrap();
         prop_assert_eq!(answer, expected.redeem(&redemption, false));
         prop_assert_eq!(row(&runtime, &desk, &expected), expected);
@@ -109,6 +118,8 @@ fn a_rotation_does_what_the_rule_says() {
                 grace_millis,
                 max_retries,
                 idle_millis,
+                confirmation: None,
+                binds: true,
                 claim,
                 now,
             };

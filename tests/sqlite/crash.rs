@@ -84,7 +84,7 @@ fn ending(grant: &Grant) -> Revocation {
         0 => RevocationTarget::Grant(grant.grant_id),
         1 => RevocationTarget::Subject(subject),
         2 => RevocationTarget::AppAndSubject(client_id, subject),
-        _ => RevocationTarget::Device(grant.device.clone().unwrap()),
+        _ => RevocationTarget::NamedDevice(grant.device.clone().unwrap()),
     };
     Revocation { target, at: at(3), why: RevocationReason::Client, until: at(100_000_000) }
 }

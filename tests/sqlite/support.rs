@@ -180,6 +180,8 @@ pub(crate) fn code(grant: &Grant) -> CodeRedemption {
         client_id: grant.client_id.clone(),
         binding: grant.binding,
         salt_digest: grant.salt_digest,
+        confirmation: None,
+        binds: true,
         claim: 1,
         now: at(1),
     }
@@ -194,6 +196,8 @@ pub(crate) fn token(grant: &Grant, generation: u32) -> Rotation {
         grace_millis: 0,
         max_retries: 5,
         idle_millis: None,
+        confirmation: None,
+        binds: true,
         claim: 2,
         now: at(2),
     }

@@ -169,6 +169,9 @@ where
             client_id: &ClientId::new(text("client_id")).unwrap(),
             subject: &subject(text("sub")),
             device: device.as_ref(),
+            session: None,
+            evidence_issuer: None,
+            via: &[],
             authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
         };
         self.block_on(self.store.is_revoked(&facts)).unwrap()

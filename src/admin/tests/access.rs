@@ -49,7 +49,12 @@ fn each_revocation_target_revokes_its_grants_and_is_audited() {
             Some(&one),
             Some(&bob),
         ),
-        (RevocationTarget::Device(device), [false, true, true], None, None),
+        (
+            RevocationTarget::Device(one.clone(), ann.clone(), device),
+            [false, true, true],
+            Some(&one),
+            Some(&ann),
+        ),
         (RevocationTarget::Grant(grant_id), [false, true, true], None, None),
         (RevocationTarget::Everything, [false, false, false], None, None),
     ];

@@ -70,10 +70,12 @@ impl NewEvent {
             return Some(subject);
         }
         let Action::Revoke { target } = &event.action else { return None };
-        if let RevocationTarget::Subject(user) | RevocationTarget::AppAndSubject(_, user) = target {
-            return Some(user);
+        match target {
+            RevocationTarget::Subject(user)
+            | RevocationTarget::AppAndSubject(_, user)
+            | RevocationTarget::Device(_, user, _) => Some(user),
+            _ => None,
         }
-        None
     }
 }
 

@@ -2,6 +2,7 @@ use pollster::block_on;
 use proptest::prelude::*;
 
 use super::*;
+use crate::jwt::Parent;
 use crate::store::{MemoryStore, RevocationReason};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -24,15 +25,29 @@ struct Names {
     apps: Vec<ClientId>,
     subjects: Vec<Subject>,
     devices: Vec<DeviceId>,
+    sessions: Vec<SessionId>,
+    issuers: Vec<EvidenceIssuer>,
+    /// What the tokens descend from: nothing, or a grant of another app on a device.
+    lines: Vec<Vec<Parent>>,
 }
 
 fn names() -> Names {
+    let parent = Parent {
+        grant_id: GrantId::from_bytes([2; 16]),
+        client_id: ClientId::new("b").unwrap(),
+        device: Some(DeviceId::new("d").unwrap()),
+        evidence_issuer: Some(EvidenceIssuer::new("d").unwrap()),
+        authorized_at: at(1),
+    };
     Names {
         grants: (0..3).map(|byte| GrantId::from_bytes([byte; 16])).collect(),
         apps: ["a", "b"].into_iter().map(|id| ClientId::new(id).unwrap()).collect(),
         // An app may be a subject, and the two kinds still do not mix.
         subjects: ["a", "x"].into_iter().map(|id| Subject::new(id).unwrap()).collect(),
         devices: ["a", "d"].into_iter().map(|id| DeviceId::new(id).unwrap()).collect(),
+        sessions: ["a", "d"].into_iter().map(|id| SessionId::new(id).unwrap()).collect(),
+        issuers: ["a", "d"].into_iter().map(|id| EvidenceIssuer::new(id).unwrap()).collect(),
+        lines: vec![vec![], vec![parent]],
     }
 }
 
@@ -45,17 +60,37 @@ impl Names {
             self.apps.iter().flat_map(move |client_id| {
                 self.subjects.iter().flat_map(move |subject| {
                     devices().flat_map(move |device| {
-                        instants.into_iter().map(move |authorized_at| AccessFacts {
-                            grant_id: *grant_id,
-                            client_id,
-                            subject,
-                            device,
-                            authorized_at,
+                        instants.into_iter().flat_map(move |authorized_at| {
+                            self.circumstances().map(move |(session, evidence_issuer, via)| {
+                                AccessFacts {
+                                    grant_id: *grant_id,
+                                    client_id,
+                                    subject,
+                                    device,
+                                    session,
+                                    evidence_issuer,
+                                    authorized_at,
+                                    via,
+                                }
+                            })
                         })
                     })
                 })
             })
         })
+    }
+
+    /// A session, an evidence issuer and parents: some of each, and none.
+    fn circumstances(
+        &self,
+    ) -> impl Iterator<Item = (Option<&SessionId>, Option<&EvidenceIssuer>, &[Parent])> {
+        let sessions = self.sessions.iter().map(Some).chain([None]);
+        let issuers = self.issuers.iter().map(Some).chain([None]);
+        let lines = self.lines.iter().cycle();
+        sessions
+            .zip(issuers.rev())
+            .zip(lines)
+            .map(|((session, issuer), via)| (session, issuer, via.as_slice()))
     }
 
     fn some_facts(&self) -> AccessFacts<'_> {
@@ -64,14 +99,21 @@ impl Names {
 }
 
 fn any_target() -> impl Strategy<Value = RevocationTarget> {
-    (0..6, 0..2_usize, 0..2_usize).prop_map(|(kind, i, j)| {
+    (0..9, 0..2_usize, 0..2_usize).prop_map(|(kind, i, j)| {
         let names = names();
         match kind {
             0 => RevocationTarget::Everything,
             1 => RevocationTarget::App(names.apps[i].clone()),
             2 => RevocationTarget::Subject(names.subjects[i].clone()),
             3 => RevocationTarget::AppAndSubject(names.apps[i].clone(), names.subjects[j].clone()),
-            4 => RevocationTarget::Device(names.devices[i].clone()),
+            4 => RevocationTarget::NamedDevice(names.devices[i].clone()),
+            5 => RevocationTarget::Device(
+                names.apps[i].clone(),
+                names.subjects[j].clone(),
+                names.devices[i].clone(),
+            ),
+            6 => RevocationTarget::Session(names.sessions[i].clone()),
+            7 => RevocationTarget::EvidenceIssuer(names.issuers[i].clone()),
             _ => RevocationTarget::Grant(names.grants[i]),
         }
     })

@@ -101,7 +101,7 @@ impl Cast {
             RevocationTarget::App(client_id.clone()),
             RevocationTarget::Subject(subject.clone()),
             RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
-            RevocationTarget::Device(device.clone()),
+            RevocationTarget::NamedDevice(device.clone()),
         ]
     }
 }
@@ -113,6 +113,8 @@ pub(super) fn code(grant: &Grant, millis: i64) -> CodeRedemption {
         client_id: grant.client_id.clone(),
         binding: grant.binding,
         salt_digest: grant.salt_digest,
+        confirmation: None,
+        binds: true,
         claim: 1,
         now: at(millis),
     }
@@ -128,6 +130,8 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
         grace_millis: 0,
         max_retries: 5,
         idle_millis: None,
+        confirmation: None,
+        binds: true,
         claim: 2,
         now: at(millis),
     }

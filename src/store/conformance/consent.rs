@@ -91,7 +91,7 @@ pub fn a_consent_does_not_outlive_its_withdrawal<S: Store, R: Runner>(kit: &Kit<
             let until = at(GRANT_LIFE);
             bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?.at
         };
-        if !matches!(target, Some(RevocationTarget::Device(_))) {
+        if !matches!(target, Some(RevocationTarget::NamedDevice(_))) {
             same(&what, remember(&cast, earlier)?, None)?;
             same(&what, remember(&cast, ended_at)?, None)?;
         }

@@ -41,7 +41,7 @@ pub fn prune_removes_what_is_inert_and_nothing_else<S: Store, R: Runner>(kit: &K
     let tombstone = cut_off.grant()?;
     bench.revoke(&end(RevocationTarget::Grant(tombstone.grant_id), 0))?;
     bench.revoke(&end(RevocationTarget::App(cut_off.client_id.clone()), 0))?;
-    let passing = RevocationTarget::Device(cast.device.clone());
+    let passing = RevocationTarget::NamedDevice(cast.device.clone());
     bench.revoke(&Revocation { until: at(HOUR), ..end(passing.clone(), -HOUR) })?;
     let later = bench.family(&cast)?;
     // The code of a pending grant has long expired; its row has not.

@@ -91,7 +91,7 @@ pub fn a_cutoff_covers_its_target_only<S: Store, R: Runner>(kit: &Kit<S, R>) -> 
     bench.is_alive("the app's grant of another user", &of_one, 0)?;
     bench.is_dead("the app's grant of the user", &of_mixed, 0)?;
     let no_device = bench.decide(Grant { device: None, ..one.grant()? })?;
-    bench.revoke(&end(RevocationTarget::Device(one.device.clone()), 0))?;
+    bench.revoke(&end(RevocationTarget::NamedDevice(one.device.clone()), 0))?;
     bench.is_dead("a grant of the device", &of_one, 0)?;
     bench.is_alive("a grant of no device", &no_device, 0)
 }

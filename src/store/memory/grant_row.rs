@@ -1,9 +1,12 @@
-//! A grant as it lies in memory, in two thirds of the bytes: what few grants have lies elsewhere, and
-//! its id is the key of its row.
+//! A grant as it lies in memory, in two thirds of the bytes: members that few grants have lie in a box
+//! of their own, and the grant id is the key of the row.
 
 use super::table::Row;
+use crate::app::Flow;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::jwt::Circumstances;
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{Grant, RevocationReason};
@@ -15,7 +18,7 @@ pub(super) struct GrantRow {
     rare: Option<Box<Rare>>,
     binding: Digest,
     salt_digest: Digest,
-    /// [`NEVER`] where the host did not tell.
+    /// [`NEVER`] if the host did not say.
     auth_time: UnixTime,
     authorized_at: UnixTime,
     code_expires_at: UnixTime,
@@ -25,29 +28,40 @@ pub(super) struct GrantRow {
     generation: u32,
     retries: u8,
     mismatches: u8,
+    flow: Flow,
 }
 
-/// No user logged in then.
+/// No user logged in at this instant.
 const NEVER: UnixTime = UnixTime::from_millis(i64::MIN);
 
-/// What most grants do without.
+/// The members that most grants do without.
+#[derive(Clone, Default, PartialEq)]
 struct Rare {
     actor: Option<ClientId>,
     resource: Option<Resource>,
     device: Option<DeviceId>,
+    circumstances: Circumstances,
+    confirmation: Option<Confirmation>,
+    bound_from: u32,
     revoked: Option<(UnixTime, RevocationReason)>,
 }
 
 impl From<Grant> for GrantRow {
     fn from(grant: Grant) -> Self {
-        let Grant { actor, resource, device, revoked, .. } = grant;
-        let is_plain =
-            actor.is_none() && resource.is_none() && device.is_none() && revoked.is_none();
+        let rare = Rare {
+            actor: grant.actor,
+            resource: grant.resource,
+            device: grant.device,
+            circumstances: grant.circumstances,
+            confirmation: grant.confirmation,
+            bound_from: grant.bound_from,
+            revoked: grant.revoked,
+        };
         Self {
             client_id: grant.client_id,
             subject: grant.subject,
             scope: grant.scope,
-            rare: (!is_plain).then(|| Box::new(Rare { actor, resource, device, revoked })),
+            rare: (rare != Rare::default()).then(|| Box::new(rare)),
             binding: grant.binding,
             salt_digest: grant.salt_digest,
             auth_time: grant.auth_time.unwrap_or(NEVER),
@@ -59,25 +73,32 @@ impl From<Grant> for GrantRow {
             generation: grant.generation,
             retries: grant.retries,
             mismatches: grant.mismatches,
+            flow: grant.flow,
         }
     }
 }
 
 impl GrantRow {
-    /// The grant with this id, which is this row.
+    /// Returns the grant with this id, which is the key of this row.
     pub(super) fn to_grant(&self, grant_id: GrantId) -> Grant {
-        let rare = self.rare.as_deref();
+        let rare = self.rare.as_deref().cloned().unwrap_or_default();
+        let Rare { actor, resource, device, circumstances, confirmation, bound_from, revoked } =
+            rare;
         Grant {
             grant_id,
             client_id: self.client_id.clone(),
             subject: self.subject.clone(),
-            actor: rare.and_then(|rare| rare.actor.clone()),
+            flow: self.flow,
+            actor,
             scope: self.scope.clone(),
-            resource: rare.and_then(|rare| rare.resource.clone()),
-            device: rare.and_then(|rare| rare.device.clone()),
+            resource,
+            device,
             auth_time: (self.auth_time != NEVER).then_some(self.auth_time),
+            circumstances,
             binding: self.binding,
             salt_digest: self.salt_digest,
+            confirmation,
+            bound_from,
             authorized_at: self.authorized_at,
             code_expires_at: self.code_expires_at,
             expires_at: self.expires_at,
@@ -86,7 +107,7 @@ impl GrantRow {
             claim: self.claim,
             retries: self.retries,
             mismatches: self.mismatches,
-            revoked: rare.and_then(|rare| rare.revoked),
+            revoked,
         }
     }
 
@@ -104,6 +125,7 @@ impl Row for GrantRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::SessionId;
 
     fn grant() -> Grant {
         let (app, ann) = (ClientId::new("app").unwrap(), Subject::new("ann").unwrap());
@@ -131,6 +153,10 @@ mod tests {
         full.actor = Some(ClientId::new("actor").unwrap());
         full.resource = Some(Resource::new("https://api.example.com").unwrap());
         full.device = Some(DeviceId::new("phone").unwrap());
+        full.flow = Flow::JwtBearer;
+        full.confirmation = Some(Confirmation::Key(Digest::from_bytes([3; 32])));
+        full.bound_from = 4;
+        full.circumstances.session = Some(SessionId::new("session").unwrap());
         full.auth_time = Some(UnixTime::EPOCH);
         full.revoked = Some((UnixTime::EPOCH, RevocationReason::Client));
         let mut revoked = grant();

@@ -1,4 +1,4 @@
-//! What was revoked: the index that decides and the feed that tells.
+//! The revocations: the index that decides and the feed that readers follow.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -11,12 +11,12 @@ use crate::store::{
     AccessFacts, Consent, FeedCursor, Pruned, Revocation, RevocationFeed, RevocationTarget,
 };
 
-/// How far a reader that has seen everything is set back.
+/// The time by which a reader that has seen everything is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
-/// The most entries that one page of the feed holds.
+/// The greatest number of entries on a page of the feed.
 const MAX_PAGE: usize = 1_000;
 
-/// A revocation, and where it stands in the feed.
+/// A revocation and its place in the feed.
 struct Entry {
     revocation: Revocation,
     cursor: FeedCursor,
@@ -28,7 +28,7 @@ impl Row for Entry {
     }
 }
 
-/// Every revocation in force, one a target: cutoffs, and grants that ended with or without a row.
+/// Every revocation in force, one per target: cutoffs, and grants that ended with or without a row.
 #[derive(Default)]
 pub(super) struct Ledger {
     in_force: Table<RevocationTarget, Entry>,
@@ -37,10 +37,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Puts `revocation` in force, and takes a few along that are inert at `now`. Its instant is
-    /// not before that of any other in the ledger.
+    /// Puts `revocation` in force, and removes a few that are inert at `now`. Its instant is not before
+    /// that of any other in the ledger.
     pub(super) fn enter(&mut self, mut revocation: Revocation, now: UnixTime) {
-        // Not at the instant of the revocation: a store's clock stays ahead once a host's was.
+        // Not at the instant of the revocation: the store's clock stays ahead after a host's clock was.
         self.prune(now, SWEEP);
         self.entered = self.entered.saturating_add(1);
         let cursor = FeedCursor { at: revocation.at, tie: self.entered };
@@ -53,20 +53,29 @@ impl Ledger {
         self.in_force.place(target).put(Entry { revocation, cursor });
     }
 
-    /// Whether a cutoff voids a token with these facts. Says nothing of its grant.
+    /// Checks whether a cutoff voids a token with these facts. It looks neither at its grant nor at its
+    /// parents.
     pub(super) fn is_cut_off(&self, facts: &AccessFacts<'_>) -> bool {
-        use RevocationTarget::{App, AppAndSubject, Device, Everything, Subject};
+        use RevocationTarget::{
+            App, AppAndSubject, Device, Everything, EvidenceIssuer, NamedDevice, Session, Subject,
+        };
+        let (client_id, subject) = (facts.client_id, facts.subject);
         let voids = |target: RevocationTarget| {
             self.in_force.find(&target).is_some_and(|entry| entry.revocation.voids(facts))
         };
         voids(Everything)
-            || voids(App(facts.client_id.clone()))
-            || voids(Subject(facts.subject.clone()))
-            || voids(AppAndSubject(facts.client_id.clone(), facts.subject.clone()))
-            || facts.device.is_some_and(|device| voids(Device(device.clone())))
+            || voids(App(client_id.clone()))
+            || voids(Subject(subject.clone()))
+            || voids(AppAndSubject(client_id.clone(), subject.clone()))
+            || facts.device.is_some_and(|device| {
+                voids(Device(client_id.clone(), subject.clone(), device.clone()))
+                    || voids(NamedDevice(device.clone()))
+            })
+            || facts.session.is_some_and(|session| voids(Session(session.clone())))
+            || facts.evidence_issuer.is_some_and(|issuer| voids(EvidenceIssuer(issuer.clone())))
     }
 
-    /// Whether a cutoff came after what was agreed to.
+    /// Checks whether a cutoff came after a consent.
     pub(super) fn ends(&self, consent: &Consent) -> bool {
         use RevocationTarget::{App, AppAndSubject, Everything, Subject};
         let Consent { client_id, subject, .. } = consent;
@@ -80,7 +89,7 @@ impl Ledger {
         found.any(|entry| entry.revocation.ends(consent))
     }
 
-    /// How a grant ended, if it is known to have ended.
+    /// Returns the end of a grant, if it has one.
     pub(super) fn end_of(&self, grant_id: GrantId) -> Option<&Revocation> {
         let entry = self.in_force.find(&RevocationTarget::Grant(grant_id))?;
         Some(&entry.revocation)
@@ -92,8 +101,8 @@ impl Ledger {
         let page: Vec<_> = later.by_ref().take(limit).collect();
         let more = later.next().is_some();
         let last = page.last().map_or(from, |(cursor, _)| **cursor);
-        // Entries come in the order of their cursors, so the last one is a safe place to go on
-        // from. The instant that the reader gives is not: its clock may be ahead.
+        // Entries come in the order of their cursors, so the last one is a safe place to continue. The
+        // instant that the reader gives is not: its clock may be ahead.
         let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
         let next = if more { last } else { last.min(back) };
         let entries = page
@@ -147,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_keep_the_ledger_bounded_where_nobody_prunes() {
+    fn entries_keep_the_ledger_bounded_without_pruning() {
         let mut ledger = Ledger::default();
         for byte in 0..=255 {
             let at = i64::from(byte);

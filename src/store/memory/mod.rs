@@ -1,4 +1,4 @@
-//! The store that ships: everything in the memory of one process.
+//! The default store: everything in the memory of one process.
 
 mod apps;
 mod grant_row;
@@ -34,12 +34,12 @@ use crate::secret::Digest;
 /// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
 const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 
-/// Everything in the memory of this process: fast, and gone with it.
+/// A store in the memory of this process: fast, and lost with it.
 ///
-/// For servers of one process whose grants need not survive a restart, for tests, and as the
-/// yardstick for other stores. Every insertion takes a little along of what has become inert, so that
-/// grants, assertions and revocations stay bounded without [`prune`](GrantStore::prune), which
-/// returns their memory sooner. Consents stay until they are withdrawn or their app is deleted.
+/// It serves one issuer of one process whose grants need not survive a restart, and tests. Every
+/// insertion removes a few inert rows, so that grants, assertions and revocations stay bounded without
+/// [`prune`](GrantStore::prune), which frees their memory sooner. Consents stay until they are
+/// withdrawn or their app is deleted.
 ///
 /// ```
 /// use grantor::ids::GrantId;
@@ -52,7 +52,7 @@ const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
 /// # }).unwrap();
 /// ```
 //
-// Locks are taken in the order of the fields, and none outlives the method that took it.
+// Locks are taken in the order of the fields, and no lock outlives the method that took it.
 #[derive(Default)]
 pub struct MemoryStore {
     apps: RwLock<Apps>,
@@ -63,16 +63,16 @@ pub struct MemoryStore {
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
     ledger: RwLock<Ledger>,
     clock: StoreClock,
-    /// The instant of the latest cutoff: what was authorized later need not ask the ledger.
+    /// The instant of the latest cutoff: a grant that was authorized later need not ask the ledger.
     latest_cutoff: AtomicI64,
 }
 
-/// Strangers put nothing into it, so that no hash need withstand them.
+/// Only administrators add to it, so its hash need not withstand chosen keys.
 type Apps = HashMap<ClientId, Arc<CustomApp>, RandomState>;
 
 type AssertionKey = (Digest, ClientId, AssertionPurpose);
 
-/// An assertion that was claimed, and when it expires.
+/// A claimed assertion and its expiry.
 struct Claimed {
     expires_at: UnixTime,
 }
@@ -88,14 +88,14 @@ impl Row for Claimed {
 struct StoreClock(AtomicI64);
 
 impl StoreClock {
-    /// The instant of a decision: later than every revocation that was answered.
+    /// Returns the instant of a decision: later than every revocation that was answered.
     fn decision(&self, now: UnixTime) -> UnixTime {
         let before = self.0.fetch_max(now.as_millis(), Ordering::SeqCst);
         UnixTime::from_millis(before).max(now)
     }
 
-    /// The instant of a revocation: not before any decision that was answered. Decisions from now
-    /// on are later, within the same millisecond too.
+    /// Returns the instant of a revocation: not before any decision that was answered. Later decisions
+    /// get a later instant, even within the same millisecond.
     fn revocation(&self, now: UnixTime) -> UnixTime {
         let advance = |before: i64| before.max(now.as_millis()).saturating_add(1);
         let mut before = self.0.load(Ordering::SeqCst);
@@ -112,19 +112,31 @@ impl StoreClock {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether a cutoff voids a token with these facts.
+    /// Checks whether a token with these facts is void, parents apart.
+    fn is_void(&self, facts: &AccessFacts<'_>) -> bool {
+        if active(&read(&self.apps), facts.client_id).is_none() || self.is_cut_off(facts) {
+            return true;
+        }
+        let shard = self.grants.lock(first_byte(facts.grant_id));
+        match shard.find(&facts.grant_id) {
+            Some(row) => row.is_revoked(),
+            None => read(&self.ledger).end_of(facts.grant_id).is_some(),
+        }
+    }
+
+    /// Checks whether a cutoff voids a token with these facts.
     fn is_cut_off(&self, facts: &AccessFacts<'_>) -> bool {
         facts.authorized_at.as_millis() <= self.latest_cutoff.load(Ordering::SeqCst)
             && read(&self.ledger).is_cut_off(facts)
     }
 
-    /// Puts a revocation of anything but a grant in force.
+    /// Puts a cutoff in force: the revocation of anything but a grant.
     fn cut_off(&self, revocation: &Revocation) -> Revoked {
         let mut ledger = write(&self.ledger);
         // Under the lock, so that the feed is written in the order of its instants.
@@ -148,14 +160,14 @@ impl MemoryStore {
         Revoked { at }
     }
 
-    /// Applies `rule` to the row of a grant, with whether it is void. An end goes into the feed.
+    /// Applies `rule` to the row of a grant, and says whether it is void. An end goes into the feed.
     fn apply<T>(
         &self,
         grant_id: GrantId,
         now: UnixTime,
         rule: impl FnOnce(&mut Grant, bool) -> T,
     ) -> Option<T> {
-        // Held to the end: an app that is disabled is so for every row that changes afterwards.
+        // Held to the end: once an app is disabled, none of its rows changes.
         let apps = read(&self.apps);
         let mut shard = self.grants.lock(first_byte(grant_id));
         let row = shard.find_mut(&grant_id)?;
@@ -176,7 +188,7 @@ impl MemoryStore {
         Some(answer)
     }
 
-    /// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
+    /// Makes a row, unless one exists. A grant that was revoked before it had a row is revoked at birth.
     fn make_row(&self, app: &CustomApp, mut grant: Grant, now: UnixTime) -> Option<UnixTime> {
         let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), now);
         let place = shard.place(grant.grant_id);
@@ -188,7 +200,7 @@ impl MemoryStore {
         if let Some(end) = read(&self.ledger).end_of(grant.grant_id) {
             grant.revoke(end.why, end.at);
         }
-        // Names that the app has as well are in memory once.
+        // The row shares the names that the app holds.
         grant.client_id.clone_from(app.client_id());
         if grant.scope == *app.settings().scope() {
             grant.scope.clone_from(app.settings().scope());
@@ -206,7 +218,7 @@ impl fmt::Debug for MemoryStore {
 
 impl GrantStore for MemoryStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
-        // Held until there is a row: what ends with its app ends after it.
+        // Held until the row exists: a later end of the app covers it.
         let apps = read(&self.apps);
         let Some(app) = active(&apps, &grant.client_id) else {
             return Ok(InsertGrant::AppInactive);
@@ -285,19 +297,15 @@ impl GrantStore for MemoryStore {
             | RevocationTarget::App(_)
             | RevocationTarget::Subject(_)
             | RevocationTarget::AppAndSubject(..)
-            | RevocationTarget::Device(_) => self.cut_off(revocation),
+            | RevocationTarget::Device(..)
+            | RevocationTarget::NamedDevice(_)
+            | RevocationTarget::Session(_)
+            | RevocationTarget::EvidenceIssuer(_) => self.cut_off(revocation),
         })
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        if active(&read(&self.apps), facts.client_id).is_none() || self.is_cut_off(facts) {
-            return Ok(true);
-        }
-        let shard = self.grants.lock(first_byte(facts.grant_id));
-        Ok(match shard.find(&facts.grant_id) {
-            Some(row) => row.is_revoked(),
-            None => read(&self.ledger).end_of(facts.grant_id).is_some(),
-        })
+        Ok(facts.lineage().any(|facts| self.is_void(&facts)))
     }
 
     async fn revocations_since(
@@ -311,7 +319,7 @@ impl GrantStore for MemoryStore {
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
         let mut consents = write(&self.consents);
-        // Held until it is written: a cutoff is in force before, or comes after it.
+        // Held until the consent is written: a cutoff comes either before it or after it.
         let ledger = read(&self.ledger);
         if !ledger.ends(&consent) {
             consents.insert((consent.client_id.clone(), consent.subject.clone()), consent);
@@ -335,7 +343,7 @@ impl GrantStore for MemoryStore {
         now: UnixTime,
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
-        // Held until the cutoff is in force: nobody sees the one without the other.
+        // Held until the cutoff is in force: no reader sees one without the other.
         let mut consents = write(&self.consents);
         consents.remove(&(client_id.clone(), subject.clone()));
         Ok(self.cut_off(&Revocation {
@@ -371,7 +379,7 @@ fn first_byte(grant_id: GrantId) -> u8 {
     byte
 }
 
-/// No code panics while it holds a lock, so what a poisoned one guards is whole.
+/// Reads the guarded value. No code panics while it holds a lock, so a poisoned one is intact.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

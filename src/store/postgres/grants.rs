@@ -8,7 +8,7 @@ use super::rows::{bind_grant, column, instant, read_grant, read_revocation};
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
-use crate::store::sql::{purpose_code, reason_code, write_target};
+use crate::store::sql::{fits, is_probed, purpose_code, reason_code, write_target};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -111,7 +111,8 @@ impl PostgresStore {
             }
             let unknown = Rotate::Refused(GrantRefusal::Unknown);
             let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
-            let is_refusal = |answer: &Rotate| matches!(answer, Rotate::Refused(_));
+            let is_refusal =
+                |answer: &Rotate| matches!(answer, Rotate::Refused(_) | Rotate::WrongKey);
             let answer = self.diagnose(rotation.grant_id, unknown, rule, is_refusal).await?;
             if let Some(answer) = answer {
                 return Ok(answer);
@@ -138,6 +139,7 @@ fn unknown_outcome() -> StoreError {
 
 impl GrantStore for PostgresStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+        fits(&grant)?;
         let row = self.one_row(|| bind_grant(query(self.sql.insert_grant.clone()), &grant)).await?;
         if !column(&row, "active")? {
             return Ok(InsertGrant::AppInactive);
@@ -157,6 +159,7 @@ impl GrantStore for PostgresStore {
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
+        claim.grant.as_ref().map_or(Ok(()), fits)?;
         let make = || {
             let sql = match claim.grant {
                 Some(_) => &self.sql.claim_with_grant,
@@ -192,6 +195,10 @@ impl GrantStore for PostgresStore {
         filter: &GrantFilter,
         page: Page<GrantId>,
     ) -> Result<Listing<Grant, GrantId>, StoreError> {
+        // No row of these tables names its session.
+        if filter.session.is_some() {
+            return Ok(Listing::new(Vec::new(), None));
+        }
         let mut text = sqlx::QueryBuilder::<sqlx::Postgres>::new(self.sql.list_grants.as_str());
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
         if let Some(after) = &page.after {
@@ -217,6 +224,7 @@ impl GrantStore for PostgresStore {
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
         let Revocation { why, until, .. } = revocation;
+        is_probed(&revocation.target)?;
         let target = write_target(&revocation.target);
         let make = || match revocation.target {
             RevocationTarget::Grant(grant_id) => query(self.sql.end_grant.clone())
@@ -229,7 +237,10 @@ impl GrantStore for PostgresStore {
             | RevocationTarget::App(_)
             | RevocationTarget::Subject(_)
             | RevocationTarget::AppAndSubject(..)
-            | RevocationTarget::Device(_) => query(self.sql.cut_off.clone())
+            | RevocationTarget::Device(..)
+            | RevocationTarget::NamedDevice(_)
+            | RevocationTarget::Session(_)
+            | RevocationTarget::EvidenceIssuer(_) => query(self.sql.cut_off.clone())
                 .bind(target.as_str())
                 .bind(reason_code(*why))
                 .bind(until.as_millis()),

@@ -1,10 +1,11 @@
 //! The row of a grant, column by column.
 
 use super::{reason_of, unreadable};
+use crate::app::Flow;
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::secret::Digest;
-use crate::store::{Grant, StoreError};
+use crate::store::{Grant, RevocationTarget, StoreError};
 
 /// What the columns of a grant hold, in the types that every database has.
 pub(in crate::store) struct GrantRow {
@@ -40,6 +41,9 @@ impl GrantRow {
         let scope = self.scope.parse().map_err(|_| unreadable("scope"))?;
         let mut grant = Grant::new(GrantId::from_bytes(grant_id), client_id, subject, scope);
         grant.actor = optional(self.actor.as_deref(), "actor")?;
+        if grant.actor.is_some() {
+            grant.flow = Flow::JwtBearer;
+        }
         grant.resource = optional(self.resource.as_deref(), "resource")?;
         grant.device = optional(self.device.as_deref(), "device")?;
         grant.auth_time = self.auth_time.map(UnixTime::from_millis);
@@ -59,6 +63,34 @@ impl GrantRow {
             (None, Some(_)) | (Some(_), None) => return Err(unreadable("revoked_why")),
         };
         Ok(grant)
+    }
+}
+
+/// Refuses a grant of which these columns would lose a member.
+pub(in crate::store) fn fits(grant: &Grant) -> Result<(), StoreError> {
+    let flow = if grant.actor.is_some() { Flow::JwtBearer } else { Flow::AuthorizationCode };
+    let is_plain = grant.circumstances.is_empty() && grant.confirmation.is_none();
+    if grant.flow == flow && is_plain {
+        Ok(())
+    } else {
+        Err(StoreError::new("the tables have no column for a member of this grant"))
+    }
+}
+
+/// Refuses a target that no statement looks for.
+pub(in crate::store) fn is_probed(target: &RevocationTarget) -> Result<(), StoreError> {
+    match target {
+        RevocationTarget::Device(..)
+        | RevocationTarget::Session(_)
+        | RevocationTarget::EvidenceIssuer(_) => {
+            Err(StoreError::new("no statement looks for this target"))
+        }
+        RevocationTarget::Everything
+        | RevocationTarget::App(_)
+        | RevocationTarget::Subject(_)
+        | RevocationTarget::AppAndSubject(..)
+        | RevocationTarget::NamedDevice(_)
+        | RevocationTarget::Grant(_) => Ok(()),
     }
 }
 

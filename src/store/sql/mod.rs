@@ -14,7 +14,7 @@ pub(super) use audit::counter_code;
 pub(crate) use audit::{AuditFilter, AuditRow, UsageRow, UsageStep};
 pub(super) use codes::{purpose_code, reason_code, reason_of};
 pub(super) use document::{read_app, write_app};
-pub(super) use grant_row::GrantRow;
+pub(super) use grant_row::{GrantRow, fits, is_probed};
 pub use table_prefix::{InvalidTablePrefix, TablePrefix};
 pub(super) use target::{read_target, write_target};
 

@@ -12,7 +12,7 @@ use super::batch::{Batch, Failed};
 use super::rows;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
-use crate::store::sql::{purpose_code, reason_code, reason_of, write_target};
+use crate::store::sql::{fits, is_probed, purpose_code, reason_code, reason_of, write_target};
 use crate::store::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, Grant, GrantRefusal, InsertGrant,
     Pruned, RedeemCode, Revocation, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
@@ -136,6 +136,7 @@ enum NewRow {
 
 /// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
 fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRow, Failed> {
+    fits(grant)?;
     let sql = batch.sql;
     let ground = batch.one(
         sqlx::query(sql.ground.clone())
@@ -224,6 +225,7 @@ pub(super) fn claim(
 }
 
 pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<Revoked, Failed> {
+    is_probed(&revocation.target)?;
     let revoked = batch.enter(revocation)?;
     if let RevocationTarget::Grant(grant_id) = &revocation.target {
         let sql = batch.sql;

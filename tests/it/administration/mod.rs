@@ -133,7 +133,7 @@ fn each_revocation_target_ends_exactly_the_grants_it_covers() {
         |app: &App, _: &Out| RevocationTarget::App(app.id.clone()),
         |_: &App, _: &Out| RevocationTarget::Subject(subject("ann")),
         |app: &App, _: &Out| RevocationTarget::AppAndSubject(app.id.clone(), subject("ann")),
-        |_: &App, _: &Out| RevocationTarget::Device(DeviceId::new("phone").unwrap()),
+        |_: &App, _: &Out| RevocationTarget::NamedDevice(DeviceId::new("phone").unwrap()),
     ];
     let ended = [
         [true, true, true, true],

@@ -1,7 +1,7 @@
 //! The authorization code grant: RFC 6749 section 4.1.3, RFC 7636 section 4.6.
 
 use super::{Claimed, Grant, ProofContext, Right, Valid, required, valid_row};
-use crate::app::{CustomApp, Flow};
+use crate::app::{ClientType, CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
@@ -88,6 +88,8 @@ impl Grant for AuthorizationCode {
             client_id: app.client_id().clone(),
             binding: proven_binding(app, &context.hosts, &row, redirect_uri, &challenge),
             salt_digest: salt.digest(&grant_id),
+            confirmation: None,
+            binds: app.settings().client_type() == ClientType::Public,
             claim: trace.claim_id(),
             now: trace.now(),
         };

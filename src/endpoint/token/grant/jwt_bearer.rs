@@ -204,6 +204,7 @@ fn new_row(
 ) -> GrantRow {
     let (id, client_id) = (origin.grant_id, app.client_id().clone());
     let mut row = GrantRow::new(id, client_id, origin.subject.clone(), Scope::empty());
+    row.flow = Flow::JwtBearer;
     row.actor.clone_from(&origin.actor);
     row.salt_digest = salt.digest(&id);
     row.authorized_at = trace.now();

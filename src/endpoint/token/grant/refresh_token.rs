@@ -1,7 +1,7 @@
 //! The refresh token grant: RFC 6749 section 6, RFC 9700 section 4.14.2.
 
 use super::{Claimed, Grant, ProofContext, Right, Valid, narrowed, required, valid_row};
-use crate::app::{AppSettings, CustomApp, Flow, JwtSettings};
+use crate::app::{AppSettings, ClientType, CustomApp, Flow, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::AuthenticatedApp;
@@ -62,6 +62,8 @@ impl Grant for RefreshToken {
             client_id: app.client_id().clone(),
             salt_digest: handle.salt.digest(&handle.grant_id),
             generation: handle.generation,
+            confirmation: None,
+            binds: settings.client_type() == ClientType::Public,
             grace_millis: i64::from(settings.refresh_grace()) * 1000,
             max_retries: MAX_RETRIES,
             idle_millis: settings.refresh_token_idle_lifetime().map(|s| i64::from(s) * 1000),
@@ -73,7 +75,7 @@ impl Grant for RefreshToken {
         }
         check_flow(settings, &row)?;
         let user = context.active_user(&row.subject).await?;
-        let scope = match settings.jwt().filter(|_| row.actor.is_some()) {
+        let scope = match settings.jwt().filter(|_| row.flow == Flow::JwtBearer) {
             Some(jwt) => {
                 let policy = jwt.impersonation();
                 policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
@@ -102,7 +104,7 @@ impl Right for RotationRight {
         match answer {
             Rotate::Retried => trace.note(Action::RetryRefresh),
             Rotate::Ahead => trace.note(Action::DetectRewind),
-            Rotate::Rotated | Rotate::Reused | Rotate::Refused(_) => {}
+            Rotate::Rotated | Rotate::Reused | Rotate::WrongKey | Rotate::Refused(_) => {}
         }
         let generation = rotation.generation.saturating_add(1);
         Ok(Claimed::with_successor(authorized_at, rotation.grant_id, salt, generation))
@@ -111,15 +113,17 @@ impl Right for RotationRight {
 
 /// Checks that the app still has refresh tokens, and the flow that made the grant.
 pub(crate) fn check_flow(settings: &AppSettings, row: &GrantRow) -> Result<(), Rejection> {
-    let (flow, grant_type, refresh) = if row.actor.is_some() {
-        let refresh = settings.jwt().is_some_and(JwtSettings::issues_refresh_token);
-        (Flow::JwtBearer, GrantType::JwtBearer, refresh)
-    } else {
-        (Flow::AuthorizationCode, GrantType::AuthorizationCode, true)
+    let (grant_type, refresh) = match row.flow {
+        Flow::AuthorizationCode => (GrantType::AuthorizationCode, true),
+        Flow::JwtBearer => {
+            let refresh = settings.jwt().is_some_and(JwtSettings::issues_refresh_token);
+            (GrantType::JwtBearer, refresh)
+        }
+        Flow::ClientCredentials => (GrantType::ClientCredentials, false),
     };
     if !settings.issues_refresh_token() || !refresh {
         Err(Rejection::RefreshNotAllowed)
-    } else if settings.allows(flow) {
+    } else if settings.allows(row.flow) {
         Ok(())
     } else {
         Err(Rejection::FlowNotAllowed(grant_type))
@@ -143,6 +147,7 @@ const fn refused(answer: Rotate) -> Option<Rejection> {
     match answer {
         Rotate::Rotated | Rotate::Retried | Rotate::Ahead => None,
         Rotate::Reused => Some(Rejection::RefreshTokenReused),
+        Rotate::WrongKey => Some(Rejection::WrongKey),
         Rotate::Refused(refusal) => Some(Rejection::GrantRefused(RefreshToken::TYPE, refusal)),
     }
 }
