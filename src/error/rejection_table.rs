@@ -185,12 +185,7 @@ impl Rejection {
             Self::RefreshTokenReused => {
                 entry(C::InvalidGrant, S::Claim, REFRESH_TOKEN_REUSED, HANDLE)
             }
-            Self::WrongKey => entry(
-                C::InvalidGrant,
-                S::Claim,
-                "wrong_key",
-                "the refresh token is bound to another key or certificate",
-            ),
+            Self::WrongKey => entry(C::InvalidGrant, S::Claim, "wrong_key", HANDLE),
             Self::Assertion(error) => {
                 let entry = entry(C::InvalidGrant, S::Grant, "assertion", error.description());
                 Entry { setting: assertion_setting(*error), ..entry }
