@@ -1,4 +1,4 @@
-//! Budgets, and what is counted.
+//! Budgets, and their counters.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn liar(app: &App) -> App {
     App { secret: Some("wrong".to_owned()), ..app.clone() }
 }
 
-/// A token request of `app`, coming from `source`.
+/// Sends a token request of `app` from `source`.
 fn post_from(world: &World, source: Option<&str>, app: &App) -> Answer {
     let source = source.map(|source| Source::new(source).unwrap());
     let secret = app.secret.as_deref().unwrap();
@@ -49,10 +49,10 @@ fn assert_limited(answer: &Answer, seconds: u64) {
     assert_eq!(answer.retry_after, Some(seconds), "{answer:?}");
 }
 
-/// The volume of an app is spent by its own requests, is told with the time to wait, and comes
-/// back with time.
+/// An app's own requests spend its volume. The refusal states the time to wait, and the budget
+/// recovers.
 #[test]
-fn volume_is_limited_and_comes_back() {
+fn volume_is_limited_and_recovers() {
     let world = limited(RateQuota::new(6, 3), RateQuota::new(10, 10));
     let app = world.register(service());
     let other = world.register(service());
@@ -65,7 +65,7 @@ fn volume_is_limited_and_comes_back() {
     assert_eq!(event.outcome.reason(), Some("quota_exceeded"));
     assert_eq!(event.outcome.setting(), Some("rate_quota"));
     assert_eq!(event.actor, Actor::App(app.id.clone()));
-    assert_eq!(world.post(&other, &[GRANT]).status, 200, "another app has a budget of its own");
+    assert_eq!(world.post(&other, &[GRANT]).status, 200, "another app has its own budget");
 
     world.clock.advance(Duration::from_millis(9_500));
     assert_limited(&world.post(&app, &[GRANT]), 1);
@@ -79,9 +79,9 @@ fn volume_is_limited_and_comes_back() {
     assert_limited(&world.post(&app, &[GRANT]), 10);
 }
 
-/// A limit burns nothing: the code, the refresh token and the assertion are good afterwards.
+/// A rate limited request consumes no code, refresh token or assertion.
 #[test]
-fn a_limit_uses_nothing_up() {
+fn a_rate_limited_request_consumes_no_grant() {
     let world = limited(RateQuota::new(60, 1), RateQuota::new(10, 10));
     let draft = code_app().flow(Flow::JwtBearer).jwt(backend_jwt());
     let app = world.register(draft);
@@ -100,8 +100,8 @@ fn a_limit_uses_nothing_up() {
     assert_eq!(world.present(&app, &assertion, &[]).status, 200);
 }
 
-/// Failures are counted by client id and source: the right secret is refused too from a source that
-/// spent them, and other sources and apps are not touched.
+/// Failures are counted by client id and source. From a source that spent them even the right
+/// secret is refused; other sources and apps are not affected.
 #[test]
 fn failures_are_limited_by_app_and_source() {
     let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
@@ -129,10 +129,9 @@ fn failures_are_limited_by_app_and_source() {
     assert_eq!(post_from(&world, here, &app).status, 200);
 }
 
-/// Being refused while blocked does not prolong the block, and the right secret costs nothing of
-/// the failure budget.
+/// Requests during the block do not prolong it, and the right secret spends no failure budget.
 #[test]
-fn a_block_ends_in_its_time() {
+fn a_block_expires() {
     let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
     let app = world.register(service());
     let here = Some("192.0.2.1");
@@ -150,8 +149,8 @@ fn a_block_ends_in_its_time() {
     assert_eq!(post_from(&world, here, &app).status, 200);
 }
 
-/// Guessing at a client id that does not exist is limited the same way, so that 429 does not tell
-/// which ids exist; neighbours in one IPv6 network count as one source, other networks do not.
+/// Guesses at an unknown client id are limited the same way, so that 429 does not reveal known ids.
+/// Neighbours in one IPv6 network count as one source; other networks do not.
 #[test]
 fn unknown_ids_and_ipv6_neighbours_are_limited_as_well() {
     let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
@@ -166,9 +165,9 @@ fn unknown_ids_and_ipv6_neighbours_are_limited_as_well() {
     }
 }
 
-/// Without a source there is no failure budget: it would let anybody lock out any app.
+/// Without a source there is no failure budget, or any client could lock out any app.
 #[test]
-fn without_a_source_nobody_is_locked_out() {
+fn without_a_source_no_app_is_locked_out() {
     let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
     let app = world.register(service());
     for _ in 0..20 {
@@ -178,10 +177,10 @@ fn without_a_source_nobody_is_locked_out() {
     assert_eq!(post_from(&world, Some("192.0.2.1"), &app).status, 200);
 }
 
-/// Who only names an app whose assertion should authenticate it spends nothing of its volume; the
-/// failures count, by source.
+/// A client that only names an app whose assertion should authenticate it spends none of its
+/// volume. The failures count by source.
 #[test]
-fn a_forged_assertion_spends_failures_and_not_the_volume_of_the_app() {
+fn a_forged_assertion_counts_as_a_failure_and_spends_no_volume() {
     let world = limited(RateQuota::new(6, 2), RateQuota::new(6, 3));
     let jwt = backend_jwt().with_assertion_authenticates(true);
     let app = App { secret: None, ..world.register(impersonator(jwt)) };
@@ -202,7 +201,7 @@ fn a_forged_assertion_spends_failures_and_not_the_volume_of_the_app() {
     assert_limited(&genuine(&world), 10);
 }
 
-/// What is wrong after the app has authenticated is no failure to authenticate.
+/// A refusal after client authentication is not a failed authentication.
 #[test]
 fn refusals_after_authentication_do_not_block() {
     let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
@@ -215,8 +214,7 @@ fn refusals_after_authentication_do_not_block() {
     assert_eq!(world.act(&app, &json!({})).status, 200);
 }
 
-/// The quota of an app takes the place of the server's, smaller or larger, from the next request
-/// after an edit.
+/// An app's quota replaces the server's, smaller or larger, from the next request after an edit.
 #[test]
 fn an_app_may_have_a_quota_of_its_own() {
     let world = limited(RateQuota::new(60, 2), RateQuota::new(10, 10));
@@ -232,7 +230,7 @@ fn an_app_may_have_a_quota_of_its_own() {
     assert_eq!(spent(&small), 2);
 }
 
-/// Without limits nothing is refused for its number, except by the app's own quota.
+/// Without limits no request is refused for its number, except by the app's own quota.
 #[test]
 fn limits_can_be_switched_off() {
     let world = World::with(|builder| builder.rate_limits(RateLimits::none()));
@@ -248,9 +246,9 @@ fn limits_can_be_switched_off() {
     assert_limited(&world.post(&own, &[GRANT]), 1);
 }
 
-/// The defaults: 1,000 at once and 100 a second; 10 failures at once.
+/// The defaults: a burst of 1,000 and 100 a second; a burst of 10 failures.
 #[test]
-fn the_defaults_are_those_that_are_documented() {
+fn the_defaults_are_the_documented_ones() {
     let world = World::new();
     let app = world.register(service());
     for _ in 0..1_000 {
@@ -266,10 +264,10 @@ fn the_defaults_are_those_that_are_documented() {
     assert_limited(&post_from(&world, Some("192.0.2.1"), &app), 6);
 }
 
-/// The counters of an app hold what it got and what it was refused after it had authenticated; what
-/// strangers do in its name is not counted.
+/// The counters of an app hold its issued tokens and its refusals after authentication. Requests of
+/// strangers under its name are not counted.
 #[test]
-fn usage_counts_what_an_app_did() {
+fn usage_counts_the_authenticated_requests_of_an_app() {
     let world = World::new();
     let app = world.register(code_app().flow(Flow::ClientCredentials));
     assert_eq!(world.server.usage(&app.id), AppUsage::default());
@@ -277,7 +275,7 @@ fn usage_counts_what_an_app_did() {
     world.advance(10);
     let refresh_token = tokens.text("refresh_token");
     assert_eq!(world.refresh(&app, refresh_token).status, 200);
-    assert_eq!(world.refresh(&app, refresh_token).status, 200, "a retry is counted, too");
+    assert_eq!(world.refresh(&app, refresh_token).status, 200, "a retry counts");
     world.advance(10);
     assert_eq!(world.post(&app, &[GRANT]).status, 200);
     world.advance(10);
@@ -300,10 +298,9 @@ fn usage_counts_what_an_app_did() {
     assert_eq!(world.server.usage(&stranger), AppUsage::default());
 }
 
-/// An app that is deleted leaves no counters behind: one that is imported under its client id begins
-/// anew.
+/// A deleted app leaves no counters; an app imported under its client id begins at zero.
 #[test]
-fn the_counters_of_a_deleted_app_are_gone() {
+fn deleting_an_app_deletes_its_counters() {
     let world = World::new();
     let (app, other) = (world.register(service()), world.register(service()));
     for app in [&app, &other] {
@@ -312,14 +309,14 @@ fn the_counters_of_a_deleted_app_are_gone() {
     }
     let admin = world.server.admin("root");
     block_on(admin.disable(&app.id)).unwrap();
-    assert_ne!(world.server.usage(&app.id), AppUsage::default(), "only disabled");
+    assert_ne!(world.server.usage(&app.id), AppUsage::default(), "the app is only disabled");
     block_on(admin.delete(&app.id)).unwrap();
     assert_eq!(world.server.usage(&app.id), AppUsage::default());
     block_on(admin.delete(&app.id)).unwrap_err();
     assert_ne!(world.server.usage(&other.id), AppUsage::default());
 }
 
-/// Every request leaves one event that says what was asked, by whom, from where, and how it ended.
+/// Every request has one event: action, actor, source and outcome.
 #[test]
 fn every_request_is_audited_once() {
     let world = World::new();
@@ -356,10 +353,10 @@ fn every_request_is_audited_once() {
     assert_eq!(events[1].client_id.as_ref(), Some(&app.id));
 }
 
-/// A public app is admitted by what this server gave to it, not by its name: a stranger who knows
-/// the name spends none of its volume, stands for nobody in the audit log, and soon fails for good.
+/// A public app is admitted by its grant, not by its name. A stranger who knows the name spends
+/// none of its volume, has no audit event in its name, and is soon blocked.
 #[test]
-fn a_stranger_spends_nothing_of_a_public_app() {
+fn a_stranger_cannot_spend_the_volume_of_a_public_app() {
     let world = limited(RateQuota::new(5, 5), RateQuota::new(10, 10));
     let app = world.register(public_app());
     let (code, verifier) = world.code(&app);

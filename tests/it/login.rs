@@ -1,4 +1,4 @@
-//! Logging in: when the user did, when the user has to again, and what an app may demand.
+//! Logins: their time, fresh logins, and the demands of an app.
 
 use grantor::clock::UnixTime;
 use grantor::endpoint::{AuthorizationError, Decision, Login, LoginNeeded, Prompted};
@@ -13,15 +13,15 @@ use crate::support::{
     subject,
 };
 
-/// `ann`, who logged in at this second.
+/// `ann`, logged in at this second.
 fn ann_since(seconds: i64) -> Login {
     ann().with_auth_time(UnixTime::from_seconds(seconds))
 }
 
-/// R23: an access token says when the user had logged in, in seconds, and a refresh does not
-/// change it, whenever the user logs in again.
+/// R23: an access token states in seconds when the user logged in. A refresh does not change it,
+/// even after another login.
 #[test]
-fn a_token_says_when_the_user_logged_in_and_a_refresh_does_not_change_it() {
+fn auth_time_is_in_the_token_and_survives_a_refresh() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (prompt, verifier) = ask(&world, &app, &[]);
@@ -32,16 +32,16 @@ fn a_token_says_when_the_user_logged_in_and_a_refresh_does_not_change_it() {
     for _ in 0..5 {
         assert_eq!(tokens.claims()["auth_time"], json!(START - 100));
         world.advance(100);
-        // Another login, another grant.
+        // Another login makes another grant.
         let (prompt, _) = ask(&world, &app, &[("prompt", "consent")]);
         decide(&world, &prompt.ticket, &ann_since(START), Decision::approve()).unwrap();
         tokens = world.refresh(&app, tokens.text("refresh_token"));
     }
 }
 
-/// What the host did not tell no token says.
+/// If the host gives no login time, no token has one.
 #[test]
-fn a_token_is_silent_where_the_host_is() {
+fn without_a_login_time_from_the_host_the_token_has_no_auth_time() {
     let world = World::new();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -59,12 +59,12 @@ fn prompt(
     block_on(world.server.prompt(request, login))
 }
 
-/// Somebody has to log in: what for, and the query to come back with.
+/// Asserts that the user has to log in, and returns the reason and the return query.
 #[track_caller]
 fn log_in(world: &World, query: &str, login: Option<&Login>) -> LoginNeeded {
     match prompt(world, query, login).unwrap() {
         Prompted::LogIn(needed) => needed,
-        Prompted::Ask(_) | Prompted::Redirect(_) => panic!("nobody has to log in"),
+        Prompted::Ask(_) | Prompted::Redirect(_) => panic!("the user does not have to log in"),
     }
 }
 
@@ -72,11 +72,11 @@ fn log_in(world: &World, query: &str, login: Option<&Login>) -> LoginNeeded {
 fn asked(world: &World, query: &str, login: &Login) -> String {
     match prompt(world, query, Some(login)).unwrap() {
         Prompted::Ask(prompt) => prompt.ticket,
-        Prompted::LogIn(_) | Prompted::Redirect(_) => panic!("nobody is asked"),
+        Prompted::LogIn(_) | Prompted::Redirect(_) => panic!("the user is not asked"),
     }
 }
 
-/// The app is told `code`, with `state` and `iss`, and the audit log why.
+/// Asserts that the app gets `code` with `state` and `iss`, and the audit log the reason.
 #[track_caller]
 fn assert_told(world: &World, query: &str, login: Option<&Login>, code: &str, reason: &str) {
     let error = prompt(world, query, login).unwrap_err();
@@ -92,15 +92,15 @@ fn assert_told(world: &World, query: &str, login: Option<&Login>, code: &str, re
     );
 }
 
-/// The marker of a query.
+/// Returns the marker of a query.
 fn marker(query: &str) -> String {
     let mut parameters = parameters(&format!("https://as.example.com/?{query}"));
     parameters.remove("login_after").unwrap()
 }
 
-/// Where nobody is logged in somebody has to, and comes back with the same query.
+/// Without a login the user has to log in, and returns with the same query.
 #[test]
-fn where_nobody_is_logged_in_somebody_has_to() {
+fn without_a_login_the_user_has_to_log_in() {
     let world = World::new();
     let app = world.register(code_app().require_consent(false));
     let first = query(&app, &[("state", "a b&c"), ("ui_locales", "de"), ("scope", "a")]);
@@ -111,16 +111,16 @@ fn where_nobody_is_logged_in_somebody_has_to() {
     assert_eq!((event.action.as_str(), event.outcome.as_str()), ("require_login", "success"));
     assert_eq!((event.actor.kind(), event.client_id.as_ref()), ("unknown", Some(&app.id)));
     assert_eq!(event.source, Some(world.source.clone()));
-    // Nothing is demanded of the login: when it was need not be known.
+    // The request demands nothing of the login, so that its time may be unknown.
     let Prompted::Redirect(response) = prompt(&world, &first, Some(&ann())).unwrap() else {
-        panic!("somebody is asked");
+        panic!("the user is asked");
     };
     assert_eq!(parameters(response.location())["state"], "a b&c");
     let logged = format!("{needed:?}");
     assert!(!logged.contains("a+b") && !logged.contains("a b"), "{logged}");
 }
 
-/// OpenID Connect Core section 3.1.2.1: `prompt=login` has a user log in who is logged in, once.
+/// OpenID Connect Core section 3.1.2.1: `prompt=login` demands one more login of a logged-in user.
 #[test]
 fn a_demanded_login_is_demanded_once() {
     let world = World::new();
@@ -132,29 +132,29 @@ fn a_demanded_login_is_demanded_once() {
             assert!(needed.return_query.starts_with(&format!("{first}&login_after=glm_")));
             assert_eq!(world.events()[0].action.as_str(), "require_login");
             let back = needed.return_query;
-            // Who comes back without having logged in is where it was, with the same marker.
+            // A user who returns without a new login has to log in, with the same marker.
             for stale in [None, Some(&ann_since(START - 1))] {
                 assert_eq!(log_in(&world, &back, stale).return_query, back);
             }
-            // The first second counts, for a host that keeps no more.
+            // The first second counts, for a host that keeps no fractions.
             for since in [START, START + 1] {
                 asked(&world, &back, &ann_since(since));
             }
-            // Another user who logs in does as well.
+            // Another user's login serves, too.
             let bob = Login::new(subject("bob"), "b").with_auth_time(UnixTime::from_seconds(START));
             asked(&world, &back, &bob);
         }
-        // The first request demands it as before.
+        // The first request still demands a login.
         world.advance(1);
         log_in(&world, &first, Some(&ann_since(START)));
         world.clock.set(UnixTime::from_seconds(START));
     }
 }
 
-/// A marker is good for less than an hour; the first demand counts, so that a host whose clock is
-/// slow demands no more than a second login.
+/// A marker expires within an hour. Its time is that of the first demand, so that a slow host clock
+/// demands at most a second login.
 #[test]
-fn a_marker_ends_after_an_hour() {
+fn a_marker_expires_after_an_hour() {
     let world = World::new();
     let app = world.register(code_app());
     let first = query(&app, &[("prompt", "login")]);
@@ -169,10 +169,9 @@ fn a_marker_ends_after_an_hour() {
     asked(&world, &again, &ann_since(START + 3_600));
 }
 
-/// `max_age`: a login that is older is not enough, to the second, and a login that was demanded has
-/// a minute to come back.
+/// `max_age`: an older login is refused, to the second. A demanded login has a minute to return.
 #[test]
-fn an_old_login_is_not_enough() {
+fn a_login_older_than_max_age_is_refused() {
     let world = World::new();
     let app = world.register(code_app());
     let first = query(&app, &[("max_age", "100")]);
@@ -197,8 +196,8 @@ fn an_old_login_is_not_enough() {
     }
 }
 
-/// Where the host does not tell when the user logged in, another login would not tell either: the
-/// app is told, without a loop and without passing.
+/// If the host does not state the login time, another login would not help. The app gets an error;
+/// the request neither loops nor passes.
 #[test]
 fn a_login_of_unknown_time_is_never_fresh() {
     let world = World::new();
@@ -213,10 +212,10 @@ fn a_login_of_unknown_time_is_never_fresh() {
     assert_eq!(rows(&world).len(), 0);
 }
 
-/// OpenID Connect Core section 3.1.2.6: where no page may be shown none is, and the app is told
-/// which one it would have been.
+/// OpenID Connect Core section 3.1.2.6: with `prompt=none` no page is shown, and the app gets the
+/// error of the page that would have been.
 #[test]
-fn where_no_page_may_be_shown_the_app_is_told() {
+fn with_prompt_none_the_app_gets_an_error_instead_of_a_page() {
     let world = World::new();
     let app = world.register(code_app());
     let login = ann_since(START - 100);
@@ -247,10 +246,10 @@ fn where_no_page_may_be_shown_the_app_is_told() {
     assert_told(&world, &wider, Some(&login), "consent_required", "consent_required");
 }
 
-/// A marker is of one request, one app and one server; any other is as good as none, as is a query
-/// from which it was taken.
+/// A marker belongs to one request, one app and one server. Any other is ignored, also in the query
+/// it came from.
 #[test]
-fn a_marker_of_another_request_is_none() {
+fn a_marker_of_another_request_is_ignored() {
     let world = World::new();
     let (app, other) = (world.register(code_app()), world.register(code_app()));
     let login = ann_since(START);
@@ -300,13 +299,13 @@ fn a_marker_of_another_request_is_none() {
     ] {
         moved(from, to);
     }
-    // Where in the query it stands does not matter.
+    // The position of the marker in the query does not matter.
     asked(&world, &format!("{}&{first}", encode(&[("login_after", &ours)])), &login);
 }
 
-/// A marker is under the secret of the server: another server's is none.
+/// A marker is sealed with the server's secret, so that another server's is ignored.
 #[test]
-fn a_marker_of_another_server_is_none() {
+fn a_marker_of_another_server_is_ignored() {
     const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
     let world = World::new();
     let app = world.register(code_app());
@@ -323,9 +322,9 @@ fn a_marker_of_another_server_is_none() {
     }
 }
 
-/// A query that could not come back is shown an error before anybody logs in.
+/// A query too long to return is shown an error before the login.
 #[test]
-fn a_query_too_long_to_come_back_is_refused_before_the_login() {
+fn a_query_too_long_to_return_is_refused_before_the_login() {
     let world = World::new();
     let app = world.register(code_app());
     let long = "é".repeat(8_000);
@@ -338,10 +337,10 @@ fn a_query_too_long_to_come_back_is_refused_before_the_login() {
     log_in(&world, &full.replace("prompt=login", "prompt=consent"), None);
 }
 
-/// Nobody is sent to log in for an app that was disabled or lost its redirect URI meanwhile, and
-/// nobody is redirected to it.
+/// If the app was disabled or lost its redirect URI meanwhile, no user is sent to log in or
+/// redirected to it.
 #[test]
-fn an_app_that_is_gone_has_nobody_log_in() {
+fn a_disabled_app_sends_no_user_to_log_in() {
     let world = World::new();
     let app = world.register(code_app());
     let queries = [query(&app, &[]), query(&app, &[("prompt", "none")])];
@@ -356,7 +355,7 @@ fn an_app_that_is_gone_has_nobody_log_in() {
 }
 
 proptest! {
-    /// What comes back is the same request, whatever it says, and its marker is good.
+    /// The return query gives the same request, whatever its parameters, and its marker is valid.
     #[test]
     fn a_return_query_reads_back_to_the_same_request(
         state in "[^\0]{0,40}",
@@ -398,9 +397,9 @@ proptest! {
         })?;
     }
 
-    /// No text in the place of a marker is one, and none panics.
+    /// Arbitrary text is not a marker, and none panics.
     #[test]
-    fn no_text_is_a_marker(text in "(glm_)?[A-Za-z0-9_-]{0,120}|[^\0]{0,40}") {
+    fn arbitrary_text_is_not_a_marker(text in "(glm_)?[A-Za-z0-9_-]{0,120}|[^\0]{0,40}") {
         let world = World::new();
         let app = world.register(code_app());
         let first = query(&app, &[("prompt", "login"), ("login_after", &text)]);

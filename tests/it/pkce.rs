@@ -47,8 +47,8 @@ fn redeem_without_verifier(world: &World, app: &App, code: &str) -> Answer {
     world.post(app, &form)
 }
 
-/// P1, P2, P3, P4, P5, P9: there is no code without an S256 challenge, of 43 characters in their one
-/// spelling, for any app, asked or not. So no verifier ever meets a code without a challenge.
+/// P1, P2, P3, P4, P5, P9: every app needs an S256 challenge of 43 characters in canonical
+/// spelling. So no verifier ever meets a code without a challenge.
 #[test]
 fn there_is_no_code_without_an_s256_challenge() {
     let world = World::new();
@@ -84,9 +84,9 @@ fn there_is_no_code_without_an_s256_challenge() {
     }
 }
 
-/// P10: the example of the RFC. P6: its challenge is no verifier for it, nor is anything near it.
+/// P6, P10: the example of the RFC. Neither its challenge nor a similar text is a verifier for it.
 #[test]
-fn the_example_of_the_rfc_is_redeemed_by_its_verifier_only() {
+fn the_example_of_the_rfc_is_redeemed_only_by_its_verifier() {
     let world = World::new();
     let near = VERIFIER.replace("dBj", "dBk");
     let padded = format!("{VERIFIER}=");
@@ -102,9 +102,9 @@ fn the_example_of_the_rfc_is_redeemed_by_its_verifier_only() {
     }
 }
 
-/// P6: a code put into somebody else's flow finds that flow's verifier, and fails.
+/// P6: a code injected into another flow meets the verifier of that flow, and fails.
 #[test]
-fn a_code_of_another_flow_does_not_fit() {
+fn the_verifier_of_another_flow_is_refused() {
     let world = World::new();
     let app = world.register(code_app());
     let ((one, first), (two, second)) = (world.code(&app), world.code(&app));
@@ -114,9 +114,9 @@ fn a_code_of_another_flow_does_not_fit() {
     assert_eq!(world.redeem(&app, &two, &second).status, 200);
 }
 
-/// P7, P8, P11: a verifier that is missing or malformed is `invalid_grant` and never counts.
+/// P7, P8, P11: a missing or malformed verifier is `invalid_grant` and never counts as a guess.
 #[test]
-fn a_missing_or_malformed_verifier_costs_nothing() {
+fn a_missing_or_malformed_verifier_does_not_count_as_a_guess() {
     let world = World::new();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -130,9 +130,9 @@ fn a_missing_or_malformed_verifier_costs_nothing() {
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 
-/// P8: 43 and 128 characters of the unreserved set are verifiers.
+/// P8: verifiers of 43 and of 128 unreserved characters are valid.
 #[test]
-fn the_shortest_and_the_longest_verifier_serve() {
+fn the_shortest_and_the_longest_verifier_are_accepted() {
     let world = World::new();
     let app = world.register(code_app());
     for text in ["~".repeat(43), "-._~Az09".repeat(16)] {
@@ -142,9 +142,9 @@ fn the_shortest_and_the_longest_verifier_serve() {
     }
 }
 
-/// P11: a wrong verifier does not burn the code, but is counted: the fifth makes it void.
+/// P11: a wrong verifier does not consume the code but counts: the fifth voids it.
 #[test]
-fn a_wrong_verifier_does_not_burn_the_code_and_the_fifth_does() {
+fn four_wrong_verifiers_leave_a_code_usable_and_the_fifth_voids_it() {
     let world = World::new();
     let app = world.register(code_app());
     let wrong = new_verifier();
@@ -165,7 +165,7 @@ fn a_wrong_verifier_does_not_burn_the_code_and_the_fifth_does() {
     }
 }
 
-/// P6, P11: what is wrong with the code is not told apart on the wire.
+/// P6, P11: on the wire all faults of a code look alike.
 #[test]
 fn a_wrong_verifier_looks_like_a_wrong_code() {
     let world = World::new();
@@ -180,9 +180,9 @@ fn a_wrong_verifier_looks_like_a_wrong_code() {
     assert_eq!(wrong_verifier.json, no_code.json);
 }
 
-/// P12: no challenge is asked of what issues no code.
+/// P12: requests that issue no code need no challenge.
 #[test]
-fn nothing_but_a_code_asks_for_a_challenge() {
+fn only_a_code_needs_a_challenge() {
     let world = World::new();
     let app = world.register(code_app().flow(Flow::ClientCredentials));
     let token = query(&app, None, None).replace("response_type=code", "response_type=token");

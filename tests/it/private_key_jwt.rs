@@ -37,7 +37,7 @@ fn claims(app: &App, jti: &str) -> Value {
     json!({ "iss": id, "sub": id, "aud": ISSUER, "exp": START + 60, "jti": jti })
 }
 
-/// `claims` with each of `changes` in it; `null` takes the claim out.
+/// Returns `claims` with each of `changes`; `null` removes a claim.
 fn with(mut claims: Value, changes: &Value) -> Value {
     let members = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
@@ -47,7 +47,7 @@ fn with(mut claims: Value, changes: &Value) -> Value {
     claims
 }
 
-/// Any header over any payload, signed.
+/// Signs any header and payload.
 fn sign(key: &EncodingKey, algorithm: Alg, header: &str, payload: &str) -> String {
     let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let signature = jsonwebtoken::crypto::sign(input.as_bytes(), key, algorithm).unwrap();
@@ -63,10 +63,10 @@ fn present(world: &World, assertion: &str) -> Answer {
     world.post_form(None, &encode(&form))
 }
 
-/// C20: a right assertion authenticates its app, with either name of this server, alone or among
+/// C20: a valid assertion authenticates its app, with either name of this server, alone or among
 /// others, and with or without the client id beside it.
 #[test]
-fn a_right_assertion_authenticates_its_app() {
+fn a_valid_assertion_authenticates_its_app() {
     let world = World::unlimited();
     let app = register(&world);
     let endpoint = format!("{ISSUER}/oauth/token");
@@ -87,9 +87,9 @@ fn a_right_assertion_authenticates_its_app() {
     assert_eq!(event.actor.name(), Some(app.id.as_str()));
 }
 
-/// C16, C17: assertion and type go together, and there is one type.
+/// C16, C17: assertion and type need each other, and there is one type.
 #[test]
-fn an_assertion_needs_its_type_and_the_type_its_assertion() {
+fn assertion_and_type_need_each_other() {
     let world = World::unlimited();
     let app = register(&world);
     let assertion = es256(&claims(&app, "1"));
@@ -109,9 +109,9 @@ fn an_assertion_needs_its_type_and_the_type_its_assertion() {
     assert_eq!(present(&world, &assertion).status, 200);
 }
 
-/// C18, C19, C21, C22, C23: every claim that is wrong or missing, and the text that names it.
+/// C18, C19, C21, C22, C23: every wrong or missing claim is refused by its name.
 #[test]
-fn a_wrong_claim_is_refused_and_named() {
+fn a_wrong_claim_is_refused_by_its_name() {
     let world = World::unlimited();
     let (app, other) = (register(&world), register(&world));
     let now = START;
@@ -159,7 +159,7 @@ fn a_wrong_claim_is_refused_and_named() {
         let text = answer.text("error_description");
         assert!(text.contains(&format!("the claim {claim} ")), "{change}: {text}");
         world.assert_refused("client", "client_assertion", Some("authentication"));
-        // Nothing was used up.
+        // Nothing was consumed.
         let answer = present(&world, &es256(&claims(&app, &format!("bad {n}"))));
         assert_eq!(answer.status, 200, "{answer:?}");
     }
@@ -171,9 +171,9 @@ fn a_wrong_claim_is_refused_and_named() {
     present(&world, &es256(&foreign)).assert_error(401, "invalid_client");
 }
 
-/// C21, C22: the edges of time: 10 s of skew, 300 s of life.
+/// C21, C22: the limits of time: 10 s of skew, 300 s of lifetime.
 #[test]
-fn an_assertion_is_accepted_up_to_the_edge_of_its_time() {
+fn an_assertion_is_accepted_up_to_its_limits_of_time() {
     let world = World::unlimited();
     let app = register(&world);
     for (n, change) in [
@@ -192,10 +192,10 @@ fn an_assertion_is_accepted_up_to_the_edge_of_its_time() {
     }
 }
 
-/// C23, C24: a `jti` serves once for each app, as long as the assertion could be presented, and
-/// whatever else is in the assertion.
+/// C23, C24: a `jti` is accepted once per app while the assertion could be presented, whatever its
+/// other claims.
 #[test]
-fn a_jti_serves_once_for_each_app() {
+fn a_jti_is_accepted_once_per_app() {
     let world = World::unlimited();
     let (app, other) = (register(&world), register(&world));
     let assertion = es256(&claims(&app, "1"));
@@ -217,7 +217,7 @@ fn a_jti_serves_once_for_each_app() {
     assert_eq!(present(&world, &es256(&anew)).status, 200);
 }
 
-/// C25, C26: the key fixes the algorithm, whatever the header says.
+/// C25, C26: the key fixes the algorithm, not the header.
 #[test]
 fn the_header_does_not_choose_the_algorithm() {
     let world = World::unlimited();
@@ -269,9 +269,9 @@ fn the_header_does_not_choose_the_algorithm() {
     assert_eq!(present(&world, &right).status, 200);
 }
 
-/// C26: of several keys `kid` chooses, and a key of another app never does.
+/// C26: `kid` chooses among the app's keys, and never a key of another app.
 #[test]
-fn only_the_apps_own_keys_count() {
+fn only_the_apps_own_keys_are_accepted() {
     let world = World::unlimited();
     let stranger = world.register(keyed(VerifyingKeys::from_pem(EDDSA_PUBLIC).unwrap()));
     present(&world, &es256(&claims(&stranger, "1"))).assert_error(401, "invalid_client");
@@ -289,9 +289,9 @@ fn only_the_apps_own_keys_count() {
     assert_eq!(present(&world, &assertion).status, 200);
 }
 
-/// C27: `crit`, whatever it names, and parameters that bring a key along.
+/// C27: `crit` with any content, and parameters that bring a key.
 #[test]
-fn headers_that_change_the_reading_are_refused() {
+fn critical_headers_and_embedded_keys_are_refused() {
     let world = World::unlimited();
     let app = register(&world);
     let payload = claims(&app, "1").to_string();
@@ -325,9 +325,9 @@ fn headers_that_change_the_reading_are_refused() {
     }
 }
 
-/// C28: what is no JWT, or whose parts are no objects, is a failed authentication.
+/// C28: an assertion that is not a JWT of two JSON objects fails client authentication.
 #[test]
-fn what_is_no_jwt_is_refused() {
+fn a_malformed_jwt_is_refused() {
     let world = World::unlimited();
     let app = register(&world);
     let right = es256(&claims(&app, "1"));
@@ -372,9 +372,9 @@ fn what_is_no_jwt_is_refused() {
     assert_eq!(present(&world, &right).status, 200);
 }
 
-/// C29: the client id beside the assertion must be the one in it; the assertion is not used up.
+/// C29: the client id beside the assertion must match it. The assertion is not consumed.
 #[test]
-fn the_client_id_must_be_the_one_in_the_assertion() {
+fn the_client_id_must_match_the_assertion() {
     let world = World::unlimited();
     let (app, other) = (register(&world), register(&world));
     let assertion = es256(&claims(&app, "1"));
@@ -384,9 +384,9 @@ fn the_client_id_must_be_the_one_in_the_assertion() {
     assert_eq!(world.post(&app, &form).status, 200);
 }
 
-/// C31: an app is held to its way of authentication.
+/// C31: an app authenticates only by its configured method.
 #[test]
-fn secrets_and_assertions_do_not_stand_for_each_other() {
+fn secrets_and_assertions_are_not_interchangeable() {
     let world = World::unlimited();
     let keyed = register(&world);
     assert!(keyed.secret.is_none());
@@ -416,7 +416,7 @@ fn secrets_and_assertions_do_not_stand_for_each_other() {
     }
 }
 
-/// C31: a shared secret is no public key: an app cannot be set up to sign with one.
+/// C31: a shared secret is not a public key, and no app can be set up to sign with one.
 #[test]
 fn a_shared_secret_cannot_be_registered_as_a_public_key() {
     let shared = VerifyingKey::from_hmac_secret(&[7; 32]).unwrap();
@@ -429,10 +429,10 @@ fn a_shared_secret_cannot_be_registered_as_a_public_key() {
     assert_eq!(error.field(), "jwt.keys");
 }
 
-/// C32: a store that cannot tell whether the assertion is new is no failed authentication; if the
-/// answer was lost, the assertion is used up.
+/// C32: if the store cannot tell whether the assertion is new, the server is at fault, not the
+/// client. If the answer of the store was lost, the assertion is consumed.
 #[test]
-fn a_failing_replay_store_is_a_server_error() {
+fn a_replay_store_failure_is_a_server_error() {
     let world = World::unlimited();
     let app = register(&world);
     let server = faulty_server(&world);
@@ -447,9 +447,9 @@ fn a_failing_replay_store_is_a_server_error() {
     world.assert_refused("client", "assertion_replayed", None);
 }
 
-/// J31: an assertion that authenticated an app does not serve as its grant, nor the reverse.
+/// J31: an assertion that authenticated an app is not accepted as its grant, nor the reverse.
 #[test]
-fn an_assertion_for_the_app_is_no_grant() {
+fn a_client_assertion_is_not_a_grant() {
     use grantor::app::{Flow, ImpersonationPolicy, JwtSettings};
 
     let world = World::unlimited();
@@ -477,9 +477,9 @@ fn an_assertion_for_the_app_is_no_grant() {
     assert_eq!(answer.claims()["sub"], "ann");
 }
 
-/// C19: a server without a token endpoint has one name, and the empty one is not another.
+/// C19: a server without a token endpoint has one audience, and the empty string is not another.
 #[test]
-fn a_server_without_a_token_endpoint_is_not_called_nothing() {
+fn without_a_token_endpoint_an_empty_audience_is_refused() {
     let paths = Paths::default().without(ServerEndpoint::Token);
     let world = World::with(|builder| builder.paths(paths));
     let app = register(&world);

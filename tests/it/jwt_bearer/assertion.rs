@@ -1,4 +1,4 @@
-//! What an assertion must say.
+//! The claims of an assertion.
 
 use grantor::app::JwtSettings;
 use serde_json::{Value, json};
@@ -8,7 +8,8 @@ use crate::support::{ISSUER, START, World};
 
 const TOKEN_ENDPOINT: &str = "https://as.example.com/oauth/token";
 
-/// Presents an assertion with each change; what is refused names the claim, and nothing of it.
+/// Presents an assertion with each change. A refusal names the claim at fault, and nothing of its
+/// value.
 fn judge(jwt: JwtSettings, table: &[(Value, Option<&str>)]) {
     let world = World::new();
     let app = world.register(impersonator(jwt));
@@ -27,7 +28,7 @@ fn judge(jwt: JwtSettings, table: &[(Value, Option<&str>)]) {
     }
 }
 
-/// J3, J5: `iss` is there, a string, and the app's own; by default its client id.
+/// J3, J5: `iss` is present, a string, and the app's own; by default its client id.
 #[test]
 fn the_issuer_must_be_the_expected_one() {
     judge(
@@ -50,7 +51,7 @@ fn the_issuer_must_be_the_expected_one() {
     );
 }
 
-/// J4: `sub` is there, a string, and neither the app nor its issuer.
+/// J4: `sub` is present, a string, and neither the app nor its issuer.
 #[test]
 fn the_subject_must_be_a_user() {
     judge(
@@ -93,10 +94,10 @@ fn the_audience_must_be_this_server() {
     );
 }
 
-/// J9: the URL of the token endpoint serves only where the app says so; an audience of the app's
-/// own takes the place of the issuer.
+/// J9: the URL of the token endpoint is an audience only if the app allows it. An audience set by
+/// the app replaces the issuer.
 #[test]
-fn other_audiences_hold_where_the_app_says_so() {
+fn an_app_may_allow_other_audiences() {
     judge(
         backend_jwt().with_token_endpoint_audience(true),
         &[
@@ -120,10 +121,10 @@ fn other_audiences_hold_where_the_app_says_so() {
     world.act(&app, &json!({ "aud": TOKEN_ENDPOINT })).assert_error(400, "invalid_grant");
 }
 
-/// J10, J11, J12: `exp` is there, a number, not past beyond the skew, and not further away than the
-/// app may ask for, with and without `iat`.
+/// J10, J11, J12: `exp` is present, a number, not past by more than the skew, and not beyond the
+/// app's maximum, with and without `iat`.
 #[test]
-fn an_assertion_lives_for_the_time_allowed() {
+fn an_assertion_may_not_outlive_the_maximum() {
     judge(
         backend_jwt(),
         &[
@@ -160,7 +161,7 @@ fn an_assertion_lives_for_the_time_allowed() {
 
 /// J13: `nbf` may lie in the future by the skew.
 #[test]
-fn an_assertion_of_tomorrow_is_refused_today() {
+fn an_assertion_before_its_nbf_is_refused() {
     judge(
         backend_jwt(),
         &[
@@ -176,7 +177,7 @@ fn an_assertion_of_tomorrow_is_refused_today() {
     );
 }
 
-/// J14: `iat` need not be there; where it is, it is a number that fits `exp` and the present.
+/// J14: `iat` is optional. If present, it is a number consistent with `exp` and the present.
 #[test]
 fn the_time_of_issue_must_be_plausible() {
     judge(
@@ -196,9 +197,9 @@ fn the_time_of_issue_must_be_plausible() {
     );
 }
 
-/// J15: `jti` is there, a string of 1 to 255 bytes.
+/// J15: `jti` is present, a string of 1 to 255 bytes.
 #[test]
-fn an_assertion_must_have_a_name() {
+fn an_assertion_must_have_a_jti() {
     judge(
         backend_jwt(),
         &[
@@ -212,10 +213,10 @@ fn an_assertion_must_have_a_name() {
     );
 }
 
-/// J11: the clock of the app may be off by the skew of its settings, and the description tells to
+/// J11: the app's clock may differ by the configured skew. Beyond it, the description says to
 /// compare clocks.
 #[test]
-fn the_clock_may_be_off_by_the_skew() {
+fn the_clock_may_differ_by_the_skew() {
     let world = World::new();
     let app = world.register(impersonator(backend_jwt().with_clock_skew(300)));
     let claims = world.claims(&app);
@@ -229,9 +230,9 @@ fn the_clock_may_be_off_by_the_skew() {
     assert_eq!(world.last_event().outcome.setting(), Some("jwt.clock_skew"));
 }
 
-/// J3, J4, J9: an object that names a claim twice is read by nobody in two ways.
+/// J3, J4, J9: a claim that appears twice is refused, so that no two readers disagree.
 #[test]
-fn a_claim_given_twice_is_refused() {
+fn a_duplicate_claim_is_refused() {
     let world = World::new();
     let app = world.register(backend_app());
     let claims = world.claims(&app).to_string();

@@ -1,4 +1,4 @@
-//! Who presents an assertion, and what an assertion for one purpose does for the other.
+//! Authentication of the app beside or by its assertion, and the purposes of assertions.
 
 use grantor::app::{AppDraft, ClientAuthentication, Flow};
 use grantor::audit::Actor;
@@ -26,14 +26,14 @@ fn public_alone() -> AppDraft {
         .jwt(backend_jwt().with_assertion_authenticates(true))
 }
 
-/// A request that says nothing but what `form` says.
+/// Sends a request with only these parameters.
 fn bare(world: &World, form: &[(&str, &str)]) -> Answer {
     world.post_form(None, &encode(form))
 }
 
-/// J24: where the app says so the assertion alone authenticates it, with and without `client_id`.
+/// J24: if the app allows it, the assertion alone authenticates it, with and without `client_id`.
 #[test]
-fn an_assertion_alone_authenticates_where_the_app_says_so() {
+fn an_assertion_alone_authenticates_an_app_that_allows_it() {
     let world = World::new();
     for app in [world.register(alone()), world.register(public_alone())] {
         let id = app.id.as_str();
@@ -49,9 +49,9 @@ fn an_assertion_alone_authenticates_where_the_app_says_so() {
     }
 }
 
-/// J24: credentials that are there must be right, though none are needed.
+/// J24: presented credentials must be valid, even if none are required.
 #[test]
-fn credentials_that_are_presented_must_be_right() {
+fn presented_credentials_must_be_valid() {
     let world = World::new();
     let app = world.register(alone());
     assert_eq!(world.act(&app, &json!({})).status, 200);
@@ -66,9 +66,9 @@ fn credentials_that_are_presented_must_be_right() {
     world.post_form(Some(&header), &body).assert_error(401, "invalid_client");
 }
 
-/// J24: by default a confidential app authenticates beside its assertion.
+/// J24: by default a confidential app authenticates in addition to its assertion.
 #[test]
-fn by_default_an_app_authenticates_beside_its_assertion() {
+fn by_default_an_app_must_authenticate_in_addition_to_its_assertion() {
     let world = World::new();
     let app = world.register(backend_app());
     let assertion = world.assertion(&app, &json!({}));
@@ -79,7 +79,7 @@ fn by_default_an_app_authenticates_beside_its_assertion() {
     assert_eq!(world.present(&app, &assertion, &[]).status, 200);
 }
 
-/// J24: the assertion stands for the app's credentials with this grant only.
+/// J24: the assertion replaces the app's credentials with this grant only.
 #[test]
 fn an_assertion_authenticates_no_other_grant() {
     let world = World::new();
@@ -97,8 +97,8 @@ fn an_assertion_authenticates_no_other_grant() {
     assert_eq!(world.refresh(&app, refresh_token).status, 200);
 }
 
-/// J5, J24: an assertion that nobody vouches for authenticates nobody: one of an unknown app, one
-/// that another app's key signed, one of another app than is named.
+/// J5, J24: an assertion of an unknown app, under another app's key, or of another app than the one
+/// named authenticates no app.
 #[test]
 fn an_assertion_alone_must_name_and_prove_its_app() {
     let world = World::new();
@@ -117,8 +117,8 @@ fn an_assertion_alone_must_name_and_prove_its_app() {
     assert_eq!(world.post_form(None, &grant(&mine)).status, 200);
 }
 
-/// J24: nobody is an app, in its budget or the audit log, by naming it beside an assertion that it
-/// did not sign.
+/// J24: if an app is named beside an assertion that it did not sign, neither its budget nor the
+/// audit log names it.
 #[test]
 fn an_app_is_not_authenticated_by_an_assertion_that_it_did_not_sign() {
     let world = World::new();
@@ -139,7 +139,7 @@ fn key_app() -> AppDraft {
     backend_app().authentication(ClientAuthentication::PrivateKeyJwt(backend_keys()))
 }
 
-/// The claims by which `app` authenticates itself.
+/// Claims by which `app` authenticates itself.
 fn login(world: &World, app: &App) -> Value {
     with(&world.claims(app), &json!({ "sub": app.id.as_str() }))
 }
@@ -157,10 +157,10 @@ fn present_both(world: &World, login: &str, grant: &str) -> Answer {
     bare(world, &both_assertions(login, grant))
 }
 
-/// J31: an assertion that authenticates the app is no grant, and a grant does not authenticate,
-/// though one key signs both.
+/// J31: a client assertion is not a grant, and a grant does not authenticate, even under the same
+/// key.
 #[test]
-fn an_assertion_for_one_purpose_does_not_serve_the_other() {
+fn an_assertion_for_one_purpose_is_refused_for_the_other() {
     let world = World::new();
     let app = world.register(key_app());
     let signer = Signer::backend();
@@ -177,9 +177,9 @@ fn an_assertion_for_one_purpose_does_not_serve_the_other() {
     present_both(&world, &two, &two).assert_error(401, "invalid_client");
 }
 
-/// J31: where another claim than `sub` names the user, an assertion still cannot serve both.
+/// J31: if a claim other than `sub` names the user, an assertion still cannot serve both purposes.
 #[test]
-fn a_user_claim_does_not_make_a_login_a_grant() {
+fn a_user_claim_does_not_turn_a_client_assertion_into_a_grant() {
     let world = World::new();
     let jwt = backend_jwt().with_user_claim("email");
     let draft = impersonator(jwt);
@@ -198,9 +198,9 @@ fn a_user_claim_does_not_make_a_login_a_grant() {
     assert_eq!(present(&log_in(), &signer.sign(&user_only)).status, 200);
 }
 
-/// J31: explicit types (RFC 8725 section 3.11) are held to their purpose.
+/// J31: an explicit type (RFC 8725 section 3.11) is bound to its purpose.
 #[test]
-fn a_type_is_held_to_its_purpose() {
+fn an_explicit_type_is_bound_to_its_purpose() {
     let world = World::new();
     let app = world.register(key_app());
     let typed = |typ: &str| Signer::backend().with_typ(Some(typ));
@@ -216,9 +216,9 @@ fn a_type_is_held_to_its_purpose() {
     assert_eq!(present_both(&world, &one, &two).status, 200);
 }
 
-/// J31: one `jti` may stand in a login and in a grant: neither uses up the other.
+/// J31: a client assertion and a grant may share a `jti`; neither consumes the other.
 #[test]
-fn a_login_and_a_grant_may_have_one_jti() {
+fn a_client_assertion_and_a_grant_may_share_a_jti() {
     let world = World::new();
     let app = world.register(key_app());
     let same = json!({ "jti": "same" });
@@ -230,9 +230,10 @@ fn a_login_and_a_grant_may_have_one_jti() {
     present_both(&world, &fresh, &two).assert_error(400, "invalid_grant");
 }
 
-/// J31: an access token of this server is no assertion, even for an app that trusts its keys.
+/// J31: an access token of this server is not an assertion, even if the app trusts the server's
+/// keys.
 #[test]
-fn an_access_token_is_no_assertion() {
+fn an_access_token_is_not_an_assertion() {
     let world = World::new();
     let keys = VerifyingKeys::from_jwk_set(&world.server.jwk_set()).unwrap();
     let jwt = grantor::app::JwtSettings::keys(keys)

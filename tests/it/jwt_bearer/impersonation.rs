@@ -1,4 +1,4 @@
-//! As whom an app may act, and for how long.
+//! Impersonation policies, and refreshed impersonations.
 
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ fn with_policy(world: &World, policy: ImpersonationPolicy) -> App {
     world.register(impersonator(backend_jwt().with_impersonation(policy)))
 }
 
-/// J25: nobody by default, nor by an empty list; those listed, minus those excepted.
+/// J25: by default, and by an empty list, no user; else the listed users minus the excluded ones.
 #[test]
-fn an_app_acts_as_those_whom_its_policy_permits() {
+fn an_app_impersonates_only_users_that_its_policy_permits() {
     let world = World::new();
     let table: [(ImpersonationPolicy, &[&str], &[&str]); 7] = [
         (ImpersonationPolicy::default(), &[], &["ann", "bob", "root"]),
@@ -59,9 +59,9 @@ fn an_app_acts_as_those_whom_its_policy_permits() {
     }
 }
 
-/// J25: the audit log tells which rule refused; the app is told one thing for all.
+/// J25: the audit log names the rule that refused; the app gets the same error for all.
 #[test]
-fn the_reason_of_a_refusal_is_for_the_operator() {
+fn only_the_audit_log_names_the_rule_that_refused() {
     let world = World::new();
     let list = ImpersonationPolicy::members(subjects(&["ann"])).except(groups(&["admins"]));
     for (policy, name, reason) in [
@@ -80,8 +80,8 @@ fn the_reason_of_a_refusal_is_for_the_operator() {
     }
 }
 
-/// J26: neither a prefix nor another case nor an extension of a permitted name is permitted, not
-/// even where the account exists.
+/// J26: a prefix, another case or an extension of a permitted name is refused, even if the account
+/// exists.
 #[test]
 fn names_are_compared_exactly() {
     let world = World::new();
@@ -99,8 +99,7 @@ fn names_are_compared_exactly() {
     }
 }
 
-/// J27: a user whom the directory does not know, or whose account is not active, gets no token, and
-/// the app cannot tell the two apart.
+/// J27: an unknown user and an inactive one get no token, and the app cannot tell them apart.
 #[test]
 fn a_user_must_exist_and_be_active() {
     let world = World::new();
@@ -119,9 +118,9 @@ fn a_user_must_exist_and_be_active() {
 pub(super) enum Directory {
     /// Knows users by `email`.
     Mail(World),
-    /// Folds the case of every name, as many do.
+    /// Folds the case of every name, as many directories do.
     Folding(World),
-    /// Cannot tell.
+    /// Fails.
     Down,
 }
 
@@ -152,7 +151,7 @@ impl UserDirectory for Directory {
 
 pub(super) type Server = AuthorizationServer<Arc<MemoryStore>, Directory>;
 
-/// A second process on the store of `world`, with another directory.
+/// A second process on the store of `world` with another directory.
 pub(super) fn server_with(world: &World, users: Directory) -> Server {
     world.beside(new_key(), Arc::clone(&world.store), users).build()
 }
@@ -161,8 +160,8 @@ fn act(server: &Server, app: &App, assertion: &str) -> Answer {
     ask(server, &body_of(app, &[("grant_type", JWT_BEARER), ("assertion", assertion)]))
 }
 
-/// J27: where the app is set to another claim, the directory finds the user by that, and the token
-/// is issued under the user's own name.
+/// J27: if the app is set to another claim, the directory finds the user by it, and the token has
+/// the user's own name.
 #[test]
 fn another_claim_may_name_the_user() {
     let world = World::new();
@@ -184,9 +183,9 @@ fn another_claim_may_name_the_user() {
     }
 }
 
-/// J26: a directory that folds case does not widen the policy: the name must be the very same.
+/// J26: a directory that folds case does not widen the policy, which compares names exactly.
 #[test]
-fn a_directory_that_folds_case_widens_nothing() {
+fn a_case_folding_directory_does_not_widen_the_policy() {
     let world = World::new();
     let server = server_with(&world, Directory::Folding(World::new()));
     let app = world.register(backend_app());
@@ -198,9 +197,9 @@ fn a_directory_that_folds_case_widens_nothing() {
     assert_eq!(act(&server, &app, &assertion).claims()["sub"], "ann");
 }
 
-/// J27: a directory that cannot tell is the server's fault, and uses nothing up.
+/// J27: a directory failure is a server error and does not consume the assertion.
 #[test]
-fn a_directory_that_fails_uses_nothing_up() {
+fn a_directory_failure_does_not_consume_the_assertion() {
     let world = World::new();
     let server = server_with(&world, Directory::Down);
     let app = world.register(backend_app());
@@ -212,7 +211,7 @@ fn a_directory_that_fails_uses_nothing_up() {
     assert_eq!(world.present(&app, &assertion, &[]).status, 200);
 }
 
-/// J29: no refresh token unless the app has refresh tokens and its JWT settings say so, both.
+/// J29: a refresh token needs both settings: the app's refresh tokens and the JWT settings'.
 #[test]
 fn a_refresh_token_needs_two_settings() {
     let world = World::new();
@@ -224,7 +223,7 @@ fn a_refresh_token_needs_two_settings() {
         assert_eq!(answer.json.get("refresh_token").is_some(), expected);
         let filter = GrantFilter::all().of_app(app.id.clone());
         let grants = block_on(world.server.admin("x").grants(&filter, Page::first(9))).unwrap();
-        assert_eq!(grants.items.len(), usize::from(expected), "a row only where one is needed");
+        assert_eq!(grants.items.len(), usize::from(expected), "a row only for a refresh token");
     }
 }
 
@@ -233,8 +232,8 @@ fn refreshing(policy: ImpersonationPolicy) -> grantor::app::AppDraft {
         .refresh_token(true)
 }
 
-/// J29: with a refresh token there is a grant, which the administrator sees; the token rotates and
-/// still says who acts.
+/// J29: a refresh token has a grant that the administrator sees. The token rotates and keeps its
+/// actor.
 #[test]
 fn an_impersonation_can_be_refreshed() {
     let world = World::new();
@@ -269,8 +268,8 @@ fn an_impersonation_can_be_refreshed() {
     assert!(world.is_revoked(&first) && world.is_revoked(&second));
 }
 
-/// M5: a refresh is for the API that the first token was for, also where that was the server itself
-/// and the app has another default.
+/// M5: a refresh keeps the API of the first token, even if that was the server itself and the app
+/// has another default.
 #[test]
 fn a_refreshed_impersonation_keeps_its_api() {
     let world = World::new();
@@ -289,7 +288,7 @@ fn a_refreshed_impersonation_keeps_its_api() {
     }
 }
 
-/// J21: an administrator is told that it is the policy that has too little scope, not the app.
+/// J21: the refusal names the policy's scope, not the app's, as too narrow.
 #[test]
 fn a_scope_beyond_the_policy_names_the_policy() {
     let world = World::new();
@@ -303,10 +302,10 @@ fn a_scope_beyond_the_policy_names_the_policy() {
     }
 }
 
-/// J25, J29: the policy decides again at every refresh; what it refuses is good again once it
-/// permits again.
+/// J25, J29: the policy is evaluated at every refresh. A refused token works again once the policy
+/// permits the user.
 #[test]
-fn the_policy_decides_again_at_every_refresh() {
+fn the_policy_is_evaluated_at_every_refresh() {
     let world = World::new();
     let app = world.register(refreshing(ImpersonationPolicy::anyone()));
     let token = world.act(&app, &json!({})).text("refresh_token").to_owned();
@@ -341,7 +340,7 @@ fn the_policy_decides_again_at_every_refresh() {
     assert_eq!(world.refresh(&app, &token).text("scope"), "a b c");
 }
 
-/// J29: an app that lost the flow, or refresh tokens for it, gets none by what it has.
+/// J29: an app that lost the flow, or its refresh tokens, cannot refresh.
 #[test]
 fn an_app_that_lost_the_flow_cannot_refresh_through_it() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! With what an assertion is signed.
+//! The keys that verify assertions.
 
 use grantor::app::{AppDraft, ImpersonationPolicy, JwtSettings};
 use grantor::ids::KeyId;
@@ -52,7 +52,7 @@ fn refuse(world: &World, app: &App, assertion: &str, description: &str) {
     assert!(answer.text("error_description").contains(description), "{answer:?}");
 }
 
-/// Each algorithm of DESIGN, by a key that came as PEM and by one of a JWK Set with them all.
+/// Each algorithm of DESIGN, by a key from PEM and by one of a JWK Set of all keys.
 #[test]
 fn every_algorithm_is_accepted_from_pem_and_from_a_jwk_set() {
     let world = World::new();
@@ -91,10 +91,10 @@ fn every_algorithm_is_accepted_from_pem_and_from_a_jwk_set() {
     try_both("ed25519_public", "ed", &Signer::backend);
 }
 
-/// J6, J7: `kid` names one key of the app, and that one must have signed; without it any key of
-/// the app may have.
+/// J6, J7: `kid` names one key of the app, which must have signed. Without `kid` any key of the app
+/// may have.
 #[test]
-fn the_key_that_is_named_must_have_signed() {
+fn the_kid_names_the_key_that_must_have_signed() {
     let world = World::new();
     let (first, first_public) = pair();
     let (second, second_public) = pair();
@@ -115,9 +115,9 @@ fn the_key_that_is_named_must_have_signed() {
     assert_eq!(world.last_event().outcome.setting(), Some("jwt.keys"));
 }
 
-/// J7: a key of another app of the same server is as strange as any.
+/// J7: a key of another app of the same server is unknown.
 #[test]
-fn the_key_of_another_app_does_not_sign_for_this_one() {
+fn the_key_of_another_app_is_refused() {
     let world = World::new();
     let mine = world.register(backend_app());
     let (other_key, other_public) = pair();
@@ -127,8 +127,7 @@ fn the_key_of_another_app_does_not_sign_for_this_one() {
     refuse(&world, &mine, &Signer::backend().sign(&world.claims(&other)), "iss");
 }
 
-/// J8: no signature, and an HMAC keyed with the public key, are no signatures (RFC 8725
-/// section 3.1).
+/// J8: no signature, and an HMAC under the public key, are refused (RFC 8725 section 3.1).
 #[test]
 fn the_header_does_not_choose_a_weaker_algorithm() {
     let world = World::new();
@@ -156,7 +155,7 @@ fn the_header_does_not_choose_a_weaker_algorithm() {
     assert_eq!(world.present(&app, &good, &[]).status, 200);
 }
 
-/// J8: an elliptic curve key fixes its algorithm, an RSA key what the app allows.
+/// J8: an elliptic curve key fixes its algorithm; for an RSA key the app may narrow them.
 #[test]
 fn the_app_may_narrow_the_algorithms() {
     let world = World::new();
@@ -176,7 +175,7 @@ fn the_app_may_narrow_the_algorithms() {
     assert_eq!(world.last_event().outcome.setting(), Some("jwt.algorithms"));
 }
 
-/// An app without key pairs signs with its signature secret by HS256, and by nothing else.
+/// An app without key pairs signs with its signature secret by HS256, and by no other algorithm.
 #[test]
 fn the_signature_secret_signs_by_hs256() {
     let world = World::new();
@@ -196,9 +195,9 @@ fn the_signature_secret_signs_by_hs256() {
     refuse(&world, &app, &forged.sign(&world.claims(&app)), "signature");
 }
 
-/// The signature secret of an app with key pairs signs nothing.
+/// The signature secret of an app with key pairs verifies no assertion.
 #[test]
-fn a_signature_secret_does_not_stand_for_a_key_pair() {
+fn an_app_with_key_pairs_cannot_sign_with_its_signature_secret() {
     let world = World::new();
     let app = world.register(backend_app());
     let secret = app.signature_secret.clone().unwrap();
@@ -206,10 +205,10 @@ fn a_signature_secret_does_not_stand_for_a_key_pair() {
     refuse(&world, &app, &forged, "alg");
 }
 
-/// J28: a key that was taken from the app signs no more, with and without `kid`; a new signature
-/// secret ends the old one at once.
+/// J28: a removed key is refused, with and without `kid`. A new signature secret replaces the old
+/// one at once.
 #[test]
-fn a_key_that_was_withdrawn_signs_no_more() {
+fn a_removed_key_is_refused() {
     let world = World::new();
     let (old, old_public) = pair();
     let (new, new_public) = pair();
@@ -240,10 +239,10 @@ fn a_key_that_was_withdrawn_signs_no_more() {
     assert_eq!(answer.status, 200);
 }
 
-/// RFC 8725 sections 3.1 and 3.10: headers that bring a key, or that a reader must understand, are
-/// refused, and a wrong `typ` is.
+/// RFC 8725 sections 3.1 and 3.10: headers with a key of their own, critical headers and a wrong
+/// `typ` are refused.
 #[test]
-fn a_header_cannot_bring_its_own_key_or_rules() {
+fn headers_with_a_key_or_critical_extensions_are_refused() {
     let world = World::new();
     let app = world.register(backend_app());
     let signer = Signer::backend();

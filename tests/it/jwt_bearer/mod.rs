@@ -15,10 +15,10 @@ use serde_json::json;
 use crate::assertions::{JWT_BEARER, backend_app, backend_jwt, backend_keys, impersonator};
 use crate::support::{ISSUER, START, World, code_app, scope};
 
-/// The access token names the user, the app, and that the app acts as the user; the keys that the
-/// server publishes verify it.
+/// The access token names the user, the app, and the app as actor. The server's published keys
+/// verify it.
 #[test]
-fn an_assertion_becomes_an_access_token_of_the_user() {
+fn an_assertion_is_exchanged_for_an_access_token_of_the_user() {
     let world = World::new();
     let app = world.register(backend_app());
     let answer = world.act(&app, &json!({}));
@@ -52,9 +52,9 @@ fn an_assertion_becomes_an_access_token_of_the_user() {
     assert_eq!(event.grant_id.unwrap().to_string(), claims["grant_id"]);
 }
 
-/// J1: a missing or empty `assertion` is a malformed request, whoever asks.
+/// J1: a missing or empty `assertion` is an invalid request, authenticated or not.
 #[test]
-fn an_assertion_must_be_there() {
+fn the_assertion_parameter_is_required() {
     let world = World::new();
     let app = world.register(backend_app());
     for form in
@@ -68,9 +68,9 @@ fn an_assertion_must_be_there() {
     world.post_form(None, &body).assert_error(400, "invalid_request");
 }
 
-/// J2: what is not a JWT in compact form is no grant.
+/// J2: an assertion that is not a compact JWT is an invalid grant.
 #[test]
-fn what_is_not_a_jwt_is_no_grant() {
+fn a_malformed_jwt_is_an_invalid_grant() {
     let world = World::new();
     let app = world.register(backend_app());
     let good = world.assertion(&app, &json!({}));
@@ -92,12 +92,12 @@ fn what_is_not_a_jwt_is_no_grant() {
         world.present(&app, &assertion, &[]).assert_error(400, "invalid_grant");
         assert_eq!(world.last_event().outcome.step(), Some(Step::Grant));
     }
-    assert_eq!(world.present(&app, &good, &[]).status, 200, "garbage burns nothing");
+    assert_eq!(world.present(&app, &good, &[]).status, 200, "a malformed JWT consumes nothing");
     world.present(&app, &"a".repeat(16 * 1024 + 1), &[]).assert_error(400, "invalid_request");
 }
 
-/// J21: more scope than the app or its impersonation policy has is refused, wherever it is asked
-/// for.
+/// J21: scope beyond the app or its impersonation policy is refused, in the parameter and in the
+/// claim.
 #[test]
 fn scope_beyond_the_app_or_its_policy_is_refused() {
     let world = World::new();
@@ -116,10 +116,10 @@ fn scope_beyond_the_app_or_its_policy_is_refused() {
     assert_eq!(world.present(&app, &plain, &[("scope", "a")]).text("scope"), "a");
 }
 
-/// J22: without a scope it is the one of the assertion, else the app's, within the policy; the
-/// parameter wins over the claim.
+/// J22: without a scope parameter the token has the scope of the assertion, else the app's, within
+/// the policy. The parameter wins over the claim.
 #[test]
-fn without_a_scope_it_is_what_the_app_may_have() {
+fn without_a_scope_parameter_the_claim_or_the_app_decides() {
     let world = World::new();
     let app = world.register(backend_app());
     let policy = ImpersonationPolicy::anyone().with_scope(scope("b c d"));
@@ -139,7 +139,7 @@ fn without_a_scope_it_is_what_the_app_may_have() {
     assert_eq!((answer.status, answer.claims().get("scope")), (200, None));
 }
 
-/// J23: an app that has authenticated but does not have the flow gets nothing by it.
+/// J23: an authenticated app without the flow is refused.
 #[test]
 fn an_app_without_the_flow_is_refused() {
     let world = World::new();
@@ -151,10 +151,10 @@ fn an_app_without_the_flow_is_refused() {
     }
 }
 
-/// J30: the token lives as long as the app's setting says, however short the assertion lives, and
-/// never longer than the grant where there is one.
+/// J30: the token has the app's configured lifetime, however short the assertion's, and never
+/// outlives the grant if there is one.
 #[test]
-fn the_token_lives_no_longer_than_the_settings_say() {
+fn the_token_lifetime_is_the_configured_one() {
     let world = World::new();
     let app = world.register(backend_app().access_token_lifetime(120));
     let answer = world.act(&app, &json!({ "exp": START + 1 }));
@@ -170,9 +170,10 @@ fn the_token_lives_no_longer_than_the_settings_say() {
     );
 }
 
-/// The request may choose among the app's resources; another is refused and burns nothing.
+/// The request may choose among the app's resources. Another resource is refused and consumes
+/// nothing.
 #[test]
-fn the_audience_is_the_resource_that_was_asked_for() {
+fn the_audience_is_the_requested_resource() {
     let world = World::new();
     let resource = |text: &str| Resource::new(text).unwrap();
     let api = "https://api.example.com";
@@ -185,9 +186,9 @@ fn the_audience_is_the_resource_that_was_asked_for() {
     assert_eq!(world.act(&app, &json!({})).claims()["aud"], ISSUER);
 }
 
-/// The app may have both flows; neither opens the other.
+/// An app may have both flows; a code is not an assertion, and an assertion not a refresh token.
 #[test]
-fn the_flows_of_one_app_stand_side_by_side() {
+fn the_flows_of_one_app_are_independent() {
     let world = World::new();
     let draft: AppDraft = code_app().flow(Flow::JwtBearer).jwt(backend_jwt());
     let app = world.register(draft);

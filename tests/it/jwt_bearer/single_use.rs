@@ -1,4 +1,4 @@
-//! An assertion is good once, and only a token uses it up.
+//! An assertion is accepted once, and only an issued token consumes it.
 
 use std::sync::Barrier;
 
@@ -11,9 +11,9 @@ use crate::assertions::{JWT_BEARER, Signer, backend_app, backend_jwt, impersonat
 use crate::faulty_store::{Method, PLANTED, faulty_server, post};
 use crate::support::{App, World, subject};
 
-/// J16: an assertion is good once; its `jti` names it, whatever else it says.
+/// J16: an assertion is accepted once, identified by its `jti` whatever its other claims.
 #[test]
-fn an_assertion_is_good_once() {
+fn an_assertion_is_accepted_once() {
     let world = World::new();
     let app = world.register(backend_app());
     let claims = world.claims(&app);
@@ -34,9 +34,9 @@ fn an_assertion_is_good_once() {
     }
 }
 
-/// J17: two apps may use one `jti`, even where they state one issuer.
+/// J17: two apps may use the same `jti`, even with the same issuer.
 #[test]
-fn one_jti_serves_two_apps() {
+fn two_apps_may_use_the_same_jti() {
     let world = World::new();
     let shared = json!("https://idp.example.com");
     let idp = || impersonator(backend_jwt().with_issuer("https://idp.example.com"));
@@ -51,9 +51,9 @@ fn one_jti_serves_two_apps() {
     }
 }
 
-/// J18: once the first one can no longer be presented, its `jti` may come again.
+/// J18: a `jti` may be used again once the first assertion can no longer be presented.
 #[test]
-fn a_jti_may_come_again_after_its_time() {
+fn a_jti_may_be_used_again_after_it_expired() {
     let world = World::new();
     let app = world.register(backend_app());
     let same = json!({ "jti": "again" });
@@ -65,9 +65,9 @@ fn a_jti_may_come_again_after_its_time() {
     assert_eq!(world.act(&app, &same).status, 200);
 }
 
-/// J19: of 16 threads with one assertion one gets a token, and none an error of the server.
+/// J19: of 16 threads with one assertion one gets a token, and none a server error.
 #[test]
-fn one_of_many_parallel_uses_wins() {
+fn one_of_many_concurrent_uses_wins() {
     for jwt in [backend_jwt(), backend_jwt().with_refresh_token(true)] {
         let world = World::new();
         let app = world.register(impersonator(jwt).refresh_token(true));
@@ -91,10 +91,10 @@ fn one_of_many_parallel_uses_wins() {
     }
 }
 
-/// J20: a store that fails is the server's fault. What was not written is not used up; what may
-/// have been is not issued.
+/// J20: a store failure is a server error. An unwritten claim consumes nothing, and a claim that
+/// may have been written issues nothing.
 #[test]
-fn a_store_that_fails_issues_nothing() {
+fn a_store_failure_issues_no_token() {
     let world = World::new();
     let server = faulty_server(&world);
     let app = world.register(backend_app());
@@ -109,7 +109,7 @@ fn a_store_that_fails_issues_nothing() {
         assert!(event.outcome.reason().unwrap().contains(PLANTED), "{event:?}");
         assert_eq!(event.severity(), Severity::Error);
     }
-    assert_eq!(post(&server, &app, &form).status, 200, "a failed write used nothing up");
+    assert_eq!(post(&server, &app, &form).status, 200, "a failed write consumed nothing");
 
     let assertion = world.assertion(&app, &json!({}));
     let form = [("grant_type", JWT_BEARER), ("assertion", assertion.as_str())];
@@ -133,10 +133,10 @@ fn an_assertion_costs_the_store_one_write() {
     assert_eq!(server.store().take_calls(), [Method::FindApp]);
 }
 
-/// What is refused before the claim uses nothing up: once the cause is mended, the very same
-/// assertion is good.
+/// A refusal before the claim consumes nothing: once its cause is gone, the same assertion is
+/// accepted.
 #[test]
-fn a_refusal_does_not_use_an_assertion_up() {
+fn a_refusal_does_not_consume_an_assertion() {
     let refuse_then_accept =
         |sub: &str, break_it: &dyn Fn(&World, &App), mend: &dyn Fn(&World, &App)| {
             let world = World::new();
@@ -188,9 +188,9 @@ fn a_refusal_does_not_use_an_assertion_up() {
     );
 }
 
-/// The same for what the request asks for beside the assertion.
+/// The same for errors in the other parameters.
 #[test]
-fn a_bad_request_does_not_use_an_assertion_up() {
+fn an_invalid_request_does_not_consume_an_assertion() {
     let world = World::new();
     let app = world.register(backend_app());
     let assertion = world.assertion(&app, &json!({}));
@@ -210,9 +210,9 @@ fn a_bad_request_does_not_use_an_assertion_up() {
     assert_eq!(world.present(&app, &assertion, &[("scope", "b")]).text("scope"), "b");
 }
 
-/// A stranger who learns the `jti` cannot use it up: the signature comes first.
+/// A stranger who knows the `jti` cannot consume it, because the signature is verified first.
 #[test]
-fn a_forged_assertion_uses_nothing_up() {
+fn a_forged_assertion_consumes_nothing() {
     let world = World::new();
     let app = world.register(backend_app());
     let claims = world.claims(&app);
