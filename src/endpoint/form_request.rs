@@ -41,9 +41,8 @@ impl<'a> FormRequest<'a> {
         self
     }
 
-    /// The same request, watched by `observation`.
-    #[must_use]
-    pub fn observed(mut self, observation: &'a Observation) -> Self {
+    /// Times the steps of the request with `observation`.
+    pub(crate) fn observed(mut self, observation: &'a Observation) -> Self {
         self.observation = Some(observation);
         self
     }

@@ -20,6 +20,7 @@
 //! Between prompt and decision a sealed ticket travels through the browser, bound to the user, the
 //! request and a session of the host. The decision becomes a row once; the pending code is that row.
 
+pub(crate) mod audit_trail;
 pub(crate) mod authorization;
 pub(crate) mod client_authentication;
 pub(crate) mod context;
@@ -27,10 +28,10 @@ pub(crate) mod form_request;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
 pub(crate) mod presented_token;
+pub(crate) mod request_facts;
 mod revocation;
 mod revocation_feed;
 pub(crate) mod token;
-pub(crate) mod trace;
 
 pub use authorization::{
     Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login,

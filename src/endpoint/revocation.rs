@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::app::CustomApp;
 use crate::audit::Action;
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::presented_token::PresentedToken;
-use crate::endpoint::trace::Trace;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::GrantId;
 use crate::jwt::AccessTokenClaims;
@@ -18,7 +19,7 @@ use crate::server_secret::handle::{GrantHandle, HandleKind};
 use crate::store::{Revocation, RevocationReason, RevocationTarget, Store};
 
 /// How long a revocation is kept after the last expiry. The clock of an API may be this far behind.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// A token that this server issued to the app that presents it.
 enum OwnToken {
@@ -28,42 +29,42 @@ enum OwnToken {
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Answers a revocation request, and records how it ended.
-    pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Result<(), EndpointError> {
-        let now = self.clock.now();
-        let mut trace = Trace::new(Action::RevokeToken, now, request);
-        let answer = self.give_back(request, &mut trace).await;
-        self.record(trace, &answer);
-        match answer {
+    pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Answered<()> {
+        let facts = RequestFacts::new(self.clock.now(), request);
+        let mut trail = AuditTrail::new(Action::RevokeToken, request);
+        let result = self.give_back(request, &facts, &mut trail).await;
+        self.record(&facts, trail, result).and(|result| match result {
             // RFC 7009 section 2.2: an invalid token is already revoked, and the answer does not tell
             // if the token belongs to another app.
             Err(EndpointError::Rejected { rejection, .. }) if rejection.is_token_state() => Ok(()),
             // Section 2.2.1: the token may still be valid, and the client has to repeat the request.
             Err(EndpointError::Failed(fault)) => Err(EndpointError::Unavailable(fault)),
-            answer => answer,
-        }
+            result => result,
+        })
     }
 
     async fn give_back(
         &self,
         request: &FormRequest<'_>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<(), EndpointError> {
         let form = request.form()?;
         let PresentedToken { credentials, token } = PresentedToken::read(request, &form)?;
-        trace.enter(Step::Client);
-        let client = self.authenticate(credentials, None, trace).await?;
-        trace.enter(Step::Grant);
-        let prove = |app: &_, trace: &mut _| self.recognise(app, token, trace);
-        let (_, token) = self.admit(client, prove, trace)?;
+        trail.enter(Step::Client);
+        let client = self.authenticate(credentials, None, facts, trail).await?;
+        trail.enter(Step::Grant);
+        let prove = |app: &_, trail: &mut _| self.recognise(app, token, facts, trail);
+        let (_, token) = self.admit(client, prove, facts, trail)?;
         let (grant_id, until) = match token {
-            OwnToken::Refresh(handle) => self.end_of_refresh_token(&handle, trace).await?,
+            OwnToken::Refresh(handle) => self.end_of_refresh_token(&handle, trail).await?,
             OwnToken::Access(claims) => self.end_of_access_token(&claims).await?,
         };
-        trace.enter(Step::Claim);
+        trail.enter(Step::Claim);
         // Revokes even if the grant has ended: the repeated request completes one that failed.
         let revocation = Revocation {
             target: RevocationTarget::Grant(grant_id),
-            at: trace.now(),
+            at: facts.now,
             why: RevocationReason::Client,
             until: until.plus(MARGIN),
         };
@@ -76,14 +77,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         app: &CustomApp,
         token: &str,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<OwnToken, EndpointError> {
         if HandleKind::RefreshToken.begins(token) {
             return Ok(OwnToken::Refresh(self.open_refresh_token(app.client_id(), token)?));
         }
-        let claims = self.read_access_token(token, trace.now())?;
-        trace.grant_id = Some(claims.grant_id);
-        trace.subject = Some(claims.subject.clone());
+        let claims = self.read_access_token(token, facts.now)?;
+        trail.grant_id = Some(claims.grant_id);
+        trail.subject = Some(claims.subject.clone());
         if claims.client_id != *app.client_id() {
             return Err(Rejection::ForeignToken.into());
         }
@@ -94,11 +96,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     async fn end_of_refresh_token(
         &self,
         handle: &GrantHandle,
-        trace: &mut Trace<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<(GrantId, UnixTime), EndpointError> {
-        trace.grant_id = Some(handle.grant_id);
+        trail.grant_id = Some(handle.grant_id);
         let grant = self.grant_of(handle).await?;
-        trace.subject = Some(grant.subject);
+        trail.subject = Some(grant.subject);
         Ok((grant.grant_id, grant.expires_at))
     }
 

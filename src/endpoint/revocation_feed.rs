@@ -1,10 +1,11 @@
 //! The feed of revocations, for APIs that check tokens themselves without access to the store.
 
 use crate::audit::Action;
+use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::client_authentication::PresentedCredentials;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::{FormRequest, refuse_doubled};
-use crate::endpoint::trace::Trace;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::observe::Step;
 use crate::store::{FeedCursor, RevocationFeed, Store};
@@ -18,30 +19,30 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         request: &FormRequest<'_>,
         cursor: FeedCursor,
-    ) -> Result<RevocationFeed, EndpointError> {
-        let now = self.clock.now();
-        let mut trace = Trace::new(Action::ReadRevocations, now, request);
-        let answer = self.read_on(request, cursor, &mut trace).await;
-        self.record(trace, &answer);
-        answer
+    ) -> Answered<RevocationFeed> {
+        let facts = RequestFacts::new(self.clock.now(), request);
+        let mut trail = AuditTrail::new(Action::ReadRevocations, request);
+        let result = self.read_on(request, cursor, &facts, &mut trail).await;
+        self.record(&facts, trail, result)
     }
 
     async fn read_on(
         &self,
         request: &FormRequest<'_>,
         cursor: FeedCursor,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<RevocationFeed, EndpointError> {
         let form = request.form()?;
         refuse_doubled(&form, PresentedCredentials::PARAMETERS.into_iter())?;
         let credentials = PresentedCredentials::read(request, &form)?;
-        trace.enter(Step::Client);
-        let app = self.authenticate_confidential(credentials, trace).await?;
+        trail.enter(Step::Client);
+        let app = self.authenticate_confidential(credentials, facts, trail).await?;
         // The feed names every app and user, so only resource servers may read it.
         if self.resource_servers_of(app.client_id()).next().is_none() {
             return Err(Rejection::NotAResourceServer.into());
         }
-        trace.enter(Step::Claim);
-        Ok(self.store.revocations_since(cursor, PAGE, trace.now()).await?)
+        trail.enter(Step::Claim);
+        Ok(self.store.revocations_since(cursor, PAGE, facts.now).await?)
     }
 }

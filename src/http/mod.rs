@@ -57,17 +57,19 @@ pub use axum::axum_router;
 pub use interaction::{Interaction, NoInteraction, Page};
 pub use request_id::{InvalidRequestId, RequestId};
 
+use crate::endpoint::audit_trail::Answered;
+use crate::endpoint::introspection::Introspection;
 use crate::endpoint::metadata::resource_metadata_json;
-use crate::error::EndpointError;
+use crate::endpoint::token::TokenResponse;
 use crate::hooks::{Hooks, NoHooks};
-use crate::ids::Issuer;
+use crate::ids::{ClientId, Issuer};
 use crate::observe::metrics::{Metrics, RequestOutcome};
 use crate::observe::observation::Observation;
 use crate::protocol::form::MAX_FORM_BYTES;
 use crate::protocol::paths::{Paths, ServerEndpoint, origin, resource_path};
 use crate::resource_server::resource::ResourceServer;
 use crate::server::AuthorizationServer;
-use crate::store::Store;
+use crate::store::{RevocationFeed, Store};
 use crate::users::UserDirectory;
 use request::{Exchange, Unread};
 use request_id::{REQUEST_ID, RequestIds};
@@ -207,9 +209,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let span = RequestSpan::new(endpoint, id.as_str());
         let exchange = Exchange::new(&parts, body.as_ref(), &observation);
         let answered = span.around(self.dispatch(endpoint, &exchange)).await;
-        let mut answer = answered.unwrap_or_else(Unread::into_answer);
+        let (mut answer, app) = answered.unwrap_or_else(|unread| (unread.into_answer(), None));
         if self.cross_origin {
-            let app = observation.seen().client_id;
             cors::admit(&self.server, endpoint, &exchange, app.as_ref(), &mut answer).await;
         }
         if let Some(date) = self.date.at(self.server.now()) {
@@ -232,56 +233,64 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         observation.each_step(|step, took| self.metrics.count_step(step, took));
     }
 
+    /// Answers a request, and tells which app it claimed to come from, if any.
     async fn dispatch(
         &self,
         endpoint: ServerEndpoint,
         exchange: &Exchange<'_>,
-    ) -> Result<Answer, Unread> {
+    ) -> Result<(Answer, Option<ClientId>), Unread> {
         if let Some(answer) = exchange.check_method(endpoint, self.cross_origin) {
-            return Ok(answer);
+            return Ok((answer, None));
         }
-        match endpoint {
-            ServerEndpoint::Authorization => self.authorization(exchange).await,
-            ServerEndpoint::Decision => self.decision(exchange).await,
+        let context = self.server.context();
+        let answer = match endpoint {
+            ServerEndpoint::Authorization => self.authorization(exchange).await?,
+            ServerEndpoint::Decision => self.decision(exchange).await?,
             ServerEndpoint::Token => {
-                let token = self.server.token(&exchange.form_request()?).await;
-                let answer = token.map(|token| private_json(StatusCode::OK, token.to_json()));
-                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+                let answered = context.token(&exchange.form_request()?).await;
+                let json = |token: TokenResponse| private_json(StatusCode::OK, token.to_json());
+                return Ok(self.answered(answered, json));
             }
             ServerEndpoint::Revocation => {
-                let revoked = self.server.revoke(&exchange.form_request()?).await;
-                let answer = revoked.map(|()| empty(StatusCode::OK));
-                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+                let answered = context.revoke(&exchange.form_request()?).await;
+                return Ok(self.answered(answered, |()| empty(StatusCode::OK)));
             }
             ServerEndpoint::Introspection => {
-                let facts = self.server.introspect(&exchange.form_request()?).await;
-                let answer = facts.map(|facts| private_json(StatusCode::OK, facts.to_json()));
-                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+                let answered = context.introspect(&exchange.form_request()?).await;
+                let json = |facts: Introspection| private_json(StatusCode::OK, facts.to_json());
+                return Ok(self.answered(answered, json));
             }
             ServerEndpoint::Revocations => {
                 let (request, cursor) = exchange.feed_request()?;
-                let feed = self.server.revocations(&request, cursor).await;
-                let answer = feed.map(|feed| {
+                let answered = context.revocations(&request, cursor).await;
+                let json = |feed: RevocationFeed| {
                     // A record of strings and numbers always has a JSON form.
                     let json = serde_json::to_string(&feed).unwrap_or_default();
                     private_json(StatusCode::OK, json)
-                });
-                Ok(answer.unwrap_or_else(|error| self.error(&error)))
+                };
+                return Ok(self.answered(answered, json));
             }
-            ServerEndpoint::JwkSet => Ok(public_json(self.server.jwk_set())),
-            ServerEndpoint::Metadata => Ok(public_json(self.metadata.clone())),
+            ServerEndpoint::JwkSet => public_json(self.server.jwk_set()),
+            ServerEndpoint::Metadata => public_json(self.metadata.clone()),
             ServerEndpoint::ResourceMetadata => {
                 let of_path = |(own, _): &&(String, String)| own == exchange.path();
                 match self.resources.iter().find(of_path) {
-                    Some((_, json)) => Ok(public_json(json.clone())),
-                    None => Ok(empty(StatusCode::NOT_FOUND)),
+                    Some((_, json)) => public_json(json.clone()),
+                    None => empty(StatusCode::NOT_FOUND),
                 }
             }
-        }
+        };
+        Ok((answer, None))
     }
 
-    fn error(&self, error: &EndpointError) -> Answer {
-        response::error(error, &self.challenge)
+    fn answered<T>(
+        &self,
+        answered: Answered<T>,
+        respond: impl FnOnce(T) -> Answer,
+    ) -> (Answer, Option<ClientId>) {
+        let Answered { result, client_id } = answered;
+        let failed = |error| response::error(&error, &self.challenge);
+        (result.map_or_else(failed, respond), client_id)
     }
 }
 

@@ -5,5 +5,4 @@ pub(crate) mod observation;
 mod outcome;
 
 pub use metrics::{Metrics, RequestOutcome};
-pub use observation::{Observation, Seen};
 pub use outcome::{Outcome, Step};

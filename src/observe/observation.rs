@@ -1,5 +1,5 @@
-//! What happened to one request, as it can be logged: which app, how it ended, how long each step
-//! took. Names and times, never a secret.
+//! Telemetry of one request: its app, how it ended, and how long each step took. Names and times,
+//! never a secret.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,21 +9,10 @@ use crate::ids::ClientId;
 use crate::observe::{Outcome, Step};
 use crate::protocol::grant_type::GrantType;
 
-/// Watches one request on its way. Give it along with
-/// [`FormRequest::observed`](crate::endpoint::FormRequest::observed); afterwards it tells.
-///
-/// ```
-/// use grantor::endpoint::FormRequest;
-/// use grantor::observe::Observation;
-///
-/// let observation = Observation::start();
-/// let request = FormRequest::new("grant_type=client_credentials").observed(&observation);
-/// // … `server.token(&request).await` …
-/// # let _ = request;
-/// assert_eq!(observation.seen().client_id, None);
-/// ```
+/// The telemetry of one request, written while it is answered and read afterwards, for metrics and
+/// spans. No decision depends on it.
 #[derive(Debug)]
-pub struct Observation {
+pub(crate) struct Observation {
     watch: Stopwatch,
     inner: Mutex<Inner>,
 }
@@ -35,41 +24,41 @@ struct Inner {
     step: Option<(Step, Duration)>,
 }
 
-/// What was seen of a request.
+/// The values for the span of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Seen {
-    /// The app, as far as it was named; whether it proved to be it, the outcome tells.
-    pub client_id: Option<ClientId>,
-    /// What it asked for, at the token endpoint.
-    pub grant_type: Option<GrantType>,
-    /// How it ended, once it has.
-    pub outcome: Option<Outcome>,
+pub(crate) struct Seen {
+    /// The app that the request claimed. The outcome tells if it proved to be that app.
+    pub(crate) client_id: Option<ClientId>,
+    /// The grant type of a token request.
+    pub(crate) grant_type: Option<GrantType>,
+    /// How the request ended, once it has.
+    pub(crate) outcome: Option<Outcome>,
     /// How long each step took, by its place in [`Step::ALL`].
-    pub steps: [Duration; Step::ALL.len()],
+    steps: [Duration; Step::ALL.len()],
 }
 
 impl Observation {
-    /// Begins to watch: time runs from now on.
-    #[must_use]
-    pub fn start() -> Self {
+    /// Starts the clock.
+    pub(crate) fn start() -> Self {
         Self { watch: Stopwatch::start(), inner: Mutex::default() }
     }
 
-    /// How long the request has taken until now.
-    #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    /// Returns how long the request has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
         self.watch.elapsed()
     }
 
-    /// What was seen so far.
-    #[must_use]
-    pub fn seen(&self) -> Seen {
+    /// Returns the values so far.
+    #[cfg_attr(
+        not(any(test, feature = "tracing")),
+        expect(dead_code, reason = "only the span of a request reads them")
+    )]
+    pub(crate) fn seen(&self) -> Seen {
         self.inner().seen.clone()
     }
 
-    /// Calls `each` with every step that took any time, and how long it took.
-    pub fn each_step(&self, mut each: impl FnMut(Step, Duration)) {
+    /// Calls `each` with every step that took any time, and with that time.
+    pub(crate) fn each_step(&self, mut each: impl FnMut(Step, Duration)) {
         let steps = self.inner().seen.steps;
         for (step, took) in Step::ALL.into_iter().zip(steps) {
             if !took.is_zero() {

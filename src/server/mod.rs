@@ -89,7 +89,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             limits: RateLimits::default(),
             hosts: InstanceHosts::default(),
             catalog: None,
-            ticket_lifetime: Duration::from_secs(600),
+            ticket_lifetime: Duration::from_mins(10),
             resource_servers: Vec::new(),
         }
     }
@@ -177,7 +177,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
 
     /// How long a user may look at a consent page, in whole seconds, at most an hour. Default: 600.
     pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
-        self.ticket_lifetime = lifetime.min(Duration::from_secs(3_600));
+        self.ticket_lifetime = lifetime.min(Duration::from_hours(1));
         self
     }
 
@@ -233,7 +233,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// [`EndpointError`]: rejected, with the code and the static text for the client; or failed,
     /// with a cause for the operator. Neither has issued anything.
     pub async fn token(&self, request: &FormRequest<'_>) -> Result<TokenResponse, EndpointError> {
-        self.context.token(request).await
+        self.context.token(request).await.result
     }
 
     /// Answers a request at the revocation endpoint (RFC 7009): the grant that the token came from
@@ -246,7 +246,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// [`Unavailable`](EndpointError::Unavailable), with which the token may live on until the same
     /// request is made again.
     pub async fn revoke(&self, request: &FormRequest<'_>) -> Result<(), EndpointError> {
-        self.context.revoke(request).await
+        self.context.revoke(request).await.result
     }
 
     /// Answers a request at the introspection endpoint (RFC 7662).
@@ -273,7 +273,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         &self,
         request: &FormRequest<'_>,
     ) -> Result<Introspection, EndpointError> {
-        self.context.introspect(request).await
+        self.context.introspect(request).await.result
     }
 
     /// Reads on in the feed of revocations from `cursor`, for the app of a
@@ -290,7 +290,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         request: &FormRequest<'_>,
         cursor: FeedCursor,
     ) -> Result<RevocationFeed, EndpointError> {
-        self.context.revocations(request, cursor).await
+        self.context.revocations(request, cursor).await.result
     }
 
     /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1), coming
@@ -403,6 +403,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             context.catalog.as_deref(),
             &context.resource_servers,
         )
+    }
+
+    pub(crate) const fn context(&self) -> &Context<S, U, H> {
+        &self.context
     }
 
     pub(crate) fn now(&self) -> UnixTime {

@@ -13,8 +13,9 @@ pub(crate) use presented::PresentedCredentials;
 use crate::app::{ClientAuthentication, ClientType, CustomApp, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::context::Context;
-use crate::endpoint::trace::Trace;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::Algorithm;
@@ -24,11 +25,11 @@ use crate::server_secret::SecretMatch;
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
 
 /// The longest lifetime of an assertion that authenticates an app.
-const MAX_LIFETIME: Duration = Duration::from_secs(300);
+const MAX_LIFETIME: Duration = Duration::from_mins(5);
 /// How far the app's clock may be off.
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// How long a `jti` is kept after the last instant at which its assertion is accepted.
-const CLAIM_MARGIN: Duration = Duration::from_secs(60);
+const CLAIM_MARGIN: Duration = Duration::from_mins(1);
 
 /// An enabled app that a request names, with correct credentials if it presented any. Only
 /// [`authenticate`](Context::authenticate) makes one.
@@ -63,30 +64,31 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         credentials: PresentedCredentials<'_>,
         grant_assertion: Option<&str>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<IdentifiedApp, EndpointError> {
         let claimed = claimed_client_id(&credentials, grant_assertion);
         let client_id = claimed.and_then(|id| ClientId::new(id).ok());
         // A malformed client id cannot be registered, so it is not looked up.
         let client_id = client_id.ok_or(Rejection::NoCredentials)?;
-        trace.claim_client_id(&client_id);
+        trail.claimed(&client_id);
         self.limiter
-            .before(client_id.as_str(), trace.source(), trace.now())
+            .before(client_id.as_str(), facts.source, facts.now)
             .map_err(|retry| EndpointError::limited(Rejection::TooManyFailures, retry))?;
         let app = self.store.find_app(&client_id).await?;
         let proven = !matches!(credentials, PresentedCredentials::Name { .. });
         let app = match credentials {
             PresentedCredentials::Basic { secret, .. } => {
-                self.check_secret(&client_id, app, &secret, Transport::Basic, trace).await?
+                self.check_secret(&client_id, app, &secret, Transport::Basic, facts, trail).await?
             }
             PresentedCredentials::Post { secret, .. } => {
-                self.check_secret(&client_id, app, &secret, Transport::Post, trace).await?
+                self.check_secret(&client_id, app, &secret, Transport::Post, facts, trail).await?
             }
             PresentedCredentials::Assertion { client_id: named, assertion } => {
                 if named.is_some_and(|named| named != client_id.as_str()) {
                     return Err(Rejection::AssertionClientIdMismatch.into());
                 }
-                self.check_assertion(app, assertion, trace).await?
+                self.check_assertion(app, assertion, facts).await?
             }
             PresentedCredentials::Name { .. } => check_name(app, grant_assertion.is_some())?,
         };
@@ -100,13 +102,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     pub(crate) async fn authenticate_confidential(
         &self,
         credentials: PresentedCredentials<'_>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<AuthenticatedApp, EndpointError> {
-        let client = self.authenticate(credentials, None, trace).await?;
+        let client = self.authenticate(credentials, None, facts, trail).await?;
         if !client.proven {
             return Err(Rejection::PublicApp.into());
         }
-        let (app, ()) = self.admit(client, |_, _| Ok(()), trace)?;
+        let (app, ()) = self.admit(client, |_, _| Ok(()), facts, trail)?;
         Ok(app)
     }
 
@@ -118,22 +121,23 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     pub(crate) fn admit<'t, P>(
         &self,
         client: IdentifiedApp,
-        prove: impl FnOnce(&CustomApp, &mut Trace<'t>) -> Result<P, EndpointError>,
-        trace: &mut Trace<'t>,
+        prove: impl FnOnce(&CustomApp, &mut AuditTrail<'t>) -> Result<P, EndpointError>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'t>,
     ) -> Result<(AuthenticatedApp, P), EndpointError> {
         let IdentifiedApp { app, proven } = client;
-        let charge = |trace: &mut Trace<'_>| {
-            trace.authenticated(&app);
+        let charge = |trail: &mut AuditTrail<'_>| {
+            trail.authenticated(&app);
             self.limiter
-                .charge_volume(&app, trace.now())
+                .charge_volume(&app, facts.now)
                 .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
         };
         let proof = if proven {
-            charge(trace)?;
-            prove(&app, trace)?
+            charge(trail)?;
+            prove(&app, trail)?
         } else {
-            let proof = prove(&app, trace)?;
-            charge(trace)?;
+            let proof = prove(&app, trail)?;
+            charge(trail)?;
             proof
         };
         Ok((AuthenticatedApp { app }, proof))
@@ -146,20 +150,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         app: Option<Arc<CustomApp>>,
         secret: &ClientSecret,
         transport: Transport,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
         let stored = app.as_ref().map_or(&[][..], |app| &app.credentials().client_secrets);
-        let found = self.pepper.find(client_id.as_str(), secret, stored, trace.now());
+        let found = self.pepper.find(client_id.as_str(), secret, stored, facts.now);
         let Some(app) = &app else { return Err(Rejection::UnknownClient.into()) };
         if !transport.is_allowed(app.settings().authentication()) {
             return Err(Rejection::WrongAuthenticationMethod.into());
         }
         let found = found.ok_or(Rejection::WrongSecret)?;
         if found.superseded {
-            trace.note(Action::UseSupersededSecret);
+            trail.note(Action::UseSupersededSecret);
         }
         if found.stale {
-            self.renew_digest(app, secret, found, trace).await;
+            self.renew_digest(app, secret, found, facts, trail).await;
         }
         Ok(Arc::clone(app))
     }
@@ -171,13 +176,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         app: &Arc<CustomApp>,
         secret: &ClientSecret,
         found: SecretMatch<'_>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) {
         let old = found.stored.digest.digest;
         let new = self.pepper.digest(app.client_id(), secret);
-        let renewed = app.edited(trace.now(), |edit| edit.credentials.renew_digest(old, &new));
+        let renewed = app.edited(facts.now, |edit| edit.credentials.renew_digest(old, &new));
         if let Ok(UpdateApp::Updated) = self.store.update_app(renewed, app.version()).await {
-            trace.note(Action::RenewDigest);
+            trail.note(Action::RenewDigest);
         }
     }
 
@@ -185,7 +191,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         app: Option<Arc<CustomApp>>,
         assertion: &str,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
         let app = app.ok_or(Rejection::UnknownClient)?;
         let ClientAuthentication::PrivateKeyJwt(keys) = app.settings().authentication() else {
@@ -202,7 +208,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             max_lifetime: MAX_LIFETIME,
             clock_skew: CLOCK_SKEW,
         };
-        let verified = rules.verify(assertion, trace.now()).map_err(Rejection::ClientAssertion)?;
+        let verified = rules.verify(assertion, facts.now).map_err(Rejection::ClientAssertion)?;
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
@@ -212,7 +218,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             jti: verified.jti,
             expires_at: claim_expiry(verified.expires_at, CLOCK_SKEW),
             grant: None,
-            now: trace.now(),
+            now: facts.now,
         };
         match self.store.claim_assertion(&claim).await? {
             ClaimAssertion::First { .. } => Ok(app),

@@ -7,12 +7,13 @@ pub use response::{ActiveToken, Introspection};
 use crate::app::CustomApp;
 use crate::audit::Action;
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::presented_token::PresentedToken;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::check_flow;
-use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Rejection};
 use crate::jwt::AccessTokenClaims;
 use crate::observe::Step;
@@ -22,39 +23,36 @@ use crate::store::{AccessFacts, Grant, Store};
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Answers an introspection request, and records how it ended.
-    pub(crate) async fn introspect(
-        &self,
-        request: &FormRequest<'_>,
-    ) -> Result<Introspection, EndpointError> {
-        let now = self.clock.now();
-        let mut trace = Trace::new(Action::Introspect, now, request);
-        let answer = self.examine(request, &mut trace).await;
-        self.record(trace, &answer);
-        match answer {
+    pub(crate) async fn introspect(&self, request: &FormRequest<'_>) -> Answered<Introspection> {
+        let facts = RequestFacts::new(self.clock.now(), request);
+        let mut trail = AuditTrail::new(Action::Introspect, request);
+        let result = self.examine(request, &facts, &mut trail).await;
+        self.record(&facts, trail, result).and(|result| match result {
             Ok(active) => Ok(Introspection::Active(Box::new(active))),
             Err(EndpointError::Rejected { rejection, .. }) if rejection.is_token_state() => {
                 Ok(Introspection::Inactive)
             }
             Err(error) => Err(error),
-        }
+        })
     }
 
     async fn examine(
         &self,
         request: &FormRequest<'_>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<ActiveToken, EndpointError> {
         let form = request.form()?;
         let PresentedToken { credentials, token } = PresentedToken::read(request, &form)?;
-        trace.enter(Step::Client);
-        let app = self.authenticate_confidential(credentials, trace).await?;
-        trace.enter(Step::Grant);
+        trail.enter(Step::Client);
+        let app = self.authenticate_confidential(credentials, facts, trail).await?;
+        trail.enter(Step::Grant);
         let servers: Vec<_> = self.resource_servers_of(app.client_id()).collect();
         if HandleKind::RefreshToken.begins(token) {
             let everyones = servers.iter().any(|server| server.gateway);
-            self.examine_refresh_token(&app, everyones, token, trace).await
+            self.examine_refresh_token(&app, everyones, token, facts, trail).await
         } else {
-            self.examine_access_token(&servers, token, trace).await
+            self.examine_access_token(&servers, token, facts, trail).await
         }
     }
 
@@ -62,11 +60,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         servers: &[&ResourceServer],
         token: &str,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<ActiveToken, EndpointError> {
-        let mut claims = self.read_access_token(token, trace.now())?;
-        trace.grant_id = Some(claims.grant_id);
-        trace.subject = Some(claims.subject.clone());
+        let mut claims = self.read_access_token(token, facts.now)?;
+        trail.grant_id = Some(claims.grant_id);
+        trail.subject = Some(claims.subject.clone());
         show_to(servers, &mut claims)?;
         if self.store.is_revoked(&AccessFacts::from(&claims)).await? {
             return Err(Rejection::RevokedToken.into());
@@ -79,7 +78,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         app: &AuthenticatedApp,
         everyones: bool,
         token: &str,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<ActiveToken, EndpointError> {
         let (handle, grant) = match self.open_refresh_token(app.client_id(), token) {
             Ok(handle) => {
@@ -89,14 +89,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             Err(_) if everyones => self.open_anyones(token).await?,
             Err(rejection) => return Err(rejection.into()),
         };
-        trace.grant_id = Some(grant.grant_id);
-        trace.subject = Some(grant.subject.clone());
+        trail.grant_id = Some(grant.grant_id);
+        trail.subject = Some(grant.subject.clone());
         let owner = if grant.client_id == *app.client_id() {
             None
         } else {
             Some(self.store.find_app(&grant.client_id).await?.ok_or(Rejection::RevokedToken)?)
         };
-        let expires_at = check_live(owner.as_deref().unwrap_or(app), &handle, &grant, trace.now())?;
+        let expires_at = check_live(owner.as_deref().unwrap_or(app), &handle, &grant, facts.now)?;
         if self.store.is_revoked(&grant.facts()).await? {
             return Err(Rejection::RevokedToken.into());
         }

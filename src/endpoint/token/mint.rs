@@ -7,7 +7,7 @@ use super::grant::{Claimed, Origin};
 use super::response::TokenResponse;
 use crate::app::CustomApp;
 use crate::endpoint::context::Context;
-use crate::endpoint::trace::Trace;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::error::EndpointError;
 use crate::jwt::access_token::{self, NewAccessToken};
 use crate::jwt::{KeyUse, SigningError};
@@ -21,9 +21,9 @@ impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
         decided: Decided<'_>,
         claimed: &Claimed,
         extra: &Map<String, Value>,
-        trace: &Trace<'_>,
+        facts: &RequestFacts<'_>,
     ) -> Result<TokenResponse, EndpointError> {
-        let now = trace.now();
+        let now = facts.now;
         // Not sealed before this point: a request that claimed nothing has none.
         let refresh_token = claimed
             .successor()
@@ -33,7 +33,7 @@ impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
             audience: decided.audience(),
             client_id: app.client_id(),
             scope: decided.scope().as_str(),
-            token_id: trace.token_id,
+            token_id: facts.token_id(),
             issued_at: now,
             expires_at: decided.expires_at(),
             grant_id: origin.grant_id,

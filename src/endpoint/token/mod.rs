@@ -24,9 +24,10 @@ pub(crate) use grant::authorization_code::code_binding;
 pub(crate) use grant::refresh_token::check_flow;
 
 use crate::audit::Action;
+use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
-use crate::endpoint::trace::Trace;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::error::EndpointError;
 use crate::hooks::Hooks;
 use crate::observe::Step;
@@ -44,32 +45,31 @@ use request::TokenRequest;
 
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
-    pub(crate) async fn token(
-        &self,
-        request: &FormRequest<'_>,
-    ) -> Result<TokenResponse, EndpointError> {
-        let action = Action::IssueToken { grant_type: None };
-        let mut trace = Trace::new(action, self.clock.now(), request);
-        let answer = self.dispatch(request, &mut trace).await;
-        self.record(trace, &answer);
-        answer
+    pub(crate) async fn token(&self, request: &FormRequest<'_>) -> Answered<TokenResponse> {
+        let facts = RequestFacts::new(self.clock.now(), request);
+        let mut trail = AuditTrail::new(Action::IssueToken { grant_type: None }, request);
+        let result = self.dispatch(request, facts, &mut trail).await;
+        self.record(&facts, trail, result)
     }
 
     async fn dispatch(
         &self,
         request: &FormRequest<'_>,
-        trace: &mut Trace<'_>,
+        facts: RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<TokenResponse, EndpointError> {
-        trace.token_id = self.token_ids.next(&*self.random)?;
+        let facts = &facts.with_token_id(self.token_ids.next(&*self.random)?);
         let form = request.form()?;
         match request::grant_type(&form)? {
             GrantType::AuthorizationCode => {
-                self.respond::<AuthorizationCode>(request, &form, trace).await
+                self.respond::<AuthorizationCode>(request, &form, facts, trail).await
             }
-            GrantType::RefreshToken => self.respond::<RefreshToken>(request, &form, trace).await,
-            GrantType::JwtBearer => self.respond::<JwtBearer>(request, &form, trace).await,
+            GrantType::RefreshToken => {
+                self.respond::<RefreshToken>(request, &form, facts, trail).await
+            }
+            GrantType::JwtBearer => self.respond::<JwtBearer>(request, &form, facts, trail).await,
             GrantType::ClientCredentials => {
-                self.respond::<ClientCredentials>(request, &form, trace).await
+                self.respond::<ClientCredentials>(request, &form, facts, trail).await
             }
         }
     }
@@ -84,29 +84,31 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         &self,
         request: &FormRequest<'_>,
         form: &Form<'_>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
         async move {
             let TokenRequest { credentials, presented, asked } =
                 TokenRequest::<G>::read(request, form)?;
-            trace.action = Action::IssueToken { grant_type: Some(G::TYPE) };
+            trail.action = Action::IssueToken { grant_type: Some(G::TYPE) };
 
-            trace.enter(Step::Client);
-            let client = self.authenticate(credentials, G::assertion(&presented), trace).await?;
-            trace.enter(Step::Grant);
-            let against = self.proof_context(trace.now());
+            trail.enter(Step::Client);
+            let client =
+                self.authenticate(credentials, G::assertion(&presented), facts, trail).await?;
+            trail.enter(Step::Grant);
+            let against = self.proof_context(facts.now);
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
-            let (app, proof) = self.admit(client, prove, trace)?;
-            let valid = G::validate(proof, &app, self, trace).await?;
-            trace.enter(Step::Scope);
-            let decided = decide::decide(&app, valid.offer(), &asked, &self.issuer, trace.now())?;
-            trace.enter(Step::Hook);
-            let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, trace.now()).await?;
-            trace.enter(Step::Claim);
+            let (app, proof) = self.admit(client, prove, facts, trail)?;
+            let valid = G::validate(proof, &app, self, facts, trail).await?;
+            trail.enter(Step::Scope);
+            let decided = decide::decide(&app, valid.offer(), &asked, &self.issuer, facts.now)?;
+            trail.enter(Step::Hook);
+            let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, facts.now).await?;
+            trail.enter(Step::Claim);
             let (origin, right) = valid.into_right();
-            let claimed = right.claim(&self.store, &decided, trace).await?;
-            trace.enter(Step::Mint);
-            self.mint(&app, &origin, decided, &claimed, &extra, trace).await
+            let claimed = right.claim(&self.store, &decided, trail).await?;
+            trail.enter(Step::Mint);
+            self.mint(&app, &origin, decided, &claimed, &extra, facts).await
         }
     }
 }

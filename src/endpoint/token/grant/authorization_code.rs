@@ -3,10 +3,11 @@
 use super::{Claimed, Grant, ProofContext, Right, Valid, required, valid_row};
 use crate::app::{ClientType, CustomApp, Flow};
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
-use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::GrantId;
 use crate::protocol::form::Form;
@@ -78,9 +79,10 @@ impl Grant for AuthorizationCode {
         proof: Self::Proof<'_>,
         app: &AuthenticatedApp,
         context: &Context<S, U, H>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<CodeRight>, EndpointError> {
-        let row = context.row_of(&proof.handle, Self::TYPE, trace).await?;
+        let row = context.row_of(&proof.handle, Self::TYPE, trail).await?;
         let OpenedCode { handle: GrantHandle { grant_id, salt, .. }, redirect_uri, challenge } =
             proof;
         let redemption = CodeRedemption {
@@ -90,8 +92,8 @@ impl Grant for AuthorizationCode {
             salt_digest: salt.digest(&grant_id),
             confirmation: None,
             binds: app.settings().client_type() == ClientType::Public,
-            claim: trace.claim_id(),
-            now: trace.now(),
+            claim: facts.claim_id(),
+            now: facts.now,
         };
         if row.generation > 0 || !row.binding.matches(&redemption.binding) {
             return Err(refuse(&context.store, &redemption).await);
@@ -109,7 +111,7 @@ impl Right for CodeRight {
         self,
         store: &S,
         _: &Decided<'_>,
-        _: &mut Trace<'_>,
+        _: &mut AuditTrail<'_>,
     ) -> Result<Claimed, EndpointError> {
         let Self { redemption, salt, authorized_at, issues_refresh_token } = self;
         if let Some(rejection) = refused(store.redeem_code(&redemption).await?) {

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::{Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid};
 use crate::app::{ClientType, CustomApp, Flow};
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
+use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
-use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::Subject;
 use crate::protocol::form::Form;
@@ -52,13 +53,14 @@ impl Grant for ClientCredentials {
         (): Self::Proof<'_>,
         app: &AuthenticatedApp,
         _: &Context<S, U, H>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<OwnRight>, EndpointError> {
         let settings = app.settings();
-        let grant_id = trace.rowless_grant_id();
-        trace.grant_id = Some(grant_id);
+        let grant_id = facts.rowless_grant_id();
+        trail.grant_id = Some(grant_id);
         let subject = Subject::from(app.client_id());
-        trace.subject = Some(subject.clone());
+        trail.subject = Some(subject.clone());
         let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
         Ok(Valid {
             origin: Origin {
@@ -73,10 +75,10 @@ impl Grant for ClientCredentials {
                 scope: settings.scope().clone(),
                 asked_scope: None,
                 resource: OfferedResource::Open,
-                ends_at: trace.now().plus(lifetime),
+                ends_at: facts.now.plus(lifetime),
             },
             // No store call fixes the instant, so it is set back by the clock margin.
-            right: OwnRight { authorized_at: trace.now().minus(STORE_CLOCK_MARGIN) },
+            right: OwnRight { authorized_at: facts.now.minus(STORE_CLOCK_MARGIN) },
         })
     }
 }
@@ -86,7 +88,7 @@ impl Right for OwnRight {
         self,
         _: &S,
         _: &Decided<'_>,
-        _: &mut Trace<'_>,
+        _: &mut AuditTrail<'_>,
     ) -> Result<Claimed, EndpointError> {
         Ok(Claimed { authorized_at: self.authorized_at, successor: None })
     }

@@ -6,10 +6,12 @@ use super::{
     Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
 };
 use crate::app::{AssertionKeys, CustomApp, Flow, JwtSettings};
+use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
-use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{Resource, Subject};
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
@@ -81,11 +83,12 @@ impl Grant for JwtBearer {
         verified: Self::Proof<'_>,
         app: &AuthenticatedApp,
         context: &Context<S, U, H>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<AssertionRight>, EndpointError> {
         let jwt = settings(app)?;
         let user = named_user(&context.users, jwt.user_claim(), &verified.subject).await?;
-        trace.subject = Some(user.subject.clone());
+        trail.subject = Some(user.subject.clone());
         let policy = jwt.impersonation();
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
         let scope = narrowed(app.settings().scope(), policy.scope.as_ref())?;
@@ -93,9 +96,9 @@ impl Grant for JwtBearer {
             let (grant_id, salt) = new_grant_names(&*context.random)?;
             (grant_id, Some(salt), app.settings().refresh_token_lifetime())
         } else {
-            (trace.rowless_grant_id(), None, app.settings().access_token_lifetime())
+            (facts.rowless_grant_id(), None, app.settings().access_token_lifetime())
         };
-        trace.grant_id = Some(grant_id);
+        trail.grant_id = Some(grant_id);
         let origin = Origin {
             grant_id,
             subject: user.subject.clone(),
@@ -108,15 +111,15 @@ impl Grant for JwtBearer {
             scope,
             asked_scope: verified.scope,
             resource: OfferedResource::Open,
-            ends_at: trace.now().plus(seconds(lifetime)),
+            ends_at: facts.now.plus(seconds(lifetime)),
         };
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::Grant,
             jti: verified.jti,
             expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
-            grant: salt.map(|salt| new_row(app, &origin, &offer, salt, trace)),
-            now: trace.now(),
+            grant: salt.map(|salt| new_row(app, &origin, &offer, salt, facts.now)),
+            now: facts.now,
         };
         Ok(Valid { origin, offer, right: AssertionRight { claim, salt } })
     }
@@ -127,7 +130,7 @@ impl Right for AssertionRight {
         self,
         store: &S,
         decided: &Decided<'_>,
-        _: &mut Trace<'_>,
+        _: &mut AuditTrail<'_>,
     ) -> Result<Claimed, EndpointError> {
         let Self { mut claim, salt } = self;
         if let Some(row) = &mut claim.grant {
@@ -195,22 +198,16 @@ fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
 }
 
 /// Returns the row of an impersonation, without the scope and the API, which are decided later.
-fn new_row(
-    app: &CustomApp,
-    origin: &Origin,
-    offer: &Offer,
-    salt: Salt,
-    trace: &Trace<'_>,
-) -> GrantRow {
+fn new_row(app: &CustomApp, origin: &Origin, offer: &Offer, salt: Salt, now: UnixTime) -> GrantRow {
     let (id, client_id) = (origin.grant_id, app.client_id().clone());
     let mut row = GrantRow::new(id, client_id, origin.subject.clone(), Scope::empty());
     row.flow = Flow::JwtBearer;
     row.actor.clone_from(&origin.actor);
     row.salt_digest = salt.digest(&id);
-    row.authorized_at = trace.now();
+    row.authorized_at = now;
     row.expires_at = offer.ends_at;
     row.generation = 1;
-    row.rotated_at = trace.now();
+    row.rotated_at = now;
     row
 }
 

@@ -11,9 +11,10 @@ pub(super) mod refresh_token;
 use super::decide::Decided;
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
-use crate::endpoint::trace::Trace;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Resource, Subject};
 use crate::protocol::form::Form;
@@ -61,7 +62,8 @@ pub(super) trait Grant: Sized + 'static {
         proof: Self::Proof<'_>,
         app: &AuthenticatedApp,
         context: &Context<S, U, H>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> impl Future<Output = Result<Valid<Self::Right>, EndpointError>> + Send;
 }
 
@@ -72,7 +74,7 @@ pub(super) trait Right: Send + Sized {
         self,
         store: &S,
         decided: &Decided<'_>,
-        trace: &mut Trace<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> impl Future<Output = Result<Claimed, EndpointError>> + Send;
 }
 
@@ -199,12 +201,12 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         &self,
         handle: &GrantHandle,
         grant_type: GrantType,
-        trace: &mut Trace<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<GrantRow, EndpointError> {
-        trace.grant_id = Some(handle.grant_id);
+        trail.grant_id = Some(handle.grant_id);
         let row = self.store.find_grant(&handle.grant_id).await?;
         let row = row.ok_or(Rejection::GrantRefused(grant_type, GrantRefusal::Unknown))?;
-        trace.subject = Some(row.subject.clone());
+        trail.subject = Some(row.subject.clone());
         Ok(row)
     }
 

@@ -4,10 +4,11 @@ use super::{Claimed, Grant, ProofContext, Right, Valid, narrowed, required, vali
 use crate::app::{AppSettings, ClientType, CustomApp, Flow, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
+use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
+use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
-use crate::endpoint::trace::Trace;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
@@ -53,9 +54,10 @@ impl Grant for RefreshToken {
         handle: Self::Proof<'_>,
         app: &AuthenticatedApp,
         context: &Context<S, U, H>,
-        trace: &mut Trace<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<RotationRight>, EndpointError> {
-        let row = context.row_of(&handle, Self::TYPE, trace).await?;
+        let row = context.row_of(&handle, Self::TYPE, trail).await?;
         let settings = app.settings();
         let rotation = Rotation {
             grant_id: handle.grant_id,
@@ -67,8 +69,8 @@ impl Grant for RefreshToken {
             grace_millis: i64::from(settings.refresh_grace()) * 1000,
             max_retries: MAX_RETRIES,
             idle_millis: settings.refresh_token_idle_lifetime().map(|s| i64::from(s) * 1000),
-            claim: trace.claim_id(),
-            now: trace.now(),
+            claim: facts.claim_id(),
+            now: facts.now,
         };
         if rotation.generation < row.generation && !row.is_retry(&rotation) {
             return Err(refuse(&context.store, &rotation).await);
@@ -94,7 +96,7 @@ impl Right for RotationRight {
         self,
         store: &S,
         _: &Decided<'_>,
-        trace: &mut Trace<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Claimed, EndpointError> {
         let Self { rotation, salt, authorized_at } = self;
         let answer = store.rotate(&rotation).await?;
@@ -102,8 +104,8 @@ impl Right for RotationRight {
             return Err(rejection.into());
         }
         match answer {
-            Rotate::Retried => trace.note(Action::RetryRefresh),
-            Rotate::Ahead => trace.note(Action::DetectRewind),
+            Rotate::Retried => trail.note(Action::RetryRefresh),
+            Rotate::Ahead => trail.note(Action::DetectRewind),
             Rotate::Rotated | Rotate::Reused | Rotate::WrongKey | Rotate::Refused(_) => {}
         }
         let generation = rotation.generation.saturating_add(1);

@@ -1,0 +1,42 @@
+//! The facts of a request that never change while it is answered.
+
+use crate::clock::UnixTime;
+use crate::endpoint::form_request::FormRequest;
+use crate::ids::{GrantId, Source};
+use crate::random::JTI_BYTES;
+
+/// The instant, the source and the id of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestFacts<'a> {
+    /// The present instant, taken once a request.
+    pub(crate) now: UnixTime,
+    /// The address of the client, if the host tells.
+    pub(crate) source: Option<&'a Source>,
+    token_id: [u8; JTI_BYTES],
+}
+
+impl<'a> RequestFacts<'a> {
+    pub(crate) fn new(now: UnixTime, request: &FormRequest<'a>) -> Self {
+        Self { now, source: request.origin(), token_id: [0; JTI_BYTES] }
+    }
+
+    /// The same facts of a token request, with the `jti` of its token.
+    pub(crate) const fn with_token_id(self, token_id: [u8; JTI_BYTES]) -> Self {
+        Self { token_id, ..self }
+    }
+
+    /// The `jti` of the token.
+    pub(crate) const fn token_id(&self) -> [u8; JTI_BYTES] {
+        self.token_id
+    }
+
+    /// The random id that names a token request to the store, non-negative as a signed 64-bit column.
+    pub(crate) fn claim_id(&self) -> u64 {
+        self.token_id.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 1)
+    }
+
+    /// A grant id for a token without a row, the only one of its grant.
+    pub(crate) const fn rowless_grant_id(&self) -> GrantId {
+        GrantId::from_bytes(self.token_id)
+    }
+}
