@@ -1,5 +1,5 @@
-//! House rules that the compiler does not enforce: which room may use which, how long a file may be,
-//! and what stays out of the API.
+//! House rules that the compiler does not enforce: the rooms, the length of a file, and the public
+//! API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -37,7 +37,7 @@ const ROOMS: &[&str] = &[
     "test_kit",
 ];
 
-/// How long a file may be, documentation and tests apart.
+/// The maximum length of a file, without documentation and tests.
 const MAX_LINES: usize = 450;
 
 /// A file of `src`, without its unit tests.
@@ -78,7 +78,7 @@ fn sources() -> Vec<Source> {
     let read = |file: PathBuf| {
         let path = file.strip_prefix(&src).unwrap().to_str().unwrap().replace('\\', "/");
         let text = fs::read_to_string(&file).unwrap();
-        // The unit tests stand last in a file.
+        // The unit tests come last in a file.
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         let tests = lines.windows(2).position(|pair| {
             pair[0].trim() == "#[cfg(test)]"
@@ -160,7 +160,7 @@ fn the_list_of_rooms_is_complete() {
     assert_eq!(existing, listed);
 }
 
-/// A file has one subject: what grows beyond this is two.
+/// A file has one subject; a longer one has two.
 #[test]
 fn no_file_is_too_long() {
     let long: Vec<_> = sources()
@@ -175,7 +175,7 @@ fn no_file_is_too_long() {
 }
 
 /// `encode` and `decode` take their cryptography from the process and panic without it, and
-/// `decode` lets through what is checked here.
+/// `decode` accepts tokens that this crate refuses.
 #[test]
 fn the_library_does_not_call_jsonwebtoken() {
     for source in sources() {
@@ -195,7 +195,7 @@ fn the_library_does_not_call_jsonwebtoken() {
     }
 }
 
-/// Another crate's major version must not be this crate's.
+/// A major version of another crate must not force one of this crate.
 #[test]
 fn no_public_signature_names_another_crate() {
     const PRIVATE: &[&str] = &[
@@ -242,7 +242,7 @@ fn no_public_signature_names_another_crate() {
     assert!(looked_at > 200, "{looked_at}");
 }
 
-/// Time and randomness are injected: a test can replay whatever happens.
+/// Time and randomness are injected, so that a test can replay every step.
 #[test]
 fn time_and_randomness_come_from_their_seams() {
     let allowed = |path: &str, banned: &str| match banned {

@@ -25,7 +25,7 @@ use crate::support::{
     ISSUER, ROOT, World, basic, code_app, code_query, encode, parameters, subject,
 };
 
-/// What must not be found, as text and as a list of bytes.
+/// Secrets that may appear neither as text nor as a list of bytes.
 #[derive(Default)]
 struct Planted(Vec<(String, String)>);
 
@@ -33,7 +33,7 @@ impl Planted {
     fn add(&mut self, secret: &str) {
         let bytes = format!("{:?}", secret.as_bytes());
         let bytes = bytes.trim_matches(['[', ']']);
-        // The beginning of it is enough to give it away.
+        // The beginning of a secret gives it away.
         let start: String = secret.chars().take(16).collect();
         self.0.push((start, bytes.chars().take(40).collect()));
     }
@@ -54,7 +54,7 @@ impl Planted {
     }
 }
 
-/// Each type that is a secret, or is made of one.
+/// Each secret type, and each type made of one.
 #[test]
 fn a_secret_is_redacted_by_its_type() {
     let secret = "planted-secret-of-32-bytes-or-more!";
@@ -84,8 +84,8 @@ fn a_secret_is_redacted_by_its_type() {
     planted.assert_hidden(&SigningKey::from_pem(Algorithm::EdDSA, pem.expose_secret()).unwrap());
 }
 
-/// Everything that a whole life of an app brings forth: responses, requests, events, errors, the
-/// app itself, the store and the server.
+/// Everything that the life of an app produces: responses, requests, events, errors, the app, the
+/// store and the server.
 #[test]
 fn a_whole_flow_shows_no_secret() {
     let world = World::new();
@@ -209,7 +209,7 @@ fn a_builder_shows_no_secret() {
     planted.assert_hidden(&builder.build());
 }
 
-/// The published keys hold no private part, and an HS256 key is not among them.
+/// Published keys have no private part, and an HS256 key is not among them.
 #[test]
 fn published_keys_are_public() {
     let world = World::with(|builder| {
@@ -223,7 +223,7 @@ fn published_keys_are_public() {
     }
 }
 
-/// What an administrator writes into settings is shown: it is no secret, and it is public keys only.
+/// An administrator's settings are shown: they hold public keys and no secret.
 #[test]
 fn settings_hold_public_keys_only() {
     let app = code_app()

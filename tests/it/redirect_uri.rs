@@ -7,7 +7,8 @@ use pollster::block_on;
 use crate::authorization_request::{assert_shown, query, refuse};
 use crate::support::{Answer, App, CALLBACK, World, code_app, code_query, new_verifier, scope};
 
-/// Approves a request with this `redirect_uri`, if any, and redeems its code with that one.
+/// Approves a request with the `redirect_uri` `asked`, if any, and redeems its code with
+/// `redeemed`.
 fn flow(world: &World, app: &App, asked: Option<&str>, redeemed: Option<&str>) -> (String, Answer) {
     let verifier = new_verifier();
     let mut query = code_query(app, &verifier, &[("redirect_uri", asked.unwrap_or(""))]);
@@ -27,7 +28,7 @@ fn flow(world: &World, app: &App, asked: Option<&str>, redeemed: Option<&str>) -
     (to, world.post(app, &form))
 }
 
-/// A30: the query that the redirect URI has is kept, and the response is added to it.
+/// A30: the redirect URI's own query is kept, and the response is added to it.
 #[test]
 fn the_query_of_the_redirect_uri_is_kept() {
     let world = World::new();
@@ -43,10 +44,10 @@ fn the_query_of_the_redirect_uri_is_kept() {
     assert!(parameters.contains_key("code"));
 }
 
-/// A7, G6, G7: a redirect URI that was named must be named again, the same; one that was not may be
-/// omitted, and if it is named it is the one that was meant.
+/// A7, G6, G7: a redirect URI in the authorization request must be repeated. Otherwise it may be
+/// omitted, or must be the registered one.
 #[test]
-fn the_token_request_repeats_the_redirect_uri_that_was_named() {
+fn the_token_request_repeats_the_redirect_uri_of_the_authorization_request() {
     let world = World::new();
     let app = world.register(code_app());
     for (asked, redeemed, status) in [
@@ -69,9 +70,10 @@ fn the_token_request_repeats_the_redirect_uri_that_was_named() {
     }
 }
 
-/// A7: a code for the only redirect URI is redeemed by its name when there is a second one since.
+/// A7: a code for the only redirect URI is redeemed with that URI after a second one was
+/// registered.
 #[test]
-fn a_code_for_the_only_redirect_uri_survives_a_second_one() {
+fn a_code_survives_the_registration_of_a_second_redirect_uri() {
     let world = World::new();
     let app = world.register(code_app());
     let verifier = new_verifier();
@@ -85,9 +87,9 @@ fn a_code_for_the_only_redirect_uri_survives_a_second_one() {
     assert_eq!(world.redeem(&app, &code, verifier.expose_secret()).status, 200);
 }
 
-/// A10, A11, A15, G7: a loopback app chooses its port, and redeems with the port that it chose.
+/// A10, A11, A15, G7: a loopback app chooses its port, and redeems with the same port.
 #[test]
-fn a_loopback_app_listens_on_any_port_and_redeems_with_that_one() {
+fn a_loopback_app_may_use_any_port_and_redeems_with_it() {
     let world = World::new();
     let loopback = |uri| RedirectUri::parse(uri).unwrap();
     let draft = AppDraft::public("Desk")
@@ -115,9 +117,9 @@ fn a_loopback_app_listens_on_any_port_and_redeems_with_that_one() {
     assert_eq!(flow(&world, &lenient, Some(localhost), Some(localhost)).1.status, 200);
 }
 
-/// A12, A13, A14, A15, A18: on loopback nothing but the port may differ.
+/// A12, A13, A14, A15, A18: on loopback only the port may differ.
 #[test]
-fn a_loopback_request_differs_in_its_port_only() {
+fn a_loopback_request_may_differ_only_in_its_port() {
     let world = World::new();
     let uri = RedirectUri::parse("http://127.0.0.1:7000/cb").unwrap();
     let app = world.register(code_app().redirect_uris([uri]));
@@ -140,9 +142,9 @@ fn a_loopback_request_differs_in_its_port_only() {
     }
 }
 
-/// A17: an app's own scheme is compared byte for byte, and serves to the end.
+/// A17: a custom scheme is compared byte for byte, and works through the whole flow.
 #[test]
-fn a_custom_scheme_serves_to_the_end() {
+fn a_custom_scheme_works_through_the_whole_flow() {
     let world = World::new();
     for uri in ["com.example.app:/done", "myapp://127.0.0.1/path?x=1", "myapp:///done"] {
         let draft = AppDraft::public("Phone").flow(Flow::AuthorizationCode).scope(scope("a"));
@@ -155,7 +157,8 @@ fn a_custom_scheme_serves_to_the_end() {
     }
 }
 
-/// A18, G7: `%%HOST%%` stands for one of the instance's own names, and for the one that was asked.
+/// A18, G7: `%%HOST%%` stands for one of the instance's own names, and the code is bound to the
+/// requested one.
 #[test]
 fn a_host_template_resolves_to_a_name_of_the_instance() {
     let hosts = InstanceHosts::new(["files.example.com", "alias.example.com"]).unwrap();
@@ -192,7 +195,7 @@ fn a_host_template_resolves_to_a_name_of_the_instance() {
     }
 }
 
-/// A5, A16, A17: what is unsafe cannot be registered.
+/// A5, A16, A17: an unsafe redirect URI cannot be registered.
 #[test]
 fn an_unsafe_redirect_uri_cannot_be_registered() {
     for bad in [

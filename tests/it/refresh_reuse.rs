@@ -1,5 +1,5 @@
-//! Spent refresh tokens: retries within the grace window, reuse outside of it, strangers, failures
-//! of the store, and a store that was rewound.
+//! Spent refresh tokens: retries within the grace, reuse outside it, strangers, store failures, and
+//! a rewound store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn grant_id(answer: &Answer) -> GrantId {
     answer.claims()["grant_id"].as_str().unwrap().parse().unwrap()
 }
 
-/// Nothing that descends from the grant of these answers gives or is worth anything.
+/// Asserts that no token of the grant of these answers lives.
 #[track_caller]
 fn assert_dead(world: &World, app: &App, answers: &[&Answer]) {
     for answer in answers {
@@ -34,7 +34,7 @@ fn assert_dead(world: &World, app: &App, answers: &[&Answer]) {
     }
 }
 
-/// R8: rotation gives a new token every time, all of one grant.
+/// R8: every rotation gives a new token of the same grant.
 #[test]
 fn every_refresh_gives_a_new_token() {
     let world = World::unlimited();
@@ -48,10 +48,10 @@ fn every_refresh_gives_a_new_token() {
     assert_eq!(world.count("retry_refresh"), 0);
 }
 
-/// R9, R10: a spent token outside the grace window ends the whole family, its access tokens too; the
-/// alarm says which grant.
+/// R9, R10: a spent token outside the grace revokes the whole family, access tokens too. The alarm
+/// names the grant.
 #[test]
-fn a_reused_token_ends_its_family() {
+fn a_reused_token_revokes_its_family() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let first = world.tokens(&app);
@@ -70,9 +70,9 @@ fn a_reused_token_ends_its_family() {
     assert_eq!(world.refresh(&app, token(&beside)).status, 200);
 }
 
-/// R9: the reuse counts even where the request would be refused for another reason.
+/// R9: reuse revokes the family even if the request would be refused for another reason.
 #[test]
-fn reuse_counts_whatever_else_is_wrong() {
+fn reuse_revokes_the_family_even_if_the_request_is_otherwise_invalid() {
     let world = World::unlimited();
     let app = world.register(code_app().refresh_grace(Some(0)));
     let first = world.tokens(&app);
@@ -84,9 +84,9 @@ fn reuse_counts_whatever_else_is_wrong() {
     assert!(world.is_revoked(&second));
 }
 
-/// R11: a stranger with a spent token does not end the family.
+/// R11: a spent token of a stranger revokes nothing.
 #[test]
-fn a_stranger_with_a_spent_token_hurts_nobody() {
+fn a_spent_token_of_a_stranger_revokes_nothing() {
     let world = World::unlimited();
     for draft in [code_app(), public_app()] {
         let app = world.register(draft.refresh_grace(Some(0)));
@@ -104,10 +104,10 @@ fn a_stranger_with_a_spent_token_hurts_nobody() {
     }
 }
 
-/// R12: within the grace window the immediate predecessor gets the same successor byte for byte,
-/// with a fresh access token of the same grant; each retry is audited with its source.
+/// R12: within the grace the immediate predecessor gets the same successor byte for byte, and a
+/// fresh access token of the same grant. Each retry is audited with its source.
 #[test]
-fn a_retry_gets_the_very_same_successor() {
+fn a_retry_gets_the_same_successor_byte_for_byte() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let first = world.tokens(&app);
@@ -128,10 +128,10 @@ fn a_retry_gets_the_very_same_successor() {
     assert_eq!(world.count("retry_refresh"), 5);
 }
 
-/// R12: the window is that of the app: 30 s for a confidential one, 10 s for a public one, what was
-/// set, or none; to the millisecond.
+/// R12: the grace is the app's: 30 s for a confidential app, 10 s for a public one, the configured
+/// one, or none; to the millisecond.
 #[test]
-fn the_grace_window_ends_when_it_was_said_to() {
+fn the_grace_ends_at_its_configured_time() {
     let world = World::unlimited();
     for (draft, millis) in [
         (code_app(), 30_000),
@@ -158,9 +158,9 @@ fn the_grace_window_ends_when_it_was_said_to() {
     }
 }
 
-/// R12: retries do not extend the window.
+/// R12: a retry does not extend the grace.
 #[test]
-fn the_window_is_counted_from_the_rotation() {
+fn the_grace_is_counted_from_the_rotation() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let first = world.tokens(&app);
@@ -174,7 +174,7 @@ fn the_window_is_counted_from_the_rotation() {
     assert_dead(&world, &app, &[&second]);
 }
 
-/// R12: five retries, and not one more; a rotation begins the count anew.
+/// R12: at most five retries; a rotation starts the count again.
 #[test]
 fn the_sixth_retry_is_reuse() {
     let world = World::unlimited();
@@ -196,10 +196,10 @@ fn the_sixth_retry_is_reuse() {
     assert_dead(&world, &app, &[&tokens, &next]);
 }
 
-/// R13: an older ancestor is reuse, also within the window, and once the successor was used the
-/// predecessor is one.
+/// R13: an older ancestor is reuse within the grace, too. Once the successor was used, the
+/// predecessor is an ancestor.
 #[test]
-fn an_older_ancestor_is_reuse_within_the_window() {
+fn an_older_ancestor_is_reuse_within_the_grace() {
     let world = World::unlimited();
     let app = world.register(code_app());
     for generations in [2, 3, 7] {
@@ -214,7 +214,7 @@ fn an_older_ancestor_is_reuse_within_the_window() {
     }
 }
 
-/// R13: the code of a grant that was refreshed is no retry, however young.
+/// R13: the code of a refreshed grant is never a retry, however recent.
 #[test]
 fn the_code_is_never_a_retry() {
     let world = World::unlimited();
@@ -225,9 +225,9 @@ fn the_code_is_never_a_retry() {
     assert_dead(&world, &app, &[&tokens]);
 }
 
-/// R14: what was revoked within the window is not revived by a retry.
+/// R14: a retry does not revive a grant that was revoked within the grace.
 #[test]
-fn a_revoked_grant_gives_no_retry() {
+fn a_retry_does_not_revive_a_revoked_grant() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let admin = world.server.admin("tester");
@@ -247,7 +247,7 @@ fn a_revoked_grant_gives_no_retry() {
         }
         assert_dead(&world, &app, &[&first, &second]);
     }
-    // By breach: the retry after the reuse is no retry.
+    // By breach: a retry after the reuse is refused.
     let first = world.tokens(&app);
     let second = world.refresh(&app, token(&first));
     let third = world.refresh(&app, token(&second));
@@ -255,7 +255,7 @@ fn a_revoked_grant_gives_no_retry() {
     world.refresh(&app, token(&second)).assert_error(400, "invalid_grant");
     world.assert_refused("claim", "grant_revoked", None);
     assert_dead(&world, &app, &[&second, &third]);
-    // An app that was disabled and enabled again gets nothing back.
+    // Disabling and enabling the app restores nothing.
     let first = world.tokens(&app);
     let second = world.refresh(&app, token(&first));
     block_on(admin.disable(&app.id)).unwrap();
@@ -265,10 +265,10 @@ fn a_revoked_grant_gives_no_retry() {
     assert_dead(&world, &app, &[&first, &second]);
 }
 
-/// R12: a clock that jumps back a little does not end the window, one that jumps back far does; the
-/// live token is usable in any case.
+/// R12: a clock that jumps back a little does not end the grace, and one that jumps back far does.
+/// The live token works in both cases.
 #[test]
-fn a_clock_that_jumps_back_does_not_widen_the_window() {
+fn a_clock_that_jumps_back_does_not_extend_the_grace() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let at = |millis: i64| world.clock.set(UnixTime::from_millis(START * 1_000 + millis));
@@ -291,10 +291,10 @@ fn a_clock_that_jumps_back_does_not_widen_the_window() {
     }
 }
 
-/// R21: a store that failed before the rotation left everything as it was; one that lost the answer
-/// has rotated, and the client that asks again goes on from there. Never two heads.
+/// R21: a store failure before the rotation changes nothing. If the answer was lost, the token is
+/// rotated, and a retry continues from there. There are never two live tokens.
 #[test]
-fn after_a_failure_of_the_store_the_client_asks_again_and_goes_on() {
+fn a_client_may_retry_after_a_store_failure() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let server = faulty_server(&world);
@@ -332,7 +332,7 @@ fn after_a_failure_of_the_store_the_client_asks_again_and_goes_on() {
     refresh(token(&tokens)).assert_error(500, "server_error");
     assert_eq!(token(&refresh(token(&tokens))), token(&next));
 
-    // Without grace the family is closed instead.
+    // Without grace the family ends instead.
     let strict = world.register(code_app().refresh_grace(Some(0)));
     let tokens = world.tokens(&strict);
     server.store().fail_after(Method::Rotate, 1);
@@ -342,9 +342,9 @@ fn after_a_failure_of_the_store_the_client_asks_again_and_goes_on() {
     assert_dead(&world, &strict, &[&tokens]);
 }
 
-/// R9, R21: a reuse that the store could not note is noted the next time.
+/// R9, R21: a reuse that the store could not record is recorded at the next attempt.
 #[test]
-fn a_reuse_that_was_not_noted_is_noted_the_next_time() {
+fn a_reuse_that_was_not_recorded_is_recorded_at_the_next_attempt() {
     let world = World::unlimited();
     let app = world.register(code_app().refresh_grace(Some(0)));
     let server = faulty_server(&world);
@@ -359,8 +359,8 @@ fn a_reuse_that_was_not_noted_is_noted_the_next_time() {
     assert_dead(&world, &app, &[&first, &second]);
 }
 
-/// A store that was rewound, as by a restored backup: a token ahead of its row is accepted with an
-/// alarm, the row catches up, and from then on everything is as ever.
+/// A store was rewound, for example by a restored backup: a token ahead of its row is accepted with
+/// an alarm, the row catches up, and the usual rules apply from then on.
 #[test]
 fn a_token_ahead_of_a_rewound_store_is_accepted_with_an_alarm() {
     let world = World::unlimited();

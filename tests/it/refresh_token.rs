@@ -1,5 +1,4 @@
-//! The refresh grant: what it gives, to whom, and until when. What happens to spent tokens has a
-//! file of its own.
+//! The refresh grant: its tokens, its scope and its end. Spent tokens have a file of their own.
 
 use std::time::Duration;
 
@@ -21,9 +20,10 @@ fn token(answer: &Answer) -> &str {
     answer.text("refresh_token")
 }
 
-/// R1, R2: without a token the request is invalid, with one that nobody gave the grant is.
+/// R1, R2: without a token the request is invalid; with a token that the server did not issue the
+/// grant is.
 #[test]
-fn a_refresh_token_must_be_there_and_be_ours() {
+fn a_missing_or_foreign_refresh_token_is_refused() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -44,7 +44,7 @@ fn a_refresh_token_must_be_there_and_be_ours() {
     assert_eq!(world.refresh(&app, right).status, 200);
 }
 
-/// R4: another app cannot use a refresh token, and the owner does not suffer.
+/// R4: another app cannot use a refresh token, and its attempt does not affect the owner.
 #[test]
 fn another_app_cannot_use_a_refresh_token_and_the_owner_still_can() {
     let world = World::unlimited();
@@ -64,10 +64,10 @@ fn another_app_cannot_use_a_refresh_token_and_the_owner_still_can() {
     assert_eq!(world.refresh(&app, token(&tokens)).status, 200);
 }
 
-/// R5: an app that lost its refresh tokens, or the flow through which it got them, is told so; the
-/// tokens come back with the setting.
+/// R5: an app that lost its refresh tokens, or the flow that issued them, is unauthorized. The
+/// tokens work again once the setting returns.
 #[test]
-fn an_app_without_refresh_is_unauthorized() {
+fn an_app_that_lost_its_refresh_tokens_is_unauthorized() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -81,9 +81,10 @@ fn an_app_without_refresh_is_unauthorized() {
     assert_eq!(world.refresh(&app, token(&tokens)).status, 200);
 }
 
-/// R6, R7: a refresh cannot widen; it can narrow the access token, and the grant keeps its scope.
+/// R6, R7: a refresh cannot widen the scope. It may narrow the access token's; the grant keeps its
+/// scope.
 #[test]
-fn a_refresh_narrows_the_access_token_only() {
+fn a_refresh_may_narrow_the_access_token_only() {
     let world = World::unlimited();
     let app = world.register(code_app().scope(scope("a b c d GET/users/*")));
     let verifier =
@@ -107,7 +108,7 @@ fn a_refresh_narrows_the_access_token_only() {
     assert_eq!(other.text("scope"), "b");
 }
 
-/// R3, R16: a grant ends at its absolute expiry, however fresh the token, to the millisecond; no
+/// R3, R16: a grant ends at its absolute expiry, to the millisecond, however recent the token. No
 /// access token outlives it.
 #[test]
 fn rotation_does_not_extend_the_grant() {
@@ -131,7 +132,7 @@ fn rotation_does_not_extend_the_grant() {
     world.assert_refused("claim", "grant_expired", None);
 }
 
-/// R16: an edit of the lifetime concerns grants to come, not those that are out.
+/// R16: an edited lifetime applies to later grants only.
 #[test]
 fn an_edit_does_not_extend_a_grant() {
     let world = World::unlimited();
@@ -145,8 +146,8 @@ fn an_edit_does_not_extend_a_grant() {
     world.refresh(&app, token(&next)).assert_error(400, "invalid_grant");
 }
 
-/// R3: a refresh token that lies idle expires; use begins its time anew, the grant does not expire
-/// for the access token that is out.
+/// R3: an idle refresh token expires. Each use restarts the idle time; a live access token does not
+/// keep the grant alive.
 #[test]
 fn an_idle_refresh_token_expires() {
     let world = World::unlimited();
@@ -161,16 +162,16 @@ fn an_idle_refresh_token_expires() {
     world.refresh(&app, token(&tokens)).assert_error(400, "invalid_grant");
     world.assert_refused("claim", "grant_expired", None);
     assert!(!world.is_revoked(&tokens));
-    // The code's own way of waiting is its lifetime, not the idle one.
+    // Before its redemption a code has its own lifetime, not the idle one.
     let slow = world.register(code_app().refresh_token_idle_lifetime(Some(1)).code_lifetime(60));
     let (code, verifier) = world.code(&slow);
     world.advance(59);
     assert_eq!(world.redeem(&slow, &code, &verifier).status, 200);
 }
 
-/// R17: the user must be there and active; the token is not used up by asking.
+/// R17: the user must exist and be active. A refusal does not consume the token.
 #[test]
-fn a_user_who_is_gone_or_inactive_gets_no_token() {
+fn a_removed_or_inactive_user_gets_no_token() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -191,10 +192,10 @@ fn a_user_who_is_gone_or_inactive_gets_no_token() {
     assert_eq!(world.refresh(&app, token(&tokens)).status, 200);
 }
 
-/// R17: a withdrawn consent ends the grants of that app and user, and no other; a new consent does
-/// not bring them back.
+/// R17: a withdrawn consent revokes the grants of that app and user and no other. A new consent
+/// does not restore them.
 #[test]
-fn a_withdrawn_consent_ends_the_grant() {
+fn a_withdrawn_consent_revokes_the_grant() {
     let world = World::unlimited();
     let (app, other) = (world.register(code_app()), world.register(code_app()));
     let (tokens, beside) = (world.tokens(&app), world.tokens(&other));
@@ -210,8 +211,8 @@ fn a_withdrawn_consent_ends_the_grant() {
     assert_eq!(world.refresh(&other, token(&beside)).status, 200);
 }
 
-/// R18: a refresh gives what was granted and is still allowed; nothing left is an invalid scope, and
-/// the token stays usable until some of it is allowed again.
+/// R18: a refresh gives the granted scope that the app still has. If none is left, the scope is
+/// invalid, and the token stays usable until some of it is allowed again.
 #[test]
 fn a_refresh_gives_no_scope_that_the_app_lost() {
     let world = World::unlimited();
@@ -231,7 +232,7 @@ fn a_refresh_gives_no_scope_that_the_app_lost() {
     assert_eq!(world.refresh(&app, token(&tokens)).text("scope"), "a b c");
 }
 
-/// R19, M4: a refresh is for the API of its grant, as long as the app may ask for it.
+/// R19, M4: a refresh is for the API of its grant, while the app may ask for it.
 #[test]
 fn a_refresh_cannot_change_the_resource() {
     let world = World::unlimited();
@@ -256,7 +257,7 @@ fn a_refresh_cannot_change_the_resource() {
     world.edit(&app, |draft| draft.resources([mail.clone(), files.clone()]));
     assert_eq!(world.refresh(&app, token(&tokens)).claims()["aud"], files.as_str());
 
-    // A grant for the default follows the default, and is for nothing else.
+    // A grant for the app's default follows the default, and is for no other API.
     let tokens = world.tokens(&app);
     refresh_with(&world, &app, token(&tokens), &[("resource", mail.as_str())])
         .assert_error(400, "invalid_target");
@@ -264,8 +265,8 @@ fn a_refresh_cannot_change_the_resource() {
     assert_eq!(world.refresh(&app, token(&tokens)).claims()["aud"], mail.as_str());
 }
 
-/// An access token tells when access was granted, and rotation does not change it: a cutoff voids
-/// everything that descends from an earlier decision.
+/// An access token states the instant of the decision, and rotation does not change it. So a cutoff
+/// voids every descendant of an earlier decision.
 #[test]
 fn rotation_keeps_the_instant_of_the_decision() {
     let world = World::unlimited();

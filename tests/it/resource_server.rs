@@ -1,4 +1,4 @@
-//! The tokens of the server, at an API that checks them.
+//! The tokens of the server at an API that verifies them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::support::{App, ISSUER, World, code_app, scope};
 
 const API: &str = "https://api.example.com";
 
-/// An API beside the server: it knows the server's public keys and follows its feed.
+/// An API beside the server: it has the server's public keys and follows its feed.
 struct Api {
     verifier: BearerVerifier,
     list: Arc<RevocationList>,
@@ -45,14 +45,14 @@ impl Api {
         block_on(self.list.poll(&world.store, world.clock.now())).unwrap();
     }
 
-    /// The status of the answer to `GET /users/42` with this token.
+    /// Returns the status of `GET /users/42` with this token.
     fn status(&self, token: &str) -> u16 {
         let header = format!("Bearer {token}");
         let answer = self.verifier.authorize("GET", "/users/42", Some(&*header));
         answer.map_or_else(|challenge| challenge.status(), |_| 200)
     }
 
-    /// The same where the store is asked, without the list.
+    /// The same, with the store in place of the list.
     fn status_by_store(world: &World, token: &str) -> u16 {
         let keys = world.server.verifying_keys().unwrap();
         let verifier = BearerVerifier::new(world.server.issuer().clone(), keys)
@@ -79,9 +79,9 @@ fn token(world: &World, app: &App) -> String {
     world.post(app, &form).text("access_token").to_owned()
 }
 
-/// S2, S3, S6, S7: the server's token is accepted where, for what and for as long as it says.
+/// S2, S3, S6, S7: a token is accepted for its audience, its scope and its lifetime.
 #[test]
-fn an_issued_token_opens_what_its_scope_allows() {
+fn an_issued_token_is_accepted_for_its_audience_scope_and_lifetime() {
     let world = World::new();
     let (api, app) = (Api::beside(&world), robot(&world));
     let token = token(&world, &app);
@@ -103,7 +103,7 @@ fn an_issued_token_opens_what_its_scope_allows() {
     assert_eq!(api.status(&token), 401);
 }
 
-/// S2: whatever the administrator ends, the feed and the store say the same, of cached tokens too.
+/// S2: the feed and the store agree on every revocation, for cached tokens, too.
 #[test]
 fn a_revoked_token_is_refused_and_a_later_one_is_not() {
     let world = World::new();
@@ -152,9 +152,9 @@ fn the_tokens_of_a_disabled_app_are_refused() {
     assert_eq!(api.status(&token(&world, &app)), 200);
 }
 
-/// A server that signs under a shared secret hands its keys to the API in the same process.
+/// A server that signs with a shared secret gives its keys to an API in the same process.
 #[test]
-fn tokens_under_a_shared_secret_are_checked_in_the_same_process() {
+fn hs256_tokens_are_verified_in_the_same_process() {
     let world = World::new();
     let key = SigningKey::generate(Algorithm::HS256).unwrap();
     let server = world.beside(key, Arc::clone(&world.store), Arc::clone(&world.users)).build();

@@ -1,4 +1,4 @@
-//! Giving tokens back: RFC 7009.
+//! Token revocation, RFC 7009.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn grant_id(answer: &Answer) -> GrantId {
     answer.claims()["grant_id"].as_str().unwrap().parse().unwrap()
 }
 
-/// A token of an app that acts for itself.
+/// Returns a token of an app that acts for itself.
 fn machine_token(world: &World, app: &App) -> Answer {
     let answer = world.post(app, &[("grant_type", "client_credentials")]);
     assert_eq!(answer.status, 200);
@@ -47,7 +47,7 @@ fn assert_done(answer: &Answer) {
     assert_eq!((answer.status, &answer.json), (200, &Value::Null));
 }
 
-/// The newest event is that of a revocation that was refused for this reason.
+/// Asserts that the newest event is a revocation that was refused for this reason.
 #[track_caller]
 fn assert_nothing_revoked(world: &World, step: &str, reason: &str) -> AuditEvent {
     world.assert_refused(step, reason, None);
@@ -56,7 +56,7 @@ fn assert_nothing_revoked(world: &World, step: &str, reason: &str) -> AuditEvent
     event
 }
 
-/// V1: the token is mandatory, and whoever asks is told so before anybody is authenticated.
+/// V1: the token is mandatory, which is checked before client authentication.
 #[test]
 fn a_request_without_a_token_is_malformed() {
     let world = World::unlimited();
@@ -74,10 +74,10 @@ fn a_request_without_a_token_is_malformed() {
     }
 }
 
-/// V2, V9: what is no token of this server, or has expired, is answered as done, however often it is
-/// asked for, and ends nothing.
+/// V2, V9: revoking an unknown, malformed or expired token succeeds, any number of times, and
+/// revokes nothing.
 #[test]
-fn an_unknown_token_is_answered_as_done() {
+fn revoking_an_unknown_token_succeeds() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -105,9 +105,9 @@ fn an_unknown_token_is_answered_as_done() {
     assert_eq!(world.refresh(&app, refresh_token(&tokens)).status, 200);
 }
 
-/// V2: a handle that was sealed with the server's secret, but fits no row, ends nothing.
+/// V2: a handle under the server's secret that does not match its row revokes nothing.
 #[test]
-fn a_handle_that_does_not_fit_the_row_is_unknown() {
+fn a_handle_that_does_not_match_its_row_is_unknown() {
     let world = World::unlimited();
     let app = world.import("app", code_app());
     let tokens = world.tokens(&app);
@@ -126,9 +126,9 @@ fn a_handle_that_does_not_fit_the_row_is_unknown() {
     assert_eq!(block_on(other.store.find_grant(&id)).unwrap().unwrap().revoked, None);
 }
 
-/// V3: the hint may say what it will.
+/// V3: the hint has no effect.
 #[test]
-fn a_hint_changes_nothing() {
+fn a_token_type_hint_has_no_effect() {
     let world = World::unlimited();
     let app = world.register(code_app());
     for hint in ["access_token", "refresh_token", "id_token", "", "garbage"] {
@@ -141,7 +141,7 @@ fn a_hint_changes_nothing() {
     }
 }
 
-/// V4: the token of another app is answered as done, lives on, and is audited.
+/// V4: revoking the token of another app succeeds without effect, and is audited.
 #[test]
 fn the_token_of_another_app_is_not_revoked() {
     let world = World::unlimited();
@@ -166,10 +166,10 @@ fn the_token_of_another_app_is_not_revoked() {
     }
 }
 
-/// V5: a refresh token, live or spent, ends its grant with every token of it, and no other grant. A
-/// public app says only its name.
+/// V5: a refresh token, live or spent, revokes its grant with every token of it, and no other
+/// grant. A public app sends only its client id.
 #[test]
-fn a_refresh_token_ends_its_grant() {
+fn revoking_a_refresh_token_revokes_its_grant() {
     let world = World::unlimited();
     for draft in [code_app(), public_app()] {
         for spent in [false, true] {
@@ -201,9 +201,9 @@ fn a_refresh_token_ends_its_grant() {
     }
 }
 
-/// V6: an access token ends the grant that it came from, the refresh token too.
+/// V6: an access token revokes its grant, the refresh token included.
 #[test]
-fn an_access_token_ends_its_grant() {
+fn revoking_an_access_token_revokes_its_grant() {
     let world = World::unlimited();
     for draft in [code_app(), public_app()] {
         let app = world.register(draft);
@@ -216,10 +216,10 @@ fn an_access_token_ends_its_grant() {
     }
 }
 
-/// V6: where the grant has no row it leaves a tombstone, which lives as long as the token and a
-/// minute more, and no other token of the app ends.
+/// V6: if the grant has no row, it leaves a tombstone for the lifetime of the token plus a minute.
+/// No other token of the app is revoked.
 #[test]
-fn an_access_token_without_a_row_leaves_a_tombstone() {
+fn revoking_an_access_token_without_a_row_leaves_a_tombstone() {
     let world = World::unlimited();
     let machine = world.register(machine_app().access_token_lifetime(600));
     let back_end = world.register(backend_app().access_token_lifetime(600));
@@ -242,10 +242,10 @@ fn an_access_token_without_a_row_leaves_a_tombstone() {
     assert_eq!(world.server.usage(&machine.id).issued.values().sum::<u64>(), 2);
 }
 
-/// V7: whoever does not prove which app it is gets nothing revoked; a name is enough for a public
+/// V7: without client authentication nothing is revoked. The client id alone is enough for a public
 /// app only.
 #[test]
-fn only_an_authenticated_app_gives_a_token_back() {
+fn only_an_authenticated_app_may_revoke() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -277,10 +277,10 @@ fn only_an_authenticated_app_gives_a_token_back() {
     assert!(world.is_revoked(&tokens));
 }
 
-/// V8: a failure of the store, at whichever call and before or after it was done, is 503; the same
-/// request again ends the grant.
+/// V8: a store failure at any call, before or after its effect, is 503. The repeated request
+/// revokes the grant.
 #[test]
-fn a_failure_of_the_store_can_be_repeated() {
+fn a_revocation_may_be_repeated_after_a_store_failure() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let server = faulty_server(&world);
@@ -315,9 +315,9 @@ fn a_failure_of_the_store_can_be_repeated() {
     }
 }
 
-/// V9: a token that was given back before is given back again.
+/// V9: revoking a revoked token succeeds.
 #[test]
-fn giving_back_twice_is_answered_as_done() {
+fn revoking_twice_succeeds() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -330,9 +330,9 @@ fn giving_back_twice_is_answered_as_done() {
     assert_eq!(row.revoked.map(|(at, _)| at.as_seconds()), Some(START));
 }
 
-/// The requests of an app count against its budget, whichever endpoint they go to.
+/// The requests of an app count against its budget at every endpoint.
 #[test]
-fn revocations_are_charged_to_the_budget_of_the_app() {
+fn revocations_count_against_the_budget_of_the_app() {
     let limits = RateLimits::default().with_volume(RateQuota::new(60, 3));
     for draft in [code_app(), public_app()] {
         let world = World::with(|builder| builder.rate_limits(limits));
@@ -347,9 +347,9 @@ fn revocations_are_charged_to_the_budget_of_the_app() {
     }
 }
 
-/// A stranger who says the name of a public app cannot go on guessing, nor spend its budget.
+/// A stranger who names a public app can neither guess without limit nor spend its budget.
 #[test]
-fn guesses_in_the_name_of_a_public_app_are_failures() {
+fn guesses_under_the_name_of_a_public_app_count_as_failures() {
     let limits = RateLimits::default()
         .with_volume(RateQuota::new(60, 2))
         .with_failures(RateQuota::new(6, 3));
@@ -366,15 +366,15 @@ fn guesses_in_the_name_of_a_public_app_are_failures() {
     assert!(world.is_revoked(&tokens));
 }
 
-/// R20, V5: a token that is given back while it is rotated, by many at once, leaves no survivor.
+/// R20, V5: revoking a token while many requests rotate it leaves no live token.
 #[test]
-fn revocation_beside_rotation_through_the_endpoint_leaves_no_survivor() {
+fn revoking_a_token_during_its_rotation_leaves_no_live_token() {
     let world = World::unlimited();
     let servers = two(&world);
     let app = world.register(code_app());
     for round in 0..100 {
         let first = world.tokens(&app);
-        // The siblings sign with keys of their own: they know each other's refresh tokens.
+        // The siblings sign with their own keys, and know each other's refresh tokens only.
         let given_back = body_of(&app, &[("token", refresh_token(&first))]);
         let answers = race(|index| {
             let mut got = Vec::new();
@@ -402,8 +402,7 @@ fn revocation_beside_rotation_through_the_endpoint_leaves_no_survivor() {
     }
 }
 
-/// A token that was signed under a key that is published, but signs no more, is still known; one of
-/// another server is not.
+/// A token under a published key that no longer signs is known. A token of another server is not.
 #[test]
 fn a_token_under_a_published_key_is_known() {
     let old = SigningKey::generate(Algorithm::ES256).unwrap();
@@ -423,7 +422,7 @@ fn a_token_under_a_published_key_is_known() {
     assert!(!world.is_revoked(&token));
 }
 
-/// An event names the app that asked, and no part of the token.
+/// An event names the app, and shows no part of the token.
 #[test]
 fn no_event_shows_a_token() {
     let world = World::unlimited();
@@ -443,10 +442,10 @@ fn no_event_shows_a_token() {
     }
 }
 
-/// A token of the app that has expired is no guess: many users who log out late, behind one address,
-/// lock nobody out.
+/// An expired token of the app is not a guess: many users who log out late behind one address lock
+/// no app out.
 #[test]
-fn an_expired_token_given_back_is_no_failure() {
+fn revoking_an_expired_token_is_not_a_failure() {
     let limits = RateLimits::default().with_failures(RateQuota::new(6, 3));
     let world = World::with(|builder| builder.rate_limits(limits));
     let app = world.register(public_app());

@@ -19,7 +19,7 @@ use crate::support::{
 
 const API: &str = "https://api.example.com";
 
-/// A server, and the app of its one API.
+/// A server with one API, and the API's app.
 fn scene() -> (World, App) {
     let world = World::with(|builder| {
         let identifier = Resource::new(API).unwrap();
@@ -43,13 +43,12 @@ fn read(
     block_on(world.server.revocations(&request, cursor))
 }
 
-/// An answer for which only the error counts.
+/// Reduces a feed to its error.
 fn answer(result: Result<RevocationFeed, EndpointError>) -> Answer {
     Answer::from(result.map(|_| ()))
 }
 
-/// The page travels as JSON and the cursor as text; what they bring closes the API to a token that
-/// was given back.
+/// Pages travel as JSON and cursors as text. Once read, they make the API refuse a revoked token.
 #[test]
 fn an_api_follows_the_feed_over_the_network() {
     let (world, api) = scene();
@@ -74,7 +73,7 @@ fn an_api_follows_the_feed_over_the_network() {
         list.apply(&serde_json::from_str(&page).unwrap(), world.clock_now());
     };
 
-    assert!(!admits(&token), "closed until it was read once");
+    assert!(!admits(&token), "closed until the first read");
     follow();
     assert!(admits(&token) && admits(&beside));
     assert_eq!(world.revoke(&machine, token.text("access_token")).status, 200);
@@ -88,9 +87,9 @@ fn an_api_follows_the_feed_over_the_network() {
     assert_eq!(event.source, Some(world.source.clone()));
 }
 
-/// The feed tells of every user and app: only the app of an API reads it, and it proves that it is.
+/// The feed covers every user and app, so that only the authenticated app of an API may read it.
 #[test]
-fn only_the_app_of_an_api_reads_the_feed() {
+fn only_the_authenticated_app_of_an_api_may_read_the_feed() {
     let (world, api) = scene();
     let start = FeedCursor::default();
     let other = world.register(code_app());
@@ -118,9 +117,9 @@ fn only_the_app_of_an_api_reads_the_feed() {
     answer(read(&world, None, &body_of(&api, &[]), start)).assert_error(401, "invalid_client");
 }
 
-/// A page holds a thousand entries, and the next one goes on behind it.
+/// A page has a thousand entries, and the next one continues after it.
 #[test]
-fn pages_follow_each_other() {
+fn pages_of_the_feed_are_contiguous() {
     let (world, api) = scene();
     let admin = world.server.admin("tester");
     for byte in 0..1_500_u16 {

@@ -1,4 +1,4 @@
-//! Keys that change while the server runs, and keys that are elsewhere.
+//! Keys that change in a running server, and remote keys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::assertions::{JWT_BEARER, backend_app};
 use crate::support::{ISSUER, START, Server, World, ask, body_of, code_app, machine_app};
 
-/// A server on the store and the clock of `world`, with keys of its own.
+/// A server on the store and the clock of `world`, with its own keys.
 fn server(world: &World, keys: impl Into<KeyRing>) -> Server {
     world.beside(keys, Arc::clone(&world.store), Arc::clone(&world.users)).build()
 }
@@ -42,10 +42,10 @@ fn published(server: &Server) -> Vec<String> {
     keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A key signs from its instant on, is published before, and believed until it is gone; no request
-/// fails on the way.
+/// A key signs from its instant on, is published before, and verifies until its end. No request
+/// fails meanwhile.
 #[test]
-fn a_running_server_changes_its_keys_without_an_interruption() {
+fn a_running_server_rotates_its_keys_without_interruption() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     let ring = KeyRing::from(key("old"));
@@ -78,15 +78,15 @@ fn a_running_server_changes_its_keys_without_an_interruption() {
     assert_eq!(published(&server), ["new", "old"]);
     assert!(is_active(&last) && is_active(&first));
     world.advance(3_598);
-    assert!(is_active(&last), "to its last second");
+    assert!(is_active(&last), "active to its last second");
     world.advance(62);
     assert_eq!(published(&server), ["new"]);
 }
 
-/// How a service may sign that is somewhere else.
+/// A remote signing service.
 struct Service {
     key: jsonwebtoken::EncodingKey,
-    /// How many times it fails from now on.
+    /// The number of calls that fail from now on.
     failures: Arc<AtomicUsize>,
 }
 
@@ -115,7 +115,7 @@ fn remote() -> (RemoteKey, Arc<AtomicUsize>) {
 }
 
 #[test]
-fn a_token_that_was_signed_elsewhere_is_as_good() {
+fn a_token_under_a_remote_key_is_accepted() {
     let world = World::unlimited();
     let app = world.register(machine_app());
     let (key, _) = remote();
@@ -129,10 +129,10 @@ fn a_token_that_was_signed_elsewhere_is_as_good() {
     assert!(api.check(Some(format!("Bearer {token}").as_str())).is_ok());
 }
 
-/// R12: a signer that failed after the claim is a lost answer: the same token gives the same
-/// successor. The cause reaches the audit log and not the client.
+/// R12: if the signer fails after the claim, the retry gives the same successor. The cause is in
+/// the audit log, not in the response.
 #[test]
-fn a_refresh_survives_a_signer_that_failed() {
+fn a_refresh_token_survives_a_signer_failure() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let tokens = world.tokens(&app);
@@ -153,10 +153,10 @@ fn a_refresh_survives_a_signer_that_failed() {
     assert_eq!(first.text("refresh_token"), again.text("refresh_token"));
 }
 
-/// The `jti` of an assertion is claimed before its token is signed (decision 0004): the client signs
-/// another assertion.
+/// The `jti` of an assertion is claimed before its token is signed (decision 0004), so the client
+/// must sign another assertion.
 #[test]
-fn an_assertion_is_spent_when_the_signer_fails() {
+fn a_signer_failure_consumes_the_assertion() {
     let world = World::unlimited();
     let app = world.register(backend_app());
     let (key, failures) = remote();
@@ -172,9 +172,9 @@ fn an_assertion_is_spent_when_the_signer_fails() {
     assert_eq!(present(&another).status, 200);
 }
 
-/// A code, too, is spent when its token could not be signed.
+/// If the signer fails, the code is spent.
 #[test]
-fn a_code_is_spent_when_the_signer_fails() {
+fn a_signer_failure_consumes_the_code() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (key, failures) = remote();
@@ -191,10 +191,10 @@ fn a_code_is_spent_when_the_signer_fails() {
     ask(&server, &body_of(&app, &form)).assert_error(400, "invalid_grant");
 }
 
-/// The same file, before and after a restart and a rotation: refresh tokens, client secrets and access
-/// tokens go on.
+/// The same file after a restart and a rotation: refresh tokens, client secrets and access tokens
+/// stay valid.
 #[test]
-fn a_server_that_is_started_again_from_its_file_goes_on() {
+fn everything_issued_survives_a_restart_from_the_key_file() {
     let world = World::unlimited();
     let now = world.clock_now();
     let mut file = KeyFile::generate(Algorithm::EdDSA, &OsRandom::new(), now).unwrap();
@@ -233,7 +233,7 @@ fn a_server_that_is_started_again_from_its_file_goes_on() {
     world.advance(600);
     let Rotated::Begun { key_id, .. } = begun else { panic!("{begun:?}") };
     assert_eq!(signed_by(ask(&second, &body).text("access_token")), key_id.as_str());
-    // Every app has authenticated: the old pepper may go.
+    // Every app has authenticated, so that the old pepper may be removed.
     for root_use in RootUse::ALL {
         file.retire_root(*root_use);
     }

@@ -1,4 +1,4 @@
-//! The conformance kit over every store that ships, and over stores that must fail it.
+//! The conformance kit over every shipped store, and over stores that must fail it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,14 +11,14 @@ use crate::broken_stores::{Alteration, AlteredStore};
 use crate::custom_store::CustomStore;
 
 #[test]
-fn the_memory_store_keeps_the_contract() {
+fn the_memory_store_passes_the_kit() {
     let report = Kit::new(MemoryStore::new).run();
     assert!(report.is_passed(), "{report}");
 }
 
-/// Kept apps change nothing of what one process sees, nor what the statements look at.
+/// Cached apps change neither the view of one process nor the checks of the statements.
 #[test]
-fn a_store_whose_apps_are_kept_keeps_the_contract() {
+fn a_store_with_cached_apps_passes_the_kit() {
     let report = Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(300).run();
     assert!(report.is_passed(), "{report}");
     let awaiting = || CachedApps::new(AlteredStore::new(Alteration::Awaits));
@@ -27,20 +27,20 @@ fn a_store_whose_apps_are_kept_keeps_the_contract() {
 }
 
 #[test]
-fn the_store_of_the_example_keeps_the_contract() {
+fn the_example_store_passes_the_kit() {
     let report = Kit::new(CustomStore::default).with_rounds(500).run();
     assert!(report.is_passed(), "{report}");
 }
 
-/// R21: its futures are dropped before, between and after the awaits that it has.
+/// R21: its futures are dropped before, between and after its awaits.
 #[test]
-fn a_store_that_awaits_keeps_the_contract() {
+fn a_store_that_suspends_passes_the_kit() {
     let report = report_on(Alteration::Awaits);
     assert!(report.is_passed(), "{report}");
 }
 
 #[test]
-fn a_store_that_reads_then_writes_loses_every_race_and_nothing_else() {
+fn the_kit_rejects_read_then_write_in_every_race_and_only_there() {
     fails_exactly(
         Alteration::ReadsThenWrites,
         &[
@@ -57,7 +57,7 @@ fn a_store_that_reads_then_writes_loses_every_race_and_nothing_else() {
 }
 
 #[test]
-fn a_store_that_forgets_expiry_is_told_where() {
+fn the_kit_names_the_checks_that_ignored_expiry_fails() {
     fails_exactly(
         Alteration::ForgetsExpiry,
         &["a_code_expires_at_its_instant", "rotation_does_not_extend_the_life_of_a_grant"],
@@ -65,7 +65,7 @@ fn a_store_that_forgets_expiry_is_told_where() {
 }
 
 #[test]
-fn a_store_that_compares_cutoffs_with_its_rows_leaves_survivors() {
+fn the_kit_rejects_cutoffs_compared_with_the_row() {
     let report = fails(
         Alteration::ComparesCutoffsWithTheRow,
         &[
@@ -75,13 +75,13 @@ fn a_store_that_compares_cutoffs_with_its_rows_leaves_survivors() {
             "no_code_survives_a_revocation",
         ],
     );
-    // Single grants and tombstones it does end.
+    // It does revoke single grants and write tombstones.
     assert!(!report.failed("a_revoked_grant_ends_for_good_and_alone"), "{report}");
     assert!(!report.failed("a_grant_without_a_row_leaves_a_tombstone"), "{report}");
 }
 
 #[test]
-fn a_store_that_revives_a_revoked_grant_is_found_out() {
+fn the_kit_rejects_the_revival_of_a_revoked_grant() {
     let report = fails(
         Alteration::RevivesTheRevoked,
         &[
@@ -91,17 +91,17 @@ fn a_store_that_revives_a_revoked_grant_is_found_out() {
             "no_family_survives_a_revocation",
         ],
     );
-    // Cutoffs it does obey.
+    // It does obey cutoffs.
     assert!(!report.failed("a_cutoff_voids_what_was_authorized_before"), "{report}");
 }
 
 #[test]
-fn a_store_that_claims_in_two_steps_is_caught_when_its_future_is_dropped() {
+fn the_kit_rejects_a_claim_in_two_steps_when_its_future_is_dropped() {
     fails_exactly(Alteration::ClaimsInTwoSteps, &["a_dropped_claim_is_done_or_not_done"]);
 }
 
 #[test]
-fn a_store_that_forgets_tombstones_is_found_out() {
+fn the_kit_rejects_missing_tombstones() {
     fails_exactly(
         Alteration::ForgetsTombstones,
         &[
@@ -116,12 +116,12 @@ fn a_store_that_forgets_tombstones_is_found_out() {
 }
 
 #[test]
-fn a_store_whose_feed_is_read_by_time_loses_entries() {
+fn the_kit_rejects_a_feed_that_is_read_by_time() {
     fails_exactly(Alteration::ReadsTheFeedByTime, &["a_reader_of_the_feed_is_set_back_a_little"]);
 }
 
 #[test]
-fn a_store_that_prunes_assertions_early_is_found_out() {
+fn the_kit_rejects_early_pruning_of_assertions() {
     fails_exactly(
         Alteration::PrunesAssertionsEarly,
         &["prune_stops_at_its_limit_and_says_so", "prune_waits_an_hour_for_assertions"],
@@ -129,12 +129,12 @@ fn a_store_that_prunes_assertions_early_is_found_out() {
 }
 
 #[test]
-fn a_store_that_decides_for_inactive_apps_is_found_out() {
+fn the_kit_rejects_decisions_for_inactive_apps() {
     fails(Alteration::DecidesForAnyApp, &["a_decision_for_an_inactive_app_is_not_stored"]);
 }
 
 #[test]
-fn a_store_that_remembers_what_was_withdrawn_is_found_out() {
+fn the_kit_rejects_consent_that_outlives_its_withdrawal() {
     fails(
         Alteration::RemembersWhatWasWithdrawn,
         &["a_consent_does_not_outlive_its_withdrawal", "no_consent_survives_its_withdrawal"],
@@ -142,7 +142,7 @@ fn a_store_that_remembers_what_was_withdrawn_is_found_out() {
 }
 
 #[test]
-fn a_store_that_trusts_the_clock_is_found_out() {
+fn the_kit_rejects_a_store_that_trusts_the_hosts_clock() {
     fails(
         Alteration::TrustsTheClock,
         &[
@@ -154,13 +154,13 @@ fn a_store_that_trusts_the_clock_is_found_out() {
 }
 
 #[test]
-fn a_store_that_counts_changes_apart_from_them_is_found_out() {
+fn the_kit_rejects_a_change_count_apart_from_its_change() {
     fails(Alteration::CountsInTwoSteps, &["changes_at_once_are_all_counted"]);
     fails(Alteration::CountsBeforeItChanges, &["a_change_is_seen_before_it_is_counted"]);
 }
 
 #[test]
-fn a_store_that_panics_fails_and_hangs_no_race() {
+fn a_panicking_store_fails_the_kit_and_hangs_no_race() {
     let report = fails(
         Alteration::Panics,
         &["rotation_makes_the_successor_live", "one_of_many_rotations_wins"],
@@ -168,9 +168,9 @@ fn a_store_that_panics_fails_and_hangs_no_race() {
     assert!(!report.failed("one_of_many_claims_wins"), "{report}");
 }
 
-/// A check that nobody runs would prove nothing.
+/// A check of the kit that never runs proves nothing.
 #[test]
-fn every_public_check_is_run() {
+fn the_kit_runs_every_public_check_of_the_store() {
     let report = Kit::new(MemoryStore::new).with_rounds(1).run();
     let run: BTreeSet<String> = report.passed.iter().map(ToString::to_string).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/conformance");
@@ -184,9 +184,9 @@ fn every_public_check_is_run() {
     assert_eq!(run, written);
 }
 
-/// As a host whose store needs a runtime does.
+/// As a host does whose store needs a runtime.
 #[test]
-fn a_host_may_bring_its_own_runner() {
+fn a_host_may_use_its_own_runner() {
     struct Own;
 
     impl Runner for Own {
@@ -199,13 +199,13 @@ fn a_host_may_bring_its_own_runner() {
     assert!(report.is_passed(), "{report}");
 }
 
-/// The report on the store of the example with one thing altered. What is lost at all is lost
-/// within these rounds.
+/// Reports on the store of the example with one fault. These rounds suffice to lose every race that
+/// can be lost.
 fn report_on(alteration: Alteration) -> Report {
     Kit::new(move || AlteredStore::new(alteration)).with_rounds(200).run()
 }
 
-/// Checks that an altered store fails these checks, and answers what else it fails.
+/// Asserts that a broken store fails these checks, and returns the report.
 fn fails(alteration: Alteration, checks: &[&str]) -> Report {
     let report = report_on(alteration);
     for check in checks {
@@ -214,7 +214,7 @@ fn fails(alteration: Alteration, checks: &[&str]) -> Report {
     report
 }
 
-/// Checks that an altered store fails these checks and no other.
+/// Asserts that a broken store fails exactly these checks.
 fn fails_exactly(alteration: Alteration, checks: &[&str]) {
     let report = fails(alteration, checks);
     assert_eq!(report.failed.len(), checks.len(), "{alteration:?}\n{report}");

@@ -14,9 +14,9 @@ use crate::consent::{approve, ask, code_of, decide, rows};
 use crate::faulty_store::faulty_server;
 use crate::support::{ISSUER, ROOT, World, ann, code_app, shown, subject};
 
-/// A ticket is good in the session of its user only, and only as it was made.
+/// A ticket is accepted only in the session of its user, and only unaltered.
 #[test]
-fn a_ticket_is_good_for_one_user_in_one_session() {
+fn a_ticket_is_bound_to_one_user_and_session() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -35,14 +35,14 @@ fn a_ticket_is_good_for_one_user_in_one_session() {
             assert_eq!(world.events()[0].outcome.reason(), Some("invalid_ticket"));
         }
     }
-    // Nothing of it decided anything.
+    // No attempt decided anything.
     assert_eq!(rows(&world).len(), 0);
     assert!(approve(&world, ticket).is_ok());
 }
 
-/// A ticket that was altered, cut, lengthened or made up is no ticket, and costs the store nothing.
+/// An altered, cut, lengthened or invented ticket is refused without a store call.
 #[test]
-fn garbage_is_no_ticket_and_asks_nothing_of_the_store() {
+fn a_malformed_ticket_is_refused_without_a_store_call() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[]);
@@ -86,9 +86,9 @@ fn garbage_is_no_ticket_and_asks_nothing_of_the_store() {
     assert!(approve(&world, ticket).is_ok());
 }
 
-/// A ticket is no code and no refresh token, under any prefix.
+/// A ticket is not accepted as a code or refresh token, under any prefix.
 #[test]
-fn a_ticket_is_no_code() {
+fn a_ticket_is_not_accepted_as_a_code() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, verifier) = ask(&world, &app, &[]);
@@ -103,7 +103,7 @@ fn a_ticket_is_no_code() {
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 
-/// A ticket ends after its lifetime, to the millisecond.
+/// A ticket expires after its lifetime, to the millisecond.
 #[test]
 fn a_ticket_expires() {
     let world = World::with(|builder| builder.ticket_lifetime(Duration::from_secs(30)));
@@ -121,10 +121,10 @@ fn a_ticket_expires() {
     }
 }
 
-/// A ticket is of one issuer and one server secret; a secret that still accepts the old root opens
-/// what that sealed.
+/// A ticket is bound to one issuer and one server secret. A secret that still accepts the old root
+/// opens its tickets.
 #[test]
-fn a_ticket_is_of_one_issuer_and_secret() {
+fn a_ticket_is_bound_to_its_issuer_and_secret() {
     const OTHER: &[u8] = b"fedcba9876543210fedcba9876543210";
     let world = World::new();
     let app = world.register(code_app());
@@ -153,9 +153,9 @@ fn a_ticket_is_of_one_issuer_and_secret() {
     }
 }
 
-/// What may be logged holds neither the code, the ticket nor the session, nor anything of the query.
+/// Output for logs shows no code, ticket, session or query.
 #[test]
-fn nothing_that_may_be_logged_holds_a_code_or_a_session() {
+fn output_for_logs_shows_no_code_or_session() {
     let world = World::new();
     let app = world.register(code_app());
     let (prompt, _) = ask(&world, &app, &[("state", "planted-state")]);

@@ -1,4 +1,4 @@
-//! The token endpoint in general: what a request must look like, whatever it asks for.
+//! The token endpoint in general: checks of a request of any grant.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -16,9 +16,9 @@ fn machine(world: &World) -> (App, String) {
     (app, form)
 }
 
-/// T2, T3, T4: what is no form, an empty one, and one without `grant_type` are invalid requests.
+/// T2, T3, T4: a malformed form, an empty one and one without `grant_type` are invalid requests.
 #[test]
-fn what_is_not_a_form_with_a_grant_type_is_an_invalid_request() {
+fn a_malformed_form_or_a_missing_grant_type_is_an_invalid_request() {
     let world = World::unlimited();
     let (_, form) = machine(&world);
     let without = form.replacen("grant_type", "grant-type", 1);
@@ -45,7 +45,7 @@ fn what_is_not_a_form_with_a_grant_type_is_an_invalid_request() {
     assert_eq!(world.post_form(None, &form).status, 200);
 }
 
-/// T5: a grant type that is not offered, in whatever spelling.
+/// T5: an unknown grant type, in any spelling.
 #[test]
 fn an_unknown_grant_type_is_unsupported() {
     let world = World::unlimited();
@@ -64,7 +64,7 @@ fn an_unknown_grant_type_is_unsupported() {
     }
 }
 
-/// T6, R5, J23: an app that lacks a flow is told so, whatever it presents.
+/// T6, R5, J23: an app without the flow is unauthorized, whatever its grant.
 #[test]
 fn an_app_without_the_flow_is_unauthorized() {
     let world = World::unlimited();
@@ -93,7 +93,7 @@ fn an_app_without_the_flow_is_unauthorized() {
     }
 }
 
-/// T7: a parameter that appears twice is refused, known or not, equal or not, and nothing is used up.
+/// T7: a duplicate parameter is refused, known or not, equal or not, and nothing is consumed.
 #[test]
 fn no_parameter_may_appear_twice() {
     let world = World::unlimited();
@@ -140,9 +140,9 @@ fn an_empty_parameter_is_absent() {
         .assert_error(400, "invalid_request");
 }
 
-/// T11: a scope that breaks the grammar.
+/// T11: a malformed scope.
 #[test]
-fn a_scope_that_breaks_the_grammar_is_invalid() {
+fn a_malformed_scope_is_an_invalid_scope() {
     let world = World::unlimited();
     let (app, _) = machine(&world);
     for scope in ["a\"", "a\\", "a\n", "a\tb", "\u{e9}", "a  \u{7f}"] {
@@ -152,8 +152,8 @@ fn a_scope_that_breaks_the_grammar_is_invalid() {
     }
 }
 
-/// T12: the form, then what is doubled, then the grant type, then the parameters of the grant, then
-/// the way of authentication, and only then who it is.
+/// T12: the form, duplicates, the grant type, the parameters of the grant, the authentication
+/// method, and then the credentials.
 #[test]
 fn the_order_of_refusals_is_fixed() {
     let world = World::unlimited();
@@ -176,9 +176,9 @@ fn the_order_of_refusals_is_fixed() {
     world.post(&app, &refresh).assert_error(400, "unauthorized_client");
 }
 
-/// T13: a store that fails is the server's fault; the cause reaches the log and not the client.
+/// T13: a store failure is a server error; its cause is in the audit log, not in the response.
 #[test]
-fn a_failing_store_is_a_server_error_that_tells_nothing() {
+fn a_store_failure_is_a_server_error_without_its_cause() {
     let world = World::unlimited();
     let (app, _) = machine(&world);
     let server = faulty_server(&world);
@@ -193,7 +193,7 @@ fn a_failing_store_is_a_server_error_that_tells_nothing() {
     assert_eq!(post(&server, &app, &[("grant_type", "client_credentials")]).status, 200);
 }
 
-/// T13: so is a source of randomness that fails, and that is audited too.
+/// T13: a failing source of randomness is a server error, and is audited.
 #[test]
 fn a_failing_source_of_randomness_is_a_server_error() {
     use grantor::random::{RandomError, SecureRandom};
@@ -215,7 +215,7 @@ fn a_failing_source_of_randomness_is_a_server_error() {
 
 /// T14: size, number and length of parameters are bounded.
 #[test]
-fn what_is_too_long_is_refused() {
+fn too_large_too_many_or_too_long_parameters_are_refused() {
     let world = World::unlimited();
     let (_, form) = machine(&world);
     let padded = |length: usize| format!("{form}{}", "&".repeat(length - form.len()));
@@ -232,8 +232,8 @@ fn what_is_too_long_is_refused() {
     world.post_form(None, &long).assert_error(400, "invalid_request");
 }
 
-/// A token costs the store one look-up of the app, and one read and one write of the grant; for
-/// client credentials nothing more. Garbage costs no read of any grant.
+/// A token costs the store one look-up of the app, and one read and one write of the grant; client
+/// credentials cost the look-up alone. A malformed token costs no read of a grant.
 #[test]
 fn a_token_costs_one_read_and_one_write() {
     let world = World::unlimited();
@@ -280,9 +280,9 @@ fn a_token_costs_one_read_and_one_write() {
     }
 }
 
-/// Every request has one event of its own, and no event shows a secret, a token or a code.
+/// Every request has one audit event, and no event shows a secret, a token or a code.
 #[test]
-fn events_name_everything_and_show_no_secret() {
+fn every_request_has_one_event_that_shows_no_secret() {
     let world = World::unlimited();
     let app = world.register(code_app());
     let (code, verifier) = world.code(&app);
@@ -338,9 +338,9 @@ fn events_name_everything_and_show_no_secret() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// T2: no body brings the server down or gets anything but a code of RFC 6749.
+    /// T2: no body panics or gets anything but an error code of RFC 6749.
     #[test]
-    fn whatever_is_posted_is_answered_with_an_error(
+    fn arbitrary_forms_are_answered_with_an_error(
         header in prop::option::of("[ -~]{0,40}|Basic [A-Za-z0-9+/=]{0,40}"),
         at in prop::collection::vec((0_usize..200, any::<u8>()), 1..6),
     ) {

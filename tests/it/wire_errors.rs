@@ -1,4 +1,4 @@
-//! What a client may know of a refusal: the whole table, and that nothing else reaches it.
+//! The errors on the wire: the whole table, and that nothing else reaches the client.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::assertions::{Signer, backend_app};
 use crate::support::{App, World, basic, code_app, encode};
 
-/// Every refusal, with its code and its status. A refusal that holds a cause stands here once for
-/// each cause that has a wire code of its own.
+/// Every rejection with its code and status. A rejection with a cause is listed once for each cause
+/// that has its own wire code.
 const TABLE: &[(Rejection, &str, u16)] = {
     use Rejection as R;
     const GRANT: GrantType = GrantType::RefreshToken;
@@ -87,7 +87,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
     ]
 };
 
-/// The names of the variants of the public enum `name` in a source file.
+/// Returns the names of the variants of the public enum `name` in a source file.
 fn variants(path: &str, name: &str) -> BTreeSet<String> {
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
     let source = std::fs::read_to_string(path).unwrap();
@@ -107,11 +107,11 @@ fn body_of(rejection: &Rejection) -> Value {
 }
 
 #[test]
-fn every_refusal_has_its_code_and_its_status() {
+fn every_rejection_has_its_code_and_status() {
     let listed: BTreeSet<_> =
         TABLE.iter().map(|(rejection, ..)| variant_name(&format!("{rejection:?}"))).collect();
     let declared = variants("src/error/rejection.rs", "Rejection");
-    assert_eq!(listed, declared, "a refusal is missing from the table");
+    assert_eq!(listed, declared, "a rejection is missing from the table");
     assert!(declared.len() > 40);
     for (rejection, code, status) in TABLE {
         let error = EndpointError::from(rejection.clone());
@@ -123,7 +123,7 @@ fn every_refusal_has_its_code_and_its_status() {
     }
 }
 
-/// The body holds the code and the description and nothing else, in the characters that RFC 6749
+/// The body has the code and the description and nothing else, in the characters that RFC 6749
 /// section 5.2 allows.
 #[test]
 fn a_description_is_plain_static_text() {
@@ -134,7 +134,7 @@ fn a_description_is_plain_static_text() {
         assert_eq!(text, rejection.description());
         let allowed = |c: char| matches!(c, ' '..='~') && c != '"' && c != '\\';
         assert!(!text.is_empty() && text.chars().all(allowed), "{text}");
-        assert!(!text.contains("planted_reason"), "the reason of a host is not the client's");
+        assert!(!text.contains("planted_reason"), "the client must not see the reason of a host");
     }
     for (rejection, name) in [
         (Rejection::MissingParameter("code"), "code is missing"),
@@ -145,9 +145,9 @@ fn a_description_is_plain_static_text() {
     }
 }
 
-/// Refusals that would tell an attacker something are told alike; the audit log tells them apart.
+/// Rejections that would help an attacker look alike on the wire. The audit log tells them apart.
 #[test]
-fn what_must_not_be_told_apart_is_not() {
+fn rejections_that_would_help_an_attacker_look_alike() {
     use Rejection as R;
     const CODE: GrantType = GrantType::AuthorizationCode;
     for alike in [
@@ -176,13 +176,13 @@ fn what_must_not_be_told_apart_is_not() {
             assert_eq!(body_of(other), body_of(&alike[0]), "{other:?}");
         }
         let reasons: BTreeSet<_> = alike.iter().map(R::reason).collect();
-        assert_eq!(reasons.len(), alike.len(), "the operator can tell them apart");
+        assert_eq!(reasons.len(), alike.len(), "the audit log tells them apart");
     }
 }
 
-/// Every fault of an assertion names what is at fault, in a text of its own.
+/// Every fault of an assertion has a description of its own that names the claim.
 #[test]
-fn every_fault_of_an_assertion_has_a_text_of_its_own() {
+fn every_assertion_fault_has_a_description_of_its_own() {
     use AssertionError as E;
     let all = [
         E::NotAJwt,
@@ -222,9 +222,9 @@ fn every_fault_of_an_assertion_has_a_text_of_its_own() {
     }
 }
 
-/// A fault of this server is `server_error`, whatever it was.
+/// Every fault of this server is `server_error`.
 #[test]
-fn a_fault_says_nothing_of_its_cause() {
+fn a_server_error_does_not_reveal_its_cause() {
     let error = EndpointError::from(Fault::Store(StoreError::new("planted cause")));
     assert_eq!((error.status(), error.error_code()), (500, ErrorCode::ServerError));
     assert!(!error.to_json().contains("planted"));
@@ -238,9 +238,9 @@ fn a_fault_says_nothing_of_its_cause() {
     assert_eq!((again.rejection(), again.retry_after()), (None, Some(5)));
 }
 
-/// Whatever a request says, in whichever parameter, none of it comes back in an error.
+/// An error repeats no part of the request, in any parameter.
 #[test]
-fn no_error_echoes_what_was_sent() {
+fn no_error_echoes_the_request() {
     const PLANT: &str = "pl4nted\"<b>\\";
     let world = World::new();
     let app = world.register(code_app());
