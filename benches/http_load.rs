@@ -1,15 +1,16 @@
-//! What a token costs over HTTP: the CPU time of the example server for each request, beside two
-//! floors on the same axum version that cannot be avoided.
+//! The cost of a token over HTTP: the CPU time of the example server per request, beside two floors
+//! on the same axum version.
 //!
-//! * *bare*: a handler that parses the form and answers fixed JSON;
-//! * *signing*: one that also signs a token of that size, and for the JWT bearer grant verifies the
-//!   assertion, with bare `ring` and the keys parsed.
+//! * *bare*: a handler that parses the form and returns fixed JSON;
+//! * *signing*: a handler that also signs a token of that size and, for the JWT bearer grant,
+//!   verifies the assertion, with bare `ring` and parsed keys.
 //!
-//! The three are processes of their own and take turns in short rounds, over loopback; what is
-//! counted is the CPU time of the process, user and system, as the kernel keeps it for each thread.
-//! `cargo bench --bench http_load --features axum`, with `-- --json` one object a line. Linux only.
-#![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
-#![expect(clippy::indexing_slicing, reason = "a bench stops where it fails")]
+//! The three are separate processes that take turns in short rounds over loopback. The figure is
+//! the CPU time of the process, user and system, as the kernel counts it for each thread. Run
+//! `cargo bench --bench http_load --features axum`; `-- --json` prints one JSON object per line.
+//! Linux only.
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first failure")]
+#![expect(clippy::indexing_slicing, reason = "a bench stops at the first failure")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded")]
 
@@ -20,12 +21,12 @@ use load::client::Client;
 use load::process::Server;
 
 const ROUNDS: usize = 41;
-/// Rounds before them, which warm up.
+/// Warm-up rounds before them.
 const WARM_UP: usize = 3;
-/// Requests in one round.
+/// Requests per round.
 const ROUND: usize = 400;
 
-/// One line of the table, in microseconds of CPU time a request.
+/// A row of the table, in microseconds of CPU time per request.
 struct Figure {
     name: &'static str,
     grantor: f64,
@@ -33,7 +34,7 @@ struct Figure {
     bare: f64,
 }
 
-/// The CPU time that `server` takes for each of these requests, in microseconds, and its answers.
+/// Returns the CPU time of `server` per request in microseconds, and its responses.
 fn round(server: &Server, client: &mut Client, bodies: &[String]) -> (f64, Vec<String>) {
     let before = server.cpu_nanos();
     let answers = bodies.iter().map(|body| client.post(body)).collect();
@@ -45,7 +46,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The three servers take turns with the bodies that `next` makes of the last answers of grantor.
+/// Runs the three servers in turns. `next` makes the bodies from grantor's last responses.
 fn figure(
     name: &'static str,
     [grantor, signing, bare]: [&Server; 3],
@@ -94,7 +95,7 @@ fn main() {
         }),
     ];
     if !json {
-        println!("| what | us | signing floor, us | bare floor, us | ratio to signing |");
+        println!("| request | us | signing floor, us | bare floor, us | ratio to signing |");
         println!("| --- | --: | --: | --: | --: |");
     }
     for Figure { name, grantor, signing, bare } in figures {

@@ -1,7 +1,7 @@
-//! Issue and verify per algorithm, and each grant from its form to its JSON, in process.
-#![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
+//! Issuing and verifying by algorithm, and each grant from its form to its JSON, in process.
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first failure")]
 
-#[expect(dead_code, reason = "the floors are for the ratios")]
+#[expect(dead_code, reason = "only the ratios use the floors")]
 mod common;
 
 use std::cell::RefCell;

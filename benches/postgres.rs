@@ -1,20 +1,20 @@
-//! Rotations and whole refresh requests a second through the store, beside `pgbench` running the
-//! very same statement with as many connections, on a server that this bench starts for itself.
+//! Rotations and whole refresh requests per second through the store, beside `pgbench` with the
+//! same statement and the same number of connections, on a server that this bench starts.
 //!
-//! `cargo bench --bench postgres --features postgres`. Where there is no PostgreSQL it says so.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops where it fails")]
-#![expect(clippy::indexing_slicing, reason = "a bench stops where it fails")]
+//! Run `cargo bench --bench postgres --features postgres`. Without PostgreSQL it prints a note.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first failure")]
+#![expect(clippy::indexing_slicing, reason = "a bench stops at the first failure")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
-#![expect(clippy::disallowed_methods, reason = "it measures how long something takes")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
 #[path = "../tests/postgres/cluster.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod cluster;
 #[path = "../tests/sandbox/mod.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod sandbox;
 #[path = "../tests/postgres/world.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod world;
 
 use std::fmt::Write as _;
@@ -31,7 +31,7 @@ use serde_json::Value;
 use sqlx::{PgPool, Row as _};
 
 const CONNECTIONS: u32 = 8;
-/// Requests at a time, each with a family of its own. A server has more of them than connections.
+/// Concurrent requests, each for its own family. A server has more of them than connections.
 const REQUESTS: u32 = 8 * CONNECTIONS;
 const ROUNDS: usize = 5;
 const SECONDS: u64 = 4;
@@ -61,7 +61,7 @@ fn main() {
     }
     let [rotations, refreshes, floor, of_rotations, of_refreshes] = rounds.map(median);
     println!(
-        "a second, {CONNECTIONS} connections, {REQUESTS} requests at a time, synchronous commit"
+        "per second, {CONNECTIONS} connections, {REQUESTS} concurrent requests, synchronous commit"
     );
     println!("  the statement, by pgbench {floor:>8.0}");
     println!(
@@ -77,7 +77,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// A family whose refresh token is at generation 1.
+/// Creates a family with its refresh token at generation 1.
 fn family(world: &world::World) -> Grant {
     let grant = world::grant(&world.client_id, "ann");
     redeemed(world, &grant);
@@ -120,7 +120,8 @@ async fn rotate_once(store: &PostgresStore, grant: &Grant, generation: u32) {
     assert!(matches!(answer, Rotate::Rotated | Rotate::Ahead), "{answer:?}");
 }
 
-/// Every family rotates as fast as it can: the rate of all, and a generation that none has reached.
+/// Rotates every family as fast as possible. Returns the total rate and a generation beyond all of
+/// them.
 async fn rotate(store: &PostgresStore, families: &[Grant], from: u32) -> (f64, u32) {
     let begun = Instant::now();
     let end = begun + Duration::from_secs(SECONDS);
@@ -147,15 +148,15 @@ async fn rotate(store: &PostgresStore, families: &[Grant], from: u32) -> (f64, u
     (f64::from(total) / begun.elapsed().as_secs_f64(), reached)
 }
 
-/// A refresh token of a family of its own.
+/// Returns a refresh token of a new family.
 fn token(world: &world::World) -> String {
     let (code, verifier) = world.code();
     let answer = world.redeem(&code, &verifier).unwrap();
     answer["refresh_token"].as_str().unwrap().to_owned()
 }
 
-/// Every client refreshes as fast as it can, in process, from the form to the JSON: the rate of all,
-/// and the tokens that they have then.
+/// Refreshes with every client as fast as possible, in process, from the form to the JSON. Returns
+/// the total rate and the current tokens.
 async fn refresh(world: &Arc<world::World>, tokens: Vec<String>) -> (f64, Vec<String>) {
     let begun = Instant::now();
     let end = begun + Duration::from_secs(SECONDS);
@@ -188,11 +189,11 @@ async fn refresh(world: &Arc<world::World>, tokens: Vec<String>) -> (f64, Vec<St
     (f64::from(total) / begun.elapsed().as_secs_f64(), tokens)
 }
 
-/// The text of the statement, as the database has it.
+/// Returns the text of the statement from the database.
 async fn statement(pool: &PgPool) -> String {
     let sql = "SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%$10%' \
          AND statement LIKE '%$4 >= g.generation%'";
-    // Another connection may be given than the one that has it.
+    // The pool may return another connection than the one that prepared it.
     for _ in 0..1_000 {
         let row = sqlx::query(sql).persistent(false).fetch_optional(pool).await.unwrap();
         if let Some(row) = row {
@@ -202,7 +203,7 @@ async fn statement(pool: &PgPool) -> String {
     panic!("the statement is not found");
 }
 
-/// The rate of `pgbench`: each of its clients rotates a family of its own.
+/// Returns the rate of `pgbench`. Each of its clients rotates its own family.
 fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) -> f64 {
     let salt = Digest::from_bytes([7; 32]);
     let client: &ClientId = &world.client_id;
@@ -229,7 +230,7 @@ fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) ->
     let mut sql = statement.to_owned();
     // From the last, since $1 begins $10.
     for (parameter, value) in [
-        ("$10", "'nobody'".to_owned()),
+        ("$10", "'no user'".to_owned()),
         ("$9", "CAST(NULL AS bigint)".to_owned()),
         ("$8", "CAST(5 AS smallint)".to_owned()),
         ("$7", "CAST(30000 AS bigint)".to_owned()),

@@ -1,9 +1,10 @@
-//! What the server costs above what it cannot avoid: the bare signature of the same bytes.
+//! The cost of the server relative to the work that it cannot avoid: the bare signature of the same
+//! bytes.
 //!
-//! Work and floor alternate in short rounds in one process and are timed by the CPU time of the
-//! thread; the medians hold on a noisy machine. `cargo bench --bench ratios` prints a table,
-//! `cargo bench --bench ratios -- --json` one JSON object a line.
-#![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
+//! Work and floor alternate in short rounds in one process, timed by the CPU time of the thread.
+//! The medians are stable on a noisy machine. Run `cargo bench --bench ratios` for a table, or with
+//! `-- --json` for one JSON object per line.
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first failure")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(
     clippy::cast_precision_loss,
@@ -24,11 +25,11 @@ use grantor::test_kit::measure::SecretCheck;
 use common::floor::Floor;
 use common::world::{self, World, now};
 
-/// CPU time of one round, about.
+/// The approximate CPU time of a round.
 const ROUND_NS: u64 = 200_000;
 const ROUNDS: usize = 201;
 
-/// One line of the table.
+/// A row of the table.
 struct Figure {
     name: &'static str,
     ns: f64,
@@ -36,8 +37,7 @@ struct Figure {
     allocations: f64,
 }
 
-/// Times `work` against `floor`: each takes the inputs that `prepare` makes for it, outside the
-/// time taken.
+/// Times `work` against `floor`. `prepare` makes the inputs of each outside the timed part.
 fn figure<I, O>(
     name: &'static str,
     mut prepare: impl FnMut(usize) -> Vec<I>,
@@ -46,7 +46,7 @@ fn figure<I, O>(
     mut floor: impl FnMut(),
 ) -> Figure {
     let mut outputs = Vec::new();
-    // Counted apart from the time, because counting costs some.
+    // Allocations are counted separately, because counting takes time.
     let inputs = prepare(50);
     outputs.reserve(50);
     let counted = allocation_counter::measure(|| {
@@ -74,7 +74,7 @@ fn figure<I, O>(
         }
         start.elapsed().as_nanos() as f64 / n as f64
     };
-    // Warm up, and find out how many make a round.
+    // Warms up, and determines the number of iterations per round.
     let warm = timed(50);
     let n = ((ROUND_NS as f64 / warm.max(20.0)) as usize).clamp(20, 5_000);
     let floor_n = ((ROUND_NS as f64 / floored(200).max(20.0)) as usize).clamp(20, 20_000);
@@ -91,7 +91,7 @@ fn median(values: &mut [f64]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// A figure whose work needs no input of its own.
+/// Measures work that needs no input.
 fn plain<O>(name: &'static str, mut work: impl FnMut() -> O, floor: impl FnMut()) -> Figure {
     figure(name, |n| vec![(); n], move |()| work(), drop, floor)
 }
@@ -139,8 +139,8 @@ fn client_credentials() -> Figure {
 
 fn jwt_bearer() -> Figure {
     let world = World::new(Algorithm::ES256);
-    // Verifying the same signature again and again is faster than verifying ever new ones, as a
-    // server does: its branches get known.
+    // Repeated verification of one signature is faster than of new ones, because its branches are
+    // predicted. So the inputs are new, as on a server.
     let examples: Vec<String> = (0..500).map(|_| world.jwt_bearer_form()).collect();
     let verify: Vec<Floor> = examples
         .iter()
@@ -207,7 +207,7 @@ fn client_secret() -> Figure {
     plain("client_secret", || assert!(check.check(&ClientSecret::new(text), now())), || floor.run())
 }
 
-/// A figure by its name, to be measured if it is wanted.
+/// The name of a figure and the function that measures it.
 type Measured = (&'static str, fn() -> Figure);
 
 const FIGURES: [Measured; 13] = [

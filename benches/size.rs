@@ -1,34 +1,33 @@
-//! What a request costs where few grants live and where many do, and what each of them takes.
+//! The cost of a request with few and with many live grants, and the size of a grant.
 //!
-//! `cargo bench --bench size --features postgres` for the store in memory and for a PostgreSQL that
-//! this bench starts for itself; `-- memory` or `-- postgres` for one, `-- --grants 1000000` for
-//! another number than 5,000,000, which take about 2 GB of memory and 3 GB of disk.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops where it fails")]
-#![expect(clippy::indexing_slicing, reason = "a bench stops where it fails")]
+//! Run `cargo bench --bench size --features postgres` for the store in memory and for a PostgreSQL
+//! that this bench starts. `-- memory` or `-- postgres` selects one. `-- --grants 1000000` replaces
+//! the default of 5,000,000, which takes about 2 GB of memory and 3 GB of disk.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first failure")]
+#![expect(clippy::indexing_slicing, reason = "a bench stops at the first failure")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded")]
-#![expect(clippy::disallowed_methods, reason = "it measures how long something takes")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
 #[path = "../tests/postgres/cluster.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod cluster;
 #[path = "../tests/sandbox/mod.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod sandbox;
 #[path = "../tests/postgres/world.rs"]
-#[expect(dead_code, reason = "the tests need more of it")]
+#[expect(dead_code, reason = "the tests use more of it")]
 mod world;
 
 use std::time::{Duration, Instant};
 
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, GrantId, Subject};
-use grantor::protocol::Scope;
+use grantor::ids::{ClientId, GrantId};
 use grantor::secret::Digest;
 use grantor::store::{
-    Grant, GrantStore as _, MemoryStore, PostgresStore, Revocation, RevocationReason,
-    RevocationTarget, Store,
+    Grant, GrantStore as _, PostgresStore, Revocation, RevocationReason, RevocationTarget, Store,
 };
+use grantor::{MemoryStore, Scope, Subject};
 use sqlx::{PgPool, Row as _};
 
 use self::cluster::Cluster;
@@ -36,7 +35,7 @@ use self::world::{World, now, random_bytes};
 
 const FEW: usize = 10_000;
 const MANY: usize = 5_000_000;
-/// Families whose tokens are at hand, made while the others are: they lie anywhere among them.
+/// The families under test. They are made among the others, so they lie anywhere in the tables.
 const FAMILIES: usize = 2_000;
 const REFRESHES: usize = 10_000;
 const REVOCATIONS: usize = 500;
@@ -61,20 +60,20 @@ fn main() {
     }
 }
 
-/// A store with a server over it, that can be filled quickly.
+/// A store with a server over it that can be filled quickly.
 trait Filled {
     type Store: Store;
 
     fn world(&self) -> &World<Self::Store>;
-    /// Adds grants whose refresh token is live.
+    /// Adds grants with a live refresh token.
     fn add(&self, grants: usize);
-    /// Bytes that the store takes.
+    /// Returns the size of the store in bytes.
     fn bytes(&self) -> u64;
-    /// What a database does for itself now and then.
+    /// Runs the regular maintenance of a database.
     fn tidy(&self) {}
 }
 
-/// Medians, in microseconds; bytes a grant when it is new, and after all that was done.
+/// Medians in microseconds, and bytes per grant, new and after all operations.
 struct Measured {
     refresh: f64,
     reuse: f64,
@@ -97,7 +96,7 @@ fn report(store: &str, many: usize, measure: impl Fn(usize) -> Option<Measured>)
         println!("  {name:<18} {few:>12.1} {many:>12.1}  {:.2}", many / few);
     }
     for (name, few, many) in [
-        ("bytes a live grant", few.bytes, many_grants.bytes),
+        ("bytes per live grant", few.bytes, many_grants.bytes),
         ("  once rotated", few.bytes_rotated, many_grants.bytes_rotated),
     ] {
         println!("  {name:<18} {few:>12.0} {many:>12.0}");
@@ -124,7 +123,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
     }));
     let bytes_rotated = bytes();
     let reuse = median(families.iter().take(REVOCATIONS).map(|token| {
-        // Beyond the immediate predecessor nothing is a retry.
+        // Only the immediate predecessor counts as a retry.
         let next = world.refresh(token).unwrap()["refresh_token"].as_str().unwrap().to_owned();
         world.refresh(&next).unwrap();
         let (taken, answer) = timed(|| world.refresh(token));
@@ -146,7 +145,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
     Measured { refresh, reuse, revocation, bytes: bytes_new, bytes_rotated }
 }
 
-/// A refresh token of a family of its own.
+/// Returns a refresh token of a new family.
 fn family<S: Store>(world: &World<S>) -> String {
     let (code, verifier) = world.code();
     world.redeem(&code, &verifier).unwrap()["refresh_token"].as_str().unwrap().to_owned()
@@ -164,7 +163,7 @@ fn median(durations: impl Iterator<Item = Duration>) -> f64 {
     all[all.len() / 2].as_nanos() as f64 / 1_000.0
 }
 
-/// Numbers that are the same in each run: xorshift.
+/// A xorshift generator with the same numbers in each run.
 struct Random(u64);
 
 impl Random {
@@ -176,7 +175,7 @@ impl Random {
     }
 }
 
-/// A live grant of a user with a name of 36 characters, for all that the app may do.
+/// Creates a live grant for the app's whole scope, with a user name of 36 characters.
 fn live_grant(client_id: &ClientId) -> Grant {
     let id = GrantId::from_bytes(random_bytes());
     let subject = Subject::new(format!("{id}-{}", &id.to_string()[..13])).unwrap();
@@ -219,7 +218,7 @@ impl Filled for InMemory {
         });
     }
 
-    /// What the system has given to this process.
+    /// Returns the memory that the system gave to this process.
     fn bytes(&self) -> u64 {
         let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
@@ -231,7 +230,7 @@ struct InPostgres {
     world: World<PostgresStore>,
     pool: PgPool,
     template: GrantId,
-    // Last, so that nobody is connected when it goes.
+    // The last field, so that every connection is closed before it is dropped.
     _cluster: Cluster,
 }
 
@@ -265,7 +264,7 @@ impl Filled for InPostgres {
         &self.world
     }
 
-    /// By one statement, after the model of a grant that the store has written.
+    /// Copies a grant that the store has written, in one statement.
     fn add(&self, grants: usize) {
         let prefix = self.prefix();
         let sql = format!(
@@ -285,7 +284,7 @@ impl Filled for InPostgres {
         self.world.runtime.block_on(filled).unwrap();
     }
 
-    /// With all indexes.
+    /// Including all indexes.
     fn bytes(&self) -> u64 {
         let sql = format!("SELECT pg_total_relation_size('{}grants')", self.prefix());
         let row = self

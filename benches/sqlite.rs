@@ -1,11 +1,11 @@
-//! What `SqliteStore` does in a second, and what a grant takes in its file.
+//! The throughput of `SqliteStore`, and the size of a grant in its file.
 //!
-//! * Refreshes by 64 clients at once, each answered when it is on the disk, beside the same statement
-//!   with a commit of its own, on the same disk. The ratio is what sharing commits is worth.
-//! * Bytes of the file a live grant, when it is new and when it was rotated many times.
+//! * Refreshes by 64 concurrent clients, each durable when it returns, beside the same statement
+//!   with a commit for each, on the same disk. The ratio is the gain of shared commits.
+//! * Bytes of the file per live grant, new and after many rotations.
 //!
-//! `cargo bench --bench sqlite --features sqlite`, with `-- --json` one object a line.
-#![expect(clippy::unwrap_used, reason = "a bench stops where it fails")]
+//! Run `cargo bench --bench sqlite --features sqlite`; `-- --json` prints one JSON object per line.
+#![expect(clippy::unwrap_used, reason = "a bench stops at the first failure")]
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures are rounded")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
@@ -14,38 +14,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, Flow};
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, GrantId, Issuer, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::protocol::Scope;
+use grantor::ids::{ClientId, GrantId};
+use grantor::jwt::Algorithm;
 use grantor::random::OsRandom;
 use grantor::secret::Digest;
-use grantor::server_secret::ServerSecret;
 use grantor::store::{
     CodeRedemption, Durability, Grant, GrantStore as _, RedeemCode, Rotate, Rotation,
     SqliteSettings, SqliteStore,
 };
 use grantor::users::MemoryUsers;
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, Scope, ServerSecret, SigningKey, Subject,
+};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 const CLIENTS: usize = 64;
-/// The two take turns, for disks have moods.
+/// The two take turns, because the speed of disks varies.
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(1);
 const GRANTS: usize = 12_800;
-/// Beyond 127, from where a generation takes two bytes.
+/// Beyond 127, because a larger generation takes two bytes.
 const ROTATIONS: u32 = 150;
 
 fn at(millis: i64) -> UnixTime {
     UnixTime::from_millis(1_700_000_000_000 + millis)
 }
 
-/// An app as the server makes it.
+/// Registers an app like the server does.
 async fn register(store: &Arc<SqliteStore>) -> ClientId {
     let server = AuthorizationServer::builder(
         Issuer::new("https://as.example.com").unwrap(),
@@ -59,7 +58,8 @@ async fn register(store: &Arc<SqliteStore>) -> ClientId {
     server.admin("bench").register(draft.build().unwrap()).await.unwrap().client_id
 }
 
-/// A grant with names as they are in production: 36 characters for the user, two scopes, no device.
+/// Creates a grant with names of production length: 36 characters for the user, two scopes, no
+/// device.
 fn grant(client_id: &ClientId) -> Grant {
     let id = GrantId::generate(&OsRandom::new()).unwrap();
     let digest: [u8; 32] = [*id.as_bytes(), *id.as_bytes()].concat().try_into().unwrap();
@@ -108,7 +108,7 @@ async fn rotate(store: &SqliteStore, grant: &Grant, generation: u32) {
     assert_eq!(store.rotate(&rotation).await.unwrap(), Rotate::Rotated);
 }
 
-/// Families, made by so many clients at once.
+/// Creates families with that many concurrent clients.
 async fn families(store: &Arc<SqliteStore>, client_id: &ClientId, count: usize) -> Vec<Grant> {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -124,7 +124,7 @@ async fn families(store: &Arc<SqliteStore>, client_id: &ClientId, count: usize) 
     clients.join_all().await.concat()
 }
 
-/// How many refreshes a second 64 clients get, and how many commits a second those were.
+/// Returns the refreshes per second of 64 clients, and the commits per second.
 async fn shared(store: &Arc<SqliteStore>, families: &[Grant]) -> (f64, f64) {
     let mut clients = JoinSet::new();
     let (begun, commits) = (Instant::now(), store.commits());
@@ -144,7 +144,7 @@ async fn shared(store: &Arc<SqliteStore>, families: &[Grant]) -> (f64, f64) {
     (f64::from(refreshes) / seconds, (store.commits() - commits) as f64 / seconds)
 }
 
-/// The same with a commit for each refresh: one connection that 64 clients take in turns.
+/// Returns the same with one commit per refresh: one connection that 64 clients use in turns.
 async fn alone(file: &Path, families: &[Grant]) -> f64 {
     let options = SqliteConnectOptions::new().filename(file).synchronous(SqliteSynchronous::Full);
     let connection = options.disable_statement_logging().connect().await.unwrap();
@@ -176,7 +176,7 @@ async fn alone(file: &Path, families: &[Grant]) -> f64 {
     f64::from(refreshes) / begun.elapsed().as_secs_f64()
 }
 
-/// The bytes of the file that are in use.
+/// Returns the bytes of the file that are in use.
 async fn bytes(file: &Path) -> i64 {
     let mut connection = SqliteConnectOptions::new().filename(file).connect().await.unwrap();
     let row = sqlx::query(
@@ -186,7 +186,7 @@ async fn bytes(file: &Path) -> i64 {
     row.fetch_one(&mut connection).await.unwrap().get("bytes")
 }
 
-/// Bytes a live grant: with its first refresh token, and after many.
+/// Returns the bytes per live grant, with its first refresh token and after many rotations.
 async fn size(file: &Path) -> (f64, f64) {
     let settings = SqliteSettings::new().with_durability(Durability::Normal);
     let store = Arc::new(SqliteStore::open(file, settings).await.unwrap());
@@ -216,7 +216,7 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.swap_remove(values.len() / 2)
 }
 
-/// On the disk where this was built.
+/// A folder on the disk of this build.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -230,7 +230,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nobody is left to be told.
+        // Errors have no receiver here.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -254,12 +254,12 @@ async fn main() {
     let [shared, commits, alone, ratio] = rounds.map(median);
     let (new, rotated) = size(&folder.0.join("size.db")).await;
     let figures = [
-        ("refreshes/shared_commits", shared, "64 clients, durable, a second"),
-        ("refreshes/commits", commits, "a second"),
-        ("refreshes/one_commit_each", alone, "a second"),
+        ("refreshes/shared_commits", shared, "per second, 64 clients, durable"),
+        ("refreshes/commits", commits, "per second"),
+        ("refreshes/one_commit_each", alone, "per second"),
         ("refreshes/ratio", ratio, "at least 10"),
         ("grant/bytes", new, "at most 300"),
-        ("grant/bytes_rotated", rotated, "at most 300, as many as before"),
+        ("grant/bytes_rotated", rotated, "at most 300, unchanged"),
     ];
     let json = std::env::args().any(|argument| argument == "--json");
     for (name, value, what) in figures {

@@ -1,11 +1,11 @@
-//! A host's own store in one file, and the conformance kit run over it.
+//! A custom store in one file, checked by the conformance kit.
 //!
-//! The tables are plain maps behind one lock, so that nothing distracts from what the contract
-//! asks. In a database each method below is one statement or one transaction; the rules on one row
-//! are [`Grant::redeem`] and [`Grant::rotate`], and a store that locks the row may call them.
+//! The tables are plain maps behind one lock, to keep the focus on the contract. In a database each
+//! method below is one statement or one transaction. The rules for one row are [`Grant::redeem`]
+//! and [`Grant::rotate`]; a store that locks the row may call them.
 //!
 //! Run it with `cargo run --example custom_store --features test-kit`.
-#![expect(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "the example reports its results")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -13,9 +13,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use grantor::Subject;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::ids::{ClientId, GrantId};
 use grantor::secret::Digest;
 use grantor::store::conformance::Kit;
 use grantor::store::{
@@ -26,37 +27,37 @@ use grantor::store::{
 };
 
 fn main() -> ExitCode {
-    println!("This is a store of one lock over five maps, as a host might write it.");
-    println!("The conformance kit now asks it for every promise of the contract,");
-    println!("and lets 16 threads race on it. That takes a few seconds.");
+    println!("This store keeps five maps behind one lock.");
+    println!("The conformance kit checks every rule of the store contract,");
+    println!("with races between 16 threads. This takes a few seconds.");
     let report = Kit::new(CustomStore::default).with_rounds(300).run();
     println!("{report}.");
     if report.is_passed() {
-        println!("The server may rely on this store.");
+        println!("The store fulfils the contract.");
         ExitCode::SUCCESS
     } else {
-        println!("The server must not rely on this store.");
+        println!("The store breaks the contract. Do not use it.");
         ExitCode::FAILURE
     }
 }
 
-/// The store. `&self` everywhere: interior mutability is the store's business.
+/// A store in memory. The methods take `&self`, so interior mutability is up to the store.
 #[derive(Debug, Default)]
 pub(crate) struct CustomStore {
     tables: Mutex<Tables>,
 }
 
-/// What a database would hold. One place for all of it: a redemption asks in one step for the row,
-/// for every cutoff, and for whether the app is enabled.
+/// The tables of the store, behind one lock, because a redemption checks the row, every cutoff and
+/// the state of the app in one step.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) apps: BTreeMap<ClientId, Arc<CustomApp>>,
-    /// Counts the changes of the apps, so that a cache of another process learns of them.
+    /// Counts changes to apps, so that caches in other processes detect them.
     pub(crate) apps_version: u64,
     pub(crate) grants: BTreeMap<GrantId, Grant>,
     pub(crate) assertions: HashMap<(ClientId, AssertionPurpose, Digest), UnixTime>,
-    /// Cutoffs, ended grants and tombstones, in the order in which the feed tells them. A store
-    /// with many of them has an index by target as well.
+    /// Cutoffs, revoked grants and tombstones in the order of the feed. A store with many of them
+    /// also needs an index by target.
     pub(crate) revocations: BTreeMap<FeedCursor, Revocation>,
     pub(crate) consents: HashMap<(ClientId, Subject), Consent>,
     /// The store's clock: the latest instant that it was given or has made.
@@ -65,34 +66,34 @@ pub(crate) struct Tables {
 }
 
 impl CustomStore {
-    /// Every method takes the lock once and holds it to its end, and none awaits while it does: so
-    /// every method is one atomic step, and a dropped future leaves it done or not begun.
+    /// Locks the tables. Every method locks once and does not await under the lock, so every method
+    /// is one atomic step, and a dropped future has taken effect or not started.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Tables {
-    /// Whether an app is registered and enabled.
+    /// Returns true if the app is registered and enabled.
     fn is_active(&self, client_id: &ClientId) -> bool {
         self.apps.get(client_id).is_some_and(|app| app.is_enabled())
     }
 
-    /// The single predicate, but for the grant's own row: its app must be enabled, and no
-    /// revocation may cover it. Grants and tokens, codes and refresh tokens all ask here.
+    /// Checks everything that voids a grant or token, except the grant's own row: its app must be
+    /// enabled, and no revocation may cover it.
     pub(crate) fn is_void(&self, facts: &AccessFacts<'_>) -> bool {
         !self.is_active(facts.client_id)
             || self.revocations.values().any(|revocation| revocation.voids(facts))
     }
 
-    /// The instant of a decision. The host's clock may run backwards; this one does not.
+    /// Returns the instant of a decision. It never runs backwards, even if the host's clock does.
     pub(crate) fn decide_at(&mut self, now: UnixTime) -> UnixTime {
         self.clock = self.clock.max(now);
         self.clock
     }
 
-    /// Enters a revocation at an instant that no earlier decision exceeds and every later decision
-    /// does: the clock moves on by a millisecond.
+    /// Records a revocation at an instant not before any earlier decision, and moves the clock on
+    /// by a millisecond so that every later decision is after it.
     pub(crate) fn enter(&mut self, mut revocation: Revocation) -> Revoked {
         let at = self.decide_at(revocation.at);
         self.clock = at.plus(Duration::from_millis(1));
@@ -102,7 +103,8 @@ impl Tables {
         Revoked { at }
     }
 
-    /// Applies a rule to the row of a grant and, if the rule ended the grant, tells the feed.
+    /// Applies a rule to the row of a grant. If the rule revokes the grant, also records it in the
+    /// feed.
     pub(crate) fn apply<T>(
         &mut self,
         grant_id: GrantId,
@@ -131,7 +133,7 @@ impl AppRegistry for CustomStore {
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         let mut tables = self.lock();
-        // In SQL: INSERT .. ON CONFLICT DO NOTHING, and look at the number of rows.
+        // In SQL: INSERT .. ON CONFLICT DO NOTHING, then check the number of rows.
         if tables.apps.contains_key(app.client_id()) {
             return Ok(InsertApp::AlreadyExists);
         }
@@ -152,7 +154,8 @@ impl AppRegistry for CustomStore {
             Some(stored) if stored.version() != expected_version => UpdateApp::Conflict,
             Some(stored) => {
                 *stored = Arc::new(app);
-                // In the same statement or transaction: whoever reads the one finds the other.
+                // In the same statement or transaction, so that a reader of the version sees the
+                // change.
                 tables.apps_version += 1;
                 UpdateApp::Updated
             }
@@ -189,11 +192,12 @@ impl AppRegistry for CustomStore {
 impl GrantStore for CustomStore {
     async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
         let mut tables = self.lock();
-        // In the same step: an app that is enabled again finds no decision of when it was not.
+        // In the same step, so that an app that is enabled again has no grants from while it was
+        // disabled.
         if !tables.is_active(&grant.client_id) {
             return Ok(InsertGrant::AppInactive);
         }
-        // The id comes from a ticket that travelled through a browser: it may come back twice.
+        // The id comes from a ticket that passed through a browser, and may arrive twice.
         if tables.grants.contains_key(&grant.grant_id) {
             return Ok(InsertGrant::AlreadyDecided);
         }
@@ -227,7 +231,7 @@ impl GrantStore for CustomStore {
         let authorized_at = tables.decide_at(claim.now);
         if let Some(grant) = &claim.grant {
             if tables.grants.contains_key(&grant.grant_id) {
-                return Err(StoreError::new("there is a grant with this id"));
+                return Err(StoreError::new("the grant id is taken"));
             }
             let mut grant = grant.clone();
             grant.authorized_at = authorized_at;
@@ -253,8 +257,8 @@ impl GrantStore for CustomStore {
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
         let mut tables = self.lock();
-        // One entry, however many tokens it covers. It also is the tombstone of a grant that has
-        // no row, and a grant that has one is marked so that whoever reads it sees why.
+        // One entry, for any number of tokens. It is also the tombstone of a grant without a row.
+        // An existing row is marked with the reason.
         let revoked = tables.enter(revocation.clone());
         if let RevocationTarget::Grant(grant_id) = &revocation.target
             && let Some(grant) = tables.grants.get_mut(grant_id)
@@ -284,8 +288,8 @@ impl GrantStore for CustomStore {
         let page: Vec<_> = later.by_ref().take(limit).collect();
         let more = later.next().is_some();
         let last = page.last().map_or(cursor, |(cursor, _)| **cursor);
-        // Behind one lock nothing is being written while it is read. In a database an entry may
-        // become visible after a later one did: a reader that has seen everything is set back.
+        // With one lock, no write runs during a read. In a database an entry may become visible
+        // after a later one, so a reader that has seen everything restarts a few seconds back.
         let back = FeedCursor { at: now.minus(Duration::from_secs(5)), tie: 0 };
         let next = if more { last } else { last.min(back) };
         let entries = page.into_iter().map(|(_, revocation)| revocation.clone()).collect();
@@ -294,8 +298,8 @@ impl GrantStore for CustomStore {
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
         let mut tables = self.lock();
-        // In SQL: INSERT .. SELECT .. WHERE NOT EXISTS a revocation that came after it, in a
-        // transaction that a withdrawal cannot overlap.
+        // In SQL: INSERT .. SELECT .. WHERE NOT EXISTS a later revocation, in a transaction that no
+        // withdrawal overlaps.
         if !tables.revocations.values().any(|revocation| revocation.ends(&consent)) {
             let key = (consent.client_id.clone(), consent.subject.clone());
             tables.consents.insert(key, consent);
@@ -330,7 +334,7 @@ impl GrantStore for CustomStore {
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
         let mut tables = self.lock();
-        // The budget goes down with every row; a row that is inert when it is used up is `more`.
+        // Each removed row counts against the limit. If a row is left to remove, `more` is true.
         let (mut removed, mut more) = (0, false);
         let mut keep = |inert: bool| {
             let remove = inert && removed < limit;
@@ -338,7 +342,7 @@ impl GrantStore for CustomStore {
             more |= inert && !remove;
             !remove
         };
-        // An assertion is remembered for an hour longer, should the host's clock jump back.
+        // Assertion ids are kept for one more hour, in case the host's clock is set back.
         let hour_ago = now.minus(Duration::from_secs(3_600));
         tables.assertions.retain(|_, expires_at| keep(*expires_at <= hour_ago));
         tables.grants.retain(|_, grant| keep(grant.expires_at <= now));
@@ -347,7 +351,7 @@ impl GrantStore for CustomStore {
     }
 }
 
-/// Cuts a page out of items that come in the order of their keys.
+/// Returns one page of items that are sorted by key.
 fn read_page<T, K: Clone + Ord>(
     items: impl Iterator<Item = T>,
     page: &Page<K>,

@@ -1,28 +1,29 @@
-//! Mints a token through every flow, and shows each to an API.
+//! Mints tokens through every flow and presents them to an API.
 //!
-//! `cargo run --example mint_tokens` tells what happens; with `-- --json` it prints the tokens
-//! instead, one JSON object a line, and the public keys on the last line.
-#![expect(clippy::print_stdout, reason = "an example talks")]
+//! `cargo run --example mint_tokens` explains each step. With `-- --json` it prints the tokens
+//! instead, one JSON object per line, with the public keys on the last line.
+#![expect(clippy::print_stdout, reason = "the example explains its steps")]
 
 use std::error::Error;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use grantor::AuthorizationServer;
-use grantor::app::{AppCredentials, AppDraft, Flow, ImpersonationPolicy, JwtSettings};
+use grantor::app::{AppCredentials, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{AuditQuery, MemoryAudit};
 use grantor::catalog::ApiCatalog;
 use grantor::endpoint::{Decision, FormRequest, Login, Prompted, TokenResponse};
 use grantor::error::EndpointError;
-use grantor::ids::{Group, Issuer, Resource, Subject};
-use grantor::jwt::{Algorithm, PrivateKeyPem, SigningKey, VerifyingKeys};
-use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
+use grantor::ids::{Group, Resource};
+use grantor::jwt::{Algorithm, PrivateKeyPem, VerifyingKeys};
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::resource_server::BearerVerifier;
-use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
-use grantor::users::{Members, MemoryUsers, User};
+use grantor::users::{Members, MemoryUsers};
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, RedirectUri, Scope, ServerSecret,
+    SigningKey, Subject, User,
+};
 use serde_json::{Value, json};
 
 const ISSUER: &str = "https://as.example.com";
@@ -46,9 +47,9 @@ fn main() -> Outcome {
     Ok(())
 }
 
-/// Runs every flow, and tells what happens if `aloud`. Answers the tokens, then the public keys.
-pub(crate) fn run(aloud: bool) -> Outcome<Vec<Value>> {
-    let mut demo = Demo::new(aloud)?;
+/// Runs every flow and explains the steps if `verbose`. Returns the tokens and the public keys.
+pub(crate) fn run(verbose: bool) -> Outcome<Vec<Value>> {
+    let mut demo = Demo::new(verbose)?;
     pollster::block_on(async {
         demo.authorization_code_and_refresh().await?;
         demo.jwt_bearer().await?;
@@ -60,16 +61,16 @@ pub(crate) fn run(aloud: bool) -> Outcome<Vec<Value>> {
 }
 
 struct Demo {
-    aloud: bool,
+    verbose: bool,
     lines: Vec<Value>,
     audit: Arc<MemoryAudit>,
     server: AuthorizationServer<MemoryStore, MemoryUsers>,
-    /// What the API runs: it knows the server's name and its public keys.
+    /// The verifier of the API. It knows only the issuer and its public keys.
     api: BearerVerifier,
 }
 
 impl Demo {
-    fn new(aloud: bool) -> Outcome<Self> {
+    fn new(verbose: bool) -> Outcome<Self> {
         let staff = || Group::new("staff");
         let users = MemoryUsers::new([
             User::new(Subject::new("ann")?).with_groups([staff()?]),
@@ -92,10 +93,10 @@ impl Demo {
         let api = BearerVerifier::new(server.issuer().clone(), keys)
             .with_resource(Resource::new(API)?)
             .with_enforcement(table);
-        Ok(Self { aloud, lines: Vec::new(), audit, server, api })
+        Ok(Self { verbose, lines: Vec::new(), audit, server, api })
     }
 
-    /// A user lets an app in; the app keeps its access by refresh tokens.
+    /// A user approves an app, and the app keeps its access with refresh tokens.
     async fn authorization_code_and_refresh(&mut self) -> Outcome {
         self.say("\n== Authorization code with PKCE ==\n");
         let draft = AppDraft::confidential("Reports")
@@ -117,17 +118,20 @@ impl Demo {
             ("code_challenge_method", "S256"),
         ]);
         let request = self.server.authorization_request(&query, None).await?;
-        // The host finds out who the user is, shows a consent page, and takes the answer.
+        // The host authenticates the user, shows a consent page and receives the decision.
         let login = Login::new(Subject::new("ann")?, "the anti-forgery token of her session");
         let Prompted::Ask(prompt) = self.server.prompt(request, Some(&login)).await? else {
-            return Err("nobody was asked".into());
+            return Err("the user was not asked for consent".into());
         };
         let titles: Vec<_> = prompt.scopes.iter().flat_map(|scope| &scope.titles).collect();
-        self.say(&format!("{} asks {}: {titles:?}", prompt.app_name, prompt.subject));
+        self.say(&format!(
+            "{} asks {} for consent to {titles:?}.",
+            prompt.app_name, prompt.subject
+        ));
         let yes = Decision::approve();
         let response = self.server.decide(&prompt.ticket, &login, yes, None).await?;
         let code = parameter(response.location(), "code")?;
-        self.say("She agrees. The browser goes back to the app with a code.");
+        self.say("The user approves. The browser returns to the app with a code.");
 
         let grant = [
             ("grant_type", "authorization_code"),
@@ -147,23 +151,25 @@ impl Demo {
 
         let again = self.refresh(&app, oldest).await?;
         ensure(refresh_token(&again)? == refresh_token(&second)?, "the successor is the same")?;
-        self.say("The app lost the answer and asks again: it gets the very same refresh token.");
+        self.say("The app lost the response and retries: it gets the same refresh token.");
 
         let third = self.refresh(&app, refresh_token(&second)?).await?;
-        self.say("The app refreshes again. Then somebody presents the oldest refresh token:");
+        self.say("The app refreshes again. Then the oldest refresh token is replayed:");
         let refused = self.refresh(&app, oldest).await;
         self.refused(refused, "invalid_grant", "refresh_token_reused")?;
-        self.say("One of the two is a thief, so that the newest refresh token is revoked as well:");
+        self.say("The server cannot tell the app from a thief, so the newest refresh token is revoked too:");
         let refused = self.refresh(&app, refresh_token(&third)?).await;
         self.refused(refused, "invalid_grant", "grant_revoked")?;
         let header = bearer(&third);
         let checked = self.api.check_with(self.server.store(), Some(header.as_str())).await;
-        ensure(checked.is_err_and(|it| it.status() == 401), "the access token is revoked, too")?;
-        self.say("So are the access tokens: an API that asks the store answers 401.");
+        ensure(checked.is_err_and(|it| it.status() == 401), "the access token is revoked too")?;
+        self.say(
+            "The access tokens are revoked as well: an API that checks the store answers 401.",
+        );
         Ok(())
     }
 
-    /// A back end acts as a user, inside what its administrator allowed.
+    /// A backend acts as a user, within the app's impersonation policy.
     async fn jwt_bearer(&mut self) -> Outcome {
         self.say("\n== JWT bearer: impersonation ==\n");
         let private_key = SigningKey::generate_pem(Algorithm::ES256)?;
@@ -183,10 +189,12 @@ impl Demo {
         self.call("GET", "/files/2026/report.txt", &token, 200)?;
         self.call("GET", "/users/ann", &token, 403)?;
 
-        self.say("The same assertion again:");
+        self.say("The app replays the assertion:");
         let refused = self.assert(&app, &assertion).await;
         self.refused(refused, "invalid_grant", "assertion_replayed")?;
-        self.say("The app would act as root, who is staff but an administrator, too:");
+        self.say(
+            "The app asserts root, a staff member excluded by the policy as an administrator:",
+        );
         let refused = self.assert(&app, &sign_assertion(&app, "root", &private_key)?).await;
         self.refused(refused, "invalid_grant", "impersonation_excepted")
     }
@@ -210,11 +218,11 @@ impl Demo {
         let settings = draft.default_resource(Some(api)).build()?;
         let name = settings.name().to_owned();
         let app = self.server.admin("example").register(settings).await?;
-        self.say(&format!("Registered the app {name} with the client id {}.", app.client_id));
+        self.say(&format!("Registered the app \"{name}\" with client id {}.", app.client_id));
         Ok(app)
     }
 
-    /// What the app sends to the token endpoint.
+    /// Sends a token request of the app.
     async fn post(
         &self,
         app: &AppCredentials,
@@ -243,7 +251,7 @@ impl Demo {
         self.post(app, &[("grant_type", grant_type), ("assertion", assertion)]).await
     }
 
-    /// Shows what a token says, and keeps it with what it should say.
+    /// Shows the claims of a token, checks them and adds the token to the output.
     fn minted(
         &mut self,
         flow: &str,
@@ -255,7 +263,7 @@ impl Demo {
         let token = response.access_token.expose_secret();
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap_or_default())?;
         let claims: Value = serde_json::from_slice(&payload)?;
-        self.say(&format!("The access token says {claims:#}"));
+        self.say(&format!("Claims of the access token: {claims:#}"));
         let client_id = &app.client_id;
         let expected = json!({
             "sub": sub, "client_id": client_id, "scope": scope, "aud": API, "iss": ISSUER,
@@ -272,7 +280,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Sends a request with the token to the API, which looks at the token and at its catalog.
+    /// Sends a request with the token to the API, which checks the token and its catalog.
     fn call(&self, method: &str, path: &str, token: &TokenResponse, status: u16) -> Outcome {
         let answer = self.api.authorize(method, path, Some(bearer(token).as_str()));
         let got = answer.map_or_else(|challenge| challenge.status(), |_| 200);
@@ -280,7 +288,7 @@ impl Demo {
         ensure(got == status, "the API decides as its catalog says")
     }
 
-    /// Shows what a refused app is told, and what the audit log knows.
+    /// Shows the error response to the app and the reason in the audit log.
     fn refused(
         &self,
         answer: Result<TokenResponse, EndpointError>,
@@ -293,18 +301,18 @@ impl Demo {
         let events = self.audit.find(&AuditQuery::all().limit(1));
         let outcome = events.first().map(|event| &event.outcome).ok_or("nothing was audited")?;
         let setting = outcome.setting().map(|it| format!(", by {it}")).unwrap_or_default();
-        self.say(&format!("  (the audit log: {}{setting})", outcome.reason().unwrap_or_default()));
+        self.say(&format!("  (audit log: {}{setting})", outcome.reason().unwrap_or_default()));
         ensure(outcome.reason() == Some(reason), reason)
     }
 
     fn say(&self, text: &str) {
-        if self.aloud {
+        if self.verbose {
             println!("{text}");
         }
     }
 }
 
-/// What a back end signs to act as `user`, with whatever JWT library it has.
+/// Signs an assertion that names `user`. The backend may use any JWT library.
 fn sign_assertion(app: &AppCredentials, user: &str, key: &PrivateKeyPem) -> Outcome<String> {
     let claims = json!({
         "iss": app.client_id,
@@ -338,5 +346,5 @@ fn refresh_token(response: &TokenResponse) -> Outcome<&str> {
 }
 
 fn ensure(holds: bool, what: &str) -> Outcome {
-    if holds { Ok(()) } else { Err(format!("not as expected: {what}").into()) }
+    if holds { Ok(()) } else { Err(format!("check failed: {what}").into()) }
 }

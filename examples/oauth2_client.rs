@@ -1,26 +1,27 @@
-//! A client that somebody else wrote, the crate `oauth2`, against the HTTP layer: code with PKCE,
-//! refresh, client credentials, introspection and revocation.
+//! A third-party client, the `oauth2` crate, against the HTTP layer: the authorization code flow
+//! with PKCE, refresh, client credentials, introspection and revocation.
 //!
-//! `cargo run --example oauth2_client`. No socket: `oauth2` speaks `http` requests, and the server
-//! answers them where it stands. `examples/server` is a server that listens.
-#![expect(clippy::print_stdout, reason = "an example tells what it does")]
+//! Run it with `cargo run --example oauth2_client`. It opens no socket: `oauth2` makes `http`
+//! requests, and the server handles them in the same process. `examples/server` is a server that
+//! listens.
+#![expect(clippy::print_stdout, reason = "the example explains its steps")]
 
 use std::error::Error;
 use std::sync::Arc;
 
-use grantor::AuthorizationServer;
 use grantor::admin::ImportedApp;
-use grantor::app::{AppDraft, AppSettings, Flow};
+use grantor::app::AppSettings;
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::http::{HttpEndpoints, Interaction, Page};
-use grantor::ids::{ClientId as AppId, Issuer, Resource, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::protocol::{RedirectUri, Scope};
+use grantor::ids::{ClientId as AppId, Resource};
+use grantor::jwt::Algorithm;
 use grantor::random::OsRandom;
 use grantor::resource_server::ResourceServer;
-use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
-use grantor::users::{DirectoryError, MemoryUsers, User};
+use grantor::users::{DirectoryError, MemoryUsers};
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, RedirectUri, Scope, ServerSecret,
+    SigningKey, Subject, User,
+};
 use http::request::Parts;
 use oauth2::basic::BasicClient;
 use oauth2::{
@@ -33,7 +34,7 @@ use pollster::block_on;
 const ISSUER: &str = "https://as.example.com";
 const CALLBACK: &str = "https://calendar.example.com/callback";
 
-/// Ann is logged in at every browser. Her consent page is the ticket and nothing else.
+/// Pages for a user who is always logged in as Ann. The consent page is the bare ticket.
 struct Ann;
 
 fn page(text: &str) -> Page {
@@ -61,13 +62,13 @@ impl Interaction for Ann {
 
 type Server = HttpEndpoints<MemoryStore, MemoryUsers, grantor::hooks::NoHooks, Ann>;
 
-/// How `oauth2` reaches the server.
+/// Passes a request of `oauth2` to the server.
 fn send(server: &Server, request: HttpRequest) -> Result<HttpResponse, http::Error> {
     let nothing = || http::Response::builder().status(404).body(Vec::new());
     block_on(server.handle(request)).map_or_else(nothing, Ok)
 }
 
-/// A calendar with every flow, and an API that may ask about tokens.
+/// Builds settings with every flow that the client uses.
 fn settings() -> Result<AppSettings, Box<dyn Error>> {
     Ok(AppDraft::confidential("Calendar")
         .flows([Flow::AuthorizationCode, Flow::ClientCredentials])
@@ -91,18 +92,18 @@ fn server() -> Result<Server, Box<dyn Error>> {
     Ok(HttpEndpoints::new(Arc::new(server), Ann))
 }
 
-/// What a browser does with the URL to which the client sends it: the code, and the state.
+/// Follows the authorization URL like a browser, and returns the code and the state.
 fn browse(server: &Server, url: &str) -> Result<(String, String), Box<dyn Error>> {
     let page = send(server, http::Request::get(url).body(Vec::new())?)?;
     let ticket = String::from_utf8(page.into_body())?;
-    println!("   Ann is asked, and says yes to reading only.");
+    println!("   Ann approves read access only.");
     let form = format!("ticket={ticket}&decision=approve&scope=files.read");
     let request = http::Request::post(format!("{ISSUER}/oauth/decision"))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(form.into_bytes())?;
     let answer = send(server, request)?;
     let location = answer.headers().get("location").ok_or("no redirect")?.to_str()?;
-    println!("   {} to {}…", answer.status(), location.get(..60).unwrap_or(location));
+    println!("   {} redirects to {}…", answer.status(), location.get(..60).unwrap_or(location));
     let of = |name: &str| {
         let url = url::Url::parse(location).ok()?;
         url.query_pairs().find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
@@ -133,9 +134,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .exchange_code(AuthorizationCode::new(code))
         .set_pkce_verifier(verifier)
         .request(&http)?;
-    println!("   scope {:?}, good for {:?}", tokens.scopes(), tokens.expires_in());
+    println!("   scope {:?}, expires in {:?}", tokens.scopes(), tokens.expires_in());
 
-    println!("2. Refresh: the token rotates.");
+    println!("2. Refresh, which rotates the refresh token.");
     let first = tokens.refresh_token().ok_or("no refresh token")?;
     let refreshed = client.exchange_refresh_token(first).request(&http)?;
     let second = refreshed.refresh_token().ok_or("no refresh token")?;
@@ -145,7 +146,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let own = client.exchange_client_credentials().request(&http)?;
     println!("   scope {:?}", own.scopes());
 
-    println!("4. The API asks about a token.");
+    println!("4. The API introspects a token.");
     let gateway = ImportedApp::new(AppId::new("api")?, settings()?);
     let api = block_on(admin.import(gateway))?;
     let api_secret = api.client_secret.ok_or("an app of this kind has a secret")?;
@@ -153,10 +154,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .set_client_secret(ClientSecret::new(api_secret.expose_secret().to_owned()))
         .set_introspection_url(IntrospectionUrl::new(format!("{ISSUER}/oauth/introspect"))?);
     let about = api.introspect(refreshed.access_token()).request(&http)?;
-    println!("   active: {}, as {:?}", about.active(), about.sub());
+    println!("   active: {}, sub: {:?}", about.active(), about.sub());
     assert!(about.active());
 
-    println!("5. The client gives its refresh token back: everything of the grant ends.");
+    println!("5. The client revokes its refresh token, which revokes the whole grant.");
     client.revoke_token(StandardRevocableToken::from(second))?.request(&http)?;
     let about = api.introspect(refreshed.access_token()).request(&http)?;
     println!("   active: {}", about.active());

@@ -1,33 +1,34 @@
-//! An API that checks tokens: what a request gets whose token is good, too narrow, expired or
-//! revoked, and what it gets without one.
+//! An API that checks tokens: the responses to requests with a valid, narrow, expired, revoked or
+//! missing token.
 //!
-//! Run with `cargo run --example protect_api`. Authorization server and API share one process here;
-//! apart, the API reads the JWK Set and the feed of revocations over HTTP, and nothing else changes.
-#![expect(clippy::print_stdout, reason = "an example shows what happens")]
+//! Run it with `cargo run --example protect_api`. The authorization server and the API share one
+//! process here. In separate processes the API reads the JWK Set and the revocation feed over HTTP;
+//! nothing else changes.
+#![expect(clippy::print_stdout, reason = "the example explains its steps")]
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::AuthorizationServer;
-use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::app::AppCredentials;
 use grantor::catalog::ApiCatalog;
 use grantor::clock::{Clock, ManualClock, UnixTime};
 use grantor::endpoint::FormRequest;
-use grantor::ids::{Issuer, Resource};
-use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
-use grantor::protocol::Scope;
+use grantor::ids::Resource;
+use grantor::jwt::{Algorithm, VerifyingKeys};
 use grantor::resource_server::{BearerVerifier, RevocationList};
-use grantor::server_secret::ServerSecret;
-use grantor::store::{MemoryStore, RevocationTarget};
+use grantor::store::RevocationTarget;
 use grantor::users::MemoryUsers;
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, Scope, ServerSecret, SigningKey,
+};
 
 type Server = AuthorizationServer<Arc<MemoryStore>, MemoryUsers>;
 
 const ISSUER: &str = "https://as.example.com";
 const API: &str = "https://api.example.com";
 
-/// What the API offers, and which scope each request needs.
+/// The API's endpoints and the scope that each request needs.
 const CATALOG: &str = r#"{
     "base_path": "/rest",
     "endpoints": [
@@ -41,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    // A clock that this example moves; a service leaves out `clock` and `with_clock`.
+    // A clock that this example advances. A service omits `clock` and `with_clock`.
     let clock = Arc::new(ManualClock::new(UnixTime::from_seconds(1_800_000_000)));
     let store = Arc::new(MemoryStore::new());
     let server = AuthorizationServer::builder(
@@ -54,7 +55,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     .clock(Arc::clone(&clock))
     .build();
 
-    // The API: the server's public keys, its own name, its catalog, and the list of what was revoked.
+    // The API needs the server's public keys, its own identifier, its catalog and a revocation
+    // list.
     let catalog: ApiCatalog = serde_json::from_str(CATALOG)?;
     let revocations = Arc::new(RevocationList::new());
     let keys = VerifyingKeys::from_jwk_set(&server.jwk_set())?;
@@ -72,26 +74,26 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let app = server.admin("the administrator").register(app).await?;
     let token = request_token(&server, &app).await?;
 
-    println!("The API has not read the feed of revocations yet, so it accepts nothing:");
+    println!("The API has not read the revocation feed yet, so it accepts no token:");
     show(&verifier, "GET", "/rest/users/42", Some(&token));
     revocations.poll(&store, clock.now()).await?;
-    println!("It has read the feed, which a service does every few seconds:");
+    println!("The API has read the feed. A service does this every few seconds:");
     show(&verifier, "GET", "/rest/users/42", Some(&token));
 
-    println!("The scope of the token does not allow to change a user:");
+    println!("The scope of the token does not allow changing a user:");
     show(&verifier, "PUT", "/rest/users/42", Some(&token));
-    println!("The catalog does not know this request, so nobody may make it:");
+    println!("The catalog has no such endpoint, so the request is denied for every token:");
     show(&verifier, "DELETE", "/rest/users/42", Some(&token));
-    println!("A request without a token is told how to come back:");
+    println!("A request without a token gets a challenge:");
     show(&verifier, "GET", "/rest/users/42", None);
 
-    println!("The administrator revokes what the app was given, and the API reads the feed:");
+    println!("The administrator revokes the app's tokens, and the API reads the feed:");
     let target = RevocationTarget::App(app.client_id.clone());
     server.admin("the administrator").revoke(target).await?;
     revocations.poll(&store, clock.now()).await?;
     show(&verifier, "GET", "/rest/users/42", Some(&token));
 
-    println!("A token that was issued later is good, until an hour has passed:");
+    println!("A token issued later is valid until it expires after an hour:");
     clock.advance(Duration::from_secs(10));
     let token = request_token(&server, &app).await?;
     show(&verifier, "GET", "/rest/users/42", Some(&token));
@@ -99,7 +101,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     revocations.poll(&store, clock.now()).await?;
     show(&verifier, "GET", "/rest/users/42", Some(&token));
 
-    println!("From the same catalog comes the security part of the API's OpenAPI document:");
+    println!("The security part of the API's OpenAPI document, from the same catalog:");
     let security = catalog.openapi_security(
         "https://as.example.com/oauth/authorize",
         "https://as.example.com/oauth/token",
@@ -108,7 +110,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The `Authorization` header of the app, with a token that it has just been given.
+/// Requests a token for the app and returns the `Authorization` header.
 async fn request_token(server: &Server, app: &AppCredentials) -> Result<String, Box<dyn Error>> {
     let secret = app.client_secret.as_ref().ok_or("the app has no secret")?;
     let form = url::form_urlencoded::Serializer::new(String::new())
@@ -121,12 +123,12 @@ async fn request_token(server: &Server, app: &AppCredentials) -> Result<String, 
     Ok(format!("Bearer {}", response.access_token.expose_secret()))
 }
 
-/// Makes a request, as an HTTP handler would before it does anything else, and prints the outcome.
+/// Authorizes a request, as an HTTP handler does first, and prints the result.
 fn show(verifier: &BearerVerifier, method: &str, path: &str, authorization: Option<&str>) {
     println!("  {method} {path}");
     match verifier.authorize(method, path, authorization) {
         Ok(claims) => {
-            println!("    200: the request may go on, with these claims");
+            println!("    200: the request is allowed, with these claims");
             println!("      sub        {}", claims.subject);
             println!("      client_id  {}", claims.client_id);
             println!("      aud        {}", claims.audience.join(" "));

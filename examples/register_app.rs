@@ -1,25 +1,24 @@
-//! Registers an app and takes it through its life: edited, given a new secret, disabled, exported,
-//! deleted. At the end stands what the audit log says of it.
+//! The life of an app: registration, edits, secret rotation, disabling, export and deletion. At the
+//! end, its audit log.
 //!
-//! `cargo run --example register_app`
-#![expect(clippy::print_stdout, reason = "an example talks")]
+//! Run it with `cargo run --example register_app`.
+#![expect(clippy::print_stdout, reason = "the example explains its steps")]
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::AuthorizationServer;
 use grantor::admin::AdminError;
-use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::app::AppCredentials;
 use grantor::audit::{AuditQuery, MemoryAudit};
 use grantor::endpoint::FormRequest;
-use grantor::ids::Issuer;
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::protocol::Scope;
+use grantor::jwt::Algorithm;
 use grantor::random::OsRandom;
-use grantor::server_secret::ServerSecret;
-use grantor::store::{AppQuery, MemoryStore, Page};
+use grantor::store::{AppQuery, Page};
 use grantor::users::MemoryUsers;
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, Scope, ServerSecret, SigningKey,
+};
 
 type Server = AuthorizationServer<MemoryStore, MemoryUsers>;
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
@@ -49,9 +48,9 @@ async fn run() -> Outcome {
     let Err(invalid) = draft.clone().access_token_lifetime(0).build() else {
         return Err("a lifetime of 0 seconds was accepted".into());
     };
-    println!("A draft that is not valid names the field at fault: {invalid}.");
+    println!("An invalid draft is refused with the field at fault: {invalid}.");
     let app = admin.register(draft.build()?).await?;
-    println!("The app is registered. Its credentials are shown this once:");
+    println!("The app is registered. Its credentials are returned once:");
     println!("  client id        {}", app.client_id);
     println!("  client secret    {}", text(&app));
     if let Some(secret) = &app.signature_secret {
@@ -62,25 +61,25 @@ async fn run() -> Outcome {
     let archive = AppQuery::all().containing("archive");
     let found = admin.list(&archive, Page::first(20)).await?.items;
     let found = found.first().ok_or("the app is not found by its description")?;
-    println!("Found by its description: {} ({})", found.settings().name(), found.client_id());
+    println!("Found by description: {} ({})", found.settings().name(), found.client_id());
 
     println!("\n== Edit ==\n");
     let read = admin.find(&app.client_id).await?.ok_or("the app is not there")?;
     let edit = |name: &str| AppDraft::from(read.settings()).name(name);
     let edited = admin.edit(&app.client_id, read.version(), edit("Nightly archive")).await?;
-    println!("It is called {} now, at version {}.", edited.settings().name(), edited.version());
+    println!("Its name is now \"{}\", at version {}.", edited.settings().name(), edited.version());
     let late = server.admin("bob").edit(&app.client_id, read.version(), edit("Archive job")).await;
     match late {
         Err(AdminError::Conflict { expected, found }) => {
-            println!("Bob read version {expected}, it is at {found} by now: he reads it again.");
+            println!("Bob's edit of version {expected} is refused: the app is at version {found}.");
         }
-        _ => return Err("an edit of an old version went through".into()),
+        _ => return Err("an edit of an old version was accepted".into()),
     }
 
     println!("\n== Rotate the client secret ==\n");
     let day = Duration::from_secs(86_400);
     let new = admin.rotate_client_secret(&app.client_id, day).await?;
-    println!("A new client secret: {}", text(&new));
+    println!("New client secret: {}", text(&new));
     expect_token(&server, &app, true, "the old secret, for a day more").await?;
     expect_token(&server, &new, true, "the new secret").await?;
     admin.end_superseded_secrets(&app.client_id).await?;
@@ -98,16 +97,16 @@ async fn run() -> Outcome {
     admin.delete(&app.client_id).await?;
     expect_token(&server, &new, false, "now that it is deleted").await?;
 
-    println!("\n== What the audit log says, oldest first ==\n");
+    println!("\n== Audit log, oldest first ==\n");
     for event in audit.find(&AuditQuery::all().app(app.client_id)).iter().rev() {
-        let (who, outcome) = (event.actor.name().unwrap_or("somebody"), &event.outcome);
-        let why = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
-        println!("{} {who} {} {}{why}", event.at, event.action.as_str(), outcome.as_str());
+        let (actor, outcome) = (event.actor.name().unwrap_or("unknown"), &event.outcome);
+        let reason = outcome.reason().map(|reason| format!(": {reason}")).unwrap_or_default();
+        println!("{} {actor} {} {}{reason}", event.at, event.action.as_str(), outcome.as_str());
     }
     Ok(())
 }
 
-/// Asks for a token with the client secret in `app`, and says what came of it.
+/// Requests a token with the client secret in `app` and prints the result.
 async fn expect_token(
     server: &Server,
     app: &AppCredentials,
@@ -121,10 +120,10 @@ async fn expect_token(
         .finish();
     let answer = server.token(&FormRequest::new(&body)).await;
     match &answer {
-        Ok(token) => println!("A token for {} seconds: {when}.", token.expires_in),
-        Err(error) => println!("No token, {}: {when}.", error.error_code()),
+        Ok(token) => println!("Token for {} seconds ({when}).", token.expires_in),
+        Err(error) => println!("No token: {} ({when}).", error.error_code()),
     }
-    if answer.is_ok() == expected { Ok(()) } else { Err(format!("not as expected: {when}").into()) }
+    if answer.is_ok() == expected { Ok(()) } else { Err(format!("check failed: {when}").into()) }
 }
 
 fn text(app: &AppCredentials) -> &str {

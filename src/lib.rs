@@ -1,14 +1,21 @@
 //! An OAuth 2.0 and JWT authorization server as a library.
 //!
-//! A service embeds an [`AuthorizationServer`], and brings its own storage, its own users and its own
-//! HTTP. The server registers apps, takes users through the authorization code flow with PKCE, lets
-//! trusted back ends act as a user inside a policy, rotates refresh tokens, and issues JWT access
-//! tokens; a [`BearerVerifier`](resource_server::BearerVerifier) checks them on the side of the API.
+//! A service embeds an [`AuthorizationServer`] and brings its own storage, users and pages. The server
 //!
-//! It has no login page and no user store: who the user is, the host knows. There are three layers,
-//! each usable alone: text in and text out, as below; `http` requests and responses ([`http`]); and
-//! an axum router. It opens no socket, starts no task, and reads the clock and the system's
-//! randomness only through what it is given.
+//! * registers apps (the *clients* of RFC 6749) and authenticates them;
+//! * runs the authorization code flow with PKCE, and rotates refresh tokens;
+//! * lets a trusted backend impersonate users through the JWT bearer grant, within a policy;
+//! * issues JWT access tokens (RFC 9068), introspects and revokes them;
+//! * audits and rate limits every request.
+//!
+//! A [`BearerVerifier`](resource_server::BearerVerifier) checks the tokens in an API.
+//!
+//! # What it does not do
+//!
+//! There is no login page, no user store and no OpenID Connect: the host authenticates its users.
+//! The library opens no socket, spawns no task, and takes the time and randomness from the sources
+//! that the host injects. It works at three layers, each usable alone: text in and text out, as
+//! below; `http` requests and responses ([`http`]); and an axum router.
 //!
 //! # The way of a token request
 //!
@@ -17,26 +24,24 @@
 //!          (pure)   AppRegistry            open the handle    (pure)          one       (keys)  JSON
 //!                                          or assertion,                      atomic
 //!                                          read the grant,                    store
-//!                                          ask for the user                   call
+//!                                          find the user                      call
 //! ```
 //!
-//! Everything is decided before the claim, the claim decides every race, and nothing is signed
-//! before it. A failure before it has changed nothing; a dropped future leaves it done or not done.
+//! The server decides everything before the claim, the claim decides every race, and the server signs
+//! nothing before it. A request that fails before the claim has changed nothing. A dropped future has
+//! either completed the claim or not started it.
 //!
-//! # A token, and its check
+//! # Issue and check a token
 //!
 //! ```
-//! use grantor::AuthorizationServer;
-//! use grantor::app::{AppDraft, Flow};
 //! use grantor::endpoint::FormRequest;
-//! use grantor::ids::Issuer;
-//! use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
-//! use grantor::protocol::Scope;
+//! use grantor::jwt::{Algorithm, VerifyingKeys};
 //! use grantor::random::OsRandom;
 //! use grantor::resource_server::BearerVerifier;
-//! use grantor::server_secret::ServerSecret;
-//! use grantor::store::MemoryStore;
 //! use grantor::users::MemoryUsers;
+//! use grantor::{
+//!     AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, Scope, ServerSecret, SigningKey,
+//! };
 //!
 //! # pollster::block_on(async {
 //! let issuer = Issuer::new("https://as.example.com")?;
@@ -46,14 +51,14 @@
 //! let server =
 //!     AuthorizationServer::builder(issuer.clone(), secret, key, MemoryStore::new(), users).build();
 //!
-//! // An administrator registers an app and hands its credentials to whoever runs it.
+//! // An administrator registers an app. Its credentials are returned once.
 //! let draft = AppDraft::confidential("Nightly job")
 //!     .flow(Flow::ClientCredentials)
 //!     .scope(Scope::parse("files.read files.write")?);
 //! let app = server.admin("alice").register(draft.build()?).await?;
-//! let client_secret = app.client_secret.ok_or("an app of this kind has a secret")?;
+//! let client_secret = app.client_secret.ok_or("a confidential app has a secret")?;
 //!
-//! // The app asks for a token, with less than it may have.
+//! // The app requests a token with a part of its scope.
 //! let body = format!(
 //!     "grant_type=client_credentials&scope=files.read&client_id={}&client_secret={}",
 //!     app.client_id,
@@ -61,7 +66,7 @@
 //! );
 //! let response = server.token(&FormRequest::new(&body)).await?;
 //!
-//! // An API checks it, with nothing but the name of the server and its public keys.
+//! // An API checks the token. It needs only the issuer and the public keys.
 //! let keys = VerifyingKeys::from_jwk_set(&server.jwk_set())?;
 //! let api = BearerVerifier::new(issuer, keys);
 //! let header = format!("Bearer {}", response.access_token.expose_secret());
@@ -73,7 +78,7 @@
 //!
 //! # Where to find it
 //!
-//! | to … | read |
+//! | to | read |
 //! | --- | --- |
 //! | build a server | [`ServerBuilder`] |
 //! | answer token requests | [`AuthorizationServer::token`], [`endpoint::FormRequest`] |
@@ -91,16 +96,16 @@
 //! | add claims to a token, or veto it | [`hooks`] |
 //! | audit and measure | [`audit`], [`observe`] |
 //! | limit requests | [`rate_limit`] |
-//! | see what a client is told, and why | [`error`] |
-//! | make, import, publish and rotate keys | [`jwt`], [`server_secret::KeyFile`] |
+//! | look up an error | [`error`] |
+//! | generate, import, publish and rotate keys | [`jwt`], [`server_secret::KeyFile`] |
 //! | sign in a KMS or an HSM | [`jwt::TokenSigner`] |
-//! | replay a test | [`clock`], [`random`] |
+//! | control time and randomness in tests | [`clock`], [`random`] |
 //!
 //! # Features
 //!
 //! All are off by default. A feature adds API and never changes behaviour.
 //!
-//! * `axum`: a router for all endpoints, and extractors for resource servers.
+//! * `axum`: a router for every endpoint, and extractors for resource servers.
 //! * `tower`: a layer that checks bearer tokens, for any host that uses `http` 1.x.
 //! * `postgres`: a store in PostgreSQL, shared by any number of processes.
 //! * `sqlite`: a durable store in one SQLite file, for one machine.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{Group, Subject};
 
 /// A user of the host.
+#[doc(alias = "resource_owner")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct User {

@@ -1,4 +1,4 @@
-//! The bare operation of `ring` on the same bytes, with the key parsed.
+//! The bare operation of `ring` on the same bytes, with a parsed key.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ use ring::signature::{
 
 use super::world;
 
-/// A signature that nothing can avoid.
+/// The cryptographic operation that no implementation can avoid.
 pub(crate) enum Floor {
     SignEs256 { pair: Box<EcdsaKeyPair>, random: SystemRandom, bytes: Vec<u8> },
     SignEdDsa { pair: Ed25519KeyPair, bytes: Vec<u8> },
@@ -24,7 +24,7 @@ pub(crate) enum Floor {
     VerifyHs256 { key: hmac::Key, bytes: Vec<u8>, tag: Vec<u8> },
 }
 
-#[expect(clippy::disallowed_methods, reason = "the floor is what ring does by itself")]
+#[expect(clippy::disallowed_methods, reason = "the floor is bare ring")]
 fn random() -> SystemRandom {
     SystemRandom::new()
 }
@@ -40,7 +40,7 @@ fn ecdsa() -> EcdsaKeyPair {
 }
 
 impl Floor {
-    /// The signature over `bytes`.
+    /// Signs `bytes`.
     #[expect(clippy::wildcard_enum_match_arm, reason = "a bench has keys for four algorithms")]
     pub(crate) fn sign(algorithm: Algorithm, bytes: &str) -> Self {
         let bytes = bytes.as_bytes().to_vec();
@@ -64,13 +64,13 @@ impl Floor {
         }
     }
 
-    /// The HMAC over `bytes`.
+    /// Computes the HMAC of `bytes`.
     pub(crate) fn hmac(bytes: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, world::HS256_SECRET);
         Self::SignHs256 { key, bytes: bytes.to_vec() }
     }
 
-    /// The verification of `token`.
+    /// Verifies `token`.
     pub(crate) fn verify(algorithm: Algorithm, token: &str) -> Self {
         let (bytes, signature) = token.rsplit_once('.').unwrap();
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();

@@ -1,4 +1,4 @@
-//! What both benches use.
+//! Parts that several benches share.
 
 pub(crate) mod floor;
 pub(crate) mod world;

@@ -1,23 +1,24 @@
-//! A server in memory, and the forms that its clients send.
+//! A server in memory and the forms that its clients send.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, AppSettings, Flow, ImpersonationPolicy, JwtSettings, RateQuota};
+use grantor::app::{AppSettings, ImpersonationPolicy, JwtSettings, RateQuota};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
 use grantor::endpoint::{FormRequest, Login, Prompted};
-use grantor::ids::{ClientId, Issuer, Subject};
-use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
-use grantor::protocol::{CodeVerifier, RedirectUri, Scope, ScopeToken};
+use grantor::ids::ClientId;
+use grantor::jwt::{Algorithm, VerifyingKeys};
+use grantor::protocol::{CodeVerifier, ScopeToken};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::BearerVerifier;
-use grantor::server_secret::ServerSecret;
-use grantor::store::MemoryStore;
 use grantor::test_kit::measure::AccessTokens;
-use grantor::users::{MemoryUsers, User};
+use grantor::users::MemoryUsers;
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, RedirectUri, Scope, ServerSecret,
+    SigningKey, Subject, User,
+};
 
 use super::floor::Floor;
 
@@ -53,17 +54,18 @@ pub(crate) fn server_secret() -> ServerSecret {
     ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap()
 }
 
-/// The bytes of a JWT that are signed.
+/// Returns the signed part of a JWT.
 pub(crate) fn signed_part(token: &str) -> &str {
     token.rsplit_once('.').unwrap().0
 }
 
-/// Access tokens with the claims of a code flow.
+/// Creates an issuer of access tokens with the claims of the authorization code flow.
 pub(crate) fn access_tokens(algorithm: Algorithm) -> AccessTokens {
     AccessTokens::new(signing_key(algorithm), Issuer::new(ISSUER).unwrap(), client_id())
 }
 
-/// An access token with the claims of a code flow, and the header that carries it.
+/// Returns an access token with the claims of the authorization code flow, and its `Authorization`
+/// header.
 pub(crate) fn token(algorithm: Algorithm) -> (String, String) {
     let token = access_tokens(algorithm).issue(now());
     let header = format!("Bearer {token}");
@@ -74,7 +76,7 @@ pub(crate) fn client_id() -> ClientId {
     ClientId::new("6cRXgQpH3TqL0n0rXnQzZw").unwrap()
 }
 
-/// A verifier of the server's tokens against a catalog, with a cache of `capacity` tokens.
+/// Creates a verifier of the server's tokens with a catalog and a cache of `capacity` tokens.
 pub(crate) fn verifier(algorithm: Algorithm, capacity: usize) -> BearerVerifier {
     let endpoint =
         |method, path, scope| Endpoint::new(method, path, ScopeToken::new(scope).unwrap()).unwrap();
@@ -90,8 +92,8 @@ pub(crate) fn verifier(algorithm: Algorithm, capacity: usize) -> BearerVerifier 
         .with_cache(capacity)
 }
 
-/// What `future` gives at once, which everything does that only asks this memory. A real executor
-/// would be measured along.
+/// Polls `future` once. Everything in memory is ready at once, and an executor would be measured
+/// too.
 fn now_ready<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     loop {
@@ -101,7 +103,7 @@ fn now_ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// A server and an app with every flow, which nobody need consent to.
+/// A server and an app with every flow and without a consent prompt.
 pub(crate) struct World {
     server: AuthorizationServer<Arc<MemoryStore>, MemoryUsers>,
     algorithm: Algorithm,
@@ -125,7 +127,7 @@ impl World {
             Arc::new(MemoryStore::new()),
             MemoryUsers::new([User::new(ann.clone())]),
         )
-        // The limits are on, and too wide to be met.
+        // The limits are on, but too high to be reached.
         .rate_limits(RateLimits::default().with_volume(RateQuota::new(60_000_000, 1_000_000)))
         .build();
         let backend_keys =
@@ -167,12 +169,12 @@ impl World {
         }
     }
 
-    /// Form text in, JSON text out.
+    /// Runs a token request, from form text to JSON text.
     pub(crate) fn token(&self, form: &str) -> String {
         now_ready(self.server.token(&FormRequest::new(form))).unwrap().to_json()
     }
 
-    /// Query text in, URL out; the code of it.
+    /// Runs an authorization request, from query text to URL, and returns the code.
     pub(crate) fn authorize(&self) -> String {
         let request = now_ready(self.server.authorization_request(&self.query, None)).unwrap();
         let Prompted::Redirect(response) =
@@ -195,7 +197,8 @@ impl World {
     }
 
     pub(crate) fn refresh_form(&self, answer: &str) -> String {
-        // The last value of the answer. The client costs next to nothing: it is not what is measured.
+        // The last value of the response. The client must cost almost nothing, because it is not
+        // measured.
         let refresh_token = answer.rsplit('"').nth(1).unwrap();
         ["grant_type=refresh_token&refresh_token=", refresh_token, &self.credentials].concat()
     }
@@ -220,14 +223,14 @@ impl World {
         )
     }
 
-    /// The bare signature of the access token in `answer`.
+    /// Returns the bare signature of the access token in `answer`.
     pub(crate) fn floor_of(&self, answer: &str) -> Floor {
-        // The first value of the answer.
+        // The first value of the response.
         Floor::sign(self.algorithm, signed_part(answer.split('"').nth(3).unwrap()))
     }
 }
 
-/// The assertion in a form.
+/// Returns the assertion in a form.
 pub(crate) fn assertion_of(form: &str) -> &str {
     let (_, rest) = form.split_once("assertion=").unwrap();
     rest.split_once('&').unwrap().0

@@ -1,13 +1,13 @@
-//! What the apps of the seed send.
+//! The requests that the apps of the seed send.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 const SECRET: &str = "bench-secret-0123456789abcdefghijklmnop";
-/// The app whose assertions give an access token only.
+/// The app with assertions for an access token only.
 pub(crate) const PLAIN: &str = "bench";
-/// The app whose assertions give a refresh token, too.
+/// The app with assertions for an access token and a refresh token.
 pub(crate) const REFRESHING: &str = "bench-refreshing";
 
 pub(crate) const PRIVATE_KEY: &str =
@@ -27,7 +27,7 @@ pub(crate) fn refresh_form(refresh_token: &str) -> String {
     )
 }
 
-/// A form with an assertion that was never sent before.
+/// Returns a form with a fresh assertion.
 pub(crate) fn jwt_bearer_form(app: &str, issuer: &str) -> String {
     #[expect(clippy::disallowed_methods, reason = "the client has no injected clock")]
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -44,7 +44,7 @@ pub(crate) fn jwt_bearer_form(app: &str, issuer: &str) -> String {
     )
 }
 
-/// The string `name` of an answer.
+/// Returns the string `name` of a response.
 pub(crate) fn field<'a>(json: &'a str, name: &str) -> &'a str {
     let (_, rest) = json.split_once(&format!("\"{name}\":\"")).unwrap();
     rest.split('"').next().unwrap()

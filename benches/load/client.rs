@@ -1,4 +1,4 @@
-//! A client with one connection, which it keeps.
+//! A client with one persistent connection.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,7 +15,7 @@ impl Client {
         Self { stream, host: address }
     }
 
-    /// The body of the answer to a token request.
+    /// Sends a token request and returns the body of the response.
     pub(crate) fn post(&mut self, form: &str) -> String {
         let request = format!(
             "POST /oauth/token HTTP/1.1\r\nHost: {}\r\n\
@@ -37,7 +37,7 @@ impl Client {
     }
 }
 
-/// The body, once all of it is there.
+/// Returns the body once it is complete.
 fn whole_body(received: &[u8]) -> Option<String> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end]).unwrap().to_ascii_lowercase();

@@ -1,4 +1,5 @@
-//! What no server can avoid: reading a form and answering JSON over axum, and the signatures.
+//! The work that no server can avoid: reading a form, responding with JSON over axum, and the
+//! signatures.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -20,7 +21,7 @@ use super::apps::PRIVATE_KEY;
 
 const KIND: &str = "GRANTOR_BENCH_FLOOR";
 
-/// Whether this process is to be a floor.
+/// Returns true if this process must act as a floor.
 pub(crate) fn is_wanted() -> bool {
     std::env::var_os(KIND).is_some()
 }
@@ -30,12 +31,12 @@ struct Floor {
     verifies: bool,
     pair: EcdsaKeyPair,
     random: SystemRandom,
-    /// As long as the part of an access token that is signed.
+    /// As long as the signed part of an access token.
     token: String,
     json: String,
 }
 
-/// Serves until it is killed; its address is its one line of output.
+/// Serves until it is killed. Prints its address as its only line of output.
 #[tokio::main]
 pub(crate) async fn serve() {
     let kind = std::env::var(KIND).unwrap();
@@ -64,7 +65,7 @@ async fn answer(
 }
 
 impl Floor {
-    #[expect(clippy::disallowed_methods, reason = "the floor is what ring does by itself")]
+    #[expect(clippy::disallowed_methods, reason = "the floor is bare ring")]
     fn new(signs: bool, verifies: bool) -> Self {
         let body: String = PRIVATE_KEY.lines().filter(|line| !line.starts_with("-----")).collect();
         let der = STANDARD.decode(body).unwrap();

@@ -1,4 +1,4 @@
-//! The pieces of the load: servers as processes, a client, and what it sends.
+//! The parts of the load: server processes, a client, and its requests.
 
 pub(crate) mod apps;
 pub(crate) mod client;

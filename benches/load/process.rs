@@ -1,4 +1,4 @@
-//! Servers, each a process of its own, whose CPU time the kernel tells.
+//! Servers as separate processes, with their CPU time from the kernel.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The example server, built as this bench is.
+    /// Starts the example server, built with the profile of this bench.
     pub(crate) fn example() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built = Command::new(env!("CARGO"))
@@ -45,7 +45,7 @@ impl Server {
         Self { process, address, issuer }
     }
 
-    /// A floor: this very program, told to be one.
+    /// Starts this program again as a floor.
     pub(crate) fn floor(kind: &str) -> Self {
         let mut process = on_one_core(&std::env::current_exe().unwrap())
             .env("GRANTOR_BENCH_FLOOR", kind)
@@ -66,7 +66,7 @@ impl Server {
         &self.issuer
     }
 
-    /// The CPU time of all its threads until now.
+    /// Returns the CPU time of all threads so far.
     pub(crate) fn cpu_nanos(&self) -> u64 {
         let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
         let spent = threads.map(|thread| {
@@ -84,8 +84,8 @@ impl Drop for Server {
     }
 }
 
-/// `program` on the last core, where the client is not: which threads wake each other across cores
-/// is chance, and costs more than what is measured. `taskset` is part of util-linux.
+/// Runs `program` on the last core, away from the client. Wake-ups across cores are random and cost
+/// more than the measured work. `taskset` is part of util-linux.
 fn on_one_core(program: &Path) -> Command {
     let last = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
     let mut command = Command::new("taskset");
@@ -93,7 +93,7 @@ fn on_one_core(program: &Path) -> Command {
     command
 }
 
-/// Where this bench was built: beside the examples of its profile.
+/// Returns the folder of this build, beside the examples of its profile.
 fn scratch() -> PathBuf {
     std::env::current_exe().unwrap().parent().unwrap().to_owned()
 }

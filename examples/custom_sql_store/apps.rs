@@ -11,7 +11,7 @@ use sqlx::Row as _;
 
 use crate::store::{HostStore, commit, from_json, to_json};
 
-/// What an app as JSON, `?1`, writes into each column.
+/// The columns of an app, extracted from its JSON in `?1`.
 const NAME: &str = "?1 ->> '$.settings.name'";
 const RECORD: &str = "json_remove(?1, '$.client_id', '$.settings.name', '$.enabled', '$.version')";
 
@@ -25,8 +25,7 @@ impl AppRegistry for HostStore {
         found.map(|row| from_json(&row, "document")).transpose()
     }
 
-    /// "Of any number of calls with one client id exactly one": the index decides, and the number
-    /// of rows tells.
+    /// The unique index decides between concurrent inserts, and the number of rows is the result.
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         let insert = format!(
             "INSERT INTO applications (client_id, name, is_enabled, version, record) \
@@ -41,8 +40,8 @@ impl AppRegistry for HostStore {
         Ok(if inserted { InsertApp::Inserted } else { InsertApp::AlreadyExists })
     }
 
-    /// "Comparison and replacement are one atomic step". It names its columns: a `REPLACE` would be
-    /// a new row, without what is the host's.
+    /// Compares the version and replaces the app in one statement. It names its columns: a
+    /// `REPLACE` would make a new row without the host's columns.
     async fn update_app(
         &self,
         app: CustomApp,
@@ -60,13 +59,13 @@ impl AppRegistry for HostStore {
         if done.rows_affected() > 0 {
             return Ok(UpdateApp::Updated);
         }
-        // Only to tell the two refusals apart: nothing is decided by it.
+        // Only distinguishes the two refusals. Nothing depends on it.
         let found = self.find_app(app.client_id()).await?;
         Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
     }
 
-    /// "What users agreed to is forgotten" in the same transaction. The row stays, disabled and
-    /// without secrets: an app that is registered again has another, and inherits nothing.
+    /// Deletes the consents in the same transaction. The row stays, disabled and without secrets.
+    /// An app registered again gets another row and inherits nothing.
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
         let mut transaction = self.begin().await?;
         let deleted = sqlx::query(
@@ -88,8 +87,7 @@ impl AppRegistry for HostStore {
         Ok(DeleteApp::Deleted)
     }
 
-    /// Apps are few, and SQLite knows the two cases of ASCII letters only: so the text is looked for
-    /// here.
+    /// Searches in Rust, because apps are few and SQLite folds the case of ASCII letters only.
     async fn list_apps(
         &self,
         query: &AppQuery,

@@ -1,13 +1,14 @@
 //! [`GrantStore`] over the host's tables.
 //!
-//! What changes a grant is a transaction that holds the write lock: it reads the row, lets
-//! [`Grant::redeem`] or [`Grant::rotate`] judge it, and writes it back. Nobody writes in between, so
-//! the rules of the contract need not be told again in SQL.
+//! Each change to a grant is a transaction with the write lock. It reads the row, applies
+//! [`Grant::redeem`] or [`Grant::rotate`], and writes the row back. No other writer comes between,
+//! so the rules of the contract need not be repeated in SQL.
 
 use std::time::Duration;
 
+use grantor::Subject;
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, DeviceId, GrantId, SessionId, Subject};
+use grantor::ids::{ClientId, DeviceId, GrantId, SessionId};
 use grantor::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -21,12 +22,12 @@ use crate::store::{
     HostStore, IS_ACTIVE, IS_COVERED, commit, decide_at, enter, from_json, targets, to_json,
 };
 
-/// What a grant as JSON, `?2`, writes into `record`: what has no column.
+/// The record of a grant: its JSON in `?2` without the parts that have columns.
 const RECORD: &str = "json_remove(?2, '$.client_id', '$.subject', '$.scope', '$.device', \
     '$.authorized_at', '$.expires_at', '$.generation', '$.revoked')";
-/// How far a reader of the feed that has seen everything is set back.
+/// The distance that a reader of the whole feed is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
-/// How long an assertion is remembered beyond its expiry, should the host's clock jump back.
+/// The time that an assertion id is kept beyond its expiry, in case the host's clock is set back.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn is_active(
@@ -41,8 +42,8 @@ async fn is_active(
     row.and_then(|row| row.try_get(0)).map_err(StoreError::new)
 }
 
-/// Makes the row of a grant; whether there was none. A user whom the host does not have violates
-/// `NOT NULL`, and that is an error: the server has asked for the user before.
+/// Inserts the row of a grant, and returns false if the id exists. A user unknown to the host
+/// violates `NOT NULL` and is an error, because the server looks users up first.
 async fn make_row(connection: &mut SqliteConnection, grant: &Grant) -> Result<bool, StoreError> {
     let insert = format!(
         "INSERT INTO grants (grant_id, application_id, user_id, scope, device, authorized_at, \
@@ -61,7 +62,8 @@ async fn make_row(connection: &mut SqliteConnection, grant: &Grant) -> Result<bo
 }
 
 impl HostStore {
-    /// Applies a rule to the row of a grant and, if the rule ended the grant, tells the feed.
+    /// Applies a rule to the row of a grant. If the rule revokes the grant, also records it in the
+    /// feed.
     async fn apply<T>(
         &self,
         grant_id: GrantId,
@@ -79,7 +81,7 @@ impl HostStore {
         let Some(row) = row else { return Ok(None) };
         let before: Grant = from_json(&row, "document")?;
         let (covering, as_target) = targets(&before.facts())?;
-        // "With the grant void if a cutoff covers it or its app is disabled or gone."
+        // The grant is void if a cutoff covers it or its app is disabled or deleted.
         let void = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT NOT ?1 OR {IS_COVERED}")))
             .bind(row.try_get::<bool, _>("app_is_active").map_err(StoreError::new)?)
             .bind(covering)
@@ -100,7 +102,7 @@ impl HostStore {
         );
         let update = sqlx::query(sqlx::AssertSqlSafe(update)).bind(id).bind(to_json(&grant)?);
         update.execute(&mut *transaction).await.map_err(StoreError::new)?;
-        // "Means that the grant is revoked when the call returns", and whoever reads the feed learns it.
+        // The revocation is in the feed when the call returns.
         if let (Some((_, why)), None) = (grant.revoked, before.revoked) {
             let target = RevocationTarget::Grant(grant_id);
             let until = grant.expires_at;
@@ -131,12 +133,12 @@ impl HostStore {
 impl GrantStore for HostStore {
     async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
         let mut transaction = self.begin().await?;
-        // "The app is enabled at the instant at which the row is made."
+        // The app must be enabled at the instant at which the row is made.
         if !is_active(&mut transaction, &grant.client_id).await? {
             return Ok(InsertGrant::AppInactive);
         }
         grant.authorized_at = decide_at(&mut transaction, grant.authorized_at).await?;
-        // "The others change nothing": the clock, too, is rolled back.
+        // The other results change nothing: the clock is rolled back, too.
         if !make_row(&mut transaction, &grant).await? {
             return Ok(InsertGrant::AlreadyDecided);
         }
@@ -161,7 +163,7 @@ impl GrantStore for HostStore {
         if !is_active(&mut transaction, &claim.client_id).await? {
             return Ok(ClaimAssertion::AppInactive);
         }
-        // "Exactly one answers `First` until `expires_at` has passed": a row came back, or none.
+        // A returned row means that this call is the first before `expires_at`.
         let first = sqlx::query(
             "INSERT INTO spent_assertions (jti, client_id, purpose, expires_at) \
              VALUES (?1, ?2, ?3, ?4) ON CONFLICT (jti, client_id, purpose) DO UPDATE \
@@ -179,12 +181,12 @@ impl GrantStore for HostStore {
             return Ok(ClaimAssertion::Replayed);
         }
         let authorized_at = decide_at(&mut transaction, claim.now).await?;
-        // "The grant exists from that same instant, and does not exist otherwise."
+        // The grant exists from that same instant, or not at all.
         if let Some(grant) = &claim.grant {
             let mut grant = grant.clone();
             grant.authorized_at = authorized_at;
             if !make_row(&mut transaction, &grant).await? {
-                return Err(StoreError::new("there is a grant with this id"));
+                return Err(StoreError::new("the grant id is taken"));
             }
         }
         commit(transaction).await?;
@@ -218,7 +220,7 @@ impl GrantStore for HostStore {
         .bind(filter.subject.as_ref().map(Subject::as_str))
         .bind(filter.device.as_ref().map(DeviceId::as_str))
         .bind(filter.live_at.map(UnixTime::as_millis))
-        // One more than the page holds tells whether there are more.
+        // One more than the page holds, to detect the last page.
         .bind(i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1))
         .bind(filter.session.as_ref().map(SessionId::as_str))
         .fetch_all(&self.readers)
@@ -230,7 +232,7 @@ impl GrantStore for HostStore {
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
         let mut transaction = self.begin().await?;
-        // One row, however many tokens it covers. It also is the tombstone of a grant without one.
+        // One row, for any number of tokens. It is also the tombstone of a grant without a row.
         let revoked = enter(&mut transaction, revocation).await?;
         if let RevocationTarget::Grant(grant_id) = &revocation.target {
             sqlx::query(
@@ -248,7 +250,7 @@ impl GrantStore for HostStore {
         Ok(revoked)
     }
 
-    /// One statement, and so of one instant.
+    /// Reads everything in one statement, and so at one instant.
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
         // A derived token is void if anything that it descends from is.
         for facts in facts.lineage() {
@@ -277,14 +279,15 @@ impl GrantStore for HostStore {
         let entries = rows.iter().take(limit).map(|row| from_json(row, "revocation"));
         let entries = entries.collect::<Result<Vec<Revocation>, _>>()?;
         let more = rows.len() > limit;
-        // One writer: none becomes visible after a later one. "Sets the cursor some seconds back"
-        // all the same, and not beyond what was read: the clock of the reader may be ahead.
+        // With one writer no entry becomes visible after a later one. The cursor is still set back
+        // by some seconds, but not beyond what was read, because the clock of the reader may be
+        // ahead.
         let last = entries.last().map_or(cursor, |entry| FeedCursor { at: entry.at, tie: 0 });
         let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
         Ok(RevocationFeed { entries, next: if more { last } else { last.min(back) }, more })
     }
 
-    /// "In one step with the check", as `Revocation::ends`.
+    /// Stores the consent in one step with the check of `Revocation::ends`.
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
         let Consent { client_id, subject, scope, given_at } = consent;
         let covering = [
@@ -303,7 +306,7 @@ impl GrantStore for HostStore {
         .bind(client_id.as_str())
         .bind(to_json(&covering)?)
         .bind(given_at.as_millis())
-        // The end of a grant ends no consent.
+        // The revocation of a grant does not end a consent.
         .bind(None::<String>)
         .bind(subject.as_str())
         .bind(scope.as_str())
@@ -340,7 +343,7 @@ impl GrantStore for HostStore {
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
         let mut transaction = self.begin().await?;
-        // "Forgets and revokes, in one step."
+        // Deletes the consent and revokes in one step.
         sqlx::query(
             "DELETE FROM consents \
              WHERE application_id = (SELECT id FROM live_applications WHERE client_id = ?1) \

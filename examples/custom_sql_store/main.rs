@@ -1,16 +1,18 @@
-//! A host with tables of its own, and a store over them: users and applications with integer ids,
-//! foreign keys, a tenant, and columns where the host wants to see something.
+//! A store over the tables of an existing host: users and applications with integer ids, foreign
+//! keys, a tenant, and columns for the data that the host displays.
 //!
-//! * `schema.sql` has the tables: read it first.
-//! * `store.rs` has what every method uses: the write lock, the clock, cutoffs, the predicate.
-//! * `apps.rs` and `grants.rs` have the two traits. Each change is one statement or one transaction.
-//!   Comments quote the sentence of the contract that a line keeps.
+//! * `schema.sql` has the tables. Read it first.
+//! * `store.rs` has the parts that every method uses: the write lock, the clock, cutoffs, the
+//!   predicate.
+//! * `apps.rs` and `grants.rs` have the two traits. Each change is one statement or one
+//!   transaction. Comments name the rule of the contract that a line keeps.
 //!
-//! At the end the conformance kit runs over it, then a server does, and a plain join shows what came
-//! of it. Who has no tables to fit in takes `SqliteStore` or `PostgresStore`, which are faster.
+//! At the end the conformance kit checks the store, a server uses it, and a plain join shows the
+//! result. A host without tables of its own should use `SqliteStore` or `PostgresStore`, which are
+//! faster.
 //!
 //! Run it with `cargo run --example custom_sql_store --all-features`.
-#![expect(clippy::print_stdout, reason = "an example speaks to whoever runs it")]
+#![expect(clippy::print_stdout, reason = "the example reports its results")]
 
 mod apps;
 mod grants;
@@ -21,16 +23,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use grantor::AuthorizationServer;
-use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::app::AppCredentials;
 use grantor::endpoint::{Decision, FormRequest, Login, Prompted, TokenResponse};
-use grantor::ids::{Issuer, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
+use grantor::jwt::Algorithm;
+use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
 use grantor::secret::RefreshToken;
-use grantor::server_secret::ServerSecret;
 use grantor::store::conformance::{Kit, Runner};
+use grantor::{
+    AppDraft, AuthorizationServer, Flow, Issuer, RedirectUri, Scope, ServerSecret, SigningKey,
+    Subject,
+};
 use sqlx::Row as _;
 use tokio::runtime::Runtime;
 
@@ -42,13 +45,13 @@ type Server = AuthorizationServer<Arc<HostStore>, Arc<HostStore>>;
 fn main() -> Outcome {
     let runtime = Arc::new(Runtime::new()?);
     let folder = Folder::new()?;
-    println!("The conformance kit asks a store over a host's tables for every promise of the");
-    println!("contract, lets 16 threads race on it, and drops futures at every await.");
+    println!("The conformance kit checks a store over a host's tables against every rule of");
+    println!("the contract, with races between 16 threads and futures dropped at every await.");
     ask_the_kit(&runtime, &folder.0)?;
     runtime.block_on(use_it(&folder.0.join("host.db")))
 }
 
-/// Runs futures on tokio, and knows the store that was made last.
+/// A runner on tokio that knows the store made last.
 #[derive(Clone)]
 struct OnTokio(Arc<Runtime>, Arc<Mutex<Option<HostStore>>>);
 
@@ -57,11 +60,11 @@ impl Runner for OnTokio {
         self.0.block_on(future)
     }
 
-    /// A dropped future leaves its connection to roll back. Whoever is lent it next finds that done.
+    /// Waits for the rollback of a dropped future. The next user of its connection finds it done.
     fn settle(&self) {
         let store = self.1.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(store) = store {
-            // Inside of the runtime it is given back, too: there the pool does its work.
+            // Dropped inside the runtime, because the pool does its work there.
             self.block_on(async { drop(store.writer.acquire().await) });
         }
     }
@@ -73,21 +76,25 @@ fn ask_the_kit(runtime: &Arc<Runtime>, folder: &Path) -> Outcome {
     let make_store = move || {
         let number = made.fetch_add(1, Ordering::Relaxed);
         let store = maker.block_on(empty_store(&folder.join(format!("{number}.db"))));
-        #[expect(clippy::expect_used, reason = "a panic fails the check that asked for a store")]
+        #[expect(clippy::expect_used, reason = "a panic fails the check")]
         let store = store.expect("a new database");
         *maker.1.lock().unwrap_or_else(PoisonError::into_inner) = Some(store.clone());
         store
     };
     let report = Kit::new(make_store).with_runner(runner).with_rounds(ROUNDS).run();
     println!("{report}.\n");
-    if report.is_passed() { Ok(()) } else { Err("the server must not rely on this store".into()) }
+    if report.is_passed() {
+        Ok(())
+    } else {
+        Err("the store breaks the contract; do not use it".into())
+    }
 }
 
-/// How often each race is run. A host's own tests take thousands.
+/// The number of rounds of each race. The tests of a real store run thousands.
 const ROUNDS: usize = 40;
 
-/// A database without apps. The kit names users whom no host has: here they sign up with the app
-/// for which they are made.
+/// Creates a database without apps. The kit uses users that no host has, so this store signs them
+/// up with the app that they use.
 async fn empty_store(file: &Path) -> Result<HostStore, sqlx::Error> {
     let store = HostStore::create(file).await?;
     sqlx::raw_sql(
@@ -100,7 +107,7 @@ async fn empty_store(file: &Path) -> Result<HostStore, sqlx::Error> {
     Ok(store)
 }
 
-/// An authorization server over the host's tables.
+/// Runs an authorization server over the host's tables.
 async fn use_it(file: &Path) -> Outcome {
     let store = Arc::new(HostStore::create(file).await?);
     let people = "INSERT INTO tenants (id, name) VALUES (1, 'Harbour'), (2, 'Mill'); \
@@ -117,14 +124,14 @@ async fn use_it(file: &Path) -> Outcome {
     .build();
 
     println!(
-        "An administrator registers two apps. The host gives one of them to a tenant, in SQL."
+        "An administrator registers two apps. The host assigns one of them to a tenant in SQL."
     );
     let (reports, mail) = (register(&server, "Reports").await?, register(&server, "Mail").await?);
     let give = "UPDATE applications SET tenant_id = 2 WHERE client_id = ?1";
     sqlx::query(give).bind(mail.client_id.as_str()).execute(&store.writer).await?;
 
     println!(
-        "Ann lets both in, Bob one. An app of Ann's refreshes; then the spent token comes again."
+        "Ann approves both apps, Bob one. One of Ann's apps refreshes, then replays the spent token."
     );
     let first = let_in(&server, &reports, "u-ann").await?;
     let second = refresh(&server, &reports, first.refresh_token.as_ref()).await?;
@@ -134,14 +141,14 @@ async fn use_it(file: &Path) -> Outcome {
     let_in(&server, &mail, "u-ann").await?;
     let of_bob = let_in(&server, &reports, "u-bob").await?;
 
-    println!("Somebody on call switches an app off in SQL. From that instant it gets nothing.");
+    println!("An operator disables an app in SQL. From that instant it gets no tokens.");
     let switch_off = "UPDATE applications SET is_enabled = 0, version = version + 1 \
          WHERE client_id = ?1";
     sqlx::query(switch_off).bind(reports.client_id.as_str()).execute(&store.writer).await?;
     let refused = refresh(&server, &reports, of_bob.refresh_token.as_ref()).await;
     ensure(refused.is_err(), "a disabled app is refused")?;
 
-    println!("\nWhat a join of the host's tables shows:\n");
+    println!("\nA join of the host's tables:\n");
     let rows = sqlx::query(
         "SELECT t.name AS tenant, u.email, a.name AS app, g.scope, \
            printf('%d', g.generation) AS generation, \
@@ -160,7 +167,7 @@ async fn use_it(file: &Path) -> Outcome {
     }
     ensure(rows.len() == 3, "three grants")?;
     let ended: &str = rows.get(1).ok_or("a second grant")?.try_get("state")?;
-    ensure(ended == "refresh_token_reused", "the family that was used twice has ended")
+    ensure(ended == "refresh_token_reused", "the replayed family is revoked")
 }
 
 async fn register(server: &Server, name: &str) -> Outcome<AppCredentials> {
@@ -172,7 +179,7 @@ async fn register(server: &Server, name: &str) -> Outcome<AppCredentials> {
     Ok(server.admin("console").register(draft.build()?).await?)
 }
 
-/// The authorization code flow, with a user who agrees and wants to be asked no more.
+/// Runs the authorization code flow with a user who approves and wants to be remembered.
 async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<TokenResponse> {
     let verifier = CodeVerifier::generate(&OsRandom::new())?;
     let query = format!(
@@ -183,7 +190,7 @@ async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<To
     let request = server.authorization_request(&query, None).await?;
     let login = Login::new(Subject::new(user)?, "something that only this session knows");
     let Prompted::Ask(prompt) = server.prompt(request, Some(&login)).await? else {
-        return Err("nobody was asked".into());
+        return Err("the user was not asked for consent".into());
     };
     let decision = Decision::approve();
     let answer = server.decide(&prompt.ticket, &login, decision, None).await?;
@@ -209,11 +216,11 @@ async fn refresh(
 }
 
 fn ensure(holds: bool, what: &str) -> Outcome {
-    if holds { Ok(()) } else { Err(format!("not so: {what}").into()) }
+    if holds { Ok(()) } else { Err(format!("check failed: {what}").into()) }
 }
 
-/// A folder that goes with the program. In memory where there is such a thing: the kit makes many
-/// databases, and races on each.
+/// A temporary folder, in memory if possible, because the kit makes many databases and races on
+/// each.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -228,7 +235,7 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What stays lies in a folder for temporary things.
+        // A leftover folder stays in the system's folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,8 +1,8 @@
--- The tables of a host, and what a store of grants adds to them.
+-- The tables of a host, and those that a store of grants adds.
 --
--- The first three were there before, in the host's own manner: integer ids, instants as ISO text, a
--- tenant. The rest refers to them by foreign keys. Instants there are milliseconds since 1970, in
--- which the store's clock ticks.
+-- The first three belong to the host and follow its conventions: integer ids, instants as ISO text, a
+-- tenant. The others refer to them by foreign keys. Their instants are milliseconds since 1970, the
+-- unit of the store's clock.
 
 CREATE TABLE tenants (
   id   INTEGER PRIMARY KEY,
@@ -12,15 +12,15 @@ CREATE TABLE tenants (
 CREATE TABLE users (
   id         INTEGER PRIMARY KEY,
   tenant_id  INTEGER NOT NULL DEFAULT 1 REFERENCES tenants (id),
-  public_id  TEXT    NOT NULL UNIQUE, -- the `sub` of tokens: never given to another person
+  public_id  TEXT    NOT NULL UNIQUE, -- the `sub` of tokens: never reused for another person
   email      TEXT,
   is_active  INTEGER NOT NULL DEFAULT 1,
   created_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))
 );
 
--- `tenant_id` and `created_at` are the host's: the store neither reads nor writes them. What has a
--- column has it alone, and is not in `record` as well: a name or a switch that the host changes here
--- by hand is the app's. (Whoever does adds one to `version`, as every editor.)
+-- `tenant_id` and `created_at` belong to the host: the store neither reads nor writes them. A value
+-- with a column is not repeated in `record`, so the host can change a name or disable an app by hand.
+-- (It must then increment `version`, like every edit.)
 CREATE TABLE applications (
   id         INTEGER PRIMARY KEY,
   tenant_id  INTEGER NOT NULL DEFAULT 1 REFERENCES tenants (id),
@@ -30,12 +30,12 @@ CREATE TABLE applications (
   version    INTEGER NOT NULL,
   record     TEXT    NOT NULL, -- the rest as JSON: settings, digests, sealed secrets
   created_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
-  deleted_at TEXT -- the host keeps its rows: what was granted to a deleted app refers to it for ever
+  deleted_at TEXT -- the host keeps the row, because grants of a deleted app refer to it
 );
 CREATE UNIQUE INDEX live_client_ids ON applications (client_id) WHERE deleted_at IS NULL;
 
--- "Every insertion, update and removal adds one at least", and becomes visible with its change: by
--- a trigger it does, also where the host writes the table without the store.
+-- Counts every insertion, update and removal, visible together with the change. Triggers ensure this
+-- even if the host writes the table without the store.
 CREATE TABLE store_clock (
   id          INTEGER PRIMARY KEY CHECK (id = 1),
   at          INTEGER NOT NULL, -- never runs backwards
@@ -52,8 +52,8 @@ CREATE TRIGGER removals_are_counted AFTER DELETE ON applications BEGIN
   UPDATE store_clock SET app_changes = app_changes + 1;
 END;
 
--- One row a grant. Columns for what the host joins, filters and shows; `record` for what only the
--- rules of the crate read, also what a later version of it adds.
+-- One row per grant. Columns hold the values that the host joins, filters and displays. `record` holds
+-- the values that only the crate reads, including those of later versions.
 CREATE TABLE grants (
   grant_id       BLOB    PRIMARY KEY NOT NULL,
   application_id INTEGER NOT NULL REFERENCES applications (id),
@@ -65,23 +65,23 @@ CREATE TABLE grants (
   generation     INTEGER NOT NULL, -- 0 while the code is pending
   ended_at       INTEGER,
   ended_why      TEXT,
-  record         TEXT    NOT NULL  -- digests only: nothing in it can be presented
+  record         TEXT    NOT NULL  -- digests only, no usable credential
 ) WITHOUT ROWID;
 CREATE INDEX grants_of_application ON grants (application_id, grant_id);
 CREATE INDEX grants_of_user ON grants (user_id, grant_id);
 CREATE INDEX grants_by_expiry ON grants (expires_at);
 
--- One row a target, which is JSON such as {"subject":"ann"}. Without foreign keys: what was ended
--- stays so when the user or the app is gone, and a grant need not have a row.
+-- One row per target, which is JSON such as {"subject":"ann"}. It has no foreign keys, because a
+-- revocation outlives the user or the app, and a grant need not have a row.
 CREATE TABLE cutoffs (
   target TEXT    PRIMARY KEY NOT NULL,
-  at     INTEGER NOT NULL UNIQUE, -- and so the order of the feed
+  at     INTEGER NOT NULL UNIQUE, -- also the order of the feed
   why    TEXT    NOT NULL,
   until  INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX cutoffs_by_end ON cutoffs (until);
 
--- By the app's name, not by its row: an app that is registered again does not unspend them.
+-- By client id, not by row, so that they stay spent if the app is registered again.
 CREATE TABLE spent_assertions (
   jti        BLOB    NOT NULL, -- a digest
   client_id  TEXT    NOT NULL,
@@ -99,7 +99,7 @@ CREATE TABLE consents (
   PRIMARY KEY (application_id, user_id)
 ) WITHOUT ROWID;
 
--- Rows as the records of the crate, in their JSON.
+-- Rows as the JSON records of the crate.
 CREATE VIEW live_applications AS
 SELECT id, client_id, is_enabled, version, json_patch(record, json_object(
     'client_id', client_id, 'settings', json_object('name', name),

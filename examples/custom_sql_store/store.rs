@@ -1,12 +1,12 @@
-//! The store: two pools, and what the methods of both traits are written with.
+//! The store: two connection pools and the parts that both traits share.
 
 use std::path::Path;
 use std::time::Duration;
 
 use grantor::clock::UnixTime;
-use grantor::ids::Subject;
 use grantor::store::{AccessFacts, Revocation, RevocationTarget, Revoked, StoreError};
-use grantor::users::{DirectoryError, User, UserDirectory};
+use grantor::users::DirectoryError;
+use grantor::{Subject, User, UserDirectory};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::{
@@ -15,10 +15,10 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection as _, Row as _, Sqlite, Transaction};
 
-/// The host's database.
+/// A store in the host's database.
 ///
-/// SQLite has one writer at a time. A pool of one connection lets those who write wait in a queue;
-/// left to the lock of the file, an unlucky one would wait for ever.
+/// SQLite has one writer at a time. A pool of one connection queues writers in order; with the file
+/// lock alone, an unlucky writer could wait forever.
 #[derive(Clone, Debug)]
 pub(crate) struct HostStore {
     pub(crate) readers: SqlitePool,
@@ -26,22 +26,22 @@ pub(crate) struct HostStore {
 }
 
 impl HostStore {
-    /// Makes a database in `file`, with the tables of `schema.sql`.
+    /// Creates a database in `file` with the tables of `schema.sql`.
     pub(crate) async fn create(file: &Path) -> Result<Self, sqlx::Error> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
-            // "When it returns": an answer is on the disk, and who reads next finds it.
+            // A result is on the disk when the call returns, and visible to every later read.
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full);
         let pool = |connections| {
             SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false)
         };
-        // A future that is dropped while it waits for `BEGIN` leaves a transaction to nobody, and
-        // this one connection to those who come next: so it is looked at when it comes back. The
-        // ping comes after whatever a dropped transaction has told it to roll back.
+        // A future dropped while it waits for `BEGIN` leaves an open transaction on this one
+        // connection. So the connection is checked when it returns. The ping runs after the
+        // rollback that a dropped transaction has queued.
         let writer = pool(1).after_release(|connection, _| {
             Box::pin(async {
                 connection.ping().await?;
@@ -54,20 +54,21 @@ impl HostStore {
         Ok(Self { readers, writer })
     }
 
-    /// A transaction that holds the write lock from its first statement on: what it has read is
-    /// true until it commits. Dropped before, it is rolled back: "done or not done, never half".
+    /// Begins a transaction that holds the write lock from its first statement, so that its reads
+    /// stay true until it commits. If it is dropped it rolls back, so that a call has taken effect
+    /// or not.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::new)
     }
 }
 
-/// An answer comes after its commit.
+/// Commits a transaction. Return a result only afterwards.
 pub(crate) async fn commit(transaction: Transaction<'_, Sqlite>) -> Result<(), StoreError> {
     transaction.commit().await.map_err(StoreError::new)
 }
 
-/// "By the store's clock and later than every revocation answered before": the instant of a
-/// decision. The host's clock may run backwards; this one does not.
+/// Returns the instant of a decision: the store's clock, after every revocation answered before. It
+/// never runs backwards, even if the host's clock does.
 pub(crate) async fn decide_at(
     connection: &mut SqliteConnection,
     now: UnixTime,
@@ -79,9 +80,9 @@ pub(crate) async fn decide_at(
     row.and_then(|row| row.try_get("at")).map(UnixTime::from_millis).map_err(StoreError::new)
 }
 
-/// Enters a revocation at an instant that no earlier decision exceeds and every later decision does:
-/// the clock moves on by a millisecond. "A later instant replaces an earlier one", and it is kept
-/// until the later of two ends.
+/// Records a revocation at an instant not before any earlier decision, and moves the clock on by a
+/// millisecond so that every later decision is after it. A later instant replaces an earlier one,
+/// and the entry is kept until the later of the two ends.
 pub(crate) async fn enter(
     connection: &mut SqliteConnection,
     revocation: &Revocation,
@@ -103,18 +104,19 @@ pub(crate) async fn enter(
     Ok(Revoked { at })
 }
 
-/// "The single predicate", but for the row of a grant and the state of its app: whether a cutoff
-/// covers these facts. `?2` their targets, `?3` the instant, `?4` the grant as a target.
+/// Checks whether a cutoff covers these facts, without the row of the grant and the state of its
+/// app. `?2` are the targets, `?3` the instant, `?4` the grant as a target.
 ///
-/// `Revocation::voids` in SQL: a grant ends for good, whatever the instant.
+/// `Revocation::voids` in SQL. The revocation of a grant is permanent, regardless of its instant.
 pub(crate) const IS_COVERED: &str = "EXISTS (SELECT 1 FROM cutoffs \
     WHERE target IN (SELECT value FROM json_each(?2)) AND (at >= ?3 OR target = ?4))";
 
-/// Whether an enabled app has the name `?1`.
+/// Checks whether an enabled app has the client id `?1`.
 pub(crate) const IS_ACTIVE: &str =
     "EXISTS (SELECT 1 FROM live_applications WHERE client_id = ?1 AND is_enabled)";
 
-/// The parameters of [`IS_COVERED`]: every target that may cover these facts, and the grant's.
+/// Returns the parameters of [`IS_COVERED`]: every target that may cover these facts, and the
+/// grant's.
 pub(crate) fn targets(facts: &AccessFacts<'_>) -> Result<(String, String), StoreError> {
     let grant = to_json(&RevocationTarget::Grant(facts.grant_id))?;
     let (app, user) = (facts.client_id.clone(), facts.subject.clone());
@@ -137,16 +139,16 @@ pub(crate) fn to_json(record: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(record).map_err(StoreError::new)
 }
 
-/// The record in a column. Why it cannot be read is not told: that could quote a part of it.
+/// Reads a record from a column. The error omits the cause, which could quote a part of the record.
 pub(crate) fn from_json<T: DeserializeOwned>(
     row: &SqliteRow,
     column: &str,
 ) -> Result<T, StoreError> {
     let text: &str = row.try_get(column).map_err(StoreError::new)?;
-    serde_json::from_str(text).map_err(|_| StoreError::new(format!("{column} is not readable")))
+    serde_json::from_str(text).map_err(|_| StoreError::new(format!("{column} is unreadable")))
 }
 
-/// The host's users are asked before every token: who is switched off or gone gets none.
+/// Looks users up in the host's table, so that inactive and deleted users get no tokens.
 impl UserDirectory for HostStore {
     async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
         let found = sqlx::query("SELECT 1 FROM users WHERE public_id = ?1 AND is_active")

@@ -3,52 +3,52 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use grantor::ids::Issuer;
+use grantor::Issuer;
 use grantor::jwt::Algorithm;
 
 use crate::store::StoreKind;
 
-/// What `--help` prints.
+/// The output of `--help`.
 pub(crate) const USAGE: &str = "\
-An authorization server for trying things out: login, consent, an administrator's API, a protected API.
+An authorization server to try out: login, consent, an administrator's API, a protected API.
 
 Usage: cargo run --example server --features axum -- [OPTIONS]
 
-Without an option it listens on 127.0.0.1:8089, or on the next port that is free, has demo users and
-demo apps, and prints what to try.
+Without options it listens on 127.0.0.1:8089 or the next free port, has demo users and demo apps, and
+prints commands to try.
 
 Options:
-  --listen ADDR        IP address and port; with port 0 the system chooses one
-  --issuer URL         the name of the server, where it is reached under another than http://ADDR
-  --signing-alg ALG    ES256 (the default), EdDSA, RS256 or PS256, for a key that is made; for
-                       RS256 and PS256 it is the demo key, which everybody knows
-  --seed FILE          users, apps, resource servers and the API catalog, as JSON; what it may hold
-                       stands in examples/server/seed.json
+  --listen ADDR        IP address and port; port 0 lets the system choose
+  --issuer URL         the issuer, if clients reach the server by another URL than http://ADDR
+  --signing-alg ALG    the algorithm of a generated key: ES256 (the default), EdDSA, RS256 or
+                       PS256; RS256 and PS256 use the demo key, which is public
+  --seed FILE          users, apps, resource servers and the API catalog, as JSON; see
+                       examples/server/seed.json
   --ready-file FILE    written once the server listens: {\"issuer\": \"http://..\", \"pid\": 1}
-  --store KIND         where grants and apps are kept: memory, which is the default; sqlite:PATH
-                       (--features axum,sqlite); or postgres://USER@HOST/DATABASE (--features
-                       axum,postgres), over which any number of processes may run
-  --keys FILE          secrets and signing keys that outlive the process, made if there are none.
-                       Without it a durable store has them in PATH.keys beside the SQLite file, or in
+  --store KIND         the store of grants and apps: memory (the default), sqlite:PATH
+                       (--features axum,sqlite), or postgres://USER@HOST/DATABASE (--features
+                       axum,postgres), which any number of processes may share
+  --keys FILE          the file of the server secret and the signing keys, created if missing. The
+                       default with a durable store is PATH.keys beside the SQLite file, or
                        grantor-example.keys in the working folder
-  --no-limits          no rate limits, neither for tokens nor for logins
-  --log                audit events and warnings go to the standard error stream
-  --check              starts, runs what it would tell a person to try, and stops
-  --help               this text
+  --no-limits          disables every rate limit, for tokens and for logins
+  --log                writes audit events and warnings to standard error
+  --check              starts, runs the commands that it would print, and stops
+  --help               prints this text
 ";
 
-/// The ports that are tried if nobody says where to listen.
+/// The ports to try without `--listen`.
 pub(crate) const PORTS: std::ops::Range<u16> = 8089..8189;
 
-/// The command line, understood.
+/// The parsed command line.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "a command line has switches")]
+#[expect(clippy::struct_excessive_bools, reason = "each switch is an option of the command line")]
 pub(crate) struct Args {
-    /// Where to listen; `None` is the first free one of [`PORTS`] on loopback.
+    /// The address to listen on. `None` means the first free port of [`PORTS`] on loopback.
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) issuer: Option<Issuer>,
     pub(crate) algorithm: Algorithm,
-    /// `None`: the demo.
+    /// The seed file. `None` means the demo seed.
     pub(crate) seed: Option<PathBuf>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) store: StoreKind,
@@ -60,11 +60,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Reads the arguments that follow the name of the program.
+    /// Parses the arguments after the program's name.
     ///
     /// # Errors
     ///
-    /// A sentence for the person who typed them.
+    /// A message for the user.
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let mut args = Self {
             listen: None,
@@ -109,13 +109,13 @@ impl Args {
             "--keys",
         ];
         if !options.contains(&option) {
-            return Err(format!("{option} is no option of this program: see --help"));
+            return Err(format!("unknown option {option}, see --help"));
         }
         let value = value.ok_or_else(|| format!("{option} needs a value"))?;
         let wrong = |why: &dyn std::fmt::Display| format!("{option} {value}: {why}");
         match option {
             "--listen" => {
-                let needed = "an IP address and a port are needed, such as 127.0.0.1:8089";
+                let needed = "expected an IP address and a port, such as 127.0.0.1:8089";
                 self.listen = Some(value.parse().map_err(|_| wrong(&needed))?);
             }
             "--issuer" => self.issuer = Some(Issuer::new(value).map_err(|why| wrong(&why))?),
@@ -125,13 +125,13 @@ impl Args {
                     "EdDSA" => Algorithm::EdDSA,
                     "RS256" => Algorithm::RS256,
                     "PS256" => Algorithm::PS256,
-                    _ => return Err(wrong(&"it must be ES256, EdDSA, RS256 or PS256")),
+                    _ => return Err(wrong(&"expected ES256, EdDSA, RS256 or PS256")),
                 };
             }
             "--seed" => self.seed = Some(value.into()),
             "--ready-file" => self.ready_file = Some(value.into()),
             "--keys" => self.keys = Some(value.into()),
-            // Without the value, which may hold a password.
+            // The message omits the value, which may hold a password.
             _ => self.store = StoreKind::parse(value)?,
         }
         Ok(())
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_takes_its_value_as_the_next_word_or_behind_an_equals_sign() {
+    fn an_option_takes_its_value_as_the_next_argument_or_after_an_equals_sign() {
         let args = parse("--listen 127.0.0.1:0 --signing-alg=PS256 --no-limits --store memory");
         let args = args.unwrap();
         assert_eq!(args.listen.map(|address| address.port()), Some(0));
@@ -156,12 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_the_option() {
         for (line, expected) in [
-            ("--verbose", "--verbose is no option of this program"),
+            ("--verbose", "unknown option --verbose"),
             ("--seed", "--seed needs a value"),
-            ("--listen localhost", "--listen localhost: an IP address and a port are needed"),
-            ("--signing-alg HS256", "--signing-alg HS256: it must be ES256"),
+            ("--listen localhost", "--listen localhost: expected an IP address and a port"),
+            ("--signing-alg HS256", "--signing-alg HS256: expected ES256"),
             ("--issuer http://as.example.com", "--issuer http://as.example.com: "),
             ("--store paper", "--store must be memory, sqlite:PATH or postgres://…"),
         ] {

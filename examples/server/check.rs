@@ -1,4 +1,4 @@
-//! Runs what a person is told to try.
+//! Runs the commands that the server prints.
 
 use std::process::Output;
 
@@ -7,11 +7,11 @@ use tokio::process::Command;
 use crate::BoxError;
 use crate::tries::Tries;
 
-/// Runs each command in a shell and says what came of it.
+/// Runs each command in a shell and prints the result.
 ///
 /// # Errors
 ///
-/// A sentence that counts those that did not do what they should.
+/// The number of commands that failed.
 pub(crate) async fn check(tries: &Tries) -> Result<(), BoxError> {
     let mut failed = 0;
     for one in tries.iter() {
@@ -26,5 +26,5 @@ pub(crate) async fn check(tries: &Tries) -> Result<(), BoxError> {
             println!("FAILED  {}: no {expected} in\n{stdout}{stderr}", one.title());
         }
     }
-    if failed == 0 { Ok(()) } else { Err(format!("{failed} did not work").into()) }
+    if failed == 0 { Ok(()) } else { Err(format!("{failed} commands failed").into()) }
 }

@@ -1,4 +1,4 @@
-//! The protected API: whoever gets this far has a token whose scope allows the request.
+//! The protected API. Every request that reaches it has a token whose scope allows it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,8 +9,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use grantor::Scope;
 use grantor::catalog::{Enforcement, EnforcementTable};
-use grantor::protocol::Scope;
 use grantor::resource_server::{Bearer, BearerLayer, BearerVerifier};
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -18,10 +18,10 @@ use tower::ServiceExt as _;
 use crate::users::Users;
 use crate::web::{json, problem, reply};
 
-/// How many files the API keeps at most.
+/// The maximum number of files.
 const MAX_FILES: usize = 1_000;
 
-/// The demo's files, by owner and name. An app that acts for itself owns files, too.
+/// The demo's files by owner and name. An app that acts for itself owns files too.
 struct Files {
     users: Arc<Users>,
     files: Mutex<BTreeMap<(String, String), String>>,
@@ -33,7 +33,7 @@ impl Files {
     }
 }
 
-/// The API, behind `verifier`: the endpoints of the demo, and an echo for every other one.
+/// Builds the API behind `verifier`: the demo's endpoints, and an echo for every other one.
 pub(crate) fn router(verifier: Arc<BearerVerifier>, users: Arc<Users>) -> Router {
     let files = Files { users, files: Mutex::default() };
     Router::new()
@@ -47,8 +47,7 @@ pub(crate) fn router(verifier: Arc<BearerVerifier>, users: Arc<Users>) -> Router
         .layer(BearerLayer::enforcing(verifier))
 }
 
-/// What answers the requests that no other route answers: the API, or a page that says that there is
-/// nothing.
+/// Handles requests without a route: the API's echo, or a page that says that nothing is there.
 #[derive(Clone)]
 pub(crate) struct Fallback {
     pub(crate) api: Router,
@@ -75,7 +74,8 @@ impl Fallback {
     }
 }
 
-/// What a token says, for any endpoint of a catalog that is not the demo's.
+/// Responds with the claims of the token, at endpoints of a catalog that the demo does not
+/// implement.
 async fn echo(Bearer(claims): Bearer, request: Request) -> Response {
     reply(json(
         StatusCode::OK,

@@ -1,7 +1,8 @@
-//! What happened, and what apps did: the newest events in memory, or all of them in the database.
+//! The audit log and the usage of apps: the newest events in memory, or all of them in the
+//! database.
 #![cfg_attr(
     not(any(feature = "sqlite", feature = "postgres")),
-    expect(clippy::unused_async, unused_variables, reason = "a database is asked with patience")
+    expect(clippy::unused_async, unused_variables, reason = "only a database is async")
 )]
 
 use std::sync::Arc;
@@ -20,14 +21,14 @@ use grantor::store::Pruning;
 use grantor::store::{Page, SqliteStore, StoreError};
 use serde_json::Value;
 
-/// For how long events are kept.
+/// The time that events are kept.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 const KEPT: Duration = Duration::from_secs(400 * 86_400);
-/// For how long an administrator waits for what is being written.
+/// The time that an administrator's request waits for queued events.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Where events go, and where they are read.
+/// The destination of audit events, which can be read back.
 #[derive(Clone, Debug)]
 pub(crate) enum Log {
     Memory(Arc<MemoryAudit>),
@@ -37,7 +38,7 @@ pub(crate) enum Log {
     Postgres(AuditQueue, PostgresStore),
 }
 
-/// The same with whichever database it is.
+/// Runs the same call on either database.
 macro_rules! in_database {
     ($own:expr, $memory:pat => $otherwise:expr, ($queue:ident, $store:ident) => $call:expr) => {
         match $own {
@@ -50,20 +51,20 @@ macro_rules! in_database {
     };
 }
 
-/// Says why something in the background has to wait.
+/// Logs a failure of a background task.
 pub(crate) fn failed(error: &StoreError) {
     let error: &(dyn std::error::Error + 'static) = error;
     tracing::error!(error, "the store failed in the background");
 }
 
 impl Log {
-    /// Takes every event.
+    /// Returns the sink for every event.
     pub(crate) fn sink(&self) -> Arc<dyn AuditSink> {
         in_database!(self, log => Arc::clone(log) as _, (queue, _store) => Arc::new(queue.clone()))
     }
 
-    /// Writes what comes, and removes what is old. Ends after [`close`](Self::close), when all is
-    /// written.
+    /// Writes queued events and removes old ones. Ends after [`close`](Self::close) when everything
+    /// is written.
     pub(crate) async fn run(self) {
         in_database!(self, _ => {}, (queue, store) => {
             let sleep = tokio::time::sleep;
@@ -76,16 +77,17 @@ impl Log {
         });
     }
 
-    /// Nothing more will come.
+    /// Closes the queue. No more events follow.
     pub(crate) fn close(&self) {
         in_database!(self, _ => {}, (queue, _store) => queue.close());
     }
 
-    /// A page of the events that `query` asks for, newest first, and where the next one begins.
+    /// Returns a page of the events that match `query`, newest first, and the cursor of the next
+    /// page.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if the read fails.
     pub(crate) async fn find(
         &self,
         query: &AuditQuery,
@@ -101,11 +103,11 @@ impl Log {
         })
     }
 
-    /// What an app did: `of_process`, or ever.
+    /// Returns the usage of an app: `of_process`, or from the database since its first event.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if the read fails.
     pub(crate) async fn usage(
         &self,
         client_id: &ClientId,
@@ -118,13 +120,13 @@ impl Log {
     }
 }
 
-/// Has what has just happened written; not for ever, should the database be slow.
+/// Waits until the queued events are written, with a timeout in case the database is slow.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 async fn flush(queue: &AuditQueue) {
     drop(tokio::time::timeout(PATIENCE, queue.flush()).await);
 }
 
-/// An event as it was serialized.
+/// Returns an event as it was serialized.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 fn event(stored: &StoredEvent) -> Value {
     serde_json::from_str(&stored.json).unwrap_or(Value::Null)

@@ -1,9 +1,9 @@
-//! An authorization server for trying things out: a login page, a consent page, an administrator's
-//! API and a small protected API, all in one process, in memory or in a database.
+//! An authorization server for trying out: a login page, a consent page, an administrator's API and
+//! a small protected API in one process, with a store in memory or in a database.
 //!
-//! `cargo run --example server --features axum`, and it says what to try. `README.md` beside this
-//! file has the options, `seed.json` everything with which it can start.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks to who started it")]
+//! Run it with `cargo run --example server --features axum`. It prints commands to try. `README.md`
+//! in this folder has the options, and `seed.json` shows every setting of a seed.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program reports to its user")]
 
 mod admin_api;
 mod args;
@@ -32,18 +32,18 @@ use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use grantor::AuthorizationServer;
 use grantor::admin::AdminError;
 use grantor::audit::{AuditEvent, AuditSink};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
-use grantor::ids::{Issuer, Resource};
+use grantor::ids::Resource;
 use grantor::protocol::{InstanceHosts, ServerEndpoint};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::{BearerVerifier, RevocationList};
+use grantor::{AuthorizationServer, Issuer};
 use tokio::sync::Semaphore;
 
 use args::Args;
@@ -94,8 +94,9 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     let issuer = match &args.issuer {
         Some(issuer) => issuer.clone(),
-        None => Issuer::new(format!("http://{address}"))
-            .map_err(|error| format!("http://{address} is no issuer, {error}: give --issuer"))?,
+        None => Issuer::new(format!("http://{address}")).map_err(|error| {
+            format!("http://{address} is not a valid issuer: {error}; set --issuer")
+        })?,
     };
     let program = Program::build(args, &issuer).await?;
     let tries = program.site.tries.as_ref();
@@ -105,7 +106,7 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     serve::announce(args.ready_file.as_deref(), &issuer)?;
     match tries {
         Some(tries) if !args.check => {
-            println!("{issuer} is ready: Ctrl-C stops it.\n\n{}", tries.text());
+            println!("{issuer} is ready. Ctrl-C stops it.\n\n{}", tries.text());
         }
         _ => println!("{issuer} is ready: {}", program.summary),
     }
@@ -113,20 +114,20 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     if !args.check {
         return Ok(serving.await?);
     }
-    let tries = tries.ok_or("--check is for the demo: leave out --seed")?;
+    let tries = tries.ok_or("--check works with the demo only, without --seed")?;
     tokio::select! {
         served = serving => Ok(served?),
         checked = check::check(tries) => checked,
     }
 }
 
-/// Everything that was put together at the start.
+/// The parts assembled at the start.
 struct Program {
     endpoints: Arc<Endpoints>,
     site: Arc<Site>,
     log: Log,
     catalog: ApiCatalog,
-    /// The names of the protected API beside the issuer.
+    /// The identifiers of the protected API in addition to the issuer.
     resources: Vec<Resource>,
     summary: String,
 }
@@ -179,7 +180,7 @@ impl Program {
             let id = &app.client_id;
             let wrong = |error| format!("the seed, app {id}: {}", Causes(&error));
             match server.admin("seed").import(app.import()).await {
-                // A store that lasts has what was seeded before, as it was left.
+                // A durable store keeps the apps of an earlier start unchanged.
                 Err(AdminError::AlreadyExists) => continue,
                 imported => drop(imported.map_err(wrong)?),
             }
@@ -213,7 +214,7 @@ impl Program {
         })
     }
 
-    /// Every route, and what has to be done beside them.
+    /// Builds the routes and the background tasks.
     fn router(&self, address: SocketAddr) -> Result<(Router, serve::Tasks), BoxError> {
         let server = self.endpoints.server();
         let revocations = Arc::new(RevocationList::new());
@@ -223,7 +224,7 @@ impl Program {
                 .with_revocations(Arc::clone(&revocations));
             Ok::<_, BoxError>(names.cloned().fold(verifier, BearerVerifier::with_resource))
         };
-        // The first name is the realm of its challenges, which say where its metadata are.
+        // The first identifier is the realm of challenges, which point to its metadata.
         let mut api = verifier(&mut self.resources.iter().chain([&issuer]))?
             .with_enforcement(self.catalog.compile()?);
         if let Some(url) = self.api_metadata_url() {
@@ -231,7 +232,7 @@ impl Program {
         }
         let admin = verifier(&mut [&issuer].into_iter())?
             .with_enforcement(admin_api::catalog()?.compile()?);
-        // The endpoints of the library limit what they read themselves.
+        // The library's endpoints limit their request bodies themselves.
         let limit = || DefaultBodyLimit::max(MAX_BODY_BYTES);
         let fallback = demo_api::Fallback {
             api: demo_api::router(Arc::new(api), Arc::clone(&self.site.users)).layer(limit()),
@@ -244,7 +245,7 @@ impl Program {
         let mut router = grantor::http::axum_router(&self.endpoints)
             .merge(site::router(Arc::clone(&self.site)).layer(limit()))
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
-        // What counts requests is for whoever runs the server, not for the network.
+        // Metrics are for the operator, not for the network.
         if address.ip().is_loopback() {
             let endpoints = Arc::clone(&self.endpoints);
             let metrics = move || std::future::ready(metrics_text(&endpoints));
@@ -258,7 +259,8 @@ impl Program {
 }
 
 impl Program {
-    /// Where the metadata of the protected API are, if it has a name of its own (RFC 9728).
+    /// Returns the URL of the protected API's metadata if it has an identifier of its own (RFC
+    /// 9728).
     fn api_metadata_url(&self) -> Option<String> {
         let path =
             |url: &Resource| url::Url::parse(url.as_str()).ok().map(|it| it.path().to_owned());
@@ -272,14 +274,14 @@ impl Program {
     }
 }
 
-/// The counters of the HTTP layer, as Prometheus reads them.
+/// Responds with the counters of the HTTP layer in the Prometheus format.
 pub(crate) fn metrics_text(endpoints: &Endpoints) -> Response {
     const TYPE: (HeaderName, HeaderValue) =
         (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     ([TYPE], endpoints.metrics().to_text()).into_response()
 }
 
-/// Audit events as lines of JSON. They hold names and never secrets.
+/// An audit sink that logs events as lines of JSON. Events hold names, never secrets.
 #[derive(Debug)]
 struct Lines;
 
@@ -290,7 +292,7 @@ impl AuditSink for Lines {
     }
 }
 
-/// An error with what caused it.
+/// An error with its causes.
 struct Causes<'a>(&'a dyn Error);
 
 impl std::fmt::Display for Causes<'_> {

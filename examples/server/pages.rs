@@ -1,4 +1,4 @@
-//! The pages: login, consent, errors, home, and where the demo apps get their codes.
+//! HTML pages: login, consent, errors, home, and the redirect targets of the demo apps.
 
 use std::fmt::Write as _;
 
@@ -10,21 +10,21 @@ use crate::sessions::Session;
 use crate::tries::Tries;
 use crate::web::{Page, Width, escape, page, problem};
 
-/// What the login form shows and sends back.
+/// The fields of the login form.
 pub(crate) struct LoginForm<'a> {
-    /// The app that the user goes to.
+    /// The app that requests the login.
     pub(crate) app: Option<&'a str>,
     pub(crate) token: &'a str,
     pub(crate) return_to: &'a str,
-    /// What was typed before.
+    /// The user name entered before.
     pub(crate) username: &'a str,
     pub(crate) problem: Option<&'a str>,
 }
 
-/// The login page.
+/// Renders the login page.
 pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
     let mut body = String::from("<h1>Sign in</h1>\n");
-    // Writing to memory cannot fail, here and below.
+    // Writing to a string cannot fail, here and below.
     if let Some(app) = form.app {
         _ = writeln!(body, "<p class=\"soft\">to continue to <strong>{}</strong></p>", escape(app));
     }
@@ -53,8 +53,8 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
     page(status, Width::Card, "Sign in", &body)
 }
 
-/// The consent page. Every scope is ticked; what the user unticks is not granted.
-/// `here` is where the browser asked for it, if that can be asked for again.
+/// Renders the consent page. Every scope is ticked, and an unticked one is not granted. `here` is
+/// the URL of the page if it can be requested again.
 pub(crate) fn consent(prompt: &Prompt, action: &str, here: Option<&str>) -> Page {
     let app = escape(&prompt.app_name);
     let mut body = format!("<h1>{app} asks for access</h1>\n");
@@ -75,9 +75,9 @@ pub(crate) fn consent(prompt: &Prompt, action: &str, here: Option<&str>) -> Page
         escape(&prompt.ticket),
     );
     if prompt.scopes.is_empty() {
-        body.push_str("<p>It asks for nothing but to know who you are.</p>\n");
+        body.push_str("<p>It only asks to know who you are.</p>\n");
     } else {
-        body.push_str("<fieldset>\n<legend>It would be able to</legend>\n");
+        body.push_str("<fieldset>\n<legend>It will be able to</legend>\n");
         for (number, scope) in prompt.scopes.iter().enumerate() {
             let token = escape(&scope.token);
             _ = write!(
@@ -115,7 +115,7 @@ pub(crate) fn consent(prompt: &Prompt, action: &str, here: Option<&str>) -> Page
     page(StatusCode::OK, Width::Card, &format!("{} asks for access", prompt.app_name), &body)
 }
 
-/// Scheme and host of a redirect URI: what tells a user where the browser goes.
+/// Returns the scheme and host of a redirect URI, which tell the user where the browser goes.
 fn destination(uri: &str) -> &str {
     let start = uri.find("://").map_or(0, |at| at + 3);
     let end =
@@ -123,50 +123,49 @@ fn destination(uri: &str) -> &str {
     uri.get(..end).unwrap_or(uri)
 }
 
-/// The page for an error of which no app can be told. The library sets the status.
+/// Renders the page for an error that cannot be sent to an app. The library sets the status.
 pub(crate) fn authorization_error(error: &AuthorizationError) -> Page {
     let (title, sentence) = match error.rejection() {
         Some(Rejection::UnknownClient | Rejection::MissingParameter("client_id")) => (
-            "This app is not known here",
-            "The link that you followed names an app that is not registered. Whoever gave you the \
-             link can put it right.",
+            "Unknown app",
+            "The link that you followed names an app that is not registered. Ask the person who \
+             gave you the link.",
         ),
         Some(Rejection::AppDisabled) => (
-            "This app is switched off",
-            "An administrator has disabled the app. Ask there for help.",
+            "This app is disabled",
+            "An administrator has disabled the app. Ask your administrator for help.",
         ),
         Some(Rejection::RedirectUri) => (
             "This link cannot be trusted",
             "The link that you followed would send you to an address that the app has not \
              registered, so you are not sent anywhere.",
         ),
-        Some(Rejection::TicketExpired) => (
-            "This page was open for too long",
-            "Nothing was decided. Go back to the app and begin again.",
-        ),
+        Some(Rejection::TicketExpired) => {
+            ("This page has expired", "Nothing was decided. Go back to the app and start again.")
+        }
         Some(Rejection::InvalidTicket) => (
             "This page belongs to another session",
-            "You may have signed out or in meanwhile. Nothing was decided. Go back to the app and \
-             begin again.",
+            "You may have signed in or out in the meantime. Nothing was decided. Go back to the app \
+             and start again.",
         ),
         Some(Rejection::AlreadyDecided) => (
-            "You have decided this before",
-            "What you decided first stands. Go back to the app to go on.",
+            "You have already decided",
+            "Your first decision stands. Go back to the app to continue.",
         ),
         Some(_) => (
-            "This request is not valid",
-            "The app sent something that is not understood here. Whoever runs the app can put it \
-             right.",
+            "Invalid request",
+            "The app sent a request that this server does not understand. Ask the operator of the \
+             app for help.",
         ),
         None => (
-            "Something went wrong here",
+            "Something went wrong",
             "It is not your fault, and nothing was decided. Try again in a minute.",
         ),
     };
     problem(StatusCode::BAD_REQUEST, title, sentence)
 }
 
-/// The front page: who is signed in, and what there is.
+/// Renders the home page: the signed-in user and the commands to try.
 pub(crate) fn home(
     session: Option<&Session>,
     metadata: &str,
@@ -191,7 +190,7 @@ pub(crate) fn home(
     _ = write!(
         body,
         "<h1>An authorization server</h1>\n\
-         <p>OAuth 2.0: <a href=\"{}\">its metadata</a> name every endpoint, and \
+         <p>OAuth 2.0: <a href=\"{}\">its metadata</a> list every endpoint, and \
          <a href=\"{}\">its keys</a> verify every token.</p>\n",
         escape(metadata),
         escape(keys),
@@ -219,22 +218,22 @@ pub(crate) fn home(
     page(StatusCode::OK, Width::Wide, "Example Files", &body)
 }
 
-/// What came to the redirect URI of a demo app.
+/// The parameters that arrived at the redirect URI of a demo app.
 pub(crate) struct Callback<'a> {
     pub(crate) parameters: &'a [(String, String)],
-    /// A command that redeems the code, where the app is known.
+    /// The command that redeems the code, if the app is known.
     pub(crate) redeem: Option<&'a str>,
 }
 
-/// The page that stands for a demo app: it shows what the app gets.
+/// Renders the page that stands for a demo app and shows its parameters.
 pub(crate) fn callback(callback: &Callback<'_>) -> Page {
     let has = |name: &str| callback.parameters.iter().any(|(own, _)| own == name);
     let heading = if has("code") {
-        "The app has got a code"
+        "The app received a code"
     } else if has("error") {
-        "The app has got an error"
+        "The app received an error"
     } else {
-        "Nothing has arrived"
+        "No parameters arrived"
     };
     let mut body = format!(
         "<h1>{heading}</h1>\n<p>This page stands for an app. The browser was sent here with:</p>\n<dl>\n"
@@ -248,12 +247,12 @@ pub(crate) fn callback(callback: &Callback<'_>) -> Page {
             Some(command) => {
                 _ = write!(
                     body,
-                    "<h2>Next</h2>\n<p>Within a minute, as the app would:</p>\n<pre>{}</pre>\n",
+                    "<h2>Next</h2>\n<p>Redeem the code within a minute, as the app would:</p>\n<pre>{}</pre>\n",
                     escape(command)
                 );
             }
             None => body.push_str(
-                "<p>The app would redeem it at the token endpoint now, with its code verifier.</p>\n",
+                "<p>The app now redeems it at the token endpoint with its code verifier.</p>\n",
             ),
         }
     }

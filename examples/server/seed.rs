@@ -1,27 +1,28 @@
 //! The seed: users, apps, resource servers and the API catalog, as JSON.
 //!
-//! It is read in two steps: as JSON, where comments go and placeholders are filled in, and then into
-//! types that refuse what they do not know and name the place.
+//! It is parsed in two steps: first as JSON, to remove comments and replace placeholders, then into
+//! types that reject unknown fields and name their position.
 
 use std::collections::BTreeMap;
 
 use grantor::admin::ImportedApp;
 use grantor::app::AppSettings;
 use grantor::catalog::ApiCatalog;
-use grantor::ids::{ClientId, Group, Issuer, Resource, Subject};
+use grantor::ids::{ClientId, Group, Resource};
 use grantor::jwt::VerifyingKeys;
 use grantor::resource_server::ResourceServer;
 use grantor::secret::{ClientSecret, SignatureSecret};
+use grantor::{Issuer, Subject};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The seed of the demo: complete, and annotated.
+/// The demo seed, complete and annotated.
 pub(crate) const DEMO: &str = include_str!("seed.json");
 
-/// What stands for the issuer where an API is named.
+/// The placeholder for the issuer in API identifiers.
 const ISSUER: &str = "%%ISSUER%%";
 
-/// What the server starts with. It holds secrets, and has no `Debug`.
+/// The initial data of the server. It holds secrets and has no `Debug`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seed {
@@ -46,12 +47,12 @@ pub(crate) struct SeedUser {
     pub(crate) groups: Vec<Group>,
     #[serde(default = "yes")]
     pub(crate) active: bool,
-    /// Other claims by which an assertion may name the user.
+    /// Other claims that assertions may use to name the user.
     #[serde(default)]
     pub(crate) claims: BTreeMap<String, String>,
 }
 
-/// An app, perhaps with the secrets that whoever runs it has already.
+/// An app, optionally with existing secrets.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SeedApp {
@@ -70,14 +71,14 @@ const fn yes() -> bool {
 }
 
 impl Seed {
-    /// Reads a seed for a server that calls itself `issuer`.
+    /// Parses a seed for a server with this issuer.
     ///
     /// # Errors
     ///
-    /// A sentence that names the place: `apps[2].settings.jwt: unknown field ..`.
+    /// A message with the position, such as `apps[2].settings.jwt: unknown field ..`.
     pub(crate) fn parse(text: &str, issuer: &Issuer) -> Result<Self, String> {
         let mut json: Value =
-            serde_json::from_str(text).map_err(|error| format!("the seed is no JSON: {error}"))?;
+            serde_json::from_str(text).map_err(|error| format!("the seed is not JSON: {error}"))?;
         remove_comments(&mut json);
         fill_in(&mut json, issuer)?;
         serde_path_to_error::deserialize(json).map_err(|error| {
@@ -88,7 +89,7 @@ impl Seed {
 }
 
 impl SeedApp {
-    /// The app, to be imported.
+    /// Returns the app for an import.
     pub(crate) fn import(&self) -> ImportedApp {
         let mut app = ImportedApp::new(self.client_id.clone(), self.settings.clone());
         if let Some(secret) = &self.client_secret {
@@ -101,7 +102,7 @@ impl SeedApp {
     }
 }
 
-/// Takes out every member whose name begins with `_`.
+/// Removes every member with a name that begins with `_`.
 fn remove_comments(json: &mut Value) {
     match json {
         Value::Object(members) => {
@@ -113,8 +114,8 @@ fn remove_comments(json: &mut Value) {
     }
 }
 
-/// Fills in the issuer where an API is named, and only there, for a secret may hold any text; and
-/// turns keys in PEM into a JWK Set.
+/// Replaces the issuer placeholder in API identifiers only, because a secret may hold any text, and
+/// converts PEM keys to a JWK Set.
 fn fill_in(json: &mut Value, issuer: &Issuer) -> Result<(), String> {
     let issuer = issuer.as_str().trim_end_matches('/');
     for server in items(json, "/resource_servers") {
@@ -153,7 +154,7 @@ fn name_issuer(json: &mut Value, place: &str, issuer: &str) {
     }
 }
 
-/// Whether `resource` is the issuer itself or has a path below it: an API of this server.
+/// Returns true if `resource` is the issuer itself or a path below it: an API of this server.
 pub(crate) fn is_below(issuer: &Issuer, resource: &Resource) -> bool {
     let below = resource.as_str().strip_prefix(issuer.as_str().trim_end_matches('/'));
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_named_with_its_place() {
+    fn an_unknown_field_is_named_with_its_position() {
         for (bad, expected) in [
             (r#"{"user": []}"#, "the seed, at user: unknown field `user`"),
             (r#"{"users": [{"name": "ann"}]}"#, "the seed, at users[0]: missing field `password`"),
@@ -213,7 +214,7 @@ mod tests {
                     "flows": ["jwt_bearer"], "jwt": {"keys": {"keys": "no PEM"}}}}]}"#,
                 "the seed, at apps[0].settings.jwt.keys.keys: ",
             ),
-            ("[1", "the seed is no JSON: "),
+            ("[1", "the seed is not JSON: "),
         ] {
             let problem = problem(bad);
             assert!(problem.starts_with(expected), "{problem}");
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_is_no_setting_and_a_secret_is_taken_as_it_stands() {
+    fn comments_are_removed_and_secrets_are_taken_verbatim() {
         let text = r#"{"_": 1, "apps": [{"client_id": "a", "_x": {}, "client_secret": "%%ISSUER%%_\"'<&",
             "settings": {"name": "%%ISSUER%%", "flows": ["client_credentials"], "_": [],
                 "resources": ["%%ISSUER%%/api"]}}]}"#;
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn an_api_that_only_begins_as_the_issuer_does_is_not_of_this_server() {
+    fn an_api_that_merely_shares_a_prefix_with_the_issuer_is_foreign() {
         for issuer in ["http://127.0.0.1:808", "http://127.0.0.1:808/"] {
             let issuer = Issuer::new(issuer).unwrap();
             let is = |name: &str| is_below(&issuer, &Resource::new(name).unwrap());

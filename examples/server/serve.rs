@@ -1,4 +1,4 @@
-//! Listening, serving, stopping.
+//! Listening, serving and shutdown.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
+use grantor::Issuer;
 use grantor::clock::{Clock as _, SystemClock};
-use grantor::ids::Issuer;
 use grantor::resource_server::RevocationList;
 use grantor::store::{Pruning, prune_regularly};
 use serde_json::json;
@@ -20,14 +20,14 @@ use crate::Endpoints;
 use crate::args::PORTS;
 use crate::log::{self, Log};
 
-/// How long requests in flight may take once the server was told to stop.
+/// The time for requests in flight after the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Listens at `address`, or at the first of the usual ports that is free.
+/// Listens at `address`, or at the first free one of the usual ports.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The system's error.
 pub(crate) async fn listen(address: Option<SocketAddr>) -> Result<TcpListener, String> {
     if let Some(address) = address {
         let listener = TcpListener::bind(address).await;
@@ -37,17 +37,17 @@ pub(crate) async fn listen(address: Option<SocketAddr>) -> Result<TcpListener, S
     for port in PORTS {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
             Ok(listener) => return Ok(listener),
-            Err(error) => last = format!("no port from {} on: {error}", PORTS.start),
+            Err(error) => last = format!("no free port from {} on: {error}", PORTS.start),
         }
     }
     Err(last)
 }
 
-/// Tells whoever waits for it that the server listens. The file appears with its whole content.
+/// Announces that the server listens. The file appears with its complete content.
 ///
 /// # Errors
 ///
-/// A sentence that names the file.
+/// A message that names the file.
 pub(crate) fn announce(file: Option<&Path>, issuer: &Issuer) -> Result<(), String> {
     let Some(file) = file else { return Ok(()) };
     let text = json!({ "issuer": issuer, "pid": std::process::id() }).to_string();
@@ -57,7 +57,7 @@ pub(crate) fn announce(file: Option<&Path>, issuer: &Issuer) -> Result<(), Strin
     written.map_err(|error| format!("--ready-file {}: {error}", file.display()))
 }
 
-/// What is done beside answering requests.
+/// The background tasks.
 pub(crate) struct Tasks {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) revocations: Arc<RevocationList>,
@@ -65,7 +65,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Follows the revocations, each second, and removes what means nothing any more.
+    /// Polls revocations every second and prunes expired rows.
     async fn run(self) {
         let store = Arc::clone(self.endpoints.server().store());
         let pruning = Pruning::new().interval(Duration::from_secs(60));
@@ -82,20 +82,24 @@ impl Tasks {
         }
     }
 
-    /// Tells the protected APIs what was revoked. Until that has worked once they take no token.
+    /// Updates the revocation list of the protected APIs. They accept no token before the first
+    /// success.
     pub(crate) async fn learn_revocations(&self) {
         let (store, now) = (self.endpoints.server().store(), SystemClock::new().now());
         if let Err(error) = self.revocations.poll(store, now).await {
-            tracing::error!(error = &error as &dyn std::error::Error, "no feed");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "reading the revocation feed failed"
+            );
         }
     }
 }
 
-/// Answers requests until the process is `told` to stop, and then those that are in flight.
+/// Serves requests until `told` to stop, and then finishes those in flight.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The system's error.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -106,7 +110,7 @@ pub(crate) async fn serve(
     let log = tasks.log.clone();
     let writing = tokio::spawn(log.clone().run());
     let beside = tokio::spawn(tasks.run());
-    // An answer is one small write: it must not wait for the next.
+    // A response is one small write and must not wait for the next.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
@@ -124,25 +128,25 @@ pub(crate) async fn serve(
     let outcome = tokio::select! {
         served = serving => served,
         () = patience => {
-            tracing::warn!("some requests took too long and were not answered");
+            tracing::warn!("some requests timed out and were not answered");
             Ok(())
         }
     };
     beside.abort();
-    // What the last requests did is written, if the database takes it.
+    // Writes the events of the last requests, if the database accepts them.
     log.close();
     if tokio::time::timeout(PATIENCE, writing).await.is_err() {
-        tracing::warn!("some events did not get into the audit log");
+        tracing::warn!("some events were not written to the audit log");
     }
     outcome
 }
 
-/// Waits for SIGTERM or Ctrl-C. From the call on, and not only once it is awaited, they do not end
-/// the process.
+/// Waits for SIGTERM or Ctrl-C. From this call on, even before the future is awaited, they no
+/// longer end the process.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// The system's error.
 #[cfg(unix)]
 pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};

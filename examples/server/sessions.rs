@@ -1,7 +1,7 @@
-//! Who is logged in at which browser.
+//! Browser sessions of users.
 //!
-//! A browser holds a random id in a cookie; the server keeps its SHA-256 digest, the user and when
-//! the login was. The id changes with every login, and is forgotten at log out.
+//! A browser holds a random id in a cookie. The server keeps its SHA-256 digest, the user and the
+//! time of the login. The id changes with every login and is removed at logout.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
@@ -9,28 +9,29 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use grantor::Subject;
 use grantor::clock::UnixTime;
-use grantor::ids::Subject;
 use grantor::random::{RandomError, SecureRandom};
 use ring::{digest, hmac};
 
-/// How long a login lasts.
+/// The lifetime of a login.
 const LIFETIME: Duration = Duration::from_secs(8 * 3_600);
-/// How many logins are kept at most; the oldest goes then.
+/// The maximum number of logins. Beyond it, the oldest is removed.
 const MAX_SESSIONS: usize = 100_000;
-/// How long a login form is good.
+/// The lifetime of a login form.
 const FORM_LIFETIME: Duration = Duration::from_secs(3_600);
-/// How often a login may fail under one name from one address, in which time.
+/// The number of failed logins for one name from one address within the window, and the number of
+/// names to track.
 const MAX_FAILURES: u32 = 10;
 const FAILURE_WINDOW: Duration = Duration::from_secs(60);
 const MAX_FAILING: usize = 10_000;
 
 /// The logins of this process.
 pub(crate) struct Sessions {
-    /// By the digest of their ids.
+    /// Sessions by the digest of their ids.
     live: RwLock<HashMap<[u8; 32], Session>>,
     failures: RwLock<HashMap<(String, String), (u32, UnixTime)>>,
-    /// Keys what a login form carries against forgery.
+    /// The key of the login form's anti-forgery token.
     form_key: hmac::Key,
     limits: bool,
 }
@@ -39,18 +40,18 @@ pub(crate) struct Sessions {
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) subject: Subject,
-    /// What the authorization server knows the session by, and what forms carry against forgery. It
-    /// is no way into the session.
+    /// The session's name for the authorization server, and the anti-forgery token of forms. It
+    /// does not grant access to the session.
     pub(crate) token: String,
     pub(crate) logged_in_at: UnixTime,
 }
 
 impl Sessions {
-    /// No logins yet; with `limits` a name that failed often has to wait.
+    /// Creates an empty set of logins. With `limits`, names with many failures have to wait.
     ///
     /// # Errors
     ///
-    /// [`RandomError`].
+    /// [`RandomError`] if the source of randomness fails.
     pub(crate) fn new(limits: bool, random: &dyn SecureRandom) -> Result<Self, RandomError> {
         let mut key = [0; 32];
         random.fill(&mut key)?;
@@ -62,12 +63,12 @@ impl Sessions {
         })
     }
 
-    /// Logs `subject` in and answers the id for the cookie. The login that the browser had, under
-    /// the id `before`, is over.
+    /// Logs `subject` in and returns the id for the cookie. Ends the browser's earlier login with
+    /// the id `before`.
     ///
     /// # Errors
     ///
-    /// [`RandomError`].
+    /// [`RandomError`] if the source of randomness fails.
     pub(crate) fn log_in(
         &self,
         subject: Subject,
@@ -91,7 +92,7 @@ impl Sessions {
         Ok(id)
     }
 
-    /// The login under the id of a cookie.
+    /// Finds the login with this cookie value.
     pub(crate) fn find(&self, id: &str, now: UnixTime) -> Option<Session> {
         let sessions = self.live.read().unwrap_or_else(PoisonError::into_inner);
         sessions.get(&digest_of(id)).filter(|session| session.lives(now)).cloned()
@@ -103,14 +104,15 @@ impl Sessions {
         sessions.remove(&digest_of(id));
     }
 
-    /// What a login form carries against forgery, for the browser with this cookie: nobody is logged
-    /// in yet, so that there is no session to tie it to.
+    /// Returns the anti-forgery token of a login form for the browser with this cookie. There is no
+    /// session to bind it to before the login.
     pub(crate) fn form_token(&self, cookie: &str, now: UnixTime) -> String {
         let issued = now.as_seconds().to_string();
         format!("{issued}.{}", URL_SAFE_NO_PAD.encode(self.form_tag(cookie, &issued)))
     }
 
-    /// Whether this server made `token` for the browser with this cookie, less than an hour ago.
+    /// Returns true if this server made `token` for the browser with this cookie within the last
+    /// hour.
     pub(crate) fn accepts_form(&self, cookie: &str, token: &str, now: UnixTime) -> bool {
         let Some((issued, tag)) = token.split_once('.') else { return false };
         let (Ok(tag), Ok(at)) = (URL_SAFE_NO_PAD.decode(tag), issued.parse()) else { return false };
@@ -123,7 +125,7 @@ impl Sessions {
         hmac::sign(&self.form_key, form_text(cookie, issued).as_bytes())
     }
 
-    /// Whether logins under this name have failed too often from this address.
+    /// Returns true if logins with this name have failed too often from this address.
     pub(crate) fn must_wait(&self, name: &str, address: &str, now: UnixTime) -> bool {
         let failures = self.failures.read().unwrap_or_else(PoisonError::into_inner);
         let failed = failures.get(&(name.to_owned(), address.to_owned()));
@@ -133,7 +135,7 @@ impl Sessions {
             })
     }
 
-    /// Counts a login that failed.
+    /// Counts a failed login.
     pub(crate) fn count_failure(&self, name: &str, address: &str, now: UnixTime) {
         if !self.limits {
             return;
@@ -142,7 +144,7 @@ impl Sessions {
         let key = (name.to_owned(), address.to_owned());
         if failures.len() >= MAX_FAILING && !failures.contains_key(&key) {
             failures.retain(|_, (_, since)| since.plus(FAILURE_WINDOW) > now);
-            // A flood of new names does not wash out one that was guessed at often.
+            // A flood of new names must not displace a name with many failures.
             let least = failures.iter().min_by_key(|(_, counted)| **counted);
             let least = least.map(|(key, _)| key.clone());
             if let Some(least) = least.filter(|_| failures.len() >= MAX_FAILING) {
@@ -169,11 +171,11 @@ impl std::fmt::Debug for Sessions {
     }
 }
 
-/// 256 random bits as text.
+/// Returns 256 random bits as text.
 ///
 /// # Errors
 ///
-/// [`RandomError`].
+/// [`RandomError`] if the source of randomness fails.
 pub(crate) fn random_text(random: &dyn SecureRandom) -> Result<String, RandomError> {
     let mut bytes = [0; 32];
     random.fill(&mut bytes)?;
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_ends_the_one_before_at_log_out_and_with_time() {
+    fn a_login_ends_with_the_next_login_at_logout_and_by_expiry() {
         let sessions = sessions();
         let first = log_in(&sessions, None);
         let second = log_in(&sessions, Some(&first));
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_is_good_in_its_browser_for_an_hour() {
+    fn a_form_is_valid_in_its_browser_for_an_hour() {
         let sessions = sessions();
         let token = sessions.form_token("cookie", NOW);
         assert!(sessions.accepts_form("cookie", &token, NOW));
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn who_guesses_has_to_wait_and_nobody_else() {
+    fn only_a_guessing_address_has_to_wait() {
         let sessions = sessions();
         for _ in 0..MAX_FAILURES {
             assert!(!sessions.must_wait("ann", "10.0.0.1", NOW));
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_names_hides_no_guesses() {
+    fn a_flood_of_names_does_not_hide_guesses() {
         let sessions = sessions();
         for number in 0..MAX_FAILING {
             sessions.count_failure(&number.to_string(), "10.0.0.1", NOW);

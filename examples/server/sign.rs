@@ -1,4 +1,4 @@
-//! Assertions signed with the demo keys, so that what is printed can be tried as it stands.
+//! Assertions signed with the demo keys, so that the printed commands work as they are.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use ring::signature::{
 };
 use serde_json::json;
 
-/// A private key that belongs to a public key of the demo seed, and that everybody knows.
+/// A private key for a public key in the demo seed. It is public knowledge.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DemoKey {
     Rsa,
     P256,
     Ed25519,
-    /// Of the app that authenticates with a key.
+    /// The key of the app that authenticates with a key.
     Client,
 }
 
-/// What an assertion says (RFC 7523 section 3).
+/// The claims of an assertion (RFC 7523 section 3).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Claims<'a> {
     pub(crate) issuer: &'a str,
@@ -40,7 +40,7 @@ impl DemoKey {
         }
     }
 
-    /// Its algorithm, and its `kid` in the seed. A key that the seed has as PEM has none.
+    /// Returns the algorithm and the `kid` of the seed. A PEM key in the seed has no `kid`.
     const fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Rsa => ("RS256", Some("rsa-1")),
@@ -50,11 +50,11 @@ impl DemoKey {
         }
     }
 
-    /// A JWT with these claims, good once.
+    /// Signs a JWT with these claims, valid for one use.
     ///
     /// # Errors
     ///
-    /// A sentence, when the key cannot be read or the system gives no randomness.
+    /// A message if the key is unreadable or the system's randomness fails.
     pub(crate) fn sign(
         self,
         claims: &Claims<'_>,
@@ -80,7 +80,7 @@ impl DemoKey {
         let der = pem::parse(self.pem()).map_err(|error| error.to_string())?;
         let (der, random) = (der.contents(), random());
         let rejected = |error: ring::error::KeyRejected| error.to_string();
-        let unsigned = |_| "the system gave no randomness".to_owned();
+        let unsigned = |_| "the system's source of randomness failed".to_owned();
         match self {
             Self::Rsa => {
                 let key = RsaKeyPair::from_pkcs8(der).map_err(rejected)?;
@@ -101,12 +101,12 @@ impl DemoKey {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a signature of the demo needs no injected source")]
+#[expect(clippy::disallowed_methods, reason = "the demo needs no injected randomness")]
 fn random() -> SystemRandom {
     SystemRandom::new()
 }
 
-/// How long an assertion for a token is good: as long as the demo seed lets it.
+/// The lifetime of an assertion that is a grant, the maximum of the demo seed.
 pub(crate) const GRANT_LIFETIME: Duration = Duration::from_secs(3_590);
-/// How long an assertion that authenticates an app is good: as long as the server lets it.
+/// The lifetime of a client assertion, the maximum of the server.
 pub(crate) const CLIENT_LIFETIME: Duration = Duration::from_secs(290);

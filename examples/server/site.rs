@@ -10,10 +10,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
+use grantor::Subject;
 use grantor::clock::{Clock, SystemClock};
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
 use grantor::http::Interaction;
-use grantor::ids::{ClientId, Subject};
+use grantor::ids::ClientId;
 use grantor::random::OsRandom;
 use grantor::store::AppRegistry;
 use grantor::users::DirectoryError;
@@ -26,12 +27,13 @@ use crate::tries::Tries;
 use crate::users::Users;
 use crate::web::{self, Cookie, Cookies, Page, field, problem, reply, see_other};
 
-/// How many passwords are hashed at a time: the rest of the machine is for those who are signed in.
+/// The number of passwords hashed concurrently. It leaves the rest of the machine to signed-in
+/// users.
 pub(crate) const HASHING: usize = 4;
 
-/// What the pages know.
+/// The state of the pages.
 pub(crate) struct Site {
-    /// The path of the authorization endpoint: the only place to which a login returns.
+    /// The path of the authorization endpoint, the only place that a login returns to.
     pub(crate) authorize: String,
     /// The path of the server's metadata.
     pub(crate) metadata: String,
@@ -40,16 +42,16 @@ pub(crate) struct Site {
     pub(crate) store: Arc<AnyStore>,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
-    /// A turn to hash a password.
+    /// Permits for hashing a password.
     pub(crate) hashing: Semaphore,
     pub(crate) cookies: Cookies,
     pub(crate) clock: SystemClock,
     pub(crate) random: OsRandom,
-    /// What to try, with the demo seed.
+    /// The commands to try, with the demo seed.
     pub(crate) tries: Option<Tries>,
 }
 
-/// The host's own pages.
+/// Builds the routes of the host's own pages.
 pub(crate) fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(home))
@@ -66,7 +68,7 @@ impl Site {
         self.users.is_active(session.subject.as_str()).then_some(session)
     }
 
-    /// The login page, with a token that is good in this browser only.
+    /// Renders the login page with a token that is valid in this browser only.
     async fn login_form(&self, headers: &HeaderMap, shown: Shown<'_>) -> Page {
         let known = self.cookies.get(headers, Cookie::Form).map(str::to_owned);
         let cookie = match known.clone().map_or_else(|| random_text(&self.random), Ok) {
@@ -92,7 +94,7 @@ impl Site {
         web::local(&self.authorize, return_to)
     }
 
-    /// The name of the app to which the login leads.
+    /// Returns the name of the app that requests the login.
     async fn app_of(&self, return_to: &str) -> Option<String> {
         let (_, query) = return_to.split_once('?')?;
         let client_id = ClientId::new(field(query.as_bytes(), "client_id")).ok()?;
@@ -101,7 +103,7 @@ impl Site {
     }
 }
 
-/// What a login page shows.
+/// The content of a login page.
 struct Shown<'a> {
     status: StatusCode,
     return_to: &'a str,
@@ -116,10 +118,10 @@ impl<'a> Shown<'a> {
 }
 
 fn unavailable(error: &(dyn std::error::Error + 'static)) -> Page {
-    tracing::error!(error, "a page could not be made");
+    tracing::error!(error, "a page could not be rendered");
     problem(
         StatusCode::SERVICE_UNAVAILABLE,
-        "Something went wrong here",
+        "Something went wrong",
         "It is not your fault. Try again in a minute.",
     )
 }
@@ -172,7 +174,7 @@ async fn log_in(
     reply(site.log_in(&network(address.ip()), &headers, &body).await)
 }
 
-/// By what failures are counted: whoever has an IPv6 address has all of its /64 network.
+/// Returns the key for counting failures. A client with IPv6 controls its whole /64 network.
 fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -199,7 +201,7 @@ async fn callback(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> R
 }
 
 impl Site {
-    /// The answer to a login form from `address`.
+    /// Handles a login form from `address`.
     async fn log_in(&self, address: &str, headers: &HeaderMap, body: &[u8]) -> Page {
         let return_to = field(body, "return_to");
         let return_to = self.local(&return_to);
@@ -213,23 +215,23 @@ impl Site {
         let cookie = self.cookies.get(headers, Cookie::Form).unwrap_or_default();
         let token = field(body, "token");
         if cookie.is_empty() || !self.sessions.accepts_form(cookie, &token, self.clock.now()) {
-            let stale = "This page was open for too long, or your browser keeps no cookies.";
+            let stale = "This page has expired, or your browser does not accept cookies.";
             return self.login_form(headers, shown(StatusCode::FORBIDDEN, stale)).await;
         }
         let wrong = "The user name or the password is wrong.";
         if username.len() > Subject::MAX_BYTES {
             return self.login_form(headers, shown(StatusCode::FORBIDDEN, wrong)).await;
         }
-        // Looked at when it is this one's turn, so that guesses sent at once are counted, too.
+        // Checked after the permit is granted, so that concurrent guesses are counted too.
         let turn = self.hashing.acquire().await;
         if self.sessions.must_wait(&username, address, self.clock.now()) {
-            let many = "That was wrong too often. Wait for a minute.";
+            let many = "Too many failed attempts. Wait for a minute.";
             let shown = shown(StatusCode::TOO_MANY_REQUESTS, many);
             let mut page = self.login_form(headers, shown).await;
             page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
             return page;
         }
-        // Hashing takes milliseconds: not where requests are answered.
+        // Hashing takes milliseconds, so it runs outside the request threads.
         let (users, name) = (Arc::clone(&self.users), username.clone());
         let checked = tokio::task::spawn_blocking(move || users.log_in(&name, &password)).await;
         let Some(subject) = checked.ok().flatten() else {
@@ -251,7 +253,7 @@ impl Site {
 
     fn log_out(&self, headers: &HeaderMap, token: &str) -> Page {
         let mut answer = see_other("/");
-        // Without a cookie there is none to take away: a form of another site comes without.
+        // Without a cookie there is no session to end. A form of another site comes without one.
         let Some(id) = self.cookies.get(headers, Cookie::Session) else { return answer };
         if self.session(headers).is_some_and(|session| session.token != token) {
             return problem(
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
-    async fn guesses_at_once_are_not_more_than_guesses_one_by_one() {
+    async fn concurrent_guesses_are_limited_like_sequential_ones() {
         let site = Arc::new(site());
         let guess = |_| tokio::spawn(try_password(Arc::clone(&site), "ann".to_owned(), "wrong"));
         let mut taken = 0;
@@ -311,10 +313,10 @@ mod tests {
         assert!((10..10 + HASHING).contains(&taken), "{taken}");
     }
 
-    /// A browser sends no `SameSite=Lax` cookie with a form of another site, and would obey an answer
-    /// that takes the cookie away.
+    /// A browser sends no `SameSite=Lax` cookie with a form of another site, but would obey a
+    /// response that deletes it.
     #[test]
-    fn a_form_of_another_site_signs_nobody_out() {
+    fn a_form_of_another_site_does_not_sign_a_user_out() {
         let site = site();
         let forged = site.log_out(&HeaderMap::new(), "");
         assert_eq!(forged.headers().get(header::SET_COOKIE), None);
@@ -339,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_long_for_a_name_is_not_remembered() {
+    async fn an_overlong_name_is_not_tracked() {
         let site = Arc::new(site());
         let long = "n".repeat(256);
         for _ in 0..11 {

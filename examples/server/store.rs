@@ -1,4 +1,4 @@
-//! Where the server keeps everything, and the secrets that have to last as long.
+//! The store of the server, and the secrets that must last as long.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,28 @@ use grantor::app::CustomApp;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::audit::AuditQueue;
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
-use grantor::ids::{ClientId, GrantId, Subject};
-use grantor::jwt::{Algorithm, KeyRing, SigningKey};
+use grantor::ids::{ClientId, GrantId};
+use grantor::jwt::{Algorithm, KeyRing};
 use grantor::random::OsRandom;
-use grantor::server_secret::{KeyFile, KeyFileError, ServerSecret};
+use grantor::server_secret::{KeyFile, KeyFileError};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::store::CachedApps;
 #[cfg(feature = "postgres")]
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
-    DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing,
-    MemoryStore, Page, PostgresStore, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked,
-    Rotate, Rotation, StoreError, UpdateApp,
+    DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing, Page,
+    PostgresStore, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
+    StoreError, UpdateApp,
 };
 #[cfg(feature = "sqlite")]
 use grantor::store::{SqliteSettings, SqliteStore};
+use grantor::{MemoryStore, ServerSecret, SigningKey, Subject};
 
 use crate::log::Log;
 
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What `--store` names.
+/// The value of `--store`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     #[default]
@@ -41,11 +42,11 @@ pub(crate) enum StoreKind {
 }
 
 impl StoreKind {
-    /// Reads the value of `--store`.
+    /// Parses the value of `--store`.
     ///
     /// # Errors
     ///
-    /// A sentence for the person who typed it. It does not repeat a password.
+    /// A message for the user, without a password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
@@ -55,7 +56,7 @@ impl StoreKind {
         }
     }
 
-    /// Where the secrets are if nobody says: none for what is gone with the process.
+    /// Returns the default key file. A store in memory has none.
     fn keys(&self) -> Option<PathBuf> {
         match self {
             Self::Memory => None,
@@ -68,14 +69,14 @@ impl StoreKind {
         }
     }
 
-    /// Opens the store and its audit log, and makes its tables if there are none.
+    /// Opens the store and its audit log, and creates missing tables.
     ///
     /// # Errors
     ///
-    /// Why it cannot be opened.
+    /// The reason that it cannot be opened.
     #[cfg_attr(
         not(any(feature = "sqlite", feature = "postgres")),
-        expect(clippy::unused_async, reason = "the others are opened with patience")
+        expect(clippy::unused_async, reason = "only the databases are async")
     )]
     pub(crate) async fn open(&self) -> Result<(AnyStore, Log), BoxError> {
         match self {
@@ -108,12 +109,12 @@ impl StoreKind {
     }
 }
 
-/// The secret and the keys of the server: fresh ones for a store in memory; else those in the file,
-/// which is made if there is none. Every process over one database reads the same.
+/// Returns the server secret and the keys: fresh ones for a store in memory, or those in the file,
+/// which is created if missing. All processes over one database read the same file.
 ///
 /// # Errors
 ///
-/// Why the file cannot be read or written.
+/// The reason that the file cannot be read or written.
 pub(crate) async fn secrets(
     kind: &StoreKind,
     keys: Option<&Path>,
@@ -126,12 +127,12 @@ pub(crate) async fn secrets(
     };
     let file = read_or_make(&path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
     let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
-    // Of RSA keys the library makes none: that of the demo signs.
+    // The library generates no RSA keys, so the demo key signs.
     let ring = if rsa { signing_key(algorithm)?.into() } else { file.key_ring()? };
     Ok((file.server_secret()?, ring))
 }
 
-/// A fresh key, or for RSA, of which the library makes none, the one of the demo.
+/// Generates a key, or returns the demo key for RSA, which the library does not generate.
 fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
     if [Algorithm::RS256, Algorithm::PS256].contains(&algorithm) {
         return Ok(SigningKey::from_pem(algorithm, include_str!("demo_server_rsa.pem"))?);
@@ -144,7 +145,7 @@ async fn read_or_make(
     algorithm: Algorithm,
     random: &OsRandom,
 ) -> Result<KeyFile, BoxError> {
-    // Several processes may start at once: one of them makes the file, the others read it.
+    // If several processes start at once, one creates the file and the others read it.
     for _ in 0..100 {
         match KeyFile::read(path) {
             Ok(file) => return Ok(file),
@@ -158,10 +159,10 @@ async fn read_or_make(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Err("it is being written and never done".into())
+    Err("another process is writing it and does not finish".into())
 }
 
-/// One of the stores. Those in SQL keep apps in memory, at most a second behind other processes.
+/// One of the stores. Those in SQL cache apps in memory, at most one second behind other processes.
 #[derive(Debug)]
 pub(crate) enum AnyStore {
     Memory(Box<MemoryStore>),
@@ -171,7 +172,7 @@ pub(crate) enum AnyStore {
     Postgres(CachedApps<PostgresStore>),
 }
 
-/// The same call on whichever it is.
+/// Runs the same call on any of them.
 macro_rules! on {
     ($own:expr, $store:ident => $call:expr) => {
         match $own {

@@ -1,9 +1,9 @@
-//! What to try: a command for each flow, which works as it is printed.
+//! Commands to try: one for each flow, working as printed.
 
 use std::fmt::Write as _;
 
+use grantor::Issuer;
 use grantor::clock::{Clock, UnixTime};
-use grantor::ids::Issuer;
 use grantor::protocol::CodeVerifier;
 use grantor::random::SecureRandom;
 
@@ -11,12 +11,12 @@ use crate::seed::{Seed, SeedApp};
 use crate::sessions::random_text;
 use crate::sign::{CLIENT_LIFETIME, Claims, DemoKey, GRANT_LIFETIME};
 
-/// Something to try in a shell.
+/// A command to try in a shell.
 pub(crate) struct Try {
     title: String,
-    /// Lines of POSIX shell; each [`Try`] stands alone.
+    /// Lines of POSIX shell. Each [`Try`] is self-contained.
     commands: String,
-    /// What the output holds if it works.
+    /// The output of a success.
     expected: &'static str,
 }
 
@@ -34,10 +34,10 @@ impl Try {
     }
 }
 
-/// Everything to try with the demo seed. It holds the demo's secrets, and has no `Debug`.
+/// Everything to try with the demo seed. It holds the demo's secrets and has no `Debug`.
 pub(crate) struct Tries {
     issuer: String,
-    /// Where the pages and the two other APIs are: the issuer without its path.
+    /// The origin of the pages and of the other two APIs: the issuer without its path.
     origin: String,
     redirect_uri: String,
     verifier: String,
@@ -48,7 +48,7 @@ pub(crate) struct Tries {
     all: Vec<Try>,
 }
 
-/// An app of the demo and its secret, both encoded for a form.
+/// An app of the demo and its secret.
 struct Known {
     id: String,
     secret: String,
@@ -62,21 +62,21 @@ impl Known {
         Ok(Self { id: encode(id), secret: encode(secret) })
     }
 
-    /// RFC 6749 section 2.3.1: both are encoded for a form first.
+    /// RFC 6749 section 2.3.1: both are form-encoded first.
     fn basic(&self) -> String {
         format!("-u {}", quote(&format!("{}:{}", self.id, self.secret)))
     }
 }
 
-/// Takes the access token out of a response.
+/// Extracts the access token from a response.
 const TOKEN: &str = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#;
 
 impl Tries {
-    /// What to try at the server `issuer` with the demo `seed`.
+    /// Returns the commands for the server `issuer` with the demo `seed`.
     ///
     /// # Errors
     ///
-    /// A sentence, when the demo seed lacks what is to be shown or the system gives no randomness.
+    /// A message if the demo seed lacks an app or the system's randomness fails.
     pub(crate) fn new(
         seed: &Seed,
         issuer: &Issuer,
@@ -109,9 +109,9 @@ impl Tries {
         };
         let web_request = request("demo-web", "web", "profile files.list GET/files/*");
         let browser = vec![
-            ("the code flow of an app with a secret".to_owned(), web_request.clone()),
+            ("the code flow of a confidential app".to_owned(), web_request.clone()),
             (
-                "that of an app without one".to_owned(),
+                "the code flow of a public app".to_owned(),
                 request("demo-spa", "spa", "profile files.list"),
             ),
         ];
@@ -133,7 +133,7 @@ impl Tries {
         Ok(all)
     }
 
-    /// The command that redeems `code`, which came with `state`.
+    /// Returns the command that redeems `code`, which came with `state`.
     pub(crate) fn redeem(&self, state: &str, code: &str) -> Option<String> {
         let client = match state {
             "web" => self.web.clone(),
@@ -170,7 +170,7 @@ rm -f "$J" "$P""#,
             request = quote(request),
         );
         self.add(
-            "The same without a browser: log in, agree, redeem the code, refresh",
+            "The code flow without a browser: log in, approve, redeem the code, refresh",
             commands,
             "\"refresh_token\"",
         );
@@ -185,15 +185,19 @@ rm -f "$J" "$P""#,
         };
         let web = self.web.clone();
         self.add(
-            "An app for itself, with its secret in the header",
+            "Client credentials, with the secret in the header",
             line(&web, ""),
             "access_token",
         );
         let post = Known::find(seed, "demo-post")?;
         let fields = format!("-d client_id={} -d client_secret={}", post.id, quote(&post.secret));
-        self.add("With its secret in the body", line(&fields, ""), "access_token");
+        self.add(
+            "Client credentials, with the secret in the body",
+            line(&fields, ""),
+            "access_token",
+        );
         let reserved = Known::find(seed, "demo:reserved/+&=? %41")?;
-        let title = "An id and a secret of reserved characters, encoded for the header";
+        let title = "Client id and secret with reserved characters, encoded for the header";
         self.add(title, line(&reserved.basic(), ""), "access_token");
         let resource = format!(" -d scope=files.list -d resource={issuer}/api");
         self.add("A token for one API only (RFC 8707)", line(&web, &resource), "access_token");
@@ -215,7 +219,10 @@ rm -f "$J" "$P""#,
         };
         let assertion = sign(DemoKey::Client, "demo-key", "demo-key", CLIENT_LIFETIME)?;
         self.add(
-            format!("With a key (RFC 7523 section 2.2): once, until {}", now.plus(CLIENT_LIFETIME)),
+            format!(
+                "private_key_jwt (RFC 7523 section 2.2), valid once until {}",
+                now.plus(CLIENT_LIFETIME)
+            ),
             format!(
                 "curl -s {issuer}/oauth/token -d grant_type=client_credentials -d \
                  client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer \
@@ -229,12 +236,12 @@ rm -f "$J" "$P""#,
             (DemoKey::P256, "ann", "ES256", "access_token"),
             (DemoKey::Ed25519, "bob", "EdDSA", "access_token"),
             (DemoKey::Rsa, "ann", "RS256", "access_token"),
-            (DemoKey::P256, "root", "whom it must not impersonate", "invalid_grant"),
+            (DemoKey::P256, "root", "refused by the policy", "invalid_grant"),
         ];
         for (key, user, what, expected) in cases {
             let assertion = sign(key, "demo-backend", user, GRANT_LIFETIME)?;
             self.add(
-                format!("A back end as {user} (RFC 7523 section 2.1), {what}: once, until {until}"),
+                format!("JWT bearer grant for {user} (RFC 7523 section 2.1), {what}, valid once until {until}"),
                 format!(
                     "curl -s {client} {issuer}/oauth/token -d \
                      grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer \
@@ -266,9 +273,13 @@ rm -f "$J" "$P""#,
         let revoke = format!(
             "{ask}\n{introspect}\ncurl -s {web} {issuer}/oauth/revoke -d \"token=$T\"\n{introspect}"
         );
-        self.add("The protected API: allowed, and beyond the scope", api, "insufficient_scope");
         self.add(
-            "The gateway asks about a token, before and after it is revoked",
+            "The protected API: an allowed request and one beyond the scope",
+            api,
+            "insufficient_scope",
+        );
+        self.add(
+            "The gateway introspects a token before and after its revocation",
             revoke,
             "{\"active\":false}",
         );
@@ -302,28 +313,28 @@ rm -f "$J" "$P""#,
         Ok(())
     }
 
-    /// Who can log in, and how.
+    /// Returns the users and their passwords.
     pub(crate) fn logins(&self) -> &str {
         &self.logins
     }
 
-    /// Pages to open: what for, and where.
+    /// Returns the pages to open, each with a title and a URL.
     pub(crate) fn browser(&self) -> impl Iterator<Item = (&str, &str)> {
         self.browser.iter().map(|(what, url)| (&**what, &**url))
     }
 
-    /// The commands.
+    /// Returns the commands.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Try> {
         self.all.iter()
     }
 
-    /// Everything, as it is printed.
+    /// Renders everything as printed at the start.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "Users: {}\n\nIn a browser: sign in, agree, and see what the app gets.\n",
+            "Users: {}\n\nIn a browser: sign in, approve, and see the parameters that the app receives.\n",
             self.logins
         );
-        // Writing to memory cannot fail.
+        // Writing to a string cannot fail.
         for (what, url) in &self.browser {
             _ = write!(text, "\n# {what}\n{url}\n");
         }
@@ -335,7 +346,7 @@ rm -f "$J" "$P""#,
     }
 }
 
-/// `text` as one word of a POSIX shell.
+/// Quotes `text` as one word of a POSIX shell.
 fn quote(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=%@,+".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
@@ -353,7 +364,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_of_a_shell_holds_any_text() {
+    fn quoting_preserves_any_text() {
         assert_eq!(quote("http://127.0.0.1:8089/api"), "http://127.0.0.1:8089/api");
         for text in ["", "a b", "a&b", "it's", "$(x)", "\"", "`x`", "a\\b", "*", "~"] {
             let echo = std::process::Command::new("sh")

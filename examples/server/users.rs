@@ -1,26 +1,26 @@
-//! The users: a directory for the authorization server, and passwords for the login page.
+//! Users: the directory of the authorization server, and the passwords of the login page.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-use grantor::ids::Subject;
 use grantor::random::{RandomError, SecureRandom};
-use grantor::users::{DirectoryError, User, UserDirectory};
+use grantor::users::DirectoryError;
+use grantor::{Subject, User, UserDirectory};
 use ring::pbkdf2;
 
 use crate::seed::SeedUser;
 
-/// Rounds of PBKDF2. Few, so that a seed of a thousand users starts in seconds; a server with a user
-/// store of its own takes argon2, or hundreds of thousands of these.
+/// Rounds of PBKDF2. The number is low so that a seed with a thousand users starts within seconds.
+/// A real user store uses argon2 or hundreds of thousands of rounds.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(10_000).unwrap();
 
-/// The users of the seed. Passwords are kept as hashes only.
+/// The users of the seed, with hashed passwords.
 pub(crate) struct Users {
     by_name: HashMap<Subject, (User, Password)>,
-    /// By name and value of a claim other than `sub`.
+    /// Subjects by the name and value of a claim other than `sub`.
     by_claim: HashMap<(String, String), Subject>,
-    /// Of nobody: hashed against for a name that does not exist, so that it takes as long.
-    nobody: Password,
+    /// Hashed for unknown names, so that they take as long as known ones.
+    decoy: Password,
 }
 
 struct Password {
@@ -48,11 +48,11 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// A sentence that names what is wrong with the seed or the system.
+    /// A message that names the problem in the seed or the system.
     pub(crate) fn new(seed: &[SeedUser], random: &dyn SecureRandom) -> Result<Self, String> {
         let failed = |error: RandomError| error.to_string();
-        let nobody = Password::new("", random).map_err(failed)?;
-        let mut all = Self { by_name: HashMap::new(), by_claim: HashMap::new(), nobody };
+        let decoy = Password::new("", random).map_err(failed)?;
+        let mut all = Self { by_name: HashMap::new(), by_claim: HashMap::new(), decoy };
         for one in seed {
             let user = User::new(one.name.clone())
                 .with_groups(one.groups.iter().cloned())
@@ -71,21 +71,21 @@ impl Users {
         Ok(all)
     }
 
-    /// The user with this name and password, if the account may be used. Takes as long for a name
-    /// that does not exist: it says nothing about who has an account. Blocks for some milliseconds.
+    /// Returns the active user with this name and password. Takes as long for an unknown name, so
+    /// that it does not reveal accounts. Blocks for some milliseconds.
     pub(crate) fn log_in(&self, name: &str, password: &str) -> Option<Subject> {
         let found = self.by_name.get(name);
-        let stored = found.map_or(&self.nobody, |(_, stored)| stored);
+        let stored = found.map_or(&self.decoy, |(_, stored)| stored);
         let matches = stored.is(password);
         found.filter(|(user, _)| matches && user.active).map(|(user, _)| user.subject.clone())
     }
 
-    /// A user, for the protected API.
+    /// Returns a user for the protected API.
     pub(crate) fn get(&self, name: &str) -> Option<&User> {
         self.by_name.get(name).map(|(user, _)| user)
     }
 
-    /// Whether the account exists and may be used.
+    /// Returns true if the account exists and is active.
     pub(crate) fn is_active(&self, name: &str) -> bool {
         self.get(name).is_some_and(|user| user.active)
     }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_inactive_or_unknown_or_wrong_is_refused() {
+    fn inactive_and_unknown_users_and_wrong_passwords_are_refused() {
         let seed: Vec<SeedUser> = serde_json::from_value(json!([
             { "name": "ann", "password": "right", "claims": { "email": "ann@example.com" } },
             { "name": "dave", "password": "right", "active": false },

@@ -1,4 +1,4 @@
-//! What every page and every handler needs: escaping, forms, cookies, the frame of a page.
+//! Helpers of all pages and handlers: escaping, forms, cookies, the page frame.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -9,20 +9,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::digest;
 
-/// A page, or a redirect, with its whole body.
+/// A page or a redirect with its whole body.
 pub(crate) type Page = Response<Vec<u8>>;
 
 const STYLE: &str = include_str!("style.css");
 
-/// Only the one style sheet, by its digest: no script, no picture, nothing from elsewhere. There is no
-/// `form-action`, because browsers apply it to the redirect that follows a form, too.
+/// Allows the one style sheet by its digest: no scripts, no images, nothing external. There is no
+/// `form-action`, because browsers also apply it to the redirect after a form.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let digest = STANDARD.encode(digest::digest(&digest::SHA256, STYLE.as_bytes()));
     let policy = format!("default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'");
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// `text` as it stands in HTML, between tags and in double quotes.
+/// Escapes `text` for HTML, between tags and in double quotes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -38,16 +38,16 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// How wide a page is.
+/// The width of a page.
 #[derive(Clone, Copy)]
 pub(crate) enum Width {
-    /// A form.
+    /// For a form.
     Card,
-    /// Text.
+    /// For text.
     Wide,
 }
 
-/// A page: `body` is HTML, in which everything that came from elsewhere is escaped.
+/// Renders a page. `body` is HTML with external text already escaped.
 pub(crate) fn page(status: StatusCode, width: Width, title: &str, body: &str) -> Page {
     let class = match width {
         Width::Card => "card",
@@ -68,7 +68,7 @@ pub(crate) fn page(status: StatusCode, width: Width, title: &str, body: &str) ->
     for (name, value) in [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
-        // Not `no-referrer`, with which a form comes from the origin `null`.
+        // Not `no-referrer`, because then a form has the origin `null`.
         (header::REFERRER_POLICY, "same-origin"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -79,15 +79,15 @@ pub(crate) fn page(status: StatusCode, width: Width, title: &str, body: &str) ->
     page
 }
 
-/// A page that says what went wrong.
+/// Renders an error page.
 pub(crate) fn problem(status: StatusCode, title: &str, sentence: &str) -> Page {
     let mut body = String::new();
-    // Writing to memory cannot fail.
+    // Writing to a string cannot fail.
     _ = write!(body, "<h1>{}</h1>\n<p>{}</p>\n", escape(title), escape(sentence));
     page(status, Width::Card, title, &body)
 }
 
-/// Sends the browser on, with `GET`.
+/// Redirects the browser with `GET`.
 pub(crate) fn see_other(location: &str) -> Page {
     let mut answer = Page::new(Vec::new());
     *answer.status_mut() = StatusCode::SEE_OTHER;
@@ -97,15 +97,15 @@ pub(crate) fn see_other(location: &str) -> Page {
     answer
 }
 
-/// `return_to`, if it is the endpoint at the path `authorize` of this server; else the front page.
-/// Whatever else it says, the browser stays here.
+/// Returns `return_to` if it is the endpoint at the path `authorize` of this server, and otherwise
+/// the home page. The browser never leaves this server.
 pub(crate) fn local<'a>(authorize: &str, return_to: &'a str) -> &'a str {
     let query = return_to.strip_prefix(authorize).and_then(|rest| rest.strip_prefix('?'));
     let plain = |query: &str| query.bytes().all(|byte| byte.is_ascii_graphic());
     if query.is_some_and(plain) { return_to } else { "/" }
 }
 
-/// The first field called `name` of a form.
+/// Returns the first field called `name` of a form.
 pub(crate) fn field(form: &[u8], name: &str) -> String {
     let mut pairs = url::form_urlencoded::parse(form);
     pairs.find(|(own, _)| own == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
@@ -117,17 +117,17 @@ pub(crate) struct Cookies {
     secure: bool,
 }
 
-/// Which cookie.
+/// A cookie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Cookie {
     /// The id of a login.
     Session,
-    /// What ties a login form to a browser.
+    /// Binds a login form to a browser.
     Form,
 }
 
 impl Cookies {
-    /// For a server that is reached by https, or not.
+    /// Creates the cookies for a server with or without https.
     pub(crate) const fn new(secure: bool) -> Self {
         Self { secure }
     }
@@ -141,7 +141,7 @@ impl Cookies {
         format!("{prefix}{name}")
     }
 
-    /// The value that the browser sent.
+    /// Returns the value that the browser sent.
     pub(crate) fn get(self, headers: &HeaderMap, cookie: Cookie) -> Option<&str> {
         let name = self.name(cookie);
         let sent = headers.get_all(header::COOKIE).iter().filter_map(|it| it.to_str().ok());
@@ -150,12 +150,12 @@ impl Cookies {
         pairs.find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// Has the browser keep `value`, which is base64url, until it is closed.
+    /// Sets `value`, which is base64url, until the browser is closed.
     pub(crate) fn set(self, page: &mut Page, cookie: Cookie, value: &str) {
         self.write(page, cookie, value, "");
     }
 
-    /// Has the browser forget it.
+    /// Deletes the cookie in the browser.
     pub(crate) fn forget(self, page: &mut Page, cookie: Cookie) {
         self.write(page, cookie, "", "; Max-Age=0");
     }
@@ -170,7 +170,7 @@ impl Cookies {
     }
 }
 
-/// An answer as JSON, kept by nobody.
+/// Responds with JSON that is not cached.
 pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Page {
     let mut answer = Page::new(value.to_string().into_bytes());
     *answer.status_mut() = status;
@@ -182,7 +182,7 @@ pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Page {
     answer
 }
 
-/// An answer, to be sent.
+/// Converts a page to a response.
 pub(crate) fn reply(answer: Page) -> axum::response::Response {
     answer.map(axum::body::Body::from)
 }
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_is_escaped_leaves_its_place() {
+    fn escaped_text_cannot_break_out() {
         assert_eq!(
             escape("<a href=\"x\" b='y'>&"),
             "&lt;a href=&quot;x&quot; b=&#39;y&#39;&gt;&amp;"
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_found_among_others_and_by_its_whole_name() {
+    fn a_cookie_is_found_by_its_whole_name() {
         let mut headers = HeaderMap::new();
         let sent = HeaderValue::from_static("x=1; not_grantor_session=2; grantor_session=3");
         headers.append(header::COOKIE, sent);

@@ -1,4 +1,4 @@
-//! A token that is believed is signed, for us, from our issuer and valid now.
+//! An accepted token is signed with our key, from our issuer, for our audience, and valid now.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! An assertion that is believed fulfils the rules, as a lenient reader of JSON sees it.
+//! An accepted assertion fulfils the rules, as a lenient JSON parser reads it.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,4 +1,4 @@
-//! Whatever is asked: errors are redirected to the registered URI only, and a prompt can be denied.
+//! For any query, errors are redirected only to the registered URI, and a prompt can be denied.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -78,18 +78,19 @@ fn check(query: &str) {
     let prompt = match block_on(server.prompt(request, Some(&WORLD.ann))) {
         Ok(Prompted::Ask(prompt)) => prompt,
         Ok(Prompted::LogIn(needed)) => return check_return(&needed.return_query),
-        Ok(Prompted::Redirect(_)) => panic!("nobody was asked"),
+        Ok(Prompted::Redirect(_)) => panic!("the user was not asked for consent"),
         Err(error) => return check_error(&error),
     };
     let denied = server.decide(&prompt.ticket, &WORLD.ann, Decision::Deny, None);
     let denied = block_on(denied).unwrap_err();
     assert!(denied.location().is_some());
     check_error(&denied);
-    // What stays allocated would be taken for a leak, and searched for after every input.
+    // Allocations that stay would look like a leak, and libFuzzer would check for one after every
+    // input.
     block_on(server.store().prune(UnixTime::MAX, usize::MAX)).unwrap();
 }
 
-/// The login that was demanded is made, and the same query then has the user asked.
+/// After the required login, the same query prompts the user.
 fn check_return(query: &str) {
     let server = &WORLD.server;
     let request = block_on(server.authorization_request(query, None)).unwrap();
@@ -105,6 +106,6 @@ fn check_error(error: &AuthorizationError) {
             assert!(!rest.contains(|c: char| c.is_ascii_control() || c == '#' || c == ' '));
         }
         AuthorizationError::Show { error, .. } => assert!(error.status() < 500),
-        _ => panic!("an error of a new kind"),
+        _ => panic!("an unknown kind of error"),
     }
 }

@@ -1,4 +1,4 @@
-//! What is read from a header can be written into one and read again.
+//! Credentials read from a header can be written into one and read again.
 #![no_main]
 
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! Whatever the spelling of a path, a narrowed token opens one resource only.
+//! For any spelling of a path, a narrowed token allows one resource only.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ static TABLE: LazyLock<EnforcementTable> = LazyLock::new(|| {
     ApiCatalog::new(entries).compile().unwrap()
 });
 
-/// The path as a router reads it that unescapes before it compares.
+/// Returns the path as a router reads it that unescapes before it compares.
 fn unescaped(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

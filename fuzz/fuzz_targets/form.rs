@@ -1,4 +1,4 @@
-//! What the strict reader accepts means the same to a lenient one.
+//! Every form that the strict parser accepts means the same to a lenient one.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|text: &[u8]| {

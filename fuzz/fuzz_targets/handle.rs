@@ -1,4 +1,4 @@
-//! A handle opens unchanged, as its kind, for whom it was sealed; nothing else ever opens.
+//! A handle opens unchanged, only as its own kind and for its own client. Nothing else opens.
 #![no_main]
 
 use std::sync::LazyLock;

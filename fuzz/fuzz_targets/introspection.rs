@@ -1,5 +1,5 @@
-//! Whatever a gateway asks about and whatever an app gives back, no token is active that the server
-//! did not give, nothing but what was given back is revoked, and nothing fails.
+//! For any introspected or revoked text, no token is active that the server did not issue, only the
+//! token given back is revoked, and no request fails.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ use grantor::users::MemoryUsers;
 use grantor_fuzz::{Edits, ISSUER, NOW, edited, form, object, signed};
 use pollster::block_on;
 
-/// Not the key of `signed`.
+/// A key other than that of `signed`.
 const OTHER_SECRET: &[u8] = b"fedcba9876543210fedcba9876543210";
 
 struct World {

@@ -1,4 +1,4 @@
-//! A JWK or a JWK Set that is accepted is written and read again as the same key.
+//! An accepted JWK or JWK Set is written and read again as the same key.
 #![no_main]
 
 use std::sync::LazyLock;

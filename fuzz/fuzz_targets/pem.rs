@@ -1,4 +1,4 @@
-//! Any text and any bytes in PEM are refused or are a key, which survives its being published.
+//! Any text and any bytes in PEM are rejected or form a key, and the key survives its publication.
 #![no_main]
 
 use base64::Engine as _;
@@ -18,7 +18,7 @@ const LABELS: [&str; 4] = ["PUBLIC KEY", "RSA PUBLIC KEY", "PRIVATE KEY", "RSA P
 libfuzzer_sys::fuzz_target!(|input: (&str, usize, usize, u8, &[u8])| {
     let (text, key, at, removed, inserted) = input;
     check(text);
-    // A good key in which some bytes were replaced, and those bytes alone.
+    // A good key with some bytes replaced, and those bytes alone.
     let keys = [PUBLIC_KEYS, PRIVATE_KEYS].concat();
     let mut key = der(keys[key % keys.len()]);
     let from = at % (key.len() + 1);

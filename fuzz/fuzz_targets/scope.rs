@@ -1,4 +1,4 @@
-//! The laws of scopes, on two texts at once.
+//! The laws of scopes, for two texts.
 #![no_main]
 
 use grantor::protocol::Scope;

@@ -1,4 +1,4 @@
-//! Without a grant there is no token, whatever is sent, even with the right secret; nor a failure.
+//! Without a grant no request yields a token, even with the right secret, and no request fails.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -59,7 +59,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
 libfuzzer_sys::fuzz_target!(|input: (&[u8], &str, u8, Edits<'_>, &str)| {
     let (body, header, grant_type, edits, header_of_assertion) = input;
     let World { client_id, secret, .. } = &*WORLD;
-    // Under a key that is not the app's.
+    // Signed with a key that is not the app's.
     let app = format!("{client_id:?}");
     let claims = [("iss", &*app), ("sub", r#""ann""#), ("exp", "1700000100"), ("jti", r#""1""#)];
     let assertion = signed(header_of_assertion, &object(&claims));

@@ -10,6 +10,7 @@ use crate::server_secret::{KeyedDigest, Sealed, StoredSecret};
 /// The secrets returned by a registration or a rotation. They cannot be read again.
 ///
 /// `Debug` output is redacted, and the memory is zeroized on drop.
+#[doc(alias = "client_secret")]
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AppCredentials {

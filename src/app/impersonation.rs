@@ -39,6 +39,7 @@ pub enum Impersonable {
 /// assert!(policy.permits(&root).is_err());
 /// # Ok::<(), grantor::ids::InvalidId>(())
 /// ```
+#[doc(alias = "may_act")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]

@@ -64,7 +64,7 @@ pub enum Flow {
 
 /// The client type of RFC 6749 section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "the RFC knows these two")]
+#[expect(clippy::exhaustive_enums, reason = "the RFC defines these two")]
 pub enum ClientType {
     /// The app can keep a secret.
     Confidential,

@@ -19,6 +19,7 @@ impl From<&AppSettings> for AppDraft {
 
 /// The checked settings of an app. Only [`AppDraft::build`] makes them, also when they are read
 /// from JSON.
+#[doc(alias = "client_metadata")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "AppDraft", into = "AppDraft")]
 pub struct AppSettings(AppDraft);

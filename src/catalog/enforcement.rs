@@ -1,4 +1,4 @@
-//! The decision about one request, from a table that was compiled once.
+//! The compiled form of a catalog, which decides requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,37 +6,37 @@ use std::fmt;
 use super::{ApiCatalog, InvalidCatalog, template};
 use crate::protocol::scope::{Scope, ScopeToken, pattern};
 
-/// What the catalog says to a request. Whatever is not [`Allow`](Self::Allow) is denied.
+/// The decision about a request. Everything but [`Allow`](Self::Allow) is a denial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Enforcement<'table> {
     /// The scope allows the request.
     Allow,
-    /// The scope is too small: `insufficient_scope` of RFC 6750 section 3.1.
+    /// The scope is insufficient (`insufficient_scope` of RFC 6750 section 3.1).
     Insufficient {
-        /// The token that would be enough.
+        /// A token that would allow the request.
         missing: &'table ScopeToken,
     },
-    /// The catalog does not know this method on this path.
+    /// The catalog has no such method and path.
     Unmapped,
 }
 
-/// An [`ApiCatalog`] made ready to decide requests.
+/// An [`ApiCatalog`] compiled to decide requests.
 ///
 /// # How a request is decided
 ///
-/// * The path is matched as it arrived. One that could be spelt in another way (an empty or a dot
-///   segment, `%2F`, `%61` for `a`, `%40` for `@`, `%c3` for `%C3`, a query) is
-///   [`Unmapped`](Enforcement::Unmapped), and so is a trailing slash, unless an entry ends in one.
-///   Escapes are in upper-case hex, and only of what a segment may not hold bare (`pchar` of
-///   RFC 3986 section 3.3).
-/// * A literal segment goes before `{name}`, and that before `{*name}`, from left to right. The entry
-///   found must have the request's method; no other entry is tried. `HEAD` is decided as `GET` where
-///   the entry does not list `HEAD` itself (RFC 9110 section 9.3.2).
-/// * The scope must cover the token that the entry needs. Where that is an endpoint scope that
-///   matches the request, it is also enough to hold a narrower one that matches the request:
-///   `GET/users/42` opens `GET /users/42` under `GET/users/*`, and no other user. A path that ends in
-///   a slash is never opened so.
+/// * The path is matched as received. A path with another spelling is
+///   [`Unmapped`](Enforcement::Unmapped): an empty or dot segment, `%2F`, `%61` for `a`, `%40` for
+///   `@`, `%c3` for `%C3`, or a query. So is a trailing slash, unless an entry ends in one. Escapes
+///   must be in upper-case hex, and only of characters that a segment may not contain unescaped
+///   (`pchar` of RFC 3986 section 3.3).
+/// * From left to right, a literal segment wins over `{name}`, and `{name}` over `{*name}`. The
+///   entry found must have the request's method; no other entry is tried. `HEAD` is decided as
+///   `GET` unless the entry lists `HEAD` itself (RFC 9110 section 9.3.2).
+/// * The scope must cover the token of the entry. If that is an endpoint scope that matches the
+///   request, a narrower one that matches the request also suffices: `GET/users/42` allows `GET
+///   /users/42` under `GET/users/*`, and no other user. This does not apply to a path that ends in
+///   a slash.
 pub struct EnforcementTable {
     base_path: Box<str>,
     router: matchit::Router<Vec<Operation>>,
@@ -63,16 +63,16 @@ impl EnforcementTable {
         for (route, operations) in by_path {
             router.insert(route.as_str(), operations).map_err(|_| InvalidCatalog {
                 entry: route,
-                problem: "the path conflicts with another",
+                problem: "the path conflicts with another entry",
             })?;
         }
         Ok(Self { base_path: catalog.base_path.as_str().into(), router })
     }
 
-    /// Decides a request with this method and path (as it arrived, without query) and a token with
-    /// this scope.
+    /// Decides a request with this method and path, as received and without the query, for a token
+    /// with this scope.
     ///
-    /// Allocates nothing for a path of up to three parameters.
+    /// Does not allocate for a path with up to three parameters.
     #[must_use]
     pub fn decide(&self, method: &str, path: &str, scope: &Scope) -> Enforcement<'_> {
         let Some(path) = path.strip_prefix(&*self.base_path) else { return Enforcement::Unmapped };
@@ -135,7 +135,7 @@ mod tests {
         api.with_base_path("/rest").unwrap().compile().unwrap()
     }
 
-    /// The token that `scope` lacks; `None` when it is enough.
+    /// Returns the token that `scope` lacks, or `None` if it suffices.
     fn missing(method: &str, path: &str, scope: &str) -> Option<String> {
         match api().decide(method, path, &Scope::parse(scope).unwrap()) {
             Enforcement::Allow => None,
@@ -144,9 +144,9 @@ mod tests {
         }
     }
 
-    /// S3: too small a scope is refused with the token that is missing.
+    /// S3: insufficient scope is refused with the missing token.
     #[test]
-    fn too_small_a_scope_is_told_what_is_missing() {
+    fn insufficient_scope_names_the_missing_token() {
         for scope in ["", "PUT/users/*", "GET/files/*", "GET/users/43", "GET/users", "users"] {
             assert_eq!(
                 missing("GET", "/rest/users/42", scope),
@@ -163,10 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn a_narrowed_token_opens_its_own_resource_only() {
+    fn a_narrowed_token_allows_its_own_resource_only() {
         assert_eq!(missing("GET", "/rest/files/a/b", "GET/files/a/*"), None);
         assert!(missing("GET", "/rest/files/b/a", "GET/files/a/*").is_some());
-        // The scope that an entry needs need not resemble its path; then only all of it is enough.
+        // The scope of an entry may not resemble its path. Then only the whole scope suffices.
         assert_eq!(missing("GET", "/rest/people/42", "GET/users/*"), None);
         assert!(missing("GET", "/rest/people/42", "GET/people/42").is_some());
         assert!(missing("GET", "/rest/people/42", "GET/users/42").is_some());
@@ -175,9 +175,9 @@ mod tests {
         assert_eq!(missing("GET", "/rest/files/a/", "GET/files/*"), None);
     }
 
-    /// S7: what the catalog does not map, or not as spelt, is denied whatever the scope.
+    /// S7: an unmapped request, or one with another spelling, is denied with any scope.
     #[test]
-    fn what_is_not_mapped_exactly_is_denied() {
+    fn a_request_that_is_not_mapped_exactly_is_denied() {
         let (table, all) = (api(), Scope::parse("*/* profile slash probe").unwrap());
         for (method, path) in [
             ("GET", "/rest/unknown"),
@@ -213,9 +213,9 @@ mod tests {
         assert_eq!(table.decide("POST", "/rest/slash/", &all), Enforcement::Allow);
     }
 
-    /// S7: no other spelling of a literal slips past it to the parameter beside it.
+    /// S7: another spelling of a literal does not match the parameter beside it.
     #[test]
-    fn a_literal_is_not_avoided_by_another_spelling() {
+    fn another_spelling_does_not_bypass_a_literal() {
         let table = catalog(&[
             ("GET", "/files/caf%C3%A9", "secret"),
             ("GET", "/files/a@b", "secret"),
@@ -245,14 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_listed_twice_is_refused() {
+    fn a_duplicate_entry_is_refused() {
         let twice =
             catalog(&[("GET", "/a/{x}", "s"), ("PUT", "/a/{x}", "s"), ("GET", "/a/{y}", "t")]);
         let error = twice.compile().unwrap_err();
         assert_eq!((&*error.entry, error.problem), ("GET /a/{y}", "it is listed twice"));
     }
 
-    /// The rank of a segment of a template that matches, best first; `None` when it does not match.
+    /// Returns the rank of each segment of a matching template, best first, or `None` without a
+    /// match.
     fn rank(template: &str, path: &str) -> Option<Vec<u8>> {
         let mut ranks = Vec::new();
         let mut path = path.split('/').skip(1).peekable();
@@ -273,7 +274,7 @@ mod tests {
         path.next().is_none().then_some(ranks)
     }
 
-    /// The same decision, the slow way.
+    /// Makes the same decision in a slow and simple way.
     fn reference<'a>(
         api: &'a ApiCatalog,
         method: &str,
@@ -318,7 +319,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_table_decides_as_the_catalog_read_slowly(
+        fn the_table_agrees_with_a_slow_reference(
             api in any_catalog(),
             requests in prop::collection::vec(("GET|PUT", "(/(a|b|c|@|%C3|\\.\\.|%61|%40|%c3|)){1,4}"), 32),
             scope in prop::collection::vec("(GET|PUT|\\*)(/(a|b|c|\\*)){1,3}|s|t", 0..4)

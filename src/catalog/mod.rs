@@ -1,8 +1,8 @@
-//! The API catalog: which request needs which scope, said once for people and for machines.
+//! The API catalog: the scope that each request of the host's API needs.
 //!
-//! A host lists its endpoints in an [`ApiCatalog`], in code or as JSON. From this one list come the
-//! [`EnforcementTable`] that decides requests, the texts of the consent page, the grid in which an
-//! administrator ticks what an app may do, and the security part of an OpenAPI document.
+//! A host lists its endpoints in an [`ApiCatalog`], in code or as JSON. The list is the source of
+//! the [`EnforcementTable`] that decides requests, the texts of the consent page, the grid where an
+//! administrator selects scopes, and the security part of an OpenAPI document.
 //!
 //! ```
 //! use grantor::catalog::{ApiCatalog, Enforcement};
@@ -13,7 +13,7 @@
 //!         "base_path": "/rest",
 //!         "endpoints": [{
 //!             "method": "GET", "path": "/users/{id}", "scope": "GET/users/*",
-//!             "title": "See who somebody is", "group": "Users"
+//!             "title": "See a user", "group": "Users"
 //!         }]
 //!     }"#,
 //! )?;
@@ -38,18 +38,18 @@ mod enforcement;
 mod openapi;
 mod template;
 
-/// Why a catalog, or an entry of one, cannot be used.
+/// An error in a catalog or in one of its entries.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid API catalog at `{entry}`: {problem}")]
 #[non_exhaustive]
 pub struct InvalidCatalog {
-    /// The entry at fault, as method and path.
+    /// The invalid entry, as method and path.
     pub entry: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: &'static str,
 }
 
-/// One operation of the host's API, and the scope token that it needs.
+/// An operation of the host's API and the scope token that it needs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenEndpoint")]
 pub struct Endpoint {
@@ -73,16 +73,16 @@ struct WrittenEndpoint {
 }
 
 impl Endpoint {
-    /// An operation: an HTTP method in upper case, a path template such as `/users/{id}`, and the
-    /// token that a request needs.
+    /// Creates an operation from an HTTP method in upper case, a path template such as
+    /// `/users/{id}`, and the scope token that a request needs.
     ///
-    /// A segment of the template is literal, `{name}` for any one segment, or, as the last,
-    /// `{*name}` for one or more. Literal text is spelt as in a request: percent escapes in
-    /// upper-case hex, and none that is needless.
+    /// A segment of the template is literal, `{name}` for any one segment, or `{*name}` for one or
+    /// more segments at the end. Literal text is spelled as in a request: percent escapes in
+    /// upper-case hex, and only where needed.
     ///
     /// # Errors
     ///
-    /// [`InvalidCatalog`] when the method or the template is malformed.
+    /// [`InvalidCatalog`] if the method or the template is malformed.
     pub fn new(
         method: impl Into<String>,
         path: impl Into<String>,
@@ -100,58 +100,58 @@ impl Endpoint {
         }
     }
 
-    /// Says for people what the operation does.
+    /// Sets the title for the consent page and for administrators.
     #[must_use]
     pub fn with_title(mut self, title: impl Into<String>) -> Self {
         self.title = title.into();
         self
     }
 
-    /// Says for people where the operation belongs.
+    /// Sets the group for the consent page and for administrators.
     #[must_use]
     pub fn with_group(mut self, group: impl Into<String>) -> Self {
         self.group = group.into();
         self
     }
 
-    /// The HTTP method.
+    /// Returns the HTTP method.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// The path template, below the catalog's base path.
+    /// Returns the path template, below the catalog's base path.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// The token that a request needs.
+    /// Returns the scope token that a request needs.
     #[must_use]
     pub const fn scope(&self) -> &ScopeToken {
         &self.scope
     }
 
-    /// What the operation does, for people; perhaps empty.
+    /// Returns the title, which may be empty.
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// Where the operation belongs, for people; perhaps empty.
+    /// Returns the group, which may be empty.
     #[must_use]
     pub fn group(&self) -> &str {
         &self.group
     }
 
-    /// Whether `token` opens this operation, for at least one request.
+    /// Returns true if `token` allows at least one request of this operation.
     fn is_reached_by(&self, token: &str) -> bool {
         let required = self.scope.as_str();
         if pattern::covers(token, required) {
             return true;
         }
-        // A narrower token opens the requests that it has in common with template and scope. A last
-        // `*` means more segments than a last `{name}`, hence the count.
+        // A narrower token allows the requests that match it, the template and the scope. A last
+        // `*` matches more segments than a last `{name}`, hence the count.
         let (pattern, open_ended) = template::as_pattern(&self.method, &self.path);
         let segments = |text: &str| text.split('/').count();
         pattern::intersection(required, &pattern)
@@ -169,7 +169,7 @@ impl TryFrom<WrittenEndpoint> for Endpoint {
     }
 }
 
-/// What the host's API offers: a list of [`Endpoint`]s below one base path.
+/// The catalog of the host's API: a list of [`Endpoint`]s below one base path.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenCatalog")]
 pub struct ApiCatalog {
@@ -185,30 +185,30 @@ struct WrittenCatalog {
     endpoints: Vec<Endpoint>,
 }
 
-/// A token of a scope with the operations that it opens, for the consent page.
+/// A scope token with the operations that it allows, for the consent page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScopeText<'a> {
     /// The token.
     pub token: &'a str,
-    /// What it opens, wholly or in part, in the order of the catalog; empty if the catalog does not
-    /// know it.
+    /// The operations that it allows, wholly or in part, in the order of the catalog. Empty if the
+    /// catalog does not know the token.
     pub endpoints: Vec<&'a Endpoint>,
 }
 
 impl ApiCatalog {
-    /// A catalog of these operations, directly below the root.
+    /// Creates a catalog of these operations, directly below the root.
     #[must_use]
     pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
         Self { base_path: String::new(), endpoints: endpoints.into_iter().collect() }
     }
 
-    /// Places all operations below `base_path`, such as `/rest`. It is no part of an endpoint scope:
-    /// `GET/users/42` then is about `GET /rest/users/42`.
+    /// Sets the base path of all operations, such as `/rest`. It is not part of an endpoint scope:
+    /// `GET/users/42` then allows `GET /rest/users/42`.
     ///
     /// # Errors
     ///
-    /// [`InvalidCatalog`] when it is neither empty nor a literal path without a slash at its end.
+    /// [`InvalidCatalog`] unless it is empty or a literal path without a trailing slash.
     pub fn with_base_path(mut self, base_path: impl Into<String>) -> Result<Self, InvalidCatalog> {
         self.base_path = base_path.into();
         let base = self.base_path.as_str();
@@ -217,27 +217,27 @@ impl ApiCatalog {
         }
         Err(InvalidCatalog {
             entry: self.base_path,
-            problem: "the base path is not a literal path without a slash at its end",
+            problem: "the base path is not a literal path without a trailing slash",
         })
     }
 
-    /// The operations, in the order in which they were listed.
+    /// Returns the operations in the order of the list.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
-    /// The table that decides requests.
+    /// Compiles the table that decides requests.
     ///
     /// # Errors
     ///
-    /// [`InvalidCatalog`] when two entries have the same method and the same template, whatever
-    /// their parameters are called.
+    /// [`InvalidCatalog`] if two entries have the same method and the same template, regardless of
+    /// parameter names.
     pub fn compile(&self) -> Result<EnforcementTable, InvalidCatalog> {
         EnforcementTable::new(self)
     }
 
-    /// What each token of `scope` opens: the texts of a consent page.
+    /// Returns the operations that each token of `scope` allows, for a consent page.
     #[must_use]
     pub fn texts<'a>(&'a self, scope: &'a Scope) -> Vec<ScopeText<'a>> {
         let opened_by = |token| self.endpoints.iter().filter(move |e| e.is_reached_by(token));
@@ -247,7 +247,7 @@ impl ApiCatalog {
             .collect()
     }
 
-    /// The operations by group: the grid in which an administrator chooses.
+    /// Returns the operations by group, for an administrator's grid.
     #[must_use]
     pub fn by_group(&self) -> BTreeMap<&str, Vec<&Endpoint>> {
         let mut groups: BTreeMap<&str, Vec<&Endpoint>> = BTreeMap::new();
@@ -257,15 +257,15 @@ impl ApiCatalog {
         groups
     }
 
-    /// The tokens that the operations need: `scopes_supported` of RFC 8414 section 2.
+    /// Returns the scope tokens of all operations: `scopes_supported` of RFC 8414 section 2.
     #[must_use]
     pub fn scopes_supported(&self) -> BTreeSet<&ScopeToken> {
         self.endpoints.iter().map(Endpoint::scope).collect()
     }
 
-    /// The security part of an OpenAPI 3 document, to be merged into the host's.
+    /// Returns the security part of an OpenAPI 3 document, to merge into the host's.
     ///
-    /// The URLs are those of the authorization and the token endpoint.
+    /// The parameters are the URLs of the authorization endpoint and the token endpoint.
     #[must_use]
     pub fn openapi_security(&self, authorization_url: &str, token_url: &str) -> OpenApiSecurity {
         OpenApiSecurity::new(self, authorization_url, token_url)
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_entries_are_refused_and_named() {
+    fn an_error_names_the_malformed_entry() {
         for bad in [
             "",
             "users",
@@ -337,14 +337,14 @@ mod tests {
     }
 
     #[test]
-    fn json_survives_the_round_trip() {
+    fn json_round_trips() {
         let catalog = catalog().with_base_path("/rest").unwrap();
         let json = serde_json::to_string(&catalog).unwrap();
         assert_eq!(serde_json::from_str::<ApiCatalog>(&json).unwrap(), catalog);
     }
 
     #[test]
-    fn consent_shows_what_a_token_opens_wholly_or_in_part() {
+    fn consent_lists_the_operations_that_a_token_allows_wholly_or_in_part() {
         let catalog = catalog();
         let opened = |scope: &str| {
             let scope = Scope::parse(scope).unwrap();
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grid_and_the_metadata_list_everything_once() {
+    fn the_grid_and_the_metadata_list_each_entry_once() {
         let catalog = catalog();
         let groups = catalog.by_group();
         assert_eq!(groups.keys().copied().collect::<Vec<_>>(), ["", "Reports", "Users"]);

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{ApiCatalog, template};
 
-/// The name of the one security scheme.
+/// The name of the security scheme.
 const SCHEME: &str = "oauth2";
 
-/// `components.securitySchemes` and the `security` of each operation, as OpenAPI 3.0 and 3.1 write
-/// them: serialize it, and merge it into the document.
+/// The `components.securitySchemes` and the `security` of each operation, for OpenAPI 3.0 and 3.1.
+/// Serialize it and merge it into the document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct OpenApiSecurity(Value);

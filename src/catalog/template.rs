@@ -1,4 +1,4 @@
-//! Path templates, and which paths have only one spelling.
+//! Path templates, and the check that a path has only one spelling.
 
 /// A segment of a template.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ fn segments(path: &str) -> impl Iterator<Item = Segment<'_>> {
     })
 }
 
-/// What is wrong with `path` as a template.
+/// Returns the problem of a malformed template, or `None`.
 pub(super) fn check(path: &str) -> Option<&'static str> {
     let mut names = Vec::new();
     let mut literal = String::new();
@@ -33,13 +33,13 @@ pub(super) fn check(path: &str) -> Option<&'static str> {
             Segment::One(name) | Segment::Rest(name) => {
                 let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
                 if name.is_empty() || !name.bytes().all(in_name) {
-                    return Some("a parameter of the path has no proper name");
+                    return Some("a path parameter has an invalid name");
                 }
                 if names.iter().any(|(other, _)| *other == name) {
-                    return Some("a parameter of the path has the name of another");
+                    return Some("two path parameters have the same name");
                 }
                 names.push((name, segment));
-                // Stands for a text that is never at fault.
+                // Stands for a valid literal.
                 literal.push('x');
             }
         }
@@ -47,8 +47,8 @@ pub(super) fn check(path: &str) -> Option<&'static str> {
     (!path.starts_with('/') || !is_plain(&literal)).then_some("the path is malformed")
 }
 
-/// The template with its parameters named by place, as the router wants it: two templates that
-/// match the same paths become the same text.
+/// Converts a template for the router, with parameters named by position. Two templates that match
+/// the same paths give the same text.
 pub(super) fn as_route(path: &str) -> String {
     let mut route = String::with_capacity(path.len());
     for (place, segment) in segments(path).enumerate() {
@@ -62,12 +62,13 @@ pub(super) fn as_route(path: &str) -> String {
     route
 }
 
-/// The template for people who know OpenAPI: `{*name}` becomes `{name}`.
+/// Converts a template for OpenAPI: `{*name}` becomes `{name}`.
 pub(super) fn as_openapi(path: &str) -> String {
     path.replace("{*", "{")
 }
 
-/// The template as an endpoint scope, and whether it ends in `{*name}`.
+/// Converts a template to an endpoint scope, and returns true with it if the template ends in
+/// `{*name}`.
 pub(super) fn as_pattern(method: &str, path: &str) -> (String, bool) {
     let mut pattern = method.to_owned();
     let mut open_ended = false;
@@ -85,10 +86,11 @@ pub(super) fn as_pattern(method: &str, path: &str) -> (String, bool) {
     (pattern, open_ended)
 }
 
-/// Whether `path` is absolute and has no other spelling that a router might take for the same: no
-/// empty segment but the last, no dot segment, no character that belongs escaped, no escape in
-/// lower-case hex (RFC 3986 section 6.2.2.1), of a character that a segment may hold bare (wider
-/// than section 6.2.2.2, for many routers unescape `%40`), of a slash, a backslash or a control.
+/// Returns true if `path` is absolute and has no other spelling that a router might treat as equal:
+/// no empty segment but the last, no dot segment, no unescaped character that needs an escape, and
+/// no escape in lower-case hex (RFC 3986 section 6.2.2.1), of a character that a segment may
+/// contain unescaped (wider than section 6.2.2.2, because many routers unescape `%40`), of a slash,
+/// a backslash or a control character.
 pub(super) fn is_plain(path: &str) -> bool {
     let mut previous = 0;
     let mut suspicious = false;
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_is_plain_bare_or_in_one_escape_and_never_both() {
+    fn each_byte_is_plain_either_unescaped_or_in_one_escape() {
         for byte in 0..=u8::MAX {
             let bare = byte.is_ascii() && is_plain(&format!("/x{}", char::from(byte)));
             let upper = format!("/x%{byte:02X}");
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_that_match_the_same_become_the_same_route() {
+    fn templates_that_match_the_same_paths_give_the_same_route() {
         assert_eq!(as_route("/a/{id}/{*rest}"), as_route("/a/{x}/{*y}"));
         assert_ne!(as_route("/a/{id}"), as_route("/a/{*id}"));
         assert_eq!(as_pattern("GET", "/a/{id}/b"), ("GET/a/*/b".into(), false));

@@ -23,6 +23,7 @@ use crate::users::DirectoryError;
 
 /// The error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2, and OpenID Connect
 /// Core 1.0 section 3.1.2.6.
+#[doc(alias = "error")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {

@@ -45,7 +45,7 @@ impl Rejection {
     ///
     /// Descriptions name the parameter or claim at fault. They do not distinguish an unknown client
     /// from a wrong secret, nor an expired code from a stolen one.
-    #[expect(clippy::too_many_lines, reason = "a table: one entry a cause")]
+    #[expect(clippy::too_many_lines, reason = "one table row per cause")]
     pub(super) const fn entry(&self) -> Entry {
         use ErrorCode as C;
         use Step as S;

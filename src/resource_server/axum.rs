@@ -55,7 +55,7 @@ impl IntoResponse for BearerRejection {
 /// the token with the `Arc<BearerVerifier>` in the extensions. Without either, every request is
 /// refused.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "taken apart in the parameters of a handler")]
+#[expect(clippy::exhaustive_structs, reason = "destructured in handler parameters")]
 pub struct Bearer(pub Arc<AccessTokenClaims>);
 
 impl<S: Sync> FromRequestParts<S> for Bearer {
@@ -71,7 +71,7 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
 
 /// The claims of a token whose scope allows the request's method and path by the catalog.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_structs, reason = "taken apart in the parameters of a handler")]
+#[expect(clippy::exhaustive_structs, reason = "destructured in handler parameters")]
 pub struct Enforced(pub Arc<AccessTokenClaims>);
 
 impl<S: Sync> FromRequestParts<S> for Enforced {

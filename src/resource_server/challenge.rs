@@ -66,6 +66,7 @@ impl Refusal {
 /// | scope insufficient | 403 | `insufficient_scope`, with a sufficient `scope` |
 /// | request not in the catalog | 403 | `insufficient_scope`, without `scope` |
 /// | revocations unknown | 503 | no header |
+#[doc(alias = "WWW-Authenticate")]
 #[derive(Debug, thiserror::Error)]
 #[error("the request was refused")]
 pub struct Challenge {

@@ -129,6 +129,7 @@ impl fmt::Debug for BearerRequest<'_> {
 ///
 /// Verified tokens are cached, so that a repeated token costs no signature check. Expiry and
 /// revocation are checked at each use. See the [module](self).
+#[doc(alias = "access_token")]
 #[derive(Debug)]
 pub struct BearerVerifier {
     issuer: Issuer,

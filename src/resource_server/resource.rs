@@ -24,6 +24,7 @@ use crate::protocol::scope::Scope;
 /// assert_eq!(serde_json::from_str::<ResourceServer>(&json)?, server);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias = "protected_resource")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

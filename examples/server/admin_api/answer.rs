@@ -1,4 +1,4 @@
-//! What every handler reads and answers.
+//! Request parsing and responses shared by all handlers.
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 
 use crate::web::{json, reply};
 
-/// What went wrong, as an answer.
+/// An error response.
 pub(super) struct Problem(pub(super) StatusCode, pub(super) Value);
 
 pub(super) type Answer = Result<Response, Problem>;
-/// The query of a request, if it can be read.
+/// The query of a request, or the reason that it is malformed.
 pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 impl IntoResponse for Problem {
@@ -54,7 +54,7 @@ impl From<AdminError> for Problem {
             ),
             AdminError::Random(_) | AdminError::Store(_) | _ => {
                 let error: &(dyn std::error::Error + 'static) = &error;
-                tracing::error!(error, "an administrator's call failed");
+                tracing::error!(error, "an administrative call failed");
                 Self(StatusCode::SERVICE_UNAVAILABLE, described("unavailable"))
             }
         }
@@ -84,7 +84,7 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         .map_err(|error| malformed(&error))
 }
 
-/// What cannot be read, with its place.
+/// Returns the error response for malformed JSON, with the position.
 pub(super) fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     invalid(format!("at {}: {}", error.path(), error.inner()))
 }
@@ -93,7 +93,7 @@ pub(super) fn ok(body: &Value) -> Response {
     reply(json(StatusCode::OK, body))
 }
 
-/// An app as the API shows it: never a secret, nor a digest of one.
+/// Returns an app as JSON, without secrets or digests.
 pub(super) fn shown(app: &CustomApp) -> Value {
     let secrets = app.credentials().client_secrets.iter().map(|secret| {
         let (created_at, expires_at) = (secret.created_at, secret.expires_at);
@@ -110,7 +110,7 @@ pub(super) fn shown(app: &CustomApp) -> Value {
     })
 }
 
-/// An app with its version as `ETag`, which `If-Match` brings back.
+/// Responds with an app and its version as the `ETag` for `If-Match`.
 pub(super) fn one(app: &CustomApp) -> Response {
     let mut answer = ok(&shown(app));
     if let Ok(version) = HeaderValue::try_from(format!("\"{}\"", app.version())) {
@@ -119,7 +119,7 @@ pub(super) fn one(app: &CustomApp) -> Response {
     answer
 }
 
-/// Credentials, this once.
+/// Responds with credentials, which are returned once.
 pub(super) fn told(status: StatusCode, app: &AppCredentials) -> Response {
     let secret = app.client_secret.as_ref().map(ClientSecret::expose_secret);
     let signature = app.signature_secret.as_ref().map(SignatureSecret::expose_secret);
@@ -131,7 +131,8 @@ pub(super) fn told(status: StatusCode, app: &AppCredentials) -> Response {
     ))
 }
 
-/// Which app: by the path or, for an id with a slash, by the query, as in `/admin/apps/-?client_id=a%2Fb`.
+/// Returns the client id from the path, or from the query if the id has a slash, as in
+/// `/admin/apps/-?client_id=a%2Fb`.
 #[derive(Deserialize)]
 pub(super) struct Named {
     pub(super) client_id: Option<ClientId>,
@@ -141,8 +142,8 @@ pub(super) struct Named {
 pub(super) fn which(path: String, named: &Named) -> Result<ClientId, Problem> {
     match &named.client_id {
         Some(client_id) if path == "-" || path == client_id.as_str() => Ok(client_id.clone()),
-        // What stands before the server may have looked at the path only.
-        Some(_) => Err(invalid("client_id names another app than the path")),
+        // A proxy may have checked the path only.
+        Some(_) => Err(invalid("client_id differs from the path")),
         None => ClientId::new(path).map_err(invalid),
     }
 }
@@ -152,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_and_a_query_that_name_two_apps_name_none() {
+    fn a_path_and_a_query_that_name_two_apps_are_refused() {
         let which = |path: &str, query: Option<&str>| {
             let client_id = query.map(|id| ClientId::new(id).unwrap());
             which(path.to_owned(), &Named { client_id, version: None }).ok()

@@ -1,4 +1,4 @@
-//! Apps: listed, registered, edited, switched off and on, deleted.
+//! Apps: listing, registration, edits, enabling, disabling and deletion.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use grantor::AppDraft;
 use grantor::admin::AdminError;
-use grantor::app::AppDraft;
 use grantor::ids::ClientId;
 use grantor::resource_server::Bearer;
 use grantor::store::{AppQuery, Page};
@@ -70,7 +70,7 @@ pub(super) async fn find(
     app.map(|app| one(&app)).ok_or_else(|| AdminError::NotFound.into())
 }
 
-/// What an edit sends: the settings, or the app as it was read, with the version in it.
+/// The body of an edit: the settings alone, or the app as it was read, including its version.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Edited {
@@ -97,19 +97,19 @@ pub(super) async fn edit(
     let tag = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok());
     let if_match = match tag.map(|tag| tag.trim_matches('"').parse()) {
         Some(Ok(version)) => Some(version),
-        Some(Err(_)) => return Err(invalid("If-Match holds no version")),
+        Some(Err(_)) => return Err(invalid("If-Match is not a version")),
         None => None,
     };
     let Some(version) = if_match.or(named.version).or(in_body) else {
         let body = json!({
             "error": "version_required",
-            "error_description": "send the version that was read: If-Match, ?version= or \"version\"",
+            "error_description": "the edit needs the version that it is based on, in If-Match, ?version= or \"version\"",
         });
         return Err(Problem(StatusCode::PRECONDITION_REQUIRED, body));
     };
     let edited = state.of(&claims).edit(&id, version, draft).await;
     edited.map(|app| one(&app)).map_err(|error| match (Problem::from(error), if_match) {
-        // RFC 9110 section 13.1.1: what the header asks for does not hold.
+        // RFC 9110 section 13.1.1: the precondition of the header is false.
         (Problem(StatusCode::CONFLICT, body), Some(_)) => {
             Problem(StatusCode::PRECONDITION_FAILED, body)
         }
@@ -131,7 +131,7 @@ pub(super) async fn delete(
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rotate {
-    /// How long the old secret still works. Default: a day.
+    /// The overlap with the old secret in seconds. Default: one day.
     overlap_seconds: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! The administrator's API, protected by the library itself: a token with the scope `admin`.
+//! The administrator's API. The library itself protects it: a token needs the scope `admin`.
 
 mod answer;
 mod apps;
@@ -11,9 +11,10 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use grantor::Subject;
 use grantor::admin::Admin;
 use grantor::audit::{AuditQuery, EventId};
-use grantor::ids::{ClientId, Subject};
+use grantor::ids::ClientId;
 use grantor::jwt::AccessTokenClaims;
 use grantor::resource_server::{Bearer, BearerLayer, BearerVerifier};
 use grantor::store::{Page, RevocationTarget};
@@ -27,7 +28,7 @@ use answer::{Answer, Asked, Named, Problem, ok, read, which};
 
 pub(crate) use offered::catalog;
 
-/// What the handlers share.
+/// The state that the handlers share.
 pub(crate) struct Administration {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) log: Log,
@@ -38,13 +39,13 @@ impl Administration {
         self.endpoints.server()
     }
 
-    /// The administration in the name of the app that holds the token.
+    /// Returns the administrative interface in the name of the token's app.
     fn of(&self, claims: &AccessTokenClaims) -> Admin<'_, Arc<AnyStore>> {
         self.server().admin(claims.client_id.as_str())
     }
 }
 
-/// The API, behind `verifier`.
+/// Builds the API behind `verifier`.
 pub(crate) fn router(verifier: Arc<BearerVerifier>, administration: Administration) -> Router {
     Router::new()
         .route("/admin/apps", get(apps::list).post(apps::register))
@@ -74,7 +75,7 @@ async fn revoke_app(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Revoke {
-    /// `"everything"`, `{"app": ..}`, `{"subject": ..}`, `{"app_and_subject": [.., ..]}`,
+    /// One of `"everything"`, `{"app": ..}`, `{"subject": ..}`, `{"app_and_subject": [.., ..]}`,
     /// `{"device": ..}` or `{"grant": ..}`.
     target: RevocationTarget,
 }
@@ -118,7 +119,7 @@ struct AuditAsked {
     app: Option<ClientId>,
     subject: Option<Subject>,
     limit: Option<usize>,
-    /// The `next` of the page before.
+    /// The `next` of the previous page.
     after: Option<EventId>,
 }
 

@@ -1,18 +1,18 @@
-//! What the administrator's API offers, as a catalog.
+//! The catalog of the administrator's API.
 
 use std::error::Error;
 
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::protocol::ScopeToken;
 
-/// The scope without which there is no administration.
+/// The scope of every endpoint.
 const SCOPE: &str = "admin";
 
-/// What the API offers, and that all of it needs [`SCOPE`].
+/// Returns the catalog. Every endpoint needs [`SCOPE`].
 ///
 /// # Errors
 ///
-/// What is malformed about an entry.
+/// The first malformed entry.
 pub(crate) fn catalog() -> Result<ApiCatalog, Box<dyn Error + Send + Sync>> {
     const OFFERED: [(&str, &str); 14] = [
         ("GET", "/apps"),

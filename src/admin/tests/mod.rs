@@ -157,8 +157,8 @@ fn an_imported_app_keeps_its_client_id_and_a_short_secret_until_that_expires() {
         .with_client_secret(ClientSecret::new("s3c"), Some(NOW.plus(HOUR)));
     let answer = block_on(world.admin().import(app)).unwrap();
     assert_eq!(answer.client_id, id("legacy app"));
-    assert!(answer.client_secret.is_none(), "it brought its own");
-    assert!(answer.signature_secret.is_some(), "it brought none");
+    assert!(answer.client_secret.is_none(), "the import has its own");
+    assert!(answer.signature_secret.is_some(), "the import has none");
     assert!(world.app(&answer.client_id).credentials().client_secrets[0].imported);
     let secret = ClientSecret::new("s3c");
     assert_eq!(world.authenticates(&answer.client_id, &secret), Some(false));
@@ -275,7 +275,7 @@ fn removing_a_scope_that_a_wider_token_covers_is_refused() {
     assert_eq!(field(remove("GET/files/2")), "scope");
     assert_eq!(remove("mail").unwrap().settings().scope(), &scope("*/files/* GET/files/1"));
     assert_eq!(remove("*/files/* GET/files/1").unwrap().settings().scope(), &Scope::empty());
-    assert_eq!(remove("mail").unwrap().version(), 3, "what is not there is not removed again");
+    assert_eq!(remove("mail").unwrap().version(), 3, "removing an absent token is a no-op");
 }
 
 #[test]

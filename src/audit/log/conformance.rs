@@ -8,10 +8,10 @@
 //! let report = AuditKit::new(MemoryAuditStore::new).with_rounds(5).run();
 //! assert!(report.is_passed(), "{report}");
 //! ```
-#![expect(clippy::indexing_slicing, reason = "a check knows what it made")]
+#![expect(clippy::indexing_slicing, reason = "a check knows the lengths of its own lists")]
 #![expect(
     clippy::missing_errors_doc,
-    reason = "every check answers a violation when the store breaks the promise that it names"
+    reason = "every check returns a violation if the store breaks its rule"
 )]
 
 use std::cmp::Reverse;
