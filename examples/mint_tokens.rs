@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::{AppCredentials, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{AuditQuery, MemoryAudit};
 use grantor::catalog::ApiCatalog;
-use grantor::endpoint::{Decision, FormRequest, Login, Prompted, TokenResponse};
+use grantor::endpoint::{Decision, FormRequest, Login, NextStep, TokenResponse};
 use grantor::error::EndpointError;
 use grantor::ids::{Group, Resource};
 use grantor::jwt::{Algorithm, PrivateKeyPem, VerifyingKeys};
@@ -120,7 +120,8 @@ impl Demo {
         let request = self.server.authorization_request(&query, None).await?;
         // The host authenticates the user, shows a consent page and receives the decision.
         let login = Login::new(Subject::new("ann")?, "the anti-forgery token of her session");
-        let Prompted::Ask(prompt) = self.server.prompt(request, Some(&login)).await? else {
+        let NextStep::AskConsent(prompt) = self.server.authorize(request, Some(&login)).await?
+        else {
             return Err("the user was not asked for consent".into());
         };
         let titles: Vec<_> = prompt.scopes.iter().flat_map(|scope| &scope.titles).collect();

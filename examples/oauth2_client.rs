@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use grantor::admin::ImportedApp;
 use grantor::app::AppSettings;
-use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
 use grantor::http::{HttpEndpoints, Interaction, Page};
 use grantor::ids::{ClientId as AppId, Resource};
 use grantor::jwt::Algorithm;
@@ -51,7 +51,7 @@ impl Interaction for Ann {
         page("Log in")
     }
 
-    async fn consent_page(&self, _: &Parts, prompt: &Prompt, _: &str) -> Page {
+    async fn consent_page(&self, _: &Parts, prompt: &ConsentPrompt, _: &str) -> Page {
         page(&prompt.ticket)
     }
 

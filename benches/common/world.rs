@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use grantor::app::{AppSettings, ImpersonationPolicy, JwtSettings, RateQuota};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
-use grantor::endpoint::{FormRequest, Login, Prompted};
+use grantor::endpoint::{FormRequest, Login, NextStep};
 use grantor::ids::ClientId;
 use grantor::jwt::{Algorithm, VerifyingKeys};
 use grantor::protocol::{CodeVerifier, ScopeToken};
@@ -177,8 +177,8 @@ impl World {
     /// Runs an authorization request, from query text to URL, and returns the code.
     pub(crate) fn authorize(&self) -> String {
         let request = now_ready(self.server.authorization_request(&self.query, None)).unwrap();
-        let Prompted::Redirect(response) =
-            now_ready(self.server.prompt(request, Some(&self.login))).unwrap()
+        let NextStep::Redirect(response) =
+            now_ready(self.server.authorize(request, Some(&self.login))).unwrap()
         else {
             return String::new();
         };

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use grantor::app::AppCredentials;
-use grantor::endpoint::{Decision, FormRequest, Login, Prompted, TokenResponse};
+use grantor::endpoint::{Decision, FormRequest, Login, NextStep, TokenResponse};
 use grantor::jwt::Algorithm;
 use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
@@ -189,7 +189,7 @@ async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<To
     );
     let request = server.authorization_request(&query, None).await?;
     let login = Login::new(Subject::new(user)?, "something that only this session knows");
-    let Prompted::Ask(prompt) = server.prompt(request, Some(&login)).await? else {
+    let NextStep::AskConsent(prompt) = server.authorize(request, Some(&login)).await? else {
         return Err("the user was not asked for consent".into());
     };
     let decision = Decision::approve();

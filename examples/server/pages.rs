@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
-use grantor::endpoint::{AuthorizationError, Prompt};
+use grantor::endpoint::{AuthorizationError, ConsentPrompt};
 use grantor::error::Rejection;
 
 use crate::sessions::Session;
@@ -55,7 +55,7 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
 
 /// Renders the consent page. Every scope is ticked, and an unticked one is not granted. `here` is
 /// the URL of the page if it can be requested again.
-pub(crate) fn consent(prompt: &Prompt, action: &str, here: Option<&str>) -> Page {
+pub(crate) fn consent(prompt: &ConsentPrompt, action: &str, here: Option<&str>) -> Page {
     let app = escape(&prompt.app_name);
     let mut body = format!("<h1>{app} asks for access</h1>\n");
     let other = here.map_or_else(String::new, |here| {

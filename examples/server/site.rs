@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use grantor::Subject;
 use grantor::clock::{Clock, SystemClock};
-use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
 use grantor::http::Interaction;
 use grantor::ids::ClientId;
 use grantor::random::OsRandom;
@@ -141,7 +141,7 @@ impl Interaction for Browsers {
         self.0.login_form(&request.headers, Shown::fresh(self.0.local(return_to))).await
     }
 
-    async fn consent_page(&self, request: &Parts, prompt: &Prompt, action: &str) -> Page {
+    async fn consent_page(&self, request: &Parts, prompt: &ConsentPrompt, action: &str) -> Page {
         let here = request.uri.path_and_query().map(|it| self.0.local(it.as_str()));
         pages::consent(prompt, action, here.filter(|here| *here != "/"))
     }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use grantor::AuthorizationServer;
 use grantor::app::{AppDraft, Flow};
-use grantor::endpoint::{AuthorizationError, Decision, Login, Prompted};
+use grantor::endpoint::{AuthorizationError, Decision, Login, NextStep};
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::ids::{Issuer, Subject};
 use grantor::users::{MemoryUsers, User};
@@ -75,10 +75,10 @@ fn check(query: &str) {
     };
     assert_eq!(request.redirect_uri().as_str(), CALLBACK);
     assert!(Scope::parse("a b c").unwrap().covers(request.scope()));
-    let prompt = match block_on(server.prompt(request, Some(&WORLD.ann))) {
-        Ok(Prompted::Ask(prompt)) => prompt,
-        Ok(Prompted::LogIn(needed)) => return check_return(&needed.return_query),
-        Ok(Prompted::Redirect(_)) => panic!("the user was not asked for consent"),
+    let prompt = match block_on(server.authorize(request, Some(&WORLD.ann))) {
+        Ok(NextStep::AskConsent(prompt)) => prompt,
+        Ok(NextStep::LogIn(needed)) => return check_return(&needed.return_query),
+        Ok(NextStep::Redirect(_)) => panic!("the user was not asked for consent"),
         Err(error) => return check_error(&error),
     };
     let denied = server.decide(&prompt.ticket, &WORLD.ann, Decision::Deny, None);
@@ -94,8 +94,8 @@ fn check(query: &str) {
 fn check_return(query: &str) {
     let server = &WORLD.server;
     let request = block_on(server.authorization_request(query, None)).unwrap();
-    let prompted = block_on(server.prompt(request, Some(&WORLD.ann))).unwrap();
-    assert!(matches!(prompted, Prompted::Ask(_)));
+    let prompted = block_on(server.authorize(request, Some(&WORLD.ann))).unwrap();
+    assert!(matches!(prompted, NextStep::AskConsent(_)));
 }
 
 fn check_error(error: &AuthorizationError) {

@@ -4,21 +4,22 @@
 //! # The authorization endpoint
 //!
 //! ```text
-//! query -> request -> (the host finds out who the user is) -> prompt -> decision -> redirect
-//!             ^                                                 |
-//!             +------------ (the host has the user log in) <----+
+//! query -> request -> (the host finds the user) -> authorize -> consent -> decide -> redirect
+//!             ^                                        |
+//!             +--------- (the host's login) <----------+
 //! ```
 //!
 //! 1. [`authorization_request`](crate::AuthorizationServer::authorization_request) reads the query.
-//!    What is wrong with it is redirected once it is known where to, and shown before.
-//! 2. [`prompt`](crate::AuthorizationServer::prompt) is told who is logged in, if anybody is, and
-//!    answers [`Prompted`]: the user has to log in first, the user is asked, or nobody need be. An
-//!    app may demand a fresh login (`prompt=login`, `max_age`), a question (`prompt=consent`) or
-//!    neither of them (`prompt=none`), in the words of OpenID Connect Core 1.0 section 3.1.2.1.
-//! 3. [`decide`](crate::AuthorizationServer::decide) takes what the user said.
+//!    Errors are shown to the user until the redirect URI is validated, and redirected afterwards.
+//! 2. [`authorize`](crate::AuthorizationServer::authorize) takes the login, if there is one, and returns
+//!    the [`NextStep`]: log in, ask for consent, or redirect. An app may require a fresh login
+//!    (`prompt=login`, `max_age`), a consent prompt (`prompt=consent`) or no page at all (`prompt=none`),
+//!    as in OpenID Connect Core 1.0 section 3.1.2.1.
+//! 3. [`decide`](crate::AuthorizationServer::decide) stores the decision of the user.
 //!
-//! Between prompt and decision a sealed ticket travels through the browser, bound to the user, the
-//! request and a session of the host. The decision becomes a row once; the pending code is that row.
+//! Between consent prompt and decision a sealed ticket travels through the browser, bound to the user,
+//! the request and a session of the host. The decision becomes a row once, and the pending code is that
+//! row.
 
 pub(crate) mod audit_trail;
 pub(crate) mod authorization;
@@ -34,8 +35,8 @@ mod revocation_feed;
 pub(crate) mod token;
 
 pub use authorization::{
-    Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login,
-    LoginNeeded, Prompt, Prompted, RequestedScope,
+    Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, ConsentPrompt,
+    Decision, Login, LoginNeeded, NextStep, RequestedScope,
 };
 pub use form_request::FormRequest;
 pub use introspection::{ActiveToken, Introspection};

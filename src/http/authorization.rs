@@ -10,7 +10,7 @@ use super::response::{Answer, protect_page, see_other};
 use super::{HttpEndpoints, MAX_BODY_BYTES};
 use crate::audit::Action;
 use crate::endpoint::authorization::{
-    Approval, AuthorizationError, Decision, Login, LoginNeeded, Prompted,
+    Approval, AuthorizationError, Decision, Login, LoginNeeded, NextStep,
 };
 use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
@@ -22,13 +22,13 @@ use crate::protocol::scope::Scope;
 use crate::store::Store;
 use crate::users::UserDirectory;
 
-/// A page has a field for each scope, beside those of any other form.
+/// A consent page has a field for each scope, beside those of any other form.
 const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
-    /// A browser with an authorization request, in the URL or (RFC 6749 section 3.1) in a form.
-    pub(super) async fn authorization(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
+    /// Answers an authorization request, in the URL or in a form (RFC 6749 section 3.1).
+    pub(super) async fn authorize(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
         let query = if exchange.parts.method == Method::POST {
             let body = exchange.form_body()?;
             std::str::from_utf8(body).map_err(|_| match body.len() {
@@ -38,30 +38,30 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         } else {
             Ok(exchange.parts.uri.query().unwrap_or_default())
         };
-        Ok(match self.authorize(exchange, query).await {
+        Ok(match self.next_step(exchange, query).await {
             Ok(answer) => answer,
             Err(error) => self.authorization_error(exchange, &error).await,
         })
     }
 
-    async fn authorize(
+    async fn next_step(
         &self,
         exchange: &Exchange<'_>,
         query: Result<&str, Rejection>,
     ) -> Result<Answer, AuthorizationError> {
-        let asked = self.server.authorization_request(query?, exchange.source()).await?;
-        let client_id = asked.app().client_id().clone();
+        let request = self.server.authorization_request(query?, exchange.source()).await?;
+        let client_id = request.app().client_id().clone();
         let login = self.login(exchange).await.inspect_err(|error| {
             self.server.record_refusal(Action::Authorize, error, exchange.source());
         })?;
-        let answer = match self.server.prompt(asked, login.as_ref()).await? {
-            Prompted::Redirect(response) => see_other(response.location()),
-            Prompted::Ask(prompt) => {
+        let answer = match self.server.authorize(request, login.as_ref()).await? {
+            NextStep::Redirect(response) => see_other(response.location()),
+            NextStep::AskConsent(prompt) => {
                 let action = self.own_path(ServerEndpoint::Decision);
                 let page = self.interaction.consent_page(exchange.parts, &prompt, &action);
                 protected(page.await)
             }
-            Prompted::LogIn(needed) => self.ask_to_log_in(exchange, &needed).await,
+            NextStep::LogIn(needed) => self.ask_to_log_in(exchange, &needed).await,
         };
         exchange.observation.end(Some(&client_id), None, &Outcome::Success);
         Ok(answer)
@@ -74,23 +74,23 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         protected(page.await)
     }
 
-    /// A browser with the user's decision, from the form of the consent page.
-    pub(super) async fn decision(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
+    /// Answers the form of the consent page.
+    pub(super) async fn decide(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
         let body = exchange.form_body()?;
-        Ok(match self.decide(exchange, body).await {
+        Ok(match self.store_decision(exchange, body).await {
             Ok(answer) => answer,
             Err(error) => self.authorization_error(exchange, &error).await,
         })
     }
 
-    async fn decide(
+    async fn store_decision(
         &self,
         exchange: &Exchange<'_>,
         body: &[u8],
     ) -> Result<Answer, AuthorizationError> {
         let source = exchange.source();
-        let read = self.read_decision(exchange, body).await;
-        // The server was not asked, and records nothing by itself.
+        let read = self.read_form(exchange, body).await;
+        // The server was not called yet, so it recorded nothing.
         let (ticket, login, decision) = read.inspect_err(|error| {
             self.server.record_refusal(Action::IssueCode, error, source);
         })?;
@@ -99,13 +99,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         Ok(see_other(response.location()))
     }
 
-    /// The ticket, who sent it, and what was decided.
-    async fn read_decision(
+    /// Reads the ticket and the decision, and asks the host for the login.
+    async fn read_form(
         &self,
         exchange: &Exchange<'_>,
         body: &[u8],
     ) -> Result<(String, Login, Decision), AuthorizationError> {
-        if !comes_from_here(exchange, self.server.issuer()) {
+        if !is_same_origin(exchange, self.server.issuer()) {
             return Err(Rejection::InvalidTicket.into());
         }
         let form = Form::parse_up_to(MAX_DECISION_FIELDS, body).map_err(Rejection::from)?;
@@ -120,7 +120,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         self.interaction.login(exchange.parts).await.map_err(AuthorizationError::from)
     }
 
-    /// The app learns it by a redirect, or the user is shown it.
+    /// Redirects to the app, or shows the error page.
     async fn authorization_error(
         &self,
         exchange: &Exchange<'_>,
@@ -160,7 +160,7 @@ fn refused(rejection: &Rejection) -> Outcome {
     Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
 }
 
-/// A page asks for no credentials, so that 401 is not for it.
+/// Returns the status of an error page. It is never 401, because a page challenges for no credentials.
 fn shown_status(error: &AuthorizationError) -> StatusCode {
     let status = match error {
         AuthorizationError::Show { error, .. } => error.status(),
@@ -172,7 +172,7 @@ fn shown_status(error: &AuthorizationError) -> StatusCode {
     }
 }
 
-/// What the user decided, as [`Interaction::consent_page`] has the form say it.
+/// Reads the decision from the fields that [`Interaction::consent_page`] documents.
 fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
     match form.one("decision")? {
         Some("deny") => Ok(Decision::Deny),
@@ -189,14 +189,14 @@ fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
     }
 }
 
-/// Whether the browser sent a page of this origin, as it says itself. What sends neither header is
-/// held to the ticket, which nobody else has.
-fn comes_from_here(exchange: &Exchange<'_>, issuer: &Issuer) -> bool {
+/// Returns whether the browser sent the form from a page of this origin. A request without both headers
+/// is accepted: the ticket still protects it.
+fn is_same_origin(exchange: &Exchange<'_>, issuer: &Issuer) -> bool {
     if let Some(site) = exchange.parts.headers.get(FETCH_SITE) {
         return site == "same-origin" || site == "none";
     }
     let Some(sent) = exchange.parts.headers.get(header::ORIGIN) else { return true };
-    // A proxy may have rewritten the one, a person have typed another name than the other.
+    // A proxy may rewrite `Host`, and the issuer may have another host name.
     if sent == origin(issuer.as_str()) {
         return true;
     }

@@ -1,61 +1,66 @@
-//! What only the host can do at the authorization endpoint: say who is logged in, and show pages.
+//! The host's part of the authorization endpoint: the login of the user, and the pages.
 
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use crate::endpoint::authorization::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use crate::endpoint::authorization::{
+    AuthorizationError, AuthorizationRequest, ConsentPrompt, Login,
+};
 use crate::users::DirectoryError;
 
-/// A page, or a redirect to one, with its whole body.
+/// A page or a redirect to one, with its whole body.
 pub type Page = Response<Vec<u8>>;
 
-/// The host's side of the authorization endpoint.
+/// The host's part of the authorization endpoint.
 ///
-/// The library sees to it that pages are neither framed nor kept, that a decision comes from a page
-/// of this origin and belongs to this user, this session and this request, and that it is taken
-/// once. The host sees to the rest: it escapes what it shows; its session cookie is `HttpOnly`,
-/// `Secure` and `SameSite=Lax`, and changes at every login; its login form has a token against
-/// forgery of its own; and its content security policy has no `form-action` without the origins of
-/// redirect URIs, to which browsers apply it after the form was sent.
+/// The library ensures that pages are neither framed nor cached, and that a decision comes from a page
+/// of this origin, belongs to this user, session and request, and is stored once. The host ensures the
+/// rest:
+///
+/// * it escapes the texts on its pages;
+/// * its session cookie is `HttpOnly`, `Secure` and `SameSite=Lax`, and changes at every login;
+/// * its login form has an anti-forgery token of its own;
+/// * a `form-action` in its content security policy lists the origins of the redirect URIs, because
+///   browsers apply it to the redirect after the form, too.
 pub trait Interaction: Send + Sync {
-    /// Who is logged in at the browser that sent `request`, as its cookies say; `None`: nobody.
+    /// Returns the login of the browser that sent `request`, from its cookies; `None` if no user is
+    /// logged in.
     ///
     /// # Errors
     ///
-    /// [`DirectoryError`] when the host cannot tell. The browser gets the error page.
+    /// [`DirectoryError`] if the host cannot tell. The browser gets the error page.
     fn login(
         &self,
         request: &Parts,
     ) -> impl Future<Output = Result<Option<Login>, DirectoryError>> + Send;
 
-    /// A login page, or a redirect to one: nobody is logged in, or the user has to log in again.
-    /// Afterwards the browser is sent to `return_to`, path and query on this host.
+    /// Returns a login page or a redirect to one, because no user is logged in or the user has to log in
+    /// again. Afterwards the host sends the browser to `return_to`, a path and query on this host.
     fn login_page(
         &self,
         request: &Parts,
-        asked: &AuthorizationRequest,
+        authorization: &AuthorizationRequest,
         return_to: &str,
     ) -> impl Future<Output = Page> + Send;
 
-    /// The consent page: a form that posts to `action`
+    /// Returns the consent page, with a form that posts these fields to `action`:
     ///
-    /// * `ticket`, hidden: [`Prompt::ticket`];
-    /// * `scope`, once for each scope that the user leaves ticked. What is not sent is not granted;
-    ///   where the user may not choose, the fields are hidden;
+    /// * `ticket`, hidden: [`ConsentPrompt::ticket`];
+    /// * `scope`, once for each approved scope. A scope that is not sent is not granted. If the user may
+    ///   not choose, the fields are hidden;
     /// * `decision`: `approve` or `deny`;
-    /// * `remember`, with any value, if the answer is to be remembered.
+    /// * `remember`, with any value, to remember the decision.
     ///
-    /// `action` is empty where the server's paths have none for the decision: the host takes it by
-    /// itself then, with [`decide`](crate::AuthorizationServer::decide).
+    /// `action` is empty if the server's paths have no path for the decision. The host then calls
+    /// [`decide`](crate::AuthorizationServer::decide) itself.
     fn consent_page(
         &self,
         request: &Parts,
-        prompt: &Prompt,
+        prompt: &ConsentPrompt,
         action: &str,
     ) -> impl Future<Output = Page> + Send;
 
-    /// The page for an error that the user is shown because nobody can be told by a redirect. The
-    /// status is set by the library.
+    /// Returns the page for an error that cannot be redirected to the app. The library sets the status.
     fn error_page(
         &self,
         request: &Parts,
@@ -63,13 +68,13 @@ pub trait Interaction: Send + Sync {
     ) -> impl Future<Output = Page> + Send;
 }
 
-/// No browser, no authorization endpoint.
+/// The [`Interaction`] of a server without an authorization endpoint.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NoInteraction;
 
 impl NoInteraction {
-    /// Nothing.
+    /// Returns the only value.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -91,7 +96,7 @@ impl Interaction for NoInteraction {
         not_found()
     }
 
-    async fn consent_page(&self, _: &Parts, _: &Prompt, _: &str) -> Page {
+    async fn consent_page(&self, _: &Parts, _: &ConsentPrompt, _: &str) -> Page {
         not_found()
     }
 

@@ -244,8 +244,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         }
         let context = self.server.context();
         let answer = match endpoint {
-            ServerEndpoint::Authorization => self.authorization(exchange).await?,
-            ServerEndpoint::Decision => self.decision(exchange).await?,
+            ServerEndpoint::Authorization => self.authorize(exchange).await?,
+            ServerEndpoint::Decision => self.decide(exchange).await?,
             ServerEndpoint::Token => {
                 let answered = context.token(&exchange.form_request()?).await;
                 let json = |token: TokenResponse| private_json(StatusCode::OK, token.to_json());

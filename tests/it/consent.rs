@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grantor::app::{AppDraft, Flow};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::endpoint::{
-    Approval, AuthorizationError, AuthorizationResponse, Decision, Login, Prompt, Prompted,
+    Approval, AuthorizationError, AuthorizationResponse, ConsentPrompt, Decision, Login, NextStep,
 };
 use grantor::ids::{DeviceId, Resource};
 use grantor::protocol::{RedirectUri, ScopeToken};
@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 /// Returns a prompt, and the verifier of its code.
-pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (Prompt, String) {
+pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (ConsentPrompt, String) {
     let verifier = new_verifier();
     let query = code_query(app, &verifier, more);
     (world.prompt(&query, &ann()), verifier.expose_secret().to_owned())
@@ -29,10 +29,10 @@ pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (Prompt, S
 pub(crate) fn is_asked(world: &World, app: &App, more: &[(&str, &str)]) -> bool {
     let query = code_query(app, &new_verifier(), more);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-    match block_on(world.server.prompt(request, Some(&ann()))).unwrap() {
-        Prompted::Ask(_) => true,
-        Prompted::LogIn(_) => panic!("the user has to log in"),
-        Prompted::Redirect(response) => {
+    match block_on(world.server.authorize(request, Some(&ann()))).unwrap() {
+        NextStep::AskConsent(_) => true,
+        NextStep::LogIn(_) => panic!("the user has to log in"),
+        NextStep::Redirect(response) => {
             assert!(parameters(response.location()).contains_key("code"));
             false
         }
@@ -181,8 +181,8 @@ fn remembered_consent_is_not_asked_for_again() {
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
     let bob = Login::new(subject("bob"), "session of bob");
     assert!(matches!(
-        block_on(world.server.prompt(request, Some(&bob))).unwrap(),
-        Prompted::Ask(_)
+        block_on(world.server.authorize(request, Some(&bob))).unwrap(),
+        NextStep::AskConsent(_)
     ));
     // Approvals of two requests add up.
     let (prompt, _) = ask(&world, &app, &[("scope", "b")]);
@@ -309,13 +309,13 @@ fn a_grant_records_its_device() {
         let verifier = new_verifier();
         let query = code_query(&app, &verifier, &[]);
         let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-        let response = match block_on(world.server.prompt(request, Some(&login))).unwrap() {
-            Prompted::Ask(prompt) => {
+        let response = match block_on(world.server.authorize(request, Some(&login))).unwrap() {
+            NextStep::AskConsent(prompt) => {
                 let yes = Decision::approve();
                 block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap()
             }
-            Prompted::Redirect(response) => response,
-            Prompted::LogIn(_) => panic!("the user has to log in"),
+            NextStep::Redirect(response) => response,
+            NextStep::LogIn(_) => panic!("the user has to log in"),
         };
         let code = &parameters(response.location())["code"];
         tokens.push(world.redeem(&app, code, verifier.expose_secret()));
@@ -336,7 +336,7 @@ fn an_empty_session_is_refused() {
     let query = code_query(&app, &new_verifier(), &[]);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
     let login = Login::new(subject("ann"), "");
-    let error = block_on(world.server.prompt(request, Some(&login))).unwrap_err();
+    let error = block_on(world.server.authorize(request, Some(&login))).unwrap_err();
     assert_eq!(shown(&error), "server_error");
 }
 
@@ -389,10 +389,10 @@ fn a_consent_withdrawn_during_the_prompt_gives_no_code() {
         let more = if no_page { &[("prompt", "none")][..] } else { &[] };
         let query = code_query(&app, &new_verifier(), more);
         let request = block_on(server.authorization_request(&query, None)).unwrap();
-        let prompted = block_on(server.prompt(request, Some(&ann())));
+        let prompted = block_on(server.authorize(request, Some(&ann())));
         let live = || rows(&world).into_iter().filter(|row| row.revoked.is_none()).count();
         match prompted {
-            Ok(Prompted::Ask(prompt)) if !no_page => {
+            Ok(NextStep::AskConsent(prompt)) if !no_page => {
                 assert_eq!(live(), 1);
                 block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None)).unwrap();
             }

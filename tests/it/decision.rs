@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 
 use grantor::admin::Admin;
 use grantor::app::Flow;
-use grantor::endpoint::{AuthorizationError, Decision, Prompted};
+use grantor::endpoint::{AuthorizationError, Decision, NextStep};
 use grantor::protocol::RedirectUri;
 use grantor::store::{MemoryStore, RevocationReason};
 use pollster::block_on;
@@ -217,7 +217,7 @@ fn an_app_that_lost_its_right_during_the_prompt_gets_no_code() {
         }
         // A request that was read before gets no prompt and no code without one.
         for request in [asked, unasked] {
-            let error = block_on(world.server.prompt(request, Some(&ann()))).unwrap_err();
+            let error = block_on(world.server.authorize(request, Some(&ann()))).unwrap_err();
             assert_eq!(shown(&error), code);
             assert!(world.events()[0].client_id.is_some());
         }
@@ -330,7 +330,7 @@ fn a_prompt_fails_closed() {
     let prompt = |app: &App| {
         let query = code_query(app, &new_verifier(), &[]);
         let request = block_on(server.authorization_request(&query, None)).unwrap();
-        block_on(server.prompt(request, Some(&ann())))
+        block_on(server.authorize(request, Some(&ann())))
     };
     for done in [false, true] {
         for (app, method, nth) in [
@@ -346,8 +346,8 @@ fn a_prompt_fails_closed() {
             assert_failed(&world, app, &prompt(app).unwrap_err());
         }
     }
-    assert!(matches!(prompt(&app).unwrap(), Prompted::Ask(_)));
-    assert!(matches!(prompt(&trusted).unwrap(), Prompted::Redirect(_)));
+    assert!(matches!(prompt(&app).unwrap(), NextStep::AskConsent(_)));
+    assert!(matches!(prompt(&trusted).unwrap(), NextStep::Redirect(_)));
 }
 
 /// Asserts that the error is the server's and is shown, and that only the audit log has the cause

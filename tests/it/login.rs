@@ -1,7 +1,7 @@
 //! Logins: their time, fresh logins, and the demands of an app.
 
 use grantor::clock::UnixTime;
-use grantor::endpoint::{AuthorizationError, Decision, Login, LoginNeeded, Prompted};
+use grantor::endpoint::{AuthorizationError, Decision, Login, LoginNeeded, NextStep};
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::json;
@@ -54,25 +54,27 @@ fn prompt(
     world: &World,
     query: &str,
     login: Option<&Login>,
-) -> Result<Prompted, AuthorizationError> {
+) -> Result<NextStep, AuthorizationError> {
     let request = block_on(world.server.authorization_request(query, Some(&world.source)))?;
-    block_on(world.server.prompt(request, login))
+    block_on(world.server.authorize(request, login))
 }
 
 /// Asserts that the user has to log in, and returns the reason and the return query.
 #[track_caller]
 fn log_in(world: &World, query: &str, login: Option<&Login>) -> LoginNeeded {
     match prompt(world, query, login).unwrap() {
-        Prompted::LogIn(needed) => needed,
-        Prompted::Ask(_) | Prompted::Redirect(_) => panic!("the user does not have to log in"),
+        NextStep::LogIn(needed) => needed,
+        NextStep::AskConsent(_) | NextStep::Redirect(_) => {
+            panic!("the user does not have to log in")
+        }
     }
 }
 
 #[track_caller]
 fn asked(world: &World, query: &str, login: &Login) -> String {
     match prompt(world, query, Some(login)).unwrap() {
-        Prompted::Ask(prompt) => prompt.ticket,
-        Prompted::LogIn(_) | Prompted::Redirect(_) => panic!("the user is not asked"),
+        NextStep::AskConsent(prompt) => prompt.ticket,
+        NextStep::LogIn(_) | NextStep::Redirect(_) => panic!("the user is not asked"),
     }
 }
 
@@ -112,7 +114,7 @@ fn without_a_login_the_user_has_to_log_in() {
     assert_eq!((event.actor.kind(), event.client_id.as_ref()), ("unknown", Some(&app.id)));
     assert_eq!(event.source, Some(world.source.clone()));
     // The request demands nothing of the login, so that its time may be unknown.
-    let Prompted::Redirect(response) = prompt(&world, &first, Some(&ann())).unwrap() else {
+    let NextStep::Redirect(response) = prompt(&world, &first, Some(&ann())).unwrap() else {
         panic!("the user is asked");
     };
     assert_eq!(parameters(response.location())["state"], "a b&c");
@@ -235,7 +237,7 @@ fn with_prompt_none_the_app_gets_an_error_instead_of_a_page() {
     let (prompted, _) = ask(&world, &app, &[("scope", "a")]);
     approve(&world, &prompted.ticket).unwrap();
     for silent in [none(&[]), in_time] {
-        let Prompted::Redirect(response) = prompt(&world, &silent, Some(&login)).unwrap() else {
+        let NextStep::Redirect(response) = prompt(&world, &silent, Some(&login)).unwrap() else {
             panic!("a page is shown");
         };
         assert!(parameters(response.location()).contains_key("code"));
@@ -316,9 +318,9 @@ fn a_marker_of_another_server_is_ignored() {
     {
         let server = world.sibling(secret);
         let request = block_on(server.authorization_request(&back, None)).unwrap();
-        let prompted = block_on(server.prompt(request, Some(&ann_since(START)))).unwrap();
-        assert_eq!(matches!(prompted, Prompted::Ask(_)), known);
-        assert_eq!(matches!(prompted, Prompted::LogIn(_)), !known);
+        let prompted = block_on(server.authorize(request, Some(&ann_since(START)))).unwrap();
+        assert_eq!(matches!(prompted, NextStep::AskConsent(_)), known);
+        assert_eq!(matches!(prompted, NextStep::LogIn(_)), !known);
     }
 }
 
@@ -349,7 +351,7 @@ fn a_disabled_app_sends_no_user_to_log_in() {
     let moved = grantor::protocol::RedirectUri::parse("https://app.example.com/new").unwrap();
     edit(&world, &app, |draft| draft.redirect_uris([moved]));
     for request in requests {
-        let error = block_on(world.server.prompt(request, None)).unwrap_err();
+        let error = block_on(world.server.authorize(request, None)).unwrap_err();
         assert_eq!(shown(&error), "invalid_request");
     }
 }

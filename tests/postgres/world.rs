@@ -6,7 +6,7 @@ use grantor::AuthorizationServer;
 use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{Action, Actor, AuditEvent, AuditSink, EventId, NewEvent, NoAudit};
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
-use grantor::endpoint::{Approval, Decision, FormRequest, Login, Prompted};
+use grantor::endpoint::{Approval, Decision, FormRequest, Login, NextStep};
 use grantor::ids::{ClientId, GrantId, Issuer, Subject};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::observe::Outcome;
@@ -126,10 +126,10 @@ impl<S: Store> World<S> {
         let login = Login::new(Subject::new("ann").unwrap(), "session");
         let response = self.runtime.block_on(async {
             let request = self.server.authorization_request(&query, None).await.unwrap();
-            match self.server.prompt(request, Some(&login)).await.unwrap() {
-                Prompted::Redirect(response) => response,
-                Prompted::LogIn(_) => panic!("somebody has to log in"),
-                Prompted::Ask(prompt) => {
+            match self.server.authorize(request, Some(&login)).await.unwrap() {
+                NextStep::Redirect(response) => response,
+                NextStep::LogIn(_) => panic!("somebody has to log in"),
+                NextStep::AskConsent(prompt) => {
                     let yes = Decision::Approve(Approval::default());
                     self.server.decide(&prompt.ticket, &login, yes, None).await.unwrap()
                 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use grantor::clock::Clock;
-use grantor::endpoint::{Approval, AuthorizationError, Decision, Login, Prompt, Prompted};
+use grantor::endpoint::{Approval, AuthorizationError, ConsentPrompt, Decision, Login, NextStep};
 use grantor::hooks::Hooks;
 use grantor::store::Store;
 use grantor::store::conformance::Runner;
@@ -56,12 +56,12 @@ where
     }
 
     /// Returns the prompt for a valid request that needs consent.
-    pub(crate) fn prompt(&self, query: &str, login: &Login) -> Prompt {
+    pub(crate) fn prompt(&self, query: &str, login: &Login) -> ConsentPrompt {
         let request = self.block_on(self.server.authorization_request(query, None)).unwrap();
-        match self.block_on(self.server.prompt(request, Some(login))).unwrap() {
-            Prompted::Ask(prompt) => prompt,
-            Prompted::Redirect(_) => panic!("the user was not asked"),
-            Prompted::LogIn(_) => panic!("the user has to log in"),
+        match self.block_on(self.server.authorize(request, Some(login))).unwrap() {
+            NextStep::AskConsent(prompt) => prompt,
+            NextStep::Redirect(_) => panic!("the user was not asked"),
+            NextStep::LogIn(_) => panic!("the user has to log in"),
         }
     }
 
@@ -71,10 +71,10 @@ where
         query: &str,
     ) -> Result<HashMap<String, String>, AuthorizationError> {
         let request = self.block_on(self.server.authorization_request(query, None))?;
-        let response = match self.block_on(self.server.prompt(request, Some(&ann())))? {
-            Prompted::LogIn(_) => panic!("the user has to log in"),
-            Prompted::Redirect(response) => response,
-            Prompted::Ask(prompt) => {
+        let response = match self.block_on(self.server.authorize(request, Some(&ann())))? {
+            NextStep::LogIn(_) => panic!("the user has to log in"),
+            NextStep::Redirect(response) => response,
+            NextStep::AskConsent(prompt) => {
                 let yes = Decision::Approve(Approval::default().with_remember(false));
                 self.block_on(self.server.decide(&prompt.ticket, &ann(), yes, None))?
             }

@@ -1,7 +1,7 @@
 //! The pages of a host, reduced to lines.
 
 use grantor::clock::UnixTime;
-use grantor::endpoint::{AuthorizationError, AuthorizationRequest, Login, Prompt};
+use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
 use grantor::http::{Interaction, Page};
 use grantor::users::DirectoryError;
 use http::Response;
@@ -34,7 +34,7 @@ impl Interaction for Lines {
         page(format!("login for {}|{to}", asked.app().settings().name()))
     }
 
-    async fn consent_page(&self, _: &Parts, prompt: &Prompt, action: &str) -> Page {
+    async fn consent_page(&self, _: &Parts, prompt: &ConsentPrompt, action: &str) -> Page {
         let scopes: Vec<_> = prompt.scopes.iter().map(|it| it.token.as_str()).collect();
         page(format!("{action}|{}|{}", prompt.ticket, scopes.join(" ")))
     }

@@ -1,24 +1,24 @@
-//! What an app demands of the login and of the prompt: the parameters `prompt` and `max_age`, in the
-//! words of OpenID Connect Core 1.0 section 3.1.2.1.
+//! The requirements of a request for login and consent: the parameters `prompt` and `max_age` of OpenID
+//! Connect Core 1.0 section 3.1.2.1.
 
 use crate::clock::UnixTime;
 use crate::error::Rejection;
 use crate::protocol::form::Form;
 
-/// How long a login that was demanded may take to come back, in seconds, where `max_age` is less:
-/// else a user would log in again and again for an app that allows no time for it.
+/// How long the way back from a required login may take, in seconds, if `max_age` is less. Without it a
+/// user would have to log in again and again.
 const RETURN_SECONDS: u64 = 60;
 
-/// What a request demands.
+/// The requirements of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Demands {
-    /// `prompt=none`: no page is shown; where one would have to be, the app is told so.
+    /// `prompt=none`: if a page is needed, the app gets an error instead.
     pub(super) no_page: bool,
-    /// `prompt=consent`: the user is asked in any case.
+    /// `prompt=consent`: the user is always asked.
     pub(super) consent: bool,
     /// `prompt=login`: the user logs in again. `max_age=0` means the same.
     login: bool,
-    /// `max_age`, in seconds: the user logs in again where the last login is older.
+    /// `max_age`, in seconds: the user logs in again if the last login is older.
     max_age: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Demands {
             if !text.bytes().all(|byte| byte.is_ascii_digit()) {
                 return Err(Rejection::UnsupportedParameter("max_age"));
             }
-            // Digits only: what cannot be read is too large, and older than that nobody is.
+            // Digits only, so a parse error is an overflow: it means no limit.
             match text.parse().unwrap_or(u64::MAX) {
                 0 => demands.login = true,
                 seconds => demands.max_age = Some(seconds),
@@ -51,20 +51,20 @@ impl Demands {
         Ok(demands)
     }
 
-    /// Whether it matters when the user logged in.
+    /// Returns whether the instant of the login matters.
     pub(super) const fn fresh_login(&self) -> bool {
         self.login || self.max_age.is_some()
     }
 
-    /// Whether a login at `auth_time` is as fresh as is demanded. `demanded_at` is when this request
-    /// sent the user to log in, if it did.
+    /// Returns whether a login at `auth_time` is fresh enough. `demanded_at` is the instant when this
+    /// request sent the user to log in, if it did.
     pub(super) fn are_met(
         &self,
         auth_time: UnixTime,
         demanded_at: Option<UnixTime>,
         now: UnixTime,
     ) -> bool {
-        // In whole seconds: hosts keep no more.
+        // Hosts keep whole seconds.
         let auth_time = auth_time.as_seconds();
         let answered = demanded_at.is_some_and(|at| auth_time >= at.as_seconds());
         let age = u64::try_from(now.as_seconds().saturating_sub(auth_time)).unwrap_or(0);

@@ -1,8 +1,8 @@
-//! Every request, prompt and decision of this endpoint leaves an audit event.
+//! Audit events of the authorization endpoint: one for each request and each decision.
 
-use super::decision::Decision;
+use super::authorize::NextStep;
+use super::decide::Decision;
 use super::login::Login;
-use super::prompt::Prompted;
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use crate::audit::{Action, Actor, AuditEvent};
@@ -19,7 +19,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         source: Option<&Source>,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let answer = self.read_authorization_request(query, source).await;
-        // Success is recorded with the prompt, when the user is known.
+        // `authorize` records the success, because it knows the user.
         if let Err(error) = &answer {
             self.record_refusal(Action::Authorize, None, error, source);
         }
@@ -30,16 +30,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         request: AuthorizationRequest,
         login: Option<&Login>,
-    ) -> Result<Prompted, AuthorizationError> {
+    ) -> Result<NextStep, AuthorizationError> {
         let client_id = request.app.client_id().clone();
         let source = request.source.clone();
-        let answer = self.prompt(request, login).await;
+        let answer = self.next_step(request, login).await;
         match &answer {
-            Ok(prompted) => {
-                let action = match prompted {
-                    Prompted::LogIn(_) => Action::RequireLogin,
-                    Prompted::Ask(_) => Action::Authorize,
-                    Prompted::Redirect(_) => Action::IssueCode,
+            Ok(step) => {
+                let action = match step {
+                    NextStep::LogIn(_) => Action::RequireLogin,
+                    NextStep::AskConsent(_) => Action::Authorize,
+                    NextStep::Redirect(_) => Action::IssueCode,
                 };
                 self.record_success(action, login, &client_id, source.as_ref());
             }
@@ -50,14 +50,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         answer
     }
 
-    pub(crate) async fn decision(
+    pub(crate) async fn decide(
         &self,
         ticket: &str,
         login: &Login,
         decision: Decision,
         source: Option<&Source>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        let answer = self.decide(ticket, login, decision).await;
+        let answer = self.store_decision(ticket, login, decision).await;
         match &answer {
             Ok((_, client_id)) => {
                 self.record_success(Action::IssueCode, Some(login), client_id, source);

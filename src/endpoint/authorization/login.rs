@@ -1,9 +1,9 @@
-//! Who is logged in, and what happens where somebody has to log in first.
+//! The login of the user, and the way through the host's login page and back.
 //!
-//! The browser comes back from the host's login with the same query. Where a fresh login was demanded
-//! the query then carries a sealed marker of when: a login since then is what was demanded, and
-//! `prompt=login` makes no loop. The demand itself stays in the query, so that without the marker it
-//! stands as before.
+//! The browser comes back from the host's login with the same query. If the app requires a fresh
+//! login, the query carries a sealed marker with the instant of the requirement. A later login fulfils
+//! it, so `prompt=login` does not loop. The requirement stays in the query: without the marker it holds
+//! as before.
 
 use std::fmt;
 
@@ -17,12 +17,12 @@ use crate::protocol::form::Form;
 use crate::secret::Digest;
 use crate::server_secret::handle::HandleKind;
 
-/// The parameter in which the marker travels.
+/// The parameter that carries the marker.
 const LOGIN_AFTER: &str = "login_after";
-/// How long a marker is good, in milliseconds.
+/// How long a marker is valid, in milliseconds.
 const MARKER_MILLIS: i64 = 3_600_000;
 
-/// Who sits at the browser, as the host knows.
+/// The user that is logged in at the browser, as the host knows.
 ///
 /// `Debug` does not show the session.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,31 +34,31 @@ pub struct Login {
 }
 
 impl Login {
-    /// The user `subject`, in the browser session that the host calls `session`: any text that the
-    /// host finds in this session again and in no other, such as its anti-forgery token. A ticket
-    /// is good in the session for which it was made, and there for this user only.
+    /// Returns the login of `subject` in the browser session `session`: a text that the host finds again
+    /// in this session only, such as its anti-forgery token. A ticket is valid in this session, for this
+    /// user only.
     #[must_use]
     pub fn new(subject: Subject, session: impl Into<String>) -> Self {
         Self { subject, session: session.into(), device: None, auth_time: None }
     }
 
-    /// On this device, if the host knows: what is granted goes with it when it is revoked.
+    /// Sets the device, if the host knows it. Revoking the device revokes the grants made on it.
     #[must_use]
     pub fn with_device(mut self, device: DeviceId) -> Self {
         self.device = Some(device);
         self
     }
 
-    /// Logged in at `auth_time`, of which whole seconds are kept: when the user last proved who it
-    /// is, by a password or the like, not when the session was last used. Access tokens state it
-    /// (RFC 9068 section 2.2.1). Without it no request that demands a fresh login can be satisfied.
+    /// Sets the instant of the login, in whole seconds: when the user last authenticated, not when the
+    /// session was last used. Access tokens carry it (RFC 9068 section 2.2.1). Without it, a request
+    /// that requires a fresh login is refused.
     #[must_use]
     pub const fn with_auth_time(mut self, auth_time: UnixTime) -> Self {
         self.auth_time = Some(UnixTime::from_seconds(auth_time.as_seconds()));
         self
     }
 
-    /// The user.
+    /// Returns the user.
     #[must_use]
     pub const fn subject(&self) -> &Subject {
         &self.subject
@@ -76,7 +76,7 @@ impl Login {
         self.session.is_empty()
     }
 
-    /// To what a ticket is bound.
+    /// Returns the fields that a ticket is bound to.
     pub(super) fn binding(&self) -> [&[u8]; 2] {
         [self.subject.as_str().as_bytes(), self.session.as_bytes()]
     }
@@ -91,8 +91,8 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Somebody has to log in before the request goes on: nobody is logged in, or the app demands a
-/// fresher login than there is. Whoever is logged in then has to prove it again.
+/// A request that needs a login: no user is logged in, or the app requires a fresher login. A user
+/// that is logged in has to authenticate again.
 ///
 /// `Debug` does not show the query.
 #[derive(Clone)]
@@ -100,8 +100,8 @@ impl fmt::Debug for Login {
 pub struct LoginNeeded {
     /// The request, for a login page that names the app.
     pub request: AuthorizationRequest,
-    /// The query with which the browser comes back to the authorization endpoint after the login,
-    /// form-encoded, as it is: one that was changed demands the login again.
+    /// The form-encoded query that brings the browser back to the authorization endpoint after the login.
+    /// Pass it on unchanged: a changed query requires the login again.
     pub return_query: String,
 }
 
@@ -112,33 +112,33 @@ impl fmt::Debug for LoginNeeded {
 }
 
 impl<S, U, H> Context<S, U, H> {
-    /// `login`, if it will do for the request; `None` where somebody has to log in.
-    pub(super) fn login_that_will_do<'a>(
+    /// Returns `login` if it is sufficient for the request, or `None` if the user has to log in.
+    pub(super) fn sufficient_login<'a>(
         &self,
         request: &AuthorizationRequest,
         login: Option<&'a Login>,
         now: UnixTime,
     ) -> Result<Option<&'a Login>, AuthorizationError> {
         let demands = &request.demands;
-        let will_do = match login {
+        let refuse = |rejection| request.return_to(&self.issuer).refuse(rejection);
+        let sufficient = match login {
             None => None,
             Some(login) if !demands.fresh_login() => Some(login),
             Some(login) => {
-                // Logging in again would tell no more.
-                let auth_time = login
-                    .auth_time
-                    .ok_or_else(|| self.tell(request, Rejection::AuthTimeUnknown))?;
+                // Another login would have no time either.
+                let auth_time =
+                    login.auth_time.ok_or_else(|| refuse(Rejection::AuthTimeUnknown))?;
                 let demanded_at = self.demanded_at(request.app.client_id(), &request.form()?, now);
                 demands.are_met(auth_time, demanded_at, now).then_some(login)
             }
         };
-        if will_do.is_none() && demands.no_page {
-            return Err(self.tell(request, Rejection::LoginRequired));
+        if sufficient.is_none() && demands.no_page {
+            return Err(refuse(Rejection::LoginRequired));
         }
-        Ok(will_do)
+        Ok(sufficient)
     }
 
-    /// What the host needs to have somebody log in and to come back.
+    /// Returns what the host needs to let the user log in and come back.
     pub(super) fn login_needed(
         &self,
         request: AuthorizationRequest,
@@ -149,12 +149,12 @@ impl<S, U, H> Context<S, U, H> {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(other_parameters(&form));
         if request.demands.fresh_login() {
-            // A marker that is still good stays: what counts is the first demand.
+            // A valid marker stays: the first requirement counts.
             let demanded_at = self.demanded_at(client_id, &form, now).unwrap_or(now);
             query.append_pair(LOGIN_AFTER, &self.seal_marker(client_id, &form, demanded_at));
         }
         let return_query = query.finish();
-        // What is too long to come back is found out before the login.
+        // A query that is too long to come back is refused before the login.
         Form::parse(return_query.as_bytes())
             .map_err(|error| AuthorizationError::show(Rejection::from(error), Some(client_id)))?;
         Ok(LoginNeeded { request, return_query })
@@ -167,7 +167,7 @@ impl<S, U, H> Context<S, U, H> {
         self.handles.seal(HandleKind::LoginMarker, &bound_to, &[&payload])
     }
 
-    /// When this very request demanded a login, as a marker of this server says that is good still.
+    /// Returns when this request required a login, from a valid marker of this server.
     fn demanded_at(
         &self,
         client_id: &ClientId,
@@ -182,24 +182,13 @@ impl<S, U, H> Context<S, U, H> {
         let demanded_at = opened.ok().map(UnixTime::from_millis)?;
         (now.millis_since(demanded_at) < MARKER_MILLIS).then_some(demanded_at)
     }
-
-    fn tell(&self, request: &AuthorizationRequest, rejection: Rejection) -> AuthorizationError {
-        let (state, client_id) = (request.state.as_deref(), request.app.client_id());
-        AuthorizationError::redirect(
-            &request.redirect_uri,
-            state,
-            &self.issuer,
-            rejection,
-            client_id,
-        )
-    }
 }
 
 fn other_parameters<'a>(form: &'a Form<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
     form.pairs().filter(|(name, _)| *name != LOGIN_AFTER)
 }
 
-/// What a marker cannot be taken away from: every other parameter, in whichever order.
+/// Returns the digest that a marker is bound to: of every other parameter, in any order.
 fn digest_of_others(form: &Form<'_>) -> Digest {
     let mut pairs: Vec<_> = other_parameters(form).collect();
     pairs.sort_unstable();

@@ -1,13 +1,13 @@
 //! The authorization request: RFC 6749 section 4.1.1, RFC 7636 section 4.3.
 //!
-//! The redirect URI is validated before any error is redirected: there is no open redirect through
-//! an early error.
+//! The redirect URI is validated before any error is redirected, so an early error cannot cause an open
+//! redirect.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::demands::Demands;
-use super::response::AuthorizationError;
+use super::response::{AuthorizationError, ReturnTo};
 use crate::app::{CustomApp, Flow};
 use crate::endpoint::context::Context;
 use crate::endpoint::token::code_binding;
@@ -21,50 +21,59 @@ use crate::protocol::scope::{NarrowError, Scope};
 use crate::secret::Digest;
 use crate::store::Store;
 
-/// The longest `state` that is sent back, in bytes as JSON spells it: so it stands in the ticket,
-/// which beside the longest of everything else is not too long to be opened.
+/// The longest `state`, in bytes of its JSON form. The ticket carries it, and must not become too long
+/// to be opened.
 const MAX_STATE_BYTES: usize = 4_096;
 
-/// An authorization request that is valid: the host may now find out who the user is, then ask for
-/// a [`Prompt`](super::Prompt).
+/// A valid authorization request. The host finds out which user is logged in, and calls
+/// [`authorize`](crate::AuthorizationServer::authorize).
 ///
-/// `Debug` does not show `state`, by which a client may know its session.
+/// `Debug` does not show `state`, which may name a session of the client.
 #[derive(Clone)]
 pub struct AuthorizationRequest {
     pub(super) app: Arc<CustomApp>,
     pub(super) redirect_uri: ResolvedRedirectUri,
-    /// To what the code will be bound.
+    /// The digest that the code will be bound to.
     pub(super) binding: Digest,
     pub(super) state: Option<String>,
     pub(super) scope: Scope,
     pub(super) resource: Option<Resource>,
-    /// What it demands of the login and of the prompt.
+    /// Its requirements for login and consent.
     pub(super) demands: Demands,
-    /// As it came: after a login the browser comes back with it.
+    /// The original query, for the way back from a login.
     query: String,
     pub(super) source: Option<Source>,
 }
 
 impl AuthorizationRequest {
-    /// The app that asks.
+    /// Returns the app that sent the request.
     #[must_use]
     pub fn app(&self) -> &CustomApp {
         &self.app
     }
 
-    /// What it asks for.
+    /// Returns the requested scope.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// Where the response goes.
+    /// Returns the redirect URI.
     #[must_use]
     pub fn redirect_uri(&self) -> &ResolvedRedirectUri {
         &self.redirect_uri
     }
 
-    /// All its parameters.
+    pub(super) fn return_to<'a>(&'a self, issuer: &'a Issuer) -> ReturnTo<'a> {
+        ReturnTo {
+            client_id: self.app.client_id(),
+            redirect_uri: &self.redirect_uri,
+            state: self.state.as_deref(),
+            issuer,
+        }
+    }
+
+    /// Returns all parameters.
     pub(super) fn form(&self) -> Result<Form<'_>, AuthorizationError> {
         Form::parse(self.query.as_bytes()).map_err(|error| shown(Rejection::from(error)))
     }
@@ -81,15 +90,16 @@ impl fmt::Debug for AuthorizationRequest {
     }
 }
 
-/// Where errors go, once that is known.
-struct Return {
+/// The app and redirect URI of a request. From here on, errors are redirected.
+struct Destination {
     app: Arc<CustomApp>,
     redirect_uri: ResolvedRedirectUri,
+    /// Whether the request names the redirect URI.
     named: bool,
     state: Option<String>,
 }
 
-/// What is asked for.
+/// The other parameters of a request.
 struct Asked {
     binding: Digest,
     scope: Scope,
@@ -109,13 +119,13 @@ where
         source: Option<&Source>,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
-        let back = self.validate_return(&form).await?;
-        match self.validate_parameters(&form, &back) {
+        let destination = self.validate_destination(&form).await?;
+        match self.validate_parameters(&form, &destination) {
             Ok(Asked { binding, scope, resource, demands }) => Ok(AuthorizationRequest {
-                app: back.app,
-                redirect_uri: back.redirect_uri,
+                app: destination.app,
+                redirect_uri: destination.redirect_uri,
                 binding,
-                state: back.state,
+                state: destination.state,
                 scope,
                 resource,
                 demands,
@@ -123,16 +133,22 @@ where
                 source: source.cloned(),
             }),
             Err(rejection) => {
-                let (state, client_id) = (back.state.as_deref(), back.app.client_id());
-                let issuer = &self.issuer;
-                let to = &back.redirect_uri;
-                Err(AuthorizationError::redirect(to, state, issuer, rejection, client_id))
+                let return_to = ReturnTo {
+                    client_id: destination.app.client_id(),
+                    redirect_uri: &destination.redirect_uri,
+                    state: destination.state.as_deref(),
+                    issuer: &self.issuer,
+                };
+                Err(return_to.refuse(rejection))
             }
         }
     }
 
-    /// The app and where its errors go. What is wrong here is shown to the user, never redirected.
-    async fn validate_return(&self, form: &Form<'_>) -> Result<Return, AuthorizationError> {
+    /// Finds the app and its redirect URI. Errors are shown to the user, never redirected.
+    async fn validate_destination(
+        &self,
+        form: &Form<'_>,
+    ) -> Result<Destination, AuthorizationError> {
         let once = |name| form.one(name).map_err(|doubled| shown(doubled.into()));
         let client_id = once("client_id")?.ok_or(Rejection::MissingParameter("client_id"));
         let client_id = client_id.map_err(shown)?;
@@ -147,9 +163,9 @@ where
         let registered = app.settings().redirect_uris();
         let redirect_uri = redirect_uri::resolve(registered, requested, &self.hosts)
             .map_err(|_| shown_for(&client_id, Rejection::RedirectUri))?;
-        // A doubled state is an error that is redirected without one.
+        // A duplicate `state` is refused by a redirect without `state`.
         let state = form.one("state").ok().flatten().filter(|state| fits_a_ticket(state));
-        Ok(Return {
+        Ok(Destination {
             app,
             redirect_uri,
             named: requested.is_some(),
@@ -157,13 +173,17 @@ where
         })
     }
 
-    fn validate_parameters(&self, form: &Form<'_>, back: &Return) -> Result<Asked, Rejection> {
-        let app = &back.app;
+    fn validate_parameters(
+        &self,
+        form: &Form<'_>,
+        destination: &Destination,
+    ) -> Result<Asked, Rejection> {
+        let app = &destination.app;
         let settings = app.settings();
         if form.first_doubled().is_some() {
             return Err(Rejection::DuplicateParameter("a parameter"));
         }
-        if form.get("state").is_some() && back.state.is_none() {
+        if form.get("state").is_some() && destination.state.is_none() {
             return Err(Rejection::UnsupportedParameter("state"));
         }
         match form.get("response_type") {
@@ -194,7 +214,7 @@ where
             NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
         })?;
         Ok(Asked {
-            binding: code_binding(back.redirect_uri.as_str(), back.named, &challenge),
+            binding: code_binding(destination.redirect_uri.as_str(), destination.named, &challenge),
             scope,
             resource: asked_resource(form, app, &self.issuer)?,
             demands,
@@ -204,14 +224,14 @@ where
 
 fn fits_a_ticket(state: &str) -> bool {
     const QUOTES: usize = 2;
-    // JSON spells no byte with more than six.
+    // JSON escapes a byte with at most six.
     if state.len() <= MAX_STATE_BYTES / 6 {
         return true;
     }
     serde_json::to_string(state).is_ok_and(|json| json.len() <= MAX_STATE_BYTES + QUOTES)
 }
 
-/// The API for which the code is asked (RFC 8707 section 2.1).
+/// Returns the API that the code is requested for (RFC 8707 section 2.1).
 fn asked_resource(
     form: &Form<'_>,
     app: &CustomApp,

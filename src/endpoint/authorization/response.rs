@@ -7,52 +7,57 @@ use crate::ids::{ClientId, Issuer};
 use crate::protocol::redirect_uri::ResolvedRedirectUri;
 use crate::secret::AuthorizationCode;
 
-/// Where the browser is sent: the app's redirect URI with `code` or `error`, `state` and `iss`.
+/// The way back to the app: the redirect URI and `state` of its request, and the issuer for `iss`.
+#[derive(Clone, Copy)]
+pub(super) struct ReturnTo<'a> {
+    pub(super) client_id: &'a ClientId,
+    pub(super) redirect_uri: &'a ResolvedRedirectUri,
+    pub(super) state: Option<&'a str>,
+    pub(super) issuer: &'a Issuer,
+}
+
+impl ReturnTo<'_> {
+    /// Redirects with a code.
+    pub(super) fn respond(self, code: &AuthorizationCode) -> AuthorizationResponse {
+        let mut response = self.response(&[]);
+        // A code is base64url and needs no encoding.
+        response.url.push_str("&code=");
+        response.url.push_str(code.expose_secret());
+        response
+    }
+
+    /// Redirects with an error.
+    pub(super) fn refuse(self, rejection: Rejection) -> AuthorizationError {
+        let description = rejection.description();
+        let response = self.response(&[
+            ("error", rejection.error_code().as_str()),
+            ("error_description", &*description),
+        ]);
+        AuthorizationError::Redirect {
+            response,
+            rejection,
+            client_id: Some(self.client_id.clone()),
+        }
+    }
+
+    fn response(self, parameters: &[(&str, &str)]) -> AuthorizationResponse {
+        let state = self.state.map(|state| ("state", state));
+        let iss = [("iss", self.issuer.as_str())];
+        let all = parameters.iter().copied().chain(state).chain(iss);
+        AuthorizationResponse { url: self.redirect_uri.with_query(all) }
+    }
+}
+
+/// A redirect of the browser to the app, with `code` or `error`, `state` and `iss`.
 ///
-/// `Debug` shows no more than the redirect URI, for the rest may hold a code.
+/// `Debug` shows the redirect URI only, because the rest may contain a code.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuthorizationResponse {
     url: String,
 }
 
 impl AuthorizationResponse {
-    pub(super) fn code(
-        redirect_uri: &ResolvedRedirectUri,
-        state: Option<&str>,
-        issuer: &Issuer,
-        code: &AuthorizationCode,
-    ) -> Self {
-        let mut response = Self::new(redirect_uri, &[], state, issuer);
-        // A code is base64url: it needs no encoding.
-        response.url.push_str("&code=");
-        response.url.push_str(code.expose_secret());
-        response
-    }
-
-    fn error(
-        redirect_uri: &ResolvedRedirectUri,
-        state: Option<&str>,
-        issuer: &Issuer,
-        rejection: &Rejection,
-    ) -> Self {
-        let description = rejection.description();
-        let parameters =
-            [("error", rejection.error_code().as_str()), ("error_description", &*description)];
-        Self::new(redirect_uri, &parameters, state, issuer)
-    }
-
-    fn new(
-        redirect_uri: &ResolvedRedirectUri,
-        parameters: &[(&str, &str)],
-        state: Option<&str>,
-        issuer: &Issuer,
-    ) -> Self {
-        let state = state.map(|state| ("state", state));
-        let all = parameters.iter().copied().chain(state).chain([("iss", issuer.as_str())]);
-        Self { url: redirect_uri.with_query(all) }
-    }
-
-    /// The URL for the `Location` header. It may hold a code: whoever logs it leaks it.
+    /// Returns the URL for the `Location` header. Do not log it: it may contain a code.
     #[must_use]
     pub fn location(&self) -> &str {
         &self.url
@@ -66,50 +71,39 @@ impl fmt::Debug for AuthorizationResponse {
     }
 }
 
-/// Why there is no code. Either the app learns it by a redirect, or the user is shown it: nobody
-/// can redirect to a URI that was not validated.
+/// The error of the authorization endpoint. The app gets it by a redirect, or the user sees it on a
+/// page if the redirect URI was not validated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorizationError {
-    /// The browser is sent back to the app with an error.
+    /// The browser is redirected to the app with an error.
     #[error("the authorization request was refused, and the app is told")]
     Redirect {
-        /// Where to.
+        /// The redirect.
         response: AuthorizationResponse,
-        /// Why.
+        /// The reason.
         #[source]
         rejection: Rejection,
         /// The app.
         client_id: Option<ClientId>,
     },
-    /// The user is shown an error; there is no URI to which to redirect.
+    /// The user sees the error on a page.
     #[error("the authorization request was refused, and the user is told")]
     Show {
-        /// Why.
+        /// The reason.
         #[source]
         error: EndpointError,
-        /// The app, or what the request said it was.
+        /// The app that the request claims to come from.
         client_id: Option<ClientId>,
     },
 }
 
 impl AuthorizationError {
-    pub(super) fn redirect(
-        redirect_uri: &ResolvedRedirectUri,
-        state: Option<&str>,
-        issuer: &Issuer,
-        rejection: Rejection,
-        client_id: &ClientId,
-    ) -> Self {
-        let response = AuthorizationResponse::error(redirect_uri, state, issuer, &rejection);
-        Self::Redirect { response, rejection, client_id: Some(client_id.clone()) }
-    }
-
     pub(super) fn show(error: impl Into<EndpointError>, client_id: Option<&ClientId>) -> Self {
         Self::Show { error: error.into(), client_id: client_id.cloned() }
     }
 
-    /// Where the browser is to be sent, if anywhere.
+    /// Returns the URL of the redirect, if there is one.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         match self {
@@ -118,7 +112,7 @@ impl AuthorizationError {
         }
     }
 
-    /// What happened, where the request was at fault.
+    /// Returns the rejection, if the request was at fault.
     #[must_use]
     pub fn rejection(&self) -> Option<&Rejection> {
         match self {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, Flow};
-use grantor::endpoint::{Approval, Decision, Login, Prompted};
+use grantor::endpoint::{Approval, Decision, Login, NextStep};
 use grantor::ids::DeviceId;
 use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
@@ -193,9 +193,9 @@ fn a_withdrawn_consent_is_asked_for_again() {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let query = code_query(&app, &verifier, &[]);
         let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-        match block_on(world.server.prompt(request, Some(&ann()))).unwrap() {
-            Prompted::Ask(prompt) => Some(prompt.ticket),
-            Prompted::Redirect(_) | Prompted::LogIn(_) => None,
+        match block_on(world.server.authorize(request, Some(&ann()))).unwrap() {
+            NextStep::AskConsent(prompt) => Some(prompt.ticket),
+            NextStep::Redirect(_) | NextStep::LogIn(_) => None,
         }
     };
     let (mine, bobs) = (out(&world, &app), out_for(&world, &app, "bob", "phone"));

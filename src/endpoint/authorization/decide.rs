@@ -1,11 +1,11 @@
-//! The decision of the user becomes a row, once, and the row becomes a code.
+//! The decision of the user becomes a row once, and the code is a handle of that row.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::login::Login;
-use super::prompt::Ticket;
 use super::response::{AuthorizationError, AuthorizationResponse};
+use super::ticket::Ticket;
 use crate::app::{CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
@@ -20,33 +20,33 @@ use crate::store::{
     Consent, Grant, InsertGrant, Revocation, RevocationReason, RevocationTarget, Store,
 };
 
-/// What the user said.
+/// The decision of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "a user says yes or no")]
+#[expect(clippy::exhaustive_enums, reason = "a user approves or denies")]
 pub enum Decision {
-    /// Yes.
+    /// The user approved.
     Approve(Approval),
-    /// No.
+    /// The user denied.
     Deny,
 }
 
 impl Decision {
-    /// Yes, to everything that was asked for, and the answer is remembered.
+    /// Approves the whole request, and remembers it.
     #[must_use]
     pub fn approve() -> Self {
         Self::Approve(Approval::default())
     }
 }
 
-/// Yes, to how much, and for how long.
+/// The scope of an approval, and whether it is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Approval {
-    /// What the user left ticked; `None` is everything that was asked for. Nothing at all, where
-    /// something was asked for, counts as a no.
+    /// The approved scope; `None` approves the whole request. An empty scope counts as a denial, unless
+    /// the request has no scope.
     pub scope: Option<Scope>,
-    /// Whether the next request for no more than this skips the prompt. Default: yes. A request that
-    /// names a `resource` is asked about every time.
+    /// Whether later requests within this scope skip the consent prompt. Default: yes. A request with a
+    /// `resource` never skips it.
     pub remember: bool,
 }
 
@@ -57,14 +57,14 @@ impl Default for Approval {
 }
 
 impl Approval {
-    /// Yes, but only to `scope`.
+    /// Approves `scope` only.
     #[must_use]
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
         self
     }
 
-    /// Whether the answer is remembered.
+    /// Sets whether the approval is remembered.
     #[must_use]
     pub fn with_remember(mut self, remember: bool) -> Self {
         self.remember = remember;
@@ -73,9 +73,8 @@ impl Approval {
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Takes the decision that belongs to `ticket`. One decision gives one code, however often it
-    /// is submitted: a form sent twice gets the very same code.
-    pub(super) async fn decide(
+    /// Stores the decision that belongs to `ticket`. A form that is sent twice gets the same code.
+    pub(super) async fn store_decision(
         &self,
         ticket: &str,
         login: &Login,
@@ -99,9 +98,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         };
         if denied {
-            return Err(self.refused(&ticket, Rejection::ConsentDenied));
+            return Err(ticket.return_to(&self.issuer).refuse(Rejection::ConsentDenied));
         }
-        // What is remembered is the scope: a yes for one API would skip the prompt for another.
+        // A consent has no API: an approval for one would skip the prompt for another.
         let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
         if remembers && ticket.resource.is_none() {
             self.remember(grant).await.map_err(shown)?;
@@ -109,9 +108,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok((self.code_response(&ticket), ticket.client_id))
     }
 
-    /// The approval where nobody need be asked: the same row, the same code. `None` where the user has
-    /// to be asked after all: a withdrawal ends every grant that is older than itself, and one that
-    /// came between the look at the consent and the row left this one alive.
+    /// Approves without consent prompt. Returns `None` if the user has to be asked after all: a
+    /// withdrawal between reading the consent and writing the row would not end this grant, because it
+    /// ends only older ones.
     pub(super) async fn approve_unasked(
         &self,
         app: &CustomApp,
@@ -138,7 +137,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(None)
     }
 
-    /// What was right at the request may have changed since: the app, its flow, its redirect URIs.
+    /// Checks the app, its flow and its redirect URIs again, which may have changed since the request.
     pub(super) async fn revalidate(
         &self,
         client_id: &ClientId,
@@ -158,8 +157,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(app)
     }
 
-    /// The grant of an earlier submission that said the same: its code is still to be redeemed, or
-    /// it was a denial too. The first decision stands.
+    /// Returns the grant of an earlier submission with the same decision: a denial, or an approval with
+    /// an unredeemed code. A different decision is refused.
     async fn first_decision(
         &self,
         ticket: &Ticket,
@@ -172,7 +171,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let stands = if denied || was_denied {
             denied == was_denied
         } else {
-            // A form sent again must not remember a consent that was withdrawn since.
+            // A repeated form must not remember a consent that was withdrawn meanwhile.
             grant.generation == 0
                 && grant.code_expires_at > now
                 && !self.store.is_revoked(&grant.facts()).await?
@@ -180,8 +179,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if stands { Ok(grant) } else { Err(Rejection::AlreadyDecided.into()) }
     }
 
-    /// Remembers what stands in the row, which a form sent again may not have said, as of the instant
-    /// in the row: a withdrawal since then wins, also over the union with what it has forgotten.
+    /// Remembers the consent in the row, dated as the row: a repeated form may say something else, and
+    /// a later withdrawal wins, also over the union with the earlier consent.
     async fn remember(&self, grant: Grant) -> Result<(), EndpointError> {
         let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
         let scope = match before {
@@ -193,8 +192,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(self.store.remember_consent(consent).await?)
     }
 
-    /// The row of a decision, or why there is none: what the form cannot ask for is shown, what the
-    /// app has lost the app is told.
+    /// Returns the row of a decision. If the app has lost the scope, the app gets the error; otherwise
+    /// the user does.
     fn decided_grant(
         &self,
         app: &CustomApp,
@@ -205,34 +204,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<Grant, AuthorizationError> {
         new_grant(app, ticket, login, decision, now).map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
-                self.refused(ticket, rejection)
+                ticket.return_to(&self.issuer).refuse(rejection)
             } else {
                 AuthorizationError::show(rejection, Some(&ticket.client_id))
             }
         })
     }
 
-    /// The app is told, as the ticket says where.
-    pub(super) fn refused(&self, ticket: &Ticket, rejection: Rejection) -> AuthorizationError {
-        let (state, client_id) = (ticket.state.as_deref(), &ticket.client_id);
-        AuthorizationError::redirect(
-            &ticket.redirect_uri,
-            state,
-            &self.issuer,
-            rejection,
-            client_id,
-        )
-    }
-
     fn code_response(&self, ticket: &Ticket) -> AuthorizationResponse {
         let handle = GrantHandle { grant_id: ticket.grant_id, salt: ticket.salt, generation: 0 };
         let code = AuthorizationCode::new(handle.seal(&self.handles, ticket.client_id.as_str()));
-        let state = ticket.state.as_deref();
-        AuthorizationResponse::code(&ticket.redirect_uri, state, &self.issuer, &code)
+        ticket.return_to(&self.issuer).respond(&code)
     }
 }
 
-/// The row of a decision, as a rule: a denial is a grant revoked at birth.
+/// Returns the row of a decision. A denial is a grant that is revoked from the start.
 fn new_grant(
     app: &CustomApp,
     ticket: &Ticket,
@@ -250,7 +236,7 @@ fn new_grant(
     if !ticket.scope.covers(approved) {
         return Err(Rejection::ScopeExceedsGrant);
     }
-    // The app may have lost scope since the prompt.
+    // The app may have lost scope since the consent prompt.
     let scope = approved.intersection(settings.scope());
     if scope.is_empty() && !approved.is_empty() {
         return Err(Rejection::ScopeWithdrawn);
@@ -270,7 +256,7 @@ fn new_grant(
     } else {
         grant.code_expires_at.plus(seconds(settings.access_token_lifetime()))
     };
-    // As long as the ticket is good the row tells that it was decided, though lifetimes were edited.
+    // The row must outlive the ticket even if lifetimes were edited, to refuse a second decision.
     grant.expires_at = expires_at.max(ticket.expires_at);
     if denied {
         grant.revoke(RevocationReason::Denied, now);

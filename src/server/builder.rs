@@ -1,0 +1,209 @@
+//! The builder of a server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::AuthorizationServer;
+use crate::audit::usage::Usage;
+use crate::audit::{AuditSink, NoAudit};
+use crate::catalog::ApiCatalog;
+use crate::clock::{Clock, SystemClock};
+use crate::endpoint::context::Context;
+use crate::hooks::{Hooks, NoHooks};
+use crate::ids::Issuer;
+use crate::jwt::{KeyRing, VerifyingKey};
+use crate::protocol::paths::{Paths, ServerEndpoint};
+use crate::protocol::redirect_uri::InstanceHosts;
+use crate::random::{JtiSource, OsRandom, SecureRandom};
+use crate::rate_limit::{RateLimiter, RateLimits};
+use crate::resource_server::resource::ResourceServer;
+use crate::server_secret::handle::Handles;
+use crate::server_secret::{Pepper, Sealing, ServerSecret};
+use crate::store::Store;
+use crate::users::UserDirectory;
+
+/// Builds an [`AuthorizationServer`]. Every default is safe.
+#[derive(Debug)]
+#[must_use = "a builder is nothing until it is built"]
+pub struct ServerBuilder<S, U, H = NoHooks> {
+    issuer: Issuer,
+    secret: ServerSecret,
+    keys: KeyRing,
+    store: S,
+    users: U,
+    hooks: H,
+    paths: Paths,
+    token_endpoint_url: Option<String>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+    audit: Arc<dyn AuditSink>,
+    limits: RateLimits,
+    hosts: InstanceHosts,
+    catalog: Option<Arc<ApiCatalog>>,
+    ticket_lifetime: Duration,
+    resource_servers: Vec<ResourceServer>,
+}
+
+impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
+    /// Returns the builder of a server with the name `issuer`. It seals with `secret`, signs with `keys`,
+    /// keeps its records in `store`, and finds its users in `users`.
+    ///
+    /// `keys` may be one [`SigningKey`](crate::jwt::SigningKey), one key in a KMS
+    /// ([`RemoteKey`](crate::jwt::RemoteKey)), or a [`KeyRing`] whose keys change while the server runs.
+    pub fn builder(
+        issuer: Issuer,
+        secret: ServerSecret,
+        keys: impl Into<KeyRing>,
+        store: S,
+        users: U,
+    ) -> ServerBuilder<S, U> {
+        ServerBuilder {
+            issuer,
+            secret,
+            keys: keys.into(),
+            store,
+            users,
+            hooks: NoHooks,
+            paths: Paths::default(),
+            token_endpoint_url: None,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(OsRandom::new()),
+            audit: Arc::new(NoAudit::new()),
+            limits: RateLimits::default(),
+            hosts: InstanceHosts::default(),
+            catalog: None,
+            ticket_lifetime: Duration::from_mins(10),
+            resource_servers: Vec::new(),
+        }
+    }
+}
+
+impl<S, U, H> ServerBuilder<S, U, H> {
+    /// Calls `hooks` before every token is issued. Default: none.
+    pub fn hooks<N: Hooks>(self, hooks: N) -> ServerBuilder<S, U, N> {
+        ServerBuilder {
+            hooks,
+            issuer: self.issuer,
+            secret: self.secret,
+            keys: self.keys,
+            store: self.store,
+            users: self.users,
+            paths: self.paths,
+            token_endpoint_url: self.token_endpoint_url,
+            clock: self.clock,
+            random: self.random,
+            audit: self.audit,
+            limits: self.limits,
+            hosts: self.hosts,
+            catalog: self.catalog,
+            ticket_lifetime: self.ticket_lifetime,
+            resource_servers: self.resource_servers,
+        }
+    }
+
+    /// Publishes `key` beside the signing key, as [`KeyRing::publish`] does: the previous signing key, or
+    /// the next one.
+    pub fn published_key(self, key: VerifyingKey) -> Self {
+        self.keys.publish(key);
+        self
+    }
+
+    /// Mounts the endpoints at `paths`. Default: [`Paths::default`].
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.paths = paths;
+        self
+    }
+
+    /// Sets the URL of the token endpoint, which some assertions carry as `aud`. Default: from
+    /// [`paths`](Self::paths).
+    pub fn token_endpoint_url(mut self, url: impl Into<String>) -> Self {
+        self.token_endpoint_url = Some(url.into());
+        self
+    }
+
+    /// Reads the time from `clock`. Default: the system's clock.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Draws random bytes from `random`. Default: the system's source. Keys and signatures always use the
+    /// system's source.
+    pub fn random(mut self, random: impl SecureRandom + 'static) -> Self {
+        self.random = Arc::new(random);
+        self
+    }
+
+    /// Sends every audit event to `audit`. Default: events are dropped.
+    pub fn audit(mut self, audit: impl AuditSink + 'static) -> Self {
+        self.audit = Arc::new(audit);
+        self
+    }
+
+    /// Sets the limits of apps without a quota of their own. Default: [`RateLimits::default`].
+    pub fn rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Sets the host names that replace `%%HOST%%` in redirect URIs. Default: none.
+    pub fn hosts(mut self, hosts: InstanceHosts) -> Self {
+        self.hosts = hosts;
+        self
+    }
+
+    /// Sets the catalog of the host's API. Consent pages show its titles. Default: none.
+    pub fn catalog(mut self, catalog: ApiCatalog) -> Self {
+        self.catalog = Some(Arc::new(catalog));
+        self
+    }
+
+    /// Sets how long a consent page stays valid, in whole seconds, at most an hour. Default: 600.
+    pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
+        self.ticket_lifetime = lifetime.min(Duration::from_hours(1));
+        self
+    }
+
+    /// Lets the app of `server` introspect tokens and read the feed of revocations. Call this once for
+    /// each API. Default: none.
+    pub fn resource_server(mut self, server: ResourceServer) -> Self {
+        self.resource_servers.push(server);
+        self
+    }
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
+    /// Builds the server.
+    #[must_use]
+    pub fn build(self) -> AuthorizationServer<S, U, H> {
+        let of_paths = self.paths.url(&self.issuer, ServerEndpoint::Token);
+        // Without a token endpoint the issuer is the only audience: an empty `aud` must not match.
+        let token_endpoint_url = self.token_endpoint_url.or(of_paths);
+        let token_endpoint_url =
+            token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
+        AuthorizationServer {
+            paths: self.paths,
+            context: Context {
+                handles: Handles::new(&self.secret, &self.issuer),
+                pepper: Pepper::new(&self.secret),
+                sealing: Sealing::new(&self.secret),
+                issuer: self.issuer,
+                token_endpoint_url,
+                store: self.store,
+                users: self.users,
+                hooks: self.hooks,
+                keys: self.keys,
+                clock: self.clock,
+                random: self.random,
+                token_ids: JtiSource::new(),
+                audit: self.audit,
+                usage: Usage::default(),
+                limiter: RateLimiter::new(self.limits),
+                hosts: self.hosts,
+                catalog: self.catalog,
+                ticket_lifetime: self.ticket_lifetime,
+                resource_servers: self.resource_servers,
+            },
+        }
+    }
+}
