@@ -1,5 +1,5 @@
-//! The parts of the example server that can be tested without starting it. It is mounted here, for
-//! `cargo test` builds an example as a program or as a test, and other tests need the program.
+//! Unit tests in the parts of the example server. `cargo test` builds an example either as a program or as
+//! a test, and other tests need the program, so the parts are mounted here.
 #![expect(dead_code, reason = "the rest of the example uses them")]
 
 #[path = "../examples/server/args.rs"]

@@ -1,4 +1,4 @@
-//! What the apps of the seed send.
+//! Requests of the apps in the seed.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,16 +17,16 @@ const SECRET: &str = "faults-secret-0123456789abcdefghijklm";
 const SIGNATURE_SECRET: &[u8] = b"faults-signature-secret-0123456789abcdef";
 const CALLBACK: &str = "https://app.example.com/cb";
 
-/// What all servers call themselves.
+/// The issuer of all servers.
 pub(crate) const ISSUER: &str = "https://as.example.com";
 
-/// Has codes; a grace of 300 s, as `FAMILIES`.
+/// An app with codes and a grace window of 300 s.
 pub(crate) const CODES: &str = "codes";
-/// Has assertions that give a refresh token.
+/// An app with assertions that give a refresh token, and a grace window of 300 s.
 pub(crate) const FAMILIES: &str = "families";
-/// The same, without a grace.
+/// The same without a grace window.
 pub(crate) const STRICT: &str = "strict";
-/// Has assertions that give an access token.
+/// An app with assertions that give only an access token.
 pub(crate) const ASSERTIONS: &str = "assertions";
 
 static VERIFIER: LazyLock<CodeVerifier> =
@@ -36,7 +36,7 @@ fn encode(fields: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
 
-/// A form of an app to an endpoint.
+/// Returns a form of an app for an endpoint.
 fn request(path: &str, app: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let own = [("client_id", app), ("client_secret", SECRET)];
     post(path, &encode(&[&own, fields].concat()))
@@ -65,27 +65,27 @@ pub(crate) fn introspect(token: &str) -> Vec<u8> {
     request("/oauth/introspect", "gateway", &[("token", token)])
 }
 
-/// What asks a token for an administrator.
+/// Returns a token request of an administrator.
 pub(crate) fn administrator() -> Vec<u8> {
     let fields = [("grant_type", "client_credentials"), ("scope", "admin")];
     request("/oauth/token", "console", &fields)
 }
 
-/// What ends `target` in the name of an administrator.
+/// Returns a request of an administrator that revokes `target`.
 pub(crate) fn order(token: &str, target: &Value) -> Vec<u8> {
     let bearer = format!("Bearer {token}");
     let body = json!({ "target": target }).to_string();
     post_as("/admin/revoke", "application/json", &[("Authorization", &bearer)], &body)
 }
 
-/// A request by an assertion, which may be sent again, and its digest as the store keeps it.
+/// A request with an assertion, which may be sent again, and its digest in the store.
 pub(crate) struct Assertion {
     pub(crate) request: Vec<u8>,
     pub(crate) digest: [u8; 32],
 }
 
 impl Assertion {
-    /// One that nobody has seen before.
+    /// Creates an assertion with a new `jti`.
     pub(crate) fn new(app: &str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let now = SystemClock::new().now();
@@ -109,7 +109,7 @@ impl Assertion {
     }
 }
 
-/// SHA-256 over fields, each after its length.
+/// Returns the SHA-256 digest of fields, each after its length.
 fn digest_of(fields: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for field in fields {
@@ -119,7 +119,7 @@ fn digest_of(fields: &[&[u8]]) -> [u8; 32] {
     context.finish().as_ref().try_into().unwrap()
 }
 
-/// What an access token says, of which the form is checked (RFC 9068 section 2).
+/// Checks the form of an access token (RFC 9068 section 2) and returns its claims.
 pub(crate) fn claims(token: &str) -> Value {
     let parts: Vec<_> = token.split('.').collect();
     let [header, claims, signature] = parts[..] else { panic!("an access token of {parts:?}") };
@@ -133,12 +133,12 @@ pub(crate) fn claims(token: &str) -> Value {
     claims
 }
 
-/// The name of the grant that an access token came from.
+/// Returns the id of the grant of an access token.
 pub(crate) fn grant_of(token: &str) -> String {
     claims(token)["grant_id"].as_str().unwrap().to_owned()
 }
 
-/// A user at a browser, logged in at one server.
+/// A user with a browser, logged in at one server.
 pub(crate) struct Session {
     user: String,
     cookie: String,
@@ -149,8 +149,8 @@ impl Session {
         Self { user: user.to_owned(), cookie: String::new() }
     }
 
-    /// A code; the user logs in where the server does not know the session. `None` if the server
-    /// could not.
+    /// Gets a code. The user logs in if the server does not know the session. Returns `None` if the
+    /// server failed.
     pub(crate) fn code(&mut self, client: &mut Client) -> Result<Option<String>, Lost> {
         let challenge = VERIFIER.challenge().to_string();
         let query = encode(&[

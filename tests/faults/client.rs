@@ -1,4 +1,4 @@
-//! A lean HTTP client: one connection, which it keeps, and no opinion about answers.
+//! A small HTTP client that keeps one connection and does not judge answers.
 
 use std::fmt;
 use std::io::{Read as _, Write as _};
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long an answer may take: more than the server gives itself.
+/// The time for an answer, longer than the server takes at most.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What the server answered.
+/// An answer of the server.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
 }
 
-/// Without what is a secret.
+/// Leaves out secrets.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut json = self.json();
@@ -31,17 +31,17 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// There is no answer.
+/// A request without an answer.
 #[derive(Debug)]
 pub(crate) enum Lost {
-    /// Nobody listened.
+    /// No server listened.
     NotSent,
-    /// Whether the request has had an effect, nobody knows.
+    /// The request may have had an effect.
     Unknown,
 }
 
 impl Answer {
-    /// A header, the first of its name.
+    /// Returns the first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers(name).next()
     }
@@ -51,12 +51,12 @@ impl Answer {
         lines.filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The body, as JSON; null if it is none.
+    /// Returns the body as JSON, or null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// A string of the body; empty if it is not there.
+    /// Returns a string of the body, or an empty one.
     pub(crate) fn text(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_default().to_owned()
     }
@@ -65,12 +65,12 @@ impl Answer {
         self.status == 200
     }
 
-    /// It refuses for good (RFC 6749 section 5.2).
+    /// Whether the refusal is final (RFC 6749 section 5.2).
     pub(crate) fn is_invalid_grant(&self) -> bool {
         self.status == 400 && self.text("error") == "invalid_grant"
     }
 
-    /// The server could not, and may have.
+    /// Whether the server failed. The request may have had an effect.
     pub(crate) fn is_failure(&self) -> bool {
         self.status >= 500
     }
@@ -87,7 +87,7 @@ impl Client {
         Self { address: address.to_owned(), stream: None }
     }
 
-    /// Sends a request, and does not wait.
+    /// Sends a request without waiting for the answer.
     pub(crate) fn send(&mut self, request: &[u8]) -> Result<(), Lost> {
         if self.stream.is_none() {
             let stream = TcpStream::connect(&self.address).map_err(|_| Lost::NotSent)?;
@@ -99,7 +99,7 @@ impl Client {
         sent.map_err(|_| self.hang_up())
     }
 
-    /// Waits for the answer to what was sent.
+    /// Waits for the answer.
     pub(crate) fn receive(&mut self) -> Result<Answer, Lost> {
         let mut received = Vec::with_capacity(2_048);
         let mut chunk = [0; 4_096];
@@ -121,14 +121,14 @@ impl Client {
         self.receive()
     }
 
-    /// Ends the connection; the next request opens another.
+    /// Closes the connection. The next request opens another.
     pub(crate) fn hang_up(&mut self) -> Lost {
         self.stream = None;
         Lost::Unknown
     }
 }
 
-/// The answer, once all of it is there.
+/// Parses the answer once all of it is there.
 fn whole(received: &[u8]) -> Option<Answer> {
     let end = received.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end]).unwrap().to_owned();
@@ -140,7 +140,7 @@ fn whole(received: &[u8]) -> Option<Answer> {
     Some(answer)
 }
 
-/// A form for `path`.
+/// Returns a POST request with a form.
 pub(crate) fn post(path: &str, form: &str) -> Vec<u8> {
     post_as(path, "application/x-www-form-urlencoded", &[], form)
 }

@@ -1,4 +1,4 @@
-//! What was counted.
+//! Counters.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ counts! {
 }
 
 impl Counts {
-    /// Tokens of any kind.
+    /// Returns the number of tokens of any kind.
     pub(crate) fn tokens(&self) -> u64 {
         let all = [&self.codes, &self.refreshes, &self.families, &self.assertions];
         all.into_iter().map(Count::get).sum()

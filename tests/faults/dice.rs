@@ -1,12 +1,12 @@
-//! Chance that can be repeated.
+//! Random choices that a seed repeats.
 
 use grantor::random::{OsRandom, SecureRandom as _};
 
-/// A sequence of numbers that its seed determines (`SplitMix64`).
+/// A sequence of numbers that a seed determines (`SplitMix64`).
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// The seed that `GRANTOR_SEED` names, or a new one.
+    /// Returns the seed in `GRANTOR_SEED`, or a random one.
     pub(crate) fn seed() -> u64 {
         if let Ok(seed) = std::env::var("GRANTOR_SEED") {
             return seed.parse().unwrap();
@@ -16,7 +16,7 @@ impl Dice {
         u64::from_ne_bytes(bytes) >> 32
     }
 
-    /// The sequence of one of those who share a seed.
+    /// Creates one of the sequences that share a seed.
     pub(crate) fn new(seed: u64, number: usize) -> Self {
         let mut dice = Self(seed ^ (number as u64).wrapping_mul(0xA076_1D64_78BD_642F));
         dice.next();
@@ -31,22 +31,22 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// One of `length` places.
+    /// Returns an index below `length`.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap()
     }
 
-    /// Whether a thing happens that happens once in `times`.
+    /// Returns true once in `times` calls, on average.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
-    /// Waits for less than so many milliseconds.
+    /// Sleeps for a random time in this range of milliseconds.
     pub(crate) fn sleep(&mut self, millis: std::ops::Range<u64>) {
         let millis = millis.start + self.below(millis.end - millis.start);
         std::thread::sleep(std::time::Duration::from_millis(millis));

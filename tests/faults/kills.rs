@@ -12,7 +12,7 @@ use super::oracle::Tables;
 use super::servers::Servers;
 
 const WORKERS: usize = 6;
-/// How long a kill waits for tokens.
+/// The longest wait of a kill for tokens.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the load while `trouble` is made.
@@ -28,7 +28,7 @@ pub(crate) fn under_load(ledger: &Ledger, servers: &Servers, seed: u64, trouble:
     });
 }
 
-/// Stops the load, also where the trouble got out of hand.
+/// Stops the load, even if the trouble panics.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -37,7 +37,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Waits for a random moment: some tokens later, or some seconds where there are none.
+/// Waits for a random number of tokens, or some seconds if there are none.
 fn moment(ledger: &Ledger, dice: &mut Dice, tokens: u64) {
     let (begun, enough) = (Instant::now(), ledger.counts.tokens() + dice.below(tokens));
     while ledger.counts.tokens() < enough && begun.elapsed() < PATIENCE {
@@ -46,7 +46,7 @@ fn moment(ledger: &Ledger, dice: &mut Dice, tokens: u64) {
     dice.sleep(0..50);
 }
 
-/// Kills servers until `enough` says so; several may be down at once.
+/// Kills servers until `enough` returns true. Several may be down at once.
 pub(crate) fn kill_servers(
     ledger: &Ledger,
     servers: &Servers,
@@ -69,7 +69,7 @@ pub(crate) fn kill_servers(
     });
 }
 
-/// Kills PostgreSQL until `enough` says so.
+/// Kills PostgreSQL until `enough` returns true.
 pub(crate) fn kill_database(
     ledger: &Ledger,
     cluster: &Cluster,
@@ -88,8 +88,8 @@ pub(crate) fn kill_database(
     }
 }
 
-/// G13, R21: whatever a killed server was doing is done or not done; the others and the next go on,
-/// and there is no failure but a connection that breaks.
+/// G13, R21: each open request of a killed server is done or not done. The other servers and the next
+/// one go on, and clients see only broken connections.
 #[test]
 fn a_server_that_is_killed_loses_answers_and_nothing_else() {
     let _turn = super::turn();
@@ -101,13 +101,13 @@ fn a_server_that_is_killed_loses_answers_and_nothing_else() {
     });
     ledger.check(&Tables::of_postgres(&cluster.options()), &servers);
     ledger.report(seed);
-    assert_eq!(ledger.counts.failures.get(), 0, "the database was there all the time");
+    assert_eq!(ledger.counts.failures.get(), 0, "the database was never down");
     assert!(servers.kills() >= 50);
     ledger.assert_clean();
 }
 
-/// G15, T13, J20 and V8: while the database is killed again and again, servers answer that they
-/// cannot, recover by themselves, and whatever they answered is there.
+/// G15, T13, J20 and V8: while the database is killed again and again, servers answer errors and recover
+/// by themselves. Everything that they answered is in the database.
 #[test]
 fn servers_outlive_their_database_and_what_they_answered_is_in_it() {
     let _turn = super::turn();

@@ -1,4 +1,4 @@
-//! What clients were answered, and whether it holds against the database in the end.
+//! The answers that clients got, and a check of them against the database.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,27 +10,27 @@ use super::oracle::Tables;
 use super::sandbox::wait_until;
 use super::servers::Servers;
 
-/// How many families of each fate are tried over HTTP in the end.
+/// The families of each fate that a check tries over HTTP.
 const TRIED: usize = 200;
 
-/// How a family stands, as far as its client was told.
+/// The state of a family as its client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fate {
     Alive,
     /// The revocation was answered.
     Revoked,
-    /// A request that may end it was not answered.
+    /// A request that may revoke it was not answered.
     Doubtful,
 }
 
-/// A grant and the last that its client was given of it.
+/// A grant with the latest tokens that its client has.
 #[derive(Clone, Debug)]
 pub(crate) struct Family {
     pub(crate) app: &'static str,
     pub(crate) grant: String,
     pub(crate) generation: i64,
     pub(crate) token: String,
-    /// The refresh token before the one before.
+    /// The refresh token before the previous one.
     pub(crate) stale: Option<String>,
     pub(crate) previous: Option<String>,
     pub(crate) access: String,
@@ -38,7 +38,7 @@ pub(crate) struct Family {
 }
 
 impl Family {
-    /// As the first answer has it.
+    /// Creates a family from the first answer.
     pub(crate) fn new(app: &'static str, answer: &Answer) -> Self {
         let access = answer.text("access_token");
         Self {
@@ -53,7 +53,7 @@ impl Family {
         }
     }
 
-    /// The answer to a refresh.
+    /// Takes the tokens of a refresh.
     pub(crate) fn rotate(&mut self, answer: &Answer) {
         self.stale = self.previous.replace(std::mem::take(&mut self.token));
         self.token = answer.text("refresh_token");
@@ -67,7 +67,7 @@ impl Family {
     }
 }
 
-/// What all clients write down.
+/// The records of all clients.
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) counts: Counts,
@@ -81,19 +81,19 @@ impl Ledger {
         self.families.lock().unwrap().push(family);
     }
 
-    /// An assertion was answered with a token.
+    /// Records an assertion that was answered with a token.
     pub(crate) fn keep_assertion(&self, digest: [u8; 32]) {
         self.assertions.lock().unwrap().push(digest);
     }
 
-    /// Something happened that never may.
-    pub(crate) fn violation(&self, what: String) {
-        eprintln!("VIOLATION: {what}");
+    /// Records an event that must never happen.
+    pub(crate) fn violation(&self, event: String) {
+        eprintln!("VIOLATION: {event}");
         self.counts.violations.one();
-        self.violations.lock().unwrap().push(what);
+        self.violations.lock().unwrap().push(event);
     }
 
-    /// Counts what came of a request, beside the tokens.
+    /// Counts the outcome of a request, apart from tokens.
     pub(crate) fn count(&self, outcome: &Result<Answer, Lost>) {
         self.counts.requests.one();
         match outcome {
@@ -103,7 +103,7 @@ impl Ledger {
         }
     }
 
-    /// Holds what was written down against the database and the servers, and forgets it.
+    /// Checks the records against the database and the servers, and clears them.
     pub(crate) fn check(&self, tables: &Tables, servers: &Servers) {
         let families = std::mem::take(&mut *self.families.lock().unwrap());
         for digest in self.assertions.lock().unwrap().drain(..) {
@@ -131,8 +131,7 @@ impl Ledger {
 
     fn check_row(&self, family: &Family, tables: &Tables) {
         let Some(row) = tables.grant(&family.grant) else {
-            return self
-                .violation(format!("the grant of an answer is not there: {}", family.grant));
+            return self.violation(format!("the grant of an answer is missing: {}", family.grant));
         };
         let (id, is_revoked) = (&family.grant, tables.is_revoked(&family.grant));
         if row.generation < family.generation {
@@ -143,7 +142,7 @@ impl Ledger {
             self.violation(format!("{id} was revoked and is not"));
         }
         if family.fate == Fate::Alive && is_revoked {
-            self.violation(format!("{id} is revoked, for its client knows not what"));
+            self.violation(format!("{id} is revoked, without a reason that its client knows"));
         }
     }
 
@@ -160,7 +159,7 @@ impl Ledger {
         }
     }
 
-    /// Asks until there is an answer that is none of a trouble that has just ended.
+    /// Asks until there is an answer other than a failure, after trouble that has just ended.
     pub(crate) fn insist(&self, client: &mut Client, request: &[u8]) -> Answer {
         let mut answer = None;
         wait_until("the servers have recovered", || {
@@ -172,12 +171,12 @@ impl Ledger {
         answer.unwrap()
     }
 
-    /// Says what was counted.
+    /// Prints the counters.
     pub(crate) fn report(&self, seed: u64) {
         eprintln!("GRANTOR_SEED={seed}\n{}", self.counts);
     }
 
-    /// Fails if anything happened that never may.
+    /// Panics if there was a violation.
     pub(crate) fn assert_clean(&self) {
         let violations = self.violations.lock().unwrap();
         assert!(violations.is_empty(), "{violations:#?}");

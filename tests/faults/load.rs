@@ -1,5 +1,4 @@
-//! Clients that do what honest apps do, whatever happens to the servers, and write down what they
-//! were answered.
+//! Clients that behave like honest apps while servers fail, and record the answers that they get.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -15,12 +14,12 @@ use super::dice::Dice;
 use super::ledger::{Family, Fate, Ledger};
 use super::servers::Servers;
 
-/// How long the servers may answer nothing before that counts as a failure to recover.
+/// The time without any answer after which the servers count as unable to recover.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// How often a lost answer is given again.
+/// The retries that the grace window answers.
 const MAX_RETRIES: u32 = 5;
 
-/// One client, which does one thing after another.
+/// One client that makes one request after another.
 pub(crate) struct Worker<'a> {
     ledger: &'a Ledger,
     clients: Vec<Client>,
@@ -29,7 +28,7 @@ pub(crate) struct Worker<'a> {
     administrator: String,
 }
 
-/// An answer, and how often before it the same request was sent without one.
+/// An answer, and the number of earlier tries without one.
 struct Insisted {
     answer: Answer,
     unanswered: u32,
@@ -42,7 +41,7 @@ impl<'a> Worker<'a> {
         Self { ledger, clients, sessions, dice, administrator: String::new() }
     }
 
-    /// Goes on until it is told to stop.
+    /// Works until it is told to stop.
     pub(crate) fn work(&mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
             match self.dice.below(8) {
@@ -61,7 +60,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// One try at any of the servers.
+    /// Asks any of the servers once.
     fn try_once(&mut self, request: &[u8]) -> Result<Answer, Lost> {
         let index = self.dice.index(self.clients.len());
         let outcome = self.clients[index].request(request);
@@ -69,9 +68,8 @@ impl<'a> Worker<'a> {
         outcome
     }
 
-    /// One try; `None` where it is not known what came of it. Then it waits as long as a client does
-    /// that is told nothing, so that what is still on its way to the database arrives before the
-    /// next request.
+    /// Asks once. Returns `None` if the outcome is unknown, after a pause like that of a real client, in
+    /// which an open statement can reach the database.
     fn ask(&mut self, request: &[u8]) -> Option<Answer> {
         let answer = self.try_once(request).ok().filter(|answer| !answer.is_failure());
         if answer.is_none() {
@@ -94,7 +92,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// An assertion that gives an access token and nothing else.
+    /// Uses an assertion for an access token only.
     fn assertion(&mut self) {
         let assertion = Assertion::new(ASSERTIONS);
         let Insisted { answer, unanswered } = self.insist(&assertion.request);
@@ -107,14 +105,14 @@ impl<'a> Worker<'a> {
                 self.ledger.counts.refused_assertions.one();
             }
         } else if unanswered > 0 {
-            self.expect(answer.is_invalid_grant(), "an assertion asked for again", &answer);
+            self.expect(answer.is_invalid_grant(), "an assertion that was sent again", &answer);
             self.ledger.counts.refused_assertions.one();
         } else {
             self.expect(false, "a fresh assertion was refused", &answer);
         }
     }
 
-    /// A family that an assertion begins.
+    /// Begins a family with an assertion.
     fn family(&mut self) -> Option<Family> {
         let assertion = Assertion::new(FAMILIES);
         let Insisted { answer, unanswered } = self.insist(&assertion.request);
@@ -129,7 +127,7 @@ impl<'a> Worker<'a> {
         None
     }
 
-    /// A family that a code begins.
+    /// Begins a family with a code.
     fn code(&mut self) -> Option<Family> {
         let index = self.dice.index(self.clients.len());
         self.ledger.counts.requests.one();
@@ -148,7 +146,7 @@ impl<'a> Worker<'a> {
         self.ledger.counts.codes.one();
         let mut family = Family::new(CODES, &answer);
         if unanswered > 0 {
-            // What was sent before may arrive yet, and then it is a replay.
+            // An earlier try may still reach the database, and is a replay then.
             family.fate = Fate::Doubtful;
         } else if self.dice.once_in(10) {
             let again = self.insist(&request).answer;
@@ -159,7 +157,7 @@ impl<'a> Worker<'a> {
         Some(family)
     }
 
-    /// Refreshes for a while, and ends the family or lets it be.
+    /// Refreshes for a while, and then revokes the family or leaves it.
     fn live(&mut self, mut family: Family) {
         for _ in 0..=self.dice.below(6) {
             if family.fate == Fate::Revoked || !self.refresh(&mut family) {
@@ -175,7 +173,7 @@ impl<'a> Worker<'a> {
         self.ledger.keep(family);
     }
 
-    /// The next refresh token, for as often as it has to be asked.
+    /// Gets the next refresh token, with as many tries as that takes.
     fn refresh(&mut self, family: &mut Family) -> bool {
         let request = refresh(family.app, &family.token);
         let Insisted { answer, unanswered } = self.insist(&request);
@@ -207,7 +205,7 @@ impl<'a> Worker<'a> {
         true
     }
 
-    /// The app gives the family back (RFC 7009).
+    /// Revokes the family as its app (RFC 7009).
     fn revoke(&mut self, family: &mut Family) {
         let token = if self.dice.once_in(2) { &family.token } else { &family.access };
         let answer = self.insist(&revoke(family.app, token)).answer;
@@ -228,7 +226,7 @@ impl<'a> Worker<'a> {
         self.ended(family);
     }
 
-    /// A thief comes with an old refresh token, and the family ends.
+    /// Presents an old refresh token, as a thief does, which revokes the family.
     fn reuse(&mut self, family: &mut Family) {
         let Some(stale) = family.stale.clone() else { return };
         let answer = self.insist(&refresh(family.app, &stale)).answer;
@@ -237,7 +235,7 @@ impl<'a> Worker<'a> {
         self.ended(family);
     }
 
-    /// From here on nothing of the family lives, at any server.
+    /// Checks that no token of the family works at any server.
     fn ended(&mut self, family: &mut Family) {
         family.fate = Fate::Revoked;
         if let Some(answer) = self.ask(&refresh(family.app, &family.token)) {

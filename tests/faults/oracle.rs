@@ -1,4 +1,4 @@
-//! What the database says, asked past the servers.
+//! The tables of the database, read without the servers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,13 +16,13 @@ const GRANTS: &str =
 const REVOCATIONS: &str = "SELECT target FROM grantor_revocations";
 const ASSERTIONS: &str = "SELECT jti FROM grantor_assertions";
 
-/// A grant, as its row has it.
+/// The row of a grant.
 pub(crate) struct Row {
     pub(crate) generation: i64,
     pub(crate) is_revoked: bool,
 }
 
-/// The tables at one time.
+/// The contents of the tables at one time.
 pub(crate) struct Tables {
     grants: HashMap<String, Row>,
     targets: HashSet<String>,
@@ -65,7 +65,7 @@ impl Tables {
         self.grants.get(id)
     }
 
-    /// Whether a grant was ended, in its row or by its name.
+    /// Whether a grant is revoked, in its row or by its id in the feed.
     pub(crate) fn is_revoked(&self, id: &str) -> bool {
         self.grants.get(id).is_some_and(|row| row.is_revoked)
             || self.targets.contains(&format!("g:{id}"))

@@ -1,5 +1,5 @@
-//! Races over HTTP: eight requests with one code, refresh token or assertion, written before the
-//! first answer is read, at four servers over one database.
+//! Races over HTTP at four servers over one database. Eight requests with one code, refresh token or
+//! assertion are sent before the first answer is read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -16,13 +16,13 @@ use super::oracle::Tables;
 use super::servers::Servers;
 
 const CONTENDERS: usize = 8;
-/// How many get an answer within the grace: the first, and five retries.
+/// The requests that the grace window answers: the first, and five retries.
 const SERVED: usize = 6;
 /// Races at a time.
 const LANES: usize = 3;
 const USERS: [&str; LANES] = ["ann", "bea", "cem"];
 
-/// Who runs one race after another.
+/// Runs one race after another.
 pub(crate) struct Lane<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) dice: Dice,
@@ -43,16 +43,16 @@ impl<'a> Lane<'a> {
         Self { ledger, dice, user, racers, clients, sessions }
     }
 
-    /// One request at any server. Nothing is down: an answer that is a failure is a violation.
+    /// Asks any server. No server is down, so a failure is a violation.
     pub(crate) fn ask(&mut self, request: &[u8]) -> Answer {
         let index = self.dice.index(self.clients.len());
         self.ledger.counts.requests.one();
         let answer = self.clients[index].request(request).unwrap();
-        self.must(!answer.is_failure(), "a failure where nothing is down", &answer);
+        self.must(!answer.is_failure(), "a failure although no server is down", &answer);
         answer
     }
 
-    /// Sends each of these requests by a connection of its own, in any order, and then reads.
+    /// Sends each request over its own connection, in random order, and then reads the answers.
     pub(crate) fn race(&mut self, requests: &[&[u8]]) -> Vec<Answer> {
         let mut order: Vec<_> = (0..CONTENDERS).collect();
         for last in (1..CONTENDERS).rev() {
@@ -66,7 +66,7 @@ impl<'a> Lane<'a> {
         let racers = order.iter().take(requests.len());
         let answers: Vec<_> = racers.map(|it| self.racers[*it].receive().unwrap()).collect();
         for answer in &answers {
-            self.must(!answer.is_failure(), "a failure where nothing is down", answer);
+            self.must(!answer.is_failure(), "a failure although no server is down", answer);
         }
         answers
     }
@@ -77,11 +77,11 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// How many of them won; the others were refused as they should be.
+    /// Returns the winners. Checks their number and the refusals of the others.
     fn winners(&self, answers: Vec<Answer>, number: usize) -> Vec<Answer> {
         let (won, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Answer::is_ok);
         for answer in &refused {
-            self.must(answer.is_invalid_grant(), "refused in a wrong way", answer);
+            self.must(answer.is_invalid_grant(), "the refusal is wrong", answer);
         }
         if won.len() != number {
             self.ledger.violation(format!("{} winners instead of {number}: {won:?}", won.len()));
@@ -95,7 +95,7 @@ impl<'a> Lane<'a> {
         self.sessions[index].code(&mut self.clients[index]).unwrap().unwrap()
     }
 
-    /// A family that an assertion begins.
+    /// Begins a family with an assertion.
     pub(crate) fn family(&mut self, app: &'static str) -> Family {
         let assertion = Assertion::new(app);
         let answer = self.ask(&assertion.request);
@@ -105,7 +105,7 @@ impl<'a> Lane<'a> {
         Family::new(app, &answer)
     }
 
-    /// The race has ended the family: what its winner got is refused.
+    /// Checks that the race has revoked the family, including the tokens of its winner.
     fn ended(&mut self, family: Family) {
         let answer = self.ask(&refresh(family.app, &family.token));
         self.must(answer.is_invalid_grant(), "a family outlived the race", &answer);
@@ -121,7 +121,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// More retries than the grace has are a reuse, which ends the family.
+    /// Races refreshes. More retries than the grace window allows are a reuse, which revokes the family.
     fn refreshes(
         &mut self,
         contenders: usize,
@@ -158,7 +158,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// Runs a race so often, in lanes, and says how long that took.
+/// Runs `rounds` races, in lanes, and prints the time.
 pub(crate) fn run<'a>(
     (ledger, servers, seed): (&'a Ledger, &Servers, u64),
     name: &str,
@@ -181,7 +181,7 @@ pub(crate) fn run<'a>(
     eprintln!("{rounds} races of {name}, {:.1} s", begun.elapsed().as_secs_f64());
 }
 
-/// Every race that has winners and losers, each so often.
+/// Runs every race that has winners and losers.
 pub(crate) fn run_all(place @ (ledger, _, _): (&Ledger, &Servers, u64), rounds: usize) {
     run(place, "codes", rounds, Lane::codes);
     run(place, "refresh tokens", rounds, |lane| {
@@ -203,8 +203,8 @@ pub(crate) fn run_all(place @ (ledger, _, _): (&Ledger, &Servers, u64), rounds: 
     run(place, "assertions", rounds, Lane::assertions);
 }
 
-/// G13, G9, J19, R12, R15: one of eight redeems a code or spends an assertion, one rotates a refresh
-/// token, and who asks within the grace is told the same; nobody sees a failure.
+/// G13, G9, J19, R12, R15: one of eight requests redeems a code or spends an assertion, and one rotates a
+/// refresh token. Others within the grace window get the same answer. There is no failure.
 #[test]
 fn one_of_eight_wins_at_four_servers() {
     let _turn = super::turn();

@@ -1,5 +1,5 @@
-//! A database that is restored to an older state, that refuses to write, or that is away for some
-//! seconds, under servers that go on.
+//! Servers that go on while their database is restored to an older state, refuses to write, or is down
+//! for some seconds.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use super::servers::Servers;
 
 const FAMILIES_OF_EACH: usize = 8;
 
-/// Two servers, what they answered, and a user at each.
+/// Two servers, the records of their answers, and a user at each.
 struct World {
     ledger: Ledger,
     servers: Servers,
@@ -35,7 +35,7 @@ impl World {
         Self { ledger: Ledger::default(), servers, clients, sessions, asked: 0 }
     }
 
-    /// Asks the servers by turns, until one answers that has got over it.
+    /// Asks the servers in turn until one has recovered and answers.
     fn ask(&mut self, request: &[u8]) -> Answer {
         self.asked += 1;
         let index = self.asked % self.clients.len();
@@ -83,12 +83,12 @@ impl World {
         }
     }
 
-    /// How many audit events of this kind there are among the latest.
+    /// Counts the audit events with this action among the latest.
     fn audited(&mut self, token: &str, action: &str) -> usize {
         let bearer = format!("Bearer {token}");
         let request = get("/admin/audit?limit=200", &[("Authorization", &*bearer)]);
         let mut found = 0;
-        // A server that is asked writes down what it knows: the last to be asked shows all.
+        // A query writes the events of its server first, so the last query shows all events.
         for client in &mut self.clients {
             let answer = self.ledger.insist(client, &request);
             let json = answer.json();
@@ -108,8 +108,8 @@ fn copy(from: &Path, to: &Path) {
     assert!(done.success());
 }
 
-/// R21: refresh tokens that are ahead of a restored row are taken, and it is audited; and after the
-/// runbook nothing from before lives, whenever it was made.
+/// R21: servers take refresh tokens that are ahead of a restored row, and audit that. After the step in
+/// the runbook no earlier token works, issued before the backup or after it.
 #[test]
 fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
     let _turn = super::turn();
@@ -142,12 +142,12 @@ fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
     world.rotate(&mut honest);
     assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len());
     world.rotate(&mut honest);
-    assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len(), "they caught up");
+    assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len(), "rows caught up");
     let tables = Tables::of_postgres(&cluster.options());
     for family in &honest {
         assert_eq!(tables.grant(&family.grant).unwrap().generation, family.generation);
     }
-    // What was revoked since is alive again: this is what the runbook is for.
+    // Grants that were revoked since the backup are alive again, hence the runbook.
     world.rotate(&mut ended);
     for family in &since {
         assert!(world.ask(&refresh(family.app, &family.token)).is_invalid_grant());
@@ -166,8 +166,8 @@ fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
     world.ledger.assert_clean();
 }
 
-/// What each endpoint is asked while the database is not what it should be: something of each kind
-/// that was never used, so that afterwards all of it has to work.
+/// Unused credentials of each kind, for requests while the database is in trouble. All of them have to
+/// work afterwards.
 struct Requests {
     family: Family,
     doomed: Family,
@@ -195,7 +195,7 @@ impl Requests {
         revoke(self.doomed.app, &self.doomed.token)
     }
 
-    /// RFC 6749 section 5.2 has no error for it, RFC 7009 section 2.2.1 has 503.
+    /// Checks the errors. RFC 6749 section 5.2 has no code for them, RFC 7009 section 2.2.1 has 503.
     #[track_caller]
     fn are_refused(&self, world: &World) {
         let mut clients = world.servers.clients().into_iter().chain(world.servers.clients());
@@ -224,7 +224,7 @@ impl Requests {
         assert!(revocation.header("retry-after").is_some(), "{revocation:?}");
     }
 
-    /// Nothing was spent, and nothing ended.
+    /// Checks that nothing was spent and nothing was revoked.
     #[track_caller]
     fn are_answered(mut self, world: &mut World, cluster: &Cluster) {
         let [refresh, redemption, assertion] = self.tokens();
@@ -248,7 +248,7 @@ impl Requests {
     }
 }
 
-/// T13, V8, J20: a database that only reads gives no token, and revokes nothing without saying so.
+/// T13, V8, J20: over a read-only database servers issue no token, and answer revocations with an error.
 #[test]
 fn nothing_is_issued_over_a_database_that_only_reads() {
     let _turn = super::turn();
@@ -259,13 +259,13 @@ fn nothing_is_issued_over_a_database_that_only_reads() {
     requests.are_refused(&world);
     requests.are_refused(&world);
     let facts = world.ask(&introspect(&requests.family.access));
-    assert_eq!(facts.json()["active"], true, "reading goes on");
+    assert_eq!(facts.json()["active"], true, "reads go on");
     set_read_only(&cluster.options(), false);
     requests.are_answered(&mut world, &cluster);
 }
 
-/// T13, V8, J20: a database that is away gives an error in time, and no restart is needed when it
-/// is back.
+/// T13, V8, J20: while the database is down, servers answer with an error in time. They need no restart
+/// once it is back.
 #[test]
 fn servers_say_that_their_database_is_away_and_go_on_when_it_is_back() {
     let _turn = super::turn();

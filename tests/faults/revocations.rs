@@ -1,4 +1,4 @@
-//! Revocations that race with what they revoke.
+//! Revocations that race with uses of the same grant.
 
 use serde_json::json;
 
@@ -11,7 +11,7 @@ use super::races::{Lane, run};
 use super::servers::Servers;
 
 impl Lane<'_> {
-    /// The revocation, among refreshes of the family: what they gave is dead once it was answered.
+    /// Races a revocation with refreshes of the family. Afterwards the tokens of the refreshes are dead.
     fn revoked_while_refreshed(&mut self, revocation: &[u8], mut family: Family) {
         let request = refresh(family.app, &family.token);
         let answers = self.race(&[&request, &request, revocation, &request, &request]);
@@ -23,7 +23,7 @@ impl Lane<'_> {
                 self.must(late.is_invalid_grant(), "refreshed after a revocation", &late);
                 self.ledger.counts.refreshes.one();
             } else {
-                let why = format!("contender {number} was refused in a wrong way");
+                let why = format!("contender {number} got a wrong refusal");
                 self.must(answer.is_invalid_grant(), &why, answer);
             }
         }
@@ -33,7 +33,7 @@ impl Lane<'_> {
         self.ledger.keep(family.with_fate(Fate::Revoked));
     }
 
-    /// All of a user is ended while codes of that user are redeemed: whoever got tokens has none.
+    /// Revokes a user while codes of that user are redeemed. Afterwards all tokens of the codes are dead.
     fn revoked_while_redeemed(&mut self, bearer: &str) {
         let codes: Vec<_> = (0..4).map(|_| redeem(&self.code())).collect();
         let order = order(bearer, &json!({ "app_and_subject": [CODES, self.user] }));
@@ -46,7 +46,7 @@ impl Lane<'_> {
                 self.ledger.counts.codes.one();
                 self.is_dead(&family);
             } else {
-                self.must(answer.is_invalid_grant(), "refused in a wrong way", answer);
+                self.must(answer.is_invalid_grant(), "the refusal is wrong", answer);
             }
         }
     }
@@ -60,7 +60,7 @@ impl Lane<'_> {
     }
 }
 
-/// The three kinds, each so often.
+/// Runs `rounds` races of each of the three kinds.
 pub(crate) fn run_all(place @ (ledger, servers, _): (&Ledger, &Servers, u64), rounds: usize) {
     let token = ledger.insist(&mut servers.clients()[0], &administrator());
     let bearer = token.text("access_token");
@@ -78,7 +78,7 @@ pub(crate) fn run_all(place @ (ledger, servers, _): (&Ledger, &Servers, u64), ro
     run(place, "revocation of a user", rounds, |lane| lane.revoked_while_redeemed(&bearer));
 }
 
-/// R20, V5, V6: once a revocation was answered, at whichever server, nothing is refreshed at any.
+/// R20, V5, V6: once a revocation is answered at one server, no server refreshes a token.
 #[test]
 fn nothing_is_refreshed_after_a_revocation_was_answered() {
     let _turn = super::turn();

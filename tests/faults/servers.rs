@@ -13,7 +13,7 @@ use super::dice::Dice;
 use super::sandbox::{Folder, wait_until};
 use super::server::Server;
 
-/// The processes. Each comes back at the address that it had.
+/// The processes. Each starts again at its old address.
 pub(crate) struct Servers {
     folder: Folder,
     store: String,
@@ -27,14 +27,14 @@ struct Slot {
 }
 
 impl Servers {
-    /// So many over the database of a cluster.
+    /// Starts servers over the database of a cluster.
     pub(crate) fn over_postgres(cluster: &Cluster, number: usize) -> Self {
-        // The folder of the socket, which stands for a host.
+        // The folder of the socket takes the place of a host.
         let folder = cluster.folder().to_str().unwrap();
         Self::over(&format!("postgres://{USER}@localhost:5432/postgres?host={folder}"), number)
     }
 
-    /// One over a file in a folder of its own.
+    /// Starts one server over a file in its own folder.
     pub(crate) fn over_sqlite() -> Self {
         let folder = Folder::temporary();
         let store = format!("sqlite:{}", folder.file("grants.db").display());
@@ -58,7 +58,7 @@ impl Servers {
         servers
     }
 
-    /// The file of the database, where it is one.
+    /// Returns the file of the database of `over_sqlite`.
     pub(crate) fn file(&self) -> &Path {
         Path::new(self.store.strip_prefix("sqlite:").unwrap())
     }
@@ -67,7 +67,7 @@ impl Servers {
         self.slots.len()
     }
 
-    /// A client of each, without a connection yet.
+    /// Returns a client of each server, not yet connected.
     pub(crate) fn clients(&self) -> Vec<Client> {
         self.slots.iter().map(|slot| Client::new(&slot.address)).collect()
     }
@@ -87,8 +87,8 @@ impl Servers {
         Ok(())
     }
 
-    /// Kills one, as a power cut does, and lets it lie for less than so many milliseconds; then
-    /// starts it, for as often as it takes: it does not start without its database.
+    /// Kills a server, as a power cut does, and leaves it down for less than `rest` milliseconds. Then
+    /// starts it again, with repeated tries because it does not start without its database.
     pub(crate) fn kill_and_start(&self, index: usize, dice: &mut Dice, rest: u64) {
         let slot = &self.slots[index];
         drop(slot.server.lock().unwrap().take());
@@ -97,12 +97,12 @@ impl Servers {
         wait_until("the server comes back", || self.start_one(index).is_ok());
     }
 
-    /// How often one was killed.
+    /// Returns the number of kills.
     pub(crate) fn kills(&self) -> usize {
         self.slots.iter().map(|slot| slot.kills.load(Ordering::Relaxed)).sum()
     }
 
-    /// Whether every process is the one that was started: none was killed, and none has ended.
+    /// Whether no process was killed and none has ended.
     pub(crate) fn have_stayed(&self) -> bool {
         let listens = |slot: &Slot| TcpStream::connect(&slot.address).is_ok();
         self.kills() == 0 && self.slots.iter().all(listens)
@@ -117,8 +117,8 @@ impl Drop for Servers {
     }
 }
 
-/// Addresses that are free, and that no connection is given: a client that knocks where nobody
-/// listens would else be connected to itself, sooner or later.
+/// Returns free addresses below the ports of outgoing connections. A client that calls a port without a
+/// listener could otherwise connect to itself.
 fn addresses(number: usize) -> Vec<String> {
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
     let ports = (first..first + 2_000).map(|port| format!("127.0.0.1:{port}"));

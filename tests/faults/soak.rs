@@ -1,4 +1,4 @@
-//! All of it for as long as one likes: `bash .ci/soak SECONDS`.
+//! All races and kills for a given time: `bash .ci/soak SECONDS`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,11 +11,11 @@ use super::ledger::Ledger;
 use super::oracle::Tables;
 use super::servers::Servers;
 
-/// How long servers and the database are killed before there are races again.
+/// The length of each period of kills between races.
 const KILLING: Duration = Duration::from_secs(30);
 
-/// Races, and kills of servers and of the database at once, in turns. What was answered is held
-/// against the database after each.
+/// Races alternate with kills of servers and of the database. The answers are checked against the
+/// database after each.
 #[test]
 fn soak() {
     let Ok(seconds) = std::env::var("GRANTOR_SOAK_SECONDS") else {
@@ -39,7 +39,7 @@ fn soak() {
         let failures = ledger.counts.failures.get();
         super::races::run_all((&ledger, &servers, turn), 200);
         super::revocations::run_all((&ledger, &servers, turn), 100);
-        assert_eq!(ledger.counts.failures.get(), failures, "nothing was down");
+        assert_eq!(ledger.counts.failures.get(), failures, "no server was down");
         check();
         let quiet = end.min(Instant::now() + KILLING);
         let enough = |_: usize| Instant::now() >= quiet;
@@ -56,7 +56,7 @@ fn soak() {
     }
 }
 
-/// A connection that broke fails the request that uses it next: uses all that a server may have.
+/// Uses all connections of each server. A broken one fails the request that uses it next.
 fn settle(ledger: &Ledger, servers: &Servers) {
     for client in &mut servers.clients() {
         for _ in 0..64 {

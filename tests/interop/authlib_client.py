@@ -2,9 +2,9 @@
 
     authlib_client.py ISSUER SEED
 
-ISSUER is the base URL of a server that was started with the file SEED; the private keys lie beside
-that file. One line for each check, and a non-zero status at the first that fails. No line shows a
-secret.
+ISSUER is the base URL of a server that was started with the file SEED. The private keys are beside that
+file. The script prints one line for each check and ends with a non-zero status at the first failure. No
+line shows a secret.
 """
 
 import os
@@ -15,7 +15,7 @@ import warnings
 
 # Authlib refuses plain http otherwise.
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"
-# RFC 9864 has a newer name for it, which few servers know.
+# RFC 9864 renames the algorithm. Few servers know the new name.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated")
 
 import requests
@@ -36,21 +36,21 @@ from seed import Seed
 GRANT_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
-def check(what, holds):
-    """Prints whether it holds, and ends the program if it does not."""
-    print(("ok    " if holds else "FAILED ") + what, flush=True)
+def check(claim, holds):
+    """Prints whether a claim holds, and ends the program if it does not."""
+    print(("ok    " if holds else "FAILED ") + claim, flush=True)
     if not holds:
         sys.exit(1)
 
 
-def refused(what, error, call):
-    """The call fails with this error of the token endpoint."""
+def refused(request, error, call):
+    """Checks that the call fails with this error of the token endpoint."""
     try:
         call()
     except OAuthError as answer:
-        check(f"{what}: {error}", answer.error == error)
+        check(f"{request}: {error}", answer.error == error)
     else:
-        check(f"{what}: {error}", False)
+        check(f"{request}: {error}", False)
 
 
 class Suite:
@@ -77,7 +77,7 @@ class Suite:
 
     def discovery(self):
         """RFC 8414, RFC 9207 section 3, RFC 7517."""
-        answer = requests.get(get_well_known_url(self.issuer, external=True), timeout=10)
+        answer = requests.get(get_well_known_url(self.issuer, external=True), timeout=120)
         check("metadata is where RFC 8414 puts it", answer.status_code == 200)
         self.metadata = AuthorizationServerMetadata(answer.json())
         self.metadata.validate(metadata_classes=[IssuerMetadata])
@@ -86,13 +86,13 @@ class Suite:
               self.metadata["code_challenge_methods_supported"] == ["S256"])
         check("responses carry the issuer",
               self.metadata["authorization_response_iss_parameter_supported"] is True)
-        answer = requests.get(self.metadata["jwks_uri"], timeout=10)
+        answer = requests.get(self.metadata["jwks_uri"], timeout=120)
         self.keys = KeySet.import_key_set(answer.json())
         check("the JWK set holds public keys only",
               self.keys.keys and not any(key.is_private for key in self.keys.keys))
 
     def session(self, app, **more):
-        """A session of Authlib for an app of the seed."""
+        """Returns a session of Authlib for an app of the seed."""
         session = OAuth2Session(
             client_id=app.client_id,
             client_secret=app.client_secret or app.private_key,
@@ -103,12 +103,12 @@ class Suite:
             **more,
         )
         if app.private_key:
-            # 300 s is the longest life that the server takes; Authlib's default is an hour.
+            # The server accepts at most 300 s. The default of Authlib is an hour.
             session.register_client_auth_method(ShortLived(self.issuer, alg=app.alg))
         return session
 
     def claims(self, access_token, audience=None):
-        """The claims of a token, checked by Authlib."""
+        """Checks a token with Authlib and returns its claims."""
         token = jwt.decode(access_token, self.keys, algorithms=["ES256", "RS256", "EdDSA", "PS256"])
         if token.header.get("typ") != "at+jwt":
             return None
@@ -125,7 +125,7 @@ class Suite:
         return token.claims
 
     def authorize(self, app, decision="approve", **more):
-        """Logs in, decides, and comes back with the redirect that answers, and the session."""
+        """Logs in and decides. Returns the redirect to the app and the session."""
         redirect_uri = app.redirect_uri
         session = self.session(app, redirect_uri=redirect_uri, scope=app.scope)
         verifier = generate_token(64)
@@ -136,7 +136,7 @@ class Suite:
         return session, verifier, state, location, browser
 
     def tokens(self, app, **more):
-        """The tokens of a whole code flow, and the session that holds them."""
+        """Returns the tokens of a whole code flow and the session that holds them."""
         session, verifier, state, location, _ = self.authorize(app, **more)
         session.fetch_token(authorization_response=location, state=state, code_verifier=verifier)
         return session
@@ -153,7 +153,7 @@ class Suite:
             authorization_response=location, state=state, code_verifier=verifier))
         check(f"{app.role}: the code is redeemed", first["token_type"].lower() == "bearer")
         claims = self.claims(first["access_token"])
-        check(f"{app.role}: the access token is signed and says who and for whom",
+        check(f"{app.role}: the access token is signed and names user and audience",
               claims and claims["sub"] == self.seed.user
               and claims["client_id"] == app.client_id
               and set(claims["scope"].split()) == set(app.scope.split()))
@@ -161,7 +161,7 @@ class Suite:
         check(f"{app.role}: refresh rotates", second["refresh_token"] != first["refresh_token"]
               and second["access_token"] != first["access_token"])
         again = session.refresh_token(refresh_token=first["refresh_token"])
-        check(f"{app.role}: who lost the answer gets the same successor",
+        check(f"{app.role}: a client that lost the answer gets the same successor",
               again["refresh_token"] == second["refresh_token"])
         third = dict(session.refresh_token(refresh_token=second["refresh_token"]))
         refused(f"{app.role}: reuse of an old refresh token", "invalid_grant",
@@ -184,12 +184,12 @@ class Suite:
         _, _, state, location, browser = self.authorize(
             self.seed.post, decision="deny", prompt="consent")
         answer = browser.parameters(location)
-        check("who denies sends access_denied, with state and iss",
+        check("a denial sends access_denied, with state and iss",
               (answer["error"], answer["state"], answer["iss"])
               == ("access_denied", state, self.issuer))
 
     def shown(self):
-        """RFC 6749 section 4.1.2.1: what must not be redirected."""
+        """RFC 6749 section 4.1.2.1: errors that must not be redirected."""
         app = self.seed.post
         endpoint = self.metadata["authorization_endpoint"]
         challenge = create_s256_code_challenge(generate_token(64))
@@ -198,7 +198,7 @@ class Suite:
                  "code_challenge_method": "S256"}
         for what, change in [("client", {"client_id": "no-such-app"}),
                              ("redirect URI", {"redirect_uri": "https://attacker.example/cb"})]:
-            answer = requests.get(endpoint, params=asked | change, allow_redirects=False, timeout=10)
+            answer = requests.get(endpoint, params=asked | change, allow_redirects=False, timeout=120)
             check(f"an unknown {what} is shown, not redirected",
                   400 <= answer.status_code < 500 and "location" not in answer.headers)
 
@@ -215,14 +215,14 @@ class Suite:
                 lambda: self.session(app).fetch_token(grant_type="client_credentials"))
 
     def introspect(self, token):
-        """What the gateway learns of a token: RFC 7662."""
+        """Introspects a token as the gateway (RFC 7662)."""
         gateway = self.session(self.seed.gateway)
         answer = gateway.introspect_token(self.metadata["introspection_endpoint"], token=token)
         check("introspection answers", answer.status_code == 200)
         return answer.json()
 
     def revocation(self):
-        """RFC 7009, and what RFC 7662 says before and after."""
+        """RFC 7009, with RFC 7662 before and after."""
         app = self.seed.post
         for kind in ["refresh_token", "access_token"]:
             session = self.tokens(app)
@@ -237,7 +237,7 @@ class Suite:
                                           token=token[kind], token_type_hint=kind)
             check(f"revocation of the {kind}", answer.status_code == 200)
             for other in ["access_token", "refresh_token"]:
-                check(f"then the {other} is inactive, and nothing else is said",
+                check(f"then the {other} is inactive, without other facts",
                       self.introspect(token[other]) == {"active": False})
             refused("then refresh", "invalid_grant",
                     lambda: session.refresh_token(refresh_token=token["refresh_token"]))
@@ -255,13 +255,13 @@ class Suite:
               self.claims(token["access_token"], resource)["aud"] == resource)
         api = self.issuer + "/api"
         session = self.tokens(app, resource=api)
-        answer = session.get(api + "/me", timeout=10)
+        answer = session.get(api + "/me", timeout=120)
         check("the API answers", answer.status_code == 200 and self.seed.user in answer.text)
-        answer = session.delete(api + "/files/1", timeout=10)
+        answer = session.delete(api + "/files/1", timeout=120)
         check("the API refuses what the scope does not allow", answer.status_code == 403
               and 'error="insufficient_scope"' in answer.headers["www-authenticate"])
-        answer = requests.get(api + "/me", timeout=10)
-        check("the API says how to come in", answer.status_code == 401
+        answer = requests.get(api + "/me", timeout=120)
+        check("the API names the scheme to authenticate with", answer.status_code == 401
               and answer.headers["www-authenticate"].startswith("Bearer ")
               and "error" not in answer.headers["www-authenticate"])
         answer = self.call_api(token["access_token"])
@@ -269,8 +269,8 @@ class Suite:
               and 'error="invalid_token"' in answer.headers["www-authenticate"])
         access_token = session.token["access_token"]
         session.revoke_token(self.metadata["revocation_endpoint"], token=access_token)
-        # The API follows the feed of revocations, each second.
-        deadline = time.monotonic() + 10
+        # The API reads the feed of revocations each second.
+        deadline = time.monotonic() + 120
         while self.call_api(access_token).status_code == 200 and time.monotonic() < deadline:
             time.sleep(0.1)
         answer = self.call_api(access_token)
@@ -278,8 +278,8 @@ class Suite:
               and 'error="invalid_token"' in answer.headers["www-authenticate"])
 
     def call_api(self, access_token):
-        """A request to the API with this token."""
-        return requests.get(self.issuer + "/api/me", timeout=10,
+        """Sends a request to the API with this token."""
+        return requests.get(self.issuer + "/api/me", timeout=120,
                             headers={"authorization": "Bearer " + access_token})
 
     def jwt_bearer(self):
@@ -311,7 +311,7 @@ class Suite:
 
 
 class ShortLived(PrivateKeyJWT):
-    """`private_key_jwt` for the issuer, with a life of a minute."""
+    """Returns `private_key_jwt` for the issuer, valid for a minute."""
 
     def sign(self, auth, token_endpoint):
         return private_key_jwt_sign(

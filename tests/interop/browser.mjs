@@ -47,7 +47,7 @@ export class Browser {
   async #load(url, init = {}) {
     const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
     const headers = cookie ? { cookie } : {};
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(120_000);
     const answer = await fetch(url, { ...init, headers, redirect: "manual", signal });
     for (const line of answer.headers.getSetCookie()) {
       const [, name, value] = /^([^=;]+)=([^;]*)/.exec(line);

@@ -7,7 +7,7 @@ import requests
 
 
 class Form:
-    """A form: where it goes, and the fields that are sent unless somebody changes them."""
+    """A form with its target and the default values of its fields."""
 
     def __init__(self, attributes):
         self.method = attributes.get("method", "get").lower()
@@ -16,7 +16,7 @@ class Form:
         self.buttons = []
 
     def add(self, tag, attributes):
-        """Takes up a field or a button."""
+        """Adds a field or a button."""
         kind = attributes.get("type", "submit" if tag == "button" else "text").lower()
         pair = (attributes.get("name"), attributes.get("value", "on" if kind == "checkbox" else ""))
         if kind in ("submit", "image"):
@@ -28,7 +28,7 @@ class Form:
             self.fields.append(pair)
 
     def names(self):
-        """The names of its fields."""
+        """Returns the names of its fields."""
         return {name for name, _ in self.fields}
 
 
@@ -62,14 +62,14 @@ class Browser:
         self.redirect_uri = redirect_uri
 
     def open(self, url, user, password, decision):
-        """Opens the page, logs in and decides; answers with the URL to which the app is sent."""
-        answer = self.session.get(url, allow_redirects=False, timeout=10)
+        """Opens the page, logs in and decides. Returns the URL of the redirect to the app."""
+        answer = self.session.get(url, allow_redirects=False, timeout=120)
         for _ in range(10):
             url = urljoin(url, answer.headers.get("location", ""))
             if answer.is_redirect and url.startswith(self.redirect_uri):
                 return url
             if answer.is_redirect:
-                answer = self.session.get(url, allow_redirects=False, timeout=10)
+                answer = self.session.get(url, allow_redirects=False, timeout=120)
                 continue
             if answer.status_code != 200:
                 raise RuntimeError(f"a page with status {answer.status_code}")
@@ -90,10 +90,10 @@ class Browser:
             assert form.method == "post", "such a form is posted"
             target = urljoin(url, form.action)
             return target, self.session.post(
-                target, data=fields, allow_redirects=False, timeout=10)
+                target, data=fields, allow_redirects=False, timeout=120)
         raise RuntimeError("a page without a form that is known")
 
     @staticmethod
     def parameters(location):
-        """The parameters of a redirect."""
+        """Returns the parameters of a redirect."""
         return dict(parse_qsl(urlsplit(location).query, keep_blank_values=True))

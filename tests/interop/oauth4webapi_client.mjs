@@ -1,10 +1,10 @@
-// oauth4webapi, which is strict, against the example server: every flow, over loopback HTTP.
+// oauth4webapi, a strict client, against the example server: every flow, over loopback HTTP.
 //
 //     oauth4webapi_client.mjs ISSUER SEED
 //
-// ISSUER is the base URL of a server that was started with the file SEED; the private keys lie
-// beside that file. One line for each check, and a non-zero status at the first that fails. No line
-// shows a secret. The library is looked for in INTEROP_NODE_MODULES, or where .ci/install puts it.
+// ISSUER is the base URL of a server that was started with the file SEED. The private keys are beside that
+// file. The script prints one line for each check and ends with a non-zero status at the first failure. No
+// line shows a secret. It finds the library in INTEROP_NODE_MODULES, or where .ci/install puts it.
 
 import { createPrivateKey, randomUUID, sign, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Browser } from "./browser.mjs";
 
-// Node 18 does not have it everywhere.
+// Node 18 does not have it in all contexts.
 globalThis.crypto ??= webcrypto;
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -24,7 +24,7 @@ const PORT = "http://127.0.0.1:49213/";
 const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const USER = "ann";
 const FORBIDDEN_USER = "root";
-// The server is asked over plain http, on loopback.
+// The server is on loopback, over plain http.
 const insecure = { [oauth.allowInsecureRequests]: true };
 
 const seed = JSON.parse(readFileSync(SEED, "utf8"));
@@ -108,7 +108,7 @@ async function authorize(as, it, decision = "approve", more = {}) {
     ...more,
   });
   const location = await new Browser(it.redirectUri).open(url, USER, password, decision);
-  // Refuses a state or an issuer that is not the right one.
+  // Refuses a wrong state or issuer.
   return { verifier, answer: () => oauth.validateAuthResponse(as, it.client, location, state) };
 }
 
@@ -146,14 +146,14 @@ async function codeFlow(as, it) {
   const first = await redeem(as, it, code, verifier);
   check(`${it.role}: the code is redeemed`, first.token_type === "bearer");
   const said = await claims(as, first.access_token, ISSUER);
-  check(`${it.role}: the access token is signed and says who and for whom`,
+  check(`${it.role}: the access token is signed and names user and audience`,
     said.sub === USER && said.client_id === it.client.client_id
     && said.scope.split(" ").sort().join() === it.settings.scope.split(" ").sort().join());
   const second = await refresh(as, it, first.refresh_token);
   check(`${it.role}: refresh rotates`, second.refresh_token !== first.refresh_token
     && second.access_token !== first.access_token);
   const again = await refresh(as, it, first.refresh_token);
-  check(`${it.role}: who lost the answer gets the same successor`,
+  check(`${it.role}: a client that lost the answer gets the same successor`,
     again.refresh_token === second.refresh_token);
   const third = await refresh(as, it, second.refresh_token);
   await refused(`${it.role}: reuse of an old refresh token`, "invalid_grant",
@@ -181,7 +181,7 @@ async function denied(as) {
   } catch (reason) {
     ({ error } = reason);
   }
-  check("who denies sends access_denied, with state and iss", error === "access_denied");
+  check("a denial sends access_denied, with state and iss", error === "access_denied");
 }
 
 /** RFC 6749 section 4.1.2.1: what must not be redirected. */
@@ -244,7 +244,7 @@ async function revocation(as) {
     await revoke(token[kind], kind);
     check(`revocation of the ${kind}`, true);
     for (const other of ["access_token", "refresh_token"]) {
-      check(`then the ${other} is inactive, and nothing else is said`,
+      check(`then the ${other} is inactive, without other facts`,
         JSON.stringify(await introspect(as, token[other])) === '{"active":false}');
     }
     await refused("then refresh", "invalid_grant", refresh(as, post, token.refresh_token));

@@ -1,16 +1,16 @@
-"""The users and apps of the annotated seed file, by what they are there for."""
+"""The users and apps of the annotated seed file, by their role."""
 
 import dataclasses
 import json
 
-# The port on which an app on loopback would wait: any port fits (RFC 8252 section 7.3).
+# The port of an app on loopback. Any port is valid (RFC 8252 section 7.3).
 LOOPBACK = "http://127.0.0.1/"
 PORT = "http://127.0.0.1:49213/"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class App:
-    """An app, as its owner knows it."""
+    """An app with its credentials."""
 
     role: str
     client_id: str
@@ -29,7 +29,7 @@ class App:
         return self.settings["scope"]
 
     def with_secret(self, secret):
-        """The same app, with another secret."""
+        """Returns the same app with another secret."""
         return dataclasses.replace(self, client_secret=secret)
 
 
@@ -47,7 +47,7 @@ class Seed:
             user["password"] for user in self.json["users"] if user["name"] == self.user)
         self.web = self.app("Basic", "demo-web", "client_secret_basic")
         self.post = self.app("post", "demo-post", "client_secret_post")
-        # Authlib does not form-encode what goes into the header, as RFC 6749 section 2.3.1 asks.
+        # Authlib does not form-encode the header, which RFC 6749 section 2.3.1 requires.
         self.reserved = self.app(
             "reserved characters", "demo:reserved/+&=? %41", "client_secret_post")
         self.spa = self.app("public", "demo-spa", "none")
@@ -66,20 +66,20 @@ class Seed:
         return self.import_key((self.folder / name).read_text(), kind)
 
     def code_apps(self):
-        """Apps with the code flow and refresh tokens, one for each way to authenticate."""
+        """Returns apps with the code flow and refresh tokens, one for each authentication method."""
         return [self.web, self.post, self.reserved, self.key, self.spa, self.native]
 
     def machine_apps(self):
-        """Apps that act for themselves, one for each way to authenticate."""
+        """Returns apps with client credentials, one for each authentication method."""
         return [self.web, self.post, self.reserved, self.key]
 
     def resource(self):
-        """An app and a resource for which it may ask."""
+        """Returns an app and a resource that it may ask for."""
         resources = self.web.settings["resources"]
         return self.web, next(uri for uri in resources if "%%" not in uri)
 
     def backend_keys(self):
-        """The keys of the back end: algorithm, key id, private key."""
+        """Returns the keys of the back end, each an algorithm, a key id and a private key."""
         return [
             ("RS256", "rsa-1", self.private_key("demo_jwt_rsa.pem", "RSA")),
             ("PS256", "rsa-1", self.private_key("demo_jwt_rsa.pem", "RSA")),

@@ -93,7 +93,7 @@ fn programs() -> Option<PathBuf> {
     }
     let has_all = |it: &PathBuf| it.join("initdb").is_file() && it.join("postgres").is_file();
     let folder = folders.into_iter().find(has_all)?;
-    // What is found in `PATH` may be links to some of the programs.
+    // `PATH` may hold only links to some of the programs.
     fs::canonicalize(folder.join("postgres")).ok()?.parent().map(Path::to_path_buf)
 }
 
@@ -108,7 +108,7 @@ fn unprivileged() -> Option<(u32, u32)> {
         let mut fields = line.split(':').skip(2);
         Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
     };
-    Some(of("postgres").or_else(|| of("nobody")).unwrap_or((65_534, 65_534)))
+    Some(of("postgres").unwrap_or((65_534, 65_534)))
 }
 
 impl Cluster {

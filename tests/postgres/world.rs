@@ -1,4 +1,4 @@
-//! A server over a store, in PostgreSQL unless it says otherwise, and a client that speaks forms and JSON.
+//! A server over a store, by default in PostgreSQL, and a client of its endpoints.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A grant of this app, not stored yet, whose bindings and salt nobody knows.
+/// Returns a grant of this app, not stored yet, with random bindings and salt.
 pub(crate) fn grant(client_id: &ClientId, subject: &str) -> Grant {
     let subject = Subject::new(subject).unwrap();
     let id = GrantId::from_bytes(random_bytes());
@@ -54,7 +54,7 @@ pub(crate) fn grant(client_id: &ClientId, subject: &str) -> Grant {
     grant
 }
 
-/// An event of the audit log, now, of this app and user.
+/// Returns an event of the audit log with this app, this user and the current time.
 pub(crate) fn event(client_id: &str, subject: &str) -> NewEvent {
     let action = Action::IssueToken { grant_type: Some(GrantType::JwtBearer) };
     let actor = Actor::App(ClientId::new(client_id).unwrap());
@@ -64,18 +64,18 @@ pub(crate) fn event(client_id: &str, subject: &str) -> NewEvent {
 }
 
 impl<S: Store> World<S> {
-    /// A server with an app of every flow and the user `ann`.
+    /// Builds a server with an app of every flow and the user `ann`.
     pub(crate) fn new(runtime: Runtime, store: S) -> Self {
         Self::with_audit(runtime, store, NoAudit::new())
     }
 
-    /// The same, whose events go to `audit`.
+    /// Builds the same server with an audit sink.
     pub(crate) fn with_audit(runtime: Runtime, store: S, audit: impl AuditSink + 'static) -> Self {
         let server = AuthorizationServer::builder(
             Issuer::new(ISSUER).unwrap(),
             ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),
             SigningKey::generate(Algorithm::ES256).unwrap(),
-            // One process: no other changes the app meanwhile.
+            // No other process changes the app meanwhile.
             CachedApps::new(store).bound(Duration::from_secs(3_600)),
             MemoryUsers::new([User::new(Subject::new("ann").unwrap())]),
         )
@@ -100,7 +100,7 @@ impl<S: Store> World<S> {
         }
     }
 
-    /// What the token endpoint answers; the error's code where it refuses.
+    /// Sends a token request. Returns the answer, or the error code of the refusal.
     pub(crate) fn post(&self, parameters: &[(&str, &str)]) -> Result<Value, String> {
         let body = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("client_id", self.client_id.as_str())
@@ -112,7 +112,7 @@ impl<S: Store> World<S> {
         Ok(serde_json::from_str(&answer.to_json()).unwrap())
     }
 
-    /// A code that `ann` approved, and the form that redeems it.
+    /// Returns a code that `ann` approved, and its verifier.
     pub(crate) fn code(&self) -> (String, String) {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let query = url::form_urlencoded::Serializer::new(String::new())
@@ -128,7 +128,7 @@ impl<S: Store> World<S> {
             let request = self.server.authorization_request(&query, None).await.unwrap();
             match self.server.authorize(request, Some(&login)).await.unwrap() {
                 NextStep::Redirect(response) => response,
-                NextStep::LogIn(_) => panic!("somebody has to log in"),
+                NextStep::LogIn(_) => panic!("the user has to log in"),
                 NextStep::AskConsent(prompt) => {
                     let yes = Decision::Approve(Approval::default());
                     self.server.decide(&prompt.ticket, &login, yes, None).await.unwrap()
@@ -153,7 +153,7 @@ impl<S: Store> World<S> {
         self.post(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
     }
 
-    /// A token by an assertion that nobody has seen before.
+    /// Gets a token for a new assertion.
     pub(crate) fn impersonate(&self) -> Result<Value, String> {
         let now = now().as_seconds();
         let claims = json!({

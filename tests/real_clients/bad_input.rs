@@ -1,11 +1,11 @@
-//! What no client of good will sends. Each has its answer, and the server goes on.
+//! Malformed and hostile requests. The server answers each of them and goes on.
 
 use crate::support::{Connection, Http, RawAnswer, Seed, Server, basic, encode, exchange};
 
 const FORM: &str = "Content-Type: application/x-www-form-urlencoded";
 const TOKEN: &str = "POST /oauth/token HTTP/1.1";
 
-/// A server, and an app that acts for itself.
+/// A server and an app with client credentials.
 struct World {
     server: Server,
     authorization: String,
@@ -22,12 +22,12 @@ impl World {
         exchange(&self.server, head, body.as_bytes())
     }
 
-    /// A token request of the app, with this body.
+    /// Sends a token request of the app.
     fn token(&self, body: &str) -> RawAnswer {
         self.ask(&[TOKEN, FORM, &self.authorization], body)
     }
 
-    /// The server gives tokens still.
+    /// Checks that the server still issues tokens.
     #[track_caller]
     fn assert_alive(&self) {
         let answer = self.token("grant_type=client_credentials");
@@ -45,9 +45,9 @@ impl RawAnswer {
     }
 }
 
-/// T1: only POST, and HEAD is no way around it.
+/// T1: the endpoints accept POST only, and HEAD is no way around that.
 #[test]
-fn other_methods_are_answered_with_those_that_are_allowed() {
+fn other_methods_are_answered_with_the_allowed_ones() {
     let world = World::new();
     for path in ["/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/decision"] {
         for method in ["GET", "PUT", "DELETE", "PATCH"] {
@@ -71,9 +71,9 @@ fn other_methods_are_answered_with_those_that_are_allowed() {
     world.assert_alive();
 }
 
-/// Without CORS nothing is said to scripts of other origins.
+/// Without CORS the server allows scripts of other origins nothing.
 #[test]
-fn options_says_what_is_allowed_and_nothing_of_other_origins() {
+fn options_lists_allowed_methods_and_no_other_origins() {
     let world = World::new();
     for path in ["/oauth/token", "/oauth/authorize", "/oauth/jwks"] {
         let first = format!("OPTIONS {path} HTTP/1.1");
@@ -85,9 +85,9 @@ fn options_says_what_is_allowed_and_nothing_of_other_origins() {
     }
 }
 
-/// T2, T3 and T7: what is not one plain form.
+/// T2, T3 and T7: a body other than one plain form is refused.
 #[test]
-fn what_is_not_a_form_is_refused() {
+fn a_body_that_is_no_form_is_refused() {
     let world = World::new();
     let head = [TOKEN, &world.authorization];
     let json = r#"{"grant_type":"client_credentials"}"#;
@@ -113,14 +113,14 @@ fn what_is_not_a_form_is_refused() {
         let answer = world.token(body);
         answer.assert_error(400, "invalid_request");
     }
-    // A charset says nothing, and is common.
+    // A charset is common and has no meaning.
     let charset = "Content-Type: application/x-www-form-urlencoded;charset=UTF-8";
     let answer = world.ask(&[head[0], head[1], charset], "grant_type=client_credentials");
     assert_eq!(answer.status, 200, "{answer:?}");
     world.assert_alive();
 }
 
-/// T8: a URL is logged everywhere, so that no credentials are read from it.
+/// T8: the server reads no credentials from the URL, because many programs log it.
 #[test]
 fn credentials_in_the_url_are_not_read() {
     let (world, seed) = (World::new(), Seed::read());
@@ -136,7 +136,7 @@ fn credentials_in_the_url_are_not_read() {
     answer.assert_error(400, "invalid_request");
 }
 
-/// T10 and C3: nobody keeps an answer, and a client that is refused is told how to authenticate.
+/// T10 and C3: caches must not keep an answer, and a refused client is told how to authenticate.
 #[test]
 fn answers_have_their_headers() {
     let world = World::new();
@@ -162,15 +162,15 @@ fn answers_have_their_headers() {
     world.assert_alive();
 }
 
-/// T14: work is bounded, by size and by number.
+/// T14: size and number of parameters are bounded.
 #[test]
-fn what_is_too_large_is_refused() {
+fn too_large_a_request_is_refused() {
     let world = World::new();
     let large = format!("grant_type=client_credentials&filler={}", "x".repeat(64 * 1024));
     world.token(&large).assert_error(413, "invalid_request");
     let many = format!("grant_type=client_credentials{}", "&a=b".repeat(100));
     world.token(&many).assert_error(400, "invalid_request");
-    // Nothing of what is announced is waited for.
+    // The server does not wait for the announced body.
     for (length, statuses) in
         [("10000000000", &[413][..]), ("18446744073709551615", &[400, 413, 431])]
     {
@@ -183,7 +183,7 @@ fn what_is_too_large_is_refused() {
         let answer = connection.answer().unwrap();
         assert!(statuses.contains(&answer.status), "{length}: {answer:?}");
     }
-    // Without an announcement, as a stream of chunks that does not end.
+    // A stream of chunks without an announced length.
     let mut connection = Connection::open(&world.server);
     let head =
         format!("{TOKEN}\r\nHost: localhost\r\n{FORM}\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -196,7 +196,7 @@ fn what_is_too_large_is_refused() {
     if let Some(answer) = connection.answer() {
         assert_eq!(answer.status, 413, "{answer:?}");
     }
-    // A head without end.
+    // A head that does not end.
     let mut connection = Connection::open(&world.server);
     connection.send(format!("{TOKEN}\r\nHost: localhost\r\nX: ").as_bytes());
     connection.send("x".repeat(1_000_000).as_bytes());
@@ -245,15 +245,15 @@ fn garbage_is_answered_or_hung_up_on() {
     world.assert_alive();
 }
 
-/// Half a request, and then nothing: others are served meanwhile, and who stops in the body is told
-/// in the end.
+/// The server serves others while clients stop in the middle of a request. A client that stopped in the
+/// body gets an answer in the end.
 #[test]
-fn slow_clients_keep_nobody_waiting() {
+fn slow_clients_do_not_block_others() {
     let world = World::new();
     let head = format!("{TOKEN}\r\nHost: localhost\r\n{FORM}\r\nContent-Length: 100\r\n\r\n");
     let mut slow: Vec<_> = (0..200).map(|_| Connection::open(&world.server)).collect();
     for (number, connection) in slow.iter_mut().enumerate() {
-        // Some stop in the head, others in the body.
+        // Half of them stop in the head, the others in the body.
         connection.send(&head.as_bytes()[..if number % 2 == 0 { 20 } else { head.len() }]);
     }
     for _ in 0..20 {
@@ -265,10 +265,9 @@ fn slow_clients_keep_nobody_waiting() {
     world.assert_alive();
 }
 
-/// M1 and M2: metadata are where RFC 8414 section 3.1 puts them, and every endpoint that they name
-/// is there.
+/// M1 and M2: the metadata is at the path of RFC 8414 section 3.1, and every endpoint in it exists.
 #[test]
-fn the_metadata_name_what_is_there() {
+fn every_endpoint_in_the_metadata_exists() {
     let (world, http) = (World::new(), Http::new());
     let metadata = http.get(&world.server.url("/.well-known/oauth-authorization-server")).json();
     assert_eq!(metadata["issuer"], *world.server.issuer);

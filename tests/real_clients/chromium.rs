@@ -1,4 +1,4 @@
-//! A person at a real browser: Chromium.
+//! A person with a real browser, Chromium.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::support::{Chrome, Http, Seed, Server, chrome_is_there, code_url, para
 const APP: &str = "demo-native";
 const ENTER: &str = "\u{e007}";
 
-/// An app on this computer that waits for the browser (RFC 8252 section 7.3), on any port.
+/// Starts an app on this computer that waits for the browser on any port (RFC 8252 section 7.3).
 fn waiting_app() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -36,8 +36,8 @@ fn waiting_app() -> String {
     format!("http://127.0.0.1:{port}/cb")
 }
 
-/// A27, A28 and A31: a person logs in, agrees to a part, and is back at the app with a code, which
-/// is good; asked again, the person says no.
+/// A27, A28 and A31: a person logs in, approves a part of the scope, and returns to the app with a valid
+/// code. Asked again, the person denies.
 #[test]
 fn a_person_logs_in_agrees_and_refuses() {
     if !chrome_is_there() {
@@ -97,11 +97,11 @@ fn a_person_logs_in_agrees_and_refuses() {
     assert!(!answer.contains_key("code"));
 }
 
-/// A1 and A3: what cannot be trusted is shown, and the browser stays.
+/// A1 and A3: the browser shows an error in the request, and does not follow the redirect URI.
 #[test]
-fn a_person_sees_what_is_wrong_with_a_link() {
+fn a_person_sees_the_error_in_a_link() {
     if !chrome_is_there() {
-        return skip("a_person_sees_what_is_wrong_with_a_link", "Chromium and ChromeDriver");
+        return skip("a_person_sees_the_error_in_a_link", "Chromium and ChromeDriver");
     }
     let (server, seed) = (Server::start(), Seed::read());
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();

@@ -16,7 +16,7 @@ fn works(program: &mut Command) -> bool {
     silent.status().is_ok_and(|status| status.success())
 }
 
-/// Runs a script against a server; the test fails if the script does.
+/// Runs a script against a server, and fails if the script fails.
 fn run(program: &mut Command, at_least: usize) {
     let server = Server::start();
     let output =
@@ -28,7 +28,7 @@ fn run(program: &mut Command, at_least: usize) {
     assert!(passed >= at_least && checks.ends_with("all checks passed\n"), "{checks}");
 }
 
-/// M1 and M2: a client finds every endpoint by the metadata, and uses it.
+/// M1 and M2: a client finds every endpoint by the metadata and uses it.
 #[test]
 fn authlib_goes_through_every_flow() {
     let python = target_folder().join("interop/venv/bin/python");
@@ -38,7 +38,7 @@ fn authlib_goes_through_every_flow() {
     run(command(python).arg("-B").arg(script("authlib_client.py")), 90);
 }
 
-/// M1 and M2: a strict client finds every endpoint by the metadata, and uses it.
+/// M1 and M2: a strict client finds every endpoint by the metadata and uses it.
 #[test]
 fn oauth4webapi_goes_through_every_flow() {
     let modules = target_folder().join("interop/node_modules");

@@ -1,11 +1,11 @@
-//! The server is asked to stop.
+//! A graceful stop of the server.
 
 use std::net::TcpStream;
 
 use crate::sandbox::wait_until;
 use crate::support::{Connection, Seed, Server, basic, encode};
 
-/// A request that has begun is answered, nothing new is taken, and the process ends by itself.
+/// The server answers a request that has begun, takes no new connection, and ends by itself.
 #[test]
 fn a_request_in_flight_is_answered_when_the_server_stops() {
     let (mut server, seed) = (Server::start(), Seed::read());
@@ -21,7 +21,7 @@ fn a_request_in_flight_is_answered_when_the_server_stops() {
     let (begin, rest) = body.split_at(body.len() / 2);
     let mut inflight = Connection::open(&server);
     inflight.send(head.as_bytes());
-    // It waits for the body.
+    // The server waits for the body.
     assert!(inflight.head().starts_with("HTTP/1.1 100 "));
     inflight.send(begin.as_bytes());
     server.terminate();
@@ -34,12 +34,12 @@ fn a_request_in_flight_is_answered_when_the_server_stops() {
     assert!(status.success(), "{status}: {}", server.output());
 }
 
-/// A client that says nothing is hung up on in the end.
+/// The server closes the connection of a silent client in the end.
 #[test]
 fn a_silent_client_does_not_keep_the_server_from_stopping() {
     let mut server = Server::start();
     let mut silent = Connection::open(&server);
-    // The server has taken the connection once it has answered a first request.
+    // The server has accepted the connection once it answers a first request.
     silent.send(b"GET /oauth/jwks HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(silent.head().starts_with("HTTP/1.1 200 "));
     silent.send(b"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-");

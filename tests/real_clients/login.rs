@@ -1,4 +1,4 @@
-//! When the server asks for a login, and when it must not.
+//! Logins that the server asks for, and logins that it must not ask for.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::support::{Browser, Http, Seed, Server, basic, code_url, parameters, r
 
 const APP: &str = "demo-web";
 
-/// The URL of a request with these parameters beside the usual ones.
+/// Returns the URL of a request with additional parameters.
 fn url(server: &Server, seed: &Seed, more: &[(&str, &str)]) -> String {
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
     code_url(server, seed, APP, &verifier, more)
 }
 
-/// Without a page nobody is asked: the app learns what stands in the way.
+/// With `prompt=none` the app gets an error instead of a page for the user.
 #[test]
 fn prompt_none_shows_no_page() {
     let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
@@ -32,8 +32,8 @@ fn prompt_none_shows_no_page() {
     assert_eq!(answer["error"], "consent_required");
 }
 
-/// R23: whoever is logged in is asked for the password where the app wants that, once, and the
-/// token says when that was.
+/// R23: if the app wants it, a user with a session is asked for the password again, once, and the token
+/// carries the time of that login.
 #[test]
 fn prompt_login_and_max_age_ask_for_the_password_once() {
     let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
@@ -51,7 +51,7 @@ fn prompt_login_and_max_age_ask_for_the_password_once() {
         let again = code_url(&server, &seed, APP, &verifier, &[more]);
         let page = browser.open(&again).page();
         assert!(page.forms.iter().any(|form| form.has("password")), "{more:?}: {}", page.html);
-        // No circle: `authorize` gives up after a few pages.
+        // `authorize` gives up after a few pages, so a circle would fail here.
         let answer = parameters(&browser.authorize(&again, user, "approve").app());
         let form = [
             ("grant_type", "authorization_code"),

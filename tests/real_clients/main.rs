@@ -1,9 +1,8 @@
-//! Clients that others wrote, over real loopback HTTP, against the example server: the crate
-//! `oauth2`, Authlib and oauth4webapi (`tests/interop`), Chromium, and a socket that sends whatever
-//! it likes.
+//! Clients of other projects against the example server, over loopback HTTP. They are the crate `oauth2`,
+//! Authlib and oauth4webapi (`tests/interop`), Chromium, and a socket that sends any bytes.
 //!
-//! Foreign clients that are not installed are passed over with a line that says so, unless
-//! `GRANTOR_REQUIRE_SERVICES=1` is set; `.ci/install` installs them.
+//! A test whose client is not installed says so in a line and passes, unless `GRANTOR_REQUIRE_SERVICES`
+//! is `1`. `.ci/install` installs the clients.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 

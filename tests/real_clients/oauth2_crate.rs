@@ -1,4 +1,4 @@
-//! The crate `oauth2`, which most Rust apps use.
+//! The crate `oauth2`, the client of most Rust apps.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ impl<'a> App<'a> {
             Some("client_secret_post") => AuthType::RequestBody,
             _ => AuthType::BasicAuth,
         };
-        // The crate takes https only for revocation. `send` makes http of it again.
+        // The crate accepts only https for revocation. `send` turns it into http again.
         let revocation_url = server.url("/oauth/revoke").replacen("http:", "https:", 1);
         let mut client = BasicClient::new(ClientId::new(client_id.to_owned()))
             .set_auth_uri(AuthUrl::new(server.url("/oauth/authorize")).unwrap())
@@ -62,7 +62,7 @@ impl<'a> App<'a> {
         }
     }
 
-    /// A code that `ann` has agreed to, and its verifier.
+    /// Gets a code that `ann` approves, with its verifier.
     fn code(&self) -> (AuthorizationCode, PkceCodeVerifier) {
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let scopes = self.seed.scope(self.client_id).split(' ');
@@ -137,8 +137,8 @@ fn apps_of_every_kind_get_tokens_by_code_and_refresh_them() {
     }
 }
 
-/// G13: over as many connections as there are requests, one code gives one answer with tokens, and
-/// every other request is refused.
+/// G13: of many requests with one code, each over its own connection, one gets tokens and the others are
+/// refused.
 #[test]
 fn of_many_requests_at_once_one_redeems_a_code() {
     let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
@@ -156,7 +156,7 @@ fn of_many_requests_at_once_one_redeems_a_code() {
     let (good, refused): (Vec<_>, Vec<_>) = redeemed.into_iter().partition(Result::is_ok);
     assert_eq!(good.len(), 1);
     refused.into_iter().for_each(assert_invalid_grant);
-    // A second redemption revokes what came of the first.
+    // A second redemption revokes the tokens of the first.
     let tokens = good.into_iter().next().unwrap().unwrap();
     assert_invalid_grant(app.refresh(tokens.refresh_token().unwrap()));
 }
@@ -178,7 +178,7 @@ fn an_app_acts_for_itself() {
 }
 
 #[test]
-fn what_is_revoked_is_inactive_for_the_gateway() {
+fn a_revoked_token_is_inactive_for_the_gateway() {
     let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
     let gateway = App::new(&server, &seed, &http, "demo-gateway");
     let app = App::new(&server, &seed, &http, "demo-post").with_redirect_uri();

@@ -1,4 +1,4 @@
-//! What the server writes about what it does.
+//! The log of the server.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::support::{
     Answer, Browser, Http, Seed, Server, basic, code_url, encode, parameters, redirect_uri,
 };
 
-/// A client that goes through every flow, and through every refusal.
+/// A client that goes through every flow and every refusal.
 struct Client<'a> {
     server: &'a Server,
     seed: &'a Seed,
@@ -37,7 +37,7 @@ impl Client<'_> {
         self.post("/oauth/token", client_id, form)
     }
 
-    /// A code, and its verifier.
+    /// Gets a code and its verifier.
     fn code(&self, client_id: &str) -> (String, CodeVerifier) {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let prompt = [("prompt", "consent")];
@@ -61,7 +61,7 @@ impl Client<'_> {
         self.token(client_id, &[("grant_type", "refresh_token"), ("refresh_token", token)])
     }
 
-    /// Logs in with a wrong password, denies, approves, redeems, refreshes, reuses, replays.
+    /// Redeems with a wrong and a right verifier, refreshes, reuses and replays.
     fn code_flow(&self, client_id: &str) {
         let (code, verifier) = self.code(client_id);
         let wrong = CodeVerifier::generate(&OsRandom::new()).unwrap();
@@ -80,7 +80,7 @@ impl Client<'_> {
         self.redeem(client_id, &code, &verifier).assert_error(400, "invalid_grant");
     }
 
-    /// Tokens that are looked at and revoked.
+    /// Introspects and revokes tokens.
     fn revocation(&self) {
         let (code, verifier) = self.code("demo-post");
         let tokens = self.redeem("demo-post", &code, &verifier);
@@ -88,10 +88,10 @@ impl Client<'_> {
             let form = [("token", &*tokens.text(name))];
             let facts = self.post("/oauth/introspect", "demo-gateway", &form);
             assert_eq!(facts.json()["active"], true, "{facts:?}");
-            // By a stranger, by nobody, and by its owner.
+            // By another app, without authentication, and by its owner.
             assert_eq!(self.post("/oauth/revoke", "demo-web", &form).status, 200);
-            let nobody = self.http.post(&self.server.url("/oauth/revoke"), &[], &form);
-            nobody.assert_error(401, "invalid_client");
+            let anonymous = self.http.post(&self.server.url("/oauth/revoke"), &[], &form);
+            anonymous.assert_error(401, "invalid_client");
         }
         let form = [("token", &*tokens.text("access_token"))];
         assert_eq!(self.post("/oauth/revoke", "demo-post", &form).status, 200);
@@ -99,7 +99,7 @@ impl Client<'_> {
         assert_eq!(facts.json(), serde_json::json!({ "active": false }));
     }
 
-    /// An app that acts for itself; one with a wrong secret; one that asks for too much.
+    /// Requests client credentials rightly, with a wrong secret, and with an unknown scope.
     fn machine(&self) {
         let form = [("grant_type", "client_credentials")];
         assert_eq!(self.token("demo-web", &form).status, 200);
@@ -111,7 +111,7 @@ impl Client<'_> {
         self.token("demo-web", &wide).assert_error(400, "invalid_scope");
     }
 
-    /// Assertions: a good one, the same again, one for a user who is not allowed.
+    /// Uses an assertion, the same again, and one for a forbidden user.
     fn jwt_bearer(&self) {
         let mut seen = Vec::new();
         for (user, status) in [("ann", 200), ("root", 400)] {
@@ -140,7 +140,7 @@ impl Client<'_> {
         jsonwebtoken::encode(&header, &claims, &key).unwrap()
     }
 
-    /// What is refused before there is an app.
+    /// Sends requests that are refused before the app is known.
     fn strangers(&self) {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         for more in [("client_id", "no-such-app"), ("redirect_uri", "https://attacker.example/")] {
@@ -154,7 +154,7 @@ impl Client<'_> {
         let user = ("ann", self.seed.password("ann"));
         let denied = Browser::new(self.http).authorize(&url, user, "deny").app();
         assert_eq!(parameters(&denied)["error"], "access_denied");
-        // Credentials where they do not belong.
+        // Credentials in the URL.
         let secret = self.seed.client_secret("demo-post").unwrap();
         let query = encode(&[("client_id", "demo-post"), ("client_secret", secret)]);
         let url = format!("{}?{query}", self.server.url("/oauth/token"));
@@ -163,8 +163,7 @@ impl Client<'_> {
     }
 }
 
-/// Whatever is handed out or handed in as a secret stands nowhere in what the server writes, with
-/// logging on.
+/// No secret that the server issues or receives is in its output, with logging on.
 #[test]
 fn no_secret_is_written_to_the_log() {
     let (mut server, seed) = (Server::with(&["--no-limits", "--log"]), Seed::read());
@@ -190,7 +189,7 @@ fn no_secret_is_written_to_the_log() {
     for secret in &secrets {
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         for text in [secret, &encoded] {
-            // A part of it would be enough to know it: the first half of what is secret.
+            // The log must not contain the secret, in either form.
             let line = output.lines().find(|line| line.contains(&**text));
             assert!(line.is_none(), "a secret is written in: {line:?}");
         }

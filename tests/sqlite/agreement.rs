@@ -1,4 +1,4 @@
-//! The statements and the rules of the contract say the same.
+//! The statements agree with the rules of the contract.
 
 use grantor::clock::UnixTime;
 use grantor::ids::GrantId;
@@ -14,7 +14,7 @@ use proptest::test_runner::{Config, TestRunner};
 use crate::sandbox::Folder;
 use crate::support::{Desk, Tokio, at, with};
 
-/// Instants that lie around each other.
+/// Instants close to each other.
 fn instant() -> impl Strategy<Value = UnixTime> {
     (-6_i64..6).prop_map(|step| at(step * 1_000))
 }
@@ -58,14 +58,14 @@ fn runner() -> TestRunner {
     TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() })
 }
 
-/// Stores `grant`; answers it as it then is.
+/// Stores `grant` and returns it as stored.
 fn insert(runtime: &Tokio, desk: &Desk, grant: Grant) -> Grant {
     let answer = runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
     let InsertGrant::Inserted { authorized_at } = answer else { unreachable!("a new id") };
     with(grant, |grant| grant.authorized_at = authorized_at)
 }
 
-/// The row, but for the instant of an end, which is the store's own.
+/// Reads the row of a grant.
 fn row(runtime: &Tokio, desk: &Desk, grant: &Grant) -> Grant {
     runtime.block_on(desk.store.find_grant(&grant.grant_id)).unwrap().unwrap()
 }
@@ -97,7 +97,7 @@ fn a_redemption_does_what_the_rule_says() {
     runner().run(&cases, judge).unwrap();
 }
 
-/// Alone, and together with another in a batch, whose rotations are one statement.
+/// The rotation runs alone, or with another in a batch, as one statement.
 #[test]
 fn a_rotation_does_what_the_rule_says() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -124,7 +124,7 @@ fn a_rotation_does_what_the_rule_says() {
                 now,
             };
             let (of_one, of_two) = (rotation(&one), rotation(&two));
-            // While the first is committed, the other two gather.
+            // The other two wait while the first commits.
             let (checked, answer_to_one, answer_to_two) = runtime.block_on(async {
                 tokio::join!(
                     desk.store.check(),
@@ -140,7 +140,7 @@ fn a_rotation_does_what_the_rule_says() {
             Ok(())
         };
     runner().run(&cases, judge).unwrap();
-    // Of the five requests of a case most have shared a commit.
+    // Most of the five requests of a case have shared a commit.
     let commits = desk.store.commits() - before;
     assert!(commits < u64::from(CASES) * 9 / 2, "{commits} commits");
 }

@@ -51,8 +51,7 @@ fn the_store_keeps_the_audit_log_on_a_disk() {
     keeps_the_log(Folder::on_disk(), 5);
 }
 
-/// The tables of the first version, with a grant and a revocation in them, are brought to the present
-/// one on opening, and hold what they held.
+/// Opening a file brings the tables of the first version to the present one and keeps their rows.
 #[test]
 fn a_file_of_the_first_version_gets_the_tables_of_the_log() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -107,7 +106,7 @@ fn an_erased_user_is_not_in_the_log_either() {
     assert_eq!(usage.issued[&GrantType::JwtBearer], 900, "usage names no user");
 }
 
-/// Queries go by an index, each by its own.
+/// Each query uses its own index.
 #[test]
 fn events_are_found_without_reading_the_log() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -130,7 +129,7 @@ fn events_are_found_without_reading_the_log() {
     }
 }
 
-/// The task removes all that has expired, in as many batches as it takes, and nothing else.
+/// The task removes all expired rows, in as many batches as that takes, and no other row.
 #[test]
 fn expired_rows_go_by_the_ready_made_task() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());

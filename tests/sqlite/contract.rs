@@ -9,7 +9,7 @@ use grantor::store::conformance::{Kit, Runner};
 use crate::sandbox::Folder;
 use crate::support::Tokio;
 
-/// A runtime, and the store that was opened on it last.
+/// A runtime and the store that was opened last.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Tokio>, Arc<Mutex<Option<SqliteStore>>>);
 
@@ -18,7 +18,7 @@ impl Shared {
         Self(Arc::new(Tokio::new()), Arc::default())
     }
 
-    /// Makes stores for a kit, each in a file of its own.
+    /// Makes stores for a kit, each in its own file.
     pub(crate) fn stores(&self, folder: Folder) -> impl Fn() -> SqliteStore + use<> {
         let (own, made) = (self.clone(), AtomicU32::new(0));
         move || {
@@ -35,7 +35,7 @@ impl Runner for Shared {
         self.0.block_on(future)
     }
 
-    /// What is asked now is done after all that is queued.
+    /// A new request runs after all queued ones.
     fn settle(&self) {
         let store = self.1.lock().unwrap().clone();
         self.block_on(store.unwrap().check()).unwrap();
@@ -54,7 +54,7 @@ fn the_store_keeps_the_contract() {
     keeps_the_contract(Folder::in_memory(), super::KIT_ROUNDS);
 }
 
-/// Where a commit takes its time, other requests gather meanwhile.
+/// On a disk commits take longer, so requests gather.
 #[test]
 fn the_store_keeps_the_contract_on_a_disk() {
     keeps_the_contract(Folder::on_disk(), 5);

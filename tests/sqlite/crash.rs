@@ -18,18 +18,18 @@ use crate::chance::Chance;
 use crate::sandbox::{Folder, command};
 use crate::support::{Desk, Tokio, at, claim, code, grant, token, with};
 
-/// Where the child finds its file and its app. It is this test binary again.
+/// The variables that give the child, this test binary again, its file and its app.
 const FILE: &str = "GRANTOR_TEST_CRASH_FILE";
 const APP: &str = "GRANTOR_TEST_CRASH_APP";
 
 const KILLS: usize = 50;
-/// Answers that a kill waits for, at most.
+/// The most answers that a kill waits for.
 const MOST: u64 = 600;
-/// How long a kill waits after the last of them, at most.
+/// The longest pause between the last of them and the kill.
 const PAUSE: Duration = Duration::from_millis(5);
 const WORKERS: usize = 16;
 
-/// What the child does, and says only when the store has answered it.
+/// Writes, and says each answer of the store.
 #[test]
 fn child_that_writes_until_it_is_killed() {
     let (Ok(file), Ok(app)) = (std::env::var(FILE), std::env::var(APP)) else { return };
@@ -42,7 +42,7 @@ fn child_that_writes_until_it_is_killed() {
     }
 }
 
-/// One write to the pipe a line, which is whole or not there.
+/// Says a line. One write to the pipe makes it whole or absent.
 fn say(line: &str) {
     std::io::stdout().write_all(format!("!{line}\n").as_bytes()).unwrap();
 }
@@ -69,7 +69,7 @@ async fn write(desk: Desk) {
     }
 }
 
-/// A grant with a user and a device of its own, all of which follows from its id.
+/// Returns a grant with its own user and device, which its id determines.
 fn known(client_id: &ClientId, id: GrantId) -> Grant {
     with(grant(client_id, id), |grant| {
         grant.subject = Subject::new(format!("user {id}")).unwrap();
@@ -77,7 +77,7 @@ fn known(client_id: &ClientId, id: GrantId) -> Grant {
     })
 }
 
-/// One way or another, as the id says.
+/// Returns a revocation of the grant. The id determines the target.
 fn ending(grant: &Grant) -> Revocation {
     let (client_id, subject) = (grant.client_id.clone(), grant.subject.clone());
     let target = match grant.grant_id.as_bytes()[0] % 4 {
@@ -89,7 +89,7 @@ fn ending(grant: &Grant) -> Revocation {
     Revocation { target, at: at(3), why: RevocationReason::Client, until: at(100_000_000) }
 }
 
-/// What the store has answered for one grant.
+/// The answers of the store for one grant.
 #[derive(Clone, Copy, Default)]
 struct Answered {
     generation: u32,
@@ -97,7 +97,7 @@ struct Answered {
     was_revoked: bool,
 }
 
-/// Lets a child write for a while, kills it, and reads what it had been answered.
+/// Lets a child write, kills it, and returns the answers that it got.
 fn kill_one(file: &Path, client_id: &ClientId, chance: &mut Chance) -> BTreeMap<GrantId, Answered> {
     let mut child: Child = command(std::env::current_exe().unwrap())
         .args(["--exact", "crash::child_that_writes_until_it_is_killed", "--nocapture"])
@@ -111,11 +111,11 @@ fn kill_one(file: &Path, client_id: &ClientId, chance: &mut Chance) -> BTreeMap<
     let mut answered = BTreeMap::<GrantId, Answered>::new();
     let mut hear = |line: &str| {
         let Some((_, line)) = line.split_once('!') else { return false };
-        let [what, id, generation] = line.split(' ').collect::<Vec<_>>()[..] else { return false };
+        let [step, id, generation] = line.split(' ').collect::<Vec<_>>()[..] else { return false };
         let grant = answered.entry(id.parse().unwrap()).or_default();
         grant.generation = grant.generation.max(generation.parse().unwrap());
-        grant.was_claimed |= what == "claimed";
-        grant.was_revoked |= what == "revoked";
+        grant.was_claimed |= step == "claimed";
+        grant.was_revoked |= step == "revoked";
         true
     };
     for _ in 0..=chance.below(MOST) {
@@ -130,8 +130,8 @@ fn kill_one(file: &Path, client_id: &ClientId, chance: &mut Chance) -> BTreeMap<
     answered
 }
 
-/// G13, R21: what was answered before a kill is in the file: nothing that was spent can be spent
-/// again, and what was revoked stays so.
+/// G13, R21: everything that was answered before a kill is in the file. Nothing spent can be spent again,
+/// and revocations hold.
 #[test]
 fn what_was_answered_before_a_kill_is_in_the_file() {
     let mut chance = Chance::new("what_was_answered_before_a_kill_is_in_the_file");
@@ -141,14 +141,14 @@ fn what_was_answered_before_a_kill_is_in_the_file() {
     let desk = runtime.desk(&file);
     let mut all = BTreeMap::new();
     for _ in 0..KILLS {
-        // The parent has the file open, too, as another process may.
+        // The parent also has the file open, as another process may.
         let answered = kill_one(&file, &desk.client_id, &mut chance);
         for (id, answered) in &answered {
             runtime.block_on(check(&desk, *id, *answered));
         }
         all.extend(answered);
     }
-    // What was dead after one kill is dead after all of them.
+    // Grants that were revoked after one kill still are after all kills.
     for id in all.keys() {
         let row = runtime.block_on(desk.store.find_grant(id)).unwrap().unwrap();
         assert!(runtime.block_on(desk.store.is_revoked(&row.facts())).unwrap(), "{id}");
@@ -168,7 +168,7 @@ async fn check(desk: &Desk, id: GrantId, answered: Answered) {
     assert!(found == least || found == least + 1, "{id}: answered {least}, found {found}");
     let is_revoked = store.is_revoked(&row.facts()).await.unwrap();
     assert!(is_revoked || !answered.was_revoked, "{id}: the revocation is gone");
-    assert!(!is_revoked || answered.was_claimed, "{id}: nobody has revoked it");
+    assert!(!is_revoked || answered.was_claimed, "{id}: no client has revoked it");
     if answered.was_claimed {
         let again = store.claim_assertion(&claim(&desk.client_id, id)).await.unwrap();
         assert_eq!(again, ClaimAssertion::Replayed);
@@ -191,7 +191,7 @@ async fn check(desk: &Desk, id: GrantId, answered: Answered) {
     assert_eq!(store.rotate(&token(&grant, found.max(1))).await.unwrap(), refused);
 }
 
-#[expect(clippy::print_stderr, reason = "whoever reads the log should know")]
+#[expect(clippy::print_stderr, reason = "a test prints what it counted")]
 fn say_seen(seen: &str) {
     eprintln!("{seen}");
 }

@@ -1,4 +1,4 @@
-//! What is in the file, and what several stores make of it.
+//! The contents of the file, and several stores on one file.
 
 use std::fs;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn names(runtime: &Tokio, folder: &Folder) -> Vec<String> {
     rows.iter().map(|row| row.get("name")).collect()
 }
 
-/// Every byte of the files of the database, its log included.
+/// Reads every byte of the files of the database, including its log.
 fn dump(folder: &Folder) -> Vec<u8> {
     let files = fs::read_dir(folder.path()).unwrap();
     files.flat_map(|file| fs::read(file.unwrap().path()).unwrap()).collect()
@@ -46,7 +46,7 @@ fn holds(dump: &[u8], text: &[u8]) -> bool {
     dump.windows(text.len()).any(|window| window == text)
 }
 
-/// Whatever was handed out, as it was handed out and as its bytes.
+/// Returns a secret as text and as its bytes.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let bare = secret.split_once('_').map_or(secret, |(_, bare)| bare);
     let mut forms = vec![secret.as_bytes().to_vec(), bare.as_bytes().to_vec()];
@@ -55,9 +55,9 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// Who steals the file has nothing to present.
+/// A thief of the file has no credential to present.
 #[test]
-fn nothing_that_was_handed_out_is_in_the_file() {
+fn no_issued_secret_is_in_the_file() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let store = Arc::new(runtime.open(&folder.file("a.db")));
     let audit = AuditQueue::new(&OsRandom::new()).unwrap();
@@ -92,14 +92,14 @@ fn nothing_that_was_handed_out_is_in_the_file() {
     assert!(holds(&dump, b"issue_token"), "there is no audit log");
     for secret in &handed_out {
         for form in forms(secret).iter().filter(|form| form.len() >= 8) {
-            assert!(!holds(&dump, form), "something that was handed out is in the file");
+            assert!(!holds(&dump, form), "an issued secret is in the file");
         }
     }
-    // The salt, too, which every handle carries: any 16 bytes of one.
+    // Looks for any 16 bytes of a handle, for the sake of its salt.
     let refresh_token = handed_out.iter().rev().find(|it| it.starts_with("grt_")).unwrap();
     let bytes = URL_SAFE_NO_PAD.decode(refresh_token.trim_start_matches("grt_")).unwrap();
     let found = bytes.windows(16).filter(|window| holds(&dump, window)).count();
-    assert_eq!(found, 1, "of a handle the file knows the grant id and nothing else");
+    assert_eq!(found, 1, "the grant id is the only part of a handle in the file");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn a_host_may_make_the_tables_itself() {
     let mut host = connect(&runtime, &folder);
     runtime.block_on(sqlx::raw_sql(sqlx::AssertSqlSafe(schema)).execute(&mut host)).unwrap();
     runtime.block_on(Desk::new(open().unwrap()));
-    // A later version of this crate has been here.
+    // As a later version of this crate leaves it.
     let later = sqlx::query("UPDATE grantor_meta SET version = 99");
     runtime.block_on(later.execute(&mut host)).unwrap();
     for settings in [settings.clone(), SqliteSettings::new()] {
@@ -136,8 +136,8 @@ fn a_host_may_make_the_tables_itself() {
     }
 }
 
-/// Whoever closes a store under load finds everything that was answered in one file, which nobody
-/// holds.
+/// After a store is closed under load, everything that was answered is in one file, which no process
+/// holds open.
 #[test]
 fn a_store_that_is_closed_leaves_one_file_with_all_that_was_answered() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -151,7 +151,7 @@ fn a_store_that_is_closed_leaves_one_file_with_all_that_was_answered() {
                 Ok(_) => answered.push(id),
                 Err(_) => break answered,
             }
-            // The writer ends, and so do the readers.
+            // The readers end as the writer does.
             if desk.store.find_grant(&id).await.is_err() {
                 break answered;
             }
@@ -190,7 +190,7 @@ fn a_pool_that_the_host_brought_stays_open() {
     });
 }
 
-/// Two stores on one file, as two processes have them: one winner, one clock.
+/// Two stores on one file, as in two processes, have one winner and one clock.
 #[test]
 fn two_stores_on_one_file_have_one_winner() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -218,7 +218,7 @@ fn two_stores_on_one_file_have_one_winner() {
         let first = answers.iter().filter(|(_, it)| matches!(it, ClaimAssertion::First { .. }));
         assert_eq!((redeemed, first.count()), (1, 1));
     }
-    // A change is seen by the other store within the lifetime of its cache, and enforced at once.
+    // The store enforces a change of the other store at once, before its cache expires.
     let app = runtime.block_on(desks[1].store.find_app(&desks[1].client_id)).unwrap().unwrap();
     assert!(app.is_enabled());
     let admin = server(&desks[0].store);
@@ -253,7 +253,7 @@ fn an_erased_user_is_in_no_table_and_what_they_had_is_void() {
     for grant in &of_ann {
         assert!(runtime.block_on(desk.store.is_revoked(&grant.facts())).unwrap());
     }
-    // A ticket that comes back revives nothing.
+    // A replayed ticket revives nothing.
     runtime.block_on(desk.store.insert_grant(of_ann[1].clone())).unwrap();
     assert!(
         runtime
@@ -269,7 +269,7 @@ fn an_erased_user_is_in_no_table_and_what_they_had_is_void() {
     assert_eq!(listing.items, []);
     runtime.block_on(desk.store.prune(at(HOUR), 1_000)).unwrap();
     let mut host = connect(&runtime, &folder);
-    // The random names of tombstones may hold any letters.
+    // The random names of tombstones may contain any letters.
     for (table, named) in [
         ("grants", "subject = 'ann'"),
         ("consents", "subject = 'ann'"),

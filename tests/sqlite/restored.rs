@@ -1,4 +1,4 @@
-//! A file that was restored to an older state.
+//! A file that is restored to an older state.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn ending(target: RevocationTarget) -> Revocation {
     Revocation { target, at: at(3), why: RevocationReason::Administrator, until: at(24 * HOUR) }
 }
 
-/// As the documents say: `VACUUM INTO`, while the store is open.
+/// Makes a backup with `VACUUM INTO` while the store is open, as documented.
 fn back_up(runtime: &Tokio, file: &Path, backup: &Path) {
     let mut host = runtime.block_on(SqliteConnectOptions::new().filename(file).connect()).unwrap();
     let vacuum = format!("VACUUM INTO '{}'", backup.display());
@@ -30,8 +30,8 @@ fn rotate(runtime: &Tokio, desk: &Desk, grant: &Grant, generation: u32) -> Rotat
     runtime.block_on(desk.store.rotate(&token(grant, generation))).unwrap()
 }
 
-/// R21: tokens that are ahead of their rows are taken and the rows catch up; what the runbook says
-/// ends everything from before, and the process goes on.
+/// R21: the store takes tokens that are ahead of their rows, and the rows catch up. The step in the
+/// runbook ends everything from before, and the process goes on.
 #[test]
 fn a_restored_file_takes_what_is_ahead_and_the_runbook_leaves_no_survivor() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -43,7 +43,7 @@ fn a_restored_file_takes_what_is_ahead_and_the_runbook_leaves_no_survivor() {
     }
     back_up(&runtime, &file, &backup);
 
-    // What happens until the file is lost.
+    // Changes until the file is lost.
     for generation in 1..5 {
         assert_eq!(rotate(&runtime, &desk, &ahead, generation), Rotate::Rotated);
     }
@@ -63,7 +63,7 @@ fn a_restored_file_takes_what_is_ahead_and_the_runbook_leaves_no_survivor() {
     let row = runtime.block_on(desk.store.find_grant(&ahead.grant_id)).unwrap().unwrap();
     assert_eq!(row.generation, 6);
     assert_eq!(rotate(&runtime, &desk, &ahead, 6), Rotate::Rotated);
-    // This is why there is a runbook: what else happened since is forgotten.
+    // All other changes since the backup are forgotten, hence the runbook.
     assert!(!runtime.block_on(desk.store.is_revoked(&ended.facts())).unwrap());
     let claimed = runtime.block_on(desk.store.claim_assertion(&claim)).unwrap();
     assert!(matches!(claimed, ClaimAssertion::First { .. }));

@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 use crate::sandbox::{Folder, command};
 use crate::support::{Desk, Tokio, at, token};
 
-/// How many waves of 64 refreshes a child of the test under strace plays.
+/// The variable with the number of waves of 64 refreshes for a child under strace.
 const WAVES: &str = "GRANTOR_TEST_WAVES";
 
-/// Refreshes all families once, at the same time: while another program writes into the file.
+/// Refreshes all families once, at the same time, while another program writes to the file.
 fn refresh(runtime: &Tokio, folder: &Folder, desk: &Desk, families: &[Grant], generation: u32) {
     let lock = Lock::take(runtime, folder);
     let refreshes = families.iter().map(|family| {
@@ -32,8 +32,8 @@ fn refresh(runtime: &Tokio, folder: &Folder, desk: &Desk, families: &[Grant], ge
     }
 }
 
-/// Starts `requests` and returns when the store has all of them: a request is in its queue when it was
-/// polled once.
+/// Starts `requests` and returns once the store has all of them. A request is in the queue once it was
+/// polled.
 fn queued<T: Send + 'static>(
     runtime: &Tokio,
     requests: impl Iterator<Item: Future<Output = T> + Send + 'static>,
@@ -97,12 +97,12 @@ fn sixty_four_refreshes_share_their_commits() {
     }
 }
 
-/// A request that the database refuses takes none of its company along.
+/// A request that the database refuses does not fail others in its batch.
 #[test]
 fn a_request_that_fails_fails_alone() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
-    // ABORT undoes a statement, ROLLBACK the transaction.
+    // ABORT undoes the statement, and ROLLBACK the transaction.
     for (number, how) in ["ABORT", "ROLLBACK"].into_iter().enumerate() {
         let options = SqliteConnectOptions::new().filename(folder.file("a.db"));
         let mut host = runtime.block_on(options.connect()).unwrap();
@@ -138,7 +138,7 @@ fn a_request_that_fails_fails_alone() {
     }
 }
 
-/// What the next test looks at from outside, between two folders that are made.
+/// Refreshes, for the next test, between the creation of two folders.
 #[test]
 fn child_that_refreshes_in_waves() {
     let Ok(waves) = std::env::var(WAVES) else { return };
@@ -152,7 +152,7 @@ fn child_that_refreshes_in_waves() {
     std::fs::create_dir(folder.file("end")).unwrap();
 }
 
-/// How often a child waits for the disk while it plays so many waves, if there is a strace.
+/// Counts the waits of a child for the disk during `waves` waves. Returns `None` without strace.
 fn waits(waves: u32) -> Option<usize> {
     let folder = Folder::in_memory();
     let trace = folder.file("trace");
@@ -165,7 +165,7 @@ fn waits(waves: u32) -> Option<usize> {
         .output()
         .ok()?;
     let trace = std::fs::read_to_string(trace).ok().filter(|_| done.status.success())?;
-    // A call that another thread interrupts is two lines.
+    // A call that another thread interrupts takes two lines.
     let calls = trace.lines().filter(|line| !line.contains("resumed"));
     let waves = calls.skip_while(|line| !line.contains("/begin\""));
     let waves = waves.take_while(|line| !line.contains("/end\""));
@@ -175,13 +175,13 @@ fn waits(waves: u32) -> Option<usize> {
 #[test]
 fn sixty_four_refreshes_wait_for_the_disk_four_times_at_most() {
     let Some(waits) = waits(20) else {
-        println_skipped("there is no strace that may look");
+        println_skipped("there is no strace with the right to trace");
         return;
     };
     assert!((20..=80).contains(&waits), "{waits} waits for 20 waves of 64 refreshes");
 }
 
-#[expect(clippy::print_stderr, reason = "whoever reads the log should know")]
+#[expect(clippy::print_stderr, reason = "a test says that it was skipped")]
 fn println_skipped(why: &str) {
     eprintln!("skipped: {why}");
 }

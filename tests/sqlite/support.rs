@@ -1,4 +1,4 @@
-//! Folders that go with their test, a runtime, and grants to work with.
+//! A runtime, a server and grants for the tests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Tokio {
         self.block_on(SqliteStore::open(file, SqliteSettings::new())).unwrap()
     }
 
-    /// A store with an app.
+    /// Opens a store and registers an app.
     pub(crate) fn desk(&self, file: &Path) -> Desk {
         self.block_on(Desk::new(self.open(file)))
     }
@@ -60,7 +60,7 @@ pub(crate) fn at(millis: i64) -> UnixTime {
 
 pub(crate) const HOUR: i64 = 3_600_000;
 
-/// A store, and an app that is registered with it.
+/// A store with a registered app.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) store: Arc<SqliteStore>,
@@ -74,12 +74,12 @@ impl Desk {
         Self { store, client_id }
     }
 
-    /// A grant as the server makes it, not stored yet. What it is bound to follows from its id.
+    /// Returns a grant as the server makes it, not stored yet. Its id determines its bindings.
     pub(crate) fn grant(&self) -> Grant {
         grant(&self.client_id, GrantId::generate(&OsRandom::new()).unwrap())
     }
 
-    /// A grant whose refresh token is at generation 1.
+    /// Returns a grant with its refresh token at generation 1.
     pub(crate) fn family(&self) -> Grant {
         with(self.grant(), |grant| (grant.generation, grant.rotated_at) = (1, at(0)))
     }
@@ -94,12 +94,12 @@ pub(crate) fn app() -> AppDraft {
         .require_consent(false)
 }
 
-/// A server with the user `ann` over `store`.
+/// Builds a server with the user `ann` over `store`.
 pub(crate) fn server(store: &Arc<SqliteStore>) -> Server {
     server_with(store, NoAudit::new())
 }
 
-/// The same, whose events go to `audit`.
+/// Builds the same server with an audit sink.
 pub(crate) fn server_with(store: &Arc<SqliteStore>, audit: impl AuditSink + 'static) -> Server {
     AuthorizationServer::builder(
         Issuer::new("https://as.example.com").unwrap(),
@@ -116,7 +116,7 @@ pub(crate) async fn register(server: &Server, draft: AppDraft) -> AppCredentials
     server.admin("tester").register(draft.build().unwrap()).await.unwrap()
 }
 
-/// A code flow of the user `ann`: what was handed out on the way, and the first answer.
+/// A code flow of the user `ann`, with its code, verifier and first answer.
 pub(crate) struct Session {
     pub(crate) code: String,
     pub(crate) verifier: String,
@@ -138,7 +138,7 @@ pub(crate) async fn log_in_and_tell(server: &Server, app: &AppCredentials) -> Se
     let request = server.authorization_request(&query, None).await.unwrap();
     let login = Login::new(Subject::new("ann").unwrap(), "session");
     let prompted = server.authorize(request, Some(&login)).await.unwrap();
-    let NextStep::Redirect(redirect) = prompted else { unreachable!("nobody is asked") };
+    let NextStep::Redirect(redirect) = prompted else { unreachable!("the app needs no consent") };
     let (_, rest) = redirect.location().split_once("code=").unwrap();
     let code = rest.split('&').next().unwrap().to_owned();
     let verifier = verifier.expose_secret().to_owned();
@@ -152,7 +152,7 @@ pub(crate) async fn log_in_and_tell(server: &Server, app: &AppCredentials) -> Se
     Session { code, verifier, response }
 }
 
-/// A digest that follows from the id.
+/// Returns a digest that the id determines.
 pub(crate) fn digest(grant_id: GrantId) -> Digest {
     Digest::from_bytes([*grant_id.as_bytes(), *grant_id.as_bytes()].concat().try_into().unwrap())
 }
@@ -168,7 +168,7 @@ pub(crate) fn grant(client_id: &ClientId, grant_id: GrantId) -> Grant {
     grant
 }
 
-/// The same grant but for what `change` changes.
+/// Returns the grant after `change`.
 pub(crate) fn with(mut grant: Grant, change: impl FnOnce(&mut Grant)) -> Grant {
     change(&mut grant);
     grant
@@ -203,7 +203,7 @@ pub(crate) fn token(grant: &Grant, generation: u32) -> Rotation {
     }
 }
 
-/// The claim of an assertion whose `jti` follows from `id`.
+/// Returns the claim of an assertion. `id` determines the `jti`.
 pub(crate) fn claim(client_id: &ClientId, id: GrantId) -> AssertionClaim {
     AssertionClaim {
         client_id: client_id.clone(),

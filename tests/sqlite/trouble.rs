@@ -1,4 +1,4 @@
-//! A disk that is full, a file that cannot be written, a pool that is empty, a clock that jumps.
+//! A full disk, a read-only file, an empty pool, a clock that jumps.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn cause(error: &StoreError) -> String {
     cause
 }
 
-/// A file system of its own, which only root can make.
+/// A small file system in memory, which only root can make.
 struct Mount(Folder);
 
 impl Mount {
@@ -47,7 +47,7 @@ impl Drop for Mount {
     }
 }
 
-/// Inserts grants until the store fails; answers how many it took and why it failed.
+/// Inserts grants until the store fails. Returns their number and the error.
 fn fill(runtime: &Tokio, desk: &Desk) -> (usize, StoreError) {
     for number in 0..200_000 {
         let waves: Vec<_> = (0..32)
@@ -62,7 +62,7 @@ fn fill(runtime: &Tokio, desk: &Desk) -> (usize, StoreError) {
         for wave in waves {
             let (id, answer) = runtime.block_on(wave).unwrap();
             let found = runtime.block_on(desk.store.find_grant(&id)).unwrap();
-            assert_eq!(found.is_some(), answer.is_ok(), "what is answered is there, and no more");
+            assert_eq!(found.is_some(), answer.is_ok(), "only answered grants are there");
             if let Err(error) = answer {
                 return (number, error);
             }
@@ -71,7 +71,7 @@ fn fill(runtime: &Tokio, desk: &Desk) -> (usize, StoreError) {
     unreachable!("nothing is ever full")
 }
 
-/// What holds of a store whose disk is full, and when there is room again.
+/// Checks a store with a full disk, and again once there is room.
 fn survives_a_full_disk(runtime: &Tokio, desk: &Desk, make_room: impl FnOnce()) {
     let family = desk.family();
     let pending = desk.grant();
@@ -81,7 +81,7 @@ fn survives_a_full_disk(runtime: &Tokio, desk: &Desk, make_room: impl FnOnce()) 
     }
     let (_, error) = fill(runtime, desk);
     assert!(cause(&error).contains("full"), "{error}:{}", cause(&error));
-    // It still reads.
+    // Reads go on.
     let found = runtime.block_on(desk.store.find_grant(&family.grant_id)).unwrap();
     assert_eq!(found.unwrap().generation, 1);
     assert!(!runtime.block_on(desk.store.is_revoked(&pending.facts())).unwrap());
@@ -108,7 +108,7 @@ fn a_full_disk_is_an_error_and_room_ends_it() {
     drop(desk);
 }
 
-/// Where the host limits the file, pruning makes room.
+/// If the host limits the size of the file, pruning makes room.
 #[test]
 fn a_full_file_is_an_error_and_pruning_ends_it() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -118,7 +118,7 @@ fn a_full_file_is_an_error_and_pruning_ends_it() {
         let store = SqliteStore::with_pool(pool, SqliteSettings::new()).await.unwrap();
         Desk::new(store).await
     });
-    // They expire early, those that are looked at afterwards do not.
+    // These expire early. The grants that are checked later do not.
     let short = |grant| with(grant, |grant| grant.expires_at = at(HOUR));
     for _ in 0..200 {
         runtime.block_on(desk.store.insert_grant(short(desk.grant()))).unwrap();
@@ -147,14 +147,14 @@ fn a_file_that_cannot_be_written_is_refused_at_once() {
     };
     let error = open(options(&file).read_only(true)).unwrap_err();
     assert!(cause(&error).contains("readonly"), "{}", cause(&error));
-    // A database in memory is another one for each connection.
+    // Each connection would get its own database in memory.
     let error = open(SqliteConnectOptions::new().in_memory(true)).unwrap_err();
     assert!(cause(&error).contains("in memory"), "{}", cause(&error));
     let missing = folder.file("missing").join("a.db");
     assert!(runtime.block_on(SqliteStore::open(missing, SqliteSettings::new())).is_err());
 }
 
-/// A file that another program keeps locked gives an error, not a token, and then goes on.
+/// If another program keeps the file locked, the store answers an error. It goes on afterwards.
 #[test]
 fn a_file_that_is_locked_for_long_is_an_error_until_it_is_free() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -171,7 +171,7 @@ fn a_file_that_is_locked_for_long_is_an_error_until_it_is_free() {
     assert_eq!(redeemed, RedeemCode::Redeemed);
 }
 
-/// Writers do not need the pool; readers say that it is empty, and a token is then void.
+/// Writes do not need the pool. Reads fail while it is empty.
 #[test]
 fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -199,7 +199,7 @@ fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
     assert_eq!(is_revoked, Some(false));
 }
 
-/// A server whose store cannot read issues nothing and spends nothing: the client asks again.
+/// A server issues nothing and spends nothing while its store cannot read. The client can ask again.
 #[test]
 fn a_server_over_an_empty_pool_issues_nothing_and_spends_nothing() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -252,7 +252,7 @@ fn without_a_runtime_there_is_an_error_and_no_panic() {
     assert!(matches!(inserted, InsertGrant::Inserted { .. }));
 }
 
-/// The clock is in the file: one that jumps back while the process is down revives nothing.
+/// The file holds the clock, so a clock that jumps back while the process is down revives nothing.
 #[test]
 fn a_clock_that_jumps_back_across_a_restart_revives_nothing() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
@@ -271,19 +271,19 @@ fn a_clock_that_jumps_back_across_a_restart_revives_nothing() {
         until: at(24 * HOUR),
     };
     let revoked = runtime.block_on(store.revoke(&everything)).unwrap();
-    assert!(revoked.at >= at(HOUR), "the revocation is before a decision that was answered");
+    assert!(revoked.at >= at(HOUR), "a revocation is dated before an earlier decision");
     assert!(runtime.block_on(store.is_revoked(&late.facts())).unwrap());
     drop(store);
 
     let desk = Desk { store: Arc::new(runtime.open(&file)), client_id };
     let answer = runtime.block_on(desk.store.insert_grant(desk.grant())).unwrap();
     let InsertGrant::Inserted { authorized_at } = answer else { unreachable!("a new id") };
-    assert!(authorized_at > revoked.at, "a decision is not after a revocation before it");
+    assert!(authorized_at > revoked.at, "a decision is dated before an earlier revocation");
     let early = desk.grant();
     assert!(runtime.block_on(desk.store.is_revoked(&early.facts())).unwrap());
 }
 
-#[expect(clippy::print_stderr, reason = "whoever reads the log should know")]
+#[expect(clippy::print_stderr, reason = "a test says that it was skipped")]
 fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }

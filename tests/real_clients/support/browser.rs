@@ -8,12 +8,12 @@ use url::Url;
 
 use super::{Answer, Http};
 
-/// Where a browser comes to rest.
+/// The end of a chain of redirects.
 #[derive(Debug)]
 pub(crate) enum Landing {
-    /// On a page of the server.
+    /// A page of the server.
     Page(Page),
-    /// It was sent away from the server: to an app.
+    /// A redirect away from the server, to an app.
     App(Url),
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Page {
     pub(crate) forms: Vec<Form>,
 }
 
-/// A form with what is filled in.
+/// A form with its filled-in fields.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Form {
     method: String,
@@ -77,7 +77,7 @@ impl Browser {
         Self { http: Arc::clone(http), cookies: BTreeMap::new() }
     }
 
-    /// Opens a page and follows redirects, as long as they stay on the server.
+    /// Opens a page and follows redirects while they stay on the server.
     pub(crate) fn open(&mut self, url: &str) -> Landing {
         let url = Url::parse(url).unwrap();
         let answer = self.get(&url);
@@ -104,7 +104,7 @@ impl Browser {
         self.follow(target, answer)
     }
 
-    /// Opens the page, logs in where it is asked to, decides where it is asked to.
+    /// Opens the page, and logs in and decides if it is asked to.
     pub(crate) fn authorize(&mut self, url: &str, user: (&str, &str), decision: &str) -> Landing {
         let mut landing = self.open(url);
         for _ in 0..5 {
@@ -123,7 +123,7 @@ impl Browser {
         landing
     }
 
-    /// The header with all cookies, if there are any.
+    /// Returns the header with all cookies, if there are any.
     fn cookies(&self) -> Option<String> {
         let pairs: Vec<_> = self.cookies.values().map(String::as_str).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
@@ -167,7 +167,7 @@ impl Browser {
     }
 }
 
-/// The forms of a page.
+/// Finds the forms of a page.
 fn forms(html: &str) -> Vec<Form> {
     let mut forms = Vec::new();
     let mut open: Option<Form> = None;
@@ -200,7 +200,7 @@ fn forms(html: &str) -> Vec<Form> {
     forms
 }
 
-/// The name and the attributes of the tag that begins `text`, and what follows it.
+/// Returns the name and the attributes of the tag at the start of `text`, and the rest of the text.
 fn tag(text: &str) -> (String, BTreeMap<String, String>, &str) {
     let end = |text: &str| {
         text.find(|c: char| c.is_whitespace() || matches!(c, '=' | '>')).unwrap_or(text.len())
@@ -226,7 +226,7 @@ fn tag(text: &str) -> (String, BTreeMap<String, String>, &str) {
     }
 }
 
-/// Text without the escapes that HTML needs.
+/// Returns text without the escapes of HTML.
 fn unescape(text: &str) -> String {
     let known = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&#x27;", "'")];
     let text = known.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));

@@ -1,4 +1,4 @@
-//! An HTTP client that follows nothing, and remembers every secret that passes through it.
+//! An HTTP client that follows no redirect and remembers every secret that passes through it.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -10,7 +10,7 @@ use http::{Method, Request, Response};
 use serde_json::Value;
 use ureq::Agent;
 
-/// Parameters and members whose values are nobody else's business.
+/// Parameters and members with secret values.
 const SECRET_NAMES: [&str; 14] = [
     "access_token",
     "refresh_token",
@@ -34,7 +34,7 @@ pub(crate) struct Http {
     secrets: Mutex<BTreeSet<String>>,
 }
 
-/// What the server answered.
+/// An answer of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -43,7 +43,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// A header, once.
+    /// Returns a header, which may be there only once.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut all = self.headers.get_all(name).iter();
         let first = all.next().map(|value| value.to_str().unwrap());
@@ -51,19 +51,19 @@ impl Answer {
         first
     }
 
-    /// The body, as JSON.
+    /// Returns the body as JSON.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// A string of the body.
+    /// Returns a string of the body.
     pub(crate) fn text(&self, name: &str) -> String {
         let json = self.json();
         json[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}")).to_owned()
     }
 
-    /// It is this error with this status, and nobody may keep it.
+    /// Checks that this is the error, with this status, and that caches must not keep it.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, error: &str) {
         let json = self.json();
@@ -122,7 +122,7 @@ impl Http {
         }
     }
 
-    /// A request without a body.
+    /// Sends a request without a body.
     pub(crate) fn request(&self, method: Method, url: &str, headers: &[(&str, &str)]) -> Answer {
         self.answer(build(method, url, headers, Vec::new()))
     }
@@ -150,7 +150,7 @@ impl Http {
     }
 
     fn keep(&self, secret: &str) {
-        // Shorter ones stand in any text.
+        // Shorter ones occur in any text.
         if secret.len() >= 12 {
             self.secrets.lock().unwrap().insert(secret.to_owned());
         }
@@ -164,7 +164,7 @@ impl Http {
         }
     }
 
-    /// Every secret that passed through until now.
+    /// Returns every secret that has passed through.
     pub(crate) fn secrets(&self) -> BTreeSet<String> {
         self.secrets.lock().unwrap().clone()
     }
@@ -178,12 +178,12 @@ fn build(method: Method, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> 
     request.body(body).unwrap()
 }
 
-/// Form-encodes.
+/// Encodes parameters as a form.
 pub(crate) fn encode(parameters: &[(&str, &str)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// `Authorization: Basic` with a form-encoded id and secret (RFC 6749 section 2.3.1).
+/// Returns `Authorization: Basic` with a form-encoded id and secret (RFC 6749 section 2.3.1).
 pub(crate) fn basic(id: &str, secret: &str) -> String {
     let encode =
         |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();

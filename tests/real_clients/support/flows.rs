@@ -1,4 +1,4 @@
-//! What every client needs for the code flow.
+//! URLs of the code flow.
 
 use std::collections::HashMap;
 
@@ -7,16 +7,16 @@ use url::Url;
 
 use super::{Seed, Server, encode};
 
-/// Where an app of the seed on loopback waits: any port fits (RFC 8252 section 7.3).
+/// The address of an app of the seed on loopback. Any port is valid (RFC 8252 section 7.3).
 const CALLBACK: &str = "http://127.0.0.1:49213/";
 
-/// The redirect URI that an app of the seed uses.
+/// Returns the redirect URI of an app of the seed.
 pub(crate) fn redirect_uri(seed: &Seed, client_id: &str) -> String {
     let uri = seed.settings(client_id)["redirect_uris"][0].as_str().unwrap();
     uri.replace("http://127.0.0.1/", CALLBACK)
 }
 
-/// The URL with which an app sends a browser to the authorization endpoint.
+/// Returns the URL with which an app sends a browser to the authorization endpoint.
 pub(crate) fn code_url(
     server: &Server,
     seed: &Seed,
@@ -39,7 +39,7 @@ pub(crate) fn code_url(
     format!("{}?{}", server.url("/oauth/authorize"), encode(&parameters))
 }
 
-/// The parameters in the query of a URL.
+/// Returns the parameters in the query of a URL.
 pub(crate) fn parameters(url: &Url) -> HashMap<String, String> {
     url.query_pairs().into_owned().collect()
 }

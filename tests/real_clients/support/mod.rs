@@ -19,17 +19,17 @@ pub(crate) use webdriver::{Chrome, chrome_is_there};
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// The folder in which cargo builds.
+/// Returns the target folder of cargo.
 pub(crate) fn target_folder() -> PathBuf {
     PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().to_owned()
 }
 
-/// Says that a test does nothing because something is not installed; the test fails where that must
-/// not be.
+/// Says that a test is skipped because a program is not installed. Panics if `GRANTOR_REQUIRE_SERVICES`
+/// is `1`.
 pub(crate) fn skip(test: &str, missing: &str) {
     let required = std::env::var_os("GRANTOR_REQUIRE_SERVICES").is_some_and(|value| value == "1");
     assert!(!required, "{test} needs {missing}: run .ci/install");
-    // Not by a macro of the standard library, whose output is kept from people.
+    // The harness captures the macros of the standard library.
     let line = format!("skipped: {test} needs {missing} (.ci/install installs it)\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }

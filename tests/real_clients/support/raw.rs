@@ -1,4 +1,4 @@
-//! A socket that sends whatever bytes it likes.
+//! A socket that sends any bytes.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -10,7 +10,7 @@ use super::Server;
 /// A connection to the server.
 pub(crate) struct Connection(TcpStream);
 
-/// What came back, read by hand.
+/// An answer, parsed here.
 #[derive(Debug)]
 pub(crate) struct RawAnswer {
     pub(crate) status: u16,
@@ -32,17 +32,17 @@ impl Connection {
         Self(stream)
     }
 
-    /// Sends bytes. The server may have hung up already, which is an answer, too.
+    /// Sends bytes. The server may have closed the connection already, which is also an answer.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         drop(self.0.write_all(bytes));
     }
 
-    /// Says that nothing more comes.
+    /// Closes the sending side.
     pub(crate) fn close_sending(&self) {
         drop(self.0.shutdown(Shutdown::Write));
     }
 
-    /// Reads the head of an answer after which more comes, to its empty line.
+    /// Reads the head of an answer up to its empty line.
     pub(crate) fn head(&mut self) -> String {
         let mut bytes = Vec::new();
         let mut byte = [0];
@@ -53,7 +53,7 @@ impl Connection {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Everything that the server sends until it hangs up; it has to hang up in time.
+    /// Reads until the server closes the connection, which it has to do in time.
     pub(crate) fn read_to_end(mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Err(error) = self.0.read_to_end(&mut bytes) {
@@ -61,12 +61,12 @@ impl Connection {
                 error.kind(),
                 std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
             );
-            assert!(!timed_out, "the server says nothing and does not hang up");
+            assert!(!timed_out, "the server neither answers nor closes the connection");
         }
         bytes
     }
 
-    /// The answer, after which the server hangs up; `None` where it hangs up without one.
+    /// Reads an answer and the close after it. Returns `None` if the server closes without an answer.
     pub(crate) fn answer(self) -> Option<RawAnswer> {
         let bytes = self.read_to_end();
         let text = String::from_utf8_lossy(&bytes);
@@ -81,8 +81,8 @@ impl Connection {
     }
 }
 
-/// Sends one request, asking to hang up afterwards, and reads the answer. `head` has one line for the
-/// request and one for each header.
+/// Sends one request with `Connection: close` and reads the answer. `head` has one line for the request
+/// and one for each header.
 pub(crate) fn exchange(server: &Server, head: &[&str], body: &[u8]) -> RawAnswer {
     let mut connection = Connection::open(server);
     let (first, headers) = head.split_first().unwrap();

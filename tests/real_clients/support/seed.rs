@@ -1,11 +1,11 @@
-//! What the seed of the example server says.
+//! The seed of the example server.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// The annotated seed.
+/// Returns the annotated seed file.
 pub(crate) fn seed_file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/server/seed.json")
 }
@@ -39,8 +39,8 @@ impl Seed {
         self.settings(client_id)["scope"].as_str().unwrap()
     }
 
-    /// Everything in it that nobody may read: passwords, client secrets, signature secrets, and
-    /// the private keys beside it.
+    /// Returns all its secrets, which are passwords, client secrets, signature secrets, and the private
+    /// keys beside it.
     pub(crate) fn secrets(&self) -> BTreeSet<String> {
         let texts = |list: &str, name: &str| -> Vec<String> {
             let entries = self.0[list].as_array().unwrap().iter();
@@ -57,7 +57,7 @@ impl Seed {
                 secrets.extend(pem.lines().filter(|line| line.len() >= 40).map(str::to_owned));
             }
         }
-        assert!(secrets.len() > 10, "the seed is read in a wrong way");
+        assert!(secrets.len() > 10, "the seed has too few secrets");
         secrets
     }
 }

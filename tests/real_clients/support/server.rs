@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::seed_file;
 use crate::sandbox::{Folder, command, signal, wait_until};
 
-/// A running server. It ends when this is dropped.
+/// A running server. It ends with the value.
 pub(crate) struct Server {
     child: Child,
     pub(crate) issuer: String,
@@ -20,17 +20,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server with the apps and users of the seed, on a port of its own, without rate limits.
+    /// Starts a server with the apps and users of the seed, on its own port, without rate limits.
     pub(crate) fn start() -> Self {
         Self::with(&["--no-limits"])
     }
 
-    /// A server with more arguments.
+    /// Starts a server with more arguments.
     pub(crate) fn with(arguments: &[&str]) -> Self {
         Self::try_with(arguments).unwrap_or_else(|problem| panic!("{problem}"))
     }
 
-    /// A server, or what it said when it ended instead of getting ready.
+    /// Starts a server. Returns its output as the error if it ends before it is ready.
     pub(crate) fn try_with(arguments: &[&str]) -> Result<Self, String> {
         let folder = Folder::on_disk();
         let ready = folder.file("ready.json");
@@ -71,27 +71,27 @@ impl Server {
         Ok(json["issuer"].as_str().unwrap().to_owned())
     }
 
-    /// A URL on this server.
+    /// Returns a URL of this server.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
 
-    /// Its host and port.
+    /// Returns its host and port.
     pub(crate) fn address(&self) -> &str {
         self.issuer.strip_prefix("http://").unwrap()
     }
 
-    /// Everything that it has written until now, to both streams.
+    /// Returns everything that it has written to both streams.
     pub(crate) fn output(&self) -> String {
         String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned()
     }
 
-    /// Asks it to stop, as a service manager does.
+    /// Asks it to stop, as a service manager does (SIGTERM).
     pub(crate) fn terminate(&self) {
         signal("TERM", &[self.child.id()]);
     }
 
-    /// Waits until it has ended, and says how.
+    /// Waits until it has ended, and returns its status.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         wait_until("the server has stopped", || {
@@ -107,13 +107,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has ended already where a test has stopped it.
+        // It has ended already if a test has stopped it.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// The program that cargo builds beside the tests.
+/// Returns the program that cargo builds beside the tests.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let program = tests.parent().unwrap().parent().unwrap().join("examples/server");
@@ -126,7 +126,7 @@ fn program() -> PathBuf {
     program
 }
 
-/// Keeps what comes out of a stream, so that the server never waits for a reader.
+/// Collects the output of a stream, so that the server never waits for a reader.
 fn collect(mut stream: impl Read + Send + 'static, output: &Arc<Mutex<Vec<u8>>>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     thread::spawn(move || {

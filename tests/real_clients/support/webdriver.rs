@@ -1,4 +1,4 @@
-//! Chromium without a window, by the protocol of its driver (W3C `WebDriver`): JSON over HTTP.
+//! Chromium without a window, driven by JSON over HTTP (W3C `WebDriver`).
 
 use std::io::{BufRead as _, BufReader, Lines};
 use std::process::{Child, ChildStdout, Stdio};
@@ -11,7 +11,7 @@ use url::Url;
 use super::{Http, target_folder};
 use crate::sandbox::{Folder, command, wait_until};
 
-/// The key of a member that names an element (`WebDriver` section 12.1).
+/// The member that holds the id of an element (`WebDriver` section 12.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 const FLAGS: [&str; 9] = [
     "--headless",
@@ -37,7 +37,7 @@ pub(crate) fn chrome_is_there() -> bool {
 /// A browser with one window.
 pub(crate) struct Chrome {
     driver: Child,
-    /// Open as long as the driver may write to it.
+    /// Kept open because the driver may write to it.
     _said: Lines<BufReader<ChildStdout>>,
     http: Http,
     base: String,
@@ -46,7 +46,7 @@ pub(crate) struct Chrome {
 }
 
 impl Chrome {
-    /// Starts the driver, and a browser with a profile that is new.
+    /// Starts the driver and a browser with a new profile.
     pub(crate) fn start() -> Self {
         let profile = Folder::temporary();
         let mut started = None;
@@ -99,13 +99,13 @@ impl Chrome {
         self.post(&format!("{}{path}", self.session), json)
     }
 
-    /// Goes to a page. That the page is nowhere is no error: an app on loopback may have gone.
+    /// Goes to a page. A missing page is no error, because an app on loopback may have ended.
     pub(crate) fn open(&self, url: &str) {
         let path = format!("{}{}/url", self.base, self.session);
         self.http.post_json(&path, &json!({ "url": url }));
     }
 
-    /// The paths of the elements that a CSS selector finds.
+    /// Returns the paths of the elements that a CSS selector finds.
     fn find(&self, selector: &str) -> Vec<String> {
         let found =
             self.command("/elements", &json!({ "using": "css selector", "value": selector }));
@@ -113,7 +113,7 @@ impl Chrome {
         ids.map(|element| format!("/element/{}", element[ELEMENT].as_str().unwrap())).collect()
     }
 
-    /// The path of the one element that a CSS selector finds, as soon as it is there.
+    /// Waits for the one element that a CSS selector finds, and returns its path.
     fn one(&self, selector: &str) -> String {
         let mut found = Vec::new();
         wait_until(&format!("there is one {selector}"), || {
@@ -128,7 +128,7 @@ impl Chrome {
         self.one(selector);
     }
 
-    /// How many elements a CSS selector finds.
+    /// Counts the elements that a CSS selector finds.
     pub(crate) fn count(&self, selector: &str) -> usize {
         self.find(selector).len()
     }
@@ -138,24 +138,24 @@ impl Chrome {
         self.command(&format!("{}/value", self.one(selector)), &json!({ "text": text }));
     }
 
-    /// Clicks, and waits for the page that follows. Where an app on loopback has gone, that is the
-    /// browser's own page, which says so.
+    /// Clicks and waits for the next page. If an app on loopback has ended, that is an error page of the
+    /// browser.
     pub(crate) fn click(&self, selector: &str) {
         let path = format!("{}{}{}/click", self.base, self.session, self.one(selector));
         self.http.post_json(&path, &json!({}));
     }
 
-    /// The text that a person sees.
+    /// Returns the text that a person sees.
     pub(crate) fn text(&self, selector: &str) -> String {
         self.get(&format!("{}/text", self.one(selector))).as_str().unwrap().to_owned()
     }
 
-    /// The address that the browser shows.
+    /// Returns the address that the browser shows.
     pub(crate) fn url(&self) -> Url {
         Url::parse(self.get("/url").as_str().unwrap()).unwrap()
     }
 
-    /// Puts a picture of the page into the target folder.
+    /// Saves a picture of the page in the target folder.
     pub(crate) fn screenshot(&self, name: &str) {
         let png = STANDARD.decode(self.get("/screenshot").as_str().unwrap()).unwrap();
         assert!(png.starts_with(b"\x89PNG"));
@@ -167,7 +167,7 @@ impl Chrome {
 
 impl Drop for Chrome {
     fn drop(&mut self) {
-        // The browser first: it would outlive its driver.
+        // The browser ends first because it would outlive its driver.
         let session = http::Request::delete(format!("{}{}", self.base, self.session));
         drop(self.http.send(session.body(Vec::new()).unwrap()));
         drop(self.driver.kill());
@@ -192,7 +192,7 @@ fn driver(profile: &Folder) -> Option<(Child, Lines<BufReader<ChildStdout>>, u16
     Some((driver, said, port))
 }
 
-/// The port in the line that says on which port the driver was started.
+/// Parses the port in the start message of the driver.
 fn port_in(line: &str) -> Option<u16> {
     let rest = line.split_once("successfully on port ")?.1;
     rest.trim_end_matches('.').parse().ok()
