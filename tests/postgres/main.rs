@@ -23,6 +23,8 @@ mod outages;
 mod plans;
 mod processes;
 mod races;
+#[path = "../support/revision_2.rs"]
+mod revision_2;
 mod revokers;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
@@ -32,6 +34,7 @@ mod sharing;
 mod subjects;
 mod survivors;
 mod trouble;
+mod upgrade;
 mod world;
 
 /// The rounds of each race.

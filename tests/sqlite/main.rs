@@ -7,12 +7,15 @@ mod audit;
 mod contract;
 mod file;
 mod restored;
+#[path = "../support/revision_2.rs"]
+mod revision_2;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
 mod sharing;
 mod support;
 mod trouble;
+mod upgrade;
 
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 60;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::query;
+use sqlx::{SqlStr, query};
 
-use super::rows::{bind_grant, column, instant, read_grant, read_revocation};
+use super::rows::{
+    NewRow, bind_grant, column, confirmation_bytes, instant, read_grant, read_revocation,
+};
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
-use crate::store::sql::{fits, is_probed, purpose_code, reason_code, write_target};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
+use crate::store::sql::{purpose_code, reason_code, write_target};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -61,6 +63,8 @@ impl PostgresStore {
                 .bind(redemption.claim.cast_signed())
                 .bind(redemption.now.as_millis())
                 .bind(target.as_str())
+                .bind(confirmation_bytes(redemption.confirmation))
+                .bind(redemption.binds)
         };
         for _ in 0..MAX_LOOKS {
             if let Some(row) = self.row(redeem).await? {
@@ -96,6 +100,8 @@ impl PostgresStore {
                 .bind(i16::from(rotation.max_retries))
                 .bind(rotation.idle_millis)
                 .bind(target.as_str())
+                .bind(confirmation_bytes(rotation.confirmation))
+                .bind(rotation.binds)
         };
         // The first is a code, and the last has no successor: only to be refused.
         let may_turn = !matches!(rotation.generation, 0 | u32::MAX);
@@ -121,6 +127,23 @@ impl PostgresStore {
         Err(StoreError::new("the grant changes faster than it can be read"))
     }
 
+    /// Checks whether a token is void, whatever it descends from.
+    async fn is_one_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        let target = as_target(facts.grant_id);
+        let make = || {
+            query(self.sql.is_revoked.clone())
+                .bind(&facts.grant_id.as_bytes()[..])
+                .bind(facts.client_id.as_str())
+                .bind(facts.subject.as_str())
+                .bind(facts.device.map(DeviceId::as_str))
+                .bind(target.as_str())
+                .bind(facts.authorized_at.as_millis())
+                .bind(facts.session.map(SessionId::as_str))
+                .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
+        };
+        column(&self.one_row(make).await?, "revoked")
+    }
+
     /// Runs a text that was put together for what is asked.
     pub(super) async fn built(
         &self,
@@ -139,8 +162,8 @@ fn unknown_outcome() -> StoreError {
 
 impl GrantStore for PostgresStore {
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
-        fits(&grant)?;
-        let row = self.one_row(|| bind_grant(query(self.sql.insert_grant.clone()), &grant)).await?;
+        let new = NewRow::new(&grant)?;
+        let row = self.one_row(|| bind_grant(query(self.sql.insert_grant.clone()), &new)).await?;
         if !column(&row, "active")? {
             return Ok(InsertGrant::AppInactive);
         }
@@ -159,9 +182,9 @@ impl GrantStore for PostgresStore {
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
-        claim.grant.as_ref().map_or(Ok(()), fits)?;
+        let new = claim.grant.as_ref().map(NewRow::new).transpose()?;
         let make = || {
-            let sql = match claim.grant {
+            let sql = match new {
                 Some(_) => &self.sql.claim_with_grant,
                 None => &self.sql.claim_assertion,
             };
@@ -171,8 +194,8 @@ impl GrantStore for PostgresStore {
                 .bind(&claim.jti.as_bytes()[..])
                 .bind(claim.expires_at.as_millis())
                 .bind(claim.now.as_millis());
-            match &claim.grant {
-                Some(grant) => bind_grant(statement, grant),
+            match &new {
+                Some(new) => bind_grant(statement, new),
                 None => statement,
             }
         };
@@ -195,10 +218,6 @@ impl GrantStore for PostgresStore {
         filter: &GrantFilter,
         page: Page<GrantId>,
     ) -> Result<Listing<Grant, GrantId>, StoreError> {
-        // No row of these tables names its session.
-        if filter.session.is_some() {
-            return Ok(Listing::new(Vec::new(), None));
-        }
         let mut text = sqlx::QueryBuilder::<sqlx::Postgres>::new(self.sql.list_grants.as_str());
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
         if let Some(after) = &page.after {
@@ -213,6 +232,9 @@ impl GrantStore for PostgresStore {
         if let Some(device) = &filter.device {
             text.push(" AND device = ").push_bind(device.as_str());
         }
+        if let Some(session) = &filter.session {
+            text.push(" AND session = ").push_bind(session.as_str());
+        }
         if let Some(live_at) = filter.live_at {
             text.push(" AND revoked_at IS NULL AND expires_at > ").push_bind(live_at.as_millis());
         }
@@ -223,43 +245,44 @@ impl GrantStore for PostgresStore {
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
-        let Revocation { why, until, .. } = revocation;
-        is_probed(&revocation.target)?;
         let target = write_target(&revocation.target);
-        let make = || match revocation.target {
+        let why = reason_code(revocation.why);
+        let (at, until) = (revocation.at.as_millis(), revocation.until.as_millis());
+        let cutoff = |sql: &SqlStr| query(sql.clone()).bind(target.as_str()).bind(why).bind(until);
+        let make = || match &revocation.target {
             RevocationTarget::Grant(grant_id) => query(self.sql.end_grant.clone())
                 .bind(grant_id.as_bytes().to_vec())
-                .bind(revocation.at.as_millis())
-                .bind(reason_code(*why))
+                .bind(at)
+                .bind(why)
                 .bind(target.as_str())
-                .bind(until.as_millis()),
+                .bind(until),
             RevocationTarget::Everything
             | RevocationTarget::App(_)
             | RevocationTarget::Subject(_)
             | RevocationTarget::AppAndSubject(..)
-            | RevocationTarget::Device(..)
-            | RevocationTarget::NamedDevice(_)
-            | RevocationTarget::Session(_)
-            | RevocationTarget::EvidenceIssuer(_) => query(self.sql.cut_off.clone())
-                .bind(target.as_str())
-                .bind(reason_code(*why))
-                .bind(until.as_millis()),
+            | RevocationTarget::NamedDevice(_) => cutoff(&self.sql.cut_off),
+            RevocationTarget::Device(client_id, subject, device) => {
+                cutoff(&self.sql.cut_off_device)
+                    .bind(at)
+                    .bind(client_id.as_str())
+                    .bind(subject.as_str())
+                    .bind(device.as_str())
+            }
+            RevocationTarget::Session(session) => {
+                cutoff(&self.sql.cut_off_session).bind(at).bind(session.as_str())
+            }
+            RevocationTarget::EvidenceIssuer(_) => cutoff(&self.sql.cut_off_evidence),
         };
         Ok(Revoked { at: instant(&self.one_row(make).await?, "at")? })
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        let target = as_target(facts.grant_id);
-        let make = || {
-            query(self.sql.is_revoked.clone())
-                .bind(&facts.grant_id.as_bytes()[..])
-                .bind(facts.client_id.as_str())
-                .bind(facts.subject.as_str())
-                .bind(facts.device.map(DeviceId::as_str))
-                .bind(target.as_str())
-                .bind(facts.authorized_at.as_millis())
-        };
-        column(&self.one_row(make).await?, "revoked")
+        for facts in facts.lineage() {
+            if self.is_one_revoked(&facts).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn revocations_since(

@@ -11,19 +11,18 @@ mod run;
 mod schema;
 mod statements;
 
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Executor as _, query};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use sqlx::{Executor as _, Row as _, query};
 
 use self::connections::Connections;
 use self::finds::Finds;
 use self::rows::column;
-use self::schema::SCHEMA_VERSION;
+use self::schema::{REVISION, SCHEMA_VERSION};
 use self::statements::{Statements, Tables};
 use super::sql::statement;
 use super::{
@@ -177,44 +176,71 @@ impl PostgresStore {
         schema::schema_sql(prefix)
     }
 
-    /// Makes the tables that are not there yet, and brings those of an earlier version of this crate
-    /// to the present one. Several processes may do so at once.
+    /// Makes the tables that are missing, and brings those of an earlier version of this crate to the
+    /// present one, in place. Several processes may do so at once, and programs of the previous version
+    /// work on. Tables that are up to date are not locked.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it could not, or when the tables are of a later version of this crate.
+    /// [`StoreError`] if it could not, or if the tables are of a later version of this crate.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        let pool = self.connections.pool();
-        let row = query("SELECT version()").fetch_one(pool).await.map_err(StoreError::new)?;
-        let schema = statement(schema::schema_for(column(&row, "version")?, &self.prefix));
         let mut attempt = 1;
-        // Where two make a table at once, one of them is refused, and finds it the next time.
-        while let Err(error) = pool.execute(schema.clone()).await {
-            if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() {
-                return Err(StoreError::new(error));
+        while !self.is_current().await? {
+            match self.migrate_once().await {
+                Ok(()) => break,
+                // If two processes make a table at once, one of them is refused, and finds it next time.
+                Err(error) if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() => {
+                    return Err(StoreError::new(error));
+                }
+                Err(_) => attempt += 1,
             }
-            attempt += 1;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.check().await
     }
 
-    /// Whether the tables are there and may be written: not on a standby, not in a database that was
-    /// set to be read only. For health checks.
+    /// Checks whether the tables are of the present version; `false` if there are none.
+    async fn is_current(&self) -> Result<bool, StoreError> {
+        match self.run(|| query(self.sql.check.clone())).await {
+            Ok(rows) => {
+                Ok(rows.first().map(Found::read).transpose()?.is_some_and(Found::is_current))
+            }
+            Err(error) if error.as_database_error().is_some() => Ok(false),
+            Err(error) => Err(StoreError::new(error)),
+        }
+    }
+
+    async fn migrate_once(&self) -> Result<(), sqlx::Error> {
+        let pool = self.connections.pool();
+        let row = query("SELECT version()").fetch_one(pool).await?;
+        let version: &str = row.try_get("version")?;
+        let script = |text: &str| statement(schema::script_for(version, text));
+        let rows = self.run(|| query(self.sql.check.clone())).await.unwrap_or_default();
+        let found = rows.first().and_then(|row| Found::read(row).ok());
+        if found.is_none_or(|found| found.schema_version < SCHEMA_VERSION) {
+            pool.execute(script(&schema::tables(&self.prefix))).await?;
+        }
+        // An index over millions of grants takes longer than other statements may.
+        let upgrade =
+            format!("SET LOCAL statement_timeout = 0; {}", schema::revision_3(&self.prefix));
+        pool.execute(script(&upgrade)).await?;
+        Ok(())
+    }
+
+    /// Checks whether the tables are there and may be written: not on a standby, not in a database that
+    /// was set to be read only. For health checks.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when they cannot, or are of another version of this crate.
+    /// [`StoreError`] if they cannot, or are of another version of this crate.
     pub async fn check(&self) -> Result<(), StoreError> {
         let row = self.one_row(|| query(self.sql.check.clone())).await?;
-        match column::<i32>(&row, "schema_version")?.cmp(&SCHEMA_VERSION) {
-            Ordering::Equal => {}
-            Ordering::Greater => {
-                return Err(StoreError::new("the tables are of a later version of this crate"));
-            }
-            Ordering::Less => {
-                return Err(StoreError::new("the tables are of an earlier version of this crate"));
-            }
+        let found = Found::read(&row)?;
+        if found.schema_version > SCHEMA_VERSION || found.revision > Some(REVISION) {
+            return Err(StoreError::new("the tables are of a later version of this crate"));
+        }
+        if !found.is_current() {
+            return Err(StoreError::new("the tables are of an earlier version of this crate"));
         }
         if column::<String>(&row, "read_only")? != "off" {
             return Err(StoreError::new("the database can only be read"));
@@ -254,6 +280,24 @@ impl PostgresStore {
             }
         }
         Ok(erased)
+    }
+}
+
+/// The versions that the tables state.
+#[derive(Clone, Copy)]
+struct Found {
+    schema_version: i32,
+    revision: Option<i32>,
+}
+
+impl Found {
+    fn read(row: &PgRow) -> Result<Self, StoreError> {
+        let schema_version = column(row, "schema_version")?;
+        Ok(Self { schema_version, revision: column(row, "revision")? })
+    }
+
+    fn is_current(self) -> bool {
+        self.schema_version == SCHEMA_VERSION && self.revision == Some(REVISION)
     }
 }
 

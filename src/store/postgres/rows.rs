@@ -5,8 +5,12 @@ use sqlx::postgres::PgRow;
 
 use super::run::Statement;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, Resource};
-use crate::store::sql::{GrantRow, read_target, reason_code, reason_of, write_target};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, Resource, SessionId};
+use crate::jwt::Circumstances;
+use crate::protocol::confirmation::Confirmation;
+use crate::store::sql::{
+    GrantRow, Rare, read_target, reason_code, reason_of, unreadable, write_target,
+};
 use crate::store::{Grant, Revocation, RevocationTarget, StoreError};
 
 /// The value of a column.
@@ -46,13 +50,61 @@ pub(super) fn read_grant(row: &PgRow) -> Result<Grant, StoreError> {
         mismatches: small("mismatches")?,
         revoked_at: column(row, "revoked_at")?,
         revoked_why: column::<Option<i16>>(row, "revoked_why")?.map(i64::from),
+        rare: read_rare(row)?,
     }
     .into_grant()
 }
 
-/// Binds the values of a new row, in the order of its columns and without its instant, and the
-/// grant as a target.
-pub(super) fn bind_grant<'q>(statement: Statement<'q>, grant: &'q Grant) -> Statement<'q> {
+fn read_rare(row: &PgRow) -> Result<Rare, StoreError> {
+    let more: Option<&str> = column(row, "more")?;
+    let confirmation: Option<&[u8]> = column(row, "confirmation")?;
+    let confirmation = confirmation.map(|bytes| Confirmation::from_bytes(bytes).ok_or(bytes));
+    let mut circumstances: Circumstances = more
+        .map(serde_json::from_str)
+        .transpose()
+        .map_err(|_| unreadable("more"))?
+        .unwrap_or_default();
+    let text = |name| column::<Option<&str>>(row, name);
+    let (session, evidence) = (text("session")?, text("evidence")?);
+    circumstances.session =
+        session.map(str::parse).transpose().map_err(|_| unreadable("session"))?;
+    circumstances.evidence_issuer =
+        evidence.map(str::parse).transpose().map_err(|_| unreadable("evidence"))?;
+    let bound_from: Option<i64> = column(row, "bound_from")?;
+    Ok(Rare {
+        flow: column(row, "flow")?,
+        confirmation: confirmation.transpose().map_err(|_| unreadable("confirmation"))?,
+        bound_from: bound_from
+            .map(u32::try_from)
+            .transpose()
+            .map_err(|_| unreadable("bound_from"))?,
+        circumstances,
+    })
+}
+
+/// A new row: the grant, and what its columns take of the rare members.
+pub(super) struct NewRow<'g> {
+    grant: &'g Grant,
+    rare: Rare,
+    /// `Rare::circumstances` without those that have a column.
+    more: Option<String>,
+}
+
+impl<'g> NewRow<'g> {
+    pub(super) fn new(grant: &'g Grant) -> Result<Self, StoreError> {
+        let rare = Rare::of(grant);
+        let rest =
+            Circumstances { session: None, evidence_issuer: None, ..rare.circumstances.clone() };
+        let more = (!rest.is_empty()).then(|| serde_json::to_string(&rest)).transpose();
+        Ok(Self { grant, rare, more: more.map_err(StoreError::new)? })
+    }
+}
+
+/// Binds the values of a new row, in the order of its columns and without its instant; the grant as a
+/// target stands before the rare ones.
+pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> Statement<'q> {
+    let NewRow { grant, rare, more } = new;
+    let Circumstances { session, evidence_issuer, .. } = &rare.circumstances;
     let (revoked_at, revoked_why) = grant.revoked.unzip();
     statement
         .bind(&grant.grant_id.as_bytes()[..])
@@ -75,6 +127,17 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, grant: &'q Grant) -> Stat
         .bind(revoked_at.map(UnixTime::as_millis))
         .bind(revoked_why.map(reason_code))
         .bind(write_target(&RevocationTarget::Grant(grant.grant_id)))
+        .bind(rare.flow)
+        .bind(confirmation_bytes(rare.confirmation))
+        .bind(rare.bound_from.map(i64::from))
+        .bind(session.as_ref().map(SessionId::as_str))
+        .bind(evidence_issuer.as_ref().map(EvidenceIssuer::as_str))
+        .bind(more.as_deref())
+}
+
+/// Returns the value of the column `confirmation`.
+pub(super) fn confirmation_bytes(confirmation: Option<Confirmation>) -> Option<Vec<u8>> {
+    confirmation.map(|confirmation| confirmation.to_bytes().to_vec())
 }
 
 /// The entry of the feed in a row, if there is one.

@@ -2,21 +2,31 @@
 
 use crate::store::TablePrefix;
 
-/// What [`schema_sql`] describes. A later schema has a greater number.
+/// The number that programs compare for equality. It changes when they no longer work on the tables.
 pub(super) const SCHEMA_VERSION: i32 = 2;
+/// The number of the last change of the tables. Programs of revision 2 work on those of revision 3.
+pub(super) const REVISION: i32 = 3;
 
-/// The same tables for the server that calls itself `version`.
-pub(super) fn schema_for(version: &str, prefix: &TablePrefix) -> String {
-    let schema = schema_sql(prefix);
-    // It refuses the collation, and compares byte by byte without.
-    if version.starts_with("CockroachDB") { schema.replace(" COLLATE \"C\"", "") } else { schema }
+/// Adapts a script to the server that calls itself `version`.
+pub(super) fn script_for(version: &str, script: &str) -> String {
+    // CockroachDB refuses the collation, and compares byte by byte without.
+    if version.starts_with("CockroachDB") {
+        script.replace(" COLLATE \"C\"", "")
+    } else {
+        script.to_owned()
+    }
 }
 
-/// The statements that make the tables and indexes that are not there yet.
+/// Returns the statements that make the tables and indexes that are missing.
+pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
+    [tables(prefix), revision_3(prefix)].concat()
+}
+
+/// Returns the statements that make the tables of revision 2.
 ///
 /// Names are compared byte by byte, whatever the locale of the database. Rows that change leave
 /// room in their page, and no column that changes is indexed, so that a rotation writes no index.
-pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
+pub(super) fn tables(prefix: &TablePrefix) -> String {
     let index = prefix.without_schema();
     format!(
         r#"CREATE TABLE IF NOT EXISTS {prefix}clock (
@@ -115,6 +125,36 @@ UPDATE {prefix}clock SET schema_version = {SCHEMA_VERSION}
     )
 }
 
+/// Returns the statements that bring tables of revision 2 to revision 3. No row is rewritten.
+///
+/// Tables are locked in the order in which statements lock rows: grants, clock, revocations. The first
+/// statement lets one process at a time do it.
+pub(super) fn revision_3(prefix: &TablePrefix) -> String {
+    let index = prefix.without_schema();
+    format!(
+        r#"ALTER TABLE {prefix}grants
+    ADD COLUMN IF NOT EXISTS flow smallint,
+    ADD COLUMN IF NOT EXISTS confirmation bytea,
+    ADD COLUMN IF NOT EXISTS bound_from bigint,
+    ADD COLUMN IF NOT EXISTS session text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS evidence text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS more text;
+CREATE INDEX IF NOT EXISTS {index}grants_of_session ON {prefix}grants (session)
+    WHERE session IS NOT NULL;
+ALTER TABLE {prefix}clock ADD COLUMN IF NOT EXISTS revision int4 NOT NULL DEFAULT {REVISION};
+ALTER TABLE {prefix}revocations ADD COLUMN IF NOT EXISTS since bigint;
+ALTER TABLE {prefix}revocations ALTER COLUMN at DROP NOT NULL;
+CREATE INDEX IF NOT EXISTS {index}revocations_told ON {prefix}revocations ((COALESCE(at, since)));
+ALTER TABLE {prefix}audit ADD COLUMN IF NOT EXISTS issuer int4;
+CREATE TABLE IF NOT EXISTS {prefix}issuers (
+    id int4 PRIMARY KEY CHECK (id > 0),
+    issuer text COLLATE "C" NOT NULL UNIQUE,
+    app_changes bigint NOT NULL
+);
+"#
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,9 +164,9 @@ mod tests {
         let prefix = TablePrefix::default();
         let schema = schema_sql(&prefix);
         let version = "PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu";
-        assert_eq!(schema_for(version, &prefix), schema);
+        assert_eq!(script_for(version, &schema), schema);
         let version = "CockroachDB CCL v25.2.0 (x86_64-pc-linux-gnu)";
-        assert_eq!(schema_for(version, &prefix), schema.replace(" COLLATE \"C\"", ""));
-        assert!(!schema_for(version, &prefix).contains("COLLATE"));
+        assert_eq!(script_for(version, &schema), schema.replace(" COLLATE \"C\"", ""));
+        assert!(!script_for(version, &schema).contains("COLLATE"));
     }
 }

@@ -27,7 +27,8 @@ use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 /// The columns of a grant, in the order of [`insert_grant`](Statements::insert_grant).
 pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, scope, resource, \
     device, auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, \
-    generation, rotated_at, claim, retries, mismatches, revoked_at, revoked_why";
+    generation, rotated_at, claim, retries, mismatches, revoked_at, revoked_why, flow, \
+    confirmation, bound_from, session, evidence, more";
 
 /// What the tables are called, and how far the clocks of the database's nodes may differ.
 pub(super) struct Tables<'a> {
@@ -61,6 +62,9 @@ pub(super) struct Statements {
     pub(super) list_grants: String,
     pub(super) cut_off: SqlStr,
     pub(super) end_grant: SqlStr,
+    pub(super) cut_off_device: SqlStr,
+    pub(super) cut_off_session: SqlStr,
+    pub(super) cut_off_evidence: SqlStr,
     pub(super) is_revoked: SqlStr,
     pub(super) revocations_since: SqlStr,
     pub(super) remember_consent: SqlStr,
@@ -82,8 +86,9 @@ impl Statements {
     pub(super) fn new(p: &Tables<'_>) -> Self {
         Self {
             check: statement(format!(
-                "SELECT schema_version, current_setting('transaction_read_only') AS read_only \
-                 FROM {p}clock WHERE id = 1"
+                "SELECT schema_version, CAST(to_jsonb(c) ->> 'revision' AS int4) AS revision, \
+                 current_setting('transaction_read_only') AS read_only \
+                 FROM {p}clock AS c WHERE id = 1"
             )),
             find_app: statement(format!("SELECT document FROM {p}apps WHERE client_id = $1")),
             insert_app: statement(counted(
@@ -133,11 +138,23 @@ impl Statements {
                 REPLACE_REVOCATION
             )),
             end_grant: statement(end_grant(p)),
+            cut_off_device: statement(end_many(
+                p,
+                "client_id = $5 AND subject = $6 AND device = $7",
+            )),
+            cut_off_session: statement(end_many(p, "session = $5")),
+            cut_off_evidence: statement(format!(
+                "WITH tick AS ({}) {} SELECT $1, tick.at, $2, $3 FROM tick {}",
+                tick(p, "true"),
+                INSERT_SINCE.replace("{p}", &p.to_string()),
+                REPLACE_REVOCATION
+            )),
             is_revoked: statement(is_revoked(p)),
             revocations_since: statement(format!(
                 "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
-                 LEFT JOIN (SELECT target, at, why, until FROM {p}revocations \
-                     WHERE at > $1 ORDER BY at LIMIT $2) AS r ON true ORDER BY r.at"
+                 LEFT JOIN (SELECT target, COALESCE(at, since) AS at, why, until \
+                     FROM {p}revocations WHERE COALESCE(at, since) > $1 \
+                     ORDER BY COALESCE(at, since) LIMIT $2) AS r ON true ORDER BY r.at"
             )),
             remember_consent: statement(remember_consent(p)),
             find_consent: statement(format!(
@@ -182,11 +199,13 @@ const DECIDED_AT: &str =
     "GREATEST(CAST(floor(extract(epoch FROM now()) * 1000) AS bigint), clock.at + 1)";
 
 const INSERT_REVOCATION: &str = "INSERT INTO {p}revocations AS r (target, at, why, until)";
+/// Inserts a target that programs of schema 2 cannot read. Their feed skips rows without `at`.
+const INSERT_SINCE: &str = "INSERT INTO {p}revocations AS r (target, since, why, until)";
 
 /// A target stands once. Instants only grow, since the clock is held.
 const REPLACE_REVOCATION: &str = "ON CONFLICT (target) DO UPDATE \
-    SET at = EXCLUDED.at, why = EXCLUDED.why, until = GREATEST(r.until, EXCLUDED.until) \
-    RETURNING r.at";
+    SET at = EXCLUDED.at, since = EXCLUDED.since, why = EXCLUDED.why, \
+    until = GREATEST(r.until, EXCLUDED.until) RETURNING COALESCE(r.at, r.since) AS at";
 
 /// Advances the clock if `condition` holds: the instant of a revocation. It is not before what any
 /// node has taken for the present until now.
@@ -208,8 +227,11 @@ fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
         "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
          AND (SELECT 1 FROM {p}revocations r \
              WHERE r.target IN ('*', 'a:' || g.client_id, 's:' || g.subject, \
-                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || g.device, {target}) \
-             AND (r.at >= g.authorized_at OR r.target = {target}) LIMIT 1) IS NULL"
+                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || g.device, \
+                 'device:' || g.client_id || chr(10) || g.subject || chr(10) || g.device, \
+                 'session:' || g.session, 'evidence:' || g.evidence, {target}) \
+             AND (COALESCE(r.at, r.since) >= g.authorized_at OR r.target = {target}) \
+             LIMIT 1) IS NULL"
     )
 }
 
@@ -234,13 +256,15 @@ fn new_row(p: &Tables<'_>, first: usize, from: &str) -> String {
     let before: Vec<_> = (0..10).map(parameter).collect();
     let after: Vec<_> = (10..17).map(parameter).collect();
     let (revoked_at, revoked_why, target) = (parameter(17), parameter(18), parameter(19));
+    let rare: Vec<_> = (20..26).map(parameter).collect();
     format!(
         "INSERT INTO {p}grants ({GRANT_COLUMNS}) SELECT {}, {DECIDED_AT}, {}, \
-         COALESCE({revoked_at}, tomb.at), COALESCE({revoked_why}, tomb.why) \
+         COALESCE({revoked_at}, tomb.at), COALESCE({revoked_why}, tomb.why), {} \
          FROM {from} CROSS JOIN {p}clock AS clock \
          LEFT JOIN {p}revocations AS tomb ON tomb.target = {target}",
         before.join(", "),
         after.join(", "),
+        rare.join(", "),
     )
 }
 
@@ -271,20 +295,26 @@ fn claim_assertion(p: &Tables<'_>, with_grant: bool) -> String {
     )
 }
 
-/// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target.
+/// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target, `$8`
+/// the key that the request proves, `$9` whether it binds.
 fn redeem_code(p: &Tables<'_>) -> String {
     let (replayed, guessed) =
         (reason_code(RevocationReason::CodeReplayed), reason_code(RevocationReason::CodeGuessed));
     let (redeemed, mismatch, voided) = (outcome::REDEEMED, outcome::MISMATCH, outcome::VOIDED);
     let (ended, again) = (outcome::REPLAYED, outcome::REPLAYED_AGAIN);
-    let is_redeemed = "g.generation = 0 AND g.binding = $4";
+    let is_bound =
+        "g.binding = $4 AND (g.confirmation IS NULL OR g.confirmation IS NOT DISTINCT FROM $8)";
+    let is_redeemed = format!("g.generation = 0 AND {is_bound}");
     let is_guessed = format!("g.mismatches + 1 >= {MAX_MISMATCHES}");
     format!(
         "WITH turned AS (UPDATE {p}grants AS g SET \
              generation = CASE WHEN {is_redeemed} THEN 1 ELSE g.generation END, \
              rotated_at = CASE WHEN {is_redeemed} THEN $6 ELSE g.rotated_at END, \
              claim = CASE WHEN {is_redeemed} THEN $5 ELSE g.claim END, \
-             mismatches = CASE WHEN g.generation = 0 AND g.binding <> $4 \
+             confirmation = CASE WHEN {is_redeemed} THEN CASE WHEN $9 THEN $8 END \
+                 ELSE g.confirmation END, \
+             bound_from = CASE WHEN {is_redeemed} THEN NULL ELSE g.bound_from END, \
+             mismatches = CASE WHEN g.generation = 0 AND NOT ({is_bound}) \
                  THEN g.mismatches + 1 ELSE g.mismatches END, \
              revoked_at = CASE WHEN {is_redeemed} THEN NULL \
                  WHEN g.generation > 0 THEN COALESCE(g.revoked_at, $6) \
@@ -308,7 +338,10 @@ fn redeem_code(p: &Tables<'_>) -> String {
 }
 
 /// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` grace, `$8` the most
-/// retries, `$9` the time that it may lie idle, `$10` the grant as a target.
+/// retries, `$9` the time that it may lie idle, `$10` the grant as a target, `$11` the key that the
+/// request proves, `$12` whether it binds.
+///
+/// A wrong key matches no row, unless a handle from before the binding proves reuse.
 fn rotate(p: &Tables<'_>) -> String {
     let why = reason_code(RevocationReason::RefreshTokenReused);
     let (rotated, retried) = (outcome::ROTATED, outcome::RETRIED);
@@ -316,11 +349,14 @@ fn rotate(p: &Tables<'_>) -> String {
     let is_live = "$4 >= g.generation";
     let is_retry = "$4 + 1 = g.generation AND $7 > 0 AND $6 - g.rotated_at > -5000 \
          AND $6 - g.rotated_at < $7 AND g.retries < $8";
+    let binds = format!("{is_live} AND $12 AND g.confirmation IS NULL AND $11 IS NOT NULL");
     format!(
         "WITH turned AS (UPDATE {p}grants AS g SET \
              generation = CASE WHEN {is_live} THEN $4 + 1 ELSE g.generation END, \
              rotated_at = CASE WHEN {is_live} THEN $6 ELSE g.rotated_at END, \
              claim = CASE WHEN {is_live} THEN $5 ELSE g.claim END, \
+             confirmation = CASE WHEN {binds} THEN $11 ELSE g.confirmation END, \
+             bound_from = CASE WHEN {binds} THEN $4 + 1 ELSE g.bound_from END, \
              retries = CASE WHEN {is_live} THEN 0 WHEN {is_retry} THEN g.retries + 1 \
                  ELSE g.retries END, \
              revoked_at = CASE WHEN {is_live} OR ({is_retry}) THEN NULL ELSE $6 END, \
@@ -329,7 +365,9 @@ fn rotate(p: &Tables<'_>) -> String {
                  WHEN {is_retry} THEN {retried} ELSE {reused} END \
              WHERE {IS_NAMED} \
              AND g.revoked_at IS NULL AND g.expires_at > $6 \
-             AND ($9 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $9) AND {valid} \
+             AND ($9 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $9) \
+             AND (g.confirmation IS NULL OR g.confirmation IS NOT DISTINCT FROM $11 \
+                 OR ($4 < g.bound_from AND NOT ({is_retry}))) AND {valid} \
              RETURNING g.outcome, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome FROM turned",
         valid = is_valid(p, "$2", "$10"),
@@ -349,16 +387,31 @@ fn end_grant(p: &Tables<'_>) -> String {
     )
 }
 
+/// Ends the rows that `condition` selects, for the statements of schema 2, which know no such target, and
+/// enters the target. `$1` the target, `$2` why, `$3` until when, `$4` now.
+fn end_many(p: &Tables<'_>, condition: &str) -> String {
+    let insert = INSERT_SINCE.replace("{p}", &p.to_string());
+    format!(
+        "WITH ended AS (UPDATE {p}grants SET revoked_at = $4, revoked_why = $2 \
+             WHERE grant_id IN (SELECT grant_id FROM {p}grants \
+                 WHERE {condition} AND revoked_at IS NULL ORDER BY grant_id FOR UPDATE) \
+             RETURNING 1), \
+         tick AS ({}) {insert} SELECT $1, tick.at, $2, $3 FROM tick {REPLACE_REVOCATION}",
+        tick(p, "(SELECT count(*) FROM ended) >= 0")
+    )
+}
+
 /// `$1` grant, `$2` app, `$3` user, `$4` device, `$5` the grant as a target, `$6` the instant of the
-/// decision.
+/// decision, `$7` session, `$8` evidence issuer.
 fn is_revoked(p: &Tables<'_>) -> String {
     format!(
         "SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled) \
          OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = $1 AND revoked_at IS NOT NULL) \
          OR EXISTS (SELECT 1 FROM {p}revocations \
              WHERE target IN ('*', 'a:' || $2, 's:' || $3, 'p:' || $2 || chr(10) || $3, \
-                 'd:' || $4, $5) \
-             AND (at >= $6 OR target = $5)) AS revoked"
+                 'd:' || $4, 'device:' || $2 || chr(10) || $3 || chr(10) || $4, \
+                 'session:' || $7, 'evidence:' || $8, $5) \
+             AND (COALESCE(at, since) >= $6 OR target = $5)) AS revoked"
     )
 }
 

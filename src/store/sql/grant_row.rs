@@ -1,13 +1,12 @@
 //! The row of a grant, column by column.
 
-use super::{reason_of, unreadable};
-use crate::app::Flow;
+use super::{Rare, reason_of, unreadable};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::secret::Digest;
-use crate::store::{Grant, RevocationTarget, StoreError};
+use crate::store::{Grant, StoreError};
 
-/// What the columns of a grant hold, in the types that every database has.
+/// The columns of a grant, in the types that every database has.
 pub(in crate::store) struct GrantRow {
     pub(in crate::store) grant_id: Vec<u8>,
     pub(in crate::store) client_id: String,
@@ -30,10 +29,11 @@ pub(in crate::store) struct GrantRow {
     pub(in crate::store) mismatches: i64,
     pub(in crate::store) revoked_at: Option<i64>,
     pub(in crate::store) revoked_why: Option<i64>,
+    pub(in crate::store) rare: Rare,
 }
 
 impl GrantRow {
-    /// The grant that was written into these columns.
+    /// Returns the grant that was written into these columns.
     pub(in crate::store) fn into_grant(self) -> Result<Grant, StoreError> {
         let grant_id: [u8; 16] = self.grant_id.try_into().map_err(|_| unreadable("grant_id"))?;
         let client_id = self.client_id.parse().map_err(|_| unreadable("client_id"))?;
@@ -41,14 +41,12 @@ impl GrantRow {
         let scope = self.scope.parse().map_err(|_| unreadable("scope"))?;
         let mut grant = Grant::new(GrantId::from_bytes(grant_id), client_id, subject, scope);
         grant.actor = optional(self.actor.as_deref(), "actor")?;
-        if grant.actor.is_some() {
-            grant.flow = Flow::JwtBearer;
-        }
         grant.resource = optional(self.resource.as_deref(), "resource")?;
         grant.device = optional(self.device.as_deref(), "device")?;
         grant.auth_time = self.auth_time.map(UnixTime::from_millis);
         grant.binding = digest(self.binding, "binding")?;
         grant.salt_digest = digest(self.salt_digest, "salt_digest")?;
+        self.rare.restore(&mut grant)?;
         grant.authorized_at = UnixTime::from_millis(self.authorized_at);
         grant.code_expires_at = UnixTime::from_millis(self.code_expires_at);
         grant.expires_at = UnixTime::from_millis(self.expires_at);
@@ -63,34 +61,6 @@ impl GrantRow {
             (None, Some(_)) | (Some(_), None) => return Err(unreadable("revoked_why")),
         };
         Ok(grant)
-    }
-}
-
-/// Refuses a grant of which these columns would lose a member.
-pub(in crate::store) fn fits(grant: &Grant) -> Result<(), StoreError> {
-    let flow = if grant.actor.is_some() { Flow::JwtBearer } else { Flow::AuthorizationCode };
-    let is_plain = grant.circumstances.is_empty() && grant.confirmation.is_none();
-    if grant.flow == flow && is_plain {
-        Ok(())
-    } else {
-        Err(StoreError::new("the tables have no column for a member of this grant"))
-    }
-}
-
-/// Refuses a target that no statement looks for.
-pub(in crate::store) fn is_probed(target: &RevocationTarget) -> Result<(), StoreError> {
-    match target {
-        RevocationTarget::Device(..)
-        | RevocationTarget::Session(_)
-        | RevocationTarget::EvidenceIssuer(_) => {
-            Err(StoreError::new("no statement looks for this target"))
-        }
-        RevocationTarget::Everything
-        | RevocationTarget::App(_)
-        | RevocationTarget::Subject(_)
-        | RevocationTarget::AppAndSubject(..)
-        | RevocationTarget::NamedDevice(_)
-        | RevocationTarget::Grant(_) => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ mod audit;
 mod codes;
 mod document;
 mod grant_row;
+mod rare;
 mod table_prefix;
 mod target;
 
@@ -14,7 +15,8 @@ pub(super) use audit::counter_code;
 pub(crate) use audit::{AuditFilter, AuditRow, UsageRow, UsageStep};
 pub(super) use codes::{purpose_code, reason_code, reason_of};
 pub(super) use document::{read_app, write_app};
-pub(super) use grant_row::{GrantRow, fits, is_probed};
+pub(super) use grant_row::GrantRow;
+pub(super) use rare::Rare;
 pub use table_prefix::{InvalidTablePrefix, TablePrefix};
 pub(super) use target::{read_target, write_target};
 
@@ -36,6 +38,6 @@ pub(super) fn statement(text: String) -> SqlStr {
 #[error("the column {0} holds what this version cannot read")]
 struct Unreadable(&'static str);
 
-fn unreadable(column: &'static str) -> StoreError {
+pub(super) fn unreadable(column: &'static str) -> StoreError {
     StoreError::new(Unreadable(column))
 }

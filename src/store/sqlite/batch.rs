@@ -7,10 +7,11 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite};
 
 use super::statements::Statements;
+use super::steps;
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::store::sql::{reason_code, write_target};
-use crate::store::{Revocation, Revoked, Rotation, StoreError};
+use crate::store::{Revocation, RevocationTarget, Revoked, Rotation, StoreError};
 
 /// At once for writing: what is read after it cannot change before it is written.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -93,7 +94,8 @@ impl<'t> Batch<'t> {
     /// undone, and run again to tell.
     pub(super) fn rotate(&mut self, rotations: &[&Rotation]) -> Result<(), sqlx::Error> {
         // Of two for one grant at most one wins.
-        let by_grant: HashMap<_, _> = rotations.iter().map(|it| (it.grant_id, *it)).collect();
+        let plain = rotations.iter().filter(|it| steps::is_plain(it));
+        let by_grant: HashMap<_, _> = plain.map(|it| (it.grant_id, *it)).collect();
         if by_grant.len() < 2 {
             return Ok(());
         }
@@ -103,8 +105,7 @@ impl<'t> Batch<'t> {
             salts.extend_from_slice(rotation.salt_digest.as_bytes());
             others.push((
                 rotation.client_id.as_str(),
-                // Generation 0 is the code, and the last one has no successor.
-                (1..u32::MAX).contains(&rotation.generation).then_some(rotation.generation),
+                rotation.generation,
                 rotation.now.as_millis(),
                 rotation.claim.cast_signed(),
                 rotation.idle_millis,
@@ -172,13 +173,21 @@ impl<'t> Batch<'t> {
         instants.entered = instants.entered.saturating_add(1);
         instants.has_changed = true;
         let tie = instants.entered;
+        // Programs of revision 2 cannot read some targets. Their feed skips rows without `at`.
+        let is_readable = !matches!(
+            revocation.target,
+            RevocationTarget::Device(..)
+                | RevocationTarget::Session(_)
+                | RevocationTarget::EvidenceIssuer(_)
+        );
         self.execute(
             sqlx::query(self.sql.enter_revocation.clone())
                 .bind(write_target(&revocation.target))
-                .bind(at.as_millis())
+                .bind(is_readable.then(|| at.as_millis()))
                 .bind(tie)
                 .bind(reason_code(revocation.why))
-                .bind(revocation.until.as_millis()),
+                .bind(revocation.until.as_millis())
+                .bind((!is_readable).then(|| at.as_millis())),
         )?;
         Ok(Revoked { at })
     }

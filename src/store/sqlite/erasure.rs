@@ -70,7 +70,9 @@ fn begin(
 ) -> Result<(UnixTime, usize), Failed> {
     let sql = batch.sql;
     let consents = batch.execute(sqlx::query(sql.erase_consents.clone()).bind(subject.as_str()))?;
-    batch.execute(sqlx::query(sql.erase_revocations.clone()).bind(subject.as_str()))?;
+    for sql in [&sql.erase_revocations, &sql.erase_device_revocations] {
+        batch.execute(sqlx::query(sql.clone()).bind(subject.as_str()))?;
+    }
     let (target, why) =
         (RevocationTarget::Subject(subject.clone()), RevocationReason::Administrator);
     let revoked = batch.enter(&Revocation { target, at: now, why, until })?;

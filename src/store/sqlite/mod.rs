@@ -144,9 +144,9 @@ impl SqliteStore {
         let touched = sqlx::query(sql.touch.clone()).execute(&mut connection).await;
         touched.map_err(StoreError::new)?;
         // By way of a reader, which must see the same tables.
-        let row = sqlx::query(sql.load_version.clone()).fetch_one(&readers).await;
-        let version: i64 = row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?;
-        schema::is_known(version)?;
+        let mut reader = readers.acquire().await.map_err(StoreError::new)?;
+        schema::is_known(schema::version(&mut reader, prefix.without_schema()).await?)?;
+        drop(reader);
         let queue = Queue::start(connection, options, Arc::clone(&sql)).map_err(StoreError::new)?;
         Ok(Self { queue: Arc::new(queue), readers, owns_readers, sql })
     }

@@ -6,7 +6,7 @@ use sqlx::Row as _;
 
 use super::{SqliteStore, rows};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
 use crate::store::sql::write_target;
 use crate::store::{
     AccessFacts, Consent, FeedCursor, Grant, GrantFilter, Listing, Page, RevocationFeed,
@@ -32,10 +32,6 @@ pub(super) async fn list_grants(
     filter: &GrantFilter,
     page: Page<GrantId>,
 ) -> Result<Listing<Grant, GrantId>, StoreError> {
-    // No row of these tables names its session.
-    if filter.session.is_some() {
-        return Ok(Listing::new(Vec::new(), None));
-    }
     let sql = match filter.subject {
         Some(_) => &store.sql.list_grants_of_subject,
         None => &store.sql.list_grants,
@@ -47,7 +43,8 @@ pub(super) async fn list_grants(
         .bind(filter.device.as_ref().map(DeviceId::as_str))
         .bind(filter.live_at.map(UnixTime::as_millis))
         // One more than the page holds, to know whether it is the last.
-        .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX));
+        .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX))
+        .bind(filter.session.as_ref().map(SessionId::as_str));
     if let Some(subject) = &filter.subject {
         list = list.bind(rows::subject_key(subject)).bind(subject.as_str());
     }
@@ -60,6 +57,16 @@ pub(super) async fn is_revoked(
     store: &SqliteStore,
     facts: &AccessFacts<'_>,
 ) -> Result<bool, StoreError> {
+    for facts in facts.lineage() {
+        if is_one_revoked(store, &facts).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Checks whether a token is void, whatever it descends from.
+async fn is_one_revoked(store: &SqliteStore, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
     let row = sqlx::query(store.sql.is_revoked.clone())
         .bind(facts.client_id.as_str())
         .bind(write_target(&RevocationTarget::Grant(facts.grant_id)))
@@ -67,6 +74,8 @@ pub(super) async fn is_revoked(
         .bind(facts.subject.as_str())
         .bind(facts.device.map(DeviceId::as_str))
         .bind(&facts.grant_id.as_bytes()[..])
+        .bind(facts.session.map(SessionId::as_str))
+        .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
         .fetch_one(store.readers()?)
         .await;
     row.and_then(|row| row.try_get("is_revoked")).map_err(StoreError::new)

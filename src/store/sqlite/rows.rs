@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::clock::UnixTime;
 use crate::ids::Subject;
 use crate::secret::Digest;
-use crate::store::sql::{GrantRow, read_target, reason_of};
+use crate::store::sql::{GrantRow, Rare, read_target, reason_of};
 use crate::store::{FeedCursor, Grant, Revocation, StoreError};
 
 /// Four bytes of a digest: what the index by subject holds.
@@ -18,10 +18,11 @@ pub(super) fn subject_key(subject: &Subject) -> i32 {
 
 /// The grant in a row.
 pub(super) fn grant(row: &SqliteRow) -> Result<Grant, StoreError> {
-    columns(row).map_err(StoreError::new)?.into_grant()
+    let more: Option<&str> = row.try_get("more").map_err(StoreError::new)?;
+    columns(row, Rare::from_document(more)?).map_err(StoreError::new)?.into_grant()
 }
 
-fn columns(row: &SqliteRow) -> Result<GrantRow, sqlx::Error> {
+fn columns(row: &SqliteRow, rare: Rare) -> Result<GrantRow, sqlx::Error> {
     Ok(GrantRow {
         grant_id: row.try_get("grant_id")?,
         client_id: row.try_get("client_id")?,
@@ -43,6 +44,7 @@ fn columns(row: &SqliteRow) -> Result<GrantRow, sqlx::Error> {
         mismatches: row.try_get("mismatches")?,
         revoked_at: row.try_get("revoked_at")?,
         revoked_why: row.try_get("revoked_why")?,
+        rare,
     })
 }
 

@@ -103,6 +103,33 @@ CREATE TABLE {p}usage (
 ) WITHOUT ROWID;
 UPDATE {p}meta SET version = 2;
 ",
+    // Programs of version 2 compare `version` for equality, and work on these tables.
+    "\
+ALTER TABLE {p}meta ADD COLUMN revision INTEGER NOT NULL DEFAULT 3;
+ALTER TABLE {p}grants ADD COLUMN more TEXT; -- what few grants have, as JSON
+CREATE INDEX {p}grants_session ON {p}grants (more ->> '$.circumstances.session')
+  WHERE more ->> '$.circumstances.session' IS NOT NULL;
+CREATE TABLE {p}revocations_3 (
+  target  TEXT    PRIMARY KEY NOT NULL,
+  at      INTEGER,          -- NULL for a target that programs of version 2 cannot read
+  tie     INTEGER NOT NULL,
+  why     INTEGER NOT NULL,
+  until   INTEGER NOT NULL,
+  since   INTEGER           -- instead of `at`
+) WITHOUT ROWID;
+INSERT INTO {p}revocations_3 SELECT target, at, tie, why, until, NULL FROM {p}revocations;
+DROP TABLE {p}revocations;
+ALTER TABLE {p}revocations_3 RENAME TO {p}revocations;
+CREATE UNIQUE INDEX {p}revocations_feed ON {p}revocations (at, tie);
+CREATE UNIQUE INDEX {p}revocations_told ON {p}revocations (COALESCE(at, since), tie);
+CREATE INDEX {p}revocations_until ON {p}revocations (until);
+ALTER TABLE {p}audit ADD COLUMN issuer INTEGER;
+CREATE TABLE {p}issuers (
+  id          INTEGER PRIMARY KEY CHECK (id > 0),
+  issuer      TEXT    NOT NULL UNIQUE,
+  app_changes INTEGER NOT NULL
+);
+",
 ];
 
 /// The scripts after version `version`, in order, for tables that begin with `prefix`.
@@ -128,26 +155,39 @@ pub(super) async fn migrate(
     connection: &mut SqliteConnection,
     prefix: &str,
 ) -> Result<(), StoreError> {
-    // Of several processes that open a new file one makes the tables, and the others wait.
+    if version(connection, prefix).await.is_ok_and(|version| is_known(version).is_ok()) {
+        return Ok(());
+    }
+    // Of several processes that open a file at once one makes the tables, and the others wait.
     let mut transaction =
         connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::new)?;
-    let present = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
-    let present = sqlx::query(present).bind(format!("{prefix}meta"));
-    let present = present.fetch_optional(&mut *transaction).await.map_err(StoreError::new)?;
-    let version: i64 = if present.is_some() {
-        let row = sqlx::query(statement(format!("SELECT version FROM {prefix}meta WHERE id = 1")))
-            .fetch_one(&mut *transaction)
-            .await;
-        row.and_then(|row| row.try_get("version")).map_err(StoreError::new)?
-    } else {
-        0
-    };
+    let version = version(&mut transaction, prefix).await?;
     let scripts = scripts_after(usize::try_from(version).unwrap_or(usize::MAX), prefix);
     if !scripts.is_empty() {
-        sqlx::raw_sql(statement(scripts))
-            .execute(&mut *transaction)
-            .await
-            .map_err(StoreError::new)?;
+        let run = sqlx::raw_sql(statement(scripts)).execute(&mut *transaction).await;
+        run.map_err(StoreError::new)?;
     }
     transaction.commit().await.map_err(StoreError::new)
+}
+
+/// Returns the number of the last script that ran on the tables; 0 if there are none.
+pub(super) async fn version(
+    connection: &mut SqliteConnection,
+    prefix: &str,
+) -> Result<i64, StoreError> {
+    let columns =
+        sqlx::query("SELECT name FROM pragma_table_info(?1)").bind(format!("{prefix}meta"));
+    let columns = columns.fetch_all(&mut *connection).await.map_err(StoreError::new)?;
+    if columns.is_empty() {
+        return Ok(0);
+    }
+    let mut names = columns.iter().map(|row| row.try_get::<&str, _>("name"));
+    // `version` stayed 2 when `revision` was added.
+    let last = if names.any(|name| name.is_ok_and(|name| name == "revision")) {
+        format!("SELECT max(version, revision) AS last FROM {prefix}meta WHERE id = 1")
+    } else {
+        format!("SELECT version AS last FROM {prefix}meta WHERE id = 1")
+    };
+    let row = sqlx::query(statement(last)).fetch_one(connection).await;
+    row.and_then(|row| row.try_get("last")).map_err(StoreError::new)
 }

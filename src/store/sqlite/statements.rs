@@ -19,7 +19,20 @@ const VOID: &str = "\
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'p:' || g.client_id || char(10) || g.subject AND r.at >= g.authorized_at)
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
-      WHERE r.target = 'd:' || g.device AND r.at >= g.authorized_at))";
+      WHERE r.target = 'd:' || g.device AND r.at >= g.authorized_at)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 'device:' || g.client_id || char(10) || g.subject || char(10) || g.device
+        AND r.since >= g.authorized_at)
+ OR (g.more IS NOT NULL AND (EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 'session:' || {session} AND r.since >= g.authorized_at)
+   OR EXISTS (SELECT 1 FROM {p}revocations AS r
+      WHERE r.target = 'evidence:' || {evidence} AND r.since >= g.authorized_at))))";
+
+/// The session of the grant `g`, in the words of its index.
+const SESSION: &str = "(g.more ->> '$.circumstances.session')";
+const EVIDENCE: &str = "(g.more ->> '$.circumstances.evidence_issuer')";
+/// Whether the grant `g` is bound to no key. One that is goes by the rule of the contract.
+const UNBOUND: &str = "(g.more IS NULL OR g.more ->> '$.confirmation' IS NULL)";
 
 const ROTATE_MANY: &str = "\
 UPDATE {p}grants AS g
@@ -29,12 +42,12 @@ FROM (SELECT substr(?1, 1 + 16 * key, 16) AS grant_id, substr(?2, 1 + 32 * key, 
     value ->> 4 AS idle FROM json_each(?3)) AS n
 WHERE g.grant_id = n.grant_id AND g.client_id = n.client_id AND g.salt_digest = n.salt_digest
   AND g.generation = n.generation AND g.revoked_at IS NULL AND g.expires_at > n.now
-  AND (n.idle IS NULL OR n.now - g.rotated_at < n.idle) AND NOT {void}";
+  AND (n.idle IS NULL OR n.now - g.rotated_at < n.idle) AND {unbound} AND NOT {void}";
 
 /// The columns of a grant.
 const GRANT: &str = "g.grant_id, g.client_id, g.subject, g.actor, g.scope, g.resource, g.device, \
 g.auth_time, g.binding, g.salt_digest, g.authorized_at, g.code_expires_at, g.expires_at, \
-g.generation, g.rotated_at, g.claim, g.retries, g.mismatches, g.revoked_at, g.revoked_why";
+g.generation, g.rotated_at, g.claim, g.retries, g.mismatches, g.revoked_at, g.revoked_why, g.more";
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
@@ -50,6 +63,8 @@ macro_rules! statements {
                 let fill = |sql: &str| {
                     let sql = sql.replace("{many}", ROTATE_MANY);
                     let sql = sql.replace("{void}", VOID).replace("{grant}", GRANT);
+                    let sql = sql.replace("{unbound}", UNBOUND).replace("{session}", SESSION);
+                    let sql = sql.replace("{evidence}", EVIDENCE);
                     statement(sql.replace("{p}", prefix))
                 };
                 Self { $($name: fill($sql),)* }
@@ -62,7 +77,6 @@ statements! {
     load_clock = "SELECT clock, entered FROM {p}meta WHERE id = 1";
     keep_clock = "UPDATE {p}meta SET clock = max(clock, ?1), entered = ?2 WHERE id = 1";
     touch = "UPDATE {p}meta SET clock = clock WHERE id = 1";
-    load_version = "SELECT version FROM {p}meta WHERE id = 1";
 
     find_app = "SELECT record FROM {p}apps WHERE client_id = ?1";
     insert_app = "\
@@ -87,20 +101,20 @@ SELECT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1) AS is
     insert_grant = "\
 INSERT INTO {p}grants (grant_id, client_id, subject, subject_key, actor, scope, resource, device,
   auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, generation,
-  rotated_at, claim, retries, mismatches, revoked_at, revoked_why, room)
+  rotated_at, claim, retries, mismatches, revoked_at, revoked_why, room, more)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-  ?21, zeroblob(?22))";
+  ?21, zeroblob(?22), ?23)";
     redeem = "\
 UPDATE {p}grants AS g SET generation = 1, rotated_at = ?5, claim = ?6, room = NULL
 WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.binding = ?4
   AND g.generation = 0 AND g.revoked_at IS NULL AND g.code_expires_at > ?5 AND g.expires_at > ?5
-  AND NOT {void}";
+  AND {unbound} AND NOT {void}";
     rotate = "\
 UPDATE {p}grants AS g
 SET generation = g.generation + 1, rotated_at = ?5, claim = ?6, retries = 0, room = NULL
 WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generation = ?4
   AND g.revoked_at IS NULL AND g.expires_at > ?5 AND (?7 IS NULL OR ?5 - g.rotated_at < ?7)
-  AND NOT {void}";
+  AND {unbound} AND NOT {void}";
     /// As [`rotate`](Self::rotate) for many: their ids, their salts, and what else there is of each.
     rotate_many = ROTATE_MANY;
     /// The same, and says which.
@@ -109,19 +123,29 @@ WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generati
     judge_grant = "SELECT {grant}, {void} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
     change_grant = "\
 UPDATE {p}grants SET generation = ?2, rotated_at = ?3, claim = ?4, retries = ?5, mismatches = ?6,
-  revoked_at = ?7, revoked_why = ?8, room = CASE WHEN ?4 = 0 THEN room END WHERE grant_id = ?1";
+  revoked_at = ?7, revoked_why = ?8, room = CASE WHEN ?4 = 0 THEN room END, more = ?9
+WHERE grant_id = ?1";
     revoke_grant = "\
 UPDATE {p}grants SET revoked_at = ?2, revoked_why = ?3 WHERE grant_id = ?1 AND revoked_at IS NULL";
+    /// Ends rows for the statements of revision 2, which look for no such target.
+    revoke_device = "\
+UPDATE {p}grants SET revoked_at = ?1, revoked_why = ?2
+WHERE revoked_at IS NULL AND client_id = ?3 AND subject_key = ?4 AND subject = ?5 AND device = ?6";
+    revoke_session = "\
+UPDATE {p}grants AS g SET revoked_at = ?1, revoked_why = ?2
+WHERE g.revoked_at IS NULL AND {session} = ?3";
     find_grant = "SELECT {grant} FROM {p}grants AS g WHERE g.grant_id = ?1";
     list_grants = "\
 SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
-  AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4)) ORDER BY g.grant_id LIMIT ?5";
+  AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
+  AND (?6 IS NULL OR {session} = ?6) ORDER BY g.grant_id LIMIT ?5";
     list_grants_of_subject = "\
 SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
   AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
-  AND g.subject_key = ?6 AND g.subject = ?7 ORDER BY g.grant_id LIMIT ?5";
+  AND (?6 IS NULL OR {session} = ?6)
+  AND g.subject_key = ?7 AND g.subject = ?8 ORDER BY g.grant_id LIMIT ?5";
 
     find_assertion = "\
 SELECT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1) AS is_active,
@@ -132,9 +156,9 @@ INSERT INTO {p}assertions (client_id, purpose, jti, expires_at) VALUES (?1, ?2, 
 ON CONFLICT (jti, client_id, purpose) DO UPDATE SET expires_at = excluded.expires_at";
 
     enter_revocation = "\
-INSERT INTO {p}revocations (target, at, tie, why, until) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO {p}revocations (target, at, tie, why, until, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (target) DO UPDATE SET at = excluded.at, tie = excluded.tie, why = excluded.why,
-  until = max(until, excluded.until)";
+  until = max(until, excluded.until), since = excluded.since";
     is_revoked = "\
 SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?2)
@@ -143,11 +167,16 @@ SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?4 AND at >= ?3)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?1 || char(10) || ?4 AND at >= ?3)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?5 AND at >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations
+    WHERE target = 'device:' || ?1 || char(10) || ?4 || char(10) || ?5 AND since >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || ?7 AND since >= ?3)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || ?8 AND since >= ?3)
   OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?6 AND revoked_at IS NOT NULL)
   AS is_revoked";
     read_feed = "\
-SELECT target, at, tie, why, until FROM {p}revocations WHERE (at, tie) > (?1, ?2)
-ORDER BY at, tie LIMIT ?3";
+SELECT target, COALESCE(at, since) AS at, tie, why, until FROM {p}revocations
+WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2)
+ORDER BY COALESCE(at, since), tie LIMIT ?3";
 
     remember_consent = "\
 INSERT INTO {p}consents (client_id, subject, scope, given_at) SELECT ?1, ?2, ?3, ?4
@@ -165,6 +194,10 @@ ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at 
     erase_revocations = "\
 DELETE FROM {p}revocations
 WHERE target >= 'p:' AND target < 'p;' AND substr(target, instr(target, char(10)) + 1) = ?1";
+    /// The same of one device.
+    erase_device_revocations = "\
+DELETE FROM {p}revocations WHERE target >= 'device:' AND target < 'device;'
+  AND instr(substr(target, instr(target, char(10)) + 1), ?1 || char(10)) = 1";
     find_erasable = "\
 SELECT id, grant_id, authorized_at, expires_at FROM {p}grants
 WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";

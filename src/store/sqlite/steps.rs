@@ -12,7 +12,7 @@ use super::batch::{Batch, Failed};
 use super::rows;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
-use crate::store::sql::{fits, is_probed, purpose_code, reason_code, reason_of, write_target};
+use crate::store::sql::{Rare, purpose_code, reason_code, reason_of, write_target};
 use crate::store::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, Grant, GrantRefusal, InsertGrant,
     Pruned, RedeemCode, Revocation, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
@@ -38,17 +38,20 @@ pub(super) fn redeem(
     redemption: &CodeRedemption,
 ) -> Result<RedeemCode, Failed> {
     let sql = batch.sql;
-    let redeemed = batch.execute(
-        sqlx::query(sql.redeem.clone())
-            .bind(&redemption.grant_id.as_bytes()[..])
-            .bind(redemption.client_id.as_str())
-            .bind(&redemption.salt_digest.as_bytes()[..])
-            .bind(&redemption.binding.as_bytes()[..])
-            .bind(redemption.now.as_millis())
-            .bind(redemption.claim.cast_signed()),
-    )?;
-    if redeemed > 0 {
-        return Ok(RedeemCode::Redeemed);
+    // A key that is to be written goes by the rule.
+    if redemption.confirmation.is_none() || !redemption.binds {
+        let redeemed = batch.execute(
+            sqlx::query(sql.redeem.clone())
+                .bind(&redemption.grant_id.as_bytes()[..])
+                .bind(redemption.client_id.as_str())
+                .bind(&redemption.salt_digest.as_bytes()[..])
+                .bind(&redemption.binding.as_bytes()[..])
+                .bind(redemption.now.as_millis())
+                .bind(redemption.claim.cast_signed()),
+        )?;
+        if redeemed > 0 {
+            return Ok(RedeemCode::Redeemed);
+        }
     }
     let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
     let answer = apply(batch, redemption.grant_id, redemption.now, rule)?;
@@ -60,8 +63,7 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
         return Ok(Rotate::Rotated);
     }
     let sql = batch.sql;
-    // Generation 0 is the code, and the last one has no successor.
-    if (1..u32::MAX).contains(&rotation.generation) {
+    if is_plain(rotation) {
         let rotated = batch.execute(
             sqlx::query(sql.rotate.clone())
                 .bind(&rotation.grant_id.as_bytes()[..])
@@ -79,6 +81,13 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
     let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
     let answer = apply(batch, rotation.grant_id, rotation.now, rule)?;
     Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
+}
+
+/// Checks whether the statements for live refresh tokens may rotate this one: generation 0 is the code,
+/// the last one has no successor, and a key that is to be written goes by the rule.
+pub(super) fn is_plain(rotation: &Rotation) -> bool {
+    (1..u32::MAX).contains(&rotation.generation)
+        && (rotation.confirmation.is_none() || !rotation.binds)
 }
 
 /// Applies `rule` to the row of a grant, with whether it is void. An end goes into the feed.
@@ -109,7 +118,8 @@ fn apply<T>(
             .bind(grant.retries)
             .bind(grant.mismatches)
             .bind(grant.revoked.map(|(at, _)| at.as_millis()))
-            .bind(grant.revoked.map(|(_, why)| reason_code(why))),
+            .bind(grant.revoked.map(|(_, why)| reason_code(why)))
+            .bind(Rare::of(&grant).to_document()?),
     )?;
     if let Some((_, why)) = grant.revoked
         && before.revoked.is_none()
@@ -136,7 +146,6 @@ enum NewRow {
 
 /// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
 fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRow, Failed> {
-    fits(grant)?;
     let sql = batch.sql;
     let ground = batch.one(
         sqlx::query(sql.ground.clone())
@@ -181,7 +190,8 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRo
             .bind(grant.mismatches)
             .bind(grant.revoked.map(|(at, _)| at.as_millis()))
             .bind(grant.revoked.map(|(_, why)| reason_code(why)))
-            .bind(room),
+            .bind(room)
+            .bind(Rare::of(&grant).to_document()?),
     )?;
     Ok(NewRow::Made { authorized_at: grant.authorized_at })
 }
@@ -225,16 +235,35 @@ pub(super) fn claim(
 }
 
 pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<Revoked, Failed> {
-    is_probed(&revocation.target)?;
     let revoked = batch.enter(revocation)?;
-    if let RevocationTarget::Grant(grant_id) = &revocation.target {
-        let sql = batch.sql;
-        batch.execute(
-            sqlx::query(sql.revoke_grant.clone())
-                .bind(&grant_id.as_bytes()[..])
-                .bind(revoked.at.as_millis())
-                .bind(reason_code(revocation.why)),
-        )?;
+    let (at, why) = (revoked.at.as_millis(), reason_code(revocation.why));
+    let sql = batch.sql;
+    match &revocation.target {
+        RevocationTarget::Grant(grant_id) => {
+            let end = sqlx::query(sql.revoke_grant.clone()).bind(&grant_id.as_bytes()[..]);
+            batch.execute(end.bind(at).bind(why))?;
+        }
+        RevocationTarget::Device(client_id, subject, device) => {
+            batch.execute(
+                sqlx::query(sql.revoke_device.clone())
+                    .bind(at)
+                    .bind(why)
+                    .bind(client_id.as_str())
+                    .bind(rows::subject_key(subject))
+                    .bind(subject.as_str())
+                    .bind(device.as_str()),
+            )?;
+        }
+        RevocationTarget::Session(session) => {
+            let end = sqlx::query(sql.revoke_session.clone()).bind(at).bind(why);
+            batch.execute(end.bind(session.as_str()))?;
+        }
+        RevocationTarget::Everything
+        | RevocationTarget::App(_)
+        | RevocationTarget::Subject(_)
+        | RevocationTarget::AppAndSubject(..)
+        | RevocationTarget::NamedDevice(_)
+        | RevocationTarget::EvidenceIssuer(_) => {}
     }
     Ok(revoked)
 }
