@@ -64,7 +64,7 @@ fn assert_redirected(world: &World, query: &str, code: &str) {
     assert!(event.client_id.is_some());
 }
 
-/// A1, A2, A32: for an unknown app the user is never redirected, whatever else is wrong.
+/// A1, A2, A32: for an unknown app the user is never redirected.
 #[test]
 fn an_unknown_app_is_shown_an_error_and_redirected_nowhere() {
     let world = World::new();

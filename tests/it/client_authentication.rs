@@ -32,8 +32,8 @@ fn by_post(world: &World, id: &str, secret: &str) -> Answer {
     world.post_form(None, &encode(&form))
 }
 
-/// C1, C2, C4, C13, C33: whatever the cause, the response and the number of store calls are the
-/// same. Only the audit log states the cause.
+/// C1, C2, C4, C13, C33: every failure has the same response and the same number of store calls.
+/// Only the audit log states the cause.
 #[test]
 fn failed_authentication_reveals_nothing() {
     let world = World::unlimited();
@@ -52,7 +52,7 @@ fn failed_authentication_reveals_nothing() {
     let right = secret(&app);
     let cut = &right[..right.len() - 1];
     let cases = [
-        ("nobody", right, "unknown_client", None),
+        ("unknown", right, "unknown_client", None),
         (app.id.as_str(), "wrong", "wrong_secret", Some("client_secrets")),
         (app.id.as_str(), cut, "wrong_secret", Some("client_secrets")),
         (app.id.as_str(), &right.to_lowercase(), "wrong_secret", Some("client_secrets")),
@@ -322,7 +322,7 @@ fn guesses_are_limited_alike_for_known_and_unknown_apps() {
     let world = World::new();
     let app = world.register(machine_app());
     let mut answers = Vec::new();
-    for id in [app.id.as_str(), "nobody"] {
+    for id in [app.id.as_str(), "unknown"] {
         for _ in 0..10 {
             by_basic(&world, id, "guess").assert_error(401, "invalid_client");
         }

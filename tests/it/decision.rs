@@ -38,7 +38,7 @@ fn a_denial_is_redirected_to_the_app_and_is_final() {
     assert!(is_asked(&world, &app, &[]));
 }
 
-/// A34: a repeated approval gives the same code byte for byte, whatever its contents.
+/// A34: a repeated approval gives the same code byte for byte, even if its contents differ.
 #[test]
 fn a_repeated_approval_gives_the_same_code() {
     let world = World::new();

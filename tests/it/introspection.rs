@@ -118,7 +118,7 @@ fn only_an_authenticated_app_may_introspect() {
     let token = ("token", access_token(&tokens));
     let form = encode(&[token]);
     let secret = scene.files.secret.as_deref().unwrap();
-    let unknown = App { id: ClientId::new("nobody").unwrap(), ..public.clone() };
+    let unknown = App { id: ClientId::new("unknown").unwrap(), ..public.clone() };
     let liar = App { secret: Some("wrong".to_owned()), ..scene.files.clone() };
     let named = App { secret: None, ..scene.files.clone() };
     let mut bodies = BTreeSet::new();
@@ -129,7 +129,7 @@ fn only_an_authenticated_app_may_introspect() {
         (world.introspect(&public, token.1), "public_app"),
         (world.introspect(&public, refresh_token(&of_public)), "public_app"),
         (world.introspect(&liar, token.1), "wrong_secret"),
-        (world.introspect_form(Some(&basic("nobody", secret)), &form), "unknown_client"),
+        (world.introspect_form(Some(&basic("unknown", secret)), &form), "unknown_client"),
         (world.introspect_form(Some(&basic("files", "wrong")), &form), "wrong_secret"),
         // A token does not authenticate here, neither this one nor another.
         (
@@ -155,7 +155,7 @@ fn only_an_authenticated_app_may_introspect() {
 fn guesses_are_limited_alike() {
     let world = World::new();
     let public = world.register(public_app());
-    let unknown = App { id: ClientId::new("nobody").unwrap(), ..public.clone() };
+    let unknown = App { id: ClientId::new("unknown").unwrap(), ..public.clone() };
     let attempts = [&public, &unknown]
         .map(|app| (0..20).map(|_| world.introspect(app, "token").status).collect::<Vec<_>>());
     assert_eq!(attempts[0], attempts[1]);

@@ -155,8 +155,8 @@ fn a_block_expires() {
 fn unknown_ids_and_ipv6_neighbours_are_limited_as_well() {
     let world = limited(RateQuota::new(6_000, 1_000), RateQuota::new(6, 3));
     let app = world.register(service());
-    let nobody = App { id: grantor::ids::ClientId::new("nobody").unwrap(), ..liar(&app) };
-    for app in [liar(&app), nobody] {
+    let unknown = App { id: grantor::ids::ClientId::new("unknown").unwrap(), ..liar(&app) };
+    for app in [liar(&app), unknown] {
         for host in ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"] {
             post_from(&world, Some(host), &app).assert_error(401, "invalid_client");
         }
@@ -294,7 +294,7 @@ fn usage_counts_the_authenticated_requests_of_an_app() {
     }
     assert_eq!(usage.refused, 1);
     assert_eq!(usage.last_used, Some(UnixTime::from_seconds(START + 20)));
-    let stranger = grantor::ids::ClientId::new("nobody").unwrap();
+    let stranger = grantor::ids::ClientId::new("unknown").unwrap();
     assert_eq!(world.server.usage(&stranger), AppUsage::default());
 }
 

@@ -357,7 +357,7 @@ fn a_disabled_app_sends_no_user_to_log_in() {
 }
 
 proptest! {
-    /// The return query gives the same request, whatever its parameters, and its marker is valid.
+    /// Every return query gives the same request, and its marker is valid.
     #[test]
     fn a_return_query_reads_back_to_the_same_request(
         state in "[^\0]{0,40}",

@@ -163,7 +163,7 @@ fn a_wrong_claim_is_refused_by_its_name() {
         let answer = present(&world, &es256(&claims(&app, &format!("bad {n}"))));
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    for sub in [json!(null), json!(1), json!([app.id.as_str()]), json!("nobody"), json!("")] {
+    for sub in [json!(null), json!(1), json!([app.id.as_str()]), json!("unknown"), json!("")] {
         present(&world, &es256(&with(claims(&app, "sub"), &json!({ "sub": sub }))))
             .assert_error(401, "invalid_client");
     }
@@ -192,8 +192,8 @@ fn an_assertion_is_accepted_up_to_its_limits_of_time() {
     }
 }
 
-/// C23, C24: a `jti` is accepted once per app while the assertion could be presented, whatever its
-/// other claims.
+/// C23, C24: a `jti` is accepted once per app while the assertion could be presented, even
+/// if its other claims differ.
 #[test]
 fn a_jti_is_accepted_once_per_app() {
     let world = World::unlimited();
@@ -408,7 +408,7 @@ fn secrets_and_assertions_are_not_interchangeable() {
         let unknown = present(
             &world,
             &es256(&claims(
-                &App { id: grantor::ids::ClientId::new("nobody").unwrap(), ..secret.clone() },
+                &App { id: grantor::ids::ClientId::new("unknown").unwrap(), ..secret.clone() },
                 "1",
             )),
         );

@@ -256,9 +256,9 @@ fn only_an_authenticated_app_may_revoke() {
     for refused in [
         world.revoke_form(None, &form),
         world.revoke_form(None, &encode(&[token, ("client_id", id)])),
-        world.revoke_form(None, &encode(&[token, ("client_id", "nobody")])),
+        world.revoke_form(None, &encode(&[token, ("client_id", "unknown")])),
         world.revoke_form(Some(&basic(id, "wrong")), &form),
-        world.revoke_form(Some(&basic("nobody", secret)), &form),
+        world.revoke_form(Some(&basic("unknown", secret)), &form),
         world.revoke_form(Some(&format!("Bearer {}", access_token(&tokens))), &form),
         world.revoke_form(None, &encode(&[token, ("client_id", id), ("client_secret", "wrong")])),
     ] {

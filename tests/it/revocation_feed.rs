@@ -99,11 +99,11 @@ fn only_the_authenticated_app_of_an_api_may_read_the_feed() {
     assert_eq!(world.last_event().actor, Actor::App(other.id.clone()));
 
     let public = world.register(public_app());
-    let nobody = App { id: ClientId::new("nobody").unwrap(), ..public.clone() };
+    let unknown = App { id: ClientId::new("unknown").unwrap(), ..public.clone() };
     let liar = App { secret: Some("wrong".to_owned()), ..api.clone() };
     let named = encode(&[("client_id", "api")]);
     let mut bodies = vec![named, String::new()];
-    bodies.extend([&public, &nobody, &liar].map(|app| body_of(app, &[])));
+    bodies.extend([&public, &unknown, &liar].map(|app| body_of(app, &[])));
     for body in bodies {
         answer(read(&world, None, &body, start)).assert_error(401, "invalid_client");
         let event = world.last_event();

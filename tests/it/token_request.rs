@@ -64,7 +64,7 @@ fn an_unknown_grant_type_is_unsupported() {
     }
 }
 
-/// T6, R5, J23: an app without the flow is unauthorized, whatever its grant.
+/// T6, R5, J23: an app without the flow is unauthorized for every grant.
 #[test]
 fn an_app_without_the_flow_is_unauthorized() {
     let world = World::unlimited();
@@ -158,18 +158,18 @@ fn a_malformed_scope_is_an_invalid_scope() {
 fn the_order_of_refusals_is_fixed() {
     let world = World::unlimited();
     let order = [
-        ("x=%&grant_type=nope&client_id=nobody", "invalid_request"),
-        ("grant_type=nope&client_id=nobody&client_secret=x&a=1&a=2", "invalid_request"),
-        ("grant_type=nope&client_id=nobody&client_secret=x", "unsupported_grant_type"),
-        ("grant_type=refresh_token&client_id=nobody&client_secret=x", "invalid_request"),
-        ("grant_type=client_credentials&a=1&a=2&client_id=nobody", "invalid_request"),
-        ("grant_type=client_credentials&resource=x&client_id=nobody", "invalid_target"),
-        ("grant_type=client_credentials&client_id=nobody&client_assertion=x", "invalid_request"),
+        ("x=%&grant_type=nope&client_id=unknown", "invalid_request"),
+        ("grant_type=nope&client_id=unknown&client_secret=x&a=1&a=2", "invalid_request"),
+        ("grant_type=nope&client_id=unknown&client_secret=x", "unsupported_grant_type"),
+        ("grant_type=refresh_token&client_id=unknown&client_secret=x", "invalid_request"),
+        ("grant_type=client_credentials&a=1&a=2&client_id=unknown", "invalid_request"),
+        ("grant_type=client_credentials&resource=x&client_id=unknown", "invalid_target"),
+        ("grant_type=client_credentials&client_id=unknown&client_assertion=x", "invalid_request"),
     ];
     for (body, error) in order {
         world.post_form(None, body).assert_error(400, error);
     }
-    let unknown = "grant_type=client_credentials&client_id=nobody&scope=%22";
+    let unknown = "grant_type=client_credentials&client_id=unknown&scope=%22";
     world.post_form(None, unknown).assert_error(401, "invalid_client");
     let (app, _) = machine(&world);
     let refresh = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("scope", "\"")];

@@ -126,7 +126,7 @@ fn every_call_is_audited_with_the_administrators_name() {
     let app = world.register(code_app());
     let (id, ann) = (&app.id, subject("ann"));
     let admin = world.server.admin("eve@example.com");
-    let nobody = ClientId::new("nobody").unwrap();
+    let unknown = ClientId::new("unknown").unwrap();
     let draft = || code_app().name("Renamed").code_lifetime(30);
     block_on(admin.edit(id, 1, draft())).unwrap();
     block_on(admin.edit(id, 1, draft())).unwrap_err();
@@ -140,7 +140,7 @@ fn every_call_is_audited_with_the_administrators_name() {
     block_on(admin.enable(id)).unwrap();
     block_on(admin.delete(id)).unwrap();
     block_on(admin.delete(id)).unwrap_err();
-    block_on(admin.disable(&nobody)).unwrap_err();
+    block_on(admin.disable(&unknown)).unwrap_err();
 
     let mut events = world.events();
     events.retain(|event| event.actor == Actor::Administrator("eve@example.com".into()));
@@ -171,7 +171,7 @@ fn every_call_is_audited_with_the_administrators_name() {
     assert_eq!(events[0].action, Action::EditApp { changed });
     assert!(events[..12].iter().all(|event| event.client_id.as_ref() == Some(id)));
     assert_eq!(events[7].subject, Some(ann));
-    let of_app = world.audit.find(&AuditQuery::all().app(nobody));
+    let of_app = world.audit.find(&AuditQuery::all().app(unknown));
     assert_eq!(of_app.len(), 1);
     let json = serde_json::to_value(&events[0]).unwrap();
     assert_eq!(json["actor_name"], json!("eve@example.com"));

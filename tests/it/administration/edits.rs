@@ -129,8 +129,8 @@ fn a_new_policy_applies_to_the_next_refresh() {
     let app = world.register(impersonator(jwt()).refresh_token(true));
     let tokens = world.act(&app, &json!({}));
     let token = tokens.text("refresh_token");
-    let nobody = jwt().with_impersonation(ImpersonationPolicy::none());
-    world.edit(&app, |draft| draft.jwt(nobody));
+    let none = jwt().with_impersonation(ImpersonationPolicy::none());
+    world.edit(&app, |draft| draft.jwt(none));
     world.refresh(&app, token).assert_error(400, "invalid_grant");
     assert!(!world.is_revoked(&tokens));
     world.edit(&app, |draft| draft.jwt(jwt()));

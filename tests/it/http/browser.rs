@@ -125,10 +125,10 @@ fn an_unknown_app_or_redirect_uri_is_shown_and_never_redirected() {
     let verifier = new_verifier();
     let query = code_query(&app, &verifier, &[]);
     let elsewhere = query.replace("app.example.com", "evil.example.com");
-    let nobody = query.replace(app.id.as_str(), "nobody");
+    let unknown = query.replace(app.id.as_str(), "unknown");
     for (query, reason) in [
         (elsewhere, "redirect_uri"),
-        (nobody, "unknown_client"),
+        (unknown, "unknown_client"),
         (String::new(), "missing_parameter"),
     ] {
         let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("ann"));

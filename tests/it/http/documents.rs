@@ -155,7 +155,7 @@ fn a_script_reads_responses_from_the_origin_of_its_redirect_uri() {
     assert_eq!((other.status, other.header("access-control-allow-origin")), (200, None));
     let unknown = http.post(
         "/oauth/token",
-        &[("origin", "https://app.example.com"), ("authorization", &basic("nobody", "x"))],
+        &[("origin", "https://app.example.com"), ("authorization", &basic("unknown", "x"))],
         "grant_type=client_credentials",
     );
     assert_eq!(unknown.header("access-control-allow-origin"), None);

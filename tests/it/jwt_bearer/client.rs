@@ -104,7 +104,7 @@ fn an_assertion_alone_must_name_and_prove_its_app() {
     let world = World::new();
     let app = world.register(alone());
     let other = world.register(alone());
-    let stranger = json!({ "iss": "nobody" });
+    let stranger = json!({ "iss": "unknown" });
     let assertion = world.assertion(&app, &stranger);
     let grant = |assertion: &str| encode(&[("grant_type", JWT_BEARER), ("assertion", assertion)]);
     world.post_form(None, &grant(&assertion)).assert_error(401, "invalid_client");

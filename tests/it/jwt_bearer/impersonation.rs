@@ -32,7 +32,7 @@ fn an_app_impersonates_only_users_that_its_policy_permits() {
     let table: [(ImpersonationPolicy, &[&str], &[&str]); 7] = [
         (ImpersonationPolicy::default(), &[], &["ann", "bob", "root"]),
         (ImpersonationPolicy::members(Members::default()), &[], &["ann", "bob", "root"]),
-        (ImpersonationPolicy::anyone(), &["ann", "bob", "root"], &["gone", "nobody"]),
+        (ImpersonationPolicy::anyone(), &["ann", "bob", "root"], &["gone", "unknown"]),
         (ImpersonationPolicy::members(subjects(&["ann"])), &["ann"], &["bob", "root"]),
         (ImpersonationPolicy::members(groups(&["staff"])), &["ann", "bob"], &["root", "gone"]),
         (

@@ -64,7 +64,7 @@ fn the_assertion_parameter_is_required() {
         answer.assert_error(400, "invalid_request");
         assert_eq!(answer.text("error_description"), "assertion is missing");
     }
-    let body = format!("grant_type={JWT_BEARER}&client_id=nobody");
+    let body = format!("grant_type={JWT_BEARER}&client_id=unknown");
     world.post_form(None, &body).assert_error(400, "invalid_request");
 }
 

@@ -11,7 +11,7 @@ use crate::assertions::{JWT_BEARER, Signer, backend_app, backend_jwt, impersonat
 use crate::faulty_store::{Method, PLANTED, faulty_server, post};
 use crate::support::{App, World, subject};
 
-/// J16: an assertion is accepted once, identified by its `jti` whatever its other claims.
+/// J16: an assertion is accepted once, identified by its `jti` alone.
 #[test]
 fn an_assertion_is_accepted_once() {
     let world = World::new();
