@@ -12,6 +12,8 @@ mod rejection_table;
 
 use std::fmt;
 
+use serde::Serialize;
+
 pub use rejection::Rejection;
 
 use crate::hooks::HookError;
@@ -24,7 +26,8 @@ use crate::users::DirectoryError;
 /// The error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2, and OpenID Connect
 /// Core 1.0 section 3.1.2.6.
 #[doc(alias = "error")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorCode {
     /// `invalid_request`
@@ -227,10 +230,20 @@ impl EndpointError {
             Self::Rejected { rejection, .. } => rejection.description(),
             Self::Failed(_) | Self::Unavailable(_) => "the server failed, try again later".into(),
         };
-        // Codes, descriptions and parameter names need no escaping.
-        format!(
-            r#"{{"error":"{}","error_description":"{description}"}}"#,
-            self.error_code().as_str()
-        )
+        ErrorBody { error: self.error_code(), error_description: &description }.to_json()
+    }
+}
+
+/// The body of an error response (RFC 6749 section 5.2).
+#[derive(Serialize)]
+pub(crate) struct ErrorBody<'a> {
+    pub(crate) error: ErrorCode,
+    pub(crate) error_description: &'a str,
+}
+
+impl ErrorBody<'_> {
+    pub(crate) fn to_json(&self) -> String {
+        // Two strings always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -5,7 +5,7 @@ use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use super::interaction::Interaction;
-use super::request::{Exchange, Unread};
+use super::request::{Exchange, InvalidHttpRequest};
 use super::response::{Answer, protect_page, see_other};
 use super::{HttpEndpoints, MAX_BODY_BYTES};
 use crate::audit::Action;
@@ -28,7 +28,10 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
     /// Answers an authorization request, in the URL or in a form (RFC 6749 section 3.1).
-    pub(super) async fn authorize(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
+    pub(super) async fn authorize(
+        &self,
+        exchange: &Exchange<'_>,
+    ) -> Result<Answer, InvalidHttpRequest> {
         let query = if exchange.parts.method == Method::POST {
             let body = exchange.form_body()?;
             std::str::from_utf8(body).map_err(|_| match body.len() {
@@ -75,7 +78,10 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     }
 
     /// Answers the form of the consent page.
-    pub(super) async fn decide(&self, exchange: &Exchange<'_>) -> Result<Answer, Unread> {
+    pub(super) async fn decide(
+        &self,
+        exchange: &Exchange<'_>,
+    ) -> Result<Answer, InvalidHttpRequest> {
         let body = exchange.form_body()?;
         Ok(match self.store_decision(exchange, body).await {
             Ok(answer) => answer,

@@ -71,7 +71,7 @@ use crate::resource_server::resource::ResourceServer;
 use crate::server::AuthorizationServer;
 use crate::store::{RevocationFeed, Store};
 use crate::users::UserDirectory;
-use request::{Exchange, Unread};
+use request::{Exchange, InvalidHttpRequest};
 use request_id::{REQUEST_ID, RequestIds};
 use response::{Answer, DateHeader, empty, private_json, public_json};
 use span::RequestSpan;
@@ -238,7 +238,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         &self,
         endpoint: ServerEndpoint,
         exchange: &Exchange<'_>,
-    ) -> Result<(Answer, Option<ClientId>), Unread> {
+    ) -> Result<(Answer, Option<ClientId>), InvalidHttpRequest> {
         if let Some(answer) = exchange.check_method(endpoint, self.cross_origin) {
             return Ok((answer, None));
         }

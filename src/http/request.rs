@@ -1,4 +1,4 @@
-//! What arrived: its method, its content type, its credentials, as far as HTTP goes.
+//! The HTTP side of a request: its method, content type and credentials.
 
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -7,13 +7,14 @@ use http::{Method, StatusCode};
 use super::cors;
 use super::response::{Answer, empty, private_json};
 use crate::endpoint::form_request::FormRequest;
+use crate::error::{ErrorBody, ErrorCode};
 use crate::ids::Source;
 use crate::observe::observation::Observation;
 use crate::protocol::form::{Form, MAX_FORM_BYTES};
 use crate::protocol::paths::ServerEndpoint;
 use crate::store::FeedCursor;
 
-/// One request, and who watches it.
+/// A request and its telemetry.
 #[derive(Clone, Copy)]
 pub(super) struct Exchange<'a> {
     pub(super) parts: &'a Parts,
@@ -38,12 +39,12 @@ impl<'a> Exchange<'a> {
         self.parts.extensions.get()
     }
 
-    /// The one value of a header that is text; `None` where it is absent.
+    /// Returns the value of a header, if it is present and text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&'a str> {
         self.parts.headers.get(name)?.to_str().ok()
     }
 
-    /// The answer to a method that is not the endpoint's own; `None` where it is.
+    /// Returns the answer to a method that the endpoint does not support, or `None`.
     pub(super) fn check_method(
         &self,
         endpoint: ServerEndpoint,
@@ -59,21 +60,21 @@ impl<'a> Exchange<'a> {
                 answer
             }));
         }
-        // `HEAD` is for documents: a browser with an authorization request changes something.
+        // `HEAD` is for documents only: an authorization request has effects.
         let document = *method == Method::HEAD && endpoint.methods() == "GET";
         if document || is(method.as_str()) {
             return None;
         }
-        let mut answer = Unread("the method is not allowed").into_answer();
+        let mut answer = InvalidHttpRequest("the method is not allowed").into_answer();
         *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
         answer.headers_mut().insert(header::ALLOW, allowed(endpoint));
         Some(answer)
     }
 
-    /// The body, if it is a form. Parameters in the URL are not read: a URL is logged.
-    pub(super) fn form_body(&self) -> Result<&'a [u8], Unread> {
+    /// Returns the body, if it is a form. Parameters in the URL are ignored, because URLs are logged.
+    pub(super) fn form_body(&self) -> Result<&'a [u8], InvalidHttpRequest> {
         if self.body.len() > MAX_FORM_BYTES {
-            // The form says so itself, whatever its type.
+            // `Form::parse` refuses it, with any content type.
             return Ok(self.body);
         }
         let mut types = self.parts.headers.get_all(header::CONTENT_TYPE).iter();
@@ -83,21 +84,21 @@ impl<'a> Exchange<'a> {
         };
         match (types.next(), types.next()) {
             (Some(one), None) if is_form(one) => Ok(self.body),
-            // Nothing has no type; the form then lacks its parameters.
+            // An empty body needs no type. The form then lacks its parameters.
             (None, None) if self.body.is_empty() => Ok(self.body),
-            _ => Err(Unread("the body must be application/x-www-form-urlencoded")),
+            _ => Err(InvalidHttpRequest("the body must be application/x-www-form-urlencoded")),
         }
     }
 
-    /// The request as the endpoints with client authentication take it.
-    pub(super) fn form_request(&self) -> Result<FormRequest<'a>, Unread> {
+    /// Returns the request for an endpoint with client authentication.
+    pub(super) fn form_request(&self) -> Result<FormRequest<'a>, InvalidHttpRequest> {
         self.authorized(FormRequest::new(self.form_body()?))
     }
 
-    /// The request of a resource server for the feed: the cursor is in the URL, the credentials are
-    /// in the header.
-    pub(super) fn feed_request(&self) -> Result<(FormRequest<'a>, FeedCursor), Unread> {
-        let malformed = || Unread("cursor is malformed");
+    /// Returns the request of a resource server for the feed. The cursor is in the URL, the credentials
+    /// are in the header.
+    pub(super) fn feed_request(&self) -> Result<(FormRequest<'a>, FeedCursor), InvalidHttpRequest> {
+        let malformed = || InvalidHttpRequest("cursor is malformed");
         let query = self.parts.uri.query().unwrap_or_default();
         let form = Form::parse(query.as_bytes()).map_err(|_| malformed())?;
         let cursor = match form.one("cursor").map_err(|_| malformed())? {
@@ -107,7 +108,7 @@ impl<'a> Exchange<'a> {
         Ok((self.authorized(FormRequest::new(&[]))?, cursor))
     }
 
-    fn authorized(&self, request: FormRequest<'a>) -> Result<FormRequest<'a>, Unread> {
+    fn authorized(&self, request: FormRequest<'a>) -> Result<FormRequest<'a>, InvalidHttpRequest> {
         let mut request = request.observed(self.observation);
         if let Some(source) = self.source() {
             request = request.source(source);
@@ -115,9 +116,9 @@ impl<'a> Exchange<'a> {
         let mut headers = self.parts.headers.get_all(header::AUTHORIZATION).iter();
         match (headers.next(), headers.next()) {
             (None, _) => Ok(request),
-            // What is no text is no credentials: it is refused, counted and audited as such.
+            // A header that is not text is refused, counted and audited as malformed credentials.
             (Some(header), None) => Ok(request.authorization(header.to_str().unwrap_or_default())),
-            (Some(_), Some(_)) => Err(Unread("there must be one Authorization header")),
+            (Some(_), Some(_)) => Err(InvalidHttpRequest("there must be one Authorization header")),
         }
     }
 }
@@ -130,14 +131,14 @@ fn allowed(endpoint: ServerEndpoint) -> HeaderValue {
     }
 }
 
-/// A request that is wrong before there is anything to ask the server, and why: `invalid_request`.
+/// Why a request is refused before the server is called. The error is `invalid_request`.
 #[derive(Debug)]
-pub(super) struct Unread(&'static str);
+pub(super) struct InvalidHttpRequest(&'static str);
 
-impl Unread {
+impl InvalidHttpRequest {
     pub(super) fn into_answer(self) -> Answer {
         let Self(description) = self;
-        let json = format!(r#"{{"error":"invalid_request","error_description":"{description}"}}"#);
-        private_json(StatusCode::BAD_REQUEST, json)
+        let body = ErrorBody { error: ErrorCode::InvalidRequest, error_description: description };
+        private_json(StatusCode::BAD_REQUEST, body.to_json())
     }
 }

@@ -1,6 +1,6 @@
-//! What an API is told: RFC 7662 section 2.2.
+//! The introspection response: RFC 7662 section 2.2.
 
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, Issuer, Subject};
@@ -12,61 +12,59 @@ use crate::store::Grant;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Introspection {
-    /// The token gives nothing, or the one who asks may not know of it.
+    /// The token is invalid, or the caller may not introspect it.
     Inactive,
-    /// The token is good.
+    /// The token is valid.
     Active(Box<ActiveToken>),
 }
 
-/// What an active token says.
+/// The claims of an active token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ActiveToken {
     /// `iss`: this server.
     pub issuer: Issuer,
-    /// `sub`: the user, or the app itself where no user is involved.
+    /// `sub`: the user, or the app itself if no user is involved.
     pub subject: Subject,
-    /// `aud`: the APIs that it is meant for. Empty for a refresh token that was not asked for one.
+    /// `aud`: the APIs that the token is for. Empty for a refresh token without a requested API.
     pub audience: Vec<String>,
-    /// `client_id`: the app that it was issued to.
+    /// `client_id`: the app that the token was issued to.
     pub client_id: ClientId,
     /// `scope`.
     pub scope: Scope,
     /// `token_type` of RFC 6749 section 5.1: `Bearer` for an access token. A refresh token has none.
     pub token_type: Option<&'static str>,
-    /// `jti`, of an access token.
+    /// `jti` of an access token.
     pub token_id: Option<String>,
     /// `iat`.
     pub issued_at: UnixTime,
-    /// `exp`: as things stand, for a refresh token that may lie idle only for so long.
+    /// `exp`. For a refresh token with an idle lifetime, the expiry without further use.
     pub expires_at: UnixTime,
-    /// `auth_time`: when the user authenticated, where the token says so.
+    /// `auth_time`: when the user authenticated, if the token states it.
     pub auth_time: Option<UnixTime>,
     /// `act.sub`: the app that acts as the subject (RFC 8693 section 4.1).
     pub actor: Option<ClientId>,
-    /// `device`: the device that it was issued to.
+    /// `device`: the device that the token was issued to.
     pub device: Option<DeviceId>,
 }
 
 impl Introspection {
-    /// Whether the token is active.
+    /// Returns whether the token is active.
     #[must_use]
     pub const fn is_active(&self) -> bool {
         matches!(self, Self::Active(_))
     }
 
-    /// The body of the response, as JSON.
+    /// Returns the body of the response as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        match self {
-            Self::Inactive => r#"{"active":false}"#.to_owned(),
-            Self::Active(token) => token.to_json(),
-        }
+        // A record of strings and numbers always has a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
     }
 }
 
 impl ActiveToken {
-    /// The live refresh token of `grant`.
+    /// Returns the claims of the live refresh token of `grant`.
     pub(super) fn refresh_token(issuer: &Issuer, grant: Grant, expires_at: UnixTime) -> Self {
         Self {
             issuer: issuer.clone(),
@@ -83,47 +81,86 @@ impl ActiveToken {
             device: grant.device,
         }
     }
+}
 
-    fn to_json(&self) -> String {
-        let mut json = Map::new();
-        let mut put = |name: &str, value: Value| json.insert(name.to_owned(), value);
-        put("active", true.into());
-        put("iss", self.issuer.as_str().into());
-        put("sub", self.subject.as_str().into());
-        match self.audience.as_slice() {
-            [] => None,
-            // RFC 7519 section 4.1.3: one name needs no array.
-            [name] => put("aud", name.as_str().into()),
-            names => put("aud", names.into()),
-        };
-        put("client_id", self.client_id.as_str().into());
-        // RFC 6749 section 3.3 knows no empty scope.
-        if !self.scope.is_empty() {
-            put("scope", self.scope.as_str().into());
+/// The body of the response.
+#[derive(Serialize)]
+struct Body<'a> {
+    active: bool,
+    #[serde(flatten)]
+    token: Option<Claims<'a>>,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a Issuer,
+    sub: &'a Subject,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience<'a>>,
+    client_id: &'a ClientId,
+    /// RFC 6749 section 3.3 has no empty scope.
+    #[serde(skip_serializing_if = "Scope::is_empty")]
+    scope: &'a Scope,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<&'a str>,
+    iat: i64,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Act<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<&'a DeviceId>,
+}
+
+/// A single name needs no array (RFC 7519 section 4.1.3).
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'a> {
+    One(&'a str),
+    Several(&'a [String]),
+}
+
+#[derive(Serialize)]
+struct Act<'a> {
+    sub: &'a ClientId,
+}
+
+impl<'a> From<&'a ActiveToken> for Claims<'a> {
+    fn from(token: &'a ActiveToken) -> Self {
+        Self {
+            iss: &token.issuer,
+            sub: &token.subject,
+            aud: match token.audience.as_slice() {
+                [] => None,
+                [name] => Some(Audience::One(name)),
+                names => Some(Audience::Several(names)),
+            },
+            client_id: &token.client_id,
+            scope: &token.scope,
+            token_type: token.token_type,
+            jti: token.token_id.as_deref(),
+            iat: token.issued_at.as_seconds(),
+            exp: token.expires_at.as_seconds(),
+            auth_time: token.auth_time.map(UnixTime::as_seconds),
+            act: token.actor.as_ref().map(|sub| Act { sub }),
+            device: token.device.as_ref(),
         }
-        put("iat", self.issued_at.as_seconds().into());
-        put("exp", self.expires_at.as_seconds().into());
-        let texts = [
-            ("token_type", self.token_type),
-            ("jti", self.token_id.as_deref()),
-            ("device", self.device.as_ref().map(DeviceId::as_str)),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                put(name, text.into());
-            }
-        }
-        if let Some(auth_time) = self.auth_time {
-            put("auth_time", auth_time.as_seconds().into());
-        }
-        if let Some(actor) = &self.actor {
-            put("act", serde_json::json!({ "sub": actor.as_str() }));
-        }
-        Value::Object(json).to_string()
     }
 }
 
-/// The access token with these claims.
+impl Serialize for Introspection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let token = match self {
+            Self::Inactive => None,
+            Self::Active(token) => Some(Claims::from(&**token)),
+        };
+        Body { active: token.is_some(), token }.serialize(serializer)
+    }
+}
+
 impl From<AccessTokenClaims> for ActiveToken {
     fn from(claims: AccessTokenClaims) -> Self {
         Self {
