@@ -284,7 +284,7 @@ impl Filled for InPostgres {
         self.world.runtime.block_on(filled).unwrap();
     }
 
-    /// Including all indexes.
+    /// Includes all indexes.
     fn bytes(&self) -> u64 {
         let sql = format!("SELECT pg_total_relation_size('{}grants')", self.prefix());
         let row = self

@@ -96,7 +96,7 @@ impl Demo {
         Ok(Self { verbose, lines: Vec::new(), audit, server, api })
     }
 
-    /// A user approves an app, and the app keeps its access with refresh tokens.
+    /// Runs the authorization code flow: a user approves an app, which keeps its access by refreshing.
     async fn authorization_code_and_refresh(&mut self) -> Outcome {
         self.say("\n== Authorization code with PKCE ==\n");
         let draft = AppDraft::confidential("Reports")
@@ -170,7 +170,7 @@ impl Demo {
         Ok(())
     }
 
-    /// A backend acts as a user, within the app's impersonation policy.
+    /// Runs the JWT bearer grant: a backend acts as a user, within the app's impersonation policy.
     async fn jwt_bearer(&mut self) -> Outcome {
         self.say("\n== JWT bearer: impersonation ==\n");
         let private_key = SigningKey::generate_pem(Algorithm::ES256)?;
@@ -200,7 +200,7 @@ impl Demo {
         self.refused(refused, "invalid_grant", "impersonation_excepted")
     }
 
-    /// An app acts for itself.
+    /// Runs the client credentials grant: an app acts for itself.
     async fn client_credentials(&mut self) -> Outcome {
         self.say("\n== Client credentials ==\n");
         let draft = AppDraft::confidential("Nightly job").flow(Flow::ClientCredentials);

@@ -23,7 +23,7 @@ use grantor::{
     SigningKey, Subject, User,
 };
 use http::request::Parts;
-use oauth2::basic::BasicClient;
+use oauth2::basic::{BasicClient, BasicTokenResponse};
 use oauth2::{
     AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
     IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RevocationUrl, StandardRevocableToken,
@@ -111,6 +111,12 @@ fn browse(server: &Server, url: &str) -> Result<(String, String), Box<dyn Error>
     Ok((of("code").ok_or("no code")?, of("state").ok_or("no state")?))
 }
 
+/// Returns the scope of a response as one text.
+fn scope(response: &BasicTokenResponse) -> String {
+    let scopes = response.scopes().into_iter().flatten();
+    scopes.map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ")
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let server = server()?;
     let http = |request: HttpRequest| send(&server, request);
@@ -134,7 +140,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .exchange_code(AuthorizationCode::new(code))
         .set_pkce_verifier(verifier)
         .request(&http)?;
-    println!("   scope {:?}, expires in {:?}", tokens.scopes(), tokens.expires_in());
+    let lifetime = tokens.expires_in().ok_or("no lifetime")?;
+    println!("   scope {}, expires in {lifetime:?}", scope(&tokens));
 
     println!("2. Refresh, which rotates the refresh token.");
     let first = tokens.refresh_token().ok_or("no refresh token")?;
@@ -144,7 +151,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("3. Client credentials.");
     let own = client.exchange_client_credentials().request(&http)?;
-    println!("   scope {:?}", own.scopes());
+    println!("   scope {}", scope(&own));
 
     println!("4. The API introspects a token.");
     let gateway = ImportedApp::new(AppId::new("api")?, settings()?);
@@ -154,7 +161,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .set_client_secret(ClientSecret::new(api_secret.expose_secret().to_owned()))
         .set_introspection_url(IntrospectionUrl::new(format!("{ISSUER}/oauth/introspect"))?);
     let about = api.introspect(refreshed.access_token()).request(&http)?;
-    println!("   active: {}, sub: {:?}", about.active(), about.sub());
+    println!("   active: {}, sub: {}", about.active(), about.sub().unwrap_or_default());
     assert!(about.active());
 
     println!("5. The client revokes its refresh token, which revokes the whole grant.");

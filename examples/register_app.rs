@@ -64,7 +64,7 @@ async fn run() -> Outcome {
     println!("Found by description: {} ({})", found.settings().name(), found.client_id());
 
     println!("\n== Edit ==\n");
-    let read = admin.find(&app.client_id).await?.ok_or("the app is not there")?;
+    let read = admin.find(&app.client_id).await?.ok_or("the app was not found")?;
     let edit = |name: &str| AppDraft::from(read.settings()).name(name);
     let edited = admin.edit(&app.client_id, read.version(), edit("Nightly archive")).await?;
     println!("Its name is now \"{}\", at version {}.", edited.settings().name(), edited.version());
@@ -80,22 +80,22 @@ async fn run() -> Outcome {
     let day = Duration::from_secs(86_400);
     let new = admin.rotate_client_secret(&app.client_id, day).await?;
     println!("New client secret: {}", text(&new));
-    expect_token(&server, &app, true, "the old secret, for a day more").await?;
-    expect_token(&server, &new, true, "the new secret").await?;
-    admin.end_superseded_secrets(&app.client_id).await?;
-    expect_token(&server, &app, false, "the old secret, which was ended early").await?;
+    expect_token(&server, &app, true, "with the old secret, valid for one more day").await?;
+    expect_token(&server, &new, true, "with the new secret").await?;
+    admin.remove_superseded_secrets(&app.client_id).await?;
+    expect_token(&server, &app, false, "with the old secret after its removal").await?;
 
     println!("\n== Disable and enable ==\n");
     admin.disable(&app.client_id).await?;
     expect_token(&server, &new, false, "while the app is disabled").await?;
     admin.enable(&app.client_id).await?;
-    expect_token(&server, &new, true, "now that it is enabled again").await?;
+    expect_token(&server, &new, true, "after the app was enabled").await?;
 
     println!("\n== Export and delete ==\n");
     let export = serde_json::to_string_pretty(&admin.export(&app.client_id).await?)?;
     println!("The app as JSON, without any secret:\n{export}");
     admin.delete(&app.client_id).await?;
-    expect_token(&server, &new, false, "now that it is deleted").await?;
+    expect_token(&server, &new, false, "after the app was deleted").await?;
 
     println!("\n== Audit log, oldest first ==\n");
     for event in audit.find(&AuditQuery::all().app(app.client_id)).iter().rev() {

@@ -152,7 +152,7 @@ async fn use_it(file: &Path) -> Outcome {
     let rows = sqlx::query(
         "SELECT t.name AS tenant, u.email, a.name AS app, g.scope, \
            printf('%d', g.generation) AS generation, \
-           coalesce(g.ended_why, iif(a.is_enabled, 'live', 'app is off')) AS state, \
+           coalesce(g.ended_why, iif(a.is_enabled, 'live', 'app disabled')) AS state, \
            strftime('%Y-%m-%dT%H:%M:%SZ', g.authorized_at / 1000, 'unixepoch') AS since \
          FROM grants AS g JOIN users AS u ON u.id = g.user_id \
          JOIN applications AS a ON a.id = g.application_id JOIN tenants AS t ON t.id = a.tenant_id \

@@ -62,7 +62,7 @@ impl Known {
         Ok(Self { id: encode(id), secret: encode(secret) })
     }
 
-    /// RFC 6749 section 2.3.1: both are form-encoded first.
+    /// Returns the curl option. Both parts are form-encoded first (RFC 6749 section 2.3.1).
     fn basic(&self) -> String {
         format!("-u {}", quote(&format!("{}:{}", self.id, self.secret)))
     }

@@ -90,7 +90,7 @@ fn check(query: &str) {
     block_on(server.store().prune(UnixTime::MAX, usize::MAX)).unwrap();
 }
 
-/// After the required login, the same query prompts the user.
+/// Checks that the same query prompts the user after the required login.
 fn check_return(query: &str) {
     let server = &WORLD.server;
     let request = block_on(server.authorization_request(query, None)).unwrap();

@@ -174,7 +174,7 @@ impl<S: Store> Admin<'_, S> {
     /// # Errors
     ///
     /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
-    pub async fn end_superseded_secrets(
+    pub async fn remove_superseded_secrets(
         &self,
         client_id: &ClientId,
     ) -> Result<Arc<CustomApp>, AdminError> {
@@ -184,7 +184,7 @@ impl<S: Store> Admin<'_, S> {
                 .then(|| app.edited(now, |edit| edit.credentials.client_secrets.truncate(1))))
         });
         let result = change.await.map(|change| change.after);
-        self.audited(Action::EndSupersededSecrets, Some(client_id), result)
+        self.audited(Action::RemoveSupersededSecrets, Some(client_id), result)
     }
 
     /// Generates a new signature secret and returns it. The old one becomes invalid at once, with

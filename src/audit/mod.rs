@@ -193,7 +193,7 @@ pub enum Action {
     /// An app got a new client secret.
     RotateClientSecret,
     /// The superseded client secrets of an app were removed.
-    EndSupersededSecrets,
+    RemoveSupersededSecrets,
     /// An app got a new signature secret.
     RegenerateSignatureSecret,
     /// An app was enabled.
@@ -237,7 +237,7 @@ impl Action {
             Self::ImportApp => "import_app",
             Self::EditApp { .. } => "edit_app",
             Self::RotateClientSecret => "rotate_client_secret",
-            Self::EndSupersededSecrets => "end_superseded_secrets",
+            Self::RemoveSupersededSecrets => "remove_superseded_secrets",
             Self::RegenerateSignatureSecret => "regenerate_signature_secret",
             Self::EnableApp => "enable_app",
             Self::DisableApp => "disable_app",

@@ -109,7 +109,7 @@ pub(super) fn is_plain(path: &str) -> bool {
     previous != 0 && (!suspicious || (has_no_dot_segment(path) && escapes_are_needed(path)))
 }
 
-/// `pchar` of RFC 3986 section 3.3, without the percent sign.
+/// Returns true for a `pchar` of RFC 3986 section 3.3, except the percent sign.
 const fn is_path_character(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~')

@@ -77,7 +77,7 @@ pub struct Challenge {
 }
 
 impl Challenge {
-    /// `realm` is an issuer or a resource. Both are URIs, which need no escaping in a quoted
+    /// Creates a challenge. `realm` is an issuer or a resource. Both are URIs, which need no escaping in a quoted
     /// string.
     pub(super) fn new(refusal: Refusal, realm: &str, metadata_url: Option<&str>) -> Self {
         Self { refusal, realm: realm.into(), metadata_url: metadata_url.map(Into::into) }

@@ -86,7 +86,7 @@ impl TokenCache {
     }
 }
 
-/// A set is consistent between any two statements, so a poisoned lock is usable.
+/// Locks a set. It is consistent between any two statements, so a poisoned lock is usable.
 fn lock(set: &Mutex<Set>) -> MutexGuard<'_, Set> {
     set.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -214,14 +214,14 @@ impl AuditStore for WrongLog {
 fn a_broken_log_fails_the_kit() {
     for (wrong, check) in [
         (Wrong::CountsAgain, "an_event_is_appended_once"),
-        (Wrong::CountsApart, "a_dropped_append_is_done_or_not_done"),
+        (Wrong::CountsApart, "a_dropped_append_is_atomic"),
         (Wrong::ForgetsNothing, "a_deleted_app_loses_its_usage"),
-        (Wrong::PagesByTime, "pages_go_on_while_events_are_appended"),
+        (Wrong::PagesByTime, "pages_stay_consistent_during_appends"),
     ] {
         let make = move || WrongLog(wrong, MemoryAuditStore::new(), MemoryAuditStore::new());
         let report = AuditKit::new(make).with_rounds(5).run();
         assert!(report.failed(check), "{wrong:?} passes {check}\n{report}");
-        assert!(!report.failed("old_events_are_pruned_and_their_usage_stays"), "{report}");
+        assert!(!report.failed("pruning_removes_old_events_and_keeps_usage"), "{report}");
     }
 }
 

@@ -254,7 +254,7 @@ fn a_rotated_secret_works_until_its_overlap_ends() {
     let fourth = rotate(Duration::from_secs(1_000));
     world.advance(10);
     assert_eq!((status(&second), status(&third), status(&fourth)), (401, 200, 200));
-    block_on(admin.end_superseded_secrets(&app.id)).unwrap();
+    block_on(admin.remove_superseded_secrets(&app.id)).unwrap();
     assert_eq!((status(first), status(&third), status(&fourth)), (401, 401, 200));
     let fifth = rotate(Duration::ZERO);
     assert_eq!((status(&fourth), status(&fifth)), (401, 200));

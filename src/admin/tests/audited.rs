@@ -40,8 +40,8 @@ fn every_change_and_every_refusal_is_audited_with_actor_action_and_reason() {
     assert_eq!(told(), ("import_app", "refused", why("app_already_exists")));
     block_on(admin.rotate_client_secret(&client_id, HOUR)).unwrap();
     assert_eq!(told(), ("rotate_client_secret", "success", None));
-    block_on(admin.end_superseded_secrets(&client_id)).unwrap();
-    assert_eq!(told(), ("end_superseded_secrets", "success", None));
+    block_on(admin.remove_superseded_secrets(&client_id)).unwrap();
+    assert_eq!(told(), ("remove_superseded_secrets", "success", None));
     block_on(admin.regenerate_signature_secret(&client_id)).unwrap();
     assert_eq!(told(), ("regenerate_signature_secret", "success", None));
     block_on(admin.disable(&client_id)).unwrap();

@@ -306,7 +306,7 @@ fn superseded_secrets_can_be_removed_early() {
     let old = world.register(service());
     let client_id = old.client_id;
     let rotated = block_on(world.admin().rotate_client_secret(&client_id, HOUR)).unwrap();
-    block_on(world.admin().end_superseded_secrets(&client_id)).unwrap();
+    block_on(world.admin().remove_superseded_secrets(&client_id)).unwrap();
     assert_eq!(world.authenticates(&client_id, &old.client_secret.unwrap()), None);
     assert_eq!(world.authenticates(&client_id, &rotated.client_secret.unwrap()), Some(false));
 }

@@ -69,15 +69,15 @@ impl<S: AuditStore, R: Runner> AuditKit<S, R> {
             };
         }
         let checks = named![
-            an_event_is_found_as_it_was_appended,
+            an_event_is_read_back_unchanged,
             an_event_is_appended_once,
             events_are_found_by_app_user_and_time,
-            pages_go_on_while_events_are_appended,
-            usage_is_what_the_log_adds_up_to,
+            pages_stay_consistent_during_appends,
+            usage_matches_the_log,
             a_deleted_app_loses_its_usage,
-            old_events_are_pruned_and_their_usage_stays,
-            appends_at_once_are_all_counted_once,
-            a_dropped_append_is_done_or_not_done,
+            pruning_removes_old_events_and_keeps_usage,
+            concurrent_appends_are_counted_once,
+            a_dropped_append_is_atomic,
         ];
         let mut report = Report { passed: Vec::new(), failed: Vec::new() };
         for (name, check) in checks {
@@ -125,7 +125,7 @@ impl<S: AuditStore, R: Runner> Bench<'_, S, R> {
         // More pages than any check creates: a listing must end.
         for _ in 0..10_000 {
             let listing = self.wait(self.store.find_events(query, page.clone()))?;
-            holds(listing.items.len() <= limit, || "a page holds more than it may")?;
+            holds(listing.items.len() <= limit, || "a page exceeds its limit")?;
             found.extend(listing.items);
             let Some(next) = listing.next else { return Ok(found) };
             page = page.after(next);
@@ -199,9 +199,7 @@ fn medley(one: &ClientId, other: &ClientId) -> Check<Vec<NewEvent>> {
 }
 
 /// Events are listed newest first and read back unchanged, with any characters in their names.
-pub fn an_event_is_found_as_it_was_appended<S: AuditStore, R: Runner>(
-    kit: &AuditKit<S, R>,
-) -> Check {
+pub fn an_event_is_read_back_unchanged<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let bench = kit.bench();
     same("a new log", bench.find(&AuditQuery::all(), 10)?, Vec::new())?;
     let events = medley(&app("one")?, &app("other")?)?;
@@ -272,7 +270,7 @@ pub fn events_are_found_by_app_user_and_time<S: AuditStore, R: Runner>(
 
 /// A caller that reads all pages sees each event exactly once that was present at the first page,
 /// in order, while others append before, after and between.
-pub fn pages_go_on_while_events_are_appended<S: AuditStore, R: Runner>(
+pub fn pages_stay_consistent_during_appends<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
     let (bench, app) = (kit.bench(), app("app")?);
@@ -290,16 +288,16 @@ pub fn pages_go_on_while_events_are_appended<S: AuditStore, R: Runner>(
         }
     }
     let distinct: BTreeSet<_> = seen.iter().collect();
-    same("events that were seen", distinct.len(), seen.len())?;
+    same("distinct events", distinct.len(), seen.len())?;
     holds(seen.is_sorted_by(|one, other| one > other), || "pages are out of order")?;
     let were_there = newest_first(&events);
     seen.retain(|id| were_there.contains(id));
-    same("the events of the beginning", seen, were_there)
+    same("the events of the first page's time", seen, were_there)
 }
 
 /// Usage counts tokens by grant type, refusals and the last use. Unauthenticated requests are not
 /// counted.
-pub fn usage_is_what_the_log_adds_up_to<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
+pub fn usage_matches_the_log<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let (bench, expected) = (kit.bench(), Usage::default());
     let apps = [app("one")?, app("two")?, app("Three")?];
     let outcomes = || {
@@ -329,7 +327,7 @@ pub fn usage_is_what_the_log_adds_up_to<S: AuditStore, R: Runner>(kit: &AuditKit
     for app in &apps {
         same(&format!("the usage of {app}"), bench.usage(app)?, expected.of(app))?;
     }
-    same("of an app without events", bench.usage(&app("unknown")?)?, AppUsage::default())
+    same("the usage of an app without events", bench.usage(&app("unknown")?)?, AppUsage::default())
 }
 
 /// A deletion drops the usage counted before it, including in its own batch. Later events count
@@ -354,12 +352,12 @@ pub fn a_deleted_app_loses_its_usage<S: AuditStore, R: Runner>(kit: &AuditKit<S,
     same("after the same deletion", issued(&app)?, 3)?;
     bench.append(&[deletion(8, &app)?])?;
     same("after another deletion", bench.usage(&app)?, AppUsage::default())?;
-    same("of another app", issued(&other)?, 1)
+    same("the usage of another app", issued(&other)?, 1)
 }
 
 /// Pruning removes the oldest events in bounded batches, all before the given instant, and keeps
 /// their usage.
-pub fn old_events_are_pruned_and_their_usage_stays<S: AuditStore, R: Runner>(
+pub fn pruning_removes_old_events_and_keeps_usage<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
     let (bench, app) = (kit.bench(), app("app")?);
@@ -372,14 +370,21 @@ pub fn old_events_are_pruned_and_their_usage_stays<S: AuditStore, R: Runner>(
         let pruned = prune(at(20))?;
         same("a batch", (pruned.removed, pruned.more), (removed, more))?;
         let left = bench.find(&AuditQuery::all(), 100)?;
-        holds(ids(&left).ends_with(&newest_first(&events[20..21])) || more, || "others went")?;
+        holds(
+            ids(&left).ends_with(&newest_first(&events[20..21])) || more,
+            || "other events were removed",
+        )?;
     }
-    same("what is left", ids(&bench.find(&AuditQuery::all(), 9)?), newest_first(&events[20..]))?;
+    same(
+        "the remaining events",
+        ids(&bench.find(&AuditQuery::all(), 9)?),
+        newest_first(&events[20..]),
+    )?;
     same("the usage", bench.usage(&app)?, usage)
 }
 
 /// Concurrent appends, some of the same events, store and count each event once.
-pub fn appends_at_once_are_all_counted_once<S: AuditStore, R: Runner>(
+pub fn concurrent_appends_are_counted_once<S: AuditStore, R: Runner>(
     kit: &AuditKit<S, R>,
 ) -> Check {
     let bench = kit.bench();
@@ -414,9 +419,7 @@ pub fn appends_at_once_are_all_counted_once<S: AuditStore, R: Runner>(
 
 /// A dropped append has stored and counted each event completely or not at all. Repeating it stores
 /// and counts each event once.
-pub fn a_dropped_append_is_done_or_not_done<S: AuditStore, R: Runner>(
-    kit: &AuditKit<S, R>,
-) -> Check {
+pub fn a_dropped_append_is_atomic<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let bench = kit.bench();
     at_every_await(|polls| {
         let app = app(&format!("app {polls}"))?;

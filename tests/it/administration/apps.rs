@@ -132,7 +132,7 @@ fn every_call_is_audited_with_the_administrators_name() {
     block_on(admin.edit(id, 1, draft())).unwrap_err();
     block_on(admin.add_scope(id, &scope("d"))).unwrap();
     block_on(admin.rotate_client_secret(id, Duration::ZERO)).unwrap();
-    block_on(admin.end_superseded_secrets(id)).unwrap();
+    block_on(admin.remove_superseded_secrets(id)).unwrap();
     block_on(admin.regenerate_signature_secret(id)).unwrap();
     block_on(admin.revoke(RevocationTarget::App(id.clone()))).unwrap();
     block_on(admin.withdraw_consent(id, &ann)).unwrap();
@@ -156,7 +156,7 @@ fn every_call_is_audited_with_the_administrators_name() {
             ("edit_app", "app_version_conflict"),
             ("edit_app", "done"),
             ("rotate_client_secret", "done"),
-            ("end_superseded_secrets", "done"),
+            ("remove_superseded_secrets", "done"),
             ("regenerate_signature_secret", "done"),
             ("revoke", "done"),
             ("withdraw_consent", "done"),

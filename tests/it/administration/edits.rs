@@ -156,7 +156,7 @@ fn grants_of_a_removed_flow_are_refused_until_the_flow_returns() {
 }
 
 /// `rotate_client_secret`: both secrets authenticate the app until the overlap ends. Each use of
-/// the old one is audited, and `end_superseded_secrets` ends it early.
+/// the old one is audited, and `remove_superseded_secrets` ends it early.
 #[test]
 fn a_rotated_secret_overlaps() {
     let world = World::new();
@@ -183,7 +183,7 @@ fn a_rotated_secret_overlaps() {
     assert_eq!(next.status, 200);
 
     let newest = rotate(Duration::from_secs(100));
-    block_on(admin.end_superseded_secrets(&app.id)).unwrap();
+    block_on(admin.remove_superseded_secrets(&app.id)).unwrap();
     world.refresh(&new, next.text("refresh_token")).assert_error(401, "invalid_client");
     assert_eq!(world.refresh(&newest, next.text("refresh_token")).status, 200);
     assert!(!world.is_revoked(&mine.tokens));
