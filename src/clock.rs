@@ -1,7 +1,7 @@
-//! Time: instants in milliseconds, and the clock they come from.
+//! Instants in milliseconds, and clocks.
 //!
-//! Nothing in this crate asks the operating system for the time except [`SystemClock`]; everything
-//! else takes an instant or a [`Clock`], so that a test can replay a request to the millisecond.
+//! Only [`SystemClock`] asks the operating system for the time. All other code takes an instant or a
+//! [`Clock`], so that a test can replay a request to the millisecond.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
 ///
-/// Serialized as that number. Arithmetic saturates, so no input can overflow it.
+/// Serialized as that number. Arithmetic saturates, so that no input overflows.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 pub struct UnixTime(i64);
 
 impl UnixTime {
-    /// The epoch itself.
+    /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The last instant that can be represented.
+    /// The latest instant.
     pub const MAX: Self = Self(i64::MAX);
 
     /// The instant `millis` milliseconds after the epoch.
@@ -37,34 +37,41 @@ impl UnixTime {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Returns the whole seconds since the epoch, rounded down.
     #[must_use]
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// This instant, moved `by` into the future.
+    /// Returns the instant `by` later.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
 
-    /// This instant, moved `by` into the past.
+    /// Returns the instant `by` earlier.
     #[must_use]
     pub fn minus(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(millis(by)))
     }
 
-    /// Milliseconds from `earlier` to this instant; negative if `earlier` is later.
+    /// Returns the milliseconds from `earlier` to this instant, negative if `earlier` is later.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// Returns the instant for a library that writes dates, if it lies in the years 1970 to 9999.
+    pub(crate) fn as_calendar_time(self) -> Option<SystemTime> {
+        const YEAR_10000: u64 = 253_402_300_800_000;
+        let millis = u64::try_from(self.0).ok().filter(|millis| *millis < YEAR_10000)?;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))
     }
 }
 
@@ -72,23 +79,22 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC with milliseconds, for people; the number where that cannot express it.
+/// Writes RFC 3339 in UTC, with milliseconds if there are any. Before 1970 and after 9999 it writes the
+/// number of milliseconds.
 impl fmt::Display for UnixTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanos = i128::from(self.0) * 1_000_000;
-        let text = time::OffsetDateTime::from_unix_timestamp_nanos(nanos)
-            .ok()
-            .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok());
-        match text {
-            Some(text) => f.write_str(&text),
+        match self.as_calendar_time() {
+            Some(time) if self.0 % 1000 == 0 => humantime::format_rfc3339_seconds(time).fmt(f),
+            Some(time) => humantime::format_rfc3339_millis(time).fmt(f),
             None => write!(f, "{} ms", self.0),
         }
     }
 }
 
-/// Where the time comes from.
+/// A source of time.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The present instant. It may run backwards; nothing here trusts it not to.
+    /// Returns the present instant. It may be earlier than one returned before: the crate does not rely
+    /// on its order.
     fn now(&self) -> UnixTime;
 }
 
@@ -122,7 +128,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests and replays.
+/// A clock for tests and replays, which stands still until it is moved.
 ///
 /// ```
 /// use std::time::Duration;
@@ -142,12 +148,12 @@ impl ManualClock {
         Self(AtomicI64::new(now.0))
     }
 
-    /// Moves the clock `by` into the future.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.0.fetch_add(millis(by), Ordering::SeqCst);
     }
 
-    /// Sets the clock to `now`, which may lie in its past.
+    /// Sets the clock to `now`, which may be earlier.
     pub fn set(&self, now: UnixTime) {
         self.0.store(now.0, Ordering::SeqCst);
     }
@@ -159,14 +165,14 @@ impl Clock for ManualClock {
     }
 }
 
-/// Measures how long something takes, by the machine's own monotonic clock: for logs and metrics.
-/// Nothing is decided by it.
+/// A measured duration for logs and metrics, by the machine's monotonic clock. No decision depends on
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
+        #[expect(clippy::disallowed_methods, reason = "no decision depends on it")]
         Self(std::time::Instant::now())
     }
 
@@ -180,14 +186,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arithmetic_saturates_and_display_is_rfc_3339() {
+    fn arithmetic_saturates() {
         assert_eq!(UnixTime::MAX.plus(Duration::from_secs(1)), UnixTime::MAX);
         assert_eq!(UnixTime::from_seconds(i64::MAX), UnixTime::MAX);
         assert_eq!(UnixTime::from_millis(-1).as_seconds(), -1);
-        assert_eq!(
-            UnixTime::from_millis(1_700_000_000_123).to_string(),
-            "2023-11-14T22:13:20.123Z"
-        );
-        assert_eq!(UnixTime::MAX.to_string(), format!("{} ms", i64::MAX));
+    }
+
+    #[test]
+    fn an_instant_is_displayed_as_rfc_3339_or_as_its_number() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+            (1_700_000_000_020, "2023-11-14T22:13:20.020Z"),
+            (1_709_164_800_000, "2024-02-29T00:00:00Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "253402300800000 ms"),
+            (-1, "-1 ms"),
+            (i64::MIN, "-9223372036854775808 ms"),
+            (i64::MAX, "9223372036854775807 ms"),
+        ] {
+            assert_eq!(UnixTime::from_millis(millis).to_string(), text);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::error::Rejection;
 use crate::ids::Source;
 use crate::observe::observation::Observation;
-use crate::protocol::form::{Doubled, Form, FormError};
+use crate::protocol::form::{DuplicateParameter, Form, FormError};
 
 /// A request as it came over the wire: the `Authorization` header and the form-encoded body.
 ///
@@ -84,18 +84,20 @@ impl From<FormError> for Rejection {
     }
 }
 
-impl From<Doubled> for Rejection {
-    fn from(doubled: Doubled) -> Self {
-        Self::DuplicateParameter(doubled.name)
+impl From<DuplicateParameter> for Rejection {
+    fn from(duplicate: DuplicateParameter) -> Self {
+        Self::DuplicateParameter(duplicate.name)
     }
 }
 
-/// Refuses a form in which any parameter appears twice. The error names it only if it is `known`.
-pub(crate) fn refuse_doubled(
+/// Refuses a form in which any parameter appears twice, except the `repeatable` ones. The error names
+/// the parameter only if it is `known`.
+pub(crate) fn refuse_duplicates(
     form: &Form<'_>,
     mut known: impl Iterator<Item = &'static str>,
+    repeatable: &[&str],
 ) -> Result<(), Rejection> {
-    let Some(doubled) = form.first_doubled() else { return Ok(()) };
-    let known = known.find(|name| *name == doubled);
+    let Some(duplicate) = form.first_duplicate(repeatable) else { return Ok(()) };
+    let known = known.find(|name| *name == duplicate);
     Err(Rejection::DuplicateParameter(known.unwrap_or("a parameter")))
 }

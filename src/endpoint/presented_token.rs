@@ -3,7 +3,7 @@
 use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::PresentedCredentials;
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
-use crate::endpoint::form_request::{FormRequest, refuse_doubled};
+use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::access_token::AccessTokenRules;
@@ -26,7 +26,11 @@ impl<'f> PresentedToken<'f> {
     /// Reads the parameters, with the order of refusals of a token request: all of these come before
     /// client authentication.
     pub(crate) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
-        refuse_doubled(form, PARAMETERS.into_iter().chain(PresentedCredentials::PARAMETERS))?;
+        refuse_duplicates(
+            form,
+            PARAMETERS.into_iter().chain(PresentedCredentials::PARAMETERS),
+            &[],
+        )?;
         let token = form.get("token").ok_or(Rejection::MissingParameter("token"))?;
         Ok(Self { credentials: PresentedCredentials::read(request, form)?, token })
     }

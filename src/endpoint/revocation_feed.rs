@@ -4,7 +4,7 @@ use crate::audit::Action;
 use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::client_authentication::PresentedCredentials;
 use crate::endpoint::context::Context;
-use crate::endpoint::form_request::{FormRequest, refuse_doubled};
+use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::observe::Step;
@@ -34,7 +34,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail: &mut AuditTrail<'_>,
     ) -> Result<RevocationFeed, EndpointError> {
         let form = request.form()?;
-        refuse_doubled(&form, PresentedCredentials::PARAMETERS.into_iter())?;
+        refuse_duplicates(&form, PresentedCredentials::PARAMETERS.into_iter(), &[])?;
         let credentials = PresentedCredentials::read(request, &form)?;
         trail.enter(Step::Client);
         let app = self.authenticate_confidential(credentials, facts, trail).await?;

@@ -101,17 +101,10 @@ impl DateHeader {
         {
             return Some(value.clone());
         }
-        let value = HeaderValue::try_from(http_date(second)?).ok()?;
+        let value = HeaderValue::try_from(httpdate::fmt_http_date(now.as_calendar_time()?)).ok()?;
         *last = Some((second, value.clone()));
         Some(value)
     }
-}
-
-fn http_date(second: i64) -> Option<String> {
-    let format = time::format_description::parse_borrowed::<2>(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT",
-    );
-    time::OffsetDateTime::from_unix_timestamp(second).ok()?.format(&format.ok()?).ok()
 }
 
 #[cfg(test)]
@@ -125,7 +118,11 @@ mod tests {
         assert_eq!(at(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(at(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(at(0), "Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(date.at(UnixTime::MAX), None);
+        assert_eq!(at(253_402_300_799), "Fri, 31 Dec 9999 23:59:59 GMT");
+        let (far, early) = (UnixTime::from_seconds(253_402_300_800), UnixTime::from_millis(-1));
+        for unwritable in [far, early, UnixTime::MAX] {
+            assert_eq!(date.at(unwritable), None);
+        }
     }
 
     #[test]

@@ -1,24 +1,24 @@
 //! Forms: `application/x-www-form-urlencoded` bodies and query strings (RFC 6749 appendix B).
 //!
-//! Strict, unlike `url::form_urlencoded`: that one replaces what it cannot decode, lets a parameter
-//! appear twice and has no limits, which is right for a browser and wrong for credentials.
+//! The parser is strict, unlike `url::form_urlencoded`, which replaces undecodable text, accepts
+//! duplicate parameters and has no limits: right for a browser, but wrong for credentials.
 //!
-//! What is decoded here is not wiped from memory, no more than the request's body, which the host
-//! owns: only what is taken out into a secret type is.
+//! Decoded values are not zeroized, nor is the request's body, which the host owns. Only values that
+//! are moved into a secret type are.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest form that is read, in bytes.
+/// The longest accepted form, in bytes.
 pub(crate) const MAX_FORM_BYTES: usize = 64 * 1024;
-/// The most parameters that are read.
+/// The largest accepted number of parameters.
 pub(crate) const MAX_PARAMETERS: usize = 64;
-/// The longest name of a parameter, decoded, in bytes.
+/// The longest accepted name of a parameter, decoded, in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 64;
-/// The longest value of a parameter, decoded, in bytes: room for an assertion.
+/// The longest accepted value of a parameter, decoded, in bytes: room for an assertion.
 pub(crate) const MAX_VALUE_BYTES: usize = 16 * 1024;
 
-/// Why a text is no form that is read here. On the wire `invalid_request`, with status 413 for
+/// A form that is refused. On the wire it is `invalid_request`, with status 413 for
 /// [`TooLarge`](Self::TooLarge).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormError {
@@ -30,23 +30,22 @@ pub(crate) enum FormError {
     NameTooLong,
     #[error("the value of a parameter is longer than 16 KiB")]
     ValueTooLong,
-    #[error("the form holds a malformed percent escape")]
+    #[error("the form contains a malformed percent escape")]
     MalformedEscape,
     #[error("the form is not UTF-8")]
     NotUtf8,
-    #[error("the form holds a NUL")]
+    #[error("the form contains a NUL")]
     Nul,
 }
 
-/// A parameter that must not appear twice does (RFC 6749 sections 3.1 and 3.2).
+/// A parameter that appears more than once and must not (RFC 6749 sections 3.1 and 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter {name} appears more than once")]
-pub(crate) struct Doubled {
-    /// The parameter that was asked for.
+pub(crate) struct DuplicateParameter {
     pub(crate) name: &'static str,
 }
 
-/// A decoded form. Its `Debug` shows names only.
+/// A decoded form. `Debug` shows names only.
 pub(crate) struct Form<'a> {
     pairs: Vec<Pair<'a>>,
 }
@@ -57,12 +56,12 @@ struct Pair<'a> {
 }
 
 impl<'a> Form<'a> {
-    /// Reads a body or a query string (without its `?`).
+    /// Parses a body or a query string (without its `?`).
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, FormError> {
         Self::parse_up_to(MAX_PARAMETERS, text)
     }
 
-    /// The same, with another bound on the number of parameters.
+    /// Parses a form of up to `most` parameters.
     pub(crate) fn parse_up_to(most: usize, text: &'a [u8]) -> Result<Self, FormError> {
         if text.len() > MAX_FORM_BYTES {
             return Err(FormError::TooLarge);
@@ -72,7 +71,7 @@ impl<'a> Form<'a> {
         if memchr::memchr(0, bytes).is_some() {
             return Err(FormError::Nul);
         }
-        // Mostly little is escaped: looking for the next one once is cheaper than in every pair.
+        // Escapes are rare, so one search for the next is cheaper than a search in every pair.
         let mut next_escape = escape(bytes, 0);
         let mut form = Self { pairs: Vec::with_capacity(12) };
         let mut start = 0;
@@ -112,34 +111,41 @@ impl<'a> Form<'a> {
         Ok(())
     }
 
-    /// Names and values, in order.
+    /// Returns names and values, in order.
     pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.pairs.iter().map(|pair| (&*pair.name, &*pair.value))
     }
 
-    /// The value of `name`; `None` when it is absent or empty, which is the same (RFC 6749
+    /// Returns every value of `name`, in order: for a parameter that may repeat, such as `resource`
+    /// (RFC 8707 section 2). An empty value counts as absent (RFC 6749 section 3.2), but is returned.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.pairs().filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// Returns the value of `name`, or `None` if it is absent or empty, which means the same (RFC 6749
     /// section 3.2).
     ///
     /// # Errors
     ///
-    /// [`Doubled`] when the parameter appears more than once, with whatever values.
-    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, Doubled> {
-        let mut found = self.pairs().filter(|pair| pair.0 == name);
-        let value = found.next().map(|(_, value)| value).filter(|value| !value.is_empty());
-        if found.next().is_some() { Err(Doubled { name }) } else { Ok(value) }
+    /// [`DuplicateParameter`] if the parameter appears more than once, empty or not.
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&str>, DuplicateParameter> {
+        let mut values = self.all(name);
+        let value = values.next().filter(|value| !value.is_empty());
+        if values.next().is_some() { Err(DuplicateParameter { name }) } else { Ok(value) }
     }
 
-    /// The value of `name`, as [`one`](Self::one), of a form in which nothing appears twice.
+    /// Returns the value of `name`, as [`one`](Self::one) does, from a form that was checked for
+    /// duplicates.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.pairs().find(|(own, _)| *own == name)?;
-        Some(value).filter(|value| !value.is_empty())
+        self.all(name).next().filter(|value| !value.is_empty())
     }
 
-    /// The first parameter that appears more than once, known or not.
-    pub(crate) fn first_doubled(&self) -> Option<&str> {
+    /// Returns the first parameter, known or not, that appears more than once and is not among the
+    /// `repeatable` ones.
+    pub(crate) fn first_duplicate(&self, repeatable: &[&str]) -> Option<&str> {
         let mut rest = self.pairs();
         while let Some((name, _)) = rest.next() {
-            if rest.clone().any(|(other, _)| other == name) {
+            if rest.clone().any(|(other, _)| other == name) && !repeatable.contains(&name) {
                 return Some(name);
             }
         }
@@ -154,7 +160,7 @@ impl fmt::Debug for Form<'_> {
     }
 }
 
-/// Undoes the form encoding of one name or value.
+/// Decodes one name or value of a form.
 pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, FormError> {
     let mut rest = text.as_bytes();
     let mut decoded = Vec::new();
@@ -182,7 +188,7 @@ pub(crate) fn decode(text: &str) -> Result<Cow<'_, str>, FormError> {
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| FormError::NotUtf8)
 }
 
-/// Where the next escape is, from `start` on; the end where there is none.
+/// Finds the next escape from `start` on, or else the end.
 fn escape(bytes: &[u8], start: usize) -> usize {
     let rest = bytes.get(start..).unwrap_or_default();
     memchr::memchr2(b'%', b'+', rest).map_or(bytes.len(), |at| start + at)
@@ -208,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_decoded_and_borrowed_where_nothing_is_escaped() {
+    fn values_are_decoded_and_borrowed_if_nothing_is_escaped() {
         let form = Form::parse(b"code=abc&redirect_uri=https%3A%2f%2Fh%2Fcb&state=a+b%2B%C3%A9&x")
             .unwrap();
         assert_eq!(form.one("code"), Ok(Some("abc")));
@@ -228,21 +234,34 @@ mod tests {
         assert_eq!(Form::parse(b"").unwrap().one("grant_type"), Ok(None));
     }
 
-    /// A26, T7: a parameter that appears twice is an error, known or not, however it is spelt.
+    /// A26, T7: a parameter that appears twice is an error, known or not, in any spelling.
     #[test]
-    fn a_duplicate_parameter_is_an_error_even_when_escaped_empty_or_unknown() {
+    fn a_duplicate_parameter_is_an_error_even_if_escaped_empty_or_unknown() {
         for text in ["code=a&x=1&code=a", "code=a&c%6Fde=b", "code=&code=a", "code=&code="] {
             let form = Form::parse(text.as_bytes()).unwrap();
-            assert_eq!(form.one("code"), Err(Doubled { name: "code" }), "{text}");
-            assert_eq!(form.first_doubled(), Some("code"));
+            assert_eq!(form.one("code"), Err(DuplicateParameter { name: "code" }), "{text}");
+            assert_eq!(form.first_duplicate(&["resource"]), Some("code"));
         }
         let unknown = Form::parse(b"code=a&zip=1&zip=2").unwrap();
         assert_eq!(unknown.one("code"), Ok(Some("a")));
-        assert_eq!(unknown.first_doubled(), Some("zip"));
-        assert_eq!(Form::parse(b"a=1&b=1&A=1").unwrap().first_doubled(), None);
+        assert_eq!(unknown.first_duplicate(&[]), Some("zip"));
+        assert_eq!(Form::parse(b"a=1&b=1&A=1").unwrap().first_duplicate(&[]), None);
     }
 
-    /// T2: what cannot be decoded is refused, not repaired.
+    /// RFC 8707 section 2: an endpoint names the parameters that may repeat.
+    #[test]
+    fn a_repeatable_parameter_gives_all_its_values_in_order() {
+        let form = Form::parse(b"resource=b&scope=x&resource=&res%6Furce=a+c").unwrap();
+        assert_eq!(form.all("resource").collect::<Vec<_>>(), ["b", "", "a c"]);
+        assert_eq!(form.all("absent").next(), None);
+        assert_eq!(form.first_duplicate(&["resource"]), None);
+        assert_eq!(form.first_duplicate(&[]), Some("resource"));
+        assert_eq!(form.one("resource"), Err(DuplicateParameter { name: "resource" }));
+        let other = Form::parse(b"resource=a&resource=b&scope=x&scope=y").unwrap();
+        assert_eq!(other.first_duplicate(&["resource"]), Some("scope"));
+    }
+
+    /// T2: undecodable text is refused, not repaired.
     #[test]
     fn an_undecodable_form_is_refused() {
         for text in ["a=%", "a=%4", "a=%zz", "%=a", "a=%+1", "a=%4é"] {
@@ -262,7 +281,7 @@ mod tests {
             |count: usize| (0..count).map(|i| format!("p{i}=1")).collect::<Vec<_>>().join("&");
         let most = many(MAX_PARAMETERS);
         let form = Form::parse(most.as_bytes()).unwrap();
-        assert_eq!((form.one("p63"), form.first_doubled()), (Ok(Some("1")), None));
+        assert_eq!((form.one("p63"), form.first_duplicate(&[])), (Ok(Some("1")), None));
         assert_eq!(error(many(MAX_PARAMETERS + 1)), FormError::TooManyParameters);
         assert_eq!(error(vec![b'&'; MAX_FORM_BYTES + 1]), FormError::TooLarge);
         assert_eq!(error("n".repeat(MAX_NAME_BYTES + 1)), FormError::NameTooLong);
@@ -279,18 +298,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_client_encodes_is_read_back(
+        fn an_encoded_form_is_read_back(
             pairs in prop::collection::btree_map("[^\0]{1,8}", "[^\0]{1,20}", 0..20)
         ) {
             let text = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
             let form = Form::parse(text.as_bytes()).unwrap();
             let read: Vec<_> = form.pairs().collect();
             prop_assert_eq!(read, pairs.iter().map(|(n, v)| (&**n, &**v)).collect::<Vec<_>>());
-            prop_assert_eq!(form.first_doubled(), None);
+            prop_assert_eq!(form.first_duplicate(&[]), None);
         }
 
         #[test]
-        fn what_is_read_means_the_same_to_a_lenient_reader(text in "[ab%0-9a-f+=&é]{0,40}") {
+        fn an_accepted_form_means_the_same_to_a_lenient_reader(text in "[ab%0-9a-f+=&é]{0,40}") {
             if let Ok(form) = Form::parse(text.as_bytes()) {
                 let lenient: Vec<_> = url::form_urlencoded::parse(text.as_bytes()).collect();
                 prop_assert_eq!(form.pairs.len(), lenient.len());

@@ -1,42 +1,36 @@
-//! Time that never runs backwards, made from a clock that may.
+//! Time that never runs backwards, from a clock that may.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-
-use governor::clock::Clock;
-use governor::nanos::Nanos;
 
 use crate::clock::UnixTime;
 
-/// The time that has passed, in milliseconds, from instants that may jump: a jump back counts as no
-/// time, and a jump forward as a day at most. So a clock that was wrong for a while neither locks
-/// anybody out until it comes round again nor makes the arithmetic overflow.
-#[derive(Clone, Default)]
-pub(super) struct Monotonic(Arc<Passed>);
-
+/// The elapsed time by instants that may jump: a jump back counts as no time, and a jump forward as a
+/// day at most. So a clock that was wrong for a while locks no app out until that time comes again, and
+/// the arithmetic does not overflow.
 #[derive(Default)]
-struct Passed {
+pub(super) struct Monotonic {
+    /// Elapsed milliseconds.
     millis: AtomicI64,
-    /// What to add to an instant to get the milliseconds passed.
+    /// The difference between elapsed milliseconds and an instant.
     offset: AtomicI64,
 }
 
 impl Monotonic {
     const MAX_STEP: i64 = 24 * 60 * 60 * 1_000;
-    /// Requests that run beside each other tell the time in any order.
+    /// Concurrent requests tell the time in any order.
     const DISORDER: i64 = 1_000;
-    /// In nanoseconds this leaves room for the longest time until a budget is whole.
+    /// In nanoseconds, this leaves room for the longest time until a budget is full.
     const END: i64 = i64::MAX / 1_000_000 / 2;
 
-    /// Takes note of the present instant, and tells how much time has passed.
-    pub(super) fn tell(&self, now: UnixTime) -> Nanos {
-        let Passed { millis, offset } = &*self.0;
+    /// Takes the present instant, and returns the elapsed nanoseconds.
+    pub(super) fn tell(&self, now: UnixTime) -> u64 {
+        let Self { millis, offset } = self;
         let passed = millis.load(Ordering::Relaxed);
         let known_offset = offset.load(Ordering::Relaxed);
         let step = now.as_millis().saturating_add(known_offset).saturating_sub(passed);
         let advanced = (passed + step.clamp(0, Self::MAX_STEP)).min(Self::END);
         if !(-Self::DISORDER..=Self::MAX_STEP).contains(&step) {
-            // Whoever else sees the jump computes the same; one of them may say so.
+            // Every thread that sees the jump computes the same offset, and one of them stores it.
             let new_offset = advanced.saturating_sub(now.as_millis());
             let _ = offset.compare_exchange(
                 known_offset,
@@ -48,38 +42,25 @@ impl Monotonic {
         if advanced > passed {
             millis.fetch_max(advanced, Ordering::Relaxed);
         }
-        nanos(advanced)
+        advanced.unsigned_abs().saturating_mul(1_000_000)
     }
-}
-
-impl Clock for Monotonic {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        nanos(self.0.millis.load(Ordering::Relaxed))
-    }
-}
-
-fn nanos(millis: i64) -> Nanos {
-    Nanos::new(millis.unsigned_abs().saturating_mul(1_000_000))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn tell(time: &Monotonic, seconds: i64) -> i64 {
-        time.tell(UnixTime::from_seconds(seconds));
-        time.0.millis.load(Ordering::Relaxed) / 1_000
+    fn tell(time: &Monotonic, seconds: i64) -> u64 {
+        time.tell(UnixTime::from_seconds(seconds)) / 1_000_000_000
     }
 
     #[test]
-    fn time_passes_as_the_clock_tells_and_jumps_count_as_little() {
-        const DAY: i64 = 86_400;
+    fn time_passes_with_the_clock_and_jumps_count_little() {
+        const DAY: u64 = 86_400;
         let time = Monotonic::default();
         let begun = tell(&time, 1_700_000_000);
         assert_eq!(tell(&time, 1_700_000_060) - begun, 60);
-        // A year ahead by mistake, and back: no time that anybody has to wait for again.
+        // A year ahead by mistake and back: no app waits for that year.
         assert_eq!(tell(&time, 1_731_536_060) - begun, 60 + DAY);
         assert_eq!(tell(&time, 1_700_000_061) - begun, 60 + DAY);
         assert_eq!(tell(&time, 1_700_000_071) - begun, 70 + DAY);
@@ -94,12 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn the_wildest_clock_overflows_nothing() {
+    fn no_jump_of_the_clock_overflows() {
         let time = Monotonic::default();
         for _ in 0..200_000 {
             for millis in [i64::MIN, i64::MAX, 0, -1] {
                 let passed = time.tell(UnixTime::from_millis(millis));
-                assert!(passed.as_u64() < u64::MAX / 2);
+                assert!(passed < u64::MAX / 2);
             }
         }
     }

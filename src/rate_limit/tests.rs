@@ -39,7 +39,7 @@ fn guessing_ends_when_the_failure_budget_is_spent_and_comes_back_with_time() {
 }
 
 #[test]
-fn asking_while_the_failure_budget_is_spent_does_not_prolong_it() {
+fn requests_with_a_spent_failure_budget_do_not_prolong_it() {
     let (limiter, here) = (limiter(), source("192.0.2.1"));
     limiter.charge_failure("app", Some(&here), NOW);
     limiter.charge_failure("app", Some(&here), NOW);
@@ -51,7 +51,7 @@ fn asking_while_the_failure_budget_is_spent_does_not_prolong_it() {
 }
 
 #[test]
-fn a_stranger_cannot_lock_out_an_app_that_asks_from_elsewhere() {
+fn a_stranger_cannot_lock_out_an_app_that_calls_from_elsewhere() {
     let limiter = limiter();
     let (stranger, own) = (source("198.51.100.7"), source("192.0.2.1"));
     for _ in 0..100 {
@@ -80,7 +80,7 @@ fn an_ipv6_source_is_its_network_and_a_mapped_ipv4_address_is_itself() {
 }
 
 #[test]
-fn each_app_has_its_own_volume_and_is_told_when_to_come_back() {
+fn each_app_has_its_own_volume_and_learns_when_to_retry() {
     let limiter = limiter();
     let (one, other) = (app("one", None), app("other", None));
     for _ in 0..3 {
@@ -121,7 +121,7 @@ fn without_limits_only_an_apps_own_quota_holds() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_or_far_ahead_locks_nobody_out() {
+fn a_clock_that_jumps_back_or_far_ahead_locks_no_app_out() {
     let (limiter, here) = (limiter(), source("192.0.2.1"));
     let one = app("one", None);
     let wrong = UnixTime::from_seconds(4_000_000_000);
@@ -144,12 +144,12 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
         limiter.charge_failure(&number.to_string(), Some(&here), NOW);
     }
     assert!(limiter.before("victim", Some(&here), NOW).is_err());
-    let tracked = limiter.failures.unwrap().into_state_store().0.into_inner().unwrap();
+    let tracked = limiter.failures.unwrap().full_at.into_inner().unwrap();
     assert!(tracked.len() <= MAX_FAILING);
 }
 
 #[test]
-fn zero_in_a_quota_of_the_server_is_taken_as_one() {
+fn zero_in_a_quota_of_the_server_counts_as_one() {
     let limiter = RateLimiter::new(RateLimits::none().with_volume(RateQuota::new(0, 0)));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Ok(()));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Err(RetryAfter { seconds: 60 }));

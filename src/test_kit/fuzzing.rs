@@ -15,7 +15,7 @@ use crate::server_secret::handle::{GrantHandle, HandleKind, Handles};
 #[must_use]
 pub fn form(text: &[u8]) -> Option<Vec<(String, String)>> {
     let form = Form::parse(text).ok()?;
-    let _ = (form.one("client_id"), form.first_doubled());
+    let _ = (form.one("client_id"), form.first_duplicate(&[]));
     Some(form.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 

@@ -149,7 +149,7 @@ where
         &self,
         form: &Form<'_>,
     ) -> Result<Destination, AuthorizationError> {
-        let once = |name| form.one(name).map_err(|doubled| shown(doubled.into()));
+        let once = |name| form.one(name).map_err(|duplicate| shown(duplicate.into()));
         let client_id = once("client_id")?.ok_or(Rejection::MissingParameter("client_id"));
         let client_id = client_id.map_err(shown)?;
         let requested = once("redirect_uri")?;
@@ -180,7 +180,7 @@ where
     ) -> Result<Asked, Rejection> {
         let app = &destination.app;
         let settings = app.settings();
-        if form.first_doubled().is_some() {
+        if form.first_duplicate(&[]).is_some() {
             return Err(Rejection::DuplicateParameter("a parameter"));
         }
         if form.get("state").is_some() && destination.state.is_none() {

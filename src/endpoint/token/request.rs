@@ -2,7 +2,7 @@
 
 use super::grant::Grant;
 use crate::endpoint::client_authentication::PresentedCredentials;
-use crate::endpoint::form_request::{FormRequest, refuse_doubled};
+use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::error::Rejection;
 use crate::ids::Resource;
 use crate::protocol::form::Form;
@@ -10,6 +10,9 @@ use crate::protocol::grant_type::GrantType;
 
 /// The names of the parameters of every token request, beside those of client authentication.
 const PARAMETERS: [&str; 3] = ["grant_type", "scope", "resource"];
+
+/// The parameters that may repeat (RFC 8707 section 2).
+const REPEATABLE: [&str; 1] = ["resource"];
 
 /// The parameters of a token request, each present at most once. None is checked.
 pub(super) struct TokenRequest<'f, G: Grant> {
@@ -27,13 +30,14 @@ pub(super) struct Asked<'f> {
 impl<'f, G: Grant> TokenRequest<'f, G> {
     /// Reads the parameters of a request for this grant.
     ///
-    /// The order of refusals is fixed: doubled parameters, the parameters of the grant, `resource`,
+    /// The order of refusals is fixed: duplicate parameters, the parameters of the grant, `resource`,
     /// client authentication. All of them come before the store is asked.
     pub(super) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
-        refuse_doubled(form, known().chain(G::PARAMETERS.iter().copied()))?;
+        refuse_duplicates(form, known().chain(G::PARAMETERS.iter().copied()), &REPEATABLE)?;
+        // A token is for one API.
+        let resource = form.one("resource")?;
         let presented = G::read(form)?;
-        let resource = form
-            .get("resource")
+        let resource = resource
             .map(|resource| Resource::new(resource).map_err(|_| Rejection::MalformedResource))
             .transpose()?;
         let credentials = PresentedCredentials::read(request, form)?;
@@ -42,13 +46,13 @@ impl<'f, G: Grant> TokenRequest<'f, G> {
     }
 }
 
-/// Returns the grant type that a form names. A doubled parameter is refused before a wrong grant
+/// Returns the grant type that a form names. A duplicate parameter is refused before a wrong grant
 /// type.
 pub(super) fn grant_type(form: &Form<'_>) -> Result<GrantType, Rejection> {
     let named = form.get("grant_type").ok_or(Rejection::MissingParameter("grant_type"));
     named
         .and_then(|value| GrantType::from_wire(value).ok_or(Rejection::UnsupportedGrantType))
-        .or_else(|rejection| refuse_doubled(form, known()).and(Err(rejection)))
+        .or_else(|rejection| refuse_duplicates(form, known(), &[]).and(Err(rejection)))
 }
 
 fn known() -> impl Iterator<Item = &'static str> {
