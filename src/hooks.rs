@@ -1,4 +1,4 @@
-//! The host's say before a token is issued: claims to add, and a veto.
+//! Hooks of the host before a token is issued: added claims, and a veto.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -12,51 +12,51 @@ use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
 use crate::users::User;
 
-/// A token that is about to be issued: everything has been decided, nothing has changed yet.
+/// A token before it is issued. Everything is decided, and nothing has changed yet.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct IssueDecision<'a> {
-    /// The app that gets it.
+    /// The app that gets the token.
     pub app: &'a CustomApp,
-    /// What the app presented.
+    /// The grant type of the request.
     pub grant_type: GrantType,
-    /// The grant from which it descends.
+    /// The grant that the token descends from.
     pub grant_id: GrantId,
-    /// Whom it is about: the user, or the app itself for client credentials.
+    /// The user, or the app itself for client credentials.
     pub subject: &'a Subject,
-    /// The user as the directory returned it, where one is involved.
+    /// The user as the directory returned it, if a user is involved.
     pub user: Option<&'a User>,
-    /// The app that acts as the user, where it impersonates.
+    /// The app that acts as the user, if it impersonates.
     pub actor: Option<&'a ClientId>,
-    /// What it allows.
+    /// The scope of the token.
     pub scope: &'a Scope,
-    /// The API for which it is; `None` is the server's issuer.
+    /// The API that the token is for; `None` is the server's issuer.
     pub resource: Option<&'a Resource>,
-    /// The device on which access was granted.
+    /// The device that the grant was made on.
     pub device: Option<&'a DeviceId>,
     /// The present instant.
     pub now: UnixTime,
-    /// When it expires at the latest.
+    /// When the token expires.
     pub expires_at: UnixTime,
 }
 
-/// What the host says to a token that is about to be issued.
+/// The answer of a hook.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum HookAnswer {
-    /// Issue it as it is.
+    /// Issue the token unchanged.
     #[default]
     Issue,
-    /// Issue it with these claims added. None of them may be one of
-    /// [`RESERVED_CLAIMS`](crate::jwt::RESERVED_CLAIMS), and as JSON they have at most 3 KiB, so that
-    /// no token becomes too long once its grant is claimed.
+    /// Issue the token with these claims added. None may be one of
+    /// [`RESERVED_CLAIMS`](crate::jwt::RESERVED_CLAIMS), and their JSON form has at most 3 KiB, so no
+    /// token becomes too long after its grant was claimed.
     IssueWith(Map<String, Value>),
-    /// Do not issue it. The reason goes to the audit log; the client is told `access_denied`.
+    /// Do not issue the token. The audit log gets the reason, the client gets `access_denied`.
     Veto(&'static str),
 }
 
-/// A hook could not answer, or answered what it may not. The request fails with `server_error`;
-/// nothing changed.
+/// A hook failed, or gave an answer that is not allowed. The request fails with `server_error`, and
+/// nothing has changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HookError {
@@ -72,15 +72,15 @@ pub enum HookError {
 }
 
 impl HookError {
-    /// Wraps what the host's code said. It reaches the audit log, never a client.
+    /// Wraps an error of the host's code. The audit log gets it, a client never.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Failed(source.into())
     }
 }
 
-/// The host's say before a token is issued, asked once a request, after everything else was decided
-/// and before anything changes: a veto leaves the code, the refresh token and the assertion as they
-/// were.
+/// Hooks of the host before a token is issued. The server calls them once a request, after every other
+/// decision and before the claim: after a veto the code, the refresh token or the assertion is still
+/// valid.
 ///
 /// ```
 /// use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
@@ -99,20 +99,20 @@ impl HookError {
 /// }
 /// ```
 pub trait Hooks: Send + Sync {
-    /// Says whether the token is issued, and with which claims of the host.
+    /// Decides if the token is issued, and with which added claims.
     ///
     /// # Errors
     ///
-    /// [`HookError`] when it cannot tell.
+    /// [`HookError`] if the hook fails.
     fn before_issue(
         &self,
         decision: &IssueDecision<'_>,
     ) -> impl Future<Output = Result<HookAnswer, HookError>> + Send;
 }
 
-/// No hooks: every token is issued as it was decided.
+/// The absence of hooks: every token is issued as decided.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "there is nothing to it")]
+#[expect(clippy::exhaustive_structs, reason = "it has no fields")]
 pub struct NoHooks;
 
 impl Hooks for NoHooks {

@@ -1,4 +1,4 @@
-//! What a request leaves behind: its audit events, its usage, its failures, and its telemetry.
+//! The record of a request: audit events, usage, counted failures and telemetry.
 
 use crate::app::CustomApp;
 use crate::audit::{Action, Actor, AuditEvent};
@@ -10,8 +10,8 @@ use crate::ids::{ClientId, GrantId, Subject};
 use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
 
-/// What the audit events of a request will say. Written while the request is answered, and read by
-/// [`record`](Context::record) alone: no decision depends on it.
+/// The content of a request's audit events. Endpoints write it, and only [`record`](Context::record)
+/// reads it: no decision depends on it.
 #[derive(Debug)]
 pub(crate) struct AuditTrail<'a> {
     /// The action that the request asks for.

@@ -1,4 +1,4 @@
-//! What every endpoint needs: the host's seams and the server's keys, put together once.
+//! The parts of the server that every endpoint uses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, Sealing};
 
-/// How far a clock other than the store's may be off. Where an instant is compared with cutoffs
-/// although no store call fixed it, it is set back by this much.
+/// The most by which a clock may differ from the store's. An instant that no store call fixed is set
+/// back by this much before it is compared with cutoffs.
 pub(crate) const STORE_CLOCK_MARGIN: Duration = Duration::from_secs(5);
 
-/// The parts of the server. The endpoints are methods of it, one module each.
+/// The parts of the server. Every endpoint is a method, in a module of its own.
 #[derive(Debug)]
 pub(crate) struct Context<S, U, H> {
     pub(crate) issuer: Issuer,
@@ -45,7 +45,7 @@ pub(crate) struct Context<S, U, H> {
 }
 
 impl<S, U, H> Context<S, U, H> {
-    /// The APIs that authenticate as the app `client_id`.
+    /// Returns the APIs that authenticate as the app `client_id`.
     pub(crate) fn resource_servers_of(
         &self,
         client_id: &ClientId,

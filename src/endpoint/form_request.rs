@@ -1,4 +1,4 @@
-//! A request at an endpoint that takes forms (RFC 6749 section 3.2, RFC 7009 section 2.1, RFC 7662
+//! A request to an endpoint that reads forms (RFC 6749 section 3.2, RFC 7009 section 2.1, RFC 7662
 //! section 2.1).
 
 use std::fmt;
@@ -8,9 +8,9 @@ use crate::ids::Source;
 use crate::observe::observation::Observation;
 use crate::protocol::form::{DuplicateParameter, Form, FormError};
 
-/// A request as it came over the wire: the `Authorization` header and the form-encoded body.
+/// The `Authorization` header and the form-encoded body of a request, as received.
 ///
-/// `Debug` shows neither. Nothing is copied; wiping the body is the host's business.
+/// `Debug` shows neither. Nothing is copied, and the host must zeroize the body.
 #[derive(Clone, Copy)]
 pub struct FormRequest<'a> {
     authorization: Option<&'a str>,
@@ -20,21 +20,21 @@ pub struct FormRequest<'a> {
 }
 
 impl<'a> FormRequest<'a> {
-    /// A request with this body, `application/x-www-form-urlencoded`, of at most 64 KiB and 64
+    /// Returns a request with this body, `application/x-www-form-urlencoded`, of at most 64 KiB and 64
     /// parameters.
     #[must_use]
     pub fn new(body: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self { authorization: None, body: body.as_ref(), source: None, observation: None }
     }
 
-    /// The same request, with the value of its `Authorization` header.
+    /// Sets the value of the `Authorization` header.
     #[must_use]
     pub fn authorization(mut self, header: &'a str) -> Self {
         self.authorization = Some(header);
         self
     }
 
-    /// The same request, coming from `source`: failures are counted by it, and events name it.
+    /// Sets the source of the request. Failures are counted by source, and audit events name it.
     #[must_use]
     pub fn source(mut self, source: &'a Source) -> Self {
         self.source = Some(source);

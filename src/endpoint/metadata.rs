@@ -1,5 +1,5 @@
-//! The metadata of the server (RFC 8414) and of the APIs for which it issues tokens (RFC 9728):
-//! what is mounted and offered, and nothing else.
+//! The metadata of the server (RFC 8414) and of the APIs that it issues tokens for (RFC 9728). It lists
+//! only endpoints and features that are available.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::protocol::scope::ScopeToken;
 use crate::resource_server::resource::ResourceServer;
 
-/// How clients may authenticate, as RFC 7591 section 2 names it.
+/// The methods of client authentication, as RFC 7591 section 2 names them.
 const CONFIDENTIAL: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
 const ANY: [&str; 4] = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
 
@@ -38,7 +38,7 @@ struct ServerMetadata<'a> {
     revocation: Option<Revocation>,
     #[serde(flatten)]
     introspection: Option<Introspection>,
-    /// Not of the RFC, which allows more members (section 2).
+    /// An extension: RFC 8414 section 2 allows more members.
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_feed_endpoint: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -73,7 +73,7 @@ struct Introspection {
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
 }
 
-/// The metadata of the server `issuer` with its endpoints at `paths`, as JSON.
+/// Returns the metadata of the server `issuer` with its endpoints at `paths`, as JSON.
 pub(crate) fn server_metadata_json(
     issuer: &Issuer,
     paths: &Paths,
@@ -128,7 +128,7 @@ pub(crate) fn server_metadata_json(
     serde_json::to_string(&metadata).unwrap_or_default()
 }
 
-/// `private_key_jwt` takes public keys only.
+/// Returns the algorithms of `private_key_jwt`, which uses public keys only.
 fn assertion_algorithms() -> Vec<&'static str> {
     Algorithm::ALL.iter().filter(|it| !it.is_symmetric()).map(|it| it.as_str()).collect()
 }
@@ -144,8 +144,8 @@ struct ResourceMetadata<'a> {
     resource_name: &'a str,
 }
 
-/// The metadata of an API that takes tokens of the server `issuer` (RFC 9728 section 2), as JSON:
-/// what the API serves at `/.well-known/oauth-protected-resource`, followed by its own path.
+/// Returns the metadata of an API that accepts tokens of the server `issuer` (RFC 9728 section 2), as
+/// JSON. The API serves it at `/.well-known/oauth-protected-resource`, followed by its own path.
 pub(crate) fn resource_metadata_json(resource: &ResourceServer, issuer: &Issuer) -> String {
     let metadata = ResourceMetadata {
         resource: resource.identifier.as_str(),

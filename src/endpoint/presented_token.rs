@@ -48,11 +48,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             keys: keys.verifying(),
             issuer: &self.issuer,
             audiences: None,
-            // Another process signed it by a clock of its own.
+            // Another process may have signed it, with another clock.
             clock_skew: STORE_CLOCK_MARGIN,
         };
         match rules.verify(token, now) {
-            // The margin is for tokens that seem to come from the future.
+            // The margin is for `iat` in the future, not for `exp`.
             Ok(claims) if claims.expires_at <= now => Err(Rejection::ExpiredToken),
             Ok(claims) => Ok(claims),
             Err(AccessTokenError::Exp) => Err(Rejection::ExpiredToken),

@@ -10,11 +10,11 @@ use crate::error::{EndpointError, Rejection};
 use crate::observe::Step;
 use crate::store::{FeedCursor, RevocationFeed, Store};
 
-/// The most entries of a page.
+/// The most entries in a page.
 const PAGE: usize = 1_000;
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Answers a reader of the feed, and records how it ended.
+    /// Answers a request for the feed, and records how it ended.
     pub(crate) async fn revocations(
         &self,
         request: &FormRequest<'_>,

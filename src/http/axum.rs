@@ -14,7 +14,7 @@
 //! use std::sync::Arc;
 //!
 //! let app = grantor::http::axum_router(&Arc::new(endpoints));
-//! // With the addresses of clients, so that failures are counted by them.
+//! // With the addresses of the clients, so that failures are counted by source.
 //! axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
 //! # }
 //! ```
@@ -38,21 +38,21 @@ use crate::protocol::paths::ServerEndpoint;
 use crate::store::Store;
 use crate::users::UserDirectory;
 
-/// How long a client may take to send its body.
+/// The longest time for a client to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Every endpoint of `endpoints` at its path, to be merged into the host's router at its root.
+/// Returns a router with every endpoint of `endpoints` at its path. Merge it into the host's router at
+/// the root.
 ///
-/// The address of the client becomes the [`Source`] of a request where the router is served with
-/// `into_make_service_with_connect_info::<SocketAddr>()`. Behind a proxy that is the proxy: put a
-/// `Source` of your own into the extensions, which comes first. A body that takes longer than ten
-/// seconds to arrive is answered with status 408; how long a client may take for its headers, the
-/// host's server decides.
+/// If the host serves the router with `into_make_service_with_connect_info::<SocketAddr>()`, the address
+/// of the client becomes the [`Source`] of a request. Behind a proxy that is the address of the proxy:
+/// put a `Source` of your own into the extensions, which takes precedence. A body that takes longer than
+/// ten seconds is answered with status 408. The host's server limits the time for the headers.
 ///
 /// # Panics
 ///
-/// As [`Router::route`] does: where two endpoints were given one path, or where the path of the issuer
-/// is a pattern to axum, because a part of it begins with `:` or `*` or holds a brace.
+/// Like [`Router::route`], if two endpoints have the same path, or if the path of the issuer is a pattern
+/// for axum: a segment starts with `:` or `*`, or contains a brace.
 pub fn axum_router<S, U, H, I>(endpoints: &Arc<HttpEndpoints<S, U, H, I>>) -> Router
 where
     S: Store + 'static,
@@ -69,7 +69,7 @@ where
         .routes()
         .filter(|(path, endpoint)| !is_name_of_api_and_pattern(path, *endpoint))
         .fold(Router::new(), |router, (path, endpoint)| route(router, path, endpoint));
-    // An API may be called what axum takes for a pattern. Its document is found by the path, then.
+    // The identifier of an API may be a pattern for axum. Its document is then found by the path.
     let metadata = ServerEndpoint::ResourceMetadata;
     match endpoints.server().paths().get(metadata) {
         Some(well_known)
@@ -98,13 +98,13 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
         let source = Source::from(address.ip());
         parts.extensions.insert(source);
     }
-    // One byte more than is allowed tells that there is too much.
+    // One byte more than allowed marks a body that is too long.
     let too_much = || vec![0; MAX_BODY_BYTES + 1].into();
-    // What is announced to be too long is not waited for.
+    // A body with a length above the limit is not read.
     let body = if usize::try_from(body.size_hint().lower()).is_ok_and(|it| it <= MAX_BODY_BYTES) {
         match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
             Ok(Ok(body)) => body,
-            // A client that went away reads no answer.
+            // A client that has disconnected reads no answer.
             Ok(Err(_)) => too_much(),
             Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
         }

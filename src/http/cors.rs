@@ -1,5 +1,5 @@
-//! Scripts of other origins: the fetch standard's CORS protocol, for those origins where an app has
-//! a redirect URI.
+//! CORS, the fetch standard's protocol for scripts of other origins. An app's own origins are those of
+//! its redirect URIs.
 
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
@@ -14,11 +14,11 @@ use crate::server::AuthorizationServer;
 use crate::store::Store;
 use crate::users::UserDirectory;
 
-/// Who may read the answers of an endpoint.
+/// The origins that may read the answers of an endpoint.
 enum Readers {
-    Anybody,
+    AllOrigins,
     OriginsOfTheApp,
-    Nobody,
+    NoOrigin,
 }
 
 const fn readers(endpoint: ServerEndpoint) -> Readers {
@@ -27,24 +27,24 @@ const fn readers(endpoint: ServerEndpoint) -> Readers {
             Readers::OriginsOfTheApp
         }
         ServerEndpoint::JwkSet | ServerEndpoint::Metadata | ServerEndpoint::ResourceMetadata => {
-            Readers::Anybody
+            Readers::AllOrigins
         }
-        // Browsers are sent there, scripts are not (RFC 9700 section 2.6).
+        // For browser navigation, not for scripts (RFC 9700 section 2.6).
         ServerEndpoint::Authorization | ServerEndpoint::Decision | ServerEndpoint::Revocations => {
-            Readers::Nobody
+            Readers::NoOrigin
         }
     }
 }
 
-/// The answer to a preflight. Which app will ask is not known yet, and nothing is told: whether the
-/// script may read the answer is decided with it.
+/// Returns the answer to a preflight request. It does not name an app yet, and discloses nothing: the
+/// actual answer decides if the script may read it.
 pub(super) fn preflight(endpoint: ServerEndpoint, exchange: &Exchange<'_>) -> Option<Answer> {
     let origin = exchange.parts.headers.get(header::ORIGIN)?;
     exchange.parts.headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
     let readable = match readers(endpoint) {
-        Readers::Anybody => HeaderValue::from_static("*"),
+        Readers::AllOrigins => HeaderValue::from_static("*"),
         Readers::OriginsOfTheApp => origin.clone(),
-        Readers::Nobody => return None,
+        Readers::NoOrigin => return None,
     };
     let mut answer = empty(StatusCode::NO_CONTENT);
     let headers = answer.headers_mut();
@@ -60,7 +60,7 @@ pub(super) fn preflight(endpoint: ServerEndpoint, exchange: &Exchange<'_>) -> Op
     Some(answer)
 }
 
-/// Lets the origin of the request read the answer, if it may.
+/// Lets the origin of the request read the answer, if the endpoint or the app `client_id` allows it.
 pub(super) async fn admit<S: Store, U: UserDirectory, H: Hooks>(
     server: &AuthorizationServer<S, U, H>,
     endpoint: ServerEndpoint,
@@ -72,14 +72,14 @@ pub(super) async fn admit<S: Store, U: UserDirectory, H: Hooks>(
         return;
     }
     let readable = match readers(endpoint) {
-        Readers::Nobody => return,
-        Readers::Anybody => Some(HeaderValue::from_static("*")),
+        Readers::NoOrigin => return,
+        Readers::AllOrigins => Some(HeaderValue::from_static("*")),
         Readers::OriginsOfTheApp => {
             answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
             let (Some(own), Some(client_id)) = (exchange.header(&header::ORIGIN), client_id) else {
                 return;
             };
-            // A store that cannot tell is no reason to fail an answer that stands.
+            // If the look-up fails, omit the CORS headers.
             let app = server.store().find_app(client_id).await.ok().flatten();
             let allowed = app.is_some_and(|app| has_origin(&app, own));
             exchange.parts.headers.get(header::ORIGIN).filter(|_| allowed).cloned()
@@ -90,7 +90,7 @@ pub(super) async fn admit<S: Store, U: UserDirectory, H: Hooks>(
     }
 }
 
-/// Whether one of the app's redirect URIs is of this origin. Hosts are compared without case.
+/// Returns whether a redirect URI of the app has this origin. Case is ignored.
 fn has_origin(app: &CustomApp, wanted: &str) -> bool {
     let web = wanted.starts_with("https://") || wanted.starts_with("http://");
     let uris = app.settings().redirect_uris();

@@ -1,9 +1,9 @@
-//! The endpoints over `http` 1.x: a request with its whole body goes in, an answer comes out. No
-//! runtime, no socket, no routing of the host's own.
+//! The endpoints over `http` 1.x: from a request with its whole body to a response, without runtime or
+//! socket.
 //!
-//! [`HttpEndpoints`] answers every path of [`Paths`]; what it is not asked, the host answers. Methods,
-//! content types, sizes, caching, `Retry-After`, challenges, `Date` and request ids are its
-//! business; who is logged in and what pages look like is that of the host's [`Interaction`].
+//! [`HttpEndpoints`] answers every path of [`Paths`], and the host answers all others. It handles
+//! methods, content types, sizes, caching, `Retry-After`, challenges, `Date` and request ids. The host's
+//! [`Interaction`] provides the login of the user and the pages.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -23,7 +23,7 @@
 //! # let key = SigningKey::generate(Algorithm::ES256)?;
 //! # let (store, users) = (MemoryStore::new(), MemoryUsers::default());
 //! let server = AuthorizationServer::builder(issuer, secret, key, store, users).build();
-//! // Without an `Interaction` there is no authorization endpoint, and the metadata name none.
+//! // Without an `Interaction` there is no authorization endpoint, also not in the metadata.
 //! let endpoints = HttpEndpoints::without_interaction(Arc::new(server));
 //! let request = http::Request::get("/.well-known/oauth-authorization-server").body("")?;
 //! let answer = endpoints.handle(request).await.ok_or("not one of the server's paths")?;
@@ -32,7 +32,7 @@
 //! # }).unwrap();
 //! ```
 //!
-//! With feature `axum`, `axum_router` mounts them all. A resource server takes the layer (feature
+//! With feature `axum`, `axum_router` mounts all endpoints. A resource server uses the layer (feature
 //! `tower`) or the extractors (feature `axum`) of [`resource_server`](crate::resource_server).
 
 mod authorization;
@@ -76,21 +76,21 @@ use request_id::{REQUEST_ID, RequestIds};
 use response::{Answer, DateHeader, empty, private_json, public_json};
 use span::RequestSpan;
 
-/// The longest body that is read, in bytes: what is longer is answered with status 413, and need
-/// not be read to its end before.
+/// The longest body, in bytes. A longer one is answered with status 413, and need not be read
+/// completely.
 pub const MAX_BODY_BYTES: usize = MAX_FORM_BYTES;
 
 /// The endpoints of an [`AuthorizationServer`] over HTTP.
 ///
-/// Used through a shared reference, by any number of requests at once. Dropping a future leaves
-/// what it was about done or not done, never half.
+/// Every method takes a shared reference, so any number of requests may run at once. A dropped future
+/// leaves its request done or not done, never half done.
 pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
     server: Arc<AuthorizationServer<S, U, H>>,
     interaction: I,
     paths: Paths,
     routes: Vec<(String, ServerEndpoint)>,
     metadata: String,
-    /// By their paths.
+    /// The metadata documents of APIs, with their paths.
     resources: Vec<(String, String)>,
     challenge: HeaderValue,
     cross_origin: bool,
@@ -100,7 +100,7 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> HttpEndpoints<S, U, H> {
-    /// The endpoints of `server` but those that need a browser: no authorization endpoint.
+    /// Returns the endpoints of `server` without the authorization endpoint, which needs a browser.
     #[must_use]
     pub fn without_interaction(server: Arc<AuthorizationServer<S, U, H>>) -> Self {
         let paths = server.paths().clone();
@@ -110,7 +110,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> HttpEndpoints<S, U, H> {
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
-    /// The endpoints of `server`; `interaction` says who is logged in, and shows pages.
+    /// Returns the endpoints of `server`, with the login and the pages of `interaction`.
     #[must_use]
     pub fn new(server: Arc<AuthorizationServer<S, U, H>>, interaction: I) -> Self {
         let paths = server.paths().clone();
@@ -127,7 +127,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             None => Vec::new(),
         };
         Self {
-            // An issuer holds nothing that a header may not.
+            // Every character of an issuer is allowed in a header.
             challenge: HeaderValue::try_from(challenge)
                 .unwrap_or(HeaderValue::from_static("Basic realm=\"oauth\"")),
             metadata: server.metadata_at(&paths),
@@ -143,32 +143,32 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         }
     }
 
-    /// Lets scripts of other origins use the token, revocation and introspection endpoints in a
-    /// browser (CORS): for an app those origins where one of its redirect URIs is; the metadata and
-    /// the JWK Set for any. Default: no other origin.
+    /// Lets scripts of other origins use the endpoints in a browser (CORS): the token, revocation and
+    /// introspection endpoints from the origins of the app's redirect URIs, the metadata and the JWK Set
+    /// from every origin. Default: no other origin.
     #[must_use]
     pub fn with_cross_origin(mut self, allowed: bool) -> Self {
         self.cross_origin = allowed;
         self
     }
 
-    /// The server.
+    /// Returns the server.
     pub fn server(&self) -> &AuthorizationServer<S, U, H> {
         &self.server
     }
 
-    /// The host's side.
+    /// Returns the host's part.
     pub fn interaction(&self) -> &I {
         &self.interaction
     }
 
-    /// What was answered until now, and how fast.
+    /// Returns the counts and latencies of the answers so far.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Every path that is answered, on the server's host. [`ServerEndpoint::ResourceMetadata`] has
-    /// one for each API under the server's own origin whose identifier has no query.
+    /// Returns every path that is answered, on the server's host. [`ServerEndpoint::ResourceMetadata`]
+    /// has one for each API at the server's own origin, unless the identifier of the API has a query.
     pub fn routes(&self) -> impl Iterator<Item = (&str, ServerEndpoint)> {
         let resources =
             self.resources.iter().map(|(path, _)| (&**path, ServerEndpoint::ResourceMetadata));
@@ -176,16 +176,16 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         others.map(|(path, endpoint)| (&**path, *endpoint)).chain(resources)
     }
 
-    /// The endpoint at `path`, if there is one.
+    /// Returns the endpoint at `path`, if there is one.
     #[must_use]
     pub fn endpoint_at(&self, path: &str) -> Option<ServerEndpoint> {
         self.routes().find(|(own, _)| *own == path).map(|(_, endpoint)| endpoint)
     }
 
-    /// Answers `request` if its path is one of the server's; `None` where it is the host's own.
+    /// Answers `request`, or returns `None` if no endpoint has its path.
     ///
-    /// `request` has its whole body, of which [`MAX_BODY_BYTES`] and one more byte are enough. The
-    /// host may put a [`Source`](crate::ids::Source) and a [`RequestId`] into its extensions.
+    /// `request` has its whole body, or the first [`MAX_BODY_BYTES`] and one more byte. The host may put a
+    /// [`Source`](crate::ids::Source) and a [`RequestId`] into its extensions.
     pub async fn handle<B>(&self, request: Request<B>) -> Option<Response<Vec<u8>>>
     where
         B: AsRef<[u8]> + Send,
@@ -194,7 +194,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         Some(self.answer(endpoint, request).await)
     }
 
-    /// Answers `request` at `endpoint`, whatever its path.
+    /// Answers `request` at `endpoint`, independent of its path.
     pub async fn answer<B>(
         &self,
         endpoint: ServerEndpoint,
@@ -233,7 +233,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         observation.each_step(|step, took| self.metrics.count_step(step, took));
     }
 
-    /// Answers a request, and tells which app it claimed to come from, if any.
+    /// Answers a request. Also returns the app that the request claims to come from, if any.
     async fn dispatch(
         &self,
         endpoint: ServerEndpoint,
@@ -294,8 +294,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     }
 }
 
-/// The metadata of each API of the issuer's own origin, by their paths. Of two entries for one API,
-/// such as that of a gateway beside its own, the first describes it.
+/// Returns the metadata of each API at the issuer's own origin, with its path. If an API has two entries,
+/// for example one of a gateway, the first counts.
 fn documents(
     well_known: &str,
     issuer: &Issuer,

@@ -74,7 +74,7 @@ impl<'a> Exchange<'a> {
     /// Returns the body, if it is a form. Parameters in the URL are ignored, because URLs are logged.
     pub(super) fn form_body(&self) -> Result<&'a [u8], InvalidHttpRequest> {
         if self.body.len() > MAX_FORM_BYTES {
-            // `Form::parse` refuses it, with any content type.
+            // `Form::parse` refuses it, before the content type matters.
             return Ok(self.body);
         }
         let mut types = self.parts.headers.get_all(header::CONTENT_TYPE).iter();

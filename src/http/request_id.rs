@@ -1,4 +1,4 @@
-//! The name of a request, by which its log lines are found together.
+//! The id of a request, which connects its log lines.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,28 +6,28 @@ use http::{Extensions, HeaderMap, HeaderValue};
 
 use crate::random::{SecureRandom, array};
 
-/// The header that carries it in both directions.
+/// The header of the request and of the response.
 pub(super) const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
 
-/// The name of a request, given by the host: put it into the extensions of the request, or let what
-/// stands before the server send it in `X-Request-Id`. Otherwise one is made.
+/// The id of a request: 1 to 64 letters, digits, `-`, `_` and `.`.
 ///
-/// 1 to 64 letters, digits, `-`, `_` and `.`.
+/// The host puts it into the extensions of the request, or a proxy sends it in `X-Request-Id`. A request
+/// without one gets a new id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(HeaderValue);
 
-/// A text that cannot name a request.
+/// A text that is not a [`RequestId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 #[error("a request id has 1 to 64 letters, digits, -, _ and .")]
 pub struct InvalidRequestId;
 
 impl RequestId {
-    /// Takes `text` as it is.
+    /// Checks `text`.
     ///
     /// # Errors
     ///
-    /// [`InvalidRequestId`].
+    /// [`InvalidRequestId`] if `text` is empty, too long, or has another character.
     pub fn new(text: &str) -> Result<Self, InvalidRequestId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
@@ -36,7 +36,7 @@ impl RequestId {
         HeaderValue::from_str(text).map(Self).map_err(|_| InvalidRequestId)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
@@ -47,8 +47,7 @@ impl RequestId {
     }
 }
 
-/// Makes the names of requests that come without one: a random start, counted on. They need to
-/// differ, not to be secret.
+/// Makes ids, counting up from a random start. They are unique, not secret.
 #[derive(Debug)]
 pub(super) struct RequestIds(AtomicU64);
 
@@ -67,7 +66,7 @@ impl RequestIds {
         }
         let number = self.0.fetch_add(1, Ordering::Relaxed);
         let text = format!("{number:016x}");
-        // Sixteen hexadecimal digits.
+        // Sixteen hexadecimal digits are a valid header.
         RequestId(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("0")))
     }
 }
@@ -78,7 +77,7 @@ mod tests {
     use crate::random::OsRandom;
 
     #[test]
-    fn a_request_keeps_its_name_and_gets_one_where_it_has_none() {
+    fn a_request_keeps_its_id_and_gets_one_if_it_has_none() {
         let ids = RequestIds::new(&OsRandom::new());
         let (mut extensions, mut headers) = (Extensions::new(), HeaderMap::new());
         let first = ids.of(&extensions, &headers);

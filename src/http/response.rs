@@ -1,4 +1,4 @@
-//! Answers: status, protocol headers, body.
+//! HTTP responses: status, protocol headers and body.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,14 +8,14 @@ use http::{Response, StatusCode};
 use crate::clock::UnixTime;
 use crate::error::EndpointError;
 
-/// An answer with its whole body.
+/// A response with its whole body.
 pub(super) type Answer = Response<Vec<u8>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// What holds a token or says anything of one: kept by nobody (RFC 6749 section 5.1).
+/// Returns a response about tokens. No cache may store it (RFC 6749 section 5.1).
 pub(super) fn private_json(status: StatusCode, body: String) -> Answer {
     let mut answer = Response::new(body.into_bytes());
     *answer.status_mut() = status;
@@ -26,7 +26,7 @@ pub(super) fn private_json(status: StatusCode, body: String) -> Answer {
     answer
 }
 
-/// A document that anybody may read and keep for a while.
+/// Returns a public document, which caches may store for five minutes.
 pub(super) fn public_json(body: String) -> Answer {
     let mut answer = Response::new(body.into_bytes());
     let headers = answer.headers_mut();
@@ -36,7 +36,7 @@ pub(super) fn public_json(body: String) -> Answer {
     answer
 }
 
-/// Success without anything to say.
+/// Returns a response without body.
 pub(super) fn empty(status: StatusCode) -> Answer {
     let mut answer = Response::new(Vec::new());
     *answer.status_mut() = status;
@@ -44,7 +44,7 @@ pub(super) fn empty(status: StatusCode) -> Answer {
     answer
 }
 
-/// The error response of RFC 6749 section 5.2.
+/// Returns the error response of RFC 6749 section 5.2.
 pub(super) fn error(error: &EndpointError, challenge: &HeaderValue) -> Answer {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut answer = private_json(status, error.to_json());
@@ -57,10 +57,10 @@ pub(super) fn error(error: &EndpointError, challenge: &HeaderValue) -> Answer {
     answer
 }
 
-/// Sends a browser on, with `GET` whatever it sent (RFC 9700 section 4.12).
+/// Redirects a browser. It follows with `GET`, also after a `POST` (RFC 9700 section 4.12).
 pub(super) fn see_other(location: &str) -> Answer {
     let mut answer = empty(StatusCode::SEE_OTHER);
-    // A URL is made of what a header may hold. Were it not, the browser stays where it is.
+    // Every character of a URL is allowed in a header. Otherwise the browser would stay on the page.
     if let Ok(location) = HeaderValue::try_from(location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
@@ -69,11 +69,11 @@ pub(super) fn see_other(location: &str) -> Answer {
     answer
 }
 
-/// The headers that keep a page out of frames, caches and referrers. What the host has set stands,
-/// but for framing: two policies hold both.
+/// Adds the headers that keep a page out of frames, caches and referrers. Headers of the host stay. The
+/// policy against framing is always added, and browsers enforce both policies.
 ///
-/// Not `no-referrer`: with that a browser says `Origin: null` when it sends the form of the page (the
-/// fetch standard), and one without `Sec-Fetch-Site` could never prove that it has a page of ours.
+/// The referrer policy is not `no-referrer`: browsers would send `Origin: null` with the form (the fetch
+/// standard), and those without `Sec-Fetch-Site` could not prove the origin of the page.
 pub(super) fn protect_page(page: &mut Answer) {
     const DEFAULTS: [(HeaderName, HeaderValue); 4] = [
         (header::CACHE_CONTROL, NO_STORE),
@@ -88,7 +88,7 @@ pub(super) fn protect_page(page: &mut Answer) {
     page.headers_mut().append(header::CONTENT_SECURITY_POLICY, no_frames);
 }
 
-/// The `Date` of the present second, spelt once a second (RFC 9110 section 5.6.7).
+/// The `Date` header (RFC 9110 section 5.6.7), formatted once a second.
 #[derive(Debug, Default)]
 pub(super) struct DateHeader(Mutex<Option<(i64, HeaderValue)>>);
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_cannot_be_framed_whatever_the_host_says() {
+    fn a_page_cannot_be_framed_with_any_policy_of_the_host() {
         let mut page = Response::new(Vec::new());
         page.headers_mut().insert(
             header::CONTENT_SECURITY_POLICY,

@@ -1,12 +1,12 @@
-//! The `tracing` span of a request; nothing without the feature.
+//! The `tracing` span of a request, empty without the feature.
 
 use http::StatusCode;
 
 use crate::observe::observation::Observation;
 use crate::protocol::paths::ServerEndpoint;
 
-/// One request: its id, and once it has ended its app, grant type, outcome and times. Target
-/// `grantor::http`, name `request`. Audit events of the request stand inside.
+/// The span of a request, with the target `grantor::http` and the name `request`. It has the request id
+/// and, after the end, the app, the grant type, the outcome and the times. Audit events are inside it.
 #[cfg(feature = "tracing")]
 pub(super) struct RequestSpan(::tracing::Span);
 
@@ -72,11 +72,11 @@ impl RequestSpan {
         Self
     }
 
-    #[expect(clippy::unused_self, reason = "as with the feature")]
+    #[expect(clippy::unused_self, reason = "same signature as with the feature")]
     pub(super) fn around<F: Future>(&self, future: F) -> F {
         future
     }
 
-    #[expect(clippy::unused_self, reason = "as with the feature")]
+    #[expect(clippy::unused_self, reason = "same signature as with the feature")]
     pub(super) const fn end(&self, _: &Observation, _: StatusCode) {}
 }

@@ -16,7 +16,7 @@ pub(crate) enum PresentedCredentials<'f> {
     Post { client_id: &'f str, secret: ClientSecret },
     /// `private_key_jwt`
     Assertion { client_id: Option<&'f str>, assertion: &'f str },
-    /// `none`: at most a name.
+    /// `none`: at most a client id.
     Name { client_id: Option<&'f str> },
 }
 

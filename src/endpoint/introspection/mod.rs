@@ -103,8 +103,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(ActiveToken::refresh_token(&self.issuer, grant, expires_at))
     }
 
-    /// The grant of a refresh token of whichever app. Which grant that is the token says, and it is
-    /// believed when it opens for the app of that grant.
+    /// Opens a refresh token of any app. The token names its grant, and must open for the app of that
+    /// grant.
     async fn open_anyones(&self, token: &str) -> Result<(GrantHandle, Grant), EndpointError> {
         let claimed = GrantHandle::claimed_grant_id(HandleKind::RefreshToken, token);
         let claimed = claimed.ok_or(Rejection::UnknownToken)?;
@@ -118,8 +118,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     }
 }
 
-/// Leaves in `claims` what the API that asks may see: all for a gateway; else, where it is one of
-/// the audiences, its own names and the scopes that it knows (RFC 7662 section 2.2).
+/// Reduces `claims` to the part that the calling API may see: everything for a gateway; otherwise its
+/// own names and scopes, if it is in the audience (RFC 7662 section 2.2).
 fn show_to(servers: &[&ResourceServer], claims: &mut AccessTokenClaims) -> Result<(), Rejection> {
     if servers.iter().any(|server| server.gateway) {
         return Ok(());
@@ -137,15 +137,15 @@ fn show_to(servers: &[&ResourceServer], claims: &mut AccessTokenClaims) -> Resul
     Ok(())
 }
 
-/// When the refresh token expires, if it is the live one of `grant` and has not expired, as a rule.
-/// Whether it was revoked is the store's to say.
+/// Returns when the refresh token expires, if it is the live one of `grant` and has not expired. The
+/// store knows whether it was revoked.
 fn check_live(
     owner: &CustomApp,
     handle: &GrantHandle,
     grant: &Grant,
     now: UnixTime,
 ) -> Result<UnixTime, Rejection> {
-    // An administrator took away what it is for, and may give it back.
+    // An administrator disabled the flow or refresh tokens of the app, and may enable them again.
     check_flow(owner.settings(), grant).map_err(|_| Rejection::RevokedToken)?;
     if handle.generation != grant.generation {
         return Err(Rejection::SpentToken);

@@ -1,5 +1,5 @@
-//! Stage *decide*: what the token allows, for which API, and until when (RFC 6749 section 3.3, RFC
-//! 8707 section 2). Pure.
+//! Stage *decide*: the scope, the API and the expiry of the token (RFC 6749 section 3.3, RFC 8707
+//! section 2). Pure.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::error::Rejection;
 use crate::ids::{Issuer, Resource};
 use crate::protocol::scope::{NarrowError, Scope};
 
-/// What the token allows, for which API, and until when. Only [`decide`] makes one.
+/// The scope, the API and the expiry of the token. Only [`decide`] makes one.
 #[derive(Debug)]
 pub(super) struct Decided<'a> {
     scope: Scope,

@@ -21,7 +21,7 @@ pub(super) struct TokenRequest<'f, G: Grant> {
     pub(super) asked: Asked<'f>,
 }
 
-/// What the request asks for. Absent parameters leave the choice to the grant.
+/// The requested scope and API. The grant decides about absent ones.
 pub(super) struct Asked<'f> {
     pub(super) scope: Option<&'f str>,
     pub(super) resource: Option<Resource>,
