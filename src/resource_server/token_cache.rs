@@ -105,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{ClientId, GrantId, Issuer, Subject};
+    use crate::jwt::Circumstances;
     use crate::protocol::scope::Scope;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -125,6 +126,8 @@ mod tests {
             auth_time: None,
             actor: None,
             device: None,
+            circumstances: Circumstances::default(),
+            via: Vec::new(),
             extra: Map::new(),
         })
     }

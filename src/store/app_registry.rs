@@ -1,4 +1,4 @@
-//! Where the apps are kept.
+//! Storage of the apps.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{Listing, Page, StoreError};
 use crate::app::CustomApp;
 use crate::ids::ClientId;
 
-/// Which apps to list.
+/// A selection of apps to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AppQuery {
@@ -17,27 +17,27 @@ pub struct AppQuery {
 }
 
 impl AppQuery {
-    /// Every app.
+    /// Selects every app.
     #[must_use]
     pub fn all() -> Self {
         Self::default()
     }
 
-    /// Only apps whose name or description contains `text`, in any case.
+    /// Selects only apps whose name or description contains `text`, in any case.
     #[must_use]
     pub fn containing(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// Only apps that are enabled (`true`) or disabled (`false`).
+    /// Selects only apps that are enabled (`true`) or disabled (`false`).
     #[must_use]
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self
     }
 
-    /// Whether `app` is asked for.
+    /// Checks whether the query selects `app`.
     #[must_use]
     pub fn admits(&self, app: &CustomApp) -> bool {
         let text = self.text.as_ref().is_none_or(|text| {
@@ -49,39 +49,39 @@ impl AppQuery {
     }
 }
 
-/// What [`AppRegistry::insert_app`] did.
+/// The answer of [`AppRegistry::insert_app`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InsertApp {
     /// The app is registered.
     Inserted,
-    /// There is an app with this client id. Nothing was stored.
+    /// An app with this client id exists. Nothing was stored.
     AlreadyExists,
 }
 
-/// What [`AppRegistry::update_app`] did.
+/// The answer of [`AppRegistry::update_app`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UpdateApp {
     /// The app was replaced.
     Updated,
-    /// The stored version is another one: somebody else was first. Nothing was stored.
+    /// The stored version differs: another edit was first. Nothing was stored.
     Conflict,
-    /// There is no such app.
+    /// No such app exists.
     NotFound,
 }
 
-/// What [`AppRegistry::delete_app`] did.
+/// The answer of [`AppRegistry::delete_app`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeleteApp {
-    /// The app is gone.
+    /// The app was removed.
     Deleted,
-    /// There was no such app.
+    /// No such app existed.
     NotFound,
 }
 
-/// Keeps the apps, by client id.
+/// Storage of the apps of one issuer, by client id.
 pub trait AppRegistry: Send + Sync {
     /// Finds an app, enabled or not.
     ///
@@ -92,20 +92,20 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn find_app(
         &self,
         client_id: &ClientId,
     ) -> impl Future<Output = Result<Option<Arc<CustomApp>>, StoreError>> + Send;
 
-    /// Finds an app as it is now, past whatever this process keeps of it. An administrator is told that
-    /// an app *is* disabled, and so it has to be.
+    /// Finds an app as it is now, past any cache: an administrator who reads that an app is disabled can
+    /// rely on it.
     ///
-    /// A store that keeps nothing leaves this as it is: it is [`find_app`](Self::find_app).
+    /// The default, for stores without a cache, is [`find_app`](Self::find_app).
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn read_app(
         &self,
         client_id: &ClientId,
@@ -121,7 +121,7 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the app may or may not have been stored.
+    /// [`StoreError`] if the app may or may not have been stored.
     fn insert_app(
         &self,
         app: CustomApp,
@@ -133,12 +133,12 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// * Comparison and replacement are one atomic step: of any number of calls with one expected
     ///   version exactly one answers [`UpdateApp::Updated`].
-    /// * Whether the app is enabled is in force for every method of
-    ///   [`GrantStore`](super::GrantStore) from that instant.
+    /// * From that instant every method of [`GrantStore`](super::GrantStore) honours whether the app is
+    ///   enabled.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the app may or may not have been replaced.
+    /// [`StoreError`] if the app may or may not have been replaced.
     fn update_app(
         &self,
         app: CustomApp,
@@ -150,12 +150,12 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// # Contract
     ///
-    /// What users agreed to for it is forgotten: an app that is registered again under its client id
-    /// inherits nothing.
+    /// Consents to the app are forgotten: an app that is registered again under its client id inherits
+    /// none.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the app may or may not have been removed.
+    /// [`StoreError`] if the app may or may not have been removed.
     fn delete_app(
         &self,
         client_id: &ClientId,
@@ -165,29 +165,29 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn list_apps(
         &self,
         query: &AppQuery,
         page: Page<ClientId>,
     ) -> impl Future<Output = Result<Listing<Arc<CustomApp>, ClientId>, StoreError>> + Send;
 
-    /// A number that grows with every change of the apps, by whichever process:
-    /// [`CachedApps`](super::CachedApps) asks for it to learn whether what it keeps still holds.
+    /// Returns a number that grows with every change of the apps, by any process.
+    /// [`CachedApps`](super::CachedApps) uses it to tell whether its entries are valid.
     ///
     /// # Contract
     ///
-    /// * Every insertion, update and removal that was made adds one at least. Of many at once none
+    /// * Every insertion, update and removal that was made adds one at least. None of many concurrent ones
     ///   is missed.
-    /// * A change and its number become visible in one step: whoever is answered the number finds
-    ///   the apps as that change left them, or later. It is read from where the apps are written.
+    /// * A change and its number become visible in one step: a caller that reads the number finds the apps
+    ///   as that change left them, or later. It is read from the primary.
     ///
-    /// In SQL it is a row of its own that the statement of the change increments, not a sequence: a
-    /// sequence moves before the change is committed.
+    /// In SQL it is a row of its own that the statement of the change increments. A sequence would not do:
+    /// it advances before the change is committed.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot tell.
+    /// [`StoreError`] if it cannot tell.
     fn apps_version(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 

@@ -1,4 +1,4 @@
-//! The feed of revocations: its pages, and how far a reader has come.
+//! The feed of revocations: its pages, and the cursors of its readers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Revocation;
 use crate::clock::UnixTime;
 
-/// How far a reader of the feed has come. Opaque: a reader stores it and hands it back.
+/// The position of a reader in the feed. Opaque: a reader stores it and passes it back.
 ///
 /// As text, for a query: `1700000000123.7`.
 ///
@@ -24,11 +24,11 @@ use crate::clock::UnixTime;
 pub struct FeedCursor {
     /// The store's clock at the last entry read.
     pub at: UnixTime,
-    /// Tells entries of one millisecond apart.
+    /// Orders entries of one millisecond.
     pub tie: u64,
 }
 
-/// A text that is no [`FeedCursor`].
+/// A text that is not a [`FeedCursor`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of the feed of revocations")]
 #[non_exhaustive]
@@ -40,7 +40,7 @@ impl fmt::Display for FeedCursor {
     }
 }
 
-/// Reads the one spelling that `Display` writes.
+/// Accepts only the spelling that `Display` writes.
 impl FromStr for FeedCursor {
     type Err = InvalidCursor;
 
@@ -49,7 +49,7 @@ impl FromStr for FeedCursor {
         let at = at.parse().map_err(|_| InvalidCursor)?;
         let tie = tie.parse().map_err(|_| InvalidCursor)?;
         let cursor = Self { at: UnixTime::from_millis(at), tie };
-        // `+1` and `01` are numbers, too.
+        // `+1` and `01` would parse, too.
         if cursor.to_string() == text { Ok(cursor) } else { Err(InvalidCursor) }
     }
 }
@@ -58,11 +58,11 @@ impl FromStr for FeedCursor {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
 pub struct RevocationFeed {
-    /// What was revoked. A reader may see an entry more than once.
+    /// The revocations. A reader may see one more than once.
     pub entries: Vec<Revocation>,
-    /// Where to go on.
+    /// Where the next page begins.
     pub next: FeedCursor,
-    /// Whether more can be read at once. While it is `true` the reader has not seen everything.
+    /// Whether another page can be read at once. If so, the reader has not seen everything.
     pub more: bool,
 }
 

@@ -1,28 +1,31 @@
-//! The seam to storage: two traits, their records, and the store that ships.
+//! The seam to storage: two traits, their records, and the stores that ship.
 //!
-//! [`AppRegistry`] keeps the apps, [`GrantStore`] keeps grants, cutoffs, assertions and consents.
-//! Both belong into one database: a redemption, a rotation and a claim check in *one* atomic step
-//! whatever can change, and that includes whether the app is enabled. [`Store`] is both at once and
-//! is implemented for whatever implements the two. The audit log and usage have a trait of their
-//! own, [`AuditStore`](crate::audit::AuditStore).
+//! [`AppRegistry`] stores the apps, [`GrantStore`] stores grants, cutoffs, assertions and consents.
+//! Both belong in one database: a redemption, a rotation and a claim check everything that can change in
+//! *one* atomic step, including whether the app is enabled. [`Store`] is both at once; every type that
+//! implements the two implements it. The audit log and usage have a trait of their own,
+//! [`AuditStore`](crate::audit::AuditStore).
+//!
+//! A store serves one issuer. Several issuers may share a database, each through a store of its own
+#![cfg_attr(feature = "postgres", doc = "([`PostgresStore`], for example).")]
+#![cfg_attr(not(feature = "postgres"), doc = "(`PostgresStore`, for example).")]
 //!
 //! Rules of the contract:
 //!
 //! * **Answers are enums, failures are errors.** A lost race, a spent code, a revoked grant are
-//!   answers. [`StoreError`] means: could not do it, or do not know whether it was done. The server
-//!   then issues nothing and answers `server_error`.
+//!   answers. [`StoreError`] means that the step failed or that its outcome is unknown. The server then
+//!   issues nothing and answers `server_error`.
 //! * **One method, one atomic promise**, which its name tells and its `# Contract` spells out. In
 //!   SQL each is one statement.
 //! * **A dropped future leaves a step done or not done**, never half.
-//! * **Expiry and revocation live in one predicate**: what is refused by one method is refused by
-//!   all.
+//! * **Expiry and revocation live in one predicate**: if one method refuses a grant, all do.
 //! * **Two instants come from the store's clock**: the [`authorized_at`](Grant::authorized_at) of a
-//!   grant and the instant of a [`Revocation`]. A store that several processes share takes them
-//!   from one place; a store inside one process may take the `now` that it is given, but never lets
-//!   them run backwards.
+//!   grant and the instant of a [`Revocation`]. A store that several processes share takes them from one
+//!   clock. A store inside one process may take the `now` that it is given, but never lets them run
+//!   backwards.
 //! * **Futures are `Send`** and may be awaited on any thread. Implementations write `async fn`.
 //!
-//! How to write one: begin from `examples/custom_store.rs`, or with tables of your own from
+//! To write one, begin with `examples/custom_store.rs`, or for tables of your own with
 //! `examples/custom_sql_store`, then run
 #![cfg_attr(feature = "test-kit", doc = "[`conformance`] ")]
 #![cfg_attr(not(feature = "test-kit"), doc = "`conformance` (feature `test-kit`) ")]
@@ -80,12 +83,12 @@ pub use sqlite::{Durability, SqliteSettings, SqliteStore};
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
 pub use sqlx;
 
-/// Everything the server asks of storage, as one bound.
+/// Everything that the server needs of storage, as one bound.
 pub trait Store: AppRegistry + GrantStore {}
 
 impl<T: AppRegistry + GrantStore> Store for T {}
 
-/// The store could not do it, or does not know whether it was done.
+/// The store failed, or the outcome of its step is unknown.
 #[derive(Debug, thiserror::Error)]
 #[error("the store failed")]
 pub struct StoreError {
@@ -93,33 +96,33 @@ pub struct StoreError {
 }
 
 impl StoreError {
-    /// Wraps what the backend said. It reaches the audit log, never a client.
+    /// Wraps the error of the backend. It reaches the audit log, never a client.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: source.into() }
     }
 }
 
-/// Which part of a listing to read: `limit` items (1 to 200) after the item with key `after`.
+/// A part of a listing: `limit` items (1 to 200) after the item with key `after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page<K> {
-    /// The key of the last item already seen; `None` for the beginning.
+    /// The key of the last item of the page before; `None` for the first page.
     pub after: Option<K>,
-    /// How many items at most.
+    /// The greatest number of items.
     pub limit: usize,
 }
 
 impl<K> Page<K> {
-    /// The most items that one page holds.
+    /// The greatest number of items on one page.
     pub const MAX_LIMIT: usize = 200;
 
-    /// The first `limit` items; more than 200 are cut to 200, 0 is taken as 1.
+    /// Returns the first page of `limit` items, clamped to 1 to 200.
     #[must_use]
     pub fn first(limit: usize) -> Self {
         Self { after: None, limit: limit.clamp(1, Self::MAX_LIMIT) }
     }
 
-    /// The same number of items, after the item with key `key`.
+    /// Returns the page of the same size after the item with key `key`.
     #[must_use]
     pub fn after(self, key: K) -> Self {
         Self { after: Some(key), ..self }
@@ -132,19 +135,19 @@ impl<K> Page<K> {
 pub struct Listing<T, K> {
     /// The items.
     pub items: Vec<T>,
-    /// The key to continue after, if there are more.
+    /// The key to continue after, if more items follow.
     pub next: Option<K>,
 }
 
 impl<T, K> Listing<T, K> {
-    /// A page of a listing.
+    /// Creates a page of a listing.
     #[must_use]
     pub fn new(items: Vec<T>, next: Option<K>) -> Self {
         Self { items, next }
     }
 
-    /// The page of `limit` items with which `found` begins. Whoever asks for one item more than the
-    /// page holds so learns whether there are more. `key` is that of an item.
+    /// Returns the first `limit` items of `found` as a page. A store that reads one item more than the page
+    /// holds thereby knows whether more follow. `key` returns the key of an item.
     #[must_use]
     pub fn first_of(mut found: Vec<T>, limit: usize, key: impl FnOnce(&T) -> K) -> Self {
         let more = found.len() > limit;

@@ -1,4 +1,4 @@
-//! Removing what has become inert, from time to time.
+//! The task that removes inert rows.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -9,11 +9,10 @@ use std::time::Duration;
 use super::{GrantStore, Pruned, StoreError};
 use crate::clock::{Clock, SystemClock, UnixTime};
 
-/// How long the first wait is after the store has failed; then twice as long each time, and no
-/// longer than the interval.
+/// The first wait after a failure of the store. It doubles each time, up to the interval.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// How often and how much is removed.
+/// The interval and the batch size of the task.
 ///
 /// ```
 /// use std::time::Duration;
@@ -23,7 +22,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// # let _ = pruning;
 /// ```
 #[derive(Clone)]
-#[must_use = "it is nothing until it is handed to what removes"]
+#[must_use = "these settings do nothing until a task takes them"]
 pub struct Pruning {
     interval: Duration,
     batch: usize,
@@ -31,7 +30,7 @@ pub struct Pruning {
 }
 
 impl Pruning {
-    /// Every five minutes, 1,000 rows a call, for as long as there are more.
+    /// Prunes every five minutes, 1,000 rows per call, until no inert row is left.
     pub fn new() -> Self {
         Self {
             interval: Duration::from_secs(300),
@@ -40,22 +39,22 @@ impl Pruning {
         }
     }
 
-    /// The same with so much time between two rounds.
+    /// Sets the time between two rounds.
     pub fn interval(self, interval: Duration) -> Self {
         Self { interval, ..self }
     }
 
-    /// The same with so many rows a call, at least one.
+    /// Sets the number of rows per call, at least one.
     pub fn batch(self, rows: usize) -> Self {
         Self { batch: rows.max(1), ..self }
     }
 
-    /// The same with the time from `clock`. Default: the system's.
+    /// Takes the time from `clock` instead of the system.
     pub fn clock(self, clock: impl Clock + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Calls `prune` with the time and the size of a batch, round after round, for ever.
+    /// Calls `prune` with the time and the size of a batch, round after round, without end.
     pub(crate) async fn repeat<P, W>(
         self,
         prune: impl Fn(UnixTime, usize) -> P + Send,
@@ -68,7 +67,7 @@ impl Pruning {
         let mut backoff = FIRST_WAIT;
         loop {
             let wait = match prune(self.clock.now(), self.batch).await {
-                // A store that is always at once ready must not keep a thread for itself.
+                // A store that is always ready at once must not occupy a thread.
                 Ok(Pruned { more: true, removed }) if removed > 0 => {
                     backoff = FIRST_WAIT;
                     yield_now().await;
@@ -105,11 +104,11 @@ impl fmt::Debug for Pruning {
     }
 }
 
-/// Removes what is inert from `store`, at once and then at every interval, until it is dropped: to be
-/// spawned, in one process or in all.
+/// Removes inert rows from `store`, at once and then at every interval, until it is dropped. Spawn it in
+/// one process or in all.
 ///
-/// `sleep` waits, as `tokio::time::sleep` does. `failed` is told each time the store fails: then the
-/// next call comes after 1 s, 2 s and so on up to the interval.
+/// `sleep` waits, as `tokio::time::sleep` does. If the store fails, `failed` gets the error, and the next
+/// call comes after 1 s, 2 s and so on up to the interval.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -136,7 +135,7 @@ pub async fn prune_regularly<S, W>(
     pruning.repeat(|now, limit| store.prune(now, limit), sleep, failed).await;
 }
 
-/// Lets others go first, once.
+/// Yields to other tasks once.
 async fn yield_now() {
     let mut has_yielded = false;
     poll_fn(|context| {

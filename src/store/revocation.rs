@@ -56,10 +56,10 @@ impl<'a> From<&'a AccessTokenClaims> for AccessFacts<'a> {
             client_id: &claims.client_id,
             subject: &claims.subject,
             device: claims.device.as_ref(),
-            session: None,
-            evidence_issuer: None,
+            session: claims.circumstances.session.as_ref(),
+            evidence_issuer: claims.circumstances.evidence_issuer.as_ref(),
             authorized_at: claims.authorized_at,
-            via: &[],
+            via: &claims.via,
         }
     }
 }

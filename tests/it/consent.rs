@@ -7,7 +7,7 @@ use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::endpoint::{
     Approval, AuthorizationError, AuthorizationResponse, ConsentPrompt, Decision, Login, NextStep,
 };
-use grantor::ids::{DeviceId, Resource};
+use grantor::ids::{DeviceId, Resource, SessionId};
 use grantor::protocol::{RedirectUri, ScopeToken};
 use grantor::store::{Grant, GrantFilter, GrantStore, Page, RevocationTarget};
 use pollster::block_on;
@@ -326,6 +326,51 @@ fn a_grant_records_its_device() {
         assert_eq!(answer.claims()["device"], device.as_str());
         assert!(world.is_revoked(answer));
     }
+}
+
+/// Access tokens and introspection state how the user authenticated and in which session, after a refresh
+/// too. The end of the session ends them, and those of another session live.
+#[test]
+fn a_grant_records_the_session_and_how_the_user_authenticated() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let in_session = |name: &str| {
+        let methods = ["pwd", "otp"].map(|method| method.parse().unwrap());
+        let login = ann().with_session_id(name.parse().unwrap());
+        login.with_acr("urn:loa:2".parse().unwrap()).with_amr(methods)
+    };
+    let get = |login: &Login| {
+        let verifier = new_verifier();
+        let query = code_query(&app, &verifier, &[]);
+        let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+        let response = match block_on(world.server.authorize(request, Some(login))).unwrap() {
+            NextStep::AskConsent(prompt) => {
+                let yes = Decision::approve();
+                block_on(world.server.decide(&prompt.ticket, login, yes, None)).unwrap()
+            }
+            NextStep::Redirect(response) => response,
+            NextStep::LogIn(_) => panic!("the user has to log in"),
+        };
+        let code = &parameters(response.location())["code"];
+        world.redeem(&app, code, verifier.expose_secret())
+    };
+    let (first, other) = (get(&in_session("one")), get(&in_session("two")));
+    let refreshed = world.refresh(&app, first.text("refresh_token"));
+    let introspected = world.introspect(&app, refreshed.text("refresh_token"));
+    let told = [first.claims(), refreshed.claims(), introspected.json.clone()];
+    for claims in told {
+        assert_eq!(claims["sid"], "one");
+        assert_eq!(claims["acr"], "urn:loa:2");
+        assert_eq!(claims["amr"], serde_json::json!(["pwd", "otp"]));
+    }
+    let one: SessionId = "one".parse().unwrap();
+    let of_session = GrantFilter::all().of_session(one.clone());
+    let admin = world.server.admin("tester");
+    let listed = block_on(admin.grants(&of_session, Page::first(9))).unwrap().items;
+    assert_eq!(listed.len(), 1);
+    block_on(admin.revoke(RevocationTarget::Session(one))).unwrap();
+    assert!(world.is_revoked(&first) && world.is_revoked(&refreshed));
+    assert!(!world.is_revoked(&other));
 }
 
 /// An empty session would bind a ticket to no session.

@@ -164,12 +164,13 @@ where
         let claims = answer.claims();
         let text = |name: &str| claims[name].as_str().unwrap();
         let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
+        let session = claims["sid"].as_str().map(|name| name.parse().unwrap());
         let facts = AccessFacts {
             grant_id: text("grant_id").parse().unwrap(),
             client_id: &ClientId::new(text("client_id")).unwrap(),
             subject: &subject(text("sub")),
             device: device.as_ref(),
-            session: None,
+            session: session.as_ref(),
             evidence_issuer: None,
             via: &[],
             authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),

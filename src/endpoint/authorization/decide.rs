@@ -247,6 +247,7 @@ fn new_grant(
     grant.resource.clone_from(&ticket.resource);
     grant.device = login.device().cloned();
     grant.auth_time = login.auth_time();
+    grant.circumstances.clone_from(login.circumstances());
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     grant.authorized_at = now;

@@ -12,7 +12,10 @@ use super::response::AuthorizationError;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::error::Rejection;
-use crate::ids::{ClientId, DeviceId, Subject};
+use crate::ids::{
+    AuthenticationContext, AuthenticationMethod, ClientId, DeviceId, SessionId, Subject,
+};
+use crate::jwt::Circumstances;
 use crate::protocol::form::Form;
 use crate::secret::Digest;
 use crate::server_secret::handle::HandleKind;
@@ -31,6 +34,7 @@ pub struct Login {
     session: String,
     device: Option<DeviceId>,
     auth_time: Option<UnixTime>,
+    circumstances: Circumstances,
 }
 
 impl Login {
@@ -39,7 +43,13 @@ impl Login {
     /// user only.
     #[must_use]
     pub fn new(subject: Subject, session: impl Into<String>) -> Self {
-        Self { subject, session: session.into(), device: None, auth_time: None }
+        Self {
+            subject,
+            session: session.into(),
+            device: None,
+            auth_time: None,
+            circumstances: Circumstances::default(),
+        }
     }
 
     /// Sets the device, if the host knows it. Revoking the device revokes the grants made on it.
@@ -58,6 +68,29 @@ impl Login {
         self
     }
 
+    /// Sets the session by a name that is not a secret: `sid` of OpenID Connect. Access tokens state it,
+    /// and its revocation ends what was granted in it.
+    #[must_use]
+    pub fn with_session_id(mut self, session: SessionId) -> Self {
+        self.circumstances.session = Some(session);
+        self
+    }
+
+    /// Sets how strongly the user authenticated: `acr`. Access tokens state it (RFC 9068 section 2.2.1).
+    #[must_use]
+    pub fn with_acr(mut self, acr: AuthenticationContext) -> Self {
+        self.circumstances.acr = Some(acr);
+        self
+    }
+
+    /// Sets the methods by which the user authenticated: `amr`, the first
+    /// [`MAX_METHODS`](Circumstances::MAX_METHODS) of them. Access tokens state them.
+    #[must_use]
+    pub fn with_amr(mut self, methods: impl IntoIterator<Item = AuthenticationMethod>) -> Self {
+        self.circumstances.amr = methods.into_iter().take(Circumstances::MAX_METHODS).collect();
+        self
+    }
+
     /// Returns the user.
     #[must_use]
     pub const fn subject(&self) -> &Subject {
@@ -70,6 +103,10 @@ impl Login {
 
     pub(super) const fn auth_time(&self) -> Option<UnixTime> {
         self.auth_time
+    }
+
+    pub(super) const fn circumstances(&self) -> &Circumstances {
+        &self.circumstances
     }
 
     pub(super) const fn names_no_session(&self) -> bool {

@@ -3,8 +3,12 @@
 use serde::{Serialize, Serializer};
 
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, Issuer, Subject};
-use crate::jwt::AccessTokenClaims;
+use crate::ids::{
+    AuthenticationContext, AuthenticationMethod, ClientId, DeviceId, EvidenceIssuer, Issuer,
+    SessionId, Subject,
+};
+use crate::jwt::{AccessTokenClaims, Circumstances, PriorActor};
+use crate::protocol::authorization_details::AuthorizationDetails;
 use crate::protocol::scope::Scope;
 use crate::store::Grant;
 
@@ -46,6 +50,8 @@ pub struct ActiveToken {
     pub actor: Option<ClientId>,
     /// `device`: the device that the token was issued to.
     pub device: Option<DeviceId>,
+    /// The rest of `act`, `acr`, `amr`, `sid`, `evidence_issuer` and `authorization_details`.
+    pub circumstances: Circumstances,
 }
 
 impl Introspection {
@@ -79,6 +85,7 @@ impl ActiveToken {
             auth_time: grant.auth_time,
             actor: grant.actor,
             device: grant.device,
+            circumstances: grant.circumstances,
         }
     }
 }
@@ -113,6 +120,16 @@ struct Claims<'a> {
     act: Option<Act<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<&'a DeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a AuthenticationContext>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    amr: &'a [AuthenticationMethod],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'a SessionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence_issuer: Option<&'a EvidenceIssuer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<&'a AuthorizationDetails>,
 }
 
 /// A single name needs no array (RFC 7519 section 4.1.3).
@@ -123,13 +140,29 @@ enum Audience<'a> {
     Several(&'a [String]),
 }
 
+/// An actor, and in it the one before (RFC 8693 section 4.1).
 #[derive(Serialize)]
 struct Act<'a> {
-    sub: &'a ClientId,
+    sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a EvidenceIssuer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Box<Self>>,
+}
+
+impl<'a> Act<'a> {
+    fn chain(actor: &'a ClientId, prior_actors: &'a [PriorActor]) -> Self {
+        let act = prior_actors.iter().rev().fold(None, |act, prior| {
+            let (sub, iss) = (prior.subject.as_str(), prior.issuer.as_ref());
+            Some(Box::new(Self { sub, iss, act }))
+        });
+        Self { sub: actor.as_str(), iss: None, act }
+    }
 }
 
 impl<'a> From<&'a ActiveToken> for Claims<'a> {
     fn from(token: &'a ActiveToken) -> Self {
+        let circumstances = &token.circumstances;
         Self {
             iss: &token.issuer,
             sub: &token.subject,
@@ -145,8 +178,13 @@ impl<'a> From<&'a ActiveToken> for Claims<'a> {
             iat: token.issued_at.as_seconds(),
             exp: token.expires_at.as_seconds(),
             auth_time: token.auth_time.map(UnixTime::as_seconds),
-            act: token.actor.as_ref().map(|sub| Act { sub }),
+            act: token.actor.as_ref().map(|it| Act::chain(it, &circumstances.prior_actors)),
             device: token.device.as_ref(),
+            acr: circumstances.acr.as_ref(),
+            amr: &circumstances.amr,
+            sid: circumstances.session.as_ref(),
+            evidence_issuer: circumstances.evidence_issuer.as_ref(),
+            authorization_details: circumstances.authorization_details.as_ref(),
         }
     }
 }
@@ -176,6 +214,53 @@ impl From<AccessTokenClaims> for ActiveToken {
             auth_time: claims.auth_time,
             actor: claims.actor,
             device: claims.device,
+            circumstances: claims.circumstances,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::ids::GrantId;
+
+    /// The row of a refresh token with every claim that few tokens have.
+    #[test]
+    fn an_active_token_states_the_circumstances_of_its_grant() {
+        let (id, app) = (GrantId::from_bytes([7; 16]), ClientId::new("app").unwrap());
+        let mut grant = Grant::new(id, app.clone(), "ann".parse().unwrap(), Scope::empty());
+        grant.actor = Some(app);
+        let prior = |name: &str, issuer: &str| PriorActor {
+            subject: name.parse().unwrap(),
+            issuer: issuer.parse().ok(),
+        };
+        grant.circumstances = Circumstances {
+            prior_actors: vec![prior("one", "idp"), prior("two", "")],
+            acr: "urn:loa:2".parse().ok(),
+            amr: vec!["pwd".parse().unwrap()],
+            session: "session".parse().ok(),
+            evidence_issuer: "https://idp.example".parse().ok(),
+            authorization_details: r#"[{"type":"pay"}]"#.parse().ok(),
+        };
+        let issuer = Issuer::new("https://as.example.com").unwrap();
+        let token = ActiveToken::refresh_token(&issuer, grant, UnixTime::EPOCH);
+        let body = serde_json::to_value(Introspection::Active(Box::new(token))).unwrap();
+        let expected = json!({
+            "active": true,
+            "iss": "https://as.example.com",
+            "sub": "ann",
+            "client_id": "app",
+            "iat": 0,
+            "exp": 0,
+            "act": { "sub": "app", "act": { "sub": "one", "iss": "idp", "act": { "sub": "two" } } },
+            "acr": "urn:loa:2",
+            "amr": ["pwd"],
+            "sid": "session",
+            "evidence_issuer": "https://idp.example",
+            "authorization_details": [{ "type": "pay" }],
+        });
+        assert_eq!(body, expected);
     }
 }

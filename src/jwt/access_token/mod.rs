@@ -1,6 +1,7 @@
 //! Access tokens: JWTs in the profile of RFC 9068, as this server issues and verifies them.
 
 mod new;
+mod rare;
 
 use std::fmt;
 use std::time::Duration;
@@ -10,10 +11,12 @@ use serde_json::{Map, Value};
 
 use super::claims::Text;
 use super::jws::{Compact, Header, JwsError};
-use super::{Algorithm, VerifyingKeys};
+use super::{Algorithm, Circumstances, Parent, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use crate::protocol::scope::Scope;
+
+use self::rare::{RareClaims, RawActor};
 
 pub(crate) use new::NewAccessToken;
 pub use new::RESERVED_CLAIMS;
@@ -56,6 +59,10 @@ pub struct AccessTokenClaims {
     pub actor: Option<ClientId>,
     /// `device`: the device that it was issued to.
     pub device: Option<DeviceId>,
+    /// The rest of `act`, `acr`, `amr`, `sid`, `evidence_issuer` and `authorization_details`.
+    pub circumstances: Circumstances,
+    /// `via`: the grants that a derived token descends from. At most [`Parent::MAX`].
+    pub via: Vec<Parent>,
     /// Every other claim.
     pub extra: Map<String, Value>,
 }
@@ -194,6 +201,7 @@ impl AccessTokenRules<'_> {
         let grant_id = raw.grant_id.ok_or(Missing("grant_id"))?;
         let device = raw.device.map(|Text(id)| DeviceId::new(id.as_ref()));
         let scope = raw.scope.map_or_else(|| Ok(Scope::empty()), |Text(s)| Scope::parse(&s));
+        let (circumstances, via) = raw.rare.into_parts(raw.act.as_ref()).ok_or(Claims)?;
         let claims = AccessTokenClaims {
             issuer: self.issuer.clone(),
             subject: Subject::new(subject.0.as_ref()).map_err(|_| Claims)?,
@@ -211,6 +219,8 @@ impl AccessTokenRules<'_> {
             auth_time: raw.auth_time.map(UnixTime::from_seconds),
             actor: raw.act.map(|actor| client(actor.sub)).transpose()?,
             device: device.transpose().map_err(|_| Claims)?,
+            circumstances,
+            via,
             extra: raw.extra,
         };
         claims.check_times(now, self.clock_skew)?;
@@ -233,15 +243,10 @@ struct RawClaims<'a> {
     grant_id: Option<Text<'a>>,
     authorized_at: Option<i64>,
     auth_time: Option<i64>,
-    act: Option<Actor<'a>>,
+    act: Option<RawActor<'a>>,
     device: Option<Text<'a>>,
+    rare: RareClaims<'a>,
     extra: Map<String, Value>,
-}
-
-#[derive(serde::Deserialize)]
-struct Actor<'a> {
-    #[serde(borrow)]
-    sub: Text<'a>,
 }
 
 // By hand: `#[serde(flatten)]`, which would collect the other claims, costs more than all the rest.
@@ -274,6 +279,7 @@ impl<'de> Deserialize<'de> for RawClaims<'de> {
                         "auth_time" => once(&mut claims.auth_time, &mut map)?,
                         "act" => once(&mut claims.act, &mut map)?,
                         "device" => once(&mut claims.device, &mut map)?,
+                        name if claims.rare.read(name, &mut map)? => {}
                         _ => {
                             let value = map.next_value()?;
                             if claims.extra.insert(name.into_owned(), value).is_some() {

@@ -4,8 +4,10 @@ use std::io::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::rare;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer};
+use crate::jwt::Circumstances;
 use crate::protocol::base64url;
 use crate::random::JTI_BYTES;
 
@@ -28,6 +30,12 @@ pub const RESERVED_CLAIMS: &[&str] = &[
     "may_act",
     "device",
     "cnf",
+    "acr",
+    "amr",
+    "sid",
+    "evidence_issuer",
+    "authorization_details",
+    "via",
 ];
 
 /// The claims of a new access token.
@@ -48,6 +56,7 @@ pub(crate) struct NewAccessToken<'a> {
     /// The app that acts as the subject (RFC 8693 section 4.1).
     pub(crate) actor: Option<&'a ClientId>,
     pub(crate) device: Option<&'a DeviceId>,
+    pub(crate) circumstances: &'a Circumstances,
     /// Claims of the host, none of them in [`RESERVED_CLAIMS`].
     pub(crate) extra: &'a Map<String, Value>,
 }
@@ -83,14 +92,13 @@ impl NewAccessToken<'_> {
             integer(&mut json, auth_time.as_seconds());
         }
         if let Some(actor) = self.actor {
-            json.extend_from_slice(b",\"act\":{\"sub\":");
-            text(&mut json, actor.as_str());
-            json.push(b'}');
+            rare::append_act(&mut json, actor, &self.circumstances.prior_actors);
         }
         if let Some(device) = self.device {
             json.extend_from_slice(b",\"device\":");
             text(&mut json, device.as_str());
         }
+        rare::append(&mut json, self.circumstances);
         for (name, value) in self.extra {
             json.push(b',');
             text(&mut json, name);
@@ -103,7 +111,7 @@ impl NewAccessToken<'_> {
 }
 
 /// Appends `value` as a JSON string.
-fn text(json: &mut Vec<u8>, value: &str) {
+pub(super) fn text(json: &mut Vec<u8>, value: &str) {
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     // No early exit, so that the compiler checks many bytes with one vector instruction.
     if value.bytes().fold(false, |found, byte| found | special(byte)) {
@@ -130,6 +138,7 @@ mod tests {
 
     use super::super::TYPE;
     use super::*;
+    use crate::jwt::PriorActor;
     use crate::jwt::keys::Signer;
     use crate::jwt::testing::fixture;
     use crate::jwt::{Algorithm, MAX_TOKEN_BYTES, SigningError, SigningKey, VerifyingKey};
@@ -151,6 +160,17 @@ mod tests {
         let issuer = Issuer::new("https://as.example.com").unwrap();
         let client_id = ClientId::new(r#"app "7" \ x"#).unwrap();
         let device = DeviceId::new("device").unwrap();
+        let circumstances = Circumstances {
+            prior_actors: vec![
+                PriorActor { subject: "an\"n".parse().unwrap(), issuer: "idp".parse().ok() },
+                PriorActor { subject: "bob".parse().unwrap(), issuer: None },
+            ],
+            acr: "urn:loa:2".parse().ok(),
+            amr: ["pwd", "otp"].map(|method| method.parse().unwrap()).to_vec(),
+            session: "session \"7\"".parse().ok(),
+            evidence_issuer: "https://idp.example.com".parse().ok(),
+            authorization_details: r#"[{"type":"pay","amount":"1.50"}]"#.parse().ok(),
+        };
         let extra = json!({ "tenant": "acme", "ro\"les": ["a", 1, null] });
         let new = NewAccessToken {
             subject: "jürgen\u{1}@example.com",
@@ -165,6 +185,7 @@ mod tests {
             auth_time: Some(UnixTime::from_millis(1_699_999_000_999)),
             actor: Some(&client_id),
             device: Some(&device),
+            circumstances: &circumstances,
             extra: extra.as_object().unwrap(),
         };
         let expected = json!({
@@ -179,7 +200,15 @@ mod tests {
             "exp": 1_700_000_600,
             "authorized_at": 1_699_999_999_123_i64,
             "auth_time": 1_699_999_000,
-            "act": { "sub": r#"app "7" \ x"# },
+            "act": {
+                "sub": r#"app "7" \ x"#,
+                "act": { "sub": "an\"n", "iss": "idp", "act": { "sub": "bob" } },
+            },
+            "acr": "urn:loa:2",
+            "amr": ["pwd", "otp"],
+            "sid": "session \"7\"",
+            "evidence_issuer": "https://idp.example.com",
+            "authorization_details": [{ "type": "pay", "amount": "1.50" }],
             "device": "device",
             "tenant": "acme",
             "ro\"les": ["a", 1, null],
@@ -217,6 +246,7 @@ mod tests {
                 auth_time: None,
                 actor: None,
                 device: None,
+                circumstances: &Circumstances::default(),
                 extra: &Map::new(),
             };
             block_on(signer.sign(TYPE, &new.payload(&issuer)))

@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::SigningKey;
 use super::super::testing::{access_token, signed, with};
+use super::super::{PriorActor, SigningKey};
 use super::*;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -158,6 +158,7 @@ fn issue(server: &Server, new: &Issue) -> String {
         auth_time: new.auth_time.map(UnixTime::from_seconds),
         actor: new.acts.then_some(&new.client_id),
         device: new.device.as_ref(),
+        circumstances: &new.circumstances,
         extra: &new.extra,
     };
     access_token(&server.key, &server.issuer, &token)
@@ -175,7 +176,69 @@ struct Issue {
     auth_time: Option<i64>,
     acts: bool,
     device: Option<DeviceId>,
+    circumstances: Circumstances,
     extra: Map<String, Value>,
+}
+
+fn some_circumstances() -> Circumstances {
+    Circumstances {
+        prior_actors: vec![
+            PriorActor { subject: "ann".parse().unwrap(), issuer: "https://idp".parse().ok() },
+            PriorActor { subject: "b\"ob".parse().unwrap(), issuer: None },
+        ],
+        acr: "urn:loa:2".parse().ok(),
+        amr: (0..8).map(|method| method.to_string().parse().unwrap()).collect(),
+        session: "s\u{e9}ssion".parse().ok(),
+        evidence_issuer: "https://idp.example".parse().ok(),
+        authorization_details: r#"[{"type":"pay"}]"#.parse().ok(),
+    }
+}
+
+/// A token that says what it descends from is read with all of it, and only in the form that this
+/// server writes.
+#[test]
+fn a_derived_token_states_its_parents() {
+    let server = server(Algorithm::EdDSA);
+    let verify = |name: &str, value: Value| {
+        let claims = with(&claims(), &json!({ name: value }));
+        server.verify(&signed(&server.key, HEADER, &claims.to_string()))
+    };
+    let parent = json!({
+        "grant_id": "BwcHBwcHBwcHBwcHBwcHBw",
+        "client_id": "app",
+        "device": "phone",
+        "evidence_issuer": "https://idp.example",
+        "authorized_at": 1_699_999_999_123_i64,
+    });
+    let read = verify("via", json!([parent, parent, parent, parent])).unwrap();
+    let expected = Parent {
+        grant_id: GrantId::from_bytes([7; 16]),
+        client_id: ClientId::new("app").unwrap(),
+        device: "phone".parse().ok(),
+        evidence_issuer: "https://idp.example".parse().ok(),
+        authorized_at: UnixTime::from_millis(1_699_999_999_123),
+    };
+    assert_eq!(read.via, vec![expected; 4]);
+    let act = |depth: usize| {
+        (0..depth).fold(json!({ "sub": "app" }), |act, _| json!({ "sub": "app", "act": act }))
+    };
+    assert_eq!(verify("act", act(3)).unwrap().circumstances.prior_actors.len(), 3);
+    for (name, bad) in [
+        ("via", json!([parent, parent, parent, parent, parent])),
+        ("via", json!([{ "grant_id": "BwcHBwcHBwcHBwcHBwcHBw", "client_id": "app" }])),
+        ("via", json!("app")),
+        ("act", act(4)),
+        ("act", json!({ "sub": "app", "act": { "sub": "" } })),
+        ("act", json!({ "sub": "app", "act": {} })),
+        ("amr", json!(["1", "2", "3", "4", "5", "6", "7", "8", "9"])),
+        ("amr", json!("pwd")),
+        ("acr", json!("")),
+        ("sid", json!(7)),
+        ("evidence_issuer", json!("a\nb")),
+        ("authorization_details", json!([{}])),
+    ] {
+        assert_eq!(verify(name, bad.clone()), Err(AccessTokenError::Claims), "{name} {bad}");
+    }
 }
 
 fn any_issue() -> impl Strategy<Value = Issue> {
@@ -199,6 +262,7 @@ fn any_issue() -> impl Strategy<Value = Issue> {
             auth_time: times.2.map(i64::from),
             acts,
             device: DeviceId::new(device).ok(),
+            circumstances: if acts { some_circumstances() } else { Circumstances::default() },
             extra: extra.into_iter().map(|(name, value)| (name, value.into())).collect(),
         },
     )
@@ -224,6 +288,8 @@ proptest! {
             auth_time: new.auth_time.map(UnixTime::from_seconds),
             actor: new.acts.then_some(new.client_id),
             device: new.device,
+            circumstances: new.circumstances,
+            via: Vec::new(),
             extra: new.extra,
         };
         prop_assert_eq!(claims, expected);

@@ -1,4 +1,4 @@
-//! Questions that are under way, so that many who ask the same ask once.
+//! Store calls in flight, shared by all callers that wait for the same answer.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -13,12 +13,12 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::StoreError;
 
-/// What is answered to everybody aboard. Who asks and is dropped leaves the question to the next.
+/// An answer that all waiters share. If the caller that runs the call is dropped, the next one runs it.
 type Landing<T> = OnceCell<Result<T, Arc<StoreError>>>;
 
-/// A question for the number of the apps.
+/// A call for the version of the apps.
 pub(super) struct Poll {
-    /// Counts the polls: a later one knows better.
+    /// The number of this poll. A later poll has the newer answer.
     pub(super) number: u64,
     pub(super) began: UnixTime,
     pub(super) landing: Landing<()>,
@@ -32,9 +32,9 @@ pub(super) struct Polls {
 }
 
 impl Polls {
-    /// The poll under way, if it began at most `bound` away from `began`, or else a new one.
+    /// Returns the poll in flight, if it began at most `bound` away from `began`, or else a new one.
     ///
-    /// `None` where one is under way and whoever asks can do `without`.
+    /// Returns `None` if one is in flight and the caller can do `without`.
     pub(super) fn board(
         &self,
         began: UnixTime,
@@ -46,7 +46,7 @@ impl Polls {
             && !poll.landing.is_initialized()
             && apart(began, poll.began) <= bound
         {
-            // Nobody else aboard: whoever asked was dropped.
+            // No other holder: its caller was dropped.
             let abandoned = Arc::strong_count(poll) == 1;
             return (abandoned || !without).then(|| Arc::clone(poll));
         }
@@ -55,29 +55,29 @@ impl Polls {
         Some(poll)
     }
 
-    /// The number of a new poll.
+    /// Returns the number of a new poll.
     pub(super) fn count(&self) -> u64 {
         self.count.fetch_add(1, Ordering::Relaxed).saturating_add(1)
     }
 }
 
-/// A question for one app.
+/// A call for one app.
 pub(super) struct Flight {
-    /// The state of the apps that was known before.
+    /// The epoch of the apps that was known before the call.
     epoch: u64,
     began: UnixTime,
     pub(super) landing: Landing<Option<Arc<CustomApp>>>,
-    /// How many are aboard: changed under the lock of the flights only.
+    /// The number of waiters. It changes under the lock of the flights only.
     seats: AtomicUsize,
 }
 
-/// The questions for apps that are under way, one for each app.
+/// The calls for apps in flight, one per app.
 #[derive(Default)]
 pub(super) struct Flights(Mutex<HashMap<ClientId, Arc<Flight>>>);
 
 impl Flights {
-    /// The flight to `client_id`, if it began at most `bound` away from `began` and knew of `epoch`,
-    /// or else a new one.
+    /// Returns the flight for `client_id`, if it began at most `bound` away from `began` and knew of
+    /// `epoch`, or else a new one.
     pub(super) fn board<'a>(
         &'a self,
         client_id: &'a ClientId,
@@ -103,7 +103,7 @@ impl Flights {
         Aboard { flights: self, client_id, flight }
     }
 
-    /// Takes the flight to `client_id` off its course, and does `step` before another may begin.
+    /// Detaches the flight for `client_id`, and runs `step` before another may begin.
     pub(super) fn divert(&self, client_id: &ClientId, step: impl FnOnce()) {
         let mut flights = lock(&self.0);
         flights.remove(client_id);
@@ -124,7 +124,7 @@ pub(super) struct Aboard<'a> {
 }
 
 impl Aboard<'_> {
-    /// Does `step` unless the flight was diverted or another has taken its place.
+    /// Runs `step` unless the flight was detached or another has replaced it.
     pub(super) fn if_on_course(&self, step: impl FnOnce()) {
         let flights = lock(&self.flights.0);
         if self.is_on_course(&flights) {
@@ -147,7 +147,7 @@ impl Drop for Aboard<'_> {
     }
 }
 
-/// No code panics while it holds a lock, so what a poisoned one guards is whole.
+/// Locks. No code panics while it holds a lock, so a poisoned one guards intact data.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

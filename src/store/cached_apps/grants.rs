@@ -1,4 +1,4 @@
-//! Grants are not kept here: every call goes to the store.
+//! Grants are not cached: every call goes to the store.
 
 use super::CachedApps;
 use crate::clock::UnixTime;

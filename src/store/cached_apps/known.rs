@@ -1,4 +1,4 @@
-//! What is known of the apps, and since when.
+//! The cached apps and the age of each entry.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,10 @@ use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 
-/// How many ids that no app has are kept.
+/// The greatest number of cached ids without an app.
 const MAX_ABSENT: usize = 1_024;
 
-/// The apps that were found, and apart from them the ids that were not.
+/// The cached apps and, apart from them, ids without an app.
 pub(super) struct Known {
     pub(super) capacity: usize,
     pub(super) max_age: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Known {
     absent: Mutex<HashMap<ClientId, Read>>,
 }
 
-/// When an app was read, and which state of the apps was known before.
+/// When an app was read, and the epoch that was known before.
 #[derive(Clone, Copy)]
 struct Read {
     epoch: u64,
@@ -33,26 +33,26 @@ struct Read {
 #[derive(Default)]
 struct Found {
     latest: Option<Latest>,
-    /// Strangers put nothing into it, so that no hash need withstand them.
+    /// Only registered apps are in it, so its hash need not withstand chosen keys.
     apps: HashMap<ClientId, Entry, RandomState>,
 }
 
-/// The latest number of the apps that the store answered.
+/// The latest version of the apps that the store returned.
 #[derive(Clone, Copy)]
 struct Latest {
-    /// Of the poll that brought it.
+    /// The number of its poll.
     poll: u64,
     asked_at: UnixTime,
     version: u64,
-    /// Counts the numbers that differed from the one before. The number itself may come again when
-    /// the store was restored from a backup; this does not.
+    /// The number of changes of the version. A version may come again after the store was restored from a
+    /// backup; an epoch does not.
     epoch: u64,
 }
 
 struct Entry {
     app: Arc<CustomApp>,
     read: Read,
-    /// Since room was last made.
+    /// Whether it was used since room was last made.
     used: AtomicBool,
 }
 
@@ -61,21 +61,21 @@ impl Known {
         Self { capacity, max_age, found: RwLock::default(), absent: Mutex::default() }
     }
 
-    /// How far from `began` the number of the apps was asked for.
+    /// Returns the time between `began` and the latest poll.
     pub(super) fn age(&self, began: UnixTime) -> Option<Duration> {
         read(&self.found).latest.map(|latest| apart(began, latest.asked_at))
     }
 
-    /// Which state of the apps is known.
+    /// Returns the present epoch.
     pub(super) fn epoch(&self) -> u64 {
         read(&self.found).latest.map_or(0, |latest| latest.epoch)
     }
 
-    /// Takes note of the number that poll `poll`, begun at `asked_at`, was answered.
+    /// Stores the version that poll `poll`, begun at `asked_at`, returned.
     pub(super) fn learn(&self, poll: u64, asked_at: UnixTime, version: u64) {
         let latest = &mut write(&self.found).latest;
         let epoch = match latest {
-            // Polls may overtake each other where the store is slow.
+            // Polls may overtake each other if the store is slow.
             Some(before) if before.poll >= poll => return,
             Some(before) if before.version == version => before.epoch,
             Some(before) => before.epoch.saturating_add(1),
@@ -84,8 +84,8 @@ impl Known {
         *latest = Some(Latest { poll, asked_at, version, epoch });
     }
 
-    /// The app, if the number was asked for at most `bound` away from `began` and has not changed
-    /// since the app was read.
+    /// Returns the app, if the latest poll is at most `bound` away from `began` and the version has not
+    /// changed since the app was read.
     pub(super) fn find(
         &self,
         client_id: &ClientId,
@@ -98,21 +98,21 @@ impl Known {
         if entry.read.epoch != latest.epoch || apart(began, entry.read.at) > self.max_age {
             return None;
         }
-        // Written seldom, so that processors need not fight for it.
+        // Written rarely, so that processors do not contend for it.
         if !entry.used.load(Ordering::Relaxed) {
             entry.used.store(true, Ordering::Relaxed);
         }
         Some(Arc::clone(&entry.app))
     }
 
-    /// Whether no app had this id, at most `bound` away from `began`.
+    /// Checks whether no app had this id, at most `bound` away from `began`.
     pub(super) fn is_absent(&self, client_id: &ClientId, began: UnixTime, bound: Duration) -> bool {
         let epoch = self.epoch();
         let read = lock(&self.absent).get(client_id).copied();
         read.is_some_and(|read| read.epoch == epoch && apart(began, read.at) <= bound)
     }
 
-    /// Keeps what the store answered to a question that began at `at`, when `epoch` was known.
+    /// Caches the answer of the store to a call that began at `at`, when `epoch` was known.
     pub(super) fn keep(
         &self,
         client_id: &ClientId,
@@ -135,12 +135,12 @@ impl Known {
         if found.apps.len() >= self.capacity && !found.apps.contains_key(client_id) {
             found.make_room(epoch, self.capacity);
         }
-        // Used once, by whoever asked: what is asked for again stays longer.
+        // Not used yet: an entry that is used again stays longer.
         let entry = Entry { app, read, used: AtomicBool::new(false) };
         found.apps.insert(client_id.clone(), entry);
     }
 
-    /// Forgets whether there is an app with this id.
+    /// Forgets the entry of this id.
     pub(super) fn forget(&self, client_id: &ClientId) {
         write(&self.found).apps.remove(client_id);
         lock(&self.absent).remove(client_id);
@@ -153,8 +153,8 @@ impl Known {
 }
 
 impl Found {
-    /// Drops what is stale, then what was not used since the last time, and if that is too little
-    /// anything: an eighth is free afterwards, so that this is done seldom.
+    /// Drops stale entries, then entries that were not used since the last time, then any. An eighth is
+    /// free afterwards, so that this happens rarely.
     fn make_room(&mut self, epoch: u64, capacity: usize) {
         self.apps.retain(|_, entry| entry.read.epoch == epoch);
         let wanted = capacity - capacity / 8;
@@ -173,7 +173,7 @@ impl Found {
     }
 }
 
-/// No code panics while it holds a lock, so what a poisoned one guards is whole.
+/// Reads the guarded value. No code panics while it holds a lock, so a poisoned one is intact.
 fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }

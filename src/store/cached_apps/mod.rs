@@ -1,4 +1,4 @@
-//! A store whose apps are kept in the memory of this process.
+//! A store whose apps are cached in the memory of this process.
 
 mod flights;
 mod grants;
@@ -17,20 +17,19 @@ use crate::app::CustomApp;
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::ClientId;
 
-/// A store `S` whose apps are read once and then kept, so that a token costs no read of its app.
+/// A store `S` whose apps are cached, so that a token costs no read of its app.
 ///
-/// What is kept is believed for as long as [`AppRegistry::apps_version`] answers the same number,
-/// and that is asked again before the answer is older than the *bound*. So a change by
-/// another process is seen within the bound, and a change through this store at once. Disabled and
-/// deleted apps end at once in any case where a statement of the store looks at the app: a
-/// redemption, a rotation, a claim.
+/// An entry is valid while [`AppRegistry::apps_version`] returns the same number. The cache asks for the
+/// number again before the last answer is older than the *bound*. A change by another process is thus seen
+/// within the bound, and a change through this store at once. Statements of the store that look at the app
+/// (redemption, rotation, claim) refuse a disabled or deleted app at once.
 ///
-/// * There is no task and no timer: whoever asks for an app when half of the bound has passed, asks
-///   for the number too, one at a time. The others go on with what is there.
-/// * Of any number that ask for one app that is not there, one asks the store.
-/// * Ids that no app has are kept apart, 1,024 of them and no longer than the bound: strangers
-///   displace no app.
-/// * Where the store does not answer the number within the bound, no app is found: [`StoreError`].
+/// * There is no task and no timer. The first caller after half of the bound also asks for the number;
+///   other callers meanwhile use the cached entries.
+/// * Concurrent callers for one uncached app share one call to the store.
+/// * Ids without an app are cached apart, 1,024 of them and no longer than the bound, so that unknown
+///   ids displace no app.
+/// * If the store does not return the number within the bound, every look-up fails with [`StoreError`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,7 +48,7 @@ pub struct CachedApps<S> {
 }
 
 impl<S> CachedApps<S> {
-    /// Keeps the apps of `store`: 10,000 of them, each for five minutes at most, with a bound of one
+    /// Caches the apps of `store`: 10,000 of them, each for five minutes at most, with a bound of one
     /// second.
     pub fn new(store: S) -> Self {
         Self {
@@ -62,41 +61,41 @@ impl<S> CachedApps<S> {
         }
     }
 
-    /// Within what time a change by another process is seen.
+    /// Sets the time within which a change by another process is seen.
     #[must_use]
     pub fn bound(mut self, bound: Duration) -> Self {
         self.bound = bound;
         self
     }
 
-    /// How many apps are kept, at least 8. What is not used makes room first.
+    /// Sets how many apps are cached, at least 8. Unused entries make room first.
     #[must_use]
     pub fn capacity(mut self, apps: usize) -> Self {
         self.known.capacity = apps.max(8);
         self
     }
 
-    /// After what time an app is read again in any case: the bound for changes that somebody made
-    /// past the store and did not count.
+    /// Sets the age at which an entry is read again in any case: the bound for changes that were made
+    /// past the store without counting them.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.known.max_age = age;
         self
     }
 
-    /// Takes the time from `clock`. Default: the system's.
+    /// Takes the time from `clock` instead of the system.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The store itself.
+    /// Returns the store behind the cache.
     pub fn store(&self) -> &S {
         &self.store
     }
 
-    /// What is kept of an app and holds within the bound.
+    /// Returns the entry of an app, if it is valid within the bound.
     fn look_up(&self, client_id: &ClientId, began: UnixTime) -> Kept {
         match self.known.find(client_id, began, self.bound) {
             Some(app) => Kept::Known(Some(app)),
@@ -105,15 +104,15 @@ impl<S> CachedApps<S> {
         }
     }
 
-    /// Forgets an app whose change is under way, when the change was answered or given up.
+    /// Forgets an app at the end of a change, answered or dropped.
     fn forget_after(&self, client_id: &ClientId) -> Forget<'_, S> {
         Forget { cache: self, client_id: client_id.clone() }
     }
 }
 
 impl<S: AppRegistry> CachedApps<S> {
-    /// Makes sure that the number of the apps was asked for at most the bound before `began`: asks
-    /// when half of it has passed.
+    /// Ensures that the latest poll is at most the bound before `began`. It polls after half of the
+    /// bound.
     async fn poll(&self, began: UnixTime) -> Result<(), StoreError> {
         let is_known_within = |bound| self.known.age(began).is_some_and(|age| age <= bound);
         if is_known_within(self.bound / 2) {
@@ -121,7 +120,7 @@ impl<S: AppRegistry> CachedApps<S> {
         }
         let without = is_known_within(self.bound);
         let Some(poll) = self.polls.board(began, self.bound, without) else { return Ok(()) };
-        // Whoever was on the way before may have brought it meanwhile.
+        // The poll before may have ended meanwhile.
         if is_known_within(self.bound / 2) {
             return Ok(());
         }
@@ -131,24 +130,24 @@ impl<S: AppRegistry> CachedApps<S> {
             Ok(())
         });
         match landing.await {
-            // What is there is still good enough: whoever asks next tries again.
+            // The entries are still within the bound. The next caller tries again.
             Err(_) if without => Ok(()),
             Err(error) => Err(StoreError::new(Arc::clone(error))),
             Ok(()) => Ok(()),
         }
     }
 
-    /// Reads the app from the store, or takes what another request is reading.
+    /// Reads the app from the store, or shares the call of another request.
     async fn read(
         &self,
         client_id: &ClientId,
         began: UnixTime,
     ) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        // Taken before the question: the answer is no older.
+        // Taken before the call: the answer is no older.
         let epoch = self.known.epoch();
         let aboard = self.flights.board(client_id, epoch, began, self.bound);
         let landing = aboard.flight.landing.get_or_init(|| async {
-            // Whoever was on the way before may have brought it meanwhile.
+            // The poll before may have ended meanwhile.
             if let Kept::Known(app) = self.look_up(client_id, began) {
                 return Ok(app);
             }
@@ -163,7 +162,7 @@ impl<S: AppRegistry> CachedApps<S> {
 impl<S: AppRegistry> AppRegistry for CachedApps<S> {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
         let began = self.clock.now();
-        // Nobody has to ask for the number yet: one lock, one clone.
+        // No poll is due yet: one lock, one clone.
         if let Some(app) = self.known.find(client_id, began, self.bound / 2) {
             return Ok(Some(app));
         }
@@ -208,20 +207,20 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
     async fn apps_version(&self) -> Result<u64, StoreError> {
         let (number, began) = (self.polls.count(), self.clock.now());
         let version = self.store.apps_version().await?;
-        // Whoever is answered it finds the apps so: what was kept before holds no more.
+        // The caller has to find the apps as of this version, so earlier entries become stale.
         self.known.learn(number, began, version);
         Ok(version)
     }
 }
 
-/// What is kept.
+/// A look-up in the cache.
 enum Kept {
-    /// The app, or that there is none.
+    /// The app, or its absence.
     Known(Option<Arc<CustomApp>>),
     Nothing,
 }
 
-/// Forgets an app when it is dropped: a change whose answer was lost may have been made.
+/// Forgets an app on drop: a change whose answer was lost may have been made.
 struct Forget<'a, S> {
     cache: &'a CachedApps<S>,
     client_id: ClientId,
@@ -230,7 +229,7 @@ struct Forget<'a, S> {
 impl<S> Drop for Forget<'_, S> {
     fn drop(&mut self) {
         let known = &self.cache.known;
-        // A read that began before the change may still bring the old app: it is not kept.
+        // A read that began before the change may still return the old app. It is not cached.
         self.cache.flights.divert(&self.client_id, || known.forget(&self.client_id));
     }
 }
@@ -244,8 +243,8 @@ impl<S: fmt::Debug> fmt::Debug for CachedApps<S> {
     }
 }
 
-/// How far two instants are apart, whichever is the later: a clock that jumped back by more than a
-/// bound makes nothing fresh.
+/// Returns the distance of two instants in either direction: after a clock jumped back by more than a
+/// bound, nothing is fresh.
 fn apart(one: UnixTime, other: UnixTime) -> Duration {
     Duration::from_millis(one.millis_since(other).unsigned_abs())
 }

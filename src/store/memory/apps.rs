@@ -1,4 +1,4 @@
-//! The apps.
+//! [`AppRegistry`] in memory.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::store::{
 };
 
 impl MemoryStore {
-    /// Counts a change of the apps, which are locked.
+    /// Counts a change. The caller holds the lock of the apps.
     fn count_change(&self) {
         self.apps_version.fetch_add(1, Ordering::Relaxed);
     }

@@ -1,10 +1,10 @@
-//! Pages of a listing out of rows that lie in no order.
+//! Pages of a listing, made from rows in no order.
 
 use std::collections::BTreeMap;
 
 use crate::store::{Listing, Page};
 
-/// The first items of a listing in the order of their keys, picked from any order.
+/// The first items of a listing in the order of their keys, collected in any order.
 pub(super) struct FirstOf<T, K> {
     page: Page<K>,
     items: BTreeMap<K, T>,
@@ -17,7 +17,7 @@ impl<T, K: Clone + Ord> FirstOf<T, K> {
 
     pub(super) fn wants(&self, key: &K) -> bool {
         let after = self.page.after.as_ref().is_none_or(|after| key > after);
-        // One more than the page holds, to know whether it is the last.
+        // One more than the page holds tells whether more follow.
         let room = self.items.len() <= self.page.limit;
         after && (room || self.items.last_key_value().is_some_and(|(last, _)| key < last))
     }

@@ -1,12 +1,12 @@
-//! Numbered places for rows. A row is not allocated by itself, and growing moves none.
+//! Numbered places for rows, allocated in chunks. Growth moves no row.
 
-/// How many places are allocated at a time.
+/// The number of places per chunk.
 const CHUNK: usize = 128;
 
-/// Values, each in a place whose number stays the same.
+/// Values in numbered places. The number of a value never changes.
 pub(super) struct Slots<T> {
     chunks: Vec<Chunk<T>>,
-    /// The chunks that have room, each once.
+    /// The numbers of the chunks with room, each once.
     roomy: Vec<usize>,
 }
 
@@ -34,14 +34,14 @@ impl<T> Slots<T> {
         self.chunks.iter().flat_map(|chunk| chunk.places.iter().flatten())
     }
 
-    /// Fills a free place, and answers which.
+    /// Fills a free place, and returns its number.
     pub(super) fn put(&mut self, value: T) -> usize {
         let number = self.roomy.last().copied().unwrap_or(self.chunks.len());
         if number == self.chunks.len() {
             self.chunks.push(Chunk { places: Vec::new(), free: Vec::new() });
             self.roomy.push(number);
         }
-        // The number of a chunk, as the lines above see to.
+        // The lines above ensure that this chunk exists.
         let Some(chunk) = self.chunks.get_mut(number) else { return usize::MAX };
         let place = chunk.put(value);
         if !chunk.has_room() {
@@ -50,7 +50,7 @@ impl<T> Slots<T> {
         number * CHUNK + place
     }
 
-    /// Empties a place. A chunk of which nothing is left is given back.
+    /// Empties a place. The memory of an empty chunk is freed.
     pub(super) fn take(&mut self, slot: usize) -> Option<T> {
         let number = slot / CHUNK;
         let chunk = self.chunks.get_mut(number)?;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_empty_takes_no_room() {
+    fn an_empty_chunk_takes_no_memory() {
         let mut slots = Slots::default();
         let all: Vec<_> = (0..1_000).map(|value| slots.put(value)).collect();
         for slot in all {

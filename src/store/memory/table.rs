@@ -1,4 +1,4 @@
-//! Rows that become inert at an instant, with a queue by that instant, in shards.
+//! Sharded tables of rows that become inert at an instant, with a queue by that instant.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,19 +11,19 @@ use super::slots::Slots;
 use crate::clock::UnixTime;
 use crate::store::Pruned;
 
-/// How many inert rows an insertion takes along, so that memory stays bounded where nobody prunes.
+/// The number of inert rows that an insertion removes, so that memory stays bounded without pruning.
 pub(super) const SWEEP: usize = 2;
 
-/// For how many rows a table makes room with its first.
+/// The number of rows for which a table reserves room with its first.
 const FIRST_ROOM: usize = 100;
 
-/// A row that may be removed one day.
+/// A row that becomes inert.
 pub(super) trait Row {
-    /// From this instant on the row decides nothing. It may move into the future, never back.
+    /// Returns the instant from which the row decides nothing. It may move into the future, never back.
     fn inert_at(&self) -> UnixTime;
 }
 
-/// Rows by key, each in a slot of its own. The queue holds each slot that is taken exactly once.
+/// Rows by key, each in a slot of its own. The queue holds each occupied slot exactly once.
 pub(super) struct Table<K, V, S = RandomState> {
     slots: Slots<(K, V)>,
     /// The slots, by the hash of their key.
@@ -32,7 +32,7 @@ pub(super) struct Table<K, V, S = RandomState> {
     queue: BinaryHeap<Reverse<(UnixTime, usize)>>,
 }
 
-// Derived, it would ask `K: Default`.
+// A derived impl would require `K: Default`.
 impl<K, V, S: Default> Default for Table<K, V, S> {
     fn default() -> Self {
         Self {
@@ -57,9 +57,9 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         self.slots.iter()
     }
 
-    /// Where the row with this key is, or would be.
+    /// Returns the place of the row with this key, occupied or not.
     pub(super) fn place(&mut self, key: K) -> Place<'_, K, V, S> {
-        // A table that is used at all holds many rows: it need not grow through every small size.
+        // A table in use holds many rows, so it skips the small sizes.
         if self.index.capacity() == 0 {
             self.index.reserve(FIRST_ROOM, |_| 0);
             self.queue.reserve(FIRST_ROOM);
@@ -67,7 +67,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         Place { slot: self.slot(&key), key, table: self }
     }
 
-    /// Removes a row that is inert at `now`, if there is one.
+    /// Removes a row that is inert at `now`, if one exists.
     pub(super) fn pop_inert(&mut self, now: UnixTime) -> Option<V> {
         if !self.has_inert(now) {
             return None;
@@ -81,14 +81,14 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         Some(row)
     }
 
-    /// Whether a row is inert at `now`.
+    /// Checks whether a row is inert at `now`.
     pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
         while let Some(mut first) = self.queue.peek_mut() {
             let Reverse((queued_at, slot)) = *first;
             if queued_at > now {
                 return false;
             }
-            // The row may have been replaced by one that lasts longer.
+            // A row that lasts longer may have replaced it.
             let inert_at = self.slots.get(slot).map_or(queued_at, |(_, row)| row.inert_at());
             if inert_at <= now {
                 return true;
@@ -104,7 +104,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
     }
 }
 
-/// A place in a table, found once to be looked at and filled.
+/// A place in a table, looked up once to read and fill it.
 pub(super) struct Place<'t, K, V, S> {
     table: &'t mut Table<K, V, S>,
     key: K,
@@ -112,12 +112,12 @@ pub(super) struct Place<'t, K, V, S> {
 }
 
 impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
-    /// The row that is there.
+    /// Returns the row in this place.
     pub(super) fn row(&self) -> Option<&V> {
         self.table.slots.get(self.slot?).map(|(_, row)| row)
     }
 
-    /// Puts a row there, instead of the one that was.
+    /// Puts a row in this place, in place of any other.
     pub(super) fn put(self, row: V) {
         let Table { slots, index, hasher, queue } = self.table;
         if let Some((_, there)) = self.slot.and_then(|slot| slots.get_mut(slot)) {
@@ -132,7 +132,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
     }
 }
 
-/// Takes the last eight bytes of a grant id for its hash: this server drew them, so that nobody else
+/// A hasher that takes the last eight bytes of a grant id. This server drew them at random, so no client
 /// can make them collide. The first byte has chosen the shard.
 #[derive(Default)]
 pub(super) struct GrantIdHasher(u64);
@@ -142,7 +142,7 @@ impl Hasher for GrantIdHasher {
         self.0 = bytes.last_chunk().map_or(0, |last| u64::from_ne_bytes(*last));
     }
 
-    /// The length, which is always the same.
+    /// Ignores the length, which is always the same.
     fn write_usize(&mut self, _: usize) {}
 
     fn finish(&self) -> u64 {
@@ -166,7 +166,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Shards<K, V, S> {
         lock(self.0.get(usize::from(byte % 64)).unwrap_or(first))
     }
 
-    /// As [`lock`](Self::lock), to insert: takes a few inert rows along.
+    /// Locks as [`lock`](Self::lock) does, and removes a few inert rows.
     pub(super) fn lock_to_insert(&self, byte: u8, now: UnixTime) -> MutexGuard<'_, Table<K, V, S>> {
         let mut shard = self.lock(byte);
         for _ in 0..SWEEP {
@@ -196,7 +196,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Shards<K, V, S> {
     }
 }
 
-/// No code panics while it holds a lock, so what a poisoned one guards is whole.
+/// Locks. No code panics while it holds a lock, so a poisoned one guards intact data.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn insertions_keep_a_table_bounded_where_nobody_prunes() {
+    fn insertions_keep_a_table_bounded_without_pruning() {
         let shards = <Shards<_, _>>::default();
         for millis in 0..1_000 {
             shards.lock_to_insert(7, at(millis)).place(millis).put(at(millis + 10));

@@ -17,6 +17,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Resource, Subject};
+use crate::jwt::Circumstances;
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
@@ -134,6 +135,7 @@ pub(super) struct Origin {
     pub(super) device: Option<DeviceId>,
     /// When the user had last logged in, if the grant tells.
     pub(super) auth_time: Option<UnixTime>,
+    pub(super) circumstances: Circumstances,
 }
 
 /// The most that a grant gives.
@@ -228,6 +230,7 @@ fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
             actor: row.actor,
             device: row.device,
             auth_time: row.auth_time,
+            circumstances: row.circumstances,
         },
         offer: Offer {
             scope,
