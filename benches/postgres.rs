@@ -13,6 +13,9 @@ mod cluster;
 #[path = "../tests/sandbox/mod.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod sandbox;
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+mod support;
 #[path = "../tests/postgres/world.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod world;
@@ -44,16 +47,16 @@ fn main() {
     let world = Arc::new(world::World::new(runtime, store.clone()));
     let families: Vec<_> = (0..REQUESTS).map(|_| family(&world)).collect();
     let mut tokens: Vec<_> = (0..REQUESTS).map(|_| token(&world)).collect();
-    world.runtime.block_on(rotate_once(&store, &families[0], 1));
-    let statement = world.runtime.block_on(statement(&pool));
+    world.runtime().block_on(rotate_once(&store, &families[0], 1));
+    let statement = world.runtime().block_on(statement(&pool));
     let mut generation = 2;
     let mut rounds = [const { Vec::new() }; 5];
     for _ in 0..ROUNDS {
-        let (rotations, reached) = world.runtime.block_on(rotate(&store, &families, generation));
+        let (rotations, reached) = world.runtime().block_on(rotate(&store, &families, generation));
         generation = reached;
         let floor = pgbench(&cluster, &world, &statement);
         let refreshes;
-        (refreshes, tokens) = world.runtime.block_on(refresh(&world, tokens));
+        (refreshes, tokens) = world.runtime().block_on(refresh(&world, tokens));
         let round = [rotations, refreshes, floor, rotations / floor, refreshes / floor];
         for (all, value) in rounds.iter_mut().zip(round) {
             all.push(value);
@@ -79,7 +82,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// Creates a family with its refresh token at generation 1.
 fn family(world: &world::World) -> Grant {
-    let grant = world::grant(&world.client_id, "ann");
+    let grant = world::grant(&world.app.id, "ann");
     redeemed(world, &grant);
     grant
 }
@@ -96,7 +99,7 @@ fn redeemed(world: &world::World, grant: &Grant) {
         now: world::now(),
     };
     let store = world.server.store();
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         store.insert_grant(grant.clone()).await.unwrap();
         store.redeem_code(&redemption).await.unwrap();
     });
@@ -169,7 +172,7 @@ async fn refresh(world: &Arc<world::World>, tokens: Vec<String>) -> (f64, Vec<St
                 while Instant::now() < end {
                     let body = format!(
                         "grant_type=refresh_token&client_id={}&client_secret={}&refresh_token={token}",
-                        world.client_id, world.client_secret
+                        world.app.id, world.app.secret.as_deref().unwrap()
                     );
                     let answer = world.server.token(&FormRequest::new(&body)).await.unwrap();
                     let answer: Value = serde_json::from_str(&answer.to_json()).unwrap();
@@ -206,7 +209,7 @@ async fn statement(pool: &PgPool) -> String {
 /// Returns the rate of `pgbench`. Each of its clients rotates its own family.
 fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) -> f64 {
     let salt = Digest::from_bytes([7; 32]);
-    let client: &ClientId = &world.client_id;
+    let client: &ClientId = &world.app.id;
     let number: u64 = u64::from_ne_bytes(world::random_bytes());
     for index in 0..CONNECTIONS {
         let mut id = [0; 16];

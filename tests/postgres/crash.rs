@@ -38,7 +38,7 @@ fn kill_server(
             let (ledger, goes_on) = (Arc::clone(&ledger), Arc::clone(&goes_on));
             let say = move |line: &str| ledger.lock().unwrap().enter(line);
             let goes_on = move || goes_on.load(Ordering::SeqCst);
-            world.runtime.spawn(write(store.clone(), world.client_id.clone(), goes_on, say))
+            world.runtime().spawn(write(store.clone(), world.app.id.clone(), goes_on, say))
         })
         .collect();
     let enough = chance.below(MOST);
@@ -50,14 +50,14 @@ fn kill_server(
     cluster.start();
     for writer in writers {
         // A writer may fail. A wrong answer is a panic.
-        let _ = world.runtime.block_on(writer).unwrap();
+        let _ = world.runtime().block_on(writer).unwrap();
     }
     Arc::try_unwrap(ledger).ok().unwrap().into_inner().unwrap()
 }
 
 /// Asks until a request succeeds. Each broken connection fails one request.
 pub(crate) fn recover(world: &World, store: &PostgresStore) {
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         for _ in 0..100 {
             if store.find_grant(&GrantId::from_bytes([0; 16])).await.is_ok() {
                 return;
@@ -72,12 +72,12 @@ pub(crate) fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
     let all: Vec<_> = ledger.grants.iter().map(|(id, answered)| (*id, *answered)).collect();
     for some in all.chunks(WRITERS) {
         let checks = some.iter().map(|(id, answered)| {
-            let (store, client_id) = (store.clone(), world.client_id.clone());
+            let (store, client_id) = (store.clone(), world.app.id.clone());
             let (id, answered) = (*id, *answered);
-            world.runtime.spawn(async move { check(&store, &client_id, id, answered).await })
+            world.runtime().spawn(async move { check(&store, &client_id, id, answered).await })
         });
         for check in checks.collect::<Vec<_>>() {
-            world.runtime.block_on(check).unwrap().unwrap();
+            world.runtime().block_on(check).unwrap().unwrap();
         }
     }
 }
@@ -85,11 +85,11 @@ pub(crate) fn check_all(world: &World, store: &PostgresStore, ledger: &Ledger) {
 /// Checks that grants that were revoked after one crash still are after all crashes.
 fn check_dead(world: &World, store: &PostgresStore, dead: &[(GrantId, Answered)]) {
     for (id, answered) in dead {
-        let facts = known(&world.client_id, *id);
-        let row = world.runtime.block_on(store.find_grant(id)).unwrap().unwrap();
+        let facts = known(&world.app.id, *id);
+        let row = world.runtime().block_on(store.find_grant(id)).unwrap().unwrap();
         assert_eq!((row.grant_id, &row.subject), (facts.grant_id, &facts.subject));
         assert!(row.generation >= answered.generation, "{id}");
-        assert!(world.runtime.block_on(store.is_revoked(&row.facts())).unwrap(), "{id}");
+        assert!(world.runtime().block_on(store.is_revoked(&row.facts())).unwrap(), "{id}");
     }
 }
 
@@ -138,7 +138,7 @@ fn what_a_client_was_answered_before_it_was_killed_is_there() {
     let mut total = 0;
     for _ in 0..KILLS {
         let test = "writers::child_that_writes_until_it_is_killed";
-        let mut client = Child::start(test, &database.options(), &prefix, &world.client_id);
+        let mut client = Child::start(test, &database.options(), &prefix, &world.app.id);
         let mut ledger = Ledger::default();
         for _ in 0..=chance.below(MOST) {
             ledger.enter(&client.answer());
@@ -153,7 +153,7 @@ fn what_a_client_was_answered_before_it_was_killed_is_there() {
         let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
         let left = || {
             let row = sqlx::query(count).bind(CLIENT).fetch_one(&pool);
-            world.runtime.block_on(row).unwrap().get::<i64, _>(0)
+            world.runtime().block_on(row).unwrap().get::<i64, _>(0)
         };
         while left() > 0 {
             std::thread::sleep(Duration::from_millis(2));

@@ -52,15 +52,15 @@ fn fill(world: &World, store: &PostgresStore) -> Ledger {
         .map(|_| {
             let ledger = Arc::clone(&ledger);
             let say = move |line: &str| ledger.lock().unwrap().enter(line);
-            let write = write(store.clone(), world.client_id.clone(), || true, say);
+            let write = write(store.clone(), world.app.id.clone(), || true, say);
             world
-                .runtime
+                .runtime()
                 .spawn(async { tokio::time::timeout(Duration::from_secs(60), write).await })
         })
         .collect();
     for writer in writers {
         // A timeout here means that the disk is never full.
-        assert!(world.runtime.block_on(writer).unwrap().unwrap().is_err());
+        assert!(world.runtime().block_on(writer).unwrap().unwrap().is_err());
     }
     Arc::try_unwrap(ledger).ok().unwrap().into_inner().unwrap()
 }
@@ -70,7 +70,7 @@ fn goes_on(world: &World, store: &PostgresStore, ledger: &Ledger) {
     for _ in 0..16 {
         recover(world, store);
     }
-    world.runtime.block_on(store.check()).unwrap();
+    world.runtime().block_on(store.check()).unwrap();
     check_all(world, store, ledger);
     let (code, verifier) = world.code();
     let token = world.redeem(&code, &verifier).unwrap()["refresh_token"].to_string();
@@ -98,8 +98,8 @@ fn a_full_disk_of_the_tables_is_an_error_and_room_ends_it() {
     let (world, store) = world(&cluster, &[("default_tablespace", "small")]);
     let ledger = fill(&world, &store);
     assert!(log(&cluster).contains("No space left on device"));
-    world.runtime.block_on(async {
-        let refused = grant(&world.client_id, "ann");
+    world.runtime().block_on(async {
+        let refused = grant(&world.app.id, "ann");
         if store.insert_grant(refused.clone()).await.is_err() {
             assert!(store.find_grant(&refused.grant_id).await.unwrap().is_none());
         }
@@ -127,16 +127,16 @@ fn a_full_disk_of_the_log_loses_nothing_that_was_answered() {
     let (world, store) = world(&cluster, &[]);
     // Leaves only the rest of the present segment.
     fs::write(mount.ballast(), vec![7; room(mount.0.path())]).unwrap();
-    let hosts = pool(&world.runtime, cluster.options(), 1);
+    let hosts = pool(world.runtime(), cluster.options(), 1);
     // Fills it sooner than grants alone. The statement may fail.
     let filler = "CREATE TABLE filler AS SELECT repeat('x', 1000) FROM generate_series(1, 9000)";
-    let _ = world.runtime.block_on(hosts.execute(filler));
+    let _ = world.runtime().block_on(hosts.execute(filler));
     let ledger = fill(&world, &store);
     assert!(log(&cluster).contains("No space left on device"));
     fs::remove_file(mount.ballast()).unwrap();
     // PostgreSQL may be about to stop, or have stopped.
     let mut waited = 0;
-    while world.runtime.block_on(store.check()).is_err() {
+    while world.runtime().block_on(store.check()).is_err() {
         waited += 1;
         assert!(waited < 1_000, "it does not recover");
         if !cluster.runs() {

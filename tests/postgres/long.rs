@@ -18,6 +18,9 @@ mod revokers;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod support;
 mod survivors;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod world;

@@ -32,6 +32,9 @@ mod sandbox;
 mod secrets;
 mod sharing;
 mod subjects;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod support;
 mod survivors;
 mod trouble;
 mod upgrade;

@@ -30,7 +30,7 @@ async fn family(store: &PostgresStore, world: &World) -> Grant {
 }
 
 async fn decided(store: &PostgresStore, world: &World) -> Grant {
-    let grant = grant(&world.client_id, "ann");
+    let grant = grant(&world.app.id, "ann");
     let answer = store.insert_grant(grant.clone()).await.unwrap();
     let InsertGrant::Inserted { authorized_at } = answer else { panic!("{answer:?}") };
     authorized(grant, authorized_at)
@@ -63,7 +63,7 @@ fn a_database_that_is_read_only_for_a_while_gives_nothing_then() {
     let world = World::new(runtime, store.clone());
     let (code, verifier) = world.code();
     let until = |wanted: bool| {
-        world.runtime.block_on(async {
+        world.runtime().block_on(async {
             // Each connection reads the setting by itself, and they take turns.
             let mut agreed = 0;
             let changes = async {
@@ -76,12 +76,12 @@ fn a_database_that_is_read_only_for_a_while_gives_nothing_then() {
     };
     for _ in 0..3 {
         let (grant, pending) = world
-            .runtime
+            .runtime()
             .block_on(async { (family(&store, &world).await, decided(&store, &world).await) });
-        world.runtime.block_on(set_read_only(&hosts, "on"));
+        world.runtime().block_on(set_read_only(&hosts, "on"));
         until(false);
         assert_eq!(world.redeem(&code, &verifier).unwrap_err(), "server_error");
-        world.runtime.block_on(async {
+        world.runtime().block_on(async {
             assert!(store.rotate(&rotation(&grant, 1, now())).await.is_err());
             assert!(store.redeem_code(&redemption(&pending, now())).await.is_err());
             let ending = revocation(RevocationTarget::Grant(grant.grant_id));
@@ -90,9 +90,9 @@ fn a_database_that_is_read_only_for_a_while_gives_nothing_then() {
             assert_eq!((row.generation, row.revoked), (1, None));
             assert!(!store.is_revoked(&row.facts()).await.unwrap());
         });
-        world.runtime.block_on(set_read_only(&hosts, "off"));
+        world.runtime().block_on(set_read_only(&hosts, "off"));
         until(true);
-        world.runtime.block_on(async {
+        world.runtime().block_on(async {
             let rotated = store.rotate(&rotation(&grant, 1, now())).await.unwrap();
             assert_eq!(rotated, Rotate::Rotated);
             let redeemed = store.redeem_code(&redemption(&pending, now())).await.unwrap();
@@ -124,11 +124,11 @@ fn a_pool_that_is_exhausted_under_load_gives_nothing_twice() {
     let (mut failed, mut won, mut lost) = (0, 0, 0);
     for _ in 0..ROUNDS {
         let (pending, ahead) = world
-            .runtime
+            .runtime()
             .block_on(async { (decided(&first, &world).await, family(&first, &world).await) });
         let ask = |number: usize| {
             let (store, pending, family) = (small.clone(), pending.clone(), ahead.clone());
-            world.runtime.spawn(async move {
+            world.runtime().spawn(async move {
                 if number.is_multiple_of(2) {
                     let answer = store.redeem_code(&redemption(&pending, now())).await;
                     (0, answer.map(|it| it == RedeemCode::Redeemed))
@@ -144,23 +144,23 @@ fn a_pool_that_is_exhausted_under_load_gives_nothing_twice() {
             (_, Ok(false)) => lost += 1,
             (_, Err(_)) => failed += 1,
         };
-        let held = world.runtime.block_on(async { [taken(&own).await, taken(&own).await] });
+        let held = world.runtime().block_on(async { [taken(&own).await, taken(&own).await] });
         let mut requests: Vec<_> = (0..REQUESTS / 2).map(ask).collect();
         // While both connections are taken, a request fails. From then on the others race for them.
-        count(world.runtime.block_on(requests.swap_remove(0)).unwrap());
-        world.runtime.block_on(async { drop(held) });
+        count(world.runtime().block_on(requests.swap_remove(0)).unwrap());
+        world.runtime().block_on(async { drop(held) });
         requests.extend((REQUESTS / 2..REQUESTS).map(ask));
         for request in requests {
-            count(world.runtime.block_on(request).unwrap());
+            count(world.runtime().block_on(request).unwrap());
         }
         // Connections of dropped requests come back, or others take their place. Then a request is
         // answered, and it wins if none has before.
         for number in 0..2 {
-            let mut answer = world.runtime.block_on(ask(number)).unwrap();
+            let mut answer = world.runtime().block_on(ask(number)).unwrap();
             wait_until("the pool has recovered", || {
                 let is_answered = answer.1.is_ok();
                 if !is_answered {
-                    answer = world.runtime.block_on(ask(number)).unwrap();
+                    answer = world.runtime().block_on(ask(number)).unwrap();
                 }
                 is_answered
             });
@@ -169,7 +169,7 @@ fn a_pool_that_is_exhausted_under_load_gives_nothing_twice() {
         // The answer to the winner may be lost.
         assert!(winners[0] <= 1 && winners[1] <= 1, "{winners:?}");
         won += winners[0] + winners[1];
-        world.runtime.block_on(async {
+        world.runtime().block_on(async {
             let row = first.find_grant(&pending.grant_id).await.unwrap().unwrap();
             assert_eq!(row.generation, 1);
             let row = first.find_grant(&ahead.grant_id).await.unwrap().unwrap();
@@ -199,7 +199,7 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
     let store = new_store(&runtime, &own);
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store.clone());
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         let hour = Duration::from_secs(3_600);
         let void = family(&store, &world).await;
         let subject = RevocationTarget::Subject(void.subject.clone());
@@ -255,7 +255,7 @@ fn a_revocation_reaches_what_a_node_with_a_fast_clock_has_authorized() {
     let store = new_store(&runtime, &own).with_clock_skew(Duration::from_millis(500));
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store.clone());
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         let before = family(&store, &world).await;
         let at = before.authorized_at.plus(Duration::from_millis(400));
         let id = format!("{:032x}", u128::from_be_bytes(*before.grant_id.as_bytes()));

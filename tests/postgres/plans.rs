@@ -18,7 +18,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store);
     let store = world.server.store().store();
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         // Enough rows that a scan of the table would cost more.
         for sql in [
             format!(
@@ -42,7 +42,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
         ] {
             pool.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
         }
-        let grant = grant(&world.client_id, "ann");
+        let grant = grant(&world.app.id, "ann");
         store.insert_grant(grant.clone()).await.unwrap();
         store.find_grant(&grant.grant_id).await.unwrap();
         // The first waits for the only connection, and the others join it.
@@ -55,7 +55,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
         store.rotate(&rotation(&grant, 1, now())).await.unwrap();
         store.is_revoked(&AccessFacts { ..grant.facts() }).await.unwrap();
         let claim = AssertionClaim {
-            client_id: world.client_id.clone(),
+            client_id: world.app.id.clone(),
             purpose: AssertionPurpose::Grant,
             jti: Digest::from_bytes(random_bytes()),
             expires_at: now(),

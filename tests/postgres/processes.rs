@@ -28,8 +28,8 @@ fn an_app_that_another_process_disables_gives_nothing_at_once() {
         .bound(Duration::from_secs(1))
         .clock(Arc::clone(&clock));
     let world = World::new(runtime, store);
-    let (id, store) = (&world.client_id, world.server.store());
-    world.runtime.block_on(async {
+    let (id, store) = (&world.app.id, world.server.store());
+    world.runtime().block_on(async {
         assert!(other.find_app(id).await.unwrap().unwrap().is_enabled());
         let (before, after) = (grant(id, "ann"), grant(id, "ann"));
         store.insert_grant(before.clone()).await.unwrap();
@@ -64,7 +64,7 @@ fn the_tables_may_lie_in_a_schema() {
     let (code, verifier) = world.code();
     world.redeem(&code, &verifier).unwrap();
     world.redeem(&code, &verifier).unwrap_err();
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         let sql = format!("SELECT 1 FROM {schema}.oauth_revocations");
         assert_eq!(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&pool).await.unwrap().len(), 1);
     });

@@ -127,9 +127,9 @@ impl Arena {
             Kind::Refresh => (WAVE, 1),
             Kind::RefreshOnce => (waves * WAVE, 1),
         };
-        let (pool, client_id) = (&self.pool, &self.world.client_id);
+        let (pool, client_id) = (&self.pool, &self.world.app.id);
         let insert = insert_many(pool, &self.prefix, client_id, (first, grants), generation);
-        self.world.runtime.block_on(insert);
+        self.world.runtime().block_on(insert);
         let (began, mut tally) = (micros(), Tally::default());
         for wave in 0..waves {
             let lives_on = kind == Kind::Refresh;
@@ -152,14 +152,14 @@ impl Arena {
         let line = wave.line();
         // A different process is told first each time.
         let start = tally.races / usize::try_from(WAVE).unwrap() % PROCESSES;
-        let gate = self.world.runtime.block_on(self.close(wave.kind));
+        let gate = self.world.runtime().block_on(self.close(wave.kind));
         for number in 0..PROCESSES {
             self.processes[(start + number) % PROCESSES].tell(&line);
         }
         for process in &mut self.processes {
             assert_eq!(process.answer(), "asked");
         }
-        self.world.runtime.block_on(gate.commit()).unwrap();
+        self.world.runtime().block_on(gate.commit()).unwrap();
         let answers: Vec<_> =
             self.processes.iter_mut().map(|it| Answer::read(&it.answer())).collect();
         let each = usize::try_from(CONTENDERS).unwrap();
@@ -192,7 +192,7 @@ impl Arena {
         let sql = format!("SELECT count(*) FROM {}{table} WHERE {condition}", self.prefix);
         let row = self
             .world
-            .runtime
+            .runtime()
             .block_on(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(&self.pool))
             .unwrap();
         u64::try_from(row.get::<i64, _>(0)).unwrap()
@@ -219,7 +219,7 @@ fn one_contender_wins_however_many_processes_there_are() {
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store);
     let test = "contenders::child_that_contends";
-    let child = |_| Child::start(test, &database.options(), &prefix, &world.client_id);
+    let child = |_| Child::start(test, &database.options(), &prefix, &world.app.id);
     let mut processes: Vec<_> = (0..PROCESSES).map(child).collect();
     for process in &mut processes {
         assert_eq!(process.answer(), "ready");

@@ -77,7 +77,7 @@ fn claim(grant: &Grant, jti: Digest) -> AssertionClaim {
 }
 
 async fn inserted(store: &PostgresStore, world: &World) -> Grant {
-    let grant = grant(&world.client_id, "ann");
+    let grant = grant(&world.app.id, "ann");
     store.insert_grant(grant.clone()).await.unwrap();
     grant
 }
@@ -119,7 +119,7 @@ fn restore(cluster: &Cluster, backup: Backup) {
     let (code, verifier) = world.code();
     let token = world.redeem(&code, &verifier).unwrap()["refresh_token"].to_string();
     let token = refresh(token.trim_matches('"'));
-    let (ahead, pending, ended) = world.runtime.block_on(async {
+    let (ahead, pending, ended) = world.runtime().block_on(async {
         (family(&store, &world).await, inserted(&store, &world).await, family(&store, &world).await)
     });
     backup.make(cluster);
@@ -127,7 +127,7 @@ fn restore(cluster: &Cluster, backup: Backup) {
 
     // Changes until the database is lost.
     let token = refresh(&refresh(&token));
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         for generation in 1..5 {
             let rotated = store.rotate(&rotation(&ahead, generation, now())).await.unwrap();
             assert_eq!(rotated, Rotate::Rotated);
@@ -142,7 +142,7 @@ fn restore(cluster: &Cluster, backup: Backup) {
     wait();
 
     let token = refresh(&token);
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         let row = async |grant: &Grant| store.find_grant(&grant.grant_id).await.unwrap().unwrap();
         assert_eq!(row(&ahead).await.generation, 1, "{backup:?}");
         let rotate = |generation| rotation(&ahead, generation, now());

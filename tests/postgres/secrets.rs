@@ -48,7 +48,8 @@ fn a_leaked_table_holds_nothing_that_can_be_presented() {
     let failed = |error: &_| panic!("{error:?}");
     let written = runtime.spawn(audit.run(store.clone(), tokio::time::sleep, failed));
     let world = World::with_audit(runtime, store, audit.clone());
-    let mut secrets = vec![world.client_secret.clone(), world.signature_secret.clone()];
+    let (secret, signature_secret) = (&world.app.secret, &world.app.signature_secret);
+    let mut secrets = [secret, signature_secret].map(|it| it.clone().unwrap()).to_vec();
     let text = |answer: &serde_json::Value, name: &str| answer[name].as_str().unwrap().to_owned();
     for _ in 0..3 {
         let (code, verifier) = world.code();
@@ -68,15 +69,15 @@ fn a_leaked_table_holds_nothing_that_can_be_presented() {
     let tokens = world.redeem(&code, &verifier).unwrap();
     secrets.extend([text(&tokens, "access_token"), text(&tokens, "refresh_token")]);
     let form = url::form_urlencoded::Serializer::new(String::new())
-        .append_pair("client_id", world.client_id.as_str())
-        .append_pair("client_secret", &world.client_secret)
+        .append_pair("client_id", world.app.id.as_str())
+        .append_pair("client_secret", world.app.secret.as_deref().unwrap())
         .append_pair("token", &text(&tokens, "access_token"))
         .finish();
-    world.runtime.block_on(world.server.revoke(&FormRequest::new(&form))).unwrap();
+    world.runtime().block_on(world.server.revoke(&FormRequest::new(&form))).unwrap();
 
     audit.close();
-    world.runtime.block_on(written).unwrap();
-    let dump = world.runtime.block_on(dump(&pool, &prefix));
+    world.runtime().block_on(written).unwrap();
+    let dump = world.runtime().block_on(dump(&pool, &prefix));
     assert!(dump.contains("ann") && dump.lines().count() > 10, "{dump}");
     assert!(
         dump.contains("code_replayed") && dump.contains("\"kind\":"),
@@ -87,7 +88,7 @@ fn a_leaked_table_holds_nothing_that_can_be_presented() {
         100,
         super::world::now(),
     );
-    let feed = world.runtime.block_on(feed).unwrap();
+    let feed = world.runtime().block_on(feed).unwrap();
     let is_grant =
         |it: &&grantor::store::Revocation| matches!(it.target, RevocationTarget::Grant(_));
     assert_eq!(feed.entries.iter().filter(is_grant).count(), 4, "three replays, one given back");

@@ -14,8 +14,8 @@ fn a_busy_store_leaves_connections_to_the_host_and_to_itself() {
     let own = pool(&runtime, database.options(), 3);
     let store = new_store(&runtime, &own);
     let world = World::new(runtime, store.clone());
-    world.runtime.block_on(async {
-        let grant = grant(&world.client_id, "ann");
+    world.runtime().block_on(async {
+        let grant = grant(&world.app.id, "ann");
         let id = grant.grant_id;
         store.insert_grant(grant).await.unwrap();
         let busy: Vec<_> = (0..64)

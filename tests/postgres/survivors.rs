@@ -63,14 +63,14 @@ impl Arena {
         let ending = Ending::ALL[number % Ending::ALL.len()];
         let revoker = usize::try_from(chance.below(4)).unwrap();
         let first = (1 << 40) + u64::try_from(number).unwrap() * ROOM;
-        let (store, client_id) = (self.world.server.store().store(), &self.world.client_id);
+        let (store, client_id) = (self.world.server.store().store(), &self.world.app.id);
         // Each process has one grant. Half of the grants are still codes.
         for generation in 0..2 {
             let (first, count) = (first + generation * 2, 2);
             let generation = i64::try_from(generation).unwrap();
             let insert =
                 insert_many(&self.pool, store.prefix(), client_id, (first, count), generation);
-            self.world.runtime.block_on(insert);
+            self.world.runtime().block_on(insert);
         }
         for (process, child) in self.processes.iter_mut().enumerate() {
             let delay = chance.below(MAX_DELAY);
@@ -167,7 +167,7 @@ fn nothing_survives_a_revocation_in_another_process() {
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store);
     let test = "revokers::child_that_revokes_and_uses";
-    let child = |_| Child::start(test, &database.options(), &prefix, &world.client_id);
+    let child = |_| Child::start(test, &database.options(), &prefix, &world.app.id);
     let mut processes: Vec<_> = (0..PROCESSES).map(child).collect();
     for (index, process) in processes.iter_mut().enumerate() {
         assert_eq!(process.answer(), "ready");

@@ -43,8 +43,8 @@ fn a_row_that_others_hold_is_waited_for_no_longer_than_the_timeout() {
     let world = World::new(runtime, store);
     let store = world.server.store().store();
     let impatient = store.clone().with_timeout(Duration::from_millis(300));
-    world.runtime.block_on(async {
-        let grant = family(store, &world.client_id).await;
+    world.runtime().block_on(async {
+        let grant = family(store, &world.app.id).await;
         let mut host = hosts.begin().await.unwrap();
         let lock = format!("SELECT 1 FROM {prefix}grants WHERE {} FOR UPDATE", is(&grant));
         host.execute(sqlx::AssertSqlSafe(lock)).await.unwrap();
@@ -72,8 +72,8 @@ fn a_deadlock_is_not_answered() {
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store);
     let store = world.server.store().store().clone();
-    world.runtime.block_on(async {
-        let grant = family(&store, &world.client_id).await;
+    world.runtime().block_on(async {
+        let grant = family(&store, &world.app.id).await;
         for generation in 1..3 {
             store.rotate(&rotation(&grant, generation, now())).await.unwrap();
         }
@@ -111,9 +111,9 @@ fn a_pool_that_has_no_connection_left_gives_nothing() {
     let store = new_store(&runtime, &own).with_timeout(Duration::from_secs(2));
     let world = World::new(runtime, store);
     let (code, verifier) = world.code();
-    let held = world.runtime.block_on(own.acquire()).unwrap();
+    let held = world.runtime().block_on(own.acquire()).unwrap();
     assert_eq!(world.redeem(&code, &verifier).unwrap_err(), "server_error");
-    world.runtime.block_on(async { drop(held) });
+    world.runtime().block_on(async { drop(held) });
     assert!(world.redeem(&code, &verifier).is_ok());
 }
 
@@ -132,11 +132,11 @@ fn a_database_that_can_only_be_read_gives_nothing() {
     };
     let world = World::new(runtime, store);
     let standby = PostgresStore::with_prefix(read_only, prefix);
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         let store = world.server.store().store();
         store.check().await.unwrap();
         assert!(standby.check().await.is_err());
-        let grant = family(store, &world.client_id).await;
+        let grant = family(store, &world.app.id).await;
         assert!(standby.rotate(&rotation(&grant, 1, now())).await.is_err());
         assert!(standby.insert_grant(super::world::grant(&grant.client_id, "ann")).await.is_err());
         let answer = store.rotate(&rotation(&grant, 1, now())).await.unwrap();
@@ -152,9 +152,9 @@ fn processes_that_prune_at_once_share_the_work() {
     let own = pool(&runtime, database.options(), 4);
     let store = new_store(&runtime, &own);
     let world = World::new(runtime, store.clone());
-    world.runtime.block_on(async {
+    world.runtime().block_on(async {
         for number in 0..200 {
-            let mut grant = grant(&world.client_id, "ann");
+            let mut grant = grant(&world.app.id, "ann");
             grant.subject = Subject::new(format!("user {number}")).unwrap();
             store.insert_grant(grant).await.unwrap();
         }

@@ -1,34 +1,39 @@
 //! A server over a store, by default in PostgreSQL, and a client of its endpoints.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
+use grantor::app::{Flow, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{Action, Actor, AuditEvent, AuditSink, EventId, NewEvent, NoAudit};
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
-use grantor::endpoint::{Approval, Decision, FormRequest, Login, NextStep};
-use grantor::ids::{ClientId, GrantId, Issuer, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
+use grantor::hooks::NoHooks;
+use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::observe::Outcome;
-use grantor::protocol::{CodeVerifier, GrantType, RedirectUri, Scope};
+use grantor::protocol::{GrantType, Scope};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::secret::Digest;
-use grantor::server_secret::ServerSecret;
+use grantor::store::conformance::Runner;
 use grantor::store::{CachedApps, Grant, PostgresStore, Store};
-use grantor::users::{MemoryUsers, User};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-const ISSUER: &str = "https://as.example.com";
-const CALLBACK: &str = "https://app.example.com/cb";
+use crate::support::{self, App, ISSUER, Server, code_app, new_key, scope};
 
+/// A world over a store, and the app that its client uses.
 pub(crate) struct World<S = PostgresStore> {
-    pub(crate) runtime: Runtime,
-    pub(crate) server: AuthorizationServer<CachedApps<S>, MemoryUsers>,
-    pub(crate) client_id: ClientId,
-    pub(crate) client_secret: String,
-    pub(crate) signature_secret: String,
+    world: support::World<NoHooks, CachedApps<S>, SystemClock, Blocking>,
+    pub(crate) server: Arc<Server<CachedApps<S>>>,
+    pub(crate) app: App,
+}
+
+/// Blocks on a runtime of tokio.
+struct Blocking(Runtime);
+
+impl Runner for Blocking {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
 }
 
 pub(crate) fn now() -> UnixTime {
@@ -63,7 +68,7 @@ pub(crate) fn event(client_id: &str, subject: &str) -> NewEvent {
     NewEvent { id: EventId::generate(event.at, &OsRandom::new()).unwrap(), event }
 }
 
-impl<S: Store> World<S> {
+impl<S: Store + 'static> World<S> {
     /// Builds a server with an app of every flow and the user `ann`.
     pub(crate) fn new(runtime: Runtime, store: S) -> Self {
         Self::with_audit(runtime, store, NoAudit::new())
@@ -71,96 +76,49 @@ impl<S: Store> World<S> {
 
     /// Builds the same server with an audit sink.
     pub(crate) fn with_audit(runtime: Runtime, store: S, audit: impl AuditSink + 'static) -> Self {
-        let server = AuthorizationServer::builder(
-            Issuer::new(ISSUER).unwrap(),
-            ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),
-            SigningKey::generate(Algorithm::ES256).unwrap(),
-            // No other process changes the app meanwhile.
-            CachedApps::new(store).bound(Duration::from_secs(3_600)),
-            MemoryUsers::new([User::new(Subject::new("ann").unwrap())]),
-        )
-        .rate_limits(RateLimits::none())
-        .audit(audit)
-        .build();
-        let settings = AppDraft::confidential("Reports")
-            .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials])
-            .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
-            .scope(Scope::parse("a b").unwrap())
-            .refresh_token(true)
-            .jwt(JwtSettings::signature_secret().with_impersonation(ImpersonationPolicy::anyone()))
-            .build()
-            .unwrap();
-        let app = runtime.block_on(server.admin("tester").register(settings)).unwrap();
-        Self {
-            client_id: app.client_id,
-            client_secret: app.client_secret.unwrap().expose_secret().to_owned(),
-            signature_secret: app.signature_secret.unwrap().expose_secret().to_owned(),
-            runtime,
-            server,
-        }
+        // No other process changes the app meanwhile.
+        let store = CachedApps::new(store).bound(Duration::from_secs(3_600));
+        let (clock, runner) = (SystemClock::new(), Blocking(runtime));
+        let world = support::World::over(store, clock, runner, new_key(), |builder| {
+            builder.rate_limits(RateLimits::none()).audit(audit)
+        });
+        let jwt = JwtSettings::signature_secret().with_impersonation(ImpersonationPolicy::anyone());
+        let draft = code_app().flow(Flow::JwtBearer).flow(Flow::ClientCredentials).jwt(jwt);
+        let app = world.register(draft.scope(scope("a b")));
+        Self { server: Arc::clone(&world.server), world, app }
     }
 
-    /// Sends a token request. Returns the answer, or the error code of the refusal.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.world.runner.0
+    }
+
+    /// Sends a token request, and returns the response or the code of the error.
     pub(crate) fn post(&self, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("client_id", self.client_id.as_str())
-            .append_pair("client_secret", &self.client_secret)
-            .extend_pairs(parameters)
-            .finish();
-        let answer = self.runtime.block_on(self.server.token(&FormRequest::new(&body)));
-        let answer = answer.map_err(|error| error.error_code().as_str().to_owned())?;
-        Ok(serde_json::from_str(&answer.to_json()).unwrap())
+        self.world.post(&self.app, parameters).into_result()
     }
 
     /// Returns a code that `ann` approved, and its verifier.
     pub(crate) fn code(&self) -> (String, String) {
-        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("response_type", "code")
-            .append_pair("client_id", self.client_id.as_str())
-            .append_pair("redirect_uri", CALLBACK)
-            .append_pair("code_challenge", &verifier.challenge().to_string())
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("prompt", "consent")
-            .finish();
-        let login = Login::new(Subject::new("ann").unwrap(), "session");
-        let response = self.runtime.block_on(async {
-            let request = self.server.authorization_request(&query, None).await.unwrap();
-            match self.server.authorize(request, Some(&login)).await.unwrap() {
-                NextStep::Redirect(response) => response,
-                NextStep::LogIn(_) => panic!("the user has to log in"),
-                NextStep::AskConsent(prompt) => {
-                    let yes = Decision::Approve(Approval::default());
-                    self.server.decide(&prompt.ticket, &login, yes, None).await.unwrap()
-                }
-            }
-        });
-        let url = url::Url::parse(response.location()).unwrap();
-        let code = url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned();
-        (code, verifier.expose_secret().to_owned())
+        self.world.code(&self.app)
     }
 
     pub(crate) fn redeem(&self, code: &str, verifier: &str) -> Result<Value, String> {
-        self.post(&[
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("redirect_uri", CALLBACK),
-            ("code_verifier", verifier),
-        ])
+        self.world.redeem(&self.app, code, verifier).into_result()
     }
 
     pub(crate) fn refresh(&self, refresh_token: &str) -> Result<Value, String> {
-        self.post(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)])
+        self.world.refresh(&self.app, refresh_token).into_result()
     }
 
-    /// Gets a token for a new assertion.
+    /// Exchanges a new assertion for a token.
     pub(crate) fn impersonate(&self) -> Result<Value, String> {
         let now = now().as_seconds();
         let claims = json!({
-            "iss": self.client_id.as_str(), "sub": "ann", "aud": ISSUER,
+            "iss": self.app.id.as_str(), "sub": "ann", "aud": ISSUER,
             "iat": now, "exp": now + 120, "jti": format!("{:?}", random_bytes::<16>()),
         });
-        let key = jsonwebtoken::EncodingKey::from_secret(self.signature_secret.as_bytes());
+        let secret = self.app.signature_secret.as_deref().unwrap();
+        let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
         let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256);
         let assertion = jsonwebtoken::encode(&header, &claims, &key).unwrap();
         self.post(&[
