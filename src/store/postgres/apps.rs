@@ -13,7 +13,7 @@ use crate::store::{
     AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 
-/// How many apps are read at a time where they are looked through.
+/// The number of apps that a search reads at a time.
 const BATCH: i64 = 200;
 
 impl AppRegistry for PostgresStore {
@@ -55,13 +55,13 @@ impl AppRegistry for PostgresStore {
         if updated.is_some() {
             return Ok(UpdateApp::Updated);
         }
-        // Only to tell the two refusals apart: nothing is decided by it.
+        // This read only tells the two refusals apart. It decides nothing.
         let found = self.find_app(app.client_id()).await?;
         Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
     }
 
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        // Its consents go with it, those too that are being written: they refer to its row.
+        // The foreign key deletes its consents too, even those that are being written.
         let deleted =
             self.row(|| query(self.sql.delete_app.clone()).bind(client_id.as_str())).await?;
         Ok(if deleted.is_some() { DeleteApp::Deleted } else { DeleteApp::NotFound })
@@ -74,7 +74,7 @@ impl AppRegistry for PostgresStore {
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut apps: Vec<Arc<CustomApp>> = Vec::new();
         let mut after = page.after;
-        // The text is looked for here, not there: what is one letter in two cases differs.
+        // The search text is compared here: databases differ in which letters they fold.
         loop {
             let make = || {
                 query(self.sql.list_apps.clone())

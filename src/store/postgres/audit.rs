@@ -1,4 +1,4 @@
-//! The audit log and usage, in rows, and the statements for them.
+//! The rows of the audit log and of usage, and their statements.
 
 use sqlx::postgres::PgRow;
 use sqlx::{SqlStr, query};
@@ -9,7 +9,7 @@ use super::statements::{Prune, Tables};
 use crate::store::sql::{counter_code, statement};
 use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
 
-/// Instead of what is counted: the app was deleted.
+/// The kind of a change that deletes the app's usage.
 const FORGOTTEN: i16 = -1;
 
 /// The statements of the log.
@@ -42,9 +42,9 @@ impl Statements {
     }
 }
 
-/// `$1` to `$6` the columns of the events; `$7` the app whose usage an event changes, `$8` what it
-/// counts, [`FORGOTTEN`] for a deletion, which comes alone. What is in the log already counts nothing.
-/// Counters are locked in one order.
+/// Returns the statement that appends events. `$1` to `$6` are the columns of the events, `$7` the app
+/// whose usage an event changes, `$8` the kind that it counts, or [`FORGOTTEN`] for a deletion, which comes
+/// alone. An event that the log already has counts nothing. Counters are locked in one order.
 fn append(p: &Tables<'_>) -> String {
     format!(
         "WITH offered AS (SELECT * FROM UNNEST($1::bytea[], $2::bigint[], $3::text[], $4::text[], \
@@ -67,7 +67,7 @@ fn append(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` the id before which events are old, `$2` how many rows at most.
+/// `$1` is the id before which events are old, `$2` the greatest number of rows.
 fn prune(table: &str) -> Prune {
     Prune {
         remove: statement(format!(
@@ -84,7 +84,7 @@ fn prune(table: &str) -> Prune {
 impl PostgresStore {
     pub(crate) async fn append_audit(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
         let rows = AuditRow::distinct(rows);
-        // What is counted before and after a deletion cannot stand in the statement that deletes.
+        // A statement that deletes counters cannot also count.
         let is_deletion = |row: &AuditRow| matches!(row.usage, Some(UsageStep::Forget { .. }));
         for rows in rows.chunk_by(|one, next| !is_deletion(one) && !is_deletion(next)) {
             self.append_at_once(rows).await?;
@@ -150,7 +150,7 @@ impl PostgresStore {
 fn read(row: &PgRow) -> Result<AuditRow, StoreError> {
     let event_id: Vec<u8> = column(row, "event_id")?;
     Ok(AuditRow {
-        event_id: event_id.try_into().map_err(|_| StoreError::new("an event id is not one"))?,
+        event_id: event_id.try_into().map_err(|_| StoreError::new("an event id is malformed"))?,
         at: column(row, "at")?,
         client_id: column(row, "client_id")?,
         subject: column(row, "subject")?,

@@ -1,7 +1,7 @@
-//! Connections, which go from one statement to the next.
+//! Connections that pass from one statement to the next.
 //!
-//! A pool asks each connection that comes back to it whether it is well, which costs a round trip
-//! after every statement. Where another statement waits the connection goes to that one instead.
+//! A pool pings each connection that returns to it, which costs a round trip after every statement. If
+//! another statement waits, it gets the connection directly.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,17 +13,16 @@ use tokio::sync::oneshot;
 
 use super::run::Statement;
 
-/// So many statements run on a connection, then it goes back to the pool, where whatever else the host
-/// does with the pool waits as well.
+/// The number of statements after which a connection returns to the pool, for the host's own queries.
 const MAX_STATEMENTS: u8 = 32;
 
-/// The transaction level that the statements were written for, whatever the database's default.
+/// Begins a transaction at the isolation level that the statements were written for.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The pool of the host, and the statements that wait.
 ///
-/// As many statements as the pool has connections have a *turn*. Who has one may ask the pool, and
-/// waits there for as long as it takes; the others wait here, where a turn comes with a connection.
+/// As many statements as the pool has connections have a *turn*. A statement with a turn asks the pool for
+/// a connection. The others wait here until they get a turn, usually with a connection.
 #[derive(Clone)]
 pub(super) struct Connections {
     pool: PgPool,
@@ -31,7 +30,7 @@ pub(super) struct Connections {
 }
 
 struct Line {
-    /// Turns that nobody has.
+    /// Free turns.
     free: u32,
     waiting: VecDeque<oneshot::Sender<Lent>>,
 }
@@ -70,12 +69,12 @@ impl Connections {
     }
 }
 
-/// A turn, with the connection that it came with or got.
+/// A turn, with its connection once it has one.
 ///
-/// Dropped, it goes to whoever waits longest. So does its connection, where nothing was left undone on
-/// it; else that goes back to the pool, which sees whether it is well.
+/// On drop, it passes to the statement that has waited longest, with its connection if every statement on
+/// it has ended. Otherwise the connection returns to the pool, which pings it.
 pub(super) struct Lent {
-    /// `None` only when it was passed on.
+    /// `None` once the turn has been passed on.
     line: Option<Arc<Mutex<Line>>>,
     connection: Option<PoolConnection<Postgres>>,
     statements: u8,
@@ -84,11 +83,11 @@ pub(super) struct Lent {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Whatever was begun has ended well.
+    /// Every statement has succeeded.
     Settled,
-    /// A statement was begun that is a transaction of its own.
+    /// A statement outside a transaction has begun, and may not have ended.
     InStatement,
-    /// A transaction was begun.
+    /// A transaction has begun, and may not have ended.
     InTransaction,
 }
 
@@ -107,20 +106,20 @@ impl Lent {
         statement: Statement<'_>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         self.state = State::InStatement;
-        // All is read that comes: an error of its commit comes after the rows.
+        // An error of the commit comes after the rows, so everything is read.
         let rows = statement.fetch_all(self.connection()?).await?;
         self.end(State::Settled);
         Ok(rows)
     }
 
-    /// Runs a statement in a transaction whose level is set.
+    /// Runs a statement in a transaction at READ COMMITTED.
     pub(super) async fn run_at_read_committed(
         &mut self,
         statement: Statement<'_>,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
         self.state = State::InTransaction;
         let rows = in_transaction(self.connection()?, statement).await;
-        // What failed is rolled back by the pool.
+        // The pool rolls back a failed transaction.
         self.end(if rows.is_ok() { State::Settled } else { State::InStatement });
         rows
     }
@@ -134,13 +133,13 @@ impl Lent {
         self.statements += 1;
     }
 
-    /// The connection, if the next statement may have it as it is.
+    /// Takes the connection, if the next statement can use it as it is.
     fn settled(&mut self) -> Option<PoolConnection<Postgres>> {
         let connection = self.connection.take()?;
         match self.state {
             State::Settled if self.statements < MAX_STATEMENTS => Some(connection),
             State::Settled | State::InStatement => None,
-            // Whoever had it next would be in the transaction as well: it is closed.
+            // The next statement would run inside the transaction, so the connection is closed.
             State::InTransaction => {
                 drop(connection.detach());
                 None
@@ -176,7 +175,7 @@ impl Drop for Lent {
             let Some(next) = next else { return };
             match next.send(Self::new(Arc::clone(&line), connection, statements)) {
                 Ok(()) => return,
-                // That one has given up.
+                // The waiting statement was dropped.
                 Err(mut back) => {
                     back.line = None;
                     connection = back.connection.take();

@@ -1,7 +1,7 @@
-//! Grants that are looked for while there is no connection free, in one statement.
+//! One statement for all look-ups of grants that wait for a connection.
 //!
-//! A look-up by primary key costs the database little, and the way there and back most. Whoever comes
-//! first waits for a connection; who comes while it waits joins in.
+//! Most of a look-up by primary key is the round trip. The first look-up waits for a connection, and those
+//! that start meanwhile join it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,10 +15,10 @@ use super::run::MAX_ATTEMPTS;
 use crate::ids::GrantId;
 use crate::store::{Grant, StoreError};
 
-/// So many join in at most.
+/// The greatest number of look-ups that join another.
 const MAX_OTHERS: usize = 63;
 
-/// Who joins in, while somebody waits for a connection; else `None`.
+/// The look-ups that have joined, while one waits for a connection; otherwise `None`.
 #[derive(Default)]
 pub(super) struct Finds(Mutex<Option<Vec<Other>>>);
 
@@ -27,21 +27,21 @@ struct Other {
     answer: oneshot::Sender<Option<Grant>>,
 }
 
-/// The part that a look-up plays.
+/// The role of a look-up.
 enum Part<'f> {
-    /// It asks, for those who join in, too.
+    /// It runs the statement, for those that join too.
     First(Gathering<'f>),
-    /// It joined in.
+    /// It has joined another.
     Other(oneshot::Receiver<Option<Grant>>),
-    /// It asks for itself, as there are enough.
+    /// It runs alone, because enough others have joined.
     Alone,
 }
 
-/// Others may join in as long as it lives. Dropped early, each of them asks again.
+/// Lets other look-ups join while it lives. If it is dropped early, each of them starts again.
 struct Gathering<'f>(Option<&'f Finds>);
 
 impl Gathering<'_> {
-    /// Those who have joined in.
+    /// Ends the gathering and returns the look-ups that have joined.
     fn end(mut self) -> Vec<Other> {
         self.0.take().and_then(|finds| finds.lock().take()).unwrap_or_default()
     }
@@ -92,7 +92,7 @@ impl PostgresStore {
                 Part::Alone => None,
                 Part::Other(answered) => match answered.await {
                     Ok(found) => return Ok(found),
-                    // Who asked has failed, or has given up.
+                    // The first look-up failed or was dropped.
                     Err(_) => continue,
                 },
             };
@@ -103,14 +103,14 @@ impl PostgresStore {
         }
     }
 
-    /// Asks for a grant, and for those of who joined in, whom it answers.
+    /// Looks up a grant, and those of the look-ups that have joined, and answers them.
     async fn ask(
         &self,
         grant_id: GrantId,
         gathering: Option<Gathering<'_>>,
     ) -> Result<Result<Option<Grant>, StoreError>, sqlx::Error> {
         let mut lent = self.connections.take().await?;
-        // From here on nobody joins in: whoever did has asked before the database is.
+        // No look-up joins from here on, so each was asked before the statement begins.
         let others = gathering.map(Gathering::end).unwrap_or_default();
         if others.is_empty() {
             let statement = query(self.sql.find_grant.clone()).bind(grant_id.as_bytes().to_vec());
@@ -126,7 +126,7 @@ impl PostgresStore {
             let found: HashMap<_, _> =
                 grants.into_iter().map(|grant| (grant.grant_id, grant)).collect();
             for Other { grant_id, answer } in others {
-                // Who gave up is not told.
+                // A look-up that was dropped needs no answer.
                 let _ = answer.send(found.get(&grant_id).cloned());
             }
             found.get(&grant_id).cloned()

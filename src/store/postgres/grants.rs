@@ -18,13 +18,13 @@ use crate::store::{
     StoreError,
 };
 
-/// How far a reader that has seen everything is set back, though nothing can be missing before.
+/// The distance by which a reader that has seen everything is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
-/// The most entries that one page of the feed holds.
+/// The greatest number of entries on a page of the feed.
 const MAX_PAGE: usize = 1_000;
-/// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
+/// The time for which a claimed assertion is kept beyond its expiry, in case a clock jumps back.
 const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
-/// How often a refusal is looked into that the row does not explain any more.
+/// The number of attempts to explain a refusal while the row keeps changing.
 const MAX_LOOKS: usize = 20;
 
 fn as_target(grant_id: GrantId) -> String {
@@ -32,8 +32,8 @@ fn as_target(grant_id: GrantId) -> String {
 }
 
 impl PostgresStore {
-    /// What a rule says of the row as it is now, after a statement changed nothing. `None` if the
-    /// rule would change it: something has happened between the two.
+    /// Applies a rule to the row, after a statement changed nothing. Returns `None` if the rule would now
+    /// change the row, because it changed between the two reads.
     async fn diagnose<T>(
         &self,
         grant_id: GrantId,
@@ -103,7 +103,7 @@ impl PostgresStore {
                 .bind(confirmation_bytes(rotation.confirmation))
                 .bind(rotation.binds)
         };
-        // The first is a code, and the last has no successor: only to be refused.
+        // Generation 0 is a code, and the last one has no successor. Both are refused.
         let may_turn = !matches!(rotation.generation, 0 | u32::MAX);
         for _ in 0..MAX_LOOKS {
             if may_turn && let Some(row) = self.row(rotate).await? {
@@ -127,7 +127,7 @@ impl PostgresStore {
         Err(StoreError::new("the grant changes faster than it can be read"))
     }
 
-    /// Checks whether a token is void, whatever it descends from.
+    /// Checks whether a token itself is void, without its parents.
     async fn is_one_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
         let target = as_target(facts.grant_id);
         let make = || {
@@ -144,12 +144,12 @@ impl PostgresStore {
         column(&self.one_row(make).await?, "revoked")
     }
 
-    /// Runs a text that was put together for what is asked.
+    /// Runs a statement whose text depends on the filter.
     pub(super) async fn built(
         &self,
         mut text: sqlx::QueryBuilder<sqlx::Postgres>,
     ) -> Result<Vec<sqlx::postgres::PgRow>, StoreError> {
-        // Not prepared for ever: there are as many texts as filters.
+        // It is not kept prepared, because there are as many texts as filters.
         let read = text.build().persistent(false).fetch_all(self.connections.pool());
         let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
         rows.map_err(StoreError::new)
@@ -157,7 +157,7 @@ impl PostgresStore {
 }
 
 fn unknown_outcome() -> StoreError {
-    StoreError::new("a statement tells of an outcome that it cannot have")
+    StoreError::new("a statement returned an unknown outcome")
 }
 
 impl GrantStore for PostgresStore {
@@ -304,7 +304,7 @@ impl GrantStore for PostgresStore {
         }
         let more = entries.len() > limit;
         entries.truncate(limit);
-        // No two revocations are of one instant, and none becomes visible after a later one.
+        // Each revocation has its own instant, and none becomes visible after a later one.
         let last = entries.last().map_or(cursor, |entry| FeedCursor { at: entry.at, tie: 0 });
         let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
         let next = if more { last } else { last.min(back) };
@@ -321,7 +321,7 @@ impl GrantStore for PostgresStore {
         };
         match self.run(make).await {
             Ok(_) => Ok(()),
-            // Nothing is remembered for an app that is gone.
+            // The consents of a deleted app are not kept.
             Err(error) if super::run::lacks_its_app(&error) => Ok(()),
             Err(error) => Err(StoreError::new(error)),
         }
@@ -363,7 +363,7 @@ impl GrantStore for PostgresStore {
                 .bind(subject.as_str())
         };
         let rows = match self.run(make).await {
-            // The app was deleted meanwhile, its consents with it: the cutoff is left to write.
+            // The app was deleted meanwhile, with its consents. The cutoff still has to be written.
             Err(error) if super::run::lacks_its_app(&error) => self.run(make).await,
             answer => answer,
         };

@@ -31,28 +31,28 @@ use super::{
 use crate::clock::UnixTime;
 use crate::ids::Subject;
 
-/// How many rows go at a time where a user is erased.
+/// The number of rows that one statement of an erasure removes.
 const ERASE_BATCH: i64 = 1_000;
-/// Beyond that clocks are wrong, not apart.
+/// The greatest difference of clocks that `with_clock_skew` accepts.
 const MAX_SKEW: Duration = Duration::from_secs(3_600);
-/// How often the tables are made where others make them at the same time.
+/// The number of attempts to migrate while other processes do the same.
 const MAX_MIGRATIONS: usize = 10;
 
 /// Apps, grants, cutoffs, assertions, consents and the audit log in a PostgreSQL database.
 ///
-/// The host hands in the pool that it has; the store asks for nothing but its own tables, and no
-/// extension, advisory lock or notification. It works within a tokio runtime. Every method of the
-/// contract that changes something is *one* statement, correct at READ COMMITTED on however many
-/// processes; where the default of the database is stricter, the level is set for each transaction,
-/// so that it also holds behind a pooler. `docs/storage.md` describes the tables and the statements.
+/// The host passes its pool. The store uses its own tables, and no extension, advisory lock or
+/// notification. It needs a tokio runtime. Every method of the contract that changes something is *one*
+/// statement, correct at READ COMMITTED for any number of processes. If the database's default is stricter,
+/// each transaction sets the level, which also works behind a pooler. `docs/storage.md` describes the
+/// tables and the statements.
 ///
-/// * A statement that the database refused with `40001` or `40P01` did not happen and is run again;
-///   where nobody knows, the answer is [`StoreError`].
-/// * The instants of decisions and revocations come from the database's clock. It may stand still
-///   or jump ahead. If it jumps back, a revocation spares what was authorized in the time that
-///   then comes twice: the clock of a database is to be slewed, not set.
-/// * Apps are read anew each time: wrap the store in [`CachedApps`](super::CachedApps). Disabling and
-///   deleting work at once everywhere all the same: each statement asks for them.
+/// * A statement that the database refuses with `40001` or `40P01` has changed nothing and runs again. If
+///   the outcome is unknown, the answer is [`StoreError`].
+/// * The instants of decisions and revocations come from the database's clock. It may stand still or jump
+///   ahead. If it jumps back, a revocation spares what was authorized in the repeated time, so slew the
+///   clock of a database and never set it.
+/// * Every request reads its app. Wrap the store in [`CachedApps`](super::CachedApps) to cache them.
+///   Disabling and deletion take effect at once everywhere, because each statement checks the app.
 ///
 /// ```no_run
 /// use grantor::store::{CachedApps, PostgresStore};
@@ -80,18 +80,17 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// How long a call may take, unless told otherwise.
+    /// The longest duration of a call, unless [`with_timeout`](Self::with_timeout) sets another.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// A store over `pool`, in tables whose names begin with `grantor_`.
+    /// Creates a store over `pool`, in tables whose names begin with `grantor_`.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::with_prefix(pool, TablePrefix::default())
     }
 
-    /// Opens a pool of its own on the database at `url`, with
-    /// [`connect_options`](Self::connect_options) and at most 10 connections. Tables' names begin with
-    /// `grantor_`.
+    /// Opens a pool of at most 10 connections to the database at `url`, with
+    /// [`connect_options`](Self::connect_options). The names of the tables begin with `grantor_`.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), grantor::store::StoreError> {
@@ -115,7 +114,7 @@ impl PostgresStore {
         Ok(Self::new(pool.await.map_err(StoreError::new)?))
     }
 
-    /// A store over `pool`, in tables whose names begin with `prefix`.
+    /// Creates a store over `pool`, in tables whose names begin with `prefix`.
     #[must_use]
     pub fn with_prefix(pool: PgPool, prefix: TablePrefix) -> Self {
         Self {
@@ -128,20 +127,19 @@ impl PostgresStore {
         }
     }
 
-    /// The same store, whose statements answer [`StoreError`] after `timeout`: with the wait for a
-    /// connection, whose own limit is `acquire_timeout` of the pool.
+    /// Sets the time after which a call returns [`StoreError`], including its wait for a connection, which
+    /// the pool's `acquire_timeout` limits too.
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }
 
-    /// The same store, over a database of several nodes whose clocks may differ by `skew`, and which
-    /// answer the time of the node that is asked. Each revocation is placed so much later: it voids
-    /// what was authorized before it on whatever node; what is authorized afterwards lives. At most
-    /// an hour.
+    /// Sets the difference of the clocks of a database with several nodes, of at most an hour. Each
+    /// revocation is dated later by it, so that it ends what any node authorized before, and spares what is
+    /// authorized afterwards.
     ///
-    /// Not needed for PostgreSQL with one primary. Where a standby takes over whose clock is behind,
-    /// `skew` covers the difference.
+    /// PostgreSQL with one primary does not need it. If a standby takes over whose clock is behind, `skew`
+    /// covers the difference.
     #[must_use]
     pub fn with_clock_skew(self, skew: Duration) -> Self {
         let skew = skew.min(MAX_SKEW);
@@ -149,9 +147,9 @@ impl PostgresStore {
         Self { sql, ..self }
     }
 
-    /// What suits this store, for a pool of its own: the database ends statements and locks that
-    /// take longer than 5 s, and transactions that lie idle; READ COMMITTED; statements are not
-    /// logged here. Behind a pooler that refuses `options` set these for the role instead.
+    /// Adds the settings that suit this store to the options of a pool: READ COMMITTED; 5 s for statements
+    /// and locks, 10 s for idle transactions; no statement logging. If a pooler refuses `options`, set them
+    /// for the role instead.
     #[must_use]
     pub fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
         sqlx::ConnectOptions::disable_statement_logging(options).options([
@@ -162,23 +160,23 @@ impl PostgresStore {
         ])
     }
 
-    /// What the names of its tables begin with.
+    /// Returns the prefix of its tables.
     #[must_use]
     pub fn prefix(&self) -> &TablePrefix {
         &self.prefix
     }
 
-    /// The statements that make the tables, for hosts that migrate by their own means. They may run
-    /// any number of times. For CockroachDB, which refuses it, ` COLLATE "C"` is to be taken out, as
-    /// [`migrate`](Self::migrate) does.
+    /// Returns the statements that create the tables, for hosts with migrations of their own. They may run
+    /// any number of times. CockroachDB refuses ` COLLATE "C"`: remove it, as [`migrate`](Self::migrate)
+    /// does.
     #[must_use]
     pub fn schema_sql(prefix: &TablePrefix) -> String {
         schema::schema_sql(prefix)
     }
 
-    /// Makes the tables that are missing, and brings those of an earlier version of this crate to the
-    /// present one, in place. Several processes may do so at once, and programs of the previous version
-    /// work on. Tables that are up to date are not locked.
+    /// Creates missing tables, and upgrades those of an earlier version of this crate in place. Several
+    /// processes may do so at once, and programs of the previous version continue to work. Current tables
+    /// are not locked.
     ///
     /// # Errors
     ///
@@ -188,7 +186,7 @@ impl PostgresStore {
         while !self.is_current().await? {
             match self.migrate_once().await {
                 Ok(()) => break,
-                // If two processes make a table at once, one of them is refused, and finds it next time.
+                // If two processes create a table at once, one of them is refused, and finds it next time.
                 Err(error) if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() => {
                     return Err(StoreError::new(error));
                 }
@@ -248,16 +246,16 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Ends what acts as a user, then removes what is stored of that user: grants, consents, and the
-    /// events of the audit log that are about the user. Answers how many rows went. What remains is
-    /// the revocation, which names the user until `until`: by it tokens that are out stay void.
+    /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the
+    /// number of removed rows. The revocation remains and names the user until `until`, so that issued
+    /// tokens stay void.
     ///
-    /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Usage names no user. Events
-    /// that still wait in a queue come after: the same call a little later takes them, too.
+    /// `now` and `until` are as [`Revocation::at`] and [`Revocation::until`]. Usage names no user. Events
+    /// that wait in a queue are written later: call again to remove them.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when something may be left. The same call again settles it.
+    /// [`StoreError`] if some rows may be left. Call again.
     pub async fn erase_subject(
         &self,
         subject: &Subject,

@@ -1,11 +1,11 @@
-//! What a statement did to the row of a grant, as it writes it into the row: before version 18
-//! `RETURNING` has no values from before the change.
+//! The outcome of a statement, which it writes into the row of the grant: before PostgreSQL 18,
+//! `RETURNING` has no old values.
 
 pub(super) const REDEEMED: i16 = 1;
 pub(super) const MISMATCH: i16 = 2;
-/// A mismatch too many.
+/// The last mismatch allowed: the code is void.
 pub(super) const VOIDED: i16 = 3;
-/// The code was presented again, and the grant has ended by it.
+/// The code was presented again, which ended the grant.
 pub(super) const REPLAYED: i16 = 4;
 /// The code was presented again; the grant had ended before.
 pub(super) const REPLAYED_AGAIN: i16 = 5;

@@ -1,4 +1,4 @@
-//! Between records and the rows of PostgreSQL.
+//! Conversions between records and the rows of PostgreSQL.
 
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
@@ -13,7 +13,7 @@ use crate::store::sql::{
 };
 use crate::store::{Grant, Revocation, RevocationTarget, StoreError};
 
-/// The value of a column.
+/// Reads a column.
 pub(super) fn column<'r, T>(row: &'r PgRow, name: &str) -> Result<T, StoreError>
 where
     T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
@@ -21,12 +21,12 @@ where
     row.try_get(name).map_err(StoreError::new)
 }
 
-/// The instant in a column.
+/// Reads an instant.
 pub(super) fn instant(row: &PgRow, name: &str) -> Result<UnixTime, StoreError> {
     Ok(UnixTime::from_millis(column(row, name)?))
 }
 
-/// The grant in a row with all of its columns.
+/// Reads the grant in a row with all of its columns.
 pub(super) fn read_grant(row: &PgRow) -> Result<Grant, StoreError> {
     let small = |name| column::<i16>(row, name).map(i64::from);
     GrantRow {
@@ -82,11 +82,11 @@ fn read_rare(row: &PgRow) -> Result<Rare, StoreError> {
     })
 }
 
-/// A new row: the grant, and what its columns take of the rare members.
+/// A new row: the grant, and its rare members as the columns hold them.
 pub(super) struct NewRow<'g> {
     grant: &'g Grant,
     rare: Rare,
-    /// `Rare::circumstances` without those that have a column.
+    /// The circumstances without a column of their own.
     more: Option<String>,
 }
 
@@ -100,8 +100,8 @@ impl<'g> NewRow<'g> {
     }
 }
 
-/// Binds the values of a new row, in the order of its columns and without its instant; the grant as a
-/// target stands before the rare ones.
+/// Binds the values of a new row in the order of its columns, without its instant. The grant as a target
+/// comes before the rare members.
 pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> Statement<'q> {
     let NewRow { grant, rare, more } = new;
     let Circumstances { session, evidence_issuer, .. } = &rare.circumstances;
@@ -140,7 +140,7 @@ pub(super) fn confirmation_bytes(confirmation: Option<Confirmation>) -> Option<V
     confirmation.map(|confirmation| confirmation.to_bytes().to_vec())
 }
 
-/// The entry of the feed in a row, if there is one.
+/// Reads the entry of the feed in a row, if there is one.
 pub(super) fn read_revocation(row: &PgRow) -> Result<Option<Revocation>, StoreError> {
     let Some(target) = column::<Option<&str>>(row, "target")? else { return Ok(None) };
     Ok(Some(Revocation {

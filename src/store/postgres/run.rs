@@ -1,4 +1,4 @@
-//! Runs a statement: with a deadline, and again where it is known not to have happened.
+//! Runs statements with a deadline, and repeats those that are known to have changed nothing.
 
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use crate::store::StoreError;
 /// A statement with its parameters.
 pub(super) type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
-/// How often a statement is run at most. At READ COMMITTED one that does not deadlock is run once.
+/// The greatest number of attempts. At READ COMMITTED, a statement that does not deadlock runs once.
 pub(super) const MAX_ATTEMPTS: usize = 20;
 
 /// `serialization_failure`
@@ -28,13 +28,13 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(DatabaseError::code).is_some_and(|found| found == code)
 }
 
-/// Whether a row names an app that is gone.
+/// Checks whether a statement failed because the app of its row does not exist.
 pub(super) fn lacks_its_app(error: &sqlx::Error) -> bool {
     has_code(error, FOREIGN_KEY_VIOLATION)
 }
 
 impl PostgresStore {
-    /// Runs the statement that `make` makes, to the end of its transaction.
+    /// Runs the statement that `make` returns, to the end of its transaction.
     pub(super) async fn run<'q>(
         &self,
         make: impl Fn() -> Statement<'q> + Send,
@@ -58,18 +58,18 @@ impl PostgresStore {
         }
     }
 
-    /// Whether the database told that it has done nothing of a statement, which may succeed if it is
-    /// run again. Where a connection breaks nobody knows.
+    /// Checks whether the database reported that the statement changed nothing and may succeed if repeated.
+    /// A broken connection reports nothing.
     pub(super) fn may_run_again(&self, error: &sqlx::Error) -> bool {
         let was_refused = has_code(error, SERIALIZATION_FAILURE);
         if was_refused {
-            // A stricter level refuses what READ COMMITTED waits for.
+            // A stricter level refuses where READ COMMITTED waits.
             self.sets_isolation.store(true, Ordering::Relaxed);
         }
         was_refused || has_code(error, DEADLOCK_DETECTED)
     }
 
-    /// As [`run`](Self::run), for a statement that answers one row or none.
+    /// Runs a statement that returns at most one row, as [`run`](Self::run).
     pub(super) async fn row<'q>(
         &self,
         make: impl Fn() -> Statement<'q> + Send,
@@ -78,7 +78,7 @@ impl PostgresStore {
         Ok(rows.into_iter().next())
     }
 
-    /// As [`run`](Self::run), for a statement that always answers one row.
+    /// Runs a statement that always returns one row, as [`run`](Self::run).
     pub(super) async fn one_row<'q>(
         &self,
         make: impl Fn() -> Statement<'q> + Send,
@@ -92,7 +92,7 @@ impl PostgresStore {
         self.run_on(&mut lent, statement).await
     }
 
-    /// Runs a statement on a connection that it has.
+    /// Runs a statement on the given connection.
     pub(super) async fn run_on(
         &self,
         lent: &mut Lent,

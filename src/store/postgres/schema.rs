@@ -1,4 +1,4 @@
-//! The tables, as SQL that may run any number of times.
+//! The tables, as scripts that may run any number of times.
 
 use crate::store::TablePrefix;
 
@@ -17,15 +17,15 @@ pub(super) fn script_for(version: &str, script: &str) -> String {
     }
 }
 
-/// Returns the statements that make the tables and indexes that are missing.
+/// Returns the statements that create the missing tables and indexes.
 pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
     [tables(prefix), revision_3(prefix)].concat()
 }
 
-/// Returns the statements that make the tables of revision 2.
+/// Returns the statements that create the tables of revision 2.
 ///
-/// Names are compared byte by byte, whatever the locale of the database. Rows that change leave
-/// room in their page, and no column that changes is indexed, so that a rotation writes no index.
+/// Names are compared by bytes, in every locale. Pages keep space for changed rows, and no column that
+/// changes is indexed, so a rotation writes no index.
 pub(super) fn tables(prefix: &TablePrefix) -> String {
     let index = prefix.without_schema();
     format!(
@@ -128,7 +128,7 @@ UPDATE {prefix}clock SET schema_version = {SCHEMA_VERSION}
 /// Returns the statements that bring tables of revision 2 to revision 3. No row is rewritten.
 ///
 /// Tables are locked in the order in which statements lock rows: grants, clock, revocations. The first
-/// statement lets one process at a time do it.
+/// statement admits one process at a time.
 pub(super) fn revision_3(prefix: &TablePrefix) -> String {
     let index = prefix.without_schema();
     format!(

@@ -1,19 +1,18 @@
-//! The statements. Each that changes state is one, decides every race by itself, and says in its
-//! `RETURNING` what it did.
+//! The statements. Each change of state is one statement, which decides every race by itself and returns
+//! its outcome.
 //!
-//! At READ COMMITTED a statement that waited for a row sees that row anew and all else as it was
-//! when the statement began. So whatever must not be missed stands in the row that is locked: the
-//! generation and the end of a grant, the instant of the clock, the withdrawal of a consent. What
-//! is read beside it, cutoffs and the state of the app, is compared with `authorized_at` by
-//! whoever comes later.
+//! At READ COMMITTED, a statement that waited for a row sees its new version, and everything else as it was
+//! when the statement began. So the facts that must not be missed are in the locked row: the generation and
+//! the end of a grant, the instant of the clock, the withdrawal of a consent. Cutoffs and the state of the
+//! app are read beside it, and every later statement compares them with `authorized_at`.
 //!
-//! * A *decision* takes `now()`, the instant at which its transaction began, or what comes after
-//!   the latest revocation that it sees. Whatever it does not see was answered later, at a later
-//!   instant.
-//! * A *revocation* advances the one row of the clock, and holds it until it is committed: so the
-//!   feed is written in the order of its instants.
+//! * A *decision* takes `now()`, the instant at which its transaction began, or an instant after the latest
+//!   revocation that it sees. Any other revocation was answered later, at a later instant.
+//! * A *revocation* advances the one row of the clock and holds it until its commit, so the feed is written
+//!   in the order of its instants.
 //!
-//! Rows are locked in the order grant, clock, revocation, consent.
+//! Rows are locked in the order grant, clock, revocation, consent. Names that begin with a control character
+//! are reserved for further issuers, and listings skip them.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,7 +29,7 @@ pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, sco
     generation, rotated_at, claim, retries, mismatches, revoked_at, revoked_why, flow, \
     confirmation, bound_from, session, evidence, more";
 
-/// What the tables are called, and how far the clocks of the database's nodes may differ.
+/// The prefix of the tables, and the difference of the clocks of the database's nodes.
 pub(super) struct Tables<'a> {
     pub(super) prefix: &'a TablePrefix,
     pub(super) skew: Duration,
@@ -42,7 +41,7 @@ impl fmt::Display for Tables<'_> {
     }
 }
 
-/// Every statement whose text does not depend on what it is asked.
+/// The statements with a fixed text.
 pub(super) struct Statements {
     pub(super) check: SqlStr,
     pub(super) find_app: SqlStr,
@@ -76,7 +75,7 @@ pub(super) struct Statements {
     pub(super) audit: audit::Statements,
 }
 
-/// Removes inert rows of one table, and says whether there are any.
+/// The statements that remove inert rows of one table, and that look for more.
 pub(super) struct Prune {
     pub(super) remove: SqlStr,
     pub(super) is_left: SqlStr,
@@ -112,7 +111,8 @@ impl Statements {
             apps_version: statement(format!("SELECT counted FROM {p}app_changes WHERE id = 1")),
             list_apps: statement(format!(
                 "SELECT document FROM {p}apps \
-                 WHERE ($1::text IS NULL OR client_id > $1) AND ($2::bool IS NULL OR enabled = $2) \
+                 WHERE client_id >= ' ' AND ($1::text IS NULL OR client_id > $1) \
+                 AND ($2::bool IS NULL OR enabled = $2) \
                  ORDER BY client_id LIMIT $3"
             )),
             insert_grant: statement(insert_grant(p)),
@@ -130,7 +130,7 @@ impl Statements {
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
                 is_valid(p, "g.client_id", "$2")
             )),
-            list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE true"),
+            list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE client_id >= ' '"),
             cut_off: statement(format!(
                 "WITH tick AS ({}) {} SELECT $1, tick.at, $2, $3 FROM tick {}",
                 tick(p, "true"),
@@ -153,7 +153,7 @@ impl Statements {
             revocations_since: statement(format!(
                 "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
                  LEFT JOIN (SELECT target, COALESCE(at, since) AS at, why, until \
-                     FROM {p}revocations WHERE COALESCE(at, since) > $1 \
+                     FROM {p}revocations WHERE COALESCE(at, since) > $1 AND target >= ' ' \
                      ORDER BY COALESCE(at, since) LIMIT $2) AS r ON true ORDER BY r.at"
             )),
             remember_consent: statement(remember_consent(p)),
@@ -180,7 +180,7 @@ impl Statements {
     }
 }
 
-/// A change of an app, and the number of changes, in one step.
+/// Returns a statement that changes an app and counts the change.
 fn counted(p: &Tables<'_>, change: &str) -> String {
     format!(
         "WITH changed AS ({change}), \
@@ -190,25 +190,24 @@ fn counted(p: &Tables<'_>, change: &str) -> String {
     )
 }
 
-/// The clock of the database, which goes on within a statement.
+/// The clock of the database, which advances within a statement.
 const REAL_TIME: &str = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)";
 
-/// The instant of a decision: later than every revocation that the statement sees, and not after
-/// any that it does not see.
+/// The instant of a decision: after every revocation that the statement sees, and not after any other.
 const DECIDED_AT: &str =
     "GREATEST(CAST(floor(extract(epoch FROM now()) * 1000) AS bigint), clock.at + 1)";
 
 const INSERT_REVOCATION: &str = "INSERT INTO {p}revocations AS r (target, at, why, until)";
-/// Inserts a target that programs of schema 2 cannot read. Their feed skips rows without `at`.
+/// Inserts a target that programs of revision 2 cannot read. Their feed skips rows without `at`.
 const INSERT_SINCE: &str = "INSERT INTO {p}revocations AS r (target, since, why, until)";
 
-/// A target stands once. Instants only grow, since the clock is held.
+/// A target has one row. Instants only grow, because the clock is locked.
 const REPLACE_REVOCATION: &str = "ON CONFLICT (target) DO UPDATE \
     SET at = EXCLUDED.at, since = EXCLUDED.since, why = EXCLUDED.why, \
     until = GREATEST(r.until, EXCLUDED.until) RETURNING COALESCE(r.at, r.since) AS at";
 
-/// Advances the clock if `condition` holds: the instant of a revocation. It is not before what any
-/// node has taken for the present until now.
+/// Returns the statement that advances the clock if `condition` holds, to the instant of a revocation. That
+/// is not before the present of any node.
 fn tick(p: &Tables<'_>, condition: &str) -> String {
     let skew = p.skew.as_millis();
     format!(
@@ -217,11 +216,11 @@ fn tick(p: &Tables<'_>, condition: &str) -> String {
     )
 }
 
-/// The predicate on a row `g` of a grant but for its own end: its app is enabled and no revocation
-/// covers it. `app` is what the name of its app is equal to, `target` the parameter with the text of
-/// the grant as a target.
+/// Returns the predicate on a row `g` of a grant, apart from its own end: its app is enabled and no
+/// revocation covers it. `app` is an expression for its client id, `target` the parameter with the grant as
+/// a target.
 //
-// As values, not as `EXISTS`: that would become a join, which may begin with all of the apps.
+// Scalar subqueries, because `EXISTS` would become a join that may begin with all apps.
 fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
     format!(
         "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
@@ -235,10 +234,10 @@ fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
     )
 }
 
-/// The row `g` that a handle names, by primary key: the app must not choose the index.
+/// The row `g` that a handle names, by primary key. `IS TRUE` keeps the planner from the index by app.
 const IS_NAMED: &str = "g.grant_id = $1 AND (g.client_id = $2) IS TRUE AND g.salt_digest = $3";
 
-/// The common table expressions that enter the end of a grant, if `turned` has ended it.
+/// Returns the common table expressions that enter the end of a grant, if `turned` has ended it.
 fn tell(p: &Tables<'_>, ended: &str, target: &str) -> String {
     let tick = tick(p, &format!("EXISTS (SELECT 1 FROM turned WHERE outcome IN ({ended}))"));
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
@@ -249,8 +248,8 @@ fn tell(p: &Tables<'_>, ended: &str, target: &str) -> String {
     )
 }
 
-/// The values of a new row from the parameter `$first` on, without its instant, which is decided
-/// in the statement. A grant that was ended before it had a row is born so.
+/// Returns the statement that inserts a grant, with its values from the parameter `$first` on. The statement
+/// decides its instant. A grant that was revoked before it had a row is inserted as revoked.
 fn new_row(p: &Tables<'_>, first: usize, from: &str) -> String {
     let parameter = |at: usize| format!("${}", first + at);
     let before: Vec<_> = (0..10).map(parameter).collect();
@@ -375,8 +374,8 @@ fn rotate(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` grant, `$2` now, `$3` why, `$4` the grant as a target, `$5` until when. The row comes before
-/// the clock, as where a reuse ends a grant.
+/// `$1` grant, `$2` now, `$3` why, `$4` the grant as a target, `$5` until when. The row is locked before the
+/// clock, as when reuse ends a grant.
 fn end_grant(p: &Tables<'_>) -> String {
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
     format!(
@@ -387,8 +386,8 @@ fn end_grant(p: &Tables<'_>) -> String {
     )
 }
 
-/// Ends the rows that `condition` selects, for the statements of schema 2, which know no such target, and
-/// enters the target. `$1` the target, `$2` why, `$3` until when, `$4` now.
+/// Returns a statement that enters a target and ends the rows that `condition` selects, for programs of
+/// revision 2, which do not know the target. `$1` target, `$2` why, `$3` until when, `$4` now.
 fn end_many(p: &Tables<'_>, condition: &str) -> String {
     let insert = INSERT_SINCE.replace("{p}", &p.to_string());
     format!(
@@ -415,8 +414,8 @@ fn is_revoked(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` app, `$2` user, `$3` scope, `$4` when it was given. A withdrawal that this statement did not
-/// see stands in the row with which it collides.
+/// `$1` app, `$2` user, `$3` scope, `$4` when it was given. A withdrawal that this statement does not see is
+/// in the row with which it conflicts.
 fn remember_consent(p: &Tables<'_>) -> String {
     format!(
         "INSERT INTO {p}consents AS c (client_id, subject, scope, given_at) \
@@ -429,8 +428,8 @@ fn remember_consent(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` the pair as a target, `$2` why, `$3` until when, `$4` app, `$5` user. The row of the consent
-/// stays and says when it was withdrawn, for whoever is about to write it.
+/// `$1` the pair as a target, `$2` why, `$3` until when, `$4` app, `$5` user. The row of the consent stays
+/// and states when it was withdrawn, for a concurrent consent.
 fn withdraw_consent(p: &Tables<'_>) -> String {
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
     format!(
@@ -446,7 +445,7 @@ fn withdraw_consent(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` the instant, `$2` how many rows at most. Rows that others hold wait for the next batch.
+/// `$1` the instant, `$2` the greatest number of rows. Rows that others have locked wait for the next batch.
 fn prune(table: &str, key: &str, end: &str) -> Prune {
     Prune {
         remove: statement(format!(

@@ -1,4 +1,4 @@
-//! The rows of the audit log and of usage. What they mean is told by the module that keeps the log.
+//! The rows of the audit log and of usage. The `audit` room converts them to events.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +18,11 @@ pub(crate) struct AuditRow {
     pub(crate) severity: i16,
     /// The event as JSON.
     pub(crate) event: String,
-    /// What it changes about usage, where it is appended. Not stored.
+    /// The change of usage when it is appended. Not stored.
     pub(crate) usage: Option<UsageStep>,
 }
 
-/// What an event changes about the usage of an app.
+/// A change of the usage of an app.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum UsageStep {
     /// One more token by this grant type, or with `None` one more refusal.
@@ -39,11 +39,11 @@ pub(crate) struct UsageRow {
     pub(crate) last_at: UnixTime,
 }
 
-/// Which rows of the log to read.
+/// A selection of rows of the log.
 pub(crate) struct AuditFilter<'a> {
     pub(crate) client_id: Option<&'a str>,
     pub(crate) subject: Option<&'a str>,
-    /// The first and the last id that can be.
+    /// The range of ids.
     pub(crate) ids: ([u8; 16], [u8; 16]),
     pub(crate) since: i64,
     pub(crate) until: i64,
@@ -52,7 +52,7 @@ pub(crate) struct AuditFilter<'a> {
 }
 
 impl<'a> AuditFilter<'a> {
-    /// Goes on where `select` ends: before the first id.
+    /// Returns the statement that begins with `select`, which ends before the first id.
     pub(in crate::store) fn select<DB: Database>(&'a self, select: &str) -> QueryBuilder<DB>
     where
         DB::Arguments: Default,
@@ -81,7 +81,7 @@ impl<'a> AuditFilter<'a> {
 }
 
 impl AuditRow {
-    /// The rows without those whose id comes again.
+    /// Removes rows with a repeated id.
     pub(in crate::store) fn distinct(rows: Vec<Self>) -> Vec<Self> {
         let mut seen = BTreeSet::new();
         rows.into_iter().filter(|row| seen.insert(row.event_id)).collect()
@@ -102,7 +102,7 @@ impl UsageRow {
     }
 }
 
-/// What is counted, as a number: 0 refusals, then grant types from 1.
+/// Returns the number of a counter: 0 for refusals, then grant types from 1.
 pub(in crate::store) const fn counter_code(issued: Option<GrantType>) -> i16 {
     match issued {
         None => 0,

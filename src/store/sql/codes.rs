@@ -3,7 +3,7 @@
 use super::unreadable;
 use crate::store::{AssertionPurpose, RevocationReason, StoreError};
 
-/// Why access ended, as a number from 1.
+/// Returns the number of a reason, from 1.
 pub(in crate::store) const fn reason_code(why: RevocationReason) -> i16 {
     match why {
         RevocationReason::Denied => 1,
@@ -34,7 +34,7 @@ pub(in crate::store) fn reason_of(code: i64) -> Result<RevocationReason, StoreEr
     })
 }
 
-/// What an assertion is presented for, as a number from 1.
+/// Returns the number of the purpose of an assertion, from 1.
 pub(in crate::store) const fn purpose_code(purpose: AssertionPurpose) -> i16 {
     match purpose {
         AssertionPurpose::Grant => 1,

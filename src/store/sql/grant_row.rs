@@ -23,7 +23,7 @@ pub(in crate::store) struct GrantRow {
     pub(in crate::store) expires_at: i64,
     pub(in crate::store) generation: i64,
     pub(in crate::store) rotated_at: i64,
-    /// The bits of the claim; negative where the first is set.
+    /// The bits of the claim, as a signed number.
     pub(in crate::store) claim: i64,
     pub(in crate::store) retries: i64,
     pub(in crate::store) mismatches: i64,

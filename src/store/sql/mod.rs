@@ -1,4 +1,4 @@
-//! What the stores in SQL share: how records are written into columns, and what they remember.
+//! What the SQL stores share: records as columns.
 //!
 //! Instants are Unix milliseconds, digests and grant ids are bytes, identifiers and scopes are
 //! text, an app is a JSON document.
@@ -33,7 +33,7 @@ pub(super) fn statement(text: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }
 
-/// A column holds what no version of this crate writes there.
+/// A column holds a value that this version does not write.
 #[derive(Debug, thiserror::Error)]
 #[error("the column {0} holds what this version cannot read")]
 struct Unreadable(&'static str);

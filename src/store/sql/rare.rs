@@ -1,4 +1,4 @@
-//! The members of a grant that few grants have. A row without them has NULL instead.
+//! The members that few grants have. A row without them has NULL instead.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::store::{Grant, StoreError};
 /// The rare members of a grant. SQLite keeps them as one JSON document.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store) struct Rare {
-    /// The number of the flow. Absent where the actor tells it: `JwtBearer` with one,
+    /// The number of the flow. Absent if it follows from the actor: `JwtBearer` with one,
     /// `AuthorizationCode` without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) flow: Option<i16>,

@@ -1,13 +1,11 @@
-//! What the names of the tables begin with.
+//! The prefix of the tables.
 
 use std::fmt;
 
-/// What the names of a store's tables begin with: `grantor_`, or `auth.grantor_` for tables in the
-/// schema `auth`.
+/// The prefix of a store's tables, such as `grantor_`, or `auth.grantor_` for tables in the schema `auth`.
 ///
-/// Goes into statements as it is, so it is held to what needs no quotes: lower-case letters, digits
-/// and `_`, 1 to 30 of them, not beginning with a digit; a schema of the same letters and a dot may
-/// precede them.
+/// It needs no quotes in a statement: 1 to 30 lower-case letters, digits and `_`, not beginning with a digit.
+/// A schema of the same characters and a dot may precede it.
 ///
 /// ```
 /// use grantor::store::TablePrefix;
@@ -22,21 +20,21 @@ pub struct TablePrefix {
     own: String,
 }
 
-/// A text that may not begin the name of a table.
+/// A text that is not a table prefix.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
 #[error("not a table prefix: it may hold a-z, 0-9 and _, and a schema with a dot before it")]
 #[non_exhaustive]
 pub struct InvalidTablePrefix;
 
 impl TablePrefix {
-    /// The longest that is accepted, without the schema.
+    /// The greatest length in bytes, without the schema.
     pub const MAX_BYTES: usize = 30;
 
-    /// Takes `text` as it is.
+    /// Checks `text`, and takes it as it is.
     ///
     /// # Errors
     ///
-    /// [`InvalidTablePrefix`] when it would need quotes.
+    /// [`InvalidTablePrefix`] if it would need quotes.
     pub fn new(text: &str) -> Result<Self, InvalidTablePrefix> {
         let (schema, own) = match text.split_once('.') {
             Some((schema, own)) if is_name(schema) => (format!("{schema}."), own),
@@ -50,7 +48,7 @@ impl TablePrefix {
         }
     }
 
-    /// The prefix without its schema: names of indexes have none.
+    /// Returns the prefix without its schema, for names of indexes.
     pub(in crate::store) fn without_schema(&self) -> &str {
         &self.own
     }

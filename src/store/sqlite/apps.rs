@@ -1,4 +1,4 @@
-//! [`AppRegistry`] in a file.
+//! [`AppRegistry`] on SQLite.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::store::{
     AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 
-/// How many apps are read at once to find those that a query asks for.
+/// The number of apps that a search reads at a time.
 const CHUNK: usize = 200;
 
-/// A change of an app on its way.
+/// A change of an app in the queue.
 struct Change {
     client_id: ClientId,
     version: i64,
@@ -113,7 +113,7 @@ impl AppRegistry for SqliteStore {
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut found = Vec::new();
         let mut after = page.after;
-        // Upper and lower case are compared here: SQLite knows those of ASCII only.
+        // The search text is compared here, because SQLite folds ASCII letters only.
         while found.len() <= page.limit {
             let rows = sqlx::query(self.sql.list_apps.clone())
                 .bind(after.as_ref().map_or("", ClientId::as_str))

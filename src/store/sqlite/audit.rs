@@ -1,4 +1,4 @@
-//! The audit log and usage, in rows.
+//! The rows of the audit log and of usage.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl SqliteStore {
     }
 }
 
-/// The columns of the rows, as the statement takes them.
+/// Returns the columns of the rows as the JSON that the statement takes.
 fn to_json(rows: &[AuditRow]) -> Result<String, serde_json::Error> {
     let columns = |row: &AuditRow| {
         let id = format!("{:032x}", u128::from_be_bytes(row.event_id));

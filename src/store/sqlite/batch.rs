@@ -1,4 +1,4 @@
-//! What the steps of one transaction are written with.
+//! The transaction of a batch.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,15 +13,15 @@ use crate::ids::GrantId;
 use crate::store::sql::{reason_code, write_target};
 use crate::store::{Revocation, RevocationTarget, Revoked, Rotation, StoreError};
 
-/// At once for writing: what is read after it cannot change before it is written.
+/// Takes the write lock at once, so that nothing read afterwards changes before the commit.
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(super) const ROLLBACK: &str = "ROLLBACK";
 
-/// Why a step gives no answer.
+/// The failure of a step.
 pub(super) enum Failed {
-    /// The database said no. Whatever the transaction has done is undone.
+    /// The database failed. The whole transaction is rolled back.
     Database(sqlx::Error),
-    /// The step cannot be done, and has written nothing.
+    /// The step is impossible, and has written nothing.
     Unwritten(StoreError),
 }
 
@@ -39,19 +39,19 @@ impl From<StoreError> for Failed {
 
 /// The transaction that the requests of one batch share.
 ///
-/// It holds the write lock of the file, so that what a step has read is true until it commits.
+/// It holds the write lock of the file, so what a step reads stays true until the commit.
 pub(super) struct Batch<'t> {
     connection: &'t mut SqliteConnection,
     pub(super) sql: &'t Statements,
     instants: Option<Instants>,
-    /// What [`rotate`](Self::rotate) has rotated.
+    /// The rotations that [`rotate`](Self::rotate) has made.
     rotated: HashSet<Place>,
 }
 
-/// What tells one rotation from another.
+/// The identity of a rotation.
 type Place = (GrantId, u32, u64);
 
-/// The store's clock, as long as the transaction lasts.
+/// The store's clock during the transaction.
 struct Instants {
     clock: UnixTime,
     entered: i64,
@@ -65,35 +65,35 @@ impl<'t> Batch<'t> {
         Self { connection, sql, instants: None, rotated: HashSet::new() }
     }
 
-    /// Runs a statement; answers how many rows it changed.
+    /// Runs a statement and returns the number of changed rows.
     pub(super) fn execute(&mut self, statement: Bound<'_>) -> Result<u64, sqlx::Error> {
         let done = pollster::block_on(statement.execute(&mut *self.connection))?;
         Ok(done.rows_affected())
     }
 
-    /// Runs a statement that finds a row or none.
+    /// Runs a statement that returns at most one row.
     pub(super) fn find(&mut self, statement: Bound<'_>) -> Result<Option<SqliteRow>, sqlx::Error> {
         pollster::block_on(statement.fetch_optional(&mut *self.connection))
     }
 
-    /// Runs a statement that finds rows.
+    /// Runs a statement that returns rows.
     pub(super) fn all(&mut self, statement: Bound<'_>) -> Result<Vec<SqliteRow>, sqlx::Error> {
         pollster::block_on(statement.fetch_all(&mut *self.connection))
     }
 
-    /// Runs a statement that answers exactly one row.
+    /// Runs a statement that returns exactly one row.
     pub(super) fn one(&mut self, statement: Bound<'_>) -> Result<SqliteRow, sqlx::Error> {
         pollster::block_on(statement.fetch_one(&mut *self.connection))
     }
 
-    /// Rotates all that can be rotated without a question, in one statement: to hand a statement to
-    /// SQLite costs more than to run it. Those that are left are asked for one by one.
+    /// Rotates every live refresh token in one statement, because handing a statement to SQLite costs more
+    /// than running it. The others are handled one by one.
     ///
-    /// First thing in the transaction. How many it rotated is one number, and as a rule it is all of
-    /// them; which ones would come row by row from thread to thread. So where some are left, it is
-    /// undone, and run again to tell.
+    /// It comes first in the transaction. It returns only their number, which is usually all of them,
+    /// because rows cross threads one at a time. If some are left, it is rolled back and repeated with
+    /// `RETURNING`.
     pub(super) fn rotate(&mut self, rotations: &[&Rotation]) -> Result<(), sqlx::Error> {
-        // Of two for one grant at most one wins.
+        // At most one of several rotations of a grant wins.
         let plain = rotations.iter().filter(|it| steps::is_plain(it));
         let by_grant: HashMap<_, _> = plain.map(|it| (it.grant_id, *it)).collect();
         if by_grant.len() < 2 {
@@ -133,7 +133,7 @@ impl<'t> Batch<'t> {
         Ok(())
     }
 
-    /// Whether [`rotate`](Self::rotate) did this one. It is so once.
+    /// Checks whether [`rotate`](Self::rotate) made this rotation. True only once.
     pub(super) fn has_rotated(&mut self, rotation: &Rotation) -> bool {
         let place = (rotation.grant_id, rotation.generation, rotation.claim);
         self.rotated.remove(&place)
@@ -143,7 +143,7 @@ impl<'t> Batch<'t> {
         let instants = if let Some(instants) = self.instants.take() {
             instants
         } else {
-            // Not kept from one transaction to the next: another process may have written.
+            // Another process may have written since the last transaction.
             let row = self.one(sqlx::query(self.sql.load_clock.clone()))?;
             Instants {
                 clock: UnixTime::from_millis(row.try_get("clock")?),
@@ -154,7 +154,7 @@ impl<'t> Batch<'t> {
         Ok(self.instants.insert(instants))
     }
 
-    /// The instant of a decision: later than every revocation that was answered.
+    /// Returns the instant of a decision, after every answered revocation.
     pub(super) fn decide_at(&mut self, now: UnixTime) -> Result<UnixTime, sqlx::Error> {
         let instants = self.instants()?;
         if instants.clock < now {
@@ -164,8 +164,7 @@ impl<'t> Batch<'t> {
         Ok(instants.clock)
     }
 
-    /// Puts a revocation in force, at an instant that no earlier decision exceeds and every later
-    /// decision does.
+    /// Enters a revocation, at an instant that no earlier decision exceeds and every later decision does.
     pub(super) fn enter(&mut self, revocation: &Revocation) -> Result<Revoked, sqlx::Error> {
         let at = self.decide_at(revocation.at)?;
         let instants = self.instants()?;
@@ -192,7 +191,7 @@ impl<'t> Batch<'t> {
         Ok(Revoked { at })
     }
 
-    /// Writes the clock down, if it has moved: it does not run backwards across restarts either.
+    /// Stores the clock if it has advanced, so that it never runs backwards, even across restarts.
     pub(super) fn keep_clock(&mut self) -> Result<(), sqlx::Error> {
         let Some(Instants { clock, entered, has_changed: true }) = self.instants else {
             return Ok(());

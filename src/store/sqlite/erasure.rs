@@ -1,4 +1,4 @@
-//! Forgetting a user.
+//! Erasure of a user.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use crate::clock::UnixTime;
 use crate::ids::{GrantId, Subject};
 use crate::store::{Revocation, RevocationReason, RevocationTarget, StoreError};
 
-/// How many rows one transaction removes: others wait for it.
+/// The number of rows that one transaction removes, because others wait for it.
 const BATCH: i64 = 200;
-/// For how long the browser may still hold the ticket of a decision.
+/// The time for which a browser may hold the ticket of a decision.
 const TICKET: Duration = Duration::from_secs(3_600);
 
 impl SqliteStore {
-    /// Revokes everything that acts as a user, then removes what is stored of that user: grants,
-    /// consents, and the events of the audit log that are about the user. Answers how many rows went.
+    /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the
+    /// number of removed rows.
     ///
-    /// What remains is the revocation, which names the user until `until`: by it tokens that are out
-    /// stay void. Then [`prune`](crate::store::GrantStore::prune) removes it. Usage names no user.
-    /// Events that still wait in a queue come after: the same call a little later takes them, too.
+    /// The revocation remains and names the user until `until`, so that issued tokens stay void. Then
+    /// [`prune`](crate::store::GrantStore::prune) removes it. Usage names no user. Events that wait in a
+    /// queue are written later: call again to remove them.
     ///
-    /// `now` and `until` as [`Revocation::at`] and [`Revocation::until`]. Space in the file is used
-    /// again; `PRAGMA secure_delete` of SQLite overwrites it.
+    /// `now` and `until` are as [`Revocation::at`] and [`Revocation::until`]. SQLite reuses the freed space;
+    /// `PRAGMA secure_delete` overwrites it.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when some of it may be left. The same call again goes on.
+    /// [`StoreError`] if some rows may be left. Call again.
     pub async fn erase_subject(
         &self,
         subject: &Subject,
@@ -54,14 +54,14 @@ impl SqliteStore {
     }
 }
 
-/// Removes some events about the user; answers how many.
+/// Removes some events about the user and returns their number.
 fn erase_events(batch: &mut Batch<'_>, subject: &Subject) -> Result<usize, Failed> {
     let sql = batch.sql;
     let erase = sqlx::query(sql.erase_audit.clone()).bind(subject.as_str()).bind(BATCH);
     Ok(usize::try_from(batch.execute(erase)?).unwrap_or(usize::MAX))
 }
 
-/// Answers the instant of the revocation, and how many consents went.
+/// Revokes, removes consents, and returns the instant and the number of consents.
 fn begin(
     batch: &mut Batch<'_>,
     subject: &Subject,
@@ -79,7 +79,7 @@ fn begin(
     Ok((revoked.at, usize::try_from(consents).unwrap_or(usize::MAX)))
 }
 
-/// Removes some grants that were decided at or before `at`; answers how many.
+/// Removes some grants that were decided at or before `at` and returns their number.
 fn erase_some(
     batch: &mut Batch<'_>,
     subject: &Subject,
@@ -96,8 +96,7 @@ fn erase_some(
     )?;
     for row in &found {
         let authorized_at = UnixTime::from_millis(row.try_get("authorized_at")?);
-        // The row also said that this decision was made. Where its ticket may come back, a tombstone
-        // says so.
+        // The row also recorded that this decision was made. If its ticket may come back, a tombstone does.
         if authorized_at.plus(TICKET) > now
             && let Ok(bytes) = <[u8; 16]>::try_from(row.try_get::<&[u8], _>("grant_id")?)
         {

@@ -1,4 +1,4 @@
-//! [`GrantStore`] in a file: what changes goes to the writer, what is asked to the readers.
+//! [`GrantStore`] on SQLite: the writer makes changes, the readers answer queries.
 
 use super::{SqliteStore, reads, steps};
 use crate::clock::UnixTime;

@@ -1,7 +1,7 @@
-//! A store in one file: one machine, durable.
+//! A durable store in one file, for one machine.
 //!
-//! One connection writes, and the requests that wait for it share a transaction: see `writer`. The
-//! others read beside it, as the write-ahead log allows.
+//! One connection writes, and waiting requests share a transaction (`writer`). The others read at the same
+//! time, as the write-ahead log allows.
 
 mod apps;
 mod audit;
@@ -32,22 +32,22 @@ use self::statements::Statements;
 use self::writer::{MAX_BATCH, Queue};
 use super::{StoreError, TablePrefix};
 
-/// How long the writer waits for another process that writes into the file.
+/// The time for which the writer waits for another process that writes to the file.
 const BUSY: Duration = Duration::from_secs(5);
-/// How many connections read, where the host brings no pool.
+/// The number of connections that read, unless the host passes a pool.
 const READERS: u32 = 4;
-/// To how many bytes the write-ahead log is cut when it has been copied into the file.
+/// The size in bytes to which the write-ahead log is cut after a checkpoint.
 const LOG_BYTES: &str = "67108864";
 
-/// Everything in one SQLite file: for servers of one machine whose grants survive a restart.
+/// Apps, grants, cutoffs, assertions, consents and the audit log in one SQLite file, for servers on one
+/// machine.
 ///
-/// Requests that change something at the same time share a transaction, and so one wait for the
-/// disk; each is answered when it is on the disk. Needs a tokio runtime to read; the writer is a
-/// thread of its own, which ends with the last clone of the store, or when it is
-/// [closed](Self::close).
+/// Concurrent changes share a transaction, and so one wait for the disk. Each is answered once it is on the
+/// disk. Reading needs a tokio runtime. The writer is a thread, which ends with the last clone of the store
+/// or when it is [closed](Self::close).
 ///
-/// Several processes of one machine may open one file. A network file system will not do. A disk that
-/// stands still keeps callers waiting: one that gives up is taken out of the queue.
+/// Several processes on one machine may open one file. A network file system does not work. If the disk
+/// stalls, callers wait, and a caller that gives up leaves the queue.
 ///
 /// ```
 /// use grantor::ids::GrantId;
@@ -68,18 +68,18 @@ const LOG_BYTES: &str = "67108864";
 pub struct SqliteStore {
     queue: Arc<Queue>,
     readers: SqlitePool,
-    /// Whether the pool came with the store, and goes with it.
+    /// Whether the store made the pool, and closes it.
     owns_readers: bool,
     sql: Arc<Statements>,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, which is made if there is none, with its tables.
+    /// Opens the file at `path`. Creates it and its tables, or upgrades its tables, as needed.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when the file cannot be opened for writing, or its tables are of a later
-    /// version of this crate.
+    /// [`StoreError`] if the file cannot be opened for writing, or if its tables are of a later version of
+    /// this crate.
     pub async fn open(
         path: impl AsRef<Path>,
         settings: SqliteSettings,
@@ -97,18 +97,18 @@ impl SqliteStore {
         Self::assemble(options, readers, true, settings).await
     }
 
-    /// Reads through a pool that the host already has, and opens one more connection to the same
-    /// file, with the options of the pool, to write. They ask for no other journal mode than WAL.
+    /// Reads through the host's pool, and writes through one more connection with the pool's options. They
+    /// must not set a journal mode other than WAL.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and when the pool is one of databases in memory.
+    /// As [`open`](Self::open), and if the database is in memory.
     pub async fn with_pool(pool: SqlitePool, settings: SqliteSettings) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::clone(&pool.connect_options());
         Self::assemble(options, pool, false, settings).await
     }
 
-    /// The pool for a reader.
+    /// Returns the pool for readers.
     fn readers(&self) -> Result<&SqlitePool, StoreError> {
         has_runtime()?;
         Ok(&self.readers)
@@ -127,11 +127,11 @@ impl SqliteStore {
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(settings.durability.synchronous())
-            // Where fsync does not flush the disk's own cache (macOS), this does.
+            // On macOS, fsync alone does not flush the disk's own cache.
             .pragma("fullfsync", "on")
             .pragma("journal_size_limit", LOG_BYTES)
             .busy_timeout(BUSY)
-            // The answers of a batch at once, not one by one from thread to thread.
+            // All rows of a batch cross threads at once.
             .row_buffer_size(MAX_BATCH)
             .disable_statement_logging();
         let sql = Arc::new(Statements::new(prefix));
@@ -140,10 +140,10 @@ impl SqliteStore {
         if settings.migrates {
             schema::migrate(&mut connection, prefix.without_schema()).await?;
         }
-        // A file that cannot be written says so now, and not to the first user.
+        // A file that cannot be written fails now, not at the first request.
         let touched = sqlx::query(sql.touch.clone()).execute(&mut connection).await;
         touched.map_err(StoreError::new)?;
-        // By way of a reader, which must see the same tables.
+        // A reader must see the same tables.
         let mut reader = readers.acquire().await.map_err(StoreError::new)?;
         schema::is_known(schema::version(&mut reader, prefix.without_schema()).await?)?;
         drop(reader);
@@ -151,34 +151,34 @@ impl SqliteStore {
         Ok(Self { queue: Arc::new(queue), readers, owns_readers, sql })
     }
 
-    /// The tables as SQL, for hosts that make them themselves. Begins where there are none.
+    /// Returns the statements that create the tables in an empty file, for hosts with migrations of their
+    /// own.
     #[must_use]
     pub fn schema_sql(prefix: &TablePrefix) -> String {
         schema::scripts_after(0, prefix.without_schema())
     }
 
-    /// How many transactions were committed since the store was opened: with
-    /// [`Durability::Full`], how often it has waited for the disk on behalf of its callers.
+    /// Returns the number of transactions committed since the store was opened. With
+    /// [`Durability::Full`], each has waited for the disk once.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.queue.commits()
     }
 
-    /// Whether the file can be written now: a transaction that changes nothing. For health checks.
+    /// Checks that the file can be written, by a transaction that changes nothing. For health checks.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it cannot.
+    /// [`StoreError`] if it cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.queue.run(steps::touch).await
     }
 
-    /// Closes the file, for all clones of the store: what was asked before is done and answered, what
-    /// is asked afterwards is refused. Returns when nothing of the store holds the file any more; the
-    /// last to hold it has copied the write-ahead log into it. A pool that the host brought
-    /// ([`with_pool`](Self::with_pool)) stays open.
+    /// Closes the file for all clones of the store. Earlier requests are completed, later ones refused.
+    /// Returns once the store holds the file no longer; the last connection has copied the write-ahead log
+    /// into it. The host's own pool ([`with_pool`](Self::with_pool)) stays open.
     ///
-    /// Nothing is lost without it: it is for hosts that copy, move or remove the file afterwards.
+    /// Nothing is lost without it. It serves hosts that copy, move or remove the file afterwards.
     pub async fn close(&self) {
         if self.owns_readers {
             self.readers.close().await;
@@ -193,12 +193,12 @@ impl fmt::Debug for SqliteStore {
     }
 }
 
-/// Checks what a pool takes for granted, and panics without.
+/// Checks for a tokio runtime, without which a pool panics.
 fn has_runtime() -> Result<(), StoreError> {
     Handle::try_current().map(|_| ()).map_err(StoreError::new)
 }
 
-/// Checks that another connection can see what this one writes.
+/// Checks that another connection can see the writes of this one.
 async fn is_on_disk(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     let row = sqlx::query("SELECT file FROM pragma_database_list WHERE name = 'main'");
     let row = row.fetch_one(connection).await.map_err(StoreError::new)?;

@@ -1,4 +1,4 @@
-//! What is read beside the writer.
+//! Reads, concurrent with the writer.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::store::{
     RevocationTarget, StoreError,
 };
 
-/// How far a reader of the feed that has seen everything is set back.
+/// The distance by which a reader of the feed that has seen everything is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
-/// The most entries that one page of the feed holds.
+/// The greatest number of entries on a page of the feed.
 const MAX_PAGE: usize = 1_000;
 
 pub(super) async fn find_grant(
@@ -42,7 +42,7 @@ pub(super) async fn list_grants(
         .bind(filter.client_id.as_ref().map(ClientId::as_str))
         .bind(filter.device.as_ref().map(DeviceId::as_str))
         .bind(filter.live_at.map(UnixTime::as_millis))
-        // One more than the page holds, to know whether it is the last.
+        // One more than the page holds, to detect the last page.
         .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX))
         .bind(filter.session.as_ref().map(SessionId::as_str));
     if let Some(subject) = &filter.subject {
@@ -65,7 +65,7 @@ pub(super) async fn is_revoked(
     Ok(false)
 }
 
-/// Checks whether a token is void, whatever it descends from.
+/// Checks whether a token itself is void, without its parents.
 async fn is_one_revoked(store: &SqliteStore, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
     let row = sqlx::query(store.sql.is_revoked.clone())
         .bind(facts.client_id.as_str())
@@ -99,8 +99,8 @@ pub(super) async fn revocations_since(
     let more = page.len() > limit;
     page.truncate(limit);
     let last = page.last().map_or(cursor, |(cursor, _)| *cursor);
-    // One writer: entries are committed in the order of their cursors, so the last one is a safe
-    // place to go on from. The instant that the reader gives is not: its clock may be ahead.
+    // The one writer commits entries in the order of their cursors, so the last one is a safe cursor. The
+    // caller's instant is not, because its clock may be ahead.
     let back = FeedCursor { at: now.minus(OVERLAP), tie: 0 };
     let next = if more { last } else { last.min(back) };
     let entries = page.into_iter().map(|(_, revocation)| revocation).collect();
@@ -119,7 +119,7 @@ pub(super) async fn find_consent(
     Ok(Some(Consent {
         client_id: client_id.clone(),
         subject: subject.clone(),
-        scope: scope.parse().map_err(|_| StoreError::new("a remembered scope is none"))?,
+        scope: scope.parse().map_err(|_| StoreError::new("a stored scope is malformed"))?,
         given_at: UnixTime::from_millis(row.try_get("given_at").map_err(StoreError::new)?),
     }))
 }

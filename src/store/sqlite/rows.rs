@@ -1,4 +1,4 @@
-//! Rows as SQLite gives them.
+//! Conversions from the rows of SQLite.
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -9,14 +9,14 @@ use crate::secret::Digest;
 use crate::store::sql::{GrantRow, Rare, read_target, reason_of};
 use crate::store::{FeedCursor, Grant, Revocation, StoreError};
 
-/// Four bytes of a digest: what the index by subject holds.
+/// Returns four bytes of a digest, for the index by subject.
 pub(super) fn subject_key(subject: &Subject) -> i32 {
     let digest = Digest::of_fields(&[b"subject", subject.as_str().as_bytes()]);
     let [a, b, c, d, ..] = *digest.as_bytes();
     i32::from_be_bytes([a, b, c, d])
 }
 
-/// The grant in a row.
+/// Reads the grant in a row.
 pub(super) fn grant(row: &SqliteRow) -> Result<Grant, StoreError> {
     let more: Option<&str> = row.try_get("more").map_err(StoreError::new)?;
     columns(row, Rare::from_document(more)?).map_err(StoreError::new)?.into_grant()
@@ -48,7 +48,7 @@ fn columns(row: &SqliteRow, rare: Rare) -> Result<GrantRow, sqlx::Error> {
     })
 }
 
-/// The revocation in a row of the feed, and where it stands.
+/// Reads an entry of the feed, and its cursor.
 pub(super) fn entry(row: &SqliteRow) -> Result<(FeedCursor, Revocation), StoreError> {
     let at = UnixTime::from_millis(row.try_get("at").map_err(StoreError::new)?);
     let tie: i64 = row.try_get("tie").map_err(StoreError::new)?;

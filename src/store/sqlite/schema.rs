@@ -1,4 +1,4 @@
-//! The tables, and how they come to be.
+//! The tables, and their upgrades.
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
@@ -6,13 +6,12 @@ use sqlx::{Connection as _, Row as _};
 use crate::store::StoreError;
 use crate::store::sql::statement;
 
-/// One script a version; the first makes version 1. `{p}` is the prefix of the tables.
+/// The scripts, each from one version to the next; the first creates version 1. `{p}` is the prefix.
 ///
-/// * A table whose key is random keeps it in an index of its own: rows then lie in the order in
-///   which they were made, pages are full, and rotation touches one of them.
-/// * `room` keeps the place of what a pending grant does not have yet, so that a row never outgrows
-///   its page.
-/// * `subject_key` are four bytes of a digest: an index over them takes a third of one over names.
+/// * A random key has an index of its own, so that rows lie in the order of insertion, pages are full, and
+///   a rotation touches one of them.
+/// * `room` pads a pending grant to its later size, so that a row never outgrows its page.
+/// * `subject_key` is four bytes of a digest. An index over it takes a third of one over names.
 pub(super) const MIGRATIONS: &[&str] = &[
     "\
 CREATE TABLE {p}meta (
@@ -132,13 +131,13 @@ CREATE TABLE {p}issuers (
 ",
 ];
 
-/// The scripts after version `version`, in order, for tables that begin with `prefix`.
+/// Returns the scripts after `version`, in order, for tables with the prefix.
 pub(super) fn scripts_after(version: usize, prefix: &str) -> String {
     let scripts = MIGRATIONS.iter().skip(version);
     scripts.map(|script| script.replace("{p}", prefix)).collect()
 }
 
-/// Checks that these tables are of a version that this crate reads and writes.
+/// Checks that the tables are of the present version.
 pub(super) fn is_known(version: i64) -> Result<(), StoreError> {
     if usize::try_from(version) == Ok(MIGRATIONS.len()) {
         Ok(())
@@ -150,7 +149,7 @@ pub(super) fn is_known(version: i64) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the tables, or brings them to the present version, in one transaction.
+/// Creates or upgrades the tables in one transaction.
 pub(super) async fn migrate(
     connection: &mut SqliteConnection,
     prefix: &str,
@@ -158,7 +157,7 @@ pub(super) async fn migrate(
     if version(connection, prefix).await.is_ok_and(|version| is_known(version).is_ok()) {
         return Ok(());
     }
-    // Of several processes that open a file at once one makes the tables, and the others wait.
+    // If several processes open a file at once, one of them migrates, and the others wait.
     let mut transaction =
         connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::new)?;
     let version = version(&mut transaction, prefix).await?;

@@ -1,20 +1,19 @@
-//! What a host chooses about a [`SqliteStore`](super::SqliteStore).
+//! The settings of a [`SqliteStore`](super::SqliteStore).
 
 use sqlx::sqlite::SqliteSynchronous;
 
 use crate::store::TablePrefix;
 
-/// How much a commit waits for the disk.
+/// The durability of a commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// `synchronous=FULL`: what was answered survives the loss of power.
+    /// `synchronous=FULL`: an answered change survives a power failure.
     #[default]
     Full,
-    /// `synchronous=NORMAL`: what was answered survives the end of the process, and not the loss of
-    /// power. The last seconds may then be gone: a code that was redeemed is pending again, a refresh
-    /// token that was spent is live again, an assertion can be presented again, and **a revocation
-    /// may not have happened**. The file stays whole.
+    /// `synchronous=NORMAL`: an answered change survives the end of the process, but not a power failure.
+    /// That may lose the last seconds: spent codes, refresh tokens and assertions are unspent again, and **a
+    /// revocation may not have happened**. The file stays consistent.
     Normal,
 }
 
@@ -27,7 +26,7 @@ impl Durability {
     }
 }
 
-/// What a host chooses about a [`SqliteStore`](super::SqliteStore).
+/// The settings of a [`SqliteStore`](super::SqliteStore).
 ///
 /// ```
 /// use grantor::store::{SqliteSettings, TablePrefix};
@@ -43,26 +42,26 @@ pub struct SqliteSettings {
 }
 
 impl SqliteSettings {
-    /// Tables that begin with `grantor_`, made on opening; every commit waits for the disk; an app is
-    /// read again after a second.
+    /// Creates the defaults: tables that begin with `grantor_`, migrated on opening, and
+    /// [`Durability::Full`].
     #[must_use]
     pub fn new() -> Self {
         Self { table_prefix: TablePrefix::default(), durability: Durability::Full, migrates: true }
     }
 
-    /// The same with tables that begin with `prefix`, which names no schema: a file has none.
+    /// Sets the prefix of the tables. It names no schema, because a file has none.
     #[must_use]
     pub fn with_table_prefix(self, prefix: TablePrefix) -> Self {
         Self { table_prefix: prefix, ..self }
     }
 
-    /// The same with commits that wait for the disk as `durability` says.
+    /// Sets the durability of commits.
     #[must_use]
     pub fn with_durability(self, durability: Durability) -> Self {
         Self { durability, ..self }
     }
 
-    /// The same without making or changing tables on opening: the host has run
+    /// Leaves the tables to the host, which runs
     /// [`SqliteStore::schema_sql`](super::SqliteStore::schema_sql) itself.
     #[must_use]
     pub fn without_migrations(self) -> Self {

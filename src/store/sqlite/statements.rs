@@ -1,14 +1,16 @@
-//! Every statement of the store, with the names of its tables.
+//! The statements of the store.
 //!
-//! The parameters of a statement are numbered; what they are stands where they are bound.
+//! The parameters of a statement are numbered; the code that binds them shows what they are.
+//!
+//! Names that begin with a control character are reserved for further issuers, and listings skip them.
 
 use sqlx::SqlStr;
 
 use crate::store::TablePrefix;
 use crate::store::sql::statement;
 
-/// Whether the grant `g` is void by what stands outside of its row: its app is disabled or gone, or a
-/// cutoff covers it. One probe a target, which is half the price of a list.
+/// Whether something outside the row ends the grant `g`: its app is disabled or deleted, or a cutoff covers
+/// it. One probe per target costs half as much as a list.
 const VOID: &str = "\
 (NOT EXISTS (SELECT 1 FROM {p}apps AS a WHERE a.client_id = g.client_id AND a.enabled = 1)
  OR EXISTS (SELECT 1 FROM {p}revocations AS r WHERE r.target = '*' AND r.at >= g.authorized_at)
@@ -28,10 +30,10 @@ const VOID: &str = "\
    OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'evidence:' || {evidence} AND r.since >= g.authorized_at))))";
 
-/// The session of the grant `g`, in the words of its index.
+/// The session of the grant `g`, as its index expresses it.
 const SESSION: &str = "(g.more ->> '$.circumstances.session')";
 const EVIDENCE: &str = "(g.more ->> '$.circumstances.evidence_issuer')";
-/// Whether the grant `g` is bound to no key. One that is goes by the rule of the contract.
+/// Whether the grant `g` is bound to no key. The rule of the contract handles bound grants.
 const UNBOUND: &str = "(g.more IS NULL OR g.more ->> '$.confirmation' IS NULL)";
 
 const ROTATE_MANY: &str = "\
@@ -57,7 +59,7 @@ macro_rules! statements {
         }
 
         impl Statements {
-            /// The statements for tables that begin with `prefix`.
+            /// Creates the statements for tables with the prefix.
             pub(super) fn new(prefix: &TablePrefix) -> Self {
                 let prefix = prefix.without_schema();
                 let fill = |sql: &str| {
@@ -89,10 +91,10 @@ UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 
     apps_version = "SELECT apps FROM {p}meta WHERE id = 1";
     delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
     list_apps = "\
-SELECT record FROM {p}apps WHERE client_id > ?1 AND (?2 IS NULL OR enabled = ?2)
+SELECT record FROM {p}apps WHERE client_id > ?1 AND client_id >= ' ' AND (?2 IS NULL OR enabled = ?2)
 ORDER BY client_id LIMIT ?3";
 
-    /// What a new grant stands upon.
+    /// The state on which a new grant depends.
     ground = "\
 SELECT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1) AS is_active,
   EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?2) AS is_taken,
@@ -115,9 +117,9 @@ SET generation = g.generation + 1, rotated_at = ?5, claim = ?6, retries = 0, roo
 WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generation = ?4
   AND g.revoked_at IS NULL AND g.expires_at > ?5 AND (?7 IS NULL OR ?5 - g.rotated_at < ?7)
   AND {unbound} AND NOT {void}";
-    /// As [`rotate`](Self::rotate) for many: their ids, their salts, and what else there is of each.
+    /// Rotates many, as [`rotate`](Self::rotate). Takes their ids, their salts, and the rest as JSON.
     rotate_many = ROTATE_MANY;
-    /// The same, and says which.
+    /// The same, and returns their ids.
     rotate_some = "{many} RETURNING grant_id";
     /// A grant, and whether it is void.
     judge_grant = "SELECT {grant}, {void} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
@@ -127,7 +129,7 @@ UPDATE {p}grants SET generation = ?2, rotated_at = ?3, claim = ?4, retries = ?5,
 WHERE grant_id = ?1";
     revoke_grant = "\
 UPDATE {p}grants SET revoked_at = ?2, revoked_why = ?3 WHERE grant_id = ?1 AND revoked_at IS NULL";
-    /// Ends rows for the statements of revision 2, which look for no such target.
+    /// Ends rows for programs of revision 2, which do not know the target.
     revoke_device = "\
 UPDATE {p}grants SET revoked_at = ?1, revoked_why = ?2
 WHERE revoked_at IS NULL AND client_id = ?3 AND subject_key = ?4 AND subject = ?5 AND device = ?6";
@@ -136,12 +138,12 @@ UPDATE {p}grants AS g SET revoked_at = ?1, revoked_why = ?2
 WHERE g.revoked_at IS NULL AND {session} = ?3";
     find_grant = "SELECT {grant} FROM {p}grants AS g WHERE g.grant_id = ?1";
     list_grants = "\
-SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
+SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1 AND g.client_id >= ' '
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
   AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
   AND (?6 IS NULL OR {session} = ?6) ORDER BY g.grant_id LIMIT ?5";
     list_grants_of_subject = "\
-SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
+SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1 AND g.client_id >= ' '
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
   AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
   AND (?6 IS NULL OR {session} = ?6)
@@ -175,7 +177,7 @@ SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1)
   AS is_revoked";
     read_feed = "\
 SELECT target, COALESCE(at, since) AS at, tie, why, until FROM {p}revocations
-WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2)
+WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2) AND target >= ' '
 ORDER BY COALESCE(at, since), tie LIMIT ?3";
 
     remember_consent = "\
@@ -190,11 +192,11 @@ ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at 
     delete_consent = "DELETE FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
 
     erase_consents = "DELETE FROM {p}consents WHERE subject = ?1";
-    /// Cutoffs that name a user beside an app; the one of the user covers what they did.
+    /// Removes cutoffs of the user at one app. The cutoff of the user covers them.
     erase_revocations = "\
 DELETE FROM {p}revocations
 WHERE target >= 'p:' AND target < 'p;' AND substr(target, instr(target, char(10)) + 1) = ?1";
-    /// The same of one device.
+    /// Removes cutoffs of the user's devices, likewise.
     erase_device_revocations = "\
 DELETE FROM {p}revocations WHERE target >= 'device:' AND target < 'device;'
   AND instr(substr(target, instr(target, char(10)) + 1), ?1 || char(10)) = 1";
@@ -203,7 +205,7 @@ SELECT id, grant_id, authorized_at, expires_at FROM {p}grants
 WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";
     erase_grant = "DELETE FROM {p}grants WHERE id = ?1";
 
-    /// A JSON array of arrays: many rows in one step.
+    /// Takes many rows as a JSON array of arrays.
     append_audit = "\
 INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event)
 SELECT unhex(json_extract(value, '$[0]')), json_extract(value, '$[1]'),

@@ -1,8 +1,8 @@
-//! What changes grants, revocations, assertions and consents: each function is one step inside of a
-//! transaction that holds the write lock.
+//! Changes of grants, revocations, assertions and consents. Each function is one step of a transaction that
+//! holds the write lock.
 //!
-//! The answer that a token request wants is one statement. What it refuses is read, judged by the
-//! rule of the contract itself and written back, in the same transaction: nobody writes in between.
+//! A successful token request is one statement. Otherwise the row is read, the rule of the contract decides,
+//! and the row is written back, in the same transaction.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ use crate::store::{
     StoreError,
 };
 
-/// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
+/// The time for which a claimed assertion is kept beyond its expiry, in case a clock jumps back.
 const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
-/// How many rows a call to prune removes at most: others wait for it.
+/// The greatest number of rows that a call to prune removes, because others wait for it.
 pub(super) const MAX_PRUNED: usize = 1_000;
-/// The place of `rotated_at` and of `claim` in a row that does not have them yet.
+/// The bytes that `rotated_at` and `claim` will take in a pending row.
 const ROOM: (i64, i64) = (6, 8);
 
-/// Changes nothing, but has the commit write.
+/// Changes nothing, but makes the commit write.
 pub(super) fn touch(batch: &mut Batch<'_>) -> Result<(), Failed> {
     let sql = batch.sql;
     batch.execute(sqlx::query(sql.touch.clone()))?;
@@ -38,7 +38,7 @@ pub(super) fn redeem(
     redemption: &CodeRedemption,
 ) -> Result<RedeemCode, Failed> {
     let sql = batch.sql;
-    // A key that is to be written goes by the rule.
+    // The rule writes the key of a grant that becomes bound.
     if redemption.confirmation.is_none() || !redemption.binds {
         let redeemed = batch.execute(
             sqlx::query(sql.redeem.clone())
@@ -83,14 +83,14 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
     Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
 }
 
-/// Checks whether the statements for live refresh tokens may rotate this one: generation 0 is the code,
-/// the last one has no successor, and a key that is to be written goes by the rule.
+/// Checks whether the fast statements apply: generation 0 is the code, the last one has no successor, and
+/// the rule writes the key of a grant that becomes bound.
 pub(super) fn is_plain(rotation: &Rotation) -> bool {
     (1..u32::MAX).contains(&rotation.generation)
         && (rotation.confirmation.is_none() || !rotation.binds)
 }
 
-/// Applies `rule` to the row of a grant, with whether it is void. An end goes into the feed.
+/// Applies `rule` to the row of a grant, and enters its end into the feed.
 fn apply<T>(
     batch: &mut Batch<'_>,
     grant_id: GrantId,
@@ -144,7 +144,7 @@ enum NewRow {
     AppInactive,
 }
 
-/// Makes a row, unless there is one. A grant that was revoked before it had a row is born so.
+/// Inserts a row, unless there is one. A grant that was revoked before it had a row is inserted as revoked.
 fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRow, Failed> {
     let sql = batch.sql;
     let ground = batch.one(
@@ -215,7 +215,7 @@ pub(super) fn claim(
     if found.try_get("is_spent")? {
         return Ok(ClaimAssertion::Replayed);
     }
-    // The row first: if it cannot be made, nothing was written.
+    // The row comes first, so that nothing is written if it cannot be inserted.
     let authorized_at = match &claim.grant {
         Some(grant) => match make_row(batch, grant, claim.now)? {
             NewRow::Made { authorized_at } => authorized_at,

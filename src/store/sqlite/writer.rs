@@ -1,7 +1,7 @@
-//! The one writer: requests queue up, and those that wait share a transaction and its `fsync`.
+//! The one writer: queued requests share a transaction and its `fsync`.
 //!
-//! A thread of its own, so that the store serves every runtime of the host and outlives each. While
-//! it waits for the disk the next requests gather; nobody waits for company.
+//! It is a thread, so that the store serves every runtime of the host and outlives each. While it waits for
+//! the disk, the next requests gather. No request waits for others.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,26 +18,26 @@ use super::statements::Statements;
 use super::steps;
 use crate::store::{Rotate, Rotation, StoreError};
 
-/// How many requests share a transaction at most: a bound on what a failed commit takes along.
+/// The greatest number of requests in a transaction, which all fail with its commit.
 pub(super) const MAX_BATCH: usize = 256;
 
-/// A transaction that did not happen, told to every request that was in it.
+/// The failure of a transaction, for each request in it.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the transaction of this request did not end well: {0}")]
+#[error("the transaction of this request failed: {0}")]
 struct NotCommitted(Arc<sqlx::Error>);
 
 /// A request in the queue.
 trait Job: Send {
-    /// Whether somebody still waits for the answer.
+    /// Checks whether the caller still waits for the answer.
     fn is_wanted(&self) -> bool;
 
-    /// The rotation that it asks for, if it does: those of a batch are one statement.
+    /// Returns the rotation that it asks for, if any. Those of a batch are one statement.
     fn rotation(&self) -> Option<&Rotation>;
 
-    /// Does it, inside the transaction of the batch. May be called again after a rollback.
+    /// Runs it inside the transaction of the batch. May be called again after a rollback.
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error>;
 
-    /// Answers: what it did if the transaction was committed, else why it was not.
+    /// Answers the caller, with the failure if the transaction was not committed.
     fn settle(self: Box<Self>, committed: Result<(), NotCommitted>);
 }
 
@@ -71,31 +71,29 @@ where
 
     fn settle(self: Box<Self>, committed: Result<(), NotCommitted>) {
         let Self { step, outcome, answer, .. } = *self;
-        // What it holds acts when it goes, and that is before the answer.
+        // Its captured values are dropped before the answer.
         drop(step);
         let not_run = || Err(StoreError::new("the request did not run"));
         let outcome = match committed {
             Ok(()) => outcome.unwrap_or_else(not_run),
             Err(error) => Err(StoreError::new(error)),
         };
-        // Who hung up is not told.
+        // A caller that was dropped needs no answer.
         let _ = answer.send(outcome);
     }
 }
 
-/// Hands requests to the writer. The writer ends when this is closed or dropped, after what is
-/// queued.
+/// The queue of the writer, which ends after the queued requests when this is closed or dropped.
 pub(super) struct Queue {
-    /// `None` once it is closed.
+    /// `None` once closed.
     jobs: RwLock<Option<Sender<Box<dyn Job>>>>,
     commits: Arc<AtomicU64>,
-    /// Its sender goes with the writer.
+    /// The writer holds its sender.
     working: watch::Receiver<()>,
 }
 
 impl Queue {
-    /// Starts the writer on a connection that is already open; `options` open another when it is
-    /// beyond repair.
+    /// Starts the writer on an open connection. It opens another with `options` if that one breaks.
     pub(super) fn start(
         connection: SqliteConnection,
         options: SqliteConnectOptions,
@@ -118,17 +116,16 @@ impl Queue {
         Ok(Self { jobs: RwLock::new(Some(jobs)), commits, working })
     }
 
-    /// Takes no more requests, and waits until the writer has done what is queued and closed its
+    /// Refuses further requests, and waits until the writer has completed the queued ones and closed its
     /// connection.
     pub(super) async fn close(&self) {
         drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
         let mut working = self.working.clone();
-        // Nothing is ever sent: this ends with the writer.
+        // Nothing is ever sent, so this ends with the writer.
         while working.changed().await.is_ok() {}
     }
 
-    /// Runs `step` in a transaction; answers when it is committed. Dropped before, it is done or
-    /// not done.
+    /// Runs `step` in a transaction and returns after its commit. A dropped call is done or not done.
     pub(super) async fn run<T, F>(&self, step: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -137,7 +134,7 @@ impl Queue {
         self.queue(None, step).await
     }
 
-    /// As [`run`](Self::run), for a rotation.
+    /// Runs a rotation, as [`run`](Self::run).
     pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Rotate, StoreError> {
         let step = {
             let rotation = rotation.clone();
@@ -163,14 +160,14 @@ impl Queue {
         jobs.as_ref()?.send(job).ok()
     }
 
-    /// How many transactions were committed.
+    /// Returns the number of committed transactions.
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 }
 
 struct Writer {
-    /// `None` after trouble that a rollback did not end.
+    /// `None` after a failed rollback.
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     statements: Arc<Statements>,
@@ -181,9 +178,9 @@ impl Writer {
     fn work(mut self, queued: &Receiver<Box<dyn Job>>) {
         while let Ok(first) = queued.recv() {
             let mut jobs = vec![first];
-            // Others may still get in until the transaction has begun.
+            // Requests may join until the transaction has begun.
             match self.transact(&mut jobs, || queued.try_recv().ok()) {
-                // One request may have brought all down: each gets its own chance.
+                // One request may have failed them all, so each runs alone.
                 Err(Trouble::InStep(_)) if jobs.len() > 1 => {
                     for job in jobs {
                         let mut alone = vec![job];
@@ -195,12 +192,12 @@ impl Writer {
             }
         }
         if let Some(connection) = self.connection.take() {
-            // Nobody is left who could be told.
+            // No caller is left to report to.
             let _ = pollster::block_on(connection.close());
         }
     }
 
-    /// Runs `jobs` in one transaction, and those that come while it begins.
+    /// Runs `jobs` in one transaction, with those that arrive while it begins.
     fn transact(
         &mut self,
         jobs: &mut Vec<Box<dyn Job>>,
@@ -229,7 +226,7 @@ impl Writer {
             Ok(()) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
             }
-            // SQLite may have rolled back itself. A connection whose state is not known is given up.
+            // SQLite may have rolled back itself. A connection in an unknown state is abandoned.
             Err(_) if exec(connection, ROLLBACK).is_err() => self.connection = None,
             Err(_) => {}
         }
@@ -245,7 +242,7 @@ impl Writer {
     }
 }
 
-/// Where a transaction failed.
+/// The place of a failure in a transaction.
 enum Trouble {
     /// In the step of one request.
     InStep(sqlx::Error),
