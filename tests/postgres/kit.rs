@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use grantor::app::{AppDraft, Flow};
 use grantor::store::conformance::{Kit, Runner};
 use sqlx::PgPool;
 use tokio::runtime::Runtime;
 
 use super::cluster::{database, new_store, pool, rounds, runtime};
+use super::targets::new_targets_end_what_they_name;
+use super::world::World;
 
 /// Blocks the threads of the kit on a runtime that they share.
 pub(crate) struct Tokio {
@@ -41,4 +44,20 @@ fn the_postgres_store_keeps_the_contract() {
         .run();
     assert!(report.is_passed(), "{report}");
     eprintln!("{report}");
+}
+
+#[test]
+fn a_revoked_device_session_or_evidence_issuer_ends_nothing_else() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 2);
+    let store = new_store(&runtime, &pool);
+    let world = World::new(runtime, store);
+    world.runtime().block_on(async {
+        let draft = AppDraft::confidential("Other").flow(Flow::ClientCredentials);
+        let admin = world.server.admin("tester");
+        let other = admin.register(draft.build().unwrap()).await.unwrap().client_id;
+        let store = world.server.store().store();
+        new_targets_end_what_they_name(store, [&world.app.id, &other]).await;
+    });
 }

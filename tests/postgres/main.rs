@@ -8,6 +8,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 #![expect(clippy::print_stderr, reason = "a test prints what it counted")]
 
+mod agreement;
 mod audit;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod chance;
@@ -36,6 +37,8 @@ mod subjects;
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod support;
 mod survivors;
+#[path = "../support/targets.rs"]
+mod targets;
 mod trouble;
 mod upgrade;
 mod world;

@@ -1,7 +1,8 @@
 //! The statements agree with the rules of the contract.
 
 use grantor::clock::UnixTime;
-use grantor::ids::GrantId;
+use grantor::ids::{GrantId, SessionId};
+use grantor::protocol::Confirmation;
 use grantor::random::OsRandom;
 use grantor::secret::Digest;
 use grantor::store::conformance::Runner as _;
@@ -27,18 +28,26 @@ fn digest() -> impl Strategy<Value = Digest> {
     prop_oneof![9 => Just(1_u8), 1 => Just(2)].prop_map(|byte| Digest::from_bytes([byte; 32]))
 }
 
+/// No key, or one of two.
+fn key() -> impl Strategy<Value = Option<Confirmation>> {
+    let key = |byte: u8| Confirmation::Key(Digest::from_bytes([byte; 32]));
+    prop_oneof![2 => Just(None), 1 => (1_u8..3).prop_map(move |byte| Some(key(byte)))]
+}
+
 fn grants(desk: &Desk) -> impl Strategy<Value = Grant> + use<> {
     let client_id = desk.client_id.clone();
     let instants = (instant(), instant(), instant());
     let counts = (generation(), 0_u8..4, 0_u8..6, any::<u64>());
     let ended = proptest::option::weighted(0.1, instant());
-    (instants, counts, digest(), digest(), ended).prop_map(
+    let bound = (key(), 0_u32..4, any::<bool>());
+    (instants, counts, digest(), digest(), ended, bound).prop_map(
         move |(
             (code_end, end, rotated_at),
             (generation, retries, mismatches, claim),
             a,
             b,
             ended,
+            (confirmation, bound_from, has_session),
         )| {
             let id = GrantId::generate(&OsRandom::new()).unwrap();
             let mut grant = crate::support::grant(&client_id, id);
@@ -47,6 +56,11 @@ fn grants(desk: &Desk) -> impl Strategy<Value = Grant> + use<> {
             (grant.generation, grant.retries, grant.mismatches) = (generation, retries, mismatches);
             (grant.binding, grant.salt_digest, grant.claim) = (a, b, claim);
             grant.revoked = ended.map(|at| (at, RevocationReason::Client));
+            grant.confirmation = confirmation;
+            grant.bound_from = if confirmation.is_some() { bound_from } else { 0 };
+            if has_session {
+                grant.circumstances.session = Some(SessionId::new("session").unwrap());
+            }
             grant
         },
     )
@@ -74,9 +88,9 @@ fn row(runtime: &Tokio, desk: &Desk, grant: &Grant) -> Grant {
 fn a_redemption_does_what_the_rule_says() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
-    let redemptions = (digest(), digest(), instant(), any::<u64>());
+    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>());
     let cases = (grants(&desk), redemptions);
-    let judge = |(grant, (binding, salt_digest, now, claim)): (Grant, (_, _, _, _))| {
+    let judge = |(grant, (binding, salt_digest, now, claim, confirmation, binds)): (Grant, _)| {
         let mut expected = insert(&runtime, &desk, grant);
         let (grant_id, client_id) = (expected.grant_id, expected.client_id.clone());
         let redemption = CodeRedemption {
@@ -84,8 +98,8 @@ fn a_redemption_does_what_the_rule_says() {
             client_id,
             binding,
             salt_digest,
-            confirmation: None,
-            binds: true,
+            confirmation,
+            binds,
             claim,
             now,
         };
@@ -104,41 +118,46 @@ fn a_rotation_does_what_the_rule_says() {
     let desk = runtime.desk(&folder.file("a.db"));
     let settings = (0_i64..4_000, 0_u8..4, proptest::option::of(0_i64..6_000));
     let grants = (grants(&desk), grants(&desk));
-    let cases = (grants, digest(), generation(), instant(), any::<u64>(), settings);
+    let keys = (key(), any::<bool>());
+    let cases = (grants, digest(), generation(), instant(), any::<u64>(), settings, keys);
     let before = desk.store.commits();
-    let judge =
-        |((one, two), salt_digest, generation, now, claim, settings): (_, _, _, _, _, _)| {
-            let (mut one, mut two) = (insert(&runtime, &desk, one), insert(&runtime, &desk, two));
-            let (grace_millis, max_retries, idle_millis) = settings;
-            let rotation = |grant: &Grant| Rotation {
-                grant_id: grant.grant_id,
-                client_id: grant.client_id.clone(),
-                salt_digest,
-                generation,
-                grace_millis,
-                max_retries,
-                idle_millis,
-                confirmation: None,
-                binds: true,
-                claim,
-                now,
-            };
-            let (of_one, of_two) = (rotation(&one), rotation(&two));
-            // The other two wait while the first commits.
-            let (checked, answer_to_one, answer_to_two) = runtime.block_on(async {
-                tokio::join!(
-                    desk.store.check(),
-                    desk.store.rotate(&of_one),
-                    desk.store.rotate(&of_two)
-                )
-            });
-            checked.unwrap();
-            prop_assert_eq!(answer_to_one.unwrap(), one.rotate(&of_one, false));
-            prop_assert_eq!(answer_to_two.unwrap(), two.rotate(&of_two, false));
-            prop_assert_eq!(row(&runtime, &desk, &one), one);
-            prop_assert_eq!(row(&runtime, &desk, &two), two);
-            Ok(())
+    let judge = |((one, two), salt_digest, generation, now, claim, settings, keys): (
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+    )| {
+        let (mut one, mut two) = (insert(&runtime, &desk, one), insert(&runtime, &desk, two));
+        let (grace_millis, max_retries, idle_millis) = settings;
+        let (confirmation, binds) = keys;
+        let rotation = |grant: &Grant| Rotation {
+            grant_id: grant.grant_id,
+            client_id: grant.client_id.clone(),
+            salt_digest,
+            generation,
+            grace_millis,
+            max_retries,
+            idle_millis,
+            confirmation,
+            binds,
+            claim,
+            now,
         };
+        let (of_one, of_two) = (rotation(&one), rotation(&two));
+        // The other two wait while the first commits.
+        let (checked, answer_to_one, answer_to_two) = runtime.block_on(async {
+            tokio::join!(desk.store.check(), desk.store.rotate(&of_one), desk.store.rotate(&of_two))
+        });
+        checked.unwrap();
+        prop_assert_eq!(answer_to_one.unwrap(), one.rotate(&of_one, false));
+        prop_assert_eq!(answer_to_two.unwrap(), two.rotate(&of_two, false));
+        prop_assert_eq!(row(&runtime, &desk, &one), one);
+        prop_assert_eq!(row(&runtime, &desk, &two), two);
+        Ok(())
+    };
     runner().run(&cases, judge).unwrap();
     // Most of the five requests of a case have shared a commit.
     let commits = desk.store.commits() - before;

@@ -7,7 +7,8 @@ use grantor::store::SqliteStore;
 use grantor::store::conformance::{Kit, Runner};
 
 use crate::sandbox::Folder;
-use crate::support::Tokio;
+use crate::support::{Desk, Tokio, register, server};
+use crate::targets::new_targets_end_what_they_name;
 
 /// A runtime and the store that was opened last.
 #[derive(Clone)]
@@ -58,4 +59,14 @@ fn the_store_keeps_the_contract() {
 #[test]
 fn the_store_keeps_the_contract_on_a_disk() {
     keeps_the_contract(Folder::on_disk(), 5);
+}
+
+#[test]
+fn a_revoked_device_session_or_evidence_issuer_ends_nothing_else() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desk: Desk = runtime.desk(&folder.file("a.db"));
+    runtime.block_on(async {
+        let other = register(&server(&desk.store), crate::support::app()).await.client_id;
+        new_targets_end_what_they_name(&*desk.store, [&desk.client_id, &other]).await;
+    });
 }

@@ -14,6 +14,8 @@ mod revision_2;
 mod sandbox;
 mod sharing;
 mod support;
+#[path = "../support/targets.rs"]
+mod targets;
 mod trouble;
 mod upgrade;
 
