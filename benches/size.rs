@@ -140,7 +140,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
             target: RevocationTarget::Subject(Subject::new(format!("user {number}")).unwrap()),
             at: now(),
             why: RevocationReason::Administrator,
-            until: now().plus(Duration::from_secs(86_400)),
+            until: now().plus(Duration::from_hours(24)),
         };
         let (taken, answer) =
             timed(|| world.runtime().block_on(world.server.store().revoke(&revocation)));
@@ -198,7 +198,7 @@ fn live_grant(client_id: &ClientId) -> Grant {
     grant.salt_digest = Digest::from_bytes(random_bytes());
     grant.auth_time = Some(UnixTime::from_seconds(now.as_seconds()));
     grant.authorized_at = now;
-    grant.code_expires_at = now.plus(Duration::from_secs(60));
+    grant.code_expires_at = now.plus(Duration::from_mins(1));
     grant.expires_at = now.plus(Duration::from_secs(60 * 86_400));
     grant.generation = 1;
     grant.rotated_at = now;

@@ -343,7 +343,7 @@ impl GrantStore for CustomStore {
             !remove
         };
         // Assertion ids are kept for one more hour, in case the host's clock is set back.
-        let hour_ago = now.minus(Duration::from_secs(3_600));
+        let hour_ago = now.minus(Duration::from_hours(1));
         tables.assertions.retain(|_, expires_at| keep(*expires_at <= hour_ago));
         tables.grants.retain(|_, grant| keep(grant.expires_at <= now));
         tables.revocations.retain(|_, revocation| keep(revocation.until <= now));

@@ -77,7 +77,7 @@ async fn run() -> Outcome {
     }
 
     println!("\n== Rotate the client secret ==\n");
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let new = admin.rotate_client_secret(&app.client_id, day).await?;
     println!("New client secret: {}", text(&new));
     expect_token(&server, &app, true, "with the old secret, valid for one more day").await?;

@@ -28,7 +28,7 @@ const RECORD: &str = "json_remove(?2, '$.client_id', '$.subject', '$.scope', '$.
 /// The distance that a reader of the whole feed is set back.
 const OVERLAP: Duration = Duration::from_secs(5);
 /// The time that an assertion id is kept beyond its expiry, in case the host's clock is set back.
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 async fn is_active(
     connection: &mut SqliteConnection,

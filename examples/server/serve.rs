@@ -68,7 +68,7 @@ impl Tasks {
     /// Polls revocations every second and prunes expired rows.
     async fn run(self) {
         let store = Arc::clone(self.endpoints.server().store());
-        let pruning = Pruning::new().interval(Duration::from_secs(60));
+        let pruning = Pruning::new().interval(Duration::from_mins(1));
         let pruning = prune_regularly(store, pruning, sleep, log::failed);
         tokio::join!(self.follow(), pruning);
     }

@@ -19,11 +19,11 @@ const LIFETIME: Duration = Duration::from_secs(8 * 3_600);
 /// The maximum number of logins. Beyond it, the oldest is removed.
 const MAX_SESSIONS: usize = 100_000;
 /// The lifetime of a login form.
-const FORM_LIFETIME: Duration = Duration::from_secs(3_600);
+const FORM_LIFETIME: Duration = Duration::from_hours(1);
 /// The number of failed logins for one name from one address within the window, and the number of
 /// names to track.
 const MAX_FAILURES: u32 = 10;
-const FAILURE_WINDOW: Duration = Duration::from_secs(60);
+const FAILURE_WINDOW: Duration = Duration::from_mins(1);
 const MAX_FAILING: usize = 10_000;
 
 /// The logins of this process.

@@ -67,7 +67,7 @@ use crate::protocol::scope::ScopeToken;
 use crate::store::{AccessFacts, GrantStore};
 use token_cache::TokenCache;
 
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
 /// The places of a request that may hold a bearer token (RFC 6750 section 2).
 ///

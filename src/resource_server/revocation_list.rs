@@ -16,7 +16,7 @@ use crate::store::{
 /// The number of entries to request, the maximum of a page.
 const PAGE: usize = 1000;
 /// The time that an entry is kept beyond its end, to allow for clock skew.
-const KEEP: Duration = Duration::from_secs(60);
+const KEEP: Duration = Duration::from_mins(1);
 
 /// The list cannot tell whether a token was revoked, so the token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +102,7 @@ impl RevocationList {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            max_age: Duration::from_secs(60),
+            max_age: Duration::from_mins(1),
             read_at: AtomicI64::new(NEVER),
             any: AtomicBool::new(false),
             entries: RwLock::default(),

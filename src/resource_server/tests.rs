@@ -63,7 +63,7 @@ struct Token<'a> {
 
 impl Default for Token<'_> {
     fn default() -> Self {
-        let expires_at = NOW.plus(Duration::from_secs(60));
+        let expires_at = NOW.plus(Duration::from_mins(1));
         let scope = "GET/users/*";
         Self { issuer: issuer(), audience: API, scope, issued_at: NOW, expires_at }
     }
@@ -297,12 +297,12 @@ fn the_times_of_a_cached_token_are_checked_at_each_use() {
     let exact = api_with(Algorithm::EdDSA, |verifier| verifier.with_clock_skew(Duration::ZERO));
     let header = exact.header();
     assert!(exact.verifier.check(Some(&*header)).is_ok());
-    exact.clock.advance(Duration::from_secs(60));
+    exact.clock.advance(Duration::from_mins(1));
     assert!(exact.verifier.check(Some(&*header)).is_err());
     let lenient = api_with(Algorithm::EdDSA, |verifier| verifier.with_clock_skew(Duration::MAX));
     lenient.clock.set(NOW.plus(Duration::from_secs(119)));
     assert!(lenient.verifier.check(Some(&*lenient.header())).is_ok());
-    lenient.clock.set(NOW.plus(Duration::from_secs(120)));
+    lenient.clock.set(NOW.plus(Duration::from_mins(2)));
     assert!(lenient.verifier.check(Some(&*lenient.header())).is_err());
 }
 
@@ -329,7 +329,7 @@ fn end_of_everything() -> Revocation {
         target: RevocationTarget::Everything,
         at: NOW,
         why: RevocationReason::Administrator,
-        until: NOW.plus(Duration::from_secs(60)),
+        until: NOW.plus(Duration::from_mins(1)),
     }
 }
 

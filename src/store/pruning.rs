@@ -18,7 +18,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// use std::time::Duration;
 /// use grantor::store::Pruning;
 ///
-/// let pruning = Pruning::new().interval(Duration::from_secs(60)).batch(200);
+/// let pruning = Pruning::new().interval(Duration::from_mins(1)).batch(200);
 /// # let _ = pruning;
 /// ```
 #[derive(Clone)]
@@ -32,11 +32,7 @@ pub struct Pruning {
 impl Pruning {
     /// Prunes every five minutes, 1,000 rows per call, until no inert row is left.
     pub fn new() -> Self {
-        Self {
-            interval: Duration::from_secs(300),
-            batch: 1_000,
-            clock: Arc::new(SystemClock::new()),
-        }
+        Self { interval: Duration::from_mins(5), batch: 1_000, clock: Arc::new(SystemClock::new()) }
     }
 
     /// Sets the time between two rounds.

@@ -83,7 +83,7 @@ pub fn assertion(
         audiences: &["https://as.example.com"],
         keys,
         algorithms: Algorithm::ALL,
-        max_lifetime: Duration::from_secs(300),
+        max_lifetime: Duration::from_mins(5),
         clock_skew: Duration::from_secs(10),
     };
     let verified = rules.verify(text, now)?;

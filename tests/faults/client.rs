@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// The time for an answer, longer than the server takes at most.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An answer of the server.
 pub(crate) struct Answer {

@@ -15,7 +15,7 @@ use super::ledger::{Family, Fate, Ledger};
 use super::servers::Servers;
 
 /// The time without any answer after which the servers count as unable to recover.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// The retries that the grace window answers.
 const MAX_RETRIES: u32 = 5;
 

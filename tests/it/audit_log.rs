@@ -301,7 +301,7 @@ async fn a_failed_batch_is_retried_until_it_is_written_once() {
     sleep(Duration::from_secs(1)).await;
     audit.record(&event(10));
     assert_eq!(audit.pending(), 11, "the batch is kept");
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     assert_eq!(audit.pending(), 0);
     assert_eq!(failures.load(Ordering::Relaxed), 10);
     let appends = log.appends.lock().unwrap().clone();
@@ -351,7 +351,7 @@ async fn dropping_the_writer_loses_no_event() {
     for millis in 0..300 {
         audit.record(&event(millis));
     }
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     assert_eq!((log.sizes().len(), audit.pending()), (1, 300));
     hanging.abort();
     sleep(Duration::from_secs(1)).await;
@@ -473,11 +473,11 @@ async fn old_events_are_pruned_despite_store_failures() {
         told.fetch_add(1, Ordering::Relaxed);
     };
     let clock = Arc::new(ManualClock::new(at(3_600_050)));
-    let pruning = Pruning::new().batch(20).interval(Duration::from_secs(60));
+    let pruning = Pruning::new().batch(20).interval(Duration::from_mins(1));
     let pruning = pruning.clock(Arc::clone(&clock));
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let task = tokio::spawn(prune_events_regularly(Arc::clone(&log), hour, pruning, sleep, failed));
-    sleep(Duration::from_secs(600)).await;
+    sleep(Duration::from_mins(10)).await;
     assert_eq!(failures.load(Ordering::Relaxed), 12);
     let rounds = log.appends.lock().unwrap().clone();
     let waits: Vec<_> =
@@ -488,7 +488,7 @@ async fn old_events_are_pruned_despite_store_failures() {
     assert_eq!((left.len(), left[0].at), (50, at(50)));
     assert_eq!(tokens(&log).await, 100);
     clock.set(at(7_200_000));
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
     assert_eq!(all(&log).await, []);
     task.abort();
 }

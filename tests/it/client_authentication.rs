@@ -242,7 +242,7 @@ fn a_rotated_secret_works_until_its_overlap_ends() {
     let superseded = || world.count("use_superseded_secret");
     let status = |secret: &str| by_basic(&world, app.id.as_str(), secret).status;
     let first = secret(&app);
-    let second = rotate(Duration::from_secs(60));
+    let second = rotate(Duration::from_mins(1));
     assert_eq!((status(first), status(&second), superseded()), (200, 200, 1));
     world.clock.advance(Duration::from_millis(59_999));
     assert_eq!((status(first), superseded()), (200, 2));
@@ -285,7 +285,7 @@ fn a_pepper_retires_once_every_digest_was_renewed() {
     let world = World::unlimited();
     let (app, late) = (world.register(machine_app()), world.register(machine_app()));
     let admin = world.server.admin("tester");
-    let second = block_on(admin.rotate_client_secret(&app.id, Duration::from_secs(600)));
+    let second = block_on(admin.rotate_client_secret(&app.id, Duration::from_mins(10)));
     let second = second.unwrap().client_secret.unwrap().expose_secret().to_owned();
     let both = ServerSecret::new(NEXT_ROOT).unwrap().accepting_pepper(ROOT).unwrap();
     let both = world.sibling(both);

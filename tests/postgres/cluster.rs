@@ -279,7 +279,7 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 /// How long a busy machine may take for a statement or a connection.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A pool as a host might make it, but patient.
 pub(crate) fn pool(runtime: &Runtime, options: PgConnectOptions, connections: u32) -> PgPool {

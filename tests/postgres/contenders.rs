@@ -172,7 +172,7 @@ fn claim(grant: Grant, number: u64) -> AssertionClaim {
         client_id: grant.client_id.clone(),
         purpose: AssertionPurpose::Grant,
         jti: assertion(number),
-        expires_at: now().plus(Duration::from_secs(300)),
+        expires_at: now().plus(Duration::from_mins(5)),
         grant: Some(grant).filter(|_| number.is_multiple_of(2)),
         now: now(),
     }

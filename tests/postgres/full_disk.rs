@@ -55,7 +55,7 @@ fn fill(world: &World, store: &PostgresStore) -> Ledger {
             let write = write(store.clone(), world.app.id.clone(), || true, say);
             world
                 .runtime()
-                .spawn(async { tokio::time::timeout(Duration::from_secs(60), write).await })
+                .spawn(async { tokio::time::timeout(Duration::from_mins(1), write).await })
         })
         .collect();
     for writer in writers {

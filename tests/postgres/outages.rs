@@ -42,7 +42,7 @@ fn authorized(mut grant: Grant, at: UnixTime) -> Grant {
 }
 
 fn revocation(target: RevocationTarget) -> Revocation {
-    let until = now().plus(Duration::from_secs(86_400));
+    let until = now().plus(Duration::from_hours(24));
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }
 
@@ -200,7 +200,7 @@ fn a_clock_that_was_set_back_revives_nothing_that_was_revoked() {
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store.clone());
     world.runtime().block_on(async {
-        let hour = Duration::from_secs(3_600);
+        let hour = Duration::from_hours(1);
         let void = family(&store, &world).await;
         let subject = RevocationTarget::Subject(void.subject.clone());
         let first = store.revoke(&revocation(subject.clone())).await.unwrap();

@@ -70,7 +70,7 @@ fn claim(grant: &Grant, jti: Digest) -> AssertionClaim {
         client_id: grant.client_id.clone(),
         purpose: AssertionPurpose::Grant,
         jti,
-        expires_at: now().plus(Duration::from_secs(300)),
+        expires_at: now().plus(Duration::from_mins(5)),
         grant: None,
         now: now(),
     }
@@ -91,7 +91,7 @@ async fn family(store: &PostgresStore, world: &World) -> Grant {
 }
 
 fn ending(grant: &Grant) -> Revocation {
-    let until = now().plus(Duration::from_secs(86_400));
+    let until = now().plus(Duration::from_hours(24));
     let target = RevocationTarget::Grant(grant.grant_id);
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }

@@ -137,7 +137,7 @@ impl Process {
     async fn end(&self, round: Round) -> Option<UnixTime> {
         let (store, client_id) = (&self.task.store, self.task.client_id.clone());
         let subject = Subject::new(SUBJECT).unwrap();
-        let until = now().plus(Duration::from_secs(86_400));
+        let until = now().plus(Duration::from_hours(24));
         let target = match round.ending {
             Ending::Everything => RevocationTarget::Everything,
             Ending::App => RevocationTarget::App(client_id),
@@ -265,7 +265,7 @@ impl Process {
 }
 
 fn revocation(target: RevocationTarget) -> Revocation {
-    let until = now().plus(Duration::from_secs(86_400));
+    let until = now().plus(Duration::from_hours(24));
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }
 

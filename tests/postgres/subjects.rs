@@ -28,7 +28,7 @@ fn what_is_stored_of_a_user_can_be_erased_and_stays_revoked() {
             let consent = Consent { client_id, subject, scope: Scope::empty(), given_at: now() };
             store.remember_consent(consent).await.unwrap();
         }
-        let until = now().plus(Duration::from_secs(86_400));
+        let until = now().plus(Duration::from_hours(24));
         assert_eq!(store.erase_subject(&ann, now(), until).await.unwrap(), 3);
         assert_eq!(store.erase_subject(&ann, now(), until).await.unwrap(), 0);
         let left = store.list_grants(&GrantFilter::all(), Page::first(10)).await.unwrap();

@@ -163,7 +163,7 @@ fn nothing_survives_a_revocation_in_another_process() {
     let mut chance = Chance::new("nothing_survives_a_revocation_in_another_process");
     let runtime = runtime();
     let pool = pool(&runtime, database.options(), 2);
-    let store = new_store(&runtime, &pool).with_timeout(Duration::from_secs(60));
+    let store = new_store(&runtime, &pool).with_timeout(Duration::from_mins(1));
     let prefix = store.prefix().clone();
     let world = World::new(runtime, store);
     let test = "revokers::child_that_revokes_and_uses";

@@ -54,8 +54,8 @@ pub(crate) fn grant(client_id: &ClientId, subject: &str) -> Grant {
     grant.binding = Digest::from_bytes(random_bytes());
     grant.salt_digest = Digest::from_bytes(random_bytes());
     grant.authorized_at = now();
-    grant.code_expires_at = now().plus(Duration::from_secs(600));
-    grant.expires_at = now().plus(Duration::from_secs(86_400));
+    grant.code_expires_at = now().plus(Duration::from_mins(10));
+    grant.expires_at = now().plus(Duration::from_hours(24));
     grant
 }
 
@@ -77,7 +77,7 @@ impl<S: Store + 'static> World<S> {
     /// Builds the same server with an audit sink.
     pub(crate) fn with_audit(runtime: Runtime, store: S, audit: impl AuditSink + 'static) -> Self {
         // No other process changes the app meanwhile.
-        let store = CachedApps::new(store).bound(Duration::from_secs(3_600));
+        let store = CachedApps::new(store).bound(Duration::from_hours(1));
         let (clock, runner) = (SystemClock::new(), Blocking(runtime));
         let world = support::World::over(store, clock, runner, new_key(), |builder| {
             builder.rate_limits(RateLimits::none()).audit(audit)

@@ -69,7 +69,7 @@ fn claim(grant: &Grant) -> AssertionClaim {
         client_id: grant.client_id.clone(),
         purpose: AssertionPurpose::Grant,
         jti: digest(grant.grant_id),
-        expires_at: now().plus(Duration::from_secs(3_600)),
+        expires_at: now().plus(Duration::from_hours(1)),
         grant: None,
         now: now(),
     }
@@ -84,7 +84,7 @@ fn ending(grant: &Grant) -> Revocation {
         2 => RevocationTarget::AppAndSubject(client_id, subject),
         _ => RevocationTarget::NamedDevice(grant.device.clone().unwrap()),
     };
-    let until = now().plus(Duration::from_secs(86_400));
+    let until = now().plus(Duration::from_hours(24));
     Revocation { target, at: now(), why: RevocationReason::Administrator, until }
 }
 

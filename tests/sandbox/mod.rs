@@ -121,7 +121,7 @@ impl Drop for Folder {
 pub(crate) fn wait_until(what: &str, mut state: impl FnMut() -> bool) {
     let began = Instant::now();
     while !state() {
-        assert!(began.elapsed() < Duration::from_secs(120), "waited in vain until {what}");
+        assert!(began.elapsed() < Duration::from_mins(2), "waited in vain until {what}");
         sleep(Duration::from_millis(2));
     }
 }

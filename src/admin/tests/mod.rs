@@ -15,7 +15,7 @@ use crate::server_secret::ServerSecret;
 use crate::store::{GrantStore as _, MemoryStore};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
-const HOUR: Duration = Duration::from_secs(3_600);
+const HOUR: Duration = Duration::from_hours(1);
 
 struct World {
     store: MemoryStore,

@@ -240,7 +240,7 @@ mod tests {
                 scope,
                 token_id: [0; 16],
                 issued_at: now,
-                expires_at: now.plus(Duration::from_secs(60)),
+                expires_at: now.plus(Duration::from_mins(1)),
                 grant_id: GrantId::from_bytes([0; 16]),
                 authorized_at: now,
                 auth_time: None,

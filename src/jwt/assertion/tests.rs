@@ -40,7 +40,7 @@ impl App {
             audiences: &["https://as.example.com", "https://as.example.com/oauth/token"],
             keys: &self.keys,
             algorithms: &[Algorithm::EdDSA],
-            max_lifetime: Duration::from_secs(300),
+            max_lifetime: Duration::from_mins(5),
             clock_skew: Duration::from_secs(10),
         };
         rules.verify(assertion, NOW)
@@ -165,7 +165,7 @@ fn an_assertion_for_one_purpose_never_serves_the_other() {
             audiences: &["https://as.example.com"],
             keys: &app.keys,
             algorithms: &[Algorithm::EdDSA],
-            max_lifetime: Duration::from_secs(300),
+            max_lifetime: Duration::from_mins(5),
             clock_skew: Duration::from_secs(10),
         };
         rules.verify(&assertion, NOW).is_ok()
@@ -259,7 +259,7 @@ fn an_app_may_sign_with_its_shared_secret() {
         audiences: &["https://as.example.com"],
         keys: &keys,
         algorithms: &[Algorithm::HS256],
-        max_lifetime: Duration::from_secs(300),
+        max_lifetime: Duration::from_mins(5),
         clock_skew: Duration::ZERO,
     };
     let key = SigningKey::from_hmac_secret(secret).unwrap();

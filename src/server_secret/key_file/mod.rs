@@ -67,7 +67,7 @@ impl Default for Rotation {
     fn default() -> Self {
         Self {
             key_use: None,
-            publish_ahead: Duration::from_secs(600),
+            publish_ahead: Duration::from_mins(10),
             longest_token: Duration::from_secs(30 * 86_400),
         }
     }
@@ -99,7 +99,7 @@ impl Rotation {
 }
 
 /// The time for which a key is accepted beyond the expiry of its last token, because clocks differ.
-const CLOCK_MARGIN: Duration = Duration::from_secs(60);
+const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 
 /// What [`KeyFile::rotate`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::*;
 use crate::random::OsRandom;
 
 const START: UnixTime = UnixTime::from_seconds(1_700_000_000);
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn fresh() -> KeyFile {
     KeyFile::generate(Algorithm::ES256, &OsRandom::new(), START).unwrap()
@@ -135,10 +135,10 @@ fn a_new_key_is_published_then_signs_and_the_old_one_retires() {
     let mut file = fresh();
     let rotation = Rotation::default().longest_token(DAY);
     let begun = file.rotate(START, &rotation).unwrap();
-    let signs_from = START.plus(Duration::from_secs(600));
+    let signs_from = START.plus(Duration::from_mins(10));
     let Rotated::Begun { key_id, signs_from: from } = begun else { panic!("{begun:?}") };
     assert_eq!(from, signs_from);
-    let gone = signs_from.plus(DAY).plus(Duration::from_secs(60));
+    let gone = signs_from.plus(DAY).plus(Duration::from_mins(1));
     let ring = file.key_ring().unwrap();
     let before = |instant: UnixTime| instant.minus(Duration::from_millis(1));
     for (now, expected) in [
@@ -351,7 +351,7 @@ proptest! {
         events in prop::collection::vec(event(), 1..60),
         has_id_key in any::<bool>(),
     ) {
-        let (ahead, life) = (Duration::from_secs(600), Duration::from_secs(3_600));
+        let (ahead, life) = (Duration::from_mins(10), Duration::from_hours(1));
         let rotation = Rotation::default().publish_ahead(ahead).longest_token(life);
         let mut file = KeyFile::generate(Algorithm::EdDSA, &OsRandom::new(), START).unwrap();
         let id_rotation = rotation.only_for(KeyUse::IdToken);

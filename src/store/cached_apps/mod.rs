@@ -55,7 +55,7 @@ impl<S> CachedApps<S> {
             store,
             clock: Arc::new(SystemClock::new()),
             bound: Duration::from_secs(1),
-            known: Known::new(10_000, Duration::from_secs(300)),
+            known: Known::new(10_000, Duration::from_mins(5)),
             polls: Polls::default(),
             flights: Flights::default(),
         }

@@ -302,14 +302,14 @@ fn a_clock_that_jumps_back_makes_nothing_fresh() {
     let app = process.app("app");
     assert!(process.is_enabled(&app));
     turn(&process.store.inner, app.client_id());
-    process.clock.set(START.minus(Duration::from_secs(3_600)));
+    process.clock.set(START.minus(Duration::from_hours(1)));
     assert!(!process.is_enabled(&app));
 }
 
 /// As after a restore: the number is one that was there before, the apps are not.
 #[test]
 fn a_number_that_comes_again_revives_nothing() {
-    let known = Known::new(8, Duration::from_secs(300));
+    let known = Known::new(8, Duration::from_mins(5));
     let process = Process::new();
     let app = Arc::new(process.app("app"));
     known.learn(1, START, 10);
@@ -323,7 +323,7 @@ fn a_number_that_comes_again_revives_nothing() {
 /// A poll that was overtaken by a later one knows nothing any more.
 #[test]
 fn an_overtaken_poll_changes_nothing() {
-    let known = Known::new(8, Duration::from_secs(300));
+    let known = Known::new(8, Duration::from_mins(5));
     known.learn(2, START.plus(BOUND), 11);
     known.learn(1, START, 10);
     assert_eq!(known.age(START.plus(BOUND)), Some(Duration::ZERO));

@@ -32,7 +32,7 @@ use crate::ids::{ClientId, GrantId, Subject};
 use crate::secret::Digest;
 
 /// How long a claimed assertion is remembered beyond its expiry, should a clock jump back.
-const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
+const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 
 /// A store in the memory of this process: fast, and lost with it.
 ///

@@ -23,7 +23,7 @@ const OVERLAP: Duration = Duration::from_secs(5);
 /// The greatest number of entries on a page of the feed.
 const MAX_PAGE: usize = 1_000;
 /// The time for which a claimed assertion is kept beyond its expiry, in case a clock jumps back.
-const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
+const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// The number of attempts to explain a refusal while the row keeps changing.
 const MAX_LOOKS: usize = 20;
 

@@ -34,7 +34,7 @@ use crate::ids::Subject;
 /// The number of rows that one statement of an erasure removes.
 const ERASE_BATCH: i64 = 1_000;
 /// The greatest difference of clocks that `with_clock_skew` accepts.
-const MAX_SKEW: Duration = Duration::from_secs(3_600);
+const MAX_SKEW: Duration = Duration::from_hours(1);
 /// The number of attempts to migrate while other processes do the same.
 const MAX_MIGRATIONS: usize = 10;
 

@@ -13,7 +13,7 @@ use crate::store::{Revocation, RevocationReason, RevocationTarget, StoreError};
 /// The number of rows that one transaction removes, because others wait for it.
 const BATCH: i64 = 200;
 /// The time for which a browser may hold the ticket of a decision.
-const TICKET: Duration = Duration::from_secs(3_600);
+const TICKET: Duration = Duration::from_hours(1);
 
 impl SqliteStore {
     /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the

@@ -20,7 +20,7 @@ use crate::store::{
 };
 
 /// The time for which a claimed assertion is kept beyond its expiry, in case a clock jumps back.
-const ASSERTION_MARGIN: Duration = Duration::from_secs(3_600);
+const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// The greatest number of rows that a call to prune removes, because others wait for it.
 pub(super) const MAX_PRUNED: usize = 1_000;
 /// The bytes that `rotated_at` and `claim` will take in a pending row.

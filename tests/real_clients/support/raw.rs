@@ -27,8 +27,8 @@ impl RawAnswer {
 impl Connection {
     pub(crate) fn open(server: &Server) -> Self {
         let stream = TcpStream::connect(server.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(120))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
+        stream.set_write_timeout(Some(Duration::from_mins(2))).unwrap();
         Self(stream)
     }
 
