@@ -4,7 +4,7 @@
 //! Run `cargo bench --bench postgres --features postgres`. Without PostgreSQL it prints a note.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first failure")]
 #![expect(clippy::indexing_slicing, reason = "a bench stops at the first failure")]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its figures")]
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
 #[path = "../tests/postgres/cluster.rs"]

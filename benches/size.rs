@@ -199,7 +199,7 @@ fn live_grant(client_id: &ClientId) -> Grant {
     grant.auth_time = Some(UnixTime::from_seconds(now.as_seconds()));
     grant.authorized_at = now;
     grant.code_expires_at = now.plus(Duration::from_mins(1));
-    grant.expires_at = now.plus(Duration::from_secs(60 * 86_400));
+    grant.expires_at = now.plus(Duration::from_hours(60 * 24));
     grant.generation = 1;
     grant.rotated_at = now;
     grant.claim = u64::from_ne_bytes(random_bytes());

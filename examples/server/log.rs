@@ -23,7 +23,7 @@ use serde_json::Value;
 
 /// The time that events are kept.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-const KEPT: Duration = Duration::from_secs(400 * 86_400);
+const KEPT: Duration = Duration::from_hours(400 * 24);
 /// The time that an administrator's request waits for queued events.
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 const PATIENCE: Duration = Duration::from_secs(2);

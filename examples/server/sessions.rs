@@ -15,7 +15,7 @@ use grantor::random::{RandomError, SecureRandom};
 use ring::{digest, hmac};
 
 /// The lifetime of a login.
-const LIFETIME: Duration = Duration::from_secs(8 * 3_600);
+const LIFETIME: Duration = Duration::from_hours(8);
 /// The maximum number of logins. Beyond it, the oldest is removed.
 const MAX_SESSIONS: usize = 100_000;
 /// The lifetime of a login form.

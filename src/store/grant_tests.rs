@@ -414,7 +414,7 @@ proptest! {
                     let grace_millis = if grace { GRACE } else { 0 };
                     let confirmation = key;
                     let rotation = rotation(generation, clock);
-                    let token = Rotation { grace_millis, confirmation, binds, ..rotation };
+                    let token = Rotation { confirmation, binds, grace_millis, ..rotation };
                     let admitted = before.confirmation.is_none_or(|own| key == Some(own));
                     match grant.rotate(&token, void) {
                         Rotate::Rotated | Rotate::Ahead => {

@@ -1,6 +1,12 @@
 //! `SqliteStore`: the contract, and trouble with files, disks and clocks. `long.rs` runs longer races,
 //! and kills writers.
-#![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::unreachable,
+    clippy::panic,
+    reason = "a test fails by panic"
+)]
+#![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod agreement;
 mod audit;

@@ -105,6 +105,19 @@ async fn questions<S: Store + AuditStore>(store: &S, apps: &[ClientId]) -> Vec<V
             grants.push((n, grant));
         }
     }
+    answers.extend(questions_about_tokens(store, apps, &grants[0].1).await);
+    answers.extend(questions_about_apps(store, apps).await);
+    answers.extend(presented(store, apps, &grants).await);
+    answers
+}
+
+/// Asks about tokens without a row, listings and the feed.
+async fn questions_about_tokens<S: Store>(
+    store: &S,
+    apps: &[ClientId],
+    first: &Grant,
+) -> Vec<Value> {
+    let mut answers = Vec::new();
     let bob = Subject::new("bob").unwrap();
     let device = |name: &str| DeviceId::new(name).unwrap();
     for (n, token) in [27, 40, 41, 42].into_iter().zip([
@@ -119,7 +132,7 @@ async fn questions<S: Store + AuditStore>(store: &S, apps: &[ClientId]) -> Vec<V
             subject: &subject,
             device: token.1.as_ref(),
             authorized_at: UnixTime::from_millis(token.2),
-            ..grants[0].1.facts()
+            ..first.facts()
         };
         answers.push(json!([
             format!("token {n} is revoked"),
@@ -139,6 +152,12 @@ async fn questions<S: Store + AuditStore>(store: &S, apps: &[ClientId]) -> Vec<V
     }
     let feed = store.revocations_since(FeedCursor::default(), 1_000, at(0)).await.unwrap();
     answers.push(json!(["feed", feed.entries]));
+    answers
+}
+
+/// Asks about consents, apps, usage and events.
+async fn questions_about_apps<S: Store + AuditStore>(store: &S, apps: &[ClientId]) -> Vec<Value> {
+    let mut answers = Vec::new();
     for subject in ["consenting", "pair-user"] {
         for (n, client_id) in apps.iter().enumerate() {
             let subject = Subject::new(subject).unwrap();
@@ -160,7 +179,13 @@ async fn questions<S: Store + AuditStore>(store: &S, apps: &[ClientId]) -> Vec<V
         let events: Vec<_> = events.items.into_iter().map(|event| event.json).collect();
         answers.push(json!(["events", events]));
     }
-    for (n, grant) in &grants {
+    answers
+}
+
+/// Presents every code, token and assertion.
+async fn presented<S: Store>(store: &S, apps: &[ClientId], grants: &[(u8, Grant)]) -> Vec<Value> {
+    let mut answers = Vec::new();
+    for (n, grant) in grants {
         let client_id = &grant.client_id;
         let live = grant.generation;
         let mut done = Vec::new();

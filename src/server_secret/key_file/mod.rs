@@ -68,7 +68,7 @@ impl Default for Rotation {
         Self {
             key_use: None,
             publish_ahead: Duration::from_mins(10),
-            longest_token: Duration::from_secs(30 * 86_400),
+            longest_token: Duration::from_hours(30 * 24),
         }
     }
 }
