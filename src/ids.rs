@@ -1,6 +1,6 @@
-//! Names, not secrets: client ids, subjects, issuers, grant ids.
+//! Identifiers: client ids, subjects, issuers, grant ids. None is a secret.
 //!
-//! Identifiers are exact and case-sensitive, compared as given. They are cheap to clone.
+//! Identifiers are case-sensitive and compared byte for byte. They are cheap to clone.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -13,14 +13,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::random::{self, RandomError, SecureRandom};
 
-/// A text that may not serve as this kind of identifier.
+/// A text that is not a valid identifier of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {kind}: {problem}")]
 #[non_exhaustive]
 pub struct InvalidId {
     /// The kind of identifier, such as `client id`.
     pub kind: &'static str,
-    /// What is wrong with it.
+    /// The problem, as a clause: `it is empty`.
     pub problem: &'static str,
 }
 
@@ -31,14 +31,14 @@ macro_rules! text_id {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The longest that is accepted, in bytes.
+            /// The longest accepted identifier, in bytes.
             pub const MAX_BYTES: usize = $max;
 
-            /// Takes `value` as it is.
+            /// Validates `value` and takes it unchanged.
             ///
             /// # Errors
             ///
-            /// [`InvalidId`] when it is empty, too long, or holds a character that is not allowed.
+            /// [`InvalidId`] if it is empty, too long, or contains a forbidden character.
             pub fn new(value: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, InvalidId> {
                 let text = value.as_ref();
                 let problem = if text.is_empty() {
@@ -54,7 +54,7 @@ macro_rules! text_id {
                 }
             }
 
-            /// The identifier as text.
+            /// Returns the identifier as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -102,37 +102,41 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The name of an app on the wire: `client_id` of RFC 6749 section 2.2.
+    /// The identifier of an app on the wire: `client_id` of RFC 6749 section 2.2.
     ///
     /// 1 to 255 bytes of printable ASCII and space (`VSCHAR`, appendix A.1).
+    #[doc(alias = "client")]
+    #[doc(alias = "client_id")]
     ClientId, "client id", 255, printable_ascii
 }
 
 text_id! {
-    /// The name of a user, as the host writes it: `sub` of RFC 7519 section 4.1.2.
+    /// The host's identifier of a user: `sub` of RFC 7519 section 4.1.2.
     ///
     /// 1 to 255 bytes of UTF-8 without control characters.
+    #[doc(alias = "sub")]
     Subject, "subject", 255, no_controls
 }
 
 text_id! {
-    /// The name of a group of users, as the host writes it.
+    /// The host's identifier of a group of users.
     ///
     /// 1 to 255 bytes of UTF-8 without control characters.
     Group, "group", 255, no_controls
 }
 
 text_id! {
-    /// The name of a device on which an app is installed, as the app reports it.
+    /// The identifier of a device with an app, as the app reports it.
     ///
     /// 1 to 255 bytes of printable ASCII and space.
     DeviceId, "device id", 255, printable_ascii
 }
 
 text_id! {
-    /// The authorization server's own name: `issuer` of RFC 8414 section 2.
+    /// The identifier of the authorization server: `issuer` of RFC 8414 section 2.
     ///
     /// An `https` URL without query or fragment; `http` for a loopback host. At most 255 bytes.
+    #[doc(alias = "iss")]
     Issuer, "issuer", 255, issuer_url
 }
 
@@ -140,13 +144,16 @@ text_id! {
     /// An API that accepts tokens: `resource` of RFC 8707 section 2, `aud` of RFC 7519.
     ///
     /// An absolute URI without fragment. At most 255 bytes.
+    #[doc(alias = "aud")]
+    #[doc(alias = "audience")]
     Resource, "resource", 255, absolute_uri
 }
 
 text_id! {
-    /// The name of a key: `kid` of RFC 7515 section 4.1.4.
+    /// The identifier of a key: `kid` of RFC 7515 section 4.1.4.
     ///
     /// 1 to 128 bytes of printable ASCII and space.
+    #[doc(alias = "kid")]
     KeyId, "key id", 128, printable_ascii
 }
 
@@ -180,8 +187,8 @@ text_id! {
 }
 
 text_id! {
-    /// Where a request came from, as the host says: the address of the client, or whatever else tells
-    /// strangers apart. It is audited, and failures are counted by it.
+    /// The source of a request, as the host tells it: the address of the client, or another value that
+    /// distinguishes clients. It is audited, and failures are counted by it.
     ///
     /// 1 to 255 bytes of printable ASCII and space.
     Source, "source", 255, printable_ascii
@@ -189,11 +196,11 @@ text_id! {
 
 fn printable_ascii(text: &str) -> Option<&'static str> {
     let printable = text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
-    (!printable).then_some("it holds a character other than printable ASCII")
+    (!printable).then_some("it contains a character other than printable ASCII")
 }
 
 fn no_controls(text: &str) -> Option<&'static str> {
-    text.chars().any(char::is_control).then_some("it holds a control character")
+    text.chars().any(char::is_control).then_some("it contains a control character")
 }
 
 fn issuer_url(text: &str) -> Option<&'static str> {
@@ -205,7 +212,7 @@ fn issuer_url(text: &str) -> Option<&'static str> {
         return Some("it has a query");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Some("it holds user information");
+        return Some("it contains user information");
     }
     let loopback = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -222,7 +229,7 @@ fn issuer_url(text: &str) -> Option<&'static str> {
 
 fn absolute_uri(text: &str) -> Option<&'static str> {
     if !text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && !b"\"\\<>".contains(&byte)) {
-        return Some("it holds a character that no URI holds");
+        return Some("it contains a character that is not allowed in a URI");
     }
     if text.contains('#') {
         return Some("it has a fragment");
@@ -231,7 +238,7 @@ fn absolute_uri(text: &str) -> Option<&'static str> {
 }
 
 impl ClientId {
-    /// A fresh client id: 128 random bits, base64url.
+    /// Generates a client id of 128 random bits, in base64url.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         let bytes: [u8; 16] = random::array(random)?;
         Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
@@ -245,13 +252,13 @@ impl From<IpAddr> for Source {
 }
 
 impl From<&ClientId> for Subject {
-    /// The app as the subject of its own token (RFC 9068 section 2.2, client credentials).
+    /// Returns the app as the subject of its own token (RFC 9068 section 2.2, client credentials).
     fn from(client_id: &ClientId) -> Self {
         Self(Arc::clone(&client_id.0))
     }
 }
 
-/// A name of 16 bytes.
+/// An identifier of 16 bytes.
 macro_rules! bytes_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
@@ -265,7 +272,7 @@ macro_rules! bytes_id {
                 Self(bytes)
             }
 
-            /// Its bytes, for a database column.
+            /// Returns the bytes, for a database column.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
@@ -309,12 +316,12 @@ macro_rules! bytes_id {
 
 pub(crate) use bytes_id;
 
-/// 22 characters of base64url.
+/// Encodes as 22 characters of base64url.
 pub(crate) fn write_bytes(bytes: &[u8; 16]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// What [`write_bytes`] wrote.
+/// Decodes the text that [`write_bytes`] wrote.
 pub(crate) fn read_bytes(kind: &'static str, text: &str) -> Result<[u8; 16], InvalidId> {
     let mut bytes = [0; 16];
     match URL_SAFE_NO_PAD.decode_slice_unchecked(text.get(..22).unwrap_or(""), &mut bytes) {
@@ -324,16 +331,16 @@ pub(crate) fn read_bytes(kind: &'static str, text: &str) -> Result<[u8; 16], Inv
 }
 
 bytes_id! {
-    /// The name of a grant: 128 random bits. Written as 22 characters of base64url.
+    /// The identifier of a grant: 128 random bits, written as 22 characters of base64url.
     GrantId, "grant id"
 }
 
 impl GrantId {
-    /// A fresh grant id.
+    /// Generates a grant id.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source fails.
     pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random::array(random).map(Self)
     }
@@ -344,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_refuse_what_cannot_travel_and_name_the_problem() {
+    fn a_malformed_identifier_is_refused_with_its_problem() {
         assert!(ClientId::new("").is_err());
         assert!(ClientId::new("a".repeat(256)).is_err());
         assert!(ClientId::new("tab\there").is_err());
@@ -365,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_id_survives_text_and_refuses_other_lengths_and_spellings() {
+    fn a_grant_id_survives_text_and_has_one_spelling() {
         let id = GrantId::from_bytes([7; 16]);
         assert_eq!(id.to_string().parse::<GrantId>().unwrap(), id);
         for bad in ["", "short", "BwcHBwcHBwcHBwcHBwcHBx", "BwcHBwcHBwcHBwcHBwcHBwBw", "é"] {

@@ -1,8 +1,8 @@
-//! Randomness: one injected source, and a buffer over it for token identifiers.
+//! The injected source of randomness, and a buffer over it for token identifiers.
 //!
-//! Secrets, salts, ids and nonces are drawn from the source itself, one call each. Only `jti` values
-//! come from the `JtiSource`, which draws 4 KiB at a time and wipes what it has handed out:
-//! a `jti` is public, and the system call would cost more than the rest of a token.
+//! Secrets, salts, ids and nonces come from the source itself, one call each. Only `jti` values come
+//! from the `JtiSource`, which draws 4 KiB at a time and zeroizes used bytes. A `jti` is public, and a
+//! system call would cost more than the rest of a token.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,22 +10,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ring::rand::SecureRandom as _;
 use zeroize::Zeroize;
 
-/// The source of randomness gave nothing. The request fails; nothing was issued.
+/// The source of randomness failed. The request fails, and nothing was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the source of randomness failed")]
-#[expect(clippy::exhaustive_structs, reason = "a host's source makes it; there is nothing to it")]
+#[expect(clippy::exhaustive_structs, reason = "a host's source constructs it")]
 pub struct RandomError;
 
-/// Where unpredictable bytes come from.
+/// A source of unpredictable bytes.
 ///
-/// An implementation other than [`OsRandom`] is for tests and replays; for anything else it must be
-/// a cryptographically secure generator.
+/// Except in tests and replays, it must be a cryptographically secure generator, such as [`OsRandom`].
 pub trait SecureRandom: Send + Sync + fmt::Debug {
     /// Fills `bytes` completely.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when it cannot; the content of `bytes` is then unspecified.
+    /// [`RandomError`] if it cannot. Then the content of `bytes` is unspecified.
     fn fill(&self, bytes: &mut [u8]) -> Result<(), RandomError>;
 }
 
@@ -35,7 +34,7 @@ pub trait SecureRandom: Send + Sync + fmt::Debug {
 pub struct OsRandom(ring::rand::SystemRandom);
 
 impl OsRandom {
-    /// The operating system's generator.
+    /// Creates a handle of the operating system's generator.
     #[must_use]
     pub fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
@@ -55,7 +54,7 @@ impl SecureRandom for OsRandom {
     }
 }
 
-/// `N` fresh random bytes.
+/// Draws `N` random bytes.
 pub(crate) fn array<const N: usize>(random: &dyn SecureRandom) -> Result<[u8; N], RandomError> {
     let mut bytes = [0; N];
     random.fill(&mut bytes)?;
@@ -63,12 +62,12 @@ pub(crate) fn array<const N: usize>(random: &dyn SecureRandom) -> Result<[u8; N]
 }
 
 const BUFFER: usize = 4096;
-/// Bytes of a token identifier: 128 bits.
+/// The size of a token identifier in bytes: 128 bits.
 pub(crate) const JTI_BYTES: usize = 16;
 
-/// Token identifiers (`jti`) from a buffer over the system's source.
+/// A source of token identifiers (`jti`), buffered.
 pub(crate) struct JtiSource {
-    // Few shards: enough that two threads seldom meet, little enough to fill.
+    // Few shards: two threads rarely meet, and little is drawn in advance.
     shards: [Mutex<Shard>; 4],
 }
 
@@ -103,7 +102,7 @@ impl JtiSource {
     }
 
     fn free_shard(&self) -> MutexGuard<'_, Shard> {
-        // A poisoned shard holds only random bytes and stays usable.
+        // A poisoned shard contains only random bytes and stays usable.
         let [first, ..] = &self.shards;
         self.shards
             .iter()
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_source_fails_the_draw_instead_of_handing_out_zeros() {
+    fn a_failing_source_fails_the_draw_and_returns_no_zeros() {
         #[derive(Debug)]
         struct Broken;
         impl SecureRandom for Broken {

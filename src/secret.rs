@@ -1,4 +1,4 @@
-//! Secrets in the hands of this process, and digests that storage may keep.
+//! Secrets in memory, and digests for storage.
 
 use std::fmt;
 
@@ -14,18 +14,18 @@ macro_rules! secret_text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// `Debug` is redacted and memory is wiped on drop. There is no `Display`, `Clone`,
-        /// `PartialEq` or `Serialize`: a secret is exposed on purpose or not at all.
+        /// `Debug` is redacted and memory is zeroized on drop. There is no `Display`, `Clone`,
+        /// `PartialEq` or `Serialize`: a secret is exposed deliberately or not at all.
         pub struct $name(Zeroizing<String>);
 
         impl $name {
-            /// Takes `value` into keeping.
+            /// Wraps a secret.
             #[must_use]
             pub fn new(value: impl Into<String>) -> Self {
                 Self(Zeroizing::new(value.into()))
             }
 
-            /// The secret itself. Every call site is a place to review.
+            /// Returns the secret itself. Review every call site.
             #[must_use]
             pub fn expose_secret(&self) -> &str {
                 &self.0
@@ -45,41 +45,41 @@ secret_text! {
     ///
     /// ```compile_fail
     /// use grantor::secret::ClientSecret;
-    /// // Comparing secrets with `==` would tell their length and prefix by its duration.
+    /// // The duration of `==` would leak length and prefix of a secret.
     /// assert!(ClientSecret::new("a") == ClientSecret::new("a"));
     /// ```
     ClientSecret
 }
 
 secret_text! {
-    /// The key with which an app signs HS256 assertions, as text of at least 32 bytes.
+    /// The HS256 key of an app's assertions, as text of at least 32 bytes.
     SignatureSecret
 }
 
 secret_text! {
-    /// An authorization code (RFC 6749 section 1.3.1): a sealed handle beginning with `gac_`.
+    /// An authorization code (RFC 6749 section 1.3.1): a sealed handle that begins with `gac_`.
     AuthorizationCode
 }
 
 secret_text! {
-    /// A refresh token (RFC 6749 section 1.5): a sealed handle beginning with `grt_`.
+    /// A refresh token (RFC 6749 section 1.5): a sealed handle that begins with `grt_`.
     RefreshToken
 }
 
 /// An access token (RFC 6749 section 1.4): a JWT in the profile of RFC 9068.
 ///
-/// `Debug` is redacted. Memory is not wiped: the response that carries the token to the client is a
-/// copy that nobody here could wipe.
+/// `Debug` is redacted. Memory is not zeroized, because the response to the client contains a copy that
+/// this crate cannot zeroize.
 pub struct AccessToken(String);
 
 impl AccessToken {
-    /// Takes `token` into keeping.
+    /// Wraps a token.
     #[must_use]
     pub fn new(token: impl Into<String>) -> Self {
         Self(token.into())
     }
 
-    /// The token itself. Every call site is a place to review.
+    /// Returns the token itself. Review every call site.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         &self.0
@@ -93,19 +93,19 @@ impl fmt::Debug for AccessToken {
 }
 
 impl ClientSecret {
-    /// Takes what is in keeping already, without a copy.
+    /// Wraps a secret that is zeroized already, without a copy.
     pub(crate) const fn from_kept(secret: Zeroizing<String>) -> Self {
         Self(secret)
     }
 
-    /// A fresh secret: 256 random bits, with a prefix that secret scanners can find.
+    /// Generates a secret of 256 random bits, with a prefix for secret scanners.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random_text("gcs_", random).map(Self)
     }
 }
 
 impl SignatureSecret {
-    /// A fresh secret: 256 random bits, with a prefix that secret scanners can find.
+    /// Generates a secret of 256 random bits, with a prefix for secret scanners.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random_text("gss_", random).map(Self)
     }
@@ -113,17 +113,17 @@ impl SignatureSecret {
 
 fn random_text(prefix: &str, random: &dyn SecureRandom) -> Result<Zeroizing<String>, RandomError> {
     let bytes = Zeroizing::new(random::array::<32>(random)?);
-    // Room for all of it: a reallocation would leave an unwiped copy behind.
+    // Room for the whole text: a reallocation would leave a copy that is not zeroized.
     let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 43));
     text.push_str(prefix);
     URL_SAFE_NO_PAD.encode_string(&bytes[..], &mut text);
     Ok(text)
 }
 
-/// 256 bits that identify something without revealing it: what storage keeps instead of a secret.
+/// A digest of 256 bits, stored in place of a secret.
 ///
-/// Serialized as base64url. `Debug` shows the first three bytes. `==` is for map keys and tests;
-/// where an attacker chooses one side, [`matches`](Self::matches) compares in constant time.
+/// Serialized as base64url. `Debug` shows the first three bytes. `==` is for map keys and tests. If an
+/// attacker chooses one side, use [`matches`](Self::matches), which compares in constant time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
@@ -134,7 +134,7 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Its bytes, for a database column.
+    /// Returns the bytes, for a database column.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -143,7 +143,7 @@ impl Digest {
     /// Compares in constant time.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
-        // By words of eight bytes: by bytes it would take longer than the digest itself.
+        // By words of eight bytes: bytewise, it would take longer than the digest itself.
         let words = |bytes: &[u8; 32]| -> [u64; 4] {
             let (words, _) = bytes.as_chunks::<8>();
             std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_ne_bytes(*word)))
@@ -151,7 +151,7 @@ impl Digest {
         words(&self.0).ct_eq(&words(&other.0)).into()
     }
 
-    /// SHA-256 over `fields`, each preceded by its length so that no two lists collide.
+    /// Computes SHA-256 over `fields`, each preceded by its length, so that no two lists collide.
     pub(crate) fn of_fields(fields: &[&[u8]]) -> Self {
         let mut message = [0; 256];
         let mut used = 0;
@@ -168,7 +168,7 @@ impl Digest {
         Self::from_ring(ring::digest::digest(&ring::digest::SHA256, message).as_ref())
     }
 
-    /// The same for what is too long to be put together first, which is faster.
+    /// Computes the same for fields that exceed the buffer. The buffer is faster.
     fn of_long_fields(fields: &[&[u8]]) -> Self {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         for field in fields {
@@ -178,15 +178,15 @@ impl Digest {
         Self::from_ring(context.finish().as_ref())
     }
 
-    /// The 32 bytes that `ring` gives for every SHA-256 and HMAC-SHA-256.
+    /// Takes the 32 bytes that `ring` returns for every SHA-256 and HMAC-SHA-256.
     pub(crate) fn from_ring(bytes: &[u8]) -> Self {
         Self(bytes.try_into().unwrap_or_default())
     }
 }
 
-/// The length of `field` as it precedes it in every digest and MAC of this crate.
+/// Returns the length prefix of `field` in every digest and MAC of this crate.
 ///
-/// No field is longer than its limit, which is far below 4 GiB.
+/// Every field has a limit far below 4 GiB.
 pub(crate) fn length_prefix(field: &[u8]) -> [u8; 4] {
     u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes()
 }
@@ -220,7 +220,7 @@ mod tests {
     use crate::random::OsRandom;
 
     #[test]
-    fn generated_secrets_have_256_bits_and_a_findable_prefix() {
+    fn generated_secrets_have_256_bits_and_a_prefix_for_scanners() {
         let secret = ClientSecret::generate(&OsRandom::new()).unwrap();
         let text = secret.expose_secret();
         assert_eq!(URL_SAFE_NO_PAD.decode(text.strip_prefix("gcs_").unwrap()).unwrap().len(), 32);
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_fields_depends_on_where_each_field_ends() {
+    fn a_digest_of_fields_depends_on_their_boundaries() {
         assert_ne!(Digest::of_fields(&[b"ab", b"c"]), Digest::of_fields(&[b"a", b"bc"]));
         assert_ne!(Digest::of_fields(&[b""]), Digest::of_fields(&[]));
         for length in [0, 1, 247, 248, 249, 1_000] {

@@ -1,4 +1,4 @@
-//! JSON of tokens, read strictly and without copies.
+//! A strict JSON reader for headers and claims, without copies.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,10 +7,10 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 
 use crate::clock::UnixTime;
 
-/// A JSON object of which no member is given twice.
+/// A JSON object without duplicate members.
 pub(super) struct Object<'a>(Vec<(Text<'a>, Member<'a>)>);
 
-/// What a member of a header or of claims can be, as far as it matters.
+/// The value of a member of a header or of claims, as far as tokens use it.
 pub(super) enum Member<'a> {
     Text(Text<'a>),
     /// A `NumericDate` (RFC 7519 section 2): seconds, perhaps with a fraction. Extremes saturate.
@@ -22,7 +22,7 @@ pub(super) enum Member<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The object in `json`; `None` for anything else, and where a member is given twice.
+    /// Parses an object. Returns `None` for any other JSON, and for a duplicate member.
     pub(super) fn parse(json: &'a [u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()
     }
@@ -31,17 +31,17 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(own, _)| own.0 == name).map(|(_, member)| member)
     }
 
-    /// Takes the member `name` out.
+    /// Removes and returns the member `name`.
     pub(super) fn take(&mut self, name: &str) -> Option<Member<'a>> {
         let at = self.0.iter().position(|(own, _)| own.0 == name)?;
         Some(self.0.swap_remove(at).1)
     }
 
-    /// The string `name`: `Ok(None)` where it is absent.
+    /// Returns the string `name`, or `Ok(None)` if it is absent.
     ///
     /// # Errors
     ///
-    /// `wrong` where it is anything but a string.
+    /// `wrong` if it is not a string.
     pub(super) fn text<E>(&self, name: &str, wrong: E) -> Result<Option<&str>, E> {
         match self.get(name) {
             None => Ok(None),
@@ -50,11 +50,11 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The date `name`: `Ok(None)` where it is absent.
+    /// Returns the date `name`, or `Ok(None)` if it is absent.
     ///
     /// # Errors
     ///
-    /// `wrong` where it is anything but a number.
+    /// `wrong` if it is not a number.
     pub(super) fn date<E>(&self, name: &str, wrong: E) -> Result<Option<UnixTime>, E> {
         match self.get(name) {
             None => Ok(None),
@@ -78,9 +78,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut object = Object(Vec::with_capacity(8));
                 while let Some((name, member)) = map.next_entry::<Text<'de>, Member<'de>>()? {
-                    // A token that many members would make quadratic work is none of ours.
+                    // Bounds the quadratic search for duplicates. Honest tokens have fewer members.
                     if object.get(&name.0).is_some() || object.0.len() >= MAX_MEMBERS {
-                        return Err(A::Error::custom("a member is given twice, or there are many"));
+                        return Err(A::Error::custom(
+                            "a member is given twice, or there are too many",
+                        ));
                     }
                     object.0.push((name, member));
                 }
@@ -92,7 +94,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
     }
 }
 
-/// The most members that an object of a token may have.
+/// The largest number of members of an object.
 const MAX_MEMBERS: usize = 128;
 
 impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
@@ -127,7 +129,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
                 let millis = (seconds * 1000.0).floor();
                 #[expect(
                     clippy::cast_possible_truncation,
-                    reason = "the cast saturates, which is wanted"
+                    reason = "the cast saturates, as intended"
                 )]
                 let date = UnixTime::from_millis(millis as i64);
                 Ok(if millis.is_nan() { Member::Other } else { Member::Date(date) })
@@ -163,7 +165,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Member<'a> {
     }
 }
 
-/// A string, borrowed from the input unless it held an escape.
+/// A string, borrowed from the input unless it contains an escape.
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_with_a_member_twice_or_something_after_it_is_refused() {
+    fn an_object_with_a_duplicate_member_or_trailing_text_is_refused() {
         assert!(Object::parse(br#"{"a":1,"b":[{"a":1}],"c":null,"d":true}"#).is_some());
         for bad in [r#"{"a":1,"a":1}"#, r#"{"a":1,"\u0061":1}"#, "{}{}", "[]", "null", "", "\"{}\""]
         {

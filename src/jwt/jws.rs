@@ -1,4 +1,4 @@
-//! JWS in compact serialization, read strictly (RFC 7515 section 5.2, RFC 8725).
+//! JWS in compact serialization, parsed strictly (RFC 7515 section 5.2, RFC 8725).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,20 +9,20 @@ use super::{Algorithm, MAX_TOKEN_BYTES, VerifyingKey, VerifyingKeys};
 use crate::ids::KeyId;
 use crate::protocol::base64url;
 
-/// Header parameters that would change how the token is read, or bring a key along. None is needed,
-/// so none is obeyed (RFC 7515 section 4.1.11, RFC 8725 sections 3.10 and 3.11, RFC 7797).
+/// Header parameters that change the meaning of a token or provide a key. None is supported, so a token
+/// with one is refused (RFC 7515 section 4.1.11, RFC 8725 sections 3.10 and 3.11, RFC 7797).
 const FORBIDDEN: [&str; 7] = ["crit", "jku", "x5u", "jwk", "x5c", "b64", "zip"];
 
-/// What is wrong with a token before its claims are looked at.
+/// A token that is refused before its claims are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum JwsError {
     /// Too long, not three segments, or not canonical base64url.
     Malformed,
     /// The header is not an object with a string `alg`, or a parameter is of the wrong type.
     Header,
-    /// The header holds one of [`FORBIDDEN`].
+    /// The header contains one of [`FORBIDDEN`].
     ForbiddenHeader,
-    /// `alg` is unknown, or neither the keys nor the caller allow it.
+    /// `alg` is unknown, or the keys or the caller do not allow it.
     Algorithm,
     /// No key has the token's `kid`.
     UnknownKey,
@@ -30,11 +30,11 @@ pub(super) enum JwsError {
     Signature,
 }
 
-/// A token taken apart, nothing of it trusted.
+/// The parts of a token, not verified.
 pub(super) struct Compact<'a> {
     pub(super) header: &'a str,
     signing_input: &'a str,
-    /// The three parts, decoded, one after the other.
+    /// The three decoded parts in sequence.
     decoded: Vec<u8>,
     header_end: usize,
     payload_end: usize,
@@ -61,7 +61,7 @@ impl<'a> Compact<'a> {
         self.decoded.get(..self.header_end).unwrap_or_default()
     }
 
-    /// The payload, not verified.
+    /// Returns the payload, not verified.
     pub(super) fn payload(&self) -> &[u8] {
         self.decoded.get(self.header_end..self.payload_end).unwrap_or_default()
     }
@@ -70,7 +70,7 @@ impl<'a> Compact<'a> {
         self.decoded.get(self.payload_end..).unwrap_or_default()
     }
 
-    /// The key among `keys` that verifies the signature, for an algorithm that both it and `allowed`
+    /// Finds the key that verifies the signature, with an algorithm that both the key and `allowed`
     /// admit.
     pub(super) fn verify<'k>(
         &self,
@@ -98,7 +98,7 @@ impl<'a> Compact<'a> {
     }
 }
 
-/// What of a header is used.
+/// The used parameters of a header.
 pub(super) struct Header<'a> {
     algorithm: Algorithm,
     key_id: Option<Text<'a>>,
@@ -125,7 +125,7 @@ impl<'a> Header<'a> {
         Ok(Self { algorithm, key_id, typ })
     }
 
-    /// Whether `typ` is there.
+    /// Whether `typ` is present.
     pub(super) const fn has_type(&self) -> bool {
         self.typ.is_some()
     }
@@ -178,7 +178,7 @@ mod tests {
         jws.verify(&Header::of(&jws)?, keys, allowed).map(|_| ())
     }
 
-    /// J2, C28: what is not three canonical segments with an object in front is not read.
+    /// J2, C28: a token is three canonical segments, and the first is an object.
     #[test]
     fn only_strict_compact_serialization_is_read() {
         let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
@@ -214,9 +214,9 @@ mod tests {
         assert_eq!(verify(&long, &keys, Algorithm::ALL), Err(JwsError::Header));
     }
 
-    /// C27: an unknown or empty `crit`, and every header that brings a key or changes the reading.
+    /// C27: an unknown or empty `crit`, and every header that provides a key or changes the meaning.
     #[test]
-    fn headers_that_demand_something_are_refused_though_the_signature_is_good() {
+    fn forbidden_headers_are_refused_despite_a_valid_signature() {
         let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
         let keys = VerifyingKeys::from(key.verifying_key());
         for member in [
@@ -237,9 +237,9 @@ mod tests {
         assert_eq!(verify(&harmless, &keys, Algorithm::ALL), Ok(()));
     }
 
-    /// C25, J8: `none`, and HS256 under the bytes of a public key.
+    /// C25, J8: `none`, and HS256 with the bytes of a public key as its secret.
     #[test]
-    fn neither_none_nor_a_public_key_as_secret_passes() {
+    fn none_and_a_public_key_as_secret_are_refused() {
         let public = fixture("rsa_2048_public");
         let keys = VerifyingKeys::from_pem(&public).unwrap();
         let confused = SigningKey::from_hmac_secret(public.as_bytes()).unwrap();
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// C26: the algorithm has to be that of the key and one of the allow-list.
+    /// C26: the key must have the algorithm, and the allow-list must contain it.
     #[test]
     fn the_algorithm_comes_from_the_key_and_the_allow_list() {
         let pem = fixture("rsa_2048_private");
@@ -272,9 +272,9 @@ mod tests {
         assert_eq!(verify(&mislabelled, &open, Algorithm::ALL), Err(JwsError::Signature));
     }
 
-    /// J6, J7: `kid` picks among the keys; a key without id is tried for every token.
+    /// J6, J7: `kid` chooses among the keys. A key without id is tried for every token.
     #[test]
-    fn a_key_is_chosen_by_its_id_where_both_sides_name_one() {
+    fn a_key_is_chosen_by_its_id_if_both_sides_name_one() {
         let named = |id: &str| {
             let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
             key.with_key_id(KeyId::new(id).unwrap())

@@ -1,5 +1,4 @@
-//! Base64url without padding (RFC 4648 section 5) of tokens and handles, by a library that takes
-//! many bytes at a time.
+//! Base64url without padding (RFC 4648 section 5) of tokens and handles, many bytes at a time.
 
 use base64_simd::{Out, URL_SAFE_NO_PAD};
 
@@ -12,7 +11,7 @@ pub(crate) fn append(text: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
-/// Appends the bytes of `text` to `bytes`, if it is their one canonical spelling.
+/// Decodes `text` and appends the bytes, if it is their canonical encoding.
 pub(crate) fn append_decoded(bytes: &mut Vec<u8>, text: &str) -> Option<()> {
     let start = bytes.len();
     bytes.resize(start + text.len().div_ceil(4) * 3, 0);
@@ -32,7 +31,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_appended_is_what_the_library_encodes(bytes: Vec<u8>, before: Vec<u8>) {
+        fn another_library_encodes_the_same(bytes: Vec<u8>, before: Vec<u8>) {
             let mut text = before.clone();
             append(&mut text, &bytes);
             let expected = [before, JUDGE.encode(&bytes).into_bytes()].concat();
@@ -40,7 +39,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_encoded_is_decoded_in_one_spelling_only(bytes: Vec<u8>, before: Vec<u8>) {
+        fn encoded_bytes_have_one_encoding(bytes: Vec<u8>, before: Vec<u8>) {
             let mut decoded = before.clone();
             let text = JUDGE.encode(&bytes);
             prop_assert_eq!(append_decoded(&mut decoded, &text), Some(()));
@@ -49,15 +48,15 @@ mod tests {
         }
 
         #[test]
-        fn what_is_decoded_is_what_another_library_decodes(text in "[A-Za-z0-9_=+/-]{0,90}") {
+        fn another_library_decodes_the_same(text in "[A-Za-z0-9_=+/-]{0,90}") {
             let mut decoded = Vec::new();
             let ours = append_decoded(&mut decoded, &text).map(|()| decoded);
             prop_assert_eq!(ours, JUDGE.decode(&text).ok());
         }
 
-        /// Two, three or four characters more, of which few are the one spelling of some bytes.
+        /// Up to three characters more: few of these texts are the canonical encoding of any bytes.
         #[test]
-        fn bits_that_are_left_over_are_zero(
+        fn left_over_bits_must_be_zero(
             text in "([A-Za-z0-9_-]{4}){0,12}[A-Za-z0-9_-]{0,3}",
         ) {
             let mut decoded = Vec::new();

@@ -9,26 +9,26 @@ use zeroize::Zeroizing;
 
 use crate::protocol::form;
 
-/// The longest header value that is read, in bytes.
+/// The longest accepted header value, in bytes.
 pub(crate) const MAX_HEADER_BYTES: usize = 4096;
 
-/// The header names the `Basic` scheme, but holds no credentials that can be read.
+/// A header with the `Basic` scheme and malformed credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the Basic credentials are malformed")]
 pub(crate) struct InvalidBasicHeader;
 
-/// A client id and a client secret, neither checked.
+/// A client id and a client secret, not verified.
 pub(crate) struct BasicCredentials {
     pub(crate) client_id: String,
     pub(crate) client_secret: Zeroizing<String>,
 }
 
 impl BasicCredentials {
-    /// Reads the value of an `Authorization` header; `None` when its scheme is not `Basic`.
+    /// Parses the value of an `Authorization` header. Returns `None` if its scheme is not `Basic`.
     ///
     /// # Errors
     ///
-    /// [`InvalidBasicHeader`] when the value is not base64 of a form-encoded client id, a colon and
+    /// [`InvalidBasicHeader`] if the value is not base64 of a form-encoded client id, a colon and
     /// a form-encoded secret.
     pub(crate) fn parse(header: &[u8]) -> Result<Option<Self>, InvalidBasicHeader> {
         let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
@@ -78,7 +78,7 @@ mod tests {
         (id.to_owned(), secret.to_owned())
     }
 
-    /// C6: both parts are form-decoded, after the first colon has parted them.
+    /// C6: both parts are form-decoded, after they are split at the first colon.
     #[test]
     fn id_and_secret_are_form_decoded() {
         assert_eq!(pair("app:secret"), owned("app", "secret"));
@@ -88,13 +88,13 @@ mod tests {
         }
     }
 
-    /// C4: an empty secret is a secret that no app has, not a missing one.
+    /// C4: an empty secret is a wrong secret, not a missing one.
     #[test]
-    fn an_empty_secret_is_read_as_such() {
+    fn an_empty_secret_is_not_a_missing_one() {
         assert_eq!(pair("app:"), owned("app", ""));
     }
 
-    /// C5: whatever else follows the scheme is refused without a fuss.
+    /// C5: any other text after the scheme is refused.
     #[test]
     fn malformed_credentials_are_refused() {
         let long = format!("Basic {}", STANDARD.encode("a:".repeat(2000)));
@@ -108,7 +108,7 @@ mod tests {
         assert!(parse(":secret").is_err());
     }
 
-    /// C7: the scheme is named in any case; another scheme is somebody else's.
+    /// C7: the scheme is compared without case, and another scheme is ignored.
     #[test]
     fn the_scheme_is_case_insensitive() {
         for header in ["bAsIc YTpi", "BASIC   YTpi "] {

@@ -4,18 +4,18 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a token request presents: `grant_type` of RFC 6749 section 4.
+/// The kind of grant in a token request: `grant_type` of RFC 6749 section 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum GrantType {
-    /// A code (RFC 6749 section 4.1.3).
+    /// An authorization code (RFC 6749 section 4.1.3).
     AuthorizationCode,
     /// A refresh token (RFC 6749 section 6).
     RefreshToken,
     /// An assertion (RFC 7523 section 2.1).
     JwtBearer,
-    /// Nothing but the app's own credentials (RFC 6749 section 4.4).
+    /// The app's own credentials alone (RFC 6749 section 4.4).
     ClientCredentials,
 }
 
@@ -24,7 +24,7 @@ impl GrantType {
     pub const ALL: [Self; 4] =
         [Self::AuthorizationCode, Self::RefreshToken, Self::JwtBearer, Self::ClientCredentials];
 
-    /// Its value on the wire.
+    /// Returns its value on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,7 +35,7 @@ impl GrantType {
         }
     }
 
-    /// The grant type with this value on the wire.
+    /// Returns the grant type with this value on the wire.
     #[must_use]
     pub fn from_wire(value: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grant_type| grant_type.as_str() == value)

@@ -1,4 +1,4 @@
-//! The words of the RFCs on the wire: forms, grant types, PKCE, paths, redirect URIs and scopes.
+//! The wire formats of the RFCs: forms, grant types, PKCE, paths, redirect URIs and scopes.
 
 pub(crate) mod authorization_details;
 pub(crate) mod base64url;

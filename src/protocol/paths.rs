@@ -1,5 +1,5 @@
-//! Where the endpoints are: one list for the HTTP layer that mounts them and for the metadata that
-//! names them.
+//! The paths of the endpoints: one list for the HTTP layer, which mounts them, and for the metadata,
+//! which names them.
 
 use crate::ids::Issuer;
 
@@ -9,13 +9,13 @@ use crate::ids::Issuer;
 pub enum ServerEndpoint {
     /// Authorization requests of browsers (RFC 6749 section 3.1).
     Authorization,
-    /// Where a consent page sends the user's decision.
+    /// The user's decision, from a consent page.
     Decision,
     /// Token requests (RFC 6749 section 3.2).
     Token,
-    /// Tokens that are given back (RFC 7009).
+    /// Token revocation (RFC 7009).
     Revocation,
-    /// Questions about tokens (RFC 7662).
+    /// Token introspection (RFC 7662).
     Introspection,
     /// The feed of revocations for resource servers.
     Revocations,
@@ -23,7 +23,7 @@ pub enum ServerEndpoint {
     JwkSet,
     /// The server's metadata (RFC 8414).
     Metadata,
-    /// The metadata of the APIs that stand under the server's own origin (RFC 9728).
+    /// The metadata of the APIs at the server's own origin (RFC 9728).
     ResourceMetadata,
 }
 
@@ -41,7 +41,7 @@ impl ServerEndpoint {
         Self::ResourceMetadata,
     ];
 
-    /// Its stable name, for logs and counters.
+    /// Returns its stable name, for logs and counters.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl ServerEndpoint {
         }
     }
 
-    /// The methods that it answers, `HEAD` and `OPTIONS` apart, as `Allow` lists them.
+    /// Returns the methods that it supports except `HEAD` and `OPTIONS`, as in `Allow`.
     #[must_use]
     pub const fn methods(self) -> &'static str {
         match self {
@@ -126,7 +126,7 @@ impl Paths {
         Ok(self)
     }
 
-    /// Does not mount `endpoint`.
+    /// Leaves `endpoint` unmounted.
     #[must_use]
     pub fn without(mut self, endpoint: ServerEndpoint) -> Self {
         self.set(endpoint, None);
@@ -139,20 +139,20 @@ impl Paths {
         }
     }
 
-    /// The path of `endpoint`, below that of the issuer.
+    /// Returns the path of `endpoint`, below the path of the issuer.
     #[must_use]
     pub fn get(&self, endpoint: ServerEndpoint) -> Option<&str> {
         self.0.get(endpoint as usize)?.as_deref()
     }
 
-    /// The URL of `endpoint` of the server `issuer`.
+    /// Returns the URL of `endpoint` of the server `issuer`.
     #[must_use]
     pub fn url(&self, issuer: &Issuer, endpoint: ServerEndpoint) -> Option<String> {
         self.full(issuer, endpoint).map(|path| format!("{}{path}", origin(issuer.as_str())))
     }
 
-    /// The path of `endpoint` on the server's host: the issuer's own path comes first, but after a
-    /// well-known one (RFC 8414 section 3.1).
+    /// Returns the path of `endpoint` on the server's host. The issuer's own path comes first, but after
+    /// a well-known path (RFC 8414 section 3.1).
     #[must_use]
     pub fn full(&self, issuer: &Issuer, endpoint: ServerEndpoint) -> Option<String> {
         let own = self.get(endpoint)?;
@@ -172,20 +172,20 @@ impl Paths {
     }
 }
 
-/// Scheme, host and port of a URL with an authority.
+/// Returns scheme, host and port of a URL with an authority.
 pub(crate) fn origin(url: &str) -> &str {
     let (origin, _) = url.split_at(after_authority(url));
     origin
 }
 
-/// The path of a URL with an authority, without a slash at its end, and its query.
+/// Returns the path of a URL with an authority, without a slash at its end, and its query.
 fn path(url: &str) -> &str {
     let (_, path) = url.split_at(after_authority(url));
     path.trim_end_matches('/')
 }
 
-/// Where the metadata of the API `url` stand below their well-known path (RFC 9728 section 3.1): at
-/// its path, without the slash right behind the host. One that has a query has no path of its own.
+/// Returns the path of the metadata of the API `url`, below the well-known path (RFC 9728 section 3.1):
+/// its own path, without a lone slash after the host. A URL with a query has none.
 pub(crate) fn resource_path(url: &str) -> Option<&str> {
     let (_, path) = url.split_at(after_authority(url));
     match path {
@@ -208,9 +208,9 @@ mod tests {
         Paths::default().url(&Issuer::new(issuer).unwrap(), endpoint).unwrap()
     }
 
-    /// M1: an issuer with a path has its metadata under the well-known path, then its own.
+    /// M1: the metadata URL of an issuer with a path is the well-known path, then its own.
     #[test]
-    fn the_path_of_the_issuer_stands_where_the_rfc_wants_it() {
+    fn the_path_of_the_issuer_follows_the_well_known_path() {
         for issuer in ["https://as.example.com", "https://as.example.com/"] {
             let metadata = url(issuer, ServerEndpoint::Metadata);
             assert_eq!(metadata, "https://as.example.com/.well-known/oauth-authorization-server");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_endpoint_is_in_its_place() {
+    fn every_endpoint_has_a_path_at_its_index() {
         for (at, endpoint) in ServerEndpoint::ALL.into_iter().enumerate() {
             assert_eq!(endpoint as usize, at);
             assert!(Paths::default().get(endpoint).is_some_and(|path| path.starts_with('/')));

@@ -1,6 +1,7 @@
-//! Proof Key for Code Exchange (RFC 7636): that whoever redeems a code began the request.
+//! Proof Key for Code Exchange (RFC 7636): the client that redeems a code is the one that began the
+//! request.
 //!
-//! Only `S256` is offered, and every code flow needs it.
+//! Only `S256` is supported, and every code flow requires it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,24 +14,24 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::random::{self, RandomError, SecureRandom};
 
-/// Why an authorization request's PKCE parameters are refused. On the wire all are
-/// `invalid_request` (RFC 7636 section 4.4.1).
+/// Invalid PKCE parameters of an authorization request. On the wire each is `invalid_request` (RFC 7636
+/// section 4.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.description())]
 #[non_exhaustive]
 pub enum CodeChallengeError {
-    /// There is no `code_challenge`.
+    /// `code_challenge` is missing.
     Missing,
     /// `code_challenge_method` is `plain`, or absent, which means the same.
     Plain,
-    /// `code_challenge_method` is a word that RFC 7636 does not define.
+    /// `code_challenge_method` is not defined by RFC 7636.
     UnknownMethod,
     /// `code_challenge` is not a SHA-256 digest in base64url.
     Malformed,
 }
 
 impl CodeChallengeError {
-    /// What is wrong, as `error_description`.
+    /// Returns the text for `error_description`.
     #[must_use]
     pub const fn description(self) -> &'static str {
         match self {
@@ -42,11 +43,11 @@ impl CodeChallengeError {
     }
 }
 
-/// Why a `code_verifier` is refused before it is compared. On the wire both are `invalid_grant`.
+/// A `code_verifier` that is refused before it is compared. On the wire both are `invalid_grant`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CodeVerifierError {
-    /// There is no `code_verifier`.
+    /// `code_verifier` is missing.
     #[error("code_verifier is missing")]
     Missing,
     /// It is not 43 to 128 characters of the unreserved set of RFC 3986 section 2.3.
@@ -54,13 +55,14 @@ pub enum CodeVerifierError {
     Malformed,
 }
 
-/// The digest that an authorization request shows: `code_challenge` of RFC 7636 section 4.2, made
-/// with `S256`.
+/// The digest of a verifier in an authorization request: `code_challenge` of RFC 7636 section 4.2, with
+/// `S256`.
+#[doc(alias = "code_challenge")]
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct CodeChallenge([u8; 32]);
 
 impl CodeChallenge {
-    /// Takes `code_challenge` and `code_challenge_method` as the request has them.
+    /// Parses the `code_challenge` and `code_challenge_method` of a request.
     ///
     /// # Errors
     ///
@@ -77,13 +79,13 @@ impl CodeChallenge {
         }
     }
 
-    /// Whether this is the challenge of `verifier`; the time it takes tells nothing.
+    /// Whether this is the challenge of `verifier`. Compares in constant time.
     #[must_use]
     pub fn matches(&self, verifier: &CodeVerifier) -> bool {
         self.0.ct_eq(&verifier.challenge().0).into()
     }
 
-    /// The digest itself.
+    /// Returns the digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -94,7 +96,7 @@ impl FromStr for CodeChallenge {
     type Err = CodeChallengeError;
 
     fn from_str(text: &str) -> Result<Self, CodeChallengeError> {
-        // One byte more than fits: the decoder wants room for its estimate.
+        // One byte more than the digest: the decoder needs room for its estimate.
         let mut bytes = [0; 33];
         match (URL_SAFE_NO_PAD.decode_slice(text, &mut bytes), bytes.first_chunk()) {
             (Ok(32), Some(digest)) => Ok(Self(*digest)),
@@ -127,23 +129,24 @@ impl<'de> Deserialize<'de> for CodeChallenge {
     }
 }
 
-/// The client's secret behind a challenge: `code_verifier` of RFC 7636 section 4.1.
+/// The client's secret for a challenge: `code_verifier` of RFC 7636 section 4.1.
 ///
-/// Redacted in `Debug` and wiped on drop. It cannot be cloned, and not be compared either: ask
+/// Redacted in `Debug` and zeroized on drop. It can be neither cloned nor compared: use
 /// [`CodeChallenge::matches`].
 ///
 /// ```compile_fail
 /// # use grantor::protocol::CodeVerifier;
 /// fn same(a: CodeVerifier, b: CodeVerifier) -> bool { a == b }
 /// ```
+#[doc(alias = "code_verifier")]
 pub struct CodeVerifier(Zeroizing<String>);
 
 impl CodeVerifier {
-    /// Takes `code_verifier` as the token request has it.
+    /// Parses the `code_verifier` of a token request.
     ///
     /// # Errors
     ///
-    /// [`CodeVerifierError`] when it is missing or malformed.
+    /// [`CodeVerifierError`] if it is missing or malformed.
     pub fn from_request(verifier: Option<&str>) -> Result<Self, CodeVerifierError> {
         let verifier = verifier.ok_or(CodeVerifierError::Missing)?;
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -154,11 +157,11 @@ impl CodeVerifier {
         }
     }
 
-    /// A fresh verifier of 256 random bits, for a client: 43 characters.
+    /// Generates a verifier for a client: 256 random bits, in 43 characters.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source fails.
     pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         let mut bytes: [u8; 32] = random::array(random)?;
         let verifier = Self(Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes)));
@@ -166,15 +169,15 @@ impl CodeVerifier {
         Ok(verifier)
     }
 
-    /// The challenge that belongs to it: its SHA-256 digest.
+    /// Computes the challenge, its SHA-256 digest.
     #[must_use]
     pub fn challenge(&self) -> CodeChallenge {
         let digest = ring::digest::digest(&ring::digest::SHA256, self.0.as_bytes());
-        // SHA-256 has 32 bytes; the default, which nothing reaches, would match no verifier.
+        // SHA-256 has 32 bytes. The unreachable default would match no verifier.
         CodeChallenge(digest.as_ref().try_into().unwrap_or_default())
     }
 
-    /// The secret itself. Every use is a place to review.
+    /// Returns the secret itself. Review every call site.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         &self.0
@@ -222,7 +225,7 @@ mod tests {
         }
     }
 
-    /// P5: for `S256` exactly 43 characters, of base64url, and in the one canonical spelling.
+    /// P5: for `S256`, exactly 43 characters of base64url, in their canonical encoding.
     #[test]
     fn a_malformed_challenge_is_refused() {
         let too_long = format!("{CHALLENGE}A");
@@ -237,7 +240,7 @@ mod tests {
         }
     }
 
-    /// P6: another verifier, be it one character away.
+    /// P6: another verifier, even if only one character differs.
     #[test]
     fn a_wrong_verifier_does_not_match() {
         let challenge: CodeChallenge = CHALLENGE.parse().unwrap();
@@ -245,7 +248,7 @@ mod tests {
         assert!(!challenge.matches(&verifier(CHALLENGE)));
     }
 
-    /// P7, P8: what is no verifier is refused before anything is compared.
+    /// P7, P8: a malformed verifier is refused before it is compared.
     #[test]
     fn a_missing_or_malformed_verifier_is_refused() {
         assert_eq!(CodeVerifier::from_request(None).unwrap_err(), CodeVerifierError::Missing);

@@ -1,10 +1,9 @@
 //! Sealed handles: authorization codes, refresh tokens, consent tickets and login markers.
 //!
-//! A handle is a prefix that secret scanners can find, then base64url of
-//! `version | key id | payload | MAC`. The MAC is HMAC-SHA-256 over length-prefixed fields that
-//! include the kind, the issuer and whom the handle is bound to, so that garbage and other apps'
-//! handles are refused by one HMAC, before any I/O. Storage never sees a handle: it keeps a digest
-//! of the salt, and the generation.
+//! A handle is a prefix for secret scanners, then base64url of `version | key id | payload | MAC`. The
+//! MAC is HMAC-SHA-256 over length-prefixed fields that include the kind, the issuer and the binding,
+//! such as the client id. So garbage and the handles of other apps are refused by one HMAC, before any
+//! I/O. Storage never sees a handle. It has a digest of the salt, and the generation.
 
 use std::fmt;
 
@@ -21,16 +20,17 @@ const VERSION: u8 = 1;
 const MAC_BYTES: usize = 32;
 const HEAD_BYTES: usize = 5;
 
-/// What a handle is for. One kind never opens as another.
+/// The kind of a handle. One kind never opens as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HandleKind {
     /// An authorization code.
     Code,
     /// A refresh token.
     RefreshToken,
-    /// What travels through the browser between prompt and decision.
+    /// A consent ticket: the authorization request on its way through the browser, between prompt and
+    /// decision.
     Ticket,
-    /// What says, on the way back from a login, when it was demanded.
+    /// The instant at which a login was demanded, on its way through the browser and back.
     LoginMarker,
 }
 
@@ -44,13 +44,13 @@ impl HandleKind {
         }
     }
 
-    /// Whether `text` says that it is a handle of this kind.
+    /// Whether `text` has the prefix of this kind.
     pub(crate) fn begins(self, text: &str) -> bool {
         text.starts_with(self.prefix())
     }
 }
 
-/// The text is no handle of this kind that this server sealed for whom it is bound to.
+/// The text is not a handle that this server sealed, of this kind and with this binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotOurs;
 
@@ -63,7 +63,7 @@ pub(crate) struct Handles {
 }
 
 impl Handles {
-    /// The longest handle that is looked at, in bytes.
+    /// The longest accepted handle, in bytes.
     const MAX_BYTES: usize = 16 * 1024;
 
     pub(crate) fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
@@ -85,7 +85,7 @@ impl Handles {
         }
     }
 
-    /// Seals the parts of `payload` for whoever `bound_to` names.
+    /// Seals the parts of `payload`, bound to `bound_to`.
     pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[&[u8]]) -> String {
         let (tag, key) = self.keys(kind).newest();
         let room = payload.iter().map(|part| part.len()).sum::<usize>();
@@ -101,12 +101,11 @@ impl Handles {
         let mut text = Vec::with_capacity(kind.prefix().len() + sealed.len().div_ceil(3) * 4);
         text.extend_from_slice(kind.prefix().as_bytes());
         base64url::append(&mut text, sealed);
-        // A prefix and base64url: it always is UTF-8.
+        // A prefix and base64url are UTF-8.
         String::from_utf8(text).unwrap_or_default()
     }
 
-    /// What `read` makes of the payload of `handle`, if this server sealed it as `kind` for whoever
-    /// `bound_to` names.
+    /// Opens a handle of this kind and binding, and applies `read` to its payload.
     pub(crate) fn open<T>(
         &self,
         kind: HandleKind,
@@ -130,7 +129,7 @@ impl Handles {
     }
 }
 
-/// Whom a handle is bound to, as the MAC covers it before the sealed part, and where that begins.
+/// Writes the binding, which the MAC covers before the sealed part, and returns the start of that part.
 /// Kind and issuer are in the key.
 fn bound(bound_to: &[&[u8]], room: usize) -> (Vec<u8>, usize) {
     let prefix: usize = bound_to.iter().map(|field| 4 + field.len()).sum();
@@ -148,8 +147,7 @@ impl fmt::Debug for Handles {
     }
 }
 
-/// What a code or a refresh token says: which grant, its salt, which generation. A code is
-/// generation 0.
+/// The payload of a code or a refresh token. A code is generation 0.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct GrantHandle {
     pub(crate) grant_id: GrantId,
@@ -157,18 +155,18 @@ pub(crate) struct GrantHandle {
     pub(crate) generation: u32,
 }
 
-/// 128 random bits that every handle of a grant carries and of which storage keeps a digest.
+/// 128 random bits in every handle of a grant. Storage has a digest of them.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Salt(pub(crate) [u8; 16]);
 
 impl Salt {
-    /// What storage keeps.
+    /// Returns the digest for storage.
     pub(crate) fn digest(&self, grant_id: &GrantId) -> Digest {
         Digest::of_fields(&[b"salt", grant_id.as_bytes(), &self.0])
     }
 }
 
-/// The id and the salt of a new grant, by one call to the source.
+/// Draws the id and the salt of a new grant, in one call to the source.
 pub(crate) fn new_grant_names(random: &dyn SecureRandom) -> Result<(GrantId, Salt), RandomError> {
     let mut names = [[0; 16]; 2];
     random.fill(names.as_flattened_mut())?;
@@ -196,7 +194,7 @@ impl GrantHandle {
         if generation == 0 { HandleKind::Code } else { HandleKind::RefreshToken }
     }
 
-    /// The bearer value, for the app `client_id`.
+    /// Seals the handle for the app `client_id`.
     pub(crate) fn seal(&self, handles: &Handles, client_id: &str) -> String {
         let generation = self.generation.to_be_bytes();
         let payload = [&self.grant_id.as_bytes()[..], &self.salt.0, &generation];
@@ -216,12 +214,12 @@ impl GrantHandle {
             let generation = u32::from_be_bytes(rest.try_into().ok()?);
             let handle =
                 Self { grant_id: GrantId::from_bytes(*grant_id), salt: Salt(*salt), generation };
-            // A code is generation 0 and a refresh token is not.
+            // Only a code is generation 0.
             (Self::kind(generation) == kind).then_some(handle)
         })
     }
 
-    /// The grant that `text` names, with nothing proved: whoever goes on from here opens it.
+    /// Returns the grant that `text` claims, **not verified**: the caller must open the handle.
     pub(crate) fn claimed_grant_id(kind: HandleKind, text: &str) -> Option<GrantId> {
         let text = text.strip_prefix(kind.prefix()).filter(|it| it.len() <= Handles::MAX_BYTES)?;
         let mut bytes = Vec::with_capacity(text.len());
@@ -248,7 +246,7 @@ mod tests {
         GrantHandle { grant_id: GrantId::from_bytes([3; 16]), salt: Salt([9; 16]), generation }
     }
 
-    /// G2, R2, G4, R4: nothing but what was sealed for this app, as this kind, by this issuer opens.
+    /// G2, R2, G4, R4: a handle is refused for another app, kind or issuer.
     #[test]
     fn a_handle_opens_for_its_app_kind_and_issuer_only() {
         let secret = ServerSecret::new(ROOT).unwrap();
@@ -266,9 +264,9 @@ mod tests {
         assert_eq!(open(&elsewhere, HandleKind::RefreshToken, "app"), Err(NotOurs));
     }
 
-    /// R12: the successor is the same, byte for byte, whenever it is computed.
+    /// R12: the successor is the same, byte for byte, each time that it is computed.
     #[test]
-    fn a_handle_is_a_function_of_what_it_says() {
+    fn a_handle_is_a_function_of_its_payload() {
         let ours = handles(&ServerSecret::new(ROOT).unwrap());
         assert_eq!(refresh_token(2).seal(&ours, "app"), refresh_token(2).seal(&ours, "app"));
     }
@@ -285,13 +283,13 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_names_its_grant_to_whoever_reads_it() {
+    fn an_unopened_handle_claims_its_grant() {
         let text = refresh_token(7).seal(&handles(&ServerSecret::new(ROOT).unwrap()), "app");
         let claimed = |text: &str| GrantHandle::claimed_grant_id(HandleKind::RefreshToken, text);
         assert!(HandleKind::RefreshToken.begins(&text) && !HandleKind::Code.begins(&text));
         assert_eq!(claimed(&text), Some(refresh_token(7).grant_id));
         assert_eq!(claimed(&text[4..]), None);
-        // The head and the id are 21 bytes, which 28 characters spell.
+        // The head and the id are 21 bytes, or 28 characters.
         assert_eq!(claimed(&text[..4 + 28]), Some(refresh_token(7).grant_id));
         assert_eq!(claimed(&text[..4 + 27]), None);
         assert_eq!(claimed(&format!("grt_{}", "A".repeat(17 * 1024))), None);

@@ -1,5 +1,5 @@
-//! The host's root secret, and what is derived from it: keys for handles, the pepper under client
-//! secrets, and keys that seal signature secrets.
+//! The host's root secret, and the keys derived from it: for handles, for digests of client secrets
+//! (the pepper), and for sealed signature secrets.
 
 pub(crate) mod handle;
 mod key_file;
@@ -23,13 +23,13 @@ pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch};
 #[non_exhaustive]
 pub struct WeakServerSecret;
 
-/// The secret of the server: at least 32 bytes of a random source, kept where the host keeps such
-/// things, the same in every process of one server.
+/// The secret of the server: at least 32 bytes of a random source, stored with the host's other secrets
+/// and the same in every process of one server.
 ///
 /// It has three uses, each with keys of its own: *handles* (authorization codes, refresh tokens,
-/// consent tickets and login markers), the *pepper* under the digests of client secrets, and the *sealing* of
-/// signature secrets. Each use may know older roots beside the newest, so that a root can be
-/// replaced without an interruption:
+/// consent tickets and login markers), the *pepper* in the digests of client secrets, and the *sealing*
+/// of signature secrets. Each use may accept older roots beside the newest, so that a root can be
+/// replaced without interruption. An old root is needed:
 ///
 /// * handles: until the last grant sealed under the old root has expired;
 /// * pepper: until every app has authenticated once, which renews its digest;
@@ -58,7 +58,7 @@ struct Roots {
 }
 
 impl Roots {
-    /// The keys for `purpose` that `make` derives from each root.
+    /// Derives the keys for `purpose` from each root.
     fn keys<K>(&self, purpose: &str, make: impl Fn(&Root) -> K) -> Keys<K> {
         let key = |root: &Root| (root.key_id(purpose), make(root));
         Keys { newest: key(&self.newest), older: self.older.iter().map(key).collect() }
@@ -68,7 +68,7 @@ impl Roots {
 /// The public name of a key.
 pub(crate) type KeyTag = [u8; 4];
 
-/// The keys of one use: the newest makes, all of them check.
+/// The keys of one use. The newest seals, and all open.
 pub(crate) struct Keys<K> {
     newest: (KeyTag, K),
     older: Vec<(KeyTag, K)>,
@@ -79,7 +79,7 @@ impl<K> Keys<K> {
         &self.newest
     }
 
-    /// The key with this name.
+    /// Returns the key with this tag.
     pub(crate) fn find(&self, tag: KeyTag) -> Option<&K> {
         let (newest, key) = &self.newest;
         let older = || self.older.iter().find(|(own, _)| *own == tag).map(|(_, key)| key);
@@ -99,7 +99,7 @@ impl Root {
         Ok(Self(Zeroizing::new(bytes.to_vec())))
     }
 
-    /// 32 bytes that depend on the root and on every part of `info`.
+    /// Derives 32 bytes from the root and every part of `info`.
     fn derive(&self, info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let mut framed = Vec::with_capacity(info.len() * 2);
         let lengths: Vec<[u8; 4]> = info.iter().map(|part| length_prefix(part)).collect();
@@ -116,7 +116,7 @@ impl Root {
         key
     }
 
-    /// The public name of the key for `purpose`.
+    /// Returns the public name of the key for `purpose`.
     fn key_id(&self, purpose: &str) -> KeyTag {
         let [a, b, c, d, ..] = *self.derive(&[b"key id", purpose.as_bytes()]);
         [a, b, c, d]
@@ -124,17 +124,17 @@ impl Root {
 }
 
 impl ServerSecret {
-    /// A secret with one root for every use.
+    /// Creates a secret with one root for every use.
     ///
     /// # Errors
     ///
-    /// [`WeakServerSecret`] when `root` has fewer than 32 bytes, or one byte repeated.
+    /// [`WeakServerSecret`] if `root` has fewer than 32 bytes, or repeats one byte.
     pub fn new(root: &[u8]) -> Result<Self, WeakServerSecret> {
         let roots = Roots { newest: Root::new(root)?, older: Vec::new() };
         Ok(Self { handles: roots.clone(), pepper: roots.clone(), sealing: roots })
     }
 
-    /// A secret with roots for each use, of which the first makes.
+    /// Creates a secret with roots for each use. The first root of a use seals.
     pub(crate) fn of_roots<'a>(
         handles: impl Iterator<Item = &'a [u8]>,
         pepper: impl Iterator<Item = &'a [u8]>,
@@ -151,18 +151,18 @@ impl ServerSecret {
         })
     }
 
-    /// A fresh secret that nobody else has: for tests and examples. What it seals is lost with the
+    /// Generates a secret for tests and examples. Its handles and sealed secrets are lost with the
     /// process.
     ///
     /// # Errors
     ///
-    /// [`RandomError`] when the source gave nothing.
+    /// [`RandomError`] if the source fails.
     pub fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         let root = Zeroizing::new(random::array::<32>(random)?);
         Self::new(&root[..]).map_err(|_| RandomError)
     }
 
-    /// The same secret, accepting an older root for every use.
+    /// Accepts an older root for every use.
     ///
     /// # Errors
     ///
@@ -171,7 +171,7 @@ impl ServerSecret {
         self.accepting_handles(old_root)?.accepting_pepper(old_root)?.accepting_sealing(old_root)
     }
 
-    /// The same secret, accepting an older root for handles.
+    /// Accepts an older root for handles.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl ServerSecret {
         Ok(self)
     }
 
-    /// The same secret, accepting an older root for the digests of client secrets.
+    /// Accepts an older root for the digests of client secrets.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl ServerSecret {
         Ok(self)
     }
 
-    /// The same secret, accepting an older root for sealed signature secrets.
+    /// Accepts an older root for sealed signature secrets.
     ///
     /// # Errors
     ///
@@ -201,7 +201,7 @@ impl ServerSecret {
         Ok(self)
     }
 
-    /// HMAC keys for handles of one kind and issuer.
+    /// Derives the HMAC keys for handles of one kind and issuer.
     pub(crate) fn handle_keys(&self, kind: &str, issuer: &str) -> Keys<hmac::Key> {
         self.handles.keys("handle", |root| {
             let key = root.derive(&[b"handle", kind.as_bytes(), issuer.as_bytes()]);

@@ -1,4 +1,4 @@
-//! Secrets of apps as storage keeps them: digests under a pepper, and sealed signature secrets.
+//! The stored forms of apps' secrets: digests with a pepper, and sealed signature secrets.
 
 use std::fmt;
 
@@ -14,54 +14,54 @@ use crate::ids::ClientId;
 use crate::random::{self, RandomError, SecureRandom};
 use crate::secret::{ClientSecret, Digest, SignatureSecret, length_prefix};
 
-/// The HMAC of a client id and its secret, and the name of the key under which it was made.
+/// The HMAC of a client id and its secret, and the name of its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct KeyedDigest {
-    /// Names the key: it is stale when it is not the newest.
+    /// The name of the key. A digest is stale if this is not the newest key.
     pub key_id: String,
     /// The HMAC.
     pub digest: Digest,
 }
 
-/// A client secret as storage keeps it.
+/// A client secret in its stored form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoredSecret {
     /// HMAC of client id and secret, and the name of its key.
     pub digest: KeyedDigest,
-    /// When it was set.
+    /// The instant at which it was set.
     pub created_at: UnixTime,
-    /// From when on it is refused, if ever.
+    /// The instant from which it is refused, if any.
     #[serde(default)]
     pub expires_at: Option<UnixTime>,
-    /// Whether it came from elsewhere, and may be shorter than what this server makes.
+    /// Whether it was imported, and so may be shorter than a generated one.
     #[serde(default)]
     pub imported: bool,
 }
 
 impl StoredSecret {
-    /// Whether it authenticates at `now`.
+    /// Whether it is valid at `now`.
     #[must_use]
     pub fn is_valid(&self, now: UnixTime) -> bool {
         self.expires_at.is_none_or(|at| at > now)
     }
 }
 
-/// The keys under the digests of client secrets.
+/// The keys of the digests of client secrets.
 pub(crate) struct Pepper {
     keys: Keys<hmac::Key>,
-    /// How the newest is called in digests.
+    /// The name of the newest key.
     newest_id: String,
 }
 
-/// A secret that was right.
+/// A presented secret that matches a stored one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SecretMatch<'a> {
     pub(crate) stored: &'a StoredSecret,
-    /// Whether a newer secret of the app is in force.
+    /// Whether the app has a newer secret.
     pub(crate) superseded: bool,
-    /// Whether its digest was made under an older key.
+    /// Whether its digest has an older key.
     pub(crate) stale: bool,
 }
 
@@ -73,14 +73,14 @@ impl Pepper {
         Self { newest_id: hex_id(keys.newest.0), keys }
     }
 
-    /// What storage keeps of `secret`.
+    /// Returns the stored form of `secret`.
     pub(crate) fn digest(&self, client_id: &ClientId, secret: &ClientSecret) -> KeyedDigest {
         let digest = mac(&self.keys.newest.1, client_id.as_str(), secret);
         KeyedDigest { key_id: self.newest_id.clone(), digest }
     }
 
-    /// Finds the stored secret that `presented` is. Costs the same whether there is one or none:
-    /// a client id that nobody has costs what a wrong secret costs.
+    /// Finds the stored secret that `presented` matches. An unknown client id costs the same as a wrong
+    /// secret.
     pub(crate) fn find<'a>(
         &self,
         client_id: &str,
@@ -122,7 +122,7 @@ fn mac(key: &hmac::Key, client_id: &str, secret: &ClientSecret) -> Digest {
     Digest::from_ring(context.sign().as_ref())
 }
 
-/// A signature secret under AES-256-GCM: storage keeps it, only the server can open it.
+/// A signature secret encrypted with AES-256-GCM. Only the server can open it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     key_id: [u8; 4],
@@ -130,7 +130,7 @@ pub struct Sealed {
     ciphertext: Vec<u8>,
 }
 
-/// A sealed value does not open: another app's, another server's, or altered.
+/// A sealed value of another app or server, or an altered one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a sealed secret does not open")]
 pub(crate) struct CannotOpen;
@@ -155,7 +155,7 @@ impl Sealing {
         let (key_id, key) = self.keys.newest();
         let key = aes_key(key).map_err(|_| RandomError)?;
         let plain = secret.expose_secret().as_bytes();
-        // Room for the tag: a reallocation would leave an unwiped copy behind.
+        // Room for the tag: a reallocation would leave a copy that is not zeroized.
         let mut bytes = Vec::with_capacity(plain.len() + aead::AES_256_GCM.tag_len());
         bytes.extend_from_slice(plain);
         key.seal_in_place_append_tag(
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pepper_can_retire_because_a_stale_digest_still_matches_and_says_so() {
+    fn a_pepper_can_retire_because_a_stale_digest_matches_and_is_reported() {
         let id = ClientId::new("app").unwrap();
         let old = Pepper::new(&ServerSecret::new(OLD).unwrap());
         let secrets = [stored(&old, &id, "s3cret")];

@@ -24,40 +24,39 @@ pub use new::RESERVED_CLAIMS;
 /// The `typ` of an access token (RFC 9068 section 2.1).
 pub(crate) const TYPE: &str = "at+jwt";
 
-/// The claims of an access token whose signature, type, issuer, audience and times were right.
+/// The claims of an access token with valid signature, type, issuer, audience and times.
 ///
-/// Whether it has been revoked since is another question.
+/// The token may have been revoked.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct AccessTokenClaims {
-    /// `iss`: the server that issued it.
+    /// `iss`: the server that issued the token.
     pub issuer: Issuer,
-    /// `sub`: the user, or the app itself where no user is involved.
+    /// `sub`: the user, or the app itself in its own token.
     pub subject: Subject,
-    /// `aud`: the APIs that it is meant for.
+    /// `aud`: the APIs for which the token is intended.
     pub audience: Vec<String>,
-    /// `client_id`: the app that it was issued to.
+    /// `client_id`: the app to which the token was issued.
     pub client_id: ClientId,
-    /// `scope`; empty where the claim is absent.
+    /// `scope`, empty if the claim is absent.
     pub scope: Scope,
     /// `jti`.
     pub token_id: String,
     /// `iat`.
     pub issued_at: UnixTime,
-    /// `nbf`; `iat` where it is absent or earlier than that.
+    /// `nbf`, or `iat` if that is later or `nbf` is absent.
     pub not_before: UnixTime,
     /// `exp`.
     pub expires_at: UnixTime,
-    /// `grant_id`: the consent or impersonation that it came from.
+    /// `grant_id`: the consent or impersonation behind the token.
     pub grant_id: GrantId,
     /// `authorized_at`: the instant of that decision, in milliseconds.
     pub authorized_at: UnixTime,
-    /// `auth_time`: when the user had last logged in, where the server was told (RFC 9068 section
-    /// 2.2.1).
+    /// `auth_time`: the user's last login, if the host told it (RFC 9068 section 2.2.1).
     pub auth_time: Option<UnixTime>,
     /// `act.sub`: the app that acts as the subject (RFC 8693 section 4.1).
     pub actor: Option<ClientId>,
-    /// `device`: the device that it was issued to.
+    /// `device`: the device to which the token was issued.
     pub device: Option<DeviceId>,
     /// The rest of `act`, `acr`, `amr`, `sid`, `evidence_issuer` and `authorization_details`.
     pub circumstances: Circumstances,
@@ -84,7 +83,7 @@ impl AccessTokenClaims {
     }
 }
 
-/// Why an access token was not believed.
+/// An access token that is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessTokenError {
@@ -97,11 +96,11 @@ pub enum AccessTokenError {
     /// `typ` is not `at+jwt` (RFC 9068 section 4).
     #[error("`typ` is not `at+jwt`")]
     Typ,
-    /// The algorithm is not that of a key of the issuer.
-    #[error("`alg` is not that of a key of the issuer")]
+    /// No key of the issuer has the algorithm.
+    #[error("no key of the issuer has this `alg`")]
     Algorithm,
-    /// No key of the issuer has this `kid`.
-    #[error("`kid` is not that of a key of the issuer")]
+    /// No key of the issuer has the `kid`.
+    #[error("no key of the issuer has this `kid`")]
     UnknownKey,
     /// The signature is wrong.
     #[error("the signature is wrong")]
@@ -115,13 +114,13 @@ pub enum AccessTokenError {
     /// `iss` is another server.
     #[error("`iss` is another server")]
     Iss,
-    /// `aud` does not name the API that asks.
+    /// `aud` does not name the API of the verifier.
     #[error("`aud` does not name this API")]
     Aud,
     /// The token has expired.
     #[error("the token has expired (`exp`)")]
     Exp,
-    /// `nbf` or `iat` lies in the future.
+    /// `nbf` or `iat` is in the future.
     #[error("the token is not valid yet (`nbf`, `iat`)")]
     NotYet,
 }
@@ -138,18 +137,18 @@ impl From<JwsError> for AccessTokenError {
     }
 }
 
-/// Which access tokens are believed.
+/// The rules for access tokens.
 pub(crate) struct AccessTokenRules<'a> {
     pub(crate) keys: &'a VerifyingKeys,
     pub(crate) issuer: &'a Issuer,
-    /// One of these must be in `aud`. `None`: whatever is there.
+    /// `aud` must name one of these. `None`: any audience is accepted.
     pub(crate) audiences: Option<&'a [&'a str]>,
-    /// By how much the issuer's clock may differ.
+    /// The tolerated difference between the issuer's clock and ours.
     pub(crate) clock_skew: Duration,
 }
 
 impl AccessTokenRules<'_> {
-    /// The claims of `token`, if everything about it is right at `now`.
+    /// Verifies `token` at `now` and returns its claims.
     pub(crate) fn verify(
         &self,
         token: &str,
@@ -163,7 +162,7 @@ impl AccessTokenRules<'_> {
     }
 
     fn check_signature(&self, jws: &Compact<'_>) -> Result<(), AccessTokenError> {
-        // A header that one of the keys would have written, byte for byte, needs no reading.
+        // A header that equals the one written under a key, byte for byte, needs no parsing.
         let ours = self.keys.iter().find(|key| key.access_token_header() == Some(jws.header));
         if let Some((key, algorithm)) = ours.and_then(|key| Some((key, key.algorithm()?))) {
             let signed = jws.is_signed_by(key, algorithm);
@@ -189,8 +188,8 @@ impl AccessTokenRules<'_> {
             return Err(Iss);
         }
         let Audience(audience) = raw.aud.ok_or(Missing("aud"))?;
-        let meant = |names: &[&str]| audience.iter().any(|name| names.contains(&name.as_str()));
-        if !self.audiences.is_none_or(meant) {
+        let is_named = |names: &[&str]| audience.iter().any(|name| names.contains(&name.as_str()));
+        if !self.audiences.is_none_or(is_named) {
             return Err(Aud);
         }
         let expires_at = UnixTime::from_seconds(raw.exp.ok_or(Missing("exp"))?);
@@ -228,7 +227,7 @@ impl AccessTokenRules<'_> {
     }
 }
 
-/// The claims as they stand in the token: each of its type, none twice.
+/// The claims of a token as written: each of its type, none twice.
 #[derive(Default)]
 struct RawClaims<'a> {
     iss: Option<Text<'a>>,
@@ -249,7 +248,7 @@ struct RawClaims<'a> {
     extra: Map<String, Value>,
 }
 
-// By hand: `#[serde(flatten)]`, which would collect the other claims, costs more than all the rest.
+// Not derived: `#[serde(flatten)]` for the other claims costs more than the rest of the verification.
 impl<'de> Deserialize<'de> for RawClaims<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ClaimsVisitor;

@@ -47,7 +47,7 @@ fn claims() -> Value {
 
 /// RFC 9068 section 4.
 #[test]
-fn a_token_is_believed_only_with_every_claim_right() {
+fn a_token_is_accepted_only_if_every_claim_is_valid() {
     use AccessTokenError as E;
 
     let server = server(Algorithm::EdDSA);
@@ -101,7 +101,7 @@ fn a_token_is_believed_only_with_every_claim_right() {
 }
 
 #[test]
-fn a_claim_given_twice_is_refused_whichever_it_is() {
+fn any_duplicate_claim_is_refused() {
     let server = server(Algorithm::EdDSA);
     for again in [r#""sub":"alice""#, r#""s\u0075b":"alice""#, r#""x":1,"x":1"#] {
         let payload = claims().to_string().replacen('{', &format!("{{{again},"), 1);
@@ -114,9 +114,9 @@ fn a_claim_given_twice_is_refused_whichever_it_is() {
     }
 }
 
-/// RFC 8725 section 3.11: an assertion or an ID token of the same issuer is no access token.
+/// RFC 8725 section 3.11: an assertion or an ID token of the same issuer is not an access token.
 #[test]
-fn only_the_type_of_access_tokens_is_believed() {
+fn only_the_type_of_access_tokens_is_accepted() {
     let server = server(Algorithm::EdDSA);
     let verify = |header: &str| server.verify(&signed(&server.key, header, &claims().to_string()));
     for typ in ["at+jwt", "AT+JWT", "application/at+jwt"] {
@@ -130,7 +130,7 @@ fn only_the_type_of_access_tokens_is_believed() {
 }
 
 #[test]
-fn the_token_of_another_server_is_not_believed() {
+fn the_token_of_another_server_is_refused() {
     let (server, other) = (server(Algorithm::EdDSA), server(Algorithm::EdDSA));
     let sign = |header: &str| signed(&other.key, header, &claims().to_string());
     assert_eq!(server.verify(&sign(HEADER)), Err(AccessTokenError::Signature));
@@ -270,7 +270,7 @@ fn any_issue() -> impl Strategy<Value = Issue> {
 
 proptest! {
     #[test]
-    fn what_was_issued_is_what_is_verified(new in any_issue()) {
+    fn verification_returns_the_issued_claims(new in any_issue()) {
         let server = server(Algorithm::HS256);
         let claims = server.verify(&issue(&server, &new)).unwrap();
         let expected = AccessTokenClaims {
@@ -311,7 +311,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(text in any::<String>(), payload in any::<String>()) {
+    fn arbitrary_text_does_not_panic(text in any::<String>(), payload in any::<String>()) {
         let server = server(Algorithm::HS256);
         prop_assert!(server.verify(&text).is_err());
         let header = r#"{"alg":"HS256","typ":"at+jwt"}"#;

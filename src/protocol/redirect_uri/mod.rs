@@ -1,5 +1,5 @@
-//! Redirect URIs: which an app may register, and how a request resolves to one of them
-//! (RFC 6749 section 3.1.2).
+//! Redirect URIs: their registration, and the match of a request with a registered one (RFC 6749
+//! section 3.1.2).
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,42 +12,42 @@ mod registration;
 
 const HOST: &str = "%%HOST%%";
 
-/// A text that may not be registered as a redirect URI.
+/// A text that is not valid for registration as a redirect URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid redirect URI: {problem}")]
 #[non_exhaustive]
 pub struct InvalidRedirectUri {
-    /// What is wrong with it.
+    /// The problem, as a clause: `it is relative`.
     pub problem: &'static str,
 }
 
-/// Why no registered redirect URI answers a request. The request must not be redirected anywhere.
+/// A request that matches no registered redirect URI. It must not be redirected anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectUriError {
-    /// The app has registered none.
+    /// The app has no registered redirect URI.
     #[error("the app has no redirect URI")]
     NoneRegistered,
-    /// The requested URI is not one of the registered.
+    /// The requested URI is not registered.
     #[error("redirect_uri is not registered")]
     NotRegistered,
-    /// The request names none, and there is not exactly one that could be meant.
+    /// The request names none, and the app has more than one.
     #[error("redirect_uri is missing")]
     Missing,
 }
 
-/// The host names under which this instance is reached, the canonical one first; none by default.
+/// The host names of this instance, the canonical one first. Default: none.
 ///
 /// DNS names or IPv4 addresses, in lower case, without port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InstanceHosts(Arc<[Box<str>]>);
 
 impl InstanceHosts {
-    /// Takes the host names as they are.
+    /// Validates the host names and takes them unchanged.
     ///
     /// # Errors
     ///
-    /// [`InvalidRedirectUri`] when one is not a host name in lower case.
+    /// [`InvalidRedirectUri`] if one is not a host name in lower case.
     pub fn new<T: AsRef<str>>(
         names: impl IntoIterator<Item = T>,
     ) -> Result<Self, InvalidRedirectUri> {
@@ -62,7 +62,7 @@ impl InstanceHosts {
         names.map(Self).map_err(|problem| InvalidRedirectUri { problem })
     }
 
-    /// The host names, the canonical one first.
+    /// Returns the host names, the canonical one first.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)
     }
@@ -73,12 +73,12 @@ impl InstanceHosts {
 /// * **exact**: `https`, or an app's own scheme (`com.example.app:/done`, `myapp://127.0.0.1/path`).
 ///   A requested URI is the same, byte for byte.
 /// * **loopback**: `http` on `127.0.0.1` or `[::1]`. A requested URI may have any port, or none; the
-///   rest is the same, byte for byte (RFC 8252 section 7.3). `localhost` is accepted only where
-///   [`RedirectUri::loopback_with_localhost`] says so.
+///   rest is the same, byte for byte (RFC 8252 section 7.3). `localhost` is accepted only for a URI
+///   made with [`RedirectUri::loopback_with_localhost`].
 /// * **host template**: `https://%%HOST%%/done`. `%%HOST%%` stands for one of the [`InstanceHosts`];
 ///   the rest is the same, byte for byte.
 ///
-/// Nothing is ever decoded, normalized or lower-cased before it is compared.
+/// URIs are compared as given, without decoding, normalization or change of case.
 ///
 /// ```
 /// use grantor::protocol::{InstanceHosts, RedirectUri, resolve_redirect_uri};
@@ -96,6 +96,7 @@ impl InstanceHosts {
 ///
 /// Serialized as its text; a loopback URI that allows `localhost` as
 /// `{"uri": "http://localhost/done", "allow_localhost": true}`.
+#[doc(alias = "redirect_uri")]
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
 pub struct RedirectUri {
@@ -127,30 +128,29 @@ struct Flagged {
 }
 
 impl RedirectUri {
-    /// The longest that is accepted, in bytes.
+    /// The longest accepted URI, in bytes.
     pub const MAX_BYTES: usize = 2000;
 
-    /// Takes a URI for registration.
+    /// Parses a URI for registration.
     ///
     /// # Errors
     ///
-    /// [`InvalidRedirectUri`] when it is relative, too long, or unsafe: a fragment, user
-    /// information, a wildcard, a dot segment, a character or escape that no URI has, a scheme that
-    /// no app owns, `http` off loopback, a port outside 1 to 65535, or `%%HOST%%` anywhere else than
-    /// as the whole host of an `https` URI.
+    /// [`InvalidRedirectUri`] if it is relative, too long, or unsafe: a fragment, user information, a
+    /// wildcard, a dot segment, an invalid character or escape, a scheme that no app owns, `http` off
+    /// loopback, a port outside 1 to 65535, or `%%HOST%%` anywhere but as the whole host of an `https`
+    /// URI.
     pub fn parse(text: &str) -> Result<Self, InvalidRedirectUri> {
         Self::classify(text, false).map_err(|problem| InvalidRedirectUri { problem })
     }
 
-    /// Takes a loopback URI whose host may also be `localhost`, when registered and when requested.
+    /// Parses a loopback URI whose host may also be `localhost`, in the registration and in requests.
     ///
-    /// RFC 8252 section 8.3 advises against it: a host file or a resolver may send `localhost`
-    /// elsewhere.
+    /// RFC 8252 section 8.3 advises against it: a host file or a resolver may redirect `localhost`.
     ///
     /// # Errors
     ///
-    /// [`InvalidRedirectUri`] when it is not `http` on `127.0.0.1`, `[::1]` or `localhost`, or fails
-    /// what [`parse`](Self::parse) demands.
+    /// [`InvalidRedirectUri`] if it is not `http` on `127.0.0.1`, `[::1]` or `localhost`, or as for
+    /// [`parse`](Self::parse).
     pub fn loopback_with_localhost(text: &str) -> Result<Self, InvalidRedirectUri> {
         Self::classify(text, true).map_err(|problem| InvalidRedirectUri { problem })
     }
@@ -179,13 +179,13 @@ impl RedirectUri {
         Ok(Self { text: text.into(), kind })
     }
 
-    /// The URI as it was registered, `%%HOST%%` included.
+    /// Returns the URI as registered, including `%%HOST%%`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The URI to which a response goes, if `requested` is this one.
+    /// Returns the URI of the response if `requested` matches this URI.
     #[must_use]
     pub fn matches(&self, requested: &str, hosts: &InstanceHosts) -> Option<ResolvedRedirectUri> {
         match self.kind {
@@ -204,8 +204,8 @@ impl RedirectUri {
         }
     }
 
-    /// The URI to which a response goes when the request names none: a template resolves to the
-    /// canonical host name, and to nothing where there is no host name.
+    /// Returns the URI of the response to a request without `redirect_uri`. A template takes the
+    /// canonical host name, and gives `None` without one.
     #[must_use]
     pub fn resolve_default(&self, hosts: &InstanceHosts) -> Option<ResolvedRedirectUri> {
         match self.kind {
@@ -228,11 +228,11 @@ impl RedirectUri {
     }
 }
 
-/// The registered URI that a request means, as the URI to redirect to.
+/// Finds the registered URI that matches a request, and returns the URI of the response.
 ///
 /// # Errors
 ///
-/// [`RedirectUriError`]: show it to the user, and redirect nowhere (RFC 6749 section 4.1.2.1).
+/// [`RedirectUriError`]: show it to the user, and do not redirect (RFC 6749 section 4.1.2.1).
 pub fn resolve(
     registered: &[RedirectUri],
     requested: Option<&str>,
@@ -249,30 +249,30 @@ pub fn resolve(
     }
 }
 
-/// A URI that was matched with a registered one: safe to redirect to.
+/// A URI that matched a registered one, so that a redirect to it is safe.
 ///
-/// Only this module makes one. Serializable, to be bound to a code or sealed into a ticket;
-/// whoever deserializes it vouches for where it comes from.
+/// Only this module constructs it. It can be serialized into a code's binding or a ticket. A caller
+/// that deserializes it must trust the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ResolvedRedirectUri(Arc<str>);
 
 impl ResolvedRedirectUri {
-    /// The URI as text.
+    /// Returns the URI as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether any program on the user's device might receive the response: consent must then not be
-    /// skipped for a public app (RFC 8252 section 8.6). What is not `https` is one of the two.
+    /// Whether another program on the user's device could receive the response. Then consent must not
+    /// be skipped for a public app (RFC 8252 section 8.6). Every URI but `https` is of these two kinds.
     #[must_use]
     pub fn is_loopback_or_custom_scheme(&self) -> bool {
         !self.0.starts_with("https://")
     }
 
-    /// The URI with `parameters` added to its query, form-encoded; a query that is there already is
-    /// kept as it is (RFC 6749 section 3.1.2, appendix B).
+    /// Appends form-encoded `parameters` to the query. An existing query is unchanged (RFC 6749 section
+    /// 3.1.2, appendix B).
     #[must_use]
     pub fn with_query<'a>(
         &self,

@@ -1,8 +1,8 @@
-//! What a redirect URI must be like to be registered.
+//! The rules for redirect URIs at registration.
 
 use super::{HOST, RedirectUri};
 
-/// Schemes that no app owns: they run script, read files, or mean another protocol.
+/// Schemes that no app owns: they run script, read files, or belong to another protocol.
 const FOREIGN_SCHEMES: &[&str] = &[
     "about",
     "blob",
@@ -36,10 +36,10 @@ const FOREIGN_SCHEMES: &[&str] = &[
     "wss",
 ];
 
-/// A URI for registration, taken apart and found sound.
+/// The parts of a URI that passed the checks.
 pub(super) struct Parts<'a> {
     pub(super) scheme: &'a str,
-    /// Empty where there is none; brackets included.
+    /// Empty if absent. Brackets are included.
     pub(super) host: &'a str,
 }
 
@@ -95,7 +95,7 @@ fn check_characters(text: &str) -> Result<(), &'static str> {
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()+,;=%".contains(&byte);
     if !text.bytes().all(allowed) {
-        return Err("it holds a character that no URI holds");
+        return Err("it contains a character that is not allowed in a URI");
     }
     let text = text.replace(HOST, "");
     let escapes = text.split('%').skip(1);
@@ -122,10 +122,10 @@ fn check_scheme(scheme: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The host of `authority`; empty where there is none.
+/// Checks `authority` and returns its host, empty if absent.
 fn check_authority(authority: &str) -> Result<&str, &'static str> {
     if authority.contains('@') {
-        return Err("it holds user information");
+        return Err("it contains user information");
     }
     let after_host = if authority.starts_with('[') {
         authority.find(']').map_or(authority.len(), |end| end + 1)
@@ -147,13 +147,13 @@ fn check_authority(authority: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// 1 to 65535 in decimal, without sign or leading zero.
+/// Whether `text` is 1 to 65535 in decimal, without sign or leading zero.
 pub(super) fn is_port(text: &str) -> bool {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     digits && text.parse::<u16>().is_ok()
 }
 
-/// Labels of letters, digits, `-` and `_` between dots, 253 bytes at most.
+/// Whether `text` is labels of letters, digits, `-` and `_` between dots, at most 253 bytes.
 pub(super) fn is_host_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(allowed);
@@ -164,16 +164,16 @@ pub(super) fn is_host_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A5, A16: what is unsafe is refused at registration.
+    /// A5, A16: an unsafe URI is refused at registration.
     #[test]
     fn unsafe_uris_cannot_be_registered() {
         let long = format!("https://h.example/{}", "a".repeat(1983));
         for (bad, problem) in [
             ("https://h.example/#f", "it has a fragment"),
             ("https://h.example/cb#", "it has a fragment"),
-            ("https://u@h.example/", "it holds user information"),
-            ("https://u:p@h.example/", "it holds user information"),
-            ("myapp://u@h/", "it holds user information"),
+            ("https://u@h.example/", "it contains user information"),
+            ("https://u:p@h.example/", "it contains user information"),
+            ("myapp://u@h/", "it contains user information"),
             ("/done", "it is relative"),
             ("//h.example/done", "it is relative"),
             ("", "it is relative"),
@@ -198,10 +198,10 @@ mod tests {
             ("http://127.0.0.2/", "http is allowed on loopback only"),
             ("http://127.0.0.1.h.example/", "http is allowed on loopback only"),
             ("http://localhost/", "localhost must be allowed expressly"),
-            ("https://h.example/a b", "it holds a character that no URI holds"),
-            ("https://h.example/\n", "it holds a character that no URI holds"),
-            ("https://h.example/\\", "it holds a character that no URI holds"),
-            ("https://hé.example/", "it holds a character that no URI holds"),
+            ("https://h.example/a b", "it contains a character that is not allowed in a URI"),
+            ("https://h.example/\n", "it contains a character that is not allowed in a URI"),
+            ("https://h.example/\\", "it contains a character that is not allowed in a URI"),
+            ("https://hé.example/", "it contains a character that is not allowed in a URI"),
             ("https://h.example/%zz", "it has a malformed percent escape"),
             ("https://h.example/%4", "it has a malformed percent escape"),
             ("https://h.example/a/../b", "it has a dot segment"),

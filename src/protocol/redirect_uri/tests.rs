@@ -9,7 +9,7 @@ fn hosts() -> InstanceHosts {
 fn accepts(registered: &str, requested: &str) -> bool {
     let registered = RedirectUri::parse(registered).unwrap();
     let resolved = registered.matches(requested, &hosts());
-    // What is accepted is where the response goes.
+    // The accepted URI is the URI of the response.
     assert!(resolved.as_ref().is_none_or(|resolved| resolved.as_str() == requested));
     resolved.is_some()
 }
@@ -48,9 +48,9 @@ fn each_kind_can_be_registered_and_survives_json() {
     assert!(serde_json::from_str::<RedirectUri>("\"http://localhost/\"").is_err());
 }
 
-/// A3, A4: what is not registered, or no URI at all, matches nothing.
+/// A3, A4: an unregistered URI, or a text that is no URI, matches nothing.
 #[test]
-fn an_unregistered_or_unreadable_uri_is_refused() {
+fn an_unregistered_or_malformed_uri_is_refused() {
     let bad = ["https://other.example/cb", "", "/cb", "cb", "https://", "::", "%", "\u{0}", "é"];
     refuses("https://h.example/cb", &bad);
     refuses("http://127.0.0.1/cb", &bad);
@@ -84,7 +84,7 @@ fn an_exact_uri_matches_byte_for_byte() {
     );
 }
 
-/// A10, A11: on loopback the port is the app's to choose, whatever was registered.
+/// A10, A11: on loopback, the app chooses the port, and the registered one does not matter.
 #[test]
 fn a_loopback_uri_matches_with_any_port() {
     for host in ["127.0.0.1", "[::1]"] {
@@ -98,9 +98,9 @@ fn a_loopback_uri_matches_with_any_port() {
     assert!(accepts("http://127.0.0.1", "http://127.0.0.1:8080"));
 }
 
-/// A12, A13, A14, A18: but nothing except the port may differ.
+/// A12, A13, A14, A18: on loopback, only the port may differ.
 #[test]
-fn a_loopback_uri_differs_in_nothing_but_its_port() {
+fn a_loopback_uri_differs_only_in_its_port() {
     refuses(
         "http://127.0.0.1/cb",
         &[
@@ -131,7 +131,7 @@ fn a_loopback_uri_differs_in_nothing_but_its_port() {
     );
 }
 
-/// A15: `localhost` only where the registration allows it.
+/// A15: `localhost` is accepted only if the registration allows it.
 #[test]
 fn localhost_is_an_explicit_choice() {
     refuses("http://127.0.0.1/cb", &["http://localhost/cb", "http://localhost:7000/cb"]);
@@ -186,7 +186,7 @@ fn a_template_resolves_to_the_instances_own_hosts_only() {
     }
 }
 
-/// A7, A8, A9: an omitted URI means the only registered one; without any, nothing crashes.
+/// A7, A8, A9: an omitted URI means the only registered one. Without any, the request is refused.
 #[test]
 fn an_omitted_uri_means_the_only_one() {
     let none = InstanceHosts::default();
@@ -201,7 +201,7 @@ fn an_omitted_uri_means_the_only_one() {
     assert_eq!(resolve(&[], None, &none), Err(RedirectUriError::NoneRegistered));
 }
 
-/// A30: a query that is there is kept, and the response comes after it.
+/// A30: an existing query is unchanged, and the response follows it.
 #[test]
 fn response_parameters_come_after_an_existing_query() {
     for (uri, expected) in [
@@ -217,7 +217,7 @@ fn response_parameters_come_after_an_existing_query() {
 
 proptest! {
     #[test]
-    fn whatever_is_accepted_has_the_registered_scheme_host_and_path(
+    fn an_accepted_uri_has_the_registered_scheme_host_and_path(
         requested in "http(s?)://(u@)?(127\\.0\\.0\\.1|files\\.example\\.com|evil\\.test)[.:@/a0-9]{0,8}/cb"
     ) {
         for registered in ["http://127.0.0.1/cb", "https://%%HOST%%/cb"] {
@@ -231,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics_and_a_registered_one_matches_itself(
+    fn arbitrary_text_does_not_panic_and_a_registered_uri_matches_itself(
         text in "(https?|app)://?[a-z0-9.\\[\\]:@%/?é#-]{0,20}", any in ".*"
     ) {
         for text in [text, any] {

@@ -1,4 +1,4 @@
-//! Scopes: sets of tokens, their patterns, and how a request narrows them (RFC 6749 section 3.3).
+//! Scopes: sets of tokens, their patterns, and their narrowing by a request (RFC 6749 section 3.3).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,23 +10,23 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) mod pattern;
 
-/// A text that is no scope, or no scope token.
+/// A text that is not a valid scope or scope token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid scope: {problem}")]
 #[non_exhaustive]
 pub struct InvalidScope {
-    /// What is wrong with it.
+    /// The problem, as a clause: `a token is longer than 128 bytes`.
     pub problem: &'static str,
 }
 
-/// Why a request did not get the scope that it asked for. On the wire both are `invalid_scope`.
+/// A requested scope that is refused. On the wire both are `invalid_scope`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NarrowError {
-    /// The request is not a scope at all.
+    /// The request is not a valid scope.
     #[error("the requested scope is malformed")]
     Invalid(#[from] InvalidScope),
-    /// The request asks for more than is allowed.
+    /// The request exceeds the allowed scope.
     #[error("the requested scope is wider than what is allowed")]
     TooWide {
         /// The first token that is not allowed.
@@ -41,21 +41,21 @@ pub enum NarrowError {
 pub struct ScopeToken(Arc<str>);
 
 impl ScopeToken {
-    /// The longest that is accepted, in bytes.
+    /// The longest accepted token, in bytes.
     pub const MAX_BYTES: usize = 128;
 
-    /// Takes `text` as it is.
+    /// Validates `text` and takes it unchanged.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] when it is empty, too long, holds a character that is not allowed, or is
-    /// a malformed endpoint scope (see [`Scope`]).
+    /// [`InvalidScope`] if it is empty, too long, contains a forbidden character, or is a malformed
+    /// endpoint scope (see [`Scope`]).
     pub fn new(text: &str) -> Result<Self, InvalidScope> {
         check_token(text)?;
         Ok(Self(text.into()))
     }
 
-    /// The token as text.
+    /// Returns the token as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -78,13 +78,13 @@ impl ScopeToken {
 ///
 /// A token is one of two kinds, and its text alone decides which:
 ///
-/// * An **endpoint scope** is `METHOD/resource/qualifier…`: two or more segments between slashes, of
-///   which the first is `*` or consists of the letters `A` to `Z`. `GET/users/*` and `*/files/*` are
-///   endpoint scopes. A `*` stands for a whole segment: the first for any method, one in the middle
-///   for exactly one segment, a last one for one or more. So `GET/users/*` allows
-///   `GET /users/42/photo` but not `GET /users`. A token that begins like an endpoint scope and has
-///   an empty segment, or a `*` beside other characters, is refused.
-/// * Every other token is **opaque**: it allows what a host says it allows, and covers itself only.
+/// * An **endpoint scope** is `METHOD/resource/qualifier…`: two or more segments between slashes. The
+///   first is `*` or consists of the letters `A` to `Z`. `GET/users/*` and `*/files/*` are endpoint
+///   scopes. A `*` stands for a whole segment: the first for any method, one in the middle for exactly
+///   one segment, the last for one or more. So `GET/users/*` allows `GET /users/42/photo` but not
+///   `GET /users`. A token that begins like an endpoint scope, but has an empty segment or a `*` beside
+///   other characters, is refused.
+/// * Every other token is **opaque**: the host defines its meaning, and it covers only itself.
 ///   `files.read`, `users/Read`, `folders/*` and `*` are opaque.
 ///
 /// ```
@@ -97,31 +97,30 @@ impl ScopeToken {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Kept as one text, the tokens in byte order with a space between: cloning counts a reference, and
-/// two scopes of the same tokens are equal however they were written. At most 4096 bytes and 128
-/// tokens.
+/// Stored as one text, with the tokens in byte order: a clone shares it, and two scopes of the same
+/// tokens are equal in any order of writing. At most 4096 bytes and 128 tokens.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Scope(Arc<str>);
 
 impl Scope {
-    /// The longest that is accepted, in bytes.
+    /// The longest accepted scope, in bytes.
     pub const MAX_BYTES: usize = 4096;
-    /// The most tokens that are accepted.
+    /// The largest accepted number of tokens.
     pub const MAX_TOKENS: usize = 128;
 
-    /// The scope without tokens.
+    /// Returns the scope without tokens.
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// Reads `scope` of RFC 6749 appendix A.4: tokens in any order, one space between. An empty text
-    /// is the empty scope.
+    /// Parses `scope` of RFC 6749 appendix A.4: tokens in any order, with one space between. An empty
+    /// text is the empty scope.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] when a token is malformed, spaces lead, trail or come in pairs, or there are
-    /// too many bytes or tokens.
+    /// [`InvalidScope`] if a token is malformed, if spaces lead, trail or repeat, or if there are too
+    /// many bytes or tokens.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         if text.is_empty() {
             return Ok(Self::empty());
@@ -142,7 +141,7 @@ impl Scope {
         Ok(if sorted { Self(text.into()) } else { Self::from_distinct(&text.split(' ').collect()) })
     }
 
-    /// The tokens, with a space between.
+    /// Returns the tokens with a space between.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -154,7 +153,7 @@ impl Scope {
         self.0.is_empty()
     }
 
-    /// The tokens, in byte order.
+    /// Returns the tokens in byte order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.0.split(' ').filter(|token| !token.is_empty())
     }
@@ -171,7 +170,7 @@ impl Scope {
         self.first_uncovered(other).is_none()
     }
 
-    /// The first token of `other` that this scope does not cover.
+    /// Returns the first token of `other` that this scope does not cover.
     #[must_use]
     pub fn first_uncovered<'other>(&self, other: &'other Self) -> Option<&'other str> {
         if self == other {
@@ -180,11 +179,11 @@ impl Scope {
         other.tokens().find(|token| !self.covers_text(token))
     }
 
-    /// What this scope and `allowed` both allow, as the narrower tokens: `GET/users/*` and
-    /// `*/users/42` have `GET/users/42` in common.
+    /// Returns the scope that both this scope and `allowed` cover, in the narrower tokens: `GET/users/*`
+    /// and `*/users/42` have `GET/users/42` in common.
     ///
-    /// Common patterns that would exceed the limits of a token or a scope are left out, so the
-    /// result may be narrower than what is common, never wider.
+    /// Common patterns that exceed the limits of a token or a scope are omitted, so the result may be
+    /// narrower than the exact intersection, but never wider.
     #[must_use]
     pub fn intersection(&self, allowed: &Self) -> Self {
         if allowed.covers(self) {
@@ -209,7 +208,7 @@ impl Scope {
         Self::from_distinct(&common)
     }
 
-    /// What is in either of the two; `other` alone where that would exceed the limits of a scope.
+    /// Returns the tokens of both scopes, or `other` alone if they exceed the limits of a scope.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         let all: BTreeSet<&str> = self.tokens().chain(other.tokens()).collect();
@@ -220,14 +219,13 @@ impl Scope {
         Self::from_distinct(&all)
     }
 
-    /// The scope that `requested` asks for, where this scope is what is allowed: all of it when
-    /// nothing is asked for, otherwise exactly what is asked for.
+    /// Narrows this scope, the allowed one, to `requested`. An empty request gets all of it.
     ///
-    /// Asking for all of it in the same words costs no allocation.
+    /// A request for all of it in the same text does not allocate.
     ///
     /// # Errors
     ///
-    /// [`NarrowError`] when `requested` is malformed, or asks for anything that is not allowed.
+    /// [`NarrowError`] if `requested` is malformed or exceeds this scope.
     pub fn narrow(&self, requested: &str) -> Result<Self, NarrowError> {
         if requested.is_empty() || requested == self.as_str() {
             return Ok(self.clone());
@@ -258,11 +256,11 @@ impl Scope {
 fn check_token(token: &str) -> Result<(), InvalidScope> {
     let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let problem = if token.is_empty() {
-        Some("a token is empty, or spaces are doubled")
+        Some("a token is empty, or a space is repeated")
     } else if token.len() > ScopeToken::MAX_BYTES {
         Some("a token is longer than 128 bytes")
     } else if !token.bytes().all(allowed) {
-        Some("a token holds a character that is not allowed")
+        Some("a token contains a forbidden character")
     } else {
         pattern::check(token)
     };
@@ -331,7 +329,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn narrowing_gives_exactly_what_was_asked_for_and_never_more_than_allowed(
+        fn narrowing_gives_exactly_the_requested_scope_and_never_more_than_allowed(
             allowed in any_scope(), requested in any_scope()
         ) {
             match allowed.narrow(requested.as_str()) {
@@ -345,7 +343,7 @@ mod tests {
         }
 
         #[test]
-        fn the_intersection_is_covered_by_both_and_covers_what_both_cover(
+        fn the_intersection_is_the_widest_scope_that_both_cover(
             a in any_scope(), b in any_scope(), c in any_scope()
         ) {
             let common = a.intersection(&b);
@@ -371,7 +369,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in ".*") {
+        fn arbitrary_text_does_not_panic(text in ".*") {
             if let Ok(scope) = Scope::parse(&text) {
                 prop_assert_eq!(scope.as_str().len() <= text.len(), true);
             }
@@ -386,7 +384,7 @@ mod tests {
         assert_eq!(Scope::from(ScopeToken::new("a").unwrap()), scope("a"));
     }
 
-    /// A24, T11: what is outside the grammar of RFC 6749 section 3.3 is refused.
+    /// A24, T11: a text outside the grammar of RFC 6749 section 3.3 is refused.
     #[test]
     fn a_scope_outside_the_grammar_is_refused() {
         let long = "a".repeat(129);
@@ -400,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_endpoint_scope_is_refused_instead_of_taken_as_opaque() {
+    fn a_malformed_endpoint_scope_is_refused_and_not_taken_as_opaque() {
         for bad in ["GET/users*", "GET//users", "GET/", "*/", "GET/*x/a", "*/users/"] {
             assert!(ScopeToken::new(bad).is_err(), "{bad}");
         }
@@ -425,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn asking_for_all_in_the_same_words_shares_the_text() {
+    fn a_request_for_all_in_the_same_text_shares_it() {
         let allowed = scope("GET/users/* files.read");
         let all = allowed.narrow("GET/users/* files.read").unwrap();
         assert!(Arc::ptr_eq(&all.0, &allowed.0));

@@ -1,12 +1,12 @@
-//! Endpoint scopes as patterns: which requests one covers, and what two have in common.
+//! Endpoint scopes as patterns: the requests that one covers, and the intersection of two.
 //!
-//! All functions take tokens that [`check`] has accepted.
+//! All functions take tokens that [`check`] accepts.
 
 use std::borrow::Cow;
 
 const ANY: &str = "*";
 
-/// The method and the rest of an endpoint scope, the slash included; `None` for an opaque token.
+/// Splits an endpoint scope into method and rest, with the slash. Returns `None` for an opaque token.
 pub(crate) fn endpoint(token: &str) -> Option<(&str, &str)> {
     let letters = token.bytes().take_while(u8::is_ascii_uppercase).count();
     let end = if letters == 0 { usize::from(token.starts_with('*')) } else { letters };
@@ -14,7 +14,7 @@ pub(crate) fn endpoint(token: &str) -> Option<(&str, &str)> {
     (end > 0 && rest.starts_with('/')).then_some((method, rest))
 }
 
-/// What is wrong with `token` as a pattern.
+/// Returns the problem of `token` as a pattern, if any.
 pub(super) fn check(token: &str) -> Option<&'static str> {
     let (_, rest) = endpoint(token)?;
     rest.split('/').skip(1).find_map(|segment| match segment {
@@ -33,8 +33,8 @@ pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
 
 /// Whether `token` is an endpoint scope that matches a request for `path`, which begins with `/`.
 ///
-/// A path that ends in a slash is matched by none: its last segment is empty, and no `*` stands for
-/// nothing.
+/// No token matches a path that ends in a slash: its last segment is empty, and a `*` needs at least one
+/// character.
 pub(crate) fn covers_request(token: &str, method: &str, path: &str) -> bool {
     endpoint(token).is_some_and(|(wide, segments)| {
         (wide == ANY || wide == method)
@@ -43,18 +43,17 @@ pub(crate) fn covers_request(token: &str, method: &str, path: &str) -> bool {
     })
 }
 
-/// Walks along both texts; where `wide` has a `*`, asks `is_pattern` whether that means anything,
-/// and passes over one segment of `narrow`.
+/// Compares both texts from the start. A `*` of `wide` skips one segment of `narrow` if `is_pattern`
+/// says that the `*` is a wildcard.
 ///
-/// A request's path serves as `narrow` too: where its segments are literally `*`, only a `*` of
-/// `wide` accepts them, which is right.
+/// `narrow` may be a request's path. Its literal `*` segments match only a `*` of `wide`, as they should.
 fn segments_cover(wide: &str, narrow: &str, is_pattern: impl Fn() -> bool) -> bool {
     let (mut wide, mut narrow) = (wide.bytes(), narrow.bytes());
     loop {
         match (wide.next(), narrow.next()) {
             (Some(b'*'), Some(first)) if is_pattern() => match wide.next() {
                 None => return true,
-                // The slash after the `*` needs one in `narrow`.
+                // The slash after the `*` must have one in `narrow`.
                 Some(_) if first != b'/' && narrow.any(|byte| byte == b'/') => {}
                 Some(_) => return false,
             },
@@ -65,7 +64,7 @@ fn segments_cover(wide: &str, narrow: &str, is_pattern: impl Fn() -> bool) -> bo
     }
 }
 
-/// The pattern that matches exactly what both match, if they have anything in common.
+/// Returns the pattern that matches exactly the requests that both match, if there are any.
 pub(crate) fn intersection<'a>(a: &'a str, b: &'a str) -> Option<Cow<'a, str>> {
     if covers(a, b) {
         return Some(Cow::Borrowed(b));
@@ -85,7 +84,7 @@ pub(crate) fn intersection<'a>(a: &'a str, b: &'a str) -> Option<Cow<'a, str>> {
         if !common.is_empty() {
             common.push('/');
         }
-        // A last `*` takes whatever is left of the other pattern.
+        // A last `*` takes the rest of the other pattern.
         let rest = if one == ANY && a.peek().is_none() {
             Some((other, &mut b))
         } else if other == ANY && b.peek().is_none() {
@@ -115,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// What a pattern means, said again the slow way: all ways to take the first segment.
+    /// Matches the slow way, by every way to take the first segment.
     fn matches(pattern: &[&str], request: &[&str]) -> bool {
         match (pattern, request) {
             (["*"], [_, ..]) => true,
@@ -131,7 +130,7 @@ mod tests {
         matches(&pattern, &request.split('/').collect::<Vec<_>>())
     }
 
-    /// All requests of up to four segments over an alphabet with one letter that no pattern names.
+    /// Lists all requests of up to four segments, over an alphabet with one segment that no pattern names.
     fn requests() -> Vec<String> {
         let mut all: Vec<String> = ["GET", "PUT", "NEW"].map(String::from).into();
         let mut from = 0;
@@ -164,7 +163,7 @@ mod tests {
         }
 
         #[test]
-        fn the_intersection_matches_what_both_match_and_nothing_else(
+        fn the_intersection_matches_exactly_the_requests_that_both_match(
             a in pattern(), b in pattern()
         ) {
             let common = intersection(&a, &b);
@@ -182,7 +181,7 @@ mod tests {
         }
 
         #[test]
-        fn a_request_is_matched_as_the_pattern_says(a in pattern(), index in 0_usize..360) {
+        fn a_token_covers_exactly_the_requests_that_its_pattern_matches(a in pattern(), index in 0_usize..360) {
             let all = requests();
             let request = &all[index % all.len()];
             let (method, rest) = request.split_once('/').unwrap();
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_whose_path_holds_a_star_is_not_taken_for_a_pattern() {
+    fn a_star_in_the_path_of_a_request_is_not_a_wildcard() {
         assert!(covers_request("GET/users/*", "GET", "/users/*"));
         assert!(!covers_request("GET/users/42", "GET", "/users/*"));
         assert!(!covers_request("GET/*/42", "GET", "/*"));
