@@ -1,5 +1,5 @@
-//! What few grants have, and their tokens then state: earlier actors, how the user authenticated, on
-//! whose evidence, for which details; and what a derived token descends from.
+//! Optional facts of a grant and its tokens: earlier actors, the user's authentication, the issuer of
+//! evidence, details, and the parents of a derived token.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub struct Circumstances {
     /// most [`MAX_PRIOR_ACTORS`](Self::MAX_PRIOR_ACTORS).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prior_actors: Vec<PriorActor>,
-    /// `acr`: how strongly the user authenticated. Rotation never changes it.
+    /// `acr`: the strength of the user's authentication. Rotation never changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<AuthenticationContext>,
     /// `amr`: the methods by which the user authenticated. At most
@@ -62,16 +62,16 @@ pub struct PriorActor {
     /// `sub`.
     #[serde(rename = "sub")]
     pub subject: Subject,
-    /// `iss`: the issuer that knows it by this name, where that is another one than this server.
+    /// `iss`: the issuer of this identifier, if it is another one than this server.
     #[serde(rename = "iss", default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<EvidenceIssuer>,
 }
 
-/// What a derived token descends from: an entry of its `via` claim. If it is void, so is the token.
+/// A parent of a derived token: an entry of its `via` claim. If it is void, so is the token.
 ///
 /// The user is the one of the derived token.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::exhaustive_structs, reason = "made by whoever checks a token")]
+#[expect(clippy::exhaustive_structs, reason = "a caller that checks tokens constructs it")]
 pub struct Parent {
     /// The grant.
     pub grant_id: GrantId,

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// What access is granted to, in more detail than a scope can say: a JSON array of objects, each with a
-/// string `type` (RFC 9396 section 2).
+/// Details of the granted access beyond a scope: a JSON array of objects, each with a string `type` (RFC
+/// 9396 section 2).
 ///
 /// 1 to 16 objects, and at most 4,096 bytes as compact JSON. Cheap to clone.
 ///

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::Digest;
 
-/// The key or certificate without which a token is worth nothing.
+/// The key or certificate of a sender-constrained token, which a request with the token must prove.
 ///
 /// ```
 /// use grantor::protocol::Confirmation;
@@ -40,7 +40,7 @@ impl Confirmation {
         bytes
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) returned; `None` for anything else.
+    /// Parses the bytes that [`to_bytes`](Self::to_bytes) returned. Returns `None` for any others.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (kind, thumbprint) = bytes.split_first()?;

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 /// A signature algorithm of RFC 7518 section 3.1 or RFC 8037, by its JOSE name.
 ///
-/// There is no `none`, and no algorithm is ever taken from a token: a key and an allow-list decide
-/// (RFC 8725 section 3.1).
+/// There is no `none`. A key and an allow-list decide on the algorithm, never the token (RFC 8725
+/// section 3.1).
+#[doc(alias = "alg")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// ECDSA with P-256 and SHA-256. The default: small, fast, known everywhere.
+    /// ECDSA with P-256 and SHA-256. The default: small, fast, and supported everywhere.
     ES256,
     /// ECDSA with P-384 and SHA-384.
     ES384,
@@ -27,7 +28,7 @@ pub enum Algorithm {
     PS384,
     /// RSASSA-PSS with SHA-512.
     PS512,
-    /// HMAC with SHA-256: who verifies can also sign.
+    /// HMAC with SHA-256. Every verifier can also sign.
     HS256,
 }
 
@@ -46,7 +47,7 @@ impl Algorithm {
         Self::HS256,
     ];
 
-    /// The JOSE name, as in the `alg` header parameter.
+    /// Returns the JOSE name, as in the `alg` header parameter.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Keys from PEM and raw numbers, and what makes one unacceptable.
+//! Keys from PEM and raw numbers, and the checks that they must pass.
 
 use pkcs1::der::Decode as _;
 use pkcs1::{ObjectIdentifier, RsaPublicKey};
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::verifying_key::Material;
 use super::{KeyError, VerifyingKey, ring_random};
 
-/// The longest text of keys that is read, in bytes.
+/// The longest accepted text of keys, in bytes.
 pub(super) const MAX_TEXT: usize = 64 * 1024;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -18,7 +18,7 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// Every public key of a PEM text.
+/// Parses every public key of a PEM text.
 pub(super) fn public_keys(text: &str) -> Result<Vec<VerifyingKey>, KeyError> {
     if text.len() > MAX_TEXT {
         return Err(KeyError::TooLong);
@@ -38,7 +38,7 @@ pub(super) fn public_keys(text: &str) -> Result<Vec<VerifyingKey>, KeyError> {
         .collect()
 }
 
-/// A private key out of PEM, still encoded.
+/// A private key in DER.
 pub(super) enum PrivateKeyDer {
     Pkcs8(Zeroizing<Vec<u8>>),
     Pkcs1(Zeroizing<Vec<u8>>),
@@ -81,14 +81,14 @@ fn pkcs1_public_key(der: &[u8]) -> Result<VerifyingKey, KeyError> {
     rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())
 }
 
-/// A P-256 key from its uncompressed point.
+/// Creates a P-256 key from its uncompressed point.
 pub(super) fn p256(point: &[u8]) -> Result<VerifyingKey, KeyError> {
     let point: [u8; 65] = point.try_into().map_err(|_| KeyError::Malformed)?;
     check_on_curve(&agreement::ECDH_P256, &point)?;
     VerifyingKey::new(Material::P256(point))
 }
 
-/// A P-384 key from its uncompressed point.
+/// Creates a P-384 key from its uncompressed point.
 pub(super) fn p384(point: &[u8]) -> Result<VerifyingKey, KeyError> {
     let point: [u8; 97] = point.try_into().map_err(|_| KeyError::Malformed)?;
     check_on_curve(&agreement::ECDH_P384, &point)?;
@@ -96,17 +96,17 @@ pub(super) fn p384(point: &[u8]) -> Result<VerifyingKey, KeyError> {
 }
 
 fn check_on_curve(curve: &'static agreement::Algorithm, point: &[u8]) -> Result<(), KeyError> {
-    // ring tells of a bad point only when it is used, and verification does not say why it failed.
-    // A key agreement with a throw-away key fails for exactly that reason.
+    // ring checks a point only when it uses it, and a failed verification has no reason. A key agreement
+    // with an ephemeral key fails for exactly this reason.
     let ours = agreement::EphemeralPrivateKey::generate(curve, &ring_random())
         .map_err(|_| KeyError::Random)?;
     let theirs = agreement::UnparsedPublicKey::new(curve, point);
     agreement::agree_ephemeral(ours, &theirs, |_| ()).map_err(|_| KeyError::NotOnCurve)
 }
 
-/// An Ed25519 key from its encoded point.
+/// Creates an Ed25519 key from its encoded point.
 ///
-/// A point that is not on the curve is not noticed here; nothing ever verifies under it.
+/// A point off the curve passes, but no signature verifies under it.
 pub(super) fn ed25519(point: &[u8]) -> Result<VerifyingKey, KeyError> {
     let point: [u8; 32] = point.try_into().map_err(|_| KeyError::Malformed)?;
     let mut y = point;
@@ -149,7 +149,7 @@ fn is_canonical(y: &[u8; 32]) -> bool {
     *high != 0x7f || *low < 0xed || middle.iter().any(|byte| *byte != 0xff)
 }
 
-/// An RSA key from modulus and exponent, big-endian without leading zeros.
+/// Creates an RSA key from modulus and exponent, big-endian without leading zeros.
 pub(super) fn rsa(n: &[u8], e: &[u8]) -> Result<VerifyingKey, KeyError> {
     let (Some(&first), Some(&last)) = (n.first(), n.last()) else {
         return Err(KeyError::Malformed);
@@ -164,8 +164,8 @@ pub(super) fn rsa(n: &[u8], e: &[u8]) -> Result<VerifyingKey, KeyError> {
     if !(2048..=8192).contains(&bits) {
         return Err(KeyError::RsaSize);
     }
-    // An even number is no RSA modulus or exponent, under the exponent 1 every text is its own
-    // signature, and exponents over 32 bits only slow the verifier down.
+    // RSA moduli and exponents are odd, under the exponent 1 every text is its own signature, and
+    // exponents over 32 bits only slow the verifier down.
     let even = last % 2 == 0 || e_last % 2 == 0;
     if even || e == [1] || e.len() > 4 || has_roca_fingerprint(n) {
         return Err(KeyError::RsaWeak);
@@ -174,7 +174,7 @@ pub(super) fn rsa(n: &[u8], e: &[u8]) -> Result<VerifyingKey, KeyError> {
 }
 
 /// Whether the modulus comes from the broken generator of CVE-2017-15361 ("ROCA"): modulo each small
-/// prime it is a power of 65537, which chance brings about once in 2^27 honest keys or less.
+/// prime it is a power of 65537. At most one honest key in 2^27 has this property.
 fn has_roca_fingerprint(n: &[u8]) -> bool {
     const PRIMES: [u32; 17] =
         [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
@@ -194,7 +194,7 @@ mod tests {
     use crate::jwt::testing::fixture;
 
     #[test]
-    fn public_keys_come_from_spki_and_pkcs1_and_from_nothing_else() {
+    fn public_keys_come_from_spki_and_pkcs1_only() {
         for name in ["p256", "p384", "ed25519", "rsa_2048"] {
             let key = VerifyingKey::from_pem(&fixture(&format!("{name}_public"))).unwrap();
             assert_eq!(key.algorithm().is_none(), name == "rsa_2048");
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pem_text_may_hold_several_keys_for_a_set_but_not_for_one_key() {
+    fn a_pem_text_may_have_several_keys_for_a_set_but_not_for_one_key() {
         let two = fixture("p256_public") + &fixture("rsa_2048_public");
         assert_eq!(public_keys(&two).unwrap().len(), 2);
         assert_eq!(VerifyingKey::from_pem(&two), Err(KeyError::Pem));
@@ -246,7 +246,7 @@ mod tests {
                 let mut point = y;
                 point[31] |= sign;
                 assert_eq!(ed25519(&point), Err(KeyError::SmallOrder));
-                // Why it matters: under such a key one signature, of zeros, fits many messages.
+                // Under such a key, one signature of zeros is valid for many messages.
                 let [mut r, s] = [[0; 32]; 2];
                 r[0] = 1;
                 let forged = [r, s].concat();

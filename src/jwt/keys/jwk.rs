@@ -11,15 +11,16 @@ use super::verifying_key::{Material, coordinates};
 use super::{Algorithm, KeyError, VerifyingKey, VerifyingKeys, import};
 use crate::ids::KeyId;
 
-/// The text of a JWK Set (RFC 7517 section 5) with the public keys among `keys`: what a server
-/// answers at its `jwks_uri`. Symmetric keys are left out.
+/// Writes a JWK Set (RFC 7517 section 5) of the public keys among `keys`, as a server publishes it at its
+/// `jwks_uri`. Symmetric keys are omitted.
+#[doc(alias = "jwks")]
 #[must_use]
 pub fn jwk_set_json<'a>(keys: impl IntoIterator<Item = &'a VerifyingKey>) -> String {
     let keys: Vec<Value> = keys.into_iter().filter_map(public_jwk).collect();
     json!({ "keys": keys }).to_string()
 }
 
-/// The JWK of a public key; `None` for a symmetric one.
+/// Returns the JWK of a public key, or `None` for a symmetric one.
 fn public_jwk(key: &VerifyingKey) -> Option<Value> {
     let mut jwk = match key.material() {
         Material::P256(point) => ec_jwk("P-256", point),
@@ -69,8 +70,8 @@ struct RawJwkSet {
 }
 
 impl RawJwkSet {
-    /// Keys that are not understood, or not for verifying, are passed over (RFC 7517 section 5).
-    /// Broken, weak, private and symmetric ones are refused: whoever brought them should know.
+    /// Skips keys of unknown kinds and keys that are not for verification (RFC 7517 section 5). Refuses
+    /// broken, weak, private and symmetric ones, so that the administrator learns of them.
     fn into_keys(self) -> Result<VerifyingKeys, KeyError> {
         let mut keys = Vec::new();
         for raw in self.keys {
@@ -84,7 +85,7 @@ impl RawJwkSet {
     }
 }
 
-/// The members that are looked at; serde refuses one of them given twice.
+/// The used members. serde refuses a duplicate of them.
 #[derive(Deserialize)]
 struct RawJwk {
     kty: String,
@@ -143,7 +144,8 @@ impl RawJwk {
         Ok(key)
     }
 
-    /// The uncompressed point; each coordinate has the full length (RFC 7518 section 6.2.1.2).
+    /// Returns the uncompressed point. Each coordinate must have the full length (RFC 7518 section
+    /// 6.2.1.2).
     fn point(&self, length: usize) -> Result<Vec<u8>, KeyError> {
         let (x, y) = (number(self.x.as_ref())?, number(self.y.as_ref())?);
         if x.len() != length || y.len() != length {
@@ -162,7 +164,7 @@ impl Serialize for VerifyingKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match public_jwk(self) {
             Some(jwk) => jwk.serialize(serializer),
-            None => Err(S::Error::custom("a symmetric key is never written down")),
+            None => Err(S::Error::custom("a symmetric key cannot be serialized")),
         }
     }
 }
@@ -208,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwk_that_does_not_serve_is_refused_by_name() {
+    fn an_unusable_jwk_is_refused_with_its_error() {
         assert!(read(&ec()).is_ok());
         assert!(read(&with(&ec(), &json!({ "key_ops": ["verify"], "x5t": 1, "new": {} }))).is_ok());
         for (change, error) in [
@@ -241,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_passes_over_what_it_does_not_understand_and_refuses_what_is_dangerous() {
+    fn a_set_skips_unknown_keys_and_refuses_dangerous_ones() {
         let set =
             |keys: &[Value]| VerifyingKeys::from_jwk_set(&json!({ "keys": keys }).to_string());
         let post_quantum = json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA" });

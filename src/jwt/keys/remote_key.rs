@@ -8,17 +8,17 @@ use spki::der::{Decode as _, Reader as _, SliceReader};
 use super::{Algorithm, KeyError, SigningError, VerifyingKey};
 use crate::ids::KeyId;
 
-/// Signs with a key that never leaves its place: a KMS, an HSM, another process.
+/// A signer whose key never leaves its place: a KMS, an HSM, another process.
 ///
-/// The server asks once for each token, after the store said that the request owns its grant. A
-/// failure is answered `server_error`, and the client asks again:
+/// The server calls it once for each token, after the store has given the grant to the request. After a
+/// failure the response is `server_error`, and the client tries again:
 ///
-/// * a refresh then gets the same successor, within the grace of the app;
+/// * a refresh gets the same successor, within the grace of the app;
 /// * client credentials lose nothing;
-/// * an assertion has lost its `jti`: the client signs a new one;
-/// * a code is spent: the user is asked to authorize again, mostly without a prompt.
+/// * an assertion has lost its `jti`, so the client signs a new one;
+/// * a code is spent, so the user must authorize again, mostly without a prompt.
 ///
-/// So an implementation that talks to a network has a deadline of its own, and tries again within it.
+/// So an implementation over a network needs a deadline of its own, and retries within it.
 ///
 /// ```
 /// use grantor::jwt::{TokenSigner, TokenSignerError};
@@ -27,25 +27,25 @@ use crate::ids::KeyId;
 ///
 /// impl TokenSigner for Kms {
 ///     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, TokenSignerError> {
-///         // Here the KMS is asked to sign the SHA-256 of the message.
+///         // Here, call the KMS with the SHA-256 of the message.
 ///         Err(TokenSignerError::new(format!("{} bytes not signed", message.len())))
 ///     }
 /// }
 /// ```
 pub trait TokenSigner: Send + Sync {
-    /// The signature of `message` (RFC 7515 section 5.1): for ECDSA in the form of RFC 7518 section
-    /// 3.4, or in DER as most services answer it.
+    /// Signs `message` (RFC 7515 section 5.1). An ECDSA signature has the form of RFC 7518 section 3.4,
+    /// or DER, as most services return it.
     ///
     /// # Errors
     ///
-    /// [`TokenSignerError`] when there is none.
+    /// [`TokenSignerError`] if there is no signature.
     fn sign(
         &self,
         message: &[u8],
     ) -> impl Future<Output = Result<Vec<u8>, TokenSignerError>> + Send;
 }
 
-/// A [`TokenSigner`] gave no signature.
+/// A [`TokenSigner`] failed.
 #[derive(Debug, thiserror::Error)]
 #[error("the remote signer failed")]
 pub struct TokenSignerError {
@@ -53,16 +53,16 @@ pub struct TokenSignerError {
 }
 
 impl TokenSignerError {
-    /// Wraps what the service said. It reaches the audit log, never a client.
+    /// Wraps the error of the service. It reaches the audit log, never a client.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: source.into() }
     }
 }
 
-/// A key with which a [`TokenSigner`] signs, for one algorithm.
+/// The key of a [`TokenSigner`], for one algorithm.
 ///
-/// Every signature is verified before its token is given out: a service that signs with another key
-/// than it should is found out by the first request.
+/// Every signature is verified before its token is returned, so the first request detects a service that
+/// signs with a wrong key.
 pub struct RemoteKey {
     signer: Box<dyn AnySigner>,
     algorithm: Algorithm,
@@ -71,13 +71,13 @@ pub struct RemoteKey {
 }
 
 impl RemoteKey {
-    /// The private half of `public`, with which `signer` signs. Its id is that of `public`, or else
-    /// the thumbprint (RFC 7638).
+    /// Creates the private counterpart of `public`, with which `signer` signs. Its id is the id of
+    /// `public`, or else the thumbprint (RFC 7638).
     ///
     /// # Errors
     ///
-    /// [`KeyError::AlgorithmMismatch`] when `public` does not verify `algorithm`, and
-    /// [`KeyError::Unsupported`] for HS256, whose secret would have to be here.
+    /// [`KeyError::AlgorithmMismatch`] if `public` does not verify `algorithm`, and
+    /// [`KeyError::Unsupported`] for HS256, whose secret would be needed here.
     pub fn new(
         algorithm: Algorithm,
         public: VerifyingKey,
@@ -91,25 +91,27 @@ impl RemoteKey {
         Ok(Self { signer: Box::new(signer), algorithm, public, key_id })
     }
 
-    /// The `kid` in the header of every token signed with this key.
+    /// Returns the `kid` in the header of every token signed with this key.
+    #[doc(alias = "kid")]
     #[must_use]
     pub const fn key_id(&self) -> &KeyId {
         &self.key_id
     }
 
-    /// The one algorithm of this key.
+    /// Returns the one algorithm of this key.
+    #[doc(alias = "alg")]
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// What verifies the signatures of this key, with the same id.
+    /// Returns the key that verifies the signatures, with the same id.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
         self.public.clone()
     }
 
-    /// A signature that the public key verifies.
+    /// Returns a signature that the public key verifies.
     pub(in crate::jwt) async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let mut signature = self.signer.sign(message).await.map_err(SigningError::Remote)?;
         if let Some(half) = self.half()
@@ -121,7 +123,7 @@ impl RemoteKey {
         if verifies { Ok(signature) } else { Err(SigningError::WrongSignature) }
     }
 
-    /// The length of each of the two numbers of an ECDSA signature (RFC 7518 section 3.4).
+    /// Returns the length of each of the two numbers of an ECDSA signature (RFC 7518 section 3.4).
     const fn half(&self) -> Option<usize> {
         match self.algorithm {
             Algorithm::ES256 => Some(32),
@@ -147,7 +149,7 @@ impl fmt::Debug for RemoteKey {
     }
 }
 
-/// An ECDSA signature in DER (RFC 3279 section 2.2.3) as its two numbers of `half` bytes each.
+/// Converts an ECDSA signature from DER (RFC 3279 section 2.2.3) to its two numbers of `half` bytes.
 fn fixed_from_der(der: &[u8], half: usize) -> Option<Vec<u8>> {
     let mut reader = SliceReader::new(der).ok()?;
     let numbers = reader.sequence(|inner| Ok([UintRef::decode(inner)?, UintRef::decode(inner)?]));
@@ -161,8 +163,7 @@ fn fixed_from_der(der: &[u8], half: usize) -> Option<Vec<u8>> {
     Some(fixed)
 }
 
-/// A [`TokenSigner`] of any type, at the price of a box for each signature: next to what such a
-/// signer costs that is nothing.
+/// A [`TokenSigner`] of any type. It costs a box for each signature, which is negligible beside the call.
 trait AnySigner: Send + Sync {
     fn sign<'a>(&'a self, message: &'a [u8]) -> Signed<'a>;
 }
@@ -183,7 +184,7 @@ mod tests {
     use super::*;
     use crate::jwt::testing::fixture;
 
-    /// A service that signs with a key of its own, and spoils the signature as it is told to.
+    /// A service that signs with a key of its own, and then spoils the signature.
     struct Service(SigningKey, fn(Vec<u8>) -> Vec<u8>);
 
     impl TokenSigner for Service {
@@ -193,7 +194,7 @@ mod tests {
         }
     }
 
-    /// As services answer it: each number without leading zeros, and positive.
+    /// Encodes as services do: each number without leading zeros, and positive.
     fn to_der(fixed: &[u8]) -> Vec<u8> {
         let mut numbers = Vec::new();
         for half in fixed.chunks(fixed.len() / 2) {
@@ -232,7 +233,7 @@ mod tests {
 
     /// Often enough that both numbers begin with zeros and with high bits.
     #[test]
-    fn a_signature_in_der_is_as_good() {
+    fn a_signature_in_der_is_accepted() {
         for (algorithm, name) in
             [(Algorithm::ES256, "p256_private"), (Algorithm::ES384, "p384_private")]
         {
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_that_does_not_verify_is_not_given_out() {
+    fn a_signature_that_does_not_verify_is_refused() {
         let pem = SigningKey::generate_pem(Algorithm::ES256).unwrap();
         let spoils: [fn(Vec<u8>) -> Vec<u8>; 5] = [
             |_| Vec::new(),
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remote_key_has_an_algorithm_that_fits() {
+    fn a_remote_key_needs_an_algorithm_of_its_public_key() {
         let make = |algorithm| {
             let key = SigningKey::generate(Algorithm::ES256).unwrap();
             RemoteKey::new(algorithm, key.verifying_key(), Service(key, |it| it)).map(|_| ())

@@ -12,7 +12,7 @@ use super::import::{self, PrivateKeyDer};
 use super::{Algorithm, KeyError, VerifyingKey, ring_random};
 use crate::ids::KeyId;
 
-/// A private key with which the server signs, for one algorithm; parsed once.
+/// A private key of the server, for one algorithm, parsed once.
 ///
 /// ```
 /// use grantor::jwt::{Algorithm, SigningKey};
@@ -39,11 +39,11 @@ enum KeyPair {
 
 /// A private key as PKCS#8 PEM, for the host to store.
 ///
-/// `Debug` is redacted and memory is wiped on drop.
+/// `Debug` is redacted and memory is zeroized on drop.
 pub struct PrivateKeyPem(Zeroizing<String>);
 
 impl PrivateKeyPem {
-    /// The PEM text itself. Every call site is a place to review.
+    /// Returns the PEM text itself. Review every call site.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
         &self.0
@@ -60,26 +60,26 @@ impl fmt::Debug for PrivateKeyPem {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
-    /// The signature failed: the system's source of randomness gave nothing.
-    #[error("the signature could not be made")]
+    /// The signature failed, because the system's source of randomness failed.
+    #[error("the signature failed")]
     Signature,
-    /// A [`TokenSigner`](super::TokenSigner) gave no signature.
+    /// A [`TokenSigner`](super::TokenSigner) failed.
     #[error("the token could not be signed")]
     Remote(#[source] super::TokenSignerError),
-    /// A [`TokenSigner`](super::TokenSigner) gave what its public key does not verify.
+    /// A [`TokenSigner`](super::TokenSigner) returned a signature that its public key does not verify.
     #[error("the remote signature does not verify under the key")]
     WrongSignature,
-    /// The token would be longer than what is accepted back.
+    /// The token would be longer than verifiers accept.
     #[error("the token would be longer than 16 KiB")]
     TooLong,
 }
 
 impl SigningKey {
-    /// A fresh key from the system's source of randomness, gone when the process ends.
+    /// Generates a key that is lost when the process ends.
     ///
     /// # Errors
     ///
-    /// [`KeyError::CannotGenerate`] for RSA, [`KeyError::Random`] when the source fails.
+    /// [`KeyError::CannotGenerate`] for RSA, [`KeyError::Random`] if the source of randomness fails.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         if algorithm.is_symmetric() {
             let mut secret = Zeroizing::new([0; 32]);
@@ -89,11 +89,12 @@ impl SigningKey {
         Self::from_pkcs8(algorithm, generate_pkcs8(algorithm)?.as_ref())
     }
 
-    /// A fresh key for the host to store, as PKCS#8 PEM that [`from_pem`](Self::from_pem) reads.
+    /// Generates a key for the host to store, as PKCS#8 PEM for [`from_pem`](Self::from_pem).
     ///
     /// # Errors
     ///
-    /// [`KeyError::CannotGenerate`] for RSA and HS256, [`KeyError::Random`] when the source fails.
+    /// [`KeyError::CannotGenerate`] for RSA and HS256, [`KeyError::Random`] if the source of randomness
+    /// fails.
     pub fn generate_pem(algorithm: Algorithm) -> Result<PrivateKeyPem, KeyError> {
         let block = pem::Pem::new("PRIVATE KEY", generate_pkcs8(algorithm)?.as_ref());
         let text = Zeroizing::new(pem::encode(&block));
@@ -101,12 +102,12 @@ impl SigningKey {
         Ok(PrivateKeyPem(text))
     }
 
-    /// A private key from PEM: PKCS#8 (`PRIVATE KEY`) with the public key inside, or PKCS#1
-    /// (`RSA PRIVATE KEY`). As `openssl genpkey` writes it.
+    /// Parses a private key from PEM: PKCS#8 (`PRIVATE KEY`) with the public key inside, or PKCS#1
+    /// (`RSA PRIVATE KEY`), as `openssl genpkey` writes it.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] names what is wrong; RSA is accepted from 2048 to 4096 bits.
+    /// [`KeyError`] names the problem. RSA is accepted from 2048 to 4096 bits.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self, KeyError> {
         match import::private_key(pem)? {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(algorithm, &der),
@@ -118,7 +119,7 @@ impl SigningKey {
         }
     }
 
-    /// A secret for HS256, which every verifier has to share.
+    /// Creates an HS256 key. Every verifier must share the secret.
     ///
     /// # Errors
     ///
@@ -129,25 +130,27 @@ impl SigningKey {
         Self::new(Algorithm::HS256, pair, public)
     }
 
-    /// This key under the name `key_id`, instead of the thumbprint of its public key (RFC 7638).
+    /// Sets the key id. Default: the thumbprint of the public key (RFC 7638).
     #[must_use]
     pub fn with_key_id(self, key_id: KeyId) -> Self {
         Self { public: self.public.with_key_id(key_id.clone()), key_id, ..self }
     }
 
-    /// The `kid` in the header of every token signed with this key.
+    /// Returns the `kid` in the header of every token signed with this key.
+    #[doc(alias = "kid")]
     #[must_use]
     pub const fn key_id(&self) -> &KeyId {
         &self.key_id
     }
 
-    /// The one algorithm of this key.
+    /// Returns the one algorithm of this key.
+    #[doc(alias = "alg")]
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// What verifies the signatures of this key, with the same id: public, except for HS256.
+    /// Returns the key that verifies the signatures, with the same id. It is public, except for HS256.
     #[must_use]
     pub fn verifying_key(&self) -> VerifyingKey {
         self.public.clone()
@@ -172,7 +175,7 @@ impl SigningKey {
         if algorithm != Algorithm::EdDSA {
             return Err(KeyError::AlgorithmMismatch);
         }
-        // "Maybe unchecked": OpenSSL writes version 1, which holds no public key to check against.
+        // "Maybe unchecked": OpenSSL writes version 1, without a public key to check against.
         let pair =
             Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|error| rejected(&error))?;
         let public = import::ed25519(pair.public_key().as_ref())?;
@@ -214,7 +217,7 @@ impl SigningKey {
     }
 }
 
-/// The bytes of a signature, where `ring` left them.
+/// A signature, in the form in which `ring` returns it.
 pub(in crate::jwt) enum Signature {
     EllipticCurve(signature::Signature),
     Rsa(Vec<u8>),
@@ -263,7 +266,7 @@ fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
     }
 }
 
-/// Why ring refused a private key, as far as an administrator can use it.
+/// Translates ring's error for a private key.
 fn rejected(error: &ring::error::KeyRejected) -> KeyError {
     match error.to_string().as_str() {
         "TooSmall" | "TooLarge" | "PrivateModulusLenNotMultipleOf512Bits" => KeyError::RsaSize,
@@ -295,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_key_signs_what_its_verifying_key_verifies() {
+    fn the_verifying_key_of_a_generated_key_verifies_its_signatures() {
         for &algorithm in Algorithm::ALL {
             match SigningKey::generate(algorithm) {
                 Ok(key) => assert!(signs_for_itself(&key), "{algorithm}"),
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_pem_is_the_same_key_again() {
+    fn a_generated_pem_gives_the_same_key_each_time() {
         for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
             let pem = SigningKey::generate_pem(algorithm).unwrap();
             let again = || SigningKey::from_pem(algorithm, pem.expose_secret()).unwrap();
@@ -323,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_openssl_are_read_and_belong_to_their_public_halves() {
+    fn keys_of_openssl_match_their_public_keys() {
         for (algorithm, private, public) in [
             (Algorithm::ES256, "p256_private", "p256_public"),
             (Algorithm::ES384, "p384_private", "p384_public"),
@@ -343,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_key_that_does_not_serve_is_refused_by_name() {
+    fn an_unusable_private_key_is_refused_with_its_error() {
         for (algorithm, pem, error) in [
             (Algorithm::ES256, fixture("p384_private"), KeyError::AlgorithmMismatch),
             (Algorithm::ES384, fixture("p256_private"), KeyError::AlgorithmMismatch),
@@ -364,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_id_replaces_the_thumbprint_in_both_halves() {
+    fn a_key_id_replaces_the_thumbprint_in_both_keys() {
         let id = KeyId::new("2026-1").unwrap();
         let key = SigningKey::generate(Algorithm::ES256).unwrap().with_key_id(id.clone());
         assert_eq!(key.key_id(), &id);
@@ -373,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_the_name_of_a_key_and_nothing_of_the_key() {
+    fn debug_shows_the_id_of_a_key_and_nothing_of_the_key() {
         let secret = "planted-secret-planted-secret-pla";
         let key = SigningKey::from_hmac_secret(secret.as_bytes()).unwrap();
         let pem = SigningKey::generate_pem(Algorithm::ES256).unwrap();

@@ -12,9 +12,9 @@ use crate::jwt::{access_token, jws};
 
 /// A key that verifies signatures: public, or the HS256 secret itself.
 ///
-/// An elliptic curve key has one algorithm. An RSA key may be fixed to one by `alg` in its JWK;
-/// otherwise the allow-list of whoever verifies picks among the RSA algorithms. Serialized as a JWK
-/// (RFC 7517 section 4); an HS256 key refuses to be serialized.
+/// An elliptic curve key has one algorithm. An RSA key has one if its JWK has `alg`; otherwise the
+/// verifier's allow-list decides among the RSA algorithms. Serialized as a JWK (RFC 7517 section 4).
+/// Serialization of an HS256 key fails.
 ///
 /// ```
 /// use grantor::jwt::{Algorithm, VerifyingKey};
@@ -26,6 +26,7 @@ use crate::jwt::{access_token, jws};
 /// assert_eq!(key.thumbprint().as_str(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
 /// # Ok::<(), grantor::jwt::KeyError>(())
 /// ```
+#[doc(alias = "jwk")]
 #[derive(Clone)]
 pub struct VerifyingKey {
     material: Material,
@@ -52,13 +53,13 @@ pub(super) enum Material {
 }
 
 impl VerifyingKey {
-    /// A public key from PEM: SPKI (`PUBLIC KEY`) or PKCS#1 (`RSA PUBLIC KEY`), one block.
+    /// Parses a public key from one PEM block: SPKI (`PUBLIC KEY`) or PKCS#1 (`RSA PUBLIC KEY`).
     ///
-    /// It has no key id and so matches any `kid`, until [`with_key_id`](Self::with_key_id).
+    /// The key has no id and so matches any `kid`, until [`with_key_id`](Self::with_key_id).
     ///
     /// # Errors
     ///
-    /// [`KeyError`] names what is wrong; a private key or a certificate is refused.
+    /// [`KeyError`] names the problem. A private key or a certificate is refused.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
         let mut keys = import::public_keys(pem)?;
         match (keys.pop(), keys.is_empty()) {
@@ -67,17 +68,17 @@ impl VerifyingKey {
         }
     }
 
-    /// A public key from the text of one JWK. Unknown members are ignored.
+    /// Parses a public key from a JWK. Unknown members are ignored.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] names what is wrong; private members, `oct` keys and keys that are not for
-    /// verifying (`use`, `key_ops`) are refused.
+    /// [`KeyError`] names the problem. Private members, `oct` keys and keys that are not for
+    /// verification (`use`, `key_ops`) are refused.
     pub fn from_jwk(json: &str) -> Result<Self, KeyError> {
         super::jwk::key_from_json(json)
     }
 
-    /// The secret that an app and this server share, for HS256.
+    /// Creates an HS256 key from the secret that an app and this server share.
     ///
     /// # Errors
     ///
@@ -89,27 +90,28 @@ impl VerifyingKey {
         Self::new(Material::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret)))
     }
 
-    /// This key under the name `key_id`.
+    /// Sets the key id.
     #[must_use]
     pub fn with_key_id(mut self, key_id: KeyId) -> Self {
         self.key_id = Some(key_id);
         self.refresh_header()
     }
 
-    /// The name by which a token's `kid` picks this key.
+    /// Returns the key id, which the `kid` of a token names.
+    #[doc(alias = "kid")]
     #[must_use]
     pub const fn key_id(&self) -> Option<&KeyId> {
         self.key_id.as_ref()
     }
 
-    /// The one algorithm of this key; `None` for an RSA key that is not fixed to one.
+    /// Returns the one algorithm of this key, or `None` for an RSA key without one.
     #[must_use]
     pub const fn algorithm(&self) -> Option<Algorithm> {
         self.algorithm
     }
 
-    /// The SHA-256 thumbprint of the public key (RFC 7638), base64url. For an HS256 key, an
-    /// identifier derived from the secret by HMAC.
+    /// Returns the SHA-256 thumbprint of the public key (RFC 7638), in base64url. For an HS256 key it is
+    /// an HMAC under the secret.
     #[must_use]
     pub const fn thumbprint(&self) -> &KeyId {
         &self.thumbprint
@@ -156,7 +158,7 @@ impl VerifyingKey {
         self.access_token_header.as_deref()
     }
 
-    /// Whether the key may verify `algorithm` at all.
+    /// Whether the key admits `algorithm`.
     pub(in crate::jwt) fn allows(&self, algorithm: Algorithm) -> bool {
         match (self.algorithm, &self.material) {
             (Some(only), _) => only == algorithm,
@@ -165,7 +167,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether `signature` is this key's over `message`, with an algorithm that the key allows.
+    /// Whether `signature` over `message` is valid under this key, with an algorithm that it admits.
     pub(in crate::jwt) fn verifies(
         &self,
         algorithm: Algorithm,
@@ -199,7 +201,7 @@ impl VerifyingKey {
     }
 }
 
-/// The parameters of an RSA algorithm; `None` for any other.
+/// Returns the parameters of an RSA algorithm, or `None` for any other.
 fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
     match algorithm {
         Algorithm::RS256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
@@ -213,8 +215,8 @@ fn rsa_parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
 }
 
 fn thumbprint(material: &Material) -> String {
-    // RFC 7638 section 3: the required members, sorted by name, without white space. Every value is
-    // base64url or fixed, so nothing needs escaping.
+    // RFC 7638 section 3: the required members, sorted by name, without white space. No value needs
+    // escaping, because all are base64url or fixed.
     let canonical = match material {
         Material::Hmac(key) => {
             return URL_SAFE_NO_PAD.encode(hmac::sign(key, b"key id of an HS256 key").as_ref());
@@ -238,14 +240,14 @@ fn ec_members(curve: &str, point: &[u8]) -> String {
     format!(r#"{{"crv":"{curve}","kty":"EC","x":"{x}","y":"{y}"}}"#)
 }
 
-/// `x` and `y` of an uncompressed point, base64url.
+/// Returns `x` and `y` of an uncompressed point, in base64url.
 pub(super) fn coordinates(point: &[u8]) -> [String; 2] {
     let both = point.get(1..).unwrap_or_default();
     let (x, y) = both.split_at(both.len() / 2);
     [URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y)]
 }
 
-/// Equal when they are the same key under the same name for the same use.
+/// Two keys are equal if they have the same material, id and algorithm.
 impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
         self.thumbprint == other.thumbprint

@@ -1,11 +1,11 @@
 use super::verifying_key::Material;
 use super::{KeyError, VerifyingKey, import, jwk};
 
-/// One to 16 verifying keys, among which a token's `kid` chooses.
+/// A set of 1 to 16 verifying keys. The `kid` of a token chooses among them.
 ///
-/// A key with an id verifies only tokens that name it or name none; a key without id is tried for
-/// any token. Keys of one type (`kty`) have different ids. Serialized as a JWK Set (RFC 7517
-/// section 5), which refuses symmetric keys.
+/// A key with an id verifies only tokens that name it or name none. A key without id is tried for any
+/// token. Keys of one type (`kty`) have different ids. Serialized as a JWK Set (RFC 7517 section 5).
+/// Serialization of a symmetric key fails.
 ///
 /// ```
 /// use grantor::jwt::VerifyingKeys;
@@ -17,19 +17,20 @@ use super::{KeyError, VerifyingKey, import, jwk};
 /// assert_eq!(keys.iter().count(), 1);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
+#[doc(alias = "jwks")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyingKeys(Vec<VerifyingKey>);
 
 impl VerifyingKeys {
-    /// The most keys in one set.
+    /// The largest number of keys in a set.
     pub const MAX_KEYS: usize = 16;
 
-    /// A set of these keys.
+    /// Creates a set of these keys.
     ///
     /// # Errors
     ///
-    /// [`KeyError::NoKey`], [`KeyError::TooManyKeys`], or [`KeyError::DuplicateKeyId`] when two keys
-    /// of one type have the same id.
+    /// [`KeyError::NoKey`], [`KeyError::TooManyKeys`], or [`KeyError::DuplicateKeyId`] if two keys of one
+    /// type have the same id.
     pub fn new(keys: Vec<VerifyingKey>) -> Result<Self, KeyError> {
         if keys.is_empty() {
             return Err(KeyError::NoKey);
@@ -50,7 +51,8 @@ impl VerifyingKeys {
         Ok(Self(keys))
     }
 
-    /// Every public key of a PEM text of at most 64 KiB, as [`VerifyingKey::from_pem`] reads each.
+    /// Parses every public key of a PEM text of at most 64 KiB, as [`VerifyingKey::from_pem`] does for
+    /// one.
     ///
     /// # Errors
     ///
@@ -59,29 +61,29 @@ impl VerifyingKeys {
         Self::new(import::public_keys(pem)?)
     }
 
-    /// The keys of a JWK Set of at most 64 KiB of JSON (RFC 7517 section 5).
+    /// Parses a JWK Set of at most 64 KiB of JSON (RFC 7517 section 5).
     ///
-    /// Keys of an unknown type, curve or algorithm and keys that are not for verifying (`use`,
-    /// `key_ops`) are passed over; broken, weak, private and symmetric ones are refused.
+    /// Keys of an unknown type, curve or algorithm and keys that are not for verification (`use`,
+    /// `key_ops`) are skipped. Broken, weak, private and symmetric ones are refused.
     ///
     /// # Errors
     ///
-    /// [`KeyError`] names what is wrong with a key or the set.
+    /// [`KeyError`] names the problem of a key or of the set.
     pub fn from_jwk_set(json: &str) -> Result<Self, KeyError> {
         jwk::keys_from_json(json)
     }
 
-    /// The keys, in the order given.
+    /// Returns the keys in their order.
     pub fn iter(&self) -> impl Iterator<Item = &VerifyingKey> {
         self.0.iter()
     }
 
-    /// The keys of the server itself, however many: those that it publishes it believes.
+    /// Creates the set of the server's own keys, of any number: it accepts every key that it publishes.
     pub(crate) const fn of_server(keys: Vec<VerifyingKey>) -> Self {
         Self(keys)
     }
 
-    /// Whether one of the keys is a secret that the signer shares.
+    /// Whether one of the keys is a secret shared with the signer.
     pub(crate) fn hold_secret(&self) -> bool {
         self.0.iter().filter_map(VerifyingKey::algorithm).any(super::Algorithm::is_symmetric)
     }
@@ -97,7 +99,7 @@ impl From<VerifyingKey> for VerifyingKeys {
     }
 }
 
-/// `kty` of RFC 7517 section 4.1.
+/// Returns a number for the `kty` of RFC 7517 section 4.1.
 const fn key_type(key: &VerifyingKey) -> u8 {
     match key.material() {
         Material::P256(_) | Material::P384(_) => 0,

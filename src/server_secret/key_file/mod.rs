@@ -101,7 +101,7 @@ impl Rotation {
 /// The time for which a key is accepted beyond the expiry of its last token, because clocks differ.
 const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 
-/// What [`KeyFile::rotate`] did.
+/// The outcome of [`KeyFile::rotate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Rotated {
