@@ -5,11 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use grantor::app::{AppDraft, Flow};
+use grantor::store::PostgresStore;
 use grantor::store::conformance::{Kit, Runner};
-use sqlx::PgPool;
+use sqlx::{ConnectOptions as _, PgPool};
 use tokio::runtime::Runtime;
 
-use super::cluster::{database, new_store, pool, rounds, runtime};
+use super::cluster::{database, new_store, own_cluster, pool, rounds, runtime};
 use super::targets::new_targets_end_what_they_name;
 use super::world::World;
 
@@ -59,5 +60,22 @@ fn a_revoked_device_session_or_evidence_issuer_ends_nothing_else() {
         let other = admin.register(draft.build().unwrap()).await.unwrap().client_id;
         let store = world.server.store().store();
         new_targets_end_what_they_name(store, [&world.app.id, &other]).await;
+    });
+}
+
+/// Z31: a host that only has a URL needs no `sqlx` of its own.
+#[test]
+fn a_store_with_a_pool_of_its_own_needs_only_a_url() {
+    let Some(cluster) = own_cluster() else { return };
+    let url = cluster.options().to_url_lossy();
+    runtime().block_on(async {
+        let store = PostgresStore::connect(url.as_str()).await.unwrap();
+        store.check().await.unwrap_err();
+        store.migrate().await.unwrap();
+        store.check().await.unwrap();
+        for bad in ["", "localhost"] {
+            let refused = PostgresStore::connect(bad).await;
+            assert!(refused.is_err(), "{bad}");
+        }
     });
 }
