@@ -36,7 +36,7 @@ use sqlx::{PgPool, Row as _};
 
 use self::cluster::Cluster;
 use self::support::{Answer, body_of};
-use self::world::{World, now, random_bytes};
+use self::world::{World, now, random_bytes, result};
 
 const FEW: usize = 10_000;
 const MANY: usize = 5_000_000;
@@ -123,7 +123,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
     let refresh = median((0..REFRESHES).map(|_| {
         let family = &mut families[random.below(FAMILIES)];
         let (taken, answer) = timed(|| refresh_at(world, family));
-        answer.into_result().unwrap()["refresh_token"].as_str().unwrap().clone_into(family);
+        result(answer).unwrap()["refresh_token"].as_str().unwrap().clone_into(family);
         taken
     }));
     let bytes_rotated = bytes();
@@ -132,7 +132,7 @@ fn measure<F: Filled>(store: &F, grants: usize) -> Measured {
         let next = world.refresh(token).unwrap()["refresh_token"].as_str().unwrap().to_owned();
         world.refresh(&next).unwrap();
         let (taken, answer) = timed(|| refresh_at(world, token));
-        assert_eq!(answer.into_result().unwrap_err(), "invalid_grant");
+        assert_eq!(result(answer).unwrap_err(), "invalid_grant");
         taken
     }));
     let revocation = median((0..REVOCATIONS).map(|number| {

@@ -18,7 +18,7 @@ use grantor::store::{CachedApps, Grant, PostgresStore, Store};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{self, App, ISSUER, Server, code_app, new_key, scope};
+use crate::support::{self, Answer, App, ISSUER, Server, code_app, new_key, scope};
 
 /// A world over a store, and the app that its client uses.
 pub(crate) struct World<S = PostgresStore> {
@@ -33,6 +33,14 @@ struct Blocking(Runtime);
 impl Runner for Blocking {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
+    }
+}
+
+/// Returns the body of a success, or the code of the error.
+pub(crate) fn result(answer: Answer) -> Result<Value, String> {
+    match answer.status {
+        200 => Ok(answer.json),
+        _ => Err(answer.text("error").to_owned()),
     }
 }
 
@@ -94,7 +102,7 @@ impl<S: Store + 'static> World<S> {
 
     /// Sends a token request, and returns the response or the code of the error.
     pub(crate) fn post(&self, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        self.world.post(&self.app, parameters).into_result()
+        result(self.world.post(&self.app, parameters))
     }
 
     /// Returns a code that `ann` approved, and its verifier.
@@ -103,11 +111,11 @@ impl<S: Store + 'static> World<S> {
     }
 
     pub(crate) fn redeem(&self, code: &str, verifier: &str) -> Result<Value, String> {
-        self.world.redeem(&self.app, code, verifier).into_result()
+        result(self.world.redeem(&self.app, code, verifier))
     }
 
     pub(crate) fn refresh(&self, refresh_token: &str) -> Result<Value, String> {
-        self.world.refresh(&self.app, refresh_token).into_result()
+        result(self.world.refresh(&self.app, refresh_token))
     }
 
     /// Exchanges a new assertion for a token.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::Flow;
-use grantor::audit::AuditQueue;
-use grantor::endpoint::FormRequest;
+use grantor::audit::{AuditQueue, NoAudit};
 use grantor::ids::Subject;
 use grantor::protocol::Scope;
 use grantor::random::OsRandom;
@@ -20,10 +19,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool};
 use sqlx::{ConnectOptions as _, Row as _};
 
 use crate::sandbox::Folder;
-use crate::support::{
-    Desk, HOUR, Session, Tokio, app, at, claim, code, log_in_and_tell, register, server,
-    server_with, token, with,
-};
+use crate::support::{Desk, HOUR, Tokio, app, at, claim, code, token, with};
 
 fn connect(runtime: &Tokio, folder: &Folder) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(folder.file("a.db")).create_if_missing(true);
@@ -63,27 +59,20 @@ fn no_issued_secret_is_in_the_file() {
     let audit = AuditQueue::new(&OsRandom::new()).unwrap();
     let written = audit.run(Arc::clone(&store), tokio::time::sleep, |_| unreachable!());
     let written = runtime.spawn(written);
-    let server = server_with(&store, audit.clone());
-    let handed_out = runtime.block_on(async {
-        let draft = app().flow(Flow::ClientCredentials);
-        let app = register(&server, draft).await;
-        let secret = app.client_secret.as_ref().unwrap().expose_secret().to_owned();
-        let mut handed_out = vec![secret.clone()];
-        handed_out.extend(app.signature_secret.as_ref().map(|it| it.expose_secret().to_owned()));
-        let credentials = format!("&client_id={}&client_secret={secret}", app.client_id);
-        let Session { code, verifier, mut response } = log_in_and_tell(&server, &app).await;
-        handed_out.extend([code, verifier]);
-        for _ in 0..3 {
-            let refresh_token = response.refresh_token.unwrap().expose_secret().to_owned();
-            handed_out.push(response.access_token.expose_secret().to_owned());
-            let form =
-                format!("grant_type=refresh_token&refresh_token={refresh_token}{credentials}");
-            handed_out.push(refresh_token);
-            response = server.token(&FormRequest::new(&form)).await.unwrap();
-        }
-        handed_out.push(response.access_token.expose_secret().to_owned());
-        handed_out
-    });
+    let world = runtime.world(&store, audit.clone());
+    let app = world.register(app().flow(Flow::ClientCredentials));
+    let mut handed_out = vec![app.secret.clone().unwrap()];
+    handed_out.extend(app.signature_secret.clone());
+    let (code, verifier) = world.code(&app);
+    let mut tokens = world.redeem(&app, &code, &verifier);
+    handed_out.extend([code, verifier]);
+    for _ in 0..3 {
+        let refresh_token = tokens.text("refresh_token").to_owned();
+        handed_out.push(tokens.text("access_token").to_owned());
+        tokens = world.refresh(&app, &refresh_token);
+        handed_out.push(refresh_token);
+    }
+    handed_out.push(tokens.text("access_token").to_owned());
     assert!(handed_out.len() >= 10, "{}", handed_out.len());
     audit.close();
     runtime.block_on(written).unwrap();
@@ -109,9 +98,9 @@ fn tables_begin_as_the_host_says_and_two_prefixes_share_a_file() {
         let settings = SqliteSettings::new().with_table_prefix(TablePrefix::new(prefix).unwrap());
         runtime.block_on(SqliteStore::open(folder.file("a.db"), settings))
     };
-    let one = runtime.block_on(Desk::new(open("oauth_").unwrap()));
+    let one = Desk::new(&runtime, open("oauth_").unwrap());
     assert!(names(&runtime, &folder).iter().all(|name| name.starts_with("oauth_")));
-    let other = runtime.block_on(Desk::new(open("second_").unwrap()));
+    let other = Desk::new(&runtime, open("second_").unwrap());
     let grant = one.grant();
     runtime.block_on(one.store.insert_grant(grant.clone())).unwrap();
     assert!(runtime.block_on(other.store.find_grant(&grant.grant_id)).unwrap().is_none());
@@ -127,7 +116,7 @@ fn a_host_may_make_the_tables_itself() {
     let schema = SqliteStore::schema_sql(&TablePrefix::default());
     let mut host = connect(&runtime, &folder);
     runtime.block_on(sqlx::raw_sql(sqlx::AssertSqlSafe(schema)).execute(&mut host)).unwrap();
-    runtime.block_on(Desk::new(open().unwrap()));
+    Desk::new(&runtime, open().unwrap());
     // As a later version of this crate leaves it.
     let later = sqlx::query("UPDATE grantor_meta SET version = 99");
     runtime.block_on(later.execute(&mut host)).unwrap();
@@ -221,8 +210,8 @@ fn two_stores_on_one_file_have_one_winner() {
     // The store enforces a change of the other store at once, before its cache expires.
     let app = runtime.block_on(desks[1].store.find_app(&desks[1].client_id)).unwrap().unwrap();
     assert!(app.is_enabled());
-    let admin = server(&desks[0].store);
-    runtime.block_on(admin.admin("tester").disable(&desks[0].client_id)).unwrap();
+    let world = runtime.world(&desks[0].store, NoAudit::new());
+    runtime.block_on(world.server.admin("tester").disable(&desks[0].client_id)).unwrap();
     let refused = runtime.block_on(desks[1].store.insert_grant(desks[1].grant())).unwrap();
     assert_eq!(refused, InsertGrant::AppInactive);
 }

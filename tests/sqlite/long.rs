@@ -1,6 +1,7 @@
 //! The long tests of `SqliteStore`: more races of the conformance kit, and writers that are killed.
 //! `bash .ci/long` runs them.
-#![expect(clippy::unwrap_used, clippy::unreachable, reason = "a test fails by panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
+#![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 #[expect(clippy::print_stderr, reason = "a test prints its seed")]
 #[path = "../postgres/chance.rs"]
@@ -12,6 +13,9 @@ mod crash;
 mod sandbox;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod support;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod world;
 
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 300;

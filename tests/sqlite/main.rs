@@ -24,6 +24,9 @@ mod support;
 mod targets;
 mod trouble;
 mod upgrade;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod world;
 
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 60;

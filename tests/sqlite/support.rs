@@ -3,25 +3,22 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use grantor::AuthorizationServer;
-use grantor::app::{AppCredentials, AppDraft, Flow};
+use grantor::app::AppDraft;
 use grantor::audit::{AuditSink, NoAudit};
-use grantor::clock::UnixTime;
-use grantor::endpoint::{FormRequest, Login, NextStep, TokenResponse};
-use grantor::ids::{ClientId, GrantId, Issuer, Subject};
-use grantor::jwt::{Algorithm, SigningKey};
-use grantor::protocol::{CodeVerifier, RedirectUri, Scope};
+use grantor::clock::{SystemClock, UnixTime};
+use grantor::hooks::NoHooks;
+use grantor::ids::{ClientId, GrantId};
 use grantor::random::OsRandom;
 use grantor::secret::Digest;
-use grantor::server_secret::ServerSecret;
 use grantor::store::conformance::Runner;
 use grantor::store::{
     AssertionClaim, AssertionPurpose, CodeRedemption, Grant, Rotation, SqliteSettings, SqliteStore,
 };
-use grantor::users::{MemoryUsers, User};
 use tokio::runtime::{Builder, Runtime};
 
-pub(crate) type Server = AuthorizationServer<Arc<SqliteStore>, MemoryUsers>;
+use crate::world::{self, code_app, new_key, scope, subject};
+
+pub(crate) type World<'r> = world::World<NoHooks, SqliteStore, SystemClock, &'r Tokio>;
 
 /// A runtime on which the checks of the kit block.
 pub(crate) struct Tokio(Runtime);
@@ -37,7 +34,17 @@ impl Tokio {
 
     /// Opens a store and registers an app.
     pub(crate) fn desk(&self, file: &Path) -> Desk {
-        self.block_on(Desk::new(self.open(file)))
+        Desk::new(self, self.open(file))
+    }
+
+    /// Builds a server over `store` with an audit sink.
+    pub(crate) fn world(
+        &self,
+        store: &Arc<SqliteStore>,
+        audit: impl AuditSink + 'static,
+    ) -> World<'_> {
+        let (store, clock) = (Arc::clone(store), SystemClock::new());
+        World::over(store, clock, self, new_key(), |builder| builder.audit(audit))
     }
 
     pub(crate) fn spawn<F>(&self, future: F) -> tokio::task::JoinHandle<F::Output>
@@ -49,6 +56,12 @@ impl Tokio {
 }
 
 impl Runner for Tokio {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+}
+
+impl Runner for &Tokio {
     fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.0.block_on(future)
     }
@@ -68,9 +81,9 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) async fn new(store: SqliteStore) -> Self {
+    pub(crate) fn new(runtime: &Tokio, store: SqliteStore) -> Self {
         let store = Arc::new(store);
-        let client_id = register(&server(&store), app()).await.client_id;
+        let client_id = runtime.world(&store, NoAudit::new()).register(app()).id;
         Self { store, client_id }
     }
 
@@ -85,71 +98,9 @@ impl Desk {
     }
 }
 
+/// An app with the code flow that needs no consent.
 pub(crate) fn app() -> AppDraft {
-    AppDraft::confidential("Reports")
-        .flow(Flow::AuthorizationCode)
-        .redirect_uri(RedirectUri::parse("https://app.example.com/cb").unwrap())
-        .scope(Scope::parse("files.read files.write").unwrap())
-        .refresh_token(true)
-        .require_consent(false)
-}
-
-/// Builds a server with the user `ann` over `store`.
-pub(crate) fn server(store: &Arc<SqliteStore>) -> Server {
-    server_with(store, NoAudit::new())
-}
-
-/// Builds the same server with an audit sink.
-pub(crate) fn server_with(store: &Arc<SqliteStore>, audit: impl AuditSink + 'static) -> Server {
-    AuthorizationServer::builder(
-        Issuer::new("https://as.example.com").unwrap(),
-        ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap(),
-        SigningKey::generate(Algorithm::ES256).unwrap(),
-        Arc::clone(store),
-        MemoryUsers::new([User::new(Subject::new("ann").unwrap())]),
-    )
-    .audit(audit)
-    .build()
-}
-
-pub(crate) async fn register(server: &Server, draft: AppDraft) -> AppCredentials {
-    server.admin("tester").register(draft.build().unwrap()).await.unwrap()
-}
-
-/// A code flow of the user `ann`, with its code, verifier and first answer.
-pub(crate) struct Session {
-    pub(crate) code: String,
-    pub(crate) verifier: String,
-    pub(crate) response: TokenResponse,
-}
-
-pub(crate) async fn log_in(server: &Server, app: &AppCredentials) -> TokenResponse {
-    log_in_and_tell(server, app).await.response
-}
-
-pub(crate) async fn log_in_and_tell(server: &Server, app: &AppCredentials) -> Session {
-    let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-    let query = format!(
-        "response_type=code&client_id={}&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb\
-         &state=s&code_challenge={}&code_challenge_method=S256",
-        app.client_id,
-        verifier.challenge()
-    );
-    let request = server.authorization_request(&query, None).await.unwrap();
-    let login = Login::new(Subject::new("ann").unwrap(), "session");
-    let prompted = server.authorize(request, Some(&login)).await.unwrap();
-    let NextStep::Redirect(redirect) = prompted else { unreachable!("the app needs no consent") };
-    let (_, rest) = redirect.location().split_once("code=").unwrap();
-    let code = rest.split('&').next().unwrap().to_owned();
-    let verifier = verifier.expose_secret().to_owned();
-    let form = format!(
-        "grant_type=authorization_code&code={code}&code_verifier={verifier}&client_id={}\
-         &client_secret={}&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb",
-        app.client_id,
-        app.client_secret.as_ref().unwrap().expose_secret()
-    );
-    let response = server.token(&FormRequest::new(&form)).await.unwrap();
-    Session { code, verifier, response }
+    code_app().scope(scope("files.read files.write")).require_consent(false)
 }
 
 /// Returns a digest that the id determines.
@@ -158,8 +109,8 @@ pub(crate) fn digest(grant_id: GrantId) -> Digest {
 }
 
 pub(crate) fn grant(client_id: &ClientId, grant_id: GrantId) -> Grant {
-    let subject = Subject::new("ann").unwrap();
-    let scope = Scope::parse("files.read files.write").unwrap();
+    let subject = subject("ann");
+    let scope = scope("files.read files.write");
     let mut grant = Grant::new(grant_id, client_id.clone(), subject, scope);
     (grant.binding, grant.salt_digest) = (digest(grant_id), digest(grant_id));
     grant.authorized_at = at(0);

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::endpoint::FormRequest;
+use grantor::audit::NoAudit;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
     GrantStore as _, InsertGrant, RedeemCode, Revocation, RevocationReason, RevocationTarget,
@@ -14,7 +14,7 @@ use grantor::store::{
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
 use crate::sandbox::{Folder, command, wait_until};
-use crate::support::{Desk, HOUR, Tokio, app, at, code, log_in, register, server, token, with};
+use crate::support::{Desk, HOUR, Tokio, app, at, code, token, with};
 
 fn cause(error: &StoreError) -> String {
     let mut cause = String::new();
@@ -114,10 +114,8 @@ fn a_full_file_is_an_error_and_pruning_ends_it() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let options = options(&folder.file("a.db")).pragma("max_page_count", "150");
     let pool = runtime.block_on(async { SqlitePool::connect_lazy_with(options) });
-    let desk = runtime.block_on(async {
-        let store = SqliteStore::with_pool(pool, SqliteSettings::new()).await.unwrap();
-        Desk::new(store).await
-    });
+    let store = runtime.block_on(SqliteStore::with_pool(pool, SqliteSettings::new())).unwrap();
+    let desk = Desk::new(&runtime, store);
     // These expire early. The grants that are checked later do not.
     let short = |grant| with(grant, |grant| grant.expires_at = at(HOUR));
     for _ in 0..200 {
@@ -177,11 +175,12 @@ fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let wait = Duration::from_millis(500);
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
-    let (pool, desk) = runtime.block_on(async {
+    let (pool, store) = runtime.block_on(async {
         let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
         let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
-        (pool, Desk::new(store).await)
+        (pool, store)
     });
+    let desk = Desk::new(&runtime, store);
     let grant = desk.grant();
     let held = runtime.block_on(pool.acquire()).unwrap();
     runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
@@ -205,38 +204,30 @@ fn a_server_over_an_empty_pool_issues_nothing_and_spends_nothing() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let wait = Duration::from_millis(500);
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
-    runtime.block_on(async {
+    let (pool, store) = runtime.block_on(async {
         let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
         let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
-        let server = server(&Arc::new(store));
-        let app = register(&server, app()).await;
-        let refresh_form = |refresh_token: &str| {
-            format!(
-                "grant_type=refresh_token&refresh_token={refresh_token}&client_id={}\
-                 &client_secret={}",
-                app.client_id,
-                app.client_secret.as_ref().unwrap().expose_secret()
-            )
-        };
-        let mut refresh_token = log_in(&server, &app).await.refresh_token.unwrap();
-        for _ in 0..3 {
-            let form = refresh_form(refresh_token.expose_secret());
-            let held = pool.acquire().await.unwrap();
-            let refused = server.token(&FormRequest::new(&form)).await.unwrap_err();
-            assert!(refused.to_json().contains("error"), "{}", refused.to_json());
-            assert!(!refused.to_json().contains("access_token"));
-            assert_eq!(refused.status(), 500);
-            drop(held);
-            // The client asks again until the connection is back.
-            let response = loop {
-                match server.token(&FormRequest::new(&form)).await {
-                    Ok(response) => break response,
-                    Err(error) => assert_eq!(error.status(), 500),
-                }
-            };
-            refresh_token = response.refresh_token.unwrap();
-        }
+        (pool, Arc::new(store))
     });
+    let world = runtime.world(&store, NoAudit::new());
+    let app = world.register(app());
+    let (code, verifier) = world.code(&app);
+    let mut tokens = world.redeem(&app, &code, &verifier);
+    for _ in 0..3 {
+        let refresh_token = tokens.text("refresh_token").to_owned();
+        let held = runtime.block_on(pool.acquire()).unwrap();
+        world.refresh(&app, &refresh_token).assert_error(500, "server_error");
+        // A connection goes back by a task of the runtime.
+        runtime.block_on(async { drop(held) });
+        // The client asks again until the connection is back.
+        tokens = loop {
+            let answer = world.refresh(&app, &refresh_token);
+            match answer.status {
+                200 => break answer,
+                status => assert_eq!(status, 500),
+            }
+        };
+    }
 }
 
 #[test]

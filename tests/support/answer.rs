@@ -57,14 +57,6 @@ impl Answer {
         self.json[name].as_str().unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// Returns the body of a success, or the code of the error.
-    pub(crate) fn into_result(self) -> Result<Value, String> {
-        match self.status {
-            200 => Ok(self.json),
-            _ => Err(self.text("error").to_owned()),
-        }
-    }
-
     /// Asserts this error with this status.
     #[track_caller]
     pub(crate) fn assert_error(&self, status: u16, error: &str) {

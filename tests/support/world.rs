@@ -81,13 +81,13 @@ where
 {
     /// A server over `store` that `configure` has changed. Its clients call it in this process.
     pub(crate) fn over(
-        store: S,
+        store: impl Into<Arc<S>>,
         clock: C,
         runner: R,
         keys: impl Into<KeyRing>,
         configure: impl FnOnce(Builder<S>) -> Builder<S, H>,
     ) -> Self {
-        let (store, clock) = (Arc::new(store), Arc::new(clock));
+        let (store, clock) = (store.into(), Arc::new(clock));
         let audit = Arc::new(MemoryAudit::default());
         let user = |name: &str, group: &str| {
             User::new(subject(name)).with_groups([Group::new(group).unwrap()])
