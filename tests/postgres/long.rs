@@ -22,6 +22,8 @@ mod sandbox;
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod support;
 mod survivors;
+#[path = "../support/targets.rs"]
+mod targets;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod world;
 mod writers;

@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use grantor::audit::NoAudit;
 use grantor::store::SqliteStore;
 use grantor::store::conformance::{Kit, Runner};
 
 use crate::sandbox::Folder;
-use crate::support::{Desk, Tokio, register, server};
+use crate::support::{Desk, Tokio, app};
 use crate::targets::new_targets_end_what_they_name;
 
 /// A runtime and the store that was opened last.
@@ -65,8 +66,6 @@ fn the_store_keeps_the_contract_on_a_disk() {
 fn a_revoked_device_session_or_evidence_issuer_ends_nothing_else() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk: Desk = runtime.desk(&folder.file("a.db"));
-    runtime.block_on(async {
-        let other = register(&server(&desk.store), crate::support::app()).await.client_id;
-        new_targets_end_what_they_name(&*desk.store, [&desk.client_id, &other]).await;
-    });
+    let other = runtime.world(&desk.store, NoAudit::new()).register(app()).id;
+    runtime.block_on(new_targets_end_what_they_name(&*desk.store, [&desk.client_id, &other]));
 }

@@ -13,6 +13,8 @@ mod crash;
 mod sandbox;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod support;
+#[path = "../support/targets.rs"]
+mod targets;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod world;
