@@ -88,7 +88,7 @@ async fn family(store: &SqliteStore, n: u8, client_id: &ClientId) -> Grant {
     store.find_grant(&id(n)).await.unwrap().unwrap()
 }
 
-/// What ends grant `n`, and its text in the tables of the previous version, if it has one.
+/// Returns the targets that end grant `n`, each with its text in old tables, if any.
 fn targets(n: u8, grant: &Grant) -> [(RevocationTarget, Option<String>); 8] {
     let (app, user) = (grant.client_id.clone(), grant.subject.clone());
     let device = grant.device.clone().unwrap();

@@ -120,7 +120,7 @@ pub(crate) async fn new_targets_end_what_they_name<S: Store>(store: &S, apps: [&
             assert!(!store.is_revoked(&bystander.facts()).await.unwrap(), "{bystander:?}");
             assert_eq!(rotate(store, bystander).await, Rotate::Rotated, "{bystander:?}");
         }
-        // What is authorized later lives.
+        // A later grant lives.
         let later = family(store, n + 9, app, ended).await;
         assert!(!store.is_revoked(&later.facts()).await.unwrap(), "{target:?}");
         assert_eq!(rotate(store, &later).await, Rotate::Rotated);

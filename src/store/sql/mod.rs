@@ -1,4 +1,4 @@
-//! What the SQL stores share: records as columns.
+//! The common parts of the SQL stores: records as columns.
 //!
 //! Instants are Unix milliseconds, digests and grant ids are bytes, identifiers and scopes are
 //! text, an app is a JSON document.
