@@ -1,12 +1,13 @@
 //! Events for the log, their ids, and the stored form.
 
-use crate::audit::{Action, Actor, AuditEvent, Severity};
+#[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
+use crate::audit::{Action, Actor};
+use crate::audit::{AuditEvent, Severity};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Subject, bytes_id};
 use crate::random::{self, RandomError, SecureRandom};
-use crate::store::RevocationTarget;
 #[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
-use crate::store::StoreError;
+use crate::store::{RevocationTarget, StoreError};
 
 bytes_id! {
     /// A unique id of an event in the log. Ids sort by the time of their events, as values and as
@@ -43,6 +44,7 @@ impl EventId {
     }
 
     /// Returns the smallest id of an event at `at` or later.
+    #[cfg(any(test, feature = "test-kit", feature = "sqlite", feature = "postgres"))]
     pub(crate) fn first_at(at: UnixTime) -> Self {
         Self::new(at, [0; 10])
     }
@@ -58,6 +60,7 @@ pub struct NewEvent {
     pub event: AuditEvent,
 }
 
+#[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
 impl NewEvent {
     /// Returns the user that the row belongs to: the user concerned or, if absent, a user that the
     /// event names.
@@ -74,7 +77,12 @@ impl NewEvent {
             RevocationTarget::Subject(user)
             | RevocationTarget::AppAndSubject(_, user)
             | RevocationTarget::Device(_, user, _) => Some(user),
-            _ => None,
+            RevocationTarget::Everything
+            | RevocationTarget::App(_)
+            | RevocationTarget::NamedDevice(_)
+            | RevocationTarget::Session(_)
+            | RevocationTarget::EvidenceIssuer(_)
+            | RevocationTarget::Grant(_) => None,
         }
     }
 }
