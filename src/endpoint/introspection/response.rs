@@ -142,6 +142,7 @@ enum Audience<'a> {
 
 /// An actor, and in it the one before (RFC 8693 section 4.1).
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the claims of RFC 8693")]
 struct Act<'a> {
     sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -231,6 +231,7 @@ impl Root {
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "`use` alone is a keyword")]
 struct Key {
     kid: KeyId,
     alg: Algorithm,
