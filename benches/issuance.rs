@@ -3,6 +3,10 @@
 
 #[expect(dead_code, reason = "only the ratios use the floors")]
 mod common;
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "a bench stops at the first failure")]
+mod support;
 
 use std::cell::RefCell;
 use std::hint::black_box;

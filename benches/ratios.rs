@@ -14,6 +14,10 @@
 )]
 
 mod common;
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "a bench stops at the first failure")]
+mod support;
 
 use std::hint::black_box;
 

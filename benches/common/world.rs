@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use grantor::app::{AppSettings, ImpersonationPolicy, JwtSettings, RateQuota};
+use grantor::app::{ImpersonationPolicy, JwtSettings, RateQuota};
+use grantor::audit::NoAudit;
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
 use grantor::endpoint::{FormRequest, Login, NextStep};
@@ -13,17 +14,14 @@ use grantor::protocol::{CodeVerifier, ScopeToken};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::BearerVerifier;
+use grantor::store::conformance::Runner;
 use grantor::test_kit::measure::AccessTokens;
-use grantor::users::MemoryUsers;
-use grantor::{
-    AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, RedirectUri, Scope, ServerSecret,
-    SigningKey, Subject, User,
-};
+use grantor::{Flow, Issuer, MemoryStore, Scope, ServerSecret, SigningKey, Subject, User};
 
 use super::floor::Floor;
+pub(crate) use crate::support::ISSUER;
+use crate::support::{self, Server, code_app};
 
-pub(crate) const ISSUER: &str = "https://as.example.com";
-const CALLBACK: &str = "https://app.example.com/cb";
 const SCOPE: &str = "files.read files.write profile";
 pub(crate) const HS256_SECRET: &[u8] = b"an HS256 secret of forty bytes, no fewer";
 pub(crate) const ES256_PEM: &str = include_str!("../../tests/fixtures/test_only_p256_private.pem");
@@ -103,9 +101,18 @@ fn now_ready<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// Polls on this thread: see [`now_ready`].
+struct NowReady;
+
+impl Runner for NowReady {
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        now_ready(future)
+    }
+}
+
 /// A server and an app with every flow and without a consent prompt.
 pub(crate) struct World {
-    server: AuthorizationServer<Arc<MemoryStore>, MemoryUsers>,
+    server: Arc<Server>,
     algorithm: Algorithm,
     client_id: String,
     /// `&client_id=…&client_secret=…`
@@ -120,32 +127,25 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         let ann = Subject::new("ann@example.com").unwrap();
-        let server = AuthorizationServer::builder(
-            Issuer::new(ISSUER).unwrap(),
-            server_secret(),
-            signing_key(algorithm),
-            Arc::new(MemoryStore::new()),
-            MemoryUsers::new([User::new(ann.clone())]),
-        )
+        let (store, clock, key) = (MemoryStore::new(), SystemClock::new(), signing_key(algorithm));
         // The limits are on, but too high to be reached.
-        .rate_limits(RateLimits::default().with_volume(RateQuota::new(60_000_000, 1_000_000)))
-        .build();
+        let limits = RateLimits::default().with_volume(RateQuota::new(60_000_000, 1_000_000));
+        let world = support::World::over(store, clock, NowReady, key, |builder| {
+            builder.rate_limits(limits).audit(NoAudit::new())
+        });
+        world.users.put(User::new(ann.clone()));
         let backend_keys =
             VerifyingKeys::from_pem(include_str!("../../tests/fixtures/test_only_p256_public.pem"));
-        let settings: AppSettings = AppDraft::confidential("Bench")
-            .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials])
-            .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
-            .scope(Scope::parse(SCOPE).unwrap())
-            .refresh_token(true)
-            .require_consent(false)
-            .jwt(
-                JwtSettings::keys(backend_keys.unwrap())
-                    .with_impersonation(ImpersonationPolicy::anyone()),
-            )
-            .build()
-            .unwrap();
-        let credentials = now_ready(server.admin("bench").register(settings)).unwrap();
-        let client_id = credentials.client_id.as_str().to_owned();
+        let jwt = JwtSettings::keys(backend_keys.unwrap())
+            .with_impersonation(ImpersonationPolicy::anyone());
+        let app = world.register(
+            code_app()
+                .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials])
+                .scope(Scope::parse(SCOPE).unwrap())
+                .require_consent(false)
+                .jwt(jwt),
+        );
+        let client_id = app.id.as_str().to_owned();
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let query = format!(
             "response_type=code&client_id={client_id}&redirect_uri=https%3A%2F%2Fapp.example.com\
@@ -154,12 +154,9 @@ impl World {
             verifier.challenge()
         );
         Self {
-            server,
+            server: world.server,
             algorithm,
-            credentials: format!(
-                "&client_id={client_id}&client_secret={}",
-                credentials.client_secret.unwrap().expose_secret()
-            ),
+            credentials: format!("&client_id={client_id}&client_secret={}", app.secret.unwrap()),
             client_id,
             login: Login::new(ann, "session"),
             verifier,

@@ -32,9 +32,10 @@ impl Page {
             let ["", ids, rest @ .., ""] = &cells[..] else { continue };
             for id in ids_in(ids) {
                 assert!(rest.len() >= 2 && rest.iter().all(|cell| !cell.is_empty()), "{line}");
-                let (rows, others) = match shown {
-                    true => (&mut page.shown, &page.not_shown),
-                    false => (&mut page.not_shown, &page.shown),
+                let (rows, others) = if shown {
+                    (&mut page.shown, &page.not_shown)
+                } else {
+                    (&mut page.not_shown, &page.shown)
                 };
                 assert!(!others.contains(&id) && rows.insert(id), "listed twice: {line}");
             }

@@ -22,7 +22,7 @@ use crate::support::{self, Answer, App, ISSUER, Server, code_app, new_key, scope
 
 /// A world over a store, and the app that its client uses.
 pub(crate) struct World<S = PostgresStore> {
-    world: support::World<NoHooks, CachedApps<S>, SystemClock, Blocking>,
+    shared: support::World<NoHooks, CachedApps<S>, SystemClock, Blocking>,
     pub(crate) server: Arc<Server<CachedApps<S>>>,
     pub(crate) app: App,
 }
@@ -87,35 +87,35 @@ impl<S: Store + 'static> World<S> {
         // No other process changes the app meanwhile.
         let store = CachedApps::new(store).bound(Duration::from_hours(1));
         let (clock, runner) = (SystemClock::new(), Blocking(runtime));
-        let world = support::World::over(store, clock, runner, new_key(), |builder| {
+        let shared = support::World::over(store, clock, runner, new_key(), |builder| {
             builder.rate_limits(RateLimits::none()).audit(audit)
         });
         let jwt = JwtSettings::signature_secret().with_impersonation(ImpersonationPolicy::anyone());
         let draft = code_app().flow(Flow::JwtBearer).flow(Flow::ClientCredentials).jwt(jwt);
-        let app = world.register(draft.scope(scope("a b")));
-        Self { server: Arc::clone(&world.server), world, app }
+        let app = shared.register(draft.scope(scope("a b")));
+        Self { server: Arc::clone(&shared.server), shared, app }
     }
 
     pub(crate) fn runtime(&self) -> &Runtime {
-        &self.world.runner.0
+        &self.shared.runner.0
     }
 
     /// Sends a token request, and returns the response or the code of the error.
     pub(crate) fn post(&self, parameters: &[(&str, &str)]) -> Result<Value, String> {
-        result(self.world.post(&self.app, parameters))
+        result(self.shared.post(&self.app, parameters))
     }
 
     /// Returns a code that `ann` approved, and its verifier.
     pub(crate) fn code(&self) -> (String, String) {
-        self.world.code(&self.app)
+        self.shared.code(&self.app)
     }
 
     pub(crate) fn redeem(&self, code: &str, verifier: &str) -> Result<Value, String> {
-        result(self.world.redeem(&self.app, code, verifier))
+        result(self.shared.redeem(&self.app, code, verifier))
     }
 
     pub(crate) fn refresh(&self, refresh_token: &str) -> Result<Value, String> {
-        result(self.world.refresh(&self.app, refresh_token))
+        result(self.shared.refresh(&self.app, refresh_token))
     }
 
     /// Exchanges a new assertion for a token.

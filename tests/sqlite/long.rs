@@ -11,13 +11,13 @@ mod crash;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod shared;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod support;
 #[path = "../support/targets.rs"]
 mod targets;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
-mod world;
 
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 300;

@@ -18,15 +18,15 @@ mod revision_2;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod shared;
 mod sharing;
 mod support;
 #[path = "../support/targets.rs"]
 mod targets;
 mod trouble;
 mod upgrade;
-#[path = "../support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
-mod world;
 
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 60;

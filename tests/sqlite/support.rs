@@ -16,9 +16,9 @@ use grantor::store::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::world::{self, code_app, new_key, scope, subject};
+use crate::shared::{self, code_app, new_key, scope, subject};
 
-pub(crate) type World<'r> = world::World<NoHooks, SqliteStore, SystemClock, &'r Tokio>;
+pub(crate) type World<'r> = shared::World<NoHooks, SqliteStore, SystemClock, &'r Tokio>;
 
 /// A runtime on which the checks of the kit block.
 pub(crate) struct Tokio(Runtime);
