@@ -25,7 +25,8 @@ impl AppRegistry for HostStore {
         found.map(|row| from_json(&row, "document")).transpose()
     }
 
-    /// The unique index decides between concurrent inserts, and the number of rows is the result.
+    /// Inserts the row. The unique index decides between concurrent inserts, and the number of rows
+    /// is the result.
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         let insert = format!(
             "INSERT INTO applications (client_id, name, is_enabled, version, record) \

@@ -88,7 +88,7 @@ impl Observation {
         inner.seen.outcome = Some(outcome.clone());
     }
 
-    /// No code panics while it holds the lock.
+    /// Locks the state. No code panics while it holds the lock.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

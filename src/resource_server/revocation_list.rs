@@ -238,7 +238,7 @@ impl Entries {
         facts.lineage().any(|facts| self.void_one(&facts))
     }
 
-    /// Checks whether a token with these facts is void, parents apart.
+    /// Returns true if a token with these facts is void, without its parents.
     fn void_one(&self, facts: &AccessFacts<'_>) -> bool {
         let voids = |cutoff: &Cutoff| facts.authorized_at <= cutoff.at;
         self.everything.as_ref().is_some_and(voids)
@@ -288,7 +288,7 @@ impl Entries {
     }
 }
 
-/// Checks whether one of `cutoffs` voids a token that has the member `key`.
+/// Returns true if one of `cutoffs` voids a token that has the member `key`.
 fn is_cut<K: Hash + Eq>(
     cutoffs: &HashMap<K, Cutoff>,
     key: Option<&K>,

@@ -27,7 +27,7 @@ struct Names {
     devices: Vec<DeviceId>,
     sessions: Vec<SessionId>,
     issuers: Vec<EvidenceIssuer>,
-    /// What the tokens descend from: nothing, or a grant of another app on a device.
+    /// The lineage of the tokens: none, or a grant of another app on a device.
     lines: Vec<Vec<Parent>>,
 }
 
@@ -80,7 +80,7 @@ impl Names {
         })
     }
 
-    /// A session, an evidence issuer and parents: some of each, and none.
+    /// Sessions, evidence issuers and parents: several of each, and none.
     fn circumstances(
         &self,
     ) -> impl Iterator<Item = (Option<&SessionId>, Option<&EvidenceIssuer>, &[Parent])> {
