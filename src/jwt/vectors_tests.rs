@@ -1,8 +1,8 @@
-//! Published test vectors. Those in `tests/vectors` come with the project; the larger collections
-//! are read from a folder `shared/vectors` beside or above the project, where there is one.
+//! Published test vectors. The ones in `tests/vectors` are part of the project. The larger collections
+//! are read from a folder `shared/vectors` beside or above the project, if present.
 //!
-//! Every vector has to end as its authors say, except those that are valid and nevertheless refused
-//! here on purpose: each of these is listed with its reason, so that no test passes by being skipped.
+//! Every vector must end as its authors say, except valid ones that this crate refuses on purpose. Each
+//! of these is listed with its reason, so that no vector is skipped silently.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// A file of the larger collections; `None`, and a line that says so, where they are absent.
+/// Reads a file of the larger collections. If they are absent, prints a line and returns `None`.
 #[expect(clippy::print_stderr, reason = "a test that did nothing should say so")]
 fn shared(file: &str) -> Option<Value> {
     let mut above = project().ancestors().map(|folder| folder.join("shared/vectors"));
@@ -45,7 +45,7 @@ fn hex(value: &Value, member: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(byte).collect()
 }
 
-/// The public part of a JWK, as an administrator would hand it over.
+/// Returns the public part of a JWK.
 fn public(jwk: &Value) -> Value {
     let mut jwk = jwk.clone();
     for private in ["d", "p", "q", "dp", "dq", "qi"] {
@@ -54,7 +54,7 @@ fn public(jwk: &Value) -> Value {
     jwk
 }
 
-/// The key of a vector. HS256 secrets are never read from a JWK, so the test takes them out of it.
+/// Reads the key of a vector. The crate reads no HS256 secret from a JWK, so the test decodes it.
 fn key(jwk: &Value) -> Result<VerifyingKey, KeyError> {
     if text(jwk, "kty") != "oct" {
         return VerifyingKey::from_jwk(&public(jwk).to_string());
@@ -85,7 +85,7 @@ enum Refusal {
     Token(JwsError),
 }
 
-/// The payload of `token`, if it verifies under the key or set `jwk`.
+/// Returns the payload of `token`, if it verifies under the key or set `jwk`.
 fn verify(jwk: &Value, token: &str) -> Result<Vec<u8>, Refusal> {
     let keys = keys(jwk).map_err(Refusal::Key)?;
     let judge = || {
@@ -96,18 +96,18 @@ fn verify(jwk: &Value, token: &str) -> Result<Vec<u8>, Refusal> {
     judge().map_err(Refusal::Token)
 }
 
-/// The id of a test, and how it ended.
+/// The id of a vector, and its result.
 type Different = (u64, Result<Vec<u8>, Refusal>);
 
-/// Plays every JWS of a Wycheproof file. Answers how many there were, and those that ended otherwise
-/// than their authors say.
+/// Verifies every JWS of a Wycheproof file. Returns their number, and the ones whose result differs from
+/// the authors'.
 fn play(file: &Value) -> (usize, Vec<Different>) {
     let (mut played, mut different) = (0, Vec::new());
     for group in file["testGroups"].as_array().unwrap() {
         let jwk = group.get("public").unwrap_or(&group["private"]);
         for test in group["tests"].as_array().unwrap() {
             let Some(jws) = test.get("jws") else { continue };
-            // A token in JSON serialization is no text in compact form; it is judged as it stands.
+            // A token in JSON serialization is passed as its JSON text, which must be refused.
             let token = jws.as_str().map_or_else(|| jws.to_string(), str::to_owned);
             let id = test["tcId"].as_u64().unwrap();
             let verdict = verify(jwk, &token);
@@ -134,10 +134,10 @@ fn wycheproof_web_signatures_end_as_their_authors_say() {
         // "ES521" on P-521.
         (347, refused(Refusal::Key(KeyError::Unsupported))),
         (351, refused(Refusal::Key(KeyError::Unsupported))),
-        // These two lost the padding that made them invalid: their text is that of the valid 357.
+        // These two lost the padding that made them invalid, and equal the valid 357.
         (367, Ok(b"Test".to_vec())),
         (370, Ok(b"Test".to_vec())),
-        // A `?` inside base64url, which their authors would let pass.
+        // A `?` inside base64url, which the authors accept.
         (372, refused(Refusal::Token(JwsError::Malformed))),
         (373, refused(Refusal::Token(JwsError::Malformed))),
     ];
@@ -147,13 +147,13 @@ fn wycheproof_web_signatures_end_as_their_authors_say() {
     }
 }
 
-/// Keys that are weak, for something else, duplicated or mixed with symmetric ones.
+/// Weak keys, keys for another use, duplicate keys, and sets with symmetric keys.
 #[test]
 fn wycheproof_web_keys_end_as_their_authors_say() {
     let Some(file) = shared("wycheproof/json_web_key_test.json") else { return };
     let (played, different) = play(&file);
     assert_eq!(played, 26);
-    // HS384 and HS512 are not offered.
+    // HS384 and HS512 are not supported.
     let not_offered = || Err(Refusal::Key(KeyError::Unsupported));
     assert_eq!(different, [(14, not_offered()), (15, not_offered())]);
 }
@@ -165,7 +165,7 @@ fn wycheproof_web_crypto_ends_as_its_authors_say() {
     assert_eq!(play(&file), (49, Vec::new()));
 }
 
-/// Plays a file of raw signatures under one algorithm. Answers how many there were.
+/// Verifies a file of raw signatures with one algorithm. Returns their number.
 fn play_raw(file: &Value, jwk_member: &str, algorithm: Algorithm) -> usize {
     let mut played = 0;
     for group in file["testGroups"].as_array().unwrap() {
@@ -180,14 +180,14 @@ fn play_raw(file: &Value, jwk_member: &str, algorithm: Algorithm) -> usize {
             });
             let expected = match text(test, "result") {
                 "valid" => true,
-                // BER where DER belongs: refused.
+                // BER in place of DER is refused.
                 "invalid" | "acceptable" => false,
                 other => panic!("{other}"),
             };
             assert_eq!(verified, expected, "{}", test["tcId"]);
             played += 1;
         }
-        // The same key, or the same refusal, out of the JWK.
+        // The JWK gives the same key, or the same refusal.
         let mut jwk = group[jwk_member].clone();
         if jwk.is_object() {
             jwk.as_object_mut().unwrap().remove("kid");
@@ -208,7 +208,7 @@ fn wycheproof_ecdsa_signatures_end_as_their_authors_say() {
 }
 
 #[test]
-fn keys_on_a_curve_that_is_not_offered_are_refused() {
+fn keys_on_an_unsupported_curve_are_refused() {
     let Some(file) = shared("wycheproof/ecdsa_secp521r1_sha512_p1363_test.json") else { return };
     let groups = file["testGroups"].as_array().unwrap();
     for group in groups {
@@ -261,7 +261,7 @@ fn wycheproof_macs_end_as_their_authors_say() {
 
 /// RFC 7515 A.1 to A.5, RFC 8037 A.4.
 #[test]
-fn the_tokens_of_the_rfcs_verify_unless_their_algorithm_is_not_offered() {
+fn the_tokens_of_the_rfcs_verify_if_their_algorithm_is_supported() {
     let vectors = read(&project().join("tests/vectors/jws.json"));
     let vectors = vectors.as_array().unwrap();
     for vector in vectors {
@@ -271,7 +271,7 @@ fn the_tokens_of_the_rfcs_verify_unless_their_algorithm_is_not_offered() {
     assert_eq!(vectors.len(), 6);
 }
 
-/// RFC 7515 appendix A.1: HMAC is deterministic, so that the token has to come out byte for byte.
+/// RFC 7515 appendix A.1: HMAC is deterministic, so the token must be equal byte for byte.
 #[test]
 fn the_hs256_token_of_rfc_7515_is_reproduced() {
     let vectors = read(&project().join("tests/vectors/jws.json"));
@@ -293,7 +293,7 @@ fn thumbprints_are_those_of_the_rfcs() {
 }
 
 #[test]
-fn the_cookbook_of_rfc_7520_verifies_where_it_is_compact_and_offered() {
+fn the_cookbook_of_rfc_7520_verifies_if_it_is_compact_and_supported() {
     let offered = |file| {
         let example = shared(file)?;
         let token = text(&example["output"], "compact");
@@ -306,13 +306,13 @@ fn the_cookbook_of_rfc_7520_verifies_where_it_is_compact_and_offered() {
         // P-521.
         ("rfc7520/jws_4_3.ecdsa_signature.json", Err(Refusal::Key(KeyError::Unsupported))),
         ("rfc7520/jws_4_4.hmac-sha2_integrity_protection.json", Ok(true)),
-        // The payload travels elsewhere.
+        // A detached payload.
         (
             "rfc7520/jws_4_5.signature_with_detached_content.json",
             Err(Refusal::Token(JwsError::Signature)),
         ),
         ("rfc8037/curve25519_jws.json", Ok(true)),
-        // `b64` is false: the payload is no base64url, which is found before `crit` is.
+        // `b64` is false: the payload is not base64url, which is detected before `crit`.
         ("rfc7797/rfc7797_hmac-sha2_b64_false.json", Err(Refusal::Token(JwsError::Malformed))),
     ] {
         let Some(verdict) = offered(file) else { return };
@@ -320,7 +320,7 @@ fn the_cookbook_of_rfc_7520_verifies_where_it_is_compact_and_offered() {
     }
 }
 
-/// RFC 7517 appendix A: a key for encryption is passed over, private and symmetric keys are refused.
+/// RFC 7517 appendix A: a key for encryption is skipped, private and symmetric keys are refused.
 #[test]
 fn the_key_sets_of_rfc_7517_are_read_or_refused() {
     let Some(set) = shared("rfc7517/rfc7517_A.1.jwkset") else { return };

@@ -107,14 +107,14 @@ const CLOCK_MARGIN: Duration = Duration::from_mins(1);
 pub enum Rotated {
     /// A new key was added.
     Begun {
-        /// Its id.
+        /// The id of the new key.
         key_id: KeyId,
         /// The instant from which it signs.
         signs_from: UnixTime,
     },
     /// The key of the last rotation does not sign yet. Nothing was changed.
     UnderWay {
-        /// Its id.
+        /// The id of the new key.
         key_id: KeyId,
         /// The instant from which it signs.
         signs_from: UnixTime,
@@ -188,7 +188,7 @@ pub struct KeyFile {
     signing_keys: Vec<Key>,
 }
 
-/// The one version that there is.
+/// The only version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 struct Version;
