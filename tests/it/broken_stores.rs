@@ -10,6 +10,7 @@ use std::task::Poll;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::jwt::Circumstances;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
     DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore, InsertApp, InsertGrant,
@@ -51,14 +52,25 @@ pub(crate) enum Alteration {
     CountsBeforeItChanges,
     /// Counts changes of apps by reading the number and writing the next.
     CountsInTwoSteps,
+    /// Neither compares nor writes the key of a grant.
+    IgnoresKeys,
+    /// Rotates in one step and binds the grant to the key in another.
+    BindsInTwoSteps,
+    /// Has no column for the circumstances of a grant.
+    DropsCircumstances,
+    /// Revokes a device for every app and user.
+    RevokesDevicesByName,
+    /// Judges a derived token without its parents.
+    IgnoresParents,
     /// Unfinished: rotation panics.
     Panics,
 }
 
 use Alteration::{
-    Awaits, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, CountsBeforeItChanges, CountsInTwoSteps,
-    DecidesForAnyApp, ForgetsExpiry, ForgetsTombstones, Panics, PrunesAssertionsEarly,
-    ReadsTheFeedByTime, ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked,
+    Awaits, BindsInTwoSteps, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, CountsBeforeItChanges,
+    CountsInTwoSteps, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsTombstones,
+    IgnoresKeys, IgnoresParents, Panics, PrunesAssertionsEarly, ReadsTheFeedByTime,
+    ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName,
     TrustsTheClock,
 };
 
@@ -162,9 +174,22 @@ impl AlteredStore {
             | TrustsTheClock
             | DecidesForAnyApp
             | RemembersWhatWasWithdrawn
+            | IgnoresKeys
+            | BindsInTwoSteps
+            | DropsCircumstances
+            | RevokesDevicesByName
+            | IgnoresParents
             | Panics => self.sound.lock().apply(grant_id, now, rule),
         }
     }
+}
+
+/// Applies `rule` to a grant as if it were bound to no key.
+fn without_key<T>(grant: &mut Grant, rule: impl FnOnce(&mut Grant) -> T) -> T {
+    let key = grant.confirmation.take();
+    let answer = rule(grant);
+    grant.confirmation = key;
+    answer
 }
 
 /// Lets other tasks run.
@@ -239,7 +264,10 @@ impl AppRegistry for AlteredStore {
 }
 
 impl GrantStore for AlteredStore {
-    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
+    async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
+        if self.is(DropsCircumstances) {
+            grant.circumstances = Circumstances::default();
+        }
         if self.is(ReadsThenWrites) && self.sound.lock().grants.contains_key(&grant.grant_id) {
             return Ok(InsertGrant::AlreadyDecided);
         }
@@ -268,7 +296,13 @@ impl GrantStore for AlteredStore {
     }
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
-        let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+        let keyless = CodeRedemption { confirmation: None, binds: false, ..redemption.clone() };
+        let rule = |grant: &mut Grant, void| {
+            if self.is(IgnoresKeys) {
+                return without_key(grant, |grant| grant.redeem(&keyless, void));
+            }
+            grant.redeem(redemption, void)
+        };
         let applied = async { self.apply(redemption.grant_id, redemption.now, rule) };
         let answer = self.step(applied).await;
         Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
@@ -276,9 +310,25 @@ impl GrantStore for AlteredStore {
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         assert!(!self.is(Panics), "this store is not finished");
-        let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+        let keyless = Rotation { confirmation: None, binds: false, ..rotation.clone() };
+        let unbinding = Rotation { binds: false, ..rotation.clone() };
+        let rule = |grant: &mut Grant, void| match self.alteration {
+            IgnoresKeys => without_key(grant, |grant| grant.rotate(&keyless, void)),
+            BindsInTwoSteps => grant.rotate(&unbinding, void),
+            _ => grant.rotate(rotation, void),
+        };
         let applied = async { self.apply(rotation.grant_id, rotation.now, rule) };
         let answer = self.step(applied).await;
+        if self.is(BindsInTwoSteps) && answer == Some(Rotate::Rotated) && rotation.binds {
+            std::thread::yield_now();
+            if let Some(row) = self.sound.lock().grants.get_mut(&rotation.grant_id)
+                && row.confirmation.is_none()
+                && rotation.confirmation.is_some()
+            {
+                row.confirmation = rotation.confirmation;
+                row.bound_from = rotation.generation + 1;
+            }
+        }
         Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
     }
 
@@ -319,7 +369,14 @@ impl GrantStore for AlteredStore {
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
-        let answer = self.step(self.sound.revoke(revocation)).await?;
+        let by_name = match &revocation.target {
+            RevocationTarget::Device(_, _, device) if self.is(RevokesDevicesByName) => {
+                let target = RevocationTarget::NamedDevice(device.clone());
+                Revocation { target, ..revocation.clone() }
+            }
+            _ => revocation.clone(),
+        };
+        let answer = self.step(self.sound.revoke(&by_name)).await?;
         let mut tables = self.sound.lock();
         if let RevocationTarget::Grant(grant_id) = &revocation.target
             && self.is(ForgetsTombstones)
@@ -337,6 +394,9 @@ impl GrantStore for AlteredStore {
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        if self.is(IgnoresParents) {
+            return self.sound.is_revoked(&AccessFacts { via: &[], ..*facts }).await;
+        }
         self.step(self.sound.is_revoked(facts)).await
     }
 

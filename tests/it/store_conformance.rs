@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use grantor::store::conformance::{Kit, Report, Runner};
 use grantor::store::{CachedApps, MemoryStore};
@@ -12,7 +13,7 @@ use crate::custom_store::CustomStore;
 
 #[test]
 fn the_memory_store_passes_the_kit() {
-    let report = Kit::new(MemoryStore::new).run();
+    let report = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new()).run();
     assert!(report.is_passed(), "{report}");
 }
 
@@ -49,10 +50,83 @@ fn the_kit_rejects_read_then_write_in_every_race_and_only_there() {
             "one_of_many_redemptions_wins",
             "many_wrong_bindings_are_all_counted",
             "one_of_many_rotations_wins",
+            "one_of_many_keys_binds_a_grant",
             "a_grace_that_is_raced_keeps_its_cap",
             "a_reuse_that_races_rotations_leaves_nothing_alive",
             "one_of_many_claims_wins",
         ],
+    );
+}
+
+#[test]
+fn the_kit_rejects_ignored_keys() {
+    fails_exactly(
+        Alteration::IgnoresKeys,
+        &[
+            "a_code_that_names_its_key_needs_it",
+            "a_redemption_binds_the_grant_of_a_public_app",
+            "a_bound_refresh_token_needs_its_key",
+            "the_first_rotation_with_a_proof_binds",
+            "a_spent_token_from_before_the_binding_ends_its_family",
+            "one_of_many_keys_binds_a_grant",
+        ],
+    );
+}
+
+#[test]
+fn the_kit_rejects_a_key_that_is_written_in_a_second_step() {
+    fails_exactly(Alteration::BindsInTwoSteps, &["one_of_many_keys_binds_a_grant"]);
+}
+
+#[test]
+fn the_kit_rejects_lost_circumstances() {
+    fails(
+        Alteration::DropsCircumstances,
+        &[
+            "a_grant_is_found_as_it_was_decided",
+            "grants_are_listed_in_the_order_of_their_ids",
+            "a_cutoff_voids_what_was_authorized_before",
+            "a_cutoff_covers_its_target_only",
+        ],
+    );
+}
+
+#[test]
+fn the_kit_rejects_a_device_revoked_by_its_name() {
+    fails_exactly(
+        Alteration::RevokesDevicesByName,
+        &[
+            "a_cutoff_covers_its_target_only",
+            "the_feed_shows_every_revocation_in_force",
+            "the_feed_shows_a_revocation_as_it_was_answered",
+            "a_dropped_revocation_is_done_or_not_done",
+        ],
+    );
+}
+
+#[test]
+fn the_kit_rejects_ignored_parents() {
+    fails_exactly(
+        Alteration::IgnoresParents,
+        &["a_derived_token_is_void_with_each_of_its_parents"],
+    );
+}
+
+/// Two issuers over one store without a view each: everything is shared.
+#[test]
+fn the_kit_rejects_issuers_that_share_a_view() {
+    let kit = Kit::new(|| Arc::new(MemoryStore::new())).with_second_issuer(Arc::clone);
+    let report = kit.with_rounds(1).run();
+    let failed: Vec<_> = report.failed.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        failed,
+        [
+            "issuers_share_no_apps",
+            "issuers_share_no_grants",
+            "a_revocation_reaches_one_issuer_only",
+            "issuers_share_no_assertions",
+            "issuers_share_no_consents",
+        ]
     );
 }
 
@@ -106,6 +180,7 @@ fn the_kit_rejects_missing_tombstones() {
         Alteration::ForgetsTombstones,
         &[
             "a_grant_without_a_row_leaves_a_tombstone",
+            "a_derived_token_is_void_with_each_of_its_parents",
             "the_feed_shows_every_revocation_in_force",
             "prune_keeps_a_revocation_until_its_latest_end",
             "a_feed_that_is_read_while_it_is_written_loses_nothing",
@@ -171,7 +246,8 @@ fn a_panicking_store_fails_the_kit_and_hangs_no_race() {
 /// A check of the kit that never runs proves nothing.
 #[test]
 fn the_kit_runs_every_public_check_of_the_store() {
-    let report = Kit::new(MemoryStore::new).with_rounds(1).run();
+    let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
+    let report = kit.with_rounds(1).run();
     let run: BTreeSet<String> = report.passed.iter().map(ToString::to_string).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/conformance");
     let mut written = BTreeSet::new();

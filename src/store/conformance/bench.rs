@@ -1,4 +1,4 @@
-//! What the checks are written with: a store under test, its cast, and short words.
+//! The words of the checks: a store under test, its cast, and shorthands.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Check, Runner, Violation};
 use crate::app::{AppDraft, Credentials, CustomApp, Flow};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::random::{self, OsRandom};
 use crate::secret::Digest;
@@ -52,6 +53,11 @@ pub(super) fn random_digest() -> Check<Digest> {
     random_bytes().map(Digest::from_bytes)
 }
 
+/// Returns a key that no other check knows.
+pub(super) fn key() -> Check<Confirmation> {
+    random_digest().map(Confirmation::Key)
+}
+
 pub(super) fn new_app() -> Check<CustomApp> {
     let client_id =
         ClientId::generate(&OsRandom::new()).map_err(|error| Violation::new(error.to_string()))?;
@@ -63,21 +69,28 @@ pub(super) fn new_app() -> Check<CustomApp> {
     Ok(CustomApp::new(client_id, settings, Credentials::default(), at(0)))
 }
 
-/// An app, a user and a device that no other check knows.
-#[derive(Debug)]
+/// The number of [`cutoffs`](Cast::cutoffs) of an attested cast.
+pub(super) const CUTOFFS: usize = 8;
+
+/// An app, a user and a device that no other check knows; perhaps a session and an evidence issuer.
+#[derive(Clone, Debug)]
 pub(super) struct Cast {
     pub(super) client_id: ClientId,
     pub(super) subject: Subject,
     pub(super) device: DeviceId,
+    pub(super) session: Option<SessionId>,
+    pub(super) evidence_issuer: Option<EvidenceIssuer>,
 }
 
 impl Cast {
-    /// A grant of this cast as the server makes it, not stored yet.
+    /// Returns a grant of this cast as the server makes it, not stored yet.
     pub(super) fn grant(&self) -> Check<Grant> {
         let id = GrantId::from_bytes(random_bytes()?);
         let (app, user) = (self.client_id.clone(), self.subject.clone());
         let mut grant = Grant::new(id, app, user, Scope::default());
         grant.device = Some(self.device.clone());
+        grant.circumstances.session.clone_from(&self.session);
+        grant.circumstances.evidence_issuer.clone_from(&self.evidence_issuer);
         grant.auth_time = Some(at(-MINUTE));
         grant.binding = random_digest()?;
         grant.salt_digest = random_digest()?;
@@ -87,40 +100,45 @@ impl Cast {
         Ok(grant)
     }
 
-    /// An impersonation: a grant that begins with its refresh token.
+    /// Returns an impersonation: a grant that begins with its refresh token.
     pub(super) fn impersonation(&self) -> Check<Grant> {
         let grant = self.grant()?;
-        Ok(Grant { generation: 1, rotated_at: grant.authorized_at, ..grant })
+        let (flow, rotated_at) = (Flow::JwtBearer, grant.authorized_at);
+        Ok(Grant { flow, generation: 1, rotated_at, ..grant })
     }
 
-    /// Every kind of target that covers the grants of this cast, but for a single grant.
-    pub(super) fn cutoffs(&self) -> [RevocationTarget; 5] {
-        let Self { client_id, subject, device } = self;
-        [
+    /// Returns a target of every kind that covers the grants of this cast, single grants apart.
+    pub(super) fn cutoffs(&self) -> Vec<RevocationTarget> {
+        let Self { client_id, subject, device, session, evidence_issuer } = self;
+        let mut targets = vec![
             RevocationTarget::Everything,
             RevocationTarget::App(client_id.clone()),
             RevocationTarget::Subject(subject.clone()),
             RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
+            RevocationTarget::Device(client_id.clone(), subject.clone(), device.clone()),
             RevocationTarget::NamedDevice(device.clone()),
-        ]
+        ];
+        targets.extend(session.clone().map(RevocationTarget::Session));
+        targets.extend(evidence_issuer.clone().map(RevocationTarget::EvidenceIssuer));
+        targets
     }
 }
 
-/// The code of `grant`, presented by who may.
+/// Returns the code of `grant`, presented by its app with its key.
 pub(super) fn code(grant: &Grant, millis: i64) -> CodeRedemption {
     CodeRedemption {
         grant_id: grant.grant_id,
         client_id: grant.client_id.clone(),
         binding: grant.binding,
         salt_digest: grant.salt_digest,
-        confirmation: None,
+        confirmation: grant.confirmation,
         binds: true,
         claim: 1,
         now: at(millis),
     }
 }
 
-/// A refresh token of `grant`, presented by who may. No grace.
+/// Returns a refresh token of `grant`, presented by its app with its key. No grace.
 pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
     Rotation {
         grant_id: grant.grant_id,
@@ -130,7 +148,7 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
         grace_millis: 0,
         max_retries: 5,
         idle_millis: None,
-        confirmation: None,
+        confirmation: grant.confirmation,
         binds: true,
         claim: 2,
         now: at(millis),
@@ -176,7 +194,7 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         Ok(self.runner.block_on(call)?)
     }
 
-    /// A cast with its app registered.
+    /// Returns a cast with its app registered.
     pub(super) fn cast(&self) -> Check<Cast> {
         let app = new_app()?;
         let name = app.client_id().as_str();
@@ -185,9 +203,21 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
             client_id: app.client_id().clone(),
             subject: Subject::new(format!("user of {name}")).map_err(invalid)?,
             device: DeviceId::new(format!("device of {name}")).map_err(invalid)?,
+            session: None,
+            evidence_issuer: None,
         };
         same("a new app", self.wait(self.store.insert_app(app))?, InsertApp::Inserted)?;
         Ok(cast)
+    }
+
+    /// Returns a cast whose grants name a session and an evidence issuer.
+    pub(super) fn attested_cast(&self) -> Check<Cast> {
+        let cast = self.cast()?;
+        let name = cast.client_id.as_str();
+        let invalid = |error: crate::ids::InvalidId| Violation::new(error.to_string());
+        let session = SessionId::new(format!("session: {name}")).map_err(invalid)?;
+        let issuer = EvidenceIssuer::new(format!("https://idp/{name}")).map_err(invalid)?;
+        Ok(Cast { session: Some(session), evidence_issuer: Some(issuer), ..cast })
     }
 
     pub(super) fn app(&self, client_id: &ClientId) -> Check<Arc<CustomApp>> {

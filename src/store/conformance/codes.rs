@@ -1,8 +1,9 @@
 //! Checks of [`redeem_code`](crate::store::GrantStore::redeem_code), one caller at a time.
 
-use super::bench::{CODE_LIFE, GRANT_LIFE, at, code, new_app, random_digest, same};
+use super::bench::{CODE_LIFE, GRANT_LIFE, at, code, key, new_app, random_digest, same};
 use super::{Check, Kit, Runner};
 use crate::ids::GrantId;
+use crate::protocol::confirmation::Confirmation;
 use crate::store::{
     CodeRedemption, Grant, GrantRefusal, MAX_MISMATCHES, RedeemCode, RevocationReason, Store,
 };
@@ -92,6 +93,51 @@ pub fn after_too_many_wrong_bindings_the_code_is_void<S: Store, R: Runner>(
     }
     same("right bindings", bench.redeem(&code(&grant, 0))?, REVOKED)?;
     bench.is_dead("a guessed code", &grant, 0)
+}
+
+/// A code whose authorization request named a key is redeemed with that key only, and another one burns
+/// nothing.
+pub fn a_code_that_names_its_key_needs_it<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let thumbprint = random_digest()?;
+    let own = Some(Confirmation::Key(thumbprint));
+    for binds in [true, false] {
+        let grant = bench.decide(Grant { confirmation: own, ..cast.grant()? })?;
+        let others = [None, Some(Confirmation::Certificate(thumbprint)), Some(key()?)];
+        for (mismatches, confirmation) in (1..).zip(others) {
+            let wrong = CodeRedemption { confirmation, binds, ..code(&grant, 0) };
+            same("another key", bench.redeem(&wrong)?, RedeemCode::Mismatch)?;
+            same("the row", bench.row(&grant)?, Grant { mismatches, ..grant.clone() })?;
+        }
+        let right = CodeRedemption { binds, ..code(&grant, 0) };
+        same("its key", bench.redeem(&right)?, RedeemCode::Redeemed)?;
+        let confirmation = own.filter(|_| binds);
+        same("the key of the row", bench.row(&grant)?.confirmation, confirmation)?;
+        bench.is_alive("its family", &grant, 0)?;
+    }
+    Ok(())
+}
+
+/// The redemption writes the key of a public app into the row, in the same step; a replay ends the grant
+/// whatever key it proves.
+pub fn a_redemption_binds_the_grant_of_a_public_app<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let confirmation = Some(key()?);
+    let free = bench.pending(&cast)?;
+    let unbinding = CodeRedemption { confirmation, binds: false, ..code(&free, 0) };
+    same("a confidential app", bench.redeem(&unbinding)?, RedeemCode::Redeemed)?;
+    same("the key of its row", bench.row(&free)?.confirmation, None)?;
+    let grant = bench.pending(&cast)?;
+    let binding = CodeRedemption { confirmation, ..code(&grant, 0) };
+    same("a public app", bench.redeem(&binding)?, RedeemCode::Redeemed)?;
+    let expected = Grant { confirmation, generation: 1, rotated_at: at(0), claim: 1, ..grant };
+    same("its row", bench.row(&expected)?, expected.clone())?;
+    bench.is_alive("its family", &expected, 0)?;
+    let replay = CodeRedemption { confirmation: Some(key()?), ..binding };
+    same("a replay by a stranger", bench.redeem(&replay)?, RedeemCode::AlreadyRedeemed)?;
+    bench.is_dead("after the replay", &expected, 0)
 }
 
 /// G3: a code expires at its instant, not a millisecond earlier, and wrong bindings find no more

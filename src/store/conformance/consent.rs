@@ -1,6 +1,6 @@
 //! Checks of remembered consents.
 
-use super::bench::{Cast, GRANT_LIFE, HOUR, at, end, holds, same};
+use super::bench::{CUTOFFS, Cast, GRANT_LIFE, HOUR, at, end, holds, same};
 use super::{Check, Kit, Runner, Violation};
 use crate::protocol::scope::Scope;
 use crate::store::{Consent, FeedCursor, RevocationReason, RevocationTarget, Store};
@@ -74,8 +74,8 @@ pub fn a_withdrawal_forgets_and_revokes<S: Store, R: Runner>(kit: &Kit<S, R>) ->
 pub fn a_consent_does_not_outlive_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let bystander = bench.cast()?;
-    for index in 0..6 {
-        let cast = bench.cast()?;
+    for index in 0..=CUTOFFS {
+        let cast = bench.attested_cast()?;
         let Cast { client_id, subject, .. } = &cast;
         let remember = |cast: &Cast, given_at| -> Check<Option<Consent>> {
             let given = Consent { given_at, ..consent(cast, "files.read", 0)? };
@@ -91,7 +91,16 @@ pub fn a_consent_does_not_outlive_its_withdrawal<S: Store, R: Runner>(kit: &Kit<
             let until = at(GRANT_LIFE);
             bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until))?.at
         };
-        if !matches!(target, Some(RevocationTarget::NamedDevice(_))) {
+        let is_narrower = matches!(
+            target,
+            Some(
+                RevocationTarget::Device(..)
+                    | RevocationTarget::NamedDevice(_)
+                    | RevocationTarget::Session(_)
+                    | RevocationTarget::EvidenceIssuer(_)
+            )
+        );
+        if !is_narrower {
             same(&what, remember(&cast, earlier)?, None)?;
             same(&what, remember(&cast, ended_at)?, None)?;
         }

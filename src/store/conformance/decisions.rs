@@ -1,16 +1,22 @@
 //! Checks of [`insert_grant`](crate::store::GrantStore::insert_grant) and of what finds a grant.
 
-use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, new_app, same};
+use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, new_app, random_digest, same};
 use super::{Check, Kit, Runner, Violation};
+use crate::app::Flow;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, GrantId, Resource};
+use crate::ids::{
+    AuthenticationContext, AuthenticationMethod, ClientId, EvidenceIssuer, GrantId, Resource,
+    SessionId, Subject,
+};
+use crate::jwt::{Circumstances, PriorActor};
+use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::store::{
     Grant, GrantFilter, GrantRefusal, InsertGrant, Page, RedeemCode, RevocationReason,
     RevocationTarget, Store,
 };
 
-/// What was decided is found, in every part, with the instant that the store answered.
+/// A decision is found in every part, with the instant that the store answered.
 pub fn a_grant_is_found_as_it_was_decided<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;
@@ -29,12 +35,64 @@ pub fn a_grant_is_found_as_it_was_decided<S: Store, R: Runner>(kit: &Kit<S, R>) 
         revoked: Some((at(2), RevocationReason::Denied)),
         ..cast.grant()?
     };
-    for grant in [plain, full] {
+    let mut grants = vec![plain, full];
+    for flow in [Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials] {
+        let actor = Some(ClientId::new("the actor").map_err(invalid)?);
+        grants.push(Grant { flow, ..cast.grant()? });
+        grants.push(Grant { flow, actor, ..cast.grant()? });
+    }
+    let thumbprint = random_digest()?;
+    for confirmation in [Confirmation::Key(thumbprint), Confirmation::Certificate(thumbprint)] {
+        let confirmation = Some(confirmation);
+        grants.push(Grant { confirmation, ..cast.grant()? });
+        grants.push(Grant { confirmation, bound_from: u32::MAX, generation: 9, ..cast.grant()? });
+    }
+    for circumstances in some_circumstances()? {
+        grants.push(Grant { circumstances, ..cast.grant()? });
+    }
+    for grant in grants {
         same("before it was decided", bench.find(&grant)?, None)?;
         let decided = bench.decide(grant)?;
         same("the grant found", bench.find(&decided)?, Some(decided))?;
     }
     Ok(())
+}
+
+/// Returns circumstances with one member each, and with all of them at their greatest.
+fn some_circumstances() -> Check<Vec<Circumstances>> {
+    let invalid = |error: crate::ids::InvalidId| Violation::new(error.to_string());
+    let actor = |name: &str, issuer: Option<&str>| -> Check<PriorActor> {
+        let subject = Subject::new(name).map_err(invalid)?;
+        let issuer = issuer.map(EvidenceIssuer::new).transpose().map_err(invalid)?;
+        Ok(PriorActor { subject, issuer })
+    };
+    let method = |name: String| AuthenticationMethod::new(name).map_err(invalid);
+    let details = r#"[{"type":"pay\u00e9\n\"","amount":"1.50","nested":{"a":[1,null]}}]"#;
+    let details = details.parse().map_err(|_| Violation::new("details that do not parse"))?;
+    let full = Circumstances {
+        prior_actors: vec![
+            actor("one's \"actor\" \u{e9}", Some("https://idp.example/\u{e9}?a='b'"))?,
+            actor("two", None)?,
+            actor(&"x".repeat(Subject::MAX_BYTES), None)?,
+        ],
+        acr: Some(AuthenticationContext::new("urn:example:loa:'3'").map_err(invalid)?),
+        amr: (0..8).map(|n| method(format!("method {n}"))).collect::<Check<_>>()?,
+        session: Some(SessionId::new("s\u{e9}ssion '\"\\ {}$").map_err(invalid)?),
+        evidence_issuer: Some(EvidenceIssuer::new("https://idp.example/'\"").map_err(invalid)?),
+        authorization_details: Some(details),
+    };
+    let Circumstances { prior_actors, acr, amr, session, evidence_issuer, authorization_details } =
+        full.clone();
+    let none = Circumstances::default;
+    Ok(vec![
+        full,
+        Circumstances { prior_actors, ..none() },
+        Circumstances { acr, ..none() },
+        Circumstances { amr, ..none() },
+        Circumstances { session, ..none() },
+        Circumstances { evidence_issuer, ..none() },
+        Circumstances { authorization_details, ..none() },
+    ])
 }
 
 /// A34: a ticket that comes back twice is decided once, whatever the second decision is.
@@ -103,11 +161,10 @@ pub fn instants_of_decisions_never_run_backwards<S: Store, R: Runner>(kit: &Kit<
     Ok(())
 }
 
-/// A listing shows every grant that the filter asks for once, in order, in pages no larger than
-/// asked.
+/// A listing shows every grant that the filter selects once, in order, in pages no larger than asked.
 pub fn grants_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let (cast, other) = (bench.attested_cast()?, bench.cast()?);
     let mut grants = vec![bench.pending(&other)?, bench.family(&other)?];
     for _ in 0..4 {
         grants.push(bench.family(&cast)?);
@@ -146,6 +203,12 @@ pub fn grants_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Ki
     let by_device = all.clone().on_device(cast.device.clone());
     let there = expected(&|it| it.device.as_ref() == Some(&cast.device));
     same("those on a device", list(&by_device)?, there)?;
+    let session = cast.session.clone().ok_or_else(|| Violation::new("no session"))?;
+    let of_session = all.clone().of_session(session.clone());
+    let there = expected(&|it| it.circumstances.session == cast.session);
+    same("those of a session", list(&of_session)?, there)?;
+    let nowhere = all.clone().of_session(session).of_app(other.client_id.clone());
+    same("those of a session and another app", list(&nowhere)?, Vec::new())?;
     let live = all.clone().live_at(at(0));
     same("live ones", list(&live)?, expected(&|it| it.grant_id != ended.grant_id))?;
     let late = all.live_at(at(GRANT_LIFE));

@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::task::Poll;
 
-use super::bench::{Bench, GRANT_LIFE, at, claim, code, end, holds, new_app, same, token};
+use super::bench::{Bench, CUTOFFS, GRANT_LIFE, at, claim, code, end, holds, new_app, same, token};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
 use crate::protocol::scope::Scope;
@@ -194,9 +194,9 @@ pub fn a_dropped_claim_is_done_or_not_done<S: Store, R: Runner>(kit: &Kit<S, R>)
 /// A revocation is in force everywhere, the feed included, or nowhere.
 pub fn a_dropped_revocation_is_done_or_not_done<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    for index in 0..6 {
+    for index in 0..=CUTOFFS {
         at_every_await(|polls| {
-            let cast = bench.cast()?;
+            let cast = bench.attested_cast()?;
             let (family, pending) = (bench.family(&cast)?, bench.pending(&cast)?);
             let grants = [RevocationTarget::Grant(family.grant_id)];
             let mut targets = grants.into_iter().chain(cast.cutoffs());

@@ -14,7 +14,7 @@ fn targets(entries: &[Revocation]) -> BTreeSet<RevocationTarget> {
 /// tombstones, and the grants that a replay or a reuse has ended; in pages of any size.
 pub fn the_feed_shows_every_revocation_in_force<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    let cast = bench.cast()?;
+    let cast = bench.attested_cast()?;
     let (revoked, replayed, reused) =
         (bench.family(&cast)?, bench.family(&cast)?, bench.family(&cast)?);
     let tombstone = cast.grant()?;
@@ -55,7 +55,7 @@ pub fn the_feed_shows_a_revocation_as_it_was_answered<S: Store, R: Runner>(
     kit: &Kit<S, R>,
 ) -> Check {
     let bench = kit.bench();
-    let cast = bench.cast()?;
+    let cast = bench.attested_cast()?;
     for target in cast.cutoffs() {
         // The instant asked for lies before that of the decision, so the store gives another.
         bench.decide(Grant { authorized_at: at(HOUR), ..cast.grant()? })?;
@@ -73,7 +73,9 @@ pub fn the_feed_shows_a_revocation_as_it_was_answered<S: Store, R: Runner>(
 pub fn a_reader_of_the_feed_is_set_back_a_little<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;
-    let [everything, app, subject, ..] = cast.cutoffs();
+    let everything = RevocationTarget::Everything;
+    let app = RevocationTarget::App(cast.client_id.clone());
+    let subject = RevocationTarget::Subject(cast.subject.clone());
     bench.revoke(&end(everything.clone(), 0))?;
     let (_, cursor) = bench.read_feed(FeedCursor::default(), 1, 0)?;
     let (again, cursor) = bench.read_feed(cursor, 1, 0)?;

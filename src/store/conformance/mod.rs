@@ -1,4 +1,4 @@
-//! The contract of the store, executable: every sentence is a check, and a [`Kit`] runs them all.
+//! The contract of the store, executable. Every sentence is a check, and a [`Kit`] runs them all.
 //!
 //! Not under semantic versioning: a new version of this crate may add checks, and a store that
 //! passed before may fail.
@@ -26,11 +26,11 @@
 //! }
 //! ```
 //!
-//! The checks give instants of their own and never ask for the time, so a store may take its
-//! clock from them or from anywhere else.
+//! The checks give instants of their own and never read a clock, so a store may take its time from them
+//! or from anywhere else.
 #![expect(
     clippy::missing_errors_doc,
-    reason = "every check answers a violation when the store breaks the promise that it names"
+    reason = "every check answers a violation if the store breaks the promise that it names"
 )]
 
 pub mod apps;
@@ -41,6 +41,7 @@ pub mod consent;
 pub mod decisions;
 pub mod dropped_futures;
 pub mod feed;
+pub mod issuers;
 pub mod prune;
 mod race;
 pub mod races;
@@ -62,13 +63,13 @@ pub trait Runner: Sync {
     /// Blocks this thread until `future` is ready. Called on many threads at once.
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 
-    /// Blocks this thread until what dropped futures have left behind is at its end: called after
-    /// each drop. A database may be at work on a statement of which nobody awaits the answer; a
-    /// store that has a pool waits until each connection is back.
+    /// Blocks this thread until the work of dropped futures has ended. The kit calls it after each drop. A
+    /// database may still run a statement whose caller is gone; a store with a pool waits until each
+    /// connection is back.
     fn settle(&self) {}
 }
 
-/// Polls on the calling thread, without a runtime.
+/// A runner that polls on the calling thread, without a runtime.
 #[derive(Clone, Copy, Debug, Default)]
 #[expect(clippy::exhaustive_structs, reason = "it has nothing to hold")]
 pub struct Threads;
@@ -79,7 +80,7 @@ impl Runner for Threads {
     }
 }
 
-/// How a store breaks the contract.
+/// A breach of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Violation(String);
@@ -97,51 +98,63 @@ impl From<StoreError> for Violation {
     }
 }
 
-/// Does `step`; a panic becomes a violation, so that it neither ends the kit nor leaves the other
+/// Runs `step`. A panic becomes a violation, so that it neither ends the kit nor leaves the other
 /// threads of a race waiting.
 pub(crate) fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
     panic::catch_unwind(AssertUnwindSafe(step))
         .unwrap_or_else(|_| Err(Violation::new("the store panicked")))
 }
 
-/// What a check answers.
+/// The answer of a check.
 pub(crate) type Check<T = ()> = Result<T, Violation>;
 
-/// Runs the checks over a store.
+/// The checks over one kind of store.
 pub struct Kit<S, R = Threads> {
     make_store: Box<dyn Fn() -> S>,
+    second_issuer: Option<Box<dyn Fn(&S) -> S>>,
     runner: R,
     rounds: usize,
 }
 
 impl<S: Store> Kit<S> {
-    /// A kit for the stores that `make_store` makes, which are empty and independent: each check
-    /// asks for one. Without a runtime, and with 2,000 rounds a race.
+    /// Creates a kit for the stores that `make_store` makes. They must be empty and independent; each
+    /// check takes one. It has no runtime, and 2,000 rounds per race.
     pub fn new(make_store: impl Fn() -> S + 'static) -> Self {
-        Self { make_store: Box::new(make_store), runner: Threads, rounds: 2_000 }
+        let make_store = Box::new(make_store);
+        Self { make_store, second_issuer: None, runner: Threads, rounds: 2_000 }
     }
 }
 
 impl<S: Store, R: Runner> Kit<S, R> {
-    /// The same kit, running futures on `runner`.
+    /// Runs the futures on `runner`.
     #[must_use]
     pub fn with_runner<T: Runner>(self, runner: T) -> Kit<S, T> {
-        Kit { make_store: self.make_store, runner, rounds: self.rounds }
+        let Self { make_store, second_issuer, rounds, .. } = self;
+        Kit { make_store, second_issuer, runner, rounds }
     }
 
-    /// The same kit with `rounds` rounds a race. A store on a disk is slower than one in memory;
-    /// a race that is lost once in a thousand rounds is lost every day in production.
+    /// Runs the checks of [`issuers`], too. `second` makes the view of another issuer over the database
+    /// of a store; it may block.
+    #[must_use]
+    pub fn with_second_issuer(mut self, second: impl Fn(&S) -> S + 'static) -> Self {
+        self.second_issuer = Some(Box::new(second));
+        self
+    }
+
+    /// Sets the number of rounds per race. A store on a disk is slower than one in memory, but a race
+    /// that is lost once in a thousand rounds is lost every day in production.
     #[must_use]
     pub fn with_rounds(mut self, rounds: usize) -> Self {
         self.rounds = rounds;
         self
     }
 
-    /// Runs every check, also after one has failed. A store that panics fails the check.
+    /// Runs every check, even after one has failed. A store that panics fails the check.
     #[must_use]
     pub fn run(&self) -> Report {
         let mut report = Report { passed: Vec::new(), failed: Vec::new() };
-        for (name, check) in checks::<S, R>() {
+        let of_issuers = self.second_issuer.iter().flat_map(|_| checks_of_issuers::<S, R>());
+        for (name, check) in checks::<S, R>().into_iter().chain(of_issuers) {
             match catch_panic(|| check(self)) {
                 Ok(()) => report.passed.push(name),
                 Err(violation) => report.failed.push((name, violation)),
@@ -153,6 +166,12 @@ impl<S: Store, R: Runner> Kit<S, R> {
     fn bench(&self) -> Bench<'_, S, R> {
         Bench::new((self.make_store)(), &self.runner, self.rounds)
     }
+
+    /// Returns the view of a second issuer over the database of `first`, if the kit has one.
+    fn second_bench(&self, first: &Bench<'_, S, R>) -> Option<Bench<'_, S, R>> {
+        let second = self.second_issuer.as_ref()?;
+        Some(Bench::new(second(&first.store), &self.runner, self.rounds))
+    }
 }
 
 impl<S, R> fmt::Debug for Kit<S, R> {
@@ -161,7 +180,7 @@ impl<S, R> fmt::Debug for Kit<S, R> {
     }
 }
 
-/// Which checks a store passed and which it failed.
+/// The checks that a store passed and those that it failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -172,20 +191,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether the store keeps the contract, as far as the kit can tell.
+    /// Checks whether the store keeps the contract, as far as the kit can tell.
     #[must_use]
     pub fn is_passed(&self) -> bool {
         self.failed.is_empty()
     }
 
-    /// Whether the check with this name failed.
+    /// Checks whether the check with this name failed.
     #[must_use]
     pub fn failed(&self, name: &str) -> bool {
         self.failed.iter().any(|(failed, _)| *failed == name)
     }
 }
 
-/// One line, and one for each check that failed.
+/// Writes one line, and one for each check that failed.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} checks passed, {} failed", self.passed.len(), self.failed.len())?;
@@ -198,13 +217,26 @@ impl fmt::Display for Report {
 
 type NamedCheck<S, R> = (&'static str, fn(&Kit<S, R>) -> Check);
 
+macro_rules! named {
+    ($($module:ident { $($name:ident),* $(,)? })*) => {
+        vec![$($((stringify!($name), $module::$name::<S, R>)),*),*]
+    };
+}
+
+fn checks_of_issuers<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
+    named! {
+        issuers {
+            issuers_share_no_apps,
+            issuers_share_no_grants,
+            a_revocation_reaches_one_issuer_only,
+            issuers_share_no_assertions,
+            issuers_share_no_consents,
+        }
+    }
+}
+
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
-    macro_rules! named {
-        ($($module:ident { $($name:ident),* $(,)? })*) => {
-            vec![$($((stringify!($name), $module::$name::<S, R>)),*),*]
-        };
-    }
     named! {
         apps {
             an_app_is_found_as_it_was_registered,
@@ -229,6 +261,8 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             wrong_bindings_do_not_burn_the_code,
             after_too_many_wrong_bindings_the_code_is_void,
             a_code_expires_at_its_instant,
+            a_code_that_names_its_key_needs_it,
+            a_redemption_binds_the_grant_of_a_public_app,
         }
         rotation {
             rotation_makes_the_successor_live,
@@ -243,6 +277,9 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             rotation_does_not_extend_the_life_of_a_grant,
             an_idle_refresh_token_expires,
             a_store_that_was_rewound_catches_up,
+            a_bound_refresh_token_needs_its_key,
+            the_first_rotation_with_a_proof_binds,
+            a_spent_token_from_before_the_binding_ends_its_family,
         }
         assertions {
             an_assertion_is_claimed_once,
@@ -263,6 +300,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_disabled_app_is_refused_until_it_is_enabled,
             a_deleted_app_is_refused,
             a_token_without_a_row_obeys_cutoffs,
+            a_derived_token_is_void_with_each_of_its_parents,
         }
         feed {
             the_feed_shows_every_revocation_in_force,
@@ -290,6 +328,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             one_of_many_redemptions_wins,
             many_wrong_bindings_are_all_counted,
             one_of_many_rotations_wins,
+            one_of_many_keys_binds_a_grant,
             a_grace_that_is_raced_keeps_its_cap,
             a_reuse_that_races_rotations_leaves_nothing_alive,
             one_of_many_claims_wins,

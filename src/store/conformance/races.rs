@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::bench::{
-    CODE_LIFE, REVOKED, SECOND, at, claim, code, end, holds, new_app, random_bytes, random_digest,
-    same, token,
+    CODE_LIFE, REVOKED, SECOND, at, claim, code, end, holds, key, new_app, random_bytes,
+    random_digest, same, token,
 };
 use super::race::{CONTENDERS, count, race};
 use super::{Check, Kit, Runner};
@@ -199,6 +199,35 @@ pub fn one_of_many_rotations_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check
             let row = bench.row(grant)?;
             same("the claim in the row", usize::try_from(row.claim).ok(), winner)?;
             bench.is_dead("a family with a reuse", grant, 0)
+        },
+    )
+}
+
+/// Of many keys that ask to bind one grant, one does, and no request with another gets a token.
+pub fn one_of_many_keys_binds_a_grant<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| {
+            let keys = (0..CONTENDERS).map(|_| key()).collect::<Check<Vec<_>>>()?;
+            Ok((bench.family(&cast)?, keys))
+        },
+        |(grant, keys), contender| {
+            let confirmation = keys.get(contender).copied();
+            let (grace_millis, max_retries) = (SECOND, u8::MAX);
+            let token = token(grant, 1, 0);
+            bench.rotate(&Rotation { confirmation, grace_millis, max_retries, ..token })
+        },
+        |(grant, keys), answers| {
+            let told = [Rotate::Rotated, Rotate::WrongKey]
+                .map(|wanted| count(&answers, |answer| *answer == wanted));
+            same("winners, refusals", told, [1, CONTENDERS - 1])?;
+            let winner = answers.iter().position(|answer| *answer == Rotate::Rotated);
+            let row = bench.row(grant)?;
+            let own = winner.and_then(|winner| keys.get(winner).copied());
+            same("the key in the row", (row.confirmation, row.bound_from), (own, 2))?;
+            bench.is_alive("the winner's family", grant, 0)
         },
     )
 }

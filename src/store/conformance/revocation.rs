@@ -2,10 +2,12 @@
 //! [`is_revoked`](crate::store::GrantStore::is_revoked), one caller at a time.
 
 use super::bench::{
-    Cast, GRANT_LIFE, HOUR, MINUTE, REVOKED, at, claim, code, end, holds, new_app, same, token,
+    CUTOFFS, Cast, GRANT_LIFE, HOUR, MINUTE, REVOKED, at, claim, code, end, holds, new_app, same,
+    token,
 };
 use super::{Check, Kit, Runner};
 use crate::ids::Subject;
+use crate::jwt::Parent;
 use crate::store::{
     AccessFacts, DeleteApp, Grant, GrantRefusal, RedeemCode, Revocation, RevocationReason,
     RevocationTarget, Rotate, Rotation, Store,
@@ -16,8 +18,8 @@ use crate::store::{
 pub fn a_cutoff_voids_what_was_authorized_before<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let other = bench.cast()?;
-    for index in 0..5 {
-        let cast = bench.cast()?;
+    for index in 0..CUTOFFS {
+        let cast = bench.attested_cast()?;
         let (bystander, pending) = (bench.family(&other)?, bench.pending(&cast)?);
         let family = bench.family(&cast)?;
         bench.is_alive("before the cutoff", &family, 0)?;
@@ -36,7 +38,7 @@ pub fn a_cutoff_voids_what_was_authorized_before<S: Store, R: Runner>(kit: &Kit<
 /// What is authorized after a cutoff lives, of the same app, user and device.
 pub fn a_cutoff_spares_what_is_authorized_after<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    let cast = bench.cast()?;
+    let cast = bench.attested_cast()?;
     for target in cast.cutoffs() {
         bench.revoke(&end(target.clone(), 0))?;
         let what = format!("a grant made after {target:?}");
@@ -52,8 +54,8 @@ pub fn a_cutoff_looks_at_the_decision_not_at_the_row<S: Store, R: Runner>(
     kit: &Kit<S, R>,
 ) -> Check {
     let bench = kit.bench();
-    for index in 0..5 {
-        let cast = bench.cast()?;
+    for index in 0..CUTOFFS {
+        let cast = bench.attested_cast()?;
         let (pending, family) = (bench.pending(&cast)?, bench.family(&cast)?);
         // The live generation is much younger than the cutoff will be.
         let rotated = bench.rotate(&token(&family, 1, HOUR))?;
@@ -72,14 +74,17 @@ pub fn a_cutoff_looks_at_the_decision_not_at_the_row<S: Store, R: Runner>(
     Ok(())
 }
 
-/// A cutoff covers its own target only: the app of the one and the user of the other do not meet.
+/// A cutoff covers its own target only: not the app of one and the user of another, and not the same
+/// device id at another user or app.
 pub fn a_cutoff_covers_its_target_only<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    let (one, other) = (bench.cast()?, bench.cast()?);
+    let (one, other) = (bench.attested_cast()?, bench.attested_cast()?);
     let mixed = Cast {
         client_id: one.client_id.clone(),
         subject: other.subject.clone(),
         device: one.device.clone(),
+        session: other.session.clone(),
+        evidence_issuer: one.evidence_issuer.clone(),
     };
     let (of_one, of_mixed) = (bench.family(&one)?, bench.family(&mixed)?);
     let pair = |client: &Cast, user: &Cast| {
@@ -90,18 +95,47 @@ pub fn a_cutoff_covers_its_target_only<S: Store, R: Runner>(kit: &Kit<S, R>) -> 
     bench.revoke(&end(pair(&one, &other), 0))?;
     bench.is_alive("the app's grant of another user", &of_one, 0)?;
     bench.is_dead("the app's grant of the user", &of_mixed, 0)?;
+    // The same app and device, but another user; then the same user and device, but another app.
+    let same_app = bench.family(&mixed)?;
+    let same_user = bench.family(&Cast { client_id: other.client_id.clone(), ..one.clone() })?;
     let no_device = bench.decide(Grant { device: None, ..one.grant()? })?;
-    bench.revoke(&end(RevocationTarget::NamedDevice(one.device.clone()), 0))?;
-    bench.is_dead("a grant of the device", &of_one, 0)?;
-    bench.is_alive("a grant of no device", &no_device, 0)
+    let Cast { client_id, subject, device, .. } = one.clone();
+    bench.revoke(&end(RevocationTarget::Device(client_id, subject, device.clone()), 0))?;
+    bench.is_dead("a grant on the device", &of_one, 0)?;
+    for (what, grant) in [
+        ("a grant of another user on a device of this id", &same_app),
+        ("a grant of another app on a device of this id", &same_user),
+        ("a grant of no device", &no_device),
+    ] {
+        bench.is_alive(what, grant, 0)?;
+    }
+    bench.revoke(&end(RevocationTarget::NamedDevice(device), 0))?;
+    bench.is_dead("a grant on a device of this id", &same_app, 0)?;
+    bench.is_alive("a grant of no device", &no_device, 0)?;
+
+    let plain = bench.family(&bench.cast()?)?;
+    let (here, there) = (bench.family(&one)?, bench.family(&mixed)?);
+    if let Some(session) = one.session.clone() {
+        bench.revoke(&end(RevocationTarget::Session(session), 0))?;
+    }
+    bench.is_dead("a grant of the session", &here, 0)?;
+    bench.is_alive("a grant of another session", &there, 0)?;
+    bench.is_alive("a grant of no session", &plain, 0)?;
+    let elsewhere = bench.family(&other)?;
+    if let Some(issuer) = one.evidence_issuer {
+        bench.revoke(&end(RevocationTarget::EvidenceIssuer(issuer), 0))?;
+    }
+    bench.is_dead("a grant on the evidence of the issuer", &there, 0)?;
+    bench.is_alive("a grant on the evidence of another issuer", &elsewhere, 0)?;
+    bench.is_alive("a grant on no evidence", &plain, 0)
 }
 
 /// A later cutoff stands whatever a clock that jumped back asks for afterwards, and a cutoff that
 /// such a clock asks for spares nothing that was authorized before.
 pub fn a_clock_that_jumps_back_spares_nothing<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    for index in 0..5 {
-        let cast = bench.cast()?;
+    for index in 0..CUTOFFS {
+        let cast = bench.attested_cast()?;
         let early = bench.family(&cast)?;
         let late = bench.decide(Grant { authorized_at: at(HOUR), ..cast.impersonation()? })?;
         let Some(target) = cast.cutoffs().into_iter().nth(index) else { continue };
@@ -195,6 +229,8 @@ pub fn a_deleted_app_is_refused<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
         client_id: new_app()?.client_id().clone(),
         subject: cast.subject.clone(),
         device: cast.device.clone(),
+        session: None,
+        evidence_issuer: None,
     };
     let revoked = bench.is_revoked(&nobody.grant()?.facts())?;
     holds(revoked, || "a token of an app that never was is not revoked")
@@ -219,6 +255,54 @@ pub fn a_token_without_a_row_obeys_cutoffs<S: Store, R: Runner>(kit: &Kit<S, R>)
         bench.enable(&cast.client_id, false)?;
         holds(bench.is_revoked(&after)?, || "a token of a disabled app is honoured")?;
         bench.enable(&cast.client_id, true)?;
+    }
+    Ok(())
+}
+
+/// A derived token is void if anything that it descends from is: by a cutoff of any kind, by the end of
+/// a grant with or without a row, by the state of an app. Another derived token is not.
+pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let (own, other) = (bench.cast()?, bench.cast()?);
+    // Each kind of cutoff but the session, then both ends of a grant, then the app.
+    for index in 0..CUTOFFS + 2 {
+        let cast = bench.attested_cast()?;
+        let row = bench.decide(Grant { subject: own.subject.clone(), ..cast.grant()? })?;
+        let rowless = Grant { subject: own.subject.clone(), ..cast.grant()? };
+        let innocent = bench.family(&other)?;
+        let parents = [&innocent, &row, &rowless].map(|grant| Parent {
+            grant_id: grant.grant_id,
+            client_id: grant.client_id.clone(),
+            device: grant.device.clone(),
+            evidence_issuer: grant.circumstances.evidence_issuer.clone(),
+            authorized_at: row.authorized_at,
+        });
+        let grant = own.grant()?;
+        // Its own instant is later than every cutoff of this check.
+        let derived =
+            AccessFacts { authorized_at: at(GRANT_LIFE - 1), via: &parents, ..grant.facts() };
+        let bystander = AccessFacts { via: parents.get(..1).unwrap_or_default(), ..derived };
+        holds(!bench.is_revoked(&derived)?, || "a derived token is void before any parent is")?;
+        let cast = Cast { subject: own.subject.clone(), ..cast };
+        let cutoffs = cast.cutoffs();
+        let mut targets = cutoffs.iter().filter(|it| !matches!(it, RevocationTarget::Session(_)));
+        let target = match index {
+            0 => Some(RevocationTarget::Grant(row.grant_id)),
+            1 => Some(RevocationTarget::Grant(rowless.grant_id)),
+            // Everything, and the user, cover the other one, too.
+            _ => targets.nth(index - 2).cloned(),
+        };
+        match &target {
+            Some(target) => drop(bench.revoke(&end(target.clone(), 0))?),
+            None => bench.enable(&cast.client_id, false)?,
+        }
+        let what = || format!("a derived token, after the end of {target:?} (None: the app)");
+        holds(bench.is_revoked(&derived)?, || format!("{} is honoured", what()))?;
+        let covers_all =
+            matches!(target, Some(RevocationTarget::Everything | RevocationTarget::Subject(_)));
+        holds(bench.is_revoked(&bystander)? == covers_all, || format!("{}: another", what()))?;
     }
     Ok(())
 }

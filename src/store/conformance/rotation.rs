@@ -1,7 +1,7 @@
 //! Checks of [`rotate`](crate::store::GrantStore::rotate), one caller at a time.
 
 use super::bench::{
-    CODE_LIFE, EXPIRED, GRANT_LIFE, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, new_app,
+    CODE_LIFE, EXPIRED, GRANT_LIFE, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, key, new_app,
     random_bytes, random_digest, same, token,
 };
 use super::{Check, Kit, Runner};
@@ -236,6 +236,79 @@ pub fn a_store_that_was_rewound_catches_up<S: Store, R: Runner>(kit: &Kit<S, R>)
         let replay = bench.redeem(&code(&grant, 6))?;
         same("the code that it had forgotten", replay, RedeemCode::AlreadyRedeemed)?;
         bench.is_dead("after the replay", &grant, 6)?;
+    }
+    Ok(())
+}
+
+/// A refresh token of a bound grant needs its key, live or spent. Another key changes nothing.
+pub fn a_bound_refresh_token_needs_its_key<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let pending = bench.pending(&bench.cast()?)?;
+    let confirmation = Some(key()?);
+    let redemption = CodeRedemption { confirmation, ..code(&pending, 0) };
+    same("a fresh code", bench.redeem(&redemption)?, RedeemCode::Redeemed)?;
+    let grant = Grant { confirmation, ..pending };
+    for generation in 1..3 {
+        same("its key", bench.rotate(&token(&grant, generation, 0))?, Rotate::Rotated)?;
+    }
+    let row = bench.row(&grant)?;
+    for generation in 1..5 {
+        for confirmation in [None, Some(key()?)] {
+            for millis in [0, GRACE] {
+                let token = Rotation { confirmation, ..with_grace(&grant, generation, millis) };
+                same("another key", bench.rotate(&token)?, Rotate::WrongKey)?;
+                same("the row", bench.row(&grant)?, row.clone())?;
+            }
+        }
+    }
+    same("its key", bench.rotate(&with_grace(&grant, 2, 0))?, Rotate::Retried)?;
+    bench.is_alive("its family", &grant, 0)?;
+    same("reuse with its key", bench.rotate(&token(&grant, 1, 0))?, Rotate::Reused)?;
+    let late = Rotation { confirmation: None, ..token(&grant, 4, 0) };
+    same("another key, when the grant has ended", bench.rotate(&late)?, REVOKED)
+}
+
+/// The first rotation with a proof binds the grant of a public app, in the same step. A retry binds
+/// nothing, and neither does a confidential app.
+pub fn the_first_rotation_with_a_proof_binds<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    let proof = Some(key()?);
+    let present = |generation, confirmation, binds| {
+        bench.rotate(&Rotation { confirmation, binds, ..with_grace(&grant, generation, 0) })
+    };
+    let bound = || -> Check<_> {
+        let row = bench.row(&grant)?;
+        Ok((row.confirmation, row.bound_from))
+    };
+    same("a confidential app", present(1, proof, false)?, Rotate::Rotated)?;
+    same("the key of its row", bound()?, (None, 0))?;
+    same("a retry with a proof", present(1, proof, true)?, Rotate::Retried)?;
+    same("the key after a retry", bound()?, (None, 0))?;
+    same("a rotation with a proof", present(2, proof, true)?, Rotate::Rotated)?;
+    same("the key after it", bound()?, (proof, 3))?;
+    same("a retry with another key", present(2, Some(key()?), true)?, Rotate::WrongKey)?;
+    same("a retry with its key", present(2, proof, true)?, Rotate::Retried)?;
+    same("another key", present(3, Some(key()?), true)?, Rotate::WrongKey)?;
+    same("its key", present(3, proof, false)?, Rotate::Rotated)?;
+    same("the key after all", bound()?, (proof, 3))
+}
+
+/// A spent refresh token from before the grant was bound ends it, whatever key the request proves: a
+/// thief who binds a stolen one is not safe from its owner.
+pub fn a_spent_token_from_before_the_binding_ends_its_family<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    for confirmation in [None, Some(key()?)] {
+        let grant = bench.family(&bench.cast()?)?;
+        let thief = Rotation { confirmation: Some(key()?), ..with_grace(&grant, 1, 0) };
+        same("the thief", bench.rotate(&thief)?, Rotate::Rotated)?;
+        let owner = Rotation { confirmation, ..with_grace(&grant, 1, GRACE - 1) };
+        same("the owner, in the grace", bench.rotate(&owner)?, Rotate::WrongKey)?;
+        let owner = Rotation { now: at(GRACE), ..owner };
+        same("the owner, after it", bench.rotate(&owner)?, Rotate::Reused)?;
+        bench.is_dead("the thief's family", &grant, GRACE)?;
     }
     Ok(())
 }
