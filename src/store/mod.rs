@@ -6,9 +6,7 @@
 //! implements the two implements it. The audit log and usage have a trait of their own,
 //! [`AuditStore`](crate::audit::AuditStore).
 //!
-//! A store serves one issuer. Several issuers may share a database, each through a store of its own
-#![cfg_attr(feature = "postgres", doc = "([`PostgresStore`], for example).")]
-#![cfg_attr(not(feature = "postgres"), doc = "(`PostgresStore`, for example).")]
+//! A store serves one issuer.
 //!
 //! Rules of the contract:
 //!

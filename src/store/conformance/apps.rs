@@ -7,15 +7,15 @@ use super::{Check, Kit, Runner};
 use crate::ids::ClientId;
 use crate::store::{AppQuery, DeleteApp, InsertApp, Page, Store, UpdateApp};
 
-/// What was registered is found, in every part, and nothing else is.
+/// An app is found as it was registered, in every part, and no other id is found.
 pub fn an_app_is_found_as_it_was_registered<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let (app, other) = (new_app()?, new_app()?);
     let inserted = bench.wait(bench.store.insert_app(app.clone()))?;
     same("a new app", inserted, InsertApp::Inserted)?;
     same("the app found", &*bench.app(app.client_id())?, &app)?;
-    let nobody = bench.wait(bench.store.find_app(other.client_id()))?;
-    holds(nobody.is_none(), || "an app is found that was never registered")
+    let unknown = bench.wait(bench.store.find_app(other.client_id()))?;
+    holds(unknown.is_none(), || "an app is found that was never registered")
 }
 
 /// A client id that is taken stays with its app.
@@ -77,7 +77,7 @@ pub fn every_change_of_an_app_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -
     grown("a deletion", updated)
 }
 
-/// A listing shows every app that the query asks for once, in order, in pages no larger than asked.
+/// A listing shows every app that the query selects once, in order, in pages no larger than asked.
 pub fn apps_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let mut all = BTreeSet::new();

@@ -20,16 +20,16 @@ use crate::store::{
 pub(super) const SECOND: i64 = 1_000;
 pub(super) const MINUTE: i64 = 60 * SECOND;
 pub(super) const HOUR: i64 = 60 * MINUTE;
-/// How long codes live here.
+/// The lifetime of codes in these checks.
 pub(super) const CODE_LIFE: i64 = MINUTE;
-/// How long grants live here.
+/// The lifetime of grants in these checks.
 pub(super) const GRANT_LIFE: i64 = 24 * HOUR;
 
 pub(super) const EXPIRED: Rotate = Rotate::Refused(GrantRefusal::Expired);
 pub(super) const REVOKED: Rotate = Rotate::Refused(GrantRefusal::Revoked);
 pub(super) const UNKNOWN: Rotate = Rotate::Refused(GrantRefusal::Unknown);
 
-/// The instant `millis` after the one at which every check begins.
+/// Returns the instant `millis` after the one at which every check begins.
 pub(crate) fn at(millis: i64) -> UnixTime {
     UnixTime::from_millis(1_700_000_000_000 + millis)
 }
@@ -155,7 +155,7 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
     }
 }
 
-/// An assertion that expires in five minutes, presented as a grant.
+/// Returns an assertion that expires in five minutes, presented as a grant.
 pub(super) fn claim(client_id: &ClientId, grant: Option<Grant>) -> Check<AssertionClaim> {
     Ok(AssertionClaim {
         client_id: client_id.clone(),
@@ -167,7 +167,7 @@ pub(super) fn claim(client_id: &ClientId, grant: Option<Grant>) -> Check<Asserti
     })
 }
 
-/// The end of `target`, in force for as long as any grant of these checks lives.
+/// Returns the revocation of `target`, in force for as long as any grant of these checks lives.
 pub(super) fn end(target: RevocationTarget, millis: i64) -> Revocation {
     Revocation {
         target,
@@ -232,7 +232,7 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         same("an update of the stored version", answer, UpdateApp::Updated)
     }
 
-    /// Stores `grant` as a decision; answers it with the instant that the store gave it.
+    /// Stores `grant` as a decision, and returns it with the instant that the store gave it.
     pub(super) fn decide(&self, grant: Grant) -> Check<Grant> {
         match self.wait(self.store.insert_grant(grant.clone()))? {
             InsertGrant::Inserted { authorized_at } => Ok(Grant { authorized_at, ..grant }),
@@ -241,12 +241,12 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         }
     }
 
-    /// A grant of `cast` whose code is pending.
+    /// Returns a grant of `cast` whose code is pending.
     pub(super) fn pending(&self, cast: &Cast) -> Check<Grant> {
         self.decide(cast.grant()?)
     }
 
-    /// A grant of `cast` whose code was redeemed: its refresh token is at generation 1.
+    /// Returns a grant of `cast` whose code was redeemed: its refresh token is at generation 1.
     pub(super) fn family(&self, cast: &Cast) -> Check<Grant> {
         let grant = self.pending(cast)?;
         same("a fresh code", self.redeem(&code(&grant, 0))?, RedeemCode::Redeemed)?;
@@ -265,7 +265,7 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         self.wait(self.store.claim_assertion(claim))
     }
 
-    /// The instant of a claim that is the first of its assertion.
+    /// Returns the instant of a claim that is the first of its assertion.
     pub(super) fn first(&self, what: &str, claim: &AssertionClaim) -> Check<UnixTime> {
         match self.claim(claim)? {
             ClaimAssertion::First { authorized_at } => Ok(authorized_at),

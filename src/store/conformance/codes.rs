@@ -38,9 +38,9 @@ pub fn a_replayed_code_ends_its_grant<S: Store, R: Runner>(kit: &Kit<S, R>) -> C
     same("the reason", why, Some(RevocationReason::CodeReplayed))
 }
 
-/// G4, G5, G11, P11: what another app, a wrong salt or a guessed id presents is unknown, before
-/// and after redemption, and so is a spent code with wrong bindings. The owner is not hurt.
-pub fn a_stranger_with_a_code_hurts_nobody<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+/// G4, G5, G11, P11: a code presented by another app, with a wrong salt or a guessed id is unknown, before
+/// and after redemption, and so is a spent code with wrong bindings. The owner's grant is unaffected.
+pub fn a_stranger_cannot_use_or_end_a_code<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let (cast, other) = (bench.cast()?, bench.cast()?);
     let grant = bench.pending(&cast)?;
@@ -81,7 +81,7 @@ pub fn wrong_bindings_do_not_burn_the_code<S: Store, R: Runner>(kit: &Kit<S, R>)
     bench.is_alive("its family", &grant, 0)
 }
 
-/// P11: whoever tries bindings too often has voided the code, for the owner too.
+/// P11: too many wrong bindings void the code, for the owner too.
 pub fn after_too_many_wrong_bindings_the_code_is_void<S: Store, R: Runner>(
     kit: &Kit<S, R>,
 ) -> Check {
@@ -119,8 +119,8 @@ pub fn a_code_that_names_its_key_needs_it<S: Store, R: Runner>(kit: &Kit<S, R>) 
     Ok(())
 }
 
-/// The redemption writes the key of a public app into the row, in the same step; a replay ends the grant
-/// whatever key it proves.
+/// The redemption writes the key of a public app into the row, in the same step. A replay ends the grant
+/// with any key.
 pub fn a_redemption_binds_the_grant_of_a_public_app<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;

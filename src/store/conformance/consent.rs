@@ -32,8 +32,8 @@ pub fn a_consent_is_remembered_for_its_app_and_user<S: Store, R: Runner>(kit: &K
     same("for another app", find(&other, &cast)?, None)
 }
 
-/// R17: withdrawal forgets the consent and ends what the app may do as that user; not what others
-/// may, and not what is agreed to afterwards.
+/// R17: a withdrawal forgets the consent and ends the access of the app as that user. Other apps and users,
+/// and later consents, are unaffected.
 pub fn a_withdrawal_forgets_and_revokes<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let (cast, other) = (bench.cast()?, bench.cast()?);
@@ -69,8 +69,8 @@ pub fn a_withdrawal_forgets_and_revokes<S: Store, R: Runner>(kit: &Kit<S, R>) ->
     bench.is_alive("a grant that was agreed to afterwards", &bench.family(&cast)?, 0)
 }
 
-/// R17: what was agreed to at or before the instant of a withdrawal, or of a revocation that covers
-/// the app or the user, is not remembered after it; what is agreed to later is.
+/// R17: a consent given at or before the instant of a withdrawal, or of a revocation that covers the app or
+/// the user, is not remembered after it. A later consent is.
 pub fn a_consent_does_not_outlive_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let bystander = bench.cast()?;

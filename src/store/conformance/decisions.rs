@@ -1,4 +1,4 @@
-//! Checks of [`insert_grant`](crate::store::GrantStore::insert_grant) and of what finds a grant.
+//! Checks of [`insert_grant`](crate::store::GrantStore::insert_grant) and of the methods that find a grant.
 
 use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, new_app, random_digest, same};
 use super::{Check, Kit, Runner, Violation};
@@ -95,7 +95,7 @@ fn some_circumstances() -> Check<Vec<Circumstances>> {
     ])
 }
 
-/// A34: a ticket that comes back twice is decided once, whatever the second decision is.
+/// A34: a ticket that comes back twice is decided once; the second decision changes nothing.
 pub fn a_decision_is_made_once<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let grant = bench.pending(&bench.cast()?)?;
@@ -111,7 +111,7 @@ pub fn a_decision_is_made_once<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     same("a decision on a redeemed code", answer, InsertGrant::AlreadyDecided)
 }
 
-/// A35: a decision for an app that is disabled or unknown leaves nothing that enabling it revives.
+/// A35: a decision for an app that is disabled or unknown leaves no row that enabling the app could revive.
 pub fn a_decision_for_an_inactive_app_is_not_stored<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;

@@ -21,8 +21,8 @@ fn poll_and_drop<S: Store, R: Runner, T>(
     poll_and_drop_on(bench.runner, polls, call)
 }
 
-/// Polls `call` that often, drops it and waits until nothing of it is left at work; whether it was
-/// ready by then.
+/// Polls `call` that often, drops it, and waits until its work has ended. Returns whether it was ready by
+/// then.
 pub(crate) fn poll_and_drop_on<R: Runner, T>(
     runner: &R,
     polls: usize,

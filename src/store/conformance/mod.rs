@@ -257,7 +257,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         codes {
             a_redeemed_code_is_a_live_refresh_token,
             a_replayed_code_ends_its_grant,
-            a_stranger_with_a_code_hurts_nobody,
+            a_stranger_cannot_use_or_end_a_code,
             wrong_bindings_do_not_burn_the_code,
             after_too_many_wrong_bindings_the_code_is_void,
             a_code_expires_at_its_instant,
@@ -267,7 +267,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         rotation {
             rotation_makes_the_successor_live,
             a_spent_refresh_token_ends_its_family,
-            a_stranger_with_a_refresh_token_hurts_nobody,
+            a_stranger_cannot_use_or_end_a_family,
             a_lost_answer_is_given_again_within_the_grace,
             the_grace_ends,
             the_grace_ends_when_the_successor_is_used,

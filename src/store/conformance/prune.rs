@@ -6,7 +6,7 @@ use crate::store::{
     AssertionClaim, ClaimAssertion, FeedCursor, Grant, Revocation, RevocationTarget, Store,
 };
 
-/// Prunes until nothing is left, `limit` rows at a time; answers how many rows went.
+/// Prunes until nothing is left, `limit` rows at a time. Returns how many rows it removed.
 fn prune_all<S: Store, R: Runner>(
     bench: &Bench<'_, S, R>,
     millis: i64,

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::{Check, catch_panic};
 
-/// How many threads race.
+/// The number of threads in a race.
 pub(crate) const CONTENDERS: usize = 16;
 
 /// Plays `rounds` rounds: `set` prepares one, every contender runs `act` on it at once, and `judge`
@@ -69,7 +69,7 @@ pub(crate) fn race<P: Send + Sync, T: Send>(
     })
 }
 
-/// How many of `answers` are as `wanted`.
+/// Counts the `answers` that are as `wanted`.
 pub(super) fn count<T>(answers: &[T], wanted: impl Fn(&T) -> bool) -> usize {
     answers.iter().filter(|answer| wanted(answer)).count()
 }

@@ -81,7 +81,7 @@ pub fn changes_at_once_are_all_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> 
     )
 }
 
-/// Who is answered the version of the apps finds what it counts.
+/// A caller that reads the version of the apps finds every change that it counts.
 pub fn a_change_is_seen_before_it_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;

@@ -14,7 +14,7 @@ use crate::store::{
 };
 
 /// R20: a cutoff voids every code, refresh token and access token of its target that was
-/// authorized before it, and nothing of anybody else.
+/// authorized before it, and spares everything else.
 pub fn a_cutoff_voids_what_was_authorized_before<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let other = bench.cast()?;
@@ -35,7 +35,7 @@ pub fn a_cutoff_voids_what_was_authorized_before<S: Store, R: Runner>(kit: &Kit<
     Ok(())
 }
 
-/// What is authorized after a cutoff lives, of the same app, user and device.
+/// A grant that is authorized after a cutoff lives, of the same app, user and device.
 pub fn a_cutoff_spares_what_is_authorized_after<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.attested_cast()?;
@@ -130,8 +130,8 @@ pub fn a_cutoff_covers_its_target_only<S: Store, R: Runner>(kit: &Kit<S, R>) -> 
     bench.is_alive("a grant on no evidence", &plain, 0)
 }
 
-/// A later cutoff stands whatever a clock that jumped back asks for afterwards, and a cutoff that
-/// such a clock asks for spares nothing that was authorized before.
+/// If the clock jumps back, an earlier cutoff does not replace a later one, and it spares nothing that was
+/// authorized before.
 pub fn a_clock_that_jumps_back_spares_nothing<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     for index in 0..CUTOFFS {
@@ -225,14 +225,14 @@ pub fn a_deleted_app_is_refused<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     for grant in [&pending, &family] {
         bench.is_dead("a grant of a deleted app", grant, 0)?;
     }
-    let nobody = Cast {
+    let unknown = Cast {
         client_id: new_app()?.client_id().clone(),
         subject: cast.subject.clone(),
         device: cast.device.clone(),
         session: None,
         evidence_issuer: None,
     };
-    let revoked = bench.is_revoked(&nobody.grant()?.facts())?;
+    let revoked = bench.is_revoked(&unknown.grant()?.facts())?;
     holds(revoked, || "a token of an app that never was is not revoked")
 }
 

@@ -12,7 +12,7 @@ use crate::store::{
     Rotate, Store,
 };
 
-/// How access ends.
+/// The ways in which access ends.
 #[derive(Debug)]
 enum Ending {
     Cutoff(RevocationTarget),
@@ -57,7 +57,7 @@ impl Play {
         Ok(Self { cast, ending, grants, called, answered })
     }
 
-    /// What the first contender does. Answers the instant of a cutoff.
+    /// Plays the first contender, which revokes. Returns the instant of a cutoff.
     fn revoke<S: Store, R: Runner>(&self, bench: &Bench<'_, S, R>) -> Check<Option<UnixTime>> {
         self.called.store(true, Ordering::SeqCst);
         let Cast { client_id, subject, .. } = &self.cast;
@@ -134,7 +134,7 @@ impl Play {
     }
 }
 
-/// What became of one contender that made a grant.
+/// The result of a contender that made a grant.
 #[derive(Default)]
 struct Newborn {
     cutoff: Option<UnixTime>,
@@ -293,7 +293,7 @@ pub fn no_consent_survives_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) 
     )
 }
 
-/// R17: whoever sees that a consent was withdrawn sees its access revoked.
+/// R17: a reader that sees a consent withdrawn sees its access revoked.
 pub fn a_withdrawal_is_seen_whole<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     race(

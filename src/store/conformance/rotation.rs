@@ -48,9 +48,9 @@ pub fn a_spent_refresh_token_ends_its_family<S: Store, R: Runner>(kit: &Kit<S, R
     Ok(())
 }
 
-/// R4, R11: what another app, a wrong salt or a guessed id presents is unknown, live or spent, and
-/// so is generation 0, which is a code. The owner is not hurt.
-pub fn a_stranger_with_a_refresh_token_hurts_nobody<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+/// R4, R11: a refresh token presented by another app, with a wrong salt or a guessed id is unknown, live or
+/// spent, and so is generation 0, which is a code. The owner's family is unaffected.
+pub fn a_stranger_cannot_use_or_end_a_family<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let (cast, other) = (bench.cast()?, bench.cast()?);
     let grant = bench.family(&cast)?;
@@ -153,8 +153,7 @@ pub fn a_clock_that_jumps_back_keeps_the_grace_for_seconds<S: Store, R: Runner>(
     Ok(())
 }
 
-/// R14: a grant that has ended gives nothing to any generation, grace or not, and how it ended
-/// stands.
+/// R14: a grant that has ended gives nothing to any generation, with or without grace, and its end stands.
 pub fn a_grant_that_has_ended_is_not_revived<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;
@@ -294,8 +293,8 @@ pub fn the_first_rotation_with_a_proof_binds<S: Store, R: Runner>(kit: &Kit<S, R
     same("the key after all", bound()?, (proof, 3))
 }
 
-/// A spent refresh token from before the grant was bound ends it, whatever key the request proves: a
-/// thief who binds a stolen one is not safe from its owner.
+/// A spent refresh token from before the grant was bound ends it with any key: a thief who binds a stolen
+/// one is not safe from its owner.
 pub fn a_spent_token_from_before_the_binding_ends_its_family<S: Store, R: Runner>(
     kit: &Kit<S, R>,
 ) -> Check {
