@@ -25,7 +25,7 @@ pub struct AccessFacts<'a> {
     pub evidence_issuer: Option<&'a EvidenceIssuer>,
     /// The instant of the decision from which it descends.
     pub authorized_at: UnixTime,
-    /// What a derived token descends from. If one of these is void, so is the token.
+    /// The grants that a derived token descends from. If one of them is void, so is the token.
     pub via: &'a [Parent],
 }
 

@@ -15,7 +15,7 @@ use crate::store::MemoryStore;
 const START: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const BOUND: Duration = Duration::from_secs(1);
 
-/// A store that counts what it is asked, fails when it is told to, and waits where a gate is shut.
+/// A store that counts its calls, fails on demand, and waits while its gate is shut.
 #[derive(Default)]
 struct Watched {
     inner: MemoryStore,
@@ -45,7 +45,7 @@ impl Watched {
         self.waiting.lock().unwrap().drain(..).for_each(Waker::wake);
     }
 
-    /// How often it was asked for an app, and for the number, since the last time.
+    /// Returns the number of calls for an app and for the version since the last time.
     fn asked(&self) -> (usize, usize) {
         (self.finds.swap(0, Ordering::SeqCst), self.polls.swap(0, Ordering::SeqCst))
     }
@@ -88,7 +88,7 @@ impl AppRegistry for Watched {
     }
 }
 
-/// A process that keeps the apps of a store; whoever uses the store itself is another process.
+/// A process with a cache over a store. A direct use of the store stands for another process.
 struct Process {
     store: Arc<Watched>,
     cache: CachedApps<Arc<Watched>>,
@@ -107,7 +107,7 @@ impl Process {
         Self { store, cache: configure(cache), clock }
     }
 
-    /// An app that another process registered.
+    /// Registers an app in another process.
     fn app(&self, name: &str) -> CustomApp {
         let settings = AppDraft::confidential(name).flow(Flow::ClientCredentials).build().unwrap();
         let app = CustomApp::new(id(name), settings, Credentials::default(), START);
@@ -132,7 +132,7 @@ fn id(name: &str) -> ClientId {
     ClientId::new(name).unwrap()
 }
 
-/// Another process, or this one through its cache, turns the app on or off.
+/// Enables or disables the app, in another process or through the cache of this one.
 fn turn(store: &impl AppRegistry, client_id: &ClientId) -> CustomApp {
     let app = block_on(store.find_app(client_id)).unwrap().unwrap();
     let turned = app.edited(START, |edit| *edit.enabled = !*edit.enabled);
@@ -173,7 +173,7 @@ fn an_app_that_another_process_disabled_stops_within_the_bound() {
 }
 
 #[test]
-fn within_the_bound_what_is_kept_is_believed() {
+fn an_entry_is_valid_within_the_bound() {
     let process = Process::new();
     let app = process.app("app");
     assert!(process.is_enabled(&app));
@@ -197,9 +197,9 @@ fn a_change_through_the_store_is_seen_at_once() {
     assert!(process.is_enabled(&app));
 }
 
-/// What a reader brings home that left before the change is not kept.
+/// The answer to a call that began before the change is not cached.
 #[test]
-fn a_read_that_is_overtaken_by_a_change_is_not_kept() {
+fn a_read_that_began_before_a_change_is_not_cached() {
     let process = Process::new();
     let app = process.app("app");
     let other = process.app("other");
@@ -217,9 +217,9 @@ fn a_read_that_is_overtaken_by_a_change_is_not_kept() {
     assert_eq!(process.cache.flights.count(), 0);
 }
 
-/// Nor does anybody join it who came after the change.
+/// A caller after the change does not share it either.
 #[test]
-fn nobody_joins_a_read_that_left_before_a_change() {
+fn a_read_that_began_before_a_change_gets_no_new_waiters() {
     let process = Process::new();
     let app = process.app("app");
     let other = process.app("other");
@@ -237,7 +237,7 @@ fn nobody_joins_a_read_that_left_before_a_change() {
 }
 
 #[test]
-fn an_id_that_no_app_has_is_asked_for_once_and_displaces_no_app() {
+fn an_id_without_an_app_is_looked_up_once_and_displaces_no_app() {
     let process = Process::with(|cache| cache.capacity(8));
     let apps: Vec<_> = (0..8).map(|number| process.app(&format!("app {number}"))).collect();
     for app in &apps {
@@ -271,7 +271,7 @@ fn an_app_that_another_process_registers_is_found_within_the_bound() {
 }
 
 #[test]
-fn what_is_used_stays_when_room_is_made() {
+fn used_entries_stay_when_room_is_made() {
     let process = Process::with(|cache| cache.capacity(16));
     let apps: Vec<_> = (0..100).map(|number| process.app(&format!("app {number}"))).collect();
     for app in &apps {
@@ -295,7 +295,7 @@ fn an_app_is_read_again_when_it_is_old() {
     assert_eq!(process.store.asked().0, 2);
 }
 
-/// The clock of the host may run backwards; nothing kept becomes fresh by it.
+/// The clock of the host may run backwards. No entry becomes fresh by it.
 #[test]
 fn a_clock_that_jumps_back_makes_nothing_fresh() {
     let process = Process::new();
@@ -306,9 +306,9 @@ fn a_clock_that_jumps_back_makes_nothing_fresh() {
     assert!(!process.is_enabled(&app));
 }
 
-/// As after a restore: the number is one that was there before, the apps are not.
+/// As after a restore: the version is an earlier one, the apps are not.
 #[test]
-fn a_number_that_comes_again_revives_nothing() {
+fn a_version_that_comes_again_revives_no_entry() {
     let known = Known::new(8, Duration::from_mins(5));
     let process = Process::new();
     let app = Arc::new(process.app("app"));
@@ -320,7 +320,7 @@ fn a_number_that_comes_again_revives_nothing() {
     assert!(known.find(app.client_id(), START, BOUND).is_none());
 }
 
-/// A poll that was overtaken by a later one knows nothing any more.
+/// A poll that ends after a later one changes nothing.
 #[test]
 fn an_overtaken_poll_changes_nothing() {
     let known = Known::new(8, Duration::from_mins(5));
@@ -345,9 +345,9 @@ fn a_store_that_fails_is_an_error_when_the_bound_has_passed_and_not_before() {
     assert!(process.is_enabled(&app));
 }
 
-/// While one asks for the number, the others go on with what is there.
+/// During a poll, other callers use the cached entries.
 #[test]
-fn one_asks_for_the_number_and_nobody_waits_for_it_within_the_bound() {
+fn one_caller_polls_and_no_other_waits_within_the_bound() {
     let process = Process::new();
     let app = process.app("app");
     assert!(process.is_enabled(&app));
@@ -373,9 +373,9 @@ fn one_asks_for_the_number_and_nobody_waits_for_it_within_the_bound() {
     assert!(matches!(poll(also.as_mut()), Poll::Ready(Ok(Some(_)))));
 }
 
-/// R21: whoever asks may hang up; the next in line asks instead.
+/// R21: if the caller is dropped, the next waiter calls the store.
 #[test]
-fn a_question_whose_asker_is_dropped_is_asked_by_the_next() {
+fn the_next_waiter_makes_the_call_of_a_dropped_caller() {
     let process = Process::new();
     let app = process.app("app");
     process.store.shut(true);
@@ -400,7 +400,7 @@ fn a_question_whose_asker_is_dropped_is_asked_by_the_next() {
 }
 
 #[test]
-fn many_who_miss_one_app_ask_the_store_once() {
+fn many_misses_of_one_app_call_the_store_once() {
     const THREADS: usize = 16;
     let process = Process::new();
     let app = process.app("app");
@@ -422,13 +422,13 @@ fn many_who_miss_one_app_ask_the_store_once() {
             std::thread::sleep(Duration::from_micros(round % 100));
             process.store.shut(false);
         });
-        // Whoever comes late finds what the first have kept.
+        // Late callers find the cached entry.
         assert_eq!(process.store.asked(), (1, 1));
         assert_eq!(process.cache.flights.count(), 0);
     }
 }
 
-/// A change that was answered is seen by every call that begins afterwards, whatever is under way.
+/// Every call that begins after a change was answered sees it, despite calls in flight.
 #[test]
 fn readers_that_race_changes_never_go_back() {
     let process = Process::new();
@@ -453,7 +453,7 @@ fn readers_that_race_changes_never_go_back() {
     });
 }
 
-/// What happens between two looks at the apps.
+/// An event between two look-ups.
 #[derive(Clone, Debug)]
 enum Event {
     Pass(u64),
@@ -477,17 +477,17 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    /// Whatever happens in whichever order: what is found was true within the bound, and nothing
-    /// that this process changed is older than its change.
+    /// After any events in any order, an app is found as it was within the bound, and never older than the
+    /// last change of this process.
     #[test]
-    fn what_is_found_was_true_within_the_bound(
+    fn an_app_is_found_as_it_was_within_the_bound(
         events in prop::collection::vec(event(), 1..120),
         capacity in 8..12_usize,
     ) {
         let process = Process::with(|cache| cache.capacity(capacity));
         let settings =
             AppDraft::confidential("App").flow(Flow::ClientCredentials).build().unwrap();
-        // What each app was, and until when; the last entry is what it is.
+        // The states of each app with their ends; the last one is the present.
         let mut history: BTreeMap<u8, Vec<(i64, Option<u64>)>> = BTreeMap::new();
         // The state that a change of this process made: none before it may be found.
         let mut floors: BTreeMap<u8, usize> = BTreeMap::new();

@@ -125,8 +125,8 @@ pub fn a_dropped_redemption_is_done_or_not_done<S: Store, R: Runner>(kit: &Kit<S
         after.redeem(&redemption, false);
         let ready = poll_and_drop(&bench, polls, bench.store.redeem_code(&redemption))?;
         is_either(&bench, Some(&before), &after)?;
-        // A database may finish, after the look, a statement that was sent to it: whoever asks again
-        // redeems the code or finds it redeemed.
+        // A database may still finish a statement that was sent to it. A second call redeems the code or
+        // finds it redeemed.
         let answer = bench.redeem(&code(&before, 6))?;
         let told = matches!(answer, RedeemCode::Redeemed | RedeemCode::AlreadyRedeemed);
         holds(told, || format!("the code of a dropped redemption: {answer:?}"))?;

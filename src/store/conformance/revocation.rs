@@ -1,6 +1,8 @@
 //! Checks of [`revoke`](crate::store::GrantStore::revoke) and
 //! [`is_revoked`](crate::store::GrantStore::is_revoked), one caller at a time.
 
+use std::time::Duration;
+
 use super::bench::{
     CUTOFFS, Cast, GRANT_LIFE, HOUR, MINUTE, REVOKED, at, claim, code, end, holds, new_app, same,
     token,
@@ -281,8 +283,8 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
         });
         let grant = own.grant()?;
         // Its own instant is later than every cutoff of this check.
-        let derived =
-            AccessFacts { authorized_at: at(GRANT_LIFE - 1), via: &parents, ..grant.facts() };
+        let late = row.authorized_at.plus(Duration::from_hours(24));
+        let derived = AccessFacts { authorized_at: late, via: &parents, ..grant.facts() };
         let bystander = AccessFacts { via: parents.get(..1).unwrap_or_default(), ..derived };
         holds(!bench.is_revoked(&derived)?, || "a derived token is void before any parent is")?;
         let cast = Cast { subject: own.subject.clone(), ..cast };
