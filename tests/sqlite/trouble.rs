@@ -11,6 +11,8 @@ use grantor::store::{
     GrantStore as _, InsertGrant, RedeemCode, Revocation, RevocationReason, RevocationTarget,
     Rotate, SqliteSettings, SqliteStore, StoreError,
 };
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
 use crate::sandbox::{Folder, command, wait_until};
@@ -169,20 +171,48 @@ fn a_file_that_is_locked_for_long_is_an_error_until_it_is_free() {
     assert_eq!(redeemed, RedeemCode::Redeemed);
 }
 
+/// A store over one connection, with a pool that soon gives up.
+struct Impatient {
+    pool: SqlitePool,
+    store: Arc<SqliteStore>,
+}
+
+impl Impatient {
+    /// Opens a store over the file of another store. A busy machine may need several tries.
+    fn open(runtime: &Tokio, file: &Path) -> Self {
+        let wait = Duration::from_millis(500);
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
+        let pool = runtime.block_on(async { pool.connect_lazy_with(options(file)) });
+        let mut store = None;
+        wait_until("the store is open", || {
+            let opened = SqliteStore::with_pool(pool.clone(), SqliteSettings::new());
+            store = runtime.block_on(opened).ok();
+            store.is_some()
+        });
+        Self { pool, store: Arc::new(store.unwrap()) }
+    }
+
+    /// Takes the connection out of the pool.
+    fn take(&self, runtime: &Tokio) -> PoolConnection<Sqlite> {
+        let mut held = None;
+        wait_until("the connection is free", || {
+            held = runtime.block_on(self.pool.acquire()).ok();
+            held.is_some()
+        });
+        held.unwrap()
+    }
+}
+
 /// Writes do not need the pool. Reads fail while it is empty.
 #[test]
 fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
-    let wait = Duration::from_millis(500);
-    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
-    let (pool, store) = runtime.block_on(async {
-        let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
-        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
-        (pool, store)
-    });
-    let desk = Desk::new(&runtime, store);
+    let file = folder.file("a.db");
+    let patient = runtime.desk(&file);
+    let impatient = Impatient::open(&runtime, &file);
+    let desk = Desk { store: Arc::clone(&impatient.store), client_id: patient.client_id };
     let grant = desk.grant();
-    let held = runtime.block_on(pool.acquire()).unwrap();
+    let held = impatient.take(&runtime);
     runtime.block_on(desk.store.insert_grant(grant.clone())).unwrap();
     let redeemed = runtime.block_on(desk.store.redeem_code(&code(&grant))).unwrap();
     assert_eq!(redeemed, RedeemCode::Redeemed);
@@ -202,20 +232,16 @@ fn an_empty_pool_is_an_error_until_a_connection_comes_back() {
 #[test]
 fn a_server_over_an_empty_pool_issues_nothing_and_spends_nothing() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
-    let wait = Duration::from_millis(500);
-    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait);
-    let (pool, store) = runtime.block_on(async {
-        let pool = pool.connect_lazy_with(options(&folder.file("a.db")));
-        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
-        (pool, Arc::new(store))
-    });
-    let world = runtime.world(&store, NoAudit::new());
-    let app = world.register(app());
-    let (code, verifier) = world.code(&app);
-    let mut tokens = world.redeem(&app, &code, &verifier);
+    let file = folder.file("a.db");
+    let patient = runtime.world(&Arc::new(runtime.open(&file)), NoAudit::new());
+    let app = patient.register(app());
+    let (code, verifier) = patient.code(&app);
+    let mut tokens = patient.redeem(&app, &code, &verifier);
+    let impatient = Impatient::open(&runtime, &file);
+    let world = runtime.world(&impatient.store, NoAudit::new());
     for _ in 0..3 {
         let refresh_token = tokens.text("refresh_token").to_owned();
-        let held = runtime.block_on(pool.acquire()).unwrap();
+        let held = impatient.take(&runtime);
         world.refresh(&app, &refresh_token).assert_error(500, "server_error");
         // A connection goes back by a task of the runtime.
         runtime.block_on(async { drop(held) });

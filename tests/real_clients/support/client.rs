@@ -79,7 +79,7 @@ impl Http {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
-            .timeout_global(Some(Duration::from_mins(2)))
+            .timeout_global(Some(Duration::from_mins(10)))
             .build()
             .new_agent();
         Self { agent, secrets: Mutex::default() }

@@ -66,7 +66,7 @@ impl Chrome {
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": flags },
-            "timeouts": { "pageLoad": 120_000 },
+            "timeouts": { "pageLoad": 600_000 },
         } } });
         let value = chrome.post("/session", &capabilities);
         chrome.session = format!("/session/{}", value["sessionId"].as_str().unwrap());
