@@ -312,10 +312,11 @@ impl GrantStore for AlteredStore {
         assert!(!self.is(Panics), "this store is not finished");
         let keyless = Rotation { confirmation: None, binds: false, ..rotation.clone() };
         let unbinding = Rotation { binds: false, ..rotation.clone() };
-        let rule = |grant: &mut Grant, void| match self.alteration {
-            IgnoresKeys => without_key(grant, |grant| grant.rotate(&keyless, void)),
-            BindsInTwoSteps => grant.rotate(&unbinding, void),
-            _ => grant.rotate(rotation, void),
+        let rule = |grant: &mut Grant, void| {
+            if self.is(IgnoresKeys) {
+                return without_key(grant, |grant| grant.rotate(&keyless, void));
+            }
+            grant.rotate(if self.is(BindsInTwoSteps) { &unbinding } else { rotation }, void)
         };
         let applied = async { self.apply(rotation.grant_id, rotation.now, rule) };
         let answer = self.step(applied).await;
@@ -369,13 +370,12 @@ impl GrantStore for AlteredStore {
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
-        let by_name = match &revocation.target {
-            RevocationTarget::Device(_, _, device) if self.is(RevokesDevicesByName) => {
-                let target = RevocationTarget::NamedDevice(device.clone());
-                Revocation { target, ..revocation.clone() }
-            }
-            _ => revocation.clone(),
-        };
+        let mut by_name = revocation.clone();
+        if let RevocationTarget::Device(_, _, device) = &revocation.target
+            && self.is(RevokesDevicesByName)
+        {
+            by_name.target = RevocationTarget::NamedDevice(device.clone());
+        }
         let answer = self.step(self.sound.revoke(&by_name)).await?;
         let mut tables = self.sound.lock();
         if let RevocationTarget::Grant(grant_id) = &revocation.target

@@ -108,10 +108,13 @@ pub(crate) fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
 /// The answer of a check.
 pub(crate) type Check<T = ()> = Result<T, Violation>;
 
+/// Makes the view of another issuer over the database of a store.
+type SecondIssuer<S> = Box<dyn Fn(&S) -> S>;
+
 /// The checks over one kind of store.
 pub struct Kit<S, R = Threads> {
     make_store: Box<dyn Fn() -> S>,
-    second_issuer: Option<Box<dyn Fn(&S) -> S>>,
+    second_issuer: Option<SecondIssuer<S>>,
     runner: R,
     rounds: usize,
 }

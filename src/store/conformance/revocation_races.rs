@@ -50,7 +50,7 @@ impl Play {
         grant: impl Fn(&Cast) -> Check<Grant>,
     ) -> Check<Self> {
         // Most grants name neither session nor evidence issuer.
-        let cast = if round % 3 == 0 { bench.cast()? } else { bench.attested_cast()? };
+        let cast = if round.is_multiple_of(3) { bench.cast()? } else { bench.attested_cast()? };
         let grants = (0..CONTENDERS).map(|_| grant(&cast)).collect::<Check<_>>()?;
         let ending = Ending::of_round(round, &cast);
         let (called, answered) = (AtomicBool::new(false), AtomicBool::new(false));
