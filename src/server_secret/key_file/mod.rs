@@ -1,11 +1,11 @@
 //! A file of roots and signing keys, so that they survive a restart.
 
+mod rotation;
 mod storage;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,6 +19,8 @@ use crate::jwt::{Algorithm, KeyError, KeyRing, KeyUse, RingKey, SigningKey, Veri
 use crate::random::{self, RandomError, SecureRandom};
 use crate::server_secret::{ServerSecret, WeakServerSecret};
 
+use rotation::CLOCK_MARGIN;
+pub use rotation::{KeyState, Rotated, Rotation};
 pub use storage::KeyFileError;
 
 /// The use of a root of the [`ServerSecret`].
@@ -37,88 +39,6 @@ pub enum RootUse {
 impl RootUse {
     /// Every use.
     pub const ALL: &'static [Self] = &[Self::Handles, Self::Pepper, Self::Sealing];
-}
-
-/// The state of a signing key at an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum KeyState {
-    /// It is published, but does not sign yet.
-    Next,
-    /// It signs.
-    Signing,
-    /// Other keys sign in its place. Its tokens are accepted.
-    Retired,
-    /// Its last token has expired. The next rotation removes it.
-    Gone,
-}
-
-/// The schedule of a rotation of signing keys, and the use whose keys it rotates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Rotation {
-    key_use: Option<KeyUse>,
-    publish_ahead: Duration,
-    longest_token: Duration,
-}
-
-impl Default for Rotation {
-    /// Rotates the keys for every use, ten minutes ahead, for tokens of any app (up to 30 days).
-    fn default() -> Self {
-        Self {
-            key_use: None,
-            publish_ahead: Duration::from_mins(10),
-            longest_token: Duration::from_hours(30 * 24),
-        }
-    }
-}
-
-impl Rotation {
-    /// Rotates the keys for `key_use` alone, and leaves all others. Their first one comes from
-    /// [`KeyFile::rotate_to_pem`].
-    #[must_use]
-    pub const fn only_for(mut self, key_use: KeyUse) -> Self {
-        self.key_use = Some(key_use);
-        self
-    }
-
-    /// Sets for how long a new key is published before it signs: at least as long as APIs cache the
-    /// JWK Set, and as the processes of the server take to read the file again.
-    #[must_use]
-    pub const fn publish_ahead(mut self, time: Duration) -> Self {
-        self.publish_ahead = time;
-        self
-    }
-
-    /// Sets the longest lifetime of a token of any app. A token that lives longer ends with its key.
-    #[must_use]
-    pub const fn longest_token(mut self, time: Duration) -> Self {
-        self.longest_token = time;
-        self
-    }
-}
-
-/// The time for which a key is accepted beyond the expiry of its last token, because clocks differ.
-const CLOCK_MARGIN: Duration = Duration::from_mins(1);
-
-/// The outcome of [`KeyFile::rotate`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Rotated {
-    /// A new key was added.
-    Begun {
-        /// The id of the new key.
-        key_id: KeyId,
-        /// The instant from which it signs.
-        signs_from: UnixTime,
-    },
-    /// The key of the last rotation does not sign yet. Nothing was changed.
-    UnderWay {
-        /// The id of the new key.
-        key_id: KeyId,
-        /// The instant from which it signs.
-        signs_from: UnixTime,
-    },
 }
 
 /// The secrets of a server: roots of the [`ServerSecret`] and signing keys, stored in one file so that
