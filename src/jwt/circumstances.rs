@@ -80,6 +80,9 @@ pub struct Parent {
     /// The device on which it was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,
+    /// `sid`: the session of the user in which it was granted.
+    #[serde(rename = "sid", default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// The other issuer on whose evidence it was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence_issuer: Option<EvidenceIssuer>,

@@ -40,7 +40,7 @@ impl<'a> AccessFacts<'a> {
             client_id: &parent.client_id,
             subject: self.subject,
             device: parent.device.as_ref(),
-            session: None,
+            session: parent.session.as_ref(),
             evidence_issuer: parent.evidence_issuer.as_ref(),
             authorized_at: parent.authorized_at,
             via: &[],
@@ -231,11 +231,13 @@ mod tests {
         let (app, other) = (ClientId::new("app").unwrap(), ClientId::new("other").unwrap());
         let user = Subject::new("ann").unwrap();
         let phone = DeviceId::new("phone").unwrap();
+        let session = SessionId::new("s").unwrap();
         let idp = EvidenceIssuer::new("https://idp.example").unwrap();
         let parent = Parent {
             grant_id: GrantId::from_bytes([2; 16]),
             client_id: other.clone(),
             device: Some(phone.clone()),
+            session: Some(session.clone()),
             evidence_issuer: Some(idp.clone()),
             authorized_at: at(5),
         };
@@ -257,6 +259,7 @@ mod tests {
             RevocationTarget::AppAndSubject(other.clone(), user.clone()),
             RevocationTarget::Device(other.clone(), user.clone(), phone.clone()),
             RevocationTarget::NamedDevice(phone.clone()),
+            RevocationTarget::Session(session),
             RevocationTarget::EvidenceIssuer(idp),
             RevocationTarget::Grant(parent.grant_id),
         ] {

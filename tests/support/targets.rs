@@ -102,6 +102,7 @@ pub(crate) async fn new_targets_end_what_they_name<S: Store>(store: &S, apps: [&
             grant_id: victim.grant_id,
             client_id: victim.client_id.clone(),
             device: victim.device.clone(),
+            session: victim.circumstances.session.clone(),
             evidence_issuer: victim.circumstances.evidence_issuer.clone(),
             authorized_at: victim.authorized_at,
         };

@@ -207,6 +207,7 @@ fn a_derived_token_states_its_parents() {
         "grant_id": "BwcHBwcHBwcHBwcHBwcHBw",
         "client_id": "app",
         "device": "phone",
+        "sid": "s",
         "evidence_issuer": "https://idp.example",
         "authorized_at": 1_699_999_999_123_i64,
     });
@@ -215,9 +216,16 @@ fn a_derived_token_states_its_parents() {
         grant_id: GrantId::from_bytes([7; 16]),
         client_id: ClientId::new("app").unwrap(),
         device: "phone".parse().ok(),
+        session: "s".parse().ok(),
         evidence_issuer: "https://idp.example".parse().ok(),
         authorized_at: UnixTime::from_millis(1_699_999_999_123),
     };
+    assert_eq!(serde_json::to_value(&expected).unwrap(), parent);
+    let mut without = parent.clone();
+    without.as_object_mut().unwrap().remove("sid");
+    let sessionless = Parent { session: None, ..expected.clone() };
+    assert_eq!(serde_json::to_value(&sessionless).unwrap(), without);
+    assert_eq!(verify("via", json!([without])).unwrap().via, [sessionless]);
     assert_eq!(read.via, vec![expected; 4]);
     let act = |depth: usize| {
         (0..depth).fold(json!({ "sub": "app" }), |act, _| json!({ "sub": "app", "act": act }))

@@ -36,6 +36,7 @@ fn names() -> Names {
         grant_id: GrantId::from_bytes([2; 16]),
         client_id: ClientId::new("b").unwrap(),
         device: Some(DeviceId::new("d").unwrap()),
+        session: Some(SessionId::new("d").unwrap()),
         evidence_issuer: Some(EvidenceIssuer::new("d").unwrap()),
         authorized_at: at(1),
     };

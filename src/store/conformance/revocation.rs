@@ -268,8 +268,8 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
 ) -> Check {
     let bench = kit.bench();
     let (own, other) = (bench.cast()?, bench.cast()?);
-    // Each kind of cutoff but the session, then both ends of a grant, then the app.
-    for index in 0..CUTOFFS + 2 {
+    // Both ends of a grant, then each kind of cutoff, then the app.
+    for index in 0..CUTOFFS + 3 {
         let cast = bench.attested_cast()?;
         let row = bench.decide(Grant { subject: own.subject.clone(), ..cast.grant()? })?;
         let rowless = Grant { subject: own.subject.clone(), ..cast.grant()? };
@@ -278,6 +278,7 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
             grant_id: grant.grant_id,
             client_id: grant.client_id.clone(),
             device: grant.device.clone(),
+            session: grant.circumstances.session.clone(),
             evidence_issuer: grant.circumstances.evidence_issuer.clone(),
             authorized_at: row.authorized_at,
         });
@@ -288,13 +289,11 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
         let bystander = AccessFacts { via: parents.get(..1).unwrap_or_default(), ..derived };
         holds(!bench.is_revoked(&derived)?, || "a derived token is void before any parent is")?;
         let cast = Cast { subject: own.subject.clone(), ..cast };
-        let cutoffs = cast.cutoffs();
-        let mut targets = cutoffs.iter().filter(|it| !matches!(it, RevocationTarget::Session(_)));
         let target = match index {
             0 => Some(RevocationTarget::Grant(row.grant_id)),
             1 => Some(RevocationTarget::Grant(rowless.grant_id)),
             // Everything, and the user, cover the other one, too.
-            _ => targets.nth(index - 2).cloned(),
+            _ => cast.cutoffs().get(index - 2).cloned(),
         };
         match &target {
             Some(target) => drop(bench.revoke(&end(target.clone(), 0))?),
