@@ -10,7 +10,8 @@ use serde_json::Value;
 /// Details of the granted access beyond a scope: a JSON array of objects, each with a string `type` (RFC
 /// 9396 section 2).
 ///
-/// 1 to 16 objects, and at most 4,096 bytes as compact JSON. Cheap to clone.
+/// 1 to 16 objects, at most 4,096 bytes as compact JSON, and at most 16 levels of arrays and objects.
+/// Cheap to clone. `Debug` shows the length only, because details may name a payment.
 ///
 /// ```
 /// use grantor::protocol::AuthorizationDetails;
@@ -22,9 +23,12 @@ use serde_json::Value;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct AuthorizationDetails(Arc<str>);
 
-/// A text that is not the value of an `authorization_details` parameter, or is too long.
+/// A text that is not the value of an `authorization_details` parameter, or is too long or too deep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
-#[error("not an array of 1 to 16 objects that each have a `type`, or longer than 4,096 bytes")]
+#[error(
+    "not an array of 1 to 16 objects that each have a `type`, or longer than 4,096 bytes, or deeper than \
+     16 levels"
+)]
 #[non_exhaustive]
 pub struct InvalidAuthorizationDetails;
 
@@ -33,6 +37,9 @@ impl AuthorizationDetails {
     pub const MAX_OBJECTS: usize = 16;
     /// The greatest length as compact JSON, in bytes.
     pub const MAX_BYTES: usize = 4_096;
+    /// The greatest number of arrays and objects within each other; the array itself is the first. A
+    /// parser with a limit of its own can then read the details within a token or a row.
+    pub const MAX_DEPTH: usize = 16;
 
     /// Returns the array as compact JSON.
     #[must_use]
@@ -42,6 +49,9 @@ impl AuthorizationDetails {
 
     fn from_value(value: &Value) -> Result<Self, InvalidAuthorizationDetails> {
         let objects = value.as_array().ok_or(InvalidAuthorizationDetails)?;
+        if !is_within_depth(value, Self::MAX_DEPTH) {
+            return Err(InvalidAuthorizationDetails);
+        }
         let has_type = |object: &Value| object.get("type").is_some_and(Value::is_string);
         let is_counted = (1..=Self::MAX_OBJECTS).contains(&objects.len());
         let text = value.to_string();
@@ -50,6 +60,19 @@ impl AuthorizationDetails {
         } else {
             Err(InvalidAuthorizationDetails)
         }
+    }
+}
+
+/// Checks whether `value` has at most `depth` levels of arrays and objects. It recurses `depth` times at
+/// most.
+fn is_within_depth(value: &Value, depth: usize) -> bool {
+    let Some(below) = depth.checked_sub(1) else {
+        return !(value.is_array() || value.is_object());
+    };
+    match value {
+        Value::Array(values) => values.iter().all(|value| is_within_depth(value, below)),
+        Value::Object(members) => members.values().all(|value| is_within_depth(value, below)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
 
@@ -64,7 +87,7 @@ impl FromStr for AuthorizationDetails {
 
 impl fmt::Debug for AuthorizationDetails {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuthorizationDetails({})", self.0)
+        write!(f, "AuthorizationDetails({} bytes)", self.0.len())
     }
 }
 
@@ -102,5 +125,32 @@ mod tests {
         for bad in bad {
             assert_eq!(bad.parse::<AuthorizationDetails>(), Err(InvalidAuthorizationDetails));
         }
+    }
+
+    #[test]
+    fn details_have_at_most_16_levels() {
+        // Two levels are the array and its object.
+        let arrays = |levels: usize| {
+            format!(r#"[{{"a":{}1{},"type":"a"}}]"#, "[".repeat(levels - 2), "]".repeat(levels - 2))
+        };
+        let objects = |levels: usize| {
+            let (open, close) = (r#"{"a":"#.repeat(levels - 2), "}".repeat(levels - 2));
+            format!(r#"[{{"a":{open}1{close},"type":"a"}}]"#)
+        };
+        for good in [arrays(16), objects(16)] {
+            assert_eq!(good.parse::<AuthorizationDetails>().unwrap().as_str(), good);
+            assert!(serde_json::from_str::<AuthorizationDetails>(&good).is_ok());
+        }
+        let empty = arrays(16).replace('1', "[]");
+        for bad in [arrays(17), objects(17), empty, arrays(126), arrays(1_000)] {
+            assert_eq!(bad.parse::<AuthorizationDetails>(), Err(InvalidAuthorizationDetails));
+            assert!(serde_json::from_str::<AuthorizationDetails>(&bad).is_err());
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_length_only() {
+        let details: AuthorizationDetails = r#"[{"type":"payment"}]"#.parse().unwrap();
+        assert_eq!(format!("{details:?}"), "AuthorizationDetails(20 bytes)");
     }
 }
