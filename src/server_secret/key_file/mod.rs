@@ -69,7 +69,9 @@ impl RootUse {
 /// * `revision` counts the writes, so that one does not undo another.
 ///
 /// All processes of one server read the same file. [`rotate`](KeyFile::rotate) is the whole rotation
-/// of signing keys; `docs/runbooks.md` lists the other procedures.
+/// of signing keys; `docs/runbooks.md` lists the other procedures. While programs of the previous version
+/// still run, rotate keys with one version only, because the two versions lock the file in different
+/// ways.
 ///
 /// ```
 /// use grantor::clock::{Clock as _, SystemClock};
