@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use grantor::ids::Subject;
+use grantor::ids::{DeviceId, Subject};
 use grantor::protocol::Scope;
-use grantor::store::{Consent, GrantFilter, GrantStore as _, Page};
+use grantor::store::{
+    Consent, GrantFilter, GrantStore as _, Page, Revocation, RevocationReason, RevocationTarget,
+};
+use sqlx::Row as _;
 
 use super::cluster::{database, new_store, pool, runtime};
 use super::world::{World, grant, now};
@@ -29,7 +32,24 @@ fn what_is_stored_of_a_user_can_be_erased_and_stays_revoked() {
             store.remember_consent(consent).await.unwrap();
         }
         let until = now().plus(Duration::from_hours(24));
+        let device = DeviceId::new("tablet").unwrap();
+        for subject in [&ann, &bob] {
+            let (app, user) = (world.app.id.clone(), subject.clone());
+            for target in [
+                RevocationTarget::AppAndSubject(app.clone(), user.clone()),
+                RevocationTarget::Device(app, user, device.clone()),
+            ] {
+                let why = RevocationReason::Administrator;
+                store.revoke(&Revocation { target, at: now(), why, until }).await.unwrap();
+            }
+        }
         assert_eq!(store.erase_subject(&ann, now(), until).await.unwrap(), 3);
+        let targets = format!("SELECT target FROM {}revocations ORDER BY target", store.prefix());
+        let targets = sqlx::query(sqlx::AssertSqlSafe(targets)).fetch_all(&pool).await.unwrap();
+        let targets: Vec<String> = targets.iter().map(|row| row.get(0)).collect();
+        let app = &world.app.id;
+        let left = [format!("device:{app}\nbob\ntablet"), format!("p:{app}\nbob"), "s:ann".into()];
+        assert_eq!(targets, left);
         assert_eq!(store.erase_subject(&ann, now(), until).await.unwrap(), 0);
         let left = store.list_grants(&GrantFilter::all(), Page::first(10)).await.unwrap();
         assert_eq!(left.items.len(), 1);

@@ -91,6 +91,36 @@ fn tables_that_are_up_to_date_are_not_locked() {
     });
 }
 
+#[test]
+fn tables_of_a_later_version_are_refused_and_unchanged() {
+    let Some(database) = database() else { return };
+    for later in ["revision = 4", "schema_version = 3"] {
+        let upgrade = Upgrade::new(database.options());
+        upgrade.migrate();
+        upgrade.runtime.block_on(async {
+            let later = format!(
+                "UPDATE grantor_clock SET {later}; ALTER TABLE grantor_audit DROP COLUMN issuer; \
+                 ALTER TABLE grantor_revocations ALTER COLUMN at SET NOT NULL"
+            );
+            upgrade.old.execute(AssertSqlSafe(later)).await.unwrap();
+            let before = columns(&upgrade.old).await;
+            let error = upgrade.store.migrate().await.unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains("later version"), "{cause}");
+            assert_eq!(columns(&upgrade.old).await, before);
+        });
+    }
+}
+
+/// Returns each column of the tables, and whether it may be NULL.
+async fn columns(old: &PgPool) -> Vec<String> {
+    let sql = "SELECT concat_ws(' ', table_name, column_name, is_nullable) \
+        FROM information_schema.columns WHERE table_schema = current_schema() ORDER BY 1";
+    let columns = sqlx::query(sql).fetch_all(old).await.unwrap();
+    assert!(!columns.is_empty());
+    columns.iter().map(|row| row.get(0)).collect()
+}
+
 /// A grant with a device and a session, at generation 1.
 async fn family(store: &PostgresStore, n: u8, client_id: &ClientId) -> Grant {
     let scope = Scope::parse("files.read").unwrap();

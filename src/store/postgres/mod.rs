@@ -22,6 +22,7 @@ use sqlx::{Executor as _, Row as _, query};
 use self::connections::Connections;
 use self::finds::Finds;
 use self::rows::column;
+use self::run::lacks_tables;
 use self::schema::{REVISION, SCHEMA_VERSION};
 use self::statements::{Statements, Tables};
 use super::sql::statement;
@@ -169,6 +170,9 @@ impl PostgresStore {
     /// Returns the statements that create the tables, for hosts with migrations of their own. They may run
     /// any number of times. CockroachDB refuses ` COLLATE "C"`: remove it, as [`migrate`](Self::migrate)
     /// does.
+    ///
+    /// To upgrade tables in use, run the statements from the first `ALTER TABLE` on in a second transaction.
+    /// In one transaction with the others, they may deadlock with revocations.
     #[must_use]
     pub fn schema_sql(prefix: &TablePrefix) -> String {
         schema::schema_sql(prefix)
@@ -180,11 +184,16 @@ impl PostgresStore {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if it could not, or if the tables are of a later version of this crate.
+    /// [`StoreError`] if it could not, or if the tables are of a later version of this crate, which
+    /// it leaves unchanged.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         let mut attempt = 1;
-        while !self.is_current().await? {
-            match self.migrate_once().await {
+        loop {
+            let found = self.find_version().await?;
+            if found.is_some_and(|found| found.is_current() || found.is_later()) {
+                break;
+            }
+            match self.migrate_once(found).await {
                 Ok(()) => break,
                 // If two processes create a table at once, one of them is refused, and finds it next time.
                 Err(error) if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() => {
@@ -197,24 +206,20 @@ impl PostgresStore {
         self.check().await
     }
 
-    /// Checks whether the tables are of the present version; `false` if there are none.
-    async fn is_current(&self) -> Result<bool, StoreError> {
+    /// Returns the versions that the tables state, if they state any.
+    async fn find_version(&self) -> Result<Option<Found>, StoreError> {
         match self.run(|| query(self.sql.check.clone())).await {
-            Ok(rows) => {
-                Ok(rows.first().map(Found::read).transpose()?.is_some_and(Found::is_current))
-            }
-            Err(error) if error.as_database_error().is_some() => Ok(false),
+            Ok(rows) => rows.first().map(Found::read).transpose(),
+            Err(error) if lacks_tables(&error) => Ok(None),
             Err(error) => Err(StoreError::new(error)),
         }
     }
 
-    async fn migrate_once(&self) -> Result<(), sqlx::Error> {
+    async fn migrate_once(&self, found: Option<Found>) -> Result<(), sqlx::Error> {
         let pool = self.connections.pool();
         let row = query("SELECT version()").fetch_one(pool).await?;
         let version: &str = row.try_get("version")?;
         let script = |text: &str| statement(schema::script_for(version, text));
-        let rows = self.run(|| query(self.sql.check.clone())).await.unwrap_or_default();
-        let found = rows.first().and_then(|row| Found::read(row).ok());
         if found.is_none_or(|found| found.schema_version < SCHEMA_VERSION) {
             pool.execute(script(&schema::tables(&self.prefix))).await?;
         }
@@ -234,7 +239,7 @@ impl PostgresStore {
     pub async fn check(&self) -> Result<(), StoreError> {
         let row = self.one_row(|| query(self.sql.check.clone())).await?;
         let found = Found::read(&row)?;
-        if found.schema_version > SCHEMA_VERSION || found.revision > Some(REVISION) {
+        if found.is_later() {
             return Err(StoreError::new("the tables are of a later version of this crate"));
         }
         if !found.is_current() {
@@ -247,8 +252,8 @@ impl PostgresStore {
     }
 
     /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the
-    /// number of removed rows. The revocation remains and names the user until `until`, so that issued
-    /// tokens stay void.
+    /// number of removed rows. The revocation replaces those of the user at one app and on one device. It
+    /// remains and names the user until `until`, so that issued tokens stay void.
     ///
     /// `now` and `until` are as [`Revocation::at`] and [`Revocation::until`]. Usage names no user. Events
     /// that wait in a queue are written later: call again to remove them.
@@ -264,7 +269,12 @@ impl PostgresStore {
     ) -> Result<usize, StoreError> {
         let target = RevocationTarget::Subject(subject.clone());
         let why = RevocationReason::Administrator;
-        self.revoke(&Revocation { target, at: now, why, until }).await?;
+        let revoked = self.revoke(&Revocation { target, at: now, why, until }).await?;
+        let covered = || {
+            let erase = query(self.sql.erase_revocations.clone()).bind(subject.as_str());
+            erase.bind(revoked.at.as_millis())
+        };
+        self.run(covered).await.map_err(StoreError::new)?;
         let consents = || query(self.sql.erase_consents.clone()).bind(subject.as_str());
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
         for sql in [&self.sql.erase_grants, &self.sql.audit.erase] {
@@ -296,6 +306,10 @@ impl Found {
 
     fn is_current(self) -> bool {
         self.schema_version == SCHEMA_VERSION && self.revision == Some(REVISION)
+    }
+
+    fn is_later(self) -> bool {
+        self.schema_version > SCHEMA_VERSION || self.revision > Some(REVISION)
     }
 }
 

@@ -23,6 +23,10 @@ const SERIALIZATION_FAILURE: &str = "40001";
 const DEADLOCK_DETECTED: &str = "40P01";
 /// `foreign_key_violation`
 const FOREIGN_KEY_VIOLATION: &str = "23503";
+/// `undefined_table`
+const UNDEFINED_TABLE: &str = "42P01";
+/// `undefined_column`
+const UNDEFINED_COLUMN: &str = "42703";
 
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(DatabaseError::code).is_some_and(|found| found == code)
@@ -31,6 +35,11 @@ fn has_code(error: &sqlx::Error, code: &str) -> bool {
 /// Checks whether a statement failed because the app of its row does not exist.
 pub(super) fn lacks_its_app(error: &sqlx::Error) -> bool {
     has_code(error, FOREIGN_KEY_VIOLATION)
+}
+
+/// Checks whether a statement failed because a table or a column does not exist.
+pub(super) fn lacks_tables(error: &sqlx::Error) -> bool {
+    has_code(error, UNDEFINED_TABLE) || has_code(error, UNDEFINED_COLUMN)
 }
 
 impl PostgresStore {

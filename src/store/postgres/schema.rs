@@ -18,6 +18,8 @@ pub(super) fn script_for(version: &str, script: &str) -> String {
 }
 
 /// Returns the statements that create the missing tables and indexes.
+///
+/// The first part locks tables less than the second, so both in one transaction may deadlock.
 pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
     [tables(prefix), revision_3(prefix)].concat()
 }
@@ -158,6 +160,14 @@ CREATE TABLE IF NOT EXISTS {prefix}issuers (
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `PostgresStore::schema_sql` tells the host to split the script there.
+    #[test]
+    fn the_first_alter_table_begins_the_second_part() {
+        let prefix = TablePrefix::default();
+        assert!(!tables(&prefix).contains("ALTER TABLE"));
+        assert!(revision_3(&prefix).starts_with("ALTER TABLE"));
+    }
 
     #[test]
     fn cockroachdb_gets_the_same_tables_without_the_collation() {

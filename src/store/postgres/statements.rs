@@ -72,6 +72,7 @@ pub(super) struct Statements {
     pub(super) prune: [Prune; 3],
     pub(super) erase_consents: SqlStr,
     pub(super) erase_grants: SqlStr,
+    pub(super) erase_revocations: SqlStr,
     pub(super) audit: audit::Statements,
 }
 
@@ -172,9 +173,11 @@ impl Statements {
             )),
             erase_grants: statement(format!(
                 "DELETE FROM {p}grants WHERE grant_id IN \
-                 (SELECT grant_id FROM {p}grants WHERE subject = $1 ORDER BY grant_id LIMIT $2) \
+                 (SELECT grant_id FROM {p}grants WHERE subject = $1 \
+                     ORDER BY grant_id LIMIT $2 FOR UPDATE) \
                  RETURNING 1"
             )),
+            erase_revocations: statement(erase_revocations(p)),
             audit: audit::Statements::new(p),
         }
     }
@@ -442,6 +445,17 @@ fn withdraw_consent(p: &Tables<'_>) -> String {
                  SET scope = NULL, given_at = EXCLUDED.given_at RETURNING 1) \
          SELECT at FROM cut",
         tick(p, "true")
+    )
+}
+
+/// `$1` user, `$2` the instant at which all access as the user was revoked, which covers the removed rows: of
+/// the user at one app, or on one device.
+fn erase_revocations(p: &Tables<'_>) -> String {
+    format!(
+        "DELETE FROM {p}revocations WHERE target IN (SELECT target FROM {p}revocations \
+             WHERE (target >= 'p:' AND target < 'p;' OR target >= 'device:' AND target < 'device;') \
+             AND split_part(target, chr(10), 2) = $1 AND COALESCE(at, since) <= $2 \
+             ORDER BY target FOR UPDATE)"
     )
 }
 
