@@ -31,8 +31,10 @@ pub struct Grant {
     pub client_id: ClientId,
     /// The user whose access it is.
     pub subject: Subject,
-    /// The flow that made it.
-    pub flow: Flow,
+    /// The flow that made it, if `actor` does not tell: see [`made_by`](Self::made_by). A record of a
+    /// version that did not keep it has none.
+    #[serde(default)]
+    pub flow: Option<Flow>,
     /// The app that acts as the user, if this is an impersonation.
     #[serde(default)]
     pub actor: Option<ClientId>,
@@ -98,7 +100,7 @@ impl Grant {
             grant_id,
             client_id,
             subject,
-            flow: Flow::AuthorizationCode,
+            flow: None,
             actor: None,
             scope,
             resource: None,
@@ -119,6 +121,14 @@ impl Grant {
             mismatches: 0,
             revoked: None,
         }
+    }
+
+    /// Returns the flow that made the grant: `flow`, or without it JWT bearer if an app acts as the
+    /// user, else the authorization code flow.
+    #[must_use]
+    pub fn made_by(&self) -> Flow {
+        let told = if self.actor.is_some() { Flow::JwtBearer } else { Flow::AuthorizationCode };
+        self.flow.unwrap_or(told)
     }
 
     /// Applies the promise of [`GrantStore::redeem_code`](crate::store::GrantStore::redeem_code) to

@@ -370,6 +370,23 @@ fn a_row_without_the_instant_of_login_is_read() {
     assert_eq!(read, Grant { auth_time: None, ..pending() });
 }
 
+/// A record that an earlier version wrote names no flow. An impersonation must stay one, or a refresh
+/// would skip the policy.
+#[test]
+fn a_record_without_a_flow_tells_it_by_its_actor() {
+    let (app, ann) = (ClientId::new("app").unwrap(), Subject::new("ann").unwrap());
+    let consent = Grant::new(GrantId::from_bytes([7; 16]), app.clone(), ann, Scope::empty());
+    let impersonation = Grant { actor: Some(app), ..consent.clone() };
+    for (grant, flow) in [(consent, Flow::AuthorizationCode), (impersonation, Flow::JwtBearer)] {
+        let mut record = serde_json::to_value(&grant).unwrap();
+        record.as_object_mut().unwrap().remove("flow").unwrap();
+        let read: Grant = serde_json::from_value(record).unwrap();
+        assert_eq!((read.made_by(), &read), (flow, &grant));
+        let told = Grant { flow: Some(Flow::ClientCredentials), ..read };
+        assert_eq!(told.made_by(), Flow::ClientCredentials);
+    }
+}
+
 proptest! {
     /// R15, R20, G13, G14: over any history a code is redeemed once, a generation is rotated once,
     /// one generation is live at a time, and what has ended stays so.

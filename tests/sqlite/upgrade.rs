@@ -263,7 +263,7 @@ fn both_versions_make_and_rotate_grants_on_the_same_tables() {
                 .unwrap();
             let grant = store.find_grant(&id(n)).await.unwrap().unwrap();
             let flow = if actor.is_some() { Flow::JwtBearer } else { Flow::AuthorizationCode };
-            assert_eq!(grant.flow, flow);
+            assert_eq!(grant.made_by(), flow);
             store.redeem_code(&redemption(n, app)).await.unwrap();
             assert!(old_rotate(&mut old, &grant, 1).await);
             assert_eq!(store.rotate(&rotation(n, app, 2, 0, 50)).await.unwrap(), Rotate::Rotated);

@@ -103,7 +103,7 @@ impl Cast {
     /// Returns an impersonation: a grant that begins with its refresh token.
     pub(super) fn impersonation(&self) -> Check<Grant> {
         let grant = self.grant()?;
-        let (flow, rotated_at) = (Flow::JwtBearer, grant.authorized_at);
+        let (flow, rotated_at) = (Some(Flow::JwtBearer), grant.authorized_at);
         Ok(Grant { flow, generation: 1, rotated_at, ..grant })
     }
 

@@ -28,7 +28,7 @@ pub(super) struct GrantRow {
     generation: u32,
     retries: u8,
     mismatches: u8,
-    flow: Flow,
+    flow: Option<Flow>,
 }
 
 /// No user logged in at this instant.
@@ -153,7 +153,7 @@ mod tests {
         full.actor = Some(ClientId::new("actor").unwrap());
         full.resource = Some(Resource::new("https://api.example.com").unwrap());
         full.device = Some(DeviceId::new("phone").unwrap());
-        full.flow = Flow::JwtBearer;
+        full.flow = Some(Flow::JwtBearer);
         full.confirmation = Some(Confirmation::Key(Digest::from_bytes([3; 32])));
         full.bound_from = 4;
         full.circumstances.session = Some(SessionId::new("session").unwrap());

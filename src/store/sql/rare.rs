@@ -11,8 +11,7 @@ use crate::store::{Grant, StoreError};
 /// The rare members of a grant. SQLite keeps them as one JSON document.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::store) struct Rare {
-    /// The number of the flow. Absent if it follows from the actor: `JwtBearer` with one,
-    /// `AuthorizationCode` without.
+    /// The number of the flow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) flow: Option<i16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,21 +26,17 @@ pub(in crate::store) struct Rare {
 impl Rare {
     /// Returns the rare members of `grant`.
     pub(in crate::store) fn of(grant: &Grant) -> Self {
-        let is_told = grant.flow == told_by(grant);
         Self {
-            flow: (!is_told).then(|| flow_code(grant.flow)),
+            flow: grant.flow.map(flow_code),
             confirmation: grant.confirmation,
             bound_from: Some(grant.bound_from).filter(|first| *first > 0),
             circumstances: grant.circumstances.clone(),
         }
     }
 
-    /// Puts the members into `grant`, whose actor is set.
+    /// Puts the members into `grant`.
     pub(in crate::store) fn restore(self, grant: &mut Grant) -> Result<(), StoreError> {
-        grant.flow = match self.flow {
-            Some(code) => flow_of(code)?,
-            None => told_by(grant),
-        };
+        grant.flow = self.flow.map(flow_of).transpose()?;
         grant.confirmation = self.confirmation;
         grant.bound_from = self.bound_from.unwrap_or(0);
         grant.circumstances = self.circumstances;
@@ -61,10 +56,6 @@ impl Rare {
         let read = document.map(serde_json::from_str).transpose();
         read.map(Option::unwrap_or_default).map_err(|_| unreadable("more"))
     }
-}
-
-fn told_by(grant: &Grant) -> Flow {
-    if grant.actor.is_some() { Flow::JwtBearer } else { Flow::AuthorizationCode }
 }
 
 /// Returns the number of a flow, from 1. A number once given never changes.
@@ -95,16 +86,16 @@ mod tests {
         let (app, ann) = (ClientId::new("app").unwrap(), Subject::new("ann").unwrap());
         let plain = Grant::new(GrantId::from_bytes([7; 16]), app.clone(), ann, Scope::empty());
         let mut impersonation = plain.clone();
-        (impersonation.actor, impersonation.flow) = (Some(app.clone()), Flow::JwtBearer);
+        impersonation.actor = Some(app.clone());
         for grant in [&plain, &impersonation] {
             assert_eq!(Rare::of(grant), Rare::default());
         }
         let mut assertion = plain.clone();
-        assertion.flow = Flow::JwtBearer;
+        assertion.flow = Some(Flow::JwtBearer);
         let mut consent = impersonation.clone();
-        consent.flow = Flow::AuthorizationCode;
+        consent.flow = Some(Flow::AuthorizationCode);
         let mut own = plain.clone();
-        own.flow = Flow::ClientCredentials;
+        own.flow = Some(Flow::ClientCredentials);
         let mut bound = plain.clone();
         (bound.confirmation, bound.bound_from) =
             (Some(Confirmation::Certificate(Digest::from_bytes([9; 32]))), 3);
@@ -112,7 +103,8 @@ mod tests {
         session.circumstances.session = Some(SessionId::new("s").unwrap());
         for grant in [plain, impersonation, assertion, consent, own, bound, session] {
             let mut read = grant.clone();
-            (read.flow, read.confirmation, read.bound_from) = (Flow::ClientCredentials, None, 9);
+            (read.flow, read.confirmation, read.bound_from) =
+                (Some(Flow::ClientCredentials), None, 9);
             read.circumstances = Circumstances::default();
             Rare::of(&grant).restore(&mut read).unwrap();
             assert_eq!(read, grant);

@@ -202,7 +202,6 @@ fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
 fn new_row(app: &CustomApp, origin: &Origin, offer: &Offer, salt: Salt, now: UnixTime) -> GrantRow {
     let (id, client_id) = (origin.grant_id, app.client_id().clone());
     let mut row = GrantRow::new(id, client_id, origin.subject.clone(), Scope::empty());
-    row.flow = Flow::JwtBearer;
     row.actor.clone_from(&origin.actor);
     row.salt_digest = salt.digest(&id);
     row.authorized_at = now;

@@ -77,7 +77,7 @@ impl Grant for RefreshToken {
         }
         check_flow(settings, &row)?;
         let user = context.active_user(&row.subject).await?;
-        let scope = match settings.jwt().filter(|_| row.flow == Flow::JwtBearer) {
+        let scope = match settings.jwt().filter(|_| row.made_by() == Flow::JwtBearer) {
             Some(jwt) => {
                 let policy = jwt.impersonation();
                 policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
@@ -115,7 +115,8 @@ impl Right for RotationRight {
 
 /// Checks that the app still has refresh tokens, and the flow that made the grant.
 pub(crate) fn check_flow(settings: &AppSettings, row: &GrantRow) -> Result<(), Rejection> {
-    let (grant_type, refresh) = match row.flow {
+    let flow = row.made_by();
+    let (grant_type, refresh) = match flow {
         Flow::AuthorizationCode => (GrantType::AuthorizationCode, true),
         Flow::JwtBearer => {
             let refresh = settings.jwt().is_some_and(JwtSettings::issues_refresh_token);
@@ -125,7 +126,7 @@ pub(crate) fn check_flow(settings: &AppSettings, row: &GrantRow) -> Result<(), R
     };
     if !settings.issues_refresh_token() || !refresh {
         Err(Rejection::RefreshNotAllowed)
-    } else if settings.allows(row.flow) {
+    } else if settings.allows(flow) {
         Ok(())
     } else {
         Err(Rejection::FlowNotAllowed(grant_type))
