@@ -79,7 +79,9 @@ impl RootUse {
 /// use grantor::random::OsRandom;
 /// use grantor::server_secret::{KeyFile, Rotation};
 ///
-/// let path = std::env::temp_dir().join(format!("grantor-{}.json", std::process::id()));
+/// # let folder = std::env::temp_dir().join(format!("grantor-key-file-{}", std::process::id()));
+/// # std::fs::create_dir(&folder)?;
+/// let path = folder.join("keys.json");
 /// let now = SystemClock::new().now();
 ///
 /// // Once, when the server is installed.
@@ -96,7 +98,7 @@ impl RootUse {
 ///
 /// // Every minute, in every process.
 /// keys.replace(KeyFile::read(&path)?.ring_keys()?)?;
-/// # std::fs::remove_file(&path)?;
+/// # std::fs::remove_dir_all(&folder)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
