@@ -9,7 +9,7 @@ use grantor::store::{
     ClaimAssertion, Grant, GrantRefusal, GrantStore as _, RedeemCode, Revocation, RevocationReason,
     RevocationTarget, Rotate,
 };
-use sqlx::ConnectOptions as _;
+use sqlx::{ConnectOptions as _, Connection as _};
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::sandbox::Folder;
@@ -24,6 +24,8 @@ fn back_up(runtime: &Tokio, file: &Path, backup: &Path) {
     let mut host = runtime.block_on(SqliteConnectOptions::new().filename(file).connect()).unwrap();
     let vacuum = format!("VACUUM INTO '{}'", backup.display());
     runtime.block_on(sqlx::query(sqlx::AssertSqlSafe(vacuum)).execute(&mut host)).unwrap();
+    // A connection that is only dropped ends later, and until then the store leaves its log behind.
+    runtime.block_on(host.close()).unwrap();
 }
 
 fn rotate(runtime: &Tokio, desk: &Desk, grant: &Grant, generation: u32) -> Rotate {
