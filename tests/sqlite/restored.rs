@@ -9,8 +9,8 @@ use grantor::store::{
     ClaimAssertion, Grant, GrantRefusal, GrantStore as _, RedeemCode, Revocation, RevocationReason,
     RevocationTarget, Rotate,
 };
-use sqlx::{ConnectOptions as _, Connection as _};
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::sandbox::Folder;
 use crate::support::{Desk, HOUR, Tokio, at, claim, code, token};

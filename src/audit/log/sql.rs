@@ -8,9 +8,8 @@ use crate::ids::{ClientId, Subject};
 #[cfg(feature = "postgres")]
 use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
-use crate::store::{
-    AuditFilter, AuditRow, Listing, Page, Pruned, SqliteStore, StoreError, UsageRow, UsageStep,
-};
+use crate::store::SqliteStore;
+use crate::store::{AuditFilter, AuditRow, Listing, Page, Pruned, StoreError, UsageRow, UsageStep};
 
 macro_rules! keeps_the_log {
     ($store:ty) => {
