@@ -18,7 +18,8 @@ use grantor::store::PostgresStore;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::store::Pruning;
 #[cfg(feature = "sqlite")]
-use grantor::store::{Page, SqliteStore, StoreError};
+use grantor::store::SqliteStore;
+use grantor::store::{Page, StoreError};
 use serde_json::Value;
 
 /// The time that events are kept.

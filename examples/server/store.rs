@@ -16,11 +16,12 @@ use grantor::server_secret::{KeyFile, KeyFileError};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::store::CachedApps;
 #[cfg(feature = "postgres")]
+use grantor::store::PostgresStore;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
     DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing, Page,
-    PostgresStore, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
-    StoreError, UpdateApp,
+    Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation, StoreError,
+    UpdateApp,
 };
 #[cfg(feature = "sqlite")]
 use grantor::store::{SqliteSettings, SqliteStore};
