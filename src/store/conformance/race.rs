@@ -1,5 +1,7 @@
 //! Sixteen threads, released together, round after round.
 
+use std::hint::spin_loop;
+use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError, RwLock};
 use std::thread;
@@ -8,6 +10,10 @@ use super::{Check, catch_panic};
 
 /// The number of threads in a race.
 pub(crate) const CONTENDERS: usize = 16;
+
+/// The number of times that a thread looks for the others before it goes ahead (some 50
+/// microseconds).
+const SPINS: usize = 2_000;
 
 /// Plays `rounds` rounds: `set` prepares one, every contender runs `act` on it at once, and `judge`
 /// looks at what each was answered, in the order of the contenders.
@@ -22,15 +28,20 @@ pub(crate) fn race<P: Send + Sync, T: Send>(
     let answers: Mutex<Vec<(usize, Check<T>)>> = Mutex::default();
     let (begin, end) = (Barrier::new(CONTENDERS + 1), Barrier::new(CONTENDERS + 1));
     let arrived = AtomicUsize::new(0);
+    let at_once = thread::available_parallelism().map_or(CONTENDERS, NonZero::get).min(CONTENDERS);
     let contend = |contender| {
         loop {
             begin.wait();
             let stage = stage.read().unwrap_or_else(PoisonError::into_inner);
             let Some(play) = &*stage else { return };
-            // A barrier wakes its threads one by one: here the last to wake releases them all.
+            // A barrier wakes its threads one by one. The first wait here until every core has
+            // one, but not for longer than a wake-up takes: a core may be busy with other work.
             arrived.fetch_add(1, Ordering::SeqCst);
-            while arrived.load(Ordering::SeqCst) < CONTENDERS {
-                thread::yield_now();
+            for _ in 0..SPINS {
+                if arrived.load(Ordering::SeqCst) >= at_once {
+                    break;
+                }
+                spin_loop();
             }
             let answer = catch_panic(|| act(play, contender));
             answers.lock().unwrap_or_else(PoisonError::into_inner).push((contender, answer));
