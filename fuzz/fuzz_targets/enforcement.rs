@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use grantor::catalog::{ApiCatalog, Endpoint, Enforcement, EnforcementTable};
 use grantor::protocol::{Scope, ScopeToken};
+use grantor_fuzz::parts;
 
 static TABLE: LazyLock<EnforcementTable> = LazyLock::new(|| {
     let entry = |path, scope| Endpoint::new("GET", path, ScopeToken::new(scope).unwrap()).unwrap();
@@ -33,9 +34,9 @@ fn unescaped(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-libfuzzer_sys::fuzz_target!(|request: (&str, &str)| {
+libfuzzer_sys::fuzz_target!(|input: &str| {
     let scope = Scope::parse("GET/users/42 GET/files/a/*").unwrap();
-    let (method, path) = request;
+    let [method, path] = parts(input);
     for path in [path, &format!("/users/{path}"), &format!("/files/a/{path}")] {
         for method in [method, "GET"] {
             if TABLE.decide(method, path, &scope) == Enforcement::Allow {

@@ -2,21 +2,23 @@
 #![no_main]
 
 use grantor::protocol::{InstanceHosts, RedirectUri};
+use grantor_fuzz::parts;
 
-libfuzzer_sys::fuzz_target!(|texts: (&str, &str)| {
+libfuzzer_sys::fuzz_target!(|input: &str| {
+    let [registered, presented] = parts(input);
     let hosts = InstanceHosts::new(["h.example", "alias.example"]).unwrap();
-    for registered in [
-        RedirectUri::parse(texts.0),
-        RedirectUri::loopback_with_localhost(texts.0),
+    for registration in [
+        RedirectUri::parse(registered),
+        RedirectUri::loopback_with_localhost(registered),
         RedirectUri::parse("http://127.0.0.1/cb"),
         RedirectUri::parse("https://%%HOST%%/cb"),
     ] {
-        let Ok(registered) = registered else { continue };
+        let Ok(registered) = registration else { continue };
         let default = registered.resolve_default(&hosts).unwrap();
         assert_eq!(registered.matches(default.as_str(), &hosts), Some(default.clone()));
-        let Some(resolved) = registered.matches(texts.1, &hosts) else { continue };
-        assert_eq!(resolved.as_str(), texts.1);
-        let Ok(url) = url::Url::parse(texts.1) else { continue };
+        let Some(resolved) = registered.matches(presented, &hosts) else { continue };
+        assert_eq!(resolved.as_str(), presented);
+        let Ok(url) = url::Url::parse(presented) else { continue };
         assert_eq!(url.username(), "");
         let default = url::Url::parse(default.as_str()).unwrap();
         let own_hosts = ["h.example", "alias.example", "127.0.0.1", "localhost"];

@@ -1,5 +1,10 @@
-//! Shared parts of the targets: input that is nearly valid, so that the fuzzer gets past the
-//! parser.
+//! Shared parts of the targets.
+//!
+//! An input is text, so that a real request or token is a seed as it stands. Several texts in one
+//! input are lines. Targets sign a token's header and claims themselves, so that inputs reach the
+//! code behind the signature check.
+
+pub mod world;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,39 +15,13 @@ use ring::hmac;
 pub const NOW: i64 = 1_700_000_000;
 /// The issuer.
 pub const ISSUER: &str = "https://as.example.com";
-/// The root of the server secret, and the HS256 secret.
+/// The root of the sealed handles in the target `handle`, and the HS256 secret of [`signed`].
 pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
-/// Edits of a list of members: a position and the new text.
-pub type Edits<'a> = Vec<(u8, &'a str)>;
-
-/// Returns `members` with the values at those positions replaced. The position after the last adds
-/// a `name=value`.
-pub fn edited<'a>(
-    members: &[(&'a str, &'a str)],
-    edits: &[(u8, &'a str)],
-) -> Vec<(&'a str, &'a str)> {
-    let mut all = members.to_vec();
-    for &(at, text) in edits {
-        match all[..members.len()].get_mut(usize::from(at) % (members.len() + 1)) {
-            Some(member) => member.1 = text,
-            None => all.push(text.split_once('=').unwrap_or((text, ""))),
-        }
-    }
-    all
-}
-
-/// Builds a JSON object of these members, with values that are JSON already. Omits members with
-/// empty values.
-pub fn object(members: &[(&str, &str)]) -> String {
-    let members = members.iter().filter(|(_, value)| !value.is_empty());
-    let members: Vec<_> = members.map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}", members.join(","))
-}
-
-/// Builds a form of these parameters.
-pub fn form(parameters: &[(&str, &str)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+/// Splits an input into its first `N - 1` lines and the rest. Missing parts are empty.
+pub fn parts<const N: usize>(input: &str) -> [&str; N] {
+    let mut lines = input.splitn(N, '\n');
+    std::array::from_fn(|_| lines.next().unwrap_or_default())
 }
 
 /// Signs any header and payload as a JWT with [`SECRET`] and HS256.
@@ -52,16 +31,19 @@ pub fn signed(header: &str, payload: &str) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
+/// Returns whether a JWT is exactly one that [`signed`] makes. A fuzzer sees every genuine token
+/// that its target compares, and may send it again.
+pub fn is_signed(jwt: &str) -> bool {
+    let decoded =
+        |part| URL_SAFE_NO_PAD.decode(part).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let mut segments = jwt.split('.').map(decoded);
+    match (segments.next().flatten(), segments.next().flatten()) {
+        (Some(header), Some(payload)) => jwt == signed(&header, &payload),
+        _ => false,
+    }
+}
+
 /// Returns the keys that verify [`signed`].
 pub fn keys() -> VerifyingKeys {
     VerifyingKey::from_hmac_secret(SECRET).unwrap().into()
 }
-
-/// The public keys of the tests as PEM.
-pub const PUBLIC_KEYS: [&str; 5] = [
-    include_str!("../../tests/fixtures/test_only_p256_public.pem"),
-    include_str!("../../tests/fixtures/test_only_p384_public.pem"),
-    include_str!("../../tests/fixtures/test_only_ed25519_public.pem"),
-    include_str!("../../tests/fixtures/test_only_rsa_2048_public.pem"),
-    include_str!("../../tests/fixtures/test_only_rsa_2048_public_pkcs1.pem"),
-];

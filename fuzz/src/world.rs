@@ -1,0 +1,75 @@
+//! A server with one user and one app, for the targets that send requests.
+
+use std::sync::LazyLock;
+
+use grantor::AuthorizationServer;
+use grantor::admin::ImportedApp;
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
+use grantor::clock::{ManualClock, UnixTime};
+use grantor::endpoint::Login;
+use grantor::ids::{ClientId, Issuer, Resource, Subject};
+use grantor::jwt::{SigningKey, VerifyingKeys};
+use grantor::protocol::{RedirectUri, Scope};
+use grantor::rate_limit::RateLimits;
+use grantor::resource_server::ResourceServer;
+use grantor::secret::ClientSecret;
+use grantor::server_secret::ServerSecret;
+use grantor::store::MemoryStore;
+use grantor::users::{MemoryUsers, User};
+use pollster::block_on;
+
+use crate::{ISSUER, NOW};
+
+/// The client id of the app.
+pub const CLIENT_ID: &str = "reports";
+/// The app's client secret.
+pub const CLIENT_SECRET: &str = "gcs_2r5u8x-A7Ck3Gm9Qe4Tw1Zy6Bn0Hs5Vd8Jf2Lp7Rt";
+/// The app's only redirect URI.
+pub const CALLBACK: &str = "https://app.example.com/cb";
+/// The app's scope.
+pub const SCOPE: &str = "files.read files.write GET/users/*";
+
+/// The root of the server secret and the HS256 secret of the server. Unlike [`crate::SECRET`], no
+/// target signs with it.
+const SERVER_SECRET: &[u8] = b"fedcba9876543210fedcba9876543210";
+
+/// A server without limits, whose only app may use the authorization code flow and the JWT bearer
+/// grant, and introspects every token.
+pub struct World {
+    /// The server.
+    pub server: AuthorizationServer<MemoryStore, MemoryUsers>,
+    /// A login of the user `ann`, now.
+    pub ann: Login,
+}
+
+/// The world of the requests.
+pub static WORLD: LazyLock<World> = LazyLock::new(|| {
+    let ann = Subject::new("ann").unwrap();
+    let client_id = ClientId::new(CLIENT_ID).unwrap();
+    let api = ResourceServer::new(Resource::new(ISSUER).unwrap(), client_id.clone());
+    let server = AuthorizationServer::builder(
+        Issuer::new(ISSUER).unwrap(),
+        ServerSecret::new(SERVER_SECRET).unwrap(),
+        SigningKey::from_hmac_secret(SERVER_SECRET).unwrap(),
+        MemoryStore::new(),
+        MemoryUsers::new([User::new(ann.clone())]),
+    )
+    .clock(ManualClock::new(UnixTime::from_seconds(NOW)))
+    .rate_limits(RateLimits::none())
+    .resource_server(api.with_gateway(true))
+    .build();
+    let key = include_str!("../../tests/fixtures/test_only_p256_public.pem");
+    let jwt = JwtSettings::keys(VerifyingKeys::from_pem(key).unwrap())
+        .with_impersonation(ImpersonationPolicy::anyone());
+    let draft = AppDraft::confidential("Reports")
+        .flows([Flow::AuthorizationCode, Flow::JwtBearer])
+        .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
+        .scope(Scope::parse(SCOPE).unwrap())
+        .refresh_token(true)
+        .jwt(jwt);
+    let app = ImportedApp::new(client_id, draft.build().unwrap())
+        .with_client_secret(ClientSecret::new(CLIENT_SECRET), None);
+    block_on(server.admin("fuzzer").import(app)).unwrap();
+    let ann = Login::new(ann, "session").with_auth_time(UnixTime::from_seconds(NOW));
+    World { server, ann }
+});
