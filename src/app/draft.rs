@@ -53,6 +53,10 @@ pub struct AppDraft {
     #[serde(default = "default_require_consent")]
     pub(super) require_consent: bool,
     #[serde(default)]
+    pub(super) client_assertion_lifetime: Option<u32>,
+    #[serde(default)]
+    pub(super) client_assertion_endpoint_audience: bool,
+    #[serde(default)]
     pub(super) jwt: Option<JwtSettings>,
     #[serde(default)]
     pub(super) mobile_security: MobileSecurity,
@@ -105,6 +109,8 @@ impl AppDraft {
             refresh_grace: None,
             code_lifetime: default_code_lifetime(),
             require_consent: true,
+            client_assertion_lifetime: None,
+            client_assertion_endpoint_audience: false,
             jwt: None,
             mobile_security: MobileSecurity::default(),
             rate_quota: None,
@@ -222,6 +228,23 @@ impl AppDraft {
         self
     }
 
+    /// Sets the longest lifetime of the assertions that authenticate the app (`private_key_jwt`), in
+    /// seconds: 1 to 3,600. Default: `None`, the server's limit.
+    pub fn client_assertion_lifetime(mut self, seconds: Option<u32>) -> Self {
+        self.client_assertion_lifetime = seconds;
+        self
+    }
+
+    /// Sets whether the assertions that authenticate the app may name the URL of one of the server's
+    /// endpoints as `aud`. Default: no, `aud` is the server's issuer (RFC 10070).
+    ///
+    /// Some older clients need it. The price: a malicious server that names this server's endpoint in
+    /// its own metadata gets assertions from the client that this server accepts.
+    pub fn client_assertion_endpoint_audience(mut self, allowed: bool) -> Self {
+        self.client_assertion_endpoint_audience = allowed;
+        self
+    }
+
     /// Sets how assertions are checked and which users they may impersonate.
     pub fn jwt(mut self, settings: impl Into<Option<JwtSettings>>) -> Self {
         self.jwt = settings.into();
@@ -284,12 +307,29 @@ impl AppDraft {
             ClientAuthentication::PrivateKeyJwt(keys) if keys.hold_secret() => {
                 Err(InvalidApp::new("authentication", "must hold public keys only"))
             }
-            ClientAuthentication::PrivateKeyJwt(_)
-            | ClientAuthentication::ClientSecret
+            ClientAuthentication::PrivateKeyJwt(_) => match self.client_assertion_lifetime {
+                None | Some(1..=3_600) => Ok(()),
+                Some(_) => {
+                    Err(InvalidApp::new("client_assertion_lifetime", "must be 1 to 3600 seconds"))
+                }
+            },
+            ClientAuthentication::ClientSecret
             | ClientAuthentication::ClientSecretBasic
             | ClientAuthentication::ClientSecretPost
-            | ClientAuthentication::None => Ok(()),
+            | ClientAuthentication::None => self.check_no_client_assertion(),
         }
+    }
+
+    /// Refuses settings for client assertions of an app that sends none.
+    fn check_no_client_assertion(&self) -> Result<(), InvalidApp> {
+        let field = if self.client_assertion_lifetime.is_some() {
+            "client_assertion_lifetime"
+        } else if self.client_assertion_endpoint_audience {
+            "client_assertion_endpoint_audience"
+        } else {
+            return Ok(());
+        };
+        Err(InvalidApp::new(field, "requires the authentication private_key_jwt"))
     }
 
     fn check_flows(&self) -> Result<(), InvalidApp> {

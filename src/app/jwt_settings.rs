@@ -17,6 +17,22 @@ pub enum AssertionKeys {
     SignatureSecret,
 }
 
+/// Whether an app's assertions need the claim `jti`, which makes an assertion good for one use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JtiRule {
+    /// An assertion without `jti` is refused.
+    #[default]
+    Required,
+    /// An assertion without `jti` is accepted until it expires. One that has a `jti` is still good for
+    /// one use. Some client libraries, such as google-auth, send none.
+    ///
+    /// The price: a thief may use a stolen assertion until it expires, so keep the maximum lifetime
+    /// short. The grant cannot return a refresh token.
+    Optional,
+}
+
 /// Settings that say how an app's assertions are checked and which users they may impersonate.
 ///
 /// ```
@@ -48,6 +64,8 @@ pub struct JwtSettings {
     #[serde(default = "default_clock_skew")]
     clock_skew: u32,
     #[serde(default)]
+    jti: JtiRule,
+    #[serde(default)]
     assertion_authenticates: bool,
     #[serde(default)]
     refresh_token: bool,
@@ -68,6 +86,9 @@ const fn default_clock_skew() -> u32 {
 }
 
 impl JwtSettings {
+    /// The largest tolerated clock skew, in seconds.
+    pub(crate) const MAX_CLOCK_SKEW: u32 = 300;
+
     /// Creates default settings for assertions signed with one of `keys`.
     #[must_use]
     pub fn keys(keys: VerifyingKeys) -> Self {
@@ -90,6 +111,7 @@ impl JwtSettings {
             user_claim: default_user_claim(),
             max_lifetime: default_max_lifetime(),
             clock_skew: default_clock_skew(),
+            jti: JtiRule::Required,
             assertion_authenticates: false,
             refresh_token: false,
             impersonation: ImpersonationPolicy::none(),
@@ -142,6 +164,13 @@ impl JwtSettings {
     #[must_use]
     pub fn with_clock_skew(mut self, seconds: u32) -> Self {
         self.clock_skew = seconds;
+        self
+    }
+
+    /// Sets whether assertions need the claim `jti`. Default: [`JtiRule::Required`].
+    #[must_use]
+    pub fn with_jti(mut self, rule: JtiRule) -> Self {
+        self.jti = rule;
         self
     }
 
@@ -219,6 +248,12 @@ impl JwtSettings {
         self.clock_skew
     }
 
+    /// Returns whether assertions need the claim `jti`.
+    #[must_use]
+    pub fn jti(&self) -> JtiRule {
+        self.jti
+    }
+
     /// Returns true if the assertion alone authenticates the app.
     #[must_use]
     pub fn assertion_authenticates(&self) -> bool {
@@ -255,13 +290,15 @@ impl JwtSettings {
             ("jwt.user_claim", "must be 1 to 64 bytes long")
         } else if !(1..=3_600).contains(&self.max_lifetime) {
             ("jwt.max_lifetime", "must be 1 to 3600 seconds")
-        } else if self.clock_skew > 300 {
+        } else if self.clock_skew > Self::MAX_CLOCK_SKEW {
             ("jwt.clock_skew", "must be 0 to 300 seconds")
         } else if self.algorithms.iter().any(|algorithm| algorithm.is_symmetric() != symmetric) {
             (
                 "jwt.algorithms",
                 "must fit the keys: HS256 if and only if the signature secret is used",
             )
+        } else if self.jti == JtiRule::Optional && self.refresh_token {
+            ("jwt.jti", "must be required if the grant returns a refresh token")
         } else if self.assertion_authenticates && symmetric {
             ("jwt.assertion_authenticates", "requires public keys")
         } else if self.assertion_authenticates && self.issuer.is_some() {

@@ -154,6 +154,20 @@ impl AppSettings {
         self.0.require_consent
     }
 
+    /// Returns the longest lifetime of the assertions that authenticate the app, in seconds, if it is
+    /// shorter than the server's.
+    #[must_use]
+    pub fn client_assertion_lifetime(&self) -> Option<u32> {
+        self.0.client_assertion_lifetime
+    }
+
+    /// Returns true if the assertions that authenticate the app may name an endpoint of the server as
+    /// `aud`.
+    #[must_use]
+    pub fn allows_endpoint_audience(&self) -> bool {
+        self.0.client_assertion_endpoint_audience
+    }
+
     /// Returns the settings for assertions.
     #[must_use]
     pub fn jwt(&self) -> Option<&JwtSettings> {

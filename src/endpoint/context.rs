@@ -25,6 +25,10 @@ pub(crate) const STORE_CLOCK_MARGIN: Duration = Duration::from_secs(5);
 pub(crate) struct Context<S, U, H> {
     pub(crate) issuer: Issuer,
     pub(crate) token_endpoint_url: String,
+    /// The URLs of the endpoints at which apps authenticate.
+    pub(crate) endpoint_urls: Vec<String>,
+    /// The longest lifetime of an assertion that authenticates an app.
+    pub(crate) client_assertion_lifetime: Duration,
     pub(crate) store: S,
     pub(crate) users: U,
     pub(crate) hooks: H,

@@ -98,6 +98,8 @@ pub enum Rejection {
     ScopeExceedsApp,
     /// The request exceeds the scope of the app's impersonation policy.
     ScopeExceedsPolicy,
+    /// The request exceeds the `scope` claim of its assertion.
+    ScopeExceedsAssertion,
     /// The request exceeds the granted scope.
     ScopeExceedsGrant,
     /// The app may no longer use any of the granted scope.

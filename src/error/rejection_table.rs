@@ -36,6 +36,8 @@ const CLIENT: &str = "client authentication failed";
 const HANDLE: &str = "the code or refresh token is invalid, expired, revoked, or bound to another \
                       app, redirect_uri or code_verifier";
 const ASSERTION_USED: &str = "the assertion was used before: the claim jti must be new";
+const JTI_MISSING: &str = "the claim jti is missing or not a string; the app's setting jwt.jti \
+                           may allow assertions without it";
 const TOKEN: &str = "the token is not active";
 const USER: &str = "the app may not act as this user";
 
@@ -130,7 +132,7 @@ impl Rejection {
             }
             Self::ClientAssertion(error) => {
                 entry(C::InvalidClient, S::Client, "client_assertion", error.description())
-                    .decided_by("authentication")
+                    .decided_by(client_assertion_setting(*error))
             }
             Self::AssertionReplayed(AssertionPurpose::ClientAuthentication) => {
                 entry(C::InvalidClient, S::Client, ASSERTION_REPLAYED, ASSERTION_USED)
@@ -187,7 +189,9 @@ impl Rejection {
             }
             Self::WrongKey => entry(C::InvalidGrant, S::Claim, "wrong_key", HANDLE),
             Self::Assertion(error) => {
-                let entry = entry(C::InvalidGrant, S::Grant, "assertion", error.description());
+                let jti_missing = matches!(error, AssertionError::JtiMissing);
+                let description = if jti_missing { JTI_MISSING } else { error.description() };
+                let entry = entry(C::InvalidGrant, S::Grant, "assertion", description);
                 Entry { setting: assertion_setting(*error), ..entry }
             }
             Self::UnknownUser => entry(C::InvalidGrant, S::Grant, "unknown_user", USER),
@@ -210,6 +214,12 @@ impl Rejection {
                 "scope exceeds the app's scope for impersonation",
             )
             .decided_by("jwt.impersonation.scope"),
+            Self::ScopeExceedsAssertion => entry(
+                C::InvalidScope,
+                S::Scope,
+                "scope_exceeds_assertion",
+                "scope exceeds the claim scope of the assertion",
+            ),
             Self::ScopeExceedsGrant => entry(
                 C::InvalidScope,
                 S::Scope,
@@ -324,15 +334,27 @@ const fn impersonation_reason(why: NotPermitted) -> &'static str {
     }
 }
 
+/// Returns the setting that an administrator should check when a client assertion is refused.
+const fn client_assertion_setting(error: AssertionError) -> &'static str {
+    if matches!(error, AssertionError::Aud) {
+        "client_assertion_endpoint_audience"
+    } else if matches!(error, AssertionError::ExpTooFar) {
+        "client_assertion_lifetime"
+    } else {
+        "authentication"
+    }
+}
+
 /// Returns the setting that an administrator should check when an assertion is refused.
 const fn assertion_setting(error: AssertionError) -> Option<&'static str> {
     use AssertionError as E;
     match error {
         E::Iss | E::IssMissing => Some("jwt.issuer"),
-        E::Aud | E::AudMissing => Some("jwt.audience"),
+        E::Aud | E::AudMissing | E::AudSeveral => Some("jwt.audience"),
         E::Algorithm => Some("jwt.algorithms"),
         E::UnknownKey | E::Signature => Some("jwt.keys"),
         E::Sub | E::SubMissing => Some("jwt.user_claim"),
+        E::JtiMissing => Some("jwt.jti"),
         E::ExpTooFar => Some("jwt.max_lifetime"),
         E::ExpPast | E::Nbf | E::Iat => Some("jwt.clock_skew"),
         E::NotAJwt
@@ -341,7 +363,6 @@ const fn assertion_setting(error: AssertionError) -> Option<&'static str> {
         | E::Typ
         | E::Claims
         | E::ExpMissing
-        | E::JtiMissing
         | E::Jti
         | E::Scope => None,
     }

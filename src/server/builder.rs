@@ -22,6 +22,9 @@ use crate::server_secret::{Pepper, Sealing, ServerSecret};
 use crate::store::Store;
 use crate::users::UserDirectory;
 
+/// The longest lifetime of an assertion that authenticates an app, and the default.
+const MAX_CLIENT_ASSERTION_LIFETIME: Duration = Duration::from_hours(1);
+
 /// Builds an [`AuthorizationServer`]. Every default is safe.
 #[derive(Debug)]
 #[must_use = "a builder is nothing until it is built"]
@@ -41,6 +44,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     hosts: InstanceHosts,
     catalog: Option<Arc<ApiCatalog>>,
     ticket_lifetime: Duration,
+    client_assertion_lifetime: Duration,
     resource_servers: Vec<ResourceServer>,
 }
 
@@ -73,6 +77,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             hosts: InstanceHosts::default(),
             catalog: None,
             ticket_lifetime: Duration::from_mins(10),
+            client_assertion_lifetime: MAX_CLIENT_ASSERTION_LIFETIME,
             resource_servers: Vec::new(),
         }
     }
@@ -97,6 +102,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             hosts: self.hosts,
             catalog: self.catalog,
             ticket_lifetime: self.ticket_lifetime,
+            client_assertion_lifetime: self.client_assertion_lifetime,
             resource_servers: self.resource_servers,
         }
     }
@@ -164,6 +170,14 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self
     }
 
+    /// Limits the lifetime of the assertions that authenticate apps (`private_key_jwt`), in whole
+    /// seconds, at most an hour. An app may have a shorter limit of its own. Default: an hour, which
+    /// clients such as Authlib use.
+    pub fn client_assertion_lifetime(mut self, lifetime: Duration) -> Self {
+        self.client_assertion_lifetime = lifetime.min(MAX_CLIENT_ASSERTION_LIFETIME);
+        self
+    }
+
     /// Lets the app of `server` introspect tokens and read the feed of revocations. Call this once for
     /// each API. Default: none.
     pub fn resource_server(mut self, server: ResourceServer) -> Self {
@@ -176,9 +190,16 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
     /// Builds the server.
     #[must_use]
     pub fn build(self) -> AuthorizationServer<S, U, H> {
-        let of_paths = self.paths.url(&self.issuer, ServerEndpoint::Token);
+        let url = |endpoint| self.paths.url(&self.issuer, endpoint);
+        let token_endpoint_url = self.token_endpoint_url.or_else(|| url(ServerEndpoint::Token));
+        let others = [
+            ServerEndpoint::Revocation,
+            ServerEndpoint::Introspection,
+            ServerEndpoint::Revocations,
+        ];
+        let endpoint_urls =
+            token_endpoint_url.iter().cloned().chain(others.into_iter().filter_map(url)).collect();
         // Without a token endpoint the issuer is the only audience: an empty `aud` must not match.
-        let token_endpoint_url = self.token_endpoint_url.or(of_paths);
         let token_endpoint_url =
             token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
         AuthorizationServer {
@@ -188,6 +209,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 pepper: Pepper::new(&self.secret),
                 sealing: Sealing::new(&self.secret),
                 issuer: self.issuer,
+                endpoint_urls,
                 token_endpoint_url,
                 store: self.store,
                 users: self.users,
@@ -202,6 +224,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 hosts: self.hosts,
                 catalog: self.catalog,
                 ticket_lifetime: self.ticket_lifetime,
+                client_assertion_lifetime: self.client_assertion_lifetime,
                 resource_servers: self.resource_servers,
             },
         }

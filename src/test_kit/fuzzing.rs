@@ -80,10 +80,12 @@ pub fn assertion(
         client_id: &ClientId::new("app").map_err(|_| AssertionError::Claims)?,
         issuer: "app",
         user_claim: "sub",
-        audiences: &["https://as.example.com"],
+        audience: "https://as.example.com",
+        endpoints: &[],
         keys,
         algorithms: Algorithm::ALL,
         max_lifetime: Duration::from_mins(5),
+        needs_jti: true,
         clock_skew: Duration::from_secs(10),
     };
     let verified = rules.verify(text, now)?;

@@ -103,8 +103,8 @@ class Suite:
             **more,
         )
         if app.private_key:
-            # The server accepts at most 300 s. The default of Authlib is an hour.
-            session.register_client_auth_method(ShortLived(self.issuer, alg=app.alg))
+            # Authlib signs for an hour. It names the token endpoint unless it is told the audience.
+            session.register_client_auth_method(PrivateKeyJWT(self.issuer, alg=app.alg))
         return session
 
     def claims(self, access_token, audience=None):
@@ -308,15 +308,6 @@ class Suite:
                     lambda: grant(assertion(self.seed.user, exp=int(time.time()) - 3600)))
             refused(f"JWT bearer, {alg}: for another audience", "invalid_grant",
                     lambda: grant(assertion(self.seed.user, aud="https://other.example")))
-
-
-class ShortLived(PrivateKeyJWT):
-    """Returns `private_key_jwt` for the issuer, valid for a minute."""
-
-    def sign(self, auth, token_endpoint):
-        return private_key_jwt_sign(
-            auth.client_secret, auth.client_id, token_endpoint, alg=self.alg,
-            claims={"exp": int(time.time()) + 60})
 
 
 def main():

@@ -16,6 +16,7 @@ mod axum;
 mod behaviours;
 mod broken_stores;
 mod cached_apps;
+mod client_assertion;
 mod client_authentication;
 mod client_credentials;
 mod concurrency;

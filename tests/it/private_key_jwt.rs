@@ -11,34 +11,34 @@ use serde_json::{Value, json};
 use crate::faulty_store::{Method, faulty_server, post};
 use crate::support::{Answer, App, ISSUER, START, World, encode, machine_app, scope};
 
-const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-const BARE: (&str, &str) = ("grant_type", "client_credentials");
+pub(crate) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub(crate) const BARE: (&str, &str) = ("grant_type", "client_credentials");
 const ES256: &[u8] = include_bytes!("../fixtures/test_only_p256_private.pem");
 const ES256_PUBLIC: &str = include_str!("../fixtures/test_only_p256_public.pem");
 const RSA: &[u8] = include_bytes!("../fixtures/test_only_rsa_2048_private.pem");
 const RSA_PUBLIC: &str = include_str!("../fixtures/test_only_rsa_2048_public.pem");
 const EDDSA_PUBLIC: &str = include_str!("../fixtures/test_only_ed25519_public.pem");
 
-fn keyed(keys: VerifyingKeys) -> AppDraft {
+pub(crate) fn keyed(keys: VerifyingKeys) -> AppDraft {
     machine_app().authentication(ClientAuthentication::PrivateKeyJwt(keys))
 }
 
 /// An app with the P-256 key of the fixtures.
-fn register(world: &World) -> App {
+pub(crate) fn register(world: &World) -> App {
     world.register(keyed(VerifyingKeys::from_pem(ES256_PUBLIC).unwrap()))
 }
 
-fn signer() -> EncodingKey {
+pub(crate) fn signer() -> EncodingKey {
     EncodingKey::from_ec_pem(ES256).unwrap()
 }
 
-fn claims(app: &App, jti: &str) -> Value {
+pub(crate) fn claims(app: &App, jti: &str) -> Value {
     let id = app.id.as_str();
     json!({ "iss": id, "sub": id, "aud": ISSUER, "exp": START + 60, "jti": jti })
 }
 
 /// Returns `claims` with each of `changes`; `null` removes a claim.
-fn with(mut claims: Value, changes: &Value) -> Value {
+pub(crate) fn with(mut claims: Value, changes: &Value) -> Value {
     let members = claims.as_object_mut().unwrap();
     for (name, value) in changes.as_object().unwrap() {
         members.insert(name.clone(), value.clone());
@@ -48,31 +48,28 @@ fn with(mut claims: Value, changes: &Value) -> Value {
 }
 
 /// Signs any header and payload.
-fn sign(key: &EncodingKey, algorithm: Alg, header: &str, payload: &str) -> String {
+pub(crate) fn sign(key: &EncodingKey, algorithm: Alg, header: &str, payload: &str) -> String {
     let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let signature = jsonwebtoken::crypto::sign(input.as_bytes(), key, algorithm).unwrap();
     format!("{input}.{signature}")
 }
 
-fn es256(claims: &Value) -> String {
+pub(crate) fn es256(claims: &Value) -> String {
     sign(&signer(), Alg::ES256, r#"{"alg":"ES256"}"#, &claims.to_string())
 }
 
-fn present(world: &World, assertion: &str) -> Answer {
+pub(crate) fn present(world: &World, assertion: &str) -> Answer {
     let form = [BARE, ("client_assertion_type", TYPE), ("client_assertion", assertion)];
     world.post_form(None, &encode(&form))
 }
 
-/// C20: a valid assertion authenticates its app, with either name of this server, alone or among
-/// others, and with or without the client id beside it.
+/// C20: a valid assertion for this server alone authenticates its app, with or without the client id
+/// beside it.
 #[test]
 fn a_valid_assertion_authenticates_its_app() {
     let world = World::unlimited();
     let app = register(&world);
-    let endpoint = format!("{ISSUER}/oauth/token");
-    for (n, audience) in
-        [json!(ISSUER), json!(endpoint), json!(["x", ISSUER]), json!([endpoint])].iter().enumerate()
-    {
+    for (n, audience) in [json!(ISSUER), json!([ISSUER])].iter().enumerate() {
         let claims = with(claims(&app, &n.to_string()), &json!({ "aud": audience }));
         let library =
             jsonwebtoken::encode(&jsonwebtoken::Header::new(Alg::ES256), &claims, &signer());
@@ -135,7 +132,7 @@ fn a_wrong_claim_is_refused_by_its_name() {
         (json!({ "exp": now - 10 }), "exp"),
         (json!({ "exp": 0 }), "exp"),
         (json!({ "exp": i64::MIN }), "exp"),
-        (json!({ "exp": now + 311 }), "exp"),
+        (json!({ "exp": now + 3_611 }), "exp"),
         (json!({ "exp": i64::MAX }), "exp"),
         (json!({ "exp": u64::MAX }), "exp"),
         (json!({ "exp": 1e308 }), "exp"),
@@ -158,7 +155,12 @@ fn a_wrong_claim_is_refused_by_its_name() {
         answer.assert_error(401, "invalid_client");
         let text = answer.text("error_description");
         assert!(text.contains(&format!("the claim {claim} ")), "{change}: {text}");
-        world.assert_refused("client", "client_assertion", Some("authentication"));
+        let setting = match *claim {
+            "aud" if text.contains("does not name") => "client_assertion_endpoint_audience",
+            "exp" if text.contains("too far") => "client_assertion_lifetime",
+            _ => "authentication",
+        };
+        world.assert_refused("client", "client_assertion", Some(setting));
         // Nothing was consumed.
         let answer = present(&world, &es256(&claims(&app, &format!("bad {n}"))));
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -171,14 +173,14 @@ fn a_wrong_claim_is_refused_by_its_name() {
     present(&world, &es256(&foreign)).assert_error(401, "invalid_client");
 }
 
-/// C21, C22: the limits of time: 10 s of skew, 300 s of lifetime.
+/// C21, C22: the limits of time: 10 s of skew, an hour of lifetime.
 #[test]
 fn an_assertion_is_accepted_up_to_its_limits_of_time() {
     let world = World::unlimited();
     let app = register(&world);
     for (n, change) in [
         json!({ "exp": START - 9 }),
-        json!({ "exp": START + 310 }),
+        json!({ "exp": START + 3_610 }),
         json!({ "exp": 1_700_000_000.5 }),
         json!({ "nbf": START + 10, "iat": START + 10 }),
         json!({ "nbf": i64::MIN, "iat": START - 240 }),
@@ -289,9 +291,9 @@ fn only_the_apps_own_keys_are_accepted() {
     assert_eq!(present(&world, &assertion).status, 200);
 }
 
-/// C27: `crit` with any content, and parameters that bring a key.
+/// C27: `crit` and `b64` with any content, and the `typ` of another kind of JWT.
 #[test]
-fn critical_headers_and_embedded_keys_are_refused() {
+fn critical_headers_and_other_types_are_refused() {
     let world = World::unlimited();
     let app = register(&world);
     let payload = claims(&app, "1").to_string();
@@ -300,11 +302,6 @@ fn critical_headers_and_embedded_keys_are_refused() {
         r#""crit":["exp"],"exp":1"#,
         r#""crit":["b64"],"b64":false"#,
         r#""b64":true"#,
-        r#""zip":"DEF""#,
-        r#""jku":"https://evil.example.com/keys""#,
-        r#""x5u":"https://evil.example.com/cert""#,
-        r#""x5c":[]"#,
-        r#""jwk":{"kty":"EC"}"#,
         r#""typ":"at+jwt""#,
         r#""typ":"authorization-grant+jwt""#,
         r#""typ":"dpop+jwt""#,

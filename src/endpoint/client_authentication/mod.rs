@@ -18,14 +18,12 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
-use crate::jwt::Algorithm;
 use crate::jwt::assertion::{AssertionRules, peek_issuer, peek_subject};
+use crate::jwt::{Algorithm, AssertionError};
 use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
 
-/// The longest lifetime of an assertion that authenticates an app.
-const MAX_LIFETIME: Duration = Duration::from_mins(5);
 /// How far the app's clock may be off.
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
 /// How long a `jti` is kept after the last instant at which its assertion is accepted.
@@ -197,25 +195,34 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let ClientAuthentication::PrivateKeyJwt(keys) = app.settings().authentication() else {
             return Err(Rejection::WrongAuthenticationMethod.into());
         };
+        let by_url = app.settings().allows_endpoint_audience();
+        let limit = self.client_assertion_lifetime;
+        let max_lifetime = app
+            .settings()
+            .client_assertion_lifetime()
+            .map_or(limit, |seconds| limit.min(Duration::from_secs(seconds.into())));
         let rules = AssertionRules {
             purpose: AssertionPurpose::ClientAuthentication,
             client_id: app.client_id(),
             issuer: app.client_id().as_str(),
             user_claim: "sub",
-            audiences: &[self.issuer.as_str(), &self.token_endpoint_url],
+            audience: self.issuer.as_str(),
+            endpoints: if by_url { &self.endpoint_urls } else { &[] },
             keys,
             algorithms: Algorithm::ALL,
-            max_lifetime: MAX_LIFETIME,
+            max_lifetime,
+            needs_jti: true,
             clock_skew: CLOCK_SKEW,
         };
         let verified = rules.verify(assertion, facts.now).map_err(Rejection::ClientAssertion)?;
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
+        let jti = verified.jti.ok_or(Rejection::ClientAssertion(AssertionError::JtiMissing))?;
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::ClientAuthentication,
-            jti: verified.jti,
+            jti,
             expires_at: claim_expiry(verified.expires_at, CLOCK_SKEW),
             grant: None,
             now: facts.now,
@@ -230,9 +237,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     }
 }
 
-/// Returns the instant until which the `jti` of an assertion is kept.
-pub(crate) fn claim_expiry(expires_at: UnixTime, clock_skew: Duration) -> UnixTime {
-    expires_at.plus(clock_skew).plus(CLAIM_MARGIN)
+/// Returns the instant until which the `jti` of an assertion is kept, if no setting allows a larger
+/// skew than `max_clock_skew`.
+pub(crate) fn claim_expiry(expires_at: UnixTime, max_clock_skew: Duration) -> UnixTime {
+    expires_at.plus(max_clock_skew).plus(CLAIM_MARGIN)
 }
 
 /// Returns the client id that the request claims. It may be named by an assertion alone.

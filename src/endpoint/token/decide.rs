@@ -54,7 +54,7 @@ pub(super) fn decide<'a>(
     now: UnixTime,
 ) -> Result<Decided<'a>, Rejection> {
     let settings = app.settings();
-    let scope = asked.scope.or(offer.asked_scope.as_deref());
+    let scope = asked_scope(asked.scope, offer.signed_scope.as_deref())?;
     let by_user = matches!(offer.resource, OfferedResource::Decided(_));
     let scope = decide_scope(settings.scope(), &offer.scope, scope, by_user)?;
     let resource = decide_resource(settings, issuer, &offer.resource, asked.resource.as_ref())?;
@@ -62,6 +62,25 @@ pub(super) fn decide<'a>(
     let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
     let expires_at = now.plus(lifetime).min(offer.ends_at);
     Ok(Decided { scope, resource, expires_at, issuer })
+}
+
+/// Returns the scope that the request asks for, by its parameter or else by its assertion. The
+/// parameter can only narrow the signed scope.
+fn asked_scope<'a>(
+    asked: Option<&'a str>,
+    signed: Option<&'a str>,
+) -> Result<Option<&'a str>, Rejection> {
+    let Some(signed) = signed else { return Ok(asked) };
+    // A blank parameter must not stand for all that the app may have.
+    let Some(asked) = asked.filter(|asked| !asked.trim_matches(' ').is_empty()) else {
+        return Ok(Some(signed));
+    };
+    let ceiling = Scope::parse(signed).map_err(|_| Rejection::MalformedScope)?;
+    ceiling.narrow(asked).map_err(|error| match error {
+        NarrowError::Invalid(_) => Rejection::MalformedScope,
+        NarrowError::TooWide { .. } => Rejection::ScopeExceedsAssertion,
+    })?;
+    Ok(Some(asked))
 }
 
 /// Decides the scope. A request can only narrow; without one it is the intersection of what was

@@ -11,7 +11,7 @@ pub enum AssertionError {
     NotAJwt,
     /// The header is not an object with a string `alg`, or a parameter has the wrong type.
     Header,
-    /// The header contains `crit`, `jku`, `jwk`, `x5u`, `x5c`, `b64` or `zip`.
+    /// The header contains `crit` or `b64`.
     ForbiddenHeader,
     /// `typ` names another kind of JWT.
     Typ,
@@ -35,6 +35,8 @@ pub enum AssertionError {
     AudMissing,
     /// `aud` does not name this server.
     Aud,
+    /// `aud` names several audiences (RFC 10070).
+    AudSeveral,
     /// `exp` is missing or not a number.
     ExpMissing,
     /// `exp` has passed.
@@ -62,9 +64,7 @@ impl AssertionError {
             Self::Header => {
                 "the header of the assertion needs a string alg, and kid and typ must be strings"
             }
-            Self::ForbiddenHeader => {
-                "the header of the assertion contains crit, jku, jwk, x5u, x5c, b64 or zip"
-            }
+            Self::ForbiddenHeader => "the header of the assertion contains crit or b64",
             Self::Typ => "the typ of the assertion names another kind of JWT",
             Self::Algorithm => "the alg of the assertion is not allowed for this app",
             Self::UnknownKey => "the kid of the assertion names no key of this app",
@@ -83,7 +83,12 @@ impl AssertionError {
             Self::AudMissing => {
                 "the claim aud is missing or neither a string nor an array of strings"
             }
-            Self::Aud => "the claim aud does not name this server",
+            Self::Aud => {
+                "the claim aud does not name this server: use the issuer that its metadata state"
+            }
+            Self::AudSeveral => {
+                "the claim aud names several audiences: this server must be the only one"
+            }
             Self::ExpMissing => "the claim exp is missing or not a number",
             Self::ExpPast => {
                 "the claim exp has passed: compare your clock with the Date of this response"

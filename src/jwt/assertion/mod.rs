@@ -41,12 +41,16 @@ pub(crate) struct AssertionRules<'a> {
     pub(crate) issuer: &'a str,
     /// The claim of a grant that names the user: `sub`, unless the app's settings name another.
     pub(crate) user_claim: &'a str,
-    /// `aud` must name one of these.
-    pub(crate) audiences: &'a [&'a str],
+    /// `aud` must be this, alone, or one of `endpoints`, alone.
+    pub(crate) audience: &'a str,
+    /// The URLs of this server's endpoints that the app's settings accept as `aud`.
+    pub(crate) endpoints: &'a [String],
     pub(crate) keys: &'a VerifyingKeys,
     pub(crate) algorithms: &'a [Algorithm],
     /// The longest time to `exp`, from now and from `iat`.
     pub(crate) max_lifetime: Duration,
+    /// Whether `jti` is required.
+    pub(crate) needs_jti: bool,
     /// The tolerated difference between the app's clock and ours.
     pub(crate) clock_skew: Duration,
 }
@@ -56,9 +60,11 @@ pub(crate) struct AssertionRules<'a> {
 pub(crate) struct VerifiedAssertion {
     /// The user for a grant, the client id for client authentication.
     pub(crate) subject: String,
-    /// Digest of `iss` and `jti`, by which the assertion is single-use within one app and purpose.
-    pub(crate) jti: Digest,
+    /// Digest of `iss` and `jti`, by which the assertion is single-use within one app and purpose. `None`
+    /// without a `jti`.
+    pub(crate) jti: Option<Digest>,
     pub(crate) expires_at: UnixTime,
+    /// `scope`, unless it is absent or blank.
     pub(crate) scope: Option<String>,
 }
 
@@ -80,14 +86,18 @@ impl AssertionRules<'_> {
         let subject = self.check_subject(&claims, issuer)?;
         self.check_audience(&claims)?;
         let expires_at = self.check_times(&claims, now)?;
-        let token_id = text(&claims, "jti", AssertionError::JtiMissing)?;
-        if token_id.is_empty() || token_id.len() > MAX_JTI {
+        let token_id = claims.text("jti", AssertionError::JtiMissing)?;
+        if self.needs_jti && token_id.is_none() {
+            return Err(AssertionError::JtiMissing);
+        }
+        if token_id.is_some_and(|id| id.is_empty() || id.len() > MAX_JTI) {
             return Err(AssertionError::Jti);
         }
         let scope = claims.text("scope", AssertionError::Scope)?;
+        let scope = scope.filter(|scope| !scope.trim_matches(' ').is_empty());
         Ok(VerifiedAssertion {
             subject: subject.to_owned(),
-            jti: Digest::of_fields(&[issuer.as_bytes(), token_id.as_bytes()]),
+            jti: token_id.map(|id| Digest::of_fields(&[issuer.as_bytes(), id.as_bytes()])),
             expires_at,
             scope: scope.map(str::to_owned),
         })
@@ -142,14 +152,21 @@ impl AssertionRules<'_> {
         }
     }
 
+    /// Checks that this server is the only audience (RFC 10070): an assertion for several servers could
+    /// be replayed by one of them.
     fn check_audience(&self, claims: &Object<'_>) -> Result<(), AssertionError> {
-        let is_server = |name: &str| self.audiences.contains(&name);
-        let found = match claims.get("aud") {
-            Some(Member::Text(name)) => is_server(&name.0),
-            Some(Member::Texts(names)) => names.iter().any(|name| is_server(&name.0)),
+        let audience = match claims.get("aud") {
+            Some(Member::Text(name)) => name,
+            Some(Member::Texts(names)) => match names.as_slice() {
+                [name] => name,
+                [] => return Err(AssertionError::Aud),
+                _ => return Err(AssertionError::AudSeveral),
+            },
             Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
         };
-        if found { Ok(()) } else { Err(AssertionError::Aud) }
+        let is_server =
+            audience.0 == self.audience || self.endpoints.iter().any(|url| audience.0 == *url);
+        if is_server { Ok(()) } else { Err(AssertionError::Aud) }
     }
 
     fn check_times(&self, claims: &Object<'_>, now: UnixTime) -> Result<UnixTime, AssertionError> {

@@ -18,12 +18,20 @@ struct App {
     client_id: ClientId,
     key: SigningKey,
     keys: VerifyingKeys,
+    endpoints: Vec<String>,
+    needs_jti: bool,
 }
 
 fn app() -> App {
     let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
     let keys = key.verifying_key().into();
-    App { client_id: ClientId::new("app").unwrap(), key, keys }
+    App {
+        client_id: ClientId::new("app").unwrap(),
+        key,
+        keys,
+        endpoints: vec!["https://as.example.com/oauth/token".to_owned()],
+        needs_jti: true,
+    }
 }
 
 impl App {
@@ -37,10 +45,12 @@ impl App {
             client_id: &self.client_id,
             issuer: "https://issuer.example.com",
             user_claim,
-            audiences: &["https://as.example.com", "https://as.example.com/oauth/token"],
+            audience: "https://as.example.com",
+            endpoints: &self.endpoints,
             keys: &self.keys,
             algorithms: &[Algorithm::EdDSA],
             max_lifetime: Duration::from_mins(5),
+            needs_jti: self.needs_jti,
             clock_skew: Duration::from_secs(10),
         };
         rules.verify(assertion, NOW)
@@ -70,7 +80,7 @@ fn a_valid_assertion_gives_subject_expiry_and_scope() {
     let assertion = signed(&app.key, r#"{"alg":"EdDSA","typ":"JWT"}"#, &grant().to_string());
     let expected = VerifiedAssertion {
         subject: "alice".to_owned(),
-        jti: Digest::of_fields(&[b"https://issuer.example.com", b"1"]),
+        jti: Some(Digest::of_fields(&[b"https://issuer.example.com", b"1"])),
         expires_at: UnixTime::from_seconds(1_700_000_060),
         scope: Some("a b".to_owned()),
     };
@@ -98,7 +108,14 @@ fn the_claim_at_fault_is_named() {
         (json!({ "aud": "https://as.example.com/" }), Some(E::Aud)),
         (json!({ "aud": [] }), Some(E::Aud)),
         (json!({ "aud": ["https://other.example.com"] }), Some(E::Aud)),
-        (json!({ "aud": ["x", "https://as.example.com/oauth/token"] }), None),
+        (json!({ "aud": "https://as.example.com/oauth/token" }), None),
+        (json!({ "aud": ["https://as.example.com"] }), None),
+        (json!({ "aud": ["https://as.example.com/oauth/token"] }), None),
+        (json!({ "aud": ["x", "https://as.example.com"] }), Some(E::AudSeveral)),
+        (
+            json!({ "aud": ["https://as.example.com", "https://as.example.com"] }),
+            Some(E::AudSeveral),
+        ),
         (json!({ "exp": null }), Some(E::ExpMissing)),
         (json!({ "exp": "1700000060" }), Some(E::ExpMissing)),
         (json!({ "exp": now - 10, "iat": null }), Some(E::ExpPast)),
@@ -136,6 +153,20 @@ fn the_claim_at_fault_is_named() {
     }
 }
 
+/// Z3: if `jti` is optional, an assertion may omit it, and one that has it is still known by it.
+#[test]
+fn an_optional_jti_may_be_absent_but_not_malformed() {
+    let app = App { needs_jti: false, ..app() };
+    let verify = |jti: &Value| {
+        let claims = with(&grant(), &json!({ "jti": jti })).to_string();
+        app.verify(GRANT, &signed(&app.key, r#"{"alg":"EdDSA"}"#, &claims))
+    };
+    assert_eq!(verify(&json!(null)).unwrap().jti, None);
+    assert!(verify(&json!("1")).unwrap().jti.is_some());
+    assert_eq!(verify(&json!(7)), Err(AssertionError::JtiMissing));
+    assert_eq!(verify(&json!("")), Err(AssertionError::Jti));
+}
+
 /// C18: to authenticate the app, `iss` and `sub` are its client id.
 #[test]
 fn client_authentication_names_the_app_itself() {
@@ -162,10 +193,12 @@ fn an_assertion_for_one_purpose_never_serves_the_other() {
             client_id: &app.client_id,
             issuer,
             user_claim,
-            audiences: &["https://as.example.com"],
+            audience: "https://as.example.com",
+            endpoints: &[],
             keys: &app.keys,
             algorithms: &[Algorithm::EdDSA],
             max_lifetime: Duration::from_mins(5),
+            needs_jti: true,
             clock_skew: Duration::from_secs(10),
         };
         rules.verify(&assertion, NOW).is_ok()
@@ -256,10 +289,12 @@ fn an_app_may_sign_with_its_shared_secret() {
         client_id: &app.client_id,
         issuer: "https://issuer.example.com",
         user_claim: "sub",
-        audiences: &["https://as.example.com"],
+        audience: "https://as.example.com",
+        endpoints: &[],
         keys: &keys,
         algorithms: &[Algorithm::HS256],
         max_lifetime: Duration::from_mins(5),
+        needs_jti: true,
         clock_skew: Duration::ZERO,
     };
     let key = SigningKey::from_hmac_secret(secret).unwrap();

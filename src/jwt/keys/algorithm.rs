@@ -14,7 +14,8 @@ pub enum Algorithm {
     ES256,
     /// ECDSA with P-384 and SHA-384.
     ES384,
-    /// Ed25519 (RFC 8037 section 3.1).
+    /// Ed25519 (RFC 8037 section 3.1). Also read by its newer name `Ed25519` (RFC 9864 section 2.2).
+    #[serde(alias = "Ed25519")]
     EdDSA,
     /// RSASSA-PKCS1-v1\_5 with SHA-256.
     RS256,
@@ -70,7 +71,9 @@ impl Algorithm {
         matches!(self, Self::HS256)
     }
 
+    /// Finds an algorithm by its JOSE name, or Ed25519 by either of its names.
     pub(in crate::jwt) fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
     }
 }

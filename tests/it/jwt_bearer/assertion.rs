@@ -71,7 +71,7 @@ fn the_subject_must_be_a_user() {
     itself.assert_error(400, "invalid_grant");
 }
 
-/// J9: `aud` names this server, alone or among others, compared exactly.
+/// J9, J36: `aud` names this server alone, compared exactly.
 #[test]
 fn the_audience_must_be_this_server() {
     judge(
@@ -79,7 +79,10 @@ fn the_audience_must_be_this_server() {
         &[
             (json!({ "aud": ISSUER }), None),
             (json!({ "aud": [ISSUER] }), None),
-            (json!({ "aud": ["https://other.example.com", ISSUER] }), None),
+            (json!({ "aud": ["https://other.example.com", ISSUER] }), Some("aud")),
+            (json!({ "aud": [ISSUER, "https://other.example.com"] }), Some("aud")),
+            (json!({ "aud": [ISSUER, ISSUER] }), Some("aud")),
+            (json!({ "aud": [ISSUER, TOKEN_ENDPOINT] }), Some("aud")),
             (json!({ "aud": null }), Some("aud")),
             (json!({ "aud": 7 }), Some("aud")),
             (json!({ "aud": [] }), Some("aud")),
@@ -102,7 +105,9 @@ fn an_app_may_allow_other_audiences() {
         backend_jwt().with_token_endpoint_audience(true),
         &[
             (json!({ "aud": TOKEN_ENDPOINT }), None),
-            (json!({ "aud": ["x", TOKEN_ENDPOINT] }), None),
+            (json!({ "aud": [TOKEN_ENDPOINT] }), None),
+            (json!({ "aud": ["x", TOKEN_ENDPOINT] }), Some("aud")),
+            (json!({ "aud": [ISSUER, TOKEN_ENDPOINT] }), Some("aud")),
             (json!({}), None),
             (json!({ "aud": format!("{TOKEN_ENDPOINT}/") }), Some("aud")),
         ],

@@ -58,8 +58,8 @@ fn a_jti_may_be_used_again_after_it_expired() {
     let app = world.register(backend_app());
     let same = json!({ "jti": "again" });
     assert_eq!(world.act(&app, &same).status, 200);
-    // It expires after 60 s; 10 s of skew and a minute of margin follow.
-    world.advance(130);
+    // It expires after 60 s; the largest skew of 300 s and a minute of margin follow.
+    world.advance(420);
     world.act(&app, &same).assert_error(400, "invalid_grant");
     world.advance(1);
     assert_eq!(world.act(&app, &same).status, 200);
@@ -222,4 +222,43 @@ fn a_forged_assertion_consumes_nothing() {
     broken.replace_range(broken.len() - 8..broken.len() - 4, "AAAA");
     world.present(&app, &broken, &[]).assert_error(400, "invalid_grant");
     assert_eq!(world.present(&app, &Signer::backend().sign(&claims), &[]).status, 200);
+}
+
+/// N11: a used assertion stays used if the app's skew and maximum lifetime are raised later.
+#[test]
+fn a_longer_skew_does_not_make_a_used_assertion_usable() {
+    for jwt in [backend_jwt(), backend_jwt().with_clock_skew(0).with_max_lifetime(60)] {
+        let world = World::new();
+        let app = world.register(impersonator(jwt));
+        let assertion = world.assertion(&app, &json!({}));
+        let unused = world.assertion(&app, &json!({}));
+        assert_eq!(world.present(&app, &assertion, &[]).status, 200);
+        world.edit(&app, |draft| {
+            draft.jwt(backend_jwt().with_clock_skew(300).with_max_lifetime(3_600))
+        });
+        // The assertion expires after 60 s, and is accepted for 300 s more.
+        for passed in [59, 71, 100, 129] {
+            world.advance(passed);
+            world.present(&app, &assertion, &[]).assert_error(400, "invalid_grant");
+            assert_eq!(world.last_event().outcome.reason(), Some("assertion_replayed"));
+        }
+        assert_eq!(world.present(&app, &unused, &[]).status, 200);
+        world.advance(1);
+        world.present(&app, &assertion, &[]).assert_error(400, "invalid_grant");
+        assert_eq!(world.last_event().outcome.reason(), Some("assertion"));
+    }
+}
+
+/// N11: pruning keeps a used assertion as long.
+#[test]
+fn pruning_keeps_a_used_assertion_for_the_longest_skew() {
+    let world = World::new();
+    let app = world.register(backend_app());
+    let assertion = world.assertion(&app, &json!({}));
+    assert_eq!(world.present(&app, &assertion, &[]).status, 200);
+    world.edit(&app, |draft| draft.jwt(backend_jwt().with_clock_skew(300)));
+    world.advance(359);
+    pollster::block_on(world.server.admin("tester").prune(100)).unwrap();
+    world.present(&app, &assertion, &[]).assert_error(400, "invalid_grant");
+    assert_eq!(world.last_event().outcome.reason(), Some("assertion_replayed"));
 }

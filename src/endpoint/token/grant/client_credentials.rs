@@ -75,7 +75,7 @@ impl Grant for ClientCredentials {
             },
             offer: Offer {
                 scope: settings.scope().clone(),
-                asked_scope: None,
+                signed_scope: None,
                 resource: OfferedResource::Open,
                 ends_at: facts.now.plus(lifetime),
             },

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
 };
-use crate::app::{AssertionKeys, CustomApp, Flow, JwtSettings};
+use crate::app::{AssertionKeys, CustomApp, Flow, JtiRule, JwtSettings};
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
@@ -19,6 +19,7 @@ use crate::jwt::{Algorithm, AssertionError, Circumstances, VerifyingKey, Verifyi
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
+use crate::secret::Digest;
 use crate::server_secret::Sealing;
 use crate::server_secret::handle::{Salt, new_grant_names};
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Grant as GrantRow, Store};
@@ -62,18 +63,19 @@ impl Grant for JwtBearer {
                 (&secret_key, &[Algorithm::HS256][..])
             }
         };
-        let audience = jwt.audience().unwrap_or(against.issuer.as_str());
-        let audiences = [audience, against.token_endpoint_url];
-        let allowed = if jwt.allows_token_endpoint_audience() { 2 } else { 1 };
+        let token_endpoint = std::slice::from_ref(against.token_endpoint_url);
+        let by_url = jwt.allows_token_endpoint_audience();
         let rules = AssertionRules {
             purpose: AssertionPurpose::Grant,
             client_id: app.client_id(),
             issuer: jwt.issuer().unwrap_or(app.client_id().as_str()),
             user_claim: jwt.user_claim(),
-            audiences: audiences.get(..allowed).unwrap_or_default(),
+            audience: jwt.audience().unwrap_or(against.issuer.as_str()),
+            endpoints: if by_url { token_endpoint } else { &[] },
             keys,
             algorithms: if jwt.algorithms().is_empty() { fitting } else { jwt.algorithms() },
             max_lifetime: seconds(jwt.max_lifetime()),
+            needs_jti: jwt.jti() == JtiRule::Required,
             clock_skew: seconds(jwt.clock_skew()),
         };
         Ok(rules.verify(assertion, against.now).map_err(Rejection::Assertion)?)
@@ -110,15 +112,25 @@ impl Grant for JwtBearer {
         };
         let offer = Offer {
             scope,
-            asked_scope: verified.scope,
+            signed_scope: verified.scope,
             resource: OfferedResource::Open,
             ends_at: facts.now.plus(seconds(lifetime)),
+        };
+        let (jti, expires_at) = match verified.jti {
+            // For the largest skew: a later edit of the app must not make a used assertion usable.
+            Some(jti) => {
+                (jti, claim_expiry(verified.expires_at, seconds(JwtSettings::MAX_CLOCK_SKEW)))
+            }
+            // A fresh name: the claim dates the grant, and refuses no later use.
+            None => {
+                (Digest::of_fields(&[grant_id.as_bytes()]), claim_expiry(facts.now, Duration::ZERO))
+            }
         };
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::Grant,
-            jti: verified.jti,
-            expires_at: claim_expiry(verified.expires_at, seconds(jwt.clock_skew())),
+            jti,
+            expires_at,
             grant: salt.map(|salt| new_row(app, &origin, &offer, salt, facts.now)),
             now: facts.now,
         };

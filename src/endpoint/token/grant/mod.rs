@@ -84,7 +84,7 @@ pub(super) struct ProofContext<'a> {
     handles: &'a Handles,
     sealing: &'a Sealing,
     issuer: &'a Issuer,
-    token_endpoint_url: &'a str,
+    token_endpoint_url: &'a String,
     now: UnixTime,
 }
 
@@ -143,8 +143,9 @@ pub(super) struct Origin {
 pub(super) struct Offer {
     /// The scope of the grant. Without a row, the scope that the app may have.
     pub(super) scope: Scope,
-    /// The scope that the grant itself asks for, if the request names none.
-    pub(super) asked_scope: Option<String>,
+    /// The scope that the app signed in its assertion: a ceiling, and the scope if the request names
+    /// none.
+    pub(super) signed_scope: Option<String>,
     pub(super) resource: OfferedResource,
     /// When everything that descends from the grant ends.
     pub(super) ends_at: UnixTime,
@@ -234,7 +235,7 @@ fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
         },
         offer: Offer {
             scope,
-            asked_scope: None,
+            signed_scope: None,
             resource: OfferedResource::Decided(row.resource),
             ends_at: row.expires_at,
         },
