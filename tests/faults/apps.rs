@@ -38,7 +38,11 @@ fn encode(fields: &[(&str, &str)]) -> String {
 
 /// Returns a form of an app for an endpoint.
 fn request(path: &str, app: &str, fields: &[(&str, &str)]) -> Vec<u8> {
-    let own = [("client_id", app), ("client_secret", SECRET)];
+    request_with(SECRET, path, app, fields)
+}
+
+fn request_with(secret: &str, path: &str, app: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let own = [("client_id", app), ("client_secret", secret)];
     post(path, &encode(&[&own, fields].concat()))
 }
 
@@ -87,6 +91,11 @@ pub(crate) struct Assertion {
 impl Assertion {
     /// Creates an assertion with a new `jti`.
     pub(crate) fn new(app: &str) -> Self {
+        Self::with_secret(app, SECRET)
+    }
+
+    /// Creates an assertion of an app with another client secret.
+    pub(crate) fn with_secret(app: &str, secret: &str) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let now = SystemClock::new().now();
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +112,7 @@ impl Assertion {
         let assertion = format!("{signed}.{tag}");
         let fields = [("grant_type", grant_type), ("assertion", &*assertion)];
         Self {
-            request: request("/oauth/token", app, &fields),
+            request: request_with(secret, "/oauth/token", app, &fields),
             digest: digest_of(&[app.as_bytes(), jti.as_bytes()]),
         }
     }

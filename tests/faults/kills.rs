@@ -38,7 +38,7 @@ impl Drop for Stop<'_> {
 }
 
 /// Waits for a random number of tokens, or some seconds if there are none.
-fn moment(ledger: &Ledger, dice: &mut Dice, tokens: u64) {
+pub(crate) fn moment(ledger: &Ledger, dice: &mut Dice, tokens: u64) {
     let (begun, enough) = (Instant::now(), ledger.counts.tokens() + dice.below(tokens));
     while ledger.counts.tokens() < enough && begun.elapsed() < PATIENCE {
         thread::sleep(Duration::from_millis(1));

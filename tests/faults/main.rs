@@ -18,10 +18,12 @@ mod cluster;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod counts;
 mod dice;
-#[expect(dead_code, reason = "the long tests need more of it")]
 mod ledger;
+mod networks;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod oracle;
+#[expect(dead_code, reason = "the long tests need more of it")]
+mod proxy;
 mod races;
 mod revocations;
 #[path = "../sandbox/mod.rs"]

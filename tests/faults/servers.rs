@@ -1,7 +1,10 @@
 //! Processes of the example server over one database.
 
+use std::fs::OpenOptions;
+use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -10,6 +13,7 @@ use super::apps::ISSUER;
 use super::client::Client;
 use super::cluster::{Cluster, USER};
 use super::dice::Dice;
+use super::proxy::Proxy;
 use super::sandbox::{Folder, wait_until};
 use super::server::Server;
 
@@ -17,11 +21,38 @@ use super::server::Server;
 pub(crate) struct Servers {
     folder: Folder,
     store: String,
+    /// More arguments of each process.
+    more: &'static [&'static str],
+    errors: Errors,
     slots: Vec<Slot>,
 }
 
+/// The standard error of a process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Errors {
+    Collected,
+    /// A disk without room.
+    Full,
+    /// A pipe that no process reads.
+    Closed,
+}
+
+impl Errors {
+    fn stream(self) -> Stdio {
+        match self {
+            Self::Collected => Stdio::piped(),
+            Self::Full => OpenOptions::new().write(true).open("/dev/full").unwrap().into(),
+            Self::Closed => io::pipe().unwrap().1.into(),
+        }
+    }
+}
+
+/// Environment variables of a process.
+pub(crate) type Environment = Vec<(&'static str, String)>;
+
 struct Slot {
     address: String,
+    environment: Environment,
     server: Mutex<Option<Server>>,
     kills: AtomicUsize,
 }
@@ -29,26 +60,60 @@ struct Slot {
 impl Servers {
     /// Starts servers over the database of a cluster.
     pub(crate) fn over_postgres(cluster: &Cluster, number: usize) -> Self {
-        // The folder of the socket takes the place of a host.
-        let folder = cluster.folder().to_str().unwrap();
-        Self::over(&format!("postgres://{USER}@localhost:5432/postgres?host={folder}"), number)
+        Self::in_environments(cluster, vec![Environment::new(); number])
+    }
+
+    /// Starts a server over the database of a cluster in each of the environments.
+    pub(crate) fn in_environments(cluster: &Cluster, environments: Vec<Environment>) -> Self {
+        Self::start(Folder::temporary(), url(cluster), &[], Errors::Collected, environments)
+    }
+
+    /// Starts a server over the database of a cluster that logs to this standard error.
+    pub(crate) fn logging_to(errors: Errors, cluster: &Cluster) -> Self {
+        let environment = vec![Environment::new()];
+        Self::start(Folder::temporary(), url(cluster), &["--log"], errors, environment)
+    }
+
+    /// Starts servers that reach their database through a proxy.
+    pub(crate) fn behind(proxy: &Proxy, number: usize) -> Self {
+        Self::through(proxy, &[], number)
+    }
+
+    /// Starts servers behind a proxy that write their audit events to standard error, too.
+    pub(crate) fn behind_with_log(proxy: &Proxy, number: usize) -> Self {
+        Self::through(proxy, &["--log"], number)
+    }
+
+    fn through(proxy: &Proxy, more: &'static [&'static str], number: usize) -> Self {
+        let port = proxy.port();
+        let store = format!("postgres://{USER}@127.0.0.1:{port}/postgres?sslmode=disable");
+        let environments = vec![Environment::new(); number];
+        Self::start(Folder::temporary(), store, more, Errors::Collected, environments)
     }
 
     /// Starts one server over a file in its own folder.
     pub(crate) fn over_sqlite() -> Self {
         let folder = Folder::temporary();
         let store = format!("sqlite:{}", folder.file("grants.db").display());
-        Self::start(folder, store, 1)
+        Self::start(folder, store, &[], Errors::Collected, vec![Environment::new()])
     }
 
-    fn over(store: &str, number: usize) -> Self {
-        Self::start(Folder::temporary(), store.to_owned(), number)
-    }
-
-    fn start(folder: Folder, store: String, number: usize) -> Self {
-        let slot = |address| Slot { address, server: Mutex::default(), kills: AtomicUsize::new(0) };
-        let slots = addresses(number).into_iter().map(slot).collect();
-        let servers = Self { folder, store, slots };
+    fn start(
+        folder: Folder,
+        store: String,
+        more: &'static [&'static str],
+        errors: Errors,
+        environments: Vec<Environment>,
+    ) -> Self {
+        let number = environments.len();
+        let slot = |(address, environment)| Slot {
+            address,
+            environment,
+            server: Mutex::default(),
+            kills: AtomicUsize::new(0),
+        };
+        let slots = addresses(number).into_iter().zip(environments).map(slot).collect();
+        let servers = Self { folder, store, more, errors, slots };
         thread::scope(|scope| {
             for index in 0..number {
                 let servers = &servers;
@@ -81,8 +146,9 @@ impl Servers {
             ["--store", &self.store],
             ["--keys", keys.to_str().unwrap()],
         ];
-        let arguments = [arguments.as_flattened(), &["--no-limits"]].concat();
-        let server = Server::try_with(&arguments)?;
+        let arguments = [arguments.as_flattened(), &["--no-limits"], self.more].concat();
+        let errors = self.errors.stream();
+        let server = Server::in_environment(&arguments, &slot.environment, errors)?;
         *slot.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server);
         Ok(())
     }
@@ -95,6 +161,11 @@ impl Servers {
         slot.kills.fetch_add(1, Ordering::Relaxed);
         dice.sleep(0..rest.max(1));
         wait_until("the server comes back", || self.start_one(index).is_ok());
+    }
+
+    /// Returns everything that a running server has written to its standard streams.
+    pub(crate) fn output(&self, index: usize) -> String {
+        self.slots[index].server.lock().unwrap().as_ref().unwrap().output()
     }
 
     /// Returns the number of kills.
@@ -115,6 +186,12 @@ impl Drop for Servers {
             drop(slot.server.lock().unwrap_or_else(PoisonError::into_inner).take());
         }
     }
+}
+
+/// Returns the URL of the database of a cluster. The folder of its socket takes the place of a host.
+fn url(cluster: &Cluster) -> String {
+    let folder = cluster.folder().to_str().unwrap();
+    format!("postgres://{USER}@localhost:5432/postgres?host={folder}")
 }
 
 /// Returns free addresses below the ports of outgoing connections. A client that calls a port without a

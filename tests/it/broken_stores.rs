@@ -10,6 +10,7 @@ use std::task::Poll;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::jwt::Circumstances;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
     DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore, InsertApp, InsertGrant,
@@ -265,7 +266,7 @@ impl AppRegistry for AlteredStore {
 impl GrantStore for AlteredStore {
     async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
         if self.is(DropsCircumstances) {
-            grant.circumstances = None;
+            grant.circumstances = Circumstances::default();
         }
         if self.is(ReadsThenWrites) && self.sound.lock().grants.contains_key(&grant.grant_id) {
             return Ok(InsertGrant::AlreadyDecided);

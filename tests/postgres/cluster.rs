@@ -72,14 +72,19 @@ pub(crate) fn durable_cluster() -> Option<Cluster> {
 const WITHOUT_FSYNC: &str = "off";
 
 fn say_skipped() {
+    skipped("PostgreSQL");
+}
+
+/// Says in a line that the test lacks a service. Panics if services are required.
+pub(crate) fn skipped(service: &str) {
     let thread = std::thread::current();
     let test = thread.name().unwrap_or_default();
     assert!(
         env::var("GRANTOR_REQUIRE_SERVICES").as_deref() != Ok("1"),
-        "{test} needs PostgreSQL, and GRANTOR_REQUIRE_SERVICES is 1"
+        "{test} needs {service}, and GRANTOR_REQUIRE_SERVICES is 1"
     );
     // The harness captures the macros of the standard library.
-    let line = format!("skipped: {test} needs PostgreSQL (.ci/install installs it)\n");
+    let line = format!("skipped: {test} needs {service} (.ci/install installs it)\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
@@ -149,6 +154,11 @@ impl Cluster {
     /// The owner of its files if that is not the user who runs the tests.
     pub(crate) fn owner(&self) -> Option<(u32, u32)> {
         self.owner
+    }
+
+    /// The socket on which it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.file(".s.PGSQL.5432")
     }
 
     /// The folder of its data, its log and its socket.

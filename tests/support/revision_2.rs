@@ -7,6 +7,7 @@ use grantor::app::Flow;
 use grantor::audit::{AuditQuery, AuditStore};
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, DeviceId, GrantId, Subject};
+use grantor::jwt::Circumstances;
 use grantor::secret::Digest;
 use grantor::store::{
     AccessFacts, AssertionClaim, AssertionPurpose, CodeRedemption, Consent, FeedCursor, Grant,
@@ -262,7 +263,7 @@ pub(crate) async fn assert_kept<S: Store + AuditStore>(store: &S, expected: &str
         let grant: Grant = serde_json::from_value(grant[1].clone()).unwrap();
         assert_eq!(
             (grant.flow, grant.confirmation, grant.bound_from, &grant.circumstances),
-            (None, None, 0, &None),
+            (None, None, 0, &Circumstances::default()),
         );
         assert_eq!(grant.made_by() == Flow::JwtBearer, grant.actor.is_some());
         count += 1;

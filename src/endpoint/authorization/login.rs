@@ -34,7 +34,7 @@ pub struct Login {
     session: String,
     device: Option<DeviceId>,
     auth_time: Option<UnixTime>,
-    circumstances: Option<Box<Circumstances>>,
+    circumstances: Circumstances,
 }
 
 impl Login {
@@ -48,7 +48,7 @@ impl Login {
             session: session.into(),
             device: None,
             auth_time: None,
-            circumstances: None,
+            circumstances: Circumstances::default(),
         }
     }
 
@@ -72,14 +72,14 @@ impl Login {
     /// and its revocation ends what was granted in it.
     #[must_use]
     pub fn with_session_id(mut self, session: SessionId) -> Self {
-        self.circumstances.get_or_insert_default().session = Some(session);
+        self.circumstances.session = Some(session);
         self
     }
 
     /// Sets how strongly the user authenticated: `acr`. Access tokens state it (RFC 9068 section 2.2.1).
     #[must_use]
     pub fn with_acr(mut self, acr: AuthenticationContext) -> Self {
-        self.circumstances.get_or_insert_default().acr = Some(acr);
+        self.circumstances.acr = Some(acr);
         self
     }
 
@@ -87,10 +87,7 @@ impl Login {
     /// [`MAX_METHODS`](Circumstances::MAX_METHODS) of them. Access tokens state them.
     #[must_use]
     pub fn with_amr(mut self, methods: impl IntoIterator<Item = AuthenticationMethod>) -> Self {
-        let amr: Vec<_> = methods.into_iter().take(Circumstances::MAX_METHODS).collect();
-        if !amr.is_empty() {
-            self.circumstances.get_or_insert_default().amr = amr;
-        }
+        self.circumstances.amr = methods.into_iter().take(Circumstances::MAX_METHODS).collect();
         self
     }
 
@@ -108,7 +105,7 @@ impl Login {
         self.auth_time
     }
 
-    pub(super) const fn circumstances(&self) -> &Option<Box<Circumstances>> {
+    pub(super) const fn circumstances(&self) -> &Circumstances {
         &self.circumstances
     }
 

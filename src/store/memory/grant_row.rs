@@ -40,7 +40,7 @@ struct Rare {
     actor: Option<ClientId>,
     resource: Option<Resource>,
     device: Option<DeviceId>,
-    circumstances: Option<Box<Circumstances>>,
+    circumstances: Circumstances,
     confirmation: Option<Confirmation>,
     bound_from: u32,
     revoked: Option<(UnixTime, RevocationReason)>,
@@ -156,8 +156,7 @@ mod tests {
         full.flow = Some(Flow::JwtBearer);
         full.confirmation = Some(Confirmation::Key(Digest::from_bytes([3; 32])));
         full.bound_from = 4;
-        full.circumstances.get_or_insert_default().session =
-            Some(SessionId::new("session").unwrap());
+        full.circumstances.session = Some(SessionId::new("session").unwrap());
         full.auth_time = Some(UnixTime::EPOCH);
         full.revoked = Some((UnixTime::EPOCH, RevocationReason::Client));
         let mut revoked = grant();

@@ -32,6 +32,15 @@ impl Server {
 
     /// Starts a server. Returns its output as the error if it ends before it is ready.
     pub(crate) fn try_with(arguments: &[&str]) -> Result<Self, String> {
+        Self::in_environment(arguments, &[], Stdio::piped())
+    }
+
+    /// Starts a server with environment variables and a standard error of its own.
+    pub(crate) fn in_environment(
+        arguments: &[&str],
+        environment: &[(&str, String)],
+        errors: Stdio,
+    ) -> Result<Self, String> {
         let folder = Folder::on_disk();
         let ready = folder.file("ready.json");
         let mut child = command(program())
@@ -40,16 +49,15 @@ impl Server {
             .arg("--ready-file")
             .arg(&ready)
             .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let output = Arc::new(Mutex::new(Vec::new()));
-        let readers = vec![
-            collect(child.stdout.take().unwrap(), &output),
-            collect(child.stderr.take().unwrap(), &output),
-        ];
+        let mut readers = vec![collect(child.stdout.take().unwrap(), &output)];
+        readers.extend(child.stderr.take().map(|errors| collect(errors, &output)));
         let mut server = Self { child, issuer: String::new(), output, readers };
         server.issuer = server.wait_until_ready(&ready)?;
         Ok(server)

@@ -12,6 +12,7 @@ use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::Subject;
+use crate::jwt::Circumstances;
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::store::Store;
@@ -70,7 +71,7 @@ impl Grant for ClientCredentials {
                 actor: None,
                 device: None,
                 auth_time: None,
-                circumstances: None,
+                circumstances: Circumstances::default(),
             },
             offer: Offer {
                 scope: settings.scope().clone(),

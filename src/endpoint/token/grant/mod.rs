@@ -135,7 +135,7 @@ pub(super) struct Origin {
     pub(super) device: Option<DeviceId>,
     /// When the user had last logged in, if the grant tells.
     pub(super) auth_time: Option<UnixTime>,
-    pub(super) circumstances: Option<Box<Circumstances>>,
+    pub(super) circumstances: Circumstances,
 }
 
 /// The most that a grant gives.

@@ -1,0 +1,248 @@
+//! A failover to a streaming replica that had fallen behind, and the runbook that follows it.
+
+use serde_json::{Value, json};
+
+use super::apps::{
+    ASSERTIONS, Assertion, CODES, FAMILIES, STRICT, Session, administrator, introspect, order,
+    redeem, refresh, revoke,
+};
+use super::client::{Answer, Client, get, post_as};
+use super::cluster::own_cluster;
+use super::ledger::{Family, Fate, Ledger};
+use super::oracle::Tables;
+use super::proxy::Proxy;
+use super::sandbox::wait_until;
+use super::servers::Servers;
+use super::standby::Standby;
+
+/// Families that are given back after the replica has fallen behind.
+const GIVEN_BACK: usize = 16;
+
+/// Two servers that write their audit events to the database and to standard error, and their clients.
+struct World {
+    ledger: Ledger,
+    servers: Servers,
+    clients: Vec<Client>,
+    sessions: Vec<Session>,
+    bearer: String,
+    asked: usize,
+}
+
+impl World {
+    fn behind(proxy: &Proxy) -> Self {
+        let servers = Servers::behind_with_log(proxy, 2);
+        let clients = servers.clients();
+        let sessions = clients.iter().map(|_| Session::new("ann")).collect();
+        let (ledger, bearer) = (Ledger::default(), String::new());
+        let mut world = Self { ledger, servers, clients, sessions, bearer, asked: 0 };
+        world.bearer = world.ask(&administrator()).text("access_token");
+        world
+    }
+
+    /// Asks the servers in turn until one has recovered and answers.
+    fn ask(&mut self, request: &[u8]) -> Answer {
+        self.asked += 1;
+        let index = self.asked % self.clients.len();
+        self.ledger.insist(&mut self.clients[index], request)
+    }
+
+    #[track_caller]
+    fn ask_well(&mut self, request: &[u8]) -> Answer {
+        let answer = self.ask(request);
+        assert!(answer.status < 300, "{answer:?}");
+        answer
+    }
+
+    fn family(&mut self) -> Family {
+        Family::new(FAMILIES, &self.ask_well(&Assertion::new(FAMILIES).request))
+    }
+
+    fn code(&mut self) -> String {
+        let mut code = None;
+        wait_until("there is a code", || {
+            code = self.sessions[0].code(&mut self.clients[0]).ok().flatten();
+            code.is_some()
+        });
+        code.unwrap()
+    }
+
+    #[track_caller]
+    fn rotate(&mut self, family: &mut Family) {
+        let answer = self.ask_well(&refresh(family.app, &family.token));
+        family.rotate(&answer);
+    }
+
+    /// Sends a request of an administrator.
+    fn administer(&mut self, path: &str, body: &Value) -> Answer {
+        let bearer = format!("Bearer {}", self.bearer);
+        let headers = [("Authorization", &*bearer)];
+        self.ask_well(&post_as(path, "application/json", &headers, &body.to_string()))
+    }
+
+    fn is_enabled(&mut self, app: &str) -> bool {
+        let bearer = format!("Bearer {}", self.bearer);
+        let path = format!("/admin/apps/{app}");
+        let answer = self.ask(&get(&path, &[("Authorization", &*bearer)]));
+        answer.json()["enabled"] == true
+    }
+
+    /// Returns the events of the log in the database, newest first.
+    fn stored_events(&mut self) -> Vec<Value> {
+        let bearer = format!("Bearer {}", self.bearer);
+        let request = get("/admin/audit?limit=200", &[("Authorization", &*bearer)]);
+        let mut events = Vec::new();
+        // A query writes the events of its server first, so the last query shows all events.
+        for client in &mut self.clients {
+            let answer = self.ledger.insist(client, &request);
+            events = answer.json()["events"].as_array().unwrap().clone();
+        }
+        events
+    }
+
+    /// Returns the successful events since `since` that the servers wrote to standard error.
+    fn outside_events(&self, since: i64) -> Vec<Value> {
+        let lines = (0..self.servers.len()).map(|index| self.servers.output(index));
+        let lines: Vec<_> = lines.collect();
+        let events = lines.iter().flat_map(|text| text.lines()).filter_map(|line| {
+            let event: Value = serde_json::from_str(&line[line.find("{\"at\"")?..]).ok()?;
+            (millis(&event) >= since && event["outcome"] == "success").then_some(event)
+        });
+        events.collect()
+    }
+}
+
+fn millis(event: &Value) -> i64 {
+    event["at"].as_i64().unwrap_or_else(|| panic!("{event}"))
+}
+
+fn grants_of(events: &[Value], action: &str) -> Vec<String> {
+    let events = events.iter().filter(|event| event["action"] == action);
+    events.map(|event| event["grant_id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Z26: a promoted replica has lost revocations, edits, secrets, redeemed codes and used assertions, and
+/// the audit events of them. The runbook, with the log outside the database, makes up for each kind.
+#[test]
+fn a_promoted_replica_that_lost_writes_is_repaired_by_the_runbook() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let proxy = Proxy::to(&cluster.socket());
+    let mut world = World::behind(&proxy);
+    let standby = Standby::of(&cluster);
+
+    let mut honest: Vec<_> = (0..8).map(|_| world.family()).collect();
+    let given_back: Vec<_> = (0..GIVEN_BACK).map(|_| world.family()).collect();
+    let ended = world.family();
+    let of_strict = Family::new(STRICT, &world.ask_well(&Assertion::new(STRICT).request));
+    let code = redeem(&world.code());
+    let kept = world.stored_events().len();
+    standby.catch_up();
+    standby.fall_behind();
+
+    // The writes that are lost.
+    for family in &mut honest {
+        world.rotate(family);
+    }
+    for family in &given_back {
+        world.ask_well(&revoke(family.app, &family.token));
+    }
+    let bearer = world.bearer.clone();
+    world.ask_well(&order(&bearer, &json!({ "grant": ended.grant })));
+    let mut by_code = Family::new(CODES, &world.ask_well(&code));
+    let assertion = Assertion::new(ASSERTIONS);
+    world.ask_well(&assertion.request);
+    world.administer("/admin/apps/strict/disable", &json!({}));
+    let rotated =
+        world.administer("/admin/apps/assertions/rotate-secret", &json!({ "overlap_seconds": 0 }));
+    let secret = rotated.text("client_secret");
+    wait_until("the old secret is out", || {
+        world.ask(&Assertion::new(ASSERTIONS).request).status == 401
+    });
+    let born = world.family();
+    assert!(world.stored_events().len() > kept);
+
+    cluster.kill();
+    standby.promote();
+    proxy.lead_to(&standby.socket());
+    let since = standby.last_replayed();
+
+    // All of it is lost, and the log in the database does not know.
+    let stored = world.stored_events();
+    for action in ["revoke_token", "revoke", "disable_app", "rotate_client_secret"] {
+        assert!(!stored.iter().any(|event| event["action"] == action), "{action} is not lost");
+    }
+    assert!(world.is_enabled(STRICT));
+    let old = world.ask(&introspect(&given_back[0].access));
+    assert_eq!(old.json()["active"], true, "the revocations are not lost");
+    let tables = Tables::of_postgres(&standby.options());
+    assert!(!tables.has_assertion(&assertion.digest), "the use of the assertion is not lost");
+    assert_eq!(tables.grant(&by_code.grant).unwrap().generation, 0, "the redemption is not lost");
+    wait_until("the old secret works again", || {
+        world.ask(&Assertion::new(ASSERTIONS).request).status != 401
+    });
+
+    // Step by step as in docs/runbooks.md: the events outside the database since the last commit.
+    let lost = world.outside_events(since);
+    let revoked = grants_of(&lost, "revoke_token");
+    assert_eq!(revoked.len(), GIVEN_BACK, "{lost:#?}");
+    for _ in 0..2 {
+        for grant in &revoked {
+            world.ask_well(&order(&bearer, &json!({ "grant": grant })));
+        }
+        for event in lost.iter().filter(|event| event["action"] == "revoke") {
+            world.ask_well(&order(&bearer, &event["target"]));
+        }
+        for event in lost.iter().filter(|event| event["action"] == "disable_app") {
+            let app = event["client_id"].as_str().unwrap();
+            world.administer(&format!("/admin/apps/{app}/disable"), &json!({}));
+        }
+    }
+    for event in lost.iter().filter(|event| event["action"] == "rotate_client_secret") {
+        let app = event["client_id"].as_str().unwrap();
+        let again = json!({ "overlap_seconds": 0 });
+        let again = world.administer(&format!("/admin/apps/{app}/rotate-secret"), &again);
+        assert_ne!(again.text("client_secret"), secret);
+        for _ in 0..2 {
+            wait_until("each server takes the new secret alone", || {
+                let new = Assertion::with_secret(ASSERTIONS, &again.text("client_secret"));
+                let new = world.ask(&new.request);
+                world.asked += 1;
+                let old = world.ask(&Assertion::new(ASSERTIONS).request);
+                world.asked += 1;
+                new.is_ok() && old.status == 401
+            });
+            world.asked += 1;
+        }
+    }
+
+    for family in given_back.into_iter().chain([ended, of_strict]) {
+        let answer = world.ask(&refresh(family.app, &family.token));
+        assert!(answer.is_invalid_grant() || answer.status == 401, "{answer:?}");
+        let facts = world.ask(&introspect(&family.access));
+        assert_eq!(facts.json(), json!({ "active": false }));
+        // The app of that family is disabled, without a row of its own in the feed.
+        if family.app != STRICT {
+            world.ledger.keep(family.with_fate(Fate::Revoked));
+        }
+    }
+    // Honest clients go on: a token ahead of its row is taken, one without a row asks for a login.
+    for mut family in honest {
+        world.rotate(&mut family);
+        world.ledger.keep(family);
+    }
+    // The refresh of its owner voids a code that is unspent again. To send it again ends the grant.
+    world.rotate(&mut by_code);
+    assert!(world.ask(&code).is_invalid_grant(), "a redeemed code is redeemed again");
+    world.ledger.keep(by_code.with_fate(Fate::Revoked));
+    assert!(world.ask(&refresh(born.app, &born.token)).is_invalid_grant());
+    let stored = world.stored_events();
+    let rewinds = stored.iter().filter(|event| event["action"] == "detect_rewind").count();
+    assert_eq!(rewinds, 9);
+    world.ledger.check(&Tables::of_postgres(&standby.options()), &world.servers);
+    eprintln!(
+        "of {} lost events the log in the database knew 0 and the one outside all; {rewinds} tokens ahead",
+        lost.len()
+    );
+    assert!(world.servers.have_stayed(), "a server ended");
+    world.ledger.assert_clean();
+}

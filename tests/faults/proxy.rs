@@ -1,0 +1,289 @@
+//! A proxy between the servers and PostgreSQL that breaks as networks do.
+
+use std::collections::HashSet;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A proxy that listens on a loopback port. It forwards each connection to the socket of PostgreSQL.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    target: Mutex<PathBuf>,
+    links: Mutex<Vec<Arc<Link>>>,
+    /// Whether new connections are swallowed, too.
+    is_cut: AtomicBool,
+    delay_millis: AtomicU64,
+    /// One of this many answers to a statement that changes rows is lost. 0 for none.
+    loses_one_in: AtomicUsize,
+    writes: AtomicUsize,
+    lost_answers: AtomicUsize,
+    swallowed: AtomicUsize,
+    reset: AtomicUsize,
+    ended: AtomicBool,
+}
+
+/// The messages that a server has sent on a connection (PostgreSQL protocol 3).
+#[derive(Default)]
+struct Messages {
+    has_started: bool,
+    pending: Vec<u8>,
+    /// The names of prepared statements that change rows.
+    writes: HashSet<Vec<u8>>,
+}
+
+impl Messages {
+    /// Adds bytes. Returns whether they execute a statement that changes rows.
+    fn execute_a_write(&mut self, bytes: &[u8]) -> bool {
+        self.pending.extend_from_slice(bytes);
+        let mut found = false;
+        loop {
+            // The first message has no type.
+            let kind = usize::from(self.has_started);
+            let Some(length) = self.pending.get(kind..kind + 4) else { return found };
+            let end = kind + u32::from_be_bytes(length.try_into().unwrap()) as usize;
+            if self.pending.len() < end {
+                return found;
+            }
+            let message: Vec<u8> = self.pending.drain(..end).collect();
+            if self.has_started {
+                found |= self.executes_a_write(message[0], &message[5..]);
+            }
+            self.has_started = true;
+        }
+    }
+
+    fn executes_a_write(&mut self, kind: u8, message: &[u8]) -> bool {
+        let mut texts = message.split(|byte| *byte == 0);
+        let (Some(first), Some(second)) = (texts.next(), texts.next()) else { return false };
+        match kind {
+            // Parse: the name of the statement, and its text.
+            b'P' if changes_rows(second) => {
+                self.writes.insert(first.to_vec());
+                false
+            }
+            // Bind: the name of the portal, and that of the statement.
+            b'B' => self.writes.contains(second),
+            b'Q' => first.starts_with(b"COMMIT"),
+            _ => false,
+        }
+    }
+}
+
+fn changes_rows(statement: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(statement);
+    ["INSERT INTO", "UPDATE ", "DELETE FROM"].iter().any(|verb| text.contains(verb))
+}
+
+/// One connection.
+struct Link {
+    server: TcpStream,
+    database: UnixStream,
+    /// Bytes of both directions vanish, and neither side learns of it.
+    is_dead: AtomicBool,
+    is_over: AtomicBool,
+    /// The next answer is that of a statement that changes rows.
+    writes: AtomicBool,
+}
+
+impl Link {
+    fn close(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let _ = self.server.shutdown(Shutdown::Both);
+        let _ = self.database.shutdown(Shutdown::Both);
+    }
+
+    /// Closes the connection, unless it is dead: then neither side is told.
+    fn end(&self) {
+        if !self.is_dead.load(Ordering::SeqCst) {
+            self.close();
+        }
+    }
+}
+
+impl Proxy {
+    /// Starts a proxy to the socket of PostgreSQL.
+    pub(crate) fn to(socket: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            target: Mutex::new(socket.to_owned()),
+            links: Mutex::default(),
+            is_cut: AtomicBool::new(false),
+            delay_millis: AtomicU64::new(0),
+            loses_one_in: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            lost_answers: AtomicUsize::new(0),
+            swallowed: AtomicUsize::new(0),
+            reset: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let own = Arc::clone(&shared);
+        thread::spawn(move || {
+            for server in listener.incoming() {
+                if own.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                if let Ok(server) = server {
+                    own.connect(server);
+                }
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Returns the port on which the proxy listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Forwards new connections to another socket.
+    pub(crate) fn lead_to(&self, socket: &Path) {
+        socket.clone_into(&mut self.shared.target.lock().unwrap());
+    }
+
+    /// Swallows the bytes of every open connection from now on, in both directions. New connections work.
+    /// Returns their number.
+    pub(crate) fn swallow(&self) -> usize {
+        let links = self.shared.links();
+        for link in &links {
+            link.is_dead.store(true, Ordering::SeqCst);
+        }
+        self.shared.swallowed.fetch_add(links.len(), Ordering::Relaxed);
+        links.len()
+    }
+
+    /// Swallows every connection, also new ones, until [`heal`](Self::heal).
+    pub(crate) fn cut(&self) {
+        self.shared.is_cut.store(true, Ordering::SeqCst);
+        self.swallow();
+    }
+
+    /// Resets every open connection.
+    pub(crate) fn reset(&self) {
+        let links = self.shared.links();
+        self.shared.reset.fetch_add(links.len(), Ordering::Relaxed);
+        links.iter().for_each(|link| link.close());
+    }
+
+    /// Delays each packet by this time.
+    pub(crate) fn delay(&self, millis: u64) {
+        self.shared.delay_millis.store(millis, Ordering::SeqCst);
+    }
+
+    /// Loses one of `times` answers to statements that change rows, after their commit, and closes the
+    /// connection.
+    pub(crate) fn lose_answers(&self, times: usize) {
+        self.shared.loses_one_in.store(times, Ordering::SeqCst);
+    }
+
+    /// Ends all trouble for new connections. Those that were swallowed stay dead.
+    pub(crate) fn heal(&self) {
+        self.shared.is_cut.store(false, Ordering::SeqCst);
+        self.delay(0);
+        self.lose_answers(0);
+    }
+
+    /// Returns the number of answers that were lost.
+    pub(crate) fn lost_answers(&self) -> usize {
+        self.shared.lost_answers.load(Ordering::Relaxed)
+    }
+
+    /// Describes the trouble so far.
+    pub(crate) fn report(&self) -> String {
+        let Shared { swallowed, reset, lost_answers, .. } = &*self.shared;
+        let [swallowed, reset, lost] =
+            [swallowed, reset, lost_answers].map(|it| it.load(Ordering::Relaxed));
+        format!(
+            "{swallowed} connections swallowed, {reset} reset, {lost} answers of the database lost"
+        )
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        self.shared.links().iter().for_each(|link| link.close());
+        // Wakes the listener.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    /// Returns the connections that are not over.
+    fn links(&self) -> Vec<Arc<Link>> {
+        let mut links = self.links.lock().unwrap();
+        links.retain(|link| !link.is_over.load(Ordering::SeqCst));
+        links.clone()
+    }
+
+    fn connect(self: &Arc<Self>, server: TcpStream) {
+        let Ok(database) = UnixStream::connect(&*self.target.lock().unwrap()) else { return };
+        server.set_nodelay(true).unwrap();
+        let is_dead = AtomicBool::new(self.is_cut.load(Ordering::SeqCst));
+        let [is_over, writes] = [false, false].map(AtomicBool::new);
+        let link = Arc::new(Link { server, database, is_dead, is_over, writes });
+        self.links.lock().unwrap().push(Arc::clone(&link));
+        for is_answer in [false, true] {
+            let (shared, link) = (Arc::clone(self), Arc::clone(&link));
+            thread::spawn(move || {
+                let _ = if is_answer {
+                    shared.forward(&link, &link.database, &link.server, true)
+                } else {
+                    shared.forward(&link, &link.server, &link.database, false)
+                };
+                link.end();
+            });
+        }
+    }
+
+    /// Forwards one direction until it ends.
+    fn forward(
+        &self,
+        link: &Link,
+        mut from: impl Read,
+        mut to: impl Write,
+        is_answer: bool,
+    ) -> io::Result<()> {
+        let mut bytes = [0; 16 * 1024];
+        let mut messages = Messages::default();
+        loop {
+            let length = from.read(&mut bytes)?;
+            if length == 0 {
+                return Ok(());
+            }
+            let delay = self.delay_millis.load(Ordering::SeqCst);
+            if delay > 0 {
+                thread::sleep(Duration::from_millis(delay));
+            }
+            if link.is_dead.load(Ordering::SeqCst) {
+                continue;
+            }
+            if is_answer {
+                if link.writes.swap(false, Ordering::SeqCst) && self.loses_this() {
+                    return Ok(());
+                }
+            } else if messages.execute_a_write(&bytes[..length]) {
+                link.writes.store(true, Ordering::SeqCst);
+            }
+            to.write_all(&bytes[..length])?;
+        }
+    }
+
+    fn loses_this(&self) -> bool {
+        let times = self.loses_one_in.load(Ordering::SeqCst);
+        let loses = times > 0 && self.writes.fetch_add(1, Ordering::Relaxed).is_multiple_of(times);
+        if loses {
+            self.lost_answers.fetch_add(1, Ordering::Relaxed);
+        }
+        loses
+    }
+}
