@@ -257,6 +257,10 @@ pub(crate) const CODE_GUESSED: &str = "code_guessed";
 pub(crate) const REFRESH_TOKEN_REUSED: &str = "refresh_token_reused";
 /// An assertion was replayed.
 pub(crate) const ASSERTION_REPLAYED: &str = "assertion_replayed";
+/// The claimed client id is not one of an app.
+pub(crate) const UNKNOWN_CLIENT: &str = "unknown_client";
+/// The source has failed too often.
+pub(crate) const TOO_MANY_FAILURES: &str = "too_many_failures";
 
 /// The severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -298,6 +302,15 @@ pub struct AuditEvent {
     pub grant_id: Option<GrantId>,
     /// The source of the request, if the host reported it.
     pub source: Option<Source>,
+    /// The number of requests that the event stands for, usually 1. Equal refusals become one event with
+    /// their number, which has the rest from the newest of them. Serialized only if it is not 1.
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_one(count: &u64) -> bool {
+    *count == 1
 }
 
 impl AuditEvent {
@@ -310,7 +323,17 @@ impl AuditEvent {
             Actor::User(subject) => (None, Some(subject.clone())),
             Actor::Administrator(_) | Actor::Server | Actor::Unknown => (None, None),
         };
-        Self { at, actor, action, outcome, client_id, subject, grant_id: None, source: None }
+        Self {
+            at,
+            actor,
+            action,
+            outcome,
+            client_id,
+            subject,
+            grant_id: None,
+            source: None,
+            count: 1,
+        }
     }
 
     /// Sets the app concerned.

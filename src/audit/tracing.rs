@@ -10,7 +10,7 @@ use crate::protocol::grant_type::GrantType;
 ///
 /// The fields `at` (RFC 3339) and `detail` (the whole action) are always present. Fields that are
 /// present if they apply: `action`, `outcome`, `step`, `reason`, `setting`, `actor`, `actor_name`,
-/// `client_id`, `subject`, `grant_id`, `source`, `grant_type`.
+/// `client_id`, `subject`, `grant_id`, `source`, `grant_type`, `count`.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingAudit;
@@ -49,6 +49,7 @@ impl AuditSink for TracingAudit {
                     grant_id = event.grant_id.map(::tracing::field::display),
                     source = event.source.as_ref().map(Source::as_str),
                     grant_type = grant_type,
+                    count = (event.count != 1).then_some(event.count),
                     detail = ?event.action,
                 )
             };

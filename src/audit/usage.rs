@@ -57,7 +57,7 @@ impl Usage {
     pub(crate) fn record(&self, event: &AuditEvent) {
         match UsageChange::of(event) {
             Some(UsageChange::Counted(client_id, issued)) => {
-                self.count(client_id, issued, event.at);
+                self.count(client_id, issued, event);
             }
             Some(UsageChange::Forgotten(client_id)) => {
                 self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
@@ -66,21 +66,21 @@ impl Usage {
         }
     }
 
-    fn count(&self, client_id: &ClientId, issued: Option<GrantType>, at: UnixTime) {
+    fn count(&self, client_id: &ClientId, issued: Option<GrantType>, event: &AuditEvent) {
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = apps.get(client_id) {
-            return counters.count(issued, at);
+            return counters.count(issued, event);
         }
         drop(apps);
         let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        apps.entry(client_id.clone()).or_default().count(issued, at);
+        apps.entry(client_id.clone()).or_default().count(issued, event);
     }
 }
 
 /// The effect of an event on the usage of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UsageChange<'a> {
-    /// One more token of this grant type, or one more refusal if `None`.
+    /// More tokens of this grant type, or more refusals if `None`, by the event's count.
     Counted(&'a ClientId, Option<GrantType>),
     /// The app was deleted.
     Forgotten(&'a ClientId),
@@ -107,16 +107,16 @@ impl<'a> UsageChange<'a> {
 }
 
 impl Counters {
-    fn count(&self, issued: Option<GrantType>, at: UnixTime) {
+    fn count(&self, issued: Option<GrantType>, event: &AuditEvent) {
         match issued {
             Some(grant_type) => {
                 if let Some(issued) = self.issued.get(grant_type as usize) {
-                    issued.fetch_add(1, Ordering::Relaxed);
-                    self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
+                    issued.fetch_add(event.count, Ordering::Relaxed);
+                    self.last_used.fetch_max(event.at.as_millis(), Ordering::Relaxed);
                 }
             }
             None => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.refused.fetch_add(event.count, Ordering::Relaxed);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
 
 /// The content of a request's audit events. Endpoints write it, and only [`record`](Context::record)
-/// reads it: no decision depends on it.
+/// reads it. No decision depends on it, except which budget a refusal is charged to.
 #[derive(Debug)]
 pub(crate) struct AuditTrail<'a> {
     /// The action that the request asks for.
@@ -19,11 +19,39 @@ pub(crate) struct AuditTrail<'a> {
     pub(crate) subject: Option<Subject>,
     pub(crate) grant_id: Option<GrantId>,
     client_id: Option<ClientId>,
-    authenticated: bool,
+    proof: Proof,
+    /// Whether a failure was reserved, so that a refusal charges none.
+    reserved_failure: bool,
     /// The step that the request has reached. A failure names it.
     step: Step,
     notes: Vec<Action>,
     observation: Option<&'a Observation>,
+}
+
+/// The means by which an app has proved its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    None,
+    /// A code, token or assertion alone.
+    Grant,
+    /// Credentials of its own.
+    Credentials,
+}
+
+/// The budgets that a refusal is charged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// None: the app has authenticated and is charged for the request.
+    None,
+    /// The source's. The app gets its request back, so that a dead or stolen token spends no budget of the
+    /// app's other users.
+    DeadGrant,
+    /// The source's. The answer stays, because this server signed the token.
+    ExpiredToken,
+    /// Those of the client id and source, and of the source.
+    OfClient,
+    /// The source's.
+    OfSource,
 }
 
 /// The result of an endpoint, and the app that the request claimed to come from, if any.
@@ -50,7 +78,8 @@ impl<'a> AuditTrail<'a> {
             subject: None,
             grant_id: None,
             client_id: None,
-            authenticated: false,
+            proof: Proof::None,
+            reserved_failure: false,
             step: Step::Parse,
             notes: Vec::new(),
             observation: request.observation(),
@@ -73,9 +102,14 @@ impl<'a> AuditTrail<'a> {
     }
 
     /// Notes that `app` has proved its identity.
-    pub(crate) fn authenticated(&mut self, app: &CustomApp) {
+    pub(crate) fn authenticated(&mut self, app: &CustomApp, proof: Proof) {
         self.client_id = Some(app.client_id().clone());
-        self.authenticated = true;
+        self.proof = proof;
+    }
+
+    /// Notes that the failure of this request is charged already.
+    pub(crate) fn reserved_failure(&mut self) {
+        self.reserved_failure = true;
     }
 
     /// Adds an event of its own to the event of the request.
@@ -83,18 +117,29 @@ impl<'a> AuditTrail<'a> {
         self.notes.push(action);
     }
 
-    /// Whether a refusal counts as a failed guess: client authentication failed, or so did the code,
-    /// token or assertion that alone should have proved the app. An expired token is no guess,
-    /// because this server signed it.
-    fn is_guess(&self, rejection: &Rejection) -> bool {
-        let proof = matches!(rejection, Rejection::Assertion(_) | Rejection::InvalidHandle(_))
-            || rejection.is_token_state() && *rejection != Rejection::ExpiredToken;
-        rejection.error_code() == ErrorCode::InvalidClient || proof && !self.authenticated
+    fn failure(&self, rejection: &Rejection) -> Failure {
+        let is_limit = rejection.error_code() == ErrorCode::TemporarilyUnavailable;
+        if self.reserved_failure || self.proof == Proof::Credentials || is_limit {
+            return Failure::None;
+        }
+        let is_dead = rejection.error_code() == ErrorCode::InvalidGrant;
+        if self.proof == Proof::Grant {
+            return if is_dead { Failure::DeadGrant } else { Failure::None };
+        }
+        let is_forged = matches!(rejection, Rejection::Assertion(_) | Rejection::InvalidHandle(_))
+            || rejection.is_token_state();
+        if *rejection == Rejection::ExpiredToken {
+            Failure::ExpiredToken
+        } else if is_forged || rejection.error_code() == ErrorCode::InvalidClient {
+            Failure::OfClient
+        } else {
+            Failure::OfSource
+        }
     }
 
     fn event(&self, facts: &RequestFacts<'_>, action: Action, outcome: Outcome) -> AuditEvent {
         let actor = match &self.client_id {
-            Some(client_id) if self.authenticated => Actor::App(client_id.clone()),
+            Some(client_id) if self.proof != Proof::None => Actor::App(client_id.clone()),
             _ => Actor::Unknown,
         };
         let mut event = AuditEvent::new(facts.now, actor, action, outcome);
@@ -112,14 +157,16 @@ impl<S, U, H> Context<S, U, H> {
         &self,
         facts: &RequestFacts<'_>,
         mut trail: AuditTrail<'_>,
-        result: Result<T, EndpointError>,
+        mut result: Result<T, EndpointError>,
     ) -> Answered<T> {
+        if let Err(EndpointError::Rejected { rejection, .. }) = &result
+            && let Some(limited) = self.charge_failure(facts, &trail, rejection)
+        {
+            result = Err(limited);
+        }
         let outcome = match &result {
             Ok(_) => Outcome::Success,
             Err(EndpointError::Rejected { rejection, .. }) => {
-                if let (true, Some(client_id)) = (trail.is_guess(rejection), &trail.client_id) {
-                    self.limiter.charge_failure(client_id.as_str(), facts.source, facts.now);
-                }
                 Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
             }
             Err(EndpointError::Failed(fault) | EndpointError::Unavailable(fault)) => {
@@ -127,7 +174,7 @@ impl<S, U, H> Context<S, U, H> {
             }
         };
         for note in std::mem::take(&mut trail.notes) {
-            self.audit.record(&trail.event(facts, note, Outcome::Success));
+            self.record_event(&trail.event(facts, note, Outcome::Success));
         }
         let event = trail.event(facts, trail.action.clone(), outcome);
         if let Some(observation) = trail.observation {
@@ -139,7 +186,48 @@ impl<S, U, H> Context<S, U, H> {
             observation.end(trail.client_id.as_ref(), grant_type, &event.outcome);
         }
         self.usage.record(&event);
-        self.audit.record(&event);
+        self.record_event(&event);
         Answered { result, client_id: trail.client_id }
+    }
+
+    /// Charges a refusal to its sender. Returns the refusal that replaces it, if the sender has failed too
+    /// often.
+    fn charge_failure(
+        &self,
+        facts: &RequestFacts<'_>,
+        trail: &AuditTrail<'_>,
+        rejection: &Rejection,
+    ) -> Option<EndpointError> {
+        let reserve = |client_id: Option<&ClientId>| {
+            let client_id = client_id.map(ClientId::as_str);
+            self.limiter.reserve_failure(client_id, facts.source, facts.now).err()
+        };
+        let refused = match trail.failure(rejection) {
+            Failure::None => None,
+            Failure::DeadGrant => {
+                if let Some(client_id) = &trail.client_id {
+                    self.limiter.give_back_volume(client_id);
+                }
+                let _ = reserve(None);
+                None
+            }
+            Failure::ExpiredToken => {
+                let _ = reserve(None);
+                None
+            }
+            Failure::OfClient => reserve(trail.client_id.as_ref()),
+            Failure::OfSource => reserve(None),
+        };
+        refused.map(|retry| EndpointError::limited(Rejection::TooManyFailures, retry))
+    }
+
+    /// Records an event, or counts it if it repeats others.
+    pub(crate) fn record_event(&self, event: &AuditEvent) {
+        for repeated in self.repeats.due(event.at) {
+            self.audit.record(&repeated);
+        }
+        if self.repeats.admits(event) {
+            self.audit.record(event);
+        }
     }
 }

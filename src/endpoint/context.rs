@@ -12,6 +12,7 @@ use crate::jwt::KeyRing;
 use crate::protocol::redirect_uri::InstanceHosts;
 use crate::random::{JtiSource, SecureRandom};
 use crate::rate_limit::RateLimiter;
+use crate::rate_limit::repeats::Repeats;
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, Sealing};
@@ -42,6 +43,7 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) usage: Usage,
     pub(crate) limiter: RateLimiter,
+    pub(crate) repeats: Repeats,
     pub(crate) hosts: InstanceHosts,
     pub(crate) catalog: Option<Arc<ApiCatalog>>,
     pub(crate) ticket_lifetime: Duration,

@@ -27,6 +27,16 @@ enum OwnToken {
     Access(Box<AccessTokenClaims>),
 }
 
+impl OwnToken {
+    /// Returns the grant, by which the uses of a public app are counted.
+    fn grant(&self) -> &GrantId {
+        match self {
+            Self::Refresh(handle) => &handle.grant_id,
+            Self::Access(claims) => &claims.grant_id,
+        }
+    }
+}
+
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Answers a revocation request, and records how it ended.
     pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Answered<()> {
@@ -55,7 +65,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let client = self.authenticate(credentials, None, facts, trail).await?;
         trail.enter(Step::Grant);
         let prove = |app: &_, trail: &mut _| self.recognise(app, token, facts, trail);
-        let (_, token) = self.admit(client, prove, facts, trail)?;
+        let (_, token) =
+            self.admit(client, prove, |token| Some(token.grant().as_bytes()), facts, trail)?;
         let (grant_id, until) = match token {
             OwnToken::Refresh(handle) => self.end_of_refresh_token(&handle, trail).await?,
             OwnToken::Access(claims) => self.end_of_access_token(&claims).await?,

@@ -60,6 +60,9 @@ pub enum Rejection {
     // -- limits
     /// Too many failures came from this source.
     TooManyFailures,
+    /// The code or refresh token of a public app, or the assertion that alone authenticates an app, is
+    /// used too often.
+    GrantOverused,
     /// The app exceeded its quota.
     QuotaExceeded,
     // -- grant

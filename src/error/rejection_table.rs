@@ -2,7 +2,10 @@
 
 use super::{ErrorCode, Rejection};
 use crate::app::NotPermitted;
-use crate::audit::{ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED};
+use crate::audit::{
+    ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED, TOO_MANY_FAILURES,
+    UNKNOWN_CLIENT,
+};
 use crate::jwt::AssertionError;
 use crate::observe::Step;
 use crate::store::{AssertionPurpose, GrantRefusal};
@@ -120,7 +123,7 @@ impl Rejection {
                  urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             ),
             Self::NoCredentials => entry(C::InvalidClient, S::Client, "no_credentials", CLIENT),
-            Self::UnknownClient => entry(C::InvalidClient, S::Client, "unknown_client", CLIENT),
+            Self::UnknownClient => entry(C::InvalidClient, S::Client, UNKNOWN_CLIENT, CLIENT),
             Self::AppDisabled => {
                 entry(C::InvalidClient, S::Client, "app_disabled", CLIENT).decided_by("enabled")
             }
@@ -143,8 +146,15 @@ impl Rejection {
             Self::TooManyFailures => entry(
                 C::TemporarilyUnavailable,
                 S::RateLimit,
-                "too_many_failures",
+                TOO_MANY_FAILURES,
                 "too many failures, try again later",
+            )
+            .decided_by("rate_limits"),
+            Self::GrantOverused => entry(
+                C::TemporarilyUnavailable,
+                S::RateLimit,
+                "grant_overused",
+                "the code, token or assertion is used too often, try again later",
             )
             .decided_by("rate_limits"),
             Self::QuotaExceeded => entry(

@@ -52,11 +52,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         query: Result<&str, Rejection>,
     ) -> Result<Answer, AuthorizationError> {
-        let request = self.server.authorization_request(query?, exchange.source()).await?;
+        let refuse = |error| self.server.refuse(Action::Authorize, error, exchange.source());
+        let query = query.map_err(|rejection| refuse(rejection.into()))?;
+        let request = self.server.authorization_request(query, exchange.source()).await?;
         let client_id = request.app().client_id().clone();
-        let login = self.login(exchange).await.inspect_err(|error| {
-            self.server.record_refusal(Action::Authorize, error, exchange.source());
-        })?;
+        let login = self.login(exchange).await.map_err(refuse)?;
         let answer = match self.server.authorize(request, login.as_ref()).await? {
             NextStep::Redirect(response) => see_other(response.location()),
             NextStep::AskConsent(prompt) => {
@@ -97,9 +97,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let source = exchange.source();
         let read = self.read_form(exchange, body).await;
         // The server was not called yet, so it recorded nothing.
-        let (ticket, login, decision) = read.inspect_err(|error| {
-            self.server.record_refusal(Action::IssueCode, error, source);
-        })?;
+        let (ticket, login, decision) =
+            read.map_err(|error| self.server.refuse(Action::IssueCode, error, source))?;
         let response = self.server.decide(&ticket, &login, decision, source).await?;
         exchange.observation.end(None, None, &Outcome::Success);
         Ok(see_other(response.location()))
@@ -149,6 +148,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         }
         let mut page = self.interaction.error_page(exchange.parts, error).await;
         *page.status_mut() = shown_status(error);
+        if let AuthorizationError::Show { error, .. } = error
+            && let Some(seconds) = error.retry_after()
+        {
+            page.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         protected(page)
     }
 

@@ -34,6 +34,12 @@ impl Rate {
         let earliest = charged.saturating_sub(self.capacity);
         if earliest > now { Err(SpentUntil(earliest)) } else { Ok(charged) }
     }
+
+    /// Undoes a charge to a budget that is full at `full_at`. Returns the new `full_at`. A charge that
+    /// the time has refilled already leaves the budget full.
+    pub(super) const fn give_back(self, full_at: u64) -> u64 {
+        full_at.saturating_sub(self.interval)
+    }
 }
 
 /// A budget that threads share.
@@ -63,6 +69,12 @@ impl Budget {
             }
         }
     }
+
+    /// Undoes a charge.
+    pub(super) fn give_back(&self) {
+        let given = |full_at| Some(self.rate.give_back(full_at));
+        let _ = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, given);
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +94,22 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
         assert_eq!(admitted, 1_000);
+    }
+
+    /// N3: a reservation that is given back leaves the budget as it was.
+    #[test]
+    fn a_charge_that_is_given_back_was_never_made() {
+        let budget = Budget::new(Rate::new(RateQuota::new(60, 2)));
+        for _ in 0..100 {
+            budget.charge(5).unwrap();
+            budget.give_back();
+        }
+        budget.charge(5).unwrap();
+        budget.charge(5).unwrap();
+        budget.charge(5).unwrap_err();
+        budget.give_back();
+        budget.charge(5).unwrap();
+        budget.charge(5).unwrap_err();
     }
 
     proptest! {

@@ -1,24 +1,47 @@
-//! Two budgets for each app: for its requests, and for its failures.
+//! The budgets of apps, of sources, and of the grants of public apps.
 //!
-//! * **Volume** is charged to an app after it has authenticated, a public app by a code or refresh
-//!   token of its own, so that no caller can spend the budget of another app. The quota is the app's
-//!   own, or else the server's.
-//! * **Failures** are charged to a client id *and* the source of the request. So guessing ends soon, and
-//!   a stranger cannot lock out an app that calls from elsewhere. An IPv6 source counts as its /64
-//!   network. If the host does not tell the source, there is no such budget: any stranger could lock
-//!   out any app.
+//! * **An app** has a budget of requests. It is charged after the app has authenticated, so that no caller
+//!   can spend the budget of another app. The quota is the app's own, or else the server's.
+//! * **A grant** of a public app has a budget of its own: a code or refresh token that is sent again and
+//!   again spends it, and not that of the app's other users. The assertion that alone authenticates an app
+//!   counts as a grant.
+//! * **A source** has a budget of failures, over all endpoints, and one more for each client id that it
+//!   names. An IPv6 source counts as its /64 network. If the host does not tell the source, there are no
+//!   such budgets: any stranger could lock out any app.
 //!
 //! A caller that has spent a budget gets 429 with `Retry-After`. Each process has budgets of its own.
+//!
+//! # What failures refuse
+//!
+//! A request that proves a good credential is never refused because of failures: neither a generated
+//! secret nor a key or handle can be guessed, so the server compares first and charges a wrong one. Only an
+//! imported secret may be short. There the server reserves a failure *before* the comparison, gives it back
+//! after a match, and compares nothing while the budget is spent. So a stranger at the same address can
+//! lock out an app with an imported secret, until the secret is rotated.
+//!
+//! # Reservations
+//!
+//! Every charge is one atomic step, so concurrent requests together get no more than the budget. A request
+//! that is dropped before its end keeps its charges, so a guesser gains nothing by hanging up. Every budget
+//! refills with time, so nothing is lost for good.
+//!
+//! # Audit events
+//!
+//! Of equal refusals from one source, the first five in a minute are recorded one by one, and the first 20
+//! if the caller has authenticated. The others become one event with their
+//! [`count`](crate::audit::AuditEvent::count). See [`RateLimits::with_stranger_events`].
 
+mod budgets;
 mod gcra;
 mod monotonic;
+pub(crate) mod repeats;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
+use budgets::Budgets;
 use gcra::{Budget, Rate, SpentUntil};
 use monotonic::Monotonic;
 
@@ -26,9 +49,15 @@ use crate::app::{CustomApp, RateQuota};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Source};
 
-/// The budgets of every app without a quota of its own.
+/// The quotas of the server's budgets.
 ///
-/// Default: 6,000 requests a minute and 1,000 at once, 10 failures a minute and 10 at once.
+/// | budget | default |
+/// | --- | --- |
+/// | requests of an app without a quota of its own | 6,000 a minute, 1,000 at once |
+/// | uses of a grant of a public app | 120 a minute, 300 at once |
+/// | failures of a client id and source | 10 a minute, 10 at once |
+/// | failures of a source | 120 a minute, 120 at once |
+/// | audit events of unauthenticated callers | 600 a minute, 1,000 at once |
 ///
 /// ```
 /// use grantor::app::RateQuota;
@@ -40,20 +69,34 @@ use crate::ids::{ClientId, Source};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
     volume: Option<RateQuota>,
+    grants: Option<RateQuota>,
     failures: Option<RateQuota>,
+    source_failures: Option<RateQuota>,
+    stranger_events: Option<RateQuota>,
 }
 
 impl Default for RateLimits {
     fn default() -> Self {
-        Self { volume: Some(RateQuota::new(6_000, 1_000)), failures: Some(RateQuota::new(10, 10)) }
+        Self::none()
+            .with_volume(RateQuota::new(6_000, 1_000))
+            .with_grants(RateQuota::new(120, 300))
+            .with_failures(RateQuota::new(10, 10))
+            .with_source_failures(RateQuota::new(120, 120))
+            .with_stranger_events(RateQuota::new(600, 1_000))
     }
 }
 
 impl RateLimits {
-    /// No limits, except for an app with a quota of its own.
+    /// No limits, except for an app with a quota of its own. Every refusal has an audit event.
     #[must_use]
     pub const fn none() -> Self {
-        Self { volume: None, failures: None }
+        Self {
+            volume: None,
+            grants: None,
+            failures: None,
+            source_failures: None,
+            stranger_events: None,
+        }
     }
 
     /// Sets the quota of requests for an app without one of its own. A 0 in it counts as 1.
@@ -63,10 +106,36 @@ impl RateLimits {
         self
     }
 
+    /// Sets the quota of uses of one grant of a public app. A page that refreshes one token from many
+    /// scripts at once uses it as often. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_grants(mut self, quota: RateQuota) -> Self {
+        self.grants = Some(quota);
+        self
+    }
+
     /// Sets the quota of failures for a client id and source. A 0 in it counts as 1.
     #[must_use]
     pub const fn with_failures(mut self, quota: RateQuota) -> Self {
         self.failures = Some(quota);
+        self
+    }
+
+    /// Sets the quota of failures for a source, over all endpoints and client ids. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_source_failures(mut self, quota: RateQuota) -> Self {
+        self.source_failures = Some(quota);
+        self
+    }
+
+    /// Sets the quota of audit events of unauthenticated callers, over all sources. Beyond it, events are
+    /// only counted, and one event a minute for each kind states the count, without source or app. A 0 in it
+    /// counts as 1.
+    ///
+    /// This also switches on that equal refusals from one source become one event with a count.
+    #[must_use]
+    pub const fn with_stranger_events(mut self, quota: RateQuota) -> Self {
+        self.stranger_events = Some(quota);
         self
     }
 }
@@ -81,14 +150,14 @@ pub struct RetryAfter {
     pub seconds: u64,
 }
 
-/// The budgets of every app in this process.
+/// The budgets of this process.
 pub(crate) struct RateLimiter {
     limits: RateLimits,
     time: Monotonic,
     volume: RwLock<HashMap<ClientId, Volume, foldhash::fast::RandomState>>,
-    failures: Option<Failures>,
-    /// No failure budget is spent from this instant on. It is nearly always in the past.
-    spent_until: AtomicU64,
+    grants: Option<Budgets>,
+    failures: Option<Budgets>,
+    source_failures: Option<Budgets>,
     hasher: RandomState,
 }
 
@@ -97,54 +166,75 @@ struct Volume {
     budget: Budget,
 }
 
-/// The failure budgets, by the hash of client id and source.
-struct Failures {
-    rate: Rate,
-    full_at: Mutex<HashMap<u64, u64>>,
-}
-
 /// The largest number of apps with a budget. Strangers cannot add to them.
 const MAX_APPS: usize = 100_000;
-/// The largest number of pairs of client id and source with a failure budget.
-const MAX_FAILING: usize = 65_536;
+
+/// A reserved failure: the keys that were charged.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a reserved failure is given back if there was none"]
+pub(crate) struct ReservedFailure {
+    of_app: Option<u64>,
+    of_source: Option<u64>,
+}
 
 impl RateLimiter {
     pub(crate) fn new(limits: RateLimits) -> Self {
-        let failures = |quota| Failures { rate: Rate::new(quota), full_at: Mutex::default() };
         Self {
             limits,
             time: Monotonic::default(),
             volume: RwLock::default(),
-            failures: limits.failures.map(failures),
-            spent_until: AtomicU64::new(0),
+            grants: limits.grants.map(Budgets::new),
+            failures: limits.failures.map(Budgets::new),
+            source_failures: limits.source_failures.map(Budgets::new),
             hasher: RandomState::new(),
         }
     }
 
-    /// Refuses if the failure budget of the claimed `client_id` and `source` is spent. Charges nothing.
-    pub(crate) fn before(
+    /// Charges a failure to `source` and, if there is a `client_id`, to the claimed client id and source.
+    /// Refuses if either budget is spent, and then charges neither.
+    pub(crate) fn reserve_failure(
         &self,
-        client_id: &str,
+        client_id: Option<&str>,
         source: Option<&Source>,
         now: UnixTime,
-    ) -> Result<(), RetryAfter> {
-        let (Some(failures), Some(source)) = (&self.failures, source) else { return Ok(()) };
+    ) -> Result<ReservedFailure, RetryAfter> {
+        let mut reserved = ReservedFailure::default();
+        let Some(source) = source.map(SourceKey::of) else { return Ok(reserved) };
         let now = self.time.tell(now);
-        if now >= self.spent_until.load(Ordering::Relaxed) {
-            return Ok(());
+        // The source first: once it is spent, more client ids add nothing to the table.
+        if let Some(failures) = &self.source_failures {
+            let key = self.hasher.hash_one(&source);
+            failures.charge(key, now).map_err(|spent| retry_after(spent, now))?;
+            reserved.of_source = Some(key);
         }
-        let key = self.failure_key(client_id, source);
-        failures.check(key, now).map_err(|spent| retry_after(spent, now))
+        if let (Some(failures), Some(client_id)) = (&self.failures, client_id) {
+            let key = self.hasher.hash_one((client_id, &source));
+            if let Err(spent) = failures.charge(key, now) {
+                self.give_back_failure(reserved);
+                return Err(retry_after(spent, now));
+            }
+            reserved.of_app = Some(key);
+        }
+        Ok(reserved)
     }
 
-    /// Charges a failure to the claimed `client_id` and `source`.
-    pub(crate) fn charge_failure(&self, client_id: &str, source: Option<&Source>, now: UnixTime) {
-        let (Some(failures), Some(source)) = (&self.failures, source) else { return };
-        let now = self.time.tell(now);
-        if let Err(SpentUntil(instant)) = failures.charge(self.failure_key(client_id, source), now)
-        {
-            self.spent_until.fetch_max(instant, Ordering::Relaxed);
+    /// Undoes a reservation: there was no failure.
+    pub(crate) fn give_back_failure(&self, reserved: ReservedFailure) {
+        if let (Some(failures), Some(key)) = (&self.failures, reserved.of_app) {
+            failures.give_back(key);
         }
+        if let (Some(failures), Some(key)) = (&self.source_failures, reserved.of_source) {
+            failures.give_back(key);
+        }
+    }
+
+    /// Charges a use to a grant of a public app, by a name that the server gave the grant. Refuses if its
+    /// budget is spent.
+    pub(crate) fn charge_grant(&self, grant: &[u8], now: UnixTime) -> Result<(), RetryAfter> {
+        let Some(grants) = &self.grants else { return Ok(()) };
+        let now = self.time.tell(now);
+        let charged = grants.charge(self.hasher.hash_one(grant), now);
+        charged.map_err(|spent| retry_after(spent, now))
     }
 
     /// Charges a request to `app`, which has authenticated. Refuses if its budget is spent.
@@ -170,37 +260,34 @@ impl RateLimiter {
         volume.budget.charge(now).map_err(|spent| retry_after(spent, now))
     }
 
-    /// Returns a keyed hash, so that a caller cannot aim at the key of another.
-    fn failure_key(&self, client_id: &str, source: &Source) -> u64 {
-        let address = source.as_str().parse().map(|address: IpAddr| address.to_canonical());
-        match address {
-            Ok(IpAddr::V6(address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                self.hasher.hash_one((client_id, [a, b, c, d]))
-            }
-            Ok(IpAddr::V4(address)) => self.hasher.hash_one((client_id, address.octets())),
-            Err(_) => self.hasher.hash_one((client_id, source.as_str())),
+    /// Gives a charged request back to the app `client_id`.
+    pub(crate) fn give_back_volume(&self, client_id: &ClientId) {
+        let apps = self.volume.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(volume) = apps.get(client_id) {
+            volume.budget.give_back();
         }
     }
 }
 
-impl Failures {
-    fn check(&self, key: u64, now: u64) -> Result<(), SpentUntil> {
-        let all = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let full_at = all.get(&key).copied().unwrap_or_default();
-        self.rate.charge(full_at, now).map(|_| ())
-    }
+/// A source as budgets know it: an IPv6 address is its /64 network.
+#[derive(Hash)]
+pub(crate) enum SourceKey<'a> {
+    V4([u8; 4]),
+    V6([u16; 4]),
+    Name(&'a str),
+}
 
-    /// Charges a failure, unless the budget is spent already. Returns an error if it is spent now.
-    fn charge(&self, key: u64, now: u64) -> Result<(), SpentUntil> {
-        let mut all = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let full_at = all.get(&key).copied().unwrap_or_default();
-        let charged = self.rate.charge(full_at, now)?;
-        if all.len() >= MAX_FAILING {
-            make_room(&mut all, now);
+impl<'a> SourceKey<'a> {
+    pub(crate) fn of(source: &'a Source) -> Self {
+        let address = source.as_str().parse().map(|address: IpAddr| address.to_canonical());
+        match address {
+            Ok(IpAddr::V4(address)) => Self::V4(address.octets()),
+            Ok(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+            Err(_) => Self::Name(source.as_str()),
         }
-        all.insert(key, charged);
-        self.rate.charge(charged, now).map(|_| ())
     }
 }
 
@@ -212,19 +299,6 @@ impl std::fmt::Debug for RateLimiter {
 
 fn retry_after(SpentUntil(instant): SpentUntil, now: u64) -> RetryAfter {
     RetryAfter { seconds: instant.saturating_sub(now).div_ceil(1_000_000_000).max(1) }
-}
-
-/// Removes the full budgets, and then those nearest to it until half of the room is free. So a flood of
-/// new names cannot wash out a spent budget.
-fn make_room(all: &mut HashMap<u64, u64>, now: u64) {
-    all.retain(|_, full_at| *full_at > now);
-    if let Some(excess) = all.len().checked_sub(MAX_FAILING / 2) {
-        let mut sorted: Vec<u64> = all.values().copied().collect();
-        sorted.sort_unstable();
-        if let Some(nearest) = excess.checked_sub(1).and_then(|last| sorted.get(last)) {
-            all.retain(|_, full_at| *full_at > *nearest);
-        }
-    }
 }
 
 #[cfg(test)]

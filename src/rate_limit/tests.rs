@@ -20,34 +20,82 @@ fn app(id: &str, quota: Option<RateQuota>) -> CustomApp {
 }
 
 fn limiter() -> RateLimiter {
-    let volume = RateQuota::new(60, 3);
-    let failures = RateQuota::new(6, 2);
-    RateLimiter::new(RateLimits::default().with_volume(volume).with_failures(failures))
+    let limits = RateLimits::default()
+        .with_volume(RateQuota::new(60, 3))
+        .with_grants(RateQuota::new(60, 4))
+        .with_failures(RateQuota::new(6, 2))
+        .with_source_failures(RateQuota::new(6, 5));
+    RateLimiter::new(limits)
+}
+
+/// Charges a failure, and returns how long the next one has to wait, if this one has to.
+fn fail(
+    limiter: &RateLimiter,
+    client_id: &str,
+    source: Option<&Source>,
+    now: UnixTime,
+) -> Result<(), RetryAfter> {
+    limiter.reserve_failure(Some(client_id), source, now).map(|_| ())
 }
 
 #[test]
 fn guessing_ends_when_the_failure_budget_is_spent_and_comes_back_with_time() {
     let (limiter, here) = (limiter(), source("192.0.2.1"));
     for _ in 0..2 {
-        assert_eq!(limiter.before("app", Some(&here), NOW), Ok(()));
-        limiter.charge_failure("app", Some(&here), NOW);
+        assert_eq!(fail(&limiter, "app", Some(&here), NOW), Ok(()));
     }
-    let spent = limiter.before("app", Some(&here), NOW);
+    let spent = fail(&limiter, "app", Some(&here), NOW);
     assert_eq!(spent, Err(RetryAfter { seconds: 10 }));
-    assert_eq!(limiter.before("app", Some(&here), later(9)), Err(RetryAfter { seconds: 1 }));
-    assert_eq!(limiter.before("app", Some(&here), later(10)), Ok(()));
+    assert_eq!(fail(&limiter, "app", Some(&here), later(9)), Err(RetryAfter { seconds: 1 }));
+    assert_eq!(fail(&limiter, "app", Some(&here), later(10)), Ok(()));
+    assert!(fail(&limiter, "app", Some(&here), later(10)).is_err());
 }
 
 #[test]
-fn requests_with_a_spent_failure_budget_do_not_prolong_it() {
+fn failures_with_a_spent_budget_do_not_prolong_it() {
     let (limiter, here) = (limiter(), source("192.0.2.1"));
-    limiter.charge_failure("app", Some(&here), NOW);
-    limiter.charge_failure("app", Some(&here), NOW);
     for _ in 0..100 {
-        assert!(limiter.before("app", Some(&here), NOW).is_err());
-        limiter.charge_failure("app", Some(&here), NOW);
+        let _ = fail(&limiter, "app", Some(&here), NOW);
     }
-    assert_eq!(limiter.before("app", Some(&here), later(10)), Ok(()));
+    assert_eq!(fail(&limiter, "app", Some(&here), later(10)), Ok(()));
+    // A refusal by the budget of the client id spent nothing of the source's: 3 of 5 are spent.
+    assert_eq!(fail(&limiter, "b", Some(&here), later(10)), Ok(()));
+    assert_eq!(fail(&limiter, "c", Some(&here), later(10)), Ok(()));
+    assert_eq!(fail(&limiter, "d", Some(&here), later(10)), Ok(()));
+    assert!(fail(&limiter, "e", Some(&here), later(10)).is_err());
+}
+
+/// N4: a source that changes its client id with each request has one budget for all of them.
+#[test]
+fn a_source_has_one_budget_for_all_client_ids() {
+    let (limiter, here) = (limiter(), source("192.0.2.1"));
+    for number in 0..5 {
+        assert_eq!(fail(&limiter, &number.to_string(), Some(&here), NOW), Ok(()));
+    }
+    assert_eq!(fail(&limiter, "other", Some(&here), NOW), Err(RetryAfter { seconds: 10 }));
+    assert!(limiter.reserve_failure(None, Some(&here), NOW).is_err());
+    assert_eq!(fail(&limiter, "other", Some(&source("192.0.2.2")), NOW), Ok(()));
+    // The refused failures spent nothing of the client id's budget.
+    let spent = (0..9).filter(|_| fail(&limiter, "other", Some(&here), later(60)).is_ok()).count();
+    assert_eq!(spent, 2);
+}
+
+/// N3: of concurrent guesses, no more than the budget get through, and a reservation that is given back
+/// leaves the budget as it was.
+#[test]
+fn concurrent_reservations_get_no_more_than_the_budget() {
+    let limits = RateLimits::default().with_failures(RateQuota::new(10, 10));
+    let (limiter, here) = (RateLimiter::new(limits), source("192.0.2.1"));
+    for _ in 0..100 {
+        let reserved = limiter.reserve_failure(Some("app"), Some(&here), NOW).unwrap();
+        limiter.give_back_failure(reserved);
+    }
+    let admitted: usize = std::thread::scope(|scope| {
+        let guess = || (0..100).filter(|_| fail(&limiter, "app", Some(&here), NOW).is_ok()).count();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(guess)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(admitted, 10);
 }
 
 #[test]
@@ -55,28 +103,43 @@ fn a_stranger_cannot_lock_out_an_app_that_calls_from_elsewhere() {
     let limiter = limiter();
     let (stranger, own) = (source("198.51.100.7"), source("192.0.2.1"));
     for _ in 0..100 {
-        limiter.charge_failure("app", Some(&stranger), NOW);
-        limiter.charge_failure("app", None, NOW);
+        let _ = fail(&limiter, "app", Some(&stranger), NOW);
+        fail(&limiter, "app", None, NOW).unwrap();
     }
-    assert!(limiter.before("app", Some(&stranger), NOW).is_err());
-    assert_eq!(limiter.before("app", Some(&own), NOW), Ok(()));
-    assert_eq!(limiter.before("other", Some(&stranger), NOW), Ok(()));
-    assert_eq!(limiter.before("app", None, NOW), Ok(()));
+    assert!(fail(&limiter, "app", Some(&stranger), NOW).is_err());
+    assert_eq!(fail(&limiter, "app", Some(&own), NOW), Ok(()));
+    assert_eq!(fail(&limiter, "other", Some(&stranger), NOW), Ok(()));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Ok(()));
 }
 
 #[test]
 fn an_ipv6_source_is_its_network_and_a_mapped_ipv4_address_is_itself() {
     let limiter = limiter();
-    limiter.charge_failure("app", Some(&source("2001:db8::1")), NOW);
-    limiter.charge_failure("app", Some(&source("2001:db8::ffff:2")), NOW);
-    assert!(limiter.before("app", Some(&source("2001:db8::3")), NOW).is_err());
-    assert_eq!(limiter.before("app", Some(&source("2001:db8:0:1::3")), NOW), Ok(()));
+    fail(&limiter, "app", Some(&source("2001:db8::1")), NOW).unwrap();
+    fail(&limiter, "app", Some(&source("2001:db8::ffff:2")), NOW).unwrap();
+    assert!(fail(&limiter, "app", Some(&source("2001:db8::3")), NOW).is_err());
+    assert_eq!(fail(&limiter, "app", Some(&source("2001:db8:0:1::3")), NOW), Ok(()));
 
-    limiter.charge_failure("app", Some(&source("::ffff:192.0.2.1")), NOW);
-    limiter.charge_failure("app", Some(&source("192.0.2.1")), NOW);
-    assert!(limiter.before("app", Some(&source("192.0.2.1")), NOW).is_err());
-    assert_eq!(limiter.before("app", Some(&source("::ffff:192.0.2.2")), NOW), Ok(()));
+    fail(&limiter, "app", Some(&source("::ffff:192.0.2.1")), NOW).unwrap();
+    fail(&limiter, "app", Some(&source("192.0.2.1")), NOW).unwrap();
+    assert!(fail(&limiter, "app", Some(&source("192.0.2.1")), NOW).is_err());
+    assert_eq!(fail(&limiter, "app", Some(&source("::ffff:192.0.2.2")), NOW), Ok(()));
+}
+
+/// N2: one grant spends its own budget, and a request that its app gets back was never charged to it.
+#[test]
+fn each_grant_has_its_own_budget_and_a_dead_one_spends_nothing_of_its_app() {
+    let (limiter, public) = (limiter(), app("public", None));
+    for _ in 0..4 {
+        assert_eq!(limiter.charge_grant(b"dead", NOW), Ok(()));
+        assert_eq!(limiter.charge_volume(&public, NOW), Ok(()));
+        limiter.give_back_volume(public.client_id());
+    }
+    assert_eq!(limiter.charge_grant(b"dead", NOW), Err(RetryAfter { seconds: 1 }));
+    assert_eq!(limiter.charge_grant(b"live", NOW), Ok(()));
+    let left = (0..9).filter(|_| limiter.charge_volume(&public, NOW).is_ok()).count();
+    assert_eq!(left, 3);
+    limiter.give_back_volume(&ClientId::new("unknown").unwrap());
 }
 
 #[test]
@@ -111,10 +174,10 @@ fn without_limits_only_an_apps_own_quota_holds() {
     let unlimited = RateLimiter::new(RateLimits::none());
     let here = source("192.0.2.1");
     for _ in 0..10_000 {
-        unlimited.charge_failure("app", Some(&here), NOW);
+        assert_eq!(fail(&unlimited, "app", Some(&here), NOW), Ok(()));
+        assert_eq!(unlimited.charge_grant(b"grant", NOW), Ok(()));
         assert_eq!(unlimited.charge_volume(&app("app", None), NOW), Ok(()));
     }
-    assert_eq!(unlimited.before("app", Some(&here), NOW), Ok(()));
     let capped = app("capped", Some(RateQuota::new(1, 1)));
     assert_eq!(unlimited.charge_volume(&capped, NOW), Ok(()));
     assert_eq!(unlimited.charge_volume(&capped, NOW), Err(RetryAfter { seconds: 60 }));
@@ -127,25 +190,40 @@ fn a_clock_that_jumps_back_or_far_ahead_locks_no_app_out() {
     let wrong = UnixTime::from_seconds(4_000_000_000);
     for at in [NOW, wrong, UnixTime::MAX, UnixTime::from_millis(i64::MIN), wrong] {
         while limiter.charge_volume(&one, at).is_ok() {}
-        limiter.charge_failure("one", Some(&here), at);
-        limiter.charge_failure("one", Some(&here), at);
+        while fail(&limiter, "one", Some(&here), at).is_ok() {}
     }
-    assert!(limiter.before("one", Some(&here), NOW).is_err());
-    assert_eq!(limiter.before("one", Some(&here), later(10)), Ok(()));
+    assert!(fail(&limiter, "one", Some(&here), NOW).is_err());
+    assert_eq!(fail(&limiter, "one", Some(&here), later(10)), Ok(()));
     assert_eq!(limiter.charge_volume(&one, later(10)), Ok(()));
 }
 
+/// N4: strangers who change client ids, sources and grants fill the tables and no more, and wash out no
+/// spent budget. The bounds are those of `docs/limits.md`.
 #[test]
 fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
-    let (limiter, here) = (limiter(), source("192.0.2.1"));
-    limiter.charge_failure("victim", Some(&here), NOW);
-    limiter.charge_failure("victim", Some(&here), NOW);
-    for number in 0..MAX_FAILING + 10 {
-        limiter.charge_failure(&number.to_string(), Some(&here), NOW);
+    const DOCUMENTED_KEYS: usize = 65_536;
+    const DOCUMENTED_BYTES: usize = 7 << 20;
+    let (limiter, victim) = (limiter(), source("192.0.2.1"));
+    while fail(&limiter, "victim", Some(&victim), NOW).is_ok() {}
+    while limiter.charge_grant(b"victim", NOW).is_ok() {}
+    let tables = [&limiter.failures, &limiter.source_failures, &limiter.grants];
+    let tables = tables.map(|table| table.as_ref().unwrap());
+    for number in 0..2 * DOCUMENTED_KEYS {
+        let name = format!("stranger {number}");
+        let _ = fail(&limiter, &name, Some(&source(&name)), NOW);
+        let _ = limiter.charge_grant(name.as_bytes(), NOW);
+        if number == DOCUMENTED_KEYS {
+            let most = tables.map(|table| table.size().0).into_iter().max().unwrap();
+            assert!(most > DOCUMENTED_KEYS / 2, "the flood reached only {most} keys");
+        }
     }
-    assert!(limiter.before("victim", Some(&here), NOW).is_err());
-    let tracked = limiter.failures.unwrap().full_at.into_inner().unwrap();
-    assert!(tracked.len() <= MAX_FAILING);
+    assert!(fail(&limiter, "victim", Some(&victim), NOW).is_err());
+    assert!(limiter.charge_grant(b"victim", NOW).is_err());
+    assert_eq!(Budgets::MAX, DOCUMENTED_KEYS);
+    let sizes = tables.map(Budgets::size);
+    assert!(sizes.iter().all(|(keys, _)| *keys <= DOCUMENTED_KEYS), "{sizes:?}");
+    let bytes: usize = sizes.iter().map(|(_, bytes)| bytes).sum();
+    assert!(bytes <= DOCUMENTED_BYTES, "{bytes} bytes");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::jwt::{KeyRing, VerifyingKey};
 use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::protocol::redirect_uri::InstanceHosts;
 use crate::random::{JtiSource, OsRandom, SecureRandom};
+use crate::rate_limit::repeats::Repeats;
 use crate::rate_limit::{RateLimiter, RateLimits};
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
@@ -146,7 +147,8 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self
     }
 
-    /// Sets the limits of apps without a quota of their own. Default: [`RateLimits::default`].
+    /// Sets the budgets of apps, grants and sources, and of audit events. Default:
+    /// [`RateLimits::default`].
     pub fn rate_limits(mut self, limits: RateLimits) -> Self {
         self.limits = limits;
         self
@@ -221,6 +223,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 audit: self.audit,
                 usage: Usage::default(),
                 limiter: RateLimiter::new(self.limits),
+                repeats: Repeats::new(&self.limits),
                 hosts: self.hosts,
                 catalog: self.catalog,
                 ticket_lifetime: self.ticket_lifetime,

@@ -152,14 +152,22 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         self.context.decide(ticket, login, decision, source).await
     }
 
-    /// Records a refusal before any other method was called.
-    pub(crate) fn record_refusal(
+    /// Records a refusal before any other method was called. Returns the answer to it.
+    pub(crate) fn refuse(
         &self,
         action: Action,
-        error: &AuthorizationError,
+        error: AuthorizationError,
         source: Option<&Source>,
-    ) {
-        self.context.record_refusal(action, None, error, source);
+    ) -> AuthorizationError {
+        self.context.refuse(action, None, error, source)
+    }
+
+    /// Records the events that were counted and not yet recorded, because they repeat others. The server
+    /// does this by itself when a request arrives a minute later. Call it before the audit log is closed.
+    pub fn record_repeats(&self) {
+        for event in self.context.repeats.settle() {
+            self.context.audit.record(&event);
+        }
     }
 
     /// Returns the administrator's methods. The audit log calls the actor `administrator`.

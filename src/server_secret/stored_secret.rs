@@ -79,13 +79,14 @@ impl Pepper {
         KeyedDigest { key_id: self.newest_id.clone(), digest }
     }
 
-    /// Finds the stored secret that `presented` matches. An unknown client id costs the same as a wrong
-    /// secret.
+    /// Finds the stored secret that `presented` matches, an imported one only `with_imported`. An unknown
+    /// client id costs the same as a wrong secret.
     pub(crate) fn find<'a>(
         &self,
         client_id: &str,
         presented: &ClientSecret,
         stored: &'a [StoredSecret],
+        with_imported: bool,
         now: UnixTime,
     ) -> Option<SecretMatch<'a>> {
         let newest = mac(&self.keys.newest.1, client_id, presented);
@@ -100,7 +101,8 @@ impl Pepper {
                 Some(newest)
             };
             let matches = computed.is_some_and(|digest| digest.matches(&secret.digest.digest));
-            if matches && secret.is_valid(now) && found.is_none() {
+            let compared = with_imported || !secret.imported;
+            if matches && compared && secret.is_valid(now) && found.is_none() {
                 found = Some(SecretMatch { stored: secret, superseded: age > 0, stale });
             }
         }
@@ -251,11 +253,11 @@ mod tests {
         let pepper = Pepper::new(&both);
         let now = UnixTime::from_seconds(1);
         let right = ClientSecret::new("s3cret");
-        assert!(pepper.find("app", &right, &secrets, now).unwrap().stale);
-        assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, now).is_none());
-        assert!(pepper.find("App", &right, &secrets, now).is_none());
+        assert!(pepper.find("app", &right, &secrets, true, now).unwrap().stale);
+        assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, true, now).is_none());
+        assert!(pepper.find("App", &right, &secrets, true, now).is_none());
         let retired = Pepper::new(&ServerSecret::new(NEW).unwrap());
-        assert!(retired.find("app", &right, &secrets, now).is_none());
+        assert!(retired.find("app", &right, &secrets, true, now).is_none());
     }
 
     #[test]

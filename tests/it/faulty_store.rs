@@ -13,6 +13,8 @@ use grantor::store::{
     StoreError, UpdateApp,
 };
 
+use tokio::sync::Barrier;
+
 use crate::support::{Answer, App, Server, World, ask, body_of, new_key};
 
 /// The text of the failure; no client may read it.
@@ -49,6 +51,7 @@ pub(crate) struct FaultyStore {
     calls: Mutex<Vec<Method>>,
     plan: Mutex<Option<Plan>>,
     meanwhile: Mutex<Option<Meanwhile>>,
+    crowd: Mutex<Option<(Method, Arc<Barrier>)>>,
 }
 
 /// A step of another process right after a call, before its answer is read.
@@ -73,8 +76,13 @@ struct Plan {
 
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
-        let (calls, plan, meanwhile) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { inner, calls, plan, meanwhile }
+        let (calls, plan) = (Mutex::default(), Mutex::default());
+        Self { inner, calls, plan, meanwhile: Mutex::default(), crowd: Mutex::default() }
+    }
+
+    /// Holds each call of `method` until `calls` of them wait.
+    pub(crate) fn hold(&self, method: Method, calls: usize) {
+        *self.crowd.lock().unwrap() = Some((method, Arc::new(Barrier::new(calls))));
     }
 
     /// Calls `act` right after the next call of `method`, so that its answer is stale.
@@ -120,6 +128,10 @@ impl FaultyStore {
         method: Method,
         inner: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
+        let crowd = self.crowd.lock().unwrap().clone().filter(|(held, _)| *held == method);
+        if let Some((_, barrier)) = crowd {
+            barrier.wait().await;
+        }
         match self.due(method) {
             None => {
                 let answer = inner.await;

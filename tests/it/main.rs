@@ -26,6 +26,7 @@ mod consent;
 mod custom_store;
 mod decision;
 mod faulty_store;
+mod floods;
 mod hooks;
 mod http;
 mod introspection;

@@ -40,6 +40,7 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::AssertionReplayed(AssertionPurpose::Grant), "invalid_grant", 400),
         (R::AssertionReplayed(AssertionPurpose::ClientAuthentication), "invalid_client", 401),
         (R::TooManyFailures, "temporarily_unavailable", 429),
+        (R::GrantOverused, "temporarily_unavailable", 429),
         (R::QuotaExceeded, "temporarily_unavailable", 429),
         (R::FlowNotAllowed(GRANT), "unauthorized_client", 400),
         (R::RefreshNotAllowed, "unauthorized_client", 400),

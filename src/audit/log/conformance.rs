@@ -295,8 +295,8 @@ pub fn pages_stay_consistent_during_appends<S: AuditStore, R: Runner>(
     same("the events of the first page's time", seen, were_there)
 }
 
-/// Usage counts tokens by grant type, refusals and the last use. Unauthenticated requests are not
-/// counted.
+/// Usage counts tokens by grant type, refusals and the last use, each event by its count.
+/// Unauthenticated requests are not counted.
 pub fn usage_matches_the_log<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> Check {
     let (bench, expected) = (kit.bench(), Usage::default());
     let apps = [app("one")?, app("two")?, app("Three")?];
@@ -315,7 +315,9 @@ pub fn usage_matches_the_log<S: AuditStore, R: Runner>(kit: &AuditKit<S, R>) -> 
         let app = if number % 3 == 0 { one } else { two };
         let actor = if number % 7 == 0 { Actor::Unknown } else { Actor::App(app.clone()) };
         let action = Action::IssueToken { grant_type };
-        events.push(new(AuditEvent::new(at(millis), actor, action, outcome).with_app(app))?);
+        let mut event = AuditEvent::new(at(millis), actor, action, outcome).with_app(app);
+        event.count = [1, 1, 40_000][number % 3];
+        events.push(new(event)?);
     }
     events.extend(medley(&apps[0], &apps[2])?);
     for batch in events.chunks(60) {

@@ -35,7 +35,8 @@ pub trait AuditStore: Send + Sync {
     /// * An event and its usage are stored in one atomic step, for readers and across crashes.
     /// * An event whose id is already in the log changes neither the log nor the usage. The same
     ///   call can be repeated, even while the first is still running.
-    /// * Usage is counted by the rules of [`AppUsage`]. The event that records the deletion of an
+    /// * Usage is counted by the rules of [`AppUsage`], each event as often as its
+    ///   [`count`](crate::audit::AuditEvent::count) says. The event that records the deletion of an
     ///   app drops its usage; events appended later count from zero.
     ///
     /// # Errors

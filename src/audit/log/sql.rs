@@ -51,9 +51,11 @@ keeps_the_log!(PostgresStore);
 fn row_of(new: &NewEvent) -> Result<AuditRow, StoreError> {
     let stored = StoredEvent::of(new)?;
     let usage = UsageChange::of(&new.event).map(|change| match change {
-        UsageChange::Counted(client_id, issued) => {
-            UsageStep::Count { client_id: client_id.to_string(), issued }
-        }
+        UsageChange::Counted(client_id, issued) => UsageStep::Count {
+            client_id: client_id.to_string(),
+            issued,
+            times: i64::try_from(new.event.count).unwrap_or(i64::MAX),
+        },
         UsageChange::Forgotten(client_id) => UsageStep::Forget { client_id: client_id.to_string() },
     });
     Ok(AuditRow {

@@ -20,10 +20,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let answer = self.read_authorization_request(query, source).await;
         // `authorize` records the success, because it knows the user.
-        if let Err(error) = &answer {
-            self.record_refusal(Action::Authorize, None, error, source);
-        }
-        answer
+        answer.map_err(|error| self.refuse(Action::Authorize, None, error, source))
     }
 
     pub(crate) async fn authorize(
@@ -33,21 +30,17 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<NextStep, AuthorizationError> {
         let client_id = request.app.client_id().clone();
         let source = request.source.clone();
-        let answer = self.next_step(request, login).await;
-        match &answer {
-            Ok(step) => {
-                let action = match step {
-                    NextStep::LogIn(_) => Action::RequireLogin,
-                    NextStep::AskConsent(_) => Action::Authorize,
-                    NextStep::Redirect(_) => Action::IssueCode,
-                };
-                self.record_success(action, login, &client_id, source.as_ref());
-            }
-            Err(error) => {
-                self.record_refusal(Action::Authorize, login, error, source.as_ref());
-            }
-        }
-        answer
+        let step = self
+            .next_step(request, login)
+            .await
+            .map_err(|error| self.refuse(Action::Authorize, login, error, source.as_ref()))?;
+        let action = match step {
+            NextStep::LogIn(_) => Action::RequireLogin,
+            NextStep::AskConsent(_) => Action::Authorize,
+            NextStep::Redirect(_) => Action::IssueCode,
+        };
+        self.record_success(action, login, &client_id, source.as_ref());
+        Ok(step)
     }
 
     pub(crate) async fn decide(
@@ -57,19 +50,25 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         decision: Decision,
         source: Option<&Source>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        let answer = self.store_decision(ticket, login, decision).await;
-        match &answer {
-            Ok((_, client_id)) => {
-                self.record_success(Action::IssueCode, Some(login), client_id, source);
+        match self.store_decision(ticket, login, decision).await {
+            Ok((response, client_id)) => {
+                self.record_success(Action::IssueCode, Some(login), &client_id, source);
+                Ok(response)
             }
-            Err(AuthorizationError::Redirect {
-                rejection: Rejection::ConsentDenied,
-                client_id: Some(client_id),
-                ..
-            }) => self.record_success(Action::DenyAuthorization, Some(login), client_id, source),
-            Err(error) => self.record_refusal(Action::IssueCode, Some(login), error, source),
+            Err(error) => {
+                if let AuthorizationError::Redirect {
+                    rejection: Rejection::ConsentDenied,
+                    client_id: Some(client_id),
+                    ..
+                } = &error
+                {
+                    let action = Action::DenyAuthorization;
+                    self.record_success(action, Some(login), client_id, source);
+                    return Err(error);
+                }
+                Err(self.refuse(Action::IssueCode, Some(login), error, source))
+            }
         }
-        answer.map(|(response, _)| response)
     }
 
     fn record_success(
@@ -80,20 +79,29 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         source: Option<&Source>,
     ) {
         let event = AuditEvent::new(self.clock.now(), actor(login), action, Outcome::Success);
-        self.audit.record(&event.with_app(client_id).with_source(source));
+        self.record_event(&event.with_app(client_id).with_source(source));
     }
 
-    pub(crate) fn record_refusal(
+    /// Records a refusal. One that the user sees is charged to the source; if the source has failed too
+    /// often, the user sees that instead.
+    pub(crate) fn refuse(
         &self,
         action: Action,
         login: Option<&Login>,
-        error: &AuthorizationError,
+        mut error: AuthorizationError,
         source: Option<&Source>,
-    ) {
+    ) -> AuthorizationError {
+        let now = self.clock.now();
+        if let AuthorizationError::Show { error: shown @ EndpointError::Rejected { .. }, .. } =
+            &mut error
+            && let Err(retry) = self.limiter.reserve_failure(None, source, now)
+        {
+            *shown = EndpointError::limited(Rejection::TooManyFailures, retry);
+        }
         let refused = |rejection: &Rejection| {
             Outcome::refused(rejection.step(), rejection.reason(), rejection.setting())
         };
-        let (outcome, client_id) = match error {
+        let (outcome, client_id) = match &error {
             AuthorizationError::Redirect { rejection, client_id, .. } => {
                 (refused(rejection), client_id)
             }
@@ -104,9 +112,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 }
             },
         };
-        let mut event = AuditEvent::new(self.clock.now(), actor(login), action, outcome);
+        let mut event = AuditEvent::new(now, actor(login), action, outcome);
         event.client_id.clone_from(client_id);
-        self.audit.record(&event.with_source(source));
+        self.record_event(&event.with_source(source));
+        error
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) use presented::PresentedCredentials;
 use crate::app::{ClientAuthentication, ClientType, CustomApp, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
-use crate::endpoint::audit_trail::AuditTrail;
+use crate::endpoint::audit_trail::{AuditTrail, Proof};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
@@ -70,9 +70,6 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         // A malformed client id cannot be registered, so it is not looked up.
         let client_id = client_id.ok_or(Rejection::NoCredentials)?;
         trail.claimed(&client_id);
-        self.limiter
-            .before(client_id.as_str(), facts.source, facts.now)
-            .map_err(|retry| EndpointError::limited(Rejection::TooManyFailures, retry))?;
         let app = self.store.find_app(&client_id).await?;
         let proven = !matches!(credentials, PresentedCredentials::Name { .. });
         let app = match credentials {
@@ -107,7 +104,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !client.proven {
             return Err(Rejection::PublicApp.into());
         }
-        let (app, ()) = self.admit(client, |_, _| Ok(()), facts, trail)?;
+        let (app, ()) = self.admit(client, |_, _| Ok(()), |()| None, facts, trail)?;
         Ok(app)
     }
 
@@ -115,33 +112,44 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ///
     /// `prove` checks the code, token or assertion of the request. An app with correct credentials is
     /// charged before, any other app only if `prove` succeeds: a caller that only knows a client id
-    /// cannot spend the budget of that app.
+    /// cannot spend the budget of that app. Then the budget of the grant that `grant_of` names is charged
+    /// first, so that one token cannot spend the budget of the app's other users.
     pub(crate) fn admit<'t, P>(
         &self,
         client: IdentifiedApp,
         prove: impl FnOnce(&CustomApp, &mut AuditTrail<'t>) -> Result<P, EndpointError>,
+        grant_of: impl FnOnce(&P) -> Option<&[u8]>,
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'t>,
     ) -> Result<(AuthenticatedApp, P), EndpointError> {
         let IdentifiedApp { app, proven } = client;
-        let charge = |trail: &mut AuditTrail<'_>| {
-            trail.authenticated(&app);
+        let charge_app = || {
             self.limiter
                 .charge_volume(&app, facts.now)
                 .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
         };
         let proof = if proven {
-            charge(trail)?;
+            trail.authenticated(&app, Proof::Credentials);
+            charge_app()?;
             prove(&app, trail)?
         } else {
             let proof = prove(&app, trail)?;
-            charge(trail)?;
+            trail.authenticated(&app, Proof::Grant);
+            if let Some(grant) = grant_of(&proof) {
+                self.limiter
+                    .charge_grant(grant, facts.now)
+                    .map_err(|retry| EndpointError::limited(Rejection::GrantOverused, retry))?;
+            }
+            charge_app()?;
             proof
         };
         Ok((AuthenticatedApp { app }, proof))
     }
 
     /// Checks a secret. An unknown client costs as much as a wrong secret: one look-up, one HMAC.
+    ///
+    /// An imported secret may be short. A failure is reserved before it is compared and given back after a
+    /// match; if the budget is spent, only generated secrets are compared.
     async fn check_secret(
         &self,
         client_id: &ClientId,
@@ -152,7 +160,20 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
         let stored = app.as_ref().map_or(&[][..], |app| &app.credentials().client_secrets);
-        let found = self.pepper.find(client_id.as_str(), secret, stored, facts.now);
+        let is_guessable = stored.iter().any(|it| it.imported && it.is_valid(facts.now));
+        let reserved = is_guessable.then(|| {
+            self.limiter.reserve_failure(Some(client_id.as_str()), facts.source, facts.now)
+        });
+        let with_imported = !matches!(reserved, Some(Err(_)));
+        let found = self.pepper.find(client_id.as_str(), secret, stored, with_imported, facts.now);
+        match reserved {
+            Some(Ok(reserved)) if found.is_some() => self.limiter.give_back_failure(reserved),
+            Some(Ok(_)) => trail.reserved_failure(),
+            Some(Err(retry)) if found.is_none() => {
+                return Err(EndpointError::limited(Rejection::TooManyFailures, retry));
+            }
+            Some(Err(_)) | None => {}
+        }
         let Some(app) = &app else { return Err(Rejection::UnknownClient.into()) };
         if !transport.is_allowed(app.settings().authentication()) {
             return Err(Rejection::WrongAuthenticationMethod.into());

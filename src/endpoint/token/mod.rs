@@ -98,7 +98,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             trail.enter(Step::Grant);
             let against = self.proof_context(facts.now);
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
-            let (app, proof) = self.admit(client, prove, facts, trail)?;
+            let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
             let valid = G::validate(proof, &app, self, facts, trail).await?;
             trail.enter(Step::Scope);
             let decided = decide::decide(&app, valid.offer(), &asked, &self.issuer, facts.now)?;

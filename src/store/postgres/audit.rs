@@ -44,16 +44,17 @@ impl Statements {
 
 /// Returns the statement that appends events. `$1` to `$6` are the columns of the events, `$7` the app
 /// whose usage an event changes, `$8` the kind that it counts, or [`FORGOTTEN`] for a deletion, which comes
-/// alone. An event that the log already has counts nothing. Counters are locked in one order.
+/// alone, and `$9` how many it counts. An event that the log already has counts nothing. Counters are locked
+/// in one order.
 fn append(p: &Tables<'_>) -> String {
     format!(
         "WITH offered AS (SELECT * FROM UNNEST($1::bytea[], $2::bigint[], $3::text[], $4::text[], \
-             $5::smallint[], $6::text[], $7::text[], $8::smallint[]) \
-             AS o (event_id, at, client_id, subject, severity, event, app, kind)), \
+             $5::smallint[], $6::text[], $7::text[], $8::smallint[], $9::bigint[]) \
+             AS o (event_id, at, client_id, subject, severity, event, app, kind, times)), \
          born AS (INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event) \
              SELECT event_id, at, client_id, subject, severity, event FROM offered \
              ORDER BY event_id ON CONFLICT (event_id) DO NOTHING RETURNING event_id), \
-         change AS (SELECT o.app, o.kind, count(*) AS counted, max(o.at) AS last_at \
+         change AS (SELECT o.app, o.kind, sum(o.times)::bigint AS counted, max(o.at) AS last_at \
              FROM offered o JOIN born b ON b.event_id = o.event_id \
              WHERE o.app IS NOT NULL GROUP BY o.app, o.kind ORDER BY o.app, o.kind), \
          counted AS (INSERT INTO {p}usage AS u (client_id, kind, counted, last_at) \
@@ -94,13 +95,13 @@ impl PostgresStore {
 
     async fn append_at_once(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
         let change = |row: &AuditRow| match &row.usage {
-            Some(UsageStep::Count { client_id, issued }) => {
-                (Some(client_id.clone()), Some(counter_code(*issued)))
+            Some(UsageStep::Count { client_id, issued, times }) => {
+                (Some(client_id.clone()), Some(counter_code(*issued)), *times)
             }
-            Some(UsageStep::Forget { client_id }) => (Some(client_id.clone()), Some(FORGOTTEN)),
-            None => (None, None),
+            Some(UsageStep::Forget { client_id }) => (Some(client_id.clone()), Some(FORGOTTEN), 0),
+            None => (None, None, 0),
         };
-        let (apps, kinds): (Vec<_>, Vec<_>) = rows.iter().map(change).unzip();
+        let (apps, kinds, times): (Vec<_>, Vec<_>, Vec<_>) = rows.iter().map(change).collect();
         let append = || {
             query(self.sql.audit.append.clone())
                 .bind(rows.iter().map(|row| row.event_id.to_vec()).collect::<Vec<_>>())
@@ -111,6 +112,7 @@ impl PostgresStore {
                 .bind(rows.iter().map(|row| row.event.clone()).collect::<Vec<_>>())
                 .bind(apps.as_slice())
                 .bind(kinds.as_slice())
+                .bind(times.as_slice())
         };
         self.row(append).await.map(|_| ())
     }

@@ -25,8 +25,8 @@ pub(crate) struct AuditRow {
 /// A change of the usage of an app.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum UsageStep {
-    /// One more token by this grant type, or with `None` one more refusal.
-    Count { client_id: String, issued: Option<GrantType> },
+    /// `times` more tokens by this grant type, or with `None` more refusals.
+    Count { client_id: String, issued: Option<GrantType>, times: i64 },
     /// The app was deleted.
     Forget { client_id: String },
 }

@@ -82,10 +82,10 @@ fn append(batch: &mut Batch<'_>, rows: &[AuditRow], json: &str) -> Result<(), Fa
     let mut counts: BTreeMap<(&str, i16), (i64, i64)> = BTreeMap::new();
     for row in rows.iter().filter(|row| born.contains(&row.event_id[..])) {
         match &row.usage {
-            Some(UsageStep::Count { client_id, issued }) => {
+            Some(UsageStep::Count { client_id, issued, times }) => {
                 let (counted, last_at) =
                     counts.entry((client_id, counter_code(*issued))).or_insert((0, row.at));
-                *counted += 1;
+                *counted = counted.saturating_add(*times);
                 *last_at = row.at.max(*last_at);
             }
             Some(UsageStep::Forget { client_id }) => {

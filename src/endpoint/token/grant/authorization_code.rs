@@ -75,6 +75,10 @@ impl Grant for AuthorizationCode {
         Ok(OpenedCode { handle, redirect_uri: presented.redirect_uri, challenge })
     }
 
+    fn name<'p>(proof: &'p Self::Proof<'_>) -> Option<&'p [u8]> {
+        Some(proof.handle.grant_id.as_bytes())
+    }
+
     async fn validate<S: Store, U: UserDirectory, H: Sync>(
         proof: Self::Proof<'_>,
         app: &AuthenticatedApp,

@@ -81,6 +81,11 @@ impl Grant for JwtBearer {
         Ok(rules.verify(assertion, against.now).map_err(Rejection::Assertion)?)
     }
 
+    fn name<'p>(verified: &'p Self::Proof<'_>) -> Option<&'p [u8]> {
+        // Without a `jti` it may be used again and again.
+        verified.jti.as_ref().map(|jti| &jti.as_bytes()[..])
+    }
+
     async fn validate<S: Store, U: UserDirectory, H: Sync>(
         verified: Self::Proof<'_>,
         app: &AuthenticatedApp,

@@ -55,6 +55,11 @@ pub(super) trait Grant: Sized + 'static {
         against: &ProofContext<'_>,
     ) -> Result<Self::Proof<'f>, EndpointError>;
 
+    /// Returns the name by which the uses of the grant are counted, if its proof alone may prove the app.
+    fn name<'p>(_: &'p Self::Proof<'_>) -> Option<&'p [u8]> {
+        None
+    }
+
     /// Checks the proof against the store, the user directory and the policies of the app.
     ///
     /// Nothing changes, with two exceptions: a code with wrong bindings is counted, and a spent code

@@ -50,6 +50,10 @@ impl Grant for RefreshToken {
         Ok(against.open(app, Self::TYPE, HandleKind::RefreshToken, refresh_token)?)
     }
 
+    fn name<'p>(handle: &'p Self::Proof<'_>) -> Option<&'p [u8]> {
+        Some(handle.grant_id.as_bytes())
+    }
+
     async fn validate<S: Store, U: UserDirectory, H: Sync>(
         handle: Self::Proof<'_>,
         app: &AuthenticatedApp,

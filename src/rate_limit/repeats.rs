@@ -1,0 +1,223 @@
+//! Equal refusals become one audit event with a count, so that callers cannot fill the log.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::FixedState;
+
+use super::gcra::{Budget, Rate};
+use super::monotonic::Monotonic;
+use super::{RateLimits, SourceKey};
+use crate::audit::{Action, Actor, AuditEvent, TOO_MANY_FAILURES, UNKNOWN_CLIENT};
+use crate::observe::Outcome;
+use crate::protocol::grant_type::GrantType;
+
+/// The time over which equal events are counted together.
+const WINDOW: u64 = 60_000_000_000;
+/// The time between two looks at the windows that have ended.
+const LOOK: u64 = 10_000_000_000;
+/// The events of a kind that are recorded one by one in the first window.
+const SINGLES: u8 = 5;
+/// The same for a caller that has authenticated, and has a budget of its own.
+const SINGLES_OF_KNOWN: u8 = 20;
+/// The most kinds of events, counted by source. Beyond it, events of unauthenticated callers are counted
+/// without their source.
+const MAX_KINDS: usize = 4_096;
+
+/// The counts of equal events.
+pub(crate) struct Repeats {
+    /// The budget of events of unauthenticated callers. `None` records every event.
+    strangers: Option<Budget>,
+    time: Monotonic,
+    /// Whether any kind is being counted.
+    counting: AtomicBool,
+    kinds: Mutex<Kinds>,
+    hasher: RandomState,
+}
+
+struct Kinds {
+    repeats: HashMap<u64, Repeat, FixedState>,
+    /// The next look at the windows that have ended.
+    look_at: u64,
+}
+
+/// The events of one kind in the present window.
+struct Repeat {
+    window_ends: u64,
+    /// How many more are recorded one by one.
+    singles_left: u8,
+    counted: u64,
+    /// The newest counted event.
+    last: Option<Box<AuditEvent>>,
+}
+
+impl Repeat {
+    const fn new(now: u64, singles_left: u8) -> Self {
+        let window_ends = now.saturating_add(WINDOW);
+        Self { window_ends, singles_left, counted: 0, last: None }
+    }
+
+    fn count(&mut self, event: AuditEvent) {
+        self.counted += 1;
+        match &mut self.last {
+            Some(last) => **last = event,
+            none => *none = Some(Box::new(event)),
+        }
+    }
+
+    /// Ends the window. Returns its event, if any event was counted.
+    fn end_window(&mut self, now: u64) -> Option<AuditEvent> {
+        let counted = self.counted;
+        let last = self.last.take();
+        *self = Self::new(now, 0);
+        last.map(|event| AuditEvent { count: counted, ..*event })
+    }
+}
+
+impl Repeats {
+    pub(crate) fn new(limits: &RateLimits) -> Self {
+        Self {
+            strangers: limits.stranger_events.map(|quota| Budget::new(Rate::new(quota))),
+            time: Monotonic::default(),
+            counting: AtomicBool::new(false),
+            kinds: Mutex::new(Kinds {
+                repeats: HashMap::with_hasher(FixedState::with_seed(0)),
+                look_at: 0,
+            }),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Returns whether `event` is recorded now. Otherwise it was counted, and a later event states the
+    /// count.
+    pub(crate) fn admits(&self, event: &AuditEvent) -> bool {
+        let Some(strangers) = &self.strangers else { return true };
+        let singles = match (&event.actor, &event.outcome, &event.action) {
+            (Actor::Administrator(_) | Actor::Server, ..) => return true,
+            (Actor::Unknown, ..) => SINGLES,
+            (_, Outcome::Refused { .. } | Outcome::Failed { .. }, _) => SINGLES_OF_KNOWN,
+            // A page that fans out retries many times.
+            (_, Outcome::Success, Action::RetryRefresh) => 1,
+            (_, Outcome::Success, _) => return true,
+        };
+        let is_stranger = event.actor == Actor::Unknown;
+        let now = self.time.tell(event.at);
+        let key = self.key(event);
+        let mut kinds = self.kinds();
+        if !self.counting.swap(true, Ordering::Relaxed) {
+            kinds.look_at = now.saturating_add(LOOK);
+        }
+        let is_full = kinds.repeats.len() >= MAX_KINDS;
+        let has_room = || !is_stranger || strangers.charge(now).is_ok();
+        if let Some(repeat) = kinds.repeats.get_mut(&key) {
+            let single = repeat.singles_left > 0 && has_room();
+            if single {
+                repeat.singles_left -= 1;
+            } else {
+                repeat.count(event.clone());
+            }
+            return single;
+        }
+        if !is_stranger && is_full {
+            return true;
+        }
+        if !is_full && has_room() {
+            kinds.repeats.insert(key, Repeat::new(now, singles.saturating_sub(1)));
+            return true;
+        }
+        // The kinds are few, because their names are static.
+        let (action, outcome) = (event.action.clone(), event.outcome.clone());
+        let anyones = AuditEvent::new(event.at, Actor::Unknown, action, outcome);
+        let key = self.hasher.hash_one(name(event));
+        kinds.repeats.entry(key).or_insert_with(|| Repeat::new(now, 0)).count(anyones);
+        false
+    }
+
+    /// Returns the events of the windows that have ended.
+    pub(crate) fn due(&self, now: crate::clock::UnixTime) -> Vec<AuditEvent> {
+        if !self.counting.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let now = self.time.tell(now);
+        let mut kinds = self.kinds();
+        if now < kinds.look_at {
+            return Vec::new();
+        }
+        kinds.look_at = now.saturating_add(LOOK);
+        let mut ended = Vec::new();
+        kinds.repeats.retain(|_, repeat| {
+            if now < repeat.window_ends {
+                return true;
+            }
+            let event = repeat.end_window(now);
+            let repeats = event.is_some();
+            ended.extend(event);
+            repeats
+        });
+        self.counting.store(!kinds.repeats.is_empty(), Ordering::Relaxed);
+        ended
+    }
+
+    /// Ends every window. Returns their events.
+    pub(crate) fn settle(&self) -> Vec<AuditEvent> {
+        let mut kinds = self.kinds();
+        self.counting.store(false, Ordering::Relaxed);
+        let ended = kinds.repeats.drain().filter_map(|(_, mut repeat)| repeat.end_window(0));
+        ended.collect()
+    }
+
+    /// Returns the key of the events that are counted together with `event`. Of an unauthenticated caller, a
+    /// client id is part of it only if it is one of an app, and a cause is not, so that no caller can make
+    /// up new kinds.
+    fn key(&self, event: &AuditEvent) -> u64 {
+        let is_known = event.actor != Actor::Unknown;
+        let is_claim = matches!(event.outcome, Outcome::Failed { .. })
+            || matches!(event.outcome.reason(), Some(UNKNOWN_CLIENT | TOO_MANY_FAILURES));
+        let client_id = event.client_id.as_ref().filter(|_| is_known || !is_claim);
+        let cause = event.outcome.reason().filter(|_| is_known);
+        let grant_id = event.grant_id.filter(|_| event.action == Action::RetryRefresh);
+        let source = event.source.as_ref().map(SourceKey::of);
+        let actor = (event.actor.kind(), event.actor.name());
+        let about = (client_id, &event.subject, grant_id);
+        self.hasher.hash_one((name(event), actor, cause, about, source))
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, Kinds> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the number of kinds, and the most bytes that they use.
+    #[cfg(test)]
+    fn size(&self) -> (usize, usize) {
+        let kinds = self.kinds();
+        let buckets = (kinds.repeats.capacity() * 8).div_ceil(7);
+        let boxed = kinds.repeats.values().filter(|repeat| repeat.last.is_some()).count();
+        let table = buckets * (size_of::<(u64, Repeat)>() + 1);
+        (kinds.repeats.len(), table + boxed * size_of::<AuditEvent>())
+    }
+}
+
+impl std::fmt::Debug for Repeats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Repeats").finish_non_exhaustive()
+    }
+}
+
+/// The static part of an event: its action, and the reason and the setting of a refusal.
+type Name = (&'static str, Option<GrantType>, &'static str, Option<[&'static str; 2]>);
+
+fn name(event: &AuditEvent) -> Name {
+    let refusal = match &event.outcome {
+        Outcome::Refused { reason, setting, .. } => Some([*reason, setting.unwrap_or_default()]),
+        Outcome::Success | Outcome::Failed { .. } => None,
+    };
+    let grant_type =
+        if let Action::IssueToken { grant_type } = event.action { grant_type } else { None };
+    (event.action.as_str(), grant_type, event.outcome.as_str(), refusal)
+}
+
+#[cfg(test)]
+#[path = "repeats_tests.rs"]
+mod tests;
