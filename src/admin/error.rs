@@ -29,7 +29,7 @@ pub enum AdminError {
     #[error("an app with this client id already exists")]
     AlreadyExists,
     /// A setting is invalid.
-    #[error("invalid setting")]
+    #[error(transparent)]
     Invalid(#[from] InvalidApp),
     /// No secret could be generated.
     #[error("no secret could be generated")]

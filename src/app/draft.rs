@@ -335,8 +335,10 @@ impl AppDraft {
     fn check_flows(&self) -> Result<(), InvalidApp> {
         let public = self.authentication == ClientAuthentication::None;
         let distinct = |flow: &Flow| self.flows.iter().filter(|other| *other == flow).count() == 1;
-        if self.flows.is_empty() || !self.flows.iter().all(distinct) {
-            Err(InvalidApp::new("flows", "must list at least one flow and no flow twice"))
+        if self.flows.is_empty() {
+            Err(InvalidApp::new("flows", "must list at least one flow"))
+        } else if !self.flows.iter().all(distinct) {
+            Err(InvalidApp::new("flows", "must not list a flow twice"))
         } else if public && self.flows.contains(&Flow::ClientCredentials) {
             Err(InvalidApp::new("flows", "must not include client_credentials for a public app"))
         } else if self.flows.contains(&Flow::AuthorizationCode) && self.redirect_uris.is_empty() {

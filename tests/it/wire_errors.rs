@@ -14,7 +14,7 @@ use crate::support::{App, World, basic, code_app, encode};
 
 /// Every rejection with its code and status. A rejection with a cause is listed once for each cause
 /// that has its own wire code.
-const TABLE: &[(Rejection, &str, u16)] = {
+pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
     use Rejection as R;
     const GRANT: GrantType = GrantType::RefreshToken;
     &[
@@ -86,6 +86,36 @@ const TABLE: &[(Rejection, &str, u16)] = {
         (R::InvalidTicket, "invalid_request", 400),
         (R::TicketExpired, "invalid_request", 400),
         (R::AlreadyDecided, "invalid_request", 400),
+    ]
+};
+
+/// Every fault of an assertion.
+pub(crate) const ASSERTION_ERRORS: [AssertionError; 23] = {
+    use AssertionError as E;
+    [
+        E::NotAJwt,
+        E::Header,
+        E::ForbiddenHeader,
+        E::Typ,
+        E::Algorithm,
+        E::UnknownKey,
+        E::Signature,
+        E::Claims,
+        E::IssMissing,
+        E::Iss,
+        E::SubMissing,
+        E::Sub,
+        E::AudMissing,
+        E::Aud,
+        E::AudSeveral,
+        E::ExpMissing,
+        E::ExpPast,
+        E::ExpTooFar,
+        E::Nbf,
+        E::Iat,
+        E::JtiMissing,
+        E::Jti,
+        E::Scope,
     ]
 };
 
@@ -185,32 +215,7 @@ fn rejections_that_would_help_an_attacker_look_alike() {
 /// Every fault of an assertion has a description of its own that names the claim.
 #[test]
 fn every_assertion_fault_has_a_description_of_its_own() {
-    use AssertionError as E;
-    let all = [
-        E::NotAJwt,
-        E::Header,
-        E::ForbiddenHeader,
-        E::Typ,
-        E::Algorithm,
-        E::UnknownKey,
-        E::Signature,
-        E::Claims,
-        E::IssMissing,
-        E::Iss,
-        E::SubMissing,
-        E::Sub,
-        E::AudMissing,
-        E::Aud,
-        E::AudSeveral,
-        E::ExpMissing,
-        E::ExpPast,
-        E::ExpTooFar,
-        E::Nbf,
-        E::Iat,
-        E::JtiMissing,
-        E::Jti,
-        E::Scope,
-    ];
+    let all = ASSERTION_ERRORS;
     let listed: BTreeSet<_> = all.iter().map(|error| format!("{error:?}")).collect();
     assert_eq!(listed, variants("src/jwt/assertion/error.rs", "AssertionError"));
     let texts: BTreeSet<_> = all.iter().map(|error| error.description()).collect();
