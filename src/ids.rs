@@ -101,6 +101,12 @@ macro_rules! text_id {
     };
 }
 
+impl InvalidId {
+    pub(crate) const fn new(kind: &'static str, problem: &'static str) -> Self {
+        Self { kind, problem }
+    }
+}
+
 text_id! {
     /// The identifier of an app on the wire: `client_id` of RFC 6749 section 2.2.
     ///

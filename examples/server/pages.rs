@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
-use grantor::endpoint::{AuthorizationError, ConsentPrompt};
+use grantor::endpoint::{AuthorizationError, ConsentPrompt, Voucher};
 use grantor::error::Rejection;
 
 use crate::sessions::Session;
@@ -58,6 +58,10 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
 pub(crate) fn consent(prompt: &ConsentPrompt, action: &str, here: Option<&str>) -> Page {
     let app = escape(&prompt.app_name);
     let mut body = format!("<h1>{app} asks for access</h1>\n");
+    body.push_str(match prompt.vouched_by {
+        Voucher::Administrator => "<p class=\"soft\">Registered by your administrator.</p>\n",
+        _ => "<p class=\"soft\">The app chose this name itself.</p>\n",
+    });
     let other = here.map_or_else(String::new, |here| {
         let return_to: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
         format!(" <a href=\"/login?return_to={return_to}\">Not you?</a>")
@@ -91,14 +95,18 @@ pub(crate) fn consent(prompt: &ConsentPrompt, action: &str, here: Option<&str>) 
                 let titles: Vec<_> = scope.titles.iter().map(|title| escape(title)).collect();
                 _ = write!(body, "{} <code>{token}</code>", titles.join("<br>"));
             }
+            if scope.agreed {
+                body.push_str(" <span class=\"soft\">(allowed before)</span>");
+            }
             body.push_str("</label></div>\n");
         }
         body.push_str("</fieldset>\n");
     }
-    if let Some(resource) = &prompt.resource {
+    for resource in &prompt.resources {
         let resource = escape(resource.as_str());
         _ = writeln!(body, "<p class=\"soft\">At this API: <code>{resource}</code></p>");
-    } else {
+    }
+    if prompt.can_be_remembered {
         body.push_str(
             "<div class=\"remember\"><input type=\"checkbox\" id=\"remember\" name=\"remember\" \
              value=\"yes\">\n<label for=\"remember\">Do not ask me again for this</label></div>\n",

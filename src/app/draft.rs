@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppSettings, ClientAuthentication, Flow, InvalidApp, JwtSettings, MobileSecurity, RateQuota,
+    AppSettings, ClientAuthentication, Flow, InvalidApp, JwtSettings, MobileSecurity, Pkce,
+    RateQuota, ScopePolicy,
 };
 use crate::ids::Resource;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
+use crate::protocol::uri::WebOrigin;
 
 /// The settings of an app before they are checked.
 ///
@@ -33,7 +35,13 @@ pub struct AppDraft {
     #[serde(default)]
     pub(super) redirect_uris: Vec<RedirectUri>,
     #[serde(default)]
+    pub(super) origins: Vec<WebOrigin>,
+    #[serde(default)]
+    pub(super) pkce: Pkce,
+    #[serde(default)]
     pub(super) scope: Scope,
+    #[serde(default)]
+    pub(super) scope_policy: ScopePolicy,
     #[serde(default)]
     pub(super) resources: Vec<Resource>,
     #[serde(default)]
@@ -99,7 +107,10 @@ impl AppDraft {
             authentication,
             flows: Vec::new(),
             redirect_uris: Vec::new(),
+            origins: Vec::new(),
+            pkce: Pkce::Required,
             scope: Scope::default(),
+            scope_policy: ScopePolicy::Refuse,
             resources: Vec::new(),
             default_resource: None,
             refresh_token: false,
@@ -162,15 +173,38 @@ impl AppDraft {
         self
     }
 
+    /// Sets the origins of scripts that may read the app's answers, beside those of its redirect URIs:
+    /// at most 50. Native shells (`capacitor://localhost`) and browser extensions need it.
+    ///
+    /// It has an effect only if the endpoints allow scripts of other origins.
+    pub fn origins(mut self, origins: impl IntoIterator<Item = WebOrigin>) -> Self {
+        self.origins = origins.into_iter().collect();
+        self
+    }
+
+    /// Sets whether an authorization request needs PKCE (RFC 7636). Default: [`Pkce::Required`].
+    pub fn pkce(mut self, pkce: Pkce) -> Self {
+        self.pkce = pkce;
+        self
+    }
+
     /// Sets the scope ceiling. A request can only narrow it; a request without `scope` gets all of
-    /// it.
+    /// it. `offline_access` is left out: [`refresh_token`](Self::refresh_token) decides.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scope = scope;
         self
     }
 
+    /// Sets what happens to a request for more than the app may have. Default:
+    /// [`ScopePolicy::Refuse`].
+    pub fn scope_policy(mut self, policy: ScopePolicy) -> Self {
+        self.scope_policy = policy;
+        self
+    }
+
     /// Sets the APIs that the app may request tokens for by `resource` (RFC 8707), in addition to
-    /// the server's issuer: at most 50.
+    /// the server's issuer: at most 50. Their spelling is the `aud` of tokens, unless the server knows
+    /// the API in another one.
     pub fn resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
         self.resources = resources.into_iter().collect();
         self
@@ -183,7 +217,9 @@ impl AppDraft {
         self
     }
 
-    /// Sets whether the app gets refresh tokens. Default: no.
+    /// Sets whether the app gets refresh tokens, with or without `offline_access` in the request.
+    /// Default: no. It requires a flow that gives any: the authorization code flow, or JWT bearer with
+    /// its own setting.
     pub fn refresh_token(mut self, issued: bool) -> Self {
         self.refresh_token = issued;
         self
@@ -268,7 +304,8 @@ impl AppDraft {
     /// # Errors
     ///
     /// [`InvalidApp`] names the first invalid field and its valid range.
-    pub fn build(self) -> Result<AppSettings, InvalidApp> {
+    pub fn build(mut self) -> Result<AppSettings, InvalidApp> {
+        self.scope = self.scope.without_offline_access();
         self.check_text()?;
         self.check_authentication()?;
         self.check_flows()?;
@@ -278,6 +315,7 @@ impl AppDraft {
             jwt.check()?;
         }
         self.check_jwt_flow()?;
+        self.check_refresh_token()?;
         if let Some(quota) = &self.rate_quota {
             quota.check()?;
         }
@@ -348,13 +386,32 @@ impl AppDraft {
             ))
         } else if self.redirect_uris.len() > 50 {
             Err(InvalidApp::new("redirect_uris", "must list at most 50 URIs"))
+        } else if self.origins.len() > 50 {
+            Err(InvalidApp::new("origins", "must list at most 50 origins"))
+        } else if public && self.pkce == Pkce::Optional {
+            Err(InvalidApp::new("pkce", "must be required for a public app"))
         } else if self.resources.len() > 50 {
             Err(InvalidApp::new("resources", "must list at most 50 resources"))
-        } else if self.default_resource.as_ref().is_some_and(|one| !self.resources.contains(one)) {
+        } else if let Some(default) = &self.default_resource
+            && !self.resources.iter().any(|one| one.is_equivalent(default))
+        {
             Err(InvalidApp::new("default_resource", "must be one of `resources`"))
         } else {
             Ok(())
         }
+    }
+
+    fn check_refresh_token(&self) -> Result<(), InvalidApp> {
+        let by_assertion = self.flows.contains(&Flow::JwtBearer)
+            && self.jwt.as_ref().is_some_and(JwtSettings::issues_refresh_token);
+        if !self.refresh_token || by_assertion || self.flows.contains(&Flow::AuthorizationCode) {
+            return Ok(());
+        }
+        Err(InvalidApp::new(
+            "refresh_token",
+            "requires a flow that gives refresh tokens: authorization_code, or jwt_bearer with \
+             `jwt.refresh_token`",
+        ))
     }
 
     fn check_lifetimes(&self) -> Result<(), InvalidApp> {

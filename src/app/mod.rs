@@ -10,6 +10,7 @@ pub(crate) mod impersonation;
 mod jwt_settings;
 mod mobile_security;
 mod settings;
+mod strictness;
 
 use std::borrow::Cow;
 
@@ -21,6 +22,7 @@ pub use impersonation::{Impersonable, ImpersonationPolicy, NotPermitted};
 pub use jwt_settings::{AssertionKeys, JtiRule, JwtSettings};
 pub use mobile_security::{MobileSecurity, PinPolicy};
 pub use settings::AppSettings;
+pub use strictness::{Pkce, ScopePolicy};
 
 pub use crate::server_secret::StoredSecret;
 

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppDraft, ClientAuthentication, ClientType, Flow, InvalidApp, JwtSettings, MobileSecurity,
-    RateQuota,
+    Pkce, RateQuota, ScopePolicy,
 };
 use crate::ids::Resource;
 use crate::protocol::redirect_uri::RedirectUri;
-use crate::protocol::scope::Scope;
+use crate::protocol::scope::{NarrowError, Scope};
+use crate::protocol::uri::WebOrigin;
 
 impl From<&AppSettings> for AppDraft {
     /// Returns the settings as a draft, for editing.
@@ -91,10 +92,50 @@ impl AppSettings {
         &self.0.redirect_uris
     }
 
+    /// Returns the origins of scripts that may read the app's answers, beside those of its redirect
+    /// URIs.
+    #[must_use]
+    pub fn origins(&self) -> &[WebOrigin] {
+        &self.0.origins
+    }
+
+    /// Returns whether an authorization request needs PKCE.
+    #[must_use]
+    pub fn pkce(&self) -> Pkce {
+        self.0.pkce
+    }
+
     /// Returns the scope ceiling.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.0.scope
+    }
+
+    /// Returns what happens to a request for more than the app may have.
+    #[must_use]
+    pub fn scope_policy(&self) -> ScopePolicy {
+        self.0.scope_policy
+    }
+
+    /// Returns the part of `allowed` that a request for `requested` gets.
+    ///
+    /// # Errors
+    ///
+    /// [`NarrowError`] if `requested` is malformed, or if it exceeds `allowed` and the policy refuses
+    /// that, or nothing would be left.
+    pub(crate) fn narrow(&self, allowed: &Scope, requested: &str) -> Result<Scope, NarrowError> {
+        match allowed.narrow(requested) {
+            Err(NarrowError::TooWide { token }) if self.0.scope_policy == ScopePolicy::Reduce => {
+                let left = Scope::parse(requested)?.intersection(allowed);
+                if left.is_empty() { Err(NarrowError::TooWide { token }) } else { Ok(left) }
+            }
+            answer => answer,
+        }
+    }
+
+    /// Returns the registered spelling of an API that the app may request tokens for.
+    pub(crate) fn registered_resource(&self, asked: &Resource) -> Option<&Resource> {
+        self.0.resources.iter().find(|registered| registered.is_equivalent(asked))
     }
 
     /// Returns the APIs that the app may request tokens for, in addition to the server's issuer.

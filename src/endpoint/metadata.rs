@@ -121,7 +121,7 @@ pub(crate) fn server_metadata_json(
         revocation_feed_endpoint: url(ServerEndpoint::Revocations),
         code_challenge_methods_supported: only(browsers, &["S256"]),
         authorization_response_iss_parameter_supported: browsers,
-        prompt_values_supported: only(browsers, &["none", "login", "consent"]),
+        prompt_values_supported: only(browsers, &["none", "login", "consent", "select_account"]),
         protected_resources: resources.iter().map(|it| it.identifier.as_str()).collect(),
     };
     // A record of strings and lists always has a JSON form.

@@ -13,7 +13,7 @@
 //!    Errors are shown to the user until the redirect URI is validated, and redirected afterwards.
 //! 2. [`authorize`](crate::AuthorizationServer::authorize) takes the login, if there is one, and returns
 //!    the [`NextStep`]: log in, ask for consent, or redirect. An app may require a fresh login
-//!    (`prompt=login`, `max_age`), a consent prompt (`prompt=consent`) or no page at all (`prompt=none`),
+//!    (`prompt=login`, `max_age`), a choice of the account (`prompt=select_account`), a consent prompt (`prompt=consent`) or no page at all (`prompt=none`),
 //!    as in OpenID Connect Core 1.0 section 3.1.2.1.
 //! 3. [`decide`](crate::AuthorizationServer::decide) stores the decision of the user.
 //!
@@ -36,7 +36,7 @@ pub(crate) mod token;
 
 pub use authorization::{
     Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, ConsentPrompt,
-    Decision, Login, LoginNeeded, NextStep, RequestedScope,
+    Decision, Login, LoginNeeded, NextStep, RequestedScope, Voucher,
 };
 pub use form_request::FormRequest;
 pub use introspection::{ActiveToken, Introspection};

@@ -32,6 +32,10 @@ pub enum Rejection {
     MalformedScope,
     /// `resource` is not an absolute URI without a fragment.
     MalformedResource,
+    /// The `resource` parameters are too long together.
+    ResourcesTooLong,
+    /// `state` is too long.
+    StateTooLong,
     // -- client authentication
     /// The `Authorization` header is malformed.
     MalformedAuthorization,
@@ -107,8 +111,12 @@ pub enum Rejection {
     ScopeExceedsGrant,
     /// The app may no longer use any of the granted scope.
     ScopeWithdrawn,
-    /// The app gets no tokens for the resource, or the grant does not include it.
+    /// The app gets no tokens for the resource.
     ResourceNotAllowed,
+    /// The resource was not in the authorization request.
+    ResourceNotGranted,
+    /// The token request names several resources.
+    SeveralResources,
     // -- hooks
     /// The host vetoed the token for this reason.
     Vetoed(&'static str),

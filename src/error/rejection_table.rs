@@ -88,14 +88,29 @@ impl Rejection {
                 "unsupported_grant_type",
                 "grant_type is not supported",
             ),
-            Self::MalformedScope => {
-                entry(C::InvalidScope, S::Scope, "malformed_scope", "scope is malformed")
-            }
+            Self::MalformedScope => entry(
+                C::InvalidScope,
+                S::Scope,
+                "malformed_scope",
+                "scope is malformed: it is a list of tokens with spaces between",
+            ),
             Self::MalformedResource => entry(
                 C::InvalidTarget,
                 S::Parse,
                 "malformed_resource",
                 "resource must be an absolute URI without a fragment",
+            ),
+            Self::ResourcesTooLong => entry(
+                C::InvalidTarget,
+                S::Parse,
+                "resources_too_long",
+                "the resource parameters are longer than 1024 bytes",
+            ),
+            Self::StateTooLong => entry(
+                C::InvalidRequest,
+                S::Parse,
+                "state_too_long",
+                "state is longer than 4096 bytes",
             ),
             Self::MalformedAuthorization => {
                 entry(C::InvalidClient, S::Client, "malformed_authorization", CLIENT)
@@ -250,6 +265,18 @@ impl Rejection {
                 "the app may not request tokens for this resource",
             )
             .decided_by("resources"),
+            Self::ResourceNotGranted => entry(
+                C::InvalidTarget,
+                S::Scope,
+                "resource_not_granted",
+                "resource was not in the authorization request: name it there",
+            ),
+            Self::SeveralResources => entry(
+                C::InvalidTarget,
+                S::Parse,
+                "several_resources",
+                "a token is for one resource: send one resource parameter a token request",
+            ),
             Self::Vetoed(reason) => {
                 entry(C::AccessDenied, S::Hook, reason, "the request was denied")
                     .decided_by("hooks")

@@ -17,8 +17,9 @@ use crate::hooks::Hooks;
 use crate::ids::Issuer;
 use crate::observe::Outcome;
 use crate::protocol::form::{Form, MAX_PARAMETERS};
-use crate::protocol::paths::{ServerEndpoint, origin};
+use crate::protocol::paths::ServerEndpoint;
 use crate::protocol::scope::Scope;
+use crate::protocol::uri;
 use crate::store::Store;
 use crate::users::UserDirectory;
 
@@ -207,11 +208,12 @@ fn is_same_origin(exchange: &Exchange<'_>, issuer: &Issuer) -> bool {
     }
     let Some(sent) = exchange.parts.headers.get(header::ORIGIN) else { return true };
     // A proxy may rewrite `Host`, and the issuer may have another host name.
-    if sent == origin(issuer.as_str()) {
+    let sent = sent.to_str().unwrap_or_default();
+    if uri::is_same_origin(sent, issuer.as_str()) {
         return true;
     }
     let host =
         exchange.header(&header::HOST).or(exchange.parts.uri.authority().map(Authority::as_str));
-    let authority = sent.to_str().ok().and_then(|sent| sent.split_once("://"));
+    let authority = sent.split_once("://");
     authority.is_some_and(|(_, authority)| host == Some(authority))
 }

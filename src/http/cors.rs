@@ -1,5 +1,5 @@
 //! CORS, the fetch standard's protocol for scripts of other origins. An app's own origins are those of
-//! its redirect URIs.
+//! its redirect URIs, and those that its settings list.
 
 use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
@@ -9,7 +9,8 @@ use super::response::{Answer, empty};
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::ids::ClientId;
-use crate::protocol::paths::{ServerEndpoint, origin};
+use crate::protocol::paths::ServerEndpoint;
+use crate::protocol::uri::is_same_origin;
 use crate::server::AuthorizationServer;
 use crate::store::Store;
 use crate::users::UserDirectory;
@@ -51,12 +52,17 @@ pub(super) fn preflight(endpoint: ServerEndpoint, exchange: &Exchange<'_>) -> Op
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, readable);
     let methods = HeaderValue::from_static(endpoint.methods());
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    // A public document is the same for every request header.
+    let asked = exchange.parts.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS);
+    let readable_by_all = matches!(readers(endpoint), Readers::AllOrigins);
+    let allowed = asked.filter(|_| readable_by_all).cloned();
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("authorization, content-type"),
+        allowed.unwrap_or(HeaderValue::from_static("authorization, content-type")),
     );
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    let vary = HeaderValue::from_static("Origin, Access-Control-Request-Headers");
+    headers.insert(header::VARY, vary);
     Some(answer)
 }
 
@@ -90,9 +96,10 @@ pub(super) async fn admit<S: Store, U: UserDirectory, H: Hooks>(
     }
 }
 
-/// Returns whether a redirect URI of the app has this origin. Case is ignored.
+/// Returns whether the app lists this origin, or has a redirect URI of it.
 fn has_origin(app: &CustomApp, wanted: &str) -> bool {
     let web = wanted.starts_with("https://") || wanted.starts_with("http://");
-    let uris = app.settings().redirect_uris();
-    web && uris.iter().any(|uri| origin(uri.as_str()).eq_ignore_ascii_case(wanted))
+    let mut uris = app.settings().redirect_uris().iter();
+    app.settings().origins().iter().any(|own| own.is_origin(wanted))
+        || (web && uris.any(|uri| is_same_origin(uri.as_str(), wanted)))
 }

@@ -66,7 +66,8 @@ use crate::ids::{ClientId, Issuer};
 use crate::observe::metrics::{Metrics, RequestOutcome};
 use crate::observe::observation::Observation;
 use crate::protocol::form::MAX_FORM_BYTES;
-use crate::protocol::paths::{Paths, ServerEndpoint, origin, resource_path};
+use crate::protocol::paths::{Paths, ServerEndpoint, resource_path};
+use crate::protocol::uri::is_same_origin;
 use crate::resource_server::resource::ResourceServer;
 use crate::server::AuthorizationServer;
 use crate::store::{RevocationFeed, Store};
@@ -304,7 +305,7 @@ fn documents(
     let mut documents: Vec<(String, String)> = Vec::new();
     for resource in resources {
         let identifier = resource.identifier.as_str();
-        if origin(identifier) == origin(issuer.as_str())
+        if is_same_origin(identifier, issuer.as_str())
             && let Some(path) = resource_path(identifier)
         {
             let path = format!("{well_known}{path}");

@@ -1,4 +1,4 @@
-//! The wire formats of the RFCs: forms, grant types, PKCE, paths, redirect URIs and scopes.
+//! The wire formats of the RFCs: forms, grant types, PKCE, paths, redirect URIs, origins, resources and scopes.
 
 pub(crate) mod authorization_details;
 pub(crate) mod base64url;
@@ -9,7 +9,9 @@ pub(crate) mod grant_type;
 pub(crate) mod paths;
 pub(crate) mod pkce;
 pub(crate) mod redirect_uri;
+pub(crate) mod resources;
 pub(crate) mod scope;
+pub(crate) mod uri;
 
 pub use authorization_details::{AuthorizationDetails, InvalidAuthorizationDetails};
 pub use confirmation::Confirmation;
@@ -20,4 +22,6 @@ pub use redirect_uri::{
     InstanceHosts, InvalidRedirectUri, RedirectUri, RedirectUriError, ResolvedRedirectUri,
     resolve as resolve_redirect_uri,
 };
+pub use resources::Resources;
 pub use scope::{InvalidScope, NarrowError, Scope, ScopeToken};
+pub use uri::{InvalidOrigin, WebOrigin};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClientId, Resource};
 use crate::protocol::scope::Scope;
+use crate::protocol::uri;
 
 /// A resource server (RFC 6749 section 1.1): an API that accepts tokens.
 ///
@@ -29,7 +30,8 @@ use crate::protocol::scope::Scope;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ResourceServer {
-    /// The identifier: the `resource` of RFC 8707 and the `aud` of its tokens.
+    /// The identifier: the `resource` of RFC 8707 and the `aud` of its tokens. A request may name it
+    /// in another case of scheme and host, with the default port, or with the `/` of an empty path.
     pub identifier: Resource,
     /// The confidential app that it authenticates as for introspection.
     pub client_id: ClientId,
@@ -50,6 +52,11 @@ impl ResourceServer {
     #[must_use]
     pub fn new(identifier: Resource, client_id: ClientId) -> Self {
         Self { identifier, client_id, name: String::new(), scopes: Scope::empty(), gateway: false }
+    }
+
+    /// Returns true if `audience` names this API, in any equivalent spelling.
+    pub(crate) fn is_named(&self, audience: &str) -> bool {
+        uri::is_equivalent(self.identifier.as_str(), audience)
     }
 
     /// Sets the display name.

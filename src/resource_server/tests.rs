@@ -234,7 +234,10 @@ fn a_token_of_another_issuer_or_for_another_api_is_refused() {
     for (token, cause) in [
         (Token { issuer: elsewhere, ..Token::default() }, AccessTokenError::Iss),
         (Token { audience: ISSUER, ..Token::default() }, AccessTokenError::Aud),
-        (Token { audience: "https://api.example.com/", ..Token::default() }, AccessTokenError::Aud),
+        (
+            Token { audience: "https://api.example.com/v1", ..Token::default() },
+            AccessTokenError::Aud,
+        ),
     ] {
         let header = token.header(&api.key);
         let challenge = api.verifier.check(Some(&*header)).unwrap_err();

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::Flow;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::jwt::Circumstances;
 use crate::protocol::confirmation::Confirmation;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{
@@ -41,9 +42,10 @@ pub struct Grant {
     /// The granted scope. It never changes; a refresh answers with its intersection with what the app
     /// is allowed then.
     pub scope: Scope,
-    /// The API for which it was granted, if the request named one (RFC 8707).
-    #[serde(default)]
-    pub resource: Option<Resource>,
+    /// The APIs for which it was granted, if the request named any (RFC 8707). A token is for one of
+    /// them.
+    #[serde(default, rename = "resource")]
+    pub resources: Option<Resources>,
     /// The device on which it was granted, if the host named it.
     #[serde(default)]
     pub device: Option<DeviceId>,
@@ -103,7 +105,7 @@ impl Grant {
             flow: None,
             actor: None,
             scope,
-            resource: None,
+            resources: None,
             device: None,
             auth_time: None,
             circumstances: Circumstances::default(),

@@ -84,7 +84,10 @@ fn collect_cited(folder: &Path, cited: &mut BTreeMap<String, String>) {
             for line in text.lines().map(str::trim_start) {
                 if line.starts_with("///") {
                     pending.extend(cited_by(line));
-                } else if line.starts_with("#[test]") || line.starts_with("#[cfg(") {
+                } else if ["#[test]", "#[tokio::test", "#[cfg("]
+                    .iter()
+                    .any(|it| line.starts_with(it))
+                {
                     for id in pending.drain(..) {
                         cited.entry(id).or_insert_with(|| path.display().to_string());
                     }

@@ -207,12 +207,14 @@ fn a_public_app_sends_no_secret_and_a_confidential_one_must() {
     let world = World::unlimited();
     let public = world.register(public_app());
     let id = public.id.as_str();
-    for answer in [by_basic(&world, id, "x"), by_basic(&world, id, ""), by_post(&world, id, "x")] {
+    for answer in [by_basic(&world, id, "x"), by_post(&world, id, "x")] {
         answer.assert_error(401, "invalid_client");
         world.assert_refused("client", "wrong_authentication_method", Some("authentication"));
     }
-    by_post(&world, id, "").assert_error(400, "unauthorized_client");
-    world.assert_refused("grant", "flow_not_allowed", Some("flows"));
+    for answer in [by_basic(&world, id, ""), by_post(&world, id, "")] {
+        answer.assert_error(400, "unauthorized_client");
+        world.assert_refused("grant", "flow_not_allowed", Some("flows"));
+    }
 
     let confidential = world.register(code_app().flow(Flow::ClientCredentials));
     let named = App { secret: None, ..confidential.clone() };
@@ -346,4 +348,43 @@ fn a_new_authentication_method_applies_at_once() {
     world.edit(&app, |draft| draft.authentication(ClientAuthentication::ClientSecretPost));
     by_basic(&world, app.id.as_str(), secret(&app)).assert_error(401, "invalid_client");
     assert_eq!(by_post(&world, app.id.as_str(), secret(&app)).status, 200);
+}
+
+/// Z13: a public client names itself by `Authorization: Basic` with an empty secret.
+#[test]
+fn basic_with_an_empty_secret_is_no_authentication() {
+    let world = World::unlimited();
+    let app = world.register(public_app());
+    let (code, verifier) = world.code(&app);
+    let form = |code: &str| {
+        encode(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", crate::support::CALLBACK),
+            ("code_verifier", &verifier),
+        ])
+    };
+    let header = basic(app.id.as_str(), "");
+    let tokens = world.post_form(Some(&header), &form(&code));
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    let refresh = encode(&[
+        ("grant_type", "refresh_token"),
+        ("refresh_token", tokens.text("refresh_token")),
+        ("client_id", app.id.as_str()),
+    ]);
+    let tokens = world.post_form(Some(&header), &refresh);
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    let token = encode(&[("token", tokens.text("refresh_token"))]);
+    assert_eq!(world.revoke_form(Some(&header), &token).status, 200);
+    assert!(world.is_revoked(&tokens));
+    // It authenticates no confidential app, and hides no second method.
+    let machine = world.register(machine_app());
+    let header = basic(machine.id.as_str(), "");
+    world.post_form(Some(&header), BARE).assert_error(401, "invalid_client");
+    world.introspect_form(Some(&header), &token).assert_error(401, "invalid_client");
+    let beside = format!("{BARE}&client_secret={}", secret(&machine));
+    world.post_form(Some(&header), &beside).assert_error(400, "invalid_request");
+    world
+        .post_form(Some(&header), &format!("{BARE}&client_id={}", app.id))
+        .assert_error(400, "invalid_request");
 }

@@ -28,7 +28,7 @@ fn token(world: &World, app: &App) -> Answer {
 fn an_app_gets_an_access_token_for_itself_and_no_refresh_token() {
     let world = World::new();
     let both = code_app().flow(Flow::ClientCredentials).refresh_token(true);
-    for draft in [service(), service().refresh_token(true), both] {
+    for draft in [service(), both] {
         let app = world.register(draft);
         let answer = token(&world, &app);
         assert!(answer.json.get("refresh_token").is_none());

@@ -6,6 +6,7 @@ use grantor::app::{AppDraft, Flow};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::endpoint::{
     Approval, AuthorizationError, AuthorizationResponse, ConsentPrompt, Decision, Login, NextStep,
+    Voucher,
 };
 use grantor::ids::{DeviceId, Resource, SessionId};
 use grantor::protocol::{RedirectUri, ScopeToken};
@@ -445,4 +446,42 @@ fn a_consent_withdrawn_during_the_prompt_gives_no_code() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Z22: the prompt tells whether an answer can be remembered, and what the user agreed to before.
+#[test]
+fn a_prompt_tells_what_can_be_remembered_and_what_was() {
+    let world = World::new();
+    let api = Resource::new("https://api.example.com").unwrap();
+    let app = world.register(code_app().resources([api.clone()]));
+    let agreed = |prompt: &ConsentPrompt| {
+        let scopes = prompt.scopes.iter().filter(|scope| scope.agreed);
+        scopes.map(|scope| scope.token.clone()).collect::<Vec<_>>()
+    };
+    let (prompt, _) = ask(&world, &app, &[("scope", "a")]);
+    assert!(prompt.can_be_remembered && agreed(&prompt).is_empty());
+    assert_eq!(prompt.vouched_by, Voucher::Administrator);
+    approve(&world, &prompt.ticket).unwrap();
+    let (prompt, _) = ask(&world, &app, &[("scope", "a b")]);
+    assert!(prompt.can_be_remembered);
+    assert_eq!(agreed(&prompt), ["a"]);
+    // An app that names an API is asked each time.
+    let (prompt, _) = ask(&world, &app, &[("scope", "a b"), ("resource", api.as_str())]);
+    assert!(!prompt.can_be_remembered);
+    assert_eq!((agreed(&prompt), prompt.resources), (vec!["a".to_owned()], vec![api]));
+    world.edit(&app, |draft| draft.require_consent(false));
+    let (prompt, _) = ask(&world, &app, &[("prompt", "consent")]);
+    assert!(!prompt.can_be_remembered);
+    let admin = world.server.admin("tester");
+    block_on(admin.withdraw_consent(&app.id, &subject("ann"))).unwrap();
+    let (prompt, _) = ask(&world, &app, &[("prompt", "consent")]);
+    assert!(agreed(&prompt).is_empty());
+    // RFC 8252 section 8.6: any program on the device may have the redirect URI of such an app.
+    let phone = AppDraft::public("Phone")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse("com.example.app:/cb").unwrap())
+        .scope(scope("a"));
+    let phone = world.register(phone);
+    let (prompt, _) = ask(&world, &phone, &[("redirect_uri", "com.example.app:/cb")]);
+    assert!(!prompt.can_be_remembered);
 }

@@ -187,7 +187,7 @@ fn an_app_that_lost_its_right_during_the_prompt_gets_no_code() {
         admin(world, &|admin| drop(block_on(admin.disable(&app.id)).unwrap()));
     };
     let without_flow = |world: &World, app: &App| {
-        edit(world, app, |draft| draft.flows([Flow::ClientCredentials]));
+        edit(world, app, |draft| draft.refresh_token(false).flows([Flow::ClientCredentials]));
     };
     let moved = |world: &World, app: &App| {
         let other = RedirectUri::parse("https://app.example.com/other").unwrap();

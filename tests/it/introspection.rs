@@ -12,7 +12,7 @@ use grantor::store::RevocationTarget;
 use pollster::block_on;
 use serde_json::{Value, json};
 
-use crate::assertions::{Signer, backend_app};
+use crate::assertions::{Signer, backend_app, backend_jwt};
 use crate::faulty_store::{Method, PLANTED, faulty_server};
 use crate::support::{
     Answer, App, CALLBACK, ISSUER, START, World, ann, basic, body_of, code_app, code_query, encode,
@@ -494,7 +494,8 @@ fn a_refresh_token_that_its_app_may_not_use_is_inactive() {
     scene.world.edit(&app, |draft| draft.refresh_token(false));
     scene.assert_inactive(&app, token, "revoked_token");
     scene.assert_inactive(&scene.gateway, token, "revoked_token");
-    scene.world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::ClientCredentials]));
+    let jwt = backend_jwt().with_refresh_token(true);
+    scene.world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::JwtBearer]).jwt(jwt));
     scene.assert_inactive(&scene.gateway, token, "revoked_token");
     scene.world.edit(&app, |draft| draft.flows([Flow::AuthorizationCode]));
     scene.active(&app, token);

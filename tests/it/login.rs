@@ -408,3 +408,36 @@ proptest! {
         log_in(&world, &first, Some(&ann_since(START + 1_000)));
     }
 }
+
+/// Z12: `prompt=select_account` sends also a user who is logged in to the login page, once.
+#[test]
+fn the_host_is_asked_to_let_the_user_choose_the_account() {
+    let world = World::new();
+    let app = world.register(code_app());
+    for words in ["select_account", "select_account consent"] {
+        let first = query(&app, &[("prompt", words)]);
+        for login in [None, Some(ann())] {
+            let needed = log_in(&world, &first, login.as_ref());
+            assert!(needed.request.selects_account());
+            // The host knows no login time. The user may choose the same account.
+            asked(&world, &needed.return_query, &ann());
+            asked(&world, &needed.return_query, &Login::new(subject("bob"), "session"));
+            // Another request asks again.
+            let other = format!("{}&x=y", needed.return_query);
+            log_in(&world, &other, login.as_ref());
+        }
+    }
+    let both = query(&app, &[("prompt", "login select_account")]);
+    let needed = log_in(&world, &both, Some(&ann_since(START)));
+    world.advance(2);
+    log_in(&world, &needed.return_query, Some(&ann_since(START - 1)));
+    asked(&world, &needed.return_query, &ann_since(START + 1));
+    assert!(!log_in(&world, &query(&app, &[("prompt", "login")]), None).request.selects_account());
+    assert_told(
+        &world,
+        &query(&app, &[("state", "s"), ("prompt", "login")]),
+        Some(&ann()),
+        "login_required",
+        "auth_time_unknown",
+    );
+}

@@ -1,6 +1,6 @@
 //! Proof Key for Code Exchange over the wire: RFC 7636.
 
-use grantor::app::{AppDraft, Flow};
+use grantor::app::{AppDraft, Flow, Pkce};
 use grantor::error::Rejection;
 use grantor::protocol::{CodeVerifier, RedirectUri};
 use pollster::block_on;
@@ -191,4 +191,37 @@ fn only_a_code_needs_a_challenge() {
     assert_eq!(world.post(&app, &[("grant_type", "client_credentials")]).status, 200);
     let refresh_token = world.tokens(&app).text("refresh_token").to_owned();
     assert_eq!(world.refresh(&app, &refresh_token).status, 200);
+}
+
+/// Z8: a confidential app that is set so may leave PKCE out (RFC 9700 section 2.1.1). A challenge still
+/// needs its verifier, and a verifier its challenge.
+#[test]
+fn a_confidential_app_may_be_set_to_do_without_pkce() {
+    let world = World::unlimited();
+    let app = world.register(code_app().pkce(Pkce::Optional));
+    let bare = query(&app, None, None);
+    let code = || world.approve(&bare).unwrap().remove("code").unwrap();
+    let tokens = redeem_without_verifier(&world, &app, &code());
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    world.redeem(&app, &code(), VERIFIER).assert_error(400, "invalid_grant");
+    world.redeem(&app, &code(), "short").assert_error(400, "invalid_grant");
+    let challenged = query(&app, Some(CHALLENGE), Some("S256"));
+    let code = || world.approve(&challenged).unwrap().remove("code").unwrap();
+    redeem_without_verifier(&world, &app, &code()).assert_error(400, "invalid_grant");
+    assert_eq!(world.redeem(&app, &code(), VERIFIER).status, 200);
+    for (challenge, method) in [
+        (None, Some("S256")),
+        (Some(CHALLENGE), None),
+        (Some(CHALLENGE), Some("plain")),
+        (Some("x"), Some("S256")),
+    ] {
+        assert_refused(&world, &query(&app, challenge, method));
+    }
+    // A code from before the setting was taken back is refused without a verifier.
+    let early = world.approve(&bare).unwrap().remove("code").unwrap();
+    world.edit(&app, |draft| draft.pkce(Pkce::Required));
+    redeem_without_verifier(&world, &app, &early).assert_error(400, "invalid_grant");
+    assert_refused(&world, &bare);
+    let error = public_app().pkce(Pkce::Optional).build().unwrap_err();
+    assert_eq!(error.to_string(), "`pkce` must be required for a public app");
 }

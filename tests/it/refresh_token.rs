@@ -7,6 +7,7 @@ use grantor::ids::Resource;
 use grantor::users::User;
 use pollster::block_on;
 
+use crate::assertions::backend_jwt;
 use crate::support::{
     Answer, App, CALLBACK, START, World, code_app, code_query, public_app, scope, subject,
 };
@@ -74,7 +75,8 @@ fn an_app_that_lost_its_refresh_tokens_is_unauthorized() {
     world.edit(&app, |draft| draft.refresh_token(false));
     world.refresh(&app, token(&tokens)).assert_error(400, "unauthorized_client");
     world.assert_refused("grant", "refresh_not_allowed", Some("refresh_token"));
-    world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::ClientCredentials]));
+    let jwt = backend_jwt().with_refresh_token(true);
+    world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::JwtBearer]).jwt(jwt));
     world.refresh(&app, token(&tokens)).assert_error(400, "unauthorized_client");
     world.assert_refused("grant", "flow_not_allowed", Some("flows"));
     world.edit(&app, |draft| draft.flows([Flow::AuthorizationCode]));
@@ -248,7 +250,7 @@ fn a_refresh_cannot_change_the_resource() {
     for other in [mail.as_str(), crate::support::ISSUER, CALLBACK] {
         refresh_with(&world, &app, token(&tokens), &[("resource", other)])
             .assert_error(400, "invalid_target");
-        world.assert_refused("scope", "resource_not_allowed", Some("resources"));
+        world.assert_refused("scope", "resource_not_granted", None);
     }
     tokens = refresh_with(&world, &app, token(&tokens), &[("resource", files.as_str())]);
     assert_eq!(tokens.claims()["aud"], files.as_str());

@@ -5,11 +5,13 @@ use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use super::ticket::Ticket;
 use crate::app::{ClientType, CustomApp};
+use crate::catalog::Endpoint;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{Resource, Subject};
 use crate::protocol::redirect_uri::ResolvedRedirectUri;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::server_secret::handle::new_grant_names;
 use crate::store::{Store, StoreError};
@@ -22,6 +24,16 @@ pub struct RequestedScope {
     pub token: String,
     /// The titles of what it allows, from the catalog; empty if no catalog knows it.
     pub titles: Vec<String>,
+    /// Whether the user agreed to it before and has not withdrawn that.
+    pub agreed: bool,
+}
+
+/// The party that vouches for the name and the description of an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Voucher {
+    /// The administrator who registered the app.
+    Administrator,
 }
 
 /// The content of a consent page. Escape every text: administrators wrote them.
@@ -34,12 +46,17 @@ pub struct ConsentPrompt {
     pub app_name: String,
     /// The description of the app.
     pub app_description: String,
+    /// The party that vouches for both.
+    pub vouched_by: Voucher,
     /// The URI that the browser is redirected to afterwards.
     pub redirect_uri: ResolvedRedirectUri,
     /// The requested scope.
     pub scopes: Vec<RequestedScope>,
-    /// The API, if the request names one (RFC 8707).
-    pub resource: Option<Resource>,
+    /// The APIs that the request names (RFC 8707).
+    pub resources: Vec<Resource>,
+    /// Whether an approval can be remembered. If not, the app is always asked again, or asks for an API
+    /// of its own choice, and the page offers no such box.
+    pub can_be_remembered: bool,
     /// The user.
     pub subject: Subject,
     /// The value of a hidden field that the form sends back. Valid once, until `expires_at`, for this
@@ -106,11 +123,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if demands.no_page {
             return Err(ticket.return_to(&self.issuer).refuse(Rejection::ConsentRequired));
         }
+        let before = self.store.find_consent(&client_id, login.subject()).await;
+        let agreed = before.map_err(|error| shown(error.into()))?.map(|before| before.scope);
         Ok(NextStep::AskConsent(ConsentPrompt {
             app_name: app.settings().name().to_owned(),
             app_description: app.settings().description().to_owned(),
-            scopes: self.requested_scopes(&ticket.scope),
-            resource: ticket.resource.clone(),
+            vouched_by: Voucher::Administrator,
+            can_be_remembered: can_be_remembered(&app, &ticket),
+            scopes: self.requested_scopes(&ticket.scope, &agreed.unwrap_or_default()),
+            resources: ticket.resources.iter().flat_map(Resources::iter).cloned().collect(),
             subject: login.subject().clone(),
             ticket: self.seal_ticket(&ticket, login),
             expires_at: ticket.expires_at,
@@ -132,29 +153,35 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Ok(false);
         }
         // Consent is remembered for the app's default API only.
-        if ticket.resource.is_some() {
+        if ticket.resources.is_some() {
             return Ok(true);
         }
         let consent = self.store.find_consent(app.client_id(), login.subject()).await?;
         Ok(consent.is_none_or(|consent| !consent.scope.covers(&ticket.scope)))
     }
 
-    fn requested_scopes(&self, scope: &Scope) -> Vec<RequestedScope> {
-        match &self.catalog {
-            Some(catalog) => catalog
-                .texts(scope)
-                .into_iter()
-                .map(|text| RequestedScope {
-                    token: text.token.to_owned(),
-                    titles: text.endpoints.iter().map(|it| it.title().to_owned()).collect(),
-                })
-                .collect(),
-            None => scope
-                .tokens()
-                .map(|token| RequestedScope { token: token.to_owned(), titles: Vec::new() })
-                .collect(),
-        }
+    fn requested_scopes(&self, scope: &Scope, agreed: &Scope) -> Vec<RequestedScope> {
+        let requested = |token: &str, titles| RequestedScope {
+            token: token.to_owned(),
+            titles,
+            agreed: Scope::parse(token).is_ok_and(|token| agreed.covers(&token)),
+        };
+        let Some(catalog) = &self.catalog else {
+            return scope.tokens().map(|token| requested(token, Vec::new())).collect();
+        };
+        let titles =
+            |endpoints: &[&Endpoint]| endpoints.iter().map(|it| it.title().to_owned()).collect();
+        let texts = catalog.texts(scope).into_iter();
+        texts.map(|text| requested(text.token, titles(&text.endpoints))).collect()
     }
+}
+
+/// Returns whether a remembered approval would skip the prompt next time.
+fn can_be_remembered(app: &CustomApp, ticket: &Ticket) -> bool {
+    // An app that requires no consent is asked only if it wants to be.
+    app.settings().requires_consent()
+        && ticket.resources.is_none()
+        && !never_skips(app, &ticket.redirect_uri)
 }
 
 /// Returns whether consent is never skipped: any program on the device may impersonate a public app

@@ -102,7 +102,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
         // A consent has no API: an approval for one would skip the prompt for another.
         let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
-        if remembers && ticket.resource.is_none() {
+        if remembers && ticket.resources.is_none() {
             self.remember(grant).await.map_err(shown)?;
         }
         Ok((self.code_response(&ticket), ticket.client_id))
@@ -244,7 +244,7 @@ fn new_grant(
     let denied = *decision == Decision::Deny || (approved.is_empty() && !ticket.scope.is_empty());
     let (client_id, subject) = (app.client_id().clone(), login.subject().clone());
     let mut grant = Grant::new(ticket.grant_id, client_id, subject, scope);
-    grant.resource.clone_from(&ticket.resource);
+    grant.resources.clone_from(&ticket.resources);
     grant.device = login.device().cloned();
     grant.auth_time = login.auth_time();
     grant.circumstances.clone_from(login.circumstances());

@@ -16,6 +16,8 @@ pub(super) struct Demands {
     pub(super) no_page: bool,
     /// `prompt=consent`: the user is always asked.
     pub(super) consent: bool,
+    /// `prompt=select_account`: the user chooses the account.
+    select_account: bool,
     /// `prompt=login`: the user logs in again. `max_age=0` means the same.
     login: bool,
     /// `max_age`, in seconds: the user logs in again if the last login is older.
@@ -32,10 +34,11 @@ impl Demands {
                 "none" => demands.no_page = true,
                 "login" => demands.login = true,
                 "consent" => demands.consent = true,
+                "select_account" => demands.select_account = true,
                 _ => return Err(PROMPT),
             }
         }
-        if demands.no_page && (demands.login || demands.consent) {
+        if demands.no_page && (demands.login || demands.consent || demands.select_account) {
             return Err(PROMPT);
         }
         if let Some(text) = form.get("max_age") {
@@ -54,6 +57,17 @@ impl Demands {
     /// Returns whether the instant of the login matters.
     pub(super) const fn fresh_login(&self) -> bool {
         self.login || self.max_age.is_some()
+    }
+
+    /// Returns whether the user has to choose the account.
+    pub(super) const fn select_account(&self) -> bool {
+        self.select_account
+    }
+
+    /// Returns whether the user has to visit the login page of this request, so that a marker tells
+    /// the way back.
+    pub(super) const fn visit(&self) -> bool {
+        self.fresh_login() || self.select_account
     }
 
     /// Returns whether a login at `auth_time` is fresh enough. `demanded_at` is the instant when this
@@ -97,14 +111,20 @@ mod tests {
             ("prompt=none", Demands { no_page: true, ..Demands::default() }),
             ("prompt=login", Demands { login: true, ..Demands::default() }),
             ("prompt=consent", Demands { consent: true, ..Demands::default() }),
+            ("prompt=select_account", Demands { select_account: true, ..Demands::default() }),
+            (
+                "prompt=consent+select_account",
+                Demands { consent: true, select_account: true, ..Demands::default() },
+            ),
             ("prompt=login+consent", all),
             ("prompt=consent%20login+login", all),
         ] {
             assert_eq!(read(query), Ok(expected), "{query}");
         }
         for words in [
-            "select_account",
-            "login+select_account",
+            "none+select_account",
+            "select_account+none",
+            "select-account",
             "None",
             "LOGIN",
             "none+login",

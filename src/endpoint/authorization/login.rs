@@ -160,13 +160,19 @@ impl<S, U, H> Context<S, U, H> {
         let refuse = |rejection| request.return_to(&self.issuer).refuse(rejection);
         let sufficient = match login {
             None => None,
-            Some(login) if !demands.fresh_login() => Some(login),
+            Some(login) if !demands.visit() => Some(login),
             Some(login) => {
-                // Another login would have no time either.
-                let auth_time =
-                    login.auth_time.ok_or_else(|| refuse(Rejection::AuthTimeUnknown))?;
                 let demanded_at = self.demanded_at(request.app.client_id(), &request.form()?, now);
-                demands.are_met(auth_time, demanded_at, now).then_some(login)
+                let chosen = !demands.select_account() || demanded_at.is_some();
+                let fresh = if demands.fresh_login() {
+                    // Another login would have no time either.
+                    let auth_time =
+                        login.auth_time.ok_or_else(|| refuse(Rejection::AuthTimeUnknown))?;
+                    demands.are_met(auth_time, demanded_at, now)
+                } else {
+                    true
+                };
+                (chosen && fresh).then_some(login)
             }
         };
         if sufficient.is_none() && demands.no_page {
@@ -185,7 +191,7 @@ impl<S, U, H> Context<S, U, H> {
         let form = request.form()?;
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(other_parameters(&form));
-        if request.demands.fresh_login() {
+        if request.demands.visit() {
             // A valid marker stays: the first requirement counts.
             let demanded_at = self.demanded_at(client_id, &form, now).unwrap_or(now);
             query.append_pair(LOGIN_AFTER, &self.seal_marker(client_id, &form, demanded_at));

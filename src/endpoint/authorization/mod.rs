@@ -1,4 +1,4 @@
-//! The authorization endpoint: RFC 6749 section 3.1, always with PKCE.
+//! The authorization endpoint: RFC 6749 section 3.1, with PKCE unless the app is set otherwise.
 
 mod authorize;
 mod decide;
@@ -9,7 +9,7 @@ mod request;
 mod response;
 mod ticket;
 
-pub use authorize::{ConsentPrompt, NextStep, RequestedScope};
+pub use authorize::{ConsentPrompt, NextStep, RequestedScope, Voucher};
 pub use decide::{Approval, Decision};
 pub use login::{Login, LoginNeeded};
 pub use request::AuthorizationRequest;

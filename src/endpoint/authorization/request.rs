@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::demands::Demands;
 use super::response::{AuthorizationError, ReturnTo};
-use crate::app::{CustomApp, Flow};
+use crate::app::{AppSettings, CustomApp, Flow, Pkce};
 use crate::endpoint::context::Context;
 use crate::endpoint::token::code_binding;
 use crate::error::Rejection;
@@ -17,6 +17,7 @@ use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::CodeChallenge;
 use crate::protocol::redirect_uri::{self, ResolvedRedirectUri};
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::{NarrowError, Scope};
 use crate::secret::Digest;
 use crate::store::Store;
@@ -24,6 +25,9 @@ use crate::store::Store;
 /// The longest `state`, in bytes of its JSON form. The ticket carries it, and must not become too long
 /// to be opened.
 const MAX_STATE_BYTES: usize = 4_096;
+
+/// The parameters that may repeat (RFC 8707 section 2).
+const REPEATABLE: [&str; 1] = ["resource"];
 
 /// A valid authorization request. The host finds out which user is logged in, and calls
 /// [`authorize`](crate::AuthorizationServer::authorize).
@@ -37,7 +41,7 @@ pub struct AuthorizationRequest {
     pub(super) binding: Digest,
     pub(super) state: Option<String>,
     pub(super) scope: Scope,
-    pub(super) resource: Option<Resource>,
+    pub(super) resources: Option<Resources>,
     /// Its requirements for login and consent.
     pub(super) demands: Demands,
     /// The original query, for the way back from a login.
@@ -64,6 +68,13 @@ impl AuthorizationRequest {
         &self.redirect_uri
     }
 
+    /// Returns true if the user has to choose the account (`prompt=select_account`): the login page
+    /// asks also a user who is logged in.
+    #[must_use]
+    pub const fn selects_account(&self) -> bool {
+        self.demands.select_account()
+    }
+
     pub(super) fn return_to<'a>(&'a self, issuer: &'a Issuer) -> ReturnTo<'a> {
         ReturnTo {
             client_id: self.app.client_id(),
@@ -85,7 +96,7 @@ impl fmt::Debug for AuthorizationRequest {
             .field("client_id", self.app.client_id())
             .field("redirect_uri", &self.redirect_uri)
             .field("scope", &self.scope)
-            .field("resource", &self.resource)
+            .field("resources", &self.resources)
             .finish_non_exhaustive()
     }
 }
@@ -103,7 +114,7 @@ struct Destination {
 struct Asked {
     binding: Digest,
     scope: Scope,
-    resource: Option<Resource>,
+    resources: Option<Resources>,
     demands: Demands,
 }
 
@@ -121,13 +132,13 @@ where
         let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
         let destination = self.validate_destination(&form).await?;
         match self.validate_parameters(&form, &destination) {
-            Ok(Asked { binding, scope, resource, demands }) => Ok(AuthorizationRequest {
+            Ok(Asked { binding, scope, resources, demands }) => Ok(AuthorizationRequest {
                 app: destination.app,
                 redirect_uri: destination.redirect_uri,
                 binding,
                 state: destination.state,
                 scope,
-                resource,
+                resources,
                 demands,
                 query: query.to_owned(),
                 source: source.cloned(),
@@ -180,11 +191,11 @@ where
     ) -> Result<Asked, Rejection> {
         let app = &destination.app;
         let settings = app.settings();
-        if form.first_duplicate(&[]).is_some() {
+        if form.first_duplicate(&REPEATABLE).is_some() {
             return Err(Rejection::DuplicateParameter("a parameter"));
         }
         if form.get("state").is_some() && destination.state.is_none() {
-            return Err(Rejection::UnsupportedParameter("state"));
+            return Err(Rejection::StateTooLong);
         }
         match form.get("response_type") {
             None => return Err(Rejection::MissingParameter("response_type")),
@@ -203,20 +214,20 @@ where
             }
         }
         let demands = Demands::read(form)?;
-        let challenge = CodeChallenge::from_request(
-            form.get("code_challenge"),
-            form.get("code_challenge_method"),
-        )
-        .map_err(Rejection::CodeChallenge)?;
-        let scope = settings.scope().narrow(form.get("scope").unwrap_or_default());
+        let challenge = code_challenge(form, settings.pkce())?;
+        let scope = settings.narrow(settings.scope(), form.get("scope").unwrap_or_default());
         let scope = scope.map_err(|error| match error {
             NarrowError::Invalid(_) => Rejection::MalformedScope,
             NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
         })?;
         Ok(Asked {
-            binding: code_binding(destination.redirect_uri.as_str(), destination.named, &challenge),
+            binding: code_binding(
+                destination.redirect_uri.as_str(),
+                destination.named,
+                challenge.as_ref(),
+            ),
             scope,
-            resource: asked_resource(form, app, &self.issuer)?,
+            resources: asked_resources(form, settings, &self.issuer)?,
             demands,
         })
     }
@@ -231,19 +242,30 @@ fn fits_a_ticket(state: &str) -> bool {
     serde_json::to_string(state).is_ok_and(|json| json.len() <= MAX_STATE_BYTES + QUOTES)
 }
 
-/// Returns the API that the code is requested for (RFC 8707 section 2.1).
-fn asked_resource(
-    form: &Form<'_>,
-    app: &CustomApp,
-    issuer: &Issuer,
-) -> Result<Option<Resource>, Rejection> {
-    let Some(text) = form.get("resource") else { return Ok(None) };
-    let resource = Resource::new(text).map_err(|_| Rejection::MalformedResource)?;
-    if text == issuer.as_str() || app.settings().resources().contains(&resource) {
-        Ok(Some(resource))
-    } else {
-        Err(Rejection::ResourceNotAllowed)
+/// Returns the code challenge. Only an app that is set so may leave out both parameters.
+fn code_challenge(form: &Form<'_>, pkce: Pkce) -> Result<Option<CodeChallenge>, Rejection> {
+    let (challenge, method) = (form.get("code_challenge"), form.get("code_challenge_method"));
+    if pkce == Pkce::Optional && challenge.is_none() && method.is_none() {
+        return Ok(None);
     }
+    CodeChallenge::from_request(challenge, method).map(Some).map_err(Rejection::CodeChallenge)
+}
+
+/// Returns the APIs that the code is requested for (RFC 8707 section 2.1), in their registered
+/// spellings.
+fn asked_resources(
+    form: &Form<'_>,
+    settings: &AppSettings,
+    issuer: &Issuer,
+) -> Result<Option<Resources>, Rejection> {
+    let mut all = Vec::new();
+    for text in form.all("resource").filter(|text| !text.is_empty()) {
+        let asked = Resource::new(text).map_err(|_| Rejection::MalformedResource)?;
+        let registered = settings.registered_resource(&asked).cloned();
+        let own = || Resource::new(issuer.as_str()).ok().filter(|own| own.is_equivalent(&asked));
+        all.push(registered.or_else(own).ok_or(Rejection::ResourceNotAllowed)?);
+    }
+    Resources::collect(all).map_err(|_| Rejection::ResourcesTooLong)
 }
 
 fn shown(rejection: Rejection) -> AuthorizationError {

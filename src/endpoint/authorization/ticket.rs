@@ -10,8 +10,9 @@ use super::response::ReturnTo;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::error::Rejection;
-use crate::ids::{ClientId, GrantId, Issuer, Resource};
+use crate::ids::{ClientId, GrantId, Issuer};
 use crate::protocol::redirect_uri::ResolvedRedirectUri;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::random::RandomError;
 use crate::secret::Digest;
@@ -27,7 +28,7 @@ pub(super) struct Ticket {
     pub(super) binding: Digest,
     pub(super) state: Option<String>,
     pub(super) scope: Scope,
-    pub(super) resource: Option<Resource>,
+    pub(super) resources: Option<Resources>,
     pub(super) expires_at: UnixTime,
 }
 
@@ -60,7 +61,7 @@ impl<S, U, H> Context<S, U, H> {
             binding: request.binding,
             state: request.state,
             scope: request.scope,
-            resource: request.resource,
+            resources: request.resources,
             expires_at: now.plus(lifetime),
         })
     }

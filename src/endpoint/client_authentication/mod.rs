@@ -272,8 +272,8 @@ fn claimed_client_id<'a>(
     use Cow::{Borrowed, Owned};
     match credentials {
         PresentedCredentials::Basic { client_id, .. } => Some(Borrowed(client_id)),
-        PresentedCredentials::Post { client_id, .. }
-        | PresentedCredentials::Name { client_id: Some(client_id) } => Some(Borrowed(client_id)),
+        PresentedCredentials::Name { client_id: Some(client_id) } => Some(Borrowed(client_id)),
+        PresentedCredentials::Post { client_id, .. } => Some(Borrowed(client_id)),
         PresentedCredentials::Assertion { assertion, .. } => peek_subject(assertion).map(Owned),
         PresentedCredentials::Name { client_id: None } => {
             grant_assertion.and_then(peek_issuer).map(Owned)

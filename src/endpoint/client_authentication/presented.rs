@@ -1,5 +1,7 @@
 //! The credentials of a request (RFC 6749 section 2.3, RFC 7523 section 2.2).
 
+use std::borrow::Cow;
+
 use crate::endpoint::form_request::FormRequest;
 use crate::error::Rejection;
 use crate::protocol::basic_header::BasicCredentials;
@@ -17,7 +19,7 @@ pub(crate) enum PresentedCredentials<'f> {
     /// `private_key_jwt`
     Assertion { client_id: Option<&'f str>, assertion: &'f str },
     /// `none`: at most a client id.
-    Name { client_id: Option<&'f str> },
+    Name { client_id: Option<Cow<'f, str>> },
 }
 
 impl<'f> PresentedCredentials<'f> {
@@ -41,7 +43,7 @@ impl<'f> PresentedCredentials<'f> {
                 secret: ClientSecret::new(secret),
             }),
             (None, None, Some(assertion)) => Ok(Self::Assertion { client_id, assertion }),
-            (None, None, None) => Ok(Self::Name { client_id }),
+            (None, None, None) => Ok(Self::Name { client_id: client_id.map(Cow::Borrowed) }),
             _ => Err(Rejection::TwoAuthenticationMethods),
         }
     }
@@ -57,6 +59,10 @@ fn read_basic<'f>(
         .ok_or(Rejection::MalformedAuthorization)?;
     if client_id.is_some_and(|id| id != basic.client_id) {
         return Err(Rejection::ClientIdMismatch);
+    }
+    // An empty secret is none, as an empty `client_secret` is: so public clients name themselves.
+    if basic.client_secret.is_empty() {
+        return Ok(PresentedCredentials::Name { client_id: Some(Cow::Owned(basic.client_id)) });
     }
     let secret = ClientSecret::from_kept(basic.client_secret);
     Ok(PresentedCredentials::Basic { client_id: basic.client_id, secret })

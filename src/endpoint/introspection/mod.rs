@@ -126,11 +126,11 @@ fn show_to(servers: &[&ResourceServer], claims: &mut AccessTokenClaims) -> Resul
     }
     let meant: Vec<_> = servers
         .iter()
-        .filter(|server| claims.audience.iter().any(|name| name == server.identifier.as_str()))
+        .filter(|server| claims.audience.iter().any(|name| server.is_named(name)))
         .collect();
     let known = meant.iter().map(|server| server.scopes.clone());
     let known = known.reduce(|all, scopes| all.union(&scopes)).ok_or(Rejection::ForeignToken)?;
-    claims.audience.retain(|name| meant.iter().any(|server| server.identifier.as_str() == name));
+    claims.audience.retain(|name| meant.iter().any(|server| server.is_named(name)));
     if meant.iter().all(|server| !server.scopes.is_empty()) {
         claims.scope = claims.scope.intersection(&known);
     }

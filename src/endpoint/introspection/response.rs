@@ -9,6 +9,7 @@ use crate::ids::{
 };
 use crate::jwt::{AccessTokenClaims, Circumstances, PriorActor};
 use crate::protocol::authorization_details::AuthorizationDetails;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::store::Grant;
 
@@ -75,7 +76,12 @@ impl ActiveToken {
         Self {
             issuer: issuer.clone(),
             subject: grant.subject,
-            audience: grant.resource.iter().map(|resource| resource.as_str().to_owned()).collect(),
+            audience: grant
+                .resources
+                .iter()
+                .flat_map(Resources::iter)
+                .map(ToString::to_string)
+                .collect(),
             client_id: grant.client_id,
             scope: grant.scope,
             token_type: None,

@@ -9,7 +9,10 @@ use crate::app::{AppSettings, CustomApp};
 use crate::clock::UnixTime;
 use crate::error::Rejection;
 use crate::ids::{Issuer, Resource};
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::{NarrowError, Scope};
+use crate::protocol::uri;
+use crate::resource_server::resource::ResourceServer;
 
 /// The scope, the API and the expiry of the token. Only [`decide`] makes one.
 #[derive(Debug)]
@@ -45,23 +48,42 @@ impl Decided<'_> {
     }
 }
 
+/// The APIs that the server knows, itself included.
+pub(super) struct Apis<'a> {
+    pub(super) issuer: &'a Issuer,
+    pub(super) servers: &'a [ResourceServer],
+}
+
+impl Apis<'_> {
+    /// Returns true for the server's own API.
+    fn is_own(&self, resource: &Resource) -> bool {
+        uri::is_equivalent(resource.as_str(), self.issuer.as_str())
+    }
+
+    /// Returns the name by which the API knows itself, or `registered` if the server does not know it.
+    fn own_name(&self, registered: &Resource) -> Resource {
+        let server = self.servers.iter().find(|server| server.is_named(registered.as_str()));
+        server.map_or(registered, |server| &server.identifier).clone()
+    }
+}
+
 /// Decides how much of `offer` the app gets.
 pub(super) fn decide<'a>(
     app: &CustomApp,
     offer: &Offer,
     asked: &Asked<'_>,
-    issuer: &'a Issuer,
+    apis: &Apis<'a>,
     now: UnixTime,
 ) -> Result<Decided<'a>, Rejection> {
     let settings = app.settings();
     let scope = asked_scope(asked.scope, offer.signed_scope.as_deref())?;
     let by_user = matches!(offer.resource, OfferedResource::Decided(_));
-    let scope = decide_scope(settings.scope(), &offer.scope, scope, by_user)?;
-    let resource = decide_resource(settings, issuer, &offer.resource, asked.resource.as_ref())?;
+    let scope = decide_scope(settings, &offer.scope, scope, by_user)?;
+    let resource = decide_resource(settings, apis, &offer.resource, asked.resource.as_ref())?;
     // Never later than the grant that it descends from.
     let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
     let expires_at = now.plus(lifetime).min(offer.ends_at);
-    Ok(Decided { scope, resource, expires_at, issuer })
+    Ok(Decided { scope, resource, expires_at, issuer: apis.issuer })
 }
 
 /// Returns the scope that the request asks for, by its parameter or else by its assertion. The
@@ -86,63 +108,88 @@ fn asked_scope<'a>(
 /// Decides the scope. A request can only narrow; without one it is the intersection of what was
 /// granted and what the app may have now.
 fn decide_scope(
-    app: &Scope,
+    settings: &AppSettings,
     granted: &Scope,
     asked: Option<&str>,
     by_user: bool,
 ) -> Result<Scope, Rejection> {
+    let app = settings.scope();
     let Some(asked) = asked else {
         let left = granted.intersection(app);
         let withdrawn = left.is_empty() && !granted.is_empty();
         return if withdrawn { Err(Rejection::ScopeWithdrawn) } else { Ok(left) };
     };
-    let scope = granted.narrow(asked).map_err(|error| match error {
+    let scope = settings.narrow(granted, asked).map_err(|error| match error {
         NarrowError::Invalid(_) => Rejection::MalformedScope,
         NarrowError::TooWide { .. } if by_user => Rejection::ScopeExceedsGrant,
         // Within the app's own scope, the impersonation policy is narrower.
         NarrowError::TooWide { .. } if app.narrow(asked).is_ok() => Rejection::ScopeExceedsPolicy,
         NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
     })?;
-    if app.covers(&scope) { Ok(scope) } else { Err(Rejection::ScopeExceedsApp) }
+    settings.narrow(app, scope.as_str()).map_err(|_| Rejection::ScopeExceedsApp)
 }
 
 fn decide_resource(
     settings: &AppSettings,
-    issuer: &Issuer,
+    apis: &Apis<'_>,
     offered: &OfferedResource,
     asked: Option<&Resource>,
 ) -> Result<Option<Resource>, Rejection> {
-    let own = |resource: &Resource| resource.as_str() == issuer.as_str();
     let default = settings.default_resource();
-    let chosen = match offered {
-        OfferedResource::Open => asked.or(default),
-        OfferedResource::Decided(fixed) => {
-            let fixed = fixed.as_ref().or(default);
-            let same = |asked| fixed.map_or_else(|| own(asked), |fixed| fixed == asked);
-            if !asked.is_none_or(same) {
-                return Err(Rejection::ResourceNotAllowed);
-            }
-            fixed
+    let chosen = match (offered, asked) {
+        (OfferedResource::Open, asked) => asked.or(default),
+        (OfferedResource::Decided(granted), None) => {
+            granted.as_ref().and_then(Resources::first).or(default)
+        }
+        (OfferedResource::Decided(Some(granted)), Some(asked)) => {
+            Some(granted.find(asked).ok_or(Rejection::ResourceNotGranted)?)
+        }
+        (OfferedResource::Decided(None), Some(asked)) => {
+            let same = default.map_or_else(|| apis.is_own(asked), |it| it.is_equivalent(asked));
+            Some(asked).filter(|_| same).ok_or(Rejection::ResourceNotGranted).map(Some)?
         }
     };
-    match chosen.filter(|resource| !own(resource)) {
-        Some(resource) if !settings.resources().contains(resource) => {
-            Err(Rejection::ResourceNotAllowed)
-        }
-        chosen => Ok(chosen.cloned()),
-    }
+    let Some(chosen) = chosen.filter(|resource| !apis.is_own(resource)) else { return Ok(None) };
+    let registered = settings.registered_resource(chosen).ok_or(Rejection::ResourceNotAllowed)?;
+    Ok(Some(apis.own_name(registered)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{AppDraft, Flow, ScopePolicy};
 
     fn scope(text: &str) -> Scope {
         Scope::parse(text).unwrap()
     }
 
     fn decide(app: &str, granted: &str, asked: Option<&str>) -> Result<String, Rejection> {
-        decide_scope(&scope(app), &scope(granted), asked, true).map(|scope| scope.to_string())
+        with_policy(ScopePolicy::Refuse, app, granted, asked)
+    }
+
+    fn with_policy(
+        policy: ScopePolicy,
+        app: &str,
+        granted: &str,
+        asked: Option<&str>,
+    ) -> Result<String, Rejection> {
+        let app = AppDraft::confidential("app").flow(Flow::ClientCredentials).scope(scope(app));
+        let settings = app.scope_policy(policy).build().unwrap();
+        decide_scope(&settings, &scope(granted), asked, true).map(|scope| scope.to_string())
+    }
+
+    /// Z5: an app that is set so gets what is left, never more than was granted and never nothing.
+    #[test]
+    fn a_request_for_too_much_is_reduced_if_the_app_is_set_so() {
+        let reduced =
+            |app, granted, asked| with_policy(ScopePolicy::Reduce, app, granted, Some(asked));
+        assert_eq!(reduced("a b c", "a b", "a c d").unwrap(), "a");
+        assert_eq!(reduced("a", "a b", "b a").unwrap(), "a");
+        assert_eq!(reduced("GET/users/*", "GET/users/*", "*/users/42 x").unwrap(), "GET/users/42");
+        assert_eq!(reduced("a b", "a b", "offline_access").unwrap(), "a b");
+        assert_eq!(reduced("a b", "a", "b c"), Err(Rejection::ScopeExceedsGrant));
+        assert_eq!(reduced("c", "a b", "a"), Err(Rejection::ScopeExceedsApp));
+        assert_eq!(reduced("a", "a", "a\""), Err(Rejection::MalformedScope));
     }
 
     /// R6, R7: a refresh may narrow the scope and may not widen it.

@@ -101,7 +101,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
             let valid = G::validate(proof, &app, self, facts, trail).await?;
             trail.enter(Step::Scope);
-            let decided = decide::decide(&app, valid.offer(), &asked, &self.issuer, facts.now)?;
+            let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
+            let decided = decide::decide(&app, valid.offer(), &asked, &apis, facts.now)?;
             trail.enter(Step::Hook);
             let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, facts.now).await?;
             trail.enter(Step::Claim);

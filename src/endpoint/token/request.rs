@@ -34,16 +34,25 @@ impl<'f, G: Grant> TokenRequest<'f, G> {
     /// client authentication. All of them come before the store is asked.
     pub(super) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
         refuse_duplicates(form, known().chain(G::PARAMETERS.iter().copied()), &REPEATABLE)?;
-        // A token is for one API.
-        let resource = form.one("resource")?;
         let presented = G::read(form)?;
-        let resource = resource
-            .map(|resource| Resource::new(resource).map_err(|_| Rejection::MalformedResource))
-            .transpose()?;
+        let resource = read_resource(form)?;
         let credentials = PresentedCredentials::read(request, form)?;
         let asked = Asked { scope: form.get("scope"), resource };
         Ok(Self { credentials, presented, asked })
     }
+}
+
+/// Reads the API of the token. A token is for one, which several parameters may name.
+fn read_resource(form: &Form<'_>) -> Result<Option<Resource>, Rejection> {
+    let mut named: Option<Resource> = None;
+    for text in form.all("resource").filter(|text| !text.is_empty()) {
+        let resource = Resource::new(text).map_err(|_| Rejection::MalformedResource)?;
+        if named.as_ref().is_some_and(|other| !other.is_equivalent(&resource)) {
+            return Err(Rejection::SeveralResources);
+        }
+        named.get_or_insert(resource);
+    }
+    Ok(named)
 }
 
 /// Returns the grant type that a form names. A duplicate parameter is refused before a wrong grant

@@ -15,6 +15,7 @@ use super::{Algorithm, Circumstances, Parent, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use crate::protocol::scope::Scope;
+use crate::protocol::uri;
 
 use self::rare::{RareClaims, RawActor};
 
@@ -141,7 +142,7 @@ impl From<JwsError> for AccessTokenError {
 pub(crate) struct AccessTokenRules<'a> {
     pub(crate) keys: &'a VerifyingKeys,
     pub(crate) issuer: &'a Issuer,
-    /// `aud` must name one of these. `None`: any audience is accepted.
+    /// `aud` must name one of these, in any equivalent spelling. `None`: any audience is accepted.
     pub(crate) audiences: Option<&'a [&'a str]>,
     /// The tolerated difference between the issuer's clock and ours.
     pub(crate) clock_skew: Duration,
@@ -188,7 +189,9 @@ impl AccessTokenRules<'_> {
             return Err(Iss);
         }
         let Audience(audience) = raw.aud.ok_or(Missing("aud"))?;
-        let is_named = |names: &[&str]| audience.iter().any(|name| names.contains(&name.as_str()));
+        let is_named = |names: &[&str]| {
+            audience.iter().any(|name| names.iter().any(|own| uri::is_equivalent(own, name)))
+        };
         if !self.audiences.is_none_or(is_named) {
             return Err(Aud);
         }

@@ -65,7 +65,7 @@ fn a_token_is_accepted_only_if_every_claim_is_valid() {
     }
     for (change, error) in [
         (json!({ "iss": "https://as.example.com/" }), E::Iss),
-        (json!({ "aud": "https://api.example.com/" }), E::Aud),
+        (json!({ "aud": "https://api.example.com/v1" }), E::Aud),
         (json!({ "aud": [] }), E::Aud),
         (json!({ "aud": ["https://elsewhere.example.com"] }), E::Aud),
         (json!({ "aud": [API, 1] }), E::Claims),

@@ -2,39 +2,115 @@
 
 use super::{HOST, RedirectUri};
 
-/// Schemes that no app owns: they run script, read files, or belong to another protocol.
+/// Schemes that no app owns: they run script, read files, belong to another protocol, or start a
+/// program of the operating system or the browser with the text of the URI.
 const FOREIGN_SCHEMES: &[&str] = &[
     "about",
+    "admin",
+    "afp",
+    "android-app",
+    "app-prefs",
+    "applescript",
+    "apt",
     "blob",
+    "callto",
+    "chrome",
+    "chrome-search",
+    "chrome-untrusted",
     "cid",
+    "cifs",
+    "computer",
     "content",
     "data",
+    "dav",
+    "davs",
+    "devtools",
+    "edge",
+    "facetime",
+    "facetime-audio",
     "feed",
     "file",
     "filesystem",
     "ftp",
     "ftps",
+    "ghelp",
+    "gopher",
+    "hcp",
+    "help",
+    "imessage",
     "intent",
+    "irc",
+    "ircs",
+    "its",
     "jar",
     "javascript",
+    "jscript",
     "ldap",
     "ldaps",
     "livescript",
+    "local",
+    "magnet",
     "mailto",
+    "man",
+    "market",
     "mhtml",
+    "microsoft-edge",
+    "mk",
+    "mms",
+    "mmsto",
     "mocha",
+    "moz-icon",
+    "nfs",
+    "news",
+    "nntp",
+    "onenote",
+    "onenote-cmd",
+    "outlookfeed",
+    "package",
+    "prefs",
+    "rdp",
+    "read",
+    "res",
     "resource",
+    "rlogin",
+    "rtsp",
+    "search",
+    "search-ms",
     "sftp",
+    "shell",
+    "shortcuts",
+    "sip",
+    "sips",
     "sms",
+    "smsto",
     "smb",
     "ssh",
+    "steam",
+    "stickynotes",
+    "svn",
     "tel",
+    "telnet",
+    "tn3270",
+    "trash",
     "urn",
     "vbscript",
     "view-source",
+    "vnc",
+    "webcal",
+    "windowsdefender",
+    "workflow",
     "ws",
     "wss",
+    "wyciwyg",
+    "xbox",
 ];
+
+/// The beginnings of the schemes of operating systems: `ms-msdt`, `x-apple.systempreferences`,
+/// `itms-services` and their like.
+const FOREIGN_PREFIXES: &[&str] = &["ms-", "x-apple", "x-man", "itms"];
+
+/// Schemes with such a beginning that an app owns: Windows gives one to each packaged app.
+const OWNED_SCHEMES: &[&str] = &["ms-app", "ms-appx-web"];
 
 /// The parts of a URI that passed the checks.
 pub(super) struct Parts<'a> {
@@ -116,7 +192,9 @@ fn check_scheme(scheme: &str) -> Result<(), &'static str> {
     if !scheme.bytes().all(tail) {
         return Err("its scheme is malformed or not in lower case");
     }
-    if FOREIGN_SCHEMES.contains(&scheme) {
+    let foreign = FOREIGN_SCHEMES.contains(&scheme)
+        || FOREIGN_PREFIXES.iter().any(|prefix| scheme.starts_with(prefix));
+    if foreign && !OWNED_SCHEMES.contains(&scheme) {
         return Err("its scheme is not one that an app owns");
     }
     Ok(())
@@ -163,6 +241,79 @@ pub(super) fn is_host_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// N14: a scheme that starts a program of the operating system is refused by name.
+    #[test]
+    fn handlers_of_the_operating_system_are_not_redirect_schemes() {
+        for scheme in [
+            "ms-msdt",
+            "search-ms",
+            "search",
+            "ms-appinstaller",
+            "ms-officecmd",
+            "ms-word",
+            "ms-excel",
+            "ms-powerpoint",
+            "ms-settings",
+            "ms-cxh",
+            "ms-its",
+            "ms-screenclip",
+            "ms-quick-assist",
+            "microsoft-edge",
+            "shell",
+            "res",
+            "hcp",
+            "its",
+            "mk",
+            "read",
+            "x-apple.systempreferences",
+            "x-man-page",
+            "itms-services",
+            "itms-apps",
+            "app-prefs",
+            "prefs",
+            "shortcuts",
+            "applescript",
+            "help",
+            "afp",
+            "vnc",
+            "intent",
+            "android-app",
+            "market",
+            "content",
+            "apt",
+            "ghelp",
+            "chrome",
+            "devtools",
+            "edge",
+            "view-source",
+            "tel",
+            "sms",
+            "facetime",
+            "callto",
+            "rdp",
+            "telnet",
+            "steam",
+            "magnet",
+        ] {
+            for rest in ["//h/cb", "/cb"] {
+                let uri = format!("{scheme}:{rest}");
+                let problem = RedirectUri::parse(&uri).unwrap_err().problem;
+                assert_eq!(problem, "its scheme is not one that an app owns", "{uri}");
+            }
+        }
+        for owned in [
+            "ms-app://s-1-15-2-42",
+            "ms-appx-web://microsoft.aad.brokerplugin/42",
+            "msauth://h/cb",
+            "com.example.app:/cb",
+            "vscode://example.app/cb",
+            "searcher://cb",
+            "myapp://cb",
+        ] {
+            assert!(RedirectUri::parse(owned).is_ok(), "{owned}");
+        }
+    }
 
     /// A5, A16: an unsafe URI is refused at registration.
     #[test]

@@ -114,31 +114,32 @@ impl Scope {
         Self::default()
     }
 
-    /// Parses `scope` of RFC 6749 appendix A.4: tokens in any order, with one space between. An empty
-    /// text is the empty scope.
+    /// Parses `scope` of RFC 6749 appendix A.4: tokens in any order, with spaces between. Spaces around
+    /// and between tokens count as one. A text without tokens is the empty scope.
     ///
     /// # Errors
     ///
-    /// [`InvalidScope`] if a token is malformed, if spaces lead, trail or repeat, or if there are too
-    /// many bytes or tokens.
+    /// [`InvalidScope`] if a token is malformed, if commas separate tokens, or if there are too many
+    /// bytes or tokens.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
-        if text.is_empty() {
-            return Ok(Self::empty());
-        }
         if text.len() > Self::MAX_BYTES {
             return Err(InvalidScope { problem: "it is longer than 4096 bytes" });
         }
-        let (mut count, mut sorted, mut previous) = (0, true, "");
+        let (mut count, mut as_stored, mut previous) = (0, true, "");
         for token in text.split(' ') {
+            if token.is_empty() {
+                as_stored = false;
+                continue;
+            }
             check_token(token)?;
             count += 1;
-            sorted &= previous < token;
+            as_stored &= previous < token;
             previous = token;
         }
         if count > Self::MAX_TOKENS {
             return Err(InvalidScope { problem: "it has more than 128 tokens" });
         }
-        Ok(if sorted { Self(text.into()) } else { Self::from_distinct(&text.split(' ').collect()) })
+        Ok(if as_stored { Self(text.into()) } else { Self::from_distinct(&tokens(text).collect()) })
     }
 
     /// Returns the tokens with a space between.
@@ -155,7 +156,17 @@ impl Scope {
 
     /// Returns the tokens in byte order.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
-        self.0.split(' ').filter(|token| !token.is_empty())
+        tokens(&self.0)
+    }
+
+    /// Returns this scope without `offline_access`, which is not a scope of a token: it says that the
+    /// client wants a refresh token (OpenID Connect Core 1.0 section 11).
+    #[must_use]
+    pub fn without_offline_access(self) -> Self {
+        if self.tokens().all(|token| token != OFFLINE_ACCESS) {
+            return self;
+        }
+        Self::from_distinct(&self.tokens().filter(|token| *token != OFFLINE_ACCESS).collect())
     }
 
     /// Whether this scope allows everything that `token` allows.
@@ -219,7 +230,8 @@ impl Scope {
         Self::from_distinct(&all)
     }
 
-    /// Narrows this scope, the allowed one, to `requested`. An empty request gets all of it.
+    /// Narrows this scope, the allowed one, to `requested`. A request without tokens gets all of it.
+    /// `offline_access` does not count, see [`without_offline_access`](Self::without_offline_access).
     ///
     /// A request for all of it in the same text does not allocate.
     ///
@@ -230,8 +242,9 @@ impl Scope {
         if requested.is_empty() || requested == self.as_str() {
             return Ok(self.clone());
         }
-        let requested = Self::parse(requested)?;
+        let requested = Self::parse(requested)?.without_offline_access();
         match self.first_uncovered(&requested) {
+            None if requested.is_empty() => Ok(self.clone()),
             None => Ok(requested),
             Some(token) => Err(NarrowError::TooWide { token: ScopeToken(token.into()) }),
         }
@@ -253,18 +266,36 @@ impl Scope {
     }
 }
 
+/// The token by which a client asks for a refresh token.
+const OFFLINE_ACCESS: &str = "offline_access";
+
+fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').filter(|token| !token.is_empty())
+}
+
 fn check_token(token: &str) -> Result<(), InvalidScope> {
     let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     let problem = if token.is_empty() {
-        Some("a token is empty, or a space is repeated")
+        Some("a token is empty")
     } else if token.len() > ScopeToken::MAX_BYTES {
         Some("a token is longer than 128 bytes")
     } else if !token.bytes().all(allowed) {
         Some("a token contains a forbidden character")
+    } else if has_comma_between_tokens(token) {
+        Some("tokens are separated by spaces, not by commas")
     } else {
         pattern::check(token)
     };
     problem.map_or(Ok(()), |problem| Err(InvalidScope { problem }))
+}
+
+/// Returns true if a comma stands where a space was meant. A segment of an endpoint scope may hold one.
+fn has_comma_between_tokens(token: &str) -> bool {
+    let mut pieces = token.split(',').skip(1).peekable();
+    match pattern::endpoint(token) {
+        Some(_) => pieces.any(|piece| piece.is_empty() || pattern::endpoint(piece).is_some()),
+        None => pieces.peek().is_some(),
+    }
 }
 
 impl From<ScopeToken> for Scope {
@@ -389,12 +420,64 @@ mod tests {
     fn a_scope_outside_the_grammar_is_refused() {
         let long = "a".repeat(129);
         let many = "a ".repeat(128) + "a";
-        for bad in [" ", "a ", " a", "a  b", "a\tb", "a\"b", "a\\b", "é", "a\nb", &long, &many] {
+        for bad in ["a\tb", "a\u{a0}b", "a\"b", "a\\b", "é", "a\nb", "a\n", &long, &many] {
             assert!(Scope::parse(bad).is_err(), "{bad:?}");
         }
+        assert!(Scope::parse(&"a ".repeat(128)).is_ok());
         assert!(Scope::parse(&"a".repeat(128)).is_ok());
         let wide = vec!["x".repeat(127); 33].join(" ");
         assert_eq!(Scope::parse(&wide).unwrap_err().problem, "it is longer than 4096 bytes");
+    }
+
+    /// Z14: spaces around and between tokens count as one; only spaces are no scope.
+    #[test]
+    fn spaces_around_and_between_tokens_count_as_one() {
+        for text in ["a b", "a  b", " a b", "a b ", "   b   a   ", "b  a b "] {
+            assert_eq!(scope(text).as_str(), "a b", "{text:?}");
+            assert_eq!(scope("a b c").narrow(text).unwrap(), scope("a b"), "{text:?}");
+        }
+        for text in ["", " ", "   "] {
+            assert_eq!(scope(text), Scope::empty(), "{text:?}");
+            assert_eq!(scope("a b").narrow(text).unwrap(), scope("a b"), "{text:?}");
+        }
+        let beyond = format!("a{}", " ".repeat(Scope::MAX_BYTES));
+        assert!(Scope::parse(&beyond).is_err() && Scope::parse(&beyond[1..]).is_ok());
+    }
+
+    /// Z5: `offline_access` is never a scope of a token, and never an error.
+    #[test]
+    fn offline_access_is_not_a_scope() {
+        let allowed = scope("files.read files.write");
+        for (asked, got) in [
+            ("files.read offline_access", "files.read"),
+            ("offline_access  files.read", "files.read"),
+            ("offline_access", "files.read files.write"),
+            ("files.write files.read offline_access", "files.read files.write"),
+        ] {
+            assert_eq!(allowed.narrow(asked).unwrap(), scope(got), "{asked}");
+        }
+        assert!(allowed.narrow("offline_access files.delete").is_err());
+        assert!(allowed.narrow("offline_access.x").is_err());
+        assert_eq!(scope("a offline_access").without_offline_access(), scope("a"));
+    }
+
+    /// Z21: commas in place of spaces are refused with the separator that was meant.
+    #[test]
+    fn commas_do_not_separate_tokens() {
+        for bad in [
+            "a,b",
+            "a, b",
+            "a,",
+            ",a",
+            "files.read,files.write",
+            "GET/users/*,PUT/users/*",
+            "GET/a,GET/b",
+            "GET/a,",
+        ] {
+            let problem = Scope::parse(bad).unwrap_err().problem;
+            assert_eq!(problem, "tokens are separated by spaces, not by commas", "{bad}");
+        }
+        assert!(Scope::parse("GET/places/1.5,2.5").is_ok());
     }
 
     #[test]

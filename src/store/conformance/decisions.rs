@@ -5,8 +5,8 @@ use super::{Check, Kit, Runner, Violation};
 use crate::app::Flow;
 use crate::clock::UnixTime;
 use crate::ids::{
-    AuthenticationContext, AuthenticationMethod, ClientId, EvidenceIssuer, GrantId, Resource,
-    SessionId, Subject,
+    AuthenticationContext, AuthenticationMethod, ClientId, EvidenceIssuer, GrantId, SessionId,
+    Subject,
 };
 use crate::jwt::{Circumstances, PriorActor};
 use crate::protocol::confirmation::Confirmation;
@@ -26,7 +26,9 @@ pub fn a_grant_is_found_as_it_was_decided<S: Store, R: Runner>(kit: &Kit<S, R>) 
         actor: Some(ClientId::new("the actor").map_err(invalid)?),
         scope: Scope::parse("files.read GET/users/*")
             .map_err(|error| Violation::new(error.to_string()))?,
-        resource: Some(Resource::new("https://api.example.com/v1").map_err(invalid)?),
+        resources: Some(
+            "https://api.example.com/v1 https://files.example.com".parse().map_err(invalid)?,
+        ),
         generation: 1,
         rotated_at: at(1),
         claim: u64::MAX,

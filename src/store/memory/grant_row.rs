@@ -4,9 +4,10 @@
 use super::table::Row;
 use crate::app::Flow;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::jwt::Circumstances;
 use crate::protocol::confirmation::Confirmation;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{Grant, RevocationReason};
@@ -38,7 +39,7 @@ const NEVER: UnixTime = UnixTime::from_millis(i64::MIN);
 #[derive(Clone, Default, PartialEq)]
 struct Rare {
     actor: Option<ClientId>,
-    resource: Option<Resource>,
+    resources: Option<Resources>,
     device: Option<DeviceId>,
     circumstances: Circumstances,
     confirmation: Option<Confirmation>,
@@ -50,7 +51,7 @@ impl From<Grant> for GrantRow {
     fn from(grant: Grant) -> Self {
         let rare = Rare {
             actor: grant.actor,
-            resource: grant.resource,
+            resources: grant.resources,
             device: grant.device,
             circumstances: grant.circumstances,
             confirmation: grant.confirmation,
@@ -82,7 +83,7 @@ impl GrantRow {
     /// Returns the grant with this id, which is the key of this row.
     pub(super) fn to_grant(&self, grant_id: GrantId) -> Grant {
         let rare = self.rare.as_deref().cloned().unwrap_or_default();
-        let Rare { actor, resource, device, circumstances, confirmation, bound_from, revoked } =
+        let Rare { actor, resources, device, circumstances, confirmation, bound_from, revoked } =
             rare;
         Grant {
             grant_id,
@@ -91,7 +92,7 @@ impl GrantRow {
             flow: self.flow,
             actor,
             scope: self.scope.clone(),
-            resource,
+            resources,
             device,
             auth_time: (self.auth_time != NEVER).then_some(self.auth_time),
             circumstances,
@@ -151,7 +152,7 @@ mod tests {
         let plain = grant();
         let mut full = grant();
         full.actor = Some(ClientId::new("actor").unwrap());
-        full.resource = Some(Resource::new("https://api.example.com").unwrap());
+        full.resources = Some("https://api.example.com".parse().unwrap());
         full.device = Some(DeviceId::new("phone").unwrap());
         full.flow = Some(Flow::JwtBearer);
         full.confirmation = Some(Confirmation::Key(Digest::from_bytes([3; 32])));

@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 
 use super::run::Statement;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, EvidenceIssuer, Resource, SessionId};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, SessionId};
 use crate::jwt::Circumstances;
 use crate::protocol::confirmation::Confirmation;
 use crate::store::sql::{
@@ -112,7 +112,7 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> S
         .bind(grant.subject.as_str())
         .bind(grant.actor.as_ref().map(ClientId::as_str))
         .bind(grant.scope.as_str())
-        .bind(grant.resource.as_ref().map(Resource::as_str))
+        .bind(grant.resources.as_ref().map(ToString::to_string))
         .bind(grant.device.as_ref().map(DeviceId::as_str))
         .bind(grant.auth_time.map(UnixTime::as_millis))
         .bind(&grant.binding.as_bytes()[..])

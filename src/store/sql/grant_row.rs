@@ -41,7 +41,7 @@ impl GrantRow {
         let scope = self.scope.parse().map_err(|_| unreadable("scope"))?;
         let mut grant = Grant::new(GrantId::from_bytes(grant_id), client_id, subject, scope);
         grant.actor = optional(self.actor.as_deref(), "actor")?;
-        grant.resource = optional(self.resource.as_deref(), "resource")?;
+        grant.resources = optional(self.resource.as_deref(), "resource")?;
         grant.device = optional(self.device.as_deref(), "device")?;
         grant.auth_time = self.auth_time.map(UnixTime::from_millis);
         grant.binding = digest(self.binding, "binding")?;

@@ -11,7 +11,7 @@ use sqlx::Row as _;
 use super::batch::{Batch, Failed};
 use super::rows;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::store::sql::{Rare, purpose_code, reason_code, reason_of, write_target};
 use crate::store::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, Grant, GrantRefusal, InsertGrant,
@@ -175,7 +175,7 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRo
             .bind(rows::subject_key(&grant.subject))
             .bind(grant.actor.as_ref().map(ClientId::as_str))
             .bind(grant.scope.as_str())
-            .bind(grant.resource.as_ref().map(Resource::as_str))
+            .bind(grant.resources.as_ref().map(ToString::to_string))
             .bind(grant.device.as_ref().map(DeviceId::as_str))
             .bind(grant.auth_time.map(UnixTime::as_millis))
             .bind(&grant.binding.as_bytes()[..])

@@ -147,7 +147,8 @@ fn grants_of_a_removed_flow_are_refused_until_the_flow_returns() {
     let token = mine.tokens.text("refresh_token");
     world.edit(&app, |draft| draft.refresh_token(false));
     world.refresh(&app, token).assert_error(400, "unauthorized_client");
-    world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::ClientCredentials]));
+    let jwt = backend_jwt().with_refresh_token(true);
+    world.edit(&app, |draft| draft.refresh_token(true).flows([Flow::JwtBearer]).jwt(jwt));
     for answer in mine.present(&world, &app) {
         answer.assert_error(400, "unauthorized_client");
     }

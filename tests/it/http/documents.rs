@@ -5,7 +5,7 @@ use std::sync::Arc;
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::http::HttpEndpoints;
 use grantor::ids::{ClientId, Resource};
-use grantor::protocol::{Paths, ScopeToken, ServerEndpoint};
+use grantor::protocol::{Paths, RedirectUri, ScopeToken, ServerEndpoint};
 use grantor::resource_server::ResourceServer;
 use http::Request;
 use pollster::block_on;
@@ -185,4 +185,77 @@ fn each_api_of_the_origin_has_one_document_at_its_own_path() {
     assert_eq!(resource(&paths[0]), "https://as.example.com/");
     assert_eq!(resource(&paths[1]), "https://as.example.com/files");
     assert_eq!(resource(&paths[2]), "https://as.example.com/files/");
+}
+
+/// Z7: a preflight of a public document admits every header, and one of an endpoint for apps those that
+/// it reads.
+#[test]
+fn a_public_document_is_read_with_any_request_header() {
+    let mut http = Http::new();
+    http.endpoints = http.endpoints.with_cross_origin(true);
+    let ask = |path: &str, headers: Option<&str>| {
+        let mut request = Request::builder()
+            .method("OPTIONS")
+            .uri(path)
+            .header("origin", "https://app.example.com")
+            .header("access-control-request-method", "GET");
+        if let Some(headers) = headers {
+            request = request.header("access-control-request-headers", headers);
+        }
+        let answer = http.send(request.body("").unwrap());
+        assert!(answer.header("vary").unwrap().contains("Access-Control-Request-Headers"));
+        answer.header("access-control-allow-headers").unwrap().to_owned()
+    };
+    let fixed = "authorization, content-type";
+    for path in ["/oauth/jwks", METADATA] {
+        for headers in ["mcp-protocol-version", "x-a, x-b,authorization", "traceparent"] {
+            assert_eq!(ask(path, Some(headers)), headers, "{path}");
+        }
+        assert_eq!(ask(path, None), fixed, "{path}");
+    }
+    assert_eq!(ask("/oauth/token", Some("mcp-protocol-version")), fixed);
+}
+
+/// Z7: native shells and extensions are listed with the app; a default port equals no port.
+#[test]
+fn an_app_lists_origins_beside_those_of_its_redirect_uris() {
+    let mut http = Http::new();
+    http.endpoints = http.endpoints.with_cross_origin(true);
+    let callback = RedirectUri::parse("https://app.example.com:443/cb").unwrap();
+    let origins = [
+        "capacitor://localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "https://spa.example.com:443",
+        "http://localhost:8100",
+    ];
+    let app = http.world.register(
+        code_app().redirect_uris([callback]).origins(origins.map(|origin| origin.parse().unwrap())),
+    );
+    let body = format!("grant_type=refresh_token&refresh_token=x&{}", body_of(&app, &[]));
+    let ask = |origin: &str| {
+        let answer = http.post("/oauth/token", &[("origin", origin)], &body);
+        answer.header("access-control-allow-origin").map(str::to_owned)
+    };
+    for origin in [
+        "https://app.example.com",
+        "https://spa.example.com",
+        "capacitor://localhost",
+        "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+        "http://localhost:8100",
+    ] {
+        assert_eq!(ask(origin).as_deref(), Some(origin));
+    }
+    for stranger in [
+        "null",
+        "http://localhost",
+        "http://localhost:8101",
+        "capacitor://evil",
+        "ionic://localhost",
+        "chrome-extension://b",
+        "http://spa.example.com",
+        "https://spa.example.com.evil.example",
+        "https://spa.example.com:8443",
+    ] {
+        assert_eq!(ask(stranger), None, "{stranger}");
+    }
 }

@@ -70,7 +70,8 @@ fn a_jti_may_be_used_again_after_it_expired() {
 fn one_of_many_concurrent_uses_wins() {
     for jwt in [backend_jwt(), backend_jwt().with_refresh_token(true)] {
         let world = World::new();
-        let app = world.register(impersonator(jwt).refresh_token(true));
+        let refresh = jwt.issues_refresh_token();
+        let app = world.register(impersonator(jwt).refresh_token(refresh));
         for _ in 0..20 {
             let assertion = world.assertion(&app, &json!({}));
             let start = Barrier::new(16);

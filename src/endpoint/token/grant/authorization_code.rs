@@ -1,7 +1,7 @@
 //! The authorization code grant: RFC 6749 section 4.1.3, RFC 7636 section 4.6.
 
 use super::{Claimed, Grant, ProofContext, Right, Valid, required, valid_row};
-use crate::app::{ClientType, CustomApp, Flow};
+use crate::app::{ClientType, CustomApp, Flow, Pkce};
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
@@ -31,7 +31,7 @@ pub(in crate::endpoint::token) struct PresentedCode<'f> {
 pub(in crate::endpoint::token) struct OpenedCode<'f> {
     handle: GrantHandle,
     redirect_uri: Option<&'f str>,
-    challenge: CodeChallenge,
+    challenge: Option<CodeChallenge>,
 }
 
 /// The right to redeem a code.
@@ -65,13 +65,8 @@ impl Grant for AuthorizationCode {
         if !app.settings().allows(Flow::AuthorizationCode) {
             return Err(Rejection::FlowNotAllowed(Self::TYPE).into());
         }
-        let verifier =
-            CodeVerifier::from_request(presented.verifier).map_err(|error| match error {
-                CodeVerifierError::Missing => Rejection::VerifierMissing,
-                CodeVerifierError::Malformed => Rejection::VerifierMalformed,
-            })?;
+        let challenge = proven_challenge(presented.verifier, app.settings().pkce())?;
         let handle = against.open(app, Self::TYPE, HandleKind::Code, presented.code)?;
-        let challenge = verifier.challenge();
         Ok(OpenedCode { handle, redirect_uri: presented.redirect_uri, challenge })
     }
 
@@ -92,7 +87,7 @@ impl Grant for AuthorizationCode {
         let redemption = CodeRedemption {
             grant_id,
             client_id: app.client_id().clone(),
-            binding: proven_binding(app, &context.hosts, &row, redirect_uri, &challenge),
+            binding: proven_binding(app, &context.hosts, &row, redirect_uri, challenge.as_ref()),
             salt_digest: salt.digest(&grant_id),
             confirmation: None,
             binds: app.settings().client_type() == ClientType::Public,
@@ -129,11 +124,32 @@ impl Right for CodeRight {
     }
 }
 
+/// Returns the challenge that the verifier proves. Only an app that is set so may send none, and then
+/// the code must have been requested without a challenge.
+fn proven_challenge(
+    verifier: Option<&str>,
+    pkce: Pkce,
+) -> Result<Option<CodeChallenge>, Rejection> {
+    if verifier.is_none() && pkce == Pkce::Optional {
+        return Ok(None);
+    }
+    let verifier = CodeVerifier::from_request(verifier).map_err(|error| match error {
+        CodeVerifierError::Missing => Rejection::VerifierMissing,
+        CodeVerifierError::Malformed => Rejection::VerifierMalformed,
+    })?;
+    Ok(Some(verifier.challenge()))
+}
+
 /// Returns the digest that binds a code to its redirect URI, to whether the authorization request
-/// named that URI, and to the code challenge. The handle itself binds the app.
-pub(crate) fn code_binding(redirect_uri: &str, named: bool, challenge: &CodeChallenge) -> Digest {
+/// named that URI, and to the code challenge or its absence. The handle itself binds the app.
+pub(crate) fn code_binding(
+    redirect_uri: &str,
+    named: bool,
+    challenge: Option<&CodeChallenge>,
+) -> Digest {
     let named: &[u8] = if named { b"named" } else { b"default" };
-    Digest::of_fields(&[named, redirect_uri.as_bytes(), challenge.as_bytes()])
+    let challenge = challenge.map_or(&[][..], |challenge| challenge.as_bytes());
+    Digest::of_fields(&[named, redirect_uri.as_bytes(), challenge])
 }
 
 /// Returns the binding that the token request proves.
@@ -142,7 +158,7 @@ fn proven_binding(
     hosts: &InstanceHosts,
     row: &GrantRow,
     redirect_uri: Option<&str>,
-    challenge: &CodeChallenge,
+    challenge: Option<&CodeChallenge>,
 ) -> Digest {
     let Some(uri) = redirect_uri else {
         let uri = redirect_uri::resolve(app.settings().redirect_uris(), None, hosts);

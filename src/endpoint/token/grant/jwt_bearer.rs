@@ -18,6 +18,7 @@ use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
 use crate::jwt::{Algorithm, AssertionError, Circumstances, VerifyingKey, VerifyingKeys};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::server_secret::Sealing;
@@ -154,7 +155,7 @@ impl Right for AssertionRight {
         if let Some(row) = &mut claim.grant {
             row.scope = decided.scope().clone();
             // Later tokens are for the API of the first, even if the app's default changes.
-            row.resource = Resource::new(decided.audience()).ok();
+            row.resources = Resource::new(decided.audience()).ok().map(Resources::from);
         }
         let authorized_at = match store.claim_assertion(&claim).await? {
             ClaimAssertion::First { authorized_at } => authorized_at,

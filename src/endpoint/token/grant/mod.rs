@@ -16,10 +16,11 @@ use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
-use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Resource, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use crate::jwt::Circumstances;
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::server_secret::Sealing;
 use crate::server_secret::handle::{GrantHandle, HandleKind, Handles, Salt};
@@ -159,8 +160,8 @@ pub(super) struct Offer {
 /// The API that a grant is for.
 #[derive(Debug)]
 pub(super) enum OfferedResource {
-    /// A user decided on this one; `None` is the app's default.
-    Decided(Option<Resource>),
+    /// A user decided on these; `None` is the app's default.
+    Decided(Option<Resources>),
     /// No user decided: the request may choose among those of the app.
     Open,
 }
@@ -241,7 +242,7 @@ fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
         offer: Offer {
             scope,
             signed_scope: None,
-            resource: OfferedResource::Decided(row.resource),
+            resource: OfferedResource::Decided(row.resources),
             ends_at: row.expires_at,
         },
         right,
