@@ -99,6 +99,7 @@ async fn rotate(store: &SqliteStore, grant: &Grant, generation: u32) {
         generation,
         grace_millis: 30_000,
         max_retries: 5,
+        skew_millis: 0,
         idle_millis: None,
         confirmation: None,
         binds: true,

@@ -20,10 +20,11 @@ use grantor::ids::{ClientId, GrantId};
 use grantor::secret::Digest;
 use grantor::store::conformance::Kit;
 use grantor::store::{
-    AccessFacts, AppQuery, AppRegistry, AssertionClaim, AssertionPurpose, ClaimAssertion,
-    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
-    InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed,
-    RevocationReason, RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
+    AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, AssertionPurpose,
+    ClaimAssertion, CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter,
+    GrantRefusal, GrantStore, InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode,
+    Revocation, RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
+    StoreError, UpdateApp,
 };
 
 fn main() -> ExitCode {
@@ -86,16 +87,30 @@ impl Tables {
             || self.revocations.values().any(|revocation| revocation.voids(facts))
     }
 
-    /// Returns the instant of a decision. It never runs backwards, even if the host's clock does.
-    pub(crate) fn decide_at(&mut self, now: UnixTime) -> UnixTime {
-        self.clock = self.clock.max(now);
+    /// Makes `instant` an instant of the store's clock, and returns the present one. It never runs
+    /// backwards, even if the host's clock does. A database with a clock of its own asks that one.
+    pub(crate) fn reach(&mut self, instant: UnixTime) -> UnixTime {
+        self.clock = self.clock.max(instant);
         self.clock
     }
 
-    /// Records a revocation at an instant not before any earlier decision, and moves the clock on
-    /// by a millisecond so that every later decision is after it.
+    /// Checks whether a revocation covers the date of a new grant: it was answered while the host
+    /// still checked. A later revocation is at or after the date, and voids the grant.
+    pub(crate) fn is_overtaken(&mut self, grant: &Grant) -> bool {
+        self.reach(grant.authorized_at);
+        let facts = grant.facts();
+        // The end of the grant itself is not a cutoff. It makes a row that is revoked.
+        let mut cutoffs = self.revocations.values();
+        grant.revoked.is_none()
+            && cutoffs.any(|revocation| {
+                !matches!(revocation.target, RevocationTarget::Grant(_)) && revocation.voids(&facts)
+            })
+    }
+
+    /// Records a revocation at an instant not before any earlier date, and moves the clock on by a
+    /// millisecond so that every later instant is after it.
     pub(crate) fn enter(&mut self, mut revocation: Revocation) -> Revoked {
-        let at = self.decide_at(revocation.at);
+        let at = self.reach(revocation.at);
         self.clock = at.plus(Duration::from_millis(1));
         self.entered += 1;
         revocation.at = at;
@@ -184,13 +199,28 @@ impl AppRegistry for CustomStore {
         Ok(read_page(wanted, &page, |app| app.client_id().clone()))
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
-        Ok(self.lock().apps_version)
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
+        let tables = self.lock();
+        Ok(AppsVersion { version: tables.apps_version, seen: tables.clock })
     }
 }
 
 impl GrantStore for CustomStore {
-    async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
+    fn seen(&self) -> UnixTime {
+        self.lock().clock
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        // Without a clock of its own, the store believes the host.
+        self.lock().reach(instant);
+        instant
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        Ok(self.lock().reach(now))
+    }
+
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         let mut tables = self.lock();
         // In the same step, so that an app that is enabled again has no grants from while it was
         // disabled.
@@ -201,8 +231,10 @@ impl GrantStore for CustomStore {
         if tables.grants.contains_key(&grant.grant_id) {
             return Ok(InsertGrant::AlreadyDecided);
         }
-        let authorized_at = tables.decide_at(grant.authorized_at);
-        grant.authorized_at = authorized_at;
+        if tables.is_overtaken(&grant) {
+            return Ok(InsertGrant::Revoked);
+        }
+        let authorized_at = grant.authorized_at;
         tables.grants.insert(grant.grant_id, grant);
         Ok(InsertGrant::Inserted { authorized_at })
     }
@@ -228,14 +260,18 @@ impl GrantStore for CustomStore {
         if tables.assertions.get(&key).is_some_and(|expires_at| *expires_at >= claim.now) {
             return Ok(ClaimAssertion::Replayed);
         }
-        let authorized_at = tables.decide_at(claim.now);
+        let mut authorized_at = claim.now;
         if let Some(grant) = &claim.grant {
-            if tables.grants.contains_key(&grant.grant_id) {
+            if claim.makes_row && tables.grants.contains_key(&grant.grant_id) {
                 return Err(StoreError::new("the grant id is taken"));
             }
-            let mut grant = grant.clone();
-            grant.authorized_at = authorized_at;
-            tables.grants.insert(grant.grant_id, grant);
+            if tables.is_overtaken(grant) {
+                return Ok(ClaimAssertion::Revoked);
+            }
+            authorized_at = grant.authorized_at;
+            if claim.makes_row {
+                tables.grants.insert(grant.grant_id, grant.clone());
+            }
         }
         tables.assertions.insert(key, claim.expires_at);
         Ok(ClaimAssertion::First { authorized_at })

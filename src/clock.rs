@@ -165,14 +165,17 @@ impl Clock for ManualClock {
     }
 }
 
-/// A measured duration for logs and metrics, by the machine's monotonic clock. No decision depends on
-/// it.
+/// A measured duration by the machine's monotonic clock: for logs, metrics, and a bound of the database's
+/// clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
     pub(crate) fn start() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "no decision depends on it")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that asks the monotonic clock"
+        )]
         Self(std::time::Instant::now())
     }
 

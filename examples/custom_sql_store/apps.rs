@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use grantor::app::CustomApp;
+use grantor::clock::UnixTime;
 use grantor::ids::ClientId;
 use grantor::store::{
-    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+    AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 use sqlx::Row as _;
 
@@ -111,9 +112,11 @@ impl AppRegistry for HostStore {
         Ok(Listing::first_of(apps, page.limit, |last| last.client_id().clone()))
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT app_changes FROM store_clock").fetch_one(&self.readers).await;
-        let counted: i64 = row.and_then(|row| row.try_get(0)).map_err(StoreError::new)?;
-        Ok(counted.cast_unsigned())
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
+        let row = sqlx::query("SELECT app_changes, at FROM store_clock").fetch_one(&self.readers);
+        let row = row.await.map_err(StoreError::new)?;
+        let counted: i64 = row.try_get("app_changes").map_err(StoreError::new)?;
+        let seen = self.saw(UnixTime::from_millis(row.try_get("at").map_err(StoreError::new)?));
+        Ok(AppsVersion { version: counted.cast_unsigned(), seen })
     }
 }

@@ -19,7 +19,8 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::store::{
-    HostStore, IS_ACTIVE, IS_COVERED, commit, decide_at, enter, from_json, targets, to_json,
+    HostStore, IS_ACTIVE, IS_COVERED, commit, enter, from_json, is_overtaken, reach, targets,
+    to_json,
 };
 
 /// The record of a grant: its JSON in `?2` without the parts that have columns.
@@ -131,16 +132,36 @@ impl HostStore {
 }
 
 impl GrantStore for HostStore {
-    async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
+    fn seen(&self) -> UnixTime {
+        self.newest()
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        // A date that the database does not know must not be after a later revocation, so it is one
+        // that the database's clock has reached.
+        instant.min(self.newest())
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        let mut transaction = self.begin().await?;
+        let present = reach(&mut transaction, now).await?;
+        commit(transaction).await?;
+        Ok(self.saw(present))
+    }
+
+    async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         let mut transaction = self.begin().await?;
         // The app must be enabled at the instant at which the row is made.
         if !is_active(&mut transaction, &grant.client_id).await? {
             return Ok(InsertGrant::AppInactive);
         }
-        grant.authorized_at = decide_at(&mut transaction, grant.authorized_at).await?;
+        let overtaken = is_overtaken(&mut transaction, &grant).await?;
         // The other results change nothing: the clock is rolled back, too.
         if !make_row(&mut transaction, &grant).await? {
             return Ok(InsertGrant::AlreadyDecided);
+        }
+        if overtaken {
+            return Ok(InsertGrant::Revoked);
         }
         commit(transaction).await?;
         Ok(InsertGrant::Inserted { authorized_at: grant.authorized_at })
@@ -180,12 +201,15 @@ impl GrantStore for HostStore {
         if first.is_none() {
             return Ok(ClaimAssertion::Replayed);
         }
-        let authorized_at = decide_at(&mut transaction, claim.now).await?;
+        let mut authorized_at = claim.now;
         // The grant exists from that same instant, or not at all.
         if let Some(grant) = &claim.grant {
-            let mut grant = grant.clone();
-            grant.authorized_at = authorized_at;
-            if !make_row(&mut transaction, &grant).await? {
+            authorized_at = grant.authorized_at;
+            // The transaction is rolled back, so the assertion stays unused.
+            if is_overtaken(&mut transaction, grant).await? {
+                return Ok(ClaimAssertion::Revoked);
+            }
+            if claim.makes_row && !make_row(&mut transaction, grant).await? {
                 return Err(StoreError::new("the grant id is taken"));
             }
         }
@@ -247,7 +271,7 @@ impl GrantStore for HostStore {
             .map_err(StoreError::new)?;
         }
         commit(transaction).await?;
-        Ok(revoked)
+        Ok(self.saw_revocation(revoked))
     }
 
     /// Reads everything in one statement, and so at one instant.
@@ -358,7 +382,7 @@ impl GrantStore for HostStore {
         let why = RevocationReason::ConsentWithdrawn;
         let revoked = enter(&mut transaction, &Revocation { target, at: now, why, until }).await?;
         commit(transaction).await?;
-        Ok(revoked)
+        Ok(self.saw_revocation(revoked))
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

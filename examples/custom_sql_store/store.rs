@@ -1,10 +1,12 @@
 //! The store: two connection pools and the parts that both traits share.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use grantor::clock::UnixTime;
-use grantor::store::{AccessFacts, Revocation, RevocationTarget, Revoked, StoreError};
+use grantor::store::{AccessFacts, Grant, Revocation, RevocationTarget, Revoked, StoreError};
 use grantor::users::DirectoryError;
 use grantor::{Subject, User, UserDirectory};
 use serde::Serialize;
@@ -23,6 +25,8 @@ use sqlx::{Connection as _, Row as _, Sqlite, Transaction};
 pub(crate) struct HostStore {
     pub(crate) readers: SqlitePool,
     pub(crate) writer: SqlitePool,
+    /// The newest instant of the store's clock that this process knows, in milliseconds.
+    seen: Arc<AtomicI64>,
 }
 
 impl HostStore {
@@ -51,7 +55,24 @@ impl HostStore {
         let writer = writer.connect_with(options.clone()).await?;
         sqlx::raw_sql(include_str!("schema.sql")).execute(&writer).await?;
         let readers = pool(4).connect_with(options.read_only(true)).await?;
-        Ok(Self { readers, writer })
+        Ok(Self { readers, writer, seen: Arc::default() })
+    }
+
+    /// Learns of an instant, and returns it. The server asks for the newest at each request, without a
+    /// call to the database.
+    pub(crate) fn saw(&self, instant: UnixTime) -> UnixTime {
+        self.seen.fetch_max(instant.as_millis(), Ordering::SeqCst);
+        instant
+    }
+
+    pub(crate) fn newest(&self) -> UnixTime {
+        UnixTime::from_millis(self.seen.load(Ordering::SeqCst))
+    }
+
+    /// Learns of the revocations of this process, and returns one.
+    pub(crate) fn saw_revocation(&self, revoked: Revoked) -> Revoked {
+        self.saw(revoked.at.plus(Duration::from_millis(1)));
+        revoked
     }
 
     /// Begins a transaction that holds the write lock from its first statement, so that its reads
@@ -67,28 +88,49 @@ pub(crate) async fn commit(transaction: Transaction<'_, Sqlite>) -> Result<(), S
     transaction.commit().await.map_err(StoreError::new)
 }
 
-/// Returns the instant of a decision: the store's clock, after every revocation answered before. It
-/// never runs backwards, even if the host's clock does.
-pub(crate) async fn decide_at(
+/// Makes `instant` an instant of the store's clock, and returns the present one, after every
+/// revocation answered before. It never runs backwards, even if the host's clock does.
+pub(crate) async fn reach(
     connection: &mut SqliteConnection,
-    now: UnixTime,
+    instant: UnixTime,
 ) -> Result<UnixTime, StoreError> {
     let row = sqlx::query("UPDATE store_clock SET at = max(at, ?1) RETURNING at")
-        .bind(now.as_millis())
+        .bind(instant.as_millis())
         .fetch_one(connection)
         .await;
     row.and_then(|row| row.try_get("at")).map(UnixTime::from_millis).map_err(StoreError::new)
 }
 
-/// Records a revocation at an instant not before any earlier decision, and moves the clock on by a
-/// millisecond so that every later decision is after it. A later instant replaces an earlier one,
+/// Checks whether a revocation covers the date of a new grant: it was answered while the host still
+/// checked. A later revocation is at or after the date, and voids the grant. The end of the grant
+/// itself is not asked for: it makes a row that is revoked.
+pub(crate) async fn is_overtaken(
+    connection: &mut SqliteConnection,
+    grant: &Grant,
+) -> Result<bool, StoreError> {
+    reach(connection, grant.authorized_at).await?;
+    let (covering, _) = targets(&grant.facts())?;
+    let row = sqlx::query(
+        "SELECT EXISTS (SELECT 1 FROM cutoffs WHERE target IN (SELECT value FROM json_each(?1)) \
+         AND at >= ?2 AND target NOT LIKE '{\"grant\"%')",
+    )
+    .bind(covering)
+    .bind(grant.authorized_at.as_millis())
+    .fetch_one(connection)
+    .await;
+    let covered: bool = row.and_then(|row| row.try_get(0)).map_err(StoreError::new)?;
+    Ok(covered && grant.revoked.is_none())
+}
+
+/// Records a revocation at an instant not before any earlier date, and moves the clock on by a
+/// millisecond so that every later instant is after it. A later instant replaces an earlier one,
 /// and the entry is kept until the later of the two ends.
 pub(crate) async fn enter(
     connection: &mut SqliteConnection,
     revocation: &Revocation,
 ) -> Result<Revoked, StoreError> {
-    let at = decide_at(connection, revocation.at).await?;
-    decide_at(connection, UnixTime::from_millis(at.as_millis().saturating_add(1))).await?;
+    let at = reach(connection, revocation.at).await?;
+    reach(connection, UnixTime::from_millis(at.as_millis().saturating_add(1))).await?;
     sqlx::query(
         "INSERT INTO cutoffs (target, at, why, until) VALUES (?1, ?2, ?3 ->> '$', ?4) \
          ON CONFLICT (target) DO UPDATE \

@@ -18,10 +18,10 @@ use grantor::store::CachedApps;
 #[cfg(feature = "postgres")]
 use grantor::store::PostgresStore;
 use grantor::store::{
-    AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
-    DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing, Page,
-    Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation, StoreError,
-    UpdateApp,
+    AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
+    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp,
+    InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate,
+    Rotation, StoreError, UpdateApp,
 };
 #[cfg(feature = "sqlite")]
 use grantor::store::{SqliteSettings, SqliteStore};
@@ -177,34 +177,34 @@ pub(crate) enum AnyStore {
 macro_rules! on {
     ($own:expr, $store:ident => $call:expr) => {
         match $own {
-            AnyStore::Memory($store) => $call.await,
+            AnyStore::Memory($store) => $call,
             #[cfg(feature = "sqlite")]
-            AnyStore::Sqlite($store) => $call.await,
+            AnyStore::Sqlite($store) => $call,
             #[cfg(feature = "postgres")]
-            AnyStore::Postgres($store) => $call.await,
+            AnyStore::Postgres($store) => $call,
         }
     };
 }
 
 impl AppRegistry for AnyStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        on!(self, store => store.find_app(client_id))
+        on!(self, store => store.find_app(client_id).await)
     }
 
     async fn read_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        on!(self, store => store.read_app(client_id))
+        on!(self, store => store.read_app(client_id).await)
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
-        on!(self, store => store.insert_app(app))
+        on!(self, store => store.insert_app(app).await)
     }
 
     async fn update_app(&self, app: CustomApp, expected: u64) -> Result<UpdateApp, StoreError> {
-        on!(self, store => store.update_app(app, expected))
+        on!(self, store => store.update_app(app, expected).await)
     }
 
     async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        on!(self, store => store.delete_app(client_id))
+        on!(self, store => store.delete_app(client_id).await)
     }
 
     async fn list_apps(
@@ -212,33 +212,53 @@ impl AppRegistry for AnyStore {
         query: &AppQuery,
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
-        on!(self, store => store.list_apps(query, page))
+        on!(self, store => store.list_apps(query, page).await)
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
-        on!(self, store => store.apps_version())
+    async fn refresh(&self) -> Result<(), StoreError> {
+        on!(self, store => store.refresh().await)
+    }
+
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
+        on!(self, store => store.apps_version().await)
     }
 }
 
 impl GrantStore for AnyStore {
+    fn seen(&self) -> UnixTime {
+        on!(self, store => store.seen())
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        on!(self, store => store.reached(instant))
+    }
+
+    fn clock_skew(&self) -> Duration {
+        on!(self, store => store.clock_skew())
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        on!(self, store => store.instant(now).await)
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
-        on!(self, store => store.insert_grant(grant))
+        on!(self, store => store.insert_grant(grant).await)
     }
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
-        on!(self, store => store.redeem_code(redemption))
+        on!(self, store => store.redeem_code(redemption).await)
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
-        on!(self, store => store.rotate(rotation))
+        on!(self, store => store.rotate(rotation).await)
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
-        on!(self, store => store.claim_assertion(claim))
+        on!(self, store => store.claim_assertion(claim).await)
     }
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        on!(self, store => store.find_grant(grant_id))
+        on!(self, store => store.find_grant(grant_id).await)
     }
 
     async fn list_grants(
@@ -246,15 +266,15 @@ impl GrantStore for AnyStore {
         filter: &GrantFilter,
         page: Page<GrantId>,
     ) -> Result<Listing<Grant, GrantId>, StoreError> {
-        on!(self, store => store.list_grants(filter, page))
+        on!(self, store => store.list_grants(filter, page).await)
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
-        on!(self, store => store.revoke(revocation))
+        on!(self, store => store.revoke(revocation).await)
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        on!(self, store => store.is_revoked(facts))
+        on!(self, store => store.is_revoked(facts).await)
     }
 
     async fn revocations_since(
@@ -263,11 +283,11 @@ impl GrantStore for AnyStore {
         limit: usize,
         now: UnixTime,
     ) -> Result<RevocationFeed, StoreError> {
-        on!(self, store => store.revocations_since(cursor, limit, now))
+        on!(self, store => store.revocations_since(cursor, limit, now).await)
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        on!(self, store => store.remember_consent(consent))
+        on!(self, store => store.remember_consent(consent).await)
     }
 
     async fn find_consent(
@@ -275,7 +295,7 @@ impl GrantStore for AnyStore {
         client_id: &ClientId,
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
-        on!(self, store => store.find_consent(client_id, subject))
+        on!(self, store => store.find_consent(client_id, subject).await)
     }
 
     async fn withdraw_consent(
@@ -285,10 +305,10 @@ impl GrantStore for AnyStore {
         now: UnixTime,
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
-        on!(self, store => store.withdraw_consent(client_id, subject, now, until))
+        on!(self, store => store.withdraw_consent(client_id, subject, now, until).await)
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
-        on!(self, store => store.prune(now, limit))
+        on!(self, store => store.prune(now, limit).await)
     }
 }

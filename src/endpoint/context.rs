@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::audit::AuditSink;
 use crate::audit::usage::Usage;
 use crate::catalog::ApiCatalog;
-use crate::clock::Clock;
+use crate::clock::{Clock, UnixTime};
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
 use crate::protocol::redirect_uri::InstanceHosts;
@@ -16,10 +16,13 @@ use crate::rate_limit::repeats::Repeats;
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, Sealing};
+use crate::store::GrantStore;
 
-/// The most by which a clock may differ from the store's. An instant that no store call fixed is set
-/// back by this much before it is compared with cutoffs.
+/// The most by which a host's clock may differ from the store's. An instant of the host that becomes a date
+/// is set back by this much.
 pub(crate) const STORE_CLOCK_MARGIN: Duration = Duration::from_secs(5);
+/// The most by which the clocks of two hosts may differ.
+const HOST_CLOCK_MARGIN: Duration = Duration::from_secs(10);
 
 /// The parts of the server. Every endpoint is a method, in a module of its own.
 #[derive(Debug)]
@@ -48,6 +51,20 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) catalog: Option<Arc<ApiCatalog>>,
     pub(crate) ticket_lifetime: Duration,
     pub(crate) resource_servers: Vec<ResourceServer>,
+}
+
+impl<S: GrantStore, U, H> Context<S, U, H> {
+    /// Returns the date of the access that a request gets whose first check begins now. A revocation that is
+    /// called from now on covers it, and none does that this process has seen.
+    pub(crate) fn date(&self, now: UnixTime) -> UnixTime {
+        let by_host = self.store.reached(now.minus(STORE_CLOCK_MARGIN));
+        self.store.seen().max(by_host)
+    }
+
+    /// Returns how far ahead of this host the instants of another host may be.
+    pub(crate) fn host_skew(&self) -> Duration {
+        self.store.clock_skew().max(HOST_CLOCK_MARGIN)
+    }
 }
 
 impl<S, U, H> Context<S, U, H> {

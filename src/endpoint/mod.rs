@@ -36,7 +36,7 @@ pub(crate) mod token;
 
 pub use authorization::{
     Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, ConsentPrompt,
-    Decision, Login, LoginNeeded, NextStep, RequestedScope, Voucher,
+    Decision, Login, LoginNeeded, Moment, NextStep, RequestedScope, Voucher,
 };
 pub use form_request::FormRequest;
 pub use introspection::{ActiveToken, Introspection};

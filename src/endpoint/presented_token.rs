@@ -2,7 +2,7 @@
 
 use crate::clock::UnixTime;
 use crate::endpoint::client_authentication::PresentedCredentials;
-use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
+use crate::endpoint::context::Context;
 use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
@@ -49,7 +49,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             issuer: &self.issuer,
             audiences: None,
             // Another process may have signed it, with another clock.
-            clock_skew: STORE_CLOCK_MARGIN,
+            clock_skew: self.host_skew(),
         };
         match rules.verify(token, now) {
             // The margin is for `iat` in the future, not for `exp`.

@@ -12,17 +12,24 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) now: UnixTime,
     /// The address of the client, if the host tells.
     pub(crate) source: Option<&'a Source>,
+    /// The date of the access that a token request gets: an instant before its first check.
+    pub(crate) date: UnixTime,
     token_id: [u8; JTI_BYTES],
 }
 
 impl<'a> RequestFacts<'a> {
     pub(crate) fn new(now: UnixTime, request: &FormRequest<'a>) -> Self {
-        Self { now, source: request.origin(), token_id: [0; JTI_BYTES] }
+        Self { now, source: request.origin(), date: UnixTime::EPOCH, token_id: [0; JTI_BYTES] }
     }
 
     /// The same facts of a token request, with the `jti` of its token.
     pub(crate) const fn with_token_id(self, token_id: [u8; JTI_BYTES]) -> Self {
         Self { token_id, ..self }
+    }
+
+    /// The same facts of a token request whose first check begins now.
+    pub(crate) const fn dated(self, date: UnixTime) -> Self {
+        Self { date, ..self }
     }
 
     /// The `jti` of the token.

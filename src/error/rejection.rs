@@ -78,6 +78,8 @@ pub enum Rejection {
     InvalidHandle(GrantType),
     /// The grant of the code or refresh token is unknown, expired or revoked.
     GrantRefused(GrantType, GrantRefusal),
+    /// A revocation overlaps the request and covers the access that it would have got. Nothing was used up.
+    Overtaken,
     /// The code is bound to another verifier or redirect URI.
     BindingMismatch,
     /// The code was presented with wrong bindings too often, and is now void.

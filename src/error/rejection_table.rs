@@ -197,6 +197,12 @@ impl Rejection {
             Self::GrantRefused(_, refusal) => {
                 entry(C::InvalidGrant, S::Claim, refusal_reason(*refusal), HANDLE)
             }
+            Self::Overtaken => entry(
+                C::InvalidGrant,
+                S::Claim,
+                "overtaken",
+                "access was revoked during the request; repeat the request",
+            ),
             Self::BindingMismatch => entry(C::InvalidGrant, S::Claim, "binding_mismatch", HANDLE),
             Self::CodeGuessed => entry(C::InvalidGrant, S::Claim, CODE_GUESSED, HANDLE),
             Self::VerifierMissing => {

@@ -10,7 +10,7 @@ use super::response::{Answer, protect_page, see_other};
 use super::{HttpEndpoints, MAX_BODY_BYTES};
 use crate::audit::Action;
 use crate::endpoint::authorization::{
-    Approval, AuthorizationError, Decision, Login, LoginNeeded, NextStep,
+    Approval, AuthorizationError, Decision, Login, LoginNeeded, Moment, NextStep,
 };
 use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
@@ -53,11 +53,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         query: Result<&str, Rejection>,
     ) -> Result<Answer, AuthorizationError> {
+        // Before every check, so that a revocation that overlaps one covers a code without prompt.
+        let moment = self.server.seen_moment();
         let refuse = |error| self.server.refuse(Action::Authorize, error, exchange.source());
         let query = query.map_err(|rejection| refuse(rejection.into()))?;
         let request = self.server.authorization_request(query, exchange.source()).await?;
         let client_id = request.app().client_id().clone();
-        let login = self.login(exchange).await.map_err(refuse)?;
+        let login = self.login(exchange, moment).await.map_err(refuse)?;
         let answer = match self.server.authorize(request, login.as_ref()).await? {
             NextStep::Redirect(response) => see_other(response.location()),
             NextStep::AskConsent(prompt) => {
@@ -118,12 +120,20 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let ticket = form.one("ticket").map_err(Rejection::from)?;
         let ticket = ticket.ok_or(Rejection::MissingParameter("ticket"))?;
         let decision = read_decision(&form)?;
-        let login = self.login(exchange).await?.ok_or(Rejection::InvalidTicket)?;
+        let moment = self.server.moment().await;
+        let moment = moment.map_err(EndpointError::from)?;
+        let login = self.login(exchange, moment).await?.ok_or(Rejection::InvalidTicket)?;
         Ok((ticket.to_owned(), login, decision))
     }
 
-    async fn login(&self, exchange: &Exchange<'_>) -> Result<Option<Login>, AuthorizationError> {
-        self.interaction.login(exchange.parts).await.map_err(AuthorizationError::from)
+    /// Asks the host for the login. `moment` is from before.
+    async fn login(
+        &self,
+        exchange: &Exchange<'_>,
+        moment: Moment,
+    ) -> Result<Option<Login>, AuthorizationError> {
+        let login = self.interaction.login(exchange.parts).await?;
+        Ok(login.map(|login| login.begun_at(moment)))
     }
 
     /// Redirects to the app, or shows the error page.

@@ -11,7 +11,8 @@ use crate::audit::Action;
 use crate::audit::usage::AppUsage;
 use crate::clock::UnixTime;
 use crate::endpoint::authorization::{
-    AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, NextStep,
+    AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Moment,
+    NextStep,
 };
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
@@ -25,7 +26,7 @@ use crate::jwt::{KeyError, VerifyingKeys};
 use crate::protocol::paths::Paths;
 use crate::random::SecureRandom;
 use crate::resource_server::resource::ResourceServer;
-use crate::store::{FeedCursor, RevocationFeed, Store};
+use crate::store::{FeedCursor, RevocationFeed, Store, StoreError};
 use crate::users::UserDirectory;
 
 /// An OAuth 2.0 authorization server over a store `S`, the users `U` of the host, and its hooks `H`.
@@ -133,6 +134,22 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         login: Option<&Login>,
     ) -> Result<NextStep, AuthorizationError> {
         self.context.authorize(request, login).await
+    }
+
+    /// Asks the store for a moment, for [`Login::with_moment`]. Call it before you check the session of the
+    /// user who decides: a revocation that comes during the check then covers the decision.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store does not answer.
+    pub async fn moment(&self) -> Result<Moment, StoreError> {
+        Ok(Moment::new(self.context.store.instant(self.now()).await?))
+    }
+
+    /// Returns a moment without a store call: of the last instant that this process has seen, or 5 seconds ago
+    /// by its clock.
+    pub(crate) fn seen_moment(&self) -> Moment {
+        Moment::new(self.context.date(self.now()))
     }
 
     /// Stores the decision of the user on the consent prompt with `ticket`. One decision gives one code,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Listing, Page, StoreError};
 use crate::app::CustomApp;
+use crate::clock::UnixTime;
 use crate::ids::ClientId;
 
 /// A selection of apps to list.
@@ -79,6 +80,16 @@ pub enum DeleteApp {
     Deleted,
     /// No such app existed.
     NotFound,
+}
+
+/// The answer of [`AppRegistry::apps_version`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
+pub struct AppsVersion {
+    /// A number that grows with every change of the apps.
+    pub version: u64,
+    /// An instant of the store's clock, as [`GrantStore::seen`](super::GrantStore::seen) returns it.
+    pub seen: UnixTime,
 }
 
 /// Storage of the apps of one issuer, by client id.
@@ -172,7 +183,19 @@ pub trait AppRegistry: Send + Sync {
         page: Page<ClientId>,
     ) -> impl Future<Output = Result<Listing<Arc<CustomApp>, ClientId>, StoreError>> + Send;
 
-    /// Returns a number that grows with every change of the apps, by any process.
+    /// Prepares for a request. A cache asks here what other processes have changed, if that is due: a
+    /// revocation that it learns of then does not overlap the request.
+    ///
+    /// The default, for stores without a cache, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the store does not answer. The request fails.
+    fn refresh(&self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Returns a number that grows with every change of the apps, by any process, and an instant.
     /// [`CachedApps`](super::CachedApps) uses it to tell whether its entries are valid.
     ///
     /// # Contract
@@ -181,6 +204,7 @@ pub trait AppRegistry: Send + Sync {
     ///   is missed.
     /// * A change and its number become visible in one step: a caller that reads the number finds the apps
     ///   as that change left them, or later. It is read from the primary.
+    /// * Every revocation before the instant is in force.
     ///
     /// In SQL it is a row of its own that the statement of the change increments. A sequence would not do:
     /// it advances before the change is committed.
@@ -188,7 +212,7 @@ pub trait AppRegistry: Send + Sync {
     /// # Errors
     ///
     /// [`StoreError`] if it cannot tell.
-    fn apps_version(&self) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn apps_version(&self) -> impl Future<Output = Result<AppsVersion, StoreError>> + Send;
 }
 
 impl<T: AppRegistry> AppRegistry for Arc<T> {
@@ -224,7 +248,11 @@ impl<T: AppRegistry> AppRegistry for Arc<T> {
         T::list_apps(self, query, page).await
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn refresh(&self) -> Result<(), StoreError> {
+        T::refresh(self).await
+    }
+
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         T::apps_version(self).await
     }
 }

@@ -16,8 +16,6 @@ use crate::store::{
 
 /// The number of redemptions with wrong bindings after which a code is void.
 pub const MAX_MISMATCHES: u8 = 5;
-/// If the clock jumps back by no more than this, in milliseconds, the grace window stays open.
-const CLOCK_JUMP_MILLIS: i64 = 5_000;
 
 /// One consent or one impersonation. The pending authorization code is this row at generation 0;
 /// the refresh token of generation *n* is this row at generation *n*.
@@ -66,8 +64,8 @@ pub struct Grant {
     /// The first generation that was given out bound to `confirmation`; 0: the code.
     #[serde(default)]
     pub bound_from: u32,
-    /// The instant of the decision by the store's clock. Cutoffs are compared with it; rotation
-    /// never changes it.
+    /// The date of the grant, by the store's clock: an instant before the first check behind it. Cutoffs
+    /// are compared with it; rotation never changes it.
     pub authorized_at: UnixTime,
     /// From this instant on the code is refused.
     pub code_expires_at: UnixTime,
@@ -229,7 +227,7 @@ impl Grant {
     }
 
     fn is_expired(&self, rotation: &Rotation) -> bool {
-        let idle = rotation.idle_millis.is_some_and(|idle| {
+        let idle = rotation.idle_age().is_some_and(|idle| {
             self.generation > 0 && rotation.now.millis_since(self.rotated_at) >= idle
         });
         idle || self.expires_at <= rotation.now
@@ -239,10 +237,9 @@ impl Grant {
     #[must_use]
     pub fn is_retry(&self, rotation: &Rotation) -> bool {
         let age = rotation.now.millis_since(self.rotated_at);
+        let (least, most) = rotation.retry_ages();
         rotation.generation.checked_add(1) == Some(self.generation)
-            && rotation.grace_millis > 0
-            && age > -CLOCK_JUMP_MILLIS
-            && age < rotation.grace_millis
+            && (age > least && age < most)
             && self.retries < rotation.max_retries
     }
 

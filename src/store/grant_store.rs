@@ -1,6 +1,7 @@
 //! Storage of grants, cutoffs, assertions and consents: the atomic half of the contract.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
@@ -16,6 +17,49 @@ use crate::ids::{ClientId, GrantId, Subject};
 /// Several issuers may share a database. A store then is the view of one of them: it neither finds nor
 /// lists nor ends anything of another.
 pub trait GrantStore: Send + Sync {
+    /// Returns the newest instant of the store's clock that this process knows, without a call to the
+    /// database.
+    ///
+    /// # Contract
+    ///
+    /// * Every revocation before the instant was in force when this process learned of it. Every
+    ///   revocation that is called from now on is at or after it.
+    /// * It is later than every [revocation](Self::revoke) and [withdrawal](Self::withdraw_consent) that
+    ///   this value has answered, except those of single grants, and than every one that a look-up of an app
+    ///   or [`apps_version`](super::AppRegistry::apps_version) has seen.
+    fn seen(&self) -> UnixTime;
+
+    /// Returns `instant`, or the latest instant before it that the store's clock is known to have reached,
+    /// without a call to the database.
+    ///
+    /// # Contract
+    ///
+    /// Every revocation that is called from now on is at or after the returned instant. A store with a clock
+    /// of its own advances the last instant that it has read by the machine's monotonic clock. A store that
+    /// takes its time from the caller makes `instant` an instant of its clock.
+    fn reached(&self, instant: UnixTime) -> UnixTime;
+
+    /// Asks for the present instant of the store's clock. `now` is the present instant by the host's clock.
+    ///
+    /// # Contract
+    ///
+    /// The instant is later than every revocation that was answered before the call. Every revocation that is
+    /// called after the answer is at or after it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it cannot tell.
+    fn instant(&self, now: UnixTime) -> impl Future<Output = Result<UnixTime, StoreError>> + Send;
+
+    /// Returns how much the clocks of two hosts that share the store may differ: zero, the default, if one
+    /// process or one machine uses it.
+    ///
+    /// The server passes it to [`rotate`](Self::rotate) as
+    /// [`skew_millis`](super::Rotation::skew_millis).
+    fn clock_skew(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Stores the decision of the user, approved or denied, as a row.
     ///
     /// # Contract
@@ -24,8 +68,13 @@ pub trait GrantStore: Send + Sync {
     ///   others change nothing. The id comes from a ticket that travelled through a browser.
     /// * If the app is not enabled at the instant at which the row is made, the answer is
     ///   [`InsertGrant::AppInactive`]: enabling it later revives no decision.
-    /// * [`authorized_at`](Grant::authorized_at), in the call the present instant, is replaced by
-    ///   the store's clock and is later than every revocation answered before the call.
+    /// * [`authorized_at`](Grant::authorized_at), in the call an instant of the store's clock from before
+    ///   the first check behind the decision, is the date of the grant. The row has it unchanged, or an
+    ///   earlier instant if the store's clock has not reached it: the instant at which the call began, or the
+    ///   one after the newest revocation. Neither the instant of the row nor one after a wait for a lock will
+    ///   do: a revocation that was answered meanwhile has to cover the grant.
+    /// * If a revocation in force covers the date, the answer is [`InsertGrant::Revoked`], unless the grant
+    ///   is revoked anyway (a denial).
     /// * Every other member of the grant comes back from [`find_grant`](Self::find_grant) as it was
     ///   given.
     ///
@@ -68,7 +117,8 @@ pub trait GrantStore: Send + Sync {
     /// * At most one generation is live, ever; of any number of calls with the live generation
     ///   exactly one answers [`Rotate::Rotated`].
     /// * [`Rotate::Retried`] is answered only to the immediate predecessor of the live generation,
-    ///   while its age is above -5 s and under the grace, and at most `max_retries` times.
+    ///   while its age is under the grace plus `skew_millis` and above -5 s or `-skew_millis`, the lower of
+    ///   the two, and at most `max_retries` times.
     /// * [`Rotate::Reused`] means that the grant is revoked when the call returns.
     /// * The [`confirmation`](Grant::confirmation) of the row is compared, and written if the rotation
     ///   binds it, in the same step. [`Rotate::WrongKey`] changes nothing.
@@ -83,7 +133,8 @@ pub trait GrantStore: Send + Sync {
         rotation: &Rotation,
     ) -> impl Future<Output = Result<Rotate, StoreError>> + Send;
 
-    /// Claims the single use of an assertion and, if a grant is given, makes its row.
+    /// Claims the single use of an assertion and, if it gives access with a refresh token, makes the row of
+    /// the grant.
     ///
     /// # Contract
     ///
@@ -91,8 +142,8 @@ pub trait GrantStore: Send + Sync {
     ///   [`ClaimAssertion::First`] until `expires_at` has passed; pruning waits an hour more.
     /// * The grant exists from that same instant, and does not exist otherwise.
     /// * If the app is not enabled at that instant, the answer is [`ClaimAssertion::AppInactive`].
-    /// * `authorized_at` is by the store's clock and later than every revocation answered before
-    ///   the call.
+    /// * A grant is dated as by [`insert_grant`](Self::insert_grant), with or without a row. If a revocation
+    ///   in force covers the date, the answer is [`ClaimAssertion::Revoked`], and the assertion is unused.
     ///
     /// # Errors
     ///
@@ -246,6 +297,22 @@ pub trait GrantStore: Send + Sync {
 }
 
 impl<T: GrantStore> GrantStore for Arc<T> {
+    fn seen(&self) -> UnixTime {
+        T::seen(self)
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        T::reached(self, instant)
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        T::instant(self, now).await
+    }
+
+    fn clock_skew(&self) -> Duration {
+        T::clock_skew(self)
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         T::insert_grant(self, grant).await
     }

@@ -65,6 +65,7 @@ fn rotation(generation: u32, after: i64) -> Rotation {
         salt_digest,
         generation,
         grace_millis: GRACE,
+        skew_millis: 0,
         max_retries: 5,
         idle_millis: None,
         confirmation: None,

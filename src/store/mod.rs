@@ -17,9 +17,12 @@
 //!   SQL each is one statement.
 //! * **A dropped future leaves a step done or not done**, never half.
 //! * **Expiry and revocation live in one predicate**: if one method refuses a grant, all do.
+//! * **A grant is dated before its first check**, so that a revocation that overlaps a request covers it.
+//!   The caller passes the date, the store bounds it by its clock and refuses it if a revocation in force
+//!   covers it.
 //! * **Two instants come from the store's clock**: the [`authorized_at`](Grant::authorized_at) of a
 //!   grant and the instant of a [`Revocation`]. A store that several processes share takes them from one
-//!   clock. A store inside one process may take the `now` that it is given, but never lets them run
+//!   clock. A store inside one process may take the instants that it is given, but its clock never runs
 //!   backwards.
 //! * **Futures are `Send`** and may be awaited on any thread. Implementations write `async fn`.
 //!
@@ -47,10 +50,11 @@ mod revocation;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod store_clock;
 
 use std::error::Error as StdError;
 
-pub use app_registry::{AppQuery, AppRegistry, DeleteApp, InsertApp, UpdateApp};
+pub use app_registry::{AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, UpdateApp};
 pub use cached_apps::CachedApps;
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub use grant::{Grant, MAX_MISMATCHES};

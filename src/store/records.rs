@@ -15,11 +15,14 @@ use crate::secret::Digest;
 pub enum InsertGrant {
     /// This call, and no other, made the row.
     Inserted {
-        /// The instant of the decision by the store's clock, as it stands in the row.
+        /// The date of the grant by the store's clock, as it stands in the row.
         authorized_at: UnixTime,
     },
     /// A row with this grant id exists: the decision was made before. Nothing was stored.
     AlreadyDecided,
+    /// A revocation covers the date of the grant: it was answered after the checks behind the decision
+    /// began. Nothing was stored.
+    Revoked,
     /// The app is disabled or deleted. Nothing was stored.
     AppInactive,
 }
@@ -79,6 +82,10 @@ pub struct Rotation {
     /// How long the immediate predecessor of the live generation gets the same successor again, in
     /// milliseconds. 0: never.
     pub grace_millis: i64,
+    /// How much the clocks of two hosts may differ, in milliseconds: see
+    /// [`GrantStore::clock_skew`](super::GrantStore::clock_skew). The grace and the idle time are longer by
+    /// it.
+    pub skew_millis: i64,
     /// How often it does so at most.
     pub max_retries: u8,
     /// After how many milliseconds without rotation the grant has expired, if ever.
@@ -87,6 +94,26 @@ pub struct Rotation {
     pub claim: u64,
     /// The present instant.
     pub now: UnixTime,
+}
+
+impl Rotation {
+    /// How far the clock may jump back, in milliseconds, before the grace window closes.
+    const CLOCK_JUMP_MILLIS: i64 = 5_000;
+
+    /// Returns the ages of the live generation, in milliseconds, between which its predecessor is answered
+    /// again. Without grace there are none.
+    #[must_use]
+    pub fn retry_ages(&self) -> (i64, i64) {
+        let least = -self.skew_millis.max(Self::CLOCK_JUMP_MILLIS);
+        let most = self.grace_millis.saturating_add(self.skew_millis);
+        (least, if self.grace_millis > 0 { most } else { least })
+    }
+
+    /// Returns the age of the live generation, in milliseconds, from which it has expired.
+    #[must_use]
+    pub fn idle_age(&self) -> Option<i64> {
+        self.idle_millis.map(|idle| idle.saturating_add(self.skew_millis))
+    }
 }
 
 /// The answer of [`GrantStore::rotate`](super::GrantStore::rotate). In the first three cases the live generation is now
@@ -133,8 +160,11 @@ pub struct AssertionClaim {
     pub jti: Digest,
     /// Until when no other assertion may carry this `jti`: its expiry, the clock skew, a minute.
     pub expires_at: UnixTime,
-    /// The grant that exists from the instant of the claim, if the app gets a refresh token.
+    /// The access that the app gets, dated as for [`insert_grant`](super::GrantStore::insert_grant);
+    /// `None` if the assertion only authenticates the app.
     pub grant: Option<Grant>,
+    /// Whether the grant becomes a row with the claim: the app gets a refresh token.
+    pub makes_row: bool,
     /// The present instant.
     pub now: UnixTime,
 }
@@ -145,11 +175,15 @@ pub struct AssertionClaim {
 pub enum ClaimAssertion {
     /// This call, and no other, owns the assertion.
     First {
-        /// The instant of the claim by the store's clock, as it stands in the grant if there is one.
+        /// The date of the grant by the store's clock, as it stands in its row if it has one. Without a
+        /// grant, the present instant.
         authorized_at: UnixTime,
     },
     /// It was claimed before. Nothing was stored.
     Replayed,
+    /// A revocation covers the date of the grant: it was answered after the checks of the request began.
+    /// Nothing was stored, and the assertion is unused.
+    Revoked,
     /// The app is disabled or deleted. Nothing was stored.
     AppInactive,
 }

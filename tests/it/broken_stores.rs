@@ -6,16 +6,17 @@ use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::Duration;
 
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::jwt::Circumstances;
 use grantor::store::{
-    AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
-    DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore, InsertApp, InsertGrant,
-    Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed, RevocationTarget, Revoked,
-    Rotate, Rotation, StoreError, UpdateApp,
+    AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
+    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
+    InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed,
+    RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
 };
 
 use crate::custom_store::CustomStore;
@@ -44,6 +45,14 @@ pub(crate) enum Alteration {
     PrunesAssertionsEarly,
     /// Takes the instants of decisions and revocations from the host's clock unchecked.
     TrustsTheClock,
+    /// Dates a grant by the moment at which the claim or the decision arrives.
+    DatesByTheClaim,
+    /// Dates a grant after a wait for a lock, by `clock_timestamp()`.
+    DatesAfterTheWait,
+    /// Dates a grant as it is told, and compares the date with no revocation.
+    IgnoresOvertaking,
+    /// Does not tell the process of its own revocations.
+    ForgetsItsRevocations,
     /// Stores a decision without checking its app.
     DecidesForAnyApp,
     /// Stores a consent without checking for a later withdrawal.
@@ -68,10 +77,10 @@ pub(crate) enum Alteration {
 
 use Alteration::{
     Awaits, BindsInTwoSteps, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, CountsBeforeItChanges,
-    CountsInTwoSteps, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsTombstones,
-    IgnoresKeys, IgnoresParents, Panics, PrunesAssertionsEarly, ReadsTheFeedByTime,
-    ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName,
-    TrustsTheClock,
+    CountsInTwoSteps, DatesAfterTheWait, DatesByTheClaim, DecidesForAnyApp, DropsCircumstances,
+    ForgetsExpiry, ForgetsItsRevocations, ForgetsTombstones, IgnoresKeys, IgnoresOvertaking,
+    IgnoresParents, Panics, PrunesAssertionsEarly, ReadsTheFeedByTime, ReadsThenWrites,
+    RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName, TrustsTheClock,
 };
 
 /// The store of the example with a fault.
@@ -91,6 +100,22 @@ impl AlteredStore {
 
     fn is(&self, alteration: Alteration) -> bool {
         self.alteration == alteration
+    }
+
+    /// Gives a grant another date, in the stores that date wrongly.
+    async fn redate(&self, grant: &mut Grant) {
+        if self.is(DatesAfterTheWait) {
+            yield_once().await;
+        }
+        if self.is(DatesByTheClaim) || self.is(DatesAfterTheWait) {
+            let mut tables = self.sound.lock();
+            let present = tables.reach(UnixTime::EPOCH);
+            // Time passes.
+            grant.authorized_at = tables.reach(present.plus(Duration::from_millis(1)));
+        }
+        if self.is(DatesByTheClaim) {
+            yield_once().await;
+        }
     }
 
     /// Awaits `step`. A store that suspends yields before and after it.
@@ -140,7 +165,7 @@ impl AlteredStore {
             }),
             ComparesCutoffsWithTheRow => {
                 let mut tables = self.sound.lock();
-                let now_by_store = tables.decide_at(now);
+                let now_by_store = tables.reach(now);
                 let mut made_at = self.made_at.lock().unwrap();
                 let made_at = made_at.entry(grant_id).or_insert(now_by_store);
                 let row = tables.grants.get(&grant_id)?;
@@ -171,6 +196,10 @@ impl AlteredStore {
             | ForgetsTombstones
             | ReadsTheFeedByTime
             | PrunesAssertionsEarly
+            | DatesByTheClaim
+            | DatesAfterTheWait
+            | IgnoresOvertaking
+            | ForgetsItsRevocations
             | TrustsTheClock
             | DecidesForAnyApp
             | RemembersWhatWasWithdrawn
@@ -258,12 +287,27 @@ impl AppRegistry for AlteredStore {
         self.step(self.sound.list_apps(query, page)).await
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         self.step(self.sound.apps_version()).await
     }
 }
 
 impl GrantStore for AlteredStore {
+    fn seen(&self) -> UnixTime {
+        if self.is(ForgetsItsRevocations) { UnixTime::EPOCH } else { self.sound.seen() }
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        if self.is(TrustsTheClock) { instant } else { self.sound.reached(instant) }
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        if self.is(TrustsTheClock) {
+            return Ok(now);
+        }
+        self.step(self.sound.instant(now)).await
+    }
+
     async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
         if self.is(DropsCircumstances) {
             grant.circumstances = Circumstances::default();
@@ -292,6 +336,17 @@ impl GrantStore for AlteredStore {
             self.sound.lock().grants.insert(grant.grant_id, grant);
             return Ok(InsertGrant::Inserted { authorized_at });
         }
+        if self.is(IgnoresOvertaking) && active {
+            let mut tables = self.sound.lock();
+            let authorized_at = grant.authorized_at;
+            if tables.grants.contains_key(&grant.grant_id) {
+                return Ok(InsertGrant::AlreadyDecided);
+            }
+            tables.reach(authorized_at);
+            tables.grants.insert(grant.grant_id, grant);
+            return Ok(InsertGrant::Inserted { authorized_at });
+        }
+        self.redate(&mut grant).await;
         self.step(self.sound.insert_grant(grant)).await
     }
 
@@ -344,17 +399,23 @@ impl GrantStore for AlteredStore {
             self.sound.lock().assertions.remove(&key);
         }
         if let (ClaimsInTwoSteps, Some(grant)) = (self.alteration, &claim.grant) {
-            let first = AssertionClaim { grant: None, ..claim.clone() };
+            let first = AssertionClaim { makes_row: false, ..claim.clone() };
             let answer = self.sound.claim_assertion(&first).await?;
             yield_once().await;
-            if let ClaimAssertion::First { authorized_at } = answer {
+            if let ClaimAssertion::First { authorized_at } = answer
+                && claim.makes_row
+            {
                 let mut grant = grant.clone();
                 grant.authorized_at = authorized_at;
                 self.sound.lock().grants.insert(grant.grant_id, grant);
             }
             return Ok(answer);
         }
-        self.step(self.sound.claim_assertion(claim)).await
+        let mut claim = claim.clone();
+        if let Some(grant) = &mut claim.grant {
+            self.redate(grant).await;
+        }
+        self.step(self.sound.claim_assertion(&claim)).await
     }
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {

@@ -26,11 +26,16 @@ pub(crate) fn ask(world: &World, app: &App, more: &[(&str, &str)]) -> (ConsentPr
     (world.prompt(&query, &ann()), verifier.expose_secret().to_owned())
 }
 
+/// The user `ann`, whose session is checked from now on.
+pub(crate) fn here(world: &World) -> Login {
+    ann().with_moment(block_on(world.server.moment()).unwrap())
+}
+
 /// Checks if `ann` is asked.
 pub(crate) fn is_asked(world: &World, app: &App, more: &[(&str, &str)]) -> bool {
     let query = code_query(app, &new_verifier(), more);
     let request = block_on(world.server.authorization_request(&query, None)).unwrap();
-    match block_on(world.server.authorize(request, Some(&ann()))).unwrap() {
+    match block_on(world.server.authorize(request, Some(&here(world)))).unwrap() {
         NextStep::AskConsent(_) => true,
         NextStep::LogIn(_) => panic!("the user has to log in"),
         NextStep::Redirect(response) => {
@@ -50,7 +55,7 @@ pub(crate) fn decide(
 }
 
 pub(crate) fn approve(world: &World, ticket: &str) -> Result<String, AuthorizationError> {
-    decide(world, ticket, &ann(), Decision::approve()).map(|response| code_of(&response))
+    decide(world, ticket, &here(world), Decision::approve()).map(|response| code_of(&response))
 }
 
 pub(crate) fn code_of(response: &AuthorizationResponse) -> String {
@@ -440,7 +445,8 @@ fn a_consent_withdrawn_during_the_prompt_gives_no_code() {
         match prompted {
             Ok(NextStep::AskConsent(prompt)) if !no_page => {
                 assert_eq!(live(), 1);
-                block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None)).unwrap();
+                let login = here(&world);
+                block_on(server.decide(&prompt.ticket, &login, Decision::approve(), None)).unwrap();
             }
             Err(error) if no_page => assert_eq!(redirected(&error).1["error"], "consent_required"),
             other => panic!("{other:?}"),

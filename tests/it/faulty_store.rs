@@ -7,10 +7,10 @@ use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::store::{
-    AccessFacts, AppQuery, AppRegistry, AssertionClaim, ClaimAssertion, CodeRedemption, Consent,
-    DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp, InsertGrant, Listing,
-    MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed, Revoked, Rotate, Rotation,
-    StoreError, UpdateApp,
+    AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
+    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantStore, InsertApp,
+    InsertGrant, Listing, MemoryStore, Page, Pruned, RedeemCode, Revocation, RevocationFeed,
+    Revoked, Rotate, Rotation, StoreError, UpdateApp,
 };
 
 use tokio::sync::Barrier;
@@ -29,6 +29,7 @@ pub(crate) enum Method {
     DeleteApp,
     ListApps,
     AppsVersion,
+    Instant,
     InsertGrant,
     RedeemCode,
     Rotate,
@@ -188,12 +189,24 @@ impl AppRegistry for FaultyStore {
         self.call(Method::ListApps, self.inner.list_apps(query, page)).await
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         self.call(Method::AppsVersion, self.inner.apps_version()).await
     }
 }
 
 impl GrantStore for FaultyStore {
+    fn seen(&self) -> UnixTime {
+        self.inner.seen()
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        self.inner.reached(instant)
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        self.call(Method::Instant, self.inner.instant(now)).await
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         self.call(Method::InsertGrant, self.inner.insert_grant(grant)).await
     }

@@ -220,12 +220,54 @@ fn the_kit_rejects_consent_that_outlives_its_withdrawal() {
 fn the_kit_rejects_a_store_that_trusts_the_hosts_clock() {
     fails(
         Alteration::TrustsTheClock,
+        &["instants_of_the_store_never_run_backwards", "a_clock_that_jumps_back_spares_nothing"],
+    );
+}
+
+/// N1: a claim or a decision that is dated when it arrives survives a revocation that was answered while the
+/// host still checked.
+#[test]
+fn the_kit_rejects_dates_by_the_moment_of_the_claim() {
+    fails(
+        Alteration::DatesByTheClaim,
         &[
-            "instants_of_decisions_never_run_backwards",
-            "instants_of_claims_never_run_backwards",
-            "a_clock_that_jumps_back_spares_nothing",
+            "a_claim_is_dated_before_its_checks",
+            "a_claim_that_a_revocation_overtakes_is_refused",
+            "a_decision_is_dated_before_its_checks",
+            "a_decision_that_a_revocation_overtakes_is_refused",
         ],
     );
+}
+
+/// N1: with `clock_timestamp()`, a claim that waited for a lock survives a revocation that was answered
+/// meanwhile.
+#[test]
+fn the_kit_rejects_dates_by_the_moment_after_a_wait() {
+    fails(
+        Alteration::DatesAfterTheWait,
+        &[
+            "a_claim_is_dated_before_its_checks",
+            "a_claim_that_a_revocation_overtakes_is_refused",
+            "a_decision_is_dated_before_its_checks",
+            "a_decision_that_a_revocation_overtakes_is_refused",
+            "a_claim_that_waits_is_covered_by_a_revocation_meanwhile",
+        ],
+    );
+}
+
+/// N1: what a revocation has overtaken would be dead on arrival.
+#[test]
+fn the_kit_rejects_decisions_that_a_revocation_has_overtaken() {
+    fails_exactly(
+        Alteration::IgnoresOvertaking,
+        &["a_decision_that_a_revocation_overtakes_is_refused"],
+    );
+}
+
+/// N1: a process that does not know of its own revocations issues tokens that they void.
+#[test]
+fn the_kit_rejects_a_process_that_does_not_know_its_revocations() {
+    fails_exactly(Alteration::ForgetsItsRevocations, &["a_process_knows_its_own_revocations"]);
 }
 
 #[test]

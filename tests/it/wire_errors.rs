@@ -51,6 +51,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::GrantRefused(GRANT, GrantRefusal::Unknown), "invalid_grant", 400),
         (R::GrantRefused(GRANT, GrantRefusal::Expired), "invalid_grant", 400),
         (R::GrantRefused(GRANT, GrantRefusal::Revoked), "invalid_grant", 400),
+        (R::Overtaken, "invalid_grant", 400),
         (R::BindingMismatch, "invalid_grant", 400),
         (R::CodeGuessed, "invalid_grant", 400),
         (R::VerifierMissing, "invalid_grant", 400),

@@ -60,6 +60,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
             jti: Digest::from_bytes(random_bytes()),
             expires_at: now(),
             grant: None,
+            makes_row: false,
             now: now(),
         };
         store.claim_assertion(&claim).await.unwrap();

@@ -33,6 +33,7 @@ pub(crate) fn rotation(grant: &Grant, generation: u32, now: UnixTime) -> Rotatio
         generation,
         grace_millis: 30_000,
         max_retries: u8::MAX,
+        skew_millis: 0,
         idle_millis: None,
         confirmation: None,
         binds: true,

@@ -72,6 +72,7 @@ fn claim(grant: &Grant, jti: Digest) -> AssertionClaim {
         jti,
         expires_at: now().plus(Duration::from_mins(5)),
         grant: None,
+        makes_row: false,
         now: now(),
     }
 }

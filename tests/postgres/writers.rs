@@ -71,6 +71,7 @@ fn claim(grant: &Grant) -> AssertionClaim {
         jti: digest(grant.grant_id),
         expires_at: now().plus(Duration::from_hours(1)),
         grant: None,
+        makes_row: false,
         now: now(),
     }
 }

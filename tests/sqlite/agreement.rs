@@ -140,6 +140,7 @@ fn a_rotation_does_what_the_rule_says() {
             generation,
             grace_millis,
             max_retries,
+            skew_millis: 0,
             idle_millis,
             confirmation,
             binds,

@@ -146,6 +146,7 @@ pub(crate) fn token(grant: &Grant, generation: u32) -> Rotation {
         generation,
         grace_millis: 0,
         max_retries: 5,
+        skew_millis: 0,
         idle_millis: None,
         confirmation: None,
         binds: true,
@@ -162,6 +163,7 @@ pub(crate) fn claim(client_id: &ClientId, id: GrantId) -> AssertionClaim {
         jti: digest(id),
         expires_at: at(HOUR),
         grant: None,
+        makes_row: false,
         now: at(0),
     }
 }

@@ -70,13 +70,14 @@ where
         &self,
         query: &str,
     ) -> Result<HashMap<String, String>, AuthorizationError> {
+        let login = ann().with_moment(self.block_on(self.server.moment()).unwrap());
         let request = self.block_on(self.server.authorization_request(query, None))?;
-        let response = match self.block_on(self.server.authorize(request, Some(&ann())))? {
+        let response = match self.block_on(self.server.authorize(request, Some(&login)))? {
             NextStep::LogIn(_) => panic!("the user has to log in"),
             NextStep::Redirect(response) => response,
             NextStep::AskConsent(prompt) => {
                 let yes = Decision::Approve(Approval::default().with_remember(false));
-                self.block_on(self.server.decide(&prompt.ticket, &ann(), yes, None))?
+                self.block_on(self.server.decide(&prompt.ticket, &login, yes, None))?
             }
         };
         Ok(parameters(response.location()))

@@ -64,6 +64,7 @@ pub(crate) fn rotation(
         binds: false,
         grace_millis: grace,
         max_retries: 5,
+        skew_millis: 0,
         idle_millis: None,
         claim: 2,
         now: at(now),
@@ -83,6 +84,7 @@ fn claim(
         purpose,
         jti: Digest::from_bytes([n; 32]),
         expires_at: at(expires),
+        makes_row: grant.is_some(),
         grant,
         now: at(now),
     }
@@ -175,7 +177,7 @@ async fn questions_about_apps<S: Store + AuditStore>(store: &S, apps: &[ClientId
         let usage = store.usage_of(client_id).await.unwrap();
         answers.push(json!([format!("usage {n}"), format!("{usage:?}")]));
     }
-    answers.push(json!(["changes of apps", store.apps_version().await.unwrap()]));
+    answers.push(json!(["changes of apps", store.apps_version().await.unwrap().version]));
     for query in [AuditQuery::all(), AuditQuery::all().subject(Subject::new("ann").unwrap())] {
         let events = store.find_events(&query, Page::first(10)).await.unwrap();
         let events: Vec<_> = events.items.into_iter().map(|event| event.json).collect();

@@ -8,7 +8,7 @@ use super::response::{AuthorizationError, AuthorizationResponse};
 use super::ticket::Ticket;
 use crate::app::{CustomApp, Flow};
 use crate::clock::UnixTime;
-use crate::endpoint::context::Context;
+use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::ClientId;
 use crate::protocol::grant_type::GrantType;
@@ -17,7 +17,7 @@ use crate::protocol::scope::Scope;
 use crate::secret::AuthorizationCode;
 use crate::server_secret::handle::GrantHandle;
 use crate::store::{
-    Consent, Grant, InsertGrant, Revocation, RevocationReason, RevocationTarget, Store,
+    Consent, Grant, InsertGrant, Revocation, RevocationReason, RevocationTarget, Store, StoreError,
 };
 
 /// The decision of the user.
@@ -86,8 +86,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if ticket.expires_at <= now {
             return Err(shown(Rejection::TicketExpired.into()));
         }
+        let date = self.date_of(login, now).await.map_err(|error| shown(error.into()))?;
         let app = self.revalidate(&ticket.client_id, &ticket.redirect_uri).await.map_err(shown)?;
         let grant = self.decided_grant(&app, &ticket, login, &decision, now)?;
+        let grant = Grant { authorized_at: date, ..grant };
         let denied = grant.revoked.is_some();
         let inserted = self.store.insert_grant(grant.clone()).await;
         let grant = match inserted.map_err(|error| shown(error.into()))? {
@@ -95,6 +97,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::AlreadyDecided => {
                 self.first_decision(&ticket, denied, now).await.map_err(shown)?
             }
+            InsertGrant::Revoked => return Err(shown(Rejection::Overtaken.into())),
             InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         };
         if denied {
@@ -108,9 +111,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok((self.code_response(&ticket), ticket.client_id))
     }
 
-    /// Approves without consent prompt. Returns `None` if the user has to be asked after all: a
-    /// withdrawal between reading the consent and writing the row would not end this grant, because it
-    /// ends only older ones.
+    /// Returns the date of a decision: an instant from before the check of the login. If the host does not
+    /// state one, the check began at most the margin before now.
+    async fn date_of(&self, login: &Login, now: UnixTime) -> Result<UnixTime, StoreError> {
+        match login.moment() {
+            Some(moment) => Ok(moment.instant()),
+            None => Ok(self.store.instant(now).await?.minus(STORE_CLOCK_MARGIN)),
+        }
+    }
+
+    /// Approves without consent prompt. Returns `None` if the user has to be asked after all: access was
+    /// revoked or the consent withdrawn meanwhile. A withdrawal that was called before the login was checked,
+    /// and is answered now, does not end this grant by itself.
     pub(super) async fn approve_unasked(
         &self,
         app: &CustomApp,
@@ -118,11 +130,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         login: &Login,
         now: UnixTime,
     ) -> Result<Option<AuthorizationResponse>, AuthorizationError> {
-        let grant = self.decided_grant(app, ticket, login, &Decision::approve(), now)?;
-        let (target, until) = (RevocationTarget::Grant(grant.grant_id), grant.expires_at);
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&ticket.client_id));
+        let date = self.date_of(login, now).await.map_err(|error| shown(error.into()))?;
+        let grant = self.decided_grant(app, ticket, login, &Decision::approve(), now)?;
+        let grant = Grant { authorized_at: date, ..grant };
+        let (target, until) = (RevocationTarget::Grant(grant.grant_id), grant.expires_at);
         match self.store.insert_grant(grant).await.map_err(|error| shown(error.into()))? {
             InsertGrant::Inserted { .. } => {}
+            InsertGrant::Revoked => return Ok(None),
             InsertGrant::AlreadyDecided => {
                 return Err(shown(Fault::StoreContract("a fresh grant id was taken").into()));
             }
@@ -192,7 +207,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(self.store.remember_consent(consent).await?)
     }
 
-    /// Returns the row of a decision. If the app has lost the scope, the app gets the error; otherwise
+    /// Returns the row of a decision, without its date. If the app has lost the scope, the app gets the error; otherwise
     /// the user does.
     fn decided_grant(
         &self,
@@ -250,7 +265,6 @@ fn new_grant(
     grant.circumstances.clone_from(login.circumstances());
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
-    grant.authorized_at = now;
     grant.code_expires_at = now.plus(seconds(settings.code_lifetime()));
     let expires_at = if settings.issues_refresh_token() {
         now.plus(seconds(settings.refresh_token_lifetime()))

@@ -35,6 +35,24 @@ pub struct Login {
     device: Option<DeviceId>,
     auth_time: Option<UnixTime>,
     circumstances: Circumstances,
+    moment: Option<Moment>,
+}
+
+/// A moment by the store's clock, from before the host began to check a login.
+///
+/// What the user decides is dated by it, so that a revocation covers the decision if it was called after the
+/// check began. [`AuthorizationServer::moment`](crate::AuthorizationServer::moment) returns one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment(UnixTime);
+
+impl Moment {
+    pub(crate) const fn new(instant: UnixTime) -> Self {
+        Self(instant)
+    }
+
+    pub(super) const fn instant(self) -> UnixTime {
+        self.0
+    }
 }
 
 impl Login {
@@ -49,7 +67,24 @@ impl Login {
             device: None,
             auth_time: None,
             circumstances: Circumstances::default(),
+            moment: None,
         }
+    }
+
+    /// Sets the moment before which the host had not begun to check this login. Without it, the check may have
+    /// begun up to 5 seconds before the decision: a revocation of the last 5 seconds then refuses the decision
+    /// of a user who has logged in since, and one that overlaps a longer check may miss it.
+    ///
+    /// [`HttpEndpoints`](crate::http::HttpEndpoints) sets it, unless the host has.
+    #[must_use]
+    pub const fn with_moment(mut self, moment: Moment) -> Self {
+        self.moment = Some(moment);
+        self
+    }
+
+    /// Sets the moment if the host has set none.
+    pub(crate) fn begun_at(self, moment: Moment) -> Self {
+        Self { moment: self.moment.or(Some(moment)), ..self }
     }
 
     /// Sets the device, if the host knows it. Revoking the device revokes the grants made on it.
@@ -95,6 +130,10 @@ impl Login {
     #[must_use]
     pub const fn subject(&self) -> &Subject {
         &self.subject
+    }
+
+    pub(super) const fn moment(&self) -> Option<Moment> {
+        self.moment
     }
 
     pub(super) const fn device(&self) -> Option<&DeviceId> {

@@ -11,6 +11,6 @@ mod ticket;
 
 pub use authorize::{ConsentPrompt, NextStep, RequestedScope, Voucher};
 pub use decide::{Approval, Decision};
-pub use login::{Login, LoginNeeded};
+pub use login::{Login, LoginNeeded, Moment};
 pub use request::AuthorizationRequest;
 pub use response::{AuthorizationError, AuthorizationResponse};

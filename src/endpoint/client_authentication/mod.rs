@@ -16,7 +16,7 @@ use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::{AuditTrail, Proof};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
-use crate::error::{EndpointError, Rejection};
+use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::assertion::{AssertionRules, peek_issuer, peek_subject};
 use crate::jwt::{Algorithm, AssertionError};
@@ -246,6 +246,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             jti,
             expires_at: claim_expiry(verified.expires_at, CLOCK_SKEW),
             grant: None,
+            makes_row: false,
             now: facts.now,
         };
         match self.store.claim_assertion(&claim).await? {
@@ -254,6 +255,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 Err(Rejection::AssertionReplayed(AssertionPurpose::ClientAuthentication).into())
             }
             ClaimAssertion::AppInactive => Err(Rejection::AppDisabled.into()),
+            ClaimAssertion::Revoked => {
+                Err(Fault::StoreContract("an assertion without access was revoked").into())
+            }
         }
     }
 }

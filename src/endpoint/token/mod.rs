@@ -9,7 +9,7 @@
 //!
 //! Every stage returns a value that only it can make, so the order of the calls is fixed. Everything
 //! is decided before the claim, and the claim decides every race: a failure before it has changed
-//! nothing, and nothing is signed before it.
+//! nothing, and nothing is signed before it. What no row dates is dated before the first check.
 
 mod decide;
 mod grant;
@@ -93,6 +93,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             trail.action = Action::IssueToken { grant_type: Some(G::TYPE) };
 
             trail.enter(Step::Client);
+            self.store.refresh().await?;
+            // Before every check, so that a revocation that overlaps one of them covers the token.
+            let facts = &facts.dated(self.date(facts.now));
             let client =
                 self.authenticate(credentials, G::assertion(&presented), facts, trail).await?;
             trail.enter(Step::Grant);

@@ -1,15 +1,37 @@
 //! Grants are not cached: every call goes to the store.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use super::CachedApps;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation,
-    RevocationFeed, Revoked, Rotate, Rotation, StoreError,
+    RevocationFeed, RevocationTarget, Revoked, Rotate, Rotation, StoreError,
 };
 
 impl<S: GrantStore> GrantStore for CachedApps<S> {
+    /// Returns what the latest poll has seen, and not more: a token by client credentials rests on a cached
+    /// app, which is as old.
+    fn seen(&self) -> UnixTime {
+        let own = UnixTime::from_millis(self.own.load(Ordering::Acquire));
+        self.known.seen().max(own)
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        self.store.reached(instant)
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        self.store.instant(now).await
+    }
+
+    fn clock_skew(&self) -> Duration {
+        self.store.clock_skew()
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         self.store.insert_grant(grant).await
     }
@@ -39,7 +61,9 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
-        self.store.revoke(revocation).await
+        let revoked = self.store.revoke(revocation).await?;
+        let of_grant = matches!(revocation.target, RevocationTarget::Grant(_));
+        Ok(if of_grant { revoked } else { self.saw_revocation(revoked) })
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
@@ -74,7 +98,8 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
         now: UnixTime,
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
-        self.store.withdraw_consent(client_id, subject, now, until).await
+        let revoked = self.store.withdraw_consent(client_id, subject, now, until).await?;
+        Ok(self.saw_revocation(revoked))
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

@@ -11,6 +11,7 @@ use super::apart;
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
+use crate::store::AppsVersion;
 
 /// The greatest number of cached ids without an app.
 const MAX_ABSENT: usize = 1_024;
@@ -44,6 +45,8 @@ struct Latest {
     poll: u64,
     asked_at: UnixTime,
     version: u64,
+    /// An instant of the store's clock, of the same answer.
+    seen: UnixTime,
     /// The number of changes of the version. A version may come again after the store was restored from a
     /// backup; an epoch does not.
     epoch: u64,
@@ -71,8 +74,22 @@ impl Known {
         read(&self.found).latest.map_or(0, |latest| latest.epoch)
     }
 
-    /// Stores the version that poll `poll`, begun at `asked_at`, returned.
-    pub(super) fn learn(&self, poll: u64, asked_at: UnixTime, version: u64) {
+    /// Returns the instant of the store's clock that the latest poll returned.
+    pub(super) fn seen(&self) -> UnixTime {
+        read(&self.found).latest.map_or(UnixTime::EPOCH, |latest| latest.seen)
+    }
+
+    /// Ages the latest answer, and those of polls up to `poll` that are still in flight: the next caller polls
+    /// again.
+    pub(super) fn expire(&self, poll: u64) {
+        if let Some(latest) = &mut write(&self.found).latest {
+            (latest.poll, latest.asked_at) = (poll, UnixTime::from_millis(i64::MIN));
+        }
+    }
+
+    /// Stores what poll `poll`, begun at `asked_at`, returned.
+    pub(super) fn learn(&self, poll: u64, asked_at: UnixTime, answer: AppsVersion) {
+        let AppsVersion { version, seen } = answer;
         let latest = &mut write(&self.found).latest;
         let epoch = match latest {
             // Polls may overtake each other if the store is slow.
@@ -81,7 +98,8 @@ impl Known {
             Some(before) => before.epoch.saturating_add(1),
             None => 1,
         };
-        *latest = Some(Latest { poll, asked_at, version, epoch });
+        let seen = latest.map_or(seen, |before| before.seen.max(seen));
+        *latest = Some(Latest { poll, asked_at, version, seen, epoch });
     }
 
     /// Returns the app, if the latest poll is at most `bound` away from `began` and the version has not

@@ -8,11 +8,15 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use self::flights::{Flights, Polls};
 use self::known::Known;
-use super::{AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp};
+use super::{
+    AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, Revoked, StoreError,
+    UpdateApp,
+};
 use crate::app::CustomApp;
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::ClientId;
@@ -45,6 +49,8 @@ pub struct CachedApps<S> {
     known: Known,
     polls: Polls,
     flights: Flights,
+    /// After the latest revocation through this value.
+    own: AtomicI64,
 }
 
 impl<S> CachedApps<S> {
@@ -58,6 +64,7 @@ impl<S> CachedApps<S> {
             known: Known::new(10_000, Duration::from_mins(5)),
             polls: Polls::default(),
             flights: Flights::default(),
+            own: AtomicI64::new(0),
         }
     }
 
@@ -102,6 +109,15 @@ impl<S> CachedApps<S> {
             None if self.known.is_absent(client_id, began, self.bound) => Kept::Known(None),
             None => Kept::Nothing,
         }
+    }
+
+    /// Learns of a revocation through this value. Cached apps are older, so the next look-up polls: what is
+    /// dated after the revocation must not rest on an app from before it.
+    fn saw_revocation(&self, revoked: Revoked) -> Revoked {
+        let after = revoked.at.plus(Duration::from_millis(1));
+        self.own.fetch_max(after.as_millis(), Ordering::AcqRel);
+        self.known.expire(self.polls.count());
+        revoked
     }
 
     /// Forgets an app at the end of a change, answered or dropped.
@@ -204,7 +220,11 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
         self.store.list_apps(query, page).await
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn refresh(&self) -> Result<(), StoreError> {
+        self.poll(self.clock.now()).await
+    }
+
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         let (number, began) = (self.polls.count(), self.clock.now());
         let version = self.store.apps_version().await?;
         // The caller has to find the apps as of this version, so earlier entries become stale.

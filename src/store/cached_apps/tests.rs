@@ -80,7 +80,7 @@ impl AppRegistry for Watched {
         self.inner.list_apps(query, page).await
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         self.polls.fetch_add(1, Ordering::SeqCst);
         let version = self.inner.apps_version().await;
         self.pass().await?;
@@ -126,6 +126,10 @@ impl Process {
     fn pass(&self, time: Duration) {
         self.clock.advance(time);
     }
+}
+
+fn answer(version: u64) -> AppsVersion {
+    AppsVersion { version, seen: START }
 }
 
 fn id(name: &str) -> ClientId {
@@ -312,11 +316,11 @@ fn a_version_that_comes_again_revives_no_entry() {
     let known = Known::new(8, Duration::from_mins(5));
     let process = Process::new();
     let app = Arc::new(process.app("app"));
-    known.learn(1, START, 10);
+    known.learn(1, START, answer(10));
     known.keep(app.client_id(), known.epoch(), START, Some(Arc::clone(&app)));
     assert!(known.find(app.client_id(), START, BOUND).is_some());
-    known.learn(2, START, 8);
-    known.learn(3, START, 10);
+    known.learn(2, START, answer(8));
+    known.learn(3, START, answer(10));
     assert!(known.find(app.client_id(), START, BOUND).is_none());
 }
 
@@ -324,8 +328,8 @@ fn a_version_that_comes_again_revives_no_entry() {
 #[test]
 fn an_overtaken_poll_changes_nothing() {
     let known = Known::new(8, Duration::from_mins(5));
-    known.learn(2, START.plus(BOUND), 11);
-    known.learn(1, START, 10);
+    known.learn(2, START.plus(BOUND), answer(11));
+    known.learn(1, START, answer(10));
     assert_eq!(known.age(START.plus(BOUND)), Some(Duration::ZERO));
 }
 

@@ -61,7 +61,7 @@ pub fn a_deleted_app_is_gone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
 pub fn every_change_of_an_app_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let app = new_app()?;
-    let version = || bench.wait(bench.store.apps_version());
+    let version = || -> Check<u64> { Ok(bench.wait(bench.store.apps_version())?.version) };
     let grown = |what: &str, before: u64| {
         let after = version()?;
         holds(after > before, || format!("{what} took the version from {before} to {after}"))

@@ -146,6 +146,7 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
         salt_digest: grant.salt_digest,
         generation,
         grace_millis: 0,
+        skew_millis: 0,
         max_retries: 5,
         idle_millis: None,
         confirmation: grant.confirmation,
@@ -155,14 +156,15 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
     }
 }
 
-/// Returns an assertion that expires in five minutes, presented as a grant.
-pub(super) fn claim(client_id: &ClientId, grant: Option<Grant>) -> Check<AssertionClaim> {
+/// Returns an assertion that expires in five minutes, presented as a grant. It gives no access.
+pub(super) fn claim(client_id: &ClientId) -> Check<AssertionClaim> {
     Ok(AssertionClaim {
+        makes_row: false,
         client_id: client_id.clone(),
         purpose: AssertionPurpose::Grant,
         jti: random_digest()?,
         expires_at: at(5 * MINUTE),
-        grant,
+        grant: None,
         now: at(0),
     })
 }
@@ -232,12 +234,31 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         same("an update of the stored version", answer, UpdateApp::Updated)
     }
 
-    /// Stores `grant` as a decision, and returns it with the instant that the store gave it.
+    /// Asks for the store's instant. `millis` is the host's.
+    pub(super) fn instant(&self, millis: i64) -> Check<UnixTime> {
+        self.wait(self.store.instant(at(millis)))
+    }
+
+    /// Returns `grant` dated now.
+    pub(super) fn dated(&self, grant: Grant) -> Check<Grant> {
+        Ok(Grant { authorized_at: self.instant(0)?, ..grant })
+    }
+
+    /// Returns a claim that makes the row of `grant`, dated now.
+    pub(super) fn claim_of(&self, grant: Grant) -> Check<AssertionClaim> {
+        let grant = self.dated(grant)?;
+        let one = claim(&grant.client_id)?;
+        Ok(AssertionClaim { grant: Some(grant), makes_row: true, ..one })
+    }
+
+    /// Stores `grant` as a decision of now, and returns it with the date that the store gave it.
     pub(super) fn decide(&self, grant: Grant) -> Check<Grant> {
+        let grant = self.dated(grant)?;
         match self.wait(self.store.insert_grant(grant.clone()))? {
             InsertGrant::Inserted { authorized_at } => Ok(Grant { authorized_at, ..grant }),
             InsertGrant::AlreadyDecided => Err(Violation::new("a new grant id is taken")),
             InsertGrant::AppInactive => Err(Violation::new("an enabled app is inactive")),
+            InsertGrant::Revoked => Err(Violation::new("the present instant is revoked")),
         }
     }
 
@@ -269,7 +290,9 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
     pub(super) fn first(&self, what: &str, claim: &AssertionClaim) -> Check<UnixTime> {
         match self.claim(claim)? {
             ClaimAssertion::First { authorized_at } => Ok(authorized_at),
-            other @ (ClaimAssertion::Replayed | ClaimAssertion::AppInactive) => {
+            other @ (ClaimAssertion::Replayed
+            | ClaimAssertion::Revoked
+            | ClaimAssertion::AppInactive) => {
                 Err(Violation::new(format!("{what}: {other:?}; it must be the first")))
             }
         }

@@ -1,9 +1,12 @@
 //! Checks of [`insert_grant`](crate::store::GrantStore::insert_grant) and of the methods that find a grant.
 
-use super::bench::{GRANT_LIFE, HOUR, at, code, end, holds, new_app, random_digest, same};
+use std::time::Duration;
+
+use super::bench::{
+    CUTOFFS, Cast, GRANT_LIFE, HOUR, at, code, end, holds, new_app, random_digest, same,
+};
 use super::{Check, Kit, Runner, Violation};
 use crate::app::Flow;
-use crate::clock::UnixTime;
 use crate::ids::{
     AuthenticationContext, AuthenticationMethod, ClientId, EvidenceIssuer, GrantId, SessionId,
     Subject,
@@ -143,23 +146,107 @@ pub fn a_denied_request_gives_nothing<S: Store, R: Runner>(kit: &Kit<S, R>) -> C
     bench.is_dead("a denied request", &grant, 0)
 }
 
-/// Instants of decisions and revocations come from one clock that never runs backwards, and a
-/// decision is later than every revocation that was answered, though the host's clock may jump.
-pub fn instants_of_decisions_never_run_backwards<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+/// The store's instants come from one clock that never runs backwards, also if the host's clock jumps: each
+/// is later than every revocation that was answered, and not after any that is called later.
+pub fn instants_of_the_store_never_run_backwards<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let mut latest = bench.instant(0)?;
+    for millis in [0, HOUR, 0, HOUR + 1, -HOUR] {
+        let present = bench.instant(millis)?;
+        holds(present >= latest, || "the store's clock ran backwards")?;
+        let revoked = bench.revoke(&end(RevocationTarget::Everything, millis))?;
+        holds(revoked >= present, || "a revocation is before an instant that was answered")?;
+        latest = bench.instant(millis)?;
+        holds(latest > revoked, || "an instant is not after a revocation that was answered")?;
+        let reached = bench.store.reached(at(millis));
+        holds(reached <= at(millis), || "an instant is reached after the one that was asked for")?;
+        let revoked = bench.revoke(&end(RevocationTarget::Everything, millis))?;
+        holds(revoked >= reached, || "a revocation is before an instant that was reached")?;
+    }
+    Ok(())
+}
+
+/// A process knows of its own cutoffs at once: what it dates by [`seen`](crate::store::GrantStore::seen)
+/// lives, and a later revocation covers it.
+pub fn a_process_knows_its_own_revocations<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.attested_cast()?;
+    let Cast { client_id, subject, .. } = &cast;
+    let until = end(RevocationTarget::Everything, 0).until;
+    let withdraw = || bench.wait(bench.store.withdraw_consent(client_id, subject, at(0), until));
+    let targets = cast.cutoffs();
+    for target in targets.iter().map(Some).chain([None]) {
+        let revoke = || match target {
+            Some(target) => bench.revoke(&end(target.clone(), 0)),
+            None => withdraw().map(|revoked| revoked.at),
+        };
+        let revoked = revoke()?;
+        let seen = bench.store.seen();
+        let what = || format!("{target:?} (None: a withdrawal)");
+        holds(seen > revoked, || format!("the process has not seen its own {}", what()))?;
+        let grant = Grant { authorized_at: seen, ..cast.grant()? };
+        match bench.wait(bench.store.insert_grant(grant.clone()))? {
+            InsertGrant::Inserted { .. } => bench.is_alive(&what(), &grant, 0)?,
+            other => return Err(Violation::new(format!("{other:?} after {}", what()))),
+        }
+        revoke()?;
+        bench.is_dead(&what(), &grant, 0)?;
+    }
+    Ok(())
+}
+
+/// A decision is dated before the checks behind it, and not by the moment at which it is stored. The store's
+/// clock bounds the date.
+pub fn a_decision_is_dated_before_its_checks<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;
-    let decide = |millis| -> Check<UnixTime> {
-        let grant = Grant { authorized_at: at(millis), ..cast.grant()? };
-        Ok(bench.decide(grant)?.authorized_at)
+    let insert = |grant: &Grant| match bench.wait(bench.store.insert_grant(grant.clone()))? {
+        InsertGrant::Inserted { authorized_at } => Ok(authorized_at),
+        other => Err(Violation::new(format!("{other:?} for a decision"))),
     };
-    let mut latest = decide(0)?;
-    for millis in [0, HOUR, 0, HOUR + 1, -HOUR] {
-        let decided = decide(millis)?;
-        holds(decided >= latest, || "the clock of decisions ran backwards")?;
-        let revoked = bench.revoke(&end(RevocationTarget::Everything, millis))?;
-        holds(revoked >= decided, || "a revocation is before a decision that was answered")?;
-        latest = decide(millis)?;
-        holds(latest > revoked, || "a decision is not after a revocation that was answered")?;
+    let grant = bench.dated(cast.grant()?)?;
+    // The clock goes on while the user decides.
+    bench.instant(HOUR)?;
+    same("the date of a decision", insert(&grant)?, grant.authorized_at)?;
+    same("the date in its row", bench.row(&grant)?.authorized_at, grant.authorized_at)?;
+
+    let mut ahead = bench.dated(cast.grant()?)?;
+    ahead.authorized_at = ahead.authorized_at.plus(Duration::from_hours(1));
+    let dated = insert(&ahead)?;
+    same("the date in the row", bench.row(&ahead)?.authorized_at, dated)?;
+    let present = bench.instant(HOUR)?;
+    holds(dated <= present, || "a decision is dated after the store's present instant")?;
+    bench.revoke(&end(RevocationTarget::Everything, 0))?;
+    bench.is_dead("a decision of a host whose clock is ahead", &ahead, 0)
+}
+
+/// R20: a revocation that is answered between the checks behind a decision and its row covers the grant. The
+/// decision is refused, and may be made again. A denial is stored all the same.
+pub fn a_decision_that_a_revocation_overtakes_is_refused<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let other = bench.cast()?;
+    let insert = |grant: &Grant| bench.wait(bench.store.insert_grant(grant.clone()));
+    for index in 0..CUTOFFS {
+        let cast = bench.attested_cast()?;
+        let grant = bench.dated(cast.grant()?)?;
+        let (bystander, mut denied) = (bench.dated(other.grant()?)?, bench.dated(cast.grant()?)?);
+        let decided = bench.decide(cast.grant()?)?;
+        denied.revoke(RevocationReason::Denied, at(0));
+        let Some(target) = cast.cutoffs().into_iter().nth(index) else { continue };
+        bench.revoke(&end(target.clone(), 0))?;
+        let what = |case: &str| format!("{case}, after {target:?}");
+        same(&what("a decision"), insert(&grant)?, InsertGrant::Revoked)?;
+        same(&what("its row"), bench.find(&grant)?, None)?;
+        same(&what("one made before"), insert(&decided)?, InsertGrant::AlreadyDecided)?;
+        bench.is_alive(&what("the decision, made again"), &bench.decide(grant)?, 0)?;
+        let stored = matches!(insert(&denied)?, InsertGrant::Inserted { .. });
+        holds(stored, || what("a denial is not stored"))?;
+        if target != RevocationTarget::Everything {
+            let stored = matches!(insert(&bystander)?, InsertGrant::Inserted { .. });
+            holds(stored, || what("a decision of others is refused"))?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::task::Poll;
 
-use super::bench::{Bench, CUTOFFS, GRANT_LIFE, at, claim, code, end, holds, new_app, same, token};
+use super::bench::{Bench, CUTOFFS, GRANT_LIFE, at, code, end, holds, new_app, same, token};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
 use crate::protocol::scope::Scope;
@@ -105,7 +105,7 @@ pub fn a_dropped_decision_is_done_or_not_done<S: Store, R: Runner>(kit: &Kit<S, 
     let bench = kit.bench();
     let cast = bench.cast()?;
     at_every_await(|polls| {
-        let grant = cast.grant()?;
+        let grant = bench.dated(cast.grant()?)?;
         let ready = poll_and_drop(&bench, polls, bench.store.insert_grant(grant.clone()))?;
         is_either(&bench, None, &grant)?;
         bench.wait(bench.store.insert_grant(grant.clone()))?;
@@ -181,12 +181,46 @@ pub fn a_dropped_claim_is_done_or_not_done<S: Store, R: Runner>(kit: &Kit<S, R>)
     let cast = bench.cast()?;
     at_every_await(|polls| {
         let grant = cast.impersonation()?;
-        let one = claim(&cast.client_id, Some(grant.clone()))?;
+        let one = bench.claim_of(grant.clone())?;
         let ready = poll_and_drop(&bench, polls, bench.store.claim_assertion(&one))?;
         is_either(&bench, None, &grant)?;
         let again = AssertionClaim { grant: None, ..one };
         let spent = bench.claim(&again)? == ClaimAssertion::Replayed;
         same("whether the grant exists", bench.find(&grant)?.is_some(), spent)?;
+        Ok(ready)
+    })
+}
+
+/// R20: a claim waits at any of its awaits while a revocation is answered. It is refused, or what it gives is
+/// void.
+pub fn a_claim_that_waits_is_covered_by_a_revocation_meanwhile<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    at_every_await(|polls| {
+        let one = bench.claim_of(cast.impersonation()?)?;
+        let mut call = pin!(bench.store.claim_assertion(&one));
+        let mut left = polls;
+        let begun = bench.runner.block_on(std::future::poll_fn(|context| {
+            while left > 0 {
+                left -= 1;
+                if let Poll::Ready(answer) = call.as_mut().poll(context) {
+                    return Poll::Ready(Some(answer));
+                }
+            }
+            Poll::Ready(None)
+        }));
+        bench.revoke(&end(RevocationTarget::App(cast.client_id.clone()), 0))?;
+        let (ready, answer) = match begun {
+            Some(answer) => (true, answer?),
+            None => (false, bench.wait(call)?),
+        };
+        if let ClaimAssertion::First { authorized_at } = answer
+            && let Some(grant) = &one.grant
+        {
+            bench.is_dead("a claim that waited", &Grant { authorized_at, ..grant.clone() }, 0)?;
+        }
         Ok(ready)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::bench::{HOUR, at, code, end, holds, same, token};
+use super::bench::{HOUR, code, end, holds, same, token};
 use super::{Check, Kit, Runner};
 use crate::store::{FeedCursor, Grant, RedeemCode, Revocation, RevocationTarget, Rotate, Store};
 
@@ -58,7 +58,8 @@ pub fn the_feed_shows_a_revocation_as_it_was_answered<S: Store, R: Runner>(
     let cast = bench.attested_cast()?;
     for target in cast.cutoffs() {
         // The instant asked for lies before that of the decision, so the store gives another.
-        bench.decide(Grant { authorized_at: at(HOUR), ..cast.grant()? })?;
+        bench.instant(HOUR)?;
+        bench.decide(cast.grant()?)?;
         let asked = end(target, 0);
         let given = bench.revoke(&asked)?;
         let (entries, _) = bench.read_feed(FeedCursor::default(), 1_000, HOUR)?;

@@ -121,10 +121,10 @@ pub fn a_revocation_reaches_one_issuer_only<S: Store, R: Runner>(kit: &Kit<S, R>
 /// The same assertion of the same app is claimed once at each issuer.
 pub fn issuers_share_no_assertions<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     with_both(kit, |here, there, cast| {
-        let assertion = claim(&cast.client_id, None)?;
+        let assertion = claim(&cast.client_id)?;
         here.first("at one issuer", &assertion)?;
         there.first("at the other issuer", &assertion)?;
-        let with_grant = claim(&cast.client_id, Some(cast.impersonation()?))?;
+        let with_grant = there.claim_of(cast.impersonation()?)?;
         there.first("with a grant", &with_grant)?;
         let Some(grant) = &with_grant.grant else { return Ok(()) };
         same("the grant of another issuer", here.find(grant)?, None)

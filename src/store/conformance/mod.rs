@@ -254,7 +254,10 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_decision_is_made_once,
             a_decision_for_an_inactive_app_is_not_stored,
             a_denied_request_gives_nothing,
-            instants_of_decisions_never_run_backwards,
+            instants_of_the_store_never_run_backwards,
+            a_process_knows_its_own_revocations,
+            a_decision_is_dated_before_its_checks,
+            a_decision_that_a_revocation_overtakes_is_refused,
             grants_are_listed_in_the_order_of_their_ids,
         }
         codes {
@@ -290,7 +293,8 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             apps_and_purposes_do_not_share_assertions,
             a_claim_makes_its_grant_and_a_replay_none,
             an_inactive_app_claims_nothing,
-            instants_of_claims_never_run_backwards,
+            a_claim_is_dated_before_its_checks,
+            a_claim_that_a_revocation_overtakes_is_refused,
         }
         revocation {
             a_cutoff_voids_what_was_authorized_before,
@@ -351,6 +355,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_dropped_redemption_is_done_or_not_done,
             a_dropped_rotation_is_done_or_not_done,
             a_dropped_claim_is_done_or_not_done,
+            a_claim_that_waits_is_covered_by_a_revocation_meanwhile,
             a_dropped_revocation_is_done_or_not_done,
             a_dropped_withdrawal_is_done_or_not_done,
         }

@@ -103,7 +103,7 @@ pub fn prune_stops_at_its_limit_and_says_so<S: Store, R: Runner>(kit: &Kit<S, R>
     let mut grants = Vec::new();
     for _ in 0..7 {
         grants.push(bench.pending(&cast)?);
-        bench.claim(&claim(&cast.client_id, None)?)?;
+        bench.claim(&claim(&cast.client_id)?)?;
     }
     same("rows pruned before their time", prune_all(&bench, HOUR, 3)?, 0)?;
     let first = bench.wait(bench.store.prune(at(GRANT_LIFE), 3))?;
@@ -121,7 +121,7 @@ pub fn prune_stops_at_its_limit_and_says_so<S: Store, R: Runner>(kit: &Kit<S, R>
 /// longer.
 pub fn prune_waits_an_hour_for_assertions<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
-    let one = claim(&bench.cast()?.client_id, None)?;
+    let one = claim(&bench.cast()?.client_id)?;
     let expiry = 5 * MINUTE;
     bench.claim(&one)?;
     prune_all(&bench, expiry + HOUR - 1, 10)?;

@@ -67,13 +67,13 @@ pub fn changes_at_once_are_all_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> 
     }
     race(
         bench.rounds.div_ceil(4),
-        |round| Ok((bench.wait(bench.store.apps_version())?, round % 2 == 1)),
+        |round| Ok((bench.wait(bench.store.apps_version())?.version, round % 2 == 1)),
         |(_, enabled), contender| match apps.get(contender) {
             Some(client_id) => bench.enable(client_id, *enabled),
             None => Ok(()),
         },
         |(before, _), _| {
-            let counted = bench.wait(bench.store.apps_version())?.saturating_sub(*before);
+            let counted = bench.wait(bench.store.apps_version())?.version.saturating_sub(*before);
             holds(usize::try_from(counted).unwrap_or(usize::MAX) >= CONTENDERS, || {
                 format!("{CONTENDERS} changes added {counted} to the version of the apps")
             })
@@ -94,11 +94,11 @@ pub fn a_change_is_seen_before_it_is_counted<S: Store, R: Runner>(kit: &Kit<S, R
                 bench.wait(bench.store.update_app(edited, app.version()))?;
                 return Ok(None);
             }
-            let counted = bench.wait(bench.store.apps_version())?;
+            let counted = bench.wait(bench.store.apps_version())?.version;
             Ok(Some((counted, bench.app(&cast.client_id)?.version())))
         },
         |_, answers| {
-            let counted = bench.wait(bench.store.apps_version())?;
+            let counted = bench.wait(bench.store.apps_version())?.version;
             let version = bench.app(&cast.client_id)?.version();
             // Nothing was counted after these were answered, so this is what they had to find.
             let early =
@@ -114,7 +114,7 @@ pub fn one_of_many_decisions_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check
     let cast = bench.cast()?;
     race(
         bench.rounds,
-        |_| cast.grant(),
+        |_| bench.dated(cast.grant()?),
         |grant, contender| {
             let mut mine = grant.clone();
             if contender % 2 == 0 {
@@ -122,7 +122,9 @@ pub fn one_of_many_decisions_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check
             }
             Ok(match bench.wait(bench.store.insert_grant(mine.clone()))? {
                 InsertGrant::Inserted { authorized_at } => Some(Grant { authorized_at, ..mine }),
-                InsertGrant::AlreadyDecided | InsertGrant::AppInactive => None,
+                InsertGrant::AlreadyDecided | InsertGrant::AppInactive | InsertGrant::Revoked => {
+                    None
+                }
             })
         },
         |grant, answers| {
@@ -305,10 +307,11 @@ pub fn one_of_many_claims_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let cast = bench.cast()?;
     race(
         bench.rounds,
-        |_| claim(&cast.client_id, None),
+        |_| claim(&cast.client_id),
         |one, _| {
-            let mine = cast.impersonation()?;
-            let one = AssertionClaim { grant: Some(mine.clone()), ..one.clone() };
+            let mine = bench.dated(cast.impersonation()?)?;
+            let grant = Some(mine.clone());
+            let one = AssertionClaim { grant, makes_row: true, ..one.clone() };
             Ok((bench.claim(&one)?, mine))
         },
         |_, answers| {

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::bench::{
-    CUTOFFS, Cast, GRANT_LIFE, HOUR, MINUTE, REVOKED, at, claim, code, end, holds, new_app, same,
-    token,
+    CUTOFFS, Cast, GRANT_LIFE, HOUR, MINUTE, REVOKED, at, code, end, holds, new_app, same, token,
 };
 use super::{Check, Kit, Runner};
 use crate::ids::Subject;
@@ -139,7 +138,8 @@ pub fn a_clock_that_jumps_back_spares_nothing<S: Store, R: Runner>(kit: &Kit<S, 
     for index in 0..CUTOFFS {
         let cast = bench.attested_cast()?;
         let early = bench.family(&cast)?;
-        let late = bench.decide(Grant { authorized_at: at(HOUR), ..cast.impersonation()? })?;
+        bench.instant(HOUR)?;
+        let late = bench.decide(cast.impersonation()?)?;
         let Some(target) = cast.cutoffs().into_iter().nth(index) else { continue };
         bench.revoke(&end(target.clone(), 0))?;
         bench.is_dead("a grant authorized before", &early, HOUR)?;
@@ -187,7 +187,7 @@ pub fn a_grant_without_a_row_leaves_a_tombstone<S: Store, R: Runner>(kit: &Kit<S
         holds(bench.is_revoked(&late)?, || "a tombstone is compared with an instant")?;
     }
     let decided = bench.decide(decided)?;
-    bench.claim(&claim(&cast.client_id, Some(claimed.clone()))?)?;
+    bench.claim(&bench.claim_of(claimed.clone())?)?;
     bench.is_dead("a decision on a tombstone", &decided, 0)?;
     bench.is_dead("a claim on a tombstone", &claimed, 0)?;
     let revoked = bench.is_revoked(&other.facts())?;
@@ -244,7 +244,7 @@ pub fn a_token_without_a_row_obeys_cutoffs<S: Store, R: Runner>(kit: &Kit<S, R>)
     let bench = kit.bench();
     let cast = bench.cast()?;
     let itself = Subject::from(&cast.client_id);
-    let claimed = || bench.first("a fresh assertion", &claim(&cast.client_id, None)?);
+    let claimed = || bench.instant(0);
     for target in
         [RevocationTarget::App(cast.client_id.clone()), RevocationTarget::Subject(itself.clone())]
     {

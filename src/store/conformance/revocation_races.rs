@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::bench::{Bench, Cast, REVOKED, at, claim, code, end, holds, same, token};
+use super::bench::{Bench, Cast, REVOKED, at, code, end, holds, same, token};
 use super::race::{CONTENDERS, race};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
@@ -95,6 +95,10 @@ impl Play {
         self.answered.load(Ordering::SeqCst)
     }
 
+    fn is_cutoff(&self) -> bool {
+        matches!(self.ending, Ending::Cutoff(_) | Ending::Withdrawal)
+    }
+
     fn are_dead<S: Store, R: Runner>(&self, bench: &Bench<'_, S, R>) -> Check {
         let what = format!("after {:?}", self.ending);
         self.grants.iter().try_for_each(|grant| bench.is_dead(&what, grant, 1))
@@ -119,7 +123,7 @@ impl Play {
             };
             let before = authorized_at <= cutoff;
             holds(before || !newborn.before, || {
-                format!("what was answered before {what} is placed after it")
+                format!("what was dated before the call of {what} is placed after it")
             })?;
             holds(!before || !newborn.after, || {
                 format!("what was asked for after {what} is placed before it")
@@ -139,9 +143,9 @@ impl Play {
 struct Newborn {
     cutoff: Option<UnixTime>,
     authorized_at: Option<UnixTime>,
-    /// It was answered before the revocation was called.
+    /// It was dated before the revocation was called.
     before: bool,
-    /// It was called after the revocation had been answered.
+    /// It was dated after the revocation had been answered.
     after: bool,
 }
 
@@ -195,7 +199,8 @@ pub fn no_family_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -> 
     )
 }
 
-/// R20: a claim that overlaps the end of its access is placed before it and void, or after it.
+/// R20: a claim that overlaps the end of its access is refused, placed before it and void, or after it. What
+/// was dated before the call is not after it.
 pub fn no_claim_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     race(
@@ -205,18 +210,24 @@ pub fn no_claim_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -> C
             if contender == 0 {
                 return Ok(Newborn { cutoff: play.revoke(&bench)?, ..Newborn::default() });
             }
-            let grant = play.grants.get(contender).cloned();
+            let Some(grant) = play.grants.get(contender) else { return Ok(Newborn::default()) };
             let after = play.was_answered();
-            let answer = bench.claim(&claim(&play.cast.client_id, grant)?)?;
+            let one = bench.claim_of(grant.clone())?;
             let before = !play.was_called();
+            // The host checks.
+            std::thread::yield_now();
+            let answer = bench.claim(&one)?;
+            let called = play.was_called();
             let inactive = matches!(play.ending, Ending::AppDisabled | Ending::AppDeleted);
             let authorized_at = match answer {
                 ClaimAssertion::First { authorized_at } if !(inactive && after) => {
                     Some(authorized_at)
                 }
-                ClaimAssertion::AppInactive if inactive && !before => None,
+                ClaimAssertion::AppInactive if inactive && called => None,
+                ClaimAssertion::Revoked if play.is_cutoff() && !after => None,
                 other @ (ClaimAssertion::First { .. }
                 | ClaimAssertion::AppInactive
+                | ClaimAssertion::Revoked
                 | ClaimAssertion::Replayed) => {
                     return Err(Violation::new(format!(
                         "{other:?} for a claim, {:?} answered before: {after}",
@@ -230,8 +241,8 @@ pub fn no_claim_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -> C
     )
 }
 
-/// R20, A35: a decision that overlaps the end of its access is placed before it and void, or after
-/// it.
+/// R20, A35: a decision that overlaps the end of its access is refused, placed before it and void, or after
+/// it. What was dated before the call is not after it.
 pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     race(
@@ -243,16 +254,22 @@ pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -
             }
             let Some(grant) = play.grants.get(contender) else { return Ok(Newborn::default()) };
             let after = play.was_answered();
-            let answer = bench.wait(bench.store.insert_grant(grant.clone()))?;
+            let grant = bench.dated(grant.clone())?;
             let before = !play.was_called();
+            // The host checks.
+            std::thread::yield_now();
+            let answer = bench.wait(bench.store.insert_grant(grant))?;
+            let called = play.was_called();
             let inactive = matches!(play.ending, Ending::AppDisabled | Ending::AppDeleted);
             let authorized_at = match answer {
                 InsertGrant::Inserted { authorized_at } if !(inactive && after) => {
                     Some(authorized_at)
                 }
-                InsertGrant::AppInactive if inactive && !before => None,
+                InsertGrant::AppInactive if inactive && called => None,
+                InsertGrant::Revoked if play.is_cutoff() && !after => None,
                 other @ (InsertGrant::Inserted { .. }
                 | InsertGrant::AppInactive
+                | InsertGrant::Revoked
                 | InsertGrant::AlreadyDecided) => {
                     return Err(Violation::new(format!(
                         "{other:?} for a decision, {:?} answered before: {after}",

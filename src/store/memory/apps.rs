@@ -9,7 +9,7 @@ use super::{MemoryStore, read, write};
 use crate::app::CustomApp;
 use crate::ids::ClientId;
 use crate::store::{
-    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+    AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 
 impl MemoryStore {
@@ -77,9 +77,10 @@ impl AppRegistry for MemoryStore {
         Ok(first.into_listing())
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         // Locked, so that it is not seen before the change that it counts.
         let _apps = read(&self.apps);
-        Ok(self.apps_version.load(Ordering::Relaxed))
+        let version = self.apps_version.load(Ordering::Relaxed);
+        Ok(AppsVersion { version, seen: self.clock.present() })
     }
 }

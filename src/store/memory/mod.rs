@@ -20,6 +20,7 @@ use self::grant_row::GrantRow;
 use self::ledger::Ledger;
 use self::listing::FirstOf;
 use self::table::{GrantIdHasher, Row, Shards};
+use super::store_clock::StoreClock;
 use super::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
     FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned,
@@ -80,34 +81,6 @@ struct Claimed {
 impl Row for Claimed {
     fn inert_at(&self) -> UnixTime {
         self.expires_at.plus(ASSERTION_MARGIN)
-    }
-}
-
-/// The latest instant that the store was given or has made. It never runs backwards.
-#[derive(Default)]
-struct StoreClock(AtomicI64);
-
-impl StoreClock {
-    /// Returns the instant of a decision: later than every revocation that was answered.
-    fn decision(&self, now: UnixTime) -> UnixTime {
-        let before = self.0.fetch_max(now.as_millis(), Ordering::SeqCst);
-        UnixTime::from_millis(before).max(now)
-    }
-
-    /// Returns the instant of a revocation: not before any decision that was answered. Later decisions
-    /// get a later instant, even within the same millisecond.
-    fn revocation(&self, now: UnixTime) -> UnixTime {
-        let advance = |before: i64| before.max(now.as_millis()).saturating_add(1);
-        let mut before = self.0.load(Ordering::SeqCst);
-        while let Err(changed) = self.0.compare_exchange_weak(
-            before,
-            advance(before),
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        ) {
-            before = changed;
-        }
-        UnixTime::from_millis(before).max(now)
     }
 }
 
@@ -188,15 +161,24 @@ impl MemoryStore {
         Some(answer)
     }
 
+    /// Checks whether a revocation in force covers the date of a new grant. A revocation that is not in
+    /// force yet is at or after the date, and voids the grant.
+    fn is_overtaken(&self, grant: &Grant) -> bool {
+        self.clock.reach(grant.authorized_at);
+        grant.revoked.is_none() && self.is_cut_off(&grant.facts())
+    }
+
     /// Makes a row, unless one exists. A grant that was revoked before it had a row is revoked at birth.
-    fn make_row(&self, app: &CustomApp, mut grant: Grant, now: UnixTime) -> Option<UnixTime> {
-        let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), now);
+    fn make_row(&self, app: &CustomApp, mut grant: Grant) -> NewRow {
+        let authorized_at = grant.authorized_at;
+        let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), authorized_at);
         let place = shard.place(grant.grant_id);
         if place.row().is_some() {
-            return None;
+            return NewRow::Taken;
         }
-        let authorized_at = self.clock.decision(now);
-        grant.authorized_at = authorized_at;
+        if self.is_overtaken(&grant) {
+            return NewRow::Revoked;
+        }
         if let Some(end) = read(&self.ledger).end_of(grant.grant_id) {
             grant.revoke(end.why, end.at);
         }
@@ -206,8 +188,14 @@ impl MemoryStore {
             grant.scope.clone_from(app.settings().scope());
         }
         place.put(grant.into());
-        Some(authorized_at)
+        NewRow::Made { authorized_at }
     }
+}
+
+enum NewRow {
+    Made { authorized_at: UnixTime },
+    Taken,
+    Revoked,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -217,16 +205,29 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl GrantStore for MemoryStore {
+    fn seen(&self) -> UnixTime {
+        self.clock.present()
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        self.clock.reach(instant);
+        instant
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        Ok(self.clock.reach(now))
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         // Held until the row exists: a later end of the app covers it.
         let apps = read(&self.apps);
         let Some(app) = active(&apps, &grant.client_id) else {
             return Ok(InsertGrant::AppInactive);
         };
-        let now = grant.authorized_at;
-        Ok(match self.make_row(app, grant, now) {
-            Some(authorized_at) => InsertGrant::Inserted { authorized_at },
-            None => InsertGrant::AlreadyDecided,
+        Ok(match self.make_row(app, grant) {
+            NewRow::Made { authorized_at } => InsertGrant::Inserted { authorized_at },
+            NewRow::Taken => InsertGrant::AlreadyDecided,
+            NewRow::Revoked => InsertGrant::Revoked,
         })
     }
 
@@ -256,10 +257,14 @@ impl GrantStore for MemoryStore {
             return Ok(ClaimAssertion::Replayed);
         }
         let authorized_at = match &claim.grant {
-            Some(grant) => self
-                .make_row(app, grant.clone(), claim.now)
-                .ok_or_else(|| StoreError::new("there is a grant with this id"))?,
-            None => self.clock.decision(claim.now),
+            Some(grant) if claim.makes_row => match self.make_row(app, grant.clone()) {
+                NewRow::Made { authorized_at } => authorized_at,
+                NewRow::Taken => return Err(StoreError::new("there is a grant with this id")),
+                NewRow::Revoked => return Ok(ClaimAssertion::Revoked),
+            },
+            Some(grant) if self.is_overtaken(grant) => return Ok(ClaimAssertion::Revoked),
+            Some(grant) => grant.authorized_at,
+            None => claim.now,
         };
         place.put(Claimed { expires_at: claim.expires_at });
         Ok(ClaimAssertion::First { authorized_at })

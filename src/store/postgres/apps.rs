@@ -5,12 +5,12 @@ use std::sync::Arc;
 use sqlx::query;
 
 use super::PostgresStore;
-use super::rows::column;
+use super::rows::{column, instant};
 use crate::app::CustomApp;
 use crate::ids::ClientId;
 use crate::store::sql::{read_app, write_app};
 use crate::store::{
-    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+    AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 
 /// The number of apps that a search reads at a time.
@@ -18,8 +18,10 @@ const BATCH: i64 = 200;
 
 impl AppRegistry for PostgresStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        let row = self.row(|| query(self.sql.find_app.clone()).bind(client_id.as_str())).await?;
-        row.map(|row| read_app(column(&row, "document")?)).transpose()
+        let find = || query(self.sql.find_app.clone()).bind(client_id.as_str());
+        let row = self.one_row(find).await?;
+        self.seen.learn(instant(&row, "seen")?);
+        column::<Option<&str>>(&row, "document")?.map(read_app).transpose()
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
@@ -102,8 +104,18 @@ impl AppRegistry for PostgresStore {
         }
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn refresh(&self) -> Result<(), StoreError> {
+        // Once a process: the clock of the first request has to be known, too.
+        if !self.seen.is_known() {
+            self.apps_version().await?;
+        }
+        Ok(())
+    }
+
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         let row = self.one_row(|| query(self.sql.apps_version.clone())).await?;
-        column::<i64>(&row, "counted").map(i64::cast_unsigned)
+        let (version, seen) = (column::<i64>(&row, "counted")?, instant(&row, "seen")?);
+        self.seen.learn(seen);
+        Ok(AppsVersion { version: version.cast_unsigned(), seen })
     }
 }

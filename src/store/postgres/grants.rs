@@ -7,6 +7,7 @@ use sqlx::{SqlStr, query};
 use super::rows::{
     NewRow, bind_grant, column, confirmation_bytes, instant, read_grant, read_revocation,
 };
+use super::run::Statement;
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
@@ -26,6 +27,11 @@ const MAX_PAGE: usize = 1_000;
 const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// The number of attempts to explain a refusal while the row keeps changing.
 const MAX_LOOKS: usize = 20;
+
+/// Returns the first instant after a revocation.
+fn after(revoked_at: UnixTime) -> UnixTime {
+    revoked_at.plus(Duration::from_millis(1))
+}
 
 fn as_target(grant_id: GrantId) -> String {
     write_target(&RevocationTarget::Grant(grant_id))
@@ -88,6 +94,7 @@ impl PostgresStore {
 
     async fn try_rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         let target = as_target(rotation.grant_id);
+        let (least, most) = rotation.retry_ages();
         let rotate = || {
             query(self.sql.rotate.clone())
                 .bind(&rotation.grant_id.as_bytes()[..])
@@ -96,12 +103,13 @@ impl PostgresStore {
                 .bind(i64::from(rotation.generation))
                 .bind(rotation.claim.cast_signed())
                 .bind(rotation.now.as_millis())
-                .bind(rotation.grace_millis)
+                .bind(least)
                 .bind(i16::from(rotation.max_retries))
-                .bind(rotation.idle_millis)
+                .bind(rotation.idle_age())
                 .bind(target.as_str())
                 .bind(confirmation_bytes(rotation.confirmation))
                 .bind(rotation.binds)
+                .bind(most)
         };
         // Generation 0 is a code, and the last one has no successor. Both are refused.
         let may_turn = !matches!(rotation.generation, 0 | u32::MAX);
@@ -160,7 +168,36 @@ fn unknown_outcome() -> StoreError {
     StoreError::new("a statement returned an unknown outcome")
 }
 
+/// Binds the facts of a token without a row, which begins with its claim.
+fn bind_facts<'q>(statement: Statement<'q>, facts: &AccessFacts<'q>) -> Statement<'q> {
+    statement
+        .bind(facts.authorized_at.as_millis())
+        .bind(facts.subject.as_str())
+        .bind(facts.device.map(DeviceId::as_str))
+        .bind(facts.session.map(SessionId::as_str))
+        .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
+}
+
 impl GrantStore for PostgresStore {
+    fn seen(&self) -> UnixTime {
+        self.seen.newest()
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        self.seen.reached(instant)
+    }
+
+    async fn instant(&self, _now: UnixTime) -> Result<UnixTime, StoreError> {
+        let row = self.one_row(|| query(self.sql.present.clone())).await?;
+        let present = instant(&row, "seen")?;
+        self.seen.learn(present);
+        Ok(present)
+    }
+
+    fn clock_skew(&self) -> Duration {
+        self.host_skew
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         let new = NewRow::new(&grant)?;
         let row = self.one_row(|| bind_grant(query(self.sql.insert_grant.clone()), &new)).await?;
@@ -168,9 +205,11 @@ impl GrantStore for PostgresStore {
             return Ok(InsertGrant::AppInactive);
         }
         let authorized_at: Option<i64> = column(&row, "authorized_at")?;
-        Ok(authorized_at.map_or(InsertGrant::AlreadyDecided, |at| InsertGrant::Inserted {
-            authorized_at: UnixTime::from_millis(at),
-        }))
+        Ok(match authorized_at.map(UnixTime::from_millis) {
+            Some(authorized_at) => InsertGrant::Inserted { authorized_at },
+            None if column(&row, "overtaken")? => InsertGrant::Revoked,
+            None => InsertGrant::AlreadyDecided,
+        })
     }
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
@@ -182,11 +221,13 @@ impl GrantStore for PostgresStore {
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
-        let new = claim.grant.as_ref().map(NewRow::new).transpose()?;
+        let row = claim.grant.as_ref().filter(|_| claim.makes_row);
+        let new = row.map(NewRow::new).transpose()?;
         let make = || {
-            let sql = match new {
-                Some(_) => &self.sql.claim_with_grant,
-                None => &self.sql.claim_assertion,
+            let sql = match (&new, &claim.grant) {
+                (Some(_), _) => &self.sql.claim_with_grant,
+                (None, Some(_)) => &self.sql.claim_with_token,
+                (None, None) => &self.sql.claim_assertion,
             };
             let statement = query(sql.clone())
                 .bind(claim.client_id.as_str())
@@ -194,16 +235,22 @@ impl GrantStore for PostgresStore {
                 .bind(&claim.jti.as_bytes()[..])
                 .bind(claim.expires_at.as_millis())
                 .bind(claim.now.as_millis());
-            match &new {
-                Some(new) => bind_grant(statement, new),
-                None => statement,
+            match (&new, &claim.grant) {
+                (Some(new), _) => bind_grant(statement, new),
+                (None, Some(grant)) => bind_facts(statement, &grant.facts()),
+                (None, None) => statement,
             }
         };
         let row = self.one_row(make).await?;
+        let gives_access = claim.grant.is_some();
         Ok(if !column::<bool>(&row, "active")? {
             ClaimAssertion::AppInactive
         } else if column(&row, "first")? {
-            ClaimAssertion::First { authorized_at: instant(&row, "authorized_at")? }
+            let authorized_at =
+                if gives_access { instant(&row, "authorized_at")? } else { claim.now };
+            ClaimAssertion::First { authorized_at }
+        } else if gives_access && column(&row, "overtaken")? {
+            ClaimAssertion::Revoked
         } else {
             ClaimAssertion::Replayed
         })
@@ -273,7 +320,11 @@ impl GrantStore for PostgresStore {
             }
             RevocationTarget::EvidenceIssuer(_) => cutoff(&self.sql.cut_off_evidence),
         };
-        Ok(Revoked { at: instant(&self.one_row(make).await?, "at")? })
+        let at = instant(&self.one_row(make).await?, "at")?;
+        if !matches!(revocation.target, RevocationTarget::Grant(_)) {
+            self.seen.saw(after(at));
+        }
+        Ok(Revoked { at })
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
@@ -369,7 +420,9 @@ impl GrantStore for PostgresStore {
         };
         let rows = rows.map_err(StoreError::new)?;
         let row = rows.first().ok_or_else(|| StoreError::new("the clock has no row"))?;
-        Ok(Revoked { at: instant(row, "at")? })
+        let at = instant(row, "at")?;
+        self.seen.saw(after(at));
+        Ok(Revoked { at })
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

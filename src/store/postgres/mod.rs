@@ -5,10 +5,12 @@ mod audit;
 mod connections;
 mod finds;
 mod grants;
+mod new_grant;
 mod outcome;
 mod rows;
 mod run;
 mod schema;
+mod seen;
 mod statements;
 
 use std::fmt;
@@ -24,6 +26,7 @@ use self::finds::Finds;
 use self::rows::column;
 use self::run::lacks_tables;
 use self::schema::{REVISION, SCHEMA_VERSION};
+use self::seen::Seen;
 use self::statements::{Statements, Tables};
 use super::sql::statement;
 use super::{
@@ -34,7 +37,7 @@ use crate::ids::Subject;
 
 /// The number of rows that one statement of an erasure removes.
 const ERASE_BATCH: i64 = 1_000;
-/// The greatest difference of clocks that `with_clock_skew` accepts.
+/// The greatest difference of clocks that `with_clock_skew` and `with_host_skew` accept.
 const MAX_SKEW: Duration = Duration::from_hours(1);
 /// The number of attempts to migrate while other processes do the same.
 const MAX_MIGRATIONS: usize = 10;
@@ -49,8 +52,8 @@ const MAX_MIGRATIONS: usize = 10;
 ///
 /// * A statement that the database refuses with `40001` or `40P01` has changed nothing and runs again. If
 ///   the outcome is unknown, the answer is [`StoreError`].
-/// * The instants of decisions and revocations come from the database's clock. It may stand still or jump
-///   ahead. If it jumps back, a revocation spares what was authorized in the repeated time, so slew the
+/// * The instants of revocations come from the database's clock, which also bounds the dates of grants. It may
+///   stand still or jump ahead. If it jumps back, a revocation spares what was authorized in the repeated time, so slew the
 ///   clock of a database and never set it.
 /// * Every request reads its app. Wrap the store in [`CachedApps`](super::CachedApps) to cache them.
 ///   Disabling and deletion take effect at once everywhere, because each statement checks the app.
@@ -73,9 +76,11 @@ const MAX_MIGRATIONS: usize = 10;
 pub struct PostgresStore {
     connections: Connections,
     finds: Arc<Finds>,
+    seen: Arc<Seen>,
     sql: Arc<Statements>,
     prefix: TablePrefix,
     timeout: Duration,
+    host_skew: Duration,
     /// Whether the default of the database is stricter than READ COMMITTED.
     sets_isolation: Arc<AtomicBool>,
 }
@@ -83,6 +88,9 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// The longest duration of a call, unless [`with_timeout`](Self::with_timeout) sets another.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// The difference of two hosts' clocks, unless [`with_host_skew`](Self::with_host_skew) sets another.
+    pub const DEFAULT_HOST_SKEW: Duration = Duration::from_secs(10);
 
     /// Creates a store over `pool`, in tables whose names begin with `grantor_`.
     #[must_use]
@@ -121,9 +129,11 @@ impl PostgresStore {
         Self {
             connections: Connections::new(pool),
             finds: Arc::default(),
+            seen: Arc::default(),
             sql: Arc::new(Statements::new(&Tables { prefix: &prefix, skew: Duration::ZERO })),
             prefix,
             timeout: Self::DEFAULT_TIMEOUT,
+            host_skew: Self::DEFAULT_HOST_SKEW,
             sets_isolation: Arc::new(AtomicBool::new(false)),
         }
     }
@@ -146,6 +156,16 @@ impl PostgresStore {
         let skew = skew.min(MAX_SKEW);
         let sql = Arc::new(Statements::new(&Tables { prefix: &self.prefix, skew }));
         Self { sql, ..self }
+    }
+
+    /// Sets how much the clocks of two hosts may differ, at most an hour: twice their difference to the
+    /// database's. Default: 10 s.
+    ///
+    /// The grace of a spent refresh token is longer by it, so that a host whose clock is ahead does not take
+    /// an honest retry for reuse, and so is the time that a refresh token may lie idle.
+    #[must_use]
+    pub fn with_host_skew(self, skew: Duration) -> Self {
+        Self { host_skew: skew.min(MAX_SKEW), ..self }
     }
 
     /// Adds the settings that suit this store to the options of a pool: READ COMMITTED; 5 s for statements

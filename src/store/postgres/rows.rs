@@ -100,8 +100,8 @@ impl<'g> NewRow<'g> {
     }
 }
 
-/// Binds the values of a new row in the order of its columns, without its instant. The grant as a target
-/// comes before the rare members.
+/// Binds the values of a new row in the order of its columns. The grant as a target comes before the rare
+/// members, and the date at the end.
 pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> Statement<'q> {
     let NewRow { grant, rare, more } = new;
     let Circumstances { session, evidence_issuer, .. } = &rare.circumstances;
@@ -133,6 +133,7 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> S
         .bind(session.as_ref().map(SessionId::as_str))
         .bind(evidence_issuer.as_ref().map(EvidenceIssuer::as_str))
         .bind(more.as_deref())
+        .bind(grant.authorized_at.as_millis())
 }
 
 /// Returns the value of the column `confirmation`.

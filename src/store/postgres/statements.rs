@@ -6,8 +6,10 @@
 //! the end of a grant, the instant of the clock, the withdrawal of a consent. Cutoffs and the state of the
 //! app are read beside it, and every later statement compares them with `authorized_at`.
 //!
-//! * A *decision* takes `now()`, the instant at which its transaction began, or an instant after the latest
-//!   revocation that it sees. Any other revocation was answered later, at a later instant.
+//! * A *new grant* is dated by its caller, before its first check, but not after `now()`, the instant at which
+//!   the transaction began, or the one after the latest revocation that the statement sees. Any other
+//!   revocation is answered later, at a later instant. `clock_timestamp()` would not do: a statement that
+//!   waited for a lock would survive a revocation that was answered meanwhile.
 //! * A *revocation* advances the one row of the clock and holds it until its commit, so the feed is written
 //!   in the order of its instants.
 //!
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use sqlx::SqlStr;
 
-use super::{audit, outcome};
+use super::{audit, new_grant, outcome};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -49,11 +51,13 @@ pub(super) struct Statements {
     pub(super) update_app: SqlStr,
     pub(super) delete_app: SqlStr,
     pub(super) apps_version: SqlStr,
+    pub(super) present: SqlStr,
     pub(super) list_apps: SqlStr,
     pub(super) insert_grant: SqlStr,
     pub(super) redeem_code: SqlStr,
     pub(super) rotate: SqlStr,
     pub(super) claim_assertion: SqlStr,
+    pub(super) claim_with_token: SqlStr,
     pub(super) claim_with_grant: SqlStr,
     pub(super) find_grant: SqlStr,
     pub(super) find_grants: SqlStr,
@@ -90,7 +94,10 @@ impl Statements {
                  current_setting('transaction_read_only') AS read_only \
                  FROM {p}clock AS c WHERE id = 1"
             )),
-            find_app: statement(format!("SELECT document FROM {p}apps WHERE client_id = $1")),
+            find_app: statement(format!(
+                "SELECT {PRESENT} AS seen, a.document FROM {p}clock AS clock \
+                 LEFT JOIN {p}apps AS a ON a.client_id = $1 WHERE clock.id = 1"
+            )),
             insert_app: statement(counted(
                 p,
                 &format!(
@@ -109,18 +116,25 @@ impl Statements {
                 p,
                 &format!("DELETE FROM {p}apps WHERE client_id = $1 RETURNING 1"),
             )),
-            apps_version: statement(format!("SELECT counted FROM {p}app_changes WHERE id = 1")),
+            apps_version: statement(format!(
+                "SELECT changes.counted, {PRESENT} AS seen FROM {p}app_changes AS changes \
+                 CROSS JOIN {p}clock AS clock WHERE changes.id = 1 AND clock.id = 1"
+            )),
+            present: statement(format!(
+                "SELECT {PRESENT} AS seen FROM {p}clock AS clock WHERE clock.id = 1"
+            )),
             list_apps: statement(format!(
                 "SELECT document FROM {p}apps \
                  WHERE client_id >= ' ' AND ($1::text IS NULL OR client_id > $1) \
                  AND ($2::bool IS NULL OR enabled = $2) \
                  ORDER BY client_id LIMIT $3"
             )),
-            insert_grant: statement(insert_grant(p)),
+            insert_grant: statement(new_grant::insert_grant(p)),
             redeem_code: statement(redeem_code(p)),
             rotate: statement(rotate(p)),
-            claim_assertion: statement(claim_assertion(p, false)),
-            claim_with_grant: statement(claim_assertion(p, true)),
+            claim_assertion: statement(new_grant::claim_assertion(p)),
+            claim_with_token: statement(new_grant::claim_with_token(p)),
+            claim_with_grant: statement(new_grant::claim_with_grant(p)),
             find_grant: statement(format!(
                 "SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"
             )),
@@ -196,8 +210,8 @@ fn counted(p: &Tables<'_>, change: &str) -> String {
 /// The clock of the database, which advances within a statement.
 const REAL_TIME: &str = "CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS bigint)";
 
-/// The instant of a decision: after every revocation that the statement sees, and not after any other.
-const DECIDED_AT: &str =
+/// The present instant of the store: after every revocation that the statement sees, and not after any other.
+pub(super) const PRESENT: &str =
     "GREATEST(CAST(floor(extract(epoch FROM now()) * 1000) AS bigint), clock.at + 1)";
 
 const INSERT_REVOCATION: &str = "INSERT INTO {p}revocations AS r (target, at, why, until)";
@@ -251,52 +265,6 @@ fn tell(p: &Tables<'_>, ended: &str, target: &str) -> String {
     )
 }
 
-/// Returns the statement that inserts a grant, with its values from the parameter `$first` on. The statement
-/// decides its instant. A grant that was revoked before it had a row is inserted as revoked.
-fn new_row(p: &Tables<'_>, first: usize, from: &str) -> String {
-    let parameter = |at: usize| format!("${}", first + at);
-    let before: Vec<_> = (0..10).map(parameter).collect();
-    let after: Vec<_> = (10..17).map(parameter).collect();
-    let (revoked_at, revoked_why, target) = (parameter(17), parameter(18), parameter(19));
-    let rare: Vec<_> = (20..26).map(parameter).collect();
-    format!(
-        "INSERT INTO {p}grants ({GRANT_COLUMNS}) SELECT {}, {DECIDED_AT}, {}, \
-         COALESCE({revoked_at}, tomb.at), COALESCE({revoked_why}, tomb.why), {} \
-         FROM {from} CROSS JOIN {p}clock AS clock \
-         LEFT JOIN {p}revocations AS tomb ON tomb.target = {target}",
-        before.join(", "),
-        after.join(", "),
-        rare.join(", "),
-    )
-}
-
-fn insert_grant(p: &Tables<'_>) -> String {
-    format!(
-        "WITH app AS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled), \
-         born AS ({} ON CONFLICT (grant_id) DO NOTHING RETURNING authorized_at) \
-         SELECT EXISTS (SELECT 1 FROM app) AS active, \
-             (SELECT authorized_at FROM born) AS authorized_at",
-        new_row(p, 1, "app")
-    )
-}
-
-fn claim_assertion(p: &Tables<'_>, with_grant: bool) -> String {
-    let born = if with_grant {
-        format!(", born AS ({} RETURNING 1)", new_row(p, 6, "first"))
-    } else {
-        String::new()
-    };
-    format!(
-        "WITH app AS (SELECT 1 FROM {p}apps WHERE client_id = $1 AND enabled), \
-         first AS (INSERT INTO {p}assertions AS a (client_id, purpose, jti, expires_at) \
-             SELECT $1, $2, $3, $4 FROM app \
-             ON CONFLICT (jti, purpose, client_id) DO UPDATE SET expires_at = EXCLUDED.expires_at \
-             WHERE a.expires_at < $5 RETURNING 1){born} \
-         SELECT EXISTS (SELECT 1 FROM app) AS active, EXISTS (SELECT 1 FROM first) AS first, \
-             {DECIDED_AT} AS authorized_at FROM {p}clock AS clock"
-    )
-}
-
 /// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target, `$8`
 /// the key that the request proves, `$9` whether it binds.
 fn redeem_code(p: &Tables<'_>) -> String {
@@ -339,9 +307,9 @@ fn redeem_code(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` grace, `$8` the most
-/// retries, `$9` the time that it may lie idle, `$10` the grant as a target, `$11` the key that the
-/// request proves, `$12` whether it binds.
+/// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` and `$13` the ages between
+/// which a retry is answered, `$8` the most retries, `$9` the age at which it has lain idle, `$10` the grant as
+/// a target, `$11` the key that the request proves, `$12` whether it binds.
 ///
 /// A wrong key matches no row, unless a handle from before the binding proves reuse.
 fn rotate(p: &Tables<'_>) -> String {
@@ -349,8 +317,8 @@ fn rotate(p: &Tables<'_>) -> String {
     let (rotated, retried) = (outcome::ROTATED, outcome::RETRIED);
     let (ahead, reused) = (outcome::AHEAD, outcome::REUSED);
     let is_live = "$4 >= g.generation";
-    let is_retry = "$4 + 1 = g.generation AND $7 > 0 AND $6 - g.rotated_at > -5000 \
-         AND $6 - g.rotated_at < $7 AND g.retries < $8";
+    let is_retry = "$4 + 1 = g.generation AND $6 - g.rotated_at > $7 \
+         AND $6 - g.rotated_at < $13 AND g.retries < $8";
     let binds = format!("{is_live} AND $12 AND g.confirmation IS NULL AND $11 IS NOT NULL");
     format!(
         "WITH turned AS (UPDATE {p}grants AS g SET \

@@ -1,6 +1,7 @@
 //! [`AppRegistry`] on SQLite.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
@@ -8,10 +9,12 @@ use sqlx::sqlite::SqliteRow;
 use super::SqliteStore;
 use super::batch::{Batch, Failed};
 use crate::app::CustomApp;
+use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::sql::{read_app, write_app};
 use crate::store::{
-    AppQuery, AppRegistry, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
+    AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, Revoked, StoreError,
+    UpdateApp,
 };
 
 /// The number of apps that a search reads at a time.
@@ -36,11 +39,28 @@ impl Change {
     }
 }
 
+impl SqliteStore {
+    /// Learns of the clock of the file from a row, and returns it.
+    pub(super) fn saw_clock(&self, row: &SqliteRow) -> Result<UnixTime, StoreError> {
+        let clock = UnixTime::from_millis(row.try_get("clock").map_err(StoreError::new)?);
+        self.clock.reach(clock);
+        Ok(clock)
+    }
+
+    /// Learns of a revocation of this process.
+    pub(super) fn saw_revocation(&self, revoked: Revoked) -> Revoked {
+        self.clock.reach(revoked.at.plus(Duration::from_millis(1)));
+        revoked
+    }
+}
+
 impl AppRegistry for SqliteStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
         let row = sqlx::query(self.sql.find_app.clone()).bind(client_id.as_str());
         let row = row.fetch_optional(self.readers()?).await.map_err(StoreError::new)?;
-        row.as_ref().map(record).transpose()
+        let Some(row) = row else { return Ok(None) };
+        self.saw_clock(&row)?;
+        record(&row).map(Some)
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
@@ -136,10 +156,11 @@ impl AppRegistry for SqliteStore {
         Ok(Listing::first_of(found, page.limit, |last| last.client_id().clone()))
     }
 
-    async fn apps_version(&self) -> Result<u64, StoreError> {
+    async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         let row = sqlx::query(self.sql.apps_version.clone()).fetch_one(self.readers()?).await;
-        let counted: i64 = row.and_then(|row| row.try_get("apps")).map_err(StoreError::new)?;
-        Ok(counted.cast_unsigned())
+        let row = row.map_err(StoreError::new)?;
+        let counted: i64 = row.try_get("apps").map_err(StoreError::new)?;
+        Ok(AppsVersion { version: counted.cast_unsigned(), seen: self.saw_clock(&row)? })
     }
 }
 

@@ -43,6 +43,7 @@ impl From<StoreError> for Failed {
 pub(super) struct Batch<'t> {
     connection: &'t mut SqliteConnection,
     pub(super) sql: &'t Statements,
+    reached: UnixTime,
     instants: Option<Instants>,
     /// The rotations that [`rotate`](Self::rotate) has made.
     rotated: HashSet<Place>,
@@ -61,8 +62,13 @@ struct Instants {
 pub(super) type Bound<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl<'t> Batch<'t> {
-    pub(super) fn new(connection: &'t mut SqliteConnection, sql: &'t Statements) -> Self {
-        Self { connection, sql, instants: None, rotated: HashSet::new() }
+    /// `reached` is an instant that the store's clock in this process has reached.
+    pub(super) fn new(
+        connection: &'t mut SqliteConnection,
+        sql: &'t Statements,
+        reached: UnixTime,
+    ) -> Self {
+        Self { connection, sql, reached, instants: None, rotated: HashSet::new() }
     }
 
     /// Runs a statement and returns the number of changed rows.
@@ -108,7 +114,7 @@ impl<'t> Batch<'t> {
                 rotation.generation,
                 rotation.now.as_millis(),
                 rotation.claim.cast_signed(),
-                rotation.idle_millis,
+                rotation.idle_age(),
             ));
         }
         let others =
@@ -146,7 +152,7 @@ impl<'t> Batch<'t> {
             // Another process may have written since the last transaction.
             let row = self.one(sqlx::query(self.sql.load_clock.clone()))?;
             Instants {
-                clock: UnixTime::from_millis(row.try_get("clock")?),
+                clock: UnixTime::from_millis(row.try_get("clock")?).max(self.reached),
                 entered: row.try_get("entered")?,
                 has_changed: false,
             }
@@ -154,20 +160,21 @@ impl<'t> Batch<'t> {
         Ok(self.instants.insert(instants))
     }
 
-    /// Returns the instant of a decision, after every answered revocation.
-    pub(super) fn decide_at(&mut self, now: UnixTime) -> Result<UnixTime, sqlx::Error> {
+    /// Makes `instant` an instant of the store's clock, and returns whether the clock had passed it: without,
+    /// no revocation is at or after it.
+    pub(super) fn reach(&mut self, instant: UnixTime) -> Result<bool, sqlx::Error> {
         let instants = self.instants()?;
-        if instants.clock < now {
-            instants.clock = now;
-            instants.has_changed = true;
-        }
-        Ok(instants.clock)
+        let had_passed = instants.clock > instant;
+        instants.clock = instants.clock.max(instant);
+        // Stored in any case: `reached` may have been lost in a crash.
+        instants.has_changed = true;
+        Ok(had_passed)
     }
 
-    /// Enters a revocation, at an instant that no earlier decision exceeds and every later decision does.
+    /// Enters a revocation, at an instant that no date of a grant before exceeds. The clock is later.
     pub(super) fn enter(&mut self, revocation: &Revocation) -> Result<Revoked, sqlx::Error> {
-        let at = self.decide_at(revocation.at)?;
         let instants = self.instants()?;
+        let at = instants.clock.max(revocation.at);
         instants.clock = UnixTime::from_millis(at.as_millis().saturating_add(1));
         instants.entered = instants.entered.saturating_add(1);
         instants.has_changed = true;

@@ -8,7 +8,7 @@ use super::batch::{Batch, Failed};
 use super::{SqliteStore, rows};
 use crate::clock::UnixTime;
 use crate::ids::{GrantId, Subject};
-use crate::store::{Revocation, RevocationReason, RevocationTarget, StoreError};
+use crate::store::{Revocation, RevocationReason, RevocationTarget, Revoked, StoreError};
 
 /// The number of rows that one transaction removes, because others wait for it.
 const BATCH: i64 = 200;
@@ -37,6 +37,7 @@ impl SqliteStore {
     ) -> Result<usize, StoreError> {
         let of = subject.clone();
         let (at, mut erased) = self.queue.run(move |batch| begin(batch, &of, now, until)).await?;
+        self.saw_revocation(Revoked { at });
         loop {
             let of = subject.clone();
             match self.queue.run(move |batch| erase_some(batch, &of, now, at)).await? {

@@ -1,5 +1,6 @@
 //! [`GrantStore`] on SQLite: the writer makes changes, the readers answer queries.
 
+use super::batch::Batch;
 use super::{SqliteStore, reads, steps};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
@@ -10,6 +11,20 @@ use crate::store::{
 };
 
 impl GrantStore for SqliteStore {
+    fn seen(&self) -> UnixTime {
+        self.clock.present()
+    }
+
+    fn reached(&self, instant: UnixTime) -> UnixTime {
+        self.clock.reach(instant);
+        instant
+    }
+
+    async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
+        reads::present(self).await?;
+        Ok(self.clock.reach(now))
+    }
+
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         self.queue.run(move |batch| steps::insert_grant(batch, &grant)).await
     }
@@ -42,7 +57,8 @@ impl GrantStore for SqliteStore {
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
         let revocation = revocation.clone();
-        self.queue.run(move |batch| steps::revoke(batch, &revocation)).await
+        let revoked = self.queue.run(move |batch| steps::revoke(batch, &revocation)).await?;
+        Ok(self.saw_revocation(revoked))
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
@@ -78,7 +94,10 @@ impl GrantStore for SqliteStore {
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
         let (client_id, subject) = (client_id.clone(), subject.clone());
-        self.queue.run(move |batch| steps::withdraw(batch, &client_id, &subject, now, until)).await
+        let withdraw =
+            move |batch: &mut Batch<'_>| steps::withdraw(batch, &client_id, &subject, now, until);
+        let revoked = self.queue.run(withdraw).await?;
+        Ok(self.saw_revocation(revoked))
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

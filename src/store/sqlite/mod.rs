@@ -30,6 +30,7 @@ use tokio::runtime::Handle;
 pub use self::settings::{Durability, SqliteSettings};
 use self::statements::Statements;
 use self::writer::{MAX_BATCH, Queue};
+use super::store_clock::StoreClock;
 use super::{StoreError, TablePrefix};
 
 /// The time for which the writer waits for another process that writes to the file.
@@ -71,6 +72,8 @@ pub struct SqliteStore {
     /// Whether the store made the pool, and closes it.
     owns_readers: bool,
     sql: Arc<Statements>,
+    /// The newest instant of the file's clock that this process knows.
+    clock: Arc<StoreClock>,
 }
 
 impl SqliteStore {
@@ -147,8 +150,13 @@ impl SqliteStore {
         let mut reader = readers.acquire().await.map_err(StoreError::new)?;
         schema::is_known(schema::version(&mut reader, prefix.without_schema()).await?)?;
         drop(reader);
-        let queue = Queue::start(connection, options, Arc::clone(&sql)).map_err(StoreError::new)?;
-        Ok(Self { queue: Arc::new(queue), readers, owns_readers, sql })
+        let clock = Arc::new(StoreClock::default());
+        let queue = Queue::start(connection, options, Arc::clone(&sql), Arc::clone(&clock));
+        let queue = Arc::new(queue.map_err(StoreError::new)?);
+        let store = Self { queue, readers, owns_readers, sql, clock };
+        // Revocations of earlier processes are known from the first request on.
+        reads::present(&store).await?;
+        Ok(store)
     }
 
     /// Returns the statements that create the tables in an empty file, for hosts with migrations of their

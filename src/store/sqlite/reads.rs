@@ -18,6 +18,12 @@ const OVERLAP: Duration = Duration::from_secs(5);
 /// The greatest number of entries on a page of the feed.
 const MAX_PAGE: usize = 1_000;
 
+/// Reads the clock of the file. It is later than every committed revocation.
+pub(super) async fn present(store: &SqliteStore) -> Result<UnixTime, StoreError> {
+    let row = sqlx::query(store.sql.load_clock.clone()).fetch_one(store.readers()?).await;
+    store.saw_clock(&row.map_err(StoreError::new)?)
+}
+
 pub(super) async fn find_grant(
     store: &SqliteStore,
     grant_id: &GrantId,

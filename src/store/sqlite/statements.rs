@@ -80,7 +80,8 @@ statements! {
     keep_clock = "UPDATE {p}meta SET clock = max(clock, ?1), entered = ?2 WHERE id = 1";
     touch = "UPDATE {p}meta SET clock = clock WHERE id = 1";
 
-    find_app = "SELECT record FROM {p}apps WHERE client_id = ?1";
+    find_app = "\
+SELECT record, (SELECT clock FROM {p}meta WHERE id = 1) AS clock FROM {p}apps WHERE client_id = ?1";
     insert_app = "\
 INSERT INTO {p}apps (client_id, version, enabled, record) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (client_id) DO NOTHING";
@@ -88,7 +89,7 @@ ON CONFLICT (client_id) DO NOTHING";
 UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 AND version = ?5";
     delete_app = "DELETE FROM {p}apps WHERE client_id = ?1";
     count_app = "UPDATE {p}meta SET apps = apps + 1 WHERE id = 1";
-    apps_version = "SELECT apps FROM {p}meta WHERE id = 1";
+    apps_version = "SELECT apps, clock FROM {p}meta WHERE id = 1";
     delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
     list_apps = "\
 SELECT record FROM {p}apps WHERE client_id > ?1 AND client_id >= ' ' AND (?2 IS NULL OR enabled = ?2)
@@ -161,6 +162,18 @@ ON CONFLICT (jti, client_id, purpose) DO UPDATE SET expires_at = excluded.expire
 INSERT INTO {p}revocations (target, at, tie, why, until, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (target) DO UPDATE SET at = excluded.at, tie = excluded.tie, why = excluded.why,
   until = max(until, excluded.until), since = excluded.since";
+    /// Whether a cutoff covers the date of a new grant.
+    is_covered = "\
+SELECT EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?2 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?3 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?2 || char(10) || ?3 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?4 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations
+    WHERE target = 'device:' || ?2 || char(10) || ?3 || char(10) || ?4 AND since >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || ?5 AND since >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || ?6 AND since >= ?1)
+  AS is_covered";
     is_revoked = "\
 SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?2)

@@ -11,7 +11,7 @@ use sqlx::Row as _;
 use super::batch::{Batch, Failed};
 use super::rows;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
 use crate::store::sql::{Rare, purpose_code, reason_code, reason_of, write_target};
 use crate::store::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, Grant, GrantRefusal, InsertGrant,
@@ -72,7 +72,7 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
                 .bind(rotation.generation)
                 .bind(rotation.now.as_millis())
                 .bind(rotation.claim.cast_signed())
-                .bind(rotation.idle_millis),
+                .bind(rotation.idle_age()),
         )?;
         if rotated > 0 {
             return Ok(Rotate::Rotated);
@@ -131,9 +131,10 @@ fn apply<T>(
 }
 
 pub(super) fn insert_grant(batch: &mut Batch<'_>, grant: &Grant) -> Result<InsertGrant, Failed> {
-    Ok(match make_row(batch, grant, grant.authorized_at)? {
+    Ok(match make_row(batch, grant)? {
         NewRow::Made { authorized_at } => InsertGrant::Inserted { authorized_at },
         NewRow::Taken => InsertGrant::AlreadyDecided,
+        NewRow::Revoked => InsertGrant::Revoked,
         NewRow::AppInactive => InsertGrant::AppInactive,
     })
 }
@@ -141,11 +142,31 @@ pub(super) fn insert_grant(batch: &mut Batch<'_>, grant: &Grant) -> Result<Inser
 enum NewRow {
     Made { authorized_at: UnixTime },
     Taken,
+    Revoked,
     AppInactive,
 }
 
+/// Checks whether a revocation in force covers the date of a new grant. Every later one is at or after it.
+fn is_overtaken(batch: &mut Batch<'_>, grant: &Grant) -> Result<bool, Failed> {
+    if !batch.reach(grant.authorized_at)? || grant.revoked.is_some() {
+        return Ok(false);
+    }
+    let sql = batch.sql;
+    let facts = grant.facts();
+    let row = batch.one(
+        sqlx::query(sql.is_covered.clone())
+            .bind(facts.authorized_at.as_millis())
+            .bind(facts.client_id.as_str())
+            .bind(facts.subject.as_str())
+            .bind(facts.device.map(DeviceId::as_str))
+            .bind(facts.session.map(SessionId::as_str))
+            .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str)),
+    )?;
+    Ok(row.try_get("is_covered")?)
+}
+
 /// Inserts a row, unless there is one. A grant that was revoked before it had a row is inserted as revoked.
-fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRow, Failed> {
+fn make_row(batch: &mut Batch<'_>, grant: &Grant) -> Result<NewRow, Failed> {
     let sql = batch.sql;
     let ground = batch.one(
         sqlx::query(sql.ground.clone())
@@ -159,11 +180,13 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant, now: UnixTime) -> Result<NewRo
     if ground.try_get("is_taken")? {
         return Ok(NewRow::Taken);
     }
+    if is_overtaken(batch, grant)? {
+        return Ok(NewRow::Revoked);
+    }
     let mut grant = grant.clone();
     if let (Some(at), Some(why)) = (ground.try_get("ended_at")?, ground.try_get("ended_why")?) {
         grant.revoke(reason_of(why)?, UnixTime::from_millis(at));
     }
-    grant.authorized_at = batch.decide_at(now)?;
     let (of_rotation, of_claim) = ROOM;
     let is_pending = i64::from(grant.rotated_at == UnixTime::EPOCH);
     let room = is_pending * of_rotation + i64::from(grant.claim == 0) * of_claim;
@@ -217,12 +240,15 @@ pub(super) fn claim(
     }
     // The row comes first, so that nothing is written if it cannot be inserted.
     let authorized_at = match &claim.grant {
-        Some(grant) => match make_row(batch, grant, claim.now)? {
+        Some(grant) if claim.makes_row => match make_row(batch, grant)? {
             NewRow::Made { authorized_at } => authorized_at,
             NewRow::Taken => return Err(StoreError::new("there is a grant with this id").into()),
+            NewRow::Revoked => return Ok(ClaimAssertion::Revoked),
             NewRow::AppInactive => return Ok(ClaimAssertion::AppInactive),
         },
-        None => batch.decide_at(claim.now)?,
+        Some(grant) if is_overtaken(batch, grant)? => return Ok(ClaimAssertion::Revoked),
+        Some(grant) => grant.authorized_at,
+        None => claim.now,
     };
     batch.execute(
         sqlx::query(sql.spend_assertion.clone())

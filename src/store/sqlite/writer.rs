@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::batch::{BEGIN, Batch, Failed, ROLLBACK};
 use super::statements::Statements;
 use super::steps;
+use crate::store::store_clock::StoreClock;
 use crate::store::{Rotate, Rotation, StoreError};
 
 /// The greatest number of requests in a transaction, which all fail with its commit.
@@ -98,6 +99,7 @@ impl Queue {
         connection: SqliteConnection,
         options: SqliteConnectOptions,
         statements: Arc<Statements>,
+        clock: Arc<StoreClock>,
     ) -> io::Result<Self> {
         let (jobs, queued) = mpsc::channel();
         let (works, working) = watch::channel(());
@@ -106,6 +108,7 @@ impl Queue {
             connection: Some(connection),
             options,
             statements,
+            clock,
             commits: Arc::clone(&commits),
         };
         let thread = thread::Builder::new().name("grantor-sqlite".to_owned());
@@ -171,6 +174,7 @@ struct Writer {
     connection: Option<SqliteConnection>,
     options: SqliteConnectOptions,
     statements: Arc<Statements>,
+    clock: Arc<StoreClock>,
     commits: Arc<AtomicU64>,
 }
 
@@ -203,7 +207,7 @@ impl Writer {
         jobs: &mut Vec<Box<dyn Job>>,
         mut next: impl FnMut() -> Option<Box<dyn Job>>,
     ) -> Result<(), Trouble> {
-        let statements = Arc::clone(&self.statements);
+        let (statements, clock) = (Arc::clone(&self.statements), Arc::clone(&self.clock));
         let connection = self.connect().map_err(Trouble::Outside)?;
         let outcome = (|| {
             exec(connection, BEGIN).map_err(Trouble::Outside)?;
@@ -213,7 +217,7 @@ impl Writer {
                 jobs.push(job);
             }
             jobs.retain(|job| job.is_wanted());
-            let mut batch = Batch::new(connection, &statements);
+            let mut batch = Batch::new(connection, &statements, clock.present());
             let rotations: Vec<_> = jobs.iter().filter_map(|job| job.rotation()).collect();
             batch.rotate(&rotations).map_err(Trouble::InStep)?;
             for job in jobs {

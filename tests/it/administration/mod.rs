@@ -31,7 +31,8 @@ struct Out {
 fn code(world: &World, app: &App, user: &str, device: &str) -> (String, String) {
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
     let device = DeviceId::new(device).unwrap();
-    let login = Login::new(subject(user), "session").with_device(device);
+    let moment = block_on(world.server.moment()).unwrap();
+    let login = Login::new(subject(user), "session").with_device(device).with_moment(moment);
     let prompt = world.prompt(&code_query(app, &verifier, &[]), &login);
     let yes = Decision::Approve(Approval::default().with_remember(false));
     let response = block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap();

@@ -7,7 +7,7 @@ use crate::app::{ClientType, CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
-use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
+use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Rejection};
@@ -79,8 +79,7 @@ impl Grant for ClientCredentials {
                 resource: OfferedResource::Open,
                 ends_at: facts.now.plus(lifetime),
             },
-            // No store call fixes the instant, so it is set back by the clock margin.
-            right: OwnRight { authorized_at: facts.now.minus(STORE_CLOCK_MARGIN) },
+            right: OwnRight { authorized_at: facts.date },
         })
     }
 }

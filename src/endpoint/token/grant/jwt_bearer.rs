@@ -6,7 +6,6 @@ use super::{
     Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
 };
 use crate::app::{AssertionKeys, CustomApp, Flow, JtiRule, JwtSettings};
-use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
@@ -28,8 +27,8 @@ use crate::users::{User, UserDirectory};
 
 pub(in crate::endpoint::token) struct JwtBearer;
 
-/// The right to use an assertion. If the app gets a refresh token, the claim holds the row of the
-/// grant, which begins at generation 1, and `salt` is its salt.
+/// The right to use an assertion. If the app gets a refresh token, the claim makes the row of the grant,
+/// which begins at generation 1, and `salt` is its salt.
 pub(in crate::endpoint::token) struct AssertionRight {
     claim: AssertionClaim,
     salt: Option<Salt>,
@@ -137,7 +136,8 @@ impl Grant for JwtBearer {
             purpose: AssertionPurpose::Grant,
             jti,
             expires_at,
-            grant: salt.map(|salt| new_row(app, &origin, &offer, salt, facts.now)),
+            grant: Some(new_grant(app, &origin, &offer, salt, facts)),
+            makes_row: salt.is_some(),
             now: facts.now,
         };
         Ok(Valid { origin, offer, right: AssertionRight { claim, salt } })
@@ -152,7 +152,7 @@ impl Right for AssertionRight {
         _: &mut AuditTrail<'_>,
     ) -> Result<Claimed, EndpointError> {
         let Self { mut claim, salt } = self;
-        if let Some(row) = &mut claim.grant {
+        if let Some(row) = claim.grant.as_mut().filter(|_| claim.makes_row) {
             row.scope = decided.scope().clone();
             // Later tokens are for the API of the first, even if the app's default changes.
             row.resources = Resource::new(decided.audience()).ok().map(Resources::from);
@@ -162,6 +162,7 @@ impl Right for AssertionRight {
             ClaimAssertion::Replayed => {
                 return Err(Rejection::AssertionReplayed(AssertionPurpose::Grant).into());
             }
+            ClaimAssertion::Revoked => return Err(Rejection::Overtaken.into()),
             ClaimAssertion::AppInactive => return Err(Rejection::AppDisabled.into()),
         };
         match (claim.grant, salt) {
@@ -216,16 +217,25 @@ fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
     app.settings().issues_refresh_token() && jwt.issues_refresh_token()
 }
 
-/// Returns the row of an impersonation, without the scope and the API, which are decided later.
-fn new_row(app: &CustomApp, origin: &Origin, offer: &Offer, salt: Salt, now: UnixTime) -> GrantRow {
+/// Returns an impersonation, without the scope and the API, which are decided later. Without `salt` it gets
+/// no row.
+fn new_grant(
+    app: &CustomApp,
+    origin: &Origin,
+    offer: &Offer,
+    salt: Option<Salt>,
+    facts: &RequestFacts<'_>,
+) -> GrantRow {
     let (id, client_id) = (origin.grant_id, app.client_id().clone());
     let mut row = GrantRow::new(id, client_id, origin.subject.clone(), Scope::empty());
     row.actor.clone_from(&origin.actor);
-    row.salt_digest = salt.digest(&id);
-    row.authorized_at = now;
+    if let Some(salt) = salt {
+        row.salt_digest = salt.digest(&id);
+    }
+    row.authorized_at = facts.date;
     row.expires_at = offer.ends_at;
     row.generation = 1;
-    row.rotated_at = now;
+    row.rotated_at = facts.now;
     row
 }
 

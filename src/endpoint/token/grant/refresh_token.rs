@@ -71,6 +71,7 @@ impl Grant for RefreshToken {
             confirmation: None,
             binds: settings.client_type() == ClientType::Public,
             grace_millis: i64::from(settings.refresh_grace()) * 1000,
+            skew_millis: i64::try_from(context.store.clock_skew().as_millis()).unwrap_or(i64::MAX),
             max_retries: MAX_RETRIES,
             idle_millis: settings.refresh_token_idle_lifetime().map(|s| i64::from(s) * 1000),
             claim: facts.claim_id(),
