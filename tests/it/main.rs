@@ -35,6 +35,7 @@ mod jwt_bearer;
 mod limits;
 mod login;
 mod minted_tokens;
+mod overlap;
 mod pkce;
 mod private_key_jwt;
 mod redaction;

@@ -30,7 +30,7 @@ async fn family(store: &PostgresStore, world: &World) -> Grant {
 }
 
 async fn decided(store: &PostgresStore, world: &World) -> Grant {
-    let grant = grant(&world.app.id, "ann");
+    let grant = authorized(grant(&world.app.id, "ann"), store.instant(now()).await.unwrap());
     let answer = store.insert_grant(grant.clone()).await.unwrap();
     let InsertGrant::Inserted { authorized_at } = answer else { panic!("{answer:?}") };
     authorized(grant, authorized_at)

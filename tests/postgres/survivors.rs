@@ -113,10 +113,13 @@ impl Arena {
                     assert!(!(before && at > 0) || step.of <= at, "{}", tell());
                     assert!(!(after && at > 0) || step.of > at, "{}", tell());
                     let inactive = ending == Ending::AppDisabled && step.answer == "inactive";
-                    assert!(inactive || step.answer == "done", "{}", tell());
+                    // Dated before the cutoff, and refused after it.
+                    let overtaken = at > 0 && step.answer == "overtaken";
+                    assert!(!overtaken || !(before || after), "{}", tell());
+                    assert!(inactive || overtaken || step.answer == "done", "{}", tell());
                     assert!(!inactive || !before, "{}", tell());
                     assert!(inactive || ending != Ending::AppDisabled || !after, "{}", tell());
-                    if at > 0 {
+                    if at > 0 && !overtaken {
                         newborn.push((id + NEWBORN, step.of));
                     }
                     continue;

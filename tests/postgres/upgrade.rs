@@ -127,6 +127,7 @@ async fn family(store: &PostgresStore, n: u8, client_id: &ClientId) -> Grant {
     let subject = Subject::new(format!("user {n}")).unwrap();
     let mut grant = Grant::new(id(n), client_id.clone(), subject, scope);
     (grant.binding, grant.salt_digest) = (binding(n), salt(n));
+    grant.authorized_at = store.instant(at(0)).await.unwrap();
     (grant.code_expires_at, grant.expires_at) = (at(CENTURY), at(CENTURY));
     grant.device = Some(DeviceId::new(format!("device {n}")).unwrap());
     grant.circumstances.session = Some(SessionId::new(format!("session {n}")).unwrap());

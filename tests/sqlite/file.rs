@@ -244,6 +244,9 @@ fn an_erased_user_is_in_no_table_and_what_they_had_is_void() {
     }
     // A replayed ticket revives nothing.
     runtime.block_on(desk.store.insert_grant(of_ann[1].clone())).unwrap();
+    assert_eq!(runtime.block_on(desk.store.find_grant(&of_ann[1].grant_id)).unwrap(), None);
+    let anew = desk.dated(&runtime, of_ann[1].clone());
+    runtime.block_on(desk.store.insert_grant(anew)).unwrap();
     assert!(
         runtime
             .block_on(desk.store.find_grant(&of_ann[1].grant_id))

@@ -80,7 +80,7 @@ fn a_restored_file_takes_what_is_ahead_and_the_runbook_leaves_no_survivor() {
         }
     }
     assert_eq!(redeem(&desk), RedeemCode::Refused(GrantRefusal::Revoked));
-    let fresh = desk.family();
+    let fresh = desk.dated(&runtime, desk.family());
     runtime.block_on(desk.store.insert_grant(fresh.clone())).unwrap();
     assert_eq!(rotate(&runtime, &desk, &fresh, 1), Rotate::Rotated);
 }

@@ -12,7 +12,8 @@ use grantor::random::OsRandom;
 use grantor::secret::Digest;
 use grantor::store::conformance::Runner;
 use grantor::store::{
-    AssertionClaim, AssertionPurpose, CodeRedemption, Grant, Rotation, SqliteSettings, SqliteStore,
+    AssertionClaim, AssertionPurpose, CodeRedemption, Grant, GrantStore as _, Rotation,
+    SqliteSettings, SqliteStore,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -90,6 +91,12 @@ impl Desk {
     /// Returns a grant as the server makes it, not stored yet. Its id determines its bindings.
     pub(crate) fn grant(&self) -> Grant {
         grant(&self.client_id, GrantId::generate(&OsRandom::new()).unwrap())
+    }
+
+    /// Returns the grant with the present instant of the store as its date.
+    pub(crate) fn dated(&self, runtime: &Tokio, grant: Grant) -> Grant {
+        let present = runtime.block_on(self.store.instant(at(0))).unwrap();
+        with(grant, |grant| grant.authorized_at = present)
     }
 
     /// Returns a grant with its refresh token at generation 1.

@@ -293,9 +293,10 @@ fn a_clock_that_jumps_back_across_a_restart_revives_nothing() {
     drop(store);
 
     let desk = Desk { store: Arc::new(runtime.open(&file)), client_id };
-    let answer = runtime.block_on(desk.store.insert_grant(desk.grant())).unwrap();
+    let grant = desk.dated(&runtime, desk.grant());
+    let answer = runtime.block_on(desk.store.insert_grant(grant)).unwrap();
     let InsertGrant::Inserted { authorized_at } = answer else { unreachable!("a new id") };
-    assert!(authorized_at > revoked.at, "a decision is dated before an earlier revocation");
+    assert!(authorized_at > revoked.at, "an instant is before an earlier revocation");
     let early = desk.grant();
     assert!(runtime.block_on(desk.store.is_revoked(&early.facts())).unwrap());
 }

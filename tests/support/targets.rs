@@ -20,7 +20,7 @@ async fn family<S: Store>(store: &S, n: u8, client_id: &ClientId, of: [&str; 4])
     let (id, subject) = (GrantId::from_bytes([n; 16]), Subject::new(subject).unwrap());
     let mut grant = Grant::new(id, client_id.clone(), subject, Scope::parse("a b").unwrap());
     (grant.binding, grant.salt_digest) = (Digest::from_bytes([n; 32]), Digest::from_bytes([n; 32]));
-    grant.authorized_at = at(0);
+    grant.authorized_at = store.instant(at(0)).await.unwrap();
     (grant.code_expires_at, grant.expires_at) = (at(1_000_000), at(10_000_000_000));
     grant.device = Some(DeviceId::new(device).unwrap());
     grant.circumstances.session = Some(SessionId::new(session).unwrap());

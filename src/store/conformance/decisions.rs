@@ -217,6 +217,7 @@ pub fn a_decision_is_dated_before_its_checks<S: Store, R: Runner>(kit: &Kit<S, R
     let present = bench.instant(HOUR)?;
     holds(dated <= present, || "a decision is dated after the store's present instant")?;
     bench.revoke(&end(RevocationTarget::Everything, 0))?;
+    let ahead = Grant { authorized_at: dated, ..ahead };
     bench.is_dead("a decision of a host whose clock is ahead", &ahead, 0)
 }
 
