@@ -114,7 +114,8 @@ impl Arena {
                     assert!(!(after && at > 0) || step.of > at, "{}", tell());
                     let inactive = ending == Ending::AppDisabled && step.answer == "inactive";
                     // Dated before the cutoff, and refused after it.
-                    let overtaken = at > 0 && step.answer == "overtaken";
+                    let has_cutoff = at > 0 || ending == Ending::AppDisabled;
+                    let overtaken = has_cutoff && step.answer == "overtaken";
                     assert!(!overtaken || !(before || after), "{}", tell());
                     assert!(inactive || overtaken || step.answer == "done", "{}", tell());
                     assert!(!inactive || !before, "{}", tell());
