@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppDraft, ClientAuthentication, ClientType, Flow, InvalidApp, JwtSettings, MobileSecurity,
-    Pkce, RateQuota, ScopePolicy,
+    AppDraft, AssertionKeys, ClientAuthentication, ClientType, Flow, InvalidApp, JwtSettings,
+    MobileSecurity, Pkce, RateQuota, ScopePolicy,
 };
 use crate::ids::Resource;
+use crate::jwt::PassedOverKey;
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::{NarrowError, Scope};
 use crate::protocol::uri::WebOrigin;
@@ -213,6 +214,23 @@ impl AppSettings {
     #[must_use]
     pub fn jwt(&self) -> Option<&JwtSettings> {
         self.0.jwt.as_ref()
+    }
+
+    /// Returns the keys that were read with these settings and cannot verify assertions (RFC 7517 section
+    /// 5). Show them to the administrator: they are not stored.
+    pub fn passed_over_keys(&self) -> impl Iterator<Item = &PassedOverKey> {
+        let authentication = match self.authentication() {
+            ClientAuthentication::PrivateKeyJwt(keys) => keys.passed_over(),
+            ClientAuthentication::ClientSecret
+            | ClientAuthentication::ClientSecretBasic
+            | ClientAuthentication::ClientSecretPost
+            | ClientAuthentication::None => &[],
+        };
+        let jwt = match self.jwt().map(JwtSettings::assertion_keys) {
+            Some(AssertionKeys::Keys(keys)) => keys.passed_over(),
+            Some(AssertionKeys::SignatureSecret) | None => &[],
+        };
+        authentication.iter().chain(jwt)
     }
 
     /// Returns the rules that the app enforces on a phone.

@@ -149,7 +149,8 @@ impl Rejection {
                     .decided_by("authentication")
             }
             Self::ClientAssertion(error) => {
-                entry(C::InvalidClient, S::Client, "client_assertion", error.description())
+                let description = client_assertion_description(*error);
+                entry(C::InvalidClient, S::Client, "client_assertion", description)
                     .decided_by(client_assertion_setting(*error))
             }
             Self::AssertionReplayed(AssertionPurpose::ClientAuthentication) => {
@@ -377,6 +378,14 @@ const fn impersonation_reason(why: NotPermitted) -> &'static str {
     }
 }
 
+/// Returns the description of a refused client assertion. Before the signature is verified, it does not
+/// tell an unknown app from a known one, nor which keys an app has.
+const fn client_assertion_description(error: AssertionError) -> &'static str {
+    use AssertionError as E;
+    let unproven = matches!(error, E::Algorithm | E::UnknownKey | E::KeyIdMissing | E::Signature);
+    if unproven { CLIENT } else { error.description() }
+}
+
 /// Returns the setting that an administrator should check when a client assertion is refused.
 const fn client_assertion_setting(error: AssertionError) -> &'static str {
     if matches!(error, AssertionError::Aud) {
@@ -395,7 +404,7 @@ const fn assertion_setting(error: AssertionError) -> Option<&'static str> {
         E::Iss | E::IssMissing => Some("jwt.issuer"),
         E::Aud | E::AudMissing | E::AudSeveral => Some("jwt.audience"),
         E::Algorithm => Some("jwt.algorithms"),
-        E::UnknownKey | E::Signature => Some("jwt.keys"),
+        E::UnknownKey | E::KeyIdMissing | E::Signature => Some("jwt.keys"),
         E::Sub | E::SubMissing => Some("jwt.user_claim"),
         E::JtiMissing => Some("jwt.jti"),
         E::ExpTooFar => Some("jwt.max_lifetime"),

@@ -27,6 +27,8 @@ pub(super) enum JwsError {
     Algorithm,
     /// No key has the token's `kid`.
     UnknownKey,
+    /// The token has no `kid`, and too many keys fit its algorithm.
+    KeyIdMissing,
     /// No key verifies the signature.
     Signature,
 }
@@ -83,15 +85,22 @@ impl<'a> Compact<'a> {
         if !allowed.contains(&header.algorithm) || !keys.iter().any(|key| fits(&key)) {
             return Err(JwsError::Algorithm);
         }
-        let named = |key: &&VerifyingKey| match (&header.key_id, key.key_id()) {
-            (Some(wanted), Some(has)) => wanted.0 == has.as_str(),
-            (None, _) | (_, None) => true,
+        let verifies = |key: &&VerifyingKey| self.is_signed_by(key, header.algorithm);
+        let Some(Text(wanted)) = &header.key_id else {
+            // A forged signature must not cost as many verifications as there are keys.
+            if keys.iter().filter(fits).count() > VerifyingKeys::MAX_UNNAMED {
+                return Err(JwsError::KeyIdMissing);
+            }
+            return keys.iter().filter(fits).find(verifies).ok_or(JwsError::Signature);
         };
-        let mut candidates = keys.iter().filter(fits).filter(named).peekable();
+        let has_id = |key: &&VerifyingKey| key.key_id().is_some_and(|id| id.as_str() == wanted);
+        let has_none = |key: &&VerifyingKey| key.key_id().is_none();
+        let named = keys.iter().filter(fits).filter(has_id);
+        let mut candidates = named.chain(keys.iter().filter(fits).filter(has_none)).peekable();
         if candidates.peek().is_none() {
             return Err(JwsError::UnknownKey);
         }
-        candidates.find(|key| self.is_signed_by(key, header.algorithm)).ok_or(JwsError::Signature)
+        candidates.find(verifies).ok_or(JwsError::Signature)
     }
 
     pub(super) fn is_signed_by(&self, key: &VerifyingKey, algorithm: Algorithm) -> bool {
@@ -171,6 +180,7 @@ pub(super) fn append_signature(token: &mut Vec<u8>, signature: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::super::SigningKey;
+    use super::super::keys::VERIFICATIONS;
     use super::super::testing::{fixture, signed};
     use super::*;
 
@@ -340,6 +350,44 @@ mod tests {
         let only_old = VerifyingKeys::from(old.verifying_key());
         let verdict = verify(&token(&new, new_id), &only_old, Algorithm::ALL);
         assert_eq!(verdict, Err(JwsError::UnknownKey));
+    }
+
+    fn verifications(verify: impl FnOnce()) -> usize {
+        let before = VERIFICATIONS.get();
+        verify();
+        VERIFICATIONS.get() - before
+    }
+
+    /// N14: a forged signature costs one verification if it names a key, never one for each key.
+    #[test]
+    fn sixteen_keys_do_not_cost_sixteen_verifications() {
+        let named: Vec<_> = (0..16)
+            .map(|id| {
+                let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+                key.with_key_id(KeyId::new(format!("{id}")).unwrap())
+            })
+            .collect();
+        let publics = |keys: &[SigningKey]| keys.iter().map(SigningKey::verifying_key).collect();
+        let keys = VerifyingKeys::new(publics(&named)).unwrap();
+        let stranger = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        for (header, cost, error) in [
+            (r#"{"alg":"EdDSA","kid":"15"}"#, 1, JwsError::Signature),
+            (r#"{"alg":"EdDSA","kid":"16"}"#, 0, JwsError::UnknownKey),
+            (r#"{"alg":"EdDSA"}"#, 0, JwsError::KeyIdMissing),
+        ] {
+            let forged = signed(&stranger, header, "{}");
+            let judge = || assert_eq!(verify(&forged, &keys, Algorithm::ALL), Err(error));
+            assert_eq!(verifications(judge), cost, "{header}");
+        }
+        let good = signed(&named[7], r#"{"alg":"EdDSA","kid":"7"}"#, "{}");
+        let judge = || assert_eq!(verify(&good, &keys, Algorithm::ALL), Ok(()));
+        assert_eq!(verifications(judge), 1);
+        // Four keys are tried for a token without an id, and five are not.
+        let nameless = signed(&stranger, r#"{"alg":"EdDSA"}"#, "{}");
+        for (count, error) in [(4, JwsError::Signature), (5, JwsError::KeyIdMissing)] {
+            let keys = VerifyingKeys::new(publics(&named[..count])).unwrap();
+            assert_eq!(verify(&nameless, &keys, Algorithm::ALL), Err(error));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! | an access token | 16 KiB, including up to 3 KiB added by the host |
 //! | an assertion | 16 KiB |
 //! | the text of keys (PEM, JWK, JWK Set) | 64 KiB, 16 keys |
-//! | RSA | 2048 to 8192 bits; for signing to 4096 |
+//! | RSA | 2048 to 4096 bits |
 //! | an HS256 secret | at least 32 bytes |
 //! | `kid` | 128 bytes |
 //! | `jti` of an assertion | 255 bytes |
@@ -24,8 +24,9 @@ pub use access_token::{AccessTokenClaims, AccessTokenError, RESERVED_CLAIMS};
 pub use assertion::AssertionError;
 pub use circumstances::{Circumstances, Parent, PriorActor};
 pub use keys::{
-    Algorithm, KeyError, KeyRing, KeyUse, PrivateKeyPem, RemoteKey, RingKey, SigningError,
-    SigningKey, TokenSigner, TokenSignerError, VerifyingKey, VerifyingKeys, jwk_set_json,
+    Algorithm, KeyError, KeyRing, KeyUse, PassedOverKey, PrivateKeyPem, RemoteKey, RingKey,
+    SigningError, SigningKey, TokenSigner, TokenSignerError, VerifyingKey, VerifyingKeys,
+    jwk_set_json,
 };
 
 /// The longest JWT that the server signs or accepts, in bytes.

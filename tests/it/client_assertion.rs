@@ -5,7 +5,7 @@ use grantor::jwt::VerifyingKeys;
 use serde_json::json;
 
 use crate::assertions::fixture;
-use crate::private_key_jwt::{TYPE, claims, es256, keyed, present, register, with};
+use crate::private_key_jwt::{TYPE, claims, es256, keyed, present, register, sign, with};
 use crate::support::{Answer, App, ISSUER, START, World, encode, machine_app};
 
 fn keys() -> VerifyingKeys {
@@ -155,4 +155,61 @@ fn settings_for_client_assertions_need_an_app_that_sends_them() {
         assert_eq!(json["client_assertion_lifetime"], seconds);
         assert_eq!(json["client_assertion_endpoint_audience"], false);
     }
+}
+
+/// N14: without a good signature, the answer does not tell an unknown app from a known one, nor the
+/// method, keys or state of the app.
+#[test]
+fn an_unknown_and_a_known_app_are_refused_alike() {
+    let world = World::unlimited();
+    let known = register(&world);
+    let by_secret = world.register(machine_app());
+    let public = world.register(crate::support::public_app());
+    let disabled = register(&world);
+    pollster::block_on(world.server.admin("tester").disable(&disabled.id)).unwrap();
+    let unknown = App { id: grantor::ids::ClientId::new("unknown").unwrap(), ..known.clone() };
+    let strange =
+        jsonwebtoken::EncodingKey::from_ec_pem(fixture("p384_private").as_bytes()).unwrap();
+    let rsa =
+        jsonwebtoken::EncodingKey::from_rsa_pem(fixture("rsa_2048_private").as_bytes()).unwrap();
+    let forgeries = |app: &App| {
+        use jsonwebtoken::Algorithm::{ES384, RS256};
+        let claims = claims(app, "forged").to_string();
+        let genuine = es256(&crate::private_key_jwt::claims(app, "forged"));
+        let (input, _) = genuine.rsplit_once('.').unwrap();
+        [
+            format!("{input}.{}", "A".repeat(86)),
+            format!("{input}."),
+            sign(&strange, ES384, r#"{"alg":"ES384"}"#, &claims),
+            sign(&rsa, RS256, r#"{"alg":"RS256","kid":"any"}"#, &claims),
+            sign(&rsa, RS256, r#"{"alg":"HS256"}"#, &claims),
+            sign(&rsa, RS256, r#"{"alg":"none"}"#, &claims),
+            sign(&rsa, RS256, r#"{"alg":"ES256","crit":[]}"#, &claims),
+            sign(&rsa, RS256, r#"{"alg":"ES256","typ":"at+jwt"}"#, &claims),
+            sign(&rsa, RS256, r#"{"alg":7}"#, &claims),
+        ]
+    };
+    let answers = |app: &App| {
+        let answers = forgeries(app).map(|assertion| present(&world, &assertion));
+        answers.map(|answer| (answer.status, answer.json.to_string()))
+    };
+    let expected = answers(&unknown);
+    assert!(expected.iter().all(|(status, _)| *status == 401), "{expected:?}");
+    for app in [&known, &by_secret, &public, &disabled] {
+        assert_eq!(answers(app), expected);
+    }
+    // Even a key that is good for another app tells nothing.
+    let answer = present(&world, &es256(&claims(&unknown, "1")));
+    assert_eq!(answer.json, present(&world, &es256(&claims(&by_secret, "1"))).json);
+    world.assert_refused("client", "wrong_authentication_method", Some("authentication"));
+    assert_eq!(present(&world, &es256(&claims(&known, "1"))).status, 200);
+}
+
+/// Z10: an app may register its certificate, with the attributes that OpenSSL writes around it.
+#[test]
+fn an_app_may_register_a_certificate() {
+    let world = World::unlimited();
+    let text = format!("Bag Attributes\n    localKeyID: 01\n{}", fixture("p256_certificate"));
+    let app = world.register(keyed(VerifyingKeys::from_pem(&text).unwrap()));
+    assert_eq!(present(&world, &es256(&claims(&app, "1"))).status, 200);
 }

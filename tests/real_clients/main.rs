@@ -1,5 +1,5 @@
 //! Clients of other projects against the example server, over loopback HTTP. They are the crate `oauth2`,
-//! Authlib and oauth4webapi (`tests/interop`), Chromium, and a socket that sends any bytes.
+//! Authlib and oauth4webapi (`tests/interop`), Chromium, OpenSSL, and a socket that sends any bytes.
 //!
 //! A test whose client is not installed says so in a line and passes, unless `GRANTOR_REQUIRE_SERVICES`
 //! is `1`. `.ci/install` installs the clients.
@@ -12,6 +12,7 @@ mod foreign_libraries;
 mod graceful_stop;
 mod login;
 mod oauth2_crate;
+mod openssl_keys;
 mod output;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]

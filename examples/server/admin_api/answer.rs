@@ -120,15 +120,17 @@ pub(super) fn one(app: &CustomApp) -> Response {
 }
 
 /// Responds with credentials, which are returned once.
-pub(super) fn told(status: StatusCode, app: &AppCredentials) -> Response {
+/// `passed_over` lists the keys of the app that are not usable.
+pub(super) fn told(status: StatusCode, app: &AppCredentials, passed_over: &[String]) -> Response {
     let secret = app.client_secret.as_ref().map(ClientSecret::expose_secret);
     let signature = app.signature_secret.as_ref().map(SignatureSecret::expose_secret);
-    reply(json(
-        status,
-        &json!({
-            "client_id": app.client_id, "client_secret": secret, "signature_secret": signature,
-        }),
-    ))
+    let mut answer = json!({
+        "client_id": app.client_id, "client_secret": secret, "signature_secret": signature,
+    });
+    if !passed_over.is_empty() {
+        answer["passed_over_keys"] = passed_over.into();
+    }
+    reply(json(status, &answer))
 }
 
 /// Returns the client id from the path, or from the query if the id has a slash, as in

@@ -55,8 +55,10 @@ pub(super) async fn register(
     body: Bytes,
 ) -> Answer {
     let draft: AppDraft = read(&body)?;
-    let app = state.of(&claims).register(draft.build()?).await?;
-    Ok(told(StatusCode::CREATED, &app))
+    let settings = draft.build()?;
+    let passed_over: Vec<_> = settings.passed_over_keys().map(ToString::to_string).collect();
+    let app = state.of(&claims).register(settings).await?;
+    Ok(told(StatusCode::CREATED, &app, &passed_over))
 }
 
 pub(super) async fn find(
@@ -146,7 +148,7 @@ pub(super) async fn rotate(
     let asked = if body.is_empty() { Rotate::default() } else { read(&body)? };
     let overlap = Duration::from_secs(asked.overlap_seconds.unwrap_or(86_400));
     let rotated = state.of(&claims).rotate_client_secret(&id, overlap).await;
-    rotated.map(|app| told(StatusCode::OK, &app)).map_err(Problem::from)
+    rotated.map(|app| told(StatusCode::OK, &app, &[])).map_err(Problem::from)
 }
 
 pub(super) async fn disable(

@@ -4,13 +4,12 @@
 
 mod presented;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use presented::PresentedCredentials;
 
-use crate::app::{ClientAuthentication, ClientType, CustomApp, JwtSettings};
+use crate::app::{AppSettings, ClientAuthentication, ClientType, CustomApp, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::{AuditTrail, Proof};
@@ -18,7 +17,8 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::ClientId;
-use crate::jwt::assertion::{AssertionRules, peek_issuer, peek_subject};
+use crate::jwt::assertion::{AssertionRules, VerifiedAssertion, peek_issuer, peek_subject};
+use crate::jwt::keys::decoy_keys;
 use crate::jwt::{Algorithm, AssertionError};
 use crate::secret::ClientSecret;
 use crate::server_secret::SecretMatch;
@@ -65,10 +65,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<IdentifiedApp, EndpointError> {
-        let claimed = claimed_client_id(&credentials, grant_assertion);
-        let client_id = claimed.and_then(|id| ClientId::new(id).ok());
-        // A malformed client id cannot be registered, so it is not looked up.
-        let client_id = client_id.ok_or(Rejection::NoCredentials)?;
+        let client_id = claimed_client_id(&credentials, grant_assertion)?;
         trail.claimed(&client_id);
         let app = self.store.find_app(&client_id).await?;
         let proven = !matches!(credentials, PresentedCredentials::Name { .. });
@@ -83,9 +80,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 if named.is_some_and(|named| named != client_id.as_str()) {
                     return Err(Rejection::AssertionClientIdMismatch.into());
                 }
-                self.check_assertion(app, assertion, facts).await?
+                self.check_assertion(&client_id, app, assertion, facts).await?
             }
-            PresentedCredentials::Name { .. } => check_name(app, grant_assertion.is_some())?,
+            PresentedCredentials::Name { client_id: named } => {
+                check_name(app, named.is_some(), grant_assertion.is_some())?
+            }
         };
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
@@ -206,36 +205,45 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
     }
 
+    /// Checks a client assertion. An unknown client, and one with another method, cost as much as a wrong
+    /// signature: one look-up, one verification.
     async fn check_assertion(
         &self,
+        client_id: &ClientId,
         app: Option<Arc<CustomApp>>,
         assertion: &str,
         facts: &RequestFacts<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
-        let app = app.ok_or(Rejection::UnknownClient)?;
-        let ClientAuthentication::PrivateKeyJwt(keys) = app.settings().authentication() else {
-            return Err(Rejection::WrongAuthenticationMethod.into());
-        };
-        let by_url = app.settings().allows_endpoint_audience();
+        let keys = app.as_ref().and_then(|app| match app.settings().authentication() {
+            ClientAuthentication::PrivateKeyJwt(keys) => Some(keys),
+            ClientAuthentication::ClientSecret
+            | ClientAuthentication::ClientSecretBasic
+            | ClientAuthentication::ClientSecretPost
+            | ClientAuthentication::None => None,
+        });
+        let settings = app.as_ref().map(|app| app.settings());
+        let by_url = settings.is_some_and(AppSettings::allows_endpoint_audience);
         let limit = self.client_assertion_lifetime;
-        let max_lifetime = app
-            .settings()
-            .client_assertion_lifetime()
-            .map_or(limit, |seconds| limit.min(Duration::from_secs(seconds.into())));
+        let own_limit = settings.and_then(AppSettings::client_assertion_lifetime);
         let rules = AssertionRules {
             purpose: AssertionPurpose::ClientAuthentication,
-            client_id: app.client_id(),
-            issuer: app.client_id().as_str(),
+            client_id,
+            issuer: client_id.as_str(),
             user_claim: "sub",
             audience: self.issuer.as_str(),
             endpoints: if by_url { &self.endpoint_urls } else { &[] },
-            keys,
+            keys: keys.unwrap_or_else(|| decoy_keys()),
             algorithms: Algorithm::ALL,
-            max_lifetime,
+            max_lifetime: own_limit
+                .map_or(limit, |seconds| limit.min(Duration::from_secs(seconds.into()))),
             needs_jti: true,
             clock_skew: CLOCK_SKEW,
         };
-        let verified = rules.verify(assertion, facts.now).map_err(Rejection::ClientAssertion)?;
+        let verdict = rules.verify(assertion, facts.now).map_err(Rejection::ClientAssertion);
+        let (Some(app), Some(_)) = (&app, keys) else {
+            return Err(refused_without_keys(app.is_some(), verdict).into());
+        };
+        let verified = verdict?;
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
@@ -250,7 +258,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             now: facts.now,
         };
         match self.store.claim_assertion(&claim).await? {
-            ClaimAssertion::First { .. } => Ok(app),
+            ClaimAssertion::First { .. } => Ok(Arc::clone(app)),
             ClaimAssertion::Replayed => {
                 Err(Rejection::AssertionReplayed(AssertionPurpose::ClientAuthentication).into())
             }
@@ -268,29 +276,53 @@ pub(crate) fn claim_expiry(expires_at: UnixTime, max_clock_skew: Duration) -> Un
     expires_at.plus(max_clock_skew).plus(CLAIM_MARGIN)
 }
 
-/// Returns the client id that the request claims. It may be named by an assertion alone.
-fn claimed_client_id<'a>(
-    credentials: &'a PresentedCredentials<'_>,
+/// Returns the cause to refuse a client assertion of an app without keys, or of no app. A fault that any
+/// app would be refused for comes first.
+fn refused_without_keys(known: bool, verdict: Result<VerifiedAssertion, Rejection>) -> Rejection {
+    use AssertionError::{ForbiddenHeader, Header, NotAJwt, Typ};
+    match verdict {
+        Err(fault @ Rejection::ClientAssertion(NotAJwt | Header | ForbiddenHeader | Typ)) => fault,
+        _ if known => Rejection::WrongAuthenticationMethod,
+        _ => Rejection::UnknownClient,
+    }
+}
+
+/// Returns the client id that the request claims. It may be named by an assertion alone. A malformed one
+/// cannot be registered.
+fn claimed_client_id(
+    credentials: &PresentedCredentials<'_>,
     grant_assertion: Option<&str>,
-) -> Option<Cow<'a, str>> {
-    use Cow::{Borrowed, Owned};
+) -> Result<ClientId, Rejection> {
+    let named = |id: &str| ClientId::new(id).map_err(|_| Rejection::NoCredentials);
     match credentials {
-        PresentedCredentials::Basic { client_id, .. } => Some(Borrowed(client_id)),
-        PresentedCredentials::Name { client_id: Some(client_id) } => Some(Borrowed(client_id)),
-        PresentedCredentials::Post { client_id, .. } => Some(Borrowed(client_id)),
-        PresentedCredentials::Assertion { assertion, .. } => peek_subject(assertion).map(Owned),
+        PresentedCredentials::Basic { client_id, .. } => named(client_id),
+        PresentedCredentials::Post { client_id, .. } => named(client_id),
+        PresentedCredentials::Name { client_id: Some(client_id) } => named(client_id),
+        PresentedCredentials::Assertion { assertion, .. } => {
+            let subject = peek_subject(assertion).map_err(Rejection::ClientAssertion)?;
+            ClientId::new(subject).map_err(|_| Rejection::UnknownClient)
+        }
         PresentedCredentials::Name { client_id: None } => {
-            grant_assertion.and_then(peek_issuer).map(Owned)
+            let assertion = grant_assertion.ok_or(Rejection::NoCredentials)?;
+            let issuer = peek_issuer(assertion).map_err(Rejection::Assertion)?;
+            ClientId::new(issuer).map_err(|_| Rejection::Assertion(AssertionError::Iss))
         }
     }
 }
 
 /// Checks that an app without credentials is public, or one that its assertion alone authenticates.
+/// Without a `client_id` the assertion named the app.
 fn check_name(
     app: Option<Arc<CustomApp>>,
+    has_client_id: bool,
     has_grant_assertion: bool,
 ) -> Result<Arc<CustomApp>, Rejection> {
-    let app = app.ok_or(Rejection::UnknownClient)?;
+    let unknown = if has_client_id {
+        Rejection::UnknownClient
+    } else {
+        Rejection::Assertion(AssertionError::Iss)
+    };
+    let app = app.ok_or(unknown)?;
     let proves_itself = || app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates);
     match app.settings().client_type() {
         ClientType::Public => Ok(app),

@@ -132,7 +132,7 @@ impl From<JwsError> for AccessTokenError {
             JwsError::Malformed => Self::NotAJwt,
             JwsError::Header | JwsError::ForbiddenHeader => Self::Header,
             JwsError::Algorithm => Self::Algorithm,
-            JwsError::UnknownKey => Self::UnknownKey,
+            JwsError::UnknownKey | JwsError::KeyIdMissing => Self::UnknownKey,
             JwsError::Signature => Self::Signature,
         }
     }

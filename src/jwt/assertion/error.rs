@@ -19,6 +19,8 @@ pub enum AssertionError {
     Algorithm,
     /// `kid` names no key of the app.
     UnknownKey,
+    /// `kid` is missing, and more than four keys of the app fit `alg`.
+    KeyIdMissing,
     /// The signature is wrong.
     Signature,
     /// The payload is not an object, or contains a claim twice.
@@ -68,6 +70,9 @@ impl AssertionError {
             Self::Typ => "the typ of the assertion names another kind of JWT",
             Self::Algorithm => "the alg of the assertion is not allowed for this app",
             Self::UnknownKey => "the kid of the assertion names no key of this app",
+            Self::KeyIdMissing => {
+                "the assertion needs a kid, because more than four keys of this app fit its alg"
+            }
             Self::Signature => "the signature of the assertion is wrong",
             Self::Claims => {
                 "the claims of the assertion are not a JSON object, or one is given twice"
@@ -120,6 +125,7 @@ impl From<JwsError> for AssertionError {
             JwsError::ForbiddenHeader => Self::ForbiddenHeader,
             JwsError::Algorithm => Self::Algorithm,
             JwsError::UnknownKey => Self::UnknownKey,
+            JwsError::KeyIdMissing => Self::KeyIdMissing,
             JwsError::Signature => Self::Signature,
         }
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::claims::{Member, Object};
-use super::jws::{Compact, Header};
+use super::jws::{Compact, Header, JwsError};
+use super::keys::decoy_keys;
 use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
@@ -79,7 +80,7 @@ impl AssertionRules<'_> {
         let jws = Compact::parse(assertion)?;
         let header = Header::of(&jws)?;
         self.check_type(&header)?;
-        jws.verify(&header, self.keys, self.algorithms)?;
+        self.check_signature(&jws, &header)?;
         let claims = Object::parse(jws.payload()).ok_or(AssertionError::Claims)?;
 
         let issuer = self.check_issuer(&claims)?;
@@ -114,6 +115,26 @@ impl AssertionRules<'_> {
             return Err(AssertionError::Typ);
         }
         Ok(())
+    }
+
+    /// Checks the signature. To authenticate an app, an assertion for which the app has no key costs a
+    /// verification all the same, so that the time does not tell which keys an app has, or whether it
+    /// exists.
+    fn check_signature(
+        &self,
+        jws: &Compact<'_>,
+        header: &Header<'_>,
+    ) -> Result<(), AssertionError> {
+        let verdict = jws.verify(header, self.keys, self.algorithms);
+        let untried = matches!(
+            verdict,
+            Err(JwsError::Algorithm | JwsError::UnknownKey | JwsError::KeyIdMissing)
+        );
+        if untried && self.purpose == AssertionPurpose::ClientAuthentication {
+            // The verdict stands, also if this succeeds.
+            let _ = jws.verify(header, decoy_keys(), Algorithm::ALL);
+        }
+        Ok(verdict.map(|_| ())?)
     }
 
     fn check_issuer<'c>(&self, claims: &'c Object<'_>) -> Result<&'c str, AssertionError> {
@@ -199,18 +220,19 @@ fn text<'c>(
 }
 
 /// Returns the `iss` of an assertion, **not verified**: only to find the app whose keys verify it.
-pub(crate) fn peek_issuer(assertion: &str) -> Option<String> {
-    peek(assertion, "iss")
+pub(crate) fn peek_issuer(assertion: &str) -> Result<String, AssertionError> {
+    peek(assertion, "iss", AssertionError::IssMissing)
 }
 
 /// Returns the `sub` of an assertion, **not verified**: only to find the app whose keys verify it.
-pub(crate) fn peek_subject(assertion: &str) -> Option<String> {
-    peek(assertion, "sub")
+pub(crate) fn peek_subject(assertion: &str) -> Result<String, AssertionError> {
+    peek(assertion, "sub", AssertionError::SubMissing)
 }
 
-fn peek(assertion: &str, claim: &str) -> Option<String> {
-    let jws = Compact::parse(assertion).ok()?;
-    Object::parse(jws.payload())?.text(claim, ()).ok()?.map(str::to_owned)
+fn peek(assertion: &str, claim: &str, missing: AssertionError) -> Result<String, AssertionError> {
+    let jws = Compact::parse(assertion)?;
+    let claims = Object::parse(jws.payload()).ok_or(AssertionError::Claims)?;
+    text(&claims, claim, missing).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::keys::VERIFICATIONS;
 use super::super::testing::{signed, with};
 use super::super::{SigningKey, VerifyingKey};
 use super::*;
@@ -279,6 +280,31 @@ fn the_signature_is_checked_before_any_claim() {
     }
 }
 
+/// N14: to authenticate an app, an assertion costs one verification whether or not the app has a key for
+/// it, so the time tells nothing about the app. A grant that cannot verify costs none.
+#[test]
+fn a_client_assertion_costs_one_verification_with_any_keys() {
+    let app = app();
+    let stranger = SigningKey::generate(Algorithm::EdDSA).unwrap();
+    let other = SigningKey::generate(Algorithm::ES256).unwrap();
+    let cost = |presented, key: &SigningKey, header: &str| {
+        let assertion = signed(key, header, &login().to_string());
+        let before = VERIFICATIONS.get();
+        assert!(app.verify(presented, &assertion).is_err());
+        VERIFICATIONS.get() - before
+    };
+    for (key, header) in [
+        (&stranger, r#"{"alg":"EdDSA"}"#),
+        (&stranger, r#"{"alg":"EdDSA","kid":"unknown"}"#),
+        (&other, r#"{"alg":"ES256"}"#),
+        (&other, r#"{"alg":"RS256"}"#),
+        (&other, r#"{"alg":"PS512"}"#),
+    ] {
+        assert_eq!(cost(LOGIN, key, header), 1, "{header}");
+    }
+    assert_eq!(cost(GRANT, &other, r#"{"alg":"ES256"}"#), 0);
+}
+
 #[test]
 fn an_app_may_sign_with_its_shared_secret() {
     let secret = b"a secret of at least 32 bytes, all of it text";
@@ -306,12 +332,18 @@ fn an_app_may_sign_with_its_shared_secret() {
 fn an_unverified_assertion_yields_issuer_and_subject_for_the_key_lookup() {
     let app = app();
     let assertion = signed(&app.key, "null", &login().to_string());
-    assert_eq!(peek_issuer(&assertion).as_deref(), Some("app"));
-    assert_eq!(peek_subject(&assertion).as_deref(), Some("app"));
-    for payload in ["null", "{}", r#"{"iss":1}"#, r#"{"iss":"a","iss":"b"}"#] {
-        assert_eq!(peek_issuer(&signed(&app.key, "{}", payload)), None, "{payload}");
+    assert_eq!(peek_issuer(&assertion).as_deref(), Ok("app"));
+    assert_eq!(peek_subject(&assertion).as_deref(), Ok("app"));
+    for (payload, error) in [
+        ("null", AssertionError::Claims),
+        ("{}", AssertionError::IssMissing),
+        (r#"{"iss":1}"#, AssertionError::IssMissing),
+        (r#"{"iss":"a","iss":"b"}"#, AssertionError::Claims),
+    ] {
+        assert_eq!(peek_issuer(&signed(&app.key, "{}", payload)), Err(error), "{payload}");
     }
-    assert_eq!(peek_issuer("a.b.c"), None);
+    assert_eq!(peek_subject(&signed(&app.key, "{}", "{}")), Err(AssertionError::SubMissing));
+    assert_eq!(peek_issuer("a.b.c"), Err(AssertionError::NotAJwt));
 }
 
 #[test]
@@ -329,7 +361,7 @@ proptest! {
         let app = app();
         prop_assert!(app.verify(GRANT, &text).is_err());
         prop_assert!(app.verify(LOGIN, &signed(&app.key, &text, &text)).is_err());
-        let _: Option<String> = peek_issuer(&text);
+        let _: Result<String, _> = peek_issuer(&text);
         let change = json!({ "exp": number, "iat": number, "nbf": -number });
         prop_assert!(app.judge(GRANT, &with(&grant(), &change)).is_err());
     }

@@ -1,8 +1,11 @@
 //! JSON Web Keys, in and out (RFC 7517, RFC 7518 section 6, RFC 8037 section 2).
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{Error as _, IgnoredAny};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -50,7 +53,7 @@ fn ec_jwk(curve: &str, point: &[u8]) -> Value {
 }
 
 pub(super) fn key_from_json(json: &str) -> Result<VerifyingKey, KeyError> {
-    parse::<RawJwk>(json)?.into_key()
+    parse::<RawJwk>(json)?.key()
 }
 
 pub(super) fn keys_from_json(json: &str) -> Result<VerifyingKeys, KeyError> {
@@ -66,98 +69,132 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, KeyError> {
 
 #[derive(Deserialize)]
 struct RawJwkSet {
-    keys: Vec<RawJwk>,
+    keys: Vec<Element>,
+}
+
+/// An element of a set. One that is no object is passed over like any other unusable key.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Element {
+    Jwk(RawJwk),
+    Other(IgnoredAny),
 }
 
 impl RawJwkSet {
-    /// Skips keys of unknown kinds and keys that are not for verification (RFC 7517 section 5). Refuses
-    /// broken, weak, private and symmetric ones, so that the administrator learns of them.
     fn into_keys(self) -> Result<VerifyingKeys, KeyError> {
-        let mut keys = Vec::new();
-        for raw in self.keys {
-            match raw.into_key() {
-                Ok(key) => keys.push(key),
-                Err(KeyError::Unsupported | KeyError::Use) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        VerifyingKeys::new(keys)
+        VerifyingKeys::of_usable(self.keys.iter().map(|element| match element {
+            Element::Jwk(jwk) => (jwk.key_id().ok().flatten(), jwk.key()),
+            Element::Other(IgnoredAny) => (None, Err(KeyError::Malformed)),
+        }))
     }
 }
 
-/// The used members. serde refuses a duplicate of them.
-#[derive(Deserialize)]
+/// The members of a JWK that are not null.
 struct RawJwk {
-    kty: String,
-    crv: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    alg: Option<String>,
-    kid: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    key_ops: Option<Vec<String>>,
-    k: Option<IgnoredAny>,
-    d: Option<IgnoredAny>,
-    p: Option<IgnoredAny>,
-    q: Option<IgnoredAny>,
-    dp: Option<IgnoredAny>,
-    dq: Option<IgnoredAny>,
-    qi: Option<IgnoredAny>,
-    oth: Option<IgnoredAny>,
+    members: BTreeMap<String, Value>,
+    has_duplicates: bool,
 }
 
+impl<'de> Deserialize<'de> for RawJwk {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct JwkVisitor;
+
+        impl<'de> Visitor<'de> for JwkVisitor {
+            type Value = RawJwk;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JWK")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawJwk, A::Error> {
+                let mut jwk = RawJwk { members: BTreeMap::new(), has_duplicates: false };
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if !value.is_null() && jwk.members.insert(name, value).is_some() {
+                        jwk.has_duplicates = true;
+                    }
+                }
+                Ok(jwk)
+            }
+        }
+
+        deserializer.deserialize_map(JwkVisitor)
+    }
+}
+
+/// The members of a private key (RFC 7518 sections 6.2.2 and 6.3.2).
+const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+
 impl RawJwk {
-    fn into_key(self) -> Result<VerifyingKey, KeyError> {
-        if self.kty == "oct" || self.k.is_some() {
+    fn key(&self) -> Result<VerifyingKey, KeyError> {
+        let has = |name: &str| self.members.contains_key(name);
+        if self.text("kty") == Ok(Some("oct")) || has("k") {
             return Err(KeyError::Symmetric);
         }
-        let private = [&self.d, &self.p, &self.q, &self.dp, &self.dq, &self.qi, &self.oth];
-        if private.iter().any(|member| member.is_some()) {
+        if PRIVATE.iter().any(|name| has(name)) {
             return Err(KeyError::Private);
         }
-        let wrong_use = self.usage.as_ref().is_some_and(|usage| usage != "sig");
-        let wrong_operation =
-            self.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"));
-        if wrong_use || wrong_operation {
+        if self.has_duplicates {
+            return Err(KeyError::Malformed);
+        }
+        if self.text("use")?.is_some_and(|usage| usage != "sig") || !self.may_verify()? {
             return Err(KeyError::Use);
         }
-        let algorithm = match &self.alg {
+        let algorithm = match self.text("alg")? {
             Some(name) => Some(Algorithm::from_name(name).ok_or(KeyError::Unsupported)?),
             None => None,
         };
-        let mut key = match (self.kty.as_str(), self.crv.as_deref()) {
+        let kind = self.text("kty")?.ok_or(KeyError::Malformed)?;
+        let mut key = match (kind, self.text("crv")?) {
             ("EC", Some("P-256")) => import::p256(&self.point(32)?)?,
             ("EC", Some("P-384")) => import::p384(&self.point(48)?)?,
-            ("OKP", Some("Ed25519")) => import::ed25519(&number(self.x.as_ref())?)?,
-            ("RSA", _) => import::rsa(&number(self.n.as_ref())?, &number(self.e.as_ref())?)?,
+            ("OKP", Some("Ed25519")) => import::ed25519(&self.number("x")?)?,
+            ("RSA", _) => import::rsa(&self.number("n")?, &self.number("e")?)?,
             _ => return Err(KeyError::Unsupported),
         };
         if let Some(algorithm) = algorithm {
             key = key.with_algorithm(algorithm)?;
         }
-        if let Some(kid) = self.kid {
-            key = key.with_key_id(KeyId::new(kid).map_err(|_| KeyError::KeyId)?);
+        if let Some(key_id) = self.key_id()? {
+            key = key.with_key_id(key_id);
         }
         Ok(key)
     }
 
-    /// Returns the uncompressed point. Each coordinate must have the full length (RFC 7518 section
-    /// 6.2.1.2).
-    fn point(&self, length: usize) -> Result<Vec<u8>, KeyError> {
-        let (x, y) = (number(self.x.as_ref())?, number(self.y.as_ref())?);
-        if x.len() != length || y.len() != length {
-            return Err(KeyError::Malformed);
-        }
-        Ok([&[4], x.as_slice(), y.as_slice()].concat())
+    /// Whether `key_ops` is absent or names `verify`.
+    fn may_verify(&self) -> Result<bool, KeyError> {
+        let Some(operations) = self.members.get("key_ops") else { return Ok(true) };
+        let operations = operations.as_array().ok_or(KeyError::Malformed)?;
+        Ok(operations.iter().any(|operation| operation == "verify"))
     }
-}
 
-fn number(member: Option<&String>) -> Result<Vec<u8>, KeyError> {
-    let text = member.ok_or(KeyError::Malformed)?;
-    URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyError::Malformed)
+    fn key_id(&self) -> Result<Option<KeyId>, KeyError> {
+        let text = self.text("kid")?;
+        text.map(KeyId::new).transpose().map_err(|_| KeyError::KeyId)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<&str>, KeyError> {
+        let member = self.members.get(name);
+        member.map(|value| value.as_str().ok_or(KeyError::Malformed)).transpose()
+    }
+
+    fn number(&self, name: &str) -> Result<Vec<u8>, KeyError> {
+        let text = self.text(name)?.ok_or(KeyError::Malformed)?;
+        URL_SAFE_NO_PAD.decode(text).map_err(|_| KeyError::Malformed)
+    }
+
+    /// Returns the uncompressed point. A coordinate should have the full length (RFC 7518 section
+    /// 6.2.1.2), but Java's `BigInteger` adds a zero or omits zeros in front.
+    fn point(&self, length: usize) -> Result<Vec<u8>, KeyError> {
+        let mut point = vec![4];
+        for name in ["x", "y"] {
+            let number = self.number(name)?;
+            let digits = import::without_leading_zeros(&number);
+            let missing = length.checked_sub(digits.len()).ok_or(KeyError::Malformed)?;
+            point.resize(point.len() + missing, 0);
+            point.extend_from_slice(digits);
+        }
+        Ok(point)
+    }
 }
 
 impl Serialize for VerifyingKey {
@@ -171,7 +208,7 @@ impl Serialize for VerifyingKey {
 
 impl<'de> Deserialize<'de> for VerifyingKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        RawJwk::deserialize(deserializer)?.into_key().map_err(D::Error::custom)
+        RawJwk::deserialize(deserializer)?.key().map_err(D::Error::custom)
     }
 }
 
@@ -195,7 +232,7 @@ impl<'de> Deserialize<'de> for VerifyingKeys {
 mod tests {
     use super::super::SigningKey;
     use super::*;
-    use crate::jwt::testing::with;
+    use crate::jwt::testing::{fixture, with};
 
     fn ec() -> Value {
         json!({
@@ -223,14 +260,17 @@ mod tests {
             (json!({ "alg": "none" }), KeyError::Unsupported),
             (json!({ "alg": "ES384" }), KeyError::AlgorithmMismatch),
             (json!({ "alg": "HS256" }), KeyError::AlgorithmMismatch),
-            (json!({ "crv": "P-384" }), KeyError::Malformed),
+            (json!({ "crv": "P-384" }), KeyError::NotOnCurve),
             (json!({ "crv": "secp256k1" }), KeyError::Unsupported),
             (json!({ "kty": "ec" }), KeyError::Unsupported),
             (json!({ "kty": 1 }), KeyError::Malformed),
             (json!({ "x": null }), KeyError::Malformed),
             (json!({ "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU=" }), KeyError::Malformed),
             (json!({ "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEV" }), KeyError::Malformed),
-            (json!({ "x": "AA" }), KeyError::Malformed),
+            (json!({ "x": "AA" }), KeyError::NotOnCurve),
+            (json!({ "x": format!("AQ{}", "A".repeat(42)) }), KeyError::Malformed),
+            (json!({ "key_ops": "verify" }), KeyError::Malformed),
+            (json!({ "use": 1 }), KeyError::Malformed),
             (json!({ "x": ec()["y"] }), KeyError::NotOnCurve),
             (json!({ "kid": "" }), KeyError::KeyId),
             (json!({ "kid": "a".repeat(129) }), KeyError::KeyId),
@@ -242,33 +282,155 @@ mod tests {
         assert_eq!(VerifyingKey::from_jwk(&" ".repeat(70_000)), Err(KeyError::TooLong));
     }
 
+    fn set(keys: &[Value]) -> Result<VerifyingKeys, KeyError> {
+        VerifyingKeys::from_jwk_set(&json!({ "keys": keys }).to_string())
+    }
+
+    /// Z10: a fault of one key of a set leaves the others usable, and the report names it.
     #[test]
-    fn a_set_skips_unknown_keys_and_refuses_dangerous_ones() {
-        let set =
-            |keys: &[Value]| VerifyingKeys::from_jwk_set(&json!({ "keys": keys }).to_string());
-        let post_quantum = json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA" });
-        let encryption = with(&ec(), &json!({ "use": "enc", "kid": "2", "alg": "ECDH-ES" }));
-        let one = set(&[post_quantum.clone(), encryption, ec()]).unwrap();
-        assert_eq!(one, VerifyingKeys::from(read(&ec()).unwrap()));
+    fn an_unusable_key_of_a_set_is_passed_over_and_reported() {
+        for (bad, error) in [
+            (json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA" }), KeyError::Unsupported),
+            (with(&ec(), &json!({ "use": "enc", "alg": "ECDH-ES" })), KeyError::Use),
+            (with(&ec(), &json!({ "crv": "secp256k1" })), KeyError::Unsupported),
+            (json!({ "kty": "OKP", "crv": "Ed448", "x": "AA" }), KeyError::Unsupported),
+            (with(&ec(), &json!({ "alg": "ES256K" })), KeyError::Unsupported),
+            (with(&ec(), &json!({ "x": ec()["y"] })), KeyError::NotOnCurve),
+            (with(&ec(), &json!({ "y": null })), KeyError::Malformed),
+            (json!({ "kty": "RSA", "n": "w7s", "e": "AQAB" }), KeyError::RsaSize),
+            (json!({ "kty": "OKP", "crv": "Ed25519", "x": "A".repeat(43) }), KeyError::SmallOrder),
+            (json!({ "kty": 1 }), KeyError::Malformed),
+            (json!({}), KeyError::Malformed),
+            (json!("text"), KeyError::Malformed),
+            (json!(null), KeyError::Malformed),
+            (json!([1]), KeyError::Malformed),
+            (with(&ec(), &json!({ "kid": "" })), KeyError::KeyId),
+            (ec(), KeyError::DuplicateKeyId),
+        ] {
+            let read = set(&[ec(), bad.clone()]).unwrap();
+            assert_eq!(read, VerifyingKeys::from(self::read(&ec()).unwrap()), "{bad}");
+            let [passed_over] = read.passed_over() else { panic!("{bad}") };
+            assert_eq!((passed_over.place, passed_over.error), (1, error), "{bad}");
+            assert_eq!(set(&[bad.clone(), ec()]).unwrap().iter().count(), 1, "{bad}");
+            if error != KeyError::DuplicateKeyId {
+                assert_eq!(set(&[bad]), Err(error));
+            }
+        }
+        let named = with(&ec(), &json!({ "kid": "the bad one", "alg": "ES512" }));
+        let read = set(&[ec(), named]).unwrap();
+        let key_id = read.passed_over()[0].key_id.as_ref().unwrap();
+        assert_eq!(key_id.as_str(), "the bad one");
+    }
 
-        assert_eq!(set(&[post_quantum]), Err(KeyError::NoKey));
+    /// Z10: a set of 100 keys with one usable key.
+    #[test]
+    fn one_usable_key_of_a_hundred_is_enough() {
+        let mut keys = vec![json!({ "kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA" }); 99];
+        keys.insert(57, ec());
+        let read = set(&keys).unwrap();
+        assert_eq!((read.iter().count(), read.passed_over().len()), (1, 99));
+        let json = serde_json::to_string(&json!({ "keys": keys })).unwrap();
+        assert_eq!(serde_json::from_str::<VerifyingKeys>(&json).unwrap(), read);
+    }
+
+    /// Z10: a secret in a set is an error wherever it stands, and so is a set without keys.
+    #[test]
+    fn a_secret_in_a_set_refuses_the_set() {
+        let mut private = vec![json!({ "kty": "oct", "k": "AA" }), json!({ "kty": "oct" })];
+        private.extend(PRIVATE.map(|member| with(&ec(), &json!({ member: "AA" }))));
+        private.push(json!({ "kty": "AKP", "d": "AA" }));
+        private.push(json!({ "kty": 1, "d": 1 }));
+        for secret in private {
+            let error = set(&[ec(), secret.clone()]).unwrap_err();
+            assert!(matches!(error, KeyError::Private | KeyError::Symmetric), "{secret}");
+            assert_eq!(set(&[json!(1), secret]), Err(error));
+        }
+        let twice = format!(r#"{{"keys":[{{"kty":"EC","kty":"EC","d":"AA"}},{}]}}"#, ec());
+        assert_eq!(VerifyingKeys::from_jwk_set(&twice), Err(KeyError::Private));
         assert_eq!(set(&[]), Err(KeyError::NoKey));
-        assert_eq!(set(&[ec(), json!({ "kty": "oct", "k": "AA" })]), Err(KeyError::Symmetric));
-        assert_eq!(set(&[ec(), with(&ec(), &json!({ "d": "AA" }))]), Err(KeyError::Private));
-        assert_eq!(set(&[ec(), ec()]), Err(KeyError::DuplicateKeyId));
         assert_eq!(VerifyingKeys::from_jwk_set("[]"), Err(KeyError::Malformed));
+        assert_eq!(VerifyingKeys::from_jwk_set("{}"), Err(KeyError::Malformed));
+        // Serializers of Java write absent members as null.
+        assert!(read(&with(&ec(), &json!({ "x5u": null }))).is_ok());
+        let nulls = ec().to_string().replacen('{', r#"{"d":null,"k":null,"p":null,"#, 1);
+        assert!(VerifyingKey::from_jwk(&nulls).is_ok());
+    }
 
+    #[test]
+    fn a_set_has_at_most_sixteen_usable_keys() {
         let numbered = |id: usize| with(&ec(), &json!({ "kid": id.to_string() }));
         let many = |count| (0..count).map(numbered).collect::<Vec<_>>();
         assert_eq!(set(&many(16)).unwrap().iter().count(), 16);
         assert_eq!(set(&many(17)), Err(KeyError::TooManyKeys));
     }
 
+    /// N14: at most four keys for one algorithm have no id.
     #[test]
-    fn the_same_key_id_is_allowed_for_keys_of_different_types() {
-        let ed25519 = SigningKey::generate(Algorithm::EdDSA).unwrap();
-        let ed25519 = ed25519.verifying_key().with_key_id(KeyId::new("1").unwrap());
-        assert!(VerifyingKeys::new(vec![read(&ec()).unwrap(), ed25519]).is_ok());
+    fn at_most_four_keys_for_one_algorithm_have_no_id() {
+        let keys = |count: usize| {
+            let keys = (0..count).map(|_| SigningKey::generate(Algorithm::EdDSA).unwrap());
+            let bare = |key: SigningKey| {
+                let jwk = serde_json::to_value(key.verifying_key()).unwrap();
+                read(&with(&jwk, &json!({ "kid": null }))).unwrap()
+            };
+            keys.map(bare).chain([read(&with(&ec(), &json!({ "kid": null }))).unwrap()]).collect()
+        };
+        assert!(VerifyingKeys::new(keys(4)).is_ok());
+        assert_eq!(VerifyingKeys::new(keys(5)), Err(KeyError::TooManyUnnamed));
+    }
+
+    /// Z10: one RSA key under one id for two algorithms, and numbers with leading zeros, as Java servers
+    /// publish them.
+    #[test]
+    fn a_set_may_list_one_key_for_two_algorithms() {
+        let rsa = VerifyingKey::from_pem(&fixture("rsa_2048_public")).unwrap();
+        let rsa = serde_json::to_value(&rsa).unwrap();
+        let n = URL_SAFE_NO_PAD.decode(rsa["n"].as_str().unwrap()).unwrap();
+        let padded = json!({
+            "n": URL_SAFE_NO_PAD.encode([&[0], n.as_slice()].concat()),
+            "e": "AAEAAQ", "kid": "1", "x5c": ["MIIB"], "x5t#S256": "AA", "exp": 1,
+        });
+        let with_alg = |alg: &str| with(&with(&rsa, &padded), &json!({ "alg": alg }));
+        let both = set(&[with_alg("RS256"), with_alg("PS256")]).unwrap();
+        assert_eq!((both.iter().count(), both.passed_over().len()), (2, 0));
+        let plain = with(&rsa, &json!({ "kid": "1", "alg": "RS256" }));
+        assert_eq!(both.iter().next(), Some(&read(&plain).unwrap()));
+        let open = set(&[with_alg("RS256"), with(&rsa, &json!({ "kid": "1" }))]);
+        assert_eq!(open.unwrap().iter().count(), 2);
+        let another = with(&padded, &json!({ "n": null, "kty": null, "use": null }));
+        assert!(set(&[another, with_alg("RS256")]).is_ok());
+    }
+
+    /// Z10: coordinates with a zero in front, or without their zeros, as Java's `BigInteger` writes them.
+    #[test]
+    fn coordinates_may_have_another_number_of_leading_zeros() {
+        let padded = |name: &str| {
+            let number = URL_SAFE_NO_PAD.decode(ec()[name].as_str().unwrap()).unwrap();
+            URL_SAFE_NO_PAD.encode([&[0], number.as_slice()].concat())
+        };
+        let longer = with(&ec(), &json!({ "x": padded("x"), "y": padded("y") }));
+        assert_eq!(read(&longer), read(&ec()));
+        let short = (0..).find_map(|_| {
+            let key = SigningKey::generate(Algorithm::ES256).unwrap().verifying_key();
+            let jwk = serde_json::to_value(&key).unwrap();
+            let x = URL_SAFE_NO_PAD.decode(jwk["x"].as_str().unwrap()).unwrap();
+            let x = URL_SAFE_NO_PAD.encode(x.strip_prefix(&[0])?);
+            Some((with(&jwk, &json!({ "x": x })), key))
+        });
+        let (short, key) = short.unwrap();
+        assert_eq!(read(&short), Ok(key));
+    }
+
+    #[test]
+    fn the_same_key_id_is_allowed_for_keys_of_different_algorithms() {
+        let with_id = |algorithm| {
+            let key = SigningKey::generate(algorithm).unwrap();
+            key.verifying_key().with_key_id(KeyId::new("1").unwrap())
+        };
+        let keys = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA].map(with_id);
+        assert!(VerifyingKeys::new(keys.into()).is_ok());
+        let twins = vec![with_id(Algorithm::ES256), with_id(Algorithm::ES256)];
+        assert_eq!(VerifyingKeys::new(twins), Err(KeyError::DuplicateKeyId));
     }
 
     #[test]

@@ -2,15 +2,21 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The text is not PEM, or has a wrong number of blocks.
-    #[error("the text is not one PEM block (or, for a set, one or more)")]
+    /// The text is not PEM, or has a wrong number of keys.
+    #[error("the text is not PEM with one key (or, for a set, one or more)")]
     Pem,
-    /// A PEM block of another kind: a certificate, an encrypted key, SEC 1.
+    /// A PEM block of another kind, such as a certificate request.
     #[error(
-        "the PEM block is of a kind that is not accepted: public keys are PUBLIC KEY or RSA PUBLIC \
-         KEY (of a certificate, take its public key), private keys PRIVATE KEY or RSA PRIVATE KEY"
+        "the PEM block is of a kind that is not accepted: public keys are PUBLIC KEY, RSA PUBLIC KEY \
+         or CERTIFICATE, private keys PRIVATE KEY, RSA PRIVATE KEY or EC PRIVATE KEY"
     )]
     PemLabel,
+    /// An encrypted private key.
+    #[error("the private key is encrypted: decrypt it first, for example with `openssl pkey`")]
+    Encrypted,
+    /// The certificate of an authority that issued another certificate of the text.
+    #[error("the certificate belongs to an authority of the chain, not to the app")]
+    Authority,
     /// A private key, or a private member of a JWK, in place of a public key.
     #[error("the key is private where a public key is expected: consider it leaked")]
     Private,
@@ -23,8 +29,8 @@ pub enum KeyError {
     /// The key does not fit the requested algorithm, or the one that its JWK names.
     #[error("the key does not fit the algorithm")]
     AlgorithmMismatch,
-    /// RSA below 2048 bits or above 8192 (for signing: above 4096).
-    #[error("the RSA modulus must have 2048 to 8192 bits (a signing key at most 4096)")]
+    /// RSA below 2048 bits or above 4096.
+    #[error("the RSA modulus must have 2048 to 4096 bits")]
     RsaSize,
     /// An RSA key that is known to be breakable, or not the output of an RSA generator.
     #[error("the RSA key is weak: its exponent or modulus has a known bad form")]
@@ -47,9 +53,13 @@ pub enum KeyError {
     /// `kid` is not 1 to 128 bytes of printable ASCII.
     #[error("the key id is not 1 to 128 bytes of printable ASCII")]
     KeyId,
-    /// Two keys of one type carry the same `kid`.
-    #[error("two keys of one type have the same key id")]
+    /// Two keys for one algorithm carry the same `kid`, or a key is given twice.
+    #[error("two keys for one algorithm have the same key id, or a key is given twice")]
     DuplicateKeyId,
+    /// More than four keys without a `kid` for one algorithm: an assertion could not say which one
+    /// verifies it.
+    #[error("more than four keys for one algorithm have no key id: give each one a `kid`")]
+    TooManyUnnamed,
     /// A set without a usable key, or a use without a signing key.
     #[error("there is no usable key")]
     NoKey,

@@ -8,6 +8,7 @@ use ring::signature::{
 use ring::{hmac, pkcs8};
 use zeroize::Zeroizing;
 
+use super::ec_private_key::EcKeyPair;
 use super::import::{self, PrivateKeyDer};
 use super::{Algorithm, KeyError, VerifyingKey, ring_random};
 use crate::ids::KeyId;
@@ -102,8 +103,8 @@ impl SigningKey {
         Ok(PrivateKeyPem(text))
     }
 
-    /// Parses a private key from PEM: PKCS#8 (`PRIVATE KEY`) with the public key inside, or PKCS#1
-    /// (`RSA PRIVATE KEY`), as `openssl genpkey` writes it.
+    /// Parses the private key of a PEM text: PKCS#8 (`PRIVATE KEY`), PKCS#1 (`RSA PRIVATE KEY`) or SEC 1
+    /// (`EC PRIVATE KEY`), not encrypted. Blocks without a private key and text around them are ignored.
     ///
     /// # Errors
     ///
@@ -115,6 +116,9 @@ impl SigningKey {
                 let encoding = rsa_encoding(algorithm).ok_or(KeyError::AlgorithmMismatch)?;
                 let pair = RsaKeyPair::from_der(&der).map_err(|error| rejected(&error))?;
                 Self::from_rsa(algorithm, pair, encoding)
+            }
+            PrivateKeyDer::Sec1(der) => {
+                Self::from_ec(algorithm, &EcKeyPair::from_sec1(algorithm, &der)?)
             }
         }
     }
@@ -161,16 +165,8 @@ impl SigningKey {
             let pair = RsaKeyPair::from_pkcs8(der).map_err(|error| rejected(&error))?;
             return Self::from_rsa(algorithm, pair, encoding);
         }
-        if let Some(curve) = ecdsa(algorithm) {
-            let pair = EcdsaKeyPair::from_pkcs8(curve, der, &ring_random())
-                .map_err(|error| rejected(&error))?;
-            let point = pair.public_key().as_ref();
-            let public = if algorithm == Algorithm::ES256 {
-                import::p256(point)?
-            } else {
-                import::p384(point)?
-            };
-            return Self::new(algorithm, KeyPair::Ecdsa(pair), public);
+        if ecdsa(algorithm).is_some() {
+            return Self::from_ec(algorithm, &EcKeyPair::from_pkcs8(algorithm, der)?);
         }
         if algorithm != Algorithm::EdDSA {
             return Err(KeyError::AlgorithmMismatch);
@@ -180,6 +176,16 @@ impl SigningKey {
             Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|error| rejected(&error))?;
         let public = import::ed25519(pair.public_key().as_ref())?;
         Self::new(algorithm, KeyPair::Ed25519(pair), public)
+    }
+
+    fn from_ec(algorithm: Algorithm, key: &EcKeyPair) -> Result<Self, KeyError> {
+        let curve = ecdsa(algorithm).ok_or(KeyError::AlgorithmMismatch)?;
+        let (number, point, random) = (&key.number, &key.point, ring_random());
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(curve, number, point, &random)
+            .map_err(|error| rejected(&error))?;
+        let public =
+            if algorithm == Algorithm::ES256 { import::p256(point)? } else { import::p384(point)? };
+        Self::new(algorithm, KeyPair::Ecdsa(pair), public)
     }
 
     fn from_rsa(
@@ -337,6 +343,7 @@ mod tests {
             (Algorithm::PS256, "rsa_2048_private_pkcs1", "rsa_2048_public_pkcs1"),
             (Algorithm::PS384, "rsa_2048_private", "rsa_2048_public"),
             (Algorithm::PS512, "rsa_2048_private", "rsa_2048_public"),
+            (Algorithm::ES256, "p256_private_sec1", "p256_public"),
         ] {
             let key = SigningKey::from_pem(algorithm, &fixture(private)).unwrap();
             assert!(signs_for_itself(&key), "{algorithm}");
@@ -355,7 +362,9 @@ mod tests {
             (Algorithm::HS256, fixture("p256_private"), KeyError::AlgorithmMismatch),
             (Algorithm::RS256, fixture("rsa_1024_private"), KeyError::RsaSize),
             (Algorithm::ES256, fixture("p256_public"), KeyError::PemLabel),
-            (Algorithm::ES256, fixture("p256_private_sec1"), KeyError::PemLabel),
+            (Algorithm::ES384, fixture("p256_private_sec1"), KeyError::AlgorithmMismatch),
+            (Algorithm::RS256, fixture("p256_private_sec1"), KeyError::AlgorithmMismatch),
+            (Algorithm::ES256, fixture("p256_private") + &fixture("p256_private"), KeyError::Pem),
             (Algorithm::ES256, "no PEM".to_owned(), KeyError::Pem),
             (Algorithm::ES256, "-".repeat(70_000), KeyError::TooLong),
         ] {

@@ -53,17 +53,20 @@ pub(super) enum Material {
 }
 
 impl VerifyingKey {
-    /// Parses a public key from one PEM block: SPKI (`PUBLIC KEY`) or PKCS#1 (`RSA PUBLIC KEY`).
+    /// Parses the one public key of a PEM text: SPKI (`PUBLIC KEY`), PKCS#1 (`RSA PUBLIC KEY`) or the key
+    /// of an X.509 certificate (`CERTIFICATE`), perhaps with the chain of its issuers.
     ///
+    /// Of a certificate only the key counts: neither its signature nor its dates are checked.
     /// The key has no id and so matches any `kid`, until [`with_key_id`](Self::with_key_id).
     ///
     /// # Errors
     ///
-    /// [`KeyError`] names the problem. A private key or a certificate is refused.
+    /// [`KeyError`] names the problem. A private key is refused.
     pub fn from_pem(pem: &str) -> Result<Self, KeyError> {
-        let mut keys = import::public_keys(pem)?;
-        match (keys.pop(), keys.is_empty()) {
-            (Some(key), true) => Ok(key),
+        let mut keys = import::public_keys(pem)?.into_iter();
+        let mut own = keys.by_ref().filter(|key| *key != Err(KeyError::Authority));
+        match (own.next(), own.next()) {
+            (Some(key), None) => key,
             _ => Err(KeyError::Pem),
         }
     }
@@ -177,6 +180,8 @@ impl VerifyingKey {
         if !self.allows(algorithm) {
             return false;
         }
+        #[cfg(test)]
+        VERIFICATIONS.set(VERIFICATIONS.get() + 1);
         let verified = match &self.material {
             Material::P256(point) => {
                 UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
@@ -199,6 +204,12 @@ impl VerifyingKey {
         };
         verified.is_ok()
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The number of verifications in this thread.
+    pub(in crate::jwt) static VERIFICATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// Returns the parameters of an RSA algorithm, or `None` for any other.

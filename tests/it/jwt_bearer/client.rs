@@ -107,14 +107,48 @@ fn an_assertion_alone_must_name_and_prove_its_app() {
     let stranger = json!({ "iss": "unknown" });
     let assertion = world.assertion(&app, &stranger);
     let grant = |assertion: &str| encode(&[("grant_type", JWT_BEARER), ("assertion", assertion)]);
-    world.post_form(None, &grant(&assertion)).assert_error(401, "invalid_client");
-    world.post_form(None, &grant("a.b.c")).assert_error(401, "invalid_client");
+    world.post_form(None, &grant(&assertion)).assert_error(400, "invalid_grant");
     let nameless = App { secret: None, ..other };
     let mine = world.assertion(&app, &json!({}));
     world.present(&nameless, &mine, &[]).assert_error(400, "invalid_grant");
     let forged = Signer::hmac(jsonwebtoken::Algorithm::HS256, &[7; 32]).sign(&world.claims(&app));
     world.post_form(None, &grant(&forged)).assert_error(400, "invalid_grant");
     assert_eq!(world.post_form(None, &grant(&mine)).status, 200);
+}
+
+/// Z19: without client authentication, an assertion that names no app is an invalid grant. The answer
+/// names the claim, and the audit log says the same.
+#[test]
+fn an_assertion_that_names_no_app_is_an_invalid_grant() {
+    let world = World::new();
+    let app = world.register(alone());
+    let signer = Signer::backend();
+    let claims = world.claims(&app);
+    let change = |change: Value| signer.sign(&with(&claims, &change));
+    let good = change(json!({}));
+    for (assertion, text) in [
+        ("a.b.c".to_owned(), "not a JWT in compact form"),
+        ("x".to_owned(), "not a JWT in compact form"),
+        (format!("{good}\n"), "not a JWT in compact form"),
+        (signer.sign_raw(r#"{"alg":"EdDSA"}"#, "[]"), "not a JSON object"),
+        (signer.sign_raw(r#"{"alg":"EdDSA"}"#, r#"{"iss":"a","iss":"a"}"#), "given twice"),
+        (change(json!({ "iss": null })), "the claim iss is missing"),
+        (change(json!({ "iss": 7 })), "the claim iss is missing or not a string"),
+        (change(json!({ "iss": "unknown" })), "the claim iss is not the expected one"),
+        (change(json!({ "iss": "" })), "the claim iss is not the expected one"),
+        (change(json!({ "iss": "i".repeat(300) })), "the claim iss is not the expected one"),
+    ] {
+        let answer = bare(&world, &[("grant_type", JWT_BEARER), ("assertion", &assertion)]);
+        answer.assert_error(400, "invalid_grant");
+        assert!(answer.text("error_description").contains(text), "{text}: {answer:?}");
+        let event = world.last_event();
+        assert_eq!(event.outcome.reason(), Some("assertion"), "{event:?}");
+    }
+    // A client that names itself is authenticated first.
+    let named = [("grant_type", JWT_BEARER), ("assertion", "a.b.c"), ("client_id", "unknown")];
+    bare(&world, &named).assert_error(401, "invalid_client");
+    bare(&world, &[("grant_type", JWT_BEARER), ("assertion", &good)]);
+    assert_eq!(world.last_event().outcome.as_str(), "success");
 }
 
 /// J24: if an app is named beside an assertion that it did not sign, neither its budget nor the
