@@ -3,7 +3,7 @@
 //!
 //! Run it with `cargo run --example server --features axum`. It prints commands to try. `README.md`
 //! in this folder has the options, and `seed.json` shows every setting of a seed.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program reports to its user")]
+#![expect(clippy::print_stdout, reason = "a program reports to its user")]
 
 mod admin_api;
 mod args;
@@ -66,27 +66,39 @@ pub(crate) type Endpoints = HttpEndpoints<Arc<AnyStore>, Arc<Users>, NoHooks, Br
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(args) if args.help => {
-            print!("{}", args::USAGE);
+            say(std::io::stdout(), args::USAGE);
             return ExitCode::SUCCESS;
         }
         Ok(args) => args,
         Err(problem) => {
-            eprintln!("{problem}");
+            say(std::io::stderr(), &problem);
             return ExitCode::from(2);
         }
     };
     if args.log {
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+        // A line that cannot be written is lost. By default the subscriber would say so on standard
+        // error, and panic if that is full or closed.
+        tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .log_internal_errors(false)
+            .init();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = runtime.map_err(BoxError::from).and_then(|it| it.block_on(run(&args)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            say(std::io::stderr(), &error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Writes a line to the user. A stream that is full or closed does not end the program, as it would with
+/// `println!`.
+fn say(mut stream: impl std::io::Write, text: &str) {
+    let _ = writeln!(stream, "{}", text.trim_end_matches('\n'));
 }
 
 async fn run(args: &Args) -> Result<(), BoxError> {
@@ -106,9 +118,10 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     serve::announce(args.ready_file.as_deref(), &issuer)?;
     match tries {
         Some(tries) if !args.check => {
-            println!("{issuer} is ready. Ctrl-C stops it.\n\n{}", tries.text());
+            let text = format!("{issuer} is ready. Ctrl-C stops it.\n\n{}", tries.text());
+            say(std::io::stdout(), &text);
         }
-        _ => println!("{issuer} is ready: {}", program.summary),
+        _ => say(std::io::stdout(), &format!("{issuer} is ready: {}", program.summary)),
     }
     let serving = serve::serve(listener, router, tasks, told);
     if !args.check {

@@ -108,6 +108,7 @@ pub(crate) async fn serve(
 ) -> io::Result<()> {
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
     let log = tasks.log.clone();
+    let endpoints = Arc::clone(&tasks.endpoints);
     let writing = tokio::spawn(log.clone().run());
     let beside = tokio::spawn(tasks.run());
     // A response is one small write and must not wait for the next.
@@ -134,6 +135,7 @@ pub(crate) async fn serve(
     };
     beside.abort();
     // Writes the events of the last requests, if the database accepts them.
+    endpoints.server().record_repeats();
     log.close();
     if tokio::time::timeout(PATIENCE, writing).await.is_err() {
         tracing::warn!("some events were not written to the audit log");

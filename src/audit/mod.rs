@@ -89,7 +89,9 @@ use serde::Serialize;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::tracing::TracingAudit;
-pub use log::{AuditQueue, AuditStore, EventId, NewEvent, StoredEvent, prune_events_regularly};
+pub use log::{
+    AuditQueue, AuditStore, AuditWriter, EventId, NewEvent, StoredEvent, prune_events_regularly,
+};
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub use log::{MemoryAuditStore, conformance};
@@ -99,6 +101,7 @@ pub use usage::AppUsage;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Source, Subject};
 use crate::observe::Outcome;
+use crate::observe::panics::caught;
 use crate::protocol::grant_type::GrantType;
 use crate::store::RevocationTarget;
 
@@ -384,7 +387,8 @@ impl AuditEvent {
 
 /// A receiver of audit events.
 ///
-/// The server calls it in the middle of a request, so it must not block. A sink that writes to a
+/// The server calls it in the middle of a request, so it must not block. If it panics, the event is lost
+/// and the request goes on. A sink that writes to a
 /// disk or network pushes a clone of the event to a queue, as [`AuditQueue`] does.
 pub trait AuditSink: Send + Sync + fmt::Debug {
     /// Records an event.
@@ -394,6 +398,16 @@ pub trait AuditSink: Send + Sync + fmt::Debug {
 impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     fn record(&self, event: &AuditEvent) {
         T::record(self, event);
+    }
+}
+
+/// A sink whose panics end no request. The event is lost.
+#[derive(Debug)]
+pub(crate) struct Shielded<T>(pub(crate) T);
+
+impl<T: AuditSink> AuditSink for Shielded<T> {
+    fn record(&self, event: &AuditEvent) {
+        let _ = caught(|| self.0.record(event));
     }
 }
 

@@ -3,6 +3,8 @@
 use http::StatusCode;
 
 use crate::observe::observation::Observation;
+#[cfg(feature = "tracing")]
+use crate::observe::panics::caught;
 use crate::protocol::paths::ServerEndpoint;
 
 /// The span of a request, with the target `grantor::http` and the name `request`. It has the request id
@@ -59,7 +61,10 @@ impl RequestSpan {
             _ = write!(steps, "{}={}us ", step.as_str(), took.as_micros());
         });
         self.0.record("steps", steps.trim_end());
-        ::tracing::info!(target: "grantor::http", parent: &self.0, "answered");
+        // A log that cannot be written must not end the request.
+        let _ = caught(|| {
+            ::tracing::info!(target: "grantor::http", parent: &self.0, "answered");
+        });
     }
 }
 

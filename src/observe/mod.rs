@@ -3,6 +3,7 @@
 pub(crate) mod metrics;
 pub(crate) mod observation;
 mod outcome;
+pub(crate) mod panics;
 
 pub use metrics::{Metrics, RequestOutcome};
 pub use outcome::{Outcome, Step};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::AuthorizationServer;
 use crate::audit::usage::Usage;
-use crate::audit::{AuditSink, NoAudit};
+use crate::audit::{AuditSink, NoAudit, Shielded};
 use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint::context::Context;
@@ -143,7 +143,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
 
     /// Sends every audit event to `audit`. Default: events are dropped.
     pub fn audit(mut self, audit: impl AuditSink + 'static) -> Self {
-        self.audit = Arc::new(audit);
+        self.audit = Arc::new(Shielded(audit));
         self
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::{GrantStore, Pruned, StoreError};
 use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::observe::panics::{caught, caught_in};
 
 /// The first wait after a failure of the store. It doubles each time, up to the interval.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -62,7 +63,8 @@ impl Pruning {
     {
         let mut backoff = FIRST_WAIT;
         loop {
-            let wait = match prune(self.clock.now(), self.batch).await {
+            let pruned = caught_in(prune(self.clock.now(), self.batch)).await;
+            let wait = match pruned.unwrap_or_else(|panicked| Err(StoreError::new(panicked))) {
                 // A store that is always ready at once must not occupy a thread.
                 Ok(Pruned { more: true, removed }) if removed > 0 => {
                     backoff = FIRST_WAIT;
@@ -74,7 +76,7 @@ impl Pruning {
                     self.interval
                 }
                 Err(error) => {
-                    failed(&error);
+                    let _ = caught(|| failed(&error));
                     let wait = backoff.min(self.interval);
                     backoff = backoff.saturating_mul(2).min(self.interval.max(FIRST_WAIT));
                     wait
@@ -103,8 +105,8 @@ impl fmt::Debug for Pruning {
 /// Removes inert rows from `store`, at once and then at every interval, until it is dropped. Spawn it in
 /// one process or in all.
 ///
-/// `sleep` waits, as `tokio::time::sleep` does. If the store fails, `failed` gets the error, and the next
-/// call comes after 1 s, 2 s and so on up to the interval.
+/// `sleep` waits, as `tokio::time::sleep` does. If the store fails or panics, `failed` gets the error, and
+/// the next call comes after 1 s, 2 s and so on up to the interval. A panic of `failed` changes nothing.
 ///
 /// ```
 /// use std::sync::Arc;

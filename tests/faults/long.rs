@@ -18,6 +18,7 @@ mod failover;
 mod kills;
 mod ledger;
 mod load;
+mod logs;
 mod networks;
 mod oracle;
 mod proxy;

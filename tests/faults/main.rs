@@ -19,6 +19,7 @@ mod cluster;
 mod counts;
 mod dice;
 mod ledger;
+mod logs;
 mod networks;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod oracle;

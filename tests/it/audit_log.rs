@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use grantor::audit::conformance::AuditKit;
 use grantor::audit::{
-    Action, Actor, AppUsage, AuditEvent, AuditQuery, AuditQueue, AuditSink as _, AuditStore,
-    EventId, MemoryAuditStore, NewEvent, Severity, StoredEvent, prune_events_regularly,
+    Action, Actor, AppUsage, AuditEvent, AuditQuery, AuditQueue, AuditSink, AuditStore,
+    AuditWriter, EventId, MemoryAuditStore, NewEvent, Severity, StoredEvent,
+    prune_events_regularly,
 };
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::ids::{ClientId, Subject};
@@ -24,6 +25,8 @@ use grantor::store::{
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep};
 
+use crate::support::{World, machine_app};
+
 /// A fault of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -31,6 +34,8 @@ enum Fault {
     After,
     /// The call never returns.
     Hangs,
+    /// The call panics before it has taken effect.
+    Panics,
 }
 
 /// The log in memory with planned faults, and the size of each batch.
@@ -58,6 +63,7 @@ impl AuditStore for FaultyLog {
         match fault {
             Some(Fault::Before) => return Err(StoreError::new("planted")),
             Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::Panics) => panic!("planted"),
             Some(Fault::After) | None => {}
         }
         self.inner.append(events).await?;
@@ -78,7 +84,9 @@ impl AuditStore for FaultyLog {
 
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
         self.appends.lock().unwrap().push((Instant::now(), limit));
-        if self.plan.lock().unwrap().pop_front().is_some() {
+        let fault = self.plan.lock().unwrap().pop_front();
+        assert_ne!(fault, Some(Fault::Panics), "planted");
+        if fault.is_some() {
             return Err(StoreError::new("planted"));
         }
         self.inner.prune_events(before, limit).await
@@ -107,8 +115,10 @@ fn spawn(queue: &AuditQueue, log: &Arc<FaultyLog>) -> (JoinHandle<()>, Arc<Atomi
     let failures = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&failures);
     let failed = move |error: &StoreError| {
-        assert_eq!(error.to_string(), "the store failed");
-        told.fetch_add(1, Ordering::Relaxed);
+        // A panic here would be caught.
+        let is_planted =
+            std::error::Error::source(error).is_some_and(|it| it.to_string() == "planted");
+        told.fetch_add(if is_planted { 1 } else { 1_000 }, Ordering::Relaxed);
     };
     (tokio::spawn(queue.run(Arc::clone(log), sleep, failed)), failures)
 }
@@ -313,6 +323,72 @@ async fn a_failed_batch_is_retried_until_it_is_written_once() {
     writing.await.unwrap();
 }
 
+/// Z27: panics of the store and of the host's callback do not end the writer. Its batch is written once, and
+/// the host sees how the writing goes.
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_the_store_or_of_the_callback_is_a_failure_that_is_retried() {
+    let (audit, log) = (queue(10_000), FaultyLog::with([Fault::Panics, Fault::Before]));
+    assert_eq!((audit.writer(), audit.panics()), (AuditWriter::Absent, 0));
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let causes = Arc::clone(&reported);
+    let failed = move |error: &StoreError| {
+        let cause = std::error::Error::source(error).unwrap().to_string();
+        causes.lock().unwrap().push(cause);
+        panic!("the disk of the log is full");
+    };
+    let writing = tokio::spawn(audit.run(Arc::clone(&log), sleep, failed));
+    audit.record(&event(0));
+    sleep(Duration::from_millis(250)).await;
+    assert_eq!((audit.writer(), audit.panics()), (AuditWriter::Failing, 2));
+    audit.record(&event(1));
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!((audit.writer(), audit.panics()), (AuditWriter::Running, 3));
+    assert_eq!(*reported.lock().unwrap(), ["it panicked: planted", "planted"]);
+    assert_eq!((all(&log).await.len(), tokens(&log).await), (2, 2));
+
+    writing.abort();
+    assert!(writing.await.unwrap_err().is_cancelled());
+    assert_eq!(audit.writer(), AuditWriter::Absent);
+    let (writing, _) = spawn(&audit, &log);
+    audit.close();
+    writing.await.unwrap();
+    assert_eq!(audit.writer(), AuditWriter::Closed);
+}
+
+/// Z27: the tasks that prune survive panics of the store and of the host's callback.
+#[tokio::test(start_paused = true)]
+async fn a_panic_does_not_end_the_task_that_prunes() {
+    let log = FaultyLog::with([Fault::Panics, Fault::Before]);
+    let id = EventId::generate(at(0), &OsRandom::new()).unwrap();
+    log.inner.append(&[NewEvent { id, event: event(0) }]).await.unwrap();
+    let failed = |error: &StoreError| panic!("{error}");
+    let pruning = Pruning::new().clock(ManualClock::new(at(60_000)));
+    let keep = Duration::from_secs(1);
+    let task = tokio::spawn(prune_events_regularly(Arc::clone(&log), keep, pruning, sleep, failed));
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(all(&log).await, []);
+    task.abort();
+}
+
+/// A sink whose disk is full.
+#[derive(Debug)]
+struct FullDisk;
+
+impl AuditSink for FullDisk {
+    fn record(&self, _: &AuditEvent) {
+        panic!("no space left on device");
+    }
+}
+
+/// Z27: a sink that panics loses its event and ends no request, neither of a client nor of an administrator.
+#[test]
+fn a_sink_that_panics_ends_no_request() {
+    let world = World::with(|builder| builder.audit(FullDisk));
+    let app = world.register(machine_app());
+    assert_eq!(world.post(&app, &[("grant_type", "client_credentials")]).status, 200);
+    world.post(&app, &[]).assert_error(400, "invalid_request");
+}
+
 /// When the process ends, the writer does not wait between batches.
 #[tokio::test(start_paused = true)]
 async fn closing_writes_the_remaining_events_at_once_and_ends_the_task() {
@@ -444,7 +520,11 @@ async fn the_task_prunes_at_once_and_at_every_interval() {
         feed.entries.len()
     };
     let pruning = Pruning::new().batch(3).clock(Arc::clone(&clock));
-    let failed = |error: &_| panic!("{error:?}");
+    let failures = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&failures);
+    let failed = move |_: &StoreError| {
+        told.fetch_add(1, Ordering::Relaxed);
+    };
     let task = tokio::spawn(prune_regularly(Arc::clone(&store), pruning, sleep, failed));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(count().await, 99);
@@ -453,6 +533,7 @@ async fn the_task_prunes_at_once_and_at_every_interval() {
     assert_eq!(count().await, 99, "before the interval has passed");
     sleep(Duration::from_secs(2)).await;
     assert_eq!(count().await, 49);
+    assert_eq!(failures.load(Ordering::Relaxed), 0);
     task.abort();
 }
 

@@ -18,7 +18,7 @@ pub use event::{EventId, NewEvent, StoredEvent};
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub use memory::MemoryAuditStore;
 pub use pruning::prune_events_regularly;
-pub use queue::AuditQueue;
+pub use queue::{AuditQueue, AuditWriter};
 
 use crate::audit::AuditQuery;
 use crate::audit::usage::AppUsage;

@@ -12,6 +12,7 @@ use super::{AuditStore, EventId, NewEvent};
 use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::clock::UnixTime;
 use crate::observe::Outcome;
+use crate::observe::panics::{caught, caught_in};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::store::StoreError;
 
@@ -29,8 +30,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// writes batches of up to 256 events, at most 200 ms after the first event of a batch. Clones
 /// share one queue.
 ///
-/// * If the store fails, the batch is kept and retried after 100 ms, 200 ms and so on up to 10 s,
-///   until it is written.
+/// * If the store fails or panics, the batch is kept and retried after 100 ms, 200 ms and so on up
+///   to 10 s, until it is written. [`writer`](Self::writer) tells how the writing goes.
 /// * If the queue is full, events are dropped and counted. When there is room again, the log gets
 ///   an event [`Action::DropEvents`] with their number.
 /// * [`close`](Self::close) ends the future after everything is written.
@@ -68,6 +69,25 @@ struct Pending {
     writer: Option<Waker>,
     /// The number of events that wakes the writer.
     wake_at: usize,
+    /// Whether a future of `run` is at work, and whether its last write failed.
+    is_running: bool,
+    is_failing: bool,
+    /// The panics of the store and of the callback.
+    panics: u64,
+}
+
+/// How the writing of an [`AuditQueue`] goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuditWriter {
+    /// No future of [`AuditQueue::run`] is polled: it was not spawned yet, or it was dropped.
+    Absent,
+    /// The last write succeeded, or there was none yet.
+    Running,
+    /// The last write failed, and is retried.
+    Failing,
+    /// The queue was closed, and everything is written.
+    Closed,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,6 +131,9 @@ impl AuditQueue {
             state: State::Open,
             writer: None,
             wake_at: 1,
+            is_running: false,
+            is_failing: false,
+            panics: 0,
         };
         Ok(Self(Arc::new(Shared {
             capacity: capacity.max(1),
@@ -124,7 +147,8 @@ impl AuditQueue {
     /// future waits until the first is dropped. Dropping it loses nothing, because the next one
     /// continues.
     ///
-    /// `sleep` waits, like `tokio::time::sleep`. `failed` is called on each failure of the store.
+    /// `sleep` waits, like `tokio::time::sleep`. `failed` is called on each failure of the store, also
+    /// if the store panics. A panic of `failed` itself is counted and changes nothing else.
     pub fn run<S, Z, W, F>(
         &self,
         store: S,
@@ -183,6 +207,24 @@ impl AuditQueue {
         pending.events.len() + pending.batch.as_ref().map_or(0, |batch| batch.len())
     }
 
+    /// Returns how the writing goes, for example for a health check.
+    #[must_use]
+    pub fn writer(&self) -> AuditWriter {
+        let pending = self.0.lock();
+        match pending.state {
+            State::Closed => AuditWriter::Closed,
+            State::Open | State::Closing if !pending.is_running => AuditWriter::Absent,
+            State::Open | State::Closing if pending.is_failing => AuditWriter::Failing,
+            State::Open | State::Closing => AuditWriter::Running,
+        }
+    }
+
+    /// Returns the number of panics of the store and of `failed` that [`run`](Self::run) has survived.
+    #[must_use]
+    pub fn panics(&self) -> u64 {
+        self.0.lock().panics
+    }
+
     /// Returns the number of events dropped since the queue was created.
     #[must_use]
     pub fn dropped(&self) -> u64 {
@@ -205,6 +247,7 @@ impl fmt::Debug for AuditQueue {
         f.debug_struct("AuditQueue")
             .field("pending", &self.pending())
             .field("dropped", &self.dropped())
+            .field("writer", &self.writer())
             .finish_non_exhaustive()
     }
 }
@@ -266,11 +309,19 @@ impl Shared {
     /// Marks the batch as finished and wakes the tasks that wait for it.
     fn settle(&self) {
         let mut pending = self.lock();
+        pending.is_failing = false;
         pending.batch = None;
         pending.written += std::mem::take(&mut pending.in_batch);
         let flushing = std::mem::take(&mut pending.flushing);
         drop(pending);
         flushing.into_iter().for_each(Waker::wake);
+    }
+
+    /// Notes a failed write, and counts a panic.
+    fn note_failure(&self, has_panicked: bool) {
+        let mut pending = self.lock();
+        pending.is_failing = true;
+        pending.panics += u64::from(has_panicked);
     }
 
     /// Waits until `is_over` or until `limit` has passed. Checks `is_over` when `wake_at` events
@@ -298,6 +349,34 @@ impl Shared {
     }
 }
 
+/// Says that a future of `run` is at work until it is dropped.
+struct Running<'a>(&'a Shared);
+
+impl<'a> Running<'a> {
+    fn new(queue: &'a Shared) -> Self {
+        queue.lock().is_running = true;
+        Self(queue)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_running = false;
+    }
+}
+
+/// Appends a batch. A panic of the store is a failure.
+async fn append(
+    queue: &Shared,
+    store: &impl AuditStore,
+    batch: &[NewEvent],
+) -> Result<(), StoreError> {
+    caught_in(store.append(batch)).await.unwrap_or_else(|panicked| {
+        queue.note_failure(true);
+        Err(StoreError::new(panicked))
+    })
+}
+
 async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
     queue: Arc<Shared>,
     store: S,
@@ -305,6 +384,7 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
     mut failed: impl FnMut(&StoreError) + Send,
 ) {
     let _writing = queue.writing.lock().await;
+    let _running = Running::new(&queue);
     let full = BATCH.min(queue.capacity);
     let is_closed = |pending: &Pending| pending.state != State::Open;
     loop {
@@ -319,8 +399,9 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
         let next = queue.lock().take(queue.name);
         let Some(batch) = next else { return queue.settle() };
         let (mut wait, longest) = BACKOFF;
-        while let Err(error) = store.append(&batch).await {
-            failed(&error);
+        while let Err(error) = append(&queue, &store, &batch).await {
+            let reported = caught(|| failed(&error));
+            queue.note_failure(reported.is_err());
             if is_closed(&queue.lock()) {
                 sleep(wait).await;
             } else {

@@ -32,3 +32,48 @@ fn requests_are_counted_by_outcome_and_timed_by_step() {
     }
     assert!(!text.contains(app.id.as_str()) && !text.contains(app.secret.as_deref().unwrap()));
 }
+
+/// Writes no line, because its disk is full, and panics about it.
+#[cfg(feature = "tracing")]
+struct FullDisk;
+
+#[cfg(feature = "tracing")]
+impl tracing::Subscriber for FullDisk {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("no space left on device");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Z27: a subscriber that panics because it cannot write ends no request.
+#[cfg(feature = "tracing")]
+#[test]
+fn a_log_line_that_panics_ends_no_request() {
+    let audit = grantor::audit::TracingAudit::new();
+    let http = Http::of(crate::support::World::with(|builder| builder.audit(audit)));
+    let app = http.world.register(machine_app());
+    let header = basic(app.id.as_str(), app.secret.as_deref().unwrap());
+    let form = "grant_type=client_credentials";
+    tracing::subscriber::with_default(FullDisk, || {
+        for _ in 0..3 {
+            assert_eq!(http.post("/oauth/token", &[("authorization", &header)], form).status, 200);
+            assert_eq!(http.post("/oauth/token", &[], form).status, 401);
+            assert_eq!(http.get("/oauth/authorize").status, 400);
+        }
+    });
+}
