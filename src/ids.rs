@@ -257,6 +257,14 @@ impl From<IpAddr> for Source {
     }
 }
 
+impl Subject {
+    /// Returns true if the app has the same identifier. A token of this subject would then pass for the
+    /// app's own (RFC 9068 section 5).
+    pub(crate) fn is_client(&self, client_id: &ClientId) -> bool {
+        self.0 == client_id.0
+    }
+}
+
 impl From<&ClientId> for Subject {
     /// Returns the app as the subject of its own token (RFC 9068 section 2.2, client credentials).
     fn from(client_id: &ClientId) -> Self {

@@ -4,6 +4,7 @@ use crate::app::InvalidApp;
 use crate::observe::{Outcome, Step};
 use crate::random::RandomError;
 use crate::store::StoreError;
+use crate::users::DirectoryError;
 
 /// The error of an administrative call.
 ///
@@ -31,6 +32,9 @@ pub enum AdminError {
     /// A setting is invalid.
     #[error(transparent)]
     Invalid(#[from] InvalidApp),
+    /// The user directory cannot tell whether a user has the identifier of the app.
+    #[error("the user directory cannot tell whether a user has this identifier")]
+    Directory(#[from] DirectoryError),
     /// No secret could be generated.
     #[error("no secret could be generated")]
     Random(#[from] RandomError),
@@ -49,6 +53,7 @@ impl AdminError {
             Self::Invalid(invalid) => {
                 Outcome::refused(Step::Parse, "invalid_setting", Some(invalid.field()))
             }
+            Self::Directory(_) => Outcome::failed(Step::Grant, self),
             Self::Random(_) => Outcome::failed(Step::Mint, self),
             Self::Store(_) => Outcome::failed(Step::Claim, self),
         }

@@ -14,6 +14,7 @@ mod error;
 mod transfer;
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub use transfer::{AppExport, ImportedApp};
 
 use crate::app::{
     AppCredentials, AppSettings, ClientAuthentication, ClientType, Credentials, CustomApp,
-    StoredSecret,
+    InvalidApp, StoredSecret,
 };
 use crate::audit::usage::Usage;
 use crate::audit::{Action, Actor, AuditEvent, AuditSink};
@@ -36,6 +37,7 @@ use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
     RevocationTarget, Revoked, Store, StoreError,
 };
+use crate::users::{DirectoryError, UserDirectory};
 
 /// The administrative interface of a server, for one administrator.
 pub struct Admin<'a, S> {
@@ -52,6 +54,21 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) random: &'a dyn SecureRandom,
     pub(crate) audit: &'a dyn AuditSink,
     pub(crate) usage: &'a Usage,
+    pub(crate) subjects: &'a dyn KnownSubjects,
+}
+
+/// The subjects of the host's users.
+pub(crate) trait KnownSubjects: Sync {
+    /// Returns true if the directory has a user of this subject, active or not.
+    fn is_user<'a>(&'a self, subject: &'a Subject) -> IsUser<'a>;
+}
+
+type IsUser<'a> = Pin<Box<dyn Future<Output = Result<bool, DirectoryError>> + Send + 'a>>;
+
+impl<U: UserDirectory> KnownSubjects for U {
+    fn is_user<'a>(&'a self, subject: &'a Subject) -> IsUser<'a> {
+        Box::pin(async { Ok(self.find_user(subject).await?.is_some()) })
+    }
 }
 
 impl<S> fmt::Debug for Admin<'_, S> {
@@ -90,11 +107,23 @@ impl<'a, S: Store> Admin<'a, S> {
     /// # Errors
     ///
     /// [`AdminError::AlreadyExists`]; [`AdminError::Invalid`] if an imported secret does not fit
-    /// the settings; [`AdminError::Random`] and [`AdminError::Store`].
+    /// the settings, or if a user has the client id as subject: a token of that user would pass for
+    /// the app's own (RFC 9068 section 5); [`AdminError::Directory`], [`AdminError::Random`] and
+    /// [`AdminError::Store`].
     pub async fn import(&self, app: ImportedApp) -> Result<AppCredentials, AdminError> {
         let client_id = app.client_id.clone();
-        let result = self.insert(app).await;
+        let result = match self.refuse_subject(&client_id).await {
+            Ok(()) => self.insert(app).await,
+            Err(error) => Err(error),
+        };
         self.audited(Action::ImportApp, Some(&client_id), result)
+    }
+
+    async fn refuse_subject(&self, client_id: &ClientId) -> Result<(), AdminError> {
+        if self.parts.subjects.is_user(&Subject::from(client_id)).await? {
+            return Err(InvalidApp::new("client_id", "must not be the subject of a user").into());
+        }
+        Ok(())
     }
 
     /// Exports an app without its secrets, for an import elsewhere.

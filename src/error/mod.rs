@@ -112,6 +112,10 @@ pub enum Fault {
     /// The host passed an empty session id. It would bind a consent ticket to no session.
     #[error("the host named an empty session")]
     EmptySession,
+    /// The host named no browser, and the request demands a visit to the login page. See
+    /// [`with_browser`](crate::endpoint::AuthorizationRequest::with_browser).
+    #[error("the host named no browser for a request that demands a visit to the login page")]
+    UnknownBrowser,
     /// The store broke its contract.
     #[error("the store broke its contract: {0}")]
     StoreContract(&'static str),

@@ -100,6 +100,8 @@ pub enum Rejection {
     UnknownUser,
     /// The account of the user was deleted or is not active.
     InactiveUser,
+    /// The user has the identifier of the app. Its token would pass for the app's own.
+    SubjectIsClientId,
     /// The app's policy does not let it impersonate this user.
     ImpersonationDenied(NotPermitted),
     // -- scope

@@ -228,6 +228,12 @@ impl Rejection {
             }
             Self::UnknownUser => entry(C::InvalidGrant, S::Grant, "unknown_user", USER),
             Self::InactiveUser => entry(C::InvalidGrant, S::Grant, "inactive_user", USER),
+            Self::SubjectIsClientId => entry(
+                C::InvalidGrant,
+                S::Grant,
+                "subject_is_client_id",
+                "the user has the same identifier as the app",
+            ),
             Self::ImpersonationDenied(why) => {
                 entry(C::InvalidGrant, S::Grant, impersonation_reason(*why), USER)
                     .decided_by("jwt.impersonation")

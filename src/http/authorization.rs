@@ -4,6 +4,7 @@ use http::header::{self, HeaderName};
 use http::uri::Authority;
 use http::{Method, StatusCode};
 
+use super::browser::Browser;
 use super::interaction::Interaction;
 use super::request::{Exchange, InvalidHttpRequest};
 use super::response::{Answer, protect_page, see_other};
@@ -57,8 +58,15 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let moment = self.server.seen_moment();
         let refuse = |error| self.server.refuse(Action::Authorize, error, exchange.source());
         let query = query.map_err(|rejection| refuse(rejection.into()))?;
-        let request = self.server.authorization_request(query, exchange.source()).await?;
+        let mut request = self.server.authorization_request(query, exchange.source()).await?;
         let client_id = request.app().client_id().clone();
+        let mut browser = None;
+        if request.may_demand_login() {
+            let own = Browser::of(exchange, self.server.issuer(), self.server.random())
+                .map_err(|error| refuse(error.into()))?;
+            request = request.with_browser(own.value());
+            browser = Some(own);
+        }
         let login = self.login(exchange, moment).await.map_err(refuse)?;
         let answer = match self.server.authorize(request, login.as_ref()).await? {
             NextStep::Redirect(response) => see_other(response.location()),
@@ -67,7 +75,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                 let page = self.interaction.consent_page(exchange.parts, &prompt, &action);
                 protected(page.await)
             }
-            NextStep::LogIn(needed) => self.ask_to_log_in(exchange, &needed).await,
+            NextStep::LogIn(needed) => {
+                let mut page = self.ask_to_log_in(exchange, &needed).await;
+                browser.iter().for_each(|browser| browser.remember(&mut page));
+                page
+            }
         };
         exchange.observation.end(Some(&client_id), None, &Outcome::Success);
         Ok(answer)

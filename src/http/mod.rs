@@ -38,6 +38,7 @@
 mod authorization;
 #[cfg(feature = "axum")]
 mod axum;
+mod browser;
 mod cors;
 mod interaction;
 mod request;

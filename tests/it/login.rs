@@ -2,6 +2,7 @@
 
 use grantor::clock::UnixTime;
 use grantor::endpoint::{AuthorizationError, Decision, Login, LoginNeeded, NextStep};
+use grantor::error::{EndpointError, Fault};
 use pollster::block_on;
 use proptest::prelude::*;
 use serde_json::json;
@@ -55,8 +56,17 @@ fn prompt(
     query: &str,
     login: Option<&Login>,
 ) -> Result<NextStep, AuthorizationError> {
+    prompt_in(world, "browser", query, login)
+}
+
+fn prompt_in(
+    world: &World,
+    browser: &str,
+    query: &str,
+    login: Option<&Login>,
+) -> Result<NextStep, AuthorizationError> {
     let request = block_on(world.server.authorization_request(query, Some(&world.source)))?;
-    block_on(world.server.authorize(request, login))
+    block_on(world.server.authorize(request.with_browser(browser), login))
 }
 
 /// Asserts that the user has to log in, and returns the reason and the return query.
@@ -440,4 +450,36 @@ fn the_host_is_asked_to_let_the_user_choose_the_account() {
         "login_required",
         "auth_time_unknown",
     );
+}
+
+/// N14: the way back from a required login is bound to the browser that was sent there. A host that
+/// names no browser gets an error that says so, not a marker for everyone.
+#[test]
+fn the_way_back_from_a_login_belongs_to_one_browser() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let step = |browser: &str, query: &str, login: &Login| {
+        prompt_in(&world, browser, query, Some(login)).unwrap()
+    };
+    for demand in [("prompt", "login"), ("prompt", "select_account"), ("max_age", "1")] {
+        let first = query(&app, &[demand]);
+        let NextStep::LogIn(needed) = step("one", &first, &ann_since(START - 100)) else {
+            panic!("the user does not have to log in");
+        };
+        world.advance(60);
+        // A login of another browser that is newer than the marker.
+        let newer = ann_since(world.clock_now().as_seconds() - 30);
+        let other = step("two", &needed.return_query, &newer);
+        assert!(matches!(other, NextStep::LogIn(_)), "{demand:?}");
+        let own = step("one", &needed.return_query, &newer);
+        assert!(matches!(own, NextStep::AskConsent(_)), "{demand:?}");
+        let request = block_on(world.server.authorization_request(&first, None)).unwrap();
+        let old = ann_since(START - 100);
+        let error = block_on(world.server.authorize(request, Some(&old))).unwrap_err();
+        assert_eq!(shown(&error), "server_error");
+        assert!(matches!(
+            &error,
+            AuthorizationError::Show { error: EndpointError::Failed(Fault::UnknownBrowser), .. }
+        ));
+    }
 }

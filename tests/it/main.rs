@@ -49,6 +49,7 @@ mod revocation_feed;
 mod scopes;
 mod signing_keys;
 mod store_conformance;
+mod subjects;
 mod ticket;
 mod token_request;
 mod wire_errors;

@@ -62,6 +62,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::Assertion(AssertionError::ExpPast), "invalid_grant", 400),
         (R::UnknownUser, "invalid_grant", 400),
         (R::InactiveUser, "invalid_grant", 400),
+        (R::SubjectIsClientId, "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::NoneAllowed), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::NotListed), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Excepted), "invalid_grant", 400),

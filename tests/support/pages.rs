@@ -9,13 +9,13 @@ use http::request::Parts;
 
 use super::subject;
 
-/// Pages of one line each. The cookie names the user: `name` or `name@auth_time`.
+/// Pages of one line each. The cookie without `=` names the user: `name` or `name@auth_time`.
 pub(crate) struct Lines;
 
 impl Interaction for Lines {
     async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
-        let cookie = request.headers.get("cookie").map(|value| value.to_str().unwrap());
-        match cookie {
+        let cookies = request.headers.get("cookie").map(|value| value.to_str().unwrap());
+        match cookies.and_then(|all| all.split("; ").find(|pair| !pair.contains('='))) {
             Some("broken") => Err(DirectoryError::new("no directory")),
             Some(user) => {
                 let (name, since) = user.split_once('@').unwrap_or((user, ""));

@@ -108,6 +108,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let Some(login) = self.sufficient_login(&request, login, now)? else {
             return self.login_needed(request, now).map(NextStep::LogIn);
         };
+        if login.subject().is_client(&client_id) {
+            return Err(shown(Rejection::SubjectIsClientId.into()));
+        }
         let demands = request.demands;
         let mut ticket = self.new_ticket(request, now).map_err(|error| shown(error.into()))?;
         let asked = demands.consent

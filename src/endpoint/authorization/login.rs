@@ -1,9 +1,9 @@
 //! The login of the user, and the way through the host's login page and back.
 //!
 //! The browser comes back from the host's login with the same query. If the app requires a fresh
-//! login, the query carries a sealed marker with the instant of the requirement. A later login fulfils
-//! it, so `prompt=login` does not loop. The requirement stays in the query: without the marker it holds
-//! as before.
+//! login or a choice of the account, the query carries a sealed marker with the instant of the
+//! requirement, bound to the browser. A later login fulfils it, so `prompt=login` does not loop. The
+//! requirement stays in the query: without the marker, and in another browser, it holds as before.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::request::AuthorizationRequest;
 use super::response::AuthorizationError;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
-use crate::error::Rejection;
+use crate::error::{Fault, Rejection};
 use crate::ids::{
     AuthenticationContext, AuthenticationMethod, ClientId, DeviceId, SessionId, Subject,
 };
@@ -201,7 +201,7 @@ impl<S, U, H> Context<S, U, H> {
             None => None,
             Some(login) if !demands.visit() => Some(login),
             Some(login) => {
-                let demanded_at = self.demanded_at(request.app.client_id(), &request.form()?, now);
+                let demanded_at = self.demanded_at(request, &request.form()?, now);
                 let chosen = !demands.select_account() || demanded_at.is_some();
                 let fresh = if demands.fresh_login() {
                     // Another login would have no time either.
@@ -232,8 +232,12 @@ impl<S, U, H> Context<S, U, H> {
         query.extend_pairs(other_parameters(&form));
         if request.demands.visit() {
             // A valid marker stays: the first requirement counts.
-            let demanded_at = self.demanded_at(client_id, &form, now).unwrap_or(now);
-            query.append_pair(LOGIN_AFTER, &self.seal_marker(client_id, &form, demanded_at));
+            let demanded_at = self.demanded_at(&request, &form, now).unwrap_or(now);
+            let browser = request
+                .browser
+                .ok_or_else(|| AuthorizationError::show(Fault::UnknownBrowser, Some(client_id)))?;
+            let marker = self.seal_marker(client_id, &browser, &form, demanded_at);
+            query.append_pair(LOGIN_AFTER, &marker);
         }
         let return_query = query.finish();
         // A query that is too long to come back is refused before the login.
@@ -242,23 +246,30 @@ impl<S, U, H> Context<S, U, H> {
         Ok(LoginNeeded { request, return_query })
     }
 
-    fn seal_marker(&self, client_id: &ClientId, form: &Form<'_>, demanded_at: UnixTime) -> String {
+    fn seal_marker(
+        &self,
+        client_id: &ClientId,
+        browser: &Digest,
+        form: &Form<'_>,
+        demanded_at: UnixTime,
+    ) -> String {
         let digest = digest_of_others(form);
-        let bound_to = [client_id.as_str().as_bytes(), digest.as_bytes()];
+        let bound_to = [client_id.as_str().as_bytes(), browser.as_bytes(), digest.as_bytes()];
         let payload = demanded_at.as_millis().to_be_bytes();
         self.handles.seal(HandleKind::LoginMarker, &bound_to, &[&payload])
     }
 
-    /// Returns when this request required a login, from a valid marker of this server.
+    /// Returns when this request required a login in this browser, from a valid marker of this server.
     fn demanded_at(
         &self,
-        client_id: &ClientId,
+        request: &AuthorizationRequest,
         form: &Form<'_>,
         now: UnixTime,
     ) -> Option<UnixTime> {
-        let marker = form.get(LOGIN_AFTER)?;
+        let (marker, browser) = (form.get(LOGIN_AFTER)?, request.browser.as_ref()?);
         let digest = digest_of_others(form);
-        let bound_to = [client_id.as_str().as_bytes(), digest.as_bytes()];
+        let client_id = request.app.client_id().as_str();
+        let bound_to = [client_id.as_bytes(), browser.as_bytes(), digest.as_bytes()];
         let read = |payload: &[u8]| Some(i64::from_be_bytes(payload.try_into().ok()?));
         let opened = self.handles.open(HandleKind::LoginMarker, &bound_to, marker, read);
         let demanded_at = opened.ok().map(UnixTime::from_millis)?;

@@ -46,6 +46,8 @@ pub struct AuthorizationRequest {
     pub(super) demands: Demands,
     /// The original query, for the way back from a login.
     query: String,
+    /// The digest of a text that only this browser has.
+    pub(super) browser: Option<Digest>,
     pub(super) source: Option<Source>,
 }
 
@@ -66,6 +68,23 @@ impl AuthorizationRequest {
     #[must_use]
     pub fn redirect_uri(&self) -> &ResolvedRedirectUri {
         &self.redirect_uri
+    }
+
+    /// Names the browser: `browser` is a text that the host finds again in this browser only, before and
+    /// after a login, such as a random cookie. A session that changes at the login does not do.
+    ///
+    /// A request that demands a visit to the login page (`prompt=login`, `prompt=select_account`,
+    /// `max_age`) needs it: the way back is bound to the browser that was sent there. The HTTP layer
+    /// names a cookie of its own.
+    #[must_use]
+    pub fn with_browser(mut self, browser: &str) -> Self {
+        self.browser = Some(Digest::of_fields(&[browser.as_bytes()]));
+        self
+    }
+
+    /// Returns true if the request may demand a visit to the login page from a user who is logged in.
+    pub(crate) const fn may_demand_login(&self) -> bool {
+        self.demands.visit()
     }
 
     /// Returns true if the user has to choose the account (`prompt=select_account`): the login page
@@ -141,6 +160,7 @@ where
                 resources,
                 demands,
                 query: query.to_owned(),
+                browser: None,
                 source: source.cloned(),
             }),
             Err(rejection) => {

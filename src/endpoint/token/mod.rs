@@ -28,7 +28,7 @@ use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
-use crate::error::EndpointError;
+use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
 use crate::observe::Step;
 use crate::protocol::form::Form;
@@ -103,6 +103,11 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
             let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
             let valid = G::validate(proof, &app, self, facts, trail).await?;
+            // In a token, `sub` is `client_id` exactly if the app acts for itself (RFC 9068 section 5).
+            let origin = valid.origin();
+            if origin.user.is_some() && origin.subject.is_client(app.client_id()) {
+                return Err(Rejection::SubjectIsClientId.into());
+            }
             trail.enter(Step::Scope);
             let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
             let decided = decide::decide(&app, valid.offer(), &asked, &apis, facts.now)?;

@@ -254,3 +254,62 @@ fn a_form_that_is_too_large_is_413() {
         assert_eq!((answer.status, answer.body.as_str()), (413, "error form_too_large"), "{uri}");
     }
 }
+
+/// N14: a cookie of the library's own binds the way back from a required login to one browser.
+#[test]
+fn a_cookie_binds_the_way_back_from_a_login() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[("prompt", "login")]);
+    let uri = format!("/oauth/authorize?{query}");
+    let old = format!("ann@{}", START - 100);
+    let page = visit(&http, &uri, Some(&old));
+    let cookie = page.header("set-cookie").unwrap().to_owned();
+    let (pair, attributes) = cookie.split_once("; ").unwrap();
+    assert!(pair.starts_with("__Host-grantor-browser=") && pair.len() == 23 + 22, "{pair}");
+    assert_eq!(attributes, "Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure");
+    let (_, return_to) = page.body.split_once('|').unwrap();
+    http.world.advance(60);
+    let new = format!("ann@{}", START + 30);
+    // A victim who follows the link, and one to whom a cookie of another form was planted.
+    for cookies in [
+        new.clone(),
+        format!("{new}; __Host-grantor-browser={}", "A".repeat(22)),
+        format!("{new}; {pair}x"),
+        format!("{new}; x{pair}"),
+        format!("{new}; __Host-grantor-browser="),
+    ] {
+        let page = visit(&http, return_to, Some(&cookies));
+        assert!(page.body.starts_with("login for"), "{cookies}: {page:?}");
+        assert!(page.header("set-cookie").is_some());
+    }
+    // The browser that was sent there, and another tab of it.
+    let own = format!("{new}; {pair}");
+    let page = visit(&http, &uri, Some(&own));
+    assert_eq!(page.header("set-cookie"), Some(&*cookie));
+    let page = visit(&http, return_to, Some(&own));
+    assert!(page.body.starts_with("/oauth/decision|"), "{page:?}");
+    assert_eq!(page.header("set-cookie"), None);
+    // A request that demands nothing sets none.
+    let query = code_query(&app, &new_verifier(), &[]);
+    for cookies in [None, Some("ann")] {
+        let page = visit(&http, &format!("/oauth/authorize?{query}"), cookies);
+        assert_eq!((page.status, page.header("set-cookie")), (200, None));
+    }
+}
+
+/// Z12: over HTTP, a user who is logged in visits the login page once and may come back as another.
+#[test]
+fn a_user_chooses_the_account_once() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[("prompt", "select_account")]);
+    let page = visit(&http, &format!("/oauth/authorize?{query}"), Some("ann"));
+    let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let (login, return_to) = page.body.split_once('|').unwrap();
+    assert_eq!(login, "login for Reports");
+    for user in ["bob", "ann"] {
+        let page = visit(&http, return_to, Some(&format!("{user}; {cookie}")));
+        assert!(page.body.starts_with("/oauth/decision|"), "{page:?}");
+    }
+}
