@@ -3,6 +3,8 @@
 //! Add `Extension(Arc<BearerVerifier>)` to the router, and take [`Bearer`], [`Enforced`] or
 //! [`RequireScope`] as a handler's parameter. With [`BearerLayer`](super::BearerLayer) as
 //! middleware, [`Bearer`] returns the claims that the layer verified.
+//!
+//! In a nested router the catalog decides about the path as the client sent it, with the prefix.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use super::layer::{bearer_request, refusal};
-use super::{BearerVerifier, Challenge};
+use super::layer::{bearer_request, refusal, sent_uri};
+use super::{BearerRequest, BearerVerifier, Challenge};
 use crate::jwt::AccessTokenClaims;
 use crate::protocol::scope::ScopeToken;
 
@@ -65,11 +67,14 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
         if let Some(claims) = parts.extensions.get::<Arc<AccessTokenClaims>>() {
             return Ok(Self(Arc::clone(claims)));
         }
-        Ok(Self(verifier(parts)?.check(bearer_request(&parts.headers, &parts.uri))?))
+        Ok(Self(verifier(parts)?.check(bearer_of(parts))?))
     }
 }
 
 /// The claims of a token whose scope allows the request's method and path by the catalog.
+///
+/// The path is the one that the client sent: in a router nested at `/api`, the catalog has
+/// `/api/users`, for example by its base path.
 #[derive(Clone, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "destructured in handler parameters")]
 pub struct Enforced(pub Arc<AccessTokenClaims>);
@@ -78,8 +83,8 @@ impl<S: Sync> FromRequestParts<S> for Enforced {
     type Rejection = BearerRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, BearerRejection> {
-        let bearer = bearer_request(&parts.headers, &parts.uri);
-        Ok(Self(verifier(parts)?.authorize(parts.method.as_str(), parts.uri.path(), bearer)?))
+        let path = sent_uri(&parts.extensions, &parts.uri).path();
+        Ok(Self(verifier(parts)?.authorize(parts.method.as_str(), path, bearer_of(parts))?))
     }
 }
 
@@ -123,10 +128,13 @@ impl<S: Sync, R: RequiredScope> FromRequestParts<S> for RequireScope<R> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, BearerRejection> {
         let required = ScopeToken::new(R::SCOPE).map_err(|_| BearerRejection::Misconfigured)?;
-        let bearer = bearer_request(&parts.headers, &parts.uri);
-        let claims = verifier(parts)?.require_scope(&required, bearer)?;
+        let claims = verifier(parts)?.require_scope(&required, bearer_of(parts))?;
         Ok(Self { claims, required: PhantomData })
     }
+}
+
+fn bearer_of(parts: &Parts) -> BearerRequest<'_> {
+    bearer_request(&parts.headers, sent_uri(&parts.extensions, &parts.uri))
 }
 
 fn verifier(parts: &Parts) -> Result<&BearerVerifier, BearerRejection> {

@@ -18,6 +18,13 @@ use crate::resource_server::{BearerRequest, BearerVerifier, Challenge};
 /// [`enforcing`](Self::enforcing) also checks the scope that the catalog requires. Revocation is
 /// checked if the verifier has a [`RevocationList`](crate::resource_server::RevocationList).
 ///
+/// # The path
+///
+/// The catalog decides about the path as the client sent it. In an axum router (with feature `axum`)
+/// that holds at any depth of nesting. Another service that changes the URI, such as one that strips
+/// a prefix, must run inside this layer: the layer cannot know the part that is gone, and `/users`
+/// may have been `/admin/users`.
+///
 /// ```
 /// use std::sync::Arc;
 ///
@@ -117,15 +124,26 @@ impl<F: Future<Output = Result<R, E>>, R, E> Future for BearerFuture<F, R, E> {
 }
 
 fn admit<B>(layer: &BearerLayer, request: &mut Request<B>) -> Result<(), Challenge> {
-    let bearer = bearer_request(request.headers(), request.uri());
+    let uri = sent_uri(request.extensions(), request.uri());
+    let bearer = bearer_request(request.headers(), uri);
     let claims = if layer.enforcing {
-        let method = request.method().as_str();
-        layer.verifier.authorize(method, request.uri().path(), bearer)?
+        layer.verifier.authorize(request.method().as_str(), uri.path(), bearer)?
     } else {
         layer.verifier.check(bearer)?
     };
     request.extensions_mut().insert(claims);
     Ok(())
+}
+
+/// Returns the URI as the client sent it. A nested axum router strips its prefix from `uri`.
+pub(crate) fn sent_uri<'a>(extensions: &'a http::Extensions, uri: &'a http::Uri) -> &'a http::Uri {
+    #[cfg(feature = "axum")]
+    if let Some(original) = extensions.get::<axum::extract::OriginalUri>() {
+        return &original.0;
+    }
+    #[cfg(not(feature = "axum"))]
+    let _ = extensions;
+    uri
 }
 
 /// Reads the `Authorization` header. A second one, or a token in the URL, is refused (RFC 6750

@@ -252,8 +252,10 @@ impl BearerVerifier {
         self.checked(request.into()).map_err(|refusal| self.challenge(refusal))
     }
 
-    /// Performs [`check`](Self::check), and checks that the scope allows this method and path, as
-    /// received and without the query. Without a table nothing is allowed.
+    /// Performs [`check`](Self::check), and checks that the scope allows this method and path, as the
+    /// client sent it and without the query. Without a table nothing is allowed.
+    ///
+    /// A path that a router or proxy has shortened or decoded leads to the scope of another one.
     ///
     /// # Errors
     ///

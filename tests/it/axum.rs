@@ -178,6 +178,57 @@ async fn handlers_see_claims_only_if_the_token_allows_the_request() {
     assert_eq!(status, 403);
 }
 
+/// N6: a nested router strips its prefix, and the catalog decides about the path that the client sent.
+#[tokio::test]
+async fn a_nested_router_decides_about_the_path_that_the_client_sent() {
+    let world = World::new();
+    let tokens = world.tokens(&world.register(code_app()));
+    let entry = |path, scope| Endpoint::new("GET", path, ScopeToken::new(scope).unwrap()).unwrap();
+    let catalog = ApiCatalog::new([
+        entry("/users", "a"),
+        entry("/users/{id}", "a"),
+        entry("/admin/users", "admin"),
+        entry("/v1/admin/users", "admin"),
+        entry("/v1/open/users", "a"),
+    ]);
+    let verifier =
+        BearerVerifier::new(world.server.issuer().clone(), world.server.verifying_keys().unwrap());
+    let verifier = Arc::new(
+        verifier.with_clock(Arc::clone(&world.clock)).with_enforcement(catalog.compile().unwrap()),
+    );
+    let layer = BearerLayer::enforcing(Arc::clone(&verifier));
+    let handler = async |_: Enforced| "passed";
+    let extractors = || Router::new().route("/users", get(handler));
+    let layered = || Router::new().route("/users", get(async || "passed")).layer(layer.clone());
+    let service = |router: Router| tower_layer::Layer::layer(&layer, router);
+    let nest = |inner: &dyn Fn() -> Router| {
+        let v1 = Router::new().nest("/admin", inner()).nest("/open", inner());
+        inner().nest("/admin", inner()).nest("/v1", v1).nest("/users", inner())
+    };
+    for router in [
+        nest(&extractors).layer(Extension(Arc::clone(&verifier))),
+        nest(&layered),
+        layered()
+            .nest_service("/admin", service(Router::new().route("/users", get(async || "passed"))))
+            .nest_service("/v1", service(Router::new().nest("/{kind}", layered()))),
+        layered().merge(Router::new().fallback_service(nest(&layered))),
+    ] {
+        for (path, status) in [
+            ("/users", 200),
+            ("/users?access=1", 200),
+            ("/v1/open/users", 200),
+            ("/admin/users", 403),
+            ("/v1/admin/users", 403),
+            ("https://api.example.com/admin/users", 403),
+        ] {
+            let answer = call(&router, with_token("GET", path, &tokens)).await;
+            assert_eq!(answer.status().as_u16(), status, "{path}");
+        }
+        let twice = call(&router, with_token("GET", "/admin/users?access_token=x", &tokens)).await;
+        assert_eq!(twice.status().as_u16(), 400);
+    }
+}
+
 /// S4: the scheme is case-insensitive.
 #[tokio::test]
 async fn the_authorization_scheme_is_case_insensitive() {
