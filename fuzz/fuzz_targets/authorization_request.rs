@@ -16,7 +16,7 @@ libfuzzer_sys::fuzz_target!(|query: &str| {
     };
     assert_eq!(request.redirect_uri().as_str(), CALLBACK);
     assert!(Scope::parse(SCOPE).unwrap().covers(request.scope()));
-    let prompt = match block_on(server.authorize(request, Some(&WORLD.ann))) {
+    let prompt = match block_on(server.authorize(request.with_browser("browser"), Some(&WORLD.ann))) {
         Ok(NextStep::AskConsent(prompt)) => prompt,
         Ok(NextStep::LogIn(needed)) => return check_return(&needed.return_query),
         Ok(NextStep::Redirect(_)) => panic!("the user was not asked for consent"),
@@ -34,7 +34,7 @@ libfuzzer_sys::fuzz_target!(|query: &str| {
 fn check_return(query: &str) {
     let server = &WORLD.server;
     let request = block_on(server.authorization_request(query, None)).unwrap();
-    let prompted = block_on(server.authorize(request, Some(&WORLD.ann))).unwrap();
+    let prompted = block_on(server.authorize(request.with_browser("browser"), Some(&WORLD.ann))).unwrap();
     assert!(matches!(prompted, NextStep::AskConsent(_)));
 }
 

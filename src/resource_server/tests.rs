@@ -6,7 +6,7 @@ use crate::catalog::{ApiCatalog, Endpoint};
 use crate::clock::ManualClock;
 use crate::ids::{ClientId, GrantId};
 use crate::jwt::access_token::NewAccessToken;
-use crate::jwt::{AccessTokenError, Algorithm, Circumstances, SigningKey, testing};
+use crate::jwt::{AccessTokenError, Algorithm, SigningKey, testing};
 use crate::protocol::scope::ScopeToken;
 use crate::store::{
     FeedCursor, MemoryStore, Revocation, RevocationFeed, RevocationReason, RevocationTarget,
@@ -85,7 +85,7 @@ impl Token<'_> {
             auth_time: None,
             actor: None,
             device: None,
-            circumstances: &Circumstances::default(),
+            circumstances: None,
             extra: &Map::new(),
         };
         format!("Bearer {}", testing::access_token(key, &self.issuer, &new))

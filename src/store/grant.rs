@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::Flow;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
 use crate::jwt::Circumstances;
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::resources::Resources;
@@ -50,9 +50,10 @@ pub struct Grant {
     /// When the user last logged in, if the host said so; whole seconds. Rotation never changes it.
     #[serde(default)]
     pub auth_time: Option<UnixTime>,
-    /// The session, the authentication and the evidence behind it. Rotation never changes them.
+    /// The session, the authentication and the evidence behind it, if there are any. Rotation never
+    /// changes them.
     #[serde(default)]
-    pub circumstances: Circumstances,
+    pub circumstances: Option<Box<Circumstances>>,
     /// Digest of the bindings of the code: redirect URI and code challenge.
     pub binding: Digest,
     /// Digest of the salt that every handle of this grant carries.
@@ -106,7 +107,7 @@ impl Grant {
             resources: None,
             device: None,
             auth_time: None,
-            circumstances: Circumstances::default(),
+            circumstances: None,
             binding: Digest::from_bytes([0; 32]),
             salt_digest: Digest::from_bytes([0; 32]),
             confirmation: None,
@@ -129,6 +130,18 @@ impl Grant {
     pub fn made_by(&self) -> Flow {
         let told = if self.actor.is_some() { Flow::JwtBearer } else { Flow::AuthorizationCode };
         self.flow.unwrap_or(told)
+    }
+
+    /// Returns the session of the user in which it was granted.
+    #[must_use]
+    pub fn session(&self) -> Option<&SessionId> {
+        self.circumstances.as_ref()?.session.as_ref()
+    }
+
+    /// Returns the other issuer on whose evidence it was granted.
+    #[must_use]
+    pub fn evidence_issuer(&self) -> Option<&EvidenceIssuer> {
+        self.circumstances.as_ref()?.evidence_issuer.as_ref()
     }
 
     /// Applies the promise of [`GrantStore::redeem_code`](crate::store::GrantStore::redeem_code) to
@@ -256,8 +269,8 @@ impl Grant {
             client_id: &self.client_id,
             subject: &self.subject,
             device: self.device.as_ref(),
-            session: self.circumstances.session.as_ref(),
-            evidence_issuer: self.circumstances.evidence_issuer.as_ref(),
+            session: self.session(),
+            evidence_issuer: self.evidence_issuer(),
             authorized_at: self.authorized_at,
             via: &[],
         }

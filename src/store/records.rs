@@ -273,11 +273,10 @@ impl GrantFilter {
     /// Checks whether the filter selects `grant`.
     #[must_use]
     pub fn admits(&self, grant: &Grant) -> bool {
-        let session = grant.circumstances.session.as_ref();
         self.client_id.as_ref().is_none_or(|id| *id == grant.client_id)
             && self.subject.as_ref().is_none_or(|subject| *subject == grant.subject)
             && self.device.as_ref().is_none_or(|device| grant.device.as_ref() == Some(device))
-            && self.session.as_ref().is_none_or(|own| session == Some(own))
+            && self.session.as_ref().is_none_or(|own| grant.session() == Some(own))
             && self.live_at.is_none_or(|now| grant.revoked.is_none() && grant.expires_at > now)
     }
 }

@@ -5,9 +5,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Issuer};
+use crate::jwt::SigningKey;
 use crate::jwt::access_token::{self, NewAccessToken};
 use crate::jwt::keys::Signer;
-use crate::jwt::{Circumstances, SigningKey};
 use crate::secret::ClientSecret;
 use crate::server_secret::{Pepper, ServerSecret};
 
@@ -42,7 +42,7 @@ impl AccessTokens {
             auth_time: None,
             actor: None,
             device: None,
-            circumstances: &Circumstances::default(),
+            circumstances: None,
             extra: &serde_json::Map::new(),
         };
         let payload = token.payload(&self.issuer);

@@ -11,7 +11,6 @@ use std::time::Duration;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
-use grantor::jwt::Circumstances;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
     CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
@@ -310,7 +309,7 @@ impl GrantStore for AlteredStore {
 
     async fn insert_grant(&self, mut grant: Grant) -> Result<InsertGrant, StoreError> {
         if self.is(DropsCircumstances) {
-            grant.circumstances = Circumstances::default();
+            grant.circumstances = None;
         }
         if self.is(ReadsThenWrites) && self.sound.lock().grants.contains_key(&grant.grant_id) {
             return Ok(InsertGrant::AlreadyDecided);

@@ -54,7 +54,8 @@ fn grants(client_id: &ClientId) -> impl Strategy<Value = Grant> + use<> {
             grant.confirmation = confirmation;
             grant.bound_from = if confirmation.is_some() { bound_from } else { 0 };
             if has_session {
-                grant.circumstances.session = Some(SessionId::new("session").unwrap());
+                grant.circumstances.get_or_insert_default().session =
+                    Some(SessionId::new("session").unwrap());
             }
             grant
         },

@@ -130,7 +130,8 @@ async fn family(store: &PostgresStore, n: u8, client_id: &ClientId) -> Grant {
     grant.authorized_at = store.instant(at(0)).await.unwrap();
     (grant.code_expires_at, grant.expires_at) = (at(CENTURY), at(CENTURY));
     grant.device = Some(DeviceId::new(format!("device {n}")).unwrap());
-    grant.circumstances.session = Some(SessionId::new(format!("session {n}")).unwrap());
+    grant.circumstances.get_or_insert_default().session =
+        Some(SessionId::new(format!("session {n}")).unwrap());
     (grant.generation, grant.rotated_at, grant.claim) = (1, at(0), 1);
     assert!(matches!(store.insert_grant(grant).await.unwrap(), InsertGrant::Inserted { .. }));
     store.find_grant(&id(n)).await.unwrap().unwrap()
@@ -140,7 +141,7 @@ async fn family(store: &PostgresStore, n: u8, client_id: &ClientId) -> Grant {
 fn targets(n: u8, grant: &Grant) -> [(RevocationTarget, Option<String>); 8] {
     let (app, user) = (grant.client_id.clone(), grant.subject.clone());
     let device = grant.device.clone().unwrap();
-    let session = grant.circumstances.session.clone().unwrap();
+    let session = grant.session().cloned().unwrap();
     let text = |text: String| Some(text);
     [
         (RevocationTarget::Everything, text("*".to_owned())),
@@ -332,8 +333,7 @@ fn both_versions_make_and_rotate_grants_on_the_same_tables() {
         assert_eq!(old_rotate(old, &grant, 1).await, Some(7), "retried");
         let found = store.find_grant(&id(112)).await.unwrap().unwrap();
         assert_eq!(found.circumstances, grant.circumstances);
-        let of_session =
-            GrantFilter::all().of_session(grant.circumstances.session.clone().unwrap());
+        let of_session = GrantFilter::all().of_session(grant.session().cloned().unwrap());
         let listed = store.list_grants(&of_session, Page::first(10)).await.unwrap();
         assert_eq!(listed.items, [found]);
     });

@@ -23,8 +23,9 @@ async fn family<S: Store>(store: &S, n: u8, client_id: &ClientId, of: [&str; 4])
     grant.authorized_at = store.instant(at(0)).await.unwrap();
     (grant.code_expires_at, grant.expires_at) = (at(1_000_000), at(10_000_000_000));
     grant.device = Some(DeviceId::new(device).unwrap());
-    grant.circumstances.session = Some(SessionId::new(session).unwrap());
-    grant.circumstances.evidence_issuer = Some(EvidenceIssuer::new(evidence).unwrap());
+    grant.circumstances.get_or_insert_default().session = Some(SessionId::new(session).unwrap());
+    grant.circumstances.get_or_insert_default().evidence_issuer =
+        Some(EvidenceIssuer::new(evidence).unwrap());
     (grant.generation, grant.rotated_at, grant.claim) = (1, at(0), 1);
     let answer = store.insert_grant(grant.clone()).await.unwrap();
     let InsertGrant::Inserted { authorized_at } = answer else { panic!("{answer:?}") };
@@ -103,8 +104,8 @@ pub(crate) async fn new_targets_end_what_they_name<S: Store>(store: &S, apps: [&
             grant_id: victim.grant_id,
             client_id: victim.client_id.clone(),
             device: victim.device.clone(),
-            session: victim.circumstances.session.clone(),
-            evidence_issuer: victim.circumstances.evidence_issuer.clone(),
+            session: victim.session().cloned(),
+            evidence_issuer: victim.evidence_issuer().cloned(),
             authorized_at: victim.authorized_at,
         };
         let derived = AccessFacts {

@@ -13,6 +13,7 @@ use crate::protocol::scope::Scope;
 use crate::random::OsRandom;
 use crate::server_secret::ServerSecret;
 use crate::store::{GrantStore as _, MemoryStore};
+use crate::users::MemoryUsers;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const HOUR: Duration = Duration::from_hours(1);
@@ -25,6 +26,7 @@ struct World {
     usage: Usage,
     pepper: Pepper,
     sealing: Sealing,
+    users: MemoryUsers,
 }
 
 impl World {
@@ -38,6 +40,7 @@ impl World {
             usage: Usage::default(),
             pepper: Pepper::new(&secret),
             sealing: Sealing::new(&secret),
+            users: MemoryUsers::new([]),
         }
     }
 
@@ -50,6 +53,7 @@ impl World {
             random: &self.random,
             audit: &self.audit,
             usage: &self.usage,
+            subjects: &self.users,
         };
         Admin::new(parts, "root")
     }

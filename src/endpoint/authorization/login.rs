@@ -34,7 +34,7 @@ pub struct Login {
     session: String,
     device: Option<DeviceId>,
     auth_time: Option<UnixTime>,
-    circumstances: Circumstances,
+    circumstances: Option<Box<Circumstances>>,
     moment: Option<Moment>,
 }
 
@@ -66,7 +66,7 @@ impl Login {
             session: session.into(),
             device: None,
             auth_time: None,
-            circumstances: Circumstances::default(),
+            circumstances: None,
             moment: None,
         }
     }
@@ -107,14 +107,14 @@ impl Login {
     /// and its revocation ends what was granted in it.
     #[must_use]
     pub fn with_session_id(mut self, session: SessionId) -> Self {
-        self.circumstances.session = Some(session);
+        self.circumstances.get_or_insert_default().session = Some(session);
         self
     }
 
     /// Sets how strongly the user authenticated: `acr`. Access tokens state it (RFC 9068 section 2.2.1).
     #[must_use]
     pub fn with_acr(mut self, acr: AuthenticationContext) -> Self {
-        self.circumstances.acr = Some(acr);
+        self.circumstances.get_or_insert_default().acr = Some(acr);
         self
     }
 
@@ -122,7 +122,10 @@ impl Login {
     /// [`MAX_METHODS`](Circumstances::MAX_METHODS) of them. Access tokens state them.
     #[must_use]
     pub fn with_amr(mut self, methods: impl IntoIterator<Item = AuthenticationMethod>) -> Self {
-        self.circumstances.amr = methods.into_iter().take(Circumstances::MAX_METHODS).collect();
+        let amr: Vec<_> = methods.into_iter().take(Circumstances::MAX_METHODS).collect();
+        if !amr.is_empty() {
+            self.circumstances.get_or_insert_default().amr = amr;
+        }
         self
     }
 
@@ -144,7 +147,7 @@ impl Login {
         self.auth_time
     }
 
-    pub(super) const fn circumstances(&self) -> &Circumstances {
+    pub(super) const fn circumstances(&self) -> &Option<Box<Circumstances>> {
         &self.circumstances
     }
 

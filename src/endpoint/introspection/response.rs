@@ -91,7 +91,7 @@ impl ActiveToken {
             auth_time: grant.auth_time,
             actor: grant.actor,
             device: grant.device,
-            circumstances: grant.circumstances,
+            circumstances: grant.circumstances.map(|it| *it).unwrap_or_default(),
         }
     }
 }
@@ -243,14 +243,14 @@ mod tests {
             subject: name.parse().unwrap(),
             issuer: issuer.parse().ok(),
         };
-        grant.circumstances = Circumstances {
+        grant.circumstances = Some(Box::new(Circumstances {
             prior_actors: vec![prior("one", "idp"), prior("two", "")],
             acr: "urn:loa:2".parse().ok(),
             amr: vec!["pwd".parse().unwrap()],
             session: "session".parse().ok(),
             evidence_issuer: "https://idp.example".parse().ok(),
             authorization_details: r#"[{"type":"pay"}]"#.parse().ok(),
-        };
+        }));
         let issuer = Issuer::new("https://as.example.com").unwrap();
         let token = ActiveToken::refresh_token(&issuer, grant, UnixTime::EPOCH);
         let body = serde_json::to_value(Introspection::Active(Box::new(token))).unwrap();

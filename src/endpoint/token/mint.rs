@@ -41,7 +41,7 @@ impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
             auth_time: origin.auth_time,
             actor: origin.actor.as_ref(),
             device: origin.device.as_ref(),
-            circumstances: &origin.circumstances,
+            circumstances: origin.circumstances.as_deref(),
             extra,
         };
         let payload = token.payload(&self.issuer);

@@ -56,7 +56,7 @@ pub(crate) struct NewAccessToken<'a> {
     /// The app that acts as the subject (RFC 8693 section 4.1).
     pub(crate) actor: Option<&'a ClientId>,
     pub(crate) device: Option<&'a DeviceId>,
-    pub(crate) circumstances: &'a Circumstances,
+    pub(crate) circumstances: Option<&'a Circumstances>,
     /// Claims of the host, none of them in [`RESERVED_CLAIMS`].
     pub(crate) extra: &'a Map<String, Value>,
 }
@@ -92,13 +92,16 @@ impl NewAccessToken<'_> {
             integer(&mut json, auth_time.as_seconds());
         }
         if let Some(actor) = self.actor {
-            rare::append_act(&mut json, actor, &self.circumstances.prior_actors);
+            let prior = self.circumstances.map_or(&[][..], |it| &it.prior_actors);
+            rare::append_act(&mut json, actor, prior);
         }
         if let Some(device) = self.device {
             json.extend_from_slice(b",\"device\":");
             text(&mut json, device.as_str());
         }
-        rare::append(&mut json, self.circumstances);
+        if let Some(circumstances) = self.circumstances {
+            rare::append(&mut json, circumstances);
+        }
         for (name, value) in self.extra {
             json.push(b',');
             text(&mut json, name);
@@ -185,7 +188,7 @@ mod tests {
             auth_time: Some(UnixTime::from_millis(1_699_999_000_999)),
             actor: Some(&client_id),
             device: Some(&device),
-            circumstances: &circumstances,
+            circumstances: Some(&circumstances),
             extra: extra.as_object().unwrap(),
         };
         let expected = json!({
@@ -246,7 +249,7 @@ mod tests {
                 auth_time: None,
                 actor: None,
                 device: None,
-                circumstances: &Circumstances::default(),
+                circumstances: None,
                 extra: &Map::new(),
             };
             block_on(signer.sign(TYPE, &new.payload(&issuer)))

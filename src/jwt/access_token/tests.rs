@@ -158,7 +158,7 @@ fn issue(server: &Server, new: &Issue) -> String {
         auth_time: new.auth_time.map(UnixTime::from_seconds),
         actor: new.acts.then_some(&new.client_id),
         device: new.device.as_ref(),
-        circumstances: &new.circumstances,
+        circumstances: Some(&new.circumstances),
         extra: &new.extra,
     };
     access_token(&server.key, &server.issuer, &token)

@@ -89,8 +89,11 @@ impl Cast {
         let (app, user) = (self.client_id.clone(), self.subject.clone());
         let mut grant = Grant::new(id, app, user, Scope::default());
         grant.device = Some(self.device.clone());
-        grant.circumstances.session.clone_from(&self.session);
-        grant.circumstances.evidence_issuer.clone_from(&self.evidence_issuer);
+        if self.session.is_some() || self.evidence_issuer.is_some() {
+            let circumstances = grant.circumstances.get_or_insert_default();
+            circumstances.session.clone_from(&self.session);
+            circumstances.evidence_issuer.clone_from(&self.evidence_issuer);
+        }
         grant.auth_time = Some(at(-MINUTE));
         grant.binding = random_digest()?;
         grant.salt_digest = random_digest()?;

@@ -278,8 +278,8 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
             grant_id: grant.grant_id,
             client_id: grant.client_id.clone(),
             device: grant.device.clone(),
-            session: grant.circumstances.session.clone(),
-            evidence_issuer: grant.circumstances.evidence_issuer.clone(),
+            session: grant.session().cloned(),
+            evidence_issuer: grant.evidence_issuer().cloned(),
             authorized_at: row.authorized_at,
         });
         let grant = own.grant()?;

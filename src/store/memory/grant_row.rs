@@ -41,7 +41,7 @@ struct Rare {
     actor: Option<ClientId>,
     resources: Option<Resources>,
     device: Option<DeviceId>,
-    circumstances: Circumstances,
+    circumstances: Option<Box<Circumstances>>,
     confirmation: Option<Confirmation>,
     bound_from: u32,
     revoked: Option<(UnixTime, RevocationReason)>,
@@ -157,7 +157,8 @@ mod tests {
         full.flow = Some(Flow::JwtBearer);
         full.confirmation = Some(Confirmation::Key(Digest::from_bytes([3; 32])));
         full.bound_from = 4;
-        full.circumstances.session = Some(SessionId::new("session").unwrap());
+        full.circumstances.get_or_insert_default().session =
+            Some(SessionId::new("session").unwrap());
         full.auth_time = Some(UnixTime::EPOCH);
         full.revoked = Some((UnixTime::EPOCH, RevocationReason::Client));
         let mut revoked = grant();

@@ -78,7 +78,7 @@ fn read_rare(row: &PgRow) -> Result<Rare, StoreError> {
             .map(u32::try_from)
             .transpose()
             .map_err(|_| unreadable("bound_from"))?,
-        circumstances,
+        circumstances: (!circumstances.is_empty()).then(|| Box::new(circumstances)),
     })
 }
 
@@ -93,8 +93,8 @@ pub(super) struct NewRow<'g> {
 impl<'g> NewRow<'g> {
     pub(super) fn new(grant: &'g Grant) -> Result<Self, StoreError> {
         let rare = Rare::of(grant);
-        let rest =
-            Circumstances { session: None, evidence_issuer: None, ..rare.circumstances.clone() };
+        let all = rare.circumstances.as_deref().cloned().unwrap_or_default();
+        let rest = Circumstances { session: None, evidence_issuer: None, ..all };
         let more = (!rest.is_empty()).then(|| serde_json::to_string(&rest)).transpose();
         Ok(Self { grant, rare, more: more.map_err(StoreError::new)? })
     }
@@ -104,7 +104,6 @@ impl<'g> NewRow<'g> {
 /// members, and the date at the end.
 pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> Statement<'q> {
     let NewRow { grant, rare, more } = new;
-    let Circumstances { session, evidence_issuer, .. } = &rare.circumstances;
     let (revoked_at, revoked_why) = grant.revoked.unzip();
     statement
         .bind(&grant.grant_id.as_bytes()[..])
@@ -130,8 +129,8 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> S
         .bind(rare.flow)
         .bind(confirmation_bytes(rare.confirmation))
         .bind(rare.bound_from.map(i64::from))
-        .bind(session.as_ref().map(SessionId::as_str))
-        .bind(evidence_issuer.as_ref().map(EvidenceIssuer::as_str))
+        .bind(grant.session().map(SessionId::as_str))
+        .bind(grant.evidence_issuer().map(EvidenceIssuer::as_str))
         .bind(more.as_deref())
         .bind(grant.authorized_at.as_millis())
 }

@@ -19,8 +19,8 @@ pub(in crate::store) struct Rare {
     /// Absent for 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::store) bound_from: Option<u32>,
-    #[serde(default, skip_serializing_if = "Circumstances::is_empty")]
-    pub(in crate::store) circumstances: Circumstances,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::store) circumstances: Option<Box<Circumstances>>,
 }
 
 impl Rare {
@@ -100,12 +100,12 @@ mod tests {
         (bound.confirmation, bound.bound_from) =
             (Some(Confirmation::Certificate(Digest::from_bytes([9; 32]))), 3);
         let mut session = plain.clone();
-        session.circumstances.session = Some(SessionId::new("s").unwrap());
+        session.circumstances.get_or_insert_default().session = Some(SessionId::new("s").unwrap());
         for grant in [plain, impersonation, assertion, consent, own, bound, session] {
             let mut read = grant.clone();
             (read.flow, read.confirmation, read.bound_from) =
                 (Some(Flow::ClientCredentials), None, 9);
-            read.circumstances = Circumstances::default();
+            read.circumstances = None;
             Rare::of(&grant).restore(&mut read).unwrap();
             assert_eq!(read, grant);
             #[cfg(feature = "sqlite")]

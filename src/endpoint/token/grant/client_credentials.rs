@@ -12,7 +12,6 @@ use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::Subject;
-use crate::jwt::Circumstances;
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::store::Store;
@@ -71,7 +70,7 @@ impl Grant for ClientCredentials {
                 actor: None,
                 device: None,
                 auth_time: None,
-                circumstances: Circumstances::default(),
+                circumstances: None,
             },
             offer: Offer {
                 scope: settings.scope().clone(),

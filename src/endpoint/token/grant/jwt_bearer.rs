@@ -14,7 +14,7 @@ use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{Resource, Subject};
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
-use crate::jwt::{Algorithm, AssertionError, Circumstances, VerifyingKey, VerifyingKeys};
+use crate::jwt::{Algorithm, AssertionError, VerifyingKey, VerifyingKeys};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
@@ -113,7 +113,7 @@ impl Grant for JwtBearer {
             actor: Some(app.client_id().clone()),
             device: None,
             auth_time: None,
-            circumstances: Circumstances::default(),
+            circumstances: None,
         };
         let offer = Offer {
             scope,

@@ -141,7 +141,7 @@ pub(super) struct Origin {
     pub(super) device: Option<DeviceId>,
     /// When the user had last logged in, if the grant tells.
     pub(super) auth_time: Option<UnixTime>,
-    pub(super) circumstances: Circumstances,
+    pub(super) circumstances: Option<Box<Circumstances>>,
 }
 
 /// The most that a grant gives.
