@@ -31,16 +31,10 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, import_key
 
 from browser import Browser
+from checks import check
 from seed import Seed
 
 GRANT_JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-
-
-def check(claim, holds):
-    """Prints whether a claim holds, and ends the program if it does not."""
-    print(("ok    " if holds else "FAILED ") + claim, flush=True)
-    if not holds:
-        sys.exit(1)
 
 
 def refused(request, error, call):

@@ -58,6 +58,17 @@ class Seed:
             self.app("private_key_jwt", "demo-key", "private_key_jwt"),
             private_key=self.private_key("demo_client_p256.pem", "EC"), alg="ES256")
 
+    def assertion_apps(self):
+        """Returns the app that uses google-auth and the one that uses MSAL."""
+        return (
+            self.app("google-auth", "demo-robot@project.example.com", "none"),
+            self.app("MSAL", "demo-msal", "private_key_jwt"),
+        )
+
+    def pem(self, name):
+        """Returns the text of a key file."""
+        return (self.folder / name).read_text()
+
     def app(self, role, client_id, method):
         found = next(app for app in self.json["apps"] if app["client_id"] == client_id)
         return App(role, client_id, found.get("client_secret"), method, found["settings"])

@@ -38,6 +38,17 @@ fn authlib_goes_through_every_flow() {
     run(command(python).arg("-B").arg(script("authlib_client.py")), 90);
 }
 
+/// Z3, Z4: google-auth impersonates without `jti`, and MSAL authenticates for ten minutes at the URL of the
+/// token endpoint, each by the settings of its app. Authlib, in the test above, signs for an hour.
+#[test]
+fn google_auth_and_msal_present_their_assertions() {
+    let python = target_folder().join("interop/venv/bin/python");
+    if !works(command(&python).args(["-c", "import google.auth, msal, requests"])) {
+        return skip("google_auth_and_msal_present_their_assertions", "google-auth and MSAL");
+    }
+    run(command(python).arg("-B").arg(script("assertion_clients.py")), 14);
+}
+
 /// M1 and M2: a strict client finds every endpoint by the metadata and uses it.
 #[test]
 fn oauth4webapi_goes_through_every_flow() {
