@@ -23,6 +23,7 @@ use crate::assertions::{JWT_BEARER, backend_jwt, backend_keys, impersonator};
 use crate::concurrency::{THREADS, race, refreshment};
 use crate::faulty_store::{FaultyStore, Method};
 use crate::limits::{assert_limited, liar, limited, post_from};
+use crate::private_key_jwt;
 use crate::support::{
     Answered, App, Lines, Server, World, body_of, code_app, code_query, encode, machine_app,
     new_key, new_verifier, public_app,
@@ -261,6 +262,35 @@ fn a_replayed_assertion_spends_nothing_of_its_app() {
         assert_eq!(send(&world.assertion(&app, &json!({}))).status, 200);
     }
     assert_eq!(send(&world.assertion(&app, &json!({}))).status, 429, "its own volume");
+}
+
+/// N3, N2: the budgets of a client assertion come before the row that it costs. One that is refused for its
+/// volume stays usable; one that is replayed again and again spends nothing of its app and soon costs no row.
+#[test]
+fn a_client_assertion_is_charged_before_it_is_claimed() {
+    let limits = RateLimits::default()
+        .with_volume(RateQuota::new(60, 3))
+        .with_grants(RateQuota::new(1, 4))
+        .with_failures(RateQuota::new(600, 600));
+    let world = World::with(|builder| builder.rate_limits(limits));
+    let app = private_key_jwt::register(&world);
+    let signed = |jti: &str| private_key_jwt::es256(&private_key_jwt::claims(&app, jti));
+    let [used, other, late] = ["used", "other", "late"].map(signed);
+    let send = |assertion: &str| private_key_jwt::present(&world, assertion);
+    assert_eq!(send(&used).status, 200);
+    for _ in 0..3 {
+        send(&used).assert_error(401, "invalid_client");
+    }
+    for _ in 0..100 {
+        assert_eq!(send(&used).status, 429);
+        assert_eq!(world.last_event().outcome.reason(), Some("grant_overused"));
+    }
+    assert_eq!(send(&other).status, 200);
+    assert_eq!(send(&signed("third")).status, 200);
+    assert_limited(&send(&late), 1);
+    assert_eq!(world.last_event().outcome.reason(), Some("quota_exceeded"));
+    world.advance(1);
+    assert_eq!(send(&late).status, 200);
 }
 
 /// N2: after a stranger behind the same address has spent every budget of failures, each good credential

@@ -37,7 +37,17 @@ const CLAIM_MARGIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct IdentifiedApp {
     app: Arc<CustomApp>,
-    proven: bool,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The request only names the app.
+    Named,
+    /// The credentials are correct.
+    Proven,
+    /// The credentials are correct, and the request is charged to the app.
+    Charged,
 }
 
 /// An app that has proved its identity: by its credentials, or by a code, token or assertion that
@@ -68,7 +78,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let client_id = claimed_client_id(&credentials, grant_assertion)?;
         trail.claimed(&client_id);
         let app = self.store.find_app(&client_id).await?;
-        let proven = !matches!(credentials, PresentedCredentials::Name { .. });
+        let standing = match credentials {
+            PresentedCredentials::Basic { .. } | PresentedCredentials::Post { .. } => {
+                Standing::Proven
+            }
+            PresentedCredentials::Assertion { .. } => Standing::Charged,
+            PresentedCredentials::Name { .. } => Standing::Named,
+        };
         let app = match credentials {
             PresentedCredentials::Basic { secret, .. } => {
                 self.check_secret(&client_id, app, &secret, Transport::Basic, facts, trail).await?
@@ -80,7 +96,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 if named.is_some_and(|named| named != client_id.as_str()) {
                     return Err(Rejection::AssertionClientIdMismatch.into());
                 }
-                self.check_assertion(&client_id, app, assertion, facts).await?
+                self.check_assertion(&client_id, app, assertion, facts, trail).await?
             }
             PresentedCredentials::Name { client_id: named } => {
                 check_name(app, named.is_some(), grant_assertion.is_some())?
@@ -89,7 +105,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        Ok(IdentifiedApp { app, proven })
+        Ok(IdentifiedApp { app, standing })
     }
 
     /// Authenticates an app by its credentials alone. A public app is refused like an unknown one.
@@ -100,7 +116,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail: &mut AuditTrail<'_>,
     ) -> Result<AuthenticatedApp, EndpointError> {
         let client = self.authenticate(credentials, None, facts, trail).await?;
-        if !client.proven {
+        if client.standing == Standing::Named {
             return Err(Rejection::PublicApp.into());
         }
         let (app, ()) = self.admit(client, |_, _| Ok(()), |()| None, facts, trail)?;
@@ -121,28 +137,33 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'t>,
     ) -> Result<(AuthenticatedApp, P), EndpointError> {
-        let IdentifiedApp { app, proven } = client;
-        let charge_app = || {
-            self.limiter
-                .charge_volume(&app, facts.now)
-                .map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
-        };
-        let proof = if proven {
-            trail.authenticated(&app, Proof::Credentials);
-            charge_app()?;
-            prove(&app, trail)?
-        } else {
+        let IdentifiedApp { app, standing } = client;
+        let proof = if standing == Standing::Named {
             let proof = prove(&app, trail)?;
             trail.authenticated(&app, Proof::Grant);
             if let Some(grant) = grant_of(&proof) {
-                self.limiter
-                    .charge_grant(grant, facts.now)
-                    .map_err(|retry| EndpointError::limited(Rejection::GrantOverused, retry))?;
+                self.charge_grant(grant, facts)?;
             }
-            charge_app()?;
+            self.charge_app(&app, facts)?;
             proof
+        } else {
+            trail.authenticated(&app, Proof::Credentials);
+            if standing == Standing::Proven {
+                self.charge_app(&app, facts)?;
+            }
+            prove(&app, trail)?
         };
         Ok((AuthenticatedApp { app }, proof))
+    }
+
+    fn charge_app(&self, app: &CustomApp, facts: &RequestFacts<'_>) -> Result<(), EndpointError> {
+        let charged = self.limiter.charge_volume(app, facts.now);
+        charged.map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))
+    }
+
+    fn charge_grant(&self, name: &[u8], facts: &RequestFacts<'_>) -> Result<(), EndpointError> {
+        let charged = self.limiter.charge_grant(name, facts.now);
+        charged.map_err(|retry| EndpointError::limited(Rejection::GrantOverused, retry))
     }
 
     /// Checks a secret. An unknown client costs as much as a wrong secret: one look-up, one HMAC.
@@ -207,12 +228,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 
     /// Checks a client assertion. An unknown client, and one with another method, cost as much as a wrong
     /// signature: one look-up, one verification.
+    /// Checks an assertion and claims its `jti`. The claim is a row, so its budgets are charged before: that
+    /// of the assertion, which may be a stolen one, and that of the app.
     async fn check_assertion(
         &self,
         client_id: &ClientId,
         app: Option<Arc<CustomApp>>,
         assertion: &str,
         facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
         let keys = app.as_ref().and_then(|app| match app.settings().authentication() {
             ClientAuthentication::PrivateKeyJwt(keys) => Some(keys),
@@ -257,9 +281,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             makes_row: false,
             now: facts.now,
         };
+        self.charge_grant(jti.as_bytes(), facts)?;
+        self.charge_app(app, facts)
+            .inspect_err(|_| trail.authenticated(app, Proof::Credentials))?;
         match self.store.claim_assertion(&claim).await? {
             ClaimAssertion::First { .. } => Ok(Arc::clone(app)),
             ClaimAssertion::Replayed => {
+                self.limiter.give_back_volume(app.client_id());
                 Err(Rejection::AssertionReplayed(AssertionPurpose::ClientAuthentication).into())
             }
             ClaimAssertion::AppInactive => Err(Rejection::AppDisabled.into()),
