@@ -38,8 +38,9 @@ pub enum RevocationsUnknown {
 /// [`cursor`](Self::cursor) and [`apply`](Self::apply) over the network. A revocation takes effect
 /// as soon as it was read.
 ///
-/// The list uses about 200 bytes for each revocation in force, and drops an entry one minute after
-/// its [`until`](Revocation::until).
+/// The list uses about 200 bytes for each revocation in force. It drops an entry one minute after its
+/// [`until`](Revocation::until), and only if the feed has shown a revocation from after that instant: a clock
+/// of this host that was wrong for a while forgets nothing.
 ///
 /// ```
 /// use grantor::clock::UnixTime;
@@ -67,6 +68,8 @@ const NEVER: i64 = i64::MIN;
 #[derive(Default)]
 struct Entries {
     cursor: FeedCursor,
+    /// The instant of the latest revocation: the store's clock has reached it.
+    newest: UnixTime,
     everything: Option<Cutoff>,
     apps: HashMap<ClientId, AppCutoffs>,
     subjects: HashMap<Subject, Cutoff>,
@@ -151,12 +154,16 @@ impl RevocationList {
         // cursor. A late page moves the cursor back, which only repeats a read.
         entries.cursor = feed.next;
         if !feed.more {
-            entries.forget(asked_at.minus(KEEP));
+            // By both clocks: this host's may be ahead, and set back later.
+            let ended = asked_at.minus(KEEP).min(entries.newest);
+            entries.forget(ended);
         }
         // Stored before `read_at`: a reader that sees the complete read also sees its entries.
         self.any.store(!entries.is_empty(), Ordering::Release);
         if !feed.more {
-            self.read_at.fetch_max(asked_at.as_millis(), Ordering::Release);
+            // Earlier than before if the clock was set back. If the response is only late, the list counts
+            // as older than it is until the next one.
+            self.read_at.store(asked_at.as_millis(), Ordering::Release);
         }
     }
 
@@ -200,6 +207,7 @@ impl fmt::Debug for RevocationList {
 
 impl Entries {
     fn insert(&mut self, revocation: &Revocation) {
+        self.newest = self.newest.max(revocation.at);
         let cutoff = Cutoff { at: revocation.at, until: revocation.until };
         match &revocation.target {
             RevocationTarget::Everything => extend(&mut self.everything, cutoff),

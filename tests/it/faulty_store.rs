@@ -2,6 +2,7 @@
 //! lost.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
@@ -53,6 +54,7 @@ pub(crate) struct FaultyStore {
     plan: Mutex<Option<Plan>>,
     meanwhile: Mutex<Option<Meanwhile>>,
     crowd: Mutex<Option<(Method, Arc<Barrier>)>>,
+    clock_skew: Duration,
 }
 
 /// A step of another process right after a call, before its answer is read.
@@ -78,7 +80,13 @@ struct Plan {
 impl FaultyStore {
     pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
         let (calls, plan) = (Mutex::default(), Mutex::default());
-        Self { inner, calls, plan, meanwhile: Mutex::default(), crowd: Mutex::default() }
+        let (meanwhile, crowd) = (Mutex::default(), Mutex::default());
+        Self { inner, calls, plan, meanwhile, crowd, clock_skew: Duration::ZERO }
+    }
+
+    /// As a store that hosts share whose clocks differ by up to `clock_skew`.
+    pub(crate) fn shared_by_hosts(self, clock_skew: Duration) -> Self {
+        Self { clock_skew, ..self }
     }
 
     /// Holds each call of `method` until `calls` of them wait.
@@ -201,6 +209,10 @@ impl GrantStore for FaultyStore {
 
     fn reached(&self, instant: UnixTime) -> UnixTime {
         self.inner.reached(instant)
+    }
+
+    fn clock_skew(&self) -> Duration {
+        self.clock_skew
     }
 
     async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {

@@ -29,6 +29,7 @@ mod error_texts;
 mod faulty_store;
 mod floods;
 mod hooks;
+mod host_clocks;
 mod http;
 mod introspection;
 mod jwt_bearer;

@@ -248,7 +248,7 @@ fn no_code_and_no_refresh_token_outlives_an_end_at_any_await() {
                     let token = ("refresh_token", tokens.text("refresh_token"));
                     scene.ask(&app, &[("grant_type", "refresh_token"), token])
                 } else if end == End::Grant {
-                    // The grant of a code is known to nobody yet.
+                    // No party knows the grant of a code yet.
                     continue;
                 } else {
                     let (code, verifier) = scene.world.code(&app);

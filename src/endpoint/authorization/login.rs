@@ -40,8 +40,8 @@ pub struct Login {
 
 /// A moment by the store's clock, from before the host began to check a login.
 ///
-/// What the user decides is dated by it, so that a revocation covers the decision if it was called after the
-/// check began. [`AuthorizationServer::moment`](crate::AuthorizationServer::moment) returns one.
+/// It dates the decision of the user, so that a revocation covers the decision if it was called after the check
+/// began. [`AuthorizationServer::moment`](crate::AuthorizationServer::moment) returns one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment(UnixTime);
 

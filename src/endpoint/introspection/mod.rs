@@ -2,6 +2,8 @@
 
 mod response;
 
+use std::time::Duration;
+
 pub use response::{ActiveToken, Introspection};
 
 use crate::app::CustomApp;
@@ -96,7 +98,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         } else {
             Some(self.store.find_app(&grant.client_id).await?.ok_or(Rejection::RevokedToken)?)
         };
-        let expires_at = check_live(owner.as_deref().unwrap_or(app), &handle, &grant, facts.now)?;
+        let owner = owner.as_deref().unwrap_or(app);
+        let skew = self.store.clock_skew();
+        let expires_at = check_live(owner, &handle, &grant, skew, facts.now)?;
         if self.store.is_revoked(&grant.facts()).await? {
             return Err(Rejection::RevokedToken.into());
         }
@@ -143,6 +147,7 @@ fn check_live(
     owner: &CustomApp,
     handle: &GrantHandle,
     grant: &Grant,
+    clock_skew: Duration,
     now: UnixTime,
 ) -> Result<UnixTime, Rejection> {
     // An administrator disabled the flow or refresh tokens of the app, and may enable them again.
@@ -151,7 +156,8 @@ fn check_live(
         return Err(Rejection::SpentToken);
     }
     let idle = owner.settings().refresh_token_idle_lifetime();
-    let idle = idle.map(|idle| std::time::Duration::from_secs(idle.into()));
+    // As a rotation judges it, whose host may have another clock than the one before.
+    let idle = idle.map(|idle| Duration::from_secs(idle.into()).saturating_add(clock_skew));
     let idle_until = idle.map_or(grant.expires_at, |idle| grant.rotated_at.plus(idle));
     let expires_at = grant.expires_at.min(idle_until);
     if expires_at <= now { Err(Rejection::ExpiredToken) } else { Ok(expires_at) }

@@ -155,11 +155,21 @@ impl AccessTokenRules<'_> {
         token: &str,
         now: UnixTime,
     ) -> Result<AccessTokenClaims, AccessTokenError> {
+        let claims = self.verify_at_any_time(token)?;
+        claims.check_times(now, self.clock_skew)?;
+        Ok(claims)
+    }
+
+    /// Verifies `token` without its times, and returns its claims.
+    pub(crate) fn verify_at_any_time(
+        &self,
+        token: &str,
+    ) -> Result<AccessTokenClaims, AccessTokenError> {
         let jws = Compact::parse(token)?;
         self.check_signature(&jws)?;
         let raw: RawClaims<'_> =
             serde_json::from_slice(jws.payload()).map_err(|_| AccessTokenError::Claims)?;
-        self.check_claims(raw, now)
+        self.check_claims(raw)
     }
 
     fn check_signature(&self, jws: &Compact<'_>) -> Result<(), AccessTokenError> {
@@ -178,11 +188,7 @@ impl AccessTokenRules<'_> {
         Ok(())
     }
 
-    fn check_claims(
-        &self,
-        raw: RawClaims<'_>,
-        now: UnixTime,
-    ) -> Result<AccessTokenClaims, AccessTokenError> {
+    fn check_claims(&self, raw: RawClaims<'_>) -> Result<AccessTokenClaims, AccessTokenError> {
         use AccessTokenError::{Aud, Claims, Iss, Missing};
 
         if raw.iss.ok_or(Missing("iss"))?.0 != self.issuer.as_str() {
@@ -204,7 +210,7 @@ impl AccessTokenRules<'_> {
         let device = raw.device.map(|Text(id)| DeviceId::new(id.as_ref()));
         let scope = raw.scope.map_or_else(|| Ok(Scope::empty()), |Text(s)| Scope::parse(&s));
         let (circumstances, via) = raw.rare.into_parts(raw.act.as_ref()).ok_or(Claims)?;
-        let claims = AccessTokenClaims {
+        Ok(AccessTokenClaims {
             issuer: self.issuer.clone(),
             subject: Subject::new(subject.0.as_ref()).map_err(|_| Claims)?,
             audience,
@@ -224,9 +230,7 @@ impl AccessTokenRules<'_> {
             circumstances,
             via,
             extra: raw.extra,
-        };
-        claims.check_times(now, self.clock_skew)?;
-        Ok(claims)
+        })
     }
 }
 

@@ -160,7 +160,9 @@ proptest! {
             let in_force = revocations.iter().filter(in_force).any(|r| r.voids(&facts));
             prop_assert!(in_force <= revoked && revoked <= voided, "{:?}", facts);
         }
-        let kept = |revocation: &Revocation| revocation.until >= at(later).minus(KEEP);
+        let newest = revocations.iter().map(|revocation| revocation.at).max().unwrap_or_default();
+        let ended = at(later).minus(KEEP).min(newest);
+        let kept = |revocation: &Revocation| revocation.until >= ended;
         prop_assert_eq!(list.any.load(Ordering::Relaxed), revocations.iter().any(kept));
     }
 
@@ -213,8 +215,10 @@ fn a_stale_list_is_closed_until_the_next_complete_read() {
     assert_eq!(list.is_revoked(&facts, at(61)), Err(RevocationsUnknown::Stale));
     list.apply(&page(Vec::new(), 0, false), at(61));
     assert_eq!(list.is_revoked(&facts, at(61)), Ok(false));
-    // A late response does not make the list older.
+    // A late response makes the list older until the next one.
     list.apply(&page(Vec::new(), 0, false), NOW);
+    assert_eq!(list.is_revoked(&facts, at(61)), Err(RevocationsUnknown::Stale));
+    list.apply(&page(Vec::new(), 0, false), at(61));
     assert_eq!(list.is_revoked(&facts, at(121)), Ok(false));
     let strict = RevocationList::new().with_max_age(Duration::ZERO);
     strict.apply(&page(Vec::new(), 0, false), NOW);
@@ -247,8 +251,37 @@ fn polling_reads_every_page() {
         list.poll(&store, at(2)).await.unwrap();
         assert_eq!(list.read().grants.len(), 2_500);
         assert_eq!(list.is_revoked(&names.some_facts(), at(2)), Ok(true));
-        // Minutes later every entry has ended.
+        // Minutes later every entry has ended, as the next revocation shows.
+        let next = RevocationTarget::Subject(names.subjects[1].clone());
+        store.revoke(&revocation(next, at(200), at(300))).await.unwrap();
         list.poll(&store, at(200)).await.unwrap();
-        assert!(list.read().is_empty());
+        assert!(list.read().grants.is_empty() && list.read().apps.is_empty());
     });
+}
+
+/// N10: a clock that is an hour ahead and set back costs one poll, with any maximum age, and nothing is
+/// forgotten.
+#[test]
+fn a_clock_that_is_ahead_for_a_while_costs_one_poll() {
+    for max_age in [60, 3 * 3_600] {
+        let names = names();
+        let facts = names.some_facts();
+        let list = RevocationList::new().with_max_age(Duration::from_secs(max_age));
+        // In force for half an hour; the token lives as long.
+        let entry = revocation(RevocationTarget::App(names.apps[0].clone()), NOW, at(1_800));
+        list.apply(&page(vec![entry], 1, false), NOW);
+        for ahead in [3_600, 3_605] {
+            list.apply(&page(Vec::new(), 1, false), at(ahead));
+            assert_eq!(list.is_revoked(&facts, at(ahead)), Ok(true));
+        }
+        // Set back, before the next poll and after it.
+        let now = at(10);
+        assert_ne!(list.is_revoked(&facts, now), Ok(false), "a revoked token is accepted");
+        list.apply(&page(Vec::new(), 1, false), now);
+        assert_eq!(list.is_revoked(&facts, now), Ok(true));
+        assert_eq!(list.is_revoked(&facts, at(10 + 60)), Ok(true));
+        // The feed falls silent: the list closes no later than if the clock had always been right.
+        let late = at(i64::try_from(10 + max_age).unwrap() + 1);
+        assert_eq!(list.is_revoked(&facts, late), Err(RevocationsUnknown::Stale));
+    }
 }

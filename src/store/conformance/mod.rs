@@ -279,6 +279,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             the_grace_ends_when_the_successor_is_used,
             the_grace_has_a_cap,
             a_clock_that_jumps_back_keeps_the_grace_for_seconds,
+            the_grace_bears_the_difference_of_clocks,
             a_grant_that_has_ended_is_not_revived,
             rotation_does_not_extend_the_life_of_a_grant,
             an_idle_refresh_token_expires,

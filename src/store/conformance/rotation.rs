@@ -153,6 +153,37 @@ pub fn a_clock_that_jumps_back_keeps_the_grace_for_seconds<S: Store, R: Runner>(
     Ok(())
 }
 
+/// N16: the window of a retry bears the difference of two hosts' clocks at both ends, and so does the time that
+/// a refresh token may lie idle.
+pub fn the_grace_bears_the_difference_of_clocks<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    const SKEW: i64 = 20 * SECOND;
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    for (age, expected) in [
+        (-SKEW, Rotate::Reused),
+        (-SKEW + 1, Rotate::Retried),
+        (GRACE + SKEW - 1, Rotate::Retried),
+        (GRACE + SKEW, Rotate::Reused),
+    ] {
+        let grant = bench.family(&cast)?;
+        let present =
+            |millis| bench.rotate(&Rotation { skew_millis: SKEW, ..with_grace(&grant, 1, millis) });
+        same("the first time", present(0)?, Rotate::Rotated)?;
+        same(&format!("a retry at the age of {age} ms"), present(age)?, expected)?;
+    }
+    let grant = bench.family(&cast)?;
+    let present = |skew_millis| {
+        let idle = token(&grant, 1, MINUTE + SKEW - 1);
+        bench.rotate(&Rotation { idle_millis: Some(MINUTE), skew_millis, ..idle })
+    };
+    same("an idle refresh token", present(SKEW - 1)?, EXPIRED)?;
+    same("one that is idle by other clocks only", present(SKEW)?, Rotate::Rotated)?;
+    let grant = bench.family(&cast)?;
+    let strict = Rotation { skew_millis: SKEW, ..token(&grant, 1, 0) };
+    same("the first time", bench.rotate(&strict)?, Rotate::Rotated)?;
+    same("without grace", bench.rotate(&strict)?, Rotate::Reused)
+}
+
 /// R14: a grant that has ended gives nothing to any generation, with or without grace, and its end stands.
 pub fn a_grant_that_has_ended_is_not_revived<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
