@@ -9,6 +9,7 @@
 
 mod apps;
 mod client;
+mod clocks;
 #[path = "../postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests of the store need more of it")]
 mod cluster;
@@ -19,6 +20,7 @@ mod kills;
 mod ledger;
 mod load;
 mod logs;
+mod long_networks;
 mod networks;
 mod oracle;
 mod proxy;

@@ -12,6 +12,7 @@
 
 mod apps;
 mod client;
+mod clocks;
 #[path = "../postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests of the store need more of it")]
 mod cluster;

@@ -150,23 +150,6 @@ impl Proxy {
         socket.clone_into(&mut self.shared.target.lock().unwrap());
     }
 
-    /// Swallows the bytes of every open connection from now on, in both directions. New connections work.
-    /// Returns their number.
-    pub(crate) fn swallow(&self) -> usize {
-        let links = self.shared.links();
-        for link in &links {
-            link.is_dead.store(true, Ordering::SeqCst);
-        }
-        self.shared.swallowed.fetch_add(links.len(), Ordering::Relaxed);
-        links.len()
-    }
-
-    /// Swallows every connection, also new ones, until [`heal`](Self::heal).
-    pub(crate) fn cut(&self) {
-        self.shared.is_cut.store(true, Ordering::SeqCst);
-        self.swallow();
-    }
-
     /// Resets every open connection.
     pub(crate) fn reset(&self) {
         let links = self.shared.links();

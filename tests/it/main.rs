@@ -25,6 +25,7 @@ mod consent;
 #[expect(dead_code, reason = "the main of the example")]
 mod custom_store;
 mod decision;
+mod edges;
 mod error_texts;
 mod faulty_store;
 mod floods;
@@ -34,6 +35,7 @@ mod http;
 mod introspection;
 mod jwt_bearer;
 mod limits;
+mod limits_page;
 mod login;
 mod minted_tokens;
 mod overlap;

@@ -28,7 +28,7 @@ pub(crate) struct World<S = PostgresStore> {
 }
 
 /// Blocks on a runtime of tokio.
-pub(crate) struct Blocking(pub(crate) Runtime);
+struct Blocking(Runtime);
 
 impl Runner for Blocking {
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -1,0 +1,318 @@
+//! Every bound in `docs/limits.md` has a test, which this list names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The first cell of each row of the page, and the tests of the bound. A test tries the bound at its edge and
+/// one beyond. A row that only states a default has the test of that default.
+const TESTS: &[(&str, &[&str])] = &[
+    // Requests
+    (
+        "form at the token endpoint, query at the authorization endpoint",
+        &[
+            "too_large_too_many_or_too_long_parameters_are_refused",
+            "a_form_beyond_the_limits_is_refused",
+        ],
+    ),
+    ("parameters of one request", &["too_large_too_many_or_too_long_parameters_are_refused"]),
+    ("name of a parameter, decoded", &["a_token_request_has_its_documented_bounds"]),
+    ("value of a parameter, decoded", &["a_token_request_has_its_documented_bounds"]),
+    ("`Authorization: Basic` header", &["a_token_request_has_its_documented_bounds"]),
+    ("`state`", &["an_authorization_request_has_its_documented_bounds"]),
+    ("`redirect_uri`", &["names_have_their_documented_lengths"]),
+    ("`code_challenge` (S256)", &["an_authorization_request_has_its_documented_bounds"]),
+    ("`code_verifier`", &["an_authorization_request_has_its_documented_bounds"]),
+    ("`prompt`", &["the_words_of_prompt_are_a_set_in_which_none_stands_alone"]),
+    ("`max_age`", &["max_age_is_digits"]),
+    (
+        "query with which the browser returns from a login",
+        &["a_query_too_long_to_return_is_refused_before_the_login"],
+    ),
+    ("`code`, `refresh_token`, ticket", &["an_authorization_request_has_its_documented_bounds"]),
+    ("`resource`", &["the_apis_of_a_request_are_bounded", "names_have_their_documented_lengths"]),
+    // Names
+    ("client id", &["names_have_their_documented_lengths"]),
+    ("subject, group", &["names_have_their_documented_lengths"]),
+    ("device id, source", &["names_have_their_documented_lengths"]),
+    ("issuer, resource", &["names_have_their_documented_lengths"]),
+    ("key id (`kid`)", &["names_have_their_documented_lengths"]),
+    ("grant id", &["a_malformed_identifier_is_refused_with_its_problem"]),
+    // Scopes
+    ("scope token", &["scopes_have_their_documented_lengths"]),
+    (
+        "scope",
+        &[
+            "scopes_have_their_documented_lengths",
+            "an_intersection_beyond_the_limits_gets_narrower_not_longer",
+        ],
+    ),
+    // Apps
+    ("name", &["settings_of_an_app_have_their_documented_bounds"]),
+    ("description", &["settings_of_an_app_have_their_documented_bounds"]),
+    ("redirect URIs", &["settings_of_an_app_have_their_documented_bounds"]),
+    ("origins of scripts", &["settings_of_an_app_have_their_documented_bounds"]),
+    ("resources", &["settings_of_an_app_have_their_documented_bounds"]),
+    ("access token lifetime", &["settings_of_an_app_have_their_documented_bounds"]),
+    (
+        "refresh token lifetime (of the whole grant)",
+        &["settings_of_an_app_have_their_documented_bounds"],
+    ),
+    ("idle lifetime of a refresh token", &["settings_of_an_app_have_their_documented_bounds"]),
+    (
+        "grace of a spent refresh token",
+        &[
+            "settings_of_an_app_have_their_documented_bounds",
+            "the_default_grace_depends_on_the_client_type",
+        ],
+    ),
+    ("answers within one grace", &["one_of_eight_wins_at_four_servers"]),
+    ("code lifetime", &["settings_of_an_app_have_their_documented_bounds"]),
+    (
+        "redemptions of a code with wrong bindings",
+        &["four_wrong_verifiers_leave_a_code_usable_and_the_fifth_voids_it"],
+    ),
+    ("volume quota", &["settings_of_an_app_have_their_documented_bounds"]),
+    (
+        "simultaneous client secrets",
+        &["concurrent_changes_are_all_applied", "a_rotated_secret_works_until_its_overlap_ends"],
+    ),
+    ("client secret, imported", &["imported_secrets_have_their_documented_lengths"]),
+    ("signature secret, imported", &["imported_secrets_have_their_documented_lengths"]),
+    (
+        "expected `iss`, expected `aud` of assertions",
+        &["settings_of_assertions_have_their_documented_bounds"],
+    ),
+    (
+        "name of the claim that names the user",
+        &["settings_of_assertions_have_their_documented_bounds"],
+    ),
+    (
+        "lifetime of a grant assertion",
+        &[
+            "settings_of_assertions_have_their_documented_bounds",
+            "an_assertion_may_not_outlive_the_maximum",
+        ],
+    ),
+    (
+        "lifetime of a client assertion (`private_key_jwt`), of app and server",
+        &[
+            "settings_of_assertions_have_their_documented_bounds",
+            "an_assertion_is_accepted_up_to_its_limits_of_time",
+        ],
+    ),
+    (
+        "clock skew of an assertion",
+        &[
+            "settings_of_assertions_have_their_documented_bounds",
+            "the_clock_may_differ_by_the_skew",
+        ],
+    ),
+    (
+        "users and groups that a policy lists",
+        &["settings_of_assertions_have_their_documented_bounds"],
+    ),
+    ("PIN after idle minutes; wrong PINs", &["settings_of_an_app_have_their_documented_bounds"]),
+    ("allowed apps on a phone", &["settings_of_an_app_have_their_documented_bounds"]),
+    // Keys and tokens
+    (
+        "access token, issued and read",
+        &[
+            "a_token_longer_than_verifiers_accept_is_not_issued",
+            "a_token_longer_than_verifiers_accept_is_not_signed",
+        ],
+    ),
+    (
+        "claims that a hook adds to a token, as JSON",
+        &["too_many_claims_are_refused_and_consume_no_grant"],
+    ),
+    ("`authorization_details`", &["details_are_an_array_of_typed_objects_within_their_limits"]),
+    ("parents of a derived token", &["a_derived_token_states_its_parents"]),
+    ("assertion", &["an_assertion_has_its_documented_bounds"]),
+    ("`jti` of an assertion", &["an_assertion_has_its_documented_bounds"]),
+    ("text of keys (PEM, JWK, JWK Set)", &["keys_have_their_documented_numbers_and_lengths"]),
+    (
+        "usable keys in a set",
+        &[
+            "keys_have_their_documented_numbers_and_lengths",
+            "a_set_has_at_most_sixteen_usable_keys",
+        ],
+    ),
+    (
+        "keys in a set without `kid` for one algorithm; keys that are tried for an assertion without `kid`",
+        &["at_most_four_keys_for_one_algorithm_have_no_id"],
+    ),
+    ("RSA modulus", &["weak_rsa_keys_are_refused"]),
+    ("HS256 secret", &["keys_have_their_documented_numbers_and_lengths"]),
+    (
+        "keys on a `KeyRing`, and keys in a `KeyFile` that are not yet removed",
+        &[
+            "keys_have_their_documented_numbers_and_lengths",
+            "a_rotation_is_refused_if_the_keys_would_be_too_many",
+        ],
+    ),
+    ("a key file", &["a_key_file_has_its_documented_size"]),
+    (
+        "time between publishing a new key and signing with it",
+        &["a_new_key_is_published_then_signs_and_the_old_one_retires"],
+    ),
+    ("time for which an old key is accepted", &["a_token_is_accepted_for_as_long_as_it_lives"]),
+    ("root of a `ServerSecret`", &["keys_have_their_documented_numbers_and_lengths"]),
+    // The server
+    (
+        "validity of a consent page",
+        &["a_consent_page_is_valid_for_an_hour_at_most", "a_ticket_expires"],
+    ),
+    (
+        "time between a demanded login (`prompt=login`) and the return from it",
+        &["a_marker_expires_after_an_hour"],
+    ),
+    (
+        "time for the return from a demanded login, if `max_age` is shorter",
+        &["a_login_is_fresh_when_it_came_after_the_demand_or_is_young_enough"],
+    ),
+    ("session in a `Login`", &["an_empty_session_is_refused"]),
+    ("page of a listing", &["a_page_of_a_listing_holds_200"]),
+    ("page of the revocation feed", &["pages_of_the_feed_are_contiguous"]),
+    (
+        "remembered volume budgets of apps",
+        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
+    ),
+    (
+        "remembered failure budgets: of client ids and sources, and of sources",
+        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
+    ),
+    (
+        "remembered budgets of grants of public apps",
+        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
+    ),
+    (
+        "memory of these three tables",
+        &["a_flood_of_refusals_leaves_a_few_dozen_events_and_no_memory"],
+    ),
+    ("failures of one client id and source", &["the_defaults_are_the_documented_ones"]),
+    (
+        "failures of one source, at every endpoint together",
+        &["the_defaults_are_the_documented_ones"],
+    ),
+    (
+        "uses of one code, refresh token or assertion by a public app, or one that its assertion alone authenticates",
+        &["the_defaults_are_the_documented_ones"],
+    ),
+    ("requests of an app", &["the_defaults_are_the_documented_ones"]),
+    (
+        "equal refusals from one source with an audit event each",
+        &["a_flood_of_refusals_leaves_a_few_dozen_events_and_no_memory"],
+    ),
+    ("kinds of events that are counted by source", &["the_table_of_kinds_is_bounded"]),
+    ("memory of these counts", &["the_table_of_kinds_is_bounded"]),
+    (
+        "audit events of unauthenticated callers, over all sources",
+        &["events_from_ever_new_sources_are_bounded"],
+    ),
+    ("apps in `CachedApps`", &["an_id_without_an_app_is_looked_up_once_and_displaces_no_app"]),
+    ("delay of `CachedApps` behind another process", &["an_entry_is_valid_within_the_bound"]),
+    (
+        "age at which `CachedApps` reads an app again in any case",
+        &["an_app_is_read_again_when_it_is_old"],
+    ),
+    ("cached ids of no app", &["an_id_without_an_app_is_looked_up_once_and_displaces_no_app"]),
+    (
+        "events in `MemoryAudit`",
+        &[
+            "memory_keeps_the_newest_events_and_filters_by_app_subject_and_time",
+            "a_log_in_memory_keeps_the_newest_10_000",
+        ],
+    ),
+    ("events in `MemoryAuditStore` (feature `test-kit`)", &["the_memory_log_passes_the_kit"]),
+    (
+        "waiting events in an `AuditQueue`",
+        &["a_full_queue_counts_dropped_events_and_logs_the_count"],
+    ),
+    (
+        "events that an `AuditQueue` writes at a time",
+        &["events_are_written_in_batches_and_in_order"],
+    ),
+    (
+        "delay after a failure of the audit store",
+        &["a_failed_batch_is_retried_until_it_is_written_once"],
+    ),
+    (
+        "rows that `prune_regularly` removes at a time, and its interval",
+        &["expired_rows_go_by_the_ready_made_task"],
+    ),
+    ("retention of a claimed `jti`", &["pruning_keeps_a_used_assertion_for_the_longest_skew"]),
+    (
+        "retention of an administrator's revocation",
+        &["a_revocation_is_kept_for_as_long_as_documented"],
+    ),
+    ("retention of a revocation by the app", &["a_revocation_is_kept_for_as_long_as_documented"]),
+    // Resource servers
+    ("cached verified tokens", &["the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept"]),
+    ("clock skew", &["the_times_of_a_cached_token_are_checked_at_each_use"]),
+    (
+        "age at which the list of revocations closes",
+        &["a_stale_list_is_closed_until_the_next_complete_read"],
+    ),
+    ("memory of the list of revocations", &["polling_reads_every_page"]),
+    // SQLite
+    ("requests that share a commit", &["sixty_four_refreshes_share_their_commits"]),
+    (
+        "wait for another program that writes to the file",
+        &["a_file_that_is_locked_for_long_is_an_error_until_it_is_free"],
+    ),
+    (
+        "rows that one call of `prune` or `prune_events` removes",
+        &["expired_rows_go_by_the_ready_made_task"],
+    ),
+    (
+        "readers, if the host brings no pool",
+        &["a_store_that_is_closed_leaves_one_file_with_all_that_was_answered"],
+    ),
+    ("delay of a change of an app in another process", &["an_entry_is_valid_within_the_bound"]),
+    ("table prefix", &["a_prefix_needs_no_quotes"]),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Collects the names of the functions below a folder.
+fn functions(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            functions(&path, names);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            let found = text.lines().filter_map(|line| {
+                let line = line.trim_start();
+                line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")
+            });
+            names.extend(found.filter_map(|line| Some(line.split_once('(')?.0.to_owned())));
+        }
+    }
+}
+
+#[test]
+fn every_bound_of_the_page_of_limits_has_a_test() {
+    let page = fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let rows = rows.map(|line| line.split(" | ").next().unwrap().trim());
+    let rows: Vec<_> = rows.filter(|cell| *cell != "value" && !cell.starts_with("---")).collect();
+    let listed: BTreeSet<_> = TESTS.iter().map(|(row, _)| *row).collect();
+    assert_eq!(listed.len(), TESTS.len(), "a row is listed twice");
+    let without: Vec<_> = rows.iter().filter(|row| !listed.contains(*row)).collect();
+    assert!(without.is_empty(), "list a test for {without:#?}");
+    let gone: Vec<_> = listed.iter().filter(|row| !rows.contains(row)).collect();
+    assert!(gone.is_empty(), "docs/limits.md has no {gone:#?}");
+    let mut names = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        functions(&root().join(folder), &mut names);
+    }
+    for (row, tests) in TESTS {
+        for test in *tests {
+            assert!(names.contains(*test), "{row}: no test {test}");
+        }
+    }
+}
