@@ -1,4 +1,5 @@
-//! Hooks of the host before a token is issued: added claims, and a veto.
+//! Hooks of the host: added claims and a veto before a token is issued, and slow digests of imported
+//! secrets.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
+use crate::secret::ClientSecret;
 use crate::users::User;
 
 /// A token before it is issued. Everything is decided, and nothing has changed yet.
@@ -78,9 +80,9 @@ impl HookError {
     }
 }
 
-/// Hooks of the host before a token is issued. The server calls them once a request, after every other
-/// decision and before the claim: after a veto the code, the refresh token or the assertion is still
-/// valid.
+/// Hooks of the host. The server calls [`before_issue`](Self::before_issue) once a request, after every
+/// other decision and before the claim: after a veto the code, the refresh token or the assertion is
+/// still valid.
 ///
 /// ```
 /// use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
@@ -108,6 +110,26 @@ pub trait Hooks: Send + Sync {
         &self,
         decision: &IssueDecision<'_>,
     ) -> impl Future<Output = Result<HookAnswer, HookError>> + Send;
+
+    /// Checks a presented client secret against a digest that was imported as
+    /// [`GivenSecret::Slow`](crate::app::GivenSecret::Slow), such as bcrypt or PBKDF2. Default: no digest
+    /// matches.
+    ///
+    /// The server asks only until the first success, which replaces the digest by its own, and for at
+    /// most four secrets at a time; further requests are refused with `temporarily_unavailable`. Compute
+    /// on a thread that may block, for example with `tokio::task::spawn_blocking`.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] if the check fails. A digest of an unknown form does not match.
+    fn check_slow_digest(
+        &self,
+        digest: &str,
+        secret: &ClientSecret,
+    ) -> impl Future<Output = Result<bool, HookError>> + Send {
+        let _ = (digest, secret);
+        std::future::ready(Ok(false))
+    }
 }
 
 /// The absence of hooks: every token is issued as decided.
@@ -124,5 +146,13 @@ impl Hooks for NoHooks {
 impl<T: Hooks> Hooks for Arc<T> {
     async fn before_issue(&self, decision: &IssueDecision<'_>) -> Result<HookAnswer, HookError> {
         T::before_issue(self, decision).await
+    }
+
+    async fn check_slow_digest(
+        &self,
+        digest: &str,
+        secret: &ClientSecret,
+    ) -> Result<bool, HookError> {
+        T::check_slow_digest(self, digest, secret).await
     }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::transfer::check_given;
 use super::{Admin, AdminError, credentials, has_client_secret};
 use crate::app::{
-    AppCredentials, AppDraft, AppSettings, ClientType, CustomApp, InvalidApp, MobileSecurity,
+    AppCredentials, AppDraft, AppSettings, ClientType, CustomApp, GivenSecret, InvalidApp,
+    MobileSecurity, StoredSecret,
 };
 use crate::audit::Action;
 use crate::clock::UnixTime;
@@ -166,6 +168,41 @@ impl<S: Store> Admin<'_, S> {
     ) -> Result<AppCredentials, AdminError> {
         let result = self.set_new_client_secret(client_id, overlap).await;
         self.audited(Action::RotateClientSecret, Some(client_id), result)
+    }
+
+    /// Sets a client secret that the app has already, in clear or as a digest, with an optional expiry.
+    /// The existing secrets expire after `overlap` at the latest. Nothing changes if it is the newest
+    /// secret already.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Invalid`] if the app does not authenticate by client secret, or the secret is
+    /// malformed; [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn set_client_secret(
+        &self,
+        client_id: &ClientId,
+        secret: impl Into<GivenSecret> + Send,
+        expires_at: Option<UnixTime>,
+        overlap: Duration,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let secret = secret.into();
+        let now = self.parts.clock.now();
+        let stored = self.stored(client_id, &secret, expires_at, now);
+        let change = self.change(client_id, |app, now| {
+            check_given(&secret, app.settings())?;
+            let newest = app.credentials().client_secrets.first();
+            let same = |it: &StoredSecret| {
+                it.digest == stored.digest && it.expires_at == stored.expires_at
+            };
+            Ok((!newest.is_some_and(same)).then(|| {
+                app.edited(now, |edit| {
+                    let overlap_end = now.plus(overlap);
+                    edit.credentials.rotate_client_secret(stored.clone(), overlap_end, now);
+                })
+            }))
+        });
+        let result = change.await.map(|change| change.after);
+        self.audited(Action::SetClientSecret, Some(client_id), result)
     }
 
     /// Removes every client secret but the newest. Call it when the audit log shows no more

@@ -32,7 +32,7 @@ use crate::ids::{ClientId, GrantId, Subject};
 use crate::observe::Outcome;
 use crate::random::SecureRandom;
 use crate::secret::{ClientSecret, SignatureSecret};
-use crate::server_secret::{Pepper, Sealed, Sealing};
+use crate::server_secret::{GivenSecret, Pepper, Sealed, Sealing, SecretDigest, is_long};
 use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
     RevocationTarget, Revoked, Store, StoreError,
@@ -165,14 +165,7 @@ impl<'a, S: Store> Admin<'a, S> {
         let mut told = credentials(&client_id);
         match app.client_secret {
             Some((secret, expires_at)) => {
-                let digest = self.parts.pepper.digest(&client_id, &secret);
-                let imported = true;
-                kept.client_secrets.push(StoredSecret {
-                    digest,
-                    created_at: now,
-                    expires_at,
-                    imported,
-                });
+                kept.client_secrets.push(self.stored(&client_id, &secret, expires_at, now));
             }
             None if has_client_secret(&app.settings) => {
                 let (secret, stored) = self.new_client_secret(&client_id, now)?;
@@ -296,8 +289,27 @@ impl<S: Store> Admin<'_, S> {
     ) -> Result<(ClientSecret, StoredSecret), AdminError> {
         let secret = ClientSecret::generate(self.parts.random)?;
         let digest = self.parts.pepper.digest(client_id, &secret);
-        let stored = StoredSecret { digest, created_at: now, expires_at: None, imported: false };
+        let stored = StoredSecret {
+            digest: SecretDigest::Keyed(digest),
+            created_at: now,
+            expires_at: None,
+            imported: false,
+            long: true,
+        };
         Ok((secret, stored))
+    }
+
+    /// Returns the stored form of a given secret.
+    fn stored(
+        &self,
+        client_id: &ClientId,
+        secret: &GivenSecret,
+        expires_at: Option<UnixTime>,
+        now: UnixTime,
+    ) -> StoredSecret {
+        let long = matches!(secret, GivenSecret::Plain(secret) if is_long(secret));
+        let digest = self.parts.pepper.digest_given(client_id, secret);
+        StoredSecret { digest, created_at: now, expires_at, imported: true, long }
     }
 
     fn new_signature_secret(

@@ -6,7 +6,8 @@ use super::has_client_secret;
 use crate::app::{AppSettings, ClientType, CustomApp, InvalidApp};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
-use crate::secret::{ClientSecret, SignatureSecret};
+use crate::secret::SignatureSecret;
+use crate::server_secret::GivenSecret;
 
 /// An app as JSON, without secrets or digests.
 ///
@@ -55,7 +56,7 @@ pub struct ImportedApp {
     pub(super) client_id: ClientId,
     pub(super) settings: AppSettings,
     pub(super) enabled: bool,
-    pub(super) client_secret: Option<(ClientSecret, Option<UnixTime>)>,
+    pub(super) client_secret: Option<(GivenSecret, Option<UnixTime>)>,
     pub(super) signature_secret: Option<SignatureSecret>,
 }
 
@@ -65,14 +66,14 @@ impl ImportedApp {
         Self { client_id, settings, enabled: true, client_secret: None, signature_secret: None }
     }
 
-    /// Sets the existing client secret: 1 to 255 bytes without control characters. It may be
-    /// shorter than a generated one, so give it an expiry if possible and rotate it before.
+    /// Sets the existing client secret, in clear or as a digest. It may be shorter than a generated
+    /// one, so give it an expiry if possible and rotate it before.
     pub fn with_client_secret(
         mut self,
-        secret: ClientSecret,
+        secret: impl Into<GivenSecret>,
         expires_at: Option<UnixTime>,
     ) -> Self {
-        self.client_secret = Some((secret, expires_at));
+        self.client_secret = Some((secret.into(), expires_at));
         self
     }
 
@@ -84,16 +85,7 @@ impl ImportedApp {
 
     pub(super) fn check(&self) -> Result<(), InvalidApp> {
         if let Some((secret, _)) = &self.client_secret {
-            let text = secret.expose_secret();
-            if !has_client_secret(&self.settings) {
-                return Err(InvalidApp::new("authentication", "must be a client secret method"));
-            }
-            if text.is_empty() || text.len() > 255 || text.chars().any(char::is_control) {
-                return Err(InvalidApp::new(
-                    "client_secret",
-                    "must have 1 to 255 bytes without control characters",
-                ));
-            }
+            check_given(secret, &self.settings)?;
         }
         if let Some(secret) = &self.signature_secret {
             if self.settings.client_type() == ClientType::Public {
@@ -115,4 +107,12 @@ impl From<AppExport> for ImportedApp {
     fn from(export: AppExport) -> Self {
         Self { enabled: export.enabled, ..Self::new(export.client_id, export.settings) }
     }
+}
+
+/// Checks a given client secret, and whether the app uses one.
+pub(super) fn check_given(secret: &GivenSecret, settings: &AppSettings) -> Result<(), InvalidApp> {
+    if !has_client_secret(settings) {
+        return Err(InvalidApp::new("authentication", "must be a client secret method"));
+    }
+    secret.problem().map_or(Ok(()), |problem| Err(InvalidApp::new("client_secret", problem)))
 }

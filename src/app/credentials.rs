@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
-use crate::secret::{ClientSecret, Digest, SignatureSecret};
-use crate::server_secret::{KeyedDigest, Sealed, StoredSecret};
+use crate::secret::{ClientSecret, SignatureSecret};
+use crate::server_secret::{KeyedDigest, Sealed, SecretDigest, StoredSecret};
 
 /// The secrets returned by a registration or a rotation. They cannot be read again.
 ///
@@ -54,11 +54,13 @@ impl Credentials {
         self.client_secrets.truncate(Self::MAX_CLIENT_SECRETS);
     }
 
-    /// Replaces the digest `old` by `new`, the same secret under the current pepper.
-    pub(crate) fn renew_digest(&mut self, old: Digest, new: &KeyedDigest) {
+    /// Replaces the digest `old` by `new`, of the same secret under the current pepper. Now its length is
+    /// known.
+    pub(crate) fn renew_digest(&mut self, old: &SecretDigest, new: &KeyedDigest, long: bool) {
         for secret in &mut self.client_secrets {
-            if secret.digest.digest == old {
-                secret.digest = new.clone();
+            if secret.digest == *old {
+                secret.digest = SecretDigest::Keyed(new.clone());
+                secret.long = long;
             }
         }
     }

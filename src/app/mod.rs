@@ -24,7 +24,7 @@ pub use mobile_security::{MobileSecurity, PinPolicy};
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
 
-pub use crate::server_secret::StoredSecret;
+pub use crate::server_secret::{GivenSecret, StoredSecret};
 
 use crate::clock::UnixTime;
 use crate::ids::ClientId;

@@ -195,6 +195,8 @@ pub enum Action {
     },
     /// An app got a new client secret.
     RotateClientSecret,
+    /// An administrator set a client secret of an app.
+    SetClientSecret,
     /// The superseded client secrets of an app were removed.
     RemoveSupersededSecrets,
     /// An app got a new signature secret.
@@ -240,6 +242,7 @@ impl Action {
             Self::ImportApp => "import_app",
             Self::EditApp { .. } => "edit_app",
             Self::RotateClientSecret => "rotate_client_secret",
+            Self::SetClientSecret => "set_client_secret",
             Self::RemoveSupersededSecrets => "remove_superseded_secrets",
             Self::RegenerateSignatureSecret => "regenerate_signature_secret",
             Self::EnableApp => "enable_app",

@@ -57,6 +57,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::ImportApp,
         Action::EditApp { changed: vec!["scope".to_owned()] },
         Action::RotateClientSecret,
+        Action::SetClientSecret,
         Action::RemoveSupersededSecrets,
         Action::RegenerateSignatureSecret,
         Action::EnableApp,

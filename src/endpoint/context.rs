@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_lock::Semaphore;
+
 use crate::audit::AuditSink;
 use crate::audit::usage::Usage;
 use crate::catalog::ApiCatalog;
@@ -47,6 +49,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) usage: Usage,
     pub(crate) limiter: RateLimiter,
     pub(crate) repeats: Repeats,
+    /// Permits for checks of slow digests.
+    pub(crate) slow_checks: Semaphore,
     pub(crate) hosts: InstanceHosts,
     pub(crate) catalog: Option<Arc<ApiCatalog>>,
     pub(crate) ticket_lifetime: Duration,

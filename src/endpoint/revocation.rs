@@ -12,6 +12,7 @@ use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::presented_token::PresentedToken;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
+use crate::hooks::Hooks;
 use crate::ids::GrantId;
 use crate::jwt::AccessTokenClaims;
 use crate::observe::Step;
@@ -37,7 +38,7 @@ impl OwnToken {
     }
 }
 
-impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers a revocation request, and records how it ended.
     pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Answered<()> {
         let facts = RequestFacts::new(self.clock.now(), request);

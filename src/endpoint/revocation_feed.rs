@@ -7,13 +7,14 @@ use crate::endpoint::context::Context;
 use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
+use crate::hooks::Hooks;
 use crate::observe::Step;
 use crate::store::{FeedCursor, RevocationFeed, Store};
 
 /// The most entries in a page.
 const PAGE: usize = 1_000;
 
-impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers a request for the feed, and records how it ended.
     pub(crate) async fn revocations(
         &self,

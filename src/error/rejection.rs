@@ -67,6 +67,8 @@ pub enum Rejection {
     /// The code or refresh token of a public app, or the assertion that alone authenticates an app, is
     /// used too often.
     GrantOverused,
+    /// Too many slow digests of imported secrets are checked at this moment.
+    TooManySlowChecks,
     /// The app exceeded its quota.
     QuotaExceeded,
     // -- grant

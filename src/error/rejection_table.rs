@@ -173,6 +173,13 @@ impl Rejection {
                 "the code, token or assertion is used too often, try again later",
             )
             .decided_by("rate_limits"),
+            Self::TooManySlowChecks => entry(
+                C::TemporarilyUnavailable,
+                S::RateLimit,
+                "too_many_slow_checks",
+                "too many secrets are being checked, try again in a second",
+            )
+            .decided_by("client_secrets"),
             Self::QuotaExceeded => entry(
                 C::TemporarilyUnavailable,
                 S::RateLimit,

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_lock::Semaphore;
+
 use super::AuthorizationServer;
 use crate::audit::usage::Usage;
 use crate::audit::{AuditSink, NoAudit, Shielded};
 use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, SystemClock};
+use crate::endpoint::client_authentication::MAX_SLOW_CHECKS;
 use crate::endpoint::context::Context;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::Issuer;
@@ -224,6 +227,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 usage: Usage::default(),
                 limiter: RateLimiter::new(self.limits),
                 repeats: Repeats::new(&self.limits),
+                slow_checks: Semaphore::new(MAX_SLOW_CHECKS),
                 hosts: self.hosts,
                 catalog: self.catalog,
                 ticket_lifetime: self.ticket_lifetime,

@@ -1,6 +1,7 @@
 //! The host's root secret, and the keys derived from it: for handles, for digests of client secrets
 //! (the pepper), and for sealed signature secrets.
 
+mod given_secret;
 pub(crate) mod handle;
 mod key_file;
 mod stored_secret;
@@ -13,9 +14,10 @@ use zeroize::Zeroizing;
 use crate::random::{self, RandomError, SecureRandom};
 use crate::secret::length_prefix;
 
+pub use given_secret::{GivenSecret, InvalidDigest};
 pub use key_file::{KeyFile, KeyFileError, KeyState, RootUse, Rotated, Rotation};
-pub use stored_secret::{KeyedDigest, Sealed, StoredSecret};
-pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch};
+pub use stored_secret::{DigestInput, KeyedDigest, Sealed, SecretDigest, StoredSecret};
+pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch, is_long};
 
 /// A root of fewer than 32 bytes, or of one byte repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,11 +4,11 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::{aead, hmac};
+use ring::{aead, digest, hmac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::{Keys, ServerSecret, hex_id};
+use super::{GivenSecret, Keys, ServerSecret, hex_id};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::random::{self, RandomError, SecureRandom};
@@ -22,22 +22,63 @@ pub struct KeyedDigest {
     pub key_id: String,
     /// The HMAC.
     pub digest: Digest,
+    /// The input of the HMAC, beside the client id. A digest of anything but the secret is stale.
+    #[serde(default, skip_serializing_if = "DigestInput::is_secret")]
+    pub of: DigestInput,
+}
+
+/// The input of a [`KeyedDigest`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DigestInput {
+    /// The secret.
+    #[default]
+    Secret,
+    /// SHA-256 of the secret, which another server kept.
+    Sha256,
+    /// SHA-512 of the secret, which another server kept.
+    Sha512,
+}
+
+impl DigestInput {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    const fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret)
+    }
+}
+
+/// The digest of a client secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum SecretDigest {
+    /// An HMAC of this server.
+    Keyed(KeyedDigest),
+    /// A digest of another server, such as bcrypt, that the host checks. It is stale.
+    Slow {
+        /// Its text.
+        slow: String,
+    },
 }
 
 /// A client secret in its stored form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StoredSecret {
-    /// HMAC of client id and secret, and the name of its key.
-    pub digest: KeyedDigest,
+    /// The digest of the secret.
+    pub digest: SecretDigest,
     /// The instant at which it was set.
     pub created_at: UnixTime,
     /// The instant from which it is refused, if any.
     #[serde(default)]
     pub expires_at: Option<UnixTime>,
-    /// Whether it was imported, and so may be shorter than a generated one.
+    /// Whether it was given, and so may be shorter than a generated one.
     #[serde(default)]
     pub imported: bool,
+    /// Whether it is known to have at least 22 bytes, as 128 random bits have in base64url.
+    #[serde(default)]
+    pub long: bool,
 }
 
 impl StoredSecret {
@@ -46,6 +87,17 @@ impl StoredSecret {
     pub fn is_valid(&self, now: UnixTime) -> bool {
         self.expires_at.is_none_or(|at| at > now)
     }
+
+    /// Whether it may be short enough to guess. A given digest may be, until its secret is first used.
+    #[must_use]
+    pub fn is_guessable(&self) -> bool {
+        self.imported && !self.long
+    }
+}
+
+/// Whether a secret is long enough for 128 random bits (RFC 6749 section 10.10).
+pub(crate) fn is_long(secret: &ClientSecret) -> bool {
+    secret.expose_secret().len() >= 22
 }
 
 /// The keys of the digests of client secrets.
@@ -75,34 +127,63 @@ impl Pepper {
 
     /// Returns the stored form of `secret`.
     pub(crate) fn digest(&self, client_id: &ClientId, secret: &ClientSecret) -> KeyedDigest {
-        let digest = mac(&self.keys.newest.1, client_id.as_str(), secret);
-        KeyedDigest { key_id: self.newest_id.clone(), digest }
+        self.digest_of(client_id, DigestInput::Secret, secret.expose_secret().as_bytes())
     }
 
-    /// Finds the stored secret that `presented` matches, an imported one only `with_imported`. An unknown
-    /// client id costs the same as a wrong secret.
+    /// Returns the stored form of a given secret.
+    pub(crate) fn digest_given(&self, client_id: &ClientId, secret: &GivenSecret) -> SecretDigest {
+        match secret {
+            GivenSecret::Plain(secret) => SecretDigest::Keyed(self.digest(client_id, secret)),
+            GivenSecret::Sha256(digest) => {
+                SecretDigest::Keyed(self.digest_of(client_id, DigestInput::Sha256, digest))
+            }
+            GivenSecret::Sha512(digest) => {
+                SecretDigest::Keyed(self.digest_of(client_id, DigestInput::Sha512, digest))
+            }
+            GivenSecret::Slow(text) => SecretDigest::Slow { slow: text.clone() },
+        }
+    }
+
+    fn digest_of(&self, client_id: &ClientId, of: DigestInput, input: &[u8]) -> KeyedDigest {
+        let digest = mac(&self.keys.newest.1, client_id.as_str(), input);
+        KeyedDigest { key_id: self.newest_id.clone(), digest, of }
+    }
+
+    /// Finds the stored secret that `presented` matches, a guessable one only `with_guessable`. An unknown
+    /// client id costs the same as a wrong secret. Slow digests are not compared.
     pub(crate) fn find<'a>(
         &self,
         client_id: &str,
         presented: &ClientSecret,
         stored: &'a [StoredSecret],
-        with_imported: bool,
+        with_guessable: bool,
         now: UnixTime,
     ) -> Option<SecretMatch<'a>> {
+        let presented = presented.expose_secret().as_bytes();
         let newest = mac(&self.keys.newest.1, client_id, presented);
         let mut found = None;
         for (age, secret) in stored.iter().enumerate() {
-            let stale = secret.digest.key_id != self.newest_id;
-            let computed = if stale {
-                let older =
-                    self.keys.older.iter().find(|(tag, _)| hex_id(*tag) == secret.digest.key_id);
-                older.map(|(_, key)| mac(key, client_id, presented))
-            } else {
+            let SecretDigest::Keyed(kept) = &secret.digest else { continue };
+            let is_newest = kept.key_id == self.newest_id;
+            let computed = if is_newest && kept.of.is_secret() {
                 Some(newest)
+            } else {
+                let older = || self.keys.older.iter().find(|(tag, _)| hex_id(*tag) == kept.key_id);
+                let key = if is_newest { Some(&self.keys.newest) } else { older() };
+                key.map(|(_, key)| match kept.of {
+                    DigestInput::Secret => mac(key, client_id, presented),
+                    DigestInput::Sha256 => {
+                        mac(key, client_id, digest::digest(&digest::SHA256, presented).as_ref())
+                    }
+                    DigestInput::Sha512 => {
+                        mac(key, client_id, digest::digest(&digest::SHA512, presented).as_ref())
+                    }
+                })
             };
-            let matches = computed.is_some_and(|digest| digest.matches(&secret.digest.digest));
-            let compared = with_imported || !secret.imported;
+            let matches = computed.is_some_and(|digest| digest.matches(&kept.digest));
+            let compared = with_guessable || !secret.is_guessable();
             if matches && compared && secret.is_valid(now) && found.is_none() {
+                let stale = !is_newest || !kept.of.is_secret();
                 found = Some(SecretMatch { stored: secret, superseded: age > 0, stale });
             }
         }
@@ -116,11 +197,11 @@ impl fmt::Debug for Pepper {
     }
 }
 
-fn mac(key: &hmac::Key, client_id: &str, secret: &ClientSecret) -> Digest {
+fn mac(key: &hmac::Key, client_id: &str, input: &[u8]) -> Digest {
     let mut context = hmac::Context::with_key(key);
     context.update(&length_prefix(client_id.as_bytes()));
     context.update(client_id.as_bytes());
-    context.update(secret.expose_secret().as_bytes());
+    context.update(input);
     Digest::from_ring(context.sign().as_ref())
 }
 

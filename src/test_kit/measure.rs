@@ -69,10 +69,11 @@ impl SecretCheck {
     pub fn new(server: &ServerSecret, client_id: ClientId, secret: &ClientSecret) -> Self {
         let pepper = Pepper::new(server);
         let stored = vec![crate::app::StoredSecret {
-            digest: pepper.digest(&client_id, secret),
+            digest: crate::server_secret::SecretDigest::Keyed(pepper.digest(&client_id, secret)),
             created_at: UnixTime::EPOCH,
             expires_at: None,
             imported: false,
+            long: true,
         }];
         Self { pepper, client_id, stored }
     }

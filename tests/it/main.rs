@@ -32,6 +32,7 @@ mod floods;
 mod hooks;
 mod host_clocks;
 mod http;
+mod imported_secrets;
 mod introspection;
 mod jwt_bearer;
 mod limits;

@@ -43,6 +43,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::AssertionReplayed(AssertionPurpose::Grant), "invalid_grant", 400),
         (R::AssertionReplayed(AssertionPurpose::ClientAuthentication), "invalid_client", 401),
         (R::TooManyFailures, "temporarily_unavailable", 429),
+        (R::TooManySlowChecks, "temporarily_unavailable", 429),
         (R::GrantOverused, "temporarily_unavailable", 429),
         (R::QuotaExceeded, "temporarily_unavailable", 429),
         (R::FlowNotAllowed(GRANT), "unauthorized_client", 400),

@@ -3,11 +3,13 @@
 //! [`AuthenticatedApp`].
 
 mod presented;
+mod slow_digest;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use presented::PresentedCredentials;
+pub(crate) use slow_digest::MAX_SLOW_CHECKS;
 
 use crate::app::{AppSettings, ClientAuthentication, ClientType, CustomApp, JwtSettings};
 use crate::audit::Action;
@@ -16,12 +18,13 @@ use crate::endpoint::audit_trail::{AuditTrail, Proof};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Fault, Rejection};
+use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion, peek_issuer, peek_subject};
 use crate::jwt::keys::decoy_keys;
 use crate::jwt::{Algorithm, AssertionError};
 use crate::secret::ClientSecret;
-use crate::server_secret::SecretMatch;
+use crate::server_secret::{SecretMatch, is_long};
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
 
 /// How far the app's clock may be off.
@@ -65,7 +68,7 @@ impl std::ops::Deref for AuthenticatedApp {
     }
 }
 
-impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Finds the app that presents `credentials`, and checks them. The assertion of a JWT bearer
     /// grant may name the app, and alone authenticate it.
     pub(crate) async fn authenticate(
@@ -180,12 +183,26 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
         let stored = app.as_ref().map_or(&[][..], |app| &app.credentials().client_secrets);
-        let is_guessable = stored.iter().any(|it| it.imported && it.is_valid(facts.now));
+        let is_guessable = stored.iter().any(|it| it.is_guessable() && it.is_valid(facts.now));
         let reserved = is_guessable.then(|| {
             self.limiter.reserve_failure(Some(client_id.as_str()), facts.source, facts.now)
         });
-        let with_imported = !matches!(reserved, Some(Err(_)));
-        let found = self.pepper.find(client_id.as_str(), secret, stored, with_imported, facts.now);
+        let guesses = !matches!(reserved, Some(Err(_)));
+        let fast = self.pepper.find(client_id.as_str(), secret, stored, guesses, facts.now);
+        let found = match fast {
+            None if guesses => self.find_slow(secret, stored, facts.now).await,
+            found => Ok(found),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                // No guess was judged.
+                if let Some(Ok(reserved)) = reserved {
+                    self.limiter.give_back_failure(reserved);
+                }
+                return Err(error);
+            }
+        };
         match reserved {
             Some(Ok(reserved)) if found.is_some() => self.limiter.give_back_failure(reserved),
             Some(Ok(_)) => trail.reserved_failure(),
@@ -208,8 +225,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(Arc::clone(app))
     }
 
-    /// Renews a digest that was made under an older pepper, best effort: a concurrent edit of the app
-    /// wins, and after a store failure the next authentication tries again.
+    /// Renews a digest that was made under an older pepper or by another server, best effort: a
+    /// concurrent edit of the app wins, and after a store failure the next authentication tries again.
     async fn renew_digest(
         &self,
         app: &Arc<CustomApp>,
@@ -218,9 +235,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) {
-        let old = found.stored.digest.digest;
         let new = self.pepper.digest(app.client_id(), secret);
-        let renewed = app.edited(facts.now, |edit| edit.credentials.renew_digest(old, &new));
+        let (old, long) = (&found.stored.digest, is_long(secret));
+        let renewed = app.edited(facts.now, |edit| edit.credentials.renew_digest(old, &new, long));
         if let Ok(UpdateApp::Updated) = self.store.update_app(renewed, app.version()).await {
             trail.note(Action::RenewDigest);
         }

@@ -17,13 +17,14 @@ use crate::endpoint::presented_token::PresentedToken;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::check_flow;
 use crate::error::{EndpointError, Rejection};
+use crate::hooks::Hooks;
 use crate::jwt::AccessTokenClaims;
 use crate::observe::Step;
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::{GrantHandle, HandleKind};
 use crate::store::{AccessFacts, Grant, Store};
 
-impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers an introspection request, and records how it ended.
     pub(crate) async fn introspect(&self, request: &FormRequest<'_>) -> Answered<Introspection> {
         let facts = RequestFacts::new(self.clock.now(), request);
