@@ -125,20 +125,11 @@ impl Sessions {
         hmac::sign(&self.form_key, form_text(cookie, issued).as_bytes())
     }
 
-    /// Returns true if logins with this name have failed too often from this address.
-    pub(crate) fn must_wait(&self, name: &str, address: &str, now: UnixTime) -> bool {
-        let failures = self.failures.read().unwrap_or_else(PoisonError::into_inner);
-        let failed = failures.get(&(name.to_owned(), address.to_owned()));
-        self.limits
-            && failed.is_some_and(|(count, since)| {
-                *count >= MAX_FAILURES && since.plus(FAILURE_WINDOW) > now
-            })
-    }
-
-    /// Counts a failed login.
-    pub(crate) fn count_failure(&self, name: &str, address: &str, now: UnixTime) {
+    /// Counts a failed login before the password is checked. Returns false, and counts nothing, if logins
+    /// with this name have failed too often from this address.
+    pub(crate) fn reserve_failure(&self, name: &str, address: &str, now: UnixTime) -> bool {
         if !self.limits {
-            return;
+            return true;
         }
         let mut failures = self.failures.write().unwrap_or_else(PoisonError::into_inner);
         let key = (name.to_owned(), address.to_owned());
@@ -155,7 +146,17 @@ impl Sessions {
         if since.plus(FAILURE_WINDOW) <= now {
             (*count, *since) = (0, now);
         }
-        *count += 1;
+        let reserved = *count < MAX_FAILURES;
+        *count += u32::from(reserved);
+        reserved
+    }
+
+    /// Undoes a reservation, because the login succeeded. A login that is dropped keeps its own.
+    pub(crate) fn give_back_failure(&self, name: &str, address: &str) {
+        let mut failures = self.failures.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((count, _)) = failures.get_mut(&(name.to_owned(), address.to_owned())) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 
@@ -241,27 +242,30 @@ mod tests {
     #[test]
     fn only_a_guessing_address_has_to_wait() {
         let sessions = sessions();
-        for _ in 0..MAX_FAILURES {
-            assert!(!sessions.must_wait("ann", "10.0.0.1", NOW));
-            sessions.count_failure("ann", "10.0.0.1", NOW);
+        for _ in 0..50 {
+            assert!(sessions.reserve_failure("ann", "10.0.0.1", NOW));
+            sessions.give_back_failure("ann", "10.0.0.1");
         }
-        assert!(sessions.must_wait("ann", "10.0.0.1", NOW));
-        assert!(!sessions.must_wait("ann", "10.0.0.2", NOW));
-        assert!(!sessions.must_wait("bob", "10.0.0.1", NOW));
-        assert!(!sessions.must_wait("ann", "10.0.0.1", NOW.plus(FAILURE_WINDOW)));
+        for _ in 0..MAX_FAILURES {
+            assert!(sessions.reserve_failure("ann", "10.0.0.1", NOW));
+        }
+        assert!(!sessions.reserve_failure("ann", "10.0.0.1", NOW));
+        assert!(sessions.reserve_failure("ann", "10.0.0.2", NOW));
+        assert!(sessions.reserve_failure("bob", "10.0.0.1", NOW));
+        assert!(sessions.reserve_failure("ann", "10.0.0.1", NOW.plus(FAILURE_WINDOW)));
     }
 
     #[test]
     fn a_flood_of_names_does_not_hide_guesses() {
         let sessions = sessions();
         for number in 0..MAX_FAILING {
-            sessions.count_failure(&number.to_string(), "10.0.0.1", NOW);
+            sessions.reserve_failure(&number.to_string(), "10.0.0.1", NOW);
         }
         for _ in 0..MAX_FAILURES {
-            sessions.count_failure("ann", "10.0.0.1", NOW);
+            sessions.reserve_failure("ann", "10.0.0.1", NOW);
         }
-        sessions.count_failure("yet another", "10.0.0.1", NOW);
-        assert!(sessions.must_wait("ann", "10.0.0.1", NOW));
+        sessions.reserve_failure("yet another", "10.0.0.1", NOW);
+        assert!(!sessions.reserve_failure("ann", "10.0.0.1", NOW));
         assert_eq!(sessions.failures.read().unwrap().len(), MAX_FAILING);
     }
 }
