@@ -243,10 +243,11 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         }
     }
 
-    /// Checks a client assertion. An unknown client, and one with another method, cost as much as a wrong
-    /// signature: one look-up, one verification.
-    /// Checks an assertion and claims its `jti`. The claim is a row, so its budgets are charged before: that
-    /// of the assertion, which may be a stolen one, and that of the app.
+    /// Checks a client assertion and claims its `jti`. An unknown client, and one with another method, cost
+    /// as much as a wrong signature: one look-up, one verification.
+    ///
+    /// The claim is a row, so its budgets are charged before: that of the assertion, which may be a stolen
+    /// one, and that of the app.
     async fn check_assertion(
         &self,
         client_id: &ClientId,
