@@ -18,9 +18,12 @@ mod child;
 mod cluster;
 mod contenders;
 mod costs;
+mod dates;
 mod isolation;
 mod kit;
 mod outages;
+#[path = "../support/overtaken.rs"]
+mod overtaken;
 mod plans;
 mod processes;
 mod races;
@@ -36,6 +39,7 @@ mod subjects;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod support;
+use support as shared;
 mod survivors;
 #[path = "../support/targets.rs"]
 mod targets;

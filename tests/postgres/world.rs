@@ -28,7 +28,7 @@ pub(crate) struct World<S = PostgresStore> {
 }
 
 /// Blocks on a runtime of tokio.
-struct Blocking(Runtime);
+pub(crate) struct Blocking(pub(crate) Runtime);
 
 impl Runner for Blocking {
     fn block_on<F: Future>(&self, future: F) -> F::Output {

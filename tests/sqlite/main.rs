@@ -11,7 +11,10 @@
 mod agreement;
 mod audit;
 mod contract;
+mod dates;
 mod file;
+#[path = "../support/overtaken.rs"]
+mod overtaken;
 mod restored;
 #[path = "../support/revision_2.rs"]
 mod revision_2;
