@@ -128,8 +128,9 @@ impl<'a> Header<'a> {
         };
         let algorithm = text("alg")?.ok_or(JwsError::Header)?;
         let (key_id, typ) = (text("kid")?, text("typ")?);
+        // No key has such an id.
         if key_id.as_ref().is_some_and(|id| id.0.len() > KeyId::MAX_BYTES) {
-            return Err(JwsError::Header);
+            return Err(JwsError::UnknownKey);
         }
         let algorithm = Algorithm::from_name(&algorithm.0).ok_or(JwsError::Algorithm)?;
         Ok(Self { algorithm, key_id, typ })
@@ -222,7 +223,7 @@ mod tests {
             assert_eq!(verify(&token, &keys, Algorithm::ALL), Err(JwsError::Header), "{member}");
         }
         let long = signed(&key, &format!(r#"{{"alg":"EdDSA","kid":"{}"}}"#, "k".repeat(129)), "{}");
-        assert_eq!(verify(&long, &keys, Algorithm::ALL), Err(JwsError::Header));
+        assert_eq!(verify(&long, &keys, Algorithm::ALL), Err(JwsError::UnknownKey));
     }
 
     /// C27: an unknown or empty `crit`, and every header that changes the meaning.

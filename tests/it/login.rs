@@ -328,6 +328,7 @@ fn a_marker_of_another_server_is_ignored() {
     {
         let server = world.sibling(secret);
         let request = block_on(server.authorization_request(&back, None)).unwrap();
+        let request = request.with_browser("browser");
         let prompted = block_on(server.authorize(request, Some(&ann_since(START)))).unwrap();
         assert_eq!(matches!(prompted, NextStep::AskConsent(_)), known);
         assert_eq!(matches!(prompted, NextStep::LogIn(_)), !known);

@@ -69,7 +69,9 @@ fn parse<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, KeyError> {
 
 #[derive(Deserialize)]
 struct RawJwkSet {
-    keys: Vec<Element>,
+    keys: Option<Vec<Element>>,
+    /// A member of one JWK, not of a set.
+    kty: Option<IgnoredAny>,
 }
 
 /// An element of a set. One that is no object is passed over like any other unusable key.
@@ -82,7 +84,10 @@ enum Element {
 
 impl RawJwkSet {
     fn into_keys(self) -> Result<VerifyingKeys, KeyError> {
-        VerifyingKeys::of_usable(self.keys.iter().map(|element| match element {
+        let Some(keys) = &self.keys else {
+            return Err(self.kty.map_or(KeyError::Malformed, |_| KeyError::NotASet));
+        };
+        VerifyingKeys::of_usable(keys.iter().map(|element| match element {
             Element::Jwk(jwk) => (jwk.key_id().ok().flatten(), jwk.key()),
             Element::Other(IgnoredAny) => (None, Err(KeyError::Malformed)),
         }))
@@ -244,6 +249,20 @@ mod tests {
 
     fn read(jwk: &Value) -> Result<VerifyingKey, KeyError> {
         VerifyingKey::from_jwk(&jwk.to_string())
+    }
+
+    /// Z20: one JWK in place of a set is told apart from a broken text.
+    #[test]
+    fn one_jwk_is_not_a_set() {
+        let lone = ec().to_string();
+        assert_eq!(VerifyingKeys::from_jwk_set(&lone), Err(KeyError::NotASet));
+        let error = serde_json::from_str::<VerifyingKeys>(&lone).unwrap_err();
+        assert!(error.to_string().contains("write {\"keys\": [ ... ]} around it"), "{error}");
+        for malformed in ["{}", "[]", "{\"keys\": null}", "{\"keys\": {}}", "{"] {
+            assert_eq!(VerifyingKeys::from_jwk_set(malformed), Err(KeyError::Malformed));
+        }
+        let both = json!({ "keys": [ec()], "kty": "EC" });
+        assert!(VerifyingKeys::from_jwk_set(&both.to_string()).is_ok());
     }
 
     #[test]

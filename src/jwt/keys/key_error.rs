@@ -23,6 +23,11 @@ pub enum KeyError {
     /// The encoding of the key is broken.
     #[error("the key is malformed")]
     Malformed,
+    /// One JWK in place of a JWK Set.
+    #[error(
+        "the text is one JWK where a JWK Set is expected: write {{\"keys\": [ ... ]}} around it"
+    )]
+    NotASet,
     /// An unsupported key type, curve or algorithm.
     #[error("the key's type, curve or algorithm is not supported")]
     Unsupported,

@@ -185,10 +185,11 @@ fn a_fresh_login_is_asked_for_once() {
     let page = visit(&http, &format!("/oauth/authorize?{query}"), Some(&old));
     let (what, return_to) = page.body.split_once('|').unwrap();
     assert!(what.starts_with("login for"), "{what}");
-    let still_old = visit(&http, return_to, Some(&old));
+    let cookie = page.header("set-cookie").unwrap().split(';').next().unwrap();
+    let still_old = visit(&http, return_to, Some(&format!("{old}; {cookie}")));
     assert!(still_old.body.starts_with("login for"), "{still_old:?}");
     http.world.advance(5);
-    let fresh = visit(&http, return_to, Some(&format!("ann@{}", START + 5)));
+    let fresh = visit(&http, return_to, Some(&format!("ann@{}; {cookie}", START + 5)));
     assert!(fresh.body.starts_with("/oauth/decision|"), "{fresh:?}");
 
     let query = code_query(&app, &new_verifier(), &[("prompt", "none")]);
