@@ -80,6 +80,8 @@ impl World {
         let grant_id = GrantId::from_bytes([number; 16]);
         let mut grant = Grant::new(grant_id, client_id.clone(), subject, Scope::empty());
         grant.device = Some(DeviceId::new(format!("phone {number}")).unwrap());
+        // After every revocation so far: an earlier decision would be refused.
+        self.clock.advance(Duration::from_secs(1));
         grant.authorized_at = self.clock.now();
         grant.expires_at = NOW.plus(HOUR);
         grant.code_expires_at = NOW.plus(HOUR);
