@@ -119,7 +119,9 @@ impl Demo {
         ]);
         let request = self.server.authorization_request(&query, None).await?;
         // The host authenticates the user, shows a consent page and receives the decision.
+        let moment = self.server.moment().await?;
         let login = Login::new(Subject::new("ann")?, "the anti-forgery token of her session");
+        let login = login.with_moment(moment);
         let NextStep::AskConsent(prompt) = self.server.authorize(request, Some(&login)).await?
         else {
             return Err("the user was not asked for consent".into());

@@ -188,7 +188,10 @@ async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<To
         verifier.challenge(),
     );
     let request = server.authorization_request(&query, None).await?;
+    // Before the host checks the session, so that a revocation meanwhile covers the decision.
+    let moment = server.moment().await?;
     let login = Login::new(Subject::new(user)?, "something that only this session knows");
+    let login = login.with_moment(moment);
     let NextStep::AskConsent(prompt) = server.authorize(request, Some(&login)).await? else {
         return Err("the user was not asked for consent".into());
     };

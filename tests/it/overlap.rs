@@ -393,6 +393,28 @@ fn no_decision_outlives_an_end_at_any_await() {
     }
 }
 
+/// N1: a date costs no store call, and that of a decision one.
+#[test]
+fn a_decision_asks_the_store_once_for_its_date_and_a_token_never() {
+    let scene = Scene::new();
+    let endpoints =
+        HttpEndpoints::new(Arc::clone(&scene.process), SlowPages(scene.session.clone()));
+    let app = scene.world.register(code_app());
+    let query = code_query(&app, &new_verifier(), &[]);
+    let calls = || scene.process.store().take_calls();
+    let page = send(&endpoints, Request::get(format!("/oauth/authorize?{query}")), String::new());
+    assert!(!calls().contains(&Method::Instant));
+    assert!(code_of(&decide(&endpoints, &page)).is_some());
+    assert_eq!(calls(), [Method::Instant, Method::FindApp, Method::InsertGrant]);
+    let back_end = scene.world.register(backend_app());
+    let assertion = scene.world.assertion(&back_end, &json!({}));
+    scene.ask(&back_end, &[("grant_type", JWT_BEARER), ("assertion", &assertion)]);
+    assert_eq!(calls(), [Method::FindApp, Method::ClaimAssertion]);
+    let machine = scene.world.register(machine_app());
+    scene.ask(&machine, &[("grant_type", "client_credentials")]);
+    assert_eq!(calls(), [Method::FindApp]);
+}
+
 /// N1: a host whose clock is an hour ahead, or was for a while, gains no hour in which revocation misses.
 #[test]
 fn a_clock_that_is_an_hour_ahead_gains_nothing() {

@@ -188,7 +188,11 @@ pub fn a_process_knows_its_own_revocations<S: Store, R: Runner>(kit: &Kit<S, R>)
         let grant = Grant { authorized_at: seen, ..cast.grant()? };
         match bench.wait(bench.store.insert_grant(grant.clone()))? {
             InsertGrant::Inserted { .. } => bench.is_alive(&what(), &grant, 0)?,
-            other => return Err(Violation::new(format!("{other:?} after {}", what()))),
+            other @ (InsertGrant::AlreadyDecided
+            | InsertGrant::Revoked
+            | InsertGrant::AppInactive) => {
+                return Err(Violation::new(format!("{other:?} after {}", what())));
+            }
         }
         revoke()?;
         bench.is_dead(&what(), &grant, 0)?;
@@ -203,7 +207,9 @@ pub fn a_decision_is_dated_before_its_checks<S: Store, R: Runner>(kit: &Kit<S, R
     let cast = bench.cast()?;
     let insert = |grant: &Grant| match bench.wait(bench.store.insert_grant(grant.clone()))? {
         InsertGrant::Inserted { authorized_at } => Ok(authorized_at),
-        other => Err(Violation::new(format!("{other:?} for a decision"))),
+        other @ (InsertGrant::AlreadyDecided | InsertGrant::Revoked | InsertGrant::AppInactive) => {
+            Err(Violation::new(format!("{other:?} for a decision")))
+        }
     };
     let grant = bench.dated(cast.grant()?)?;
     // The clock goes on while the user decides.

@@ -94,10 +94,7 @@ impl Statements {
                  current_setting('transaction_read_only') AS read_only \
                  FROM {p}clock AS c WHERE id = 1"
             )),
-            find_app: statement(format!(
-                "SELECT {PRESENT} AS seen, a.document FROM {p}clock AS clock \
-                 LEFT JOIN {p}apps AS a ON a.client_id = $1 WHERE clock.id = 1"
-            )),
+            find_app: statement(seen(p, ", document", "LEFT JOIN {p}apps ON client_id = $1")),
             insert_app: statement(counted(
                 p,
                 &format!(
@@ -116,13 +113,12 @@ impl Statements {
                 p,
                 &format!("DELETE FROM {p}apps WHERE client_id = $1 RETURNING 1"),
             )),
-            apps_version: statement(format!(
-                "SELECT changes.counted, {PRESENT} AS seen FROM {p}app_changes AS changes \
-                 CROSS JOIN {p}clock AS clock WHERE changes.id = 1 AND clock.id = 1"
+            apps_version: statement(seen(
+                p,
+                ", counted",
+                "JOIN {p}app_changes AS changes ON changes.id = 1",
             )),
-            present: statement(format!(
-                "SELECT {PRESENT} AS seen FROM {p}clock AS clock WHERE clock.id = 1"
-            )),
+            present: statement(seen(p, "", "")),
             list_apps: statement(format!(
                 "SELECT document FROM {p}apps \
                  WHERE client_id >= ' ' AND ($1::text IS NULL OR client_id > $1) \
@@ -195,6 +191,12 @@ impl Statements {
             audit: audit::Statements::new(p),
         }
     }
+}
+
+/// Returns a statement that reads the present instant of the store, and `columns` of what is joined.
+fn seen(p: &Tables<'_>, columns: &str, join: &str) -> String {
+    let join = join.replace("{p}", &p.to_string());
+    format!("SELECT {PRESENT} AS seen{columns} FROM {p}clock AS clock {join} WHERE clock.id = 1")
 }
 
 /// Returns a statement that changes an app and counts the change.
