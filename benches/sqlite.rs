@@ -98,7 +98,6 @@ async fn rotate(store: &SqliteStore, grant: &Grant, generation: u32) {
         salt_digest: grant.salt_digest,
         generation,
         grace_millis: 30_000,
-        max_retries: 5,
         skew_millis: 0,
         idle_millis: None,
         confirmation: None,

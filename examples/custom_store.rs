@@ -177,15 +177,22 @@ impl AppRegistry for CustomStore {
         })
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
         let mut tables = self.lock();
-        tables.consents.retain(|(of_app, _), _| of_app != client_id);
-        Ok(match tables.apps.remove(client_id) {
+        // In SQL: DELETE .. WHERE client_id = $1 AND version = $2.
+        Ok(match tables.apps.get(client_id) {
+            None => DeleteApp::NotFound,
+            Some(stored) if stored.version() != expected_version => DeleteApp::Conflict,
             Some(_) => {
+                tables.apps.remove(client_id);
+                tables.consents.retain(|(of_app, _), _| of_app != client_id);
                 tables.apps_version += 1;
                 DeleteApp::Deleted
             }
-            None => DeleteApp::NotFound,
         })
     }
 
@@ -381,7 +388,7 @@ impl GrantStore for CustomStore {
         // Assertion ids are kept for one more hour, in case the host's clock is set back.
         let hour_ago = now.minus(Duration::from_hours(1));
         tables.assertions.retain(|_, expires_at| keep(*expires_at <= hour_ago));
-        tables.grants.retain(|_, grant| keep(grant.expires_at <= now));
+        tables.grants.retain(|_, grant| keep(grant.inert_at() <= now));
         tables.revocations.retain(|_, revocation| keep(revocation.until <= now));
         Ok(Pruned { removed, more })
     }

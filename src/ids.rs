@@ -209,28 +209,61 @@ fn no_controls(text: &str) -> Option<&'static str> {
     text.chars().any(char::is_control).then_some("it contains a control character")
 }
 
-fn issuer_url(text: &str) -> Option<&'static str> {
-    if let Some(problem) = absolute_uri(text) {
-        return Some(problem);
+impl Issuer {
+    /// Validates `value` as [`new`](Self::new) does, and takes `http` for any host: for a network between
+    /// containers in which nothing else runs, or behind a proxy that ends TLS and passes `http` on.
+    ///
+    /// The price: on that network, every code, token and secret can be read and changed on its way.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] as for [`new`](Self::new).
+    pub fn with_plain_http(value: impl AsRef<str> + Into<Arc<str>>) -> Result<Self, InvalidId> {
+        let invalid = match Self::new(value.as_ref()) {
+            Ok(issuer) => return Ok(issuer),
+            Err(invalid) => invalid,
+        };
+        if value.as_ref().len() > Self::MAX_BYTES || issuer_place(value.as_ref()) != Ok("http") {
+            return Err(invalid);
+        }
+        Ok(Self(value.into()))
     }
-    let Ok(url) = url::Url::parse(text) else { return Some("it is not an absolute URL") };
+}
+
+fn issuer_url(text: &str) -> Option<&'static str> {
+    match issuer_place(text) {
+        Err(problem) => Some(problem),
+        Ok("https" | "loopback") => None,
+        Ok(_) => {
+            Some("its scheme is not https (for a closed network, see Issuer::with_plain_http)")
+        }
+    }
+}
+
+/// Returns the scheme of an issuer, or `loopback` for `http` on a loopback host.
+fn issuer_place(text: &str) -> Result<&'static str, &'static str> {
+    if let Some(problem) = absolute_uri(text) {
+        return Err(problem);
+    }
+    let Ok(url) = url::Url::parse(text) else { return Err("it is not an absolute URL") };
     if url.query().is_some() {
-        return Some("it has a query");
+        return Err("it has a query");
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Some("it contains user information");
+        return Err("it contains user information");
     }
     let loopback = match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
-        None => return Some("it has no host"),
+        None => return Err("it has no host"),
     };
-    match url.scheme() {
-        "https" => None,
-        "http" if loopback => None,
-        _ => Some("its scheme is not https"),
-    }
+    Ok(match url.scheme() {
+        "https" => "https",
+        "http" if loopback => "loopback",
+        "http" => "http",
+        _ => "another",
+    })
 }
 
 fn absolute_uri(text: &str) -> Option<&'static str> {
@@ -372,7 +405,8 @@ mod tests {
         assert!(Subject::new("jürgen@example.com").is_ok());
         assert!(Subject::new("line\nbreak").is_err());
         let error = Issuer::new("http://example.com").unwrap_err();
-        assert_eq!(error.to_string(), "not a valid issuer: its scheme is not https");
+        let text = error.to_string();
+        assert!(text.starts_with("not a valid issuer: its scheme is not https"), "{text}");
     }
 
     #[test]
@@ -383,6 +417,20 @@ mod tests {
         for bad in ["https://h/?q", "https://h/#f", "https://u@h/", "ftp://h", "h", "http://h"] {
             assert!(Issuer::new(bad).is_err(), "{bad}");
         }
+    }
+
+    /// Z17: `http` for a host of a container network is a setting, and relaxes nothing else.
+    #[test]
+    fn plain_http_is_for_hosts_that_ask_for_it() {
+        for good in ["http://auth:8080", "http://10.0.0.7/a", "https://h", "http://localhost"] {
+            assert_eq!(Issuer::with_plain_http(good).unwrap().as_str(), good);
+        }
+        for bad in ["ftp://h", "http://h/?q", "http://h/#f", "http://u@h", "h", "", "http://h\nx"] {
+            assert!(Issuer::with_plain_http(bad).is_err(), "{bad}");
+        }
+        assert!(Issuer::with_plain_http(format!("http://{}", "h".repeat(250))).is_err());
+        let refused = Issuer::new("http://auth:8080").unwrap_err().to_string();
+        assert!(refused.contains("Issuer::with_plain_http"), "{refused}");
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub use app::{AppDraft, Flow};
 pub use ids::{Issuer, Subject};
 pub use jwt::SigningKey;
 pub use protocol::{RedirectUri, Scope};
-pub use server::{AuthorizationServer, ServerBuilder};
+pub use server::{AuthorizationServer, ServerBuilder, StartError};
 pub use server_secret::ServerSecret;
 pub use store::MemoryStore;
 pub use users::{User, UserDirectory};

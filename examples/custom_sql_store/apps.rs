@@ -68,18 +68,28 @@ impl AppRegistry for HostStore {
 
     /// Deletes the consents in the same transaction. The row stays, disabled and without secrets.
     /// An app registered again gets another row and inherits nothing.
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
         let mut transaction = self.begin().await?;
         let deleted = sqlx::query(
             "UPDATE applications SET is_enabled = 0, record = '{}', \
              deleted_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') \
-             WHERE client_id = ?1 AND deleted_at IS NULL RETURNING id",
+             WHERE client_id = ?1 AND deleted_at IS NULL AND version = ?2 RETURNING id",
         )
         .bind(client_id.as_str())
+        .bind(expected_version.cast_signed())
         .fetch_optional(&mut *transaction)
         .await
         .map_err(StoreError::new)?;
-        let Some(deleted) = deleted else { return Ok(DeleteApp::NotFound) };
+        let Some(deleted) = deleted else {
+            drop(transaction);
+            // Only distinguishes the two refusals. Nothing depends on it.
+            let found = self.find_app(client_id).await?;
+            return Ok(if found.is_some() { DeleteApp::Conflict } else { DeleteApp::NotFound });
+        };
         sqlx::query("DELETE FROM consents WHERE application_id = ?1")
             .bind(deleted.try_get::<i64, _>("id").map_err(StoreError::new)?)
             .execute(&mut *transaction)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use grantor::Subject;
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, DeviceId, GrantId, SessionId};
+use grantor::ids::{ClientId, DeviceId, GrantId, Resource, SessionId};
 use grantor::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -48,16 +48,17 @@ async fn is_active(
 async fn make_row(connection: &mut SqliteConnection, grant: &Grant) -> Result<bool, StoreError> {
     let insert = format!(
         "INSERT INTO grants (grant_id, application_id, user_id, scope, device, authorized_at, \
-             expires_at, generation, ended_at, ended_why, record) \
+             expires_at, inert_at, generation, ended_at, ended_why, record) \
          SELECT ?1, a.id, (SELECT id FROM users WHERE public_id = ?2 ->> 'subject'), \
-             ?2 ->> 'scope', ?2 ->> 'device', ?2 ->> 'authorized_at', ?2 ->> 'expires_at', \
+             ?2 ->> 'scope', ?2 ->> 'device', ?2 ->> 'authorized_at', ?2 ->> 'expires_at', ?3, \
              ?2 ->> 'generation', ?2 ->> '$.revoked[0]', ?2 ->> '$.revoked[1]', {RECORD} \
          FROM live_applications AS a WHERE a.client_id = ?2 ->> 'client_id' \
          ON CONFLICT (grant_id) DO NOTHING"
     );
     let insert = sqlx::query(sqlx::AssertSqlSafe(insert))
         .bind(&grant.grant_id.as_bytes()[..])
-        .bind(to_json(grant)?);
+        .bind(to_json(grant)?)
+        .bind(grant.inert_at().as_millis());
     let done = insert.execute(connection).await.map_err(StoreError::new)?;
     Ok(done.rows_affected() > 0)
 }
@@ -99,9 +100,11 @@ impl HostStore {
         }
         let update = format!(
             "UPDATE grants SET generation = ?2 ->> 'generation', ended_at = ?2 ->> '$.revoked[0]', \
-             ended_why = ?2 ->> '$.revoked[1]', record = {RECORD} WHERE grant_id = ?1"
+             ended_why = ?2 ->> '$.revoked[1]', inert_at = ?3, record = {RECORD} \
+             WHERE grant_id = ?1"
         );
         let update = sqlx::query(sqlx::AssertSqlSafe(update)).bind(id).bind(to_json(&grant)?);
+        let update = update.bind(grant.inert_at().as_millis());
         update.execute(&mut *transaction).await.map_err(StoreError::new)?;
         // The revocation is in the feed when the call returns.
         if let (Some((_, why)), None) = (grant.revoked, before.revoked) {
@@ -313,7 +316,7 @@ impl GrantStore for HostStore {
 
     /// Stores the consent in one step with the check of `Revocation::ends`.
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        let Consent { client_id, subject, scope, given_at } = consent;
+        let Consent { client_id, subject, scope, resource, given_at } = consent;
         let covering = [
             to_json(&RevocationTarget::Everything)?,
             to_json(&RevocationTarget::App(client_id.clone()))?,
@@ -321,11 +324,12 @@ impl GrantStore for HostStore {
             to_json(&RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()))?,
         ];
         sqlx::query(sqlx::AssertSqlSafe(format!(
-            "INSERT INTO consents (application_id, user_id, scope, given_at) \
-             SELECT a.id, u.id, ?6, ?3 FROM live_applications AS a JOIN users AS u \
+            "INSERT INTO consents (application_id, user_id, scope, given_at, resource) \
+             SELECT a.id, u.id, ?6, ?3, ?7 FROM live_applications AS a JOIN users AS u \
              WHERE a.client_id = ?1 AND u.public_id = ?5 AND NOT {IS_COVERED} \
              ON CONFLICT (application_id, user_id) DO UPDATE \
-             SET scope = excluded.scope, given_at = excluded.given_at"
+             SET scope = excluded.scope, given_at = excluded.given_at, \
+                 resource = excluded.resource"
         )))
         .bind(client_id.as_str())
         .bind(to_json(&covering)?)
@@ -334,6 +338,7 @@ impl GrantStore for HostStore {
         .bind(None::<String>)
         .bind(subject.as_str())
         .bind(scope.as_str())
+        .bind(resource.as_ref().map(Resource::as_str))
         .execute(&self.writer)
         .await
         .map_err(StoreError::new)?;
@@ -347,7 +352,7 @@ impl GrantStore for HostStore {
     ) -> Result<Option<Consent>, StoreError> {
         let found = sqlx::query(
             "SELECT json_object('client_id', a.client_id, 'subject', u.public_id, \
-                 'scope', c.scope, 'given_at', c.given_at) AS consent \
+                 'scope', c.scope, 'resource', c.resource, 'given_at', c.given_at) AS consent \
              FROM consents AS c JOIN live_applications AS a ON a.id = c.application_id \
              JOIN users AS u ON u.id = c.user_id WHERE a.client_id = ?1 AND u.public_id = ?2",
         )
@@ -389,7 +394,7 @@ impl GrantStore for HostStore {
         let mut transaction = self.begin().await?;
         let tables = [
             ("spent_assertions", "jti, client_id, purpose", "expires_at", now.minus(HOUR)),
-            ("grants", "grant_id", "expires_at", now),
+            ("grants", "grant_id", "inert_at", now),
             ("cutoffs", "target", "until", now),
         ];
         let (mut removed, mut more) = (0, false);

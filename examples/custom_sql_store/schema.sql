@@ -62,6 +62,7 @@ CREATE TABLE grants (
   device         TEXT,
   authorized_at  INTEGER NOT NULL,
   expires_at     INTEGER NOT NULL,
+  inert_at       INTEGER NOT NULL, -- when the row may be removed
   generation     INTEGER NOT NULL, -- 0 while the code is pending
   ended_at       INTEGER,
   ended_why      TEXT,
@@ -69,7 +70,7 @@ CREATE TABLE grants (
 ) WITHOUT ROWID;
 CREATE INDEX grants_of_application ON grants (application_id, grant_id);
 CREATE INDEX grants_of_user ON grants (user_id, grant_id);
-CREATE INDEX grants_by_expiry ON grants (expires_at);
+CREATE INDEX grants_by_end ON grants (inert_at);
 
 -- One row per target, which is JSON such as {"subject":"ann"}. It has no foreign keys, because a
 -- revocation outlives the user or the app, and a grant need not have a row.
@@ -95,6 +96,7 @@ CREATE TABLE consents (
   application_id INTEGER NOT NULL REFERENCES applications (id),
   user_id        INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,
   scope          TEXT    NOT NULL,
+  resource       TEXT,
   given_at       INTEGER NOT NULL,
   PRIMARY KEY (application_id, user_id)
 ) WITHOUT ROWID;

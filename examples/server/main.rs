@@ -188,7 +188,7 @@ impl Program {
         for resource_server in &seed.resource_servers {
             builder = builder.resource_server(resource_server.clone());
         }
-        let server = Arc::new(builder.build());
+        let server = Arc::new(builder.start().await?);
         for app in &seed.apps {
             let id = &app.client_id;
             let wrong = |error| format!("the seed, app {id}: {}", Causes(&error));

@@ -12,7 +12,7 @@ use grantor::clock::{Clock as _, SystemClock, UnixTime};
 use grantor::ids::{ClientId, GrantId};
 use grantor::jwt::{Algorithm, KeyRing};
 use grantor::random::OsRandom;
-use grantor::server_secret::{KeyFile, KeyFileError};
+use grantor::server_secret::{KeyFile, KeyFileError, RootPrint, RootsClaim};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 use grantor::store::CachedApps;
 #[cfg(feature = "postgres")]
@@ -127,7 +127,7 @@ pub(crate) async fn secrets(
         return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into()));
     };
     let file = read_or_make(&path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
-    let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+    let file = file?;
     // The library generates no RSA keys, so the demo key signs.
     let ring = if rsa { signing_key(algorithm)?.into() } else { file.key_ring()? };
     Ok((file.server_secret()?, ring))
@@ -150,12 +150,12 @@ async fn read_or_make(
     for _ in 0..100 {
         match KeyFile::read(path) {
             Ok(file) => return Ok(file),
-            Err(KeyFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
         let mut file = KeyFile::generate(algorithm, random, SystemClock::new().now())?;
         match file.write(path) {
-            Ok(()) | Err(KeyFileError::Busy | KeyFileError::Changed) => {}
+            Ok(()) | Err(KeyFileError::Busy { .. } | KeyFileError::Changed { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -203,8 +203,12 @@ impl AppRegistry for AnyStore {
         on!(self, store => store.update_app(app, expected).await)
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        on!(self, store => store.delete_app(client_id).await)
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected: u64,
+    ) -> Result<DeleteApp, StoreError> {
+        on!(self, store => store.delete_app(client_id, expected).await)
     }
 
     async fn list_apps(
@@ -306,6 +310,10 @@ impl GrantStore for AnyStore {
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
         on!(self, store => store.withdraw_consent(client_id, subject, now, until).await)
+    }
+
+    async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        on!(self, store => store.claim_roots(claim).await)
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

@@ -322,11 +322,19 @@ impl<S: Store> Admin<'_, S> {
     }
 
     async fn remove(&self, client_id: &ClientId) -> Result<(), AdminError> {
-        self.shut(client_id, RevocationReason::AppDeleted).await?;
-        match self.parts.store.delete_app(client_id).await? {
-            DeleteApp::Deleted => Ok(()),
-            DeleteApp::NotFound => Err(AdminError::NotFound),
+        let mut expected = 0;
+        for _ in 0..ROUNDS {
+            // It goes at the version at which it was shut. If it was enabled again meanwhile, it may have
+            // new grants, which an app imported later must not inherit.
+            expected = self.shut(client_id, RevocationReason::AppDeleted).await?.version();
+            match self.parts.store.delete_app(client_id, expected).await? {
+                DeleteApp::Deleted => return Ok(()),
+                DeleteApp::NotFound => return Err(AdminError::NotFound),
+                DeleteApp::Conflict => {}
+            }
         }
+        let found = self.existing(client_id).await?.version();
+        Err(AdminError::Conflict { expected, found })
     }
 
     async fn shut(

@@ -182,7 +182,8 @@ impl<'a, S: Store> Admin<'a, S> {
             kept.signature_secret = Some(sealed);
             told.signature_secret = Some(secret);
         }
-        let mut stored = CustomApp::new(client_id, app.settings, kept, now);
+        let version = CustomApp::first_version(self.parts.random)?;
+        let mut stored = CustomApp::new(client_id, app.settings, kept, version, now);
         if !app.enabled {
             stored = stored.edited(now, |edit| *edit.enabled = false);
         }

@@ -29,6 +29,7 @@ pub use crate::server_secret::{GivenSecret, StoredSecret};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::jwt::VerifyingKeys;
+use crate::random::{self, RandomError, SecureRandom};
 
 /// An invalid setting of an app.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -166,11 +167,20 @@ pub struct CustomApp {
 }
 
 impl CustomApp {
-    /// Creates an enabled app at version 1.
+    /// Returns a random first version, so that an app that is registered again under the client id of a
+    /// deleted one never has a version of that one.
+    ///
+    /// It has 52 bits: a JSON reader with 64-bit floats reads its successors exactly, too.
+    pub(crate) fn first_version(random: &dyn SecureRandom) -> Result<u64, RandomError> {
+        Ok((u64::from_be_bytes(random::array(random)?) >> 12).max(1))
+    }
+
+    /// Creates an enabled app. `version` is from [`first_version`](Self::first_version).
     pub(crate) fn new(
         client_id: ClientId,
         settings: AppSettings,
         credentials: Credentials,
+        version: u64,
         now: UnixTime,
     ) -> Self {
         Self {
@@ -178,7 +188,7 @@ impl CustomApp {
             settings,
             enabled: true,
             credentials,
-            version: 1,
+            version,
             created_at: now,
             updated_at: now,
         }
@@ -208,8 +218,10 @@ impl CustomApp {
         &self.credentials
     }
 
-    /// Returns the version, which starts at 1 and grows by one with each edit. An edit states the
-    /// version that it is based on.
+    /// Returns the version, which starts at a random number of at most 52 bits and grows by one with
+    /// each edit. An edit states the version that it is based on.
+    ///
+    /// A version never comes again, even if the app is deleted and imported under the same client id.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version

@@ -16,7 +16,7 @@ fn source(text: &str) -> Source {
 fn app(id: &str, quota: Option<RateQuota>) -> CustomApp {
     let draft = AppDraft::confidential("App").flow(Flow::ClientCredentials).rate_quota(quota);
     let id = ClientId::new(id).unwrap();
-    CustomApp::new(id, draft.build().unwrap(), Credentials::default(), NOW)
+    CustomApp::new(id, draft.build().unwrap(), Credentials::default(), 1, NOW)
 }
 
 fn limiter() -> RateLimiter {

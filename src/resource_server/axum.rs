@@ -32,7 +32,7 @@ pub enum BearerRejection {
     /// The request was refused.
     Challenge(Box<Challenge>),
     /// The extensions hold no `Arc<BearerVerifier>`, or [`RequiredScope::SCOPE`] is not a scope
-    /// token.
+    /// token. Logged as an error (feature `tracing`).
     Misconfigured,
 }
 
@@ -46,7 +46,14 @@ impl IntoResponse for BearerRejection {
     fn into_response(self) -> Response {
         match self {
             Self::Challenge(challenge) => refusal(&challenge),
-            Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Self::Misconfigured => {
+                #[cfg(feature = "tracing")]
+                ::tracing::error!(
+                    "an extractor is misconfigured: the router needs an Extension(Arc<BearerVerifier>), \
+                     and RequiredScope::SCOPE must be one scope token"
+                );
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
         }
     }
 }

@@ -22,8 +22,8 @@ use crate::rate_limit::repeats::Repeats;
 use crate::rate_limit::{RateLimiter, RateLimits};
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
-use crate::server_secret::{Pepper, Sealing, ServerSecret};
-use crate::store::Store;
+use crate::server_secret::{Pepper, RootPrint, Sealing, ServerSecret};
+use crate::store::{MAX_TICKET_LIFETIME, Store, StoreError};
 use crate::users::UserDirectory;
 
 /// The longest lifetime of an assertion that authenticates an app, and the default.
@@ -171,7 +171,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
 
     /// Sets how long a consent page stays valid, in whole seconds, at most an hour. Default: 600.
     pub fn ticket_lifetime(mut self, lifetime: Duration) -> Self {
-        self.ticket_lifetime = lifetime.min(Duration::from_hours(1));
+        self.ticket_lifetime = lifetime.min(MAX_TICKET_LIFETIME);
         self
     }
 
@@ -192,7 +192,26 @@ impl<S, U, H> ServerBuilder<S, U, H> {
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
-    /// Builds the server.
+    /// Builds the server, after the store has agreed to its roots: a server that lacks the root under
+    /// which the store was written would refuse every client secret and every refresh token.
+    ///
+    /// Hosts with a durable store start by this, and with the roots of a
+    /// [`KeyFile`](crate::server_secret::KeyFile) never have to name a root.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::MissingRoots`] if the server lacks a root, and [`StartError::Store`].
+    pub async fn start(self) -> Result<AuthorizationServer<S, U, H>, StartError> {
+        let missing = self.store.claim_roots(&self.secret.roots_claim()).await?;
+        if missing.is_empty() {
+            Ok(self.build())
+        } else {
+            Err(StartError::MissingRoots { missing })
+        }
+    }
+
+    /// Builds the server without a call to the store, for a store that ends with its process. Others
+    /// [`start`](Self::start).
     #[must_use]
     pub fn build(self) -> AuthorizationServer<S, U, H> {
         let url = |endpoint| self.paths.url(&self.issuer, endpoint);
@@ -236,4 +255,27 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
             },
         }
     }
+}
+
+/// A server that must not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store was written under roots that the server lacks.
+    #[error(
+        "the store was written under a root that this server lacks ({}): start it with the key file \
+         that has the root, or see \"The key file is lost\" in docs/runbooks.md",
+        list(missing)
+    )]
+    MissingRoots {
+        /// The fingerprints of the missing roots.
+        missing: Vec<RootPrint>,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn list(prints: &[RootPrint]) -> String {
+    prints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

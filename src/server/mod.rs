@@ -2,7 +2,7 @@
 
 mod builder;
 
-pub use builder::ServerBuilder;
+pub use builder::{ServerBuilder, StartError};
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! The host's root secret, and the keys derived from it: for handles, for digests of client secrets
 //! (the pepper), and for sealed signature secrets.
 
+mod fingerprint;
 mod given_secret;
 pub(crate) mod handle;
 mod key_file;
@@ -14,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::random::{self, RandomError, SecureRandom};
 use crate::secret::length_prefix;
 
+pub use fingerprint::{InvalidRootPrint, RootPrint, RootsClaim};
 pub use given_secret::{GivenSecret, InvalidDigest};
 pub use key_file::{KeyFile, KeyFileError, KeyState, RootUse, Rotated, Rotation};
 pub use stored_secret::{DigestInput, KeyedDigest, Sealed, SecretDigest, StoredSecret};
@@ -50,6 +52,7 @@ pub struct ServerSecret {
     handles: Roots,
     pepper: Roots,
     sealing: Roots,
+    given_up: Vec<RootPrint>,
 }
 
 /// The roots of one use.
@@ -118,6 +121,13 @@ impl Root {
         key
     }
 
+    /// Returns the fingerprint of the root in one use.
+    fn print(&self, root_use: RootUse) -> RootPrint {
+        let [a, b, c, d, e, f, g, h, ..] =
+            *self.derive(&[b"fingerprint", root_use.name().as_bytes()]);
+        RootPrint::new(root_use, [a, b, c, d, e, f, g, h])
+    }
+
     /// Returns the public name of the key for `purpose`.
     fn key_id(&self, purpose: &str) -> KeyTag {
         let [a, b, c, d, ..] = *self.derive(&[b"key id", purpose.as_bytes()]);
@@ -133,7 +143,8 @@ impl ServerSecret {
     /// [`WeakServerSecret`] if `root` has fewer than 32 bytes, or repeats one byte.
     pub fn new(root: &[u8]) -> Result<Self, WeakServerSecret> {
         let roots = Roots { newest: Root::new(root)?, older: Vec::new() };
-        Ok(Self { handles: roots.clone(), pepper: roots.clone(), sealing: roots })
+        let (pepper, sealing) = (roots.clone(), roots.clone());
+        Ok(Self { handles: roots, pepper, sealing, given_up: Vec::new() })
     }
 
     /// Creates a secret with roots for each use. The first root of a use seals.
@@ -141,6 +152,7 @@ impl ServerSecret {
         handles: impl Iterator<Item = &'a [u8]>,
         pepper: impl Iterator<Item = &'a [u8]>,
         sealing: impl Iterator<Item = &'a [u8]>,
+        given_up: Vec<RootPrint>,
     ) -> Result<Self, WeakServerSecret> {
         let roots = |mut roots: Vec<Root>| {
             let older = roots.split_off(1.min(roots.len()));
@@ -150,6 +162,7 @@ impl ServerSecret {
             handles: roots(handles.map(Root::new).collect::<Result<_, _>>()?)?,
             pepper: roots(pepper.map(Root::new).collect::<Result<_, _>>()?)?,
             sealing: roots(sealing.map(Root::new).collect::<Result<_, _>>()?)?,
+            given_up,
         })
     }
 
@@ -201,6 +214,31 @@ impl ServerSecret {
     pub fn accepting_sealing(mut self, old_root: &[u8]) -> Result<Self, WeakServerSecret> {
         self.sealing.older.push(Root::new(old_root)?);
         Ok(self)
+    }
+
+    /// States that a root is given up: a store that was written under it is opened without it. What it
+    /// sealed is lost: refresh tokens, client secrets or signature secrets, by its use.
+    #[must_use]
+    pub fn giving_up(mut self, root: RootPrint) -> Self {
+        self.given_up.push(root);
+        self
+    }
+
+    /// Returns the fingerprints of the roots, for
+    /// [`GrantStore::claim_roots`](crate::store::GrantStore::claim_roots).
+    #[must_use]
+    pub fn roots_claim(&self) -> RootsClaim {
+        let uses = [
+            (RootUse::Handles, &self.handles),
+            (RootUse::Pepper, &self.pepper),
+            (RootUse::Sealing, &self.sealing),
+        ];
+        let sealing = uses.iter().map(|(root_use, roots)| roots.newest.print(*root_use)).collect();
+        let accepted = uses.iter().flat_map(|(root_use, roots)| {
+            let all = std::iter::once(&roots.newest).chain(&roots.older);
+            all.map(|root| root.print(*root_use))
+        });
+        RootsClaim { sealing, accepted: accepted.collect(), given_up: self.given_up.clone() }
     }
 
     /// Derives the HMAC keys for handles of one kind and issuer.

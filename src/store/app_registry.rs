@@ -78,6 +78,8 @@ pub enum UpdateApp {
 pub enum DeleteApp {
     /// The app was removed.
     Deleted,
+    /// The stored version differs: an edit was first. Nothing was removed.
+    Conflict,
     /// No such app existed.
     NotFound,
 }
@@ -144,6 +146,8 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// * Comparison and replacement are one atomic step: of any number of calls with one expected
     ///   version exactly one answers [`UpdateApp::Updated`].
+    /// * Versions are compared for equality. An app that is registered again under the client id of a
+    ///   deleted one has others, so a change that was made for that one is a conflict.
     /// * From that instant every method of [`GrantStore`](super::GrantStore) honours whether the app is
     ///   enabled.
     ///
@@ -156,13 +160,14 @@ pub trait AppRegistry: Send + Sync {
         expected_version: u64,
     ) -> impl Future<Output = Result<UpdateApp, StoreError>> + Send;
 
-    /// Removes an app. From that instant every method of [`GrantStore`](super::GrantStore) refuses
-    /// its grants.
+    /// Removes an app if its stored version is `expected_version`. From that instant every method of
+    /// [`GrantStore`](super::GrantStore) refuses its grants.
     ///
     /// # Contract
     ///
-    /// Consents to the app are forgotten: an app that is registered again under its client id inherits
-    /// none.
+    /// * Comparison and removal are one atomic step.
+    /// * Consents to the app are forgotten: an app that is registered again under its client id inherits
+    ///   none.
     ///
     /// # Errors
     ///
@@ -170,6 +175,7 @@ pub trait AppRegistry: Send + Sync {
     fn delete_app(
         &self,
         client_id: &ClientId,
+        expected_version: u64,
     ) -> impl Future<Output = Result<DeleteApp, StoreError>> + Send;
 
     /// Lists apps in the order of their client ids.
@@ -236,8 +242,12 @@ impl<T: AppRegistry> AppRegistry for Arc<T> {
         T::update_app(self, app, expected_version).await
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        T::delete_app(self, client_id).await
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
+        T::delete_app(self, client_id, expected_version).await
     }
 
     async fn list_apps(

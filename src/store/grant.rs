@@ -1,5 +1,7 @@
 //! The grant: one row, from the decision of the user to the last token that descends from it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::app::Flow;
@@ -16,6 +18,11 @@ use crate::store::{
 
 /// The number of redemptions with wrong bindings after which a code is void.
 pub const MAX_MISMATCHES: u8 = 5;
+
+/// The longest lifetime of the ticket by which a user decides.
+pub(crate) const MAX_TICKET_LIFETIME: Duration = Duration::from_hours(1);
+/// The time for which a pending row outlives its code and its ticket, because clocks differ.
+const PENDING_MARGIN: Duration = Duration::from_mins(1);
 
 /// One consent or one impersonation. The pending authorization code is this row at generation 0;
 /// the refresh token of generation *n* is this row at generation *n*.
@@ -82,7 +89,8 @@ pub struct Grant {
     /// old values knows whether it won.
     #[serde(default)]
     pub claim: u64,
-    /// How often the live generation was handed out again to its predecessor.
+    /// How often the live generation was handed out again to its predecessor. It stays at
+    /// [`u8::MAX`] and ends nothing.
     #[serde(default)]
     pub retries: u8,
     /// How often redemption was tried with wrong bindings.
@@ -228,7 +236,7 @@ impl Grant {
         }
         if self.is_retry(rotation) {
             self.retries = self.retries.saturating_add(1);
-            return Rotate::Retried;
+            return Rotate::Retried { retries: self.retries };
         }
         self.revoke(RevocationReason::RefreshTokenReused, rotation.now);
         Rotate::Reused
@@ -251,14 +259,25 @@ impl Grant {
     pub fn is_retry(&self, rotation: &Rotation) -> bool {
         let age = rotation.now.millis_since(self.rotated_at);
         let (least, most) = rotation.retry_ages();
-        rotation.generation.checked_add(1) == Some(self.generation)
-            && (age > least && age < most)
-            && self.retries < rotation.max_retries
+        rotation.generation.checked_add(1) == Some(self.generation) && (age > least && age < most)
     }
 
     /// Ends the grant, unless it has ended before.
     pub fn revoke(&mut self, why: RevocationReason, now: UnixTime) {
         self.revoked.get_or_insert((now, why));
+    }
+
+    /// Returns the instant from which the row decides nothing and may be removed.
+    ///
+    /// For a code that was never redeemed, and for a denial, it is a minute after the code has expired or
+    /// the last ticket that could show the decision again, whichever is later. Otherwise it is
+    /// [`expires_at`](Self::expires_at).
+    #[must_use]
+    pub fn inert_at(&self) -> UnixTime {
+        if self.generation > 0 {
+            return self.expires_at;
+        }
+        pending_until(self.authorized_at, self.code_expires_at, self.expires_at)
     }
 
     /// Returns the facts by which the store judges this grant and its tokens.
@@ -275,6 +294,16 @@ impl Grant {
             via: &[],
         }
     }
+}
+
+/// Returns the instant at which the row of a code that was never redeemed, or of a denial, is inert.
+pub(super) fn pending_until(
+    authorized_at: UnixTime,
+    code_expires_at: UnixTime,
+    expires_at: UnixTime,
+) -> UnixTime {
+    let ticket = authorized_at.plus(MAX_TICKET_LIFETIME).min(expires_at);
+    code_expires_at.max(ticket).plus(PENDING_MARGIN)
 }
 
 #[cfg(test)]

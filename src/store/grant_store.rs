@@ -10,6 +10,7 @@ use super::{
 };
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
+use crate::server_secret::{RootPrint, RootsClaim};
 
 /// Storage of the grants, cutoffs, assertions and consents of one issuer. Every method but `list_grants`
 /// reads and writes the primary.
@@ -118,7 +119,8 @@ pub trait GrantStore: Send + Sync {
     ///   exactly one answers [`Rotate::Rotated`].
     /// * [`Rotate::Retried`] is answered only to the immediate predecessor of the live generation,
     ///   while its age is under the grace plus `skew_millis` and above -5 s or `-skew_millis`, the lower of
-    ///   the two, and at most `max_retries` times.
+    ///   the two. Then every call gets it, however many there are, and nothing is revoked;
+    ///   [`Grant::retries`] counts them and stays at 255.
     /// * [`Rotate::Reused`] means that the grant is revoked when the call returns.
     /// * The [`confirmation`](Grant::confirmation) of the row is compared, and written if the rotation
     ///   binds it, in the same step. [`Rotate::WrongKey`] changes nothing.
@@ -277,13 +279,34 @@ pub trait GrantStore: Send + Sync {
         until: UnixTime,
     ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
 
+    /// Remembers the roots under which a server writes, and returns those that the server lacks. A server
+    /// with a missing root must not start: it could open nothing that they sealed.
+    ///
+    /// The default remembers nothing, for a store that ends with its process.
+    ///
+    /// # Contract
+    ///
+    /// As [`RootsClaim::apply`] on the fingerprints that are stored, in one atomic step. A durable store
+    /// keeps them as long as its grants and apps.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if they may or may not be remembered. Repeating the call settles it.
+    fn claim_roots(
+        &self,
+        claim: &RootsClaim,
+    ) -> impl Future<Output = Result<Vec<RootPrint>, StoreError>> + Send {
+        let _ = claim;
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// Removes a bounded batch of inert rows.
     ///
     /// # Contract
     ///
-    /// * Removes at most `limit` rows: grants past their expiry, revocations past their `until`,
-    ///   assertions an hour past their expiry. Nothing else. It may remove those of other issuers in the
-    ///   same database, too.
+    /// * Removes at most `limit` rows: grants that are inert by [`Grant::inert_at`], with
+    ///   `authorized_at` as given or as stored; revocations past their `until`; assertions an hour past
+    ///   their expiry. Nothing else. A redeemed grant may stay a minute longer. It may remove those of other issuers in the same database, too.
     /// * [`Pruned::more`] tells whether the same call would remove more.
     ///
     /// # Errors
@@ -378,6 +401,10 @@ impl<T: GrantStore> GrantStore for Arc<T> {
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
         T::withdraw_consent(self, client_id, subject, now, until).await
+    }
+
+    async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        T::claim_roots(self, claim).await
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

@@ -66,7 +66,6 @@ fn rotation(generation: u32, after: i64) -> Rotation {
         generation,
         grace_millis: GRACE,
         skew_millis: 0,
-        max_retries: 5,
         idle_millis: None,
         confirmation: None,
         binds: true,
@@ -175,12 +174,13 @@ fn a_refresh_token_is_answered_by_its_generation_and_the_age_of_the_live_one() {
         (3, 3, LIFE, 0, false, refused(EXPIRED)),
         (3, 3, 0, 0, true, refused(REVOKED)),
         (3, 3, LIFE, 0, true, refused(REVOKED)),
-        (2, 3, 0, 0, false, Rotate::Retried),
-        (2, 3, GRACE - 1, 4, false, Rotate::Retried),
+        (2, 3, 0, 0, false, Rotate::Retried { retries: 1 }),
+        (2, 3, GRACE - 1, 4, false, Rotate::Retried { retries: 5 }),
         (2, 3, GRACE, 0, false, Rotate::Reused),
-        (2, 3, -4_999, 0, false, Rotate::Retried),
+        (2, 3, -4_999, 0, false, Rotate::Retried { retries: 1 }),
         (2, 3, -5_000, 0, false, Rotate::Reused),
-        (2, 3, 0, 5, false, Rotate::Reused),
+        (2, 3, 0, 254, false, Rotate::Retried { retries: 255 }),
+        (2, 3, 0, 255, false, Rotate::Retried { retries: 255 }),
         (2, 3, 0, 0, true, refused(REVOKED)),
         (2, 3, LIFE, 0, false, refused(EXPIRED)),
         (1, 3, 0, 0, false, Rotate::Reused),
@@ -191,7 +191,7 @@ fn a_refresh_token_is_answered_by_its_generation_and_the_age_of_the_live_one() {
         (4, 3, 0, 0, true, refused(REVOKED)),
         (4, 3, LIFE, 0, false, refused(EXPIRED)),
         (u32::MAX, 3, 0, 0, false, refused(EXPIRED)),
-        (u32::MAX - 1, u32::MAX, 0, 0, false, Rotate::Retried),
+        (u32::MAX - 1, u32::MAX, 0, 0, false, Rotate::Retried { retries: 1 }),
     ];
     for (presented, now_live, age, retries, ended, expected) in table {
         let name = format!("{presented} of {now_live}, age {age}, retries {retries}, {ended}");
@@ -212,7 +212,9 @@ fn a_refresh_token_is_answered_by_its_generation_and_the_age_of_the_live_one() {
                 Rotate::Rotated | Rotate::Ahead => {
                     assert_eq!(row, (presented + 1, at(age), 8, 0), "{name}");
                 }
-                Rotate::Retried => assert_eq!(row, (now_live, at(0), 0, retries + 1), "{name}"),
+                Rotate::Retried { retries } => {
+                    assert_eq!(row, (now_live, at(0), 0, retries), "{name}");
+                }
                 Rotate::Reused => {
                     let end = (at(age), RevocationReason::RefreshTokenReused);
                     assert_eq!(grant.revoked, Some(end), "{name}");
@@ -273,7 +275,7 @@ fn a_refresh_token_of_a_bound_grant_needs_its_key() {
         (own, 0, 3, 0, None, Rotate::WrongKey),
         (own, 0, 5, 0, own, Rotate::Ahead),
         (own, 0, 5, 0, other, Rotate::WrongKey),
-        (own, 0, 2, 0, own, Rotate::Retried),
+        (own, 0, 2, 0, own, Rotate::Retried { retries: 1 }),
         (own, 0, 2, 0, other, Rotate::WrongKey),
         (own, 0, 2, GRACE, own, Rotate::Reused),
         (own, 0, 2, GRACE, other, Rotate::WrongKey),
@@ -286,7 +288,7 @@ fn a_refresh_token_of_a_bound_grant_needs_its_key() {
         (own, 3, 1, 0, None, Rotate::Reused),
         (own, 3, 3, 0, other, Rotate::WrongKey),
         (None, 0, 3, 0, other, Rotate::Rotated),
-        (None, 0, 2, 0, other, Rotate::Retried),
+        (None, 0, 2, 0, other, Rotate::Retried { retries: 1 }),
     ];
     for (bound, bound_from, presented, age, proven, expected) in table {
         let mut grant = Grant { confirmation: bound, bound_from, ..live(3) };
@@ -304,7 +306,7 @@ fn a_refresh_token_of_a_bound_grant_needs_its_key() {
 fn the_first_rotation_with_a_proof_binds_an_unbound_grant() {
     let proof = |generation| Rotation { confirmation: Some(key(5)), ..rotation(generation, 0) };
     let mut grant = live(3);
-    assert_eq!(grant.rotate(&proof(2), false), Rotate::Retried);
+    assert_eq!(grant.rotate(&proof(2), false), Rotate::Retried { retries: 1 });
     assert_eq!((grant.confirmation, grant.bound_from), (None, 0));
     assert_eq!(grant.rotate(&proof(3), false), Rotate::Rotated);
     assert_eq!((grant.confirmation, grant.bound_from), (Some(key(5)), 4));
@@ -313,15 +315,11 @@ fn the_first_rotation_with_a_proof_binds_an_unbound_grant() {
     assert_eq!((rewound.confirmation, rewound.bound_from), (Some(key(5)), 8));
 }
 
-/// R12: where the app allows no grace, or no retry, the predecessor is reuse at once.
+/// R12: where the app allows no grace, the predecessor is reuse at once.
 #[test]
-fn no_grace_and_no_retries_mean_reuse_at_once() {
-    for none in [
-        Rotation { grace_millis: 0, ..rotation(2, -1) },
-        Rotation { max_retries: 0, ..rotation(2, 0) },
-    ] {
-        assert_eq!(live(3).rotate(&none, false), Rotate::Reused);
-    }
+fn no_grace_means_reuse_at_once() {
+    let none = Rotation { grace_millis: 0, ..rotation(2, -1) };
+    assert_eq!(live(3).rotate(&none, false), Rotate::Reused);
 }
 
 #[test]
@@ -441,7 +439,7 @@ proptest! {
                             prop_assert_eq!(grant.confirmation, bound);
                             (redeemable, live) = (false, generation + 1);
                         }
-                        Rotate::Retried => {
+                        Rotate::Retried { .. } => {
                             prop_assert!(!ended && !void && grace && generation + 1 == live);
                             prop_assert!(admitted);
                         }

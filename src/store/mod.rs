@@ -53,10 +53,12 @@ mod sqlite;
 mod store_clock;
 
 use std::error::Error as StdError;
+use std::fmt;
 
 pub use app_registry::{AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, UpdateApp};
 pub use cached_apps::CachedApps;
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
+pub(crate) use grant::MAX_TICKET_LIFETIME;
 pub use grant::{Grant, MAX_MISMATCHES};
 pub use grant_store::GrantStore;
 pub use memory::MemoryStore;
@@ -91,16 +93,35 @@ pub trait Store: AppRegistry + GrantStore {}
 impl<T: AppRegistry + GrantStore> Store for T {}
 
 /// The store failed, or the outcome of its step is unknown.
-#[derive(Debug, thiserror::Error)]
-#[error("the store failed")]
+///
+/// `Display` names the cause; `source` continues with the cause of that. No text holds a secret.
+#[derive(Debug)]
 pub struct StoreError {
-    source: Box<dyn StdError + Send + Sync>,
+    cause: Box<dyn StdError + Send + Sync>,
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the store failed: {}", self.cause)
+    }
+}
+
+impl StdError for StoreError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.source()
+    }
 }
 
 impl StoreError {
     /// Wraps the error of the backend. It reaches the audit log, never a client.
     pub fn new(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: source.into() }
+        Self { cause: source.into() }
+    }
+
+    /// Returns the error of the backend.
+    #[must_use]
+    pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.cause
     }
 }
 

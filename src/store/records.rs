@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AssertionPurpose, Grant};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, SessionId, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Resource, SessionId, Subject};
 use crate::protocol::confirmation::Confirmation;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
@@ -86,8 +86,6 @@ pub struct Rotation {
     /// [`GrantStore::clock_skew`](super::GrantStore::clock_skew). The grace and the idle time are longer by
     /// it.
     pub skew_millis: i64,
-    /// How often it does so at most.
-    pub max_retries: u8,
     /// After how many milliseconds without rotation the grant has expired, if ever.
     pub idle_millis: Option<i64>,
     /// A random id of this request.
@@ -124,8 +122,12 @@ pub enum Rotate {
     /// The presented generation was live; this call, and no other, made its successor.
     Rotated,
     /// The presented generation is the immediate predecessor of the live one, and the grace window
-    /// is open: the client lost its answer and asks again.
-    Retried,
+    /// is open: the client lost its answer and asks again, or sent several requests at once.
+    Retried {
+        /// How often this generation was handed out again, this time included. It stays at
+        /// [`u8::MAX`].
+        retries: u8,
+    },
     /// The presented generation is ahead of the row: the store was rewound. The row caught up.
     Ahead,
     /// The presented generation is spent. This call has revoked the grant.
@@ -206,9 +208,21 @@ pub struct Consent {
     pub subject: Subject,
     /// The scope that the user agreed to.
     pub scope: Scope,
+    /// The API for which the user agreed: the app's default at the decision, or the issuer. A record of a
+    /// version that did not keep it has none, and the user is asked again.
+    #[serde(default)]
+    pub resource: Option<Resource>,
     /// When the user last agreed: the [`authorized_at`](Grant::authorized_at) of the decision, by
     /// the store's clock.
     pub given_at: UnixTime,
+}
+
+impl Consent {
+    /// Checks whether the user agreed to this API, in any of its spellings.
+    pub(crate) fn is_for(&self, api: Option<&Resource>) -> bool {
+        let agreed = self.resource.as_ref().zip(api);
+        agreed.is_some_and(|(agreed, api)| agreed.is_equivalent(api))
+    }
 }
 
 /// A selection of grants to list.

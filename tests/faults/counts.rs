@@ -38,7 +38,6 @@ counts! {
     database_kills: "kills of the database",
     failures: "answers 5xx",
     lost: "answers lost",
-    worn_out: "retries beyond the limit of five",
     violations: "violations",
 }
 

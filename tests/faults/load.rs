@@ -16,8 +16,6 @@ use super::servers::Servers;
 
 /// The time without any answer after which the servers count as unable to recover.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// The retries that the grace window answers.
-const MAX_RETRIES: u32 = 5;
 
 /// One client that makes one request after another.
 pub(crate) struct Worker<'a> {
@@ -178,9 +176,7 @@ impl<'a> Worker<'a> {
         let request = refresh(family.app, &family.token);
         let Insisted { answer, unanswered } = self.insist(&request);
         if !answer.is_ok() {
-            if unanswered > MAX_RETRIES {
-                self.ledger.counts.worn_out.one();
-            } else if family.fate == Fate::Alive {
+            if family.fate == Fate::Alive {
                 let why = format!("refused within the grace, unanswered before: {unanswered}");
                 self.expect(false, &format!("{why}, {}", family.grant), &answer);
             }

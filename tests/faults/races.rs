@@ -16,8 +16,6 @@ use super::oracle::Tables;
 use super::servers::Servers;
 
 const CONTENDERS: usize = 8;
-/// The requests that the grace window answers: the first, and five retries.
-const SERVED: usize = 6;
 /// Races at a time.
 const LANES: usize = 3;
 const USERS: [&str; LANES] = ["ann", "bea", "cem"];
@@ -121,15 +119,11 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Races refreshes. More retries than the grace window allows are a reuse, which revokes the family.
-    fn refreshes(
-        &mut self,
-        contenders: usize,
-        served: usize,
-        mut family: Family,
-    ) -> Option<Family> {
+    /// Races refreshes. Within the grace window all are served; without one all but one are a reuse, which
+    /// revokes the family.
+    fn refreshes(&mut self, served: usize, mut family: Family) -> Option<Family> {
         let request = refresh(family.app, &family.token);
-        let answers = self.race(&vec![&*request; contenders]);
+        let answers = self.race(&[&*request; CONTENDERS]);
         let won = self.winners(answers, served);
         let first = won.first()?;
         for answer in &won {
@@ -139,7 +133,7 @@ impl<'a> Lane<'a> {
         self.ledger.counts.refreshes.one();
         self.ledger.counts.retries.add(won.len() as u64 - 1);
         family.rotate(first);
-        if contenders == served {
+        if served == CONTENDERS {
             return Some(family);
         }
         self.ledger.counts.reuses.one();
@@ -184,21 +178,17 @@ pub(crate) fn run<'a>(
 /// Runs every race that has winners and losers.
 pub(crate) fn run_all(place @ (ledger, _, _): (&Ledger, &Servers, u64), rounds: usize) {
     run(place, "codes", rounds, Lane::codes);
-    run(place, "refresh tokens", rounds, |lane| {
-        let family = lane.family(FAMILIES);
-        lane.refreshes(CONTENDERS, SERVED, family);
-    });
-    run(place, "retries within the limit", rounds / 8, |lane| {
+    run(place, "refresh tokens", rounds / 2, |lane| {
         let mut family = lane.family(FAMILIES);
         for _ in 0..3 {
-            let Some(next) = lane.refreshes(SERVED, SERVED, family) else { return };
+            let Some(next) = lane.refreshes(CONTENDERS, family) else { return };
             family = next;
         }
         ledger.keep(family);
     });
     run(place, "refresh tokens without a grace", rounds, |lane| {
         let family = lane.family(STRICT);
-        lane.refreshes(CONTENDERS, 1, family);
+        lane.refreshes(1, family);
     });
     run(place, "assertions", rounds, Lane::assertions);
 }

@@ -116,8 +116,7 @@ fn spawn(queue: &AuditQueue, log: &Arc<FaultyLog>) -> (JoinHandle<()>, Arc<Atomi
     let told = Arc::clone(&failures);
     let failed = move |error: &StoreError| {
         // A panic here would be caught.
-        let is_planted =
-            std::error::Error::source(error).is_some_and(|it| it.to_string() == "planted");
+        let is_planted = error.to_string() == "the store failed: planted";
         told.fetch_add(if is_planted { 1 } else { 1_000 }, Ordering::Relaxed);
     };
     (tokio::spawn(queue.run(Arc::clone(log), sleep, failed)), failures)
@@ -332,8 +331,7 @@ async fn a_panic_of_the_store_or_of_the_callback_is_a_failure_that_is_retried() 
     let reported = Arc::new(Mutex::new(Vec::new()));
     let causes = Arc::clone(&reported);
     let failed = move |error: &StoreError| {
-        let cause = std::error::Error::source(error).unwrap().to_string();
-        causes.lock().unwrap().push(cause);
+        causes.lock().unwrap().push(error.cause().to_string());
         panic!("the disk of the log is full");
     };
     let writing = tokio::spawn(audit.run(Arc::clone(&log), sleep, failed));

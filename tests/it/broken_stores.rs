@@ -70,16 +70,26 @@ pub(crate) enum Alteration {
     RevokesDevicesByName,
     /// Judges a derived token without its parents.
     IgnoresParents,
+    /// Takes the sixth retry within the grace for reuse.
+    CapsRetries,
+    /// Updates and deletes an app if the expected version is not older than the stored one.
+    ComparesVersionsByOrder,
+    /// Keeps a pending row for as long as its refresh token would live.
+    PrunesPendingRowsLate,
+    /// Removes a pending row with its code, although its ticket may be shown again.
+    PrunesPendingRowsEarly,
     /// Unfinished: rotation panics.
     Panics,
 }
 
 use Alteration::{
-    Awaits, BindsInTwoSteps, ClaimsInTwoSteps, ComparesCutoffsWithTheRow, CountsBeforeItChanges,
-    CountsInTwoSteps, DatesAfterTheWait, DatesByTheClaim, DecidesForAnyApp, DropsCircumstances,
-    ForgetsExpiry, ForgetsItsRevocations, ForgetsTombstones, IgnoresKeys, IgnoresOvertaking,
-    IgnoresParents, Panics, PrunesAssertionsEarly, ReadsTheFeedByTime, ReadsThenWrites,
-    RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName, TrustsTheClock,
+    Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps, ComparesCutoffsWithTheRow,
+    ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps, DatesAfterTheWait,
+    DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsItsRevocations,
+    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, Panics,
+    PrunesAssertionsEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, ReadsTheFeedByTime,
+    ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName,
+    TrustsTheClock,
 };
 
 /// The store of the example with a fault.
@@ -207,6 +217,10 @@ impl AlteredStore {
             | DropsCircumstances
             | RevokesDevicesByName
             | IgnoresParents
+            | CapsRetries
+            | ComparesVersionsByOrder
+            | PrunesPendingRowsLate
+            | PrunesPendingRowsEarly
             | Panics => self.sound.lock().apply(grant_id, now, rule),
         }
     }
@@ -259,6 +273,12 @@ impl AppRegistry for AlteredStore {
         app: CustomApp,
         expected_version: u64,
     ) -> Result<UpdateApp, StoreError> {
+        if self.is(ComparesVersionsByOrder) {
+            let stored = self.find_app(app.client_id()).await?.map_or(0, |stored| stored.version());
+            if stored < expected_version {
+                return self.sound.update_app(app, stored).await;
+            }
+        }
         if !self.is(CountsBeforeItChanges) && !self.is(CountsInTwoSteps) {
             return self.step(self.sound.update_app(app, expected_version)).await;
         }
@@ -274,8 +294,12 @@ impl AppRegistry for AlteredStore {
         Ok(updated)
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        self.step(self.sound.delete_app(client_id)).await
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
+        self.step(self.sound.delete_app(client_id, expected_version)).await
     }
 
     async fn list_apps(
@@ -369,6 +393,10 @@ impl GrantStore for AlteredStore {
         let rule = |grant: &mut Grant, void| {
             if self.is(IgnoresKeys) {
                 return without_key(grant, |grant| grant.rotate(&keyless, void));
+            }
+            let no_more = Rotation { grace_millis: 0, ..rotation.clone() };
+            if self.is(CapsRetries) && grant.retries >= 5 {
+                return grant.rotate(&no_more, void);
             }
             grant.rotate(if self.is(BindsInTwoSteps) { &unbinding } else { rotation }, void)
         };
@@ -504,6 +532,25 @@ impl GrantStore for AlteredStore {
         if self.is(PrunesAssertionsEarly) {
             self.sound.lock().assertions.retain(|_, expires_at| *expires_at > now);
         }
-        self.step(self.sound.prune(now, limit)).await
+        let mut hidden = HashMap::new();
+        if self.is(PrunesPendingRowsLate) {
+            let mut tables = self.sound.lock();
+            let is_kept = |grant: &Grant| grant.generation == 0 && grant.expires_at > now;
+            hidden.extend(
+                tables
+                    .grants
+                    .iter()
+                    .filter(|(_, it)| is_kept(it))
+                    .map(|(id, it)| (*id, it.clone())),
+            );
+            tables.grants.retain(|id, _| !hidden.contains_key(id));
+        }
+        if self.is(PrunesPendingRowsEarly) {
+            let is_early = |it: &Grant| it.generation == 0 && it.code_expires_at <= now;
+            self.sound.lock().grants.retain(|_, it| !is_early(it));
+        }
+        let pruned = self.step(self.sound.prune(now, limit)).await;
+        self.sound.lock().grants.extend(hidden);
+        pruned
     }
 }

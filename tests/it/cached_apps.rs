@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::AuthorizationServer;
+use grantor::admin::ImportedApp;
+use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
-use grantor::ids::ClientId;
+use grantor::ids::{ClientId, Issuer};
+use grantor::server_secret::ServerSecret;
 use grantor::store::{CachedApps, MemoryStore};
 use grantor::users::MemoryUsers;
 use pollster::block_on;
 
 use crate::faulty_store::{FaultyStore, Method};
 use crate::support::{self, Answer, App, World, body_of, code_app, machine_app, new_key};
+use crate::support::{ISSUER, ROOT};
 
 type Process = AuthorizationServer<CachedApps<Arc<FaultyStore>>, Arc<MemoryUsers>>;
 
@@ -24,6 +28,11 @@ fn process(world: &World) -> Process {
 
 fn ask(process: &Process, app: &App, form: &[(&str, &str)]) -> Answer {
     support::ask(process, &body_of(app, form))
+}
+
+/// An app as the store has it.
+fn stored(world: &World, app: &App) -> Arc<CustomApp> {
+    block_on(world.server.admin("tester").find(&app.id)).unwrap().unwrap()
 }
 
 fn disable(world: &World, app: &App) {
@@ -81,12 +90,43 @@ fn an_edit_through_a_stale_cache_applies_to_the_current_app() {
     let world = World::unlimited();
     let job = world.register(machine_app());
     let process = process(&world);
+    let first = stored(&world, &job).version();
     let credentials = [("grant_type", "client_credentials")];
     assert_eq!(ask(&process, &job, &credentials).status, 200);
     let id = ClientId::new(job.id.as_str()).unwrap();
     disable(&world, &job);
     block_on(process.admin("tester").enable(&id)).unwrap();
-    let app = block_on(world.server.admin("tester").find(&id)).unwrap().unwrap();
+    let app = stored(&world, &job);
     assert!(app.is_enabled());
-    assert_eq!(app.version(), 3);
+    assert_eq!(app.version(), first + 2);
+}
+
+/// N9: an app was deleted and imported with another secret, because its old one leaked. A process that has
+/// the deleted app in its cache and renews its digest does not bring the leaked secret back.
+#[test]
+fn a_digest_renewed_from_a_stale_cache_brings_no_leaked_secret_back() {
+    let world = World::unlimited();
+    let leaked = world.register(machine_app());
+    let next = b"fedcba9876543210fedcba9876543210";
+    let secret = ServerSecret::new(next).unwrap().accepting_pepper(ROOT).unwrap();
+    let store = CachedApps::new(Arc::clone(&world.store)).clock(Arc::clone(&world.clock));
+    let issuer = Issuer::new(ISSUER).unwrap();
+    let users = Arc::clone(&world.users);
+    let process = AuthorizationServer::builder(issuer, secret, new_key(), store, users)
+        .clock(Arc::clone(&world.clock))
+        .build();
+    let ask = |app: &App| {
+        let body = body_of(app, &[("grant_type", "client_credentials")]);
+        support::ask(&process, &body).status
+    };
+    let guess = App { secret: Some("wrong".to_owned()), ..leaked.clone() };
+    assert_eq!(ask(&guess), 401, "the app is in the cache");
+    let admin = world.server.admin("tester");
+    block_on(admin.delete(&leaked.id)).unwrap();
+    let import = ImportedApp::new(leaked.id.clone(), machine_app().build().unwrap());
+    let new = App::from(block_on(admin.import(import)).unwrap());
+    // Within the bound of the cache the old secret may still work.
+    let _ = ask(&leaked);
+    world.advance(2);
+    assert_eq!((ask(&leaked), ask(&new)), (401, 200));
 }

@@ -38,6 +38,37 @@ fn a_denial_is_redirected_to_the_app_and_is_final() {
     assert!(is_asked(&world, &app, &[]));
 }
 
+/// N5: the row of a denial goes a minute after its ticket, and that of a code that is never redeemed a
+/// minute after the code or any ticket. Until then the denial is final. The row of a redeemed code stays.
+#[test]
+fn a_row_that_was_never_redeemed_goes_with_its_code_or_ticket() {
+    let world = World::new();
+    for draft in [code_app(), code_app().refresh_token(false).access_token_lifetime(1)] {
+        let app = world.register(draft);
+        let (denied, _) = ask(&world, &app, &[]);
+        decide(&world, &denied.ticket, &ann(), Decision::Deny).unwrap_err();
+        let again = || shown(&approve(&world, &denied.ticket).unwrap_err());
+        world.advance(599);
+        let prune = || block_on(world.server.admin("tester").prune(100)).unwrap().removed;
+        assert_eq!((prune(), again()), (0, "invalid_request"));
+        assert_eq!(world.events()[0].outcome.reason(), Some("already_decided"));
+        world.advance(60);
+        assert_eq!((prune(), again()), (0, "invalid_request"));
+        assert_eq!(world.events()[0].outcome.reason(), Some("ticket_expired"));
+        world.advance(1);
+        assert_eq!((prune(), rows(&world).len()), (1, 0));
+    }
+    let app = world.register(code_app());
+    world.code(&app);
+    let tokens = world.tokens(&app);
+    world.advance(3_659);
+    let prune = || block_on(world.server.admin("tester").prune(100)).unwrap().removed;
+    assert_eq!((prune(), rows(&world).len()), (0, 2));
+    world.advance(1);
+    assert_eq!((prune(), rows(&world).len()), (1, 1));
+    assert_eq!(world.refresh(&app, tokens.text("refresh_token")).status, 200);
+}
+
 /// A34: a repeated approval gives the same code byte for byte, even if its contents differ.
 #[test]
 fn a_repeated_approval_gives_the_same_code() {

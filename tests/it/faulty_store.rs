@@ -185,8 +185,12 @@ impl AppRegistry for FaultyStore {
         self.call(Method::UpdateApp, self.inner.update_app(app, version)).await
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
-        self.call(Method::DeleteApp, self.inner.delete_app(client_id)).await
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        version: u64,
+    ) -> Result<DeleteApp, StoreError> {
+        self.call(Method::DeleteApp, self.inner.delete_app(client_id, version)).await
     }
 
     async fn list_apps(

@@ -259,12 +259,49 @@ fn a_refresh_cannot_change_the_resource() {
     world.edit(&app, |draft| draft.resources([mail.clone(), files.clone()]));
     assert_eq!(world.refresh(&app, token(&tokens)).claims()["aud"], files.as_str());
 
-    // A grant for the app's default follows the default, and is for no other API.
+    // A grant for the app's default is for no other API.
     let tokens = world.tokens(&app);
     refresh_with(&world, &app, token(&tokens), &[("resource", mail.as_str())])
         .assert_error(400, "invalid_target");
-    world.edit(&app, |draft| draft.default_resource(Some(mail.clone())));
-    assert_eq!(world.refresh(&app, token(&tokens)).claims()["aud"], mail.as_str());
+}
+
+/// N12: a grant of a request without `resource`, its code and a remembered consent stay with the default
+/// that the app had at the decision.
+#[test]
+fn an_edited_default_leaves_earlier_decisions_alone() {
+    let world = World::unlimited();
+    let [files, mail] = ["https://files.example.com", "https://mail.example.com"]
+        .map(|it| Resource::new(it).unwrap());
+    let issuer = crate::support::ISSUER;
+    let defaults = [None, Some(files.clone()), Some(mail.clone())];
+    for (before, after) in [(0, 1), (1, 2), (2, 0)] {
+        let [before, after] = [before, after].map(|place: usize| defaults[place].clone());
+        let draft = code_app().resources([files.clone(), mail.clone()]);
+        let app = world.register(draft.default_resource(before.clone()));
+        let expected = before.as_ref().map_or(issuer, Resource::as_str);
+        let tokens = world.tokens(&app);
+        let (code, verifier) = world.code(&app);
+        let (prompt, _) = crate::consent::ask(&world, &app, &[]);
+        crate::consent::approve(&world, &prompt.ticket).unwrap();
+        assert!(!crate::consent::is_asked(&world, &app, &[]));
+        world.edit(&app, |draft| draft.default_resource(after.clone()));
+        let refreshed = world.refresh(&app, token(&tokens));
+        assert_eq!(refreshed.claims()["aud"], expected);
+        let told = world.introspect(&app, token(&refreshed));
+        assert_eq!(told.json["aud"], expected);
+        assert_eq!(world.redeem(&app, &code, &verifier).claims()["aud"], expected);
+        let new = after.as_ref().map_or(issuer, Resource::as_str);
+        refresh_with(&world, &app, token(&refreshed), &[("resource", new)])
+            .assert_error(400, "invalid_target");
+        // The consent was for the earlier API, and its scope is not added to a new one.
+        assert!(crate::consent::is_asked(&world, &app, &[]));
+        let (prompt, _) = crate::consent::ask(&world, &app, &[("scope", "a")]);
+        let code = crate::consent::approve(&world, &prompt.ticket).unwrap();
+        assert!(!code.is_empty());
+        assert!(!crate::consent::is_asked(&world, &app, &[("scope", "a")]));
+        assert!(crate::consent::is_asked(&world, &app, &[("scope", "a b")]));
+        assert_eq!(world.tokens(&app).claims()["aud"], new);
+    }
 }
 
 /// An access token states the instant of the decision, and rotation does not change it. So a cutoff

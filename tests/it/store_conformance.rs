@@ -51,10 +51,38 @@ fn the_kit_rejects_read_then_write_in_every_race_and_only_there() {
             "many_wrong_bindings_are_all_counted",
             "one_of_many_rotations_wins",
             "one_of_many_keys_binds_a_grant",
-            "a_grace_that_is_raced_keeps_its_cap",
+            "a_grace_that_is_raced_revokes_nothing",
             "a_reuse_that_races_rotations_leaves_nothing_alive",
             "one_of_many_claims_wins",
         ],
+    );
+}
+
+/// Z1: a cap on the retries within the grace.
+#[test]
+fn the_kit_rejects_a_grace_with_a_cap() {
+    fails_exactly(
+        Alteration::CapsRetries,
+        &["retries_within_the_grace_revoke_nothing", "a_grace_that_is_raced_revokes_nothing"],
+    );
+}
+
+/// N9: a comparison of versions that an app registered again passes.
+#[test]
+fn the_kit_rejects_an_update_that_is_merely_not_older() {
+    fails_exactly(
+        Alteration::ComparesVersionsByOrder,
+        &["an_update_needs_the_stored_version", "a_change_of_a_deleted_app_spares_its_successor"],
+    );
+}
+
+/// N5: a pending row that lives as long as its refresh token would, and one that goes with its code.
+#[test]
+fn the_kit_rejects_pending_rows_that_stay_too_long_or_too_short() {
+    fails_exactly(Alteration::PrunesPendingRowsLate, &["prune_removes_what_was_never_redeemed"]);
+    fails_exactly(
+        Alteration::PrunesPendingRowsEarly,
+        &["prune_removes_what_is_inert_and_nothing_else", "prune_removes_what_was_never_redeemed"],
     );
 }
 

@@ -28,6 +28,10 @@ fn generation() -> impl Strategy<Value = u32> {
     prop_oneof![8 => 0_u32..5, 1 => Just(u32::MAX), 1 => Just(u32::MAX - 1)]
 }
 
+fn retries() -> impl Strategy<Value = u8> {
+    prop_oneof![2 => 0_u8..4, 1 => 254_u8..=255]
+}
+
 fn digest() -> impl Strategy<Value = Digest> {
     prop_oneof![9 => Just(1_u8), 1 => Just(2)].prop_map(|byte| Digest::from_bytes([byte; 32]))
 }
@@ -41,7 +45,7 @@ fn key() -> impl Strategy<Value = Option<Confirmation>> {
 fn grants(client_id: &ClientId) -> impl Strategy<Value = Grant> + use<> {
     let client_id = client_id.clone();
     let instants = (instant(), instant(), instant());
-    let counts = (generation(), 0_u8..4, 0_u8..6, any::<u64>());
+    let counts = (generation(), retries(), 0_u8..6, any::<u64>());
     let ended = proptest::option::weighted(0.1, instant());
     let bound = (key(), 0_u32..4, any::<bool>());
     (instants, counts, digest(), digest(), ended, bound).prop_map(
@@ -116,12 +120,12 @@ fn a_rotation_does_what_the_rule_says() {
     let store = new_store(&runtime, &pool);
     let world = World::new(runtime, store);
     let store = world.server.store().store();
-    let settings = (0_i64..4_000, 0_u8..4, proptest::option::of(0_i64..6_000), 0_i64..9_000);
+    let settings = (0_i64..4_000, proptest::option::of(0_i64..6_000), 0_i64..9_000);
     let request = (digest(), generation(), instant(), any::<u64>(), key(), any::<bool>());
     let cases = (grants(&world.app.id), request, settings);
     let judge = |(grant, request, settings): (Grant, _, _)| {
         let (salt_digest, generation, now, claim, confirmation, binds) = request;
-        let (grace_millis, max_retries, idle_millis, skew_millis) = settings;
+        let (grace_millis, idle_millis, skew_millis) = settings;
         let (answer, row, mut rule, rotation) = world.runtime().block_on(async {
             let rule = insert(store, grant).await;
             let rotation = Rotation {
@@ -130,7 +134,6 @@ fn a_rotation_does_what_the_rule_says() {
                 salt_digest,
                 generation,
                 grace_millis,
-                max_retries,
                 skew_millis,
                 idle_millis,
                 confirmation,

@@ -61,7 +61,7 @@ fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
         pool.execute(sqlx::AssertSqlSafe(older)).await.unwrap();
         let store = PostgresStore::with_prefix(pool.clone(), prefix.clone());
         let error = store.check().await.unwrap_err();
-        let cause = std::error::Error::source(&error).unwrap().to_string();
+        let cause = error.to_string();
         assert!(cause.contains("earlier version"), "{cause}");
 
         let migrations: Vec<_> = (0..6)

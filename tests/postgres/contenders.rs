@@ -146,7 +146,7 @@ async fn contend(store: PostgresStore, client_id: ClientId, wave: Wave, number: 
             let rotation = rotation(&grant, wave.generation, now());
             let grace_millis = if wave.kind == Kind::Refresh { rotation.grace_millis } else { 0 };
             let answer = store.rotate(&Rotation { grace_millis, ..rotation }).await.unwrap();
-            name(answer == Rotate::Rotated, answer == Rotate::Retried, &answer)
+            name(answer == Rotate::Rotated, matches!(answer, Rotate::Retried { .. }), &answer)
         }
         Kind::Assertion => {
             let answer = store.claim_assertion(&claim(grant, number)).await.unwrap();

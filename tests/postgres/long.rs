@@ -10,6 +10,7 @@ mod child;
 mod cluster;
 mod contenders;
 mod crash;
+mod fan_out;
 mod full_disk;
 mod kit;
 mod races;
@@ -32,5 +33,7 @@ mod writers;
 const RACES: usize = 20_000;
 /// The rounds of revocations that race with what they revoke.
 const REVOCATIONS: usize = 2_000;
+/// The rounds of many refreshes at once.
+const FAN_OUTS: usize = 100;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 100;

@@ -19,22 +19,28 @@ mod cluster;
 mod contenders;
 mod costs;
 mod dates;
+mod fan_out;
 mod isolation;
 mod kit;
+mod opening;
 mod outages;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
 mod plans;
+mod pooler;
 mod processes;
 mod races;
 #[path = "../support/revision_2.rs"]
 mod revision_2;
 mod revokers;
+#[path = "../support/roots.rs"]
+mod roots;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
 mod secrets;
 mod sharing;
+mod silence;
 mod subjects;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
@@ -51,5 +57,7 @@ mod world;
 const RACES: usize = 400;
 /// The rounds of revocations that race with what they revoke.
 const REVOCATIONS: usize = 100;
+/// The rounds of many refreshes at once.
+const FAN_OUTS: usize = 2;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 10;

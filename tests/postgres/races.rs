@@ -32,7 +32,6 @@ pub(crate) fn rotation(grant: &Grant, generation: u32, now: UnixTime) -> Rotatio
         salt_digest: grant.salt_digest,
         generation,
         grace_millis: 30_000,
-        max_retries: u8::MAX,
         skew_millis: 0,
         idle_millis: None,
         confirmation: None,

@@ -149,7 +149,7 @@ fn restore(cluster: &Cluster, backup: Backup) {
         let rotate = |generation| rotation(&ahead, generation, now());
         assert_eq!(store.rotate(&rotate(5)).await.unwrap(), Rotate::Ahead);
         assert_eq!(row(&ahead).await.generation, 6);
-        assert_eq!(store.rotate(&rotate(5)).await.unwrap(), Rotate::Retried);
+        assert_eq!(store.rotate(&rotate(5)).await.unwrap(), Rotate::Retried { retries: 1 });
         assert_eq!(store.rotate(&rotate(6)).await.unwrap(), Rotate::Rotated);
         // All other changes since the backup are forgotten, hence the runbook.
         assert!(!store.is_revoked(&row(&ended).await.facts()).await.unwrap());

@@ -16,9 +16,17 @@ use super::world::World;
 /// Returns every row of every table as text, with bytes as hexadecimal digits.
 async fn dump(pool: &PgPool, prefix: &str) -> String {
     let mut dump = String::new();
-    for table in
-        ["clock", "apps", "grants", "assertions", "revocations", "consents", "audit", "usage"]
-    {
+    for table in [
+        "clock",
+        "apps",
+        "grants",
+        "assertions",
+        "revocations",
+        "consents",
+        "audit",
+        "usage",
+        "roots",
+    ] {
         let sql = format!("SELECT row_to_json(t)::text FROM {prefix}{table} AS t");
         for row in sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(pool).await.unwrap() {
             dump.push_str(&row.get::<String, _>(0));

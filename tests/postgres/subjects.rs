@@ -28,7 +28,13 @@ fn what_is_stored_of_a_user_can_be_erased_and_stays_revoked() {
         }
         for subject in [&ann, &bob] {
             let (client_id, subject) = (world.app.id.clone(), subject.clone());
-            let consent = Consent { client_id, subject, scope: Scope::empty(), given_at: now() };
+            let consent = Consent {
+                client_id,
+                subject,
+                scope: Scope::empty(),
+                resource: None,
+                given_at: now(),
+            };
             store.remember_consent(consent).await.unwrap();
         }
         let until = now().plus(Duration::from_hours(24));

@@ -61,7 +61,7 @@ fn rows_of_every_state_keep_their_meaning() {
     upgrade.runtime.block_on(async {
         let store = &upgrade.store;
         let error = store.check().await.unwrap_err();
-        let cause = std::error::Error::source(&error).unwrap().to_string();
+        let cause = error.to_string();
         assert!(cause.contains("earlier version"), "{cause}");
         let migrations: Vec<_> = (0..6)
             .map(|_| {
@@ -105,7 +105,7 @@ fn tables_of_a_later_version_are_refused_and_unchanged() {
             upgrade.old.execute(AssertSqlSafe(later)).await.unwrap();
             let before = columns(&upgrade.old).await;
             let error = upgrade.store.migrate().await.unwrap_err();
-            let cause = std::error::Error::source(&error).unwrap().to_string();
+            let cause = error.to_string();
             assert!(cause.contains("later version"), "{cause}");
             assert_eq!(columns(&upgrade.old).await, before);
         });

@@ -115,7 +115,11 @@ impl<S: Store + 'static> World<S> {
     }
 
     pub(crate) fn refresh(&self, refresh_token: &str) -> Result<Value, String> {
-        result(self.shared.refresh(&self.app, refresh_token))
+        result(self.ask_refresh(refresh_token))
+    }
+
+    pub(crate) fn ask_refresh(&self, refresh_token: &str) -> Answer {
+        self.shared.refresh(&self.app, refresh_token)
     }
 
     /// Exchanges a new assertion for a token.

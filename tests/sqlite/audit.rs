@@ -71,7 +71,7 @@ fn a_file_of_the_first_version_gets_the_tables_of_the_log() {
         .unwrap();
     let open = |settings| runtime.block_on(SqliteStore::open(folder.file("a.db"), settings));
     let error = open(SqliteSettings::new().without_migrations()).unwrap_err();
-    let cause = std::error::Error::source(&error).unwrap().to_string();
+    let cause = error.to_string();
     assert!(cause.contains("version 1"), "{cause}");
 
     for _ in 0..2 {

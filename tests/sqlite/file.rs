@@ -231,7 +231,13 @@ fn an_erased_user_is_in_no_table_and_what_they_had_is_void() {
     runtime.block_on(desk.store.insert_grant(of_bob.clone())).unwrap();
     for subject in [&ann, &bob] {
         let (client_id, subject) = (desk.client_id.clone(), subject.clone());
-        let consent = Consent { client_id, subject, scope: Scope::default(), given_at: at(0) };
+        let consent = Consent {
+            client_id,
+            subject,
+            scope: Scope::default(),
+            resource: None,
+            given_at: at(0),
+        };
         runtime.block_on(desk.store.remember_consent(consent)).unwrap();
     }
     let withdrawal = desk.store.withdraw_consent(&desk.client_id, &ann, at(0), at(HOUR));

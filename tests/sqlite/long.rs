@@ -8,6 +8,7 @@
 mod chance;
 mod contract;
 mod crash;
+mod fan_out;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
@@ -19,5 +20,7 @@ mod support;
 #[path = "../support/targets.rs"]
 mod targets;
 
+/// The rounds of many refreshes at once.
+const FAN_OUTS: usize = 100;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 300;

@@ -12,12 +12,16 @@ mod agreement;
 mod audit;
 mod contract;
 mod dates;
+mod fan_out;
 mod file;
+mod opening;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
 mod restored;
 #[path = "../support/revision_2.rs"]
 mod revision_2;
+#[path = "../support/roots.rs"]
+mod roots;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
@@ -31,5 +35,7 @@ mod targets;
 mod trouble;
 mod upgrade;
 
+/// The rounds of many refreshes at once.
+const FAN_OUTS: usize = 2;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 60;

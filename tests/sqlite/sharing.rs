@@ -120,6 +120,7 @@ fn a_request_that_fails_fails_alone() {
                 client_id: desk.client_id.clone(),
                 subject: Subject::new(subject.as_str()).unwrap(),
                 scope: Scope::default(),
+                resource: None,
                 given_at: at(0),
             };
             let store = Arc::clone(&desk.store);

@@ -152,7 +152,6 @@ pub(crate) fn token(grant: &Grant, generation: u32) -> Rotation {
         salt_digest: grant.salt_digest,
         generation,
         grace_millis: 0,
-        max_retries: 5,
         skew_millis: 0,
         idle_millis: None,
         confirmation: None,

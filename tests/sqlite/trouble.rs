@@ -19,7 +19,7 @@ use crate::sandbox::{Folder, command, wait_until};
 use crate::support::{Desk, HOUR, Tokio, app, at, code, token, with};
 
 fn cause(error: &StoreError) -> String {
-    let mut cause = String::new();
+    let mut cause = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         cause = format!("{cause} {error}");
@@ -119,7 +119,7 @@ fn a_full_file_is_an_error_and_pruning_ends_it() {
     let store = runtime.block_on(SqliteStore::with_pool(pool, SqliteSettings::new())).unwrap();
     let desk = Desk::new(&runtime, store);
     // These expire early. The grants that are checked later do not.
-    let short = |grant| with(grant, |grant| grant.expires_at = at(HOUR));
+    let short = |grant| with(grant, |grant| grant.expires_at = at(60_000));
     for _ in 0..200 {
         runtime.block_on(desk.store.insert_grant(short(desk.grant()))).unwrap();
     }

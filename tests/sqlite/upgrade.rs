@@ -54,7 +54,7 @@ fn rows_of_every_state_keep_their_meaning() {
     let file = upgrade.folder.file("a.db");
     let settings = SqliteSettings::new().without_migrations();
     let error = upgrade.runtime.block_on(SqliteStore::open(&file, settings)).unwrap_err();
-    let cause = std::error::Error::source(&error).unwrap().to_string();
+    let cause = error.to_string();
     assert!(cause.contains("version 2"), "{cause}");
     upgrade.runtime.block_on(async {
         let opened: Vec<_> = (0..6)

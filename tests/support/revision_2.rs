@@ -62,7 +62,6 @@ pub(crate) fn rotation(
         confirmation: None,
         binds: false,
         grace_millis: grace,
-        max_retries: 5,
         skew_millis: 0,
         idle_millis: None,
         claim: 2,
@@ -198,7 +197,7 @@ async fn presented<S: Store>(store: &S, apps: &[ClientId], grants: &[(u8, Grant)
             // First the one before, in its grace, then the live one, then one that is too old
             for generation in [live.saturating_sub(1).max(1), live, live.saturating_sub(2).max(1)] {
                 let rotation = rotation(*n, client_id, generation, 30_000, 20);
-                done.push(format!("{:?}", store.rotate(&rotation).await.unwrap()));
+                done.push(name(&store.rotate(&rotation).await.unwrap()));
             }
             done.push(name(&store.redeem_code(&redemption(*n, client_id)).await.unwrap()));
         }
@@ -224,6 +223,7 @@ async fn presented<S: Store>(store: &S, apps: &[ClientId], grants: &[(u8, Grant)
         client_id: apps[0].clone(),
         subject: subject.clone(),
         scope: "files.read".parse().unwrap(),
+        resource: None,
         given_at: at(0),
     };
     store.remember_consent(consent).await.unwrap();

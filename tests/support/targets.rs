@@ -44,7 +44,6 @@ async fn rotate<S: Store>(store: &S, grant: &Grant) -> Rotate {
         confirmation: None,
         binds: false,
         grace_millis: 60_000,
-        max_retries: u8::MAX,
         skew_millis: 0,
         idle_millis: None,
         claim: 2,

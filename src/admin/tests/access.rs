@@ -80,6 +80,7 @@ fn a_withdrawn_consent_is_removed_and_its_grants_are_revoked() {
         client_id: client_id.clone(),
         subject: ann.clone(),
         scope: Scope::empty(),
+        resource: None,
         given_at: NOW,
     };
     block_on(world.store.remember_consent(consent)).unwrap();

@@ -18,14 +18,15 @@ fn every_change_and_every_refusal_is_audited_with_actor_action_and_reason() {
     let why = |reason: &str| Some(reason.to_owned());
     assert_eq!(told(), ("register_app", "success", None));
 
-    block_on(admin.edit(&client_id, 1, service().name("New").scope(scope("mail")))).unwrap();
+    let first = world.app(&client_id).version();
+    block_on(admin.edit(&client_id, first, service().name("New").scope(scope("mail")))).unwrap();
     let changed = vec!["name".to_owned(), "scope".to_owned()];
     assert_eq!(world.last_event().action, Action::EditApp { changed });
     assert_eq!(world.last_event().client_id.as_ref(), Some(&client_id));
 
-    let _ = block_on(admin.edit(&client_id, 1, service()));
+    let _ = block_on(admin.edit(&client_id, first, service()));
     assert_eq!(told(), ("edit_app", "refused", why("app_version_conflict")));
-    let _ = block_on(admin.edit(&client_id, 2, service().code_lifetime(0)));
+    let _ = block_on(admin.edit(&client_id, first + 1, service().code_lifetime(0)));
     assert_eq!(told(), ("edit_app", "refused", why("invalid_setting")));
     assert_eq!(world.last_event().outcome.setting(), Some("code_lifetime"));
     let security =

@@ -14,7 +14,7 @@ use crate::protocol::redirect_uri::ResolvedRedirectUri;
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::server_secret::handle::new_grant_names;
-use crate::store::{Store, StoreError};
+use crate::store::{Consent, Store, StoreError};
 
 /// A requested scope token, as a consent page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,12 +155,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if !app.settings().requires_consent() {
             return Ok(false);
         }
-        // Consent is remembered for the app's default API only.
+        // Consent is remembered for the app's default API only, as it was when the user agreed.
         if ticket.resources.is_some() {
             return Ok(true);
         }
         let consent = self.store.find_consent(app.client_id(), login.subject()).await?;
-        Ok(consent.is_none_or(|consent| !consent.scope.covers(&ticket.scope)))
+        let covers = |consent: Consent| {
+            consent.scope.covers(&ticket.scope) && consent.is_for(self.default_api(app).as_ref())
+        };
+        Ok(!consent.is_some_and(covers))
     }
 
     fn requested_scopes(&self, scope: &Scope, agreed: &Scope) -> Vec<RequestedScope> {

@@ -10,9 +10,10 @@ use crate::app::{CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
 use crate::error::{EndpointError, Fault, Rejection};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, Resource};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::redirect_uri::{self, ResolvedRedirectUri};
+use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::AuthorizationCode;
 use crate::server_secret::handle::GrantHandle;
@@ -198,12 +199,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// a later withdrawal wins, also over the union with the earlier consent.
     async fn remember(&self, grant: Grant) -> Result<(), EndpointError> {
         let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
-        let scope = match before {
+        let resource = grant.resources.as_ref().and_then(Resources::first).cloned();
+        let scope = match before.filter(|before| before.is_for(resource.as_ref())) {
             Some(before) => before.scope.union(&grant.scope),
             None => grant.scope,
         };
         let Grant { client_id, subject, authorized_at: given_at, .. } = grant;
-        let consent = Consent { client_id, subject, scope, given_at };
+        let consent = Consent { client_id, subject, scope, resource, given_at };
         Ok(self.store.remember_consent(consent).await?)
     }
 
@@ -217,13 +219,22 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         decision: &Decision,
         now: UnixTime,
     ) -> Result<Grant, AuthorizationError> {
-        new_grant(app, ticket, login, decision, now).map_err(|rejection| {
+        let resources = ticket.resources.clone();
+        let resources = resources.or_else(|| self.default_api(app).map(Resources::from));
+        new_grant(app, ticket, login, decision, resources, now).map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
                 ticket.return_to(&self.issuer).refuse(rejection)
             } else {
                 AuthorizationError::show(rejection, Some(&ticket.client_id))
             }
         })
+    }
+
+    /// Returns the API of a request that names none: the app's default, else the issuer. The grant and the
+    /// consent keep it, so a later edit of the default changes neither.
+    pub(super) fn default_api(&self, app: &CustomApp) -> Option<Resource> {
+        let default = app.settings().default_resource().cloned();
+        default.or_else(|| Resource::new(self.issuer.as_str()).ok())
     }
 
     fn code_response(&self, ticket: &Ticket) -> AuthorizationResponse {
@@ -239,6 +250,7 @@ fn new_grant(
     ticket: &Ticket,
     login: &Login,
     decision: &Decision,
+    resources: Option<Resources>,
     now: UnixTime,
 ) -> Result<Grant, Rejection> {
     let settings = app.settings();
@@ -259,7 +271,7 @@ fn new_grant(
     let denied = *decision == Decision::Deny || (approved.is_empty() && !ticket.scope.is_empty());
     let (client_id, subject) = (app.client_id().clone(), login.subject().clone());
     let mut grant = Grant::new(ticket.grant_id, client_id, subject, scope);
-    grant.resources.clone_from(&ticket.resources);
+    grant.resources = resources;
     grant.device = login.device().cloned();
     grant.auth_time = login.auth_time();
     grant.circumstances.clone_from(login.circumstances());
@@ -274,6 +286,7 @@ fn new_grant(
     // The row must outlive the ticket even if lifetimes were edited, to refuse a second decision.
     grant.expires_at = expires_at.max(ticket.expires_at);
     if denied {
+        grant.expires_at = ticket.expires_at;
         grant.revoke(RevocationReason::Denied, now);
     }
     Ok(grant)

@@ -1,11 +1,15 @@
 //! A file of roots and signing keys, so that they survive a restart.
 
 mod rotation;
+#[cfg(test)]
+mod runbook_tests;
 mod storage;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,7 +21,7 @@ use crate::ids::KeyId;
 use crate::jwt::keys::{Term, signing_key};
 use crate::jwt::{Algorithm, KeyError, KeyRing, KeyUse, RingKey, SigningKey, VerifyingKeys};
 use crate::random::{self, RandomError, SecureRandom};
-use crate::server_secret::{ServerSecret, WeakServerSecret};
+use crate::server_secret::{RootPrint, ServerSecret, WeakServerSecret};
 
 use rotation::CLOCK_MARGIN;
 pub use rotation::{KeyState, Rotated, Rotation};
@@ -39,6 +43,15 @@ pub enum RootUse {
 impl RootUse {
     /// Every use.
     pub const ALL: &'static [Self] = &[Self::Handles, Self::Pepper, Self::Sealing];
+
+    /// Returns the name of the use in a key file.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Handles => "handles",
+            Self::Pepper => "pepper",
+            Self::Sealing => "sealing",
+        }
+    }
 }
 
 /// The secrets of a server: roots of the [`ServerSecret`] and signing keys, stored in one file so that
@@ -60,7 +73,8 @@ impl RootUse {
 /// }
 /// ```
 ///
-/// * `roots`: among the roots for one use, the first seals and all open.
+/// * `roots`: among the roots for one use, the first seals and all open. `made_at` grows from root to root.
+/// * `retired`: the fingerprints of the retired roots, if there are any.
 /// * `signing_keys`: newest first. A key signs from `not_before` until a newer one does, and is
 ///   published and accepted until `retire_after`, if present. With `"use": "access_token"` it signs for
 ///   this use alone, and there goes before the keys without `use`, which sign for every use.
@@ -109,6 +123,8 @@ pub struct KeyFile {
     version: Version,
     revision: u64,
     roots: Vec<Root>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retired: Vec<RootPrint>,
     signing_keys: Vec<Key>,
 }
 
@@ -150,6 +166,11 @@ impl Root {
         let bytes = Zeroizing::new(random::array::<32>(random)?);
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.encode(&bytes[..]));
         Ok(Self { bytes, uses: uses.to_vec(), made_at: now })
+    }
+
+    fn decode(&self) -> Result<Zeroizing<Vec<u8>>, WeakServerSecret> {
+        let bytes = URL_SAFE_NO_PAD.decode(&*self.bytes).map_err(|_| WeakServerSecret)?;
+        Ok(Zeroizing::new(bytes))
     }
 }
 
@@ -203,7 +224,13 @@ impl KeyFile {
     ) -> Result<Self, KeyError> {
         let root = Root::generate(RootUse::ALL, random, now).map_err(|_| KeyError::Random)?;
         let signing_keys = vec![Key::generate(algorithm, now)?];
-        Ok(Self { version: Version, revision: 0, roots: vec![root], signing_keys })
+        Ok(Self {
+            version: Version,
+            revision: 0,
+            roots: vec![root],
+            retired: Vec::new(),
+            signing_keys,
+        })
     }
 
     /// Returns the roots, for [`AuthorizationServer::builder`].
@@ -216,14 +243,14 @@ impl KeyFile {
     pub fn server_secret(&self) -> Result<ServerSecret, WeakServerSecret> {
         let mut roots = Vec::new();
         for root in &self.roots {
-            let bytes = URL_SAFE_NO_PAD.decode(&*root.bytes).map_err(|_| WeakServerSecret)?;
-            roots.push((Zeroizing::new(bytes), &root.uses));
+            roots.push((root.decode()?, &root.uses));
         }
         let of = |wanted: RootUse| {
             let roots = roots.iter().filter(move |(_, uses)| uses.contains(&wanted));
             roots.map(|(bytes, _)| bytes.as_slice())
         };
-        ServerSecret::of_roots(of(RootUse::Handles), of(RootUse::Pepper), of(RootUse::Sealing))
+        let (handles, pepper) = (of(RootUse::Handles), of(RootUse::Pepper));
+        ServerSecret::of_roots(handles, pepper, of(RootUse::Sealing), self.retired.clone())
     }
 
     /// Returns a ring of the signing keys, for [`AuthorizationServer::builder`].
@@ -301,12 +328,14 @@ impl KeyFile {
     }
 
     /// Rotates to a key of the host, as [`rotate`](Self::rotate) does to a generated one: for RSA
-    /// (`openssl genpkey`), for another algorithm, and for the first key of a use.
+    /// (`openssl genpkey`), for another algorithm, and for the first key of a use. If it is the newest key
+    /// of its use already, the call is a no-op.
     ///
     /// # Errors
     ///
     /// [`KeyError`] as for [`SigningKey::from_pem`], [`KeyError::DuplicateKeyId`] if the file has the
-    /// key already, [`KeyError::TooManyKeys`] if 16 keys are not gone yet.
+    /// key already and it is not the newest of its use, [`KeyError::TooManyKeys`] if 16 keys are not gone
+    /// yet.
     pub fn rotate_to_pem(
         &mut self,
         algorithm: Algorithm,
@@ -315,6 +344,14 @@ impl KeyFile {
         rotation: &Rotation,
     ) -> Result<Rotated, KeyError> {
         let new = Key::new(algorithm, Zeroizing::new(pem.to_owned()), now)?;
+        let of_use = |key: &&Key| key.key_use == rotation.key_use;
+        if let Some(newest) = self.signing_keys.iter().find(of_use)
+            && newest.kid == new.kid
+        {
+            // The same call was made before.
+            let (key_id, signs_from) = (new.kid, newest.not_before);
+            return Ok(Rotated::UnderWay { key_id, signs_from });
+        }
         if self.signing_keys.iter().any(|key| key.kid == new.kid) {
             return Err(KeyError::DuplicateKeyId);
         }
@@ -347,6 +384,8 @@ impl KeyFile {
     /// Adds a new root for these uses. It only opens, until [`promote_root`](Self::promote_root): by
     /// then every process must know it, or it refuses the handles that other processes seal.
     ///
+    /// A second call adds a second root, which is harmless: the promotion takes the newest.
+    ///
     /// # Errors
     ///
     /// [`RandomError`] if the source fails.
@@ -356,15 +395,22 @@ impl KeyFile {
         random: &dyn SecureRandom,
         now: UnixTime,
     ) -> Result<(), RandomError> {
-        self.roots.push(Root::generate(uses, random, now)?);
+        // The order of the instants is the order of the calls, also if the clock was set back.
+        let newest = self.roots.iter().map(|root| root.made_at).max();
+        let after = newest.map_or(now, |newest| newest.plus(Duration::from_millis(1)));
+        self.roots.push(Root::generate(uses, random, now.max(after))?);
         Ok(())
     }
 
-    /// Seals with the root for `wanted` that was added last. The others are accepted until
-    /// [`retire_root`](Self::retire_root).
+    /// Seals with the newest root for `wanted`. The others are accepted until
+    /// [`retire_root`](Self::retire_root). If the newest root seals already, the call is a no-op.
     pub fn promote_root(&mut self, wanted: RootUse) {
-        let last = self.roots.iter().rposition(|root| root.uses.contains(&wanted));
-        if let Some(place) = last {
+        let is_of_use = |(_, root): &(usize, &Root)| root.uses.contains(&wanted);
+        let of_use = || self.roots.iter().enumerate().filter(is_of_use);
+        let sealing = of_use().next().map(|(place, _)| place);
+        // On a tie, the first root wins: it seals.
+        let newest = of_use().rev().max_by_key(|(_, root)| root.made_at).map(|(place, _)| place);
+        if let Some(place) = newest.filter(|_| newest != sealing) {
             // First for this use only: its other uses are promoted separately.
             let mut root = self.roots.remove(place);
             let others: Vec<_> = root.uses.iter().copied().filter(|own| *own != wanted).collect();
@@ -376,12 +422,20 @@ impl KeyFile {
         }
     }
 
-    /// Retires all roots for `wanted` except the one that seals. Handles and secrets that they sealed are
-    /// refused. Roots without any use left are removed.
+    /// Retires all roots for `wanted` that are older than the one that seals. Handles and secrets that they
+    /// sealed are refused. Roots without any use left are removed, and the file keeps their fingerprints.
+    /// A root that was added and not promoted yet stays.
     pub fn retire_root(&mut self, wanted: RootUse) {
-        let older = self.roots.iter_mut().filter(|root| root.uses.contains(&wanted)).skip(1);
-        for root in older {
+        let mut of_use = self.roots.iter_mut().filter(|root| root.uses.contains(&wanted));
+        let Some(sealing) = of_use.next().map(|root| root.made_at) else { return };
+        for root in of_use.filter(|root| root.made_at <= sealing) {
             root.uses.retain(|own| *own != wanted);
+            // A weak root sealed nothing.
+            if let Ok(print) = root.decode().and_then(|bytes| RootPrint::of(&bytes, wanted))
+                && !self.retired.contains(&print)
+            {
+                self.retired.push(print);
+            }
         }
         self.roots.retain(|root| !root.uses.is_empty());
     }
@@ -392,8 +446,13 @@ impl KeyFile {
     ///
     /// [`KeyFileError::Malformed`].
     pub fn from_json(json: &str) -> Result<Self, KeyFileError> {
+        Self::parse(json, None)
+    }
+
+    fn parse(json: &str, path: Option<&Path>) -> Result<Self, KeyFileError> {
         // The cause could quote a secret, so the error has only its position.
         let malformed = |error: serde_json::Error| KeyFileError::Malformed {
+            path: path.map(Path::to_owned),
             line: error.line(),
             column: error.column(),
         };

@@ -79,7 +79,7 @@ pub enum Rotated {
         /// The instant from which it signs.
         signs_from: UnixTime,
     },
-    /// The key of the last rotation does not sign yet. Nothing was changed.
+    /// The last rotation was to this key. Nothing was changed.
     UnderWay {
         /// The id of the new key.
         key_id: KeyId,

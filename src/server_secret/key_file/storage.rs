@@ -11,37 +11,91 @@ use super::KeyFile;
 /// More than the largest number of keys needs.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// A key file could not be read or written. The error contains nothing of the file.
+/// A key file could not be read or written. The error names the file, and contains nothing of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
     /// The file could not be read or written.
-    #[error("the key file cannot be read or written")]
-    Io(#[from] io::Error),
-    /// Other users than its owner may read or write it. If they could, treat its secrets as leaked.
-    #[error("the key file has mode {mode:04o}: only its owner may have any right (chmod 600)")]
+    #[error("the key file {} cannot be read or written: {cause}", path.display())]
+    #[non_exhaustive]
+    Io {
+        /// The path as the caller gave it.
+        path: PathBuf,
+        /// The cause.
+        cause: io::Error,
+    },
+    /// More users than allowed may read or write it. If they could, treat its secrets as leaked.
+    #[error(
+        "the key file {} has mode {mode:04o}: at most {allowed:04o} is accepted (chmod 600; for the \
+         volume of a secret, KeyFile::read_group_readable)",
+        path.display()
+    )]
+    #[non_exhaustive]
     Permissions {
+        /// The path as the caller gave it.
+        path: PathBuf,
         /// Its mode.
         mode: u32,
+        /// The widest mode that is accepted.
+        allowed: u32,
     },
     /// The text is not a key file.
-    #[error("the key file is malformed at line {line}, column {column}")]
+    #[error("{} is malformed at line {line}, column {column}", name(path.as_deref()))]
+    #[non_exhaustive]
     Malformed {
+        /// The path as the caller gave it; `None` for a text.
+        path: Option<PathBuf>,
         /// The line of the error.
         line: usize,
         /// The column.
         column: usize,
     },
     /// Another process has written the file since it was read.
-    #[error("the key file was written since it was read: read it again")]
-    Changed,
+    #[error("the key file {} was written since it was read: read it again", path.display())]
+    #[non_exhaustive]
+    Changed {
+        /// The path as the caller gave it.
+        path: PathBuf,
+    },
     /// Another process is writing the file.
-    #[error("another process is writing the key file")]
-    Busy,
+    #[error("another process is writing the key file {}", path.display())]
+    #[non_exhaustive]
+    Busy {
+        /// The path as the caller gave it.
+        path: PathBuf,
+    },
     /// The file is larger than 1 MiB.
-    #[error("the key file is larger than 1 MiB")]
-    TooLarge,
+    #[error("the key file {} is larger than 1 MiB", path.display())]
+    #[non_exhaustive]
+    TooLarge {
+        /// The path as the caller gave it.
+        path: PathBuf,
+    },
 }
+
+impl KeyFileError {
+    fn io(path: &Path, cause: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), cause }
+    }
+
+    /// Checks whether the file does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+fn name(path: Option<&Path>) -> String {
+    path.map_or_else(
+        || "the key file".to_owned(),
+        |path| format!("the key file {}", path.display()),
+    )
+}
+
+/// The owner alone has rights.
+const PRIVATE: u32 = 0o600;
+/// The group may also read.
+const GROUP_READABLE: u32 = 0o640;
 
 impl KeyFile {
     /// Reads the file at `path`. On Unix, only its owner may have rights to it.
@@ -50,17 +104,35 @@ impl KeyFile {
     ///
     /// [`KeyFileError`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
-        let file = File::open(path)?;
+        Self::read_within(path.as_ref(), PRIVATE)
+    }
+
+    /// Reads a file that its group may read, too, such as one in the volume of a secret that a container
+    /// orchestrator mounts with mode 0440 and a group of its own (`fsGroup`).
+    ///
+    /// The price: every process with that group can read every secret of the server.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`].
+    pub fn read_group_readable(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
+        Self::read_within(path.as_ref(), GROUP_READABLE)
+    }
+
+    fn read_within(path: &Path, allowed: u32) -> Result<Self, KeyFileError> {
+        let io_error = |cause| KeyFileError::io(path, cause);
+        let file = File::open(path).map_err(io_error)?;
         // The rights of the opened file: another one may be at the path by now.
-        refuse_shared(&file)?;
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        refuse_shared(path, &file, allowed)?;
+        let length = file.metadata().map_err(io_error)?.len();
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
         if u64::try_from(length).unwrap_or(u64::MAX) > MAX_BYTES {
-            return Err(KeyFileError::TooLarge);
+            return Err(KeyFileError::TooLarge { path: path.to_owned() });
         }
         // Large enough from the start: growing would leave copies behind that are not zeroized.
         let mut text = Zeroizing::new(String::with_capacity(length.saturating_add(64)));
-        file.take(MAX_BYTES).read_to_string(&mut text)?;
-        Self::from_json(&text)
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(io_error)?;
+        Self::parse(&text, Some(path))
     }
 
     /// Writes the file at `path` with mode 0600: first under a name with `.new` appended, synced, and
@@ -77,20 +149,20 @@ impl KeyFile {
     /// synced: then a crash may leave either.
     pub fn write(&mut self, path: impl AsRef<Path>) -> Result<(), KeyFileError> {
         let path = path.as_ref();
-        let _lock = lock(&beside(path, ".lock"))?;
+        let _lock = lock(path)?;
         self.refuse_changed(path)?;
         let mut next = self.clone();
         next.revision = self.revision.saturating_add(1);
-        let json = next.to_json()?;
+        let io_error = |cause| KeyFileError::io(path, cause);
+        let json = next.to_json().map_err(io_error)?;
         let new = beside(path, ".new");
         let written = write_new(&new, json.as_bytes()).and_then(|()| fs::rename(&new, path));
         if let Err(error) = written {
             _ = fs::remove_file(&new);
-            return Err(error.into());
+            return Err(io_error(error));
         }
         self.revision = next.revision;
-        sync_folder(path)?;
-        Ok(())
+        sync_folder(path).map_err(io_error)
     }
 
     /// Returns the text of the file, with every secret of the server, for a host that stores it
@@ -100,10 +172,11 @@ impl KeyFile {
     ///
     /// [`KeyFileError::Io`], which cannot happen: records of strings and numbers have a JSON form.
     pub fn expose_json(&self) -> Result<String, KeyFileError> {
-        Ok(self.to_json()?.to_string())
+        let json = self.to_json().map_err(|cause| KeyFileError::io(Path::new(""), cause))?;
+        Ok(json.to_string())
     }
 
-    fn to_json(&self) -> Result<Zeroizing<String>, KeyFileError> {
+    fn to_json(&self) -> io::Result<Zeroizing<String>> {
         // Large enough from the start: growing would leave copies behind that are not zeroized.
         let texts = self.signing_keys.iter().map(|key| key.pem.len() * 2 + 512);
         let length = 512 * (1 + self.roots.len()) + texts.sum::<usize>();
@@ -118,11 +191,9 @@ impl KeyFile {
     fn refuse_changed(&self, path: &Path) -> Result<(), KeyFileError> {
         match Self::read(path) {
             Ok(present) if present.revision == self.revision => Ok(()),
-            Ok(_) => Err(KeyFileError::Changed),
-            Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                if self.revision == 0 { Ok(()) } else { Err(KeyFileError::Changed) }
-            }
-            Err(error) => Err(error),
+            Err(error) if error.is_not_found() && self.revision == 0 => Ok(()),
+            Err(error) if !error.is_not_found() => Err(error),
+            Ok(_) | Err(_) => Err(KeyFileError::Changed { path: path.to_owned() }),
         }
     }
 }
@@ -135,11 +206,13 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Locks out other writers until the returned file is dropped.
 fn lock(path: &Path) -> Result<File, KeyFileError> {
-    let file = for_owner().create(true).truncate(false).open(path)?;
+    let io_error = |cause| KeyFileError::io(path, cause);
+    let beside = beside(path, ".lock");
+    let file = for_owner().create(true).truncate(false).open(beside).map_err(io_error)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(KeyFileError::Busy),
-        Err(TryLockError::Error(error)) => Err(error.into()),
+        Err(TryLockError::WouldBlock) => Err(KeyFileError::Busy { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(io_error(error)),
     }
 }
 
@@ -165,17 +238,20 @@ fn for_owner() -> OpenOptions {
 }
 
 #[cfg(unix)]
-fn refuse_shared(file: &File) -> Result<(), KeyFileError> {
+fn refuse_shared(path: &Path, file: &File, allowed: u32) -> Result<(), KeyFileError> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let mode = file.metadata()?.permissions().mode() & 0o7777;
-    let of_others = mode & 0o077;
-    if of_others == 0 { Ok(()) } else { Err(KeyFileError::Permissions { mode }) }
+    let metadata = file.metadata().map_err(|cause| KeyFileError::io(path, cause))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 & !allowed == 0 {
+        return Ok(());
+    }
+    Err(KeyFileError::Permissions { path: path.to_owned(), mode, allowed })
 }
 
 /// On other systems the rights of the folder protect the file.
 #[cfg(not(unix))]
-fn refuse_shared(_: &File) -> Result<(), KeyFileError> {
+fn refuse_shared(_: &Path, _: &File, _: u32) -> Result<(), KeyFileError> {
     Ok(())
 }
 

@@ -7,24 +7,24 @@ use proptest::prelude::*;
 use super::*;
 use crate::random::OsRandom;
 
-const START: UnixTime = UnixTime::from_seconds(1_700_000_000);
+pub(super) const START: UnixTime = UnixTime::from_seconds(1_700_000_000);
 const DAY: Duration = Duration::from_hours(24);
 
-fn fresh() -> KeyFile {
+pub(super) fn fresh() -> KeyFile {
     KeyFile::generate(Algorithm::ES256, &OsRandom::new(), START).unwrap()
 }
 
 /// A folder of one test, removed at its end.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("grantor-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.0.join("keys.json")
     }
 }
@@ -64,11 +64,65 @@ fn only_the_owner_may_have_rights_to_the_file() {
     fresh().write(folder.path()).unwrap();
     let mode = std::fs::metadata(folder.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
-    for shared in [0o640, 0o604, 0o620, 0o602, 0o610] {
-        let permissions = std::fs::Permissions::from_mode(shared);
-        std::fs::set_permissions(folder.path(), permissions).unwrap();
-        let refused = KeyFile::read(folder.path()).map(|_| ());
-        assert!(matches!(refused, Err(KeyFileError::Permissions { mode }) if mode == shared));
+    for shared in [0o640, 0o604, 0o620, 0o602, 0o610, 0o440] {
+        set_mode(&folder, shared);
+        let refused = KeyFile::read(folder.path()).map(|_| ()).unwrap_err();
+        let KeyFileError::Permissions { mode, allowed, .. } = &refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((*mode, *allowed), (shared, 0o600));
+        let text = refused.to_string();
+        for part in [&*folder.path().display().to_string(), "0600", "read_group_readable"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
+
+#[cfg(unix)]
+fn set_mode(folder: &Folder, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Z17: the volume of a secret has a group (`fsGroup`) and the mode 0440. The group may read, and no more.
+#[cfg(unix)]
+#[test]
+fn a_group_may_read_the_file_if_the_host_says_so() {
+    let folder = Folder::new("group");
+    fresh().write(folder.path()).unwrap();
+    for accepted in [0o440, 0o640, 0o600, 0o400] {
+        set_mode(&folder, accepted);
+        assert!(KeyFile::read_group_readable(folder.path()).is_ok(), "{accepted:o}");
+    }
+    for refused in [0o444, 0o644, 0o660, 0o650, 0o604, 0o602, 0o601] {
+        set_mode(&folder, refused);
+        let answer = KeyFile::read_group_readable(folder.path()).map(|_| ());
+        let Err(KeyFileError::Permissions { mode, allowed, .. }) = answer else {
+            panic!("{refused:o}");
+        };
+        assert_eq!((mode, allowed), (refused, 0o640));
+    }
+}
+
+/// Z15: every error of a key file names the file, and says why.
+#[test]
+fn an_error_names_the_file() {
+    let folder = Folder::new("named");
+    let missing = KeyFile::read(folder.path()).unwrap_err();
+    assert!(missing.is_not_found());
+    std::fs::write(folder.path(), "{\"planted\": 1}").unwrap();
+    #[cfg(unix)]
+    set_mode(&folder, 0o600);
+    let malformed = KeyFile::read(folder.path()).unwrap_err();
+    std::fs::write(folder.path(), vec![b' '; 1024 * 1024 + 1]).unwrap();
+    let too_large = KeyFile::read(folder.path()).unwrap_err();
+    let changed = fresh().write(folder.0.join("keys.json")).unwrap_err();
+    let no_folder = fresh().write(folder.0.join("none").join("keys.json")).unwrap_err();
+    for error in [missing, malformed, too_large, changed, no_folder] {
+        let text = error.to_string();
+        assert!(text.contains(&*folder.0.display().to_string()), "{text}");
+        assert!(!format!("{error:?} {text}").contains("planted"));
     }
 }
 
@@ -76,13 +130,16 @@ fn only_the_owner_may_have_rights_to_the_file() {
 fn one_write_does_not_undo_another() {
     let folder = Folder::new("undo");
     fresh().write(folder.path()).unwrap();
-    assert!(matches!(fresh().write(folder.path()), Err(KeyFileError::Changed)), "a second install");
+    assert!(
+        matches!(fresh().write(folder.path()), Err(KeyFileError::Changed { .. })),
+        "a second install"
+    );
     let (mut one, mut other) =
         (KeyFile::read(folder.path()).unwrap(), KeyFile::read(folder.path()).unwrap());
     one.rotate(START, &Rotation::default()).unwrap();
     one.write(folder.path()).unwrap();
     other.rotate(START, &Rotation::default()).unwrap();
-    assert!(matches!(other.write(folder.path()), Err(KeyFileError::Changed)));
+    assert!(matches!(other.write(folder.path()), Err(KeyFileError::Changed { .. })));
     assert_eq!(KeyFile::read(folder.path()).unwrap().signing_keys.len(), 2);
 }
 
@@ -93,7 +150,7 @@ fn two_writers_do_not_write_at_the_same_time() {
     file.write(folder.path()).unwrap();
     let other = std::fs::File::open(folder.0.join("keys.json.lock")).unwrap();
     other.lock().unwrap();
-    assert!(matches!(file.write(folder.path()), Err(KeyFileError::Busy)));
+    assert!(matches!(file.write(folder.path()), Err(KeyFileError::Busy { .. })));
     drop(other);
     file.write(folder.path()).unwrap();
 }
@@ -122,7 +179,7 @@ fn a_failed_write_leaves_the_old_file() {
     // A folder cannot be removed as a file, so the new version cannot be written.
     std::fs::create_dir(folder.0.join("keys.json.new")).unwrap();
     file.rotate(START, &Rotation::default()).unwrap();
-    assert!(matches!(file.write(folder.path()), Err(KeyFileError::Io(_))));
+    assert!(matches!(file.write(folder.path()), Err(KeyFileError::Io { .. })));
     assert_eq!(std::fs::read(folder.path()).unwrap(), before);
     let mode = std::fs::metadata(folder.0.join("keys.json.lock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::CachedApps;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
+use crate::server_secret::{RootPrint, RootsClaim};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation,
@@ -100,6 +101,10 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
     ) -> Result<Revoked, StoreError> {
         let revoked = self.store.withdraw_consent(client_id, subject, now, until).await?;
         Ok(self.saw_revocation(revoked))
+    }
+
+    async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        self.store.claim_roots(claim).await
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

@@ -207,9 +207,13 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
         self.store.update_app(app, expected_version).await
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
         let _forget = self.forget_after(client_id);
-        self.store.delete_app(client_id).await
+        self.store.delete_app(client_id, expected_version).await
     }
 
     async fn list_apps(

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bench::{at, holds, new_app, same};
 use super::{Check, Kit, Runner};
+use crate::app::CustomApp;
 use crate::ids::ClientId;
 use crate::store::{AppQuery, DeleteApp, InsertApp, Page, Store, UpdateApp};
 
@@ -47,7 +48,7 @@ pub fn an_update_needs_the_stored_version<S: Store, R: Runner>(kit: &Kit<S, R>) 
 pub fn a_deleted_app_is_gone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let app = new_app()?;
-    let delete = || bench.wait(bench.store.delete_app(app.client_id()));
+    let delete = || bench.wait(bench.store.delete_app(app.client_id(), app.version()));
     bench.wait(bench.store.insert_app(app.clone()))?;
     same("the first deletion", delete()?, DeleteApp::Deleted)?;
     same("the second deletion", delete()?, DeleteApp::NotFound)?;
@@ -55,6 +56,39 @@ pub fn a_deleted_app_is_gone<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     same("an update of it", updated, UpdateApp::NotFound)?;
     let found = bench.wait(bench.store.find_app(app.client_id()))?;
     holds(found.is_none(), || "a deleted app is found")
+}
+
+/// N9: an app that is registered again has versions of its own. A change that was made for the deleted
+/// app, from a stale cache for example, is a conflict and brings nothing of it back.
+pub fn a_change_of_a_deleted_app_spares_its_successor<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let app = new_app()?;
+    let id = app.client_id();
+    let (settings, credentials) = (app.settings().clone(), app.credentials().clone());
+    let at_version = |version, millis| {
+        CustomApp::new(id.clone(), settings.clone(), credentials.clone(), version, at(millis))
+    };
+    let old = at_version(1_000, 0);
+    bench.wait(bench.store.insert_app(old.clone()))?;
+    let edited = old.edited(at(1), |edit| *edit.enabled = false);
+    bench.wait(bench.store.update_app(edited.clone(), old.version()))?;
+    same("the deletion", bench.delete(id)?, DeleteApp::Deleted)?;
+    for version in [1 << 52, 1] {
+        let new = at_version(version, 2);
+        bench.wait(bench.store.insert_app(new.clone()))?;
+        for stale in [&old, &edited] {
+            let renewed = stale.edited(at(3), |_| ());
+            let update = bench.store.update_app(renewed, stale.version());
+            same("a change of the old app", bench.wait(update)?, UpdateApp::Conflict)?;
+            let delete = bench.store.delete_app(id, stale.version());
+            same("a deletion of the old app", bench.wait(delete)?, DeleteApp::Conflict)?;
+        }
+        same("the new app", &*bench.app(id)?, &new)?;
+        same("its deletion", bench.delete(id)?, DeleteApp::Deleted)?;
+    }
+    Ok(())
 }
 
 /// Every change adds to the version of the apps, so that a cache learns of it.
@@ -73,7 +107,7 @@ pub fn every_change_of_an_app_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -
     bench.enable(app.client_id(), false)?;
     grown("an update", registered)?;
     let updated = version()?;
-    bench.wait(bench.store.delete_app(app.client_id()))?;
+    bench.delete(app.client_id())?;
     grown("a deletion", updated)
 }
 

@@ -12,9 +12,9 @@ use crate::protocol::scope::Scope;
 use crate::random::{self, OsRandom};
 use crate::secret::Digest;
 use crate::store::{
-    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, FeedCursor,
-    Grant, GrantRefusal, InsertApp, InsertGrant, RedeemCode, Revocation, RevocationReason,
-    RevocationTarget, Rotate, Rotation, Store, StoreError, UpdateApp,
+    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, DeleteApp,
+    FeedCursor, Grant, GrantRefusal, InsertApp, InsertGrant, RedeemCode, Revocation,
+    RevocationReason, RevocationTarget, Rotate, Rotation, Store, StoreError, UpdateApp,
 };
 
 pub(super) const SECOND: i64 = 1_000;
@@ -66,7 +66,7 @@ pub(super) fn new_app() -> Check<CustomApp> {
         .flow(Flow::ClientCredentials)
         .build()
         .map_err(|error| Violation::new(error.to_string()))?;
-    Ok(CustomApp::new(client_id, settings, Credentials::default(), at(0)))
+    Ok(CustomApp::new(client_id, settings, Credentials::default(), 1, at(0)))
 }
 
 /// The number of [`cutoffs`](Cast::cutoffs) of an attested cast.
@@ -150,7 +150,6 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
         generation,
         grace_millis: 0,
         skew_millis: 0,
-        max_retries: 5,
         idle_millis: None,
         confirmation: grant.confirmation,
         binds: true,
@@ -223,6 +222,11 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         let session = SessionId::new(format!("session: {name}")).map_err(invalid)?;
         let issuer = EvidenceIssuer::new(format!("https://idp/{name}")).map_err(invalid)?;
         Ok(Cast { session: Some(session), evidence_issuer: Some(issuer), ..cast })
+    }
+
+    pub(super) fn delete(&self, client_id: &ClientId) -> Check<DeleteApp> {
+        let version = self.app(client_id)?.version();
+        self.wait(self.store.delete_app(client_id, version))
     }
 
     pub(super) fn app(&self, client_id: &ClientId) -> Check<Arc<CustomApp>> {

@@ -2,6 +2,7 @@
 
 use super::bench::{CUTOFFS, Cast, GRANT_LIFE, HOUR, at, end, holds, same};
 use super::{Check, Kit, Runner, Violation};
+use crate::ids::Resource;
 use crate::protocol::scope::Scope;
 use crate::store::{Consent, FeedCursor, RevocationReason, RevocationTarget, Store};
 
@@ -10,6 +11,7 @@ fn consent(cast: &Cast, scope: &str, millis: i64) -> Check<Consent> {
         client_id: cast.client_id.clone(),
         subject: cast.subject.clone(),
         scope: Scope::parse(scope).map_err(|error| Violation::new(error.to_string()))?,
+        resource: Resource::new("https://api.example.com/v1").ok(),
         given_at: at(millis),
     })
 }
@@ -122,7 +124,7 @@ pub fn a_deleted_app_is_agreed_to_no_more<S: Store, R: Runner>(kit: &Kit<S, R>) 
     for cast in [&deleted, &other] {
         bench.wait(bench.store.remember_consent(consent(cast, "files.read", 0)?))?;
     }
-    bench.wait(bench.store.delete_app(&deleted.client_id))?;
+    bench.delete(&deleted.client_id)?;
     let find = |cast: &Cast| bench.wait(bench.store.find_consent(&cast.client_id, &cast.subject));
     same("for the deleted app", find(&deleted)?, None)?;
     same("for another app", find(&other)?, Some(consent(&other, "files.read", 0)?))

@@ -262,7 +262,8 @@ pub fn a_dropped_withdrawal_is_done_or_not_done<S: Store, R: Runner>(kit: &Kit<S
         let family = bench.family(&cast)?;
         let (client_id, subject) = (cast.client_id.clone(), cast.subject.clone());
         let given_at: UnixTime = at(0);
-        let consent = Consent { client_id, subject, scope: Scope::default(), given_at };
+        let consent =
+            Consent { client_id, subject, scope: Scope::default(), resource: None, given_at };
         bench.wait(bench.store.remember_consent(consent))?;
         let until = at(GRANT_LIFE);
         let withdrawal = bench.store.withdraw_consent(&cast.client_id, &cast.subject, at(0), until);

@@ -47,7 +47,7 @@ pub fn issuers_share_no_apps<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
         let app = there.app(&cast.client_id)?;
         holds(app.is_enabled(), || "an issuer disables the app of another")?;
         lives(there, cast)?;
-        let deleted = here.wait(here.store.delete_app(&cast.client_id))?;
+        let deleted = here.delete(&cast.client_id)?;
         same("the deletion", deleted, DeleteApp::Deleted)?;
         lives(there, cast)
     })
@@ -144,7 +144,7 @@ pub fn issuers_share_no_consents<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check 
             let scope = Scope::parse(scope).map_err(|error| Violation::new(error.to_string()))?;
             let given_at = bench.pending(cast)?.authorized_at;
             let (client_id, subject) = (client_id.clone(), subject.clone());
-            let consent = Consent { client_id, subject, scope, given_at };
+            let consent = Consent { client_id, subject, scope, resource: None, given_at };
             bench.wait(bench.store.remember_consent(consent))?;
         }
         let family = there.family(cast)?;

@@ -93,8 +93,7 @@ impl Violation {
 
 impl From<StoreError> for Violation {
     fn from(error: StoreError) -> Self {
-        let cause = std::error::Error::source(&error).map(ToString::to_string);
-        Self(format!("the store failed: {}", cause.unwrap_or_default()))
+        Self(error.to_string())
     }
 }
 
@@ -246,6 +245,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_client_id_is_registered_once,
             an_update_needs_the_stored_version,
             a_deleted_app_is_gone,
+            a_change_of_a_deleted_app_spares_its_successor,
             every_change_of_an_app_is_counted,
             apps_are_listed_in_the_order_of_their_ids,
         }
@@ -277,7 +277,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_lost_answer_is_given_again_within_the_grace,
             the_grace_ends,
             the_grace_ends_when_the_successor_is_used,
-            the_grace_has_a_cap,
+            retries_within_the_grace_revoke_nothing,
             a_clock_that_jumps_back_keeps_the_grace_for_seconds,
             the_grace_bears_the_difference_of_clocks,
             a_grant_that_has_ended_is_not_revived,
@@ -323,6 +323,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         }
         prune {
             prune_removes_what_is_inert_and_nothing_else,
+            prune_removes_what_was_never_redeemed,
             prune_keeps_a_revocation_until_its_latest_end,
             prune_stops_at_its_limit_and_says_so,
             prune_waits_an_hour_for_assertions,
@@ -337,7 +338,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             many_wrong_bindings_are_all_counted,
             one_of_many_rotations_wins,
             one_of_many_keys_binds_a_grant,
-            a_grace_that_is_raced_keeps_its_cap,
+            a_grace_that_is_raced_revokes_nothing,
             a_reuse_that_races_rotations_leaves_nothing_alive,
             one_of_many_claims_wins,
             a_feed_that_is_read_while_it_is_written_loses_nothing,

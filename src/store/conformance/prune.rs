@@ -1,9 +1,12 @@
 //! Checks of [`prune`](crate::store::GrantStore::prune).
 
-use super::bench::{Bench, CODE_LIFE, GRANT_LIFE, HOUR, MINUTE, at, claim, end, holds, same};
+use super::bench::{
+    Bench, CODE_LIFE, GRANT_LIFE, HOUR, MINUTE, SECOND, at, claim, end, holds, same,
+};
 use super::{Check, Kit, Runner};
 use crate::store::{
-    AssertionClaim, ClaimAssertion, FeedCursor, Grant, Revocation, RevocationTarget, Store,
+    AssertionClaim, ClaimAssertion, FeedCursor, Grant, Revocation, RevocationReason,
+    RevocationTarget, Store,
 };
 
 /// Prunes until nothing is left, `limit` rows at a time. Returns how many rows it removed.
@@ -34,7 +37,8 @@ pub fn prune_removes_what_is_inert_and_nothing_else<S: Store, R: Runner>(kit: &K
     let bench = kit.bench();
     let (cast, cut_off) = (bench.cast()?, bench.cast()?);
     let short = |grant: Grant| Grant { expires_at: at(HOUR), ..grant };
-    let inert = [bench.decide(short(cast.grant()?))?, bench.decide(short(cast.impersonation()?))?];
+    let brief = |grant: Grant| Grant { expires_at: at(CODE_LIFE), ..grant };
+    let inert = [bench.decide(brief(cast.grant()?))?, bench.decide(short(cast.impersonation()?))?];
     let kept = [bench.pending(&cast)?, bench.family(&cast)?, bench.family(&cut_off)?];
     let [.., revoked] = &kept;
     bench.revoke(&end(RevocationTarget::Grant(revoked.grant_id), 0))?;
@@ -44,8 +48,8 @@ pub fn prune_removes_what_is_inert_and_nothing_else<S: Store, R: Runner>(kit: &K
     let passing = RevocationTarget::NamedDevice(cast.device.clone());
     bench.revoke(&Revocation { until: at(HOUR), ..end(passing.clone(), -HOUR) })?;
     let later = bench.family(&cast)?;
-    // The code of a pending grant has long expired; its row has not.
-    let now = HOUR + CODE_LIFE;
+    // The code of a pending grant has long expired; its row has not, because its ticket may be shown.
+    let now = HOUR + MINUTE - 1;
     let rows = kept.iter().map(|grant| bench.row(grant)).collect::<Check<Vec<_>>>()?;
 
     prune_all(&bench, now, 100)?;
@@ -66,6 +70,42 @@ pub fn prune_removes_what_is_inert_and_nothing_else<S: Store, R: Runner>(kit: &K
         shows(&RevocationTarget::App(cut_off.client_id.clone())),
         || "the feed does not show a cutoff in force after pruning",
     )
+}
+
+/// N5: a code that was never redeemed and a denial go a minute after the code or the ticket, whichever is
+/// later. Not earlier, so that a denial stays final; nor with the refresh lifetime. A redeemed code's row
+/// stays until the grant expires.
+pub fn prune_removes_what_was_never_redeemed<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let mut denial = cast.grant()?;
+    denial.revoke(RevocationReason::Denied, at(0));
+    let brief = |grant: Grant| Grant { expires_at: at(CODE_LIFE), ..grant };
+    let slow = Grant { code_expires_at: at(2 * HOUR), ..cast.grant()? };
+    let mut due = Vec::new();
+    let brief_denial = Grant { grant_id: cast.grant()?.grant_id, ..brief(denial.clone()) };
+    for grant in [brief(cast.grant()?), brief_denial, cast.grant()?, denial, slow] {
+        let end = grant.inert_at().millis_since(at(0));
+        due.push((end, bench.decide(grant)?));
+    }
+    let redeemed = bench.family(&cast)?;
+    let mut ends: Vec<_> = due.iter().map(|(end, _)| *end).collect();
+    ends.dedup();
+    for end in ends {
+        // A store's clock may be a little ahead.
+        for (now, reached) in [(end - 1, end - 1), (end + SECOND, end)] {
+            prune_all(&bench, now, 1)?;
+            for (own, grant) in &due {
+                let is_there = bench.find(grant)?.is_some();
+                same("whether a pending row is there", is_there, *own > reached)?;
+            }
+        }
+    }
+    bench.is_alive("a redeemed code", &redeemed, 3 * HOUR)?;
+    prune_all(&bench, GRANT_LIFE - 1, 1)?;
+    bench.is_alive("a redeemed code", &redeemed, GRANT_LIFE - 1)?;
+    same("how many expired grants went", prune_all(&bench, GRANT_LIFE, 1)?, 1)?;
+    same("an expired grant", bench.find(&redeemed)?, None)
 }
 
 /// A revocation that was asked for twice is kept until the later of its ends, whichever was given
@@ -100,20 +140,22 @@ pub fn prune_keeps_a_revocation_until_its_latest_end<S: Store, R: Runner>(
 pub fn prune_stops_at_its_limit_and_says_so<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;
+    // A store may keep an expired grant as long as a pending one.
+    let end = GRANT_LIFE + MINUTE;
     let mut grants = Vec::new();
     for _ in 0..7 {
-        grants.push(bench.pending(&cast)?);
+        grants.push(bench.family(&cast)?);
         bench.claim(&claim(&cast.client_id)?)?;
     }
     same("rows pruned before their time", prune_all(&bench, HOUR, 3)?, 0)?;
-    let first = bench.wait(bench.store.prune(at(GRANT_LIFE), 3))?;
+    let first = bench.wait(bench.store.prune(at(end), 3))?;
     holds(first.more, || "a batch that took 3 of 14 rows says that nothing is left")?;
-    let total = first.removed + prune_all(&bench, GRANT_LIFE, 3)?;
+    let total = first.removed + prune_all(&bench, end, 3)?;
     same("how many rows went", total, 14)?;
     for grant in &grants {
         same("an expired grant", bench.find(grant)?, None)?;
     }
-    let idle = bench.wait(bench.store.prune(at(GRANT_LIFE), 3))?;
+    let idle = bench.wait(bench.store.prune(at(end), 3))?;
     same("what an empty batch removes", (idle.removed, idle.more), (0, false))
 }
 

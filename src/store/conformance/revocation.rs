@@ -222,7 +222,7 @@ pub fn a_deleted_app_is_refused<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let cast = bench.cast()?;
     let (pending, family) = (bench.pending(&cast)?, bench.family(&cast)?);
-    let deleted = bench.wait(bench.store.delete_app(&cast.client_id))?;
+    let deleted = bench.delete(&cast.client_id)?;
     same("the deletion", deleted, DeleteApp::Deleted)?;
     for grant in [&pending, &family] {
         bench.is_dead("a grant of a deleted app", grant, 0)?;

@@ -79,7 +79,7 @@ impl Play {
                 None
             }
             Ending::AppDeleted => {
-                bench.wait(bench.store.delete_app(client_id))?;
+                bench.delete(client_id)?;
                 None
             }
         };
@@ -292,7 +292,7 @@ pub fn no_consent_survives_its_withdrawal<S: Store, R: Runner>(kit: &Kit<S, R>) 
             let cast = bench.cast()?;
             let given_at = bench.pending(&cast)?.authorized_at;
             let (client_id, subject) = (cast.client_id, cast.subject);
-            Ok(Consent { client_id, subject, scope: Scope::default(), given_at })
+            Ok(Consent { client_id, subject, scope: Scope::default(), resource: None, given_at })
         },
         |consent, contender| {
             if contender > 0 {
@@ -318,7 +318,13 @@ pub fn a_withdrawal_is_seen_whole<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check
         |_| {
             let cast = bench.cast()?;
             let (client_id, subject) = (cast.client_id.clone(), cast.subject.clone());
-            let consent = Consent { client_id, subject, scope: Scope::default(), given_at: at(0) };
+            let consent = Consent {
+                client_id,
+                subject,
+                scope: Scope::default(),
+                resource: None,
+                given_at: at(0),
+            };
             bench.wait(bench.store.remember_consent(consent))?;
             Ok((bench.family(&cast)?, cast))
         },

@@ -51,15 +51,21 @@ impl AppRegistry for MemoryStore {
         }
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
         let mut apps = write(&self.apps);
-        write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
-        match apps.remove(client_id) {
+        match apps.get(client_id) {
+            None => Ok(DeleteApp::NotFound),
+            Some(stored) if stored.version() != expected_version => Ok(DeleteApp::Conflict),
             Some(_) => {
+                write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
+                apps.remove(client_id);
                 self.count_change();
                 Ok(DeleteApp::Deleted)
             }
-            None => Ok(DeleteApp::NotFound),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::protocol::confirmation::Confirmation;
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
+use crate::store::grant::pending_until;
 use crate::store::{Grant, RevocationReason};
 
 pub(super) struct GrantRow {
@@ -119,7 +120,11 @@ impl GrantRow {
 
 impl Row for GrantRow {
     fn inert_at(&self) -> UnixTime {
-        self.expires_at
+        // As `Grant::inert_at`.
+        if self.generation > 0 {
+            return self.expires_at;
+        }
+        pending_until(self.authorized_at, self.code_expires_at, self.expires_at)
     }
 }
 

@@ -62,11 +62,22 @@ impl AppRegistry for PostgresStore {
         Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
         // The foreign key deletes its consents too, even those that are being written.
-        let deleted =
-            self.row(|| query(self.sql.delete_app.clone()).bind(client_id.as_str())).await?;
-        Ok(if deleted.is_some() { DeleteApp::Deleted } else { DeleteApp::NotFound })
+        let delete = || {
+            let delete = query(self.sql.delete_app.clone()).bind(client_id.as_str());
+            delete.bind(expected_version.cast_signed())
+        };
+        if self.row(delete).await?.is_some() {
+            return Ok(DeleteApp::Deleted);
+        }
+        // This read only tells the two refusals apart. It decides nothing.
+        let found = self.find_app(client_id).await?;
+        Ok(if found.is_some() { DeleteApp::Conflict } else { DeleteApp::NotFound })
     }
 
     async fn list_apps(

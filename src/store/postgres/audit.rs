@@ -4,8 +4,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{SqlStr, query};
 
 use super::PostgresStore;
+use super::pruning::Prune;
 use super::rows::column;
-use super::statements::{Prune, Tables};
+use super::statements::Tables;
 use crate::store::sql::{counter_code, statement};
 use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
 

@@ -2,13 +2,19 @@
 //!
 //! A pool pings each connection that returns to it, which costs a round trip after every statement. If
 //! another statement waits, it gets the connection directly.
+//!
+//! A connection may die without a word: a firewall forgets it, or a host is unplugged. Then nothing that is
+//! sent on it is ever answered, a ping included. So everything that waits for a connection has a limit, and
+//! a connection that missed it is closed for good.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection as _, PgPool, Postgres};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::run::Statement;
@@ -17,7 +23,7 @@ use super::run::Statement;
 const MAX_STATEMENTS: u8 = 32;
 
 /// Begins a transaction at the isolation level that the statements were written for.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The pool of the host, and the statements that wait.
 ///
@@ -45,13 +51,23 @@ impl Connections {
         &self.pool
     }
 
-    /// Waits for a turn and a connection.
-    pub(super) async fn take(&self) -> Result<Lent, sqlx::Error> {
+    /// Waits for a turn and a connection, for a call that may take `limit`. If the connection returns to the
+    /// pool, its ping may take half of that, so that the next call finds the place free.
+    pub(super) async fn take(&self, limit: Duration) -> Result<Lent, sqlx::Error> {
         let mut lent = self.turn().await?;
+        lent.limit = limit / 2;
         if lent.connection.is_none() {
             lent.connection = Some(self.pool.acquire().await?);
         }
         Ok(lent)
+    }
+
+    /// Closes the idle connections of the pool, after one has missed its limit: they lead over the same path.
+    pub(super) fn close_idle(&self) {
+        for _ in 0..self.pool.options().get_max_connections() {
+            let Some(idle) = self.pool.try_acquire() else { return };
+            drop(idle.detach());
+        }
     }
 
     async fn turn(&self) -> Result<Lent, sqlx::Error> {
@@ -72,13 +88,14 @@ impl Connections {
 /// A turn, with its connection once it has one.
 ///
 /// On drop, it passes to the statement that has waited longest, with its connection if every statement on
-/// it has ended. Otherwise the connection returns to the pool, which pings it.
+/// it has ended. Otherwise the connection returns to the pool, which pings it within the limit.
 pub(super) struct Lent {
     /// `None` once the turn has been passed on.
     line: Option<Arc<Mutex<Line>>>,
     connection: Option<PoolConnection<Postgres>>,
     statements: u8,
     state: State,
+    limit: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,7 +114,8 @@ impl Lent {
         connection: Option<PoolConnection<Postgres>>,
         statements: u8,
     ) -> Self {
-        Self { line: Some(line), connection, statements, state: State::Settled }
+        let (line, state) = (Some(line), State::Settled);
+        Self { line, connection, statements, state, limit: Duration::ZERO }
     }
 
     /// Runs a statement that is a transaction of its own.
@@ -124,6 +142,11 @@ impl Lent {
         rows
     }
 
+    /// Closes the connection without a word, because it no longer answers. The pool may open another.
+    pub(super) fn close(&mut self) {
+        drop(self.connection.take().map(PoolConnection::detach));
+    }
+
     fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         self.connection.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
@@ -138,7 +161,10 @@ impl Lent {
         let connection = self.connection.take()?;
         match self.state {
             State::Settled if self.statements < MAX_STATEMENTS => Some(connection),
-            State::Settled | State::InStatement => None,
+            State::Settled | State::InStatement => {
+                give_back(connection, self.limit);
+                None
+            }
             // The next statement would run inside the transaction, so the connection is closed.
             State::InTransaction => {
                 drop(connection.detach());
@@ -156,6 +182,19 @@ async fn in_transaction(
     let rows = statement.fetch_all(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(rows)
+}
+
+/// Returns a connection to its pool, which pings it. The ping of the pool has no limit of its own: a dead
+/// connection would keep its place.
+fn give_back(mut connection: PoolConnection<Postgres>, limit: Duration) {
+    match Handle::try_current() {
+        Ok(runtime) => {
+            // Dropped early, it closes the connection and frees the place.
+            drop(runtime.spawn(tokio::time::timeout(limit, connection.return_to_pool())));
+        }
+        // The runtime has ended, and no task can ping.
+        Err(_) => drop(connection.detach()),
+    }
 }
 
 impl Drop for Lent {

@@ -8,10 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::query;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use super::PostgresStore;
 use super::rows::read_grant;
-use super::run::MAX_ATTEMPTS;
+use super::run::{Late, MAX_ATTEMPTS};
 use crate::ids::GrantId;
 use crate::store::{Grant, StoreError};
 
@@ -80,23 +81,20 @@ impl Drop for Gathering<'_> {
 impl PostgresStore {
     /// Finds a grant by its id.
     pub(super) async fn find(&self, grant_id: GrantId) -> Result<Option<Grant>, StoreError> {
-        let found = tokio::time::timeout(self.timeout, self.find_with_others(grant_id)).await;
-        found.map_err(StoreError::new)?
-    }
-
-    async fn find_with_others(&self, grant_id: GrantId) -> Result<Option<Grant>, StoreError> {
+        let deadline = self.deadline();
         let mut attempt = 1;
         loop {
             let gathering = match self.finds.join(grant_id) {
                 Part::First(gathering) => Some(gathering),
                 Part::Alone => None,
-                Part::Other(answered) => match answered.await {
-                    Ok(found) => return Ok(found),
+                Part::Other(answered) => match timeout_at(deadline, answered).await {
+                    Ok(Ok(found)) => return Ok(found),
                     // The first look-up failed or was dropped.
-                    Err(_) => continue,
+                    Ok(Err(_)) => continue,
+                    Err(_) => return Err(StoreError::new(Late(self.timeout))),
                 },
             };
-            match self.ask(grant_id, gathering).await {
+            match self.ask(grant_id, gathering, deadline).await {
                 Err(error) if attempt < MAX_ATTEMPTS && self.may_run_again(&error) => attempt += 1,
                 answer => return answer.map_err(StoreError::new)?,
             }
@@ -108,18 +106,20 @@ impl PostgresStore {
         &self,
         grant_id: GrantId,
         gathering: Option<Gathering<'_>>,
+        deadline: Instant,
     ) -> Result<Result<Option<Grant>, StoreError>, sqlx::Error> {
-        let mut lent = self.connections.take().await?;
+        let mut lent = self.take(deadline).await?;
         // No look-up joins from here on, so each was asked before the statement begins.
         let others = gathering.map(Gathering::end).unwrap_or_default();
         if others.is_empty() {
             let statement = query(self.sql.find_grant.clone()).bind(grant_id.as_bytes().to_vec());
-            let rows = self.run_on(&mut lent, statement).await?;
+            let rows = self.run_on(&mut lent, statement, deadline).await?;
             return Ok(rows.first().map(read_grant).transpose());
         }
         let ids = others.iter().map(|other| other.grant_id).chain([grant_id]);
         let ids: Vec<_> = ids.map(|id| id.as_bytes().to_vec()).collect();
-        let rows = self.run_on(&mut lent, query(self.sql.find_grants.clone()).bind(ids)).await?;
+        let statement = query(self.sql.find_grants.clone()).bind(ids);
+        let rows = self.run_on(&mut lent, statement, deadline).await?;
         drop(lent);
         let grants = rows.iter().map(read_grant).collect::<Result<Vec<_>, _>>();
         Ok(grants.map(|grants| {

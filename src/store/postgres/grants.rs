@@ -10,7 +10,8 @@ use super::rows::{
 use super::run::Statement;
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, Resource, SessionId, Subject};
+use crate::server_secret::{RootPrint, RootsClaim};
 use crate::store::sql::{purpose_code, reason_code, write_target};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
@@ -104,7 +105,6 @@ impl PostgresStore {
                 .bind(rotation.claim.cast_signed())
                 .bind(rotation.now.as_millis())
                 .bind(least)
-                .bind(i16::from(rotation.max_retries))
                 .bind(rotation.idle_age())
                 .bind(target.as_str())
                 .bind(confirmation_bytes(rotation.confirmation))
@@ -117,7 +117,7 @@ impl PostgresStore {
             if may_turn && let Some(row) = self.row(rotate).await? {
                 return match column(&row, "outcome")? {
                     outcome::ROTATED => Ok(Rotate::Rotated),
-                    outcome::RETRIED => Ok(Rotate::Retried),
+                    outcome::RETRIED => Ok(Rotate::Retried { retries: retries(&row)? }),
                     outcome::AHEAD => Ok(Rotate::Ahead),
                     outcome::REUSED => Ok(Rotate::Reused),
                     _ => Err(unknown_outcome()),
@@ -158,10 +158,15 @@ impl PostgresStore {
         mut text: sqlx::QueryBuilder<sqlx::Postgres>,
     ) -> Result<Vec<sqlx::postgres::PgRow>, StoreError> {
         // It is not kept prepared, because there are as many texts as filters.
-        let read = text.build().persistent(false).fetch_all(self.connections.pool());
-        let rows = tokio::time::timeout(self.timeout, read).await.map_err(StoreError::new)?;
+        let deadline = self.deadline();
+        let mut lent = self.take(deadline).await.map_err(StoreError::new)?;
+        let rows = self.run_as_it_is(&mut lent, text.build().persistent(false), deadline).await;
         rows.map_err(StoreError::new)
     }
+}
+
+fn retries(row: &sqlx::postgres::PgRow) -> Result<u8, StoreError> {
+    u8::try_from(column::<i16>(row, "retries")?).map_err(StoreError::new)
 }
 
 fn unknown_outcome() -> StoreError {
@@ -369,6 +374,7 @@ impl GrantStore for PostgresStore {
                 .bind(consent.subject.as_str())
                 .bind(consent.scope.as_str())
                 .bind(consent.given_at.as_millis())
+                .bind(consent.resource.as_ref().map(Resource::as_str))
         };
         match self.run(make).await {
             Ok(_) => Ok(()),
@@ -387,11 +393,14 @@ impl GrantStore for PostgresStore {
             || query(self.sql.find_consent.clone()).bind(client_id.as_str()).bind(subject.as_str());
         let Some(row) = self.row(make).await? else { return Ok(None) };
         let scope = column::<&str>(&row, "scope")?.parse().map_err(StoreError::new)?;
+        let resource: Option<&str> = column(&row, "resource")?;
+        let resource = resource.map(str::parse).transpose().map_err(StoreError::new)?;
         let given_at = instant(&row, "given_at")?;
         Ok(Some(Consent {
             client_id: client_id.clone(),
             subject: subject.clone(),
             scope,
+            resource,
             given_at,
         }))
     }
@@ -425,17 +434,29 @@ impl GrantStore for PostgresStore {
         Ok(Revoked { at })
     }
 
+    async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        self.claim(claim).await
+    }
+
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
         let [assertions, grants, revocations] = &self.sql.prune;
         let tables = [(assertions, now.minus(ASSERTION_MARGIN)), (grants, now), (revocations, now)];
         let mut total = Pruned { removed: 0, more: false };
         for (prune, end) in tables {
             let left = limit.saturating_sub(total.removed);
-            let room = i64::try_from(left).unwrap_or(i64::MAX);
-            let remove = || query(prune.remove.clone()).bind(end.as_millis()).bind(room);
-            let removed = self.run(remove).await.map_err(StoreError::new)?.len();
+            let mut removed = 0;
+            loop {
+                let room = i64::try_from(left - removed).unwrap_or(i64::MAX);
+                let remove = || query(prune.remove.clone()).bind(end.as_millis()).bind(room);
+                let row = self.one_row(remove).await?;
+                removed += usize::try_from(column::<i64>(&row, "gone")?).unwrap_or(0);
+                // Rows that are kept for longer are no answer to the caller.
+                if removed >= left || column::<i64>(&row, "kept")? == 0 {
+                    break;
+                }
+            }
             total.removed += removed;
-            if removed == left && !total.more {
+            if removed >= left && !total.more {
                 let is_left = || query(prune.is_left.clone()).bind(end.as_millis());
                 total.more = column(&self.one_row(is_left).await?, "is_left")?;
             }

@@ -6,7 +6,10 @@ mod connections;
 mod finds;
 mod grants;
 mod new_grant;
+mod opening;
 mod outcome;
+mod pruning;
+mod roots;
 mod rows;
 mod run;
 mod schema;
@@ -19,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
-use sqlx::{Executor as _, Row as _, query};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, query};
 
 use self::connections::Connections;
 use self::finds::Finds;
@@ -83,6 +86,8 @@ pub struct PostgresStore {
     host_skew: Duration,
     /// Whether the default of the database is stricter than READ COMMITTED.
     sets_isolation: Arc<AtomicBool>,
+    /// Whether statements are prepared once a connection, under a name.
+    names_statements: bool,
 }
 
 impl PostgresStore {
@@ -115,12 +120,18 @@ impl PostgresStore {
     ///
     /// [`StoreError`] if `url` is malformed or no connection can be made.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
-        let options = Self::connect_options(url.parse().map_err(StoreError::new)?);
+        let options = Self::connect_options(opening::parse(url)?);
         let pool = PgPoolOptions::new()
             .acquire_timeout(Self::DEFAULT_TIMEOUT)
             .test_before_acquire(false)
-            .connect_with(options);
-        Ok(Self::new(pool.await.map_err(StoreError::new)?))
+            .connect_lazy_with(options.clone());
+        // The pool would repeat a refused connection, and state that it was late.
+        let first = tokio::time::timeout(Self::DEFAULT_TIMEOUT, options.connect()).await;
+        let first = first.unwrap_or_else(|_| Err(run::late(Self::DEFAULT_TIMEOUT)));
+        let first = first.map_err(|error| opening::not_connected(&options, error))?;
+        // Nothing depends on how it ends.
+        _ = first.close().await;
+        Ok(Self::new(pool))
     }
 
     /// Creates a store over `pool`, in tables whose names begin with `prefix`.
@@ -135,6 +146,7 @@ impl PostgresStore {
             timeout: Self::DEFAULT_TIMEOUT,
             host_skew: Self::DEFAULT_HOST_SKEW,
             sets_isolation: Arc::new(AtomicBool::new(false)),
+            names_statements: true,
         }
     }
 
@@ -143,6 +155,17 @@ impl PostgresStore {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// Prepares no statement under a name, and runs each in a transaction of its own: for a pooler that gives
+    /// every transaction another connection and does not know prepared statements, such as PgBouncer in
+    /// transaction mode before 1.21, or a later one without `max_prepared_statements`.
+    ///
+    /// The price: four round trips a statement instead of one, and the database plans it each time.
+    /// `docs/storage.md` has the settings of the pooler.
+    #[must_use]
+    pub fn without_named_statements(self) -> Self {
+        Self { names_statements: false, ..self }
     }
 
     /// Sets the difference of the clocks of a database with several nodes, of at most an hour. Each
@@ -217,7 +240,7 @@ impl PostgresStore {
                 Ok(()) => break,
                 // If two processes create a table at once, one of them is refused, and finds it next time.
                 Err(error) if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() => {
-                    return Err(StoreError::new(error));
+                    return Err(opening::not_migrated(&self.prefix, error));
                 }
                 Err(_) => attempt += 1,
             }
@@ -237,7 +260,8 @@ impl PostgresStore {
 
     async fn migrate_once(&self, found: Option<Found>) -> Result<(), sqlx::Error> {
         let pool = self.connections.pool();
-        let row = query("SELECT version()").fetch_one(pool).await?;
+        // Not prepared, so that it works behind any pooler.
+        let row = sqlx::raw_sql("SELECT version()").fetch_one(pool).await?;
         let version: &str = row.try_get("version")?;
         let script = |text: &str| statement(schema::script_for(version, text));
         if found.is_none_or(|found| found.schema_version < SCHEMA_VERSION) {
@@ -257,16 +281,23 @@ impl PostgresStore {
     ///
     /// [`StoreError`] if they cannot, or are of another version of this crate.
     pub async fn check(&self) -> Result<(), StoreError> {
-        let row = self.one_row(|| query(self.sql.check.clone())).await?;
-        let found = Found::read(&row)?;
+        let rows = match self.run(|| query(self.sql.check.clone())).await {
+            Ok(rows) => rows,
+            Err(error) if lacks_tables(&error) => {
+                return Err(opening::no_tables(&self.prefix, error));
+            }
+            Err(error) => return Err(StoreError::new(error)),
+        };
+        let row = rows.first().ok_or_else(|| StoreError::new(run::NO_CLOCK))?;
+        let found = Found::read(row)?;
         if found.is_later() {
-            return Err(StoreError::new("the tables are of a later version of this crate"));
+            return Err(StoreError::new(opening::LATER_TABLES));
         }
         if !found.is_current() {
-            return Err(StoreError::new("the tables are of an earlier version of this crate"));
+            return Err(StoreError::new(opening::EARLIER_TABLES));
         }
-        if column::<String>(&row, "read_only")? != "off" {
-            return Err(StoreError::new("the database can only be read"));
+        if column::<String>(row, "read_only")? != "off" {
+            return Err(StoreError::new(opening::READ_ONLY));
         }
         Ok(())
     }

@@ -37,9 +37,10 @@ fn new_row(p: &Tables<'_>, first: usize, from: &str) -> String {
     let after: Vec<_> = (10..17).map(parameter).collect();
     let (revoked_at, revoked_why, target) = (parameter(17), parameter(18), parameter(19));
     let rare: Vec<_> = (20..26).map(parameter).collect();
+    let ends_at = parameter(27);
     format!(
-        "INSERT INTO {p}grants ({GRANT_COLUMNS}) SELECT {}, dated.at, {}, \
-         COALESCE({revoked_at}, tomb.at), COALESCE({revoked_why}, tomb.why), {} \
+        "INSERT INTO {p}grants ({GRANT_COLUMNS}, ends_at) SELECT {}, dated.at, {}, \
+         COALESCE({revoked_at}, tomb.at), COALESCE({revoked_why}, tomb.why), {}, {ends_at} \
          FROM {from} CROSS JOIN dated \
          LEFT JOIN {p}revocations AS tomb ON tomb.target = {target}",
         before.join(", "),
@@ -48,7 +49,7 @@ fn new_row(p: &Tables<'_>, first: usize, from: &str) -> String {
     )
 }
 
-/// The grant from `$1` on, as [`new_row`] has it, and `$27` its date. A denial needs no valid date.
+/// The grant from `$1` on, as [`new_row`] has it, `$27` its date, and `$28` when its row is inert. A denial needs no valid date.
 pub(super) fn insert_grant(p: &Tables<'_>) -> String {
     let born = Born {
         app: "$2",
@@ -116,7 +117,8 @@ pub(super) fn claim_with_token(p: &Tables<'_>) -> String {
     format!("WITH {date}, {first} {}", claimed(p))
 }
 
-/// As [`first_use`]; the grant from `$6` on, as [`new_row`] has it, and `$32` its date.
+/// As [`first_use`]; the grant from `$6` on, as [`new_row`] has it, `$32` its date, and `$33` when its row is
+/// inert.
 pub(super) fn claim_with_grant(p: &Tables<'_>) -> String {
     let born = Born {
         app: "$1",

@@ -133,6 +133,7 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> S
         .bind(grant.evidence_issuer().map(EvidenceIssuer::as_str))
         .bind(more.as_deref())
         .bind(grant.authorized_at.as_millis())
+        .bind(grant.inert_at().as_millis())
 }
 
 /// Returns the value of the column `confirmation`.

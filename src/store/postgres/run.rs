@@ -1,11 +1,14 @@
 //! Runs statements with a deadline, and repeats those that are known to have changed nothing.
 
+use std::io;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sqlx::Postgres;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
+use tokio::time::{Instant, timeout_at};
 
 use super::PostgresStore;
 use super::connections::Lent;
@@ -28,6 +31,18 @@ const UNDEFINED_TABLE: &str = "42P01";
 /// `undefined_column`
 const UNDEFINED_COLUMN: &str = "42703";
 
+/// The tables were emptied, or created in part.
+pub(super) const NO_CLOCK: &str = "the tables are incomplete: the clock has no row";
+
+/// The database did not answer in time.
+#[derive(Debug, thiserror::Error)]
+#[error("PostgreSQL did not answer within {} s", .0.as_secs_f64())]
+pub(super) struct Late(pub(super) Duration);
+
+pub(super) fn late(timeout: Duration) -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, Late(timeout)))
+}
+
 fn has_code(error: &sqlx::Error, code: &str) -> bool {
     error.as_database_error().and_then(DatabaseError::code).is_some_and(|found| found == code)
 }
@@ -48,19 +63,10 @@ impl PostgresStore {
         &self,
         make: impl Fn() -> Statement<'q> + Send,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        match tokio::time::timeout(self.timeout, self.run_until_it_happens(make)).await {
-            Ok(answer) => answer,
-            Err(elapsed) => Err(sqlx::Error::Io(elapsed.into())),
-        }
-    }
-
-    async fn run_until_it_happens<'q>(
-        &self,
-        make: impl Fn() -> Statement<'q> + Send,
-    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let deadline = self.deadline();
         let mut attempt = 1;
         loop {
-            match self.run_once(make()).await {
+            match self.run_once(make(), deadline).await {
                 Err(error) if attempt < MAX_ATTEMPTS && self.may_run_again(&error) => attempt += 1,
                 answer => return answer,
             }
@@ -93,24 +99,68 @@ impl PostgresStore {
         make: impl Fn() -> Statement<'q> + Send,
     ) -> Result<PgRow, StoreError> {
         let row = self.row(make).await?;
-        row.ok_or_else(|| StoreError::new("the tables are incomplete: the clock has no row"))
+        row.ok_or_else(|| StoreError::new(NO_CLOCK))
     }
 
-    async fn run_once(&self, statement: Statement<'_>) -> Result<Vec<PgRow>, sqlx::Error> {
-        let mut lent = self.connections.take().await?;
-        self.run_on(&mut lent, statement).await
+    /// Returns the instant at which a call that begins now is late.
+    pub(super) fn deadline(&self) -> Instant {
+        // Tokio's own clock, which never runs backwards. A sum that is too large is far ahead.
+        tokio::time::sleep(self.timeout).deadline()
     }
 
-    /// Runs a statement on the given connection.
+    async fn run_once(
+        &self,
+        statement: Statement<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut lent = self.take(deadline).await?;
+        self.run_on(&mut lent, statement, deadline).await
+    }
+
+    /// Waits for a connection until `deadline`.
+    pub(super) async fn take(&self, deadline: Instant) -> Result<Lent, sqlx::Error> {
+        let taken = timeout_at(deadline, self.connections.take(self.timeout)).await;
+        taken.unwrap_or_else(|_| {
+            // The pool may have waited for the ping of a dead connection.
+            self.connections.close_idle();
+            Err(late(self.timeout))
+        })
+    }
+
+    /// Runs a statement on the given connection until `deadline`. A connection that is late is closed for
+    /// good, and so are the idle ones.
     pub(super) async fn run_on(
         &self,
         lent: &mut Lent,
         statement: Statement<'_>,
+        deadline: Instant,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        if self.sets_isolation.load(Ordering::Relaxed) {
-            lent.run_at_read_committed(statement).await
-        } else {
-            lent.run(statement).await
+        let statement = statement.persistent(self.names_statements);
+        self.run_as_it_is(lent, statement, deadline).await
+    }
+
+    /// Runs a statement as [`run_on`](Self::run_on) does, named or unnamed as it is.
+    pub(super) async fn run_as_it_is(
+        &self,
+        lent: &mut Lent,
+        statement: Statement<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let in_transaction = !self.names_statements || self.sets_isolation.load(Ordering::Relaxed);
+        let run = async {
+            if in_transaction {
+                lent.run_at_read_committed(statement).await
+            } else {
+                lent.run(statement).await
+            }
+        };
+        match timeout_at(deadline, run).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                lent.close();
+                self.connections.close_idle();
+                Err(late(self.timeout))
+            }
         }
     }
 }

@@ -76,7 +76,6 @@ CREATE INDEX IF NOT EXISTS {index}grants_of_app ON {prefix}grants (client_id);
 CREATE INDEX IF NOT EXISTS {index}grants_of_subject ON {prefix}grants (subject);
 CREATE INDEX IF NOT EXISTS {index}grants_on_device ON {prefix}grants (device)
     WHERE device IS NOT NULL;
-CREATE INDEX IF NOT EXISTS {index}grants_by_end ON {prefix}grants (expires_at);
 CREATE TABLE IF NOT EXISTS {prefix}assertions (
     jti bytea NOT NULL,
     purpose smallint NOT NULL,
@@ -140,14 +139,22 @@ pub(super) fn revision_3(prefix: &TablePrefix) -> String {
     ADD COLUMN IF NOT EXISTS bound_from bigint,
     ADD COLUMN IF NOT EXISTS session text COLLATE "C",
     ADD COLUMN IF NOT EXISTS evidence text COLLATE "C",
-    ADD COLUMN IF NOT EXISTS more text;
+    ADD COLUMN IF NOT EXISTS more text,
+    ADD COLUMN IF NOT EXISTS ends_at bigint;
+DROP INDEX IF EXISTS {prefix}grants_by_end;
+CREATE INDEX IF NOT EXISTS {index}grants_at_end ON {prefix}grants ((COALESCE(ends_at, expires_at)));
 CREATE INDEX IF NOT EXISTS {index}grants_of_session ON {prefix}grants (session)
     WHERE session IS NOT NULL;
 ALTER TABLE {prefix}clock ADD COLUMN IF NOT EXISTS revision int4 NOT NULL DEFAULT {REVISION};
 ALTER TABLE {prefix}revocations ADD COLUMN IF NOT EXISTS since bigint;
 ALTER TABLE {prefix}revocations ALTER COLUMN at DROP NOT NULL;
 CREATE INDEX IF NOT EXISTS {index}revocations_told ON {prefix}revocations ((COALESCE(at, since)));
+ALTER TABLE {prefix}consents ADD COLUMN IF NOT EXISTS resource text COLLATE "C";
 ALTER TABLE {prefix}audit ADD COLUMN IF NOT EXISTS issuer int4;
+CREATE TABLE IF NOT EXISTS {prefix}roots (
+    print text COLLATE "C" PRIMARY KEY,
+    place bigint NOT NULL
+);
 CREATE TABLE IF NOT EXISTS {prefix}issuers (
     id int4 PRIMARY KEY CHECK (id > 0),
     issuer text COLLATE "C" NOT NULL UNIQUE,

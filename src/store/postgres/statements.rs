@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use sqlx::SqlStr;
 
+use super::pruning::{Prune, prune, prune_grants};
+use super::roots::Roots;
 use super::{audit, new_grant, outcome};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
@@ -30,6 +32,9 @@ pub(super) const GRANT_COLUMNS: &str = "grant_id, client_id, subject, actor, sco
     device, auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, \
     generation, rotated_at, claim, retries, mismatches, revoked_at, revoked_why, flow, \
     confirmation, bound_from, session, evidence, more";
+
+/// The highest number of retries that a row counts.
+const MAX_RETRIES: u8 = u8::MAX;
 
 /// The prefix of the tables, and the difference of the clocks of the database's nodes.
 pub(super) struct Tables<'a> {
@@ -77,13 +82,8 @@ pub(super) struct Statements {
     pub(super) erase_consents: SqlStr,
     pub(super) erase_grants: SqlStr,
     pub(super) erase_revocations: SqlStr,
+    pub(super) roots: Roots,
     pub(super) audit: audit::Statements,
-}
-
-/// The statements that remove inert rows of one table, and that look for more.
-pub(super) struct Prune {
-    pub(super) remove: SqlStr,
-    pub(super) is_left: SqlStr,
 }
 
 impl Statements {
@@ -111,7 +111,7 @@ impl Statements {
             )),
             delete_app: statement(counted(
                 p,
-                &format!("DELETE FROM {p}apps WHERE client_id = $1 RETURNING 1"),
+                &format!("DELETE FROM {p}apps WHERE client_id = $1 AND version = $2 RETURNING 1"),
             )),
             apps_version: statement(seen(
                 p,
@@ -169,13 +169,13 @@ impl Statements {
             )),
             remember_consent: statement(remember_consent(p)),
             find_consent: statement(format!(
-                "SELECT scope, given_at FROM {p}consents \
+                "SELECT scope, resource, given_at FROM {p}consents \
                  WHERE client_id = $1 AND subject = $2 AND scope IS NOT NULL"
             )),
             withdraw_consent: statement(withdraw_consent(p)),
             prune: [
                 prune(&format!("{p}assertions"), "jti, purpose, client_id", "expires_at"),
-                prune(&format!("{p}grants"), "grant_id", "expires_at"),
+                prune_grants(p),
                 prune(&format!("{p}revocations"), "target", "until"),
             ],
             erase_consents: statement(format!(
@@ -188,6 +188,7 @@ impl Statements {
                  RETURNING 1"
             )),
             erase_revocations: statement(erase_revocations(p)),
+            roots: Roots::new(p),
             audit: audit::Statements::new(p),
         }
     }
@@ -309,9 +310,9 @@ fn redeem_code(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` and `$13` the ages between
-/// which a retry is answered, `$8` the most retries, `$9` the age at which it has lain idle, `$10` the grant as
-/// a target, `$11` the key that the request proves, `$12` whether it binds.
+/// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` and `$12` the ages between
+/// which a retry is answered, `$8` the age at which it has lain idle, `$9` the grant as a target, `$10` the key
+/// that the request proves, `$11` whether it binds.
 ///
 /// A wrong key matches no row, unless a handle from before the binding proves reuse.
 fn rotate(p: &Tables<'_>) -> String {
@@ -320,16 +321,16 @@ fn rotate(p: &Tables<'_>) -> String {
     let (ahead, reused) = (outcome::AHEAD, outcome::REUSED);
     let is_live = "$4 >= g.generation";
     let is_retry = "$4 + 1 = g.generation AND $6 - g.rotated_at > $7 \
-         AND $6 - g.rotated_at < $13 AND g.retries < $8";
-    let binds = format!("{is_live} AND $12 AND g.confirmation IS NULL AND $11 IS NOT NULL");
+         AND $6 - g.rotated_at < $12";
+    let binds = format!("{is_live} AND $11 AND g.confirmation IS NULL AND $10 IS NOT NULL");
     format!(
         "WITH turned AS (UPDATE {p}grants AS g SET \
              generation = CASE WHEN {is_live} THEN $4 + 1 ELSE g.generation END, \
              rotated_at = CASE WHEN {is_live} THEN $6 ELSE g.rotated_at END, \
              claim = CASE WHEN {is_live} THEN $5 ELSE g.claim END, \
-             confirmation = CASE WHEN {binds} THEN $11 ELSE g.confirmation END, \
+             confirmation = CASE WHEN {binds} THEN $10 ELSE g.confirmation END, \
              bound_from = CASE WHEN {binds} THEN $4 + 1 ELSE g.bound_from END, \
-             retries = CASE WHEN {is_live} THEN 0 WHEN {is_retry} THEN g.retries + 1 \
+             retries = CASE WHEN {is_live} THEN 0 WHEN {is_retry} THEN LEAST(g.retries + 1, {MAX_RETRIES}) \
                  ELSE g.retries END, \
              revoked_at = CASE WHEN {is_live} OR ({is_retry}) THEN NULL ELSE $6 END, \
              revoked_why = CASE WHEN {is_live} OR ({is_retry}) THEN NULL ELSE {why} END, \
@@ -337,13 +338,13 @@ fn rotate(p: &Tables<'_>) -> String {
                  WHEN {is_retry} THEN {retried} ELSE {reused} END \
              WHERE {IS_NAMED} \
              AND g.revoked_at IS NULL AND g.expires_at > $6 \
-             AND ($9 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $9) \
-             AND (g.confirmation IS NULL OR g.confirmation IS NOT DISTINCT FROM $11 \
+             AND ($8 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $8) \
+             AND (g.confirmation IS NULL OR g.confirmation IS NOT DISTINCT FROM $10 \
                  OR ($4 < g.bound_from AND NOT ({is_retry}))) AND {valid} \
-             RETURNING g.outcome, g.revoked_why, g.expires_at), \
-         {tell} SELECT outcome FROM turned",
-        valid = is_valid(p, "$2", "$10"),
-        tell = tell(p, &reused.to_string(), "$10"),
+             RETURNING g.outcome, g.retries, g.revoked_why, g.expires_at), \
+         {tell} SELECT outcome, retries FROM turned",
+        valid = is_valid(p, "$2", "$9"),
+        tell = tell(p, &reused.to_string(), "$9"),
     )
 }
 
@@ -387,16 +388,17 @@ fn is_revoked(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` app, `$2` user, `$3` scope, `$4` when it was given. A withdrawal that this statement does not see is
+/// `$1` app, `$2` user, `$3` scope, `$4` when it was given, `$5` the API. A withdrawal that this statement does not see is
 /// in the row with which it conflicts.
 fn remember_consent(p: &Tables<'_>) -> String {
     format!(
-        "INSERT INTO {p}consents AS c (client_id, subject, scope, given_at) \
-         SELECT $1, $2, $3, $4 WHERE NOT EXISTS (SELECT 1 FROM {p}revocations \
+        "INSERT INTO {p}consents AS c (client_id, subject, scope, given_at, resource) \
+         SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM {p}revocations \
              WHERE target IN ('*', 'a:' || $1, 's:' || $2, 'p:' || $1 || chr(10) || $2) \
              AND at >= $4) \
          ON CONFLICT (client_id, subject) DO UPDATE \
-             SET scope = EXCLUDED.scope, given_at = EXCLUDED.given_at \
+             SET scope = EXCLUDED.scope, given_at = EXCLUDED.given_at, \
+                 resource = EXCLUDED.resource \
              WHERE c.scope IS NOT NULL OR c.given_at < EXCLUDED.given_at"
     )
 }
@@ -427,18 +429,4 @@ fn erase_revocations(p: &Tables<'_>) -> String {
              AND split_part(target, chr(10), 2) = $1 AND COALESCE(at, since) <= $2 \
              ORDER BY target FOR UPDATE)"
     )
-}
-
-/// `$1` the instant, `$2` the greatest number of rows. Rows that others have locked wait for the next batch.
-fn prune(table: &str, key: &str, end: &str) -> Prune {
-    Prune {
-        remove: statement(format!(
-            "WITH inert AS (SELECT {key} FROM {table} \
-                 WHERE {end} <= $1 ORDER BY {end} LIMIT $2 FOR UPDATE SKIP LOCKED) \
-             DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM inert) RETURNING 1"
-        )),
-        is_left: statement(format!(
-            "SELECT EXISTS (SELECT 1 FROM {table} WHERE {end} <= $1) AS is_left"
-        )),
-    }
 }

@@ -25,12 +25,24 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 use super::StoreError;
+use crate::server_secret::RootPrint;
 
 /// Returns the text of a statement whose clones share it.
 ///
 /// Only constants and a [`TablePrefix`], which needs no quotes, may go into `text`. Values are bound.
 pub(super) fn statement(text: String) -> SqlStr {
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
+
+/// Returns the fingerprints that are in `before` alone, and those in `after` alone.
+pub(super) fn differences(
+    before: &[RootPrint],
+    after: &[RootPrint],
+) -> (Vec<RootPrint>, Vec<RootPrint>) {
+    let without = |some: &[RootPrint], others: &[RootPrint]| {
+        some.iter().filter(|print| !others.contains(print)).copied().collect()
+    };
+    (without(before, after), without(after, before))
 }
 
 /// A column holds a value that this version does not write.

@@ -111,15 +111,25 @@ impl AppRegistry for SqliteStore {
         self.queue.run(update).await
     }
 
-    async fn delete_app(&self, client_id: &ClientId) -> Result<DeleteApp, StoreError> {
+    async fn delete_app(
+        &self,
+        client_id: &ClientId,
+        expected_version: u64,
+    ) -> Result<DeleteApp, StoreError> {
         let client_id = client_id.clone();
+        let expected = expected_version.cast_signed();
         let delete = move |batch: &mut Batch<'_>| {
             let sql = batch.sql;
             let client_id = client_id.as_str();
-            batch.execute(sqlx::query(sql.delete_consents_of_app.clone()).bind(client_id))?;
-            if batch.execute(sqlx::query(sql.delete_app.clone()).bind(client_id))? == 0 {
-                return Ok(DeleteApp::NotFound);
+            let delete = sqlx::query(sql.delete_app.clone()).bind(client_id).bind(expected);
+            if batch.execute(delete)? == 0 {
+                let found = batch.find(sqlx::query(sql.find_app.clone()).bind(client_id))?;
+                return Ok(match found {
+                    Some(_) => DeleteApp::Conflict,
+                    None => DeleteApp::NotFound,
+                });
             }
+            batch.execute(sqlx::query(sql.delete_consents_of_app.clone()).bind(client_id))?;
             batch.execute(sqlx::query(sql.count_app.clone()))?;
             Ok(DeleteApp::Deleted)
         };

@@ -4,6 +4,7 @@ use super::batch::Batch;
 use super::{SqliteStore, reads, steps};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
+use crate::server_secret::{RootPrint, RootsClaim};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation,
@@ -98,6 +99,11 @@ impl GrantStore for SqliteStore {
             move |batch: &mut Batch<'_>| steps::withdraw(batch, &client_id, &subject, now, until);
         let revoked = self.queue.run(withdraw).await?;
         Ok(self.saw_revocation(revoked))
+    }
+
+    async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        let claim = claim.clone();
+        self.queue.run(move |batch| steps::claim_roots(batch, &claim)).await
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

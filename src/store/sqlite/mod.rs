@@ -8,6 +8,7 @@ mod audit;
 mod batch;
 mod erasure;
 mod grants;
+mod opening;
 mod reads;
 mod rows;
 mod schema;
@@ -77,7 +78,8 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`. Creates it and its tables, or upgrades its tables, as needed.
+    /// Opens the file at `path`. Creates it and its tables, or upgrades its tables, as needed. On Unix, only
+    /// its owner has rights to a file that this creates (0600), and to the `-wal` and `-shm` beside it.
     ///
     /// # Errors
     ///
@@ -88,6 +90,7 @@ impl SqliteStore {
         settings: SqliteSettings,
     ) -> Result<Self, StoreError> {
         has_runtime()?;
+        opening::make_private(path.as_ref())?;
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
         let readers = options.clone().disable_statement_logging().pragma("query_only", "on");
         let readers = SqlitePoolOptions::new()
@@ -138,17 +141,20 @@ impl SqliteStore {
             .row_buffer_size(MAX_BATCH)
             .disable_statement_logging();
         let sql = Arc::new(Statements::new(prefix));
-        let mut connection = options.connect().await.map_err(StoreError::new)?;
+        let file = options.get_filename().to_owned();
+        let refused = |error| opening::refused(&file, &error);
+        let mut connection = options.connect().await.map_err(refused)?;
         is_on_disk(&mut connection).await?;
         if settings.migrates {
             schema::migrate(&mut connection, prefix.without_schema()).await?;
         }
+        opening::is_known(schema::version(&mut connection, prefix.without_schema()).await?)?;
         // A file that cannot be written fails now, not at the first request.
         let touched = sqlx::query(sql.touch.clone()).execute(&mut connection).await;
-        touched.map_err(StoreError::new)?;
+        touched.map_err(refused)?;
         // A reader must see the same tables.
-        let mut reader = readers.acquire().await.map_err(StoreError::new)?;
-        schema::is_known(schema::version(&mut reader, prefix.without_schema()).await?)?;
+        let mut reader = readers.acquire().await.map_err(refused)?;
+        opening::is_known(schema::version(&mut reader, prefix.without_schema()).await?)?;
         drop(reader);
         let clock = Arc::new(StoreClock::default());
         let queue = Queue::start(connection, options, Arc::clone(&sql), Arc::clone(&clock));

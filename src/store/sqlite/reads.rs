@@ -122,10 +122,12 @@ pub(super) async fn find_consent(
     let found = found.bind(subject.as_str()).fetch_optional(store.readers()?);
     let Some(row) = found.await.map_err(StoreError::new)? else { return Ok(None) };
     let scope: &str = row.try_get("scope").map_err(StoreError::new)?;
+    let resource: Option<&str> = row.try_get("resource").map_err(StoreError::new)?;
     Ok(Some(Consent {
         client_id: client_id.clone(),
         subject: subject.clone(),
         scope: scope.parse().map_err(|_| StoreError::new("a stored scope is malformed"))?,
+        resource: resource.map(str::parse).transpose().map_err(StoreError::new)?,
         given_at: UnixTime::from_millis(row.try_get("given_at").map_err(StoreError::new)?),
     }))
 }

@@ -3,6 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 
+use super::opening::is_known;
 use crate::store::StoreError;
 use crate::store::sql::statement;
 
@@ -106,6 +107,10 @@ UPDATE {p}meta SET version = 2;
     "\
 ALTER TABLE {p}meta ADD COLUMN revision INTEGER NOT NULL DEFAULT 3;
 ALTER TABLE {p}grants ADD COLUMN more TEXT; -- what few grants have, as JSON
+-- When a pending row is inert. Pruning moves it to `expires_at` if the code was redeemed.
+ALTER TABLE {p}grants ADD COLUMN ends_at INTEGER;
+DROP INDEX {p}grants_expires_at;
+CREATE INDEX {p}grants_ends_at ON {p}grants (COALESCE(ends_at, expires_at));
 CREATE INDEX {p}grants_session ON {p}grants (more ->> '$.circumstances.session')
   WHERE more ->> '$.circumstances.session' IS NOT NULL;
 CREATE TABLE {p}revocations_3 (
@@ -122,7 +127,12 @@ ALTER TABLE {p}revocations_3 RENAME TO {p}revocations;
 CREATE UNIQUE INDEX {p}revocations_feed ON {p}revocations (at, tie);
 CREATE UNIQUE INDEX {p}revocations_told ON {p}revocations (COALESCE(at, since), tie);
 CREATE INDEX {p}revocations_until ON {p}revocations (until);
+ALTER TABLE {p}consents ADD COLUMN resource TEXT;
 ALTER TABLE {p}audit ADD COLUMN issuer INTEGER;
+CREATE TABLE {p}roots (
+  print TEXT    PRIMARY KEY NOT NULL, -- a fingerprint, from which no root follows
+  place INTEGER NOT NULL              -- grows with each
+) WITHOUT ROWID;
 CREATE TABLE {p}issuers (
   id          INTEGER PRIMARY KEY CHECK (id > 0),
   issuer      TEXT    NOT NULL UNIQUE,
@@ -135,18 +145,6 @@ CREATE TABLE {p}issuers (
 pub(super) fn scripts_after(version: usize, prefix: &str) -> String {
     let scripts = MIGRATIONS.iter().skip(version);
     scripts.map(|script| script.replace("{p}", prefix)).collect()
-}
-
-/// Checks that the tables are of the present version.
-pub(super) fn is_known(version: i64) -> Result<(), StoreError> {
-    if usize::try_from(version) == Ok(MIGRATIONS.len()) {
-        Ok(())
-    } else {
-        Err(StoreError::new(format!(
-            "the tables are of version {version}, this crate's of {}",
-            MIGRATIONS.len()
-        )))
-    }
 }
 
 /// Creates or upgrades the tables in one transaction.

@@ -87,7 +87,7 @@ INSERT INTO {p}apps (client_id, version, enabled, record) VALUES (?1, ?2, ?3, ?4
 ON CONFLICT (client_id) DO NOTHING";
     update_app = "\
 UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 AND version = ?5";
-    delete_app = "DELETE FROM {p}apps WHERE client_id = ?1";
+    delete_app = "DELETE FROM {p}apps WHERE client_id = ?1 AND version = ?2";
     count_app = "UPDATE {p}meta SET apps = apps + 1 WHERE id = 1";
     apps_version = "SELECT apps, clock FROM {p}meta WHERE id = 1";
     delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
@@ -104,9 +104,9 @@ SELECT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1) AS is
     insert_grant = "\
 INSERT INTO {p}grants (grant_id, client_id, subject, subject_key, actor, scope, resource, device,
   auth_time, binding, salt_digest, authorized_at, code_expires_at, expires_at, generation,
-  rotated_at, claim, retries, mismatches, revoked_at, revoked_why, room, more)
+  rotated_at, claim, retries, mismatches, revoked_at, revoked_why, room, more, ends_at)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-  ?21, zeroblob(?22), ?23)";
+  ?21, zeroblob(?22), ?23, ?24)";
     redeem = "\
 UPDATE {p}grants AS g SET generation = 1, rotated_at = ?5, claim = ?6, room = NULL
 WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.binding = ?4
@@ -194,14 +194,15 @@ WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2) AND ta
 ORDER BY COALESCE(at, since), tie LIMIT ?3";
 
     remember_consent = "\
-INSERT INTO {p}consents (client_id, subject, scope, given_at) SELECT ?1, ?2, ?3, ?4
+INSERT INTO {p}consents (client_id, subject, scope, given_at, resource) SELECT ?1, ?2, ?3, ?4, ?5
 WHERE NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?4)
   AND NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?1 AND at >= ?4)
   AND NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?2 AND at >= ?4)
   AND NOT EXISTS (SELECT 1 FROM {p}revocations
     WHERE target = 'p:' || ?1 || char(10) || ?2 AND at >= ?4)
-ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at";
-    find_consent = "SELECT scope, given_at FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
+ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at,
+  resource = excluded.resource";
+    find_consent = "SELECT scope, given_at, resource FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
     delete_consent = "DELETE FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
 
     erase_consents = "DELETE FROM {p}consents WHERE subject = ?1";
@@ -240,17 +241,29 @@ DELETE FROM {p}audit WHERE id IN (SELECT id
     erase_audit = "\
 DELETE FROM {p}audit WHERE id IN (SELECT id FROM {p}audit WHERE subject = ?1 LIMIT ?2)";
 
+    find_roots = "SELECT print FROM {p}roots WHERE print >= ' ' ORDER BY place";
+    forget_root = "DELETE FROM {p}roots WHERE print = ?1";
+    remember_root = "\
+INSERT INTO {p}roots (print, place) SELECT ?1, COALESCE(max(place), 0) + 1 FROM {p}roots WHERE true";
+
     prune_assertions = "\
 DELETE FROM {p}assertions WHERE (jti, client_id, purpose) IN (SELECT jti, client_id, purpose
   FROM {p}assertions WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    /// Moves redeemed grants from the end of their code to their own. No redemption writes an index.
+    keep_redeemed = "\
+UPDATE {p}grants SET ends_at = expires_at WHERE id IN (SELECT id FROM {p}grants
+  WHERE COALESCE(ends_at, expires_at) <= ?1 AND generation > 0 AND expires_at > ?1
+  ORDER BY COALESCE(ends_at, expires_at) LIMIT ?2)";
     prune_grants = "\
-DELETE FROM {p}grants WHERE id IN (SELECT id
-  FROM {p}grants WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+DELETE FROM {p}grants WHERE id IN (SELECT id FROM {p}grants
+  WHERE COALESCE(ends_at, expires_at) <= ?1 AND (generation = 0 OR expires_at <= ?1)
+  ORDER BY COALESCE(ends_at, expires_at) LIMIT ?2)";
     prune_revocations = "\
 DELETE FROM {p}revocations WHERE target IN (SELECT target
   FROM {p}revocations WHERE until <= ?1 ORDER BY until LIMIT ?2)";
     has_inert = "\
 SELECT EXISTS (SELECT 1 FROM {p}assertions WHERE expires_at <= ?1)
-  OR EXISTS (SELECT 1 FROM {p}grants WHERE expires_at <= ?2)
+  OR EXISTS (SELECT 1 FROM {p}grants
+    WHERE COALESCE(ends_at, expires_at) <= ?2 AND (generation = 0 OR expires_at <= ?2))
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE until <= ?2) AS has_inert";
 }

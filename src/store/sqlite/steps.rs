@@ -11,8 +11,9 @@ use sqlx::Row as _;
 use super::batch::{Batch, Failed};
 use super::rows;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
-use crate::store::sql::{Rare, purpose_code, reason_code, reason_of, write_target};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, Resource, SessionId, Subject};
+use crate::server_secret::{RootPrint, RootsClaim};
+use crate::store::sql::{Rare, differences, purpose_code, reason_code, reason_of, write_target};
 use crate::store::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, Grant, GrantRefusal, InsertGrant,
     Pruned, RedeemCode, Revocation, RevocationReason, RevocationTarget, Revoked, Rotate, Rotation,
@@ -23,6 +24,8 @@ use crate::store::{
 const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// The greatest number of rows that a call to prune removes, because others wait for it.
 pub(super) const MAX_PRUNED: usize = 1_000;
+/// The greatest number of redeemed grants that a call to prune keeps for longer.
+const MAX_MOVED: i64 = 10_000;
 /// The bytes that `rotated_at` and `claim` will take in a pending row.
 const ROOM: (i64, i64) = (6, 8);
 
@@ -187,6 +190,7 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant) -> Result<NewRow, Failed> {
     if let (Some(at), Some(why)) = (ground.try_get("ended_at")?, ground.try_get("ended_why")?) {
         grant.revoke(reason_of(why)?, UnixTime::from_millis(at));
     }
+    let ends_at = grant.inert_at().as_millis();
     let (of_rotation, of_claim) = ROOM;
     let is_pending = i64::from(grant.rotated_at == UnixTime::EPOCH);
     let room = is_pending * of_rotation + i64::from(grant.claim == 0) * of_claim;
@@ -214,7 +218,8 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant) -> Result<NewRow, Failed> {
             .bind(grant.revoked.map(|(at, _)| at.as_millis()))
             .bind(grant.revoked.map(|(_, why)| reason_code(why)))
             .bind(room)
-            .bind(Rare::of(&grant).to_document()?),
+            .bind(Rare::of(&grant).to_document()?)
+            .bind(ends_at),
     )?;
     Ok(NewRow::Made { authorized_at: grant.authorized_at })
 }
@@ -301,7 +306,8 @@ pub(super) fn remember(batch: &mut Batch<'_>, consent: &Consent) -> Result<(), F
             .bind(consent.client_id.as_str())
             .bind(consent.subject.as_str())
             .bind(consent.scope.as_str())
-            .bind(consent.given_at.as_millis()),
+            .bind(consent.given_at.as_millis())
+            .bind(consent.resource.as_ref().map(Resource::as_str)),
     )?;
     Ok(())
 }
@@ -324,12 +330,36 @@ pub(super) fn withdraw(
     })?)
 }
 
+pub(super) fn claim_roots(
+    batch: &mut Batch<'_>,
+    claim: &RootsClaim,
+) -> Result<Vec<RootPrint>, Failed> {
+    let sql = batch.sql;
+    let rows = batch.all(sqlx::query(sql.find_roots.clone()))?;
+    let mut before = Vec::new();
+    for row in &rows {
+        let print: &str = row.try_get("print")?;
+        before.push(print.parse().map_err(StoreError::new)?);
+    }
+    let mut after = before.clone();
+    let missing = claim.apply(&mut after);
+    let (gone, new) = differences(&before, &after);
+    for print in gone {
+        batch.execute(sqlx::query(sql.forget_root.clone()).bind(print.to_string()))?;
+    }
+    for print in new {
+        batch.execute(sqlx::query(sql.remember_root.clone()).bind(print.to_string()))?;
+    }
+    Ok(missing)
+}
+
 pub(super) fn prune(batch: &mut Batch<'_>, now: UnixTime, limit: usize) -> Result<Pruned, Failed> {
     let sql = batch.sql;
     let hour_ago = now.minus(ASSERTION_MARGIN).as_millis();
     let now = now.as_millis();
     let mut left = i64::try_from(limit.min(MAX_PRUNED)).unwrap_or(0);
     let mut removed = 0;
+    batch.execute(sqlx::query(sql.keep_redeemed.clone()).bind(now).bind(MAX_MOVED))?;
     let tables = [
         (&sql.prune_assertions, hour_ago),
         (&sql.prune_grants, now),

@@ -16,9 +16,6 @@ use crate::server_secret::handle::{GrantHandle, HandleKind, Salt};
 use crate::store::{Grant as GrantRow, Rotate, Rotation, Store};
 use crate::users::UserDirectory;
 
-/// How often a lost answer is given again.
-const MAX_RETRIES: u8 = 5;
-
 pub(in crate::endpoint::token) struct RefreshToken;
 
 /// The right to rotate a refresh token.
@@ -72,7 +69,6 @@ impl Grant for RefreshToken {
             binds: settings.client_type() == ClientType::Public,
             grace_millis: i64::from(settings.refresh_grace()) * 1000,
             skew_millis: i64::try_from(context.store.clock_skew().as_millis()).unwrap_or(i64::MAX),
-            max_retries: MAX_RETRIES,
             idle_millis: settings.refresh_token_idle_lifetime().map(|s| i64::from(s) * 1000),
             claim: facts.claim_id(),
             now: facts.now,
@@ -109,9 +105,14 @@ impl Right for RotationRight {
             return Err(rejection.into());
         }
         match answer {
-            Rotate::Retried => trail.note(Action::RetryRefresh),
+            // Many requests at once are one event.
+            Rotate::Retried { retries: 1 } => trail.note(Action::RetryRefresh),
             Rotate::Ahead => trail.note(Action::DetectRewind),
-            Rotate::Rotated | Rotate::Reused | Rotate::WrongKey | Rotate::Refused(_) => {}
+            Rotate::Rotated
+            | Rotate::Retried { .. }
+            | Rotate::Reused
+            | Rotate::WrongKey
+            | Rotate::Refused(_) => {}
         }
         let generation = rotation.generation.saturating_add(1);
         Ok(Claimed::with_successor(authorized_at, rotation.grant_id, salt, generation))
@@ -153,7 +154,7 @@ async fn refuse<S: Store>(store: &S, rotation: &Rotation) -> EndpointError {
 /// Returns why a rotation failed; `None` if it gave a successor.
 const fn refused(answer: Rotate) -> Option<Rejection> {
     match answer {
-        Rotate::Rotated | Rotate::Retried | Rotate::Ahead => None,
+        Rotate::Rotated | Rotate::Retried { .. } | Rotate::Ahead => None,
         Rotate::Reused => Some(Rejection::RefreshTokenReused),
         Rotate::WrongKey => Some(Rejection::WrongKey),
         Rotate::Refused(refusal) => Some(Rejection::GrantRefused(RefreshToken::TYPE, refusal)),
