@@ -341,6 +341,34 @@ mod tests {
         assert!(retired.find("app", &right, &secrets, true, now).is_none());
     }
 
+    /// Z23: a digest of a digest moves to the next pepper like any other, and JSON keeps its input.
+    #[test]
+    fn a_given_digest_survives_serialization_and_an_older_pepper() {
+        let id = ClientId::new("app").unwrap();
+        let sha512 = digest::digest(&digest::SHA512, b"s3cret");
+        let given = GivenSecret::Sha512(sha512.as_ref().try_into().unwrap());
+        let old = Pepper::new(&ServerSecret::new(OLD).unwrap());
+        let kept = serde_json::json!({ "digest": old.digest_given(&id, &given), "created_at": 0 });
+        let secrets: [StoredSecret; 1] = [serde_json::from_value(kept).unwrap()];
+        let both = ServerSecret::new(NEW).unwrap().accepting_pepper(OLD).unwrap();
+        let now = UnixTime::from_seconds(1);
+        for pepper in [old, Pepper::new(&both)] {
+            let right = ClientSecret::new("s3cret");
+            assert!(pepper.find("app", &right, &secrets, true, now).unwrap().stale);
+            assert!(pepper.find("app2", &right, &secrets, true, now).is_none());
+            assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, true, now).is_none());
+        }
+        let slow = old_slow(&id);
+        let json = serde_json::to_string(&slow).unwrap();
+        assert_eq!(json, r#"{"slow":"$2b$04$x"}"#);
+        assert_eq!(serde_json::from_str::<SecretDigest>(&json).unwrap(), slow);
+    }
+
+    fn old_slow(id: &ClientId) -> SecretDigest {
+        let pepper = Pepper::new(&ServerSecret::new(OLD).unwrap());
+        pepper.digest_given(id, &GivenSecret::Slow("$2b$04$x".to_owned()))
+    }
+
     #[test]
     fn a_sealed_secret_opens_for_its_app_and_under_its_key_only() {
         let random = OsRandom::new();

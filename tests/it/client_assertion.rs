@@ -213,3 +213,30 @@ fn an_app_may_register_a_certificate() {
     let app = world.register(keyed(VerifyingKeys::from_pem(&text).unwrap()));
     assert_eq!(present(&world, &es256(&claims(&app, "1"))).status, 200);
 }
+
+/// Z10: the settings that an administrator sends tell which keys are not usable, as JSON in the app's
+/// authentication and in its JWT settings. A stored app has the others.
+#[test]
+fn settings_report_the_keys_that_are_passed_over() {
+    let world = World::unlimited();
+    let good = serde_json::to_value(keys()).unwrap()["keys"][0].clone();
+    let bad = json!({ "kty": "EC", "crv": "secp256k1", "kid": "bitcoin" });
+    let set = json!({ "keys": [bad, good] });
+    let settings: grantor::app::AppSettings = serde_json::from_value(json!({
+        "name": "Reports", "flows": ["client_credentials"],
+        "authentication": { "private_key_jwt": set },
+        "jwt": { "keys": { "keys": set } },
+    }))
+    .unwrap();
+    let report: Vec<_> = settings.passed_over_keys().map(ToString::to_string).collect();
+    let text =
+        "key 1 (kid bitcoin) is passed over: the key's type, curve or algorithm is not supported";
+    assert_eq!(report, [text, text]);
+    let admin = world.server.admin("tester");
+    let id = pollster::block_on(admin.register(settings)).unwrap().client_id;
+    let app = App { id, secret: None, signature_secret: None };
+    assert_eq!(present(&world, &es256(&claims(&app, "1"))).status, 200);
+    let export = pollster::block_on(admin.export(&app.id)).unwrap();
+    let json = serde_json::to_string(&export).unwrap();
+    assert!(!json.contains("bitcoin") && json.contains("private_key_jwt"));
+}

@@ -89,7 +89,7 @@ impl AssertionError {
                 "the claim aud is missing or neither a string nor an array of strings"
             }
             Self::Aud => {
-                "the claim aud does not name this server: use the issuer that its metadata state"
+                "the claim aud does not name this server: by default it is the issuer in the metadata"
             }
             Self::AudSeveral => {
                 "the claim aud names several audiences: this server must be the only one"
