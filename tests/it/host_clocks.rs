@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::clock::{Clock as _, ManualClock};
-use grantor::endpoint::{FormRequest, Introspection};
+use grantor::endpoint::{Approval, Decision, FormRequest, Introspection, NextStep};
 use grantor::ids::Resource;
 use grantor::jwt::{Algorithm, KeyRing, SigningKey};
 use grantor::rate_limit::RateLimits;
@@ -13,7 +13,10 @@ use grantor::store::MemoryStore;
 use pollster::block_on;
 
 use crate::faulty_store::FaultyStore;
-use crate::support::{Answer, App, ISSUER, Server, World, ask, body_of, code_app, machine_app};
+use crate::support::{
+    Answer, App, CALLBACK, ISSUER, Server, World, ann, ask, body_of, code_app, code_query,
+    machine_app, new_verifier, parameters,
+};
 
 /// The difference of a host to the store, in seconds.
 const AHEAD: u64 = 4;
@@ -108,6 +111,32 @@ fn an_idle_token_expires_no_earlier_at_a_host_whose_clock_is_ahead() {
     let tokens = refresh(&hosts.behind, &app, &tokens);
     hosts.advance(59_999);
     assert_eq!(refresh(&hosts.ahead, &app, &tokens).status, 200);
+}
+
+/// N16: a code that may live for a second does so by every clock.
+#[test]
+fn a_code_expires_no_earlier_at_a_host_whose_clock_is_ahead() {
+    let hosts = Hosts::new();
+    let app = hosts.world.register(code_app().code_lifetime(1));
+    for (decides, redeems) in [(&hosts.behind, &hosts.ahead), (&hosts.ahead, &hosts.behind)] {
+        let verifier = new_verifier();
+        let query = code_query(&app, &verifier, &[]);
+        let login = ann().with_moment(block_on(decides.moment()).unwrap());
+        let request = block_on(decides.authorization_request(&query, None)).unwrap();
+        let next = block_on(decides.authorize(request, Some(&login))).unwrap();
+        let NextStep::AskConsent(prompt) = next else { panic!("{next:?}") };
+        let yes = Decision::Approve(Approval::default().with_remember(false));
+        let response = block_on(decides.decide(&prompt.ticket, &login, yes, None)).unwrap();
+        let code = parameters(response.location()).remove("code").unwrap();
+        hosts.advance(999);
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", CALLBACK),
+            ("code_verifier", verifier.expose_secret()),
+        ];
+        assert_eq!(ask(redeems, &body_of(&app, &form)).status, 200);
+    }
 }
 
 /// N17: an app gives a token back at a host that has not reached the token's `iat`, or has passed its `exp`:

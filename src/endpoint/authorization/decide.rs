@@ -221,7 +221,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<Grant, AuthorizationError> {
         let resources = ticket.resources.clone();
         let resources = resources.or_else(|| self.default_api(app).map(Resources::from));
-        new_grant(app, ticket, login, decision, resources, now).map_err(|rejection| {
+        let skew = self.store.clock_skew();
+        new_grant(app, ticket, login, decision, resources, now, skew).map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
                 ticket.return_to(&self.issuer).refuse(rejection)
             } else {
@@ -252,6 +253,7 @@ fn new_grant(
     decision: &Decision,
     resources: Option<Resources>,
     now: UnixTime,
+    clock_skew: Duration,
 ) -> Result<Grant, Rejection> {
     let settings = app.settings();
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
@@ -277,7 +279,8 @@ fn new_grant(
     grant.circumstances.clone_from(login.circumstances());
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
-    grant.code_expires_at = now.plus(seconds(settings.code_lifetime()));
+    // The host that redeems it may have a clock that is ahead.
+    grant.code_expires_at = now.plus(seconds(settings.code_lifetime())).plus(clock_skew);
     let expires_at = if settings.issues_refresh_token() {
         now.plus(seconds(settings.refresh_token_lifetime()))
     } else {

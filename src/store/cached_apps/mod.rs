@@ -30,6 +30,8 @@ use crate::ids::ClientId;
 ///
 /// * There is no task and no timer. The first caller after half of the bound also asks for the number;
 ///   other callers meanwhile use the cached entries.
+/// * After a revocation through this value the next caller asks, too: what is dated after the revocation must
+///   not rest on an app from before it.
 /// * Concurrent callers for one uncached app share one call to the store.
 /// * Ids without an app are cached apart, 1,024 of them and no longer than the bound, so that unknown
 ///   ids displace no app.

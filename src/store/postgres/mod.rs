@@ -185,7 +185,7 @@ impl PostgresStore {
     /// database's. Default: 10 s.
     ///
     /// The grace of a spent refresh token is longer by it, so that a host whose clock is ahead does not take
-    /// an honest retry for reuse, and so is the time that a refresh token may lie idle.
+    /// an honest retry for reuse. So are the time that a refresh token may lie idle, and the life of a code.
     #[must_use]
     pub fn with_host_skew(self, skew: Duration) -> Self {
         Self { host_skew: skew.min(MAX_SKEW), ..self }
