@@ -80,6 +80,34 @@ fn settings_from_json_are_checked_like_any_others() {
 }
 
 #[test]
+fn an_app_lists_at_most_50_origins_and_resources() {
+    let origin = |n: usize| format!("https://{n}.example.com").parse().unwrap();
+    let resource = |n: usize| format!("https://{n}.example.com").parse().unwrap();
+    assert!(code_app().origins((0..50).map(origin)).build().is_ok());
+    assert_eq!(field(code_app().origins((0..51).map(origin))), "origins");
+    assert!(code_app().resources((0..50).map(resource)).build().is_ok());
+    assert_eq!(field(code_app().resources((0..51).map(resource))), "resources");
+}
+
+/// Z8, Z21: settings that contradict the kind of app are refused.
+#[test]
+fn settings_that_contradict_the_kind_of_app_are_refused() {
+    use crate::app::Pkce;
+    assert!(code_app().pkce(Pkce::Optional).build().is_ok());
+    let public = code_app().authentication(ClientAuthentication::None);
+    assert_eq!(field(public.pkce(Pkce::Optional)), "pkce");
+    let machine = || AppDraft::confidential("Machine").flow(Flow::ClientCredentials);
+    assert!(machine().build().is_ok());
+    assert_eq!(field(machine().refresh_token(true)), "refresh_token");
+    let bearer = |refreshes: bool| {
+        let jwt = JwtSettings::signature_secret().with_refresh_token(refreshes);
+        machine().flow(Flow::JwtBearer).jwt(jwt).refresh_token(true)
+    };
+    assert_eq!(field(bearer(false)), "refresh_token");
+    assert!(bearer(true).build().is_ok());
+}
+
+#[test]
 fn the_default_grace_depends_on_the_client_type() {
     assert_eq!(code_app().build().unwrap().refresh_grace(), 30);
     let public = code_app().authentication(ClientAuthentication::None);

@@ -77,7 +77,9 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             }
             NextStep::LogIn(needed) => {
                 let mut page = self.ask_to_log_in(exchange, &needed).await;
-                browser.iter().for_each(|browser| browser.remember(&mut page));
+                if let Some(browser) = browser {
+                    browser.remember(&mut page);
+                }
                 page
             }
         };

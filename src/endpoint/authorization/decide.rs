@@ -276,7 +276,7 @@ fn new_grant(
     grant.resources = resources;
     grant.device = login.device().cloned();
     grant.auth_time = login.auth_time();
-    grant.circumstances.clone_from(login.circumstances());
+    grant.circumstances = login.circumstances().cloned().map(Box::new);
     grant.binding = ticket.binding;
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     // The host that redeems it may have a clock that is ahead.

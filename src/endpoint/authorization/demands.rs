@@ -11,6 +11,7 @@ const RETURN_SECONDS: u64 = 60;
 
 /// The requirements of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the words of `prompt` are a set")]
 pub(super) struct Demands {
     /// `prompt=none`: if a page is needed, the app gets an error instead.
     pub(super) no_page: bool,

@@ -147,8 +147,8 @@ impl Login {
         self.auth_time
     }
 
-    pub(super) const fn circumstances(&self) -> &Option<Box<Circumstances>> {
-        &self.circumstances
+    pub(super) fn circumstances(&self) -> Option<&Circumstances> {
+        self.circumstances.as_deref()
     }
 
     pub(super) const fn names_no_session(&self) -> bool {

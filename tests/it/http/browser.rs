@@ -272,7 +272,7 @@ fn a_cookie_binds_the_way_back_from_a_login() {
     let (_, return_to) = page.body.split_once('|').unwrap();
     http.world.advance(60);
     let new = format!("ann@{}", START + 30);
-    // A victim who follows the link, and one to whom a cookie of another form was planted.
+    // A victim follows the link, without the cookie or with one that an attacker planted.
     for cookies in [
         new.clone(),
         format!("{new}; __Host-grantor-browser={}", "A".repeat(22)),
