@@ -148,7 +148,7 @@ struct Program {
 impl Program {
     async fn build(args: &Args, issuer: &Issuer) -> Result<Self, BoxError> {
         let (clock, random) = (SystemClock::new(), OsRandom::new());
-        let seed = match &args.seed {
+        let mut seed = match &args.seed {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| format!("--seed {}: {error}", path.display()))?;
@@ -189,10 +189,11 @@ impl Program {
             builder = builder.resource_server(resource_server.clone());
         }
         let server = Arc::new(builder.start().await?);
-        for app in &seed.apps {
+        for app in &mut seed.apps {
+            let imported = app.import();
             let id = &app.client_id;
             let wrong = |error| format!("the seed, app {id}: {}", Causes(&error));
-            match server.admin("seed").import(app.import()).await {
+            match server.admin("seed").import(imported).await {
                 // A durable store keeps the apps of an earlier start unchanged.
                 Err(AdminError::AlreadyExists) => continue,
                 imported => drop(imported.map_err(wrong)?),

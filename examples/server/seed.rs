@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use grantor::admin::ImportedApp;
-use grantor::app::AppSettings;
+use grantor::app::{AppSettings, GivenSecret};
 use grantor::catalog::ApiCatalog;
 use grantor::ids::{ClientId, Group, Resource};
 use grantor::jwt::VerifyingKeys;
@@ -59,6 +59,9 @@ pub(crate) struct SeedApp {
     pub(crate) client_id: ClientId,
     #[serde(default)]
     pub(crate) client_secret: Option<String>,
+    /// The digest of a client secret that another server issued. It is taken by the import.
+    #[serde(default)]
+    pub(crate) client_secret_digest: Option<GivenSecret>,
     #[serde(default)]
     pub(crate) signature_secret: Option<String>,
     #[serde(default = "yes")]
@@ -90,10 +93,13 @@ impl Seed {
 
 impl SeedApp {
     /// Returns the app for an import.
-    pub(crate) fn import(&self) -> ImportedApp {
+    pub(crate) fn import(&mut self) -> ImportedApp {
         let mut app = ImportedApp::new(self.client_id.clone(), self.settings.clone());
         if let Some(secret) = &self.client_secret {
             app = app.with_client_secret(ClientSecret::new(secret.as_str()), None);
+        }
+        if let Some(digest) = self.client_secret_digest.take() {
+            app = app.with_client_secret(digest, None);
         }
         if let Some(secret) = &self.signature_secret {
             app = app.with_signature_secret(SignatureSecret::new(secret.as_str()));

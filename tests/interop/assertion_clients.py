@@ -20,6 +20,7 @@ from msal.oauth2cli import Client, JwtAssertionCreator
 from checks import check
 from seed import Seed
 
+MOVED = "demo-moved-secret-0123456789abcdefghij"
 GOOGLE = "https://oauth2.googleapis.com/token"
 
 
@@ -42,6 +43,7 @@ class Suite:
     def run(self):
         self.google_auth()
         self.msal()
+        self.moved()
         print("all checks passed")
 
     def service_account(self, user, scope=None, client_id=None):
@@ -134,6 +136,14 @@ class Suite:
               answer["error"] == "invalid_client" and "aud" in answer["error_description"])
         answer = self.client("demo-key", self.issuer).obtain_token_for_client(scope=[])
         check("MSAL: the issuer is an audience of every app", "access_token" in answer)
+
+    def moved(self):
+        """An app that moved here with the digest of its secret."""
+        for secret, status in [(MOVED, 200), (MOVED, 200), (MOVED + "x", 401)]:
+            answer = requests.post(self.token_endpoint, data={"grant_type": "client_credentials"},
+                                   auth=("demo-moved", secret), timeout=120)
+            check("a secret that is known as a digest: " + str(status),
+                  answer.status_code == status)
 
 
 def main():

@@ -46,7 +46,7 @@ fn google_auth_and_msal_present_their_assertions() {
     if !works(command(&python).args(["-c", "import google.auth, msal, requests"])) {
         return skip("google_auth_and_msal_present_their_assertions", "google-auth and MSAL");
     }
-    run(command(python).arg("-B").arg(script("assertion_clients.py")), 14);
+    run(command(python).arg("-B").arg(script("assertion_clients.py")), 17);
 }
 
 /// M1 and M2: a strict client finds every endpoint by the metadata and uses it.
