@@ -219,6 +219,12 @@ pub enum Action {
         /// The number of dropped events.
         dropped: u64,
     },
+    /// The log has lost events that were in it. The store was restored, or a replica without them has
+    /// taken its place.
+    LoseEvents {
+        /// The instant of the newest event that is left. The log has a gap from then on.
+        since: UnixTime,
+    },
 }
 
 impl Action {
@@ -251,6 +257,7 @@ impl Action {
             Self::Revoke { .. } => "revoke",
             Self::WithdrawConsent => "withdraw_consent",
             Self::DropEvents { .. } => "drop_events",
+            Self::LoseEvents { .. } => "lose_events",
         }
     }
 }
@@ -379,7 +386,10 @@ impl AuditEvent {
             Outcome::Failed { .. } => Severity::Error,
             Outcome::Refused { reason, .. } if WARNINGS.contains(reason) => Severity::Warning,
             Outcome::Success
-                if matches!(self.action, Action::DetectRewind | Action::DropEvents { .. }) =>
+                if matches!(
+                    self.action,
+                    Action::DetectRewind | Action::DropEvents { .. } | Action::LoseEvents { .. }
+                ) =>
             {
                 Severity::Warning
             }

@@ -236,6 +236,10 @@ fn a_promoted_replica_that_lost_writes_is_repaired_by_the_runbook() {
     world.ledger.keep(by_code.with_fate(Fate::Revoked));
     assert!(world.ask(&refresh(born.app, &born.token)).is_invalid_grant());
     let stored = world.stored_events();
+    // The log in the database says since when it has a gap.
+    let marks: Vec<_> = stored.iter().filter(|event| event["action"] == "lose_events").collect();
+    assert!(!marks.is_empty(), "the log does not say that it has lost events");
+    assert!(marks.iter().all(|mark| mark["since"].as_i64().unwrap() <= since + 1), "{marks:?}");
     let rewinds = stored.iter().filter(|event| event["action"] == "detect_rewind").count();
     assert_eq!(rewinds, 9);
     world.ledger.check(&Tables::of_postgres(&standby.options()), &world.servers);

@@ -322,6 +322,77 @@ async fn a_failed_batch_is_retried_until_it_is_written_once() {
     writing.await.unwrap();
 }
 
+/// A log that a failover replaces by an earlier state of itself.
+#[derive(Debug, Default)]
+struct RewoundLog {
+    inner: Mutex<Arc<FaultyLog>>,
+}
+
+impl RewoundLog {
+    fn now(&self) -> Arc<FaultyLog> {
+        Arc::clone(&self.inner.lock().unwrap())
+    }
+}
+
+impl AuditStore for RewoundLog {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        self.now().append(events).await
+    }
+
+    async fn find_events(
+        &self,
+        query: &AuditQuery,
+        page: Page<EventId>,
+    ) -> Result<Listing<StoredEvent, EventId>, StoreError> {
+        self.now().find_events(query, page).await
+    }
+
+    async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
+        self.now().usage_of(client_id).await
+    }
+
+    async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        self.now().prune_events(before, limit).await
+    }
+}
+
+/// Z26: if a failover or a restore loses events that were written, the log says since when, whether the store
+/// failed in between or the writer was idle. It says so once, and not for a failure that lost nothing.
+#[tokio::test(start_paused = true)]
+async fn a_log_that_has_lost_events_says_since_when() {
+    for plan in [vec![], vec![Fault::Before; 3]] {
+        let (audit, log) = (queue(10_000), Arc::new(RewoundLog::default()));
+        let writing = tokio::spawn(audit.run(Arc::clone(&log), sleep, |_: &StoreError| ()));
+        let write = async |millis: i64| {
+            audit.record(&event(millis));
+            audit.flush().await;
+        };
+        let marks = async || {
+            let found = log.find_events(&AuditQuery::all(), Page::first(100)).await.unwrap();
+            let texts = found.items.into_iter().map(|event| event.json);
+            texts.filter(|text| text.contains("lose_events")).collect::<Vec<_>>()
+        };
+        write(100).await;
+        let replica = FaultyLog::with(plan);
+        let kept = log.find_events(&AuditQuery::all(), Page::first(1)).await.unwrap().items;
+        replica.inner.append(&[NewEvent { id: kept[0].id, event: event(100) }]).await.unwrap();
+        write(200).await;
+        assert_eq!(marks().await, [""; 0]);
+
+        *log.inner.lock().unwrap() = Arc::clone(&replica);
+        // A second without a write, or a failure.
+        write(if replica.plan.lock().unwrap().is_empty() { 1_200 } else { 300 }).await;
+        write(1_300).await;
+        write(9_000).await;
+        audit.close();
+        writing.await.unwrap();
+        let marks = marks().await;
+        assert_eq!(marks.len(), 1, "{marks:?}");
+        let mark: serde_json::Value = serde_json::from_str(&marks[0]).unwrap();
+        assert_eq!(mark["since"], at(100).as_millis(), "{mark}");
+    }
+}
+
 /// Z27: panics of the store and of the host's callback do not end the writer. Its batch is written once, and
 /// the host sees how the writing goes.
 #[tokio::test(start_paused = true)]

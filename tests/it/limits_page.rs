@@ -77,7 +77,22 @@ const TESTS: &[(&str, &[&str])] = &[
         "simultaneous client secrets",
         &["concurrent_changes_are_all_applied", "a_rotated_secret_works_until_its_overlap_ends"],
     ),
-    ("client secret, imported", &["imported_secrets_have_their_documented_lengths"]),
+    (
+        "client secret, given; slow digest, given",
+        &[
+            "imported_secrets_have_their_documented_lengths",
+            "a_given_digest_is_read_in_every_usual_form",
+        ],
+    ),
+    (
+        "given client secret that may be guessed, for the failure budget",
+        &["a_given_secret_is_flagged_while_it_may_be_short"],
+    ),
+    ("slow digests that the host checks at a time", &["four_slow_checks_run_at_a_time"]),
+    (
+        "longer grace and idle time in stores that hosts share (`PostgresStore::with_host_skew`)",
+        &["hosts_eight_seconds_apart_take_no_honest_refresh_for_reuse"],
+    ),
     ("signature secret, imported", &["imported_secrets_have_their_documented_lengths"]),
     (
         "expected `iss`, expected `aud` of assertions",

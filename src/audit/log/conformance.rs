@@ -192,6 +192,7 @@ fn medley(one: &ClientId, other: &ClientId) -> Check<Vec<NewEvent>> {
         event(2, Actor::User(ann), Action::IssueCode, Outcome::Success).with_app(one),
         event(2, Actor::Unknown, Action::IssueToken { grant_type: None }, refused).with_app(other),
         event(9, Actor::Server, Action::DropEvents { dropped: u64::MAX }, Outcome::Success),
+        event(9, Actor::Server, Action::LoseEvents { since: at(1) }, Outcome::Success),
     ]
     .into_iter()
     .map(new)

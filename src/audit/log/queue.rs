@@ -9,12 +9,12 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::{AuditStore, EventId, NewEvent};
-use crate::audit::{Action, Actor, AuditEvent, AuditSink};
+use crate::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink};
 use crate::clock::UnixTime;
 use crate::observe::Outcome;
 use crate::observe::panics::{caught, caught_in};
 use crate::random::{self, RandomError, SecureRandom};
-use crate::store::StoreError;
+use crate::store::{Page, StoreError};
 
 /// The maximum number of events in one write.
 const BATCH: usize = 256;
@@ -22,6 +22,12 @@ const BATCH: usize = 256;
 const GATHERING: Duration = Duration::from_millis(200);
 /// The first and the longest delay after the store failed.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
+/// The time without an event after which the writer looks whether its last event is still in the log. A
+/// failover takes longer, so a writer that is never idle as long fails during one, and looks, too.
+const IDLE: Duration = Duration::from_millis(300);
+/// The age of the last event from which the writer looks no more, because the event may be pruned.
+const PRUNED: Duration = Duration::from_hours(1);
 
 /// A sink that queues events without blocking and writes them to an [`AuditStore`] in the
 /// background.
@@ -34,6 +40,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 ///   to 10 s, until it is written. [`writer`](Self::writer) tells how the writing goes.
 /// * If the queue is full, events are dropped and counted. When there is room again, the log gets
 ///   an event [`Action::DropEvents`] with their number.
+/// * If the store lost events, by a restore or a failover, the log gets an event
+///   [`Action::LoseEvents`] that says since when. The queue looks after a failure of the store, and
+///   before a write that follows a pause, for the last event that it wrote.
 /// * [`close`](Self::close) ends the future after everything is written.
 /// * If the process dies, the queued events are lost.
 #[derive(Clone)]
@@ -63,6 +72,8 @@ struct Pending {
     taken: u64,
     in_batch: u64,
     written: u64,
+    /// The newest event that this queue has written.
+    newest: Option<(EventId, UnixTime)>,
     /// The tasks that wait for accepted events to be written.
     flushing: Vec<Waker>,
     state: State,
@@ -127,6 +138,7 @@ impl AuditQueue {
             taken: 0,
             in_batch: 0,
             written: 0,
+            newest: None,
             flushing: Vec::new(),
             state: State::Open,
             writer: None,
@@ -310,7 +322,10 @@ impl Shared {
     fn settle(&self) {
         let mut pending = self.lock();
         pending.is_failing = false;
-        pending.batch = None;
+        let batch = pending.batch.take();
+        let newest =
+            batch.iter().flat_map(|batch| batch.iter()).map(|new| (new.id, new.event.at)).max();
+        pending.newest = newest.or(pending.newest);
         pending.written += std::mem::take(&mut pending.in_batch);
         let flushing = std::mem::take(&mut pending.flushing);
         drop(pending);
@@ -377,6 +392,33 @@ async fn append(
     })
 }
 
+/// Looks for the newest event that was in the log before `batch`, and queues an event if it is gone. Best
+/// effort: if the store does not answer, nothing is queued.
+async fn mark_a_loss(
+    queue: &Shared,
+    store: &impl AuditStore,
+    batch: &[NewEvent],
+    has_failed: bool,
+) {
+    let newest = queue.lock().newest;
+    let (Some((id, at)), Some(next)) = (newest, batch.last()) else { return };
+    let now = next.event.at;
+    if now >= at.plus(PRUNED) || !(has_failed || now >= at.plus(IDLE)) {
+        return;
+    }
+    let behind = u128::from_be_bytes(*id.as_bytes()).saturating_add(1);
+    let page = Page::first(1).after(EventId::from_bytes(behind.to_be_bytes()));
+    let query = AuditQuery::all();
+    let Ok(Ok(found)) = caught_in(store.find_events(&query, page)).await else { return };
+    let left = found.items.first();
+    if left.is_none_or(|event| event.id != id) {
+        let since = left.map_or(UnixTime::EPOCH, |event| event.at);
+        let action = Action::LoseEvents { since };
+        let event = AuditEvent::new(now, Actor::Server, action, Outcome::Success);
+        queue.lock().push(event, queue);
+    }
+}
+
 async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
     queue: Arc<Shared>,
     store: S,
@@ -399,7 +441,9 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
         let next = queue.lock().take(queue.name);
         let Some(batch) = next else { return queue.settle() };
         let (mut wait, longest) = BACKOFF;
+        let mut has_failed = false;
         while let Err(error) = append(&queue, &store, &batch).await {
+            has_failed = true;
             let reported = caught(|| failed(&error));
             queue.note_failure(reported.is_err());
             if is_closed(&queue.lock()) {
@@ -409,6 +453,7 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
             }
             wait = longest.min(wait.saturating_mul(2));
         }
+        mark_a_loss(&queue, &store, &batch, has_failed).await;
         queue.settle();
     }
 }
