@@ -66,6 +66,10 @@ const TESTS: &[(&str, &[&str])] = &[
             "the_default_grace_depends_on_the_client_type",
         ],
     ),
+    (
+        "longer life of codes, grace and idle time in stores that hosts share (`PostgresStore::with_host_skew`)",
+        &["the_difference_of_hosts_has_a_default_and_a_bound"],
+    ),
     ("answers within one grace", &["one_of_eight_wins_at_four_servers"]),
     ("code lifetime", &["settings_of_an_app_have_their_documented_bounds"]),
     (

@@ -6,9 +6,11 @@ use std::time::Duration;
 use grantor::clock::{ManualClock, SystemClock};
 use grantor::secret::Digest;
 use grantor::store::{
-    AssertionClaim, AssertionPurpose, CachedApps, ClaimAssertion, GrantStore as _, PostgresStore,
-    Revocation, RevocationReason, RevocationTarget,
+    AssertionClaim, AssertionPurpose, CachedApps, ClaimAssertion, GrantStore as _, MemoryStore,
+    PostgresStore, Revocation, RevocationReason, RevocationTarget,
 };
+
+use sqlx::postgres::PgConnectOptions;
 
 use super::cluster::{database, new_store, pool, runtime};
 use super::overtaken::nothing_survives_an_end_before_the_claim;
@@ -34,6 +36,19 @@ fn nothing_that_a_revocation_overtakes_survives() {
     let (cached, runner) = store();
     let cached = Arc::new(CachedApps::new(PostgresStore::clone(&cached)));
     nothing_survives_an_end_before_the_claim(cached, SystemClock::new(), runner);
+}
+
+/// N16: hosts that share a database may differ by 10 s, or as set, by an hour at most. One machine has one clock.
+#[test]
+fn the_difference_of_hosts_has_a_default_and_a_bound() {
+    let runtime = runtime();
+    let store = PostgresStore::new(pool(&runtime, PgConnectOptions::new(), 1));
+    assert_eq!(store.clock_skew(), Duration::from_secs(10));
+    for (set, kept) in [(Duration::ZERO, Duration::ZERO), (HOUR, HOUR), (HOUR * 2, HOUR)] {
+        assert_eq!(store.clone().with_host_skew(set).clock_skew(), kept);
+    }
+    assert_eq!(CachedApps::new(store).clock_skew(), Duration::from_secs(10));
+    assert_eq!(MemoryStore::new().clock_skew(), Duration::ZERO);
 }
 
 /// N1: a claim waits for a lock while access ends. It is dated before the wait, also by a host whose clock is
