@@ -46,8 +46,6 @@ enum Failure {
     /// The source's. The app gets its request back, so that a dead or stolen token spends no budget of the
     /// app's other users.
     DeadGrant,
-    /// The source's. The answer stays, because this server signed the token.
-    ExpiredToken,
     /// Those of the client id and source, and of the source.
     OfClient,
     /// The source's.
@@ -128,9 +126,7 @@ impl<'a> AuditTrail<'a> {
         }
         let is_forged = matches!(rejection, Rejection::Assertion(_) | Rejection::InvalidHandle(_))
             || rejection.is_token_state();
-        if *rejection == Rejection::ExpiredToken {
-            Failure::ExpiredToken
-        } else if is_forged || rejection.error_code() == ErrorCode::InvalidClient {
+        if is_forged || rejection.error_code() == ErrorCode::InvalidClient {
             Failure::OfClient
         } else {
             Failure::OfSource
@@ -208,10 +204,6 @@ impl<S, U, H> Context<S, U, H> {
                 if let Some(client_id) = &trail.client_id {
                     self.limiter.give_back_volume(client_id);
                 }
-                let _ = reserve(None);
-                None
-            }
-            Failure::ExpiredToken => {
                 let _ = reserve(None);
                 None
             }

@@ -266,6 +266,36 @@ fn the_defaults_are_the_documented_ones() {
     assert_limited(&post_from(&world, Some("192.0.2.1"), &liar(&app)), 6);
 }
 
+/// N4: the default budgets of a source and of events at their edges: 120 failures at once under any client
+/// ids, and 1,000 events of unauthenticated callers over all sources.
+#[test]
+fn the_default_budgets_of_strangers_end_at_the_documented_numbers() {
+    let world = World::new();
+    let ask = |id: &str, source: &str| {
+        let id = grantor::ids::ClientId::new(id).unwrap();
+        let app = App { id, secret: Some("guess".to_owned()), signature_secret: None };
+        post_from(&world, Some(source), &app)
+    };
+    for number in 0..120 {
+        ask(&format!("u{number}"), "192.0.2.1").assert_error(401, "invalid_client");
+    }
+    assert_limited(&ask("one beyond", "192.0.2.1"), 1);
+
+    let world = World::new();
+    let app = world.register(service());
+    let before = world.events().len();
+    for number in 0..1_000 {
+        let source = format!("198.51.{}.{}", number / 250, number % 250);
+        post_from(&world, Some(&source), &liar(&app)).assert_error(401, "invalid_client");
+    }
+    assert_eq!(world.events().len() - before, 1_000);
+    post_from(&world, Some("203.0.113.1"), &liar(&app)).assert_error(401, "invalid_client");
+    assert_eq!(world.events().len() - before, 1_000, "one beyond");
+    world.server.record_repeats();
+    assert_eq!(world.last_event().count, 1);
+    assert_eq!(world.last_event().source, None);
+}
+
 /// The counters of an app hold its issued tokens and its refusals after authentication. Requests of
 /// strangers under its name are not counted.
 #[test]
