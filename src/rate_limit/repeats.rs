@@ -94,13 +94,11 @@ impl Repeats {
     /// count.
     pub(crate) fn admits(&self, event: &AuditEvent) -> bool {
         let Some(strangers) = &self.strangers else { return true };
-        let singles = match (&event.actor, &event.outcome, &event.action) {
-            (Actor::Administrator(_) | Actor::Server, ..) => return true,
-            (Actor::Unknown, ..) => SINGLES,
-            (_, Outcome::Refused { .. } | Outcome::Failed { .. }, _) => SINGLES_OF_KNOWN,
-            // A page that fans out retries many times.
-            (_, Outcome::Success, Action::RetryRefresh) => 1,
-            (_, Outcome::Success, _) => return true,
+        let singles = match (&event.actor, &event.outcome) {
+            (Actor::Administrator(_) | Actor::Server, _) => return true,
+            (Actor::Unknown, _) => SINGLES,
+            (_, Outcome::Refused { .. } | Outcome::Failed { .. }) => SINGLES_OF_KNOWN,
+            (_, Outcome::Success) => return true,
         };
         let is_stranger = event.actor == Actor::Unknown;
         let now = self.time.tell(event.at);
@@ -177,11 +175,9 @@ impl Repeats {
             || matches!(event.outcome.reason(), Some(UNKNOWN_CLIENT | TOO_MANY_FAILURES));
         let client_id = event.client_id.as_ref().filter(|_| is_known || !is_claim);
         let cause = event.outcome.reason().filter(|_| is_known);
-        let grant_id = event.grant_id.filter(|_| event.action == Action::RetryRefresh);
         let source = event.source.as_ref().map(SourceKey::of);
         let actor = (event.actor.kind(), event.actor.name());
-        let about = (client_id, &event.subject, grant_id);
-        self.hasher.hash_one((name(event), actor, cause, about, source))
+        self.hasher.hash_one((name(event), actor, cause, client_id, &event.subject, source))
     }
 
     fn kinds(&self) -> MutexGuard<'_, Kinds> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::app::RateQuota;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::ids::{ClientId, Source, Subject};
 use crate::observe::Step;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -101,22 +101,16 @@ fn events_of_known_callers_keep_their_users() {
     assert_eq!(recorded(&edit), 99);
 }
 
-/// N4: a page that refreshes one token from many scripts is one event, and another grant is another.
+/// The counts that remain come out once.
 #[test]
-fn a_burst_of_retries_is_one_event() {
+fn settling_records_every_count_once() {
     let repeats = repeats(1_000);
-    let app = Actor::App(ClientId::new("app").unwrap());
-    let retry = |grant| {
-        AuditEvent::new(NOW, app.clone(), Action::RetryRefresh, Outcome::Success)
-            .with_grant(GrantId::from_bytes([grant; 16]))
-    };
-    for grant in [1, 2] {
-        let recorded = (0..200).filter(|_| repeats.admits(&retry(grant))).count();
-        assert_eq!(recorded, 1);
+    for source in ["192.0.2.1", "192.0.2.2"] {
+        let event = refusal(NOW, source, "app", "wrong_secret");
+        assert_eq!((0..200).filter(|_| repeats.admits(&event)).count(), 5);
     }
-    let mut counts: Vec<_> = repeats.settle().iter().map(|event| event.count).collect();
-    counts.sort_unstable();
-    assert_eq!(counts, [199, 199]);
+    let counts: Vec<_> = repeats.settle().iter().map(|event| event.count).collect();
+    assert_eq!(counts, [195, 195]);
     assert!(repeats.settle().is_empty());
 }
 

@@ -226,6 +226,26 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     assert!(bytes <= DOCUMENTED_BYTES, "{bytes} bytes");
 }
 
+/// The bound of `docs/limits.md`, and one beyond. Only registered apps reach it.
+#[test]
+fn the_budgets_of_apps_start_over_beyond_their_number() {
+    const DOCUMENTED: usize = 100_000;
+    let (limiter, spent) = (limiter(), app("spent", None));
+    while limiter.charge_volume(&spent, NOW).is_ok() {}
+    let charge = |number: usize| {
+        let id = ClientId::new(number.to_string()).unwrap();
+        let settings = spent.settings().clone();
+        let app = CustomApp::new(id, settings, Credentials::default(), 1, NOW);
+        limiter.charge_volume(&app, NOW).unwrap();
+    };
+    (1..DOCUMENTED).for_each(charge);
+    assert!(limiter.charge_volume(&spent, NOW).is_err());
+    assert_eq!(limiter.volume.read().unwrap().len(), DOCUMENTED);
+    charge(DOCUMENTED);
+    assert_eq!(limiter.volume.read().unwrap().len(), 1);
+    assert_eq!(limiter.charge_volume(&spent, NOW), Ok(()));
+}
+
 #[test]
 fn zero_in_a_quota_of_the_server_counts_as_one() {
     let limiter = RateLimiter::new(RateLimits::none().with_volume(RateQuota::new(0, 0)));

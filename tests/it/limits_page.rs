@@ -193,10 +193,7 @@ const TESTS: &[(&str, &[&str])] = &[
     ("session in a `Login`", &["an_empty_session_is_refused"]),
     ("page of a listing", &["a_page_of_a_listing_holds_200"]),
     ("page of the revocation feed", &["pages_of_the_feed_are_contiguous"]),
-    (
-        "remembered volume budgets of apps",
-        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
-    ),
+    ("remembered volume budgets of apps", &["the_budgets_of_apps_start_over_beyond_their_number"]),
     (
         "remembered failure budgets: of client ids and sources, and of sources",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
@@ -207,27 +204,27 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     (
         "memory of these three tables",
-        &["a_flood_of_refusals_leaves_a_few_dozen_events_and_no_memory"],
+        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     ("failures of one client id and source", &["the_defaults_are_the_documented_ones"]),
     (
         "failures of one source, at every endpoint together",
-        &["the_defaults_are_the_documented_ones"],
+        &["the_default_budgets_of_strangers_end_at_the_documented_numbers"],
     ),
     (
         "uses of one code, refresh token or assertion by a public app, or one that its assertion alone authenticates",
-        &["the_defaults_are_the_documented_ones"],
+        &["a_dead_token_sent_a_thousand_times_locks_no_other_user_out"],
     ),
     ("requests of an app", &["the_defaults_are_the_documented_ones"]),
     (
         "equal refusals from one source with an audit event each",
-        &["a_flood_of_refusals_leaves_a_few_dozen_events_and_no_memory"],
+        &["only_equal_events_are_counted_together", "events_of_known_callers_keep_their_users"],
     ),
     ("kinds of events that are counted by source", &["the_table_of_kinds_is_bounded"]),
     ("memory of these counts", &["the_table_of_kinds_is_bounded"]),
     (
         "audit events of unauthenticated callers, over all sources",
-        &["events_from_ever_new_sources_are_bounded"],
+        &["the_default_budgets_of_strangers_end_at_the_documented_numbers"],
     ),
     ("apps in `CachedApps`", &["an_id_without_an_app_is_looked_up_once_and_displaces_no_app"]),
     ("delay of `CachedApps` behind another process", &["an_entry_is_valid_within_the_bound"]),
