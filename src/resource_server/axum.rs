@@ -17,6 +17,8 @@ use http::request::Parts;
 use super::layer::{bearer_request, refusal, sent_uri};
 use super::{BearerRequest, BearerVerifier, Challenge};
 use crate::jwt::AccessTokenClaims;
+#[cfg(feature = "tracing")]
+use crate::observe::panics::caught;
 use crate::protocol::scope::ScopeToken;
 
 impl IntoResponse for Challenge {
@@ -48,14 +50,22 @@ impl IntoResponse for BearerRejection {
             Self::Challenge(challenge) => refusal(&challenge),
             Self::Misconfigured => {
                 #[cfg(feature = "tracing")]
-                ::tracing::error!(
-                    "an extractor is misconfigured: the router needs an Extension(Arc<BearerVerifier>), \
-                     and RequiredScope::SCOPE must be one scope token"
-                );
+                tell_misconfigured();
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }
         }
     }
+}
+
+/// Logs how to mend an extractor. A log that cannot be written does not end the request.
+#[cfg(feature = "tracing")]
+fn tell_misconfigured() {
+    let _ = caught(|| {
+        ::tracing::error!(
+            "an extractor is misconfigured: the router needs an Extension(Arc<BearerVerifier>), and \
+             RequiredScope::SCOPE must be one scope token"
+        );
+    });
 }
 
 /// The claims of a valid token, with any scope.

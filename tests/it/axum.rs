@@ -260,15 +260,45 @@ async fn a_token_in_the_url_beside_the_header_is_refused() {
     }
 }
 
-/// If the host forgot its verifier, every request is refused.
+/// The lines of a log.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Default)]
+struct Logged(Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(feature = "tracing")]
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Z15: if the host forgot its verifier, every request is refused, and the log says what to do.
 #[tokio::test]
 async fn a_handler_without_a_verifier_fails_closed() {
+    #[cfg(feature = "tracing")]
+    let log = Logged::default();
+    #[cfg(feature = "tracing")]
+    let _guard = {
+        let log = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || log.clone()).finish();
+        tracing::subscriber::set_default(subscriber)
+    };
     let world = World::new();
     let tokens = world.tokens(&world.register(code_app()));
     let handler = async |Bearer(_): Bearer| "never";
     let forgetful = Router::new().route("/bearer", get(handler));
     let answer = call(&forgetful, with_token("GET", "/bearer", &tokens)).await;
     assert_eq!(answer.status(), 500);
+    #[cfg(feature = "tracing")]
+    {
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("ERROR") && log.contains("Extension(Arc<BearerVerifier>)"), "{log}");
+    }
 }
 
 /// Names of APIs are literal text, not patterns of the router.
