@@ -70,7 +70,14 @@ const TESTS: &[(&str, &[&str])] = &[
         "longer life of codes, grace and idle time in stores that hosts share (`PostgresStore::with_host_skew`)",
         &["the_difference_of_hosts_has_a_default_and_a_bound"],
     ),
-    ("answers within one grace", &["one_of_eight_wins_at_four_servers"]),
+    (
+        "answers within one grace",
+        &["a_page_that_fans_out_keeps_its_grant", "retries_within_the_grace_revoke_nothing"],
+    ),
+    (
+        "row of a code that is never redeemed, or of a denial",
+        &["a_row_that_was_never_redeemed_goes_with_its_code_or_ticket"],
+    ),
     ("code lifetime", &["settings_of_an_app_have_their_documented_bounds"]),
     (
         "redemptions of a code with wrong bindings",

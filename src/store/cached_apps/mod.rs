@@ -128,6 +128,11 @@ impl<S> CachedApps<S> {
     }
 }
 
+/// The failure of a call that several requests share.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.cause())]
+struct Shared(Arc<StoreError>);
+
 impl<S: AppRegistry> CachedApps<S> {
     /// Ensures that the latest poll is at most the bound before `began`. It polls after half of the
     /// bound.
@@ -150,7 +155,7 @@ impl<S: AppRegistry> CachedApps<S> {
         match landing.await {
             // The entries are still within the bound. The next caller tries again.
             Err(_) if without => Ok(()),
-            Err(error) => Err(StoreError::new(Arc::clone(error))),
+            Err(error) => Err(StoreError::new(Shared(Arc::clone(error)))),
             Ok(()) => Ok(()),
         }
     }
@@ -173,7 +178,7 @@ impl<S: AppRegistry> CachedApps<S> {
             aboard.if_on_course(|| self.known.keep(client_id, epoch, began, found.clone()));
             Ok(found)
         });
-        landing.await.clone().map_err(StoreError::new)
+        landing.await.clone().map_err(|error| StoreError::new(Shared(error)))
     }
 }
 
