@@ -1,4 +1,7 @@
-//! Servers behind a network that loses answers of PostgreSQL after it has committed.
+//! Servers behind a network that swallows, delays and resets their connections to PostgreSQL, and loses
+//! answers after the database has committed.
+
+use std::time::{Duration, Instant};
 
 use super::apps::{ASSERTIONS, Assertion, CODES, FAMILIES, Session, redeem, refresh};
 use super::cluster::own_cluster;
@@ -7,6 +10,52 @@ use super::oracle::Tables;
 use super::proxy::Proxy;
 use super::sandbox::wait_until;
 use super::servers::Servers;
+
+/// The requests at once that open the connections of a pool.
+const CROWD: usize = 32;
+/// The longest time without an answer, longer than each time limit of the store.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Sends requests at once to the first server, and returns the number of answers with a token.
+fn crowd(ledger: &Ledger, servers: &Servers) -> usize {
+    let mut clients: Vec<_> = (0..CROWD).map(|_| servers.clients().swap_remove(0)).collect();
+    for client in &mut clients {
+        client.send(&Assertion::new(ASSERTIONS).request).unwrap();
+    }
+    let answers = clients.iter_mut().map(|client| client.receive());
+    answers
+        .filter(|answer| {
+            ledger.count(answer);
+            answer.as_ref().is_ok_and(super::client::Answer::is_ok)
+        })
+        .count()
+}
+
+/// Z25: all pooled connections die without a word while new ones work. Requests that use a dead one fail
+/// within the store's time limit, and soon none is left.
+#[test]
+fn connections_that_die_silently_are_replaced() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let ledger = Ledger::default();
+    let proxy = Proxy::to(&cluster.socket());
+    let servers = Servers::behind(&proxy, 1);
+    assert_eq!(crowd(&ledger, &servers), CROWD);
+    let dead = proxy.swallow();
+    assert!(dead > 1, "the pool has {dead} connections");
+    let begun = Instant::now();
+    let failed = CROWD - crowd(&ledger, &servers);
+    let first = begun.elapsed();
+    assert!(first < PATIENCE, "{failed} requests failed after {first:?}");
+    // The dead connections are gone: as many requests at once as before are all answered.
+    assert_eq!(crowd(&ledger, &servers), CROWD, "dead connections are left");
+    let all = begun.elapsed();
+    eprintln!(
+        "{dead} connections died silently; {failed} of {CROWD} requests failed within {first:.1?}, \
+         none after {all:.1?}"
+    );
+    assert!(servers.have_stayed(), "the server ended");
+}
 
 /// G13, R12, J16: the database commits, and its answer is lost. A refresh that is sent again gets the one
 /// successor, a code or an assertion that is sent again is refused or redeemed once.

@@ -19,8 +19,6 @@ pub(crate) struct Proxy {
 struct Shared {
     target: Mutex<PathBuf>,
     links: Mutex<Vec<Arc<Link>>>,
-    /// Whether new connections are swallowed, too.
-    is_cut: AtomicBool,
     delay_millis: AtomicU64,
     /// One of this many answers to a statement that changes rows is lost. 0 for none.
     loses_one_in: AtomicUsize,
@@ -117,7 +115,6 @@ impl Proxy {
         let shared = Arc::new(Shared {
             target: Mutex::new(socket.to_owned()),
             links: Mutex::default(),
-            is_cut: AtomicBool::new(false),
             delay_millis: AtomicU64::new(0),
             loses_one_in: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
@@ -150,6 +147,17 @@ impl Proxy {
         socket.clone_into(&mut self.shared.target.lock().unwrap());
     }
 
+    /// Swallows the bytes of every open connection from now on, in both directions. New connections work.
+    /// Returns their number.
+    pub(crate) fn swallow(&self) -> usize {
+        let links = self.shared.links();
+        for link in &links {
+            link.is_dead.store(true, Ordering::SeqCst);
+        }
+        self.shared.swallowed.fetch_add(links.len(), Ordering::Relaxed);
+        links.len()
+    }
+
     /// Resets every open connection.
     pub(crate) fn reset(&self) {
         let links = self.shared.links();
@@ -170,7 +178,6 @@ impl Proxy {
 
     /// Ends all trouble for new connections. Those that were swallowed stay dead.
     pub(crate) fn heal(&self) {
-        self.shared.is_cut.store(false, Ordering::SeqCst);
         self.delay(0);
         self.lose_answers(0);
     }
@@ -211,8 +218,7 @@ impl Shared {
     fn connect(self: &Arc<Self>, server: TcpStream) {
         let Ok(database) = UnixStream::connect(&*self.target.lock().unwrap()) else { return };
         server.set_nodelay(true).unwrap();
-        let is_dead = AtomicBool::new(self.is_cut.load(Ordering::SeqCst));
-        let [is_over, writes] = [false, false].map(AtomicBool::new);
+        let [is_dead, is_over, writes] = [false; 3].map(AtomicBool::new);
         let link = Arc::new(Link { server, database, is_dead, is_over, writes });
         self.links.lock().unwrap().push(Arc::clone(&link));
         for is_answer in [false, true] {
