@@ -146,16 +146,6 @@ fn app_cases() -> Vec<(Value, &'static str)> {
              jwt_bearer with `jwt.refresh_token`",
         ),
         (json!({ "resources": apis }), "`resources` must list at most 50 resources"),
-        (json!({ "origins": origins }), "`origins` must list at most 50 origins"),
-        (
-            json!({ "authentication": "none", "pkce": "optional" }),
-            "`pkce` must be required for a public app",
-        ),
-        (
-            json!({ "refresh_token": true, "flows": ["jwt_bearer"] }),
-            "`refresh_token` requires a flow that gives refresh tokens: authorization_code, or \
-             jwt_bearer with `jwt.refresh_token`",
-        ),
         (
             json!({ "default_resource": "https://other.example.com/" }),
             "`default_resource` must be one of `resources`",
