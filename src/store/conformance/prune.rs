@@ -1,12 +1,12 @@
 //! Checks of [`prune`](crate::store::GrantStore::prune).
 
 use super::bench::{
-    Bench, CODE_LIFE, GRANT_LIFE, HOUR, MINUTE, SECOND, at, claim, end, holds, same,
+    Bench, CODE_LIFE, GRANT_LIFE, HOUR, MINUTE, SECOND, at, claim, code, end, holds, same,
 };
 use super::{Check, Kit, Runner};
 use crate::store::{
-    AssertionClaim, ClaimAssertion, FeedCursor, Grant, Revocation, RevocationReason,
-    RevocationTarget, Store,
+    AssertionClaim, ClaimAssertion, FeedCursor, Grant, InsertGrant, RedeemCode, Revocation,
+    RevocationReason, RevocationTarget, Store,
 };
 
 /// Prunes until nothing is left, `limit` rows at a time. Returns how many rows it removed.
@@ -84,11 +84,18 @@ pub fn prune_removes_what_was_never_redeemed<S: Store, R: Runner>(kit: &Kit<S, R
     let slow = Grant { code_expires_at: at(2 * HOUR), ..cast.grant()? };
     let mut due = Vec::new();
     let brief_denial = Grant { grant_id: cast.grant()?.grant_id, ..brief(denial.clone()) };
+    // Dated as given: the store's own clock may be years from these instants.
+    let insert = |grant: &Grant| -> Check {
+        let answer = bench.wait(bench.store.insert_grant(grant.clone()))?;
+        holds(matches!(answer, InsertGrant::Inserted { .. }), || "a decision is not stored")
+    };
     for grant in [brief(cast.grant()?), brief_denial, cast.grant()?, denial, slow] {
-        let end = grant.inert_at().millis_since(at(0));
-        due.push((end, bench.decide(grant)?));
+        insert(&grant)?;
+        due.push((grant.inert_at().millis_since(at(0)), grant));
     }
-    let redeemed = bench.family(&cast)?;
+    let redeemed = cast.grant()?;
+    insert(&redeemed)?;
+    same("a fresh code", bench.redeem(&code(&redeemed, 0))?, RedeemCode::Redeemed)?;
     let mut ends: Vec<_> = due.iter().map(|(end, _)| *end).collect();
     ends.dedup();
     for end in ends {
