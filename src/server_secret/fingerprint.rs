@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Root, RootUse, WeakServerSecret, hex_id};
+use super::{Root, RootUse, WeakServerSecret};
 
 /// The fingerprint of a root in one use. It is derived from the root one way, so it reveals nothing of it.
 ///
@@ -36,8 +36,7 @@ impl RootPrint {
 
 impl fmt::Display for RootPrint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g, h, i] = self.print;
-        write!(f, "{}:{}{}", self.root_use.name(), hex_id([a, b, c, d]), hex_id([e, g, h, i]))
+        write!(f, "{}:{:016x}", self.root_use.name(), u64::from_be_bytes(self.print))
     }
 }
 

@@ -123,9 +123,8 @@ impl Root {
 
     /// Returns the fingerprint of the root in one use.
     fn print(&self, root_use: RootUse) -> RootPrint {
-        let [a, b, c, d, e, f, g, h, ..] =
-            *self.derive(&[b"fingerprint", root_use.name().as_bytes()]);
-        RootPrint::new(root_use, [a, b, c, d, e, f, g, h])
+        let derived = self.derive(&[b"fingerprint", root_use.name().as_bytes()]);
+        RootPrint::new(root_use, derived.first_chunk().copied().unwrap_or_default())
     }
 
     /// Returns the public name of the key for `purpose`.

@@ -214,7 +214,8 @@ fn a_key_file_has_its_documented_size() {
         let _ = std::fs::remove_file(name_of);
     }
     fits.unwrap();
-    assert_eq!(beyond.unwrap_err().to_string(), "the key file is larger than 1 MiB");
+    let told = format!("the key file {} is larger than 1 MiB", path.display());
+    assert_eq!(beyond.unwrap_err().to_string(), told);
 }
 
 /// The bounds of a token request, over the wire.
@@ -318,7 +319,7 @@ fn a_consent_page_is_valid_for_an_hour_at_most() {
         let denied = world.server.decide(ticket, &user, Decision::Deny, None);
         block_on(denied).unwrap_err().location().is_some()
     };
-    world.clock.advance(hour - Duration::from_millis(1));
+    world.clock.advance(Duration::from_millis(3_599_999));
     assert!(decide(&early.ticket), "the app learns of the denial");
     world.clock.advance(Duration::from_millis(1));
     assert!(!decide(&late.ticket), "the page has expired");

@@ -130,7 +130,7 @@ fn only_an_imported_secret_can_be_locked_out() {
     assert_eq!(post_from(&world, Some("192.0.2.8"), &app).status, 200);
 
     let admin = world.server.admin("tester");
-    let overlap = std::time::Duration::from_secs(3_600);
+    let overlap = std::time::Duration::from_hours(1);
     let new = block_on(admin.rotate_client_secret(&app.id, overlap)).unwrap();
     assert_eq!(post_from(&world, here, &App::from(new)).status, 200);
     assert_limited(&post_from(&world, here, &app), 10);
@@ -148,7 +148,7 @@ fn a_token_is_read_no_more_often_than_its_budget_also_if_requests_are_dropped() 
     assert_eq!(world.revoke(&app, dead.text("refresh_token")).status, 200);
     let server = held(&world, RateLimits::default().with_grants(RateQuota::new(1, 20)));
     let body = refreshment(&app, dead.text("refresh_token"));
-    let requests = [FormRequest::new(&body); 400];
+    let requests = vec![FormRequest::new(&body); 400];
 
     server.store().hold(Method::FindGrant, 15);
     let answers = concurrently(requests.iter().take(15).map(|request| server.token(request)));

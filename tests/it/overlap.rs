@@ -37,7 +37,9 @@ impl Meanwhile {
 
     fn happen(&self) {
         let act = self.0.lock().unwrap().take();
-        act.into_iter().for_each(|act| act());
+        if let Some(act) = act {
+            act();
+        }
     }
 }
 
@@ -134,9 +136,9 @@ fn end_access(world: &World, how: End, app: &ClientId, grant: Option<GrantId>) {
         }
         End::Grant => vec![RevocationTarget::Grant(grant.unwrap())],
         End::Withdrawal => {
-            users
-                .iter()
-                .for_each(|user| assert!(block_on(admin.withdraw_consent(app, user)).is_ok()));
+            for user in &users {
+                assert!(block_on(admin.withdraw_consent(app, user)).is_ok());
+            }
             Vec::new()
         }
         End::Disabled => {

@@ -64,10 +64,11 @@ fn assert_same(read: Result<VerifyingKey, KeyError>, expected: &VerifyingKey) {
 /// Z10: every kind of key that OpenSSL generates is taken, or refused with its reason.
 #[test]
 fn every_kind_of_key_is_taken_or_refused_with_its_reason() {
+    use Algorithm::{ES256, ES384, EdDSA, PS256, RS256};
+
     let Some(folder) = Folder::new("grantor-key-kinds") else {
         return skip("every_kind_of_key_is_taken_or_refused_with_its_reason", "OpenSSL 3");
     };
-    use Algorithm::{ES256, ES384, EdDSA, PS256, RS256};
     for (kind, algorithm, error) in [
         ("RSA -pkeyopt rsa_keygen_bits:2048", RS256, None),
         ("RSA -pkeyopt rsa_keygen_bits:3072", PS256, None),

@@ -249,10 +249,11 @@ pub fn a_grace_that_is_raced_revokes_nothing<S: Store, R: Runner>(kit: &Kit<S, R
         |grant, answers| {
             let mut counted = Vec::new();
             for answer in &answers {
-                match answer {
-                    Rotate::Rotated => counted.push(0),
-                    Rotate::Retried { retries } => counted.push(usize::from(*retries)),
-                    other => same("a rotation within the grace", *other, Rotate::Rotated)?,
+                if let Rotate::Retried { retries } = answer {
+                    counted.push(usize::from(*retries));
+                } else {
+                    same("a rotation within the grace", *answer, Rotate::Rotated)?;
+                    counted.push(0);
                 }
             }
             counted.sort_unstable();

@@ -11,9 +11,18 @@ pub(super) struct Prune {
     pub(super) is_left: SqlStr,
 }
 
+/// Returns the statements for the three tables with rows that become inert.
+pub(super) fn prune_all(p: &Tables<'_>) -> [Prune; 3] {
+    [
+        prune(&format!("{p}assertions"), "jti, purpose, client_id", "expires_at"),
+        prune_grants(p),
+        prune(&format!("{p}revocations"), "target", "until"),
+    ]
+}
+
 /// Prunes as [`prune`] does, and keeps the redeemed grants among the due rows until they expire. A
 /// redemption leaves that to this statement, because it would have to write every index of the row.
-pub(super) fn prune_grants(p: &Tables<'_>) -> Prune {
+fn prune_grants(p: &Tables<'_>) -> Prune {
     let ends = "COALESCE(ends_at, expires_at)";
     Prune {
         remove: statement(format!(
@@ -35,7 +44,7 @@ pub(super) fn prune_grants(p: &Tables<'_>) -> Prune {
 }
 
 /// `$1` the instant, `$2` the greatest number of rows. Rows that others have locked wait for the next batch.
-pub(super) fn prune(table: &str, key: &str, end: &str) -> Prune {
+fn prune(table: &str, key: &str, end: &str) -> Prune {
     Prune {
         remove: statement(format!(
             "WITH inert AS (SELECT {key} FROM {table} \

@@ -154,13 +154,12 @@ impl PostgresStore {
                 lent.run(statement).await
             }
         };
-        match timeout_at(deadline, run).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                lent.close();
-                self.connections.close_idle();
-                Err(late(self.timeout))
-            }
+        if let Ok(answer) = timeout_at(deadline, run).await {
+            answer
+        } else {
+            lent.close();
+            self.connections.close_idle();
+            Err(late(self.timeout))
         }
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use sqlx::SqlStr;
 
-use super::pruning::{Prune, prune, prune_grants};
+use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
 use super::{audit, new_grant, outcome};
 use crate::store::sql::{reason_code, statement};
@@ -173,11 +173,7 @@ impl Statements {
                  WHERE client_id = $1 AND subject = $2 AND scope IS NOT NULL"
             )),
             withdraw_consent: statement(withdraw_consent(p)),
-            prune: [
-                prune(&format!("{p}assertions"), "jti, purpose, client_id", "expires_at"),
-                prune_grants(p),
-                prune(&format!("{p}revocations"), "target", "until"),
-            ],
+            prune: prune_all(p),
             erase_consents: statement(format!(
                 "DELETE FROM {p}consents WHERE subject = $1 RETURNING 1"
             )),

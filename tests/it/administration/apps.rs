@@ -36,11 +36,12 @@ fn credentials(world: &World, app: &App) -> u16 {
 /// id, and brings no secret of the deleted one back. An edit of a version that was read is a conflict.
 #[test]
 fn a_change_of_a_deleted_app_spares_the_imported_one() {
+    type Act<'a> = Box<dyn Fn() -> bool + 'a>;
+
     let world = Arc::new(World::unlimited());
     let old = world.register(machine_app());
     let faulty = faulty_server(&world);
     let admin = faulty.admin("root");
-    type Act<'a> = Box<dyn Fn() -> bool + 'a>;
     let id = &old.id;
     let version = version(&world, &old);
     let acts: [Act<'_>; 4] = [
