@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -170,12 +172,19 @@ impl Session {
             ("code_challenge_method", "S256"),
         ]);
         let path = format!("/oauth/authorize?{query}");
-        for _ in 0..2 {
+        let mut logins = 0;
+        for _ in 0..200 {
             let answer = client.request(&get(&path, &[("Cookie", &self.cookie)]))?;
             if answer.status == 303 {
                 return Ok(code_in(&answer));
             }
-            if answer.status != 200 || !self.log_in(client, &path, &answer)? {
+            if answer.status == 200 && answer.body.contains("name=\"decision\"") {
+                // A server that does not know yet that a revocation is over asks the user again.
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+            logins += 1;
+            if logins == 2 || answer.status != 200 || !self.log_in(client, &path, &answer)? {
                 return Ok(None);
             }
         }
