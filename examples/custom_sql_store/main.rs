@@ -100,7 +100,7 @@ async fn empty_store(file: &Path) -> Result<HostStore, sqlx::Error> {
     sqlx::raw_sql(
         "INSERT INTO tenants (id, name) VALUES (1, 'The kit'); \
          CREATE TRIGGER users_sign_up AFTER INSERT ON applications BEGIN \
-           INSERT INTO users (public_id) VALUES ('user of ' || NEW.client_id); END;",
+           INSERT OR IGNORE INTO users (public_id) VALUES ('user of ' || NEW.client_id); END;",
     )
     .execute(&store.writer)
     .await?;

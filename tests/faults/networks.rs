@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::apps::{ASSERTIONS, Assertion, CODES, FAMILIES, Session, redeem, refresh};
+use super::client::{Answer, Client};
 use super::cluster::own_cluster;
 use super::ledger::{Family, Fate, Ledger};
 use super::oracle::Tables;
@@ -22,11 +23,11 @@ fn crowd(ledger: &Ledger, servers: &Servers) -> usize {
     for client in &mut clients {
         client.send(&Assertion::new(ASSERTIONS).request).unwrap();
     }
-    let answers = clients.iter_mut().map(|client| client.receive());
+    let answers = clients.iter_mut().map(Client::receive);
     answers
         .filter(|answer| {
             ledger.count(answer);
-            answer.as_ref().is_ok_and(super::client::Answer::is_ok)
+            answer.as_ref().is_ok_and(Answer::is_ok)
         })
         .count()
 }

@@ -162,7 +162,9 @@ impl Proxy {
     pub(crate) fn reset(&self) {
         let links = self.shared.links();
         self.shared.reset.fetch_add(links.len(), Ordering::Relaxed);
-        links.iter().for_each(|link| link.close());
+        for link in &*links {
+            link.close();
+        }
     }
 
     /// Delays each packet by this time.

@@ -309,6 +309,7 @@ fn functions(folder: &Path, names: &mut BTreeSet<String>) {
             let text = fs::read_to_string(&path).unwrap();
             let found = text.lines().filter_map(|line| {
                 let line = line.trim_start();
+                let line = line.strip_prefix("pub ").unwrap_or(line);
                 line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")
             });
             names.extend(found.filter_map(|line| Some(line.split_once('(')?.0.to_owned())));

@@ -206,13 +206,13 @@ impl Process {
         let mut grant = newborn(self, number);
         grant.authorized_at = self.task.store.instant(now()).await.unwrap();
         let answer = self.task.store.insert_grant(grant).await.unwrap();
-        let (at, answer) = match answer {
-            InsertGrant::Inserted { authorized_at } => (authorized_at.as_millis(), "done"),
-            InsertGrant::Revoked => (0, "overtaken"),
-            other => {
-                assert_eq!((other, round.ending), (InsertGrant::AppInactive, Ending::AppDisabled));
-                (0, "inactive")
-            }
+        let (at, answer) = if let InsertGrant::Inserted { authorized_at } = answer {
+            (authorized_at.as_millis(), "done")
+        } else if answer == InsertGrant::Revoked {
+            (0, "overtaken")
+        } else {
+            assert_eq!((answer, round.ending), (InsertGrant::AppInactive, Ending::AppDisabled));
+            (0, "inactive")
         };
         format!("born {at} {called} {} {answer}", micros())
     }

@@ -34,6 +34,7 @@ async fn start<S: Store>(store: S, secret: ServerSecret) -> Result<(), Vec<RootP
 }
 
 /// Walks through the life of the roots over one database, which `open` opens again for every start.
+#[expect(clippy::future_not_send, reason = "a test blocks on it")]
 pub(crate) async fn the_store_knows_its_roots<S: Store>(open: impl AsyncFn() -> S) {
     let secret = |file: &KeyFile| file.server_secret().unwrap();
     let sealing = |file: &KeyFile| secret(file).roots_claim().sealing;

@@ -11,7 +11,7 @@ use grantor::secret::{ClientSecret, SignatureSecret};
 use grantor::store::StoreError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::web::{json, reply};
 
@@ -124,13 +124,15 @@ pub(super) fn one(app: &CustomApp) -> Response {
 pub(super) fn told(status: StatusCode, app: &AppCredentials, passed_over: &[String]) -> Response {
     let secret = app.client_secret.as_ref().map(ClientSecret::expose_secret);
     let signature = app.signature_secret.as_ref().map(SignatureSecret::expose_secret);
-    let mut answer = json!({
-        "client_id": app.client_id, "client_secret": secret, "signature_secret": signature,
-    });
+    let mut answer = Map::from_iter([
+        ("client_id".to_owned(), json!(app.client_id)),
+        ("client_secret".to_owned(), json!(secret)),
+        ("signature_secret".to_owned(), json!(signature)),
+    ]);
     if !passed_over.is_empty() {
-        answer["passed_over_keys"] = passed_over.into();
+        answer.insert("passed_over_keys".to_owned(), passed_over.into());
     }
-    reply(json(status, &answer))
+    reply(json(status, &answer.into()))
 }
 
 /// Returns the client id from the path, or from the query if the id has a slash, as in
