@@ -312,7 +312,7 @@ fn functions(folder: &Path, names: &mut BTreeSet<String>) {
                 let line = line.strip_prefix("pub ").unwrap_or(line);
                 line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")
             });
-            names.extend(found.filter_map(|line| Some(line.split_once('(')?.0.to_owned())));
+            names.extend(found.filter_map(|line| Some(line.split(['(', '<']).next()?.to_owned())));
         }
     }
 }
