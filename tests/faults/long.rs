@@ -1,5 +1,6 @@
 //! The long tests of processes of the example server: raced over HTTP, killed at random moments
-//! together with the database, and run on over a database that was restored to an older state.
+//! together with the database, on clocks that differ, behind networks that break, and run on over a
+//! database that was restored to an older state.
 //! `bash .ci/long` runs them, `bash .ci/soak SECONDS` for as long as it is told. The variables of
 //! `main.rs` apply.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]

@@ -1,5 +1,5 @@
 //! Processes of the example server over one database, raced over HTTP. `long.rs` runs longer races,
-//! kills servers and databases, and restores older states.
+//! kills servers and databases, sets clocks apart, breaks networks, and restores older states.
 //!
 //! The tests start PostgreSQL themselves. If there is none, each test says so in a line and passes,
 //! unless `GRANTOR_REQUIRE_SERVICES` is `1`. `GRANTOR_SEED` repeats the choices of a run that printed it,
@@ -12,16 +12,15 @@
 
 mod apps;
 mod client;
-mod clocks;
 #[path = "../postgres/cluster.rs"]
 #[expect(dead_code, reason = "the tests of the store need more of it")]
 mod cluster;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod counts;
 mod dice;
+#[expect(dead_code, reason = "the long tests need more of it")]
 mod ledger;
 mod logs;
-mod networks;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod oracle;
 #[expect(dead_code, reason = "the long tests need more of it")]

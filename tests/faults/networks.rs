@@ -1,4 +1,4 @@
-//! Servers behind a network that swallows, delays and resets their connections to PostgreSQL, and loses
+//! Servers behind a network that silences, delays and resets their connections to PostgreSQL, and loses
 //! answers after the database has committed.
 
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ fn connections_that_die_silently_are_replaced() {
     let proxy = Proxy::to(&cluster.socket());
     let servers = Servers::behind(&proxy, 1);
     assert_eq!(crowd(&ledger, &servers), CROWD);
-    let dead = proxy.swallow();
+    let dead = proxy.silence();
     assert!(dead > 1, "the pool has {dead} connections");
     let begun = Instant::now();
     let failed = CROWD - crowd(&ledger, &servers);

@@ -24,7 +24,7 @@ struct Shared {
     loses_one_in: AtomicUsize,
     writes: AtomicUsize,
     lost_answers: AtomicUsize,
-    swallowed: AtomicUsize,
+    silenced: AtomicUsize,
     reset: AtomicUsize,
     ended: AtomicBool,
 }
@@ -119,7 +119,7 @@ impl Proxy {
             loses_one_in: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             lost_answers: AtomicUsize::new(0),
-            swallowed: AtomicUsize::new(0),
+            silenced: AtomicUsize::new(0),
             reset: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
         });
@@ -147,15 +147,14 @@ impl Proxy {
         socket.clone_into(&mut self.shared.target.lock().unwrap());
     }
 
-    /// Swallows the bytes of every open connection from now on, in both directions. New connections work.
-    /// Returns their number.
-    pub(crate) fn swallow(&self) -> usize {
+    /// Drops the bytes of every open connection from now on, in both directions, and tells neither side. New
+    /// connections work. Returns the number of connections that were silenced by this call.
+    pub(crate) fn silence(&self) -> usize {
         let links = self.shared.links();
-        for link in &links {
-            link.is_dead.store(true, Ordering::SeqCst);
-        }
-        self.shared.swallowed.fetch_add(links.len(), Ordering::Relaxed);
-        links.len()
+        let silenced =
+            links.iter().filter(|link| !link.is_dead.swap(true, Ordering::SeqCst)).count();
+        self.shared.silenced.fetch_add(silenced, Ordering::Relaxed);
+        silenced
     }
 
     /// Resets every open connection.
@@ -178,7 +177,7 @@ impl Proxy {
         self.shared.loses_one_in.store(times, Ordering::SeqCst);
     }
 
-    /// Ends all trouble for new connections. Those that were swallowed stay dead.
+    /// Ends all trouble for new connections. Those that were silenced stay dead.
     pub(crate) fn heal(&self) {
         self.delay(0);
         self.lose_answers(0);
@@ -191,11 +190,11 @@ impl Proxy {
 
     /// Describes the trouble so far.
     pub(crate) fn report(&self) -> String {
-        let Shared { swallowed, reset, lost_answers, .. } = &*self.shared;
-        let [swallowed, reset, lost] =
-            [swallowed, reset, lost_answers].map(|it| it.load(Ordering::Relaxed));
+        let Shared { silenced, reset, lost_answers, .. } = &*self.shared;
+        let [silenced, reset, lost] =
+            [silenced, reset, lost_answers].map(|it| it.load(Ordering::Relaxed));
         format!(
-            "{swallowed} connections swallowed, {reset} reset, {lost} answers of the database lost"
+            "{silenced} connections silenced, {reset} reset, {lost} answers of the database lost"
         )
     }
 }

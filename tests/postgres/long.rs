@@ -13,12 +13,16 @@ mod crash;
 mod fan_out;
 mod full_disk;
 mod kit;
+#[path = "../faults/proxy.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod proxy;
 mod races;
 mod restored;
 mod revokers;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
+mod silence;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod support;

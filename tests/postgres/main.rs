@@ -40,7 +40,6 @@ mod roots;
 mod sandbox;
 mod secrets;
 mod sharing;
-mod silence;
 mod subjects;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
