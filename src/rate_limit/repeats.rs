@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::FixedState;
@@ -31,17 +31,17 @@ pub(crate) struct Repeats {
     /// The budget of events of unauthenticated callers. `None` records every event.
     strangers: Option<Budget>,
     time: Monotonic,
-    /// Whether any kind is being counted.
-    counting: AtomicBool,
+    /// The next look at the windows that have ended; [`NEVER`] if no kind is counted. Beside the lock, so that
+    /// a request takes no lock before it.
+    look_at: AtomicU64,
     kinds: Mutex<Kinds>,
     hasher: RandomState,
 }
 
-struct Kinds {
-    repeats: HashMap<u64, Repeat, FixedState>,
-    /// The next look at the windows that have ended.
-    look_at: u64,
-}
+/// No kind is counted.
+const NEVER: u64 = u64::MAX;
+
+type Kinds = HashMap<u64, Repeat, FixedState>;
 
 /// The events of one kind in the present window.
 struct Repeat {
@@ -81,11 +81,8 @@ impl Repeats {
         Self {
             strangers: limits.stranger_events.map(|quota| Budget::new(Rate::new(quota))),
             time: Monotonic::default(),
-            counting: AtomicBool::new(false),
-            kinds: Mutex::new(Kinds {
-                repeats: HashMap::with_hasher(FixedState::with_seed(0)),
-                look_at: 0,
-            }),
+            look_at: AtomicU64::new(NEVER),
+            kinds: Mutex::new(HashMap::with_hasher(FixedState::with_seed(0))),
             hasher: RandomState::new(),
         }
     }
@@ -104,12 +101,12 @@ impl Repeats {
         let now = self.time.tell(event.at);
         let key = self.key(event);
         let mut kinds = self.kinds();
-        if !self.counting.swap(true, Ordering::Relaxed) {
-            kinds.look_at = now.saturating_add(LOOK);
+        if self.look_at.load(Ordering::Relaxed) == NEVER {
+            self.look_at.store(now.saturating_add(LOOK), Ordering::Relaxed);
         }
-        let is_full = kinds.repeats.len() >= MAX_KINDS;
+        let is_full = kinds.len() >= MAX_KINDS;
         let has_room = || !is_stranger || strangers.charge(now).is_ok();
-        if let Some(repeat) = kinds.repeats.get_mut(&key) {
+        if let Some(repeat) = kinds.get_mut(&key) {
             let single = repeat.singles_left > 0 && has_room();
             if single {
                 repeat.singles_left -= 1;
@@ -122,30 +119,33 @@ impl Repeats {
             return true;
         }
         if !is_full && has_room() {
-            kinds.repeats.insert(key, Repeat::new(now, singles.saturating_sub(1)));
+            kinds.insert(key, Repeat::new(now, singles.saturating_sub(1)));
             return true;
         }
         // The kinds are few, because their names are static.
         let (action, outcome) = (event.action.clone(), event.outcome.clone());
         let anyones = AuditEvent::new(event.at, Actor::Unknown, action, outcome);
         let key = self.hasher.hash_one(name(event));
-        kinds.repeats.entry(key).or_insert_with(|| Repeat::new(now, 0)).count(anyones);
+        kinds.entry(key).or_insert_with(|| Repeat::new(now, 0)).count(anyones);
         false
     }
 
     /// Returns the events of the windows that have ended.
     pub(crate) fn due(&self, now: crate::clock::UnixTime) -> Vec<AuditEvent> {
-        if !self.counting.load(Ordering::Relaxed) {
+        if self.look_at.load(Ordering::Relaxed) == NEVER {
             return Vec::new();
         }
         let now = self.time.tell(now);
-        let mut kinds = self.kinds();
-        if now < kinds.look_at {
+        if now < self.look_at.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        kinds.look_at = now.saturating_add(LOOK);
+        let mut kinds = self.kinds();
+        // Another request may have looked meanwhile.
+        if now < self.look_at.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
         let mut ended = Vec::new();
-        kinds.repeats.retain(|_, repeat| {
+        kinds.retain(|_, repeat| {
             if now < repeat.window_ends {
                 return true;
             }
@@ -154,15 +154,16 @@ impl Repeats {
             ended.extend(event);
             repeats
         });
-        self.counting.store(!kinds.repeats.is_empty(), Ordering::Relaxed);
+        let next = if kinds.is_empty() { NEVER } else { now.saturating_add(LOOK) };
+        self.look_at.store(next, Ordering::Relaxed);
         ended
     }
 
     /// Ends every window. Returns their events.
     pub(crate) fn settle(&self) -> Vec<AuditEvent> {
         let mut kinds = self.kinds();
-        self.counting.store(false, Ordering::Relaxed);
-        let ended = kinds.repeats.drain().filter_map(|(_, mut repeat)| repeat.end_window(0));
+        self.look_at.store(NEVER, Ordering::Relaxed);
+        let ended = kinds.drain().filter_map(|(_, mut repeat)| repeat.end_window(0));
         ended.collect()
     }
 
@@ -188,10 +189,10 @@ impl Repeats {
     #[cfg(test)]
     fn size(&self) -> (usize, usize) {
         let kinds = self.kinds();
-        let buckets = (kinds.repeats.capacity() * 8).div_ceil(7);
-        let boxed = kinds.repeats.values().filter(|repeat| repeat.last.is_some()).count();
+        let buckets = (kinds.capacity() * 8).div_ceil(7);
+        let boxed = kinds.values().filter(|repeat| repeat.last.is_some()).count();
         let table = buckets * (size_of::<(u64, Repeat)>() + 1);
-        (kinds.repeats.len(), table + boxed * size_of::<AuditEvent>())
+        (kinds.len(), table + boxed * size_of::<AuditEvent>())
     }
 }
 
