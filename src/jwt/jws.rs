@@ -136,12 +136,12 @@ impl<'a> Header<'a> {
         Ok(Self { algorithm, key_id, typ })
     }
 
-    /// Whether `typ` is present.
+    /// Checks whether `typ` is present.
     pub(super) const fn has_type(&self) -> bool {
         self.typ.is_some()
     }
 
-    /// Whether `typ` is `wanted`, a media type without its `application/`, in any case of letters
+    /// Checks whether `typ` is `wanted`, a media type without its `application/`, in any case of letters
     /// (RFC 7515 section 4.1.9).
     pub(super) fn is_type(&self, wanted: &str) -> bool {
         const PREFIX: &str = "application/";

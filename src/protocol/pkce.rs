@@ -79,7 +79,7 @@ impl CodeChallenge {
         }
     }
 
-    /// Whether this is the challenge of `verifier`. Compares in constant time.
+    /// Checks whether this is the challenge of `verifier`. Compares in constant time.
     #[must_use]
     pub fn matches(&self, verifier: &CodeVerifier) -> bool {
         self.0.ct_eq(&verifier.challenge().0).into()

@@ -44,7 +44,7 @@ impl HandleKind {
         }
     }
 
-    /// Whether `text` has the prefix of this kind.
+    /// Checks whether `text` has the prefix of this kind.
     pub(crate) fn begins(self, text: &str) -> bool {
         text.starts_with(self.prefix())
     }

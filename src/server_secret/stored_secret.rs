@@ -82,20 +82,20 @@ pub struct StoredSecret {
 }
 
 impl StoredSecret {
-    /// Whether it is valid at `now`.
+    /// Checks whether it is valid at `now`.
     #[must_use]
     pub fn is_valid(&self, now: UnixTime) -> bool {
         self.expires_at.is_none_or(|at| at > now)
     }
 
-    /// Whether it may be short enough to guess. A given digest may be, until its secret is first used.
+    /// Checks whether it may be short enough to guess. A given digest may be, until its secret is first used.
     #[must_use]
     pub fn is_guessable(&self) -> bool {
         self.imported && !self.long
     }
 }
 
-/// Whether a secret is long enough for 128 random bits (RFC 6749 section 10.10).
+/// Checks whether a secret is long enough for 128 random bits (RFC 6749 section 10.10).
 pub(crate) fn is_long(secret: &ClientSecret) -> bool {
     secret.expose_secret().len() >= 22
 }

@@ -65,12 +65,12 @@ impl Answer {
         self.status == 200
     }
 
-    /// Whether the refusal is final (RFC 6749 section 5.2).
+    /// Checks whether the refusal is final (RFC 6749 section 5.2).
     pub(crate) fn is_invalid_grant(&self) -> bool {
         self.status == 400 && self.text("error") == "invalid_grant"
     }
 
-    /// Whether the server failed. The request may have had an effect.
+    /// Checks whether the server failed. The request may have had an effect.
     pub(crate) fn is_failure(&self) -> bool {
         self.status >= 500
     }

@@ -65,7 +65,7 @@ impl Tables {
         self.grants.get(id)
     }
 
-    /// Whether a grant is revoked, in its row or by its id in the feed.
+    /// Checks whether a grant is revoked, in its row or by its id in the feed.
     pub(crate) fn is_revoked(&self, id: &str) -> bool {
         self.grants.get(id).is_some_and(|row| row.is_revoked)
             || self.targets.contains(&format!("g:{id}"))

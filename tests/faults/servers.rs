@@ -173,7 +173,7 @@ impl Servers {
         self.slots.iter().map(|slot| slot.kills.load(Ordering::Relaxed)).sum()
     }
 
-    /// Whether no process was killed and none has ended.
+    /// Checks whether no process was killed and none has ended.
     pub(crate) fn have_stayed(&self) -> bool {
         let listens = |slot: &Slot| TcpStream::connect(&slot.address).is_ok();
         self.kills() == 0 && self.slots.iter().all(listens)

@@ -221,7 +221,7 @@ impl Cluster {
         server.wait().unwrap();
     }
 
-    /// Whether the server has not ended by itself.
+    /// Checks whether the server has not ended by itself.
     pub(crate) fn runs(&self) -> bool {
         self.server().as_mut().is_some_and(|server| server.try_wait().unwrap().is_none())
     }

@@ -10,7 +10,7 @@ fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(name)
 }
 
-/// Whether the command runs and succeeds.
+/// Checks whether the command runs and succeeds.
 fn works(program: &mut Command) -> bool {
     let silent = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     silent.status().is_ok_and(|status| status.success())

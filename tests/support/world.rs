@@ -159,7 +159,7 @@ where
         self.block_on(admin.edit(&app.id, before.version(), draft)).unwrap();
     }
 
-    /// Whether the store refuses the access token of `answer` now.
+    /// Checks whether the store refuses the access token of `answer` now.
     pub(crate) fn is_revoked(&self, answer: &Answer) -> bool {
         let claims = answer.claims();
         let text = |name: &str| claims[name].as_str().unwrap();

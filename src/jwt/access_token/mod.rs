@@ -68,7 +68,7 @@ pub struct AccessTokenClaims {
 }
 
 impl AccessTokenClaims {
-    /// Whether the token is valid at `now`, for a verifier whose clock may differ by `clock_skew`.
+    /// Checks whether the token is valid at `now`, for a verifier whose clock may differ by `clock_skew`.
     pub(crate) fn check_times(
         &self,
         now: UnixTime,

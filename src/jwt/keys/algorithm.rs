@@ -65,7 +65,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether one secret both signs and verifies.
+    /// Checks whether one secret both signs and verifies.
     #[must_use]
     pub const fn is_symmetric(self) -> bool {
         matches!(self, Self::HS256)

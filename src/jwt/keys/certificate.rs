@@ -33,7 +33,7 @@ impl<'a> Certificate<'a> {
         Ok(Self { issuer, subject: fields.tlv_bytes()?, key: fields.tlv_bytes()? })
     }
 
-    /// Whether another certificate issued this one.
+    /// Checks whether another certificate issued this one.
     pub(super) fn is_issued_by(&self, other: &Self) -> bool {
         self.issuer == other.subject && self.issuer != self.subject
     }

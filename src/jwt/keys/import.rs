@@ -187,7 +187,7 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = [
     ],
 ];
 
-/// Whether `y`, little-endian, is below the field prime 2^255 - 19.
+/// Checks whether `y`, little-endian, is below the field prime 2^255 - 19.
 fn is_canonical(y: &[u8; 32]) -> bool {
     let [low, middle @ .., high] = y;
     *high != 0x7f || *low < 0xed || middle.iter().any(|byte| *byte != 0xff)
@@ -222,7 +222,7 @@ pub(super) fn without_leading_zeros(number: &[u8]) -> &[u8] {
     number.get(zeros..).unwrap_or_default()
 }
 
-/// Whether a prime below 752 divides the modulus, as the rules for web certificates forbid (CA/Browser
+/// Checks whether a prime below 752 divides the modulus, as the rules for web certificates forbid (CA/Browser
 /// Forum Baseline Requirements, section 6.1.6). Such a key is broken, or made to be broken.
 fn has_small_factor(n: &[u8]) -> bool {
     static PRIMES: LazyLock<Vec<u64>> = LazyLock::new(|| {
@@ -243,7 +243,7 @@ fn residue(n: &[u8], modulus: u64) -> u64 {
     })
 }
 
-/// Whether the modulus comes from the broken generator of CVE-2017-15361 ("ROCA"): modulo each small
+/// Checks whether the modulus comes from the broken generator of CVE-2017-15361 ("ROCA"): modulo each small
 /// prime it is a power of 65537. At most one honest key in 2^27 has this property.
 fn has_roca_fingerprint(n: &[u8]) -> bool {
     const PRIMES: [u64; 17] =

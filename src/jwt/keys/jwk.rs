@@ -165,7 +165,7 @@ impl RawJwk {
         Ok(key)
     }
 
-    /// Whether `key_ops` is absent or names `verify`.
+    /// Checks whether `key_ops` is absent or names `verify`.
     fn may_verify(&self) -> Result<bool, KeyError> {
         let Some(operations) = self.members.get("key_ops") else { return Ok(true) };
         let operations = operations.as_array().ok_or(KeyError::Malformed)?;

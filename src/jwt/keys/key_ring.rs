@@ -225,7 +225,7 @@ impl CurrentKeys {
         &self.jwk_set
     }
 
-    /// Whether any key is public.
+    /// Checks whether any key is public.
     pub(crate) fn publishes_keys(&self) -> bool {
         let mut keys = self.verifying.iter();
         keys.any(|key| !key.algorithm().is_some_and(Algorithm::is_symmetric))

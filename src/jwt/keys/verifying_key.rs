@@ -161,7 +161,7 @@ impl VerifyingKey {
         self.access_token_header.as_deref()
     }
 
-    /// Whether the key admits `algorithm`.
+    /// Checks whether the key admits `algorithm`.
     pub(in crate::jwt) fn allows(&self, algorithm: Algorithm) -> bool {
         match (self.algorithm, &self.material) {
             (Some(only), _) => only == algorithm,
@@ -170,7 +170,7 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether `signature` over `message` is valid under this key, with an algorithm that it admits.
+    /// Checks whether `signature` over `message` is valid under this key, with an algorithm that it admits.
     pub(in crate::jwt) fn verifies(
         &self,
         algorithm: Algorithm,

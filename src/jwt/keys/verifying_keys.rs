@@ -161,7 +161,7 @@ impl VerifyingKeys {
         Self { keys, passed_over: Vec::new() }
     }
 
-    /// Whether one of the keys is a secret shared with the signer.
+    /// Checks whether one of the keys is a secret shared with the signer.
     pub(crate) fn hold_secret(&self) -> bool {
         self.keys.iter().filter_map(VerifyingKey::algorithm).any(Algorithm::is_symmetric)
     }
@@ -177,7 +177,7 @@ impl From<VerifyingKey> for VerifyingKeys {
     }
 }
 
-/// Whether two keys have one id and differ, though some algorithm fits both.
+/// Checks whether two keys have one id and differ, though some algorithm fits both.
 fn are_ambiguous(key: &VerifyingKey, other: &VerifyingKey) -> bool {
     let both = |algorithm: &Algorithm| key.allows(*algorithm) && other.allows(*algorithm);
     key.key_id().is_some()

@@ -264,7 +264,7 @@ impl ResolvedRedirectUri {
         &self.0
     }
 
-    /// Whether another program on the user's device could receive the response. Then consent must not
+    /// Checks whether another program on the user's device could receive the response. Then consent must not
     /// be skipped for a public app (RFC 8252 section 8.6). Every URI but `https` is of these two kinds.
     #[must_use]
     pub fn is_loopback_or_custom_scheme(&self) -> bool {

@@ -225,13 +225,13 @@ fn check_authority(authority: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// Whether `text` is 1 to 65535 in decimal, without sign or leading zero.
+/// Checks whether `text` is 1 to 65535 in decimal, without sign or leading zero.
 pub(super) fn is_port(text: &str) -> bool {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     digits && text.parse::<u16>().is_ok()
 }
 
-/// Whether `text` is labels of letters, digits, `-` and `_` between dots, at most 253 bytes.
+/// Checks whether `text` is labels of letters, digits, `-` and `_` between dots, at most 253 bytes.
 pub(super) fn is_host_name(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(allowed);

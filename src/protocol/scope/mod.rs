@@ -61,13 +61,13 @@ impl ScopeToken {
         &self.0
     }
 
-    /// Whether this is an endpoint scope, not an opaque one (see [`Scope`]).
+    /// Checks whether this is an endpoint scope, not an opaque one (see [`Scope`]).
     #[must_use]
     pub fn is_endpoint_scope(&self) -> bool {
         pattern::endpoint(&self.0).is_some()
     }
 
-    /// Whether this token allows everything that `other` allows.
+    /// Checks whether this token allows everything that `other` allows.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         pattern::covers(&self.0, &other.0)
@@ -148,7 +148,7 @@ impl Scope {
         &self.0
     }
 
-    /// Whether there are no tokens.
+    /// Checks whether there are no tokens.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -169,13 +169,13 @@ impl Scope {
         Self::from_distinct(&self.tokens().filter(|token| *token != OFFLINE_ACCESS).collect())
     }
 
-    /// Whether this scope allows everything that `token` allows.
+    /// Checks whether this scope allows everything that `token` allows.
     #[must_use]
     pub fn covers_token(&self, token: &ScopeToken) -> bool {
         self.covers_text(token.as_str())
     }
 
-    /// Whether this scope allows everything that `other` allows.
+    /// Checks whether this scope allows everything that `other` allows.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.first_uncovered(other).is_none()

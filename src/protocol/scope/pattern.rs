@@ -25,13 +25,13 @@ pub(super) fn check(token: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether every request that `narrow` matches is matched by `wide`.
+/// Checks whether every request that `narrow` matches is matched by `wide`.
 pub(crate) fn covers(wide: &str, narrow: &str) -> bool {
     let both_patterns = || endpoint(wide).and(endpoint(narrow)).is_some();
     segments_cover(wide, narrow, both_patterns)
 }
 
-/// Whether `token` is an endpoint scope that matches a request for `path`, which begins with `/`.
+/// Checks whether `token` is an endpoint scope that matches a request for `path`, which begins with `/`.
 ///
 /// No token matches a path that ends in a slash: its last segment is empty, and a `*` needs at least one
 /// character.

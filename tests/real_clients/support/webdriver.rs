@@ -25,7 +25,7 @@ const FLAGS: [&str; 9] = [
     "--disable-sync",
 ];
 
-/// Whether Chromium and its driver are installed.
+/// Checks whether Chromium and its driver are installed.
 pub(crate) fn chrome_is_there() -> bool {
     ["chromium", "chromedriver"].iter().all(|program| {
         let mut asked = command(program);
