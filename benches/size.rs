@@ -252,7 +252,9 @@ impl InPostgres {
         let pool = cluster::pool(&runtime, cluster.options(), 2);
         let store = cluster::new_store(&runtime, &pool);
         // Without the time limits of the store.
-        let pool = runtime.block_on(PgPool::connect_with(cluster.options())).unwrap();
+        let pool = runtime
+            .block_on(PgPool::connect_with(PostgresStore::connect_options(cluster.options())))
+            .unwrap();
         let world = World::new(runtime, store);
         let grant = live_grant(&world.app.id);
         let template = grant.grant_id;

@@ -12,7 +12,7 @@ use grantor::store::{
 };
 use sqlx::postgres::PgPoolOptions;
 
-use super::cluster::{PATIENCE, database, new_prefix, new_store, pool, rounds, runtime};
+use super::cluster::{PATIENCE, database, new_prefix, new_store, patient, pool, rounds, runtime};
 use super::kit::Tokio;
 use super::world::now;
 
@@ -20,7 +20,7 @@ use super::world::now;
 fn keeps_the_contract(level: &str) {
     let Some(database) = database() else { return };
     let runtime = Arc::new(runtime());
-    let options = database.options().options([("default_transaction_isolation", level)]);
+    let options = patient(database.options()).options([("default_transaction_isolation", level)]);
     let pool = {
         let _inside = runtime.enter();
         let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(PATIENCE);
@@ -54,7 +54,7 @@ fn a_call_that_is_dropped_leaves_no_transaction_behind() {
     let runtime = runtime();
     let (name, hosts) = ("dropped calls", pool(&runtime, database.options(), 1));
     let options = database.options().application_name(name);
-    let options = options.options([("default_transaction_isolation", "serializable")]);
+    let options = patient(options).options([("default_transaction_isolation", "serializable")]);
     let pool = {
         let _inside = runtime.enter();
         let pool = PgPoolOptions::new().max_connections(8).acquire_timeout(PATIENCE);

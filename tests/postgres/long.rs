@@ -29,6 +29,7 @@ mod support;
 mod survivors;
 #[path = "../support/targets.rs"]
 mod targets;
+mod waits;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod world;
 mod writers;

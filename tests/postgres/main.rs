@@ -22,6 +22,7 @@ mod dates;
 mod fan_out;
 mod isolation;
 mod kit;
+mod limits;
 mod opening;
 mod outages;
 #[path = "../support/overtaken.rs"]

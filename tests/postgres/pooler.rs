@@ -1,18 +1,20 @@
 //! The store behind PgBouncer in transaction mode, which gives every transaction another connection.
 
+use std::env;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 
 use grantor::store::PostgresStore;
 use grantor::store::conformance::Kit;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::Executor as _;
+use sqlx::postgres::{PgConnectOptions, PgPool};
 
 use super::cluster::{
-    Cluster, PATIENCE, USER, new_prefix, own_cluster, patient, pool, runtime, skipped,
+    Cluster, PATIENCE, USER, new_prefix, new_store, own_cluster, patient, pool, runtime, skipped,
 };
 use super::kit::Tokio;
 use super::sandbox::{Folder, command, wait_until};
@@ -29,13 +31,16 @@ struct Pooler {
 }
 
 impl Pooler {
-    /// Starts it, or returns `None` after a line that says what is missing.
-    fn start(settings: &str) -> Option<Self> {
-        let programs = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
-        let Some(program) = programs.into_iter().find(|it| Path::new(it).exists()) else {
+    /// Starts the first one installed, or returns `None` after a line that says what is missing.
+    fn start() -> Option<Self> {
+        let Some((program, _)) = installed().into_iter().next() else {
             skipped("PgBouncer");
             return None;
         };
+        Self::run(&program, "")
+    }
+
+    fn run(program: &Path, settings: &str) -> Option<Self> {
         let cluster = own_cluster()?;
         let folder = Folder::temporary();
         let path = folder.path().display();
@@ -84,6 +89,19 @@ impl Pooler {
     }
 }
 
+/// Returns every PgBouncer in `PATH` and where Debian puts it, with the minor number of its version, 1.N.
+fn installed() -> Vec<(PathBuf, u32)> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/bin".into()]);
+    let minor = |program: PathBuf| {
+        let told = command(&program).arg("--version").output().ok()?;
+        let told = String::from_utf8(told.stdout).ok()?;
+        let minor = told.strip_prefix("PgBouncer 1.")?.split('.').next()?.parse().ok()?;
+        Some((program, minor))
+    };
+    folders.map(|folder| folder.join("pgbouncer")).filter_map(minor).collect()
+}
+
 impl Drop for Pooler {
     fn drop(&mut self) {
         self.process.kill().unwrap();
@@ -96,7 +114,7 @@ impl Drop for Pooler {
 /// statements. Without names, no statement runs on a connection that lacks it.
 #[test]
 fn the_store_keeps_the_contract_behind_a_transaction_pooler() {
-    let Some(pooler) = Pooler::start("") else { return };
+    let Some(pooler) = Pooler::start() else { return };
     let runtime = Arc::new(runtime());
     let pool = pool(&runtime, pooler.options(), 20);
     let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
@@ -113,7 +131,7 @@ fn the_store_keeps_the_contract_behind_a_transaction_pooler() {
 /// Z16: a server behind the pooler answers concurrent clients, and starts again with its roots.
 #[test]
 fn a_server_works_behind_a_transaction_pooler() {
-    let Some(pooler) = Pooler::start("") else { return };
+    let Some(pooler) = Pooler::start() else { return };
     let runtime = runtime();
     let pool = pool(&runtime, pooler.options(), 20);
     let store = PostgresStore::with_prefix(pool, new_prefix()).with_timeout(PATIENCE);
@@ -136,23 +154,36 @@ fn a_server_works_behind_a_transaction_pooler() {
 /// Z16: the same with named statements, where PgBouncer (from 1.21) knows them.
 #[test]
 fn a_pooler_that_knows_prepared_statements_takes_named_ones() {
-    let version = command("/usr/sbin/pgbouncer").arg("--version").output();
-    let version = version.map(|it| String::from_utf8_lossy(&it.stdout).into_owned());
-    let version = version.unwrap_or_default();
-    let minor = version.split('.').nth(1).and_then(|it| it.parse::<u32>().ok());
-    if minor.is_none_or(|minor| minor < 21) {
+    let found = installed();
+    let Some((program, minor)) = found.iter().find(|(_, minor)| *minor >= 21) else {
         // Debian 12 has 1.18. No service is missing, so this is no failure.
-        eprintln!("skipped: PgBouncer 1.21 or later is needed, found {}", version.trim());
+        eprintln!("skipped: PgBouncer 1.21 or later is needed, found {found:?}");
         return;
-    }
-    let Some(pooler) = Pooler::start("max_prepared_statements = 100\n") else { return };
-    let runtime = runtime();
+    };
+    let Some(pooler) = Pooler::run(program, "max_prepared_statements = 200\n") else { return };
+    // The settings of `connect_options`, which the pooler does not pass on.
+    let runtime = Arc::new(runtime());
+    let limits = "ALTER ROLE grantor SET statement_timeout = '120s'; \
+                  ALTER ROLE grantor SET lock_timeout = '120s'";
+    runtime.block_on(async {
+        let direct = PgPool::connect_with(pooler.cluster.options()).await.unwrap();
+        direct.execute(limits).await.unwrap();
+    });
     let pool = pool(&runtime, pooler.options(), 20);
-    let store = PostgresStore::with_prefix(pool, new_prefix()).with_timeout(PATIENCE);
-    runtime.block_on(store.migrate()).unwrap();
-    let world = World::new(runtime, store);
+    let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
+    let new_store = {
+        let (runtime, pool) = (Arc::clone(&runtime), pool.clone());
+        move || new_store(&runtime, &pool)
+    };
+    let report = Kit::new(new_store.clone()).with_runner(runner).with_rounds(2).run();
+    assert!(report.is_passed(), "{report}");
+    let world = World::new(super::cluster::runtime(), new_store());
     let (code, verifier) = world.code();
     let tokens = world.redeem(&code, &verifier).unwrap();
     let first = tokens["refresh_token"].as_str().unwrap();
     crate::support::fan_out((20, 10), first, |token| world.ask_refresh(token));
+    // PgBouncer itself names the statements of the store at the server, and PostgreSQL refused none.
+    let log = fs::read_to_string(pooler.cluster.log()).unwrap();
+    assert!(!log.contains("prepared statement"), "{log}");
+    eprintln!("PgBouncer 1.{minor}: {report}");
 }

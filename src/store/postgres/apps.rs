@@ -126,6 +126,7 @@ impl AppRegistry for PostgresStore {
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         let row = self.one_row(|| query(self.sql.apps_version.clone())).await?;
         let (version, seen) = (column::<i64>(&row, "counted")?, instant(&row, "seen")?);
+        self.note_limits(&row)?;
         self.seen.learn(seen);
         Ok(AppsVersion { version: version.cast_unsigned(), seen })
     }

@@ -17,13 +17,11 @@ use sqlx::{Connection as _, PgPool, Postgres};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::limits::BEGIN;
 use super::run::Statement;
 
 /// The number of statements after which a connection returns to the pool, for the host's own queries.
 const MAX_STATEMENTS: u8 = 32;
-
-/// Begins a transaction at the isolation level that the statements were written for.
-pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The pool of the host, and the statements that wait.
 ///
@@ -130,7 +128,7 @@ impl Lent {
         Ok(rows)
     }
 
-    /// Runs a statement in a transaction at READ COMMITTED.
+    /// Runs a statement in a transaction at READ COMMITTED, with limits.
     pub(super) async fn run_at_read_committed(
         &mut self,
         statement: Statement<'_>,

@@ -5,6 +5,7 @@ mod audit;
 mod connections;
 mod finds;
 mod grants;
+mod limits;
 mod new_grant;
 mod opening;
 mod outcome;
@@ -18,7 +19,7 @@ mod statements;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
@@ -47,8 +48,8 @@ const MAX_MIGRATIONS: usize = 10;
 
 /// Apps, grants, cutoffs, assertions, consents and the audit log in a PostgreSQL database.
 ///
-/// The host passes its pool. The store uses its own tables, and no extension, advisory lock or
-/// notification. It needs a tokio runtime. Every method of the contract that changes something is *one*
+/// The host passes its pool, or a URL ([`connect`](Self::connect)). The store uses its own tables, and no
+/// extension, advisory lock or notification. It needs a tokio runtime. Every method of the contract that changes something is *one*
 /// statement, correct at READ COMMITTED for any number of processes. If the database's default is stricter,
 /// each transaction sets the level, which also works behind a pooler. `docs/storage.md` describes the
 /// tables and the statements.
@@ -84,8 +85,9 @@ pub struct PostgresStore {
     prefix: TablePrefix,
     timeout: Duration,
     host_skew: Duration,
-    /// Whether the default of the database is stricter than READ COMMITTED.
-    sets_isolation: Arc<AtomicBool>,
+    /// Whether each statement runs in a transaction that sets the level and the limits, because the
+    /// connections of the pool come without them.
+    in_transactions: Arc<AtomicBool>,
     /// Whether statements are prepared once a connection, under a name.
     names_statements: bool,
 }
@@ -98,6 +100,10 @@ impl PostgresStore {
     pub const DEFAULT_HOST_SKEW: Duration = Duration::from_secs(10);
 
     /// Creates a store over `pool`, in tables whose names begin with `grantor_`.
+    ///
+    /// If the connections come without the limits of [`connect_options`](Self::connect_options), each
+    /// statement runs in a transaction that sets them, in three round trips instead of one. The host's own
+    /// statements are not affected.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
         Self::with_prefix(pool, TablePrefix::default())
@@ -145,7 +151,7 @@ impl PostgresStore {
             prefix,
             timeout: Self::DEFAULT_TIMEOUT,
             host_skew: Self::DEFAULT_HOST_SKEW,
-            sets_isolation: Arc::new(AtomicBool::new(false)),
+            in_transactions: Arc::new(AtomicBool::new(false)),
             names_statements: true,
         }
     }
@@ -193,15 +199,10 @@ impl PostgresStore {
 
     /// Adds the settings that suit this store to the options of a pool: READ COMMITTED; 5 s for statements
     /// and locks, 10 s for idle transactions; no statement logging. If a pooler refuses `options`, set them
-    /// for the role instead.
+    /// for the role instead. The store keeps other limits that the host has set.
     #[must_use]
     pub fn connect_options(options: PgConnectOptions) -> PgConnectOptions {
-        sqlx::ConnectOptions::disable_statement_logging(options).options([
-            ("default_transaction_isolation", "read committed"),
-            ("statement_timeout", "5s"),
-            ("lock_timeout", "5s"),
-            ("idle_in_transaction_session_timeout", "10s"),
-        ])
+        sqlx::ConnectOptions::disable_statement_logging(options).options(limits::SETTINGS)
     }
 
     /// Returns the prefix of its tables.
@@ -252,10 +253,24 @@ impl PostgresStore {
     /// Returns the versions that the tables state, if they state any.
     async fn find_version(&self) -> Result<Option<Found>, StoreError> {
         match self.run(|| query(self.sql.check.clone())).await {
-            Ok(rows) => rows.first().map(Found::read).transpose(),
+            Ok(rows) => rows.first().map(|row| self.read_versions(row)).transpose(),
             Err(error) if lacks_tables(&error) => Ok(None),
             Err(error) => Err(StoreError::new(error)),
         }
+    }
+
+    fn read_versions(&self, row: &PgRow) -> Result<Found, StoreError> {
+        self.note_limits(row)?;
+        let schema_version = column(row, "schema_version")?;
+        Ok(Found { schema_version, revision: column(row, "revision")? })
+    }
+
+    /// Lets each statement set its limits if the connection that read `row` has none.
+    fn note_limits(&self, row: &PgRow) -> Result<(), StoreError> {
+        if limits::is_unlimited(row)? {
+            self.in_transactions.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn migrate_once(&self, found: Option<Found>) -> Result<(), sqlx::Error> {
@@ -263,7 +278,9 @@ impl PostgresStore {
         // Not prepared, so that it works behind any pooler.
         let row = sqlx::raw_sql("SELECT version()").fetch_one(pool).await?;
         let version: &str = row.try_get("version")?;
-        let script = |text: &str| statement(schema::script_for(version, text));
+        let script = |text: &str| {
+            statement([limits::LIMIT_LOCKS, &schema::script_for(version, text)].concat())
+        };
         if found.is_none_or(|found| found.schema_version < SCHEMA_VERSION) {
             pool.execute(script(&schema::tables(&self.prefix))).await?;
         }
@@ -289,7 +306,7 @@ impl PostgresStore {
             Err(error) => return Err(StoreError::new(error)),
         };
         let row = rows.first().ok_or_else(|| StoreError::new(run::NO_CLOCK))?;
-        let found = Found::read(row)?;
+        let found = self.read_versions(row)?;
         if found.is_later() {
             return Err(StoreError::new(opening::LATER_TABLES));
         }
@@ -350,11 +367,6 @@ struct Found {
 }
 
 impl Found {
-    fn read(row: &PgRow) -> Result<Self, StoreError> {
-        let schema_version = column(row, "schema_version")?;
-        Ok(Self { schema_version, revision: column(row, "revision")? })
-    }
-
     fn is_current(self) -> bool {
         self.schema_version == SCHEMA_VERSION && self.revision == Some(REVISION)
     }

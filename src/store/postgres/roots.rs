@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, SqlStr, query};
 
 use super::PostgresStore;
-use super::connections::BEGIN;
+use super::limits::BEGIN;
 use super::rows::column;
 use super::statements::Tables;
 use crate::server_secret::{RootPrint, RootsClaim};

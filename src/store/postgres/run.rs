@@ -4,10 +4,10 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sqlx::Postgres;
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
+use sqlx::{Execute, Postgres};
 use tokio::time::{Instant, timeout_at};
 
 use super::PostgresStore;
@@ -79,7 +79,7 @@ impl PostgresStore {
         let was_refused = has_code(error, SERIALIZATION_FAILURE);
         if was_refused {
             // A stricter level refuses where READ COMMITTED waits.
-            self.sets_isolation.store(true, Ordering::Relaxed);
+            self.in_transactions.store(true, Ordering::Relaxed);
         }
         was_refused || has_code(error, DEADLOCK_DETECTED)
     }
@@ -139,14 +139,16 @@ impl PostgresStore {
         self.run_as_it_is(lent, statement, deadline).await
     }
 
-    /// Runs a statement as [`run_on`](Self::run_on) does, named or unnamed as it is.
+    /// Runs a statement as [`run_on`](Self::run_on) does, named or unnamed as it is. An unnamed one is sent in
+    /// two parts, which a pooler may give to two connections, unless they are in one transaction.
     pub(super) async fn run_as_it_is(
         &self,
         lent: &mut Lent,
         statement: Statement<'_>,
         deadline: Instant,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        let in_transaction = !self.names_statements || self.sets_isolation.load(Ordering::Relaxed);
+        let is_named = Execute::persistent(&statement);
+        let in_transaction = !is_named || self.in_transactions.load(Ordering::Relaxed);
         let run = async {
             if in_transaction {
                 lent.run_at_read_committed(statement).await

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use sqlx::SqlStr;
 
+use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
 use super::{audit, new_grant, outcome};
@@ -91,7 +92,7 @@ impl Statements {
         Self {
             check: statement(format!(
                 "SELECT schema_version, CAST(to_jsonb(c) ->> 'revision' AS int4) AS revision, \
-                 current_setting('transaction_read_only') AS read_only \
+                 current_setting('transaction_read_only') AS read_only, {UNLIMITED} \
                  FROM {p}clock AS c WHERE id = 1"
             )),
             find_app: statement(seen(p, ", document", "LEFT JOIN {p}apps ON client_id = $1")),
@@ -115,7 +116,7 @@ impl Statements {
             )),
             apps_version: statement(seen(
                 p,
-                ", counted",
+                &format!(", counted, {UNLIMITED}"),
                 "JOIN {p}app_changes AS changes ON changes.id = 1",
             )),
             present: statement(seen(p, "", "")),
