@@ -114,6 +114,7 @@ async fn rotate_once(store: &PostgresStore, grant: &Grant, generation: u32) {
         grace_millis: 30_000,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         confirmation: None,
         binds: true,
         claim: 7,

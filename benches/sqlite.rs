@@ -100,6 +100,7 @@ async fn rotate(store: &SqliteStore, grant: &Grant, generation: u32) {
         grace_millis: 30_000,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         confirmation: None,
         binds: true,
         claim: u64::MAX / 3 + u64::from(generation),

@@ -116,6 +116,11 @@ pub enum Fault {
     /// [`with_browser`](crate::endpoint::AuthorizationRequest::with_browser).
     #[error("the host named no browser for a request that demands a visit to the login page")]
     UnknownBrowser,
+    /// A refresh took so long that other requests have meanwhile used its token and the successor.
+    #[error(
+        "other requests have used the refresh token and its successor while this one was under way"
+    )]
+    Overtaken,
     /// The store broke its contract.
     #[error("the store broke its contract: {0}")]
     StoreContract(&'static str),
@@ -138,13 +143,13 @@ pub enum EndpointError {
     #[error("the request failed")]
     Failed(#[from] Fault),
     /// The operation may not have taken effect, and the client must repeat it. Used for revocation
-    /// (RFC 7009 section 2.2.1).
+    /// (RFC 7009 section 2.2.1), and for a refresh that others have [overtaken](Fault::Overtaken).
     #[error("the request failed, and has to be repeated")]
     Unavailable(#[source] Fault),
 }
 
 /// The `Retry-After` of a failed revocation, in seconds. It is short because the token may still be
-/// active.
+/// active. That of a refresh is the same.
 const REPEAT_AFTER: u64 = 5;
 
 impl EndpointError {

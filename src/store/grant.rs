@@ -196,7 +196,7 @@ impl Grant {
 
     /// Applies the promise of [`GrantStore::rotate`](crate::store::GrantStore::rotate) to one row.
     /// `void` as for [`redeem`](Self::redeem). The row has changed unless the answer is
-    /// [`Rotate::Refused`] or [`Rotate::WrongKey`].
+    /// [`Rotate::Refused`], [`Rotate::WrongKey`] or [`Rotate::Overtaken`].
     pub fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
         // Generation 0 is the code, and only `redeem` asks for its bindings.
         if rotation.generation == 0
@@ -238,6 +238,9 @@ impl Grant {
             self.retries = self.retries.saturating_add(1);
             return Rotate::Retried { retries: self.retries };
         }
+        if !rotation.proves_reuse {
+            return Rotate::Overtaken;
+        }
         self.revoke(RevocationReason::RefreshTokenReused, rotation.now);
         Rotate::Reused
     }
@@ -260,6 +263,11 @@ impl Grant {
         let age = rotation.now.millis_since(self.rotated_at);
         let (least, most) = rotation.retry_ages();
         rotation.generation.checked_add(1) == Some(self.generation) && (age > least && age < most)
+    }
+
+    /// Checks whether `rotation` presents a generation that has been spent, too long ago for a retry.
+    pub(crate) fn has_spent(&self, rotation: &Rotation) -> bool {
+        rotation.generation < self.generation && !self.is_retry(rotation)
     }
 
     /// Ends the grant, unless it has ended before.

@@ -122,6 +122,9 @@ pub trait GrantStore: Send + Sync {
     ///   the two. Then every call gets it, however many there are, and nothing is revoked;
     ///   [`Grant::retries`] counts them and stays at 255.
     /// * [`Rotate::Reused`] means that the grant is revoked when the call returns.
+    /// * A spent generation revokes the grant only if the rotation
+    ///   [proves reuse](super::Rotation::proves_reuse). Otherwise the answer is [`Rotate::Overtaken`] and
+    ///   nothing changes, however late the call is and at every age of the live generation.
     /// * The [`confirmation`](Grant::confirmation) of the row is compared, and written if the rotation
     ///   binds it, in the same step. [`Rotate::WrongKey`] changes nothing.
     /// * A grant that has ended gives nothing and is not revived.
@@ -157,6 +160,10 @@ pub trait GrantStore: Send + Sync {
 
     /// Finds a grant as it is now. The answer may be stale when it arrives, so it decides nothing
     /// final.
+    ///
+    /// # Contract
+    ///
+    /// The answer is not older than the call: it shows every rotation that was answered before.
     ///
     /// # Errors
     ///

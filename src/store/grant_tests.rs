@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+#[path = "grant_late_tests.rs"]
+mod late;
 
 const NOW: i64 = 1_700_000_000_000;
 const GRACE: i64 = 10_000;
@@ -67,6 +69,7 @@ fn rotation(generation: u32, after: i64) -> Rotation {
         grace_millis: GRACE,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         confirmation: None,
         binds: true,
         claim: 8,
@@ -219,7 +222,9 @@ fn a_refresh_token_is_answered_by_its_generation_and_the_age_of_the_live_one() {
                     let end = (at(age), RevocationReason::RefreshTokenReused);
                     assert_eq!(grant.revoked, Some(end), "{name}");
                 }
-                Rotate::Refused(_) | Rotate::WrongKey => assert_eq!(grant, before, "{name}"),
+                Rotate::Refused(_) | Rotate::WrongKey | Rotate::Overtaken => {
+                    assert_eq!(grant, before, "{name}");
+                }
             }
         }
     }
@@ -342,7 +347,7 @@ fn the_first_reason_for_which_a_grant_ended_stands() {
 #[derive(Clone, Debug)]
 enum Step {
     Redeem { right: bool, key: Option<Confirmation> },
-    Rotate { generation: u32, grace: bool, key: Option<Confirmation> },
+    Rotate { generation: u32, grace: bool, proves_reuse: bool, key: Option<Confirmation> },
     Revoke,
 }
 
@@ -350,8 +355,10 @@ fn step() -> impl Strategy<Value = (Step, i64, bool)> {
     let a_key = || prop_oneof![2 => Just(None), 4 => Just(Some(key(5))), 1 => Just(Some(key(6)))];
     let step = prop_oneof![
         2 => (any::<bool>(), a_key()).prop_map(|(right, key)| Step::Redeem { right, key }),
-        8 => (0..6_u32, any::<bool>(), a_key())
-            .prop_map(|(generation, grace, key)| Step::Rotate { generation, grace, key }),
+        8 => (0..6_u32, any::<bool>(), any::<bool>(), a_key()).prop_map(|it| {
+            let (generation, grace, proves_reuse, key) = it;
+            Step::Rotate { generation, grace, proves_reuse, key }
+        }),
         1 => Just(Step::Revoke),
     ];
     // Mostly forwards, sometimes a jump back, sometimes beyond the expiry; seldom void.
@@ -363,10 +370,9 @@ fn step() -> impl Strategy<Value = (Step, i64, bool)> {
 #[test]
 fn a_row_without_the_instant_of_login_is_read() {
     let mut row = serde_json::to_value(pending()).unwrap();
-    let written = row.as_object_mut().unwrap().remove("auth_time");
-    assert_eq!(written, Some(at(-LIFE).as_millis().into()));
-    let read: Grant = serde_json::from_value(row).unwrap();
-    assert_eq!(read, Grant { auth_time: None, ..pending() });
+    assert_eq!(row["auth_time"].take(), at(-LIFE).as_millis());
+    row.as_object_mut().unwrap().remove("auth_time");
+    assert_eq!(Grant { auth_time: None, ..pending() }, serde_json::from_value(row).unwrap());
 }
 
 /// A record that an earlier version wrote names no flow. An impersonation must stay one, or a refresh
@@ -426,11 +432,10 @@ proptest! {
                         RedeemCode::Refused(_) => prop_assert_eq!(&grant, &before),
                     }
                 }
-                Step::Rotate { generation, grace, key } => {
-                    let grace_millis = if grace { GRACE } else { 0 };
-                    let confirmation = key;
-                    let rotation = rotation(generation, clock);
-                    let token = Rotation { confirmation, binds, grace_millis, ..rotation };
+                Step::Rotate { generation, grace, proves_reuse, key } => {
+                    let grace_millis = i64::from(grace) * GRACE;
+                    let rotation = Rotation { binds, proves_reuse, ..rotation(generation, clock) };
+                    let token = Rotation { confirmation: key, grace_millis, ..rotation };
                     let admitted = before.confirmation.is_none_or(|own| key == Some(own));
                     match grant.rotate(&token, void) {
                         Rotate::Rotated | Rotate::Ahead => {
@@ -444,9 +449,13 @@ proptest! {
                             prop_assert!(admitted);
                         }
                         Rotate::Reused => {
-                            prop_assert!(!ended && generation < live);
+                            prop_assert!(!ended && generation < live && proves_reuse);
                             prop_assert!(admitted || generation < before.bound_from);
                             ended = true;
+                        }
+                        Rotate::Overtaken => {
+                            prop_assert!(!ended && generation < live && !proves_reuse);
+                            prop_assert_eq!(&grant, &before);
                         }
                         Rotate::WrongKey => {
                             prop_assert!(!admitted);

@@ -88,6 +88,10 @@ pub struct Rotation {
     pub skew_millis: i64,
     /// After how many milliseconds without rotation the grant has expired, if ever.
     pub idle_millis: Option<i64>,
+    /// Whether the presented generation proves reuse if it is spent. `false` if the row, read after the
+    /// request had begun, still gave it a successor: other requests have spent it meanwhile, and the client
+    /// may have given this one up. `true` where the app allows no grace.
+    pub proves_reuse: bool,
     /// A random id of this request.
     pub claim: u64,
     /// The present instant.
@@ -132,6 +136,9 @@ pub enum Rotate {
     Ahead,
     /// The presented generation is spent. This call has revoked the grant.
     Reused,
+    /// The presented generation was spent while the request was under way, which
+    /// [proves no reuse](Rotation::proves_reuse). Nothing changed.
+    Overtaken,
     /// The grant is bound to another key or certificate. Nothing changed.
     WrongKey,
     /// Nothing changed.

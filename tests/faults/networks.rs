@@ -17,6 +17,9 @@ const CROWD: usize = 32;
 /// The longest time without an answer, longer than each time limit of the store.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// The beginning of the statement of a redemption and of a rotation.
+pub(crate) const ROTATION: &str = "UPDATE grantor_grants AS g SET generation";
+
 /// Sends requests at once to the first server, and returns the number of answers with a token.
 fn crowd(ledger: &Ledger, servers: &Servers) -> usize {
     let mut clients: Vec<_> = (0..CROWD).map(|_| servers.clients().swap_remove(0)).collect();
@@ -56,6 +59,48 @@ fn connections_that_die_silently_are_replaced() {
          none after {all:.1?}"
     );
     assert!(servers.have_stayed(), "the server ended");
+}
+
+/// R24: the statement of a refresh reaches the database when the client has been served by the other server
+/// and has used the successor. The family lives.
+#[test]
+fn a_refresh_that_reaches_the_database_late_revokes_nothing() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let ledger = Ledger::default();
+    let proxy = Proxy::to(&cluster.socket());
+    let servers = Servers::behind(&proxy, 2);
+    let mut clients = servers.clients();
+    let [slow, other] = &mut clients[..] else { panic!("two servers") };
+    let mut overtaken = 0;
+    for round in 0..super::RACES / 5 {
+        let first = ledger.insist(other, &Assertion::new(FAMILIES).request);
+        let mut family = Family::new(FAMILIES, &first);
+        let held = proxy.held();
+        proxy.hold(ROTATION);
+        slow.send(&refresh(FAMILIES, &family.token)).unwrap();
+        wait_until("the statement is on its way", || proxy.held() > held);
+        proxy.hold_no_more();
+        // The client asks again, and uses what it gets.
+        for _ in 0..=1 + round % 3 {
+            let answer = ledger.insist(other, &refresh(FAMILIES, &family.token));
+            assert!(answer.is_ok(), "{answer:?}");
+            family.rotate(&answer);
+        }
+        proxy.release();
+        let late = slow.receive();
+        ledger.count(&late);
+        let late = late.unwrap();
+        assert_eq!(late.text("error"), "temporarily_unavailable", "{late:?}");
+        overtaken += 1;
+        let next = ledger.insist(other, &refresh(FAMILIES, &family.token));
+        assert!(next.is_ok(), "{next:?}");
+        family.rotate(&next);
+        ledger.keep(family);
+    }
+    ledger.check(&Tables::of_postgres(&cluster.options()), &servers);
+    eprintln!("{overtaken} refreshes reached the database late; {}", proxy.report());
+    ledger.assert_clean();
 }
 
 /// G13, R12, J16: the database commits, and its answer is lost. A refresh that is sent again gets the one

@@ -1,12 +1,12 @@
 //! A proxy between the servers and PostgreSQL that breaks as networks do.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -26,7 +26,20 @@ struct Shared {
     lost_answers: AtomicUsize,
     silenced: AtomicUsize,
     reset: AtomicUsize,
+    hold: Mutex<Hold>,
+    released: Condvar,
     ended: AtomicBool,
+}
+
+/// The statements that wait in the proxy, to reach the database late.
+#[derive(Default)]
+struct Hold {
+    /// Statements with this text wait.
+    text: Option<&'static str>,
+    /// The number that have ever waited.
+    held: usize,
+    /// The number of releases so far.
+    releases: usize,
 }
 
 /// The messages that a server has sent on a connection (PostgreSQL protocol 3).
@@ -34,15 +47,15 @@ struct Shared {
 struct Messages {
     has_started: bool,
     pending: Vec<u8>,
-    /// The names of prepared statements that change rows.
-    writes: HashSet<Vec<u8>>,
+    /// The prepared statements that change rows, by name.
+    writes: HashMap<Vec<u8>, String>,
 }
 
 impl Messages {
-    /// Adds bytes. Returns whether they execute a statement that changes rows.
-    fn execute_a_write(&mut self, bytes: &[u8]) -> bool {
+    /// Adds bytes. Returns the text of the statement that they execute, if it changes rows.
+    fn execute_a_write(&mut self, bytes: &[u8]) -> Option<String> {
         self.pending.extend_from_slice(bytes);
-        let mut found = false;
+        let mut found = None;
         loop {
             // The first message has no type.
             let kind = usize::from(self.has_started);
@@ -53,31 +66,33 @@ impl Messages {
             }
             let message: Vec<u8> = self.pending.drain(..end).collect();
             if self.has_started {
-                found |= self.executes_a_write(message[0], &message[5..]);
+                found = self.write_of(message[0], &message[5..]).or(found);
             }
             self.has_started = true;
         }
     }
 
-    fn executes_a_write(&mut self, kind: u8, message: &[u8]) -> bool {
+    fn write_of(&mut self, kind: u8, message: &[u8]) -> Option<String> {
         let mut texts = message.split(|byte| *byte == 0);
-        let (Some(first), Some(second)) = (texts.next(), texts.next()) else { return false };
+        let (first, second) = (texts.next()?, texts.next()?);
         match kind {
             // Parse: the name of the statement, and its text.
-            b'P' if changes_rows(second) => {
-                self.writes.insert(first.to_vec());
-                false
+            b'P' => {
+                let text = String::from_utf8_lossy(second).into_owned();
+                if changes_rows(&text) {
+                    self.writes.insert(first.to_vec(), text);
+                }
+                None
             }
             // Bind: the name of the portal, and that of the statement.
-            b'B' => self.writes.contains(second),
-            b'Q' => first.starts_with(b"COMMIT"),
-            _ => false,
+            b'B' => self.writes.get(second).cloned(),
+            b'Q' if first.starts_with(b"COMMIT") => Some("COMMIT".to_owned()),
+            _ => None,
         }
     }
 }
 
-fn changes_rows(statement: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(statement);
+fn changes_rows(text: &str) -> bool {
     ["INSERT INTO", "UPDATE ", "DELETE FROM"].iter().any(|verb| text.contains(verb))
 }
 
@@ -121,6 +136,8 @@ impl Proxy {
             lost_answers: AtomicUsize::new(0),
             silenced: AtomicUsize::new(0),
             reset: AtomicUsize::new(0),
+            hold: Mutex::default(),
+            released: Condvar::new(),
             ended: AtomicBool::new(false),
         });
         let own = Arc::clone(&shared);
@@ -166,6 +183,37 @@ impl Proxy {
         }
     }
 
+    /// Resets every open connection on the side of the servers. What waits in the proxy still reaches the
+    /// database.
+    pub(crate) fn cut(&self) {
+        let links = self.shared.links();
+        self.shared.reset.fetch_add(links.len(), Ordering::Relaxed);
+        for link in &*links {
+            let _ = link.server.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Lets statements with this text wait, if they change rows, until [`release`](Self::release).
+    pub(crate) fn hold(&self, text: &'static str) {
+        self.shared.hold.lock().unwrap().text = Some(text);
+    }
+
+    /// Lets new statements pass. Those that wait go on waiting.
+    pub(crate) fn hold_no_more(&self) {
+        self.shared.hold.lock().unwrap().text = None;
+    }
+
+    /// Sends the statements that wait to the database.
+    pub(crate) fn release(&self) {
+        self.shared.hold.lock().unwrap().releases += 1;
+        self.shared.released.notify_all();
+    }
+
+    /// Returns the number of statements that have ever waited.
+    pub(crate) fn held(&self) -> usize {
+        self.shared.hold.lock().unwrap().held
+    }
+
     /// Delays each packet by this time.
     pub(crate) fn delay(&self, millis: u64) {
         self.shared.delay_millis.store(millis, Ordering::SeqCst);
@@ -181,6 +229,8 @@ impl Proxy {
     pub(crate) fn heal(&self) {
         self.delay(0);
         self.lose_answers(0);
+        self.hold_no_more();
+        self.release();
     }
 
     /// Returns the number of answers that were lost.
@@ -194,7 +244,9 @@ impl Proxy {
         let [silenced, reset, lost] =
             [silenced, reset, lost_answers].map(|it| it.load(Ordering::Relaxed));
         format!(
-            "{silenced} connections silenced, {reset} reset, {lost} answers of the database lost"
+            "{silenced} connections silenced, {reset} reset, {lost} answers of the database lost, {} \
+             statements held",
+            self.held()
         )
     }
 }
@@ -202,6 +254,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::SeqCst);
+        self.heal();
         self.shared.links().iter().for_each(|link| link.close());
         // Wakes the listener.
         let _ = TcpStream::connect(self.address);
@@ -261,10 +314,20 @@ impl Shared {
                 if link.writes.swap(false, Ordering::SeqCst) && self.loses_this() {
                     return Ok(());
                 }
-            } else if messages.execute_a_write(&bytes[..length]) {
+            } else if let Some(write) = messages.execute_a_write(&bytes[..length]) {
                 link.writes.store(true, Ordering::SeqCst);
+                self.wait_if_held(&write);
             }
             to.write_all(&bytes[..length])?;
+        }
+    }
+
+    fn wait_if_held(&self, write: &str) {
+        let mut hold = self.hold.lock().unwrap();
+        if hold.text.is_some_and(|text| write.contains(text)) {
+            hold.held += 1;
+            let before = hold.releases;
+            drop(self.released.wait_while(hold, |hold| hold.releases == before));
         }
     }
 

@@ -72,6 +72,8 @@ pub(crate) enum Alteration {
     IgnoresParents,
     /// Takes the sixth retry within the grace for reuse.
     CapsRetries,
+    /// Takes each spent refresh token for reuse, also if it was spent while its request was under way.
+    RevokesTheOvertaken,
     /// Updates and deletes an app if the expected version is not older than the stored one.
     ComparesVersionsByOrder,
     /// Keeps a pending row for as long as its refresh token would live.
@@ -89,7 +91,7 @@ use Alteration::{
     ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, Panics,
     PrunesAssertionsEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, ReadsTheFeedByTime,
     ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName,
-    TrustsTheClock,
+    RevokesTheOvertaken, TrustsTheClock,
 };
 
 /// The store of the example with a fault.
@@ -218,6 +220,7 @@ impl AlteredStore {
             | RevokesDevicesByName
             | IgnoresParents
             | CapsRetries
+            | RevokesTheOvertaken
             | ComparesVersionsByOrder
             | PrunesPendingRowsLate
             | PrunesPendingRowsEarly
@@ -397,6 +400,9 @@ impl GrantStore for AlteredStore {
             let no_more = Rotation { grace_millis: 0, ..rotation.clone() };
             if self.is(CapsRetries) && grant.retries >= 5 {
                 return grant.rotate(&no_more, void);
+            }
+            if self.is(RevokesTheOvertaken) {
+                return grant.rotate(&Rotation { proves_reuse: true, ..rotation.clone() }, void);
             }
             grant.rotate(if self.is(BindsInTwoSteps) { &unbinding } else { rotation }, void)
         };

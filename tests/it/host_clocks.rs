@@ -12,7 +12,7 @@ use grantor::resource_server::ResourceServer;
 use grantor::store::MemoryStore;
 use pollster::block_on;
 
-use crate::faulty_store::FaultyStore;
+use crate::faulty_store::{FaultyStore, Method};
 use crate::support::{
     Answer, App, CALLBACK, ISSUER, Server, World, ann, ask, body_of, code_app, code_query,
     machine_app, new_verifier, parameters,
@@ -99,6 +99,30 @@ fn reuse_is_found_when_the_grace_is_over_by_every_clock() {
         hosts.advance(10_000 + 10_000 + 2 * AHEAD * 1_000);
         refresh(second, &app, &tokens).assert_error(400, "invalid_grant");
         assert!(hosts.world.is_revoked(&one));
+    }
+}
+
+/// R24: a refresh that others overtake at the other host revokes nothing, by neither clock.
+#[test]
+fn a_refresh_that_was_overtaken_at_the_other_host_revokes_nothing() {
+    let hosts = Arc::new(Hosts::new());
+    let app = hosts.world.register(code_app());
+    for ahead_is_late in [false, true] {
+        for millis in [0, 4_000, 12_000] {
+            let first = hosts.world.tokens(&app);
+            let (others, own, begins_with) = (Arc::clone(&hosts), app.clone(), first.clone());
+            let late = if ahead_is_late { &hosts.ahead } else { &hosts.behind };
+            late.store().meanwhile(Method::FindGrant, move || {
+                others.advance(millis);
+                let other = if ahead_is_late { &others.behind } else { &others.ahead };
+                let second = refresh(other, &own, &begins_with);
+                assert_eq!(refresh(other, &own, &second).status, 200);
+            });
+            refresh(late, &app, &first).assert_error(503, "temporarily_unavailable");
+            assert!(!hosts.world.is_revoked(&first));
+            refresh(late, &app, &first).assert_error(400, "invalid_grant");
+            assert!(hosts.world.is_revoked(&first));
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod http;
 mod imported_secrets;
 mod introspection;
 mod jwt_bearer;
+mod late_refresh;
 mod limits;
 mod limits_page;
 mod login;

@@ -52,6 +52,7 @@ fn the_kit_rejects_read_then_write_in_every_race_and_only_there() {
             "one_of_many_rotations_wins",
             "one_of_many_keys_binds_a_grant",
             "a_grace_that_is_raced_revokes_nothing",
+            "rotations_that_are_overtaken_revoke_nothing",
             "a_reuse_that_races_rotations_leaves_nothing_alive",
             "one_of_many_claims_wins",
         ],
@@ -64,6 +65,18 @@ fn the_kit_rejects_a_grace_with_a_cap() {
     fails_exactly(
         Alteration::CapsRetries,
         &["retries_within_the_grace_revoke_nothing", "a_grace_that_is_raced_revokes_nothing"],
+    );
+}
+
+/// R24: reuse that is decided by the row alone.
+#[test]
+fn the_kit_rejects_a_store_that_takes_a_late_rotation_for_reuse() {
+    fails_exactly(
+        Alteration::RevokesTheOvertaken,
+        &[
+            "a_rotation_that_was_overtaken_proves_no_reuse",
+            "rotations_that_are_overtaken_revoke_nothing",
+        ],
     );
 }
 

@@ -120,12 +120,13 @@ fn a_rotation_does_what_the_rule_says() {
     let store = new_store(&runtime, &pool);
     let world = World::new(runtime, store);
     let store = world.server.store().store();
-    let settings = (0_i64..4_000, proptest::option::of(0_i64..6_000), 0_i64..9_000);
+    let idle = proptest::option::of(0_i64..6_000);
+    let settings = (0_i64..4_000, idle, 0_i64..9_000, any::<bool>());
     let request = (digest(), generation(), instant(), any::<u64>(), key(), any::<bool>());
     let cases = (grants(&world.app.id), request, settings);
     let judge = |(grant, request, settings): (Grant, _, _)| {
         let (salt_digest, generation, now, claim, confirmation, binds) = request;
-        let (grace_millis, idle_millis, skew_millis) = settings;
+        let (grace_millis, idle_millis, skew_millis, proves_reuse) = settings;
         let (answer, row, mut rule, rotation) = world.runtime().block_on(async {
             let rule = insert(store, grant).await;
             let rotation = Rotation {
@@ -136,6 +137,7 @@ fn a_rotation_does_what_the_rule_says() {
                 grace_millis,
                 skew_millis,
                 idle_millis,
+                proves_reuse,
                 confirmation,
                 binds,
                 claim,

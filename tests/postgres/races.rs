@@ -34,6 +34,7 @@ pub(crate) fn rotation(grant: &Grant, generation: u32, now: UnixTime) -> Rotatio
         grace_millis: 30_000,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         confirmation: None,
         binds: true,
         claim: u64::from_ne_bytes(random_bytes()),

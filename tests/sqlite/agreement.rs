@@ -121,7 +121,8 @@ fn a_redemption_does_what_the_rule_says() {
 fn a_rotation_does_what_the_rule_says() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
-    let settings = (0_i64..4_000, proptest::option::of(0_i64..6_000), 0_i64..9_000);
+    let idle = proptest::option::of(0_i64..6_000);
+    let settings = (0_i64..4_000, idle, 0_i64..9_000, any::<bool>());
     let grants = (grants(&desk), grants(&desk));
     let keys = (key(), any::<bool>());
     let cases = (grants, digest(), generation(), instant(), any::<u64>(), settings, keys);
@@ -136,7 +137,7 @@ fn a_rotation_does_what_the_rule_says() {
         _,
     )| {
         let (mut one, mut two) = (insert(&runtime, &desk, one), insert(&runtime, &desk, two));
-        let (grace_millis, idle_millis, skew_millis) = settings;
+        let (grace_millis, idle_millis, skew_millis, proves_reuse) = settings;
         let (confirmation, binds) = keys;
         let rotation = |grant: &Grant| Rotation {
             grant_id: grant.grant_id,
@@ -146,6 +147,7 @@ fn a_rotation_does_what_the_rule_says() {
             grace_millis,
             skew_millis,
             idle_millis,
+            proves_reuse,
             confirmation,
             binds,
             claim,

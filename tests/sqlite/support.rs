@@ -154,6 +154,7 @@ pub(crate) fn token(grant: &Grant, generation: u32) -> Rotation {
         grace_millis: 0,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         confirmation: None,
         binds: true,
         claim: 2,

@@ -44,7 +44,7 @@ impl From<http::Response<Vec<u8>>> for Answered {
 }
 
 /// A response with a JSON body, or with none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) json: Value,

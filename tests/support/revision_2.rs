@@ -64,6 +64,7 @@ pub(crate) fn rotation(
         grace_millis: grace,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         claim: 2,
         now: at(now),
     }

@@ -46,6 +46,7 @@ async fn rotate<S: Store>(store: &S, grant: &Grant) -> Rotate {
         grace_millis: 60_000,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         claim: 2,
         now: at(10),
     };

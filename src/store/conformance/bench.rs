@@ -151,6 +151,7 @@ pub(super) fn token(grant: &Grant, generation: u32, millis: i64) -> Rotation {
         grace_millis: 0,
         skew_millis: 0,
         idle_millis: None,
+        proves_reuse: true,
         confirmation: grant.confirmation,
         binds: true,
         claim: 2,

@@ -205,6 +205,43 @@ pub fn one_of_many_rotations_wins<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check
     )
 }
 
+/// R24: spent refresh tokens that arrive while their client goes on, in requests from before, end nothing.
+pub fn rotations_that_are_overtaken_revoke_nothing<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    race(
+        bench.rounds,
+        |_| {
+            let grant = bench.family(&cast)?;
+            for generation in 1..3 {
+                bench.rotate(&token(&grant, generation, 0))?;
+            }
+            Ok(grant)
+        },
+        |grant, contender| {
+            let present = |generation| {
+                let rotation = Rotation { grace_millis: SECOND, ..token(grant, generation, 0) };
+                bench.rotate(&Rotation { proves_reuse: false, ..rotation })
+            };
+            if contender > 0 {
+                return present([1, 2, 3].get(contender % 3).copied().unwrap_or(1));
+            }
+            let answer = present(3)?;
+            for generation in [4, 5] {
+                same("the client that goes on", present(generation)?, Rotate::Rotated)?;
+            }
+            Ok(answer)
+        },
+        |grant, answers| {
+            let count_of = |wanted| count(&answers, |answer| *answer == wanted);
+            same("winners of the live one", count_of(Rotate::Rotated), 1)?;
+            same("the ends", count_of(Rotate::Reused) + count_of(REVOKED), 0)?;
+            same("the live generation", bench.row(grant)?.generation, 6)?;
+            bench.is_alive("a family that went on", grant, 0)
+        },
+    )
+}
+
 /// Of many keys that ask to bind one grant, one does, and no request with another gets a token.
 pub fn one_of_many_keys_binds_a_grant<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();

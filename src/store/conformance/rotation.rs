@@ -1,8 +1,8 @@
 //! Checks of [`rotate`](crate::store::GrantStore::rotate), one caller at a time.
 
 use super::bench::{
-    CODE_LIFE, EXPIRED, GRANT_LIFE, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, key, new_app,
-    random_bytes, random_digest, same, token,
+    CODE_LIFE, EXPIRED, GRANT_LIFE, HOUR, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, key,
+    new_app, random_bytes, random_digest, same, token,
 };
 use super::{Check, Kit, Runner};
 use crate::ids::GrantId;
@@ -188,6 +188,51 @@ pub fn the_grace_bears_the_difference_of_clocks<S: Store, R: Runner>(kit: &Kit<S
     let strict = Rotation { skew_millis: SKEW, ..token(&grant, 1, 0) };
     same("the first time", bench.rotate(&strict)?, Rotate::Rotated)?;
     same("without grace", bench.rotate(&strict)?, Rotate::Reused)
+}
+
+/// R24: a spent generation whose request was under way when it was spent is refused, and nothing changes, at
+/// every age of the live generation, also if that was made long after the request began.
+pub fn a_rotation_that_was_overtaken_proves_no_reuse<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    let late = |generation, millis| Rotation {
+        proves_reuse: false,
+        ..with_grace(&grant, generation, millis)
+    };
+    same("the live refresh token", bench.rotate(&late(1, 0))?, Rotate::Rotated)?;
+    let retried = Rotate::Retried { retries: 1 };
+    same("a retry", bench.rotate(&late(1, GRACE - 1))?, retried)?;
+    for generation in [2, 3] {
+        same("the next", bench.rotate(&with_grace(&grant, generation, HOUR))?, Rotate::Rotated)?;
+    }
+    let row = bench.row(&grant)?;
+    for (generation, millis) in [
+        // The immediate predecessor, from before the live one and from after the grace.
+        (3, 0),
+        (3, HOUR - 5 * SECOND),
+        (3, HOUR + GRACE),
+        // Older ones.
+        (2, 0),
+        (2, HOUR - 1),
+        (2, HOUR),
+        (1, 0),
+        (1, HOUR),
+        (1, HOUR + GRACE),
+    ] {
+        let answer = bench.rotate(&late(generation, millis))?;
+        same(&format!("generation {generation} at {millis} ms"), answer, Rotate::Overtaken)?;
+        same("the row", bench.row(&grant)?, row.clone())?;
+    }
+    bench.is_alive("after rotations that came late", &grant, HOUR)?;
+    let stranger = Rotation { salt_digest: random_digest()?, ..late(1, 0) };
+    same("a stranger", bench.rotate(&stranger)?, UNKNOWN)?;
+    same("when it has expired", bench.rotate(&late(1, GRANT_LIFE))?, EXPIRED)?;
+    let reuse = bench.rotate(&with_grace(&grant, 1, 0))?;
+    same("the same, begun when it was spent", reuse, Rotate::Reused)?;
+    bench.is_dead("after reuse", &grant, HOUR)?;
+    same("when the family has ended", bench.rotate(&late(1, HOUR))?, REVOKED)
 }
 
 /// R14: a grant that has ended gives nothing to any generation, with or without grace, and its end stands.

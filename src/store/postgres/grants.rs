@@ -94,6 +94,7 @@ impl PostgresStore {
     }
 
     async fn try_rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
+        use Rotate::{Overtaken, Refused, WrongKey};
         let target = as_target(rotation.grant_id);
         let (least, most) = rotation.retry_ages();
         let rotate = || {
@@ -110,6 +111,7 @@ impl PostgresStore {
                 .bind(confirmation_bytes(rotation.confirmation))
                 .bind(rotation.binds)
                 .bind(most)
+                .bind(rotation.proves_reuse)
         };
         // Generation 0 is a code, and the last one has no successor. Both are refused.
         let may_turn = !matches!(rotation.generation, 0 | u32::MAX);
@@ -123,10 +125,9 @@ impl PostgresStore {
                     _ => Err(unknown_outcome()),
                 };
             }
-            let unknown = Rotate::Refused(GrantRefusal::Unknown);
+            let unknown = Refused(GrantRefusal::Unknown);
             let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
-            let is_refusal =
-                |answer: &Rotate| matches!(answer, Rotate::Refused(_) | Rotate::WrongKey);
+            let is_refusal = |it: &Rotate| matches!(it, Refused(_) | WrongKey | Overtaken);
             let answer = self.diagnose(rotation.grant_id, unknown, rule, is_refusal).await?;
             if let Some(answer) = answer {
                 return Ok(answer);

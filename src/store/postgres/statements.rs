@@ -309,7 +309,7 @@ fn redeem_code(p: &Tables<'_>) -> String {
 
 /// `$1` grant, `$2` app, `$3` salt, `$4` generation, `$5` claim, `$6` now, `$7` and `$12` the ages between
 /// which a retry is answered, `$8` the age at which it has lain idle, `$9` the grant as a target, `$10` the key
-/// that the request proves, `$11` whether it binds.
+/// that the request proves, `$11` whether it binds, `$13` whether a spent generation proves reuse.
 ///
 /// A wrong key matches no row, unless a handle from before the binding proves reuse.
 fn rotate(p: &Tables<'_>) -> String {
@@ -337,7 +337,8 @@ fn rotate(p: &Tables<'_>) -> String {
              AND g.revoked_at IS NULL AND g.expires_at > $6 \
              AND ($8 IS NULL OR g.generation = 0 OR $6 - g.rotated_at < $8) \
              AND (g.confirmation IS NULL OR g.confirmation IS NOT DISTINCT FROM $10 \
-                 OR ($4 < g.bound_from AND NOT ({is_retry}))) AND {valid} \
+                 OR ($4 < g.bound_from AND NOT ({is_retry}))) \
+             AND ($13 OR {is_live} OR ({is_retry})) AND {valid} \
              RETURNING g.outcome, g.retries, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome, retries FROM turned",
         valid = is_valid(p, "$2", "$9"),

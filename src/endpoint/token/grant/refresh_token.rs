@@ -60,7 +60,7 @@ impl Grant for RefreshToken {
     ) -> Result<Valid<RotationRight>, EndpointError> {
         let row = context.row_of(&handle, Self::TYPE, trail).await?;
         let settings = app.settings();
-        let rotation = Rotation {
+        let mut rotation = Rotation {
             grant_id: handle.grant_id,
             client_id: app.client_id().clone(),
             salt_digest: handle.salt.digest(&handle.grant_id),
@@ -70,12 +70,16 @@ impl Grant for RefreshToken {
             grace_millis: i64::from(settings.refresh_grace()) * 1000,
             skew_millis: i64::try_from(context.store.clock_skew().as_millis()).unwrap_or(i64::MAX),
             idle_millis: settings.refresh_token_idle_lifetime().map(|s| i64::from(s) * 1000),
+            proves_reuse: true,
             claim: facts.claim_id(),
             now: facts.now,
         };
-        if rotation.generation < row.generation && !row.is_retry(&rotation) {
+        if row.has_spent(&rotation) {
             return Err(refuse(&context.store, &rotation).await);
         }
+        // The row was read after the request began. Requests that spend the token from here on overlap this
+        // one, which may reach the store after its client has given it up and gone on.
+        rotation.proves_reuse = rotation.grace_millis == 0;
         check_flow(settings, &row)?;
         let user = context.active_user(&row.subject).await?;
         let scope = match settings.jwt().filter(|_| row.made_by() == Flow::JwtBearer) {
@@ -101,8 +105,8 @@ impl Right for RotationRight {
     ) -> Result<Claimed, EndpointError> {
         let Self { rotation, salt, authorized_at } = self;
         let answer = store.rotate(&rotation).await?;
-        if let Some(rejection) = refused(answer) {
-            return Err(rejection.into());
+        if let Some(error) = refused(answer) {
+            return Err(error);
         }
         match answer {
             // Many requests at once are one event.
@@ -111,6 +115,7 @@ impl Right for RotationRight {
             Rotate::Rotated
             | Rotate::Retried { .. }
             | Rotate::Reused
+            | Rotate::Overtaken
             | Rotate::WrongKey
             | Rotate::Refused(_) => {}
         }
@@ -143,20 +148,20 @@ pub(crate) fn check_flow(settings: &AppSettings, row: &GrantRow) -> Result<(), R
 /// request.
 async fn refuse<S: Store>(store: &S, rotation: &Rotation) -> EndpointError {
     match store.rotate(rotation).await {
-        Ok(answer) => refused(answer).map_or_else(
-            || Fault::StoreContract("a generation became live again").into(),
-            EndpointError::from,
-        ),
+        Ok(answer) => refused(answer)
+            .unwrap_or_else(|| Fault::StoreContract("a generation became live again").into()),
         Err(error) => error.into(),
     }
 }
 
 /// Returns why a rotation failed; `None` if it gave a successor.
-const fn refused(answer: Rotate) -> Option<Rejection> {
-    match answer {
-        Rotate::Rotated | Rotate::Retried { .. } | Rotate::Ahead => None,
-        Rotate::Reused => Some(Rejection::RefreshTokenReused),
-        Rotate::WrongKey => Some(Rejection::WrongKey),
-        Rotate::Refused(refusal) => Some(Rejection::GrantRefused(RefreshToken::TYPE, refusal)),
-    }
+fn refused(answer: Rotate) -> Option<EndpointError> {
+    Some(match answer {
+        Rotate::Rotated | Rotate::Retried { .. } | Rotate::Ahead => return None,
+        Rotate::Reused => Rejection::RefreshTokenReused.into(),
+        // If the client still waits, it asks again, and is judged by the row as it is then.
+        Rotate::Overtaken => EndpointError::Unavailable(Fault::Overtaken),
+        Rotate::WrongKey => Rejection::WrongKey.into(),
+        Rotate::Refused(refusal) => Rejection::GrantRefused(RefreshToken::TYPE, refusal).into(),
+    })
 }
