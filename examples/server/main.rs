@@ -8,6 +8,7 @@
 mod admin_api;
 mod args;
 mod check;
+mod declare;
 mod demo_api;
 mod log;
 mod pages;
@@ -32,7 +33,6 @@ use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use grantor::admin::AdminError;
 use grantor::audit::{AuditEvent, AuditSink};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
@@ -148,7 +148,7 @@ struct Program {
 impl Program {
     async fn build(args: &Args, issuer: &Issuer) -> Result<Self, BoxError> {
         let (clock, random) = (SystemClock::new(), OsRandom::new());
-        let mut seed = match &args.seed {
+        let seed = match &args.seed {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| format!("--seed {}: {error}", path.display()))?;
@@ -189,19 +189,7 @@ impl Program {
             builder = builder.resource_server(resource_server.clone());
         }
         let server = Arc::new(builder.start().await?);
-        for app in &mut seed.apps {
-            let imported = app.import();
-            let id = &app.client_id;
-            let wrong = |error| format!("the seed, app {id}: {}", Causes(&error));
-            match server.admin("seed").import(imported).await {
-                // A durable store keeps the apps of an earlier start unchanged.
-                Err(AdminError::AlreadyExists) => continue,
-                imported => drop(imported.map_err(wrong)?),
-            }
-            if !app.enabled {
-                server.admin("seed").disable(id).await.map_err(wrong)?;
-            }
-        }
+        let apps = declare::declare(&server, &seed, &random).await?;
         let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();
         let site = Arc::new(Site {
             authorize: url(ServerEndpoint::Authorization),
@@ -219,7 +207,7 @@ impl Program {
         let own = |resource: &&Resource| seed::is_below(issuer, resource);
         let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
         Ok(Self {
-            summary: format!("{} users, {} apps", site.users.len(), seed.apps.len()),
+            summary: format!("{} users, {apps} apps", site.users.len()),
             resources: identifiers.filter(own).cloned().collect(),
             endpoints: Arc::new(HttpEndpoints::new(server, Browsers(Arc::clone(&site)))),
             site,
@@ -307,7 +295,7 @@ impl AuditSink for Lines {
 }
 
 /// An error with its causes.
-struct Causes<'a>(&'a dyn Error);
+pub(crate) struct Causes<'a>(pub(crate) &'a dyn Error);
 
 impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

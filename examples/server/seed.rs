@@ -1,20 +1,17 @@
 //! The seed: users, apps, resource servers and the API catalog, as JSON.
 //!
 //! It is parsed in two steps: first as JSON, to remove comments and replace placeholders, then into
-//! types that reject unknown fields and name their position.
+//! types that reject unknown fields and name their position. The library reads the apps.
 
 use std::collections::BTreeMap;
 
-use grantor::admin::ImportedApp;
-use grantor::app::{AppSettings, GivenSecret};
+use grantor::admin::{DeclaredApps, SecretReference};
 use grantor::catalog::ApiCatalog;
-use grantor::ids::{ClientId, Group, Resource};
-use grantor::jwt::VerifyingKeys;
+use grantor::ids::{Group, Resource};
 use grantor::resource_server::ResourceServer;
-use grantor::secret::{ClientSecret, SignatureSecret};
 use grantor::{Issuer, Subject};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The demo seed, complete and annotated.
 pub(crate) const DEMO: &str = include_str!("seed.json");
@@ -33,8 +30,9 @@ pub(crate) struct Seed {
     pub(crate) catalog: Option<ApiCatalog>,
     #[serde(default)]
     pub(crate) resource_servers: Vec<ResourceServer>,
+    /// The apps as they are written.
     #[serde(default)]
-    pub(crate) apps: Vec<SeedApp>,
+    pub(crate) apps: Value,
 }
 
 /// A user with a password.
@@ -52,23 +50,6 @@ pub(crate) struct SeedUser {
     pub(crate) claims: BTreeMap<String, String>,
 }
 
-/// An app, optionally with existing secrets.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SeedApp {
-    pub(crate) client_id: ClientId,
-    #[serde(default)]
-    pub(crate) client_secret: Option<String>,
-    /// The digest of a client secret that another server issued. It is taken by the import.
-    #[serde(default)]
-    pub(crate) client_secret_digest: Option<GivenSecret>,
-    #[serde(default)]
-    pub(crate) signature_secret: Option<String>,
-    #[serde(default = "yes")]
-    pub(crate) enabled: bool,
-    pub(crate) settings: AppSettings,
-}
-
 const fn yes() -> bool {
     true
 }
@@ -78,33 +59,33 @@ impl Seed {
     ///
     /// # Errors
     ///
-    /// A message with the position, such as `apps[2].settings.jwt: unknown field ..`.
+    /// A message with the position, such as `users[0]: missing field ..`.
     pub(crate) fn parse(text: &str, issuer: &Issuer) -> Result<Self, String> {
         let mut json: Value =
             serde_json::from_str(text).map_err(|error| format!("the seed is not JSON: {error}"))?;
         remove_comments(&mut json);
-        fill_in(&mut json, issuer)?;
+        fill_in(&mut json, issuer);
         serde_path_to_error::deserialize(json).map_err(|error| {
             let path = error.path().to_string();
             format!("the seed, at {path}: {}", error.into_inner())
         })
     }
-}
 
-impl SeedApp {
-    /// Returns the app for an import.
-    pub(crate) fn import(&mut self) -> ImportedApp {
-        let mut app = ImportedApp::new(self.client_id.clone(), self.settings.clone());
-        if let Some(secret) = &self.client_secret {
-            app = app.with_client_secret(ClientSecret::new(secret.as_str()), None);
-        }
-        if let Some(digest) = self.client_secret_digest.take() {
-            app = app.with_client_secret(digest, None);
-        }
-        if let Some(secret) = &self.signature_secret {
-            app = app.with_signature_secret(SignatureSecret::new(secret.as_str()));
-        }
-        app
+    /// Returns the apps as the library reads them. Secrets may be in environment variables and files.
+    ///
+    /// # Errors
+    ///
+    /// A message with every problem and its position, such as `apps[2].settings.jwt.impersonation.alow`.
+    pub(crate) fn declared(&self) -> Result<DeclaredApps, String> {
+        let apps = if self.apps.is_null() { json!([]) } else { self.apps.clone() };
+        DeclaredApps::from_value(json!({ "apps": apps }), SecretReference::read)
+            .map_err(|invalid| format!("the seed, at {invalid}"))
+    }
+
+    /// Returns the client secret of an app, if the seed has it in clear.
+    pub(crate) fn client_secret(&self, client_id: &str) -> Option<&str> {
+        let apps = self.apps.as_array()?;
+        apps.iter().find(|app| app["client_id"] == client_id)?["client_secret"].as_str()
     }
 }
 
@@ -120,34 +101,20 @@ fn remove_comments(json: &mut Value) {
     }
 }
 
-/// Replaces the issuer placeholder in API identifiers only, because a secret may hold any text, and
-/// converts PEM keys to a JWK Set.
-fn fill_in(json: &mut Value, issuer: &Issuer) -> Result<(), String> {
+/// Replaces the issuer placeholder in API identifiers only, because a secret may hold any text.
+fn fill_in(json: &mut Value, issuer: &Issuer) {
     let issuer = issuer.as_str().trim_end_matches('/');
     for server in items(json, "/resource_servers") {
         name_issuer(server, "/identifier", issuer);
     }
-    for (number, app) in items(json, "/apps").iter_mut().enumerate() {
+    for app in items(json, "/apps") {
         for resource in items(app, "/settings/resources") {
             name_issuer(resource, "", issuer);
         }
         for place in ["/settings/default_resource", "/settings/jwt/audience"] {
             name_issuer(app, place, issuer);
         }
-        for place in ["/settings/jwt/keys/keys", "/settings/authentication/private_key_jwt"] {
-            let wrong = |error: &dyn std::fmt::Display| {
-                let place = place.replace('/', ".");
-                format!("the seed, at apps[{number}]{place}: {error}")
-            };
-            if let Some(keys) = app.pointer_mut(place)
-                && let Some(pem) = keys.as_str()
-            {
-                let read = VerifyingKeys::from_pem(pem).map_err(|error| wrong(&error))?;
-                *keys = serde_json::to_value(read).map_err(|error| wrong(&error))?;
-            }
-        }
     }
-    Ok(())
 }
 
 fn items<'a>(json: &'a mut Value, place: &str) -> &'a mut [Value] {
@@ -175,7 +142,8 @@ mod tests {
     }
 
     fn problem(text: &str) -> String {
-        Seed::parse(text, &issuer()).err().unwrap()
+        let seed = Seed::parse(text, &issuer());
+        seed.and_then(|seed| seed.declared()).err().unwrap()
     }
 
     #[test]
@@ -185,9 +153,11 @@ mod tests {
         remove_comments(&mut written);
         let names =
             |json: &Value| -> Vec<String> { json.as_object().unwrap().keys().cloned().collect() };
+        let declared = seed.declared().unwrap();
         let every = |app: &str, place: &str| {
-            let position = seed.apps.iter().position(|it| it.client_id.as_str() == app).unwrap();
-            let known = serde_json::to_value(&seed.apps[position].settings).unwrap();
+            let apps = declared.apps();
+            let position = apps.iter().position(|it| it.client_id().as_str() == app).unwrap();
+            let known = serde_json::to_value(apps[position].settings()).unwrap();
             let written = &written["apps"][position]["settings"];
             let (known, written) = (known.pointer(place).unwrap(), written.pointer(place).unwrap());
             assert_eq!(names(known), names(written), "{app} {place}");
@@ -213,7 +183,7 @@ mod tests {
             ),
             (
                 r#"{"apps": [{"client_id": "a", "settings": {"name": "a", "flows": []}}]}"#,
-                "the seed, at apps[0].settings: `flows` must list at least one flow",
+                "the seed, at apps[0].settings.flows: must list at least one flow",
             ),
             (
                 r#"{"apps": [{"client_id": "a", "settings": {"name": "a",
@@ -233,10 +203,11 @@ mod tests {
             "settings": {"name": "%%ISSUER%%", "flows": ["client_credentials"], "_": [],
                 "resources": ["%%ISSUER%%/api"]}}]}"#;
         let seed = Seed::parse(text, &issuer()).unwrap();
-        let [app] = &*seed.apps else { panic!("one app") };
-        assert_eq!(app.client_secret.as_deref(), Some("%%ISSUER%%_\"'<&"));
-        assert_eq!(app.settings.name(), "%%ISSUER%%");
-        assert_eq!(app.settings.resources()[0].as_str(), "http://127.0.0.1:8089/api");
+        assert_eq!(seed.client_secret("a"), Some("%%ISSUER%%_\"'<&"));
+        let declared = seed.declared().unwrap();
+        let settings = declared.apps()[0].settings();
+        assert_eq!(settings.name(), "%%ISSUER%%");
+        assert_eq!(settings.resources()[0].as_str(), "http://127.0.0.1:8089/api");
     }
 
     #[test]

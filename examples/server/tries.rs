@@ -7,7 +7,7 @@ use grantor::clock::{Clock, UnixTime};
 use grantor::protocol::CodeVerifier;
 use grantor::random::SecureRandom;
 
-use crate::seed::{Seed, SeedApp};
+use crate::seed::Seed;
 use crate::sessions::random_text;
 use crate::sign::{CLIENT_LIFETIME, Claims, DemoKey, GRANT_LIFETIME};
 
@@ -56,9 +56,9 @@ struct Known {
 
 impl Known {
     fn find(seed: &Seed, id: &str) -> Result<Self, String> {
-        let app = seed.apps.iter().find(|app| app.client_id.as_str() == id);
-        let app: &SeedApp = app.ok_or_else(|| format!("the demo seed has no app {id}"))?;
-        let secret = app.client_secret.as_deref().unwrap_or_default();
+        let secret = seed.client_secret(id);
+        let secret =
+            secret.ok_or_else(|| format!("the demo seed has no app {id} with a secret"))?;
         Ok(Self { id: encode(id), secret: encode(secret) })
     }
 

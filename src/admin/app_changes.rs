@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::transfer::check_given;
 use super::{Admin, AdminError, credentials, has_client_secret};
 use crate::app::{
-    AppCredentials, AppDraft, AppSettings, ClientType, CustomApp, GivenSecret, InvalidApp,
-    MobileSecurity, StoredSecret,
+    AppCredentials, AppDraft, AppEdit, AppOrigin, AppSettings, ClientType, CustomApp, GivenSecret,
+    InvalidApp, MobileSecurity, StoredSecret,
 };
 use crate::audit::Action;
 use crate::clock::UnixTime;
@@ -17,7 +17,7 @@ use crate::store::{DeleteApp, RevocationReason, RevocationTarget, Store, UpdateA
 
 /// The number of attempts to apply a change when others edit the same app. In each round one of the
 /// competing changes succeeds.
-const ROUNDS: usize = 32;
+pub(super) const ROUNDS: usize = 32;
 
 /// Apps: settings.
 impl<S: Store> Admin<'_, S> {
@@ -321,6 +321,28 @@ impl<S: Store> Admin<'_, S> {
         self.audited(Action::DeleteApp, Some(client_id), result)
     }
 
+    /// Sets whether administrators or the host's configuration manage an app. The app is unchanged
+    /// otherwise.
+    ///
+    /// [`apply`](Self::apply) refuses to touch a registered app. Hand it over with
+    /// [`AppOrigin::Declared`], and the next `apply` makes it as declared. An app that is taken out of the
+    /// configuration stays enabled if it is [`AppOrigin::Registered`] by then.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Conflict`] and [`AdminError::Store`].
+    pub async fn set_origin(
+        &self,
+        client_id: &ClientId,
+        origin: AppOrigin,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        let change = self.change(client_id, |app, now| {
+            Ok((app.origin() != origin).then(|| app.edited(now, |edit| *edit.origin = origin)))
+        });
+        let result = change.await.map(|change| change.after);
+        self.audited(Action::SetAppOrigin { origin }, Some(client_id), result)
+    }
+
     async fn remove(&self, client_id: &ClientId) -> Result<(), AdminError> {
         let mut expected = 0;
         for _ in 0..ROUNDS {
@@ -389,25 +411,33 @@ struct Change {
 impl Change {
     /// Returns the settings that differ, by their names in JSON.
     fn fields(&self) -> Vec<String> {
-        let json = |app: &CustomApp| serde_json::to_value(app.settings()).unwrap_or_default();
-        let (before, after) = (json(&self.before), json(&self.after));
-        let fields = after.as_object().into_iter().flatten();
-        let differ = fields.filter(|(field, value)| before.get(field) != Some(value));
-        differ.map(|(field, _)| field.clone()).collect()
+        changed_fields(self.before.settings(), self.after.settings())
     }
+}
+
+/// Returns the settings that differ, by their names in JSON.
+pub(super) fn changed_fields(before: &AppSettings, after: &AppSettings) -> Vec<String> {
+    let json = |settings: &AppSettings| serde_json::to_value(settings).unwrap_or_default();
+    let (before, after) = (json(before), json(after));
+    let fields = after.as_object().into_iter().flatten();
+    let differ = fields.filter(|(field, value)| before.get(field) != Some(value));
+    differ.map(|(field, _)| field.clone()).collect()
 }
 
 /// Returns the app with these settings, without the secrets that they do not use.
 fn with_settings(app: &CustomApp, settings: AppSettings, now: UnixTime) -> CustomApp {
-    app.edited(now, |edit| {
-        if !has_client_secret(&settings) {
-            edit.credentials.client_secrets.clear();
-        }
-        if settings.client_type() == ClientType::Public {
-            edit.credentials.signature_secret = None;
-        }
-        *edit.settings = settings;
-    })
+    app.edited(now, |edit| replace_settings(edit, settings))
+}
+
+/// Replaces the settings, and removes the secrets that they do not use.
+pub(super) fn replace_settings(edit: &mut AppEdit<'_>, settings: AppSettings) {
+    if !has_client_secret(&settings) {
+        edit.credentials.clear_client_secrets();
+    }
+    if settings.client_type() == ClientType::Public {
+        edit.credentials.clear_signature_secret();
+    }
+    *edit.settings = settings;
 }
 
 fn scope_of<'t>(tokens: impl Iterator<Item = &'t str>) -> Result<Scope, InvalidApp> {

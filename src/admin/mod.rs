@@ -10,6 +10,7 @@
 //! call changes one thing and applies to the current version.
 
 mod app_changes;
+mod declared;
 mod error;
 mod transfer;
 
@@ -18,12 +19,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use declared::{
+    Applied, ApplyError, ChangedApp, DeclarationProblem, DeclaredApps, InvalidDeclaration,
+    SecretReference,
+};
 pub use error::AdminError;
 pub use transfer::{AppExport, ImportedApp};
 
 use crate::app::{
-    AppCredentials, AppSettings, ClientAuthentication, ClientType, Credentials, CustomApp,
-    InvalidApp, StoredSecret,
+    AppCredentials, AppOrigin, AppSettings, ClientAuthentication, ClientType, Credentials,
+    CustomApp, InvalidApp, StoredSecret,
 };
 use crate::audit::usage::Usage;
 use crate::audit::{Action, Actor, AuditEvent, AuditSink};
@@ -159,38 +164,58 @@ impl<'a, S: Store> Admin<'a, S> {
 
     async fn insert(&self, app: ImportedApp) -> Result<AppCredentials, AdminError> {
         app.check()?;
+        let (stored, told) = self.new_app(&app, AppOrigin::Registered)?;
+        match self.parts.store.insert_app(stored).await? {
+            InsertApp::Inserted => Ok(told),
+            InsertApp::AlreadyExists => Err(AdminError::AlreadyExists),
+        }
+    }
+
+    /// Creates an app, and the secrets that it lacks unless it is declared: a declaration could not tell
+    /// them.
+    fn new_app(
+        &self,
+        app: &ImportedApp,
+        origin: AppOrigin,
+    ) -> Result<(CustomApp, AppCredentials), AdminError> {
         let now = self.parts.clock.now();
-        let client_id = app.client_id;
+        let client_id = &app.client_id;
+        let generates = !origin.is_declared();
         let mut kept = Credentials::default();
-        let mut told = credentials(&client_id);
-        match app.client_secret {
+        let mut told = credentials(client_id);
+        match &app.client_secret {
             Some((secret, expires_at)) => {
-                kept.client_secrets.push(self.stored(&client_id, &secret, expires_at, now));
+                kept.client_secrets.push(self.stored(client_id, secret, *expires_at, now));
             }
-            None if has_client_secret(&app.settings) => {
-                let (secret, stored) = self.new_client_secret(&client_id, now)?;
+            None if generates && has_client_secret(&app.settings) => {
+                let (secret, stored) = self.new_client_secret(client_id, now)?;
                 kept.client_secrets.push(stored);
                 told.client_secret = Some(secret);
             }
             None => {}
         }
         if let Some(secret) = &app.signature_secret {
-            let sealed = self.parts.sealing.seal(&client_id, secret, self.parts.random)?;
+            let sealed = self.parts.sealing.seal(client_id, secret, self.parts.random)?;
             kept.signature_secret = Some(sealed);
-        } else if app.settings.client_type() == ClientType::Confidential {
-            let (secret, sealed) = self.new_signature_secret(&client_id)?;
+        } else if generates && app.settings.client_type() == ClientType::Confidential {
+            let (secret, sealed) = self.new_signature_secret(client_id)?;
             kept.signature_secret = Some(sealed);
             told.signature_secret = Some(secret);
         }
+        if origin.is_declared() {
+            kept.declared_client_secret = self.client_secret_mark(app);
+            kept.declared_signature_secret = self.signature_secret_mark(app);
+        }
         let version = CustomApp::first_version(self.parts.random)?;
-        let mut stored = CustomApp::new(client_id, app.settings, kept, version, now);
-        if !app.enabled {
-            stored = stored.edited(now, |edit| *edit.enabled = false);
+        let mut stored =
+            CustomApp::new(client_id.clone(), app.settings.clone(), kept, version, now);
+        if origin.is_declared() || !app.enabled {
+            stored = stored.edited(now, |edit| {
+                *edit.enabled = app.enabled;
+                *edit.origin = origin;
+            });
         }
-        match self.parts.store.insert_app(stored).await? {
-            InsertApp::Inserted => Ok(told),
-            InsertApp::AlreadyExists => Err(AdminError::AlreadyExists),
-        }
+        Ok((stored, told))
     }
 }
 

@@ -49,7 +49,7 @@ impl From<&CustomApp> for AppExport {
     }
 }
 
-/// An app to register under an existing client id, optionally with existing secrets.
+/// An app to import or to declare under a given client id, optionally with its secrets.
 #[derive(Debug)]
 #[must_use = "an app is nothing until it is imported"]
 pub struct ImportedApp {
@@ -64,6 +64,42 @@ impl ImportedApp {
     /// Creates an enabled app with this client id. The secrets that it needs are generated.
     pub const fn new(client_id: ClientId, settings: AppSettings) -> Self {
         Self { client_id, settings, enabled: true, client_secret: None, signature_secret: None }
+    }
+
+    /// Sets whether the app is enabled. Default: yes.
+    pub const fn with_enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Returns the client id.
+    #[must_use]
+    pub const fn client_id(&self) -> &ClientId {
+        &self.client_id
+    }
+
+    /// Returns the settings.
+    #[must_use]
+    pub const fn settings(&self) -> &AppSettings {
+        &self.settings
+    }
+
+    /// Returns true if the app is enabled.
+    #[must_use]
+    pub const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Returns true if a client secret or its digest is set.
+    #[must_use]
+    pub const fn has_client_secret(&self) -> bool {
+        self.client_secret.is_some()
+    }
+
+    /// Returns true if a signature secret is set.
+    #[must_use]
+    pub const fn has_signature_secret(&self) -> bool {
+        self.signature_secret.is_some()
     }
 
     /// Sets the existing client secret, in clear or as a digest. It may be shorter than a generated

@@ -32,11 +32,30 @@ pub struct Credentials {
     /// The signature secret, sealed under a key derived from the server secret.
     #[serde(default)]
     pub signature_secret: Option<Sealed>,
+    /// A digest of the client secret that the configuration declared last, by which the same declaration
+    /// is recognized after a renewal or a rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_client_secret: Option<KeyedDigest>,
+    /// A digest of the signature secret that the configuration declared last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared_signature_secret: Option<KeyedDigest>,
 }
 
 impl Credentials {
     /// The maximum number of client secrets kept.
     pub const MAX_CLIENT_SECRETS: usize = 4;
+
+    /// Removes the client secrets of an app that no longer uses any.
+    pub(crate) fn clear_client_secrets(&mut self) {
+        self.client_secrets.clear();
+        self.declared_client_secret = None;
+    }
+
+    /// Removes the signature secret of an app that no longer uses one.
+    pub(crate) fn clear_signature_secret(&mut self) {
+        self.signature_secret = None;
+        self.declared_signature_secret = None;
+    }
 
     /// Puts `secret` first and limits the others to `overlap_end`. Drops expired secrets and those
     /// beyond the maximum.

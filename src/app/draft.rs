@@ -306,20 +306,27 @@ impl AppDraft {
     /// [`InvalidApp`] names the first invalid field and its valid range.
     pub fn build(mut self) -> Result<AppSettings, InvalidApp> {
         self.scope = self.scope.without_offline_access();
-        self.check_text()?;
-        self.check_authentication()?;
-        self.check_flows()?;
-        self.check_lifetimes()?;
-        self.mobile_security.check()?;
-        if let Some(jwt) = &self.jwt {
-            jwt.check()?;
+        match self.problems().next() {
+            Some(invalid) => Err(invalid),
+            None => Ok(AppSettings::from_checked(self)),
         }
-        self.check_jwt_flow()?;
-        self.check_refresh_token()?;
-        if let Some(quota) = &self.rate_quota {
-            quota.check()?;
-        }
-        Ok(AppSettings::from_checked(self))
+    }
+
+    /// Returns the invalid fields, at most one of each group of settings.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = InvalidApp> + use<> {
+        [
+            self.check_text(),
+            self.check_authentication(),
+            self.check_flows(),
+            self.check_lifetimes(),
+            self.mobile_security.check(),
+            self.jwt.as_ref().map_or(Ok(()), JwtSettings::check),
+            self.check_jwt_flow(),
+            self.check_refresh_token(),
+            self.rate_quota.map_or(Ok(()), RateQuota::check),
+        ]
+        .into_iter()
+        .filter_map(Result::err)
     }
 
     fn check_text(&self) -> Result<(), InvalidApp> {

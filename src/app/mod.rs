@@ -9,6 +9,7 @@ mod draft;
 pub(crate) mod impersonation;
 mod jwt_settings;
 mod mobile_security;
+mod origin;
 mod settings;
 mod strictness;
 
@@ -21,6 +22,7 @@ pub use draft::AppDraft;
 pub use impersonation::{Impersonable, ImpersonationPolicy, NotPermitted};
 pub use jwt_settings::{AssertionKeys, JtiRule, JwtSettings};
 pub use mobile_security::{MobileSecurity, PinPolicy};
+pub use origin::AppOrigin;
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
 
@@ -42,6 +44,11 @@ pub struct InvalidApp {
 impl InvalidApp {
     pub(crate) fn new(field: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
         Self { field, problem: problem.into() }
+    }
+
+    /// Returns the problem without the field.
+    pub(crate) fn problem(&self) -> &str {
+        &self.problem
     }
 
     /// Returns the field at fault by its name in JSON, such as `redirect_uris` or `jwt.user_claim`.
@@ -160,6 +167,8 @@ pub struct CustomApp {
     client_id: ClientId,
     settings: AppSettings,
     enabled: bool,
+    #[serde(default, skip_serializing_if = "AppOrigin::is_registered")]
+    origin: AppOrigin,
     credentials: Credentials,
     version: u64,
     created_at: UnixTime,
@@ -175,7 +184,7 @@ impl CustomApp {
         Ok((u64::from_be_bytes(random::array(random)?) >> 12).max(1))
     }
 
-    /// Creates an enabled app. `version` is from [`first_version`](Self::first_version).
+    /// Creates an enabled app of an administrator. `version` is from [`first_version`](Self::first_version).
     pub(crate) fn new(
         client_id: ClientId,
         settings: AppSettings,
@@ -187,6 +196,7 @@ impl CustomApp {
             client_id,
             settings,
             enabled: true,
+            origin: AppOrigin::Registered,
             credentials,
             version,
             created_at: now,
@@ -210,6 +220,12 @@ impl CustomApp {
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.enabled
+    }
+
+    /// Returns whether administrators or the host's configuration manage the app.
+    #[must_use]
+    pub fn origin(&self) -> AppOrigin {
+        self.origin
     }
 
     /// Returns the digests of the app's secrets with their validity windows.
@@ -247,6 +263,7 @@ impl CustomApp {
         edit(&mut AppEdit {
             settings: &mut app.settings,
             enabled: &mut app.enabled,
+            origin: &mut app.origin,
             credentials: &mut app.credentials,
         });
         app
@@ -257,6 +274,7 @@ impl CustomApp {
 pub(crate) struct AppEdit<'a> {
     pub(crate) settings: &'a mut AppSettings,
     pub(crate) enabled: &'a mut bool,
+    pub(crate) origin: &'a mut AppOrigin,
     pub(crate) credentials: &'a mut Credentials,
 }
 

@@ -98,6 +98,7 @@ pub use log::{MemoryAuditStore, conformance};
 pub use memory::{AuditQuery, MemoryAudit};
 pub use usage::AppUsage;
 
+use crate::app::AppOrigin;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Source, Subject};
 use crate::observe::Outcome;
@@ -207,6 +208,11 @@ pub enum Action {
     DisableApp,
     /// An app was deleted.
     DeleteApp,
+    /// An app was handed over between administrators and the host's configuration.
+    SetAppOrigin {
+        /// The party that manages it from now on.
+        origin: AppOrigin,
+    },
     /// Tokens were revoked.
     Revoke {
         /// The target of the revocation.
@@ -254,6 +260,7 @@ impl Action {
             Self::EnableApp => "enable_app",
             Self::DisableApp => "disable_app",
             Self::DeleteApp => "delete_app",
+            Self::SetAppOrigin { .. } => "set_app_origin",
             Self::Revoke { .. } => "revoke",
             Self::WithdrawConsent => "withdraw_consent",
             Self::DropEvents { .. } => "drop_events",

@@ -63,6 +63,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::EnableApp,
         Action::DisableApp,
         Action::DeleteApp,
+        Action::SetAppOrigin { origin: AppOrigin::Declared },
         Action::Revoke { target: RevocationTarget::Everything },
         Action::WithdrawConsent,
     ];

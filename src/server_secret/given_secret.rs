@@ -3,9 +3,13 @@ use std::fmt;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
+use super::declared_form;
+use crate::clock::UnixTime;
 use crate::secret::ClientSecret;
 
 /// A client secret that an administrator gives, in clear or as the digest that another server kept.
@@ -62,6 +66,30 @@ impl GivenSecret {
     /// [`InvalidDigest`] unless it has 64 bytes.
     pub fn sha512(text: &str) -> Result<Self, InvalidDigest> {
         decoded(text).map(Self::Sha512)
+    }
+
+    /// Returns the input of the mark by which this secret is recognized if it is declared again.
+    pub(crate) fn declared_form(&self, expires_at: Option<UnixTime>) -> Zeroizing<Vec<u8>> {
+        let (kind, bytes) = match self {
+            Self::Plain(secret) => ("plain", secret.expose_secret().as_bytes()),
+            Self::Sha256(digest) => ("sha256", digest.as_slice()),
+            Self::Sha512(digest) => ("sha512", digest.as_slice()),
+            Self::Slow(text) => ("slow", text.as_bytes()),
+        };
+        match expires_at {
+            Some(at) => declared_form(&format!("{kind} until {}", at.as_millis()), bytes),
+            None => declared_form(kind, bytes),
+        }
+    }
+
+    /// Returns the secret as it is written in JSON.
+    pub(crate) fn to_json(&self) -> Value {
+        match self {
+            Self::Plain(secret) => json!(secret.expose_secret()),
+            Self::Sha256(digest) => json!({ "sha256": STANDARD.encode(digest) }),
+            Self::Sha512(digest) => json!({ "sha512": STANDARD.encode(digest) }),
+            Self::Slow(text) => json!({ "slow": text }),
+        }
     }
 
     /// Returns the rule that the secret breaks, if any.

@@ -19,7 +19,7 @@ pub use fingerprint::{InvalidRootPrint, RootPrint, RootsClaim};
 pub use given_secret::{GivenSecret, InvalidDigest};
 pub use key_file::{KeyFile, KeyFileError, KeyState, RootUse, Rotated, Rotation};
 pub use stored_secret::{DigestInput, KeyedDigest, Sealed, SecretDigest, StoredSecret};
-pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch, is_long};
+pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch, declared_form, is_long};
 
 /// A root of fewer than 32 bytes, or of one byte repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

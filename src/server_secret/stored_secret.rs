@@ -144,6 +144,29 @@ impl Pepper {
         }
     }
 
+    /// Returns the digest by which a secret is recognized that is declared again. `declared` is what
+    /// [`declared_form`] returns.
+    pub(crate) fn mark(&self, client_id: &ClientId, declared: &[u8]) -> KeyedDigest {
+        self.digest_of(client_id, DigestInput::Secret, declared)
+    }
+
+    /// Checks whether `mark` is of this declared secret, under any key that is still accepted.
+    pub(crate) fn is_marked(
+        &self,
+        mark: &KeyedDigest,
+        client_id: &ClientId,
+        declared: &[u8],
+    ) -> bool {
+        let mut keys = std::iter::once(&self.keys.newest).chain(&self.keys.older);
+        let key = keys.find(|(tag, _)| hex_id(*tag) == mark.key_id);
+        key.is_some_and(|(_, key)| mac(key, client_id.as_str(), declared).matches(&mark.digest))
+    }
+
+    /// Checks whether a mark has an older key.
+    pub(crate) fn is_stale(&self, mark: &KeyedDigest) -> bool {
+        mark.key_id != self.newest_id
+    }
+
     fn digest_of(&self, client_id: &ClientId, of: DigestInput, input: &[u8]) -> KeyedDigest {
         let digest = mac(&self.keys.newest.1, client_id.as_str(), input);
         KeyedDigest { key_id: self.newest_id.clone(), digest, of }
@@ -195,6 +218,12 @@ impl fmt::Debug for Pepper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pepper([redacted])")
     }
+}
+
+/// Returns the input of a mark. The kind ends with a byte that no secret contains, so that a mark is the
+/// digest of no secret.
+pub(crate) fn declared_form(kind: &str, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([kind.as_bytes(), &[0], secret].concat())
 }
 
 fn mac(key: &hmac::Key, client_id: &str, input: &[u8]) -> Digest {

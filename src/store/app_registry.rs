@@ -15,6 +15,8 @@ pub struct AppQuery {
     pub text: Option<String>,
     /// Only enabled or only disabled apps.
     pub enabled: Option<bool>,
+    /// Only apps that the host's configuration manages, or only others.
+    pub declared: Option<bool>,
 }
 
 impl AppQuery {
@@ -38,6 +40,13 @@ impl AppQuery {
         self
     }
 
+    /// Selects only apps that the host's configuration manages (`true`) or does not (`false`).
+    #[must_use]
+    pub fn declared(mut self, declared: bool) -> Self {
+        self.declared = Some(declared);
+        self
+    }
+
     /// Checks whether the query selects `app`.
     #[must_use]
     pub fn admits(&self, app: &CustomApp) -> bool {
@@ -47,6 +56,7 @@ impl AppQuery {
                 || app.settings().description().to_lowercase().contains(&text)
         });
         text && self.enabled.is_none_or(|enabled| enabled == app.is_enabled())
+            && self.declared.is_none_or(|declared| declared == app.origin().is_declared())
     }
 }
 

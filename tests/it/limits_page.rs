@@ -134,6 +134,15 @@ const TESTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "apps of a declaration; its text; listed problems",
+        &["a_declaration_has_its_documented_bounds"],
+    ),
+    ("file of a declared secret", &["a_secret_is_given_in_one_of_its_forms"]),
+    (
+        "time for which a secret before a declared one stays valid",
+        &["a_changed_declaration_changes_the_app_and_its_grants_survive"],
+    ),
+    (
         "users and groups that a policy lists",
         &["settings_of_assertions_have_their_documented_bounds"],
     ),

@@ -25,6 +25,7 @@ mod consent;
 #[expect(dead_code, reason = "the main of the example")]
 mod custom_store;
 mod decision;
+mod declared_apps;
 mod edges;
 mod error_texts;
 mod faulty_store;

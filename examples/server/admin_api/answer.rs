@@ -102,6 +102,7 @@ pub(super) fn shown(app: &CustomApp) -> Value {
     json!({
         "client_id": app.client_id(),
         "enabled": app.is_enabled(),
+        "origin": app.origin(),
         "version": app.version(),
         "created_at": app.created_at(),
         "updated_at": app.updated_at(),
