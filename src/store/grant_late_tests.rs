@@ -62,6 +62,11 @@ fn honest() -> impl Strategy<Value = Honest> {
     ]
 }
 
+/// One of two holders begins a request, or a request arrives; after some time.
+fn overlap() -> impl Strategy<Value = (usize, Option<usize>, i64)> {
+    (0..2_usize, prop::option::of(any::<usize>()), 0..3_000_i64)
+}
+
 proptest! {
     /// R24, N16: a client that asks again and goes on never loses its grant, however late its requests reach
     /// the store, in which order, and by which clocks of hosts that differ from the store's by 5 s.
@@ -98,5 +103,43 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// R9, R24: an owner and a thief hold one refresh token. Their requests overlap in any way, and reach the
+    /// store in any order. Once both have gone on after the grace, the theft is found.
+    #[test]
+    fn two_holders_of_one_token_cannot_both_go_on(
+        steps in prop::collection::vec(overlap(), 1..40),
+    ) {
+        let (mut grant, mut clock, mut held) = (live(1), 0, [1, 1]);
+        let mut under_way: Vec<(usize, Rotation)> = Vec::new();
+        let begin = |grant: &Grant, generation, clock| {
+            let token = rotation(generation, clock);
+            Rotation { proves_reuse: grant.has_spent(&token), ..token }
+        };
+        let arrive = |grant: &mut Grant, held: &mut u32, token: &Rotation| {
+            let answer = grant.rotate(token, false);
+            if matches!(answer, Rotate::Rotated | Rotate::Retried { .. }) {
+                *held = (*held).max(token.generation + 1);
+            }
+            answer
+        };
+        for (who, arrives, passed) in steps {
+            clock += passed;
+            match arrives.filter(|_| !under_way.is_empty()) {
+                None => under_way.push((who, begin(&grant, held[who], clock))),
+                Some(which) => {
+                    let (who, token) = under_way.swap_remove(which % under_way.len());
+                    let is_expected = arrive(&mut grant, &mut held[who], &token) != Rotate::Ahead;
+                    prop_assert!(is_expected && held[who] <= grant.generation);
+                }
+            }
+        }
+        for who in [0, 1] {
+            clock += GRACE;
+            let token = begin(&grant, held[who], clock);
+            arrive(&mut grant, &mut held[who], &token);
+        }
+        prop_assert!(grant.revoked.is_some(), "{held:?}");
     }
 }
