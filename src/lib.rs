@@ -92,7 +92,7 @@
 //! | map requests to scopes | [`catalog`], [`protocol::Scope`] |
 //! | follow revocations in an API | [`resource_server::RevocationList`], [`AuthorizationServer::revocations`] |
 //! | store data in your own database | [`store`] |
-//! | remove expired rows | [`store::prune_regularly`], [`audit::prune_events_regularly`] |
+//! | work in the background: prune, rotate keys, follow revocations, write the audit log | [`Upkeep`] |
 //! | add claims to a token, or veto it | [`hooks`] |
 //! | audit and measure | [`audit`], [`observe`] |
 //! | limit requests | [`rate_limit`] |
@@ -143,7 +143,10 @@ pub use app::{AppDraft, Flow};
 pub use ids::{Issuer, Subject};
 pub use jwt::SigningKey;
 pub use protocol::{RedirectUri, Scope};
-pub use server::{AuthorizationServer, ServerBuilder, StartError};
+pub use server::{
+    AuthorizationServer, JobHealth, ServerBuilder, StartError, Upkeep, UpkeepHandle, UpkeepHealth,
+    UpkeepJob,
+};
 pub use server_secret::ServerSecret;
 pub use store::MemoryStore;
 pub use users::{User, UserDirectory};

@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use grantor::audit::{AppUsage, AuditQuery, AuditSink, EventId, MemoryAudit};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-use grantor::audit::{AuditQueue, AuditStore as _, StoredEvent, prune_events_regularly};
+use grantor::audit::{AuditQueue, AuditStore as _, StoredEvent};
 use grantor::ids::ClientId;
 #[cfg(feature = "postgres")]
 use grantor::store::PostgresStore;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-use grantor::store::Pruning;
 #[cfg(feature = "sqlite")]
 use grantor::store::SqliteStore;
-use grantor::store::{Page, StoreError};
+use grantor::store::{Page, Store, StoreError};
+use grantor::{Upkeep, UserDirectory};
 use serde_json::Value;
 
 /// The time that events are kept.
@@ -52,35 +51,26 @@ macro_rules! in_database {
     };
 }
 
-/// Logs a failure of a background task.
-pub(crate) fn failed(error: &StoreError) {
-    let error: &(dyn std::error::Error + 'static) = error;
-    tracing::error!(error, "the store failed in the background");
-}
-
 impl Log {
     /// Returns the sink for every event.
     pub(crate) fn sink(&self) -> Arc<dyn AuditSink> {
         in_database!(self, log => Arc::clone(log) as _, (queue, _store) => Arc::new(queue.clone()))
     }
 
-    /// Writes queued events and removes old ones. Ends after [`close`](Self::close) when everything
-    /// is written.
-    pub(crate) async fn run(self) {
-        in_database!(self, _ => {}, (queue, store) => {
-            let sleep = tokio::time::sleep;
-            let writing = queue.run(store.clone(), sleep, failed);
-            let pruning = prune_events_regularly(store, KEPT, Pruning::new(), sleep, failed);
-            tokio::select! {
-                () = writing => {}
-                () = pruning => {}
-            }
-        });
+    /// Lets `upkeep` write queued events and remove old ones.
+    pub(crate) fn kept_by<S, U>(&self, upkeep: Upkeep<S, U>) -> Upkeep<S, U>
+    where
+        S: Store + 'static,
+        U: UserDirectory + 'static,
+    {
+        in_database!(self, _ => upkeep, (queue, store) => {
+            upkeep.audit(queue, store.clone()).prune_events(store.clone(), KEPT)
+        })
     }
 
-    /// Closes the queue. No more events follow.
-    pub(crate) fn close(&self) {
-        in_database!(self, _ => {}, (queue, _store) => queue.close());
+    /// Checks whether events wait to be written.
+    pub(crate) fn has_queued(&self) -> bool {
+        in_database!(self, _ => false, (queue, _store) => queue.pending() > 0)
     }
 
     /// Returns a page of the events that match `query`, newest first, and the cursor of the next

@@ -24,13 +24,15 @@ mod web;
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use grantor::audit::{AuditEvent, AuditSink};
@@ -43,7 +45,9 @@ use grantor::protocol::{InstanceHosts, ServerEndpoint};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::{BearerVerifier, RevocationList};
-use grantor::{AuthorizationServer, Issuer};
+use grantor::server_secret::Rotation;
+use grantor::store::Pruning;
+use grantor::{AuthorizationServer, Issuer, Upkeep, UpkeepHandle};
 use tokio::sync::Semaphore;
 
 use args::Args;
@@ -57,6 +61,11 @@ use users::Users;
 use web::Cookies;
 
 pub(crate) use store::BoxError;
+
+/// The time for which a signing key signs.
+const KEY_LIFE: Duration = Duration::from_hours(30 * 24);
+/// The lag of a job from which the server counts as not ready.
+const MAX_LAG: Duration = Duration::from_mins(1);
 
 /// The authorization server of this program.
 pub(crate) type Server = AuthorizationServer<Arc<AnyStore>, Arc<Users>>;
@@ -112,9 +121,13 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     };
     let program = Program::build(args, &issuer).await?;
     let tries = program.site.tries.as_ref();
-    let (router, tasks) = program.router(address)?;
+    let revocations = Arc::new(RevocationList::new());
+    let upkeep = program.upkeep(&revocations);
+    let handle = upkeep.handle();
+    let router = program.router(address, &revocations, &handle)?;
     let told = serve::told_to_stop()?;
-    tasks.learn_revocations().await;
+    let task = tokio::spawn(upkeep.run(tokio::time::sleep));
+    handle.started().await;
     serve::announce(args.ready_file.as_deref(), &issuer)?;
     match tries {
         Some(tries) if !args.check => {
@@ -123,7 +136,8 @@ async fn run(args: &Args) -> Result<(), BoxError> {
         }
         _ => say(std::io::stdout(), &format!("{issuer} is ready: {}", program.summary)),
     }
-    let serving = serve::serve(listener, router, tasks, told);
+    let background = serve::Background { handle, task, log: program.log };
+    let serving = serve::serve(listener, router, background, told);
     if !args.check {
         return Ok(serving.await?);
     }
@@ -136,9 +150,12 @@ async fn run(args: &Args) -> Result<(), BoxError> {
 
 /// The parts assembled at the start.
 struct Program {
+    server: Arc<Server>,
     endpoints: Arc<Endpoints>,
     site: Arc<Site>,
     log: Log,
+    /// The key file that the upkeep follows.
+    keys: Option<PathBuf>,
     catalog: ApiCatalog,
     /// The identifiers of the protected API in addition to the issuer.
     resources: Vec<Resource>,
@@ -166,7 +183,7 @@ impl Program {
         };
         let (store, log) = args.store.open().await?;
         let (store, users) = (Arc::new(store), Arc::new(Users::new(&seed.users, &random)?));
-        let (secret, keys) =
+        let (secret, ring, keys) =
             store::secrets(&args.store, args.keys.as_deref(), args.algorithm, &random).await?;
         let mut sinks: Vec<Arc<dyn AuditSink>> = vec![log.sink()];
         if args.log {
@@ -175,7 +192,7 @@ impl Program {
         let mut builder = AuthorizationServer::builder(
             issuer.clone(),
             secret,
-            keys,
+            ring,
             Arc::clone(&store),
             Arc::clone(&users),
         )
@@ -209,31 +226,53 @@ impl Program {
         Ok(Self {
             summary: format!("{} users, {apps} apps", site.users.len()),
             resources: identifiers.filter(own).cloned().collect(),
-            endpoints: Arc::new(HttpEndpoints::new(server, Browsers(Arc::clone(&site)))),
+            endpoints: Arc::new(HttpEndpoints::new(
+                Arc::clone(&server),
+                Browsers(Arc::clone(&site)),
+            )),
+            server,
             site,
             log,
+            keys,
             catalog,
         })
     }
 
-    /// Builds the routes and the background tasks.
-    fn router(&self, address: SocketAddr) -> Result<(Router, serve::Tasks), BoxError> {
-        let server = self.endpoints.server();
-        let revocations = Arc::new(RevocationList::new());
+    /// Returns the background work.
+    fn upkeep(&self, revocations: &Arc<RevocationList>) -> Upkeep<Arc<AnyStore>, Arc<Users>> {
+        let upkeep = Upkeep::of(&self.server)
+            .pruning(Pruning::new().interval(Duration::from_mins(1)))
+            .revocations(Arc::clone(revocations))
+            .on_failure(|job, error| tracing::error!(%job, error, "the upkeep failed"));
+        let upkeep = self.log.kept_by(upkeep);
+        match &self.keys {
+            Some(path) => upkeep.rotate_keys(path, KEY_LIFE, Rotation::default()),
+            None => upkeep,
+        }
+    }
+
+    /// Builds the routes.
+    fn router(
+        &self,
+        address: SocketAddr,
+        revocations: &Arc<RevocationList>,
+        upkeep: &UpkeepHandle,
+    ) -> Result<Router, BoxError> {
+        let server = &self.server;
         let issuer = Resource::new(server.issuer().as_str())?;
         let verifier = |names: &mut dyn Iterator<Item = &Resource>| {
-            let verifier = BearerVerifier::new(server.issuer().clone(), server.verifying_keys()?)
-                .with_revocations(Arc::clone(&revocations));
-            Ok::<_, BoxError>(names.cloned().fold(verifier, BearerVerifier::with_resource))
+            let verifier = BearerVerifier::following(server.issuer().clone(), server.key_ring())
+                .with_revocations(Arc::clone(revocations));
+            names.cloned().fold(verifier, BearerVerifier::with_resource)
         };
         // The first identifier is the realm of challenges, which point to its metadata.
-        let mut api = verifier(&mut self.resources.iter().chain([&issuer]))?
+        let mut api = verifier(&mut self.resources.iter().chain([&issuer]))
             .with_enforcement(self.catalog.compile()?);
         if let Some(url) = self.api_metadata_url() {
             api = api.with_metadata_url(&url);
         }
-        let admin = verifier(&mut [&issuer].into_iter())?
-            .with_enforcement(admin_api::catalog()?.compile()?);
+        let admin =
+            verifier(&mut [&issuer].into_iter()).with_enforcement(admin_api::catalog()?.compile()?);
         // The library's endpoints limit their request bodies themselves.
         let limit = || DefaultBodyLimit::max(MAX_BODY_BYTES);
         let fallback = demo_api::Fallback {
@@ -249,14 +288,12 @@ impl Program {
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         // Metrics are for the operator, not for the network.
         if address.ip().is_loopback() {
-            let endpoints = Arc::clone(&self.endpoints);
+            let (endpoints, upkeep) = (Arc::clone(&self.endpoints), upkeep.clone());
             let metrics = move || std::future::ready(metrics_text(&endpoints));
-            router = router.route("/metrics", get(metrics));
+            let ready = move || std::future::ready(readiness(&upkeep));
+            router = router.route("/metrics", get(metrics)).route("/ready", get(ready));
         }
-        let router = router.fallback(move |request| fallback.clone().answer(request));
-        let log = self.log.clone();
-        let tasks = serve::Tasks { endpoints: Arc::clone(&self.endpoints), revocations, log };
-        Ok((router, tasks))
+        Ok(router.fallback(move |request| fallback.clone().answer(request)))
     }
 }
 
@@ -281,6 +318,14 @@ pub(crate) fn metrics_text(endpoints: &Endpoints) -> Response {
     const TYPE: (HeaderName, HeaderValue) =
         (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
     ([TYPE], endpoints.metrics().to_text()).into_response()
+}
+
+/// Responds with a line for each job of the upkeep; 503 if one is late.
+fn readiness(upkeep: &UpkeepHandle) -> Response {
+    let health = upkeep.health();
+    let is_ready = health.is_running && health.lag() < MAX_LAG;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, health.to_string()).into_response()
 }
 
 /// An audit sink that logs events as lines of JSON. Events hold names, never secrets.

@@ -3,22 +3,18 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
-use grantor::Issuer;
-use grantor::clock::{Clock as _, SystemClock};
-use grantor::resource_server::RevocationList;
-use grantor::store::{Pruning, prune_regularly};
+use grantor::{Issuer, UpkeepHandle};
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
 
-use crate::Endpoints;
 use crate::args::PORTS;
-use crate::log::{self, Log};
+use crate::log::Log;
 
 /// The time for requests in flight after the server was told to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,42 +53,11 @@ pub(crate) fn announce(file: Option<&Path>, issuer: &Issuer) -> Result<(), Strin
     written.map_err(|error| format!("--ready-file {}: {error}", file.display()))
 }
 
-/// The background tasks.
-pub(crate) struct Tasks {
-    pub(crate) endpoints: Arc<Endpoints>,
-    pub(crate) revocations: Arc<RevocationList>,
+/// The running upkeep.
+pub(crate) struct Background {
+    pub(crate) handle: UpkeepHandle,
+    pub(crate) task: JoinHandle<()>,
     pub(crate) log: Log,
-}
-
-impl Tasks {
-    /// Polls revocations every second and prunes expired rows.
-    async fn run(self) {
-        let store = Arc::clone(self.endpoints.server().store());
-        let pruning = Pruning::new().interval(Duration::from_mins(1));
-        let pruning = prune_regularly(store, pruning, sleep, log::failed);
-        tokio::join!(self.follow(), pruning);
-    }
-
-    async fn follow(&self) {
-        let mut seconds = interval(Duration::from_secs(1));
-        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            seconds.tick().await;
-            self.learn_revocations().await;
-        }
-    }
-
-    /// Updates the revocation list of the protected APIs. They accept no token before the first
-    /// success.
-    pub(crate) async fn learn_revocations(&self) {
-        let (store, now) = (self.endpoints.server().store(), SystemClock::new().now());
-        if let Err(error) = self.revocations.poll(store, now).await {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "reading the revocation feed failed"
-            );
-        }
-    }
 }
 
 /// Serves requests until `told` to stop, and then finishes those in flight.
@@ -103,14 +68,10 @@ impl Tasks {
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
-    tasks: Tasks,
+    background: Background,
     told: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let (stop, mut stopped) = tokio::sync::watch::channel(false);
-    let log = tasks.log.clone();
-    let endpoints = Arc::clone(&tasks.endpoints);
-    let writing = tokio::spawn(log.clone().run());
-    let beside = tokio::spawn(tasks.run());
     // A response is one small write and must not wait for the next.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
@@ -133,11 +94,10 @@ pub(crate) async fn serve(
             Ok(())
         }
     };
-    beside.abort();
     // Writes the events of the last requests, if the database accepts them.
-    endpoints.server().record_repeats();
-    log.close();
-    if tokio::time::timeout(PATIENCE, writing).await.is_err() {
+    background.handle.stop();
+    let ended = background.task.await;
+    if ended.is_err() || background.log.has_queued() {
         tracing::warn!("some events were not written to the audit log");
     }
     outcome

@@ -110,8 +110,9 @@ impl StoreKind {
     }
 }
 
-/// Returns the server secret and the keys: fresh ones for a store in memory, or those in the file,
-/// which is created if missing. All processes over one database read the same file.
+/// Returns the server secret, the keys, and the file that the upkeep follows: fresh ones for a store in
+/// memory, or those in the file, which is created if missing. All processes over one database read the
+/// same file.
 ///
 /// # Errors
 ///
@@ -121,16 +122,19 @@ pub(crate) async fn secrets(
     keys: Option<&Path>,
     algorithm: Algorithm,
     random: &OsRandom,
-) -> Result<(ServerSecret, KeyRing), BoxError> {
+) -> Result<(ServerSecret, KeyRing, Option<PathBuf>), BoxError> {
     let rsa = [Algorithm::RS256, Algorithm::PS256].contains(&algorithm);
     let Some(path) = keys.map(Path::to_path_buf).or_else(|| kind.keys()) else {
-        return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into()));
+        return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into(), None));
     };
     let file = read_or_make(&path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
     let file = file?;
+    let secret = file.server_secret()?;
     // The library generates no RSA keys, so the demo key signs.
-    let ring = if rsa { signing_key(algorithm)?.into() } else { file.key_ring()? };
-    Ok((file.server_secret()?, ring))
+    if rsa {
+        return Ok((secret, signing_key(algorithm)?.into(), None));
+    }
+    Ok((secret, file.key_ring()?, Some(path)))
 }
 
 /// Generates a key, or returns the demo key for RSA, which the library does not generate.

@@ -38,6 +38,7 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod challenge;
+mod keys;
 #[cfg(feature = "tower")]
 mod layer;
 pub(crate) mod resource;
@@ -45,7 +46,7 @@ mod revocation_list;
 mod token_cache;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "axum")]
@@ -62,9 +63,10 @@ use crate::catalog::{Enforcement, EnforcementTable};
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
-use crate::jwt::{AccessTokenClaims, VerifyingKeys};
+use crate::jwt::{AccessTokenClaims, KeyRing, VerifyingKeys};
 use crate::protocol::scope::ScopeToken;
 use crate::store::{AccessFacts, GrantStore};
+use keys::Keys;
 use token_cache::TokenCache;
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
@@ -140,9 +142,7 @@ pub struct BearerVerifier {
     metadata_url: Option<Box<str>>,
     enforcement: Option<EnforcementTable>,
     revocations: Option<Arc<RevocationList>>,
-    /// Held for reading from the start of a verification until the token is cached, so that no
-    /// token verified under replaced keys enters the cache later.
-    keys: RwLock<VerifyingKeys>,
+    keys: Keys,
     cache: TokenCache,
 }
 
@@ -157,6 +157,35 @@ impl BearerVerifier {
     /// every request unmapped, and knows no revocations.
     #[must_use]
     pub fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
+        Self::with_keys(issuer, Keys::given(keys))
+    }
+
+    /// Creates a verifier of tokens from the server in this process that has the name `issuer` and the
+    /// keys of `ring` ([`AuthorizationServer::key_ring`]). Other settings are as for [`new`](Self::new).
+    ///
+    /// It follows the ring without a call. When [`KeyRing::replace`] returns, no token is accepted under a
+    /// removed key, cached or not, and each new key verifies. While nothing changes, this costs a check a
+    /// few loads of atomics.
+    ///
+    /// [`AuthorizationServer::key_ring`]: crate::AuthorizationServer::key_ring
+    ///
+    /// ```
+    /// use grantor::Issuer;
+    /// use grantor::jwt::{Algorithm, KeyRing, SigningKey};
+    /// use grantor::resource_server::BearerVerifier;
+    ///
+    /// let ring = KeyRing::from(SigningKey::generate(Algorithm::ES256)?);
+    /// let api = BearerVerifier::following(Issuer::new("https://as.example.com")?, &ring);
+    /// ring.replace(vec![SigningKey::generate(Algorithm::ES256)?.into()])?;
+    /// # let _ = api;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn following(issuer: Issuer, ring: &KeyRing) -> Self {
+        Self::with_keys(issuer, Keys::of_ring(ring.clone()))
+    }
+
+    fn with_keys(issuer: Issuer, keys: Keys) -> Self {
         Self {
             issuer,
             resources: Vec::new(),
@@ -165,7 +194,7 @@ impl BearerVerifier {
             metadata_url: None,
             enforcement: None,
             revocations: None,
-            keys: RwLock::new(keys),
+            keys,
             cache: TokenCache::new(Self::DEFAULT_CACHE),
         }
     }
@@ -229,14 +258,11 @@ impl BearerVerifier {
 
     /// Replaces the keys, for example after the JWK Set was fetched again.
     ///
-    /// When it returns, no token is accepted under a removed key. Equal keys change nothing; others
-    /// empty the cache.
+    /// When it returns, no token is accepted under a removed key. A removed key empties the cache.
+    ///
+    /// A verifier that [follows](Self::following) a ring has the keys of the ring, and the call is a no-op.
     pub fn replace_keys(&self, keys: VerifyingKeys) {
-        let mut present = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        if *present != keys {
-            *present = keys;
-            self.cache.clear();
-        }
+        self.keys.replace(keys, &self.cache);
     }
 
     /// Checks the issuer, signature, audience, times and revocation of the request's token, but not
@@ -330,6 +356,7 @@ impl BearerVerifier {
     fn checked(&self, request: BearerRequest<'_>) -> Result<Arc<AccessTokenClaims>, Refusal> {
         let token = request.token()?;
         let now = self.clock.now();
+        self.keys.follow(now, &self.cache);
         let claims = match self.cache.get(token) {
             Some(claims) => {
                 claims.check_times(now, self.clock_skew).map_err(Refusal::Token)?;
@@ -351,7 +378,7 @@ impl BearerVerifier {
         if audiences.is_empty() {
             audiences.push(self.issuer.as_str());
         }
-        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read();
         let rules = AccessTokenRules {
             keys: &keys,
             issuer: &self.issuer,

@@ -6,7 +6,7 @@ use crate::catalog::{ApiCatalog, Endpoint};
 use crate::clock::ManualClock;
 use crate::ids::{ClientId, GrantId};
 use crate::jwt::access_token::NewAccessToken;
-use crate::jwt::{AccessTokenError, Algorithm, SigningKey, testing};
+use crate::jwt::{AccessTokenError, Algorithm, RingKey, SigningKey, testing};
 use crate::protocol::scope::ScopeToken;
 use crate::store::{
     FeedCursor, MemoryStore, Revocation, RevocationFeed, RevocationReason, RevocationTarget,
@@ -319,12 +319,95 @@ fn a_cached_token_is_refused_after_its_key_was_replaced() {
     let next = SigningKey::generate(Algorithm::EdDSA).unwrap();
     let both = VerifyingKeys::new(vec![next.verifying_key(), api.key.verifying_key()]).unwrap();
     api.verifier.replace_keys(both);
-    let second = api.verifier.check(Some(&*header)).unwrap();
-    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(Arc::ptr_eq(&first, &api.verifier.check(Some(&*header)).unwrap()), "its key stays");
     api.verifier.replace_keys(next.verifying_key().into());
     let challenge = api.verifier.check(Some(&*header)).unwrap_err();
     assert!(matches!(challenge.refusal(), Refusal::Token(AccessTokenError::UnknownKey)));
     assert!(api.verifier.check(Some(&*Token::default().header(&next))).is_ok());
+}
+
+/// A key, and the same key for a ring.
+fn key_pair() -> (SigningKey, RingKey) {
+    let pem = SigningKey::generate_pem(Algorithm::EdDSA).unwrap();
+    let key = || SigningKey::from_pem(Algorithm::EdDSA, pem.expose_secret()).unwrap();
+    (key(), key().into())
+}
+
+/// A verifier that follows `ring`, with a clock.
+fn follower(ring: &KeyRing) -> (BearerVerifier, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(NOW));
+    let verifier = BearerVerifier::following(issuer(), ring).with_clock(Arc::clone(&clock));
+    (verifier.with_resource(Resource::new(API).unwrap()), clock)
+}
+
+/// Z32: each change of the ring is in force when it returns, for cached tokens too, and without a call to
+/// the verifier.
+#[test]
+fn a_verifier_follows_the_ring_of_its_server() {
+    let [(first, first_on_ring), (second, second_on_ring)] = [key_pair(), key_pair()];
+    let of = |key: &SigningKey| Token::default().header(key);
+    let ring = KeyRing::new(vec![first_on_ring.clone()]).unwrap();
+    let (verifier, _) = follower(&ring);
+    let is_accepted = |key: &SigningKey| verifier.check(Some(&*of(key))).is_ok();
+    assert_eq!([is_accepted(&first), is_accepted(&second)], [true, false]);
+    let cached = verifier.check(Some(&*of(&first))).unwrap();
+    ring.replace(vec![second_on_ring.clone(), first_on_ring]).unwrap();
+    assert_eq!([is_accepted(&first), is_accepted(&second)], [true, true]);
+    let again = verifier.check(Some(&*of(&first))).unwrap();
+    assert!(Arc::ptr_eq(&cached, &again), "a key that stays costs no second verification");
+    ring.replace(vec![second_on_ring]).unwrap();
+    assert_eq!([is_accepted(&first), is_accepted(&second)], [false, true]);
+    // The ring decides alone.
+    verifier.replace_keys(first.verifying_key().into());
+    assert_eq!([is_accepted(&first), is_accepted(&second)], [false, true]);
+    ring.publish(first.verifying_key());
+    assert_eq!([is_accepted(&first), is_accepted(&second)], [true, true]);
+}
+
+/// Z32: a key ends at its instant, for cached tokens too, also if the clock moves back.
+#[test]
+fn a_verifier_follows_the_instants_of_the_keys() {
+    let [(old, old_on_ring), (new, new_on_ring)] = [key_pair(), key_pair()];
+    let gone = NOW.plus(Duration::from_secs(30));
+    let ring = KeyRing::new(vec![old_on_ring.retire_after(gone), new_on_ring]).unwrap();
+    let (verifier, clock) = follower(&ring);
+    let header = |key: &SigningKey| Token::default().header(key);
+    for (at, expected) in [(0, true), (29, true), (30, false), (29, true), (31, false)] {
+        clock.set(NOW.plus(Duration::from_secs(at)));
+        for _ in 0..2 {
+            let is_accepted = verifier.check(Some(&*header(&old))).is_ok();
+            assert_eq!(is_accepted, expected, "after {at} s");
+            assert!(verifier.check(Some(&*header(&new))).is_ok(), "after {at} s");
+        }
+    }
+}
+
+/// Z32: while other threads verify, a token of a removed key is refused from the instant at which the
+/// removal returns, and one of a present key never is.
+#[test]
+fn no_thread_accepts_a_removed_key_after_the_removal() {
+    let [(stays, stays_on_ring), (leaves, leaves_on_ring)] = [key_pair(), key_pair()];
+    let ring = KeyRing::new(vec![stays_on_ring.clone()]).unwrap();
+    let (verifier, _) = follower(&ring);
+    let [staying, leaving] = [&stays, &leaves].map(|key| Token::default().header(key));
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    _ = verifier.check(Some(&*leaving));
+                    assert!(verifier.check(Some(&*staying)).is_ok());
+                }
+            });
+        }
+        for _ in 0..200 {
+            ring.replace(vec![stays_on_ring.clone(), leaves_on_ring.clone()]).unwrap();
+            assert!(verifier.check(Some(&*leaving)).is_ok());
+            ring.replace(vec![stays_on_ring.clone()]).unwrap();
+            assert!(verifier.check(Some(&*leaving)).is_err());
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }
 
 fn end_of_everything() -> Revocation {

@@ -1,8 +1,10 @@
 //! The authorization server: every typed endpoint, and administration.
 
 mod builder;
+mod upkeep;
 
 pub use builder::{ServerBuilder, StartError};
+pub use upkeep::{JobHealth, Upkeep, UpkeepHandle, UpkeepHealth, UpkeepJob};
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use crate::endpoint::token::TokenResponse;
 use crate::error::EndpointError;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Source};
-use crate::jwt::{KeyError, VerifyingKeys};
+use crate::jwt::{KeyError, KeyRing, VerifyingKeys};
 use crate::protocol::paths::Paths;
 use crate::random::SecureRandom;
 use crate::resource_server::resource::ResourceServer;
@@ -187,6 +189,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         }
     }
 
+    /// Records the events that were counted for a minute.
+    pub(crate) fn record_due_repeats(&self) {
+        for event in self.context.repeats.due(self.now()) {
+            self.context.audit.record(&event);
+        }
+    }
+
     /// Returns the administrator's methods. The audit log calls the actor `administrator`.
     pub fn admin(&self, administrator: impl Into<Arc<str>>) -> Admin<'_, S> {
         let context = &self.context;
@@ -263,7 +272,16 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         self.context.keys.at(self.now()).jwk_set().to_owned()
     }
 
-    /// Returns the keys that verify this server's tokens in this process, including an HS256 key.
+    /// Returns the keys of the server. To change them, call [`KeyRing::replace`]; to verify tokens in this
+    /// process, give them to [`BearerVerifier::following`].
+    ///
+    /// [`BearerVerifier::following`]: crate::resource_server::BearerVerifier::following
+    pub const fn key_ring(&self) -> &KeyRing {
+        &self.context.keys
+    }
+
+    /// Returns the keys that verify this server's tokens now, including an HS256 key. They do not follow a
+    /// rotation.
     ///
     /// # Errors
     ///

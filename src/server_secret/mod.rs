@@ -17,7 +17,9 @@ use crate::secret::length_prefix;
 
 pub use fingerprint::{InvalidRootPrint, RootPrint, RootsClaim};
 pub use given_secret::{GivenSecret, InvalidDigest};
-pub use key_file::{KeyFile, KeyFileError, KeyState, RootUse, Rotated, Rotation};
+pub use key_file::{
+    KeyFile, KeyFileError, KeyState, KeyStatus, RootStatus, RootUse, Rotated, Rotation,
+};
 pub use stored_secret::{DigestInput, KeyedDigest, Sealed, SecretDigest, StoredSecret};
 pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch, declared_form, is_long};
 

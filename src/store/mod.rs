@@ -65,6 +65,7 @@ pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::PostgresStore;
+pub(crate) use pruning::yield_now;
 pub use pruning::{Pruning, prune_regularly};
 pub use records::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, GrantFilter, GrantRefusal,

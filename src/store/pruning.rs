@@ -51,6 +51,10 @@ impl Pruning {
         Self { clock: Arc::new(clock), ..self }
     }
 
+    pub(crate) const fn interval_and_batch(&self) -> (Duration, usize) {
+        (self.interval, self.batch)
+    }
+
     /// Calls `prune` with the time and the size of a batch, round after round, without end.
     pub(crate) async fn repeat<P, W>(
         self,
@@ -134,7 +138,7 @@ pub async fn prune_regularly<S, W>(
 }
 
 /// Yields to other tasks once.
-async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut has_yielded = false;
     poll_fn(|context| {
         if has_yielded {

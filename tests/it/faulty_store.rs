@@ -1,6 +1,7 @@
 //! A store that fails on request: before a call has taken effect, or after it, as if its answer was
 //! lost.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ pub(crate) struct FaultyStore {
     meanwhile: Mutex<Option<Meanwhile>>,
     crowd: Mutex<Option<(Method, Arc<Barrier>)>>,
     clock_skew: Duration,
+    is_away: AtomicBool,
 }
 
 /// A step of another process right after a call, before its answer is read.
@@ -81,7 +83,8 @@ impl FaultyStore {
     pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
         let (calls, plan) = (Mutex::default(), Mutex::default());
         let (meanwhile, crowd) = (Mutex::default(), Mutex::default());
-        Self { inner, calls, plan, meanwhile, crowd, clock_skew: Duration::ZERO }
+        let (clock_skew, is_away) = (Duration::ZERO, AtomicBool::new(false));
+        Self { inner, calls, plan, meanwhile, crowd, clock_skew, is_away }
     }
 
     /// As a store that hosts share whose clocks differ by up to `clock_skew`.
@@ -97,6 +100,11 @@ impl FaultyStore {
     /// Calls `act` right after the next call of `method`, so that its answer is stale.
     pub(crate) fn meanwhile(&self, method: Method, act: impl FnOnce() + Send + 'static) {
         *self.meanwhile.lock().unwrap() = Some(Meanwhile { method, act: Box::new(act) });
+    }
+
+    /// Fails every call, or none any more.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::SeqCst);
     }
 
     /// Fails the `nth` call of `method` from now on (1 is the next) without effect.
@@ -121,6 +129,9 @@ impl FaultyStore {
     /// Checks if this call fails; if so, whether it takes effect before.
     fn due(&self, method: Method) -> Option<bool> {
         self.calls.lock().unwrap().push(method);
+        if self.is_away.load(Ordering::SeqCst) {
+            return Some(false);
+        }
         let mut plan = self.plan.lock().unwrap();
         let planned = plan.as_mut().filter(|plan| plan.method == method)?;
         match planned.passes.checked_sub(1) {

@@ -188,7 +188,10 @@ const TESTS: &[(&str, &[&str])] = &[
     ("a key file", &["a_key_file_has_its_documented_size"]),
     (
         "time between publishing a new key and signing with it",
-        &["a_new_key_is_published_then_signs_and_the_old_one_retires"],
+        &[
+            "a_new_key_is_published_then_signs_and_the_old_one_retires",
+            "a_new_key_is_published_for_a_minute_at_least",
+        ],
     ),
     ("time for which an old key is accepted", &["a_token_is_accepted_for_as_long_as_it_lives"]),
     ("root of a `ServerSecret`", &["keys_have_their_documented_numbers_and_lengths"]),
@@ -269,9 +272,19 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_failed_batch_is_retried_until_it_is_written_once"],
     ),
     (
-        "rows that `prune_regularly` removes at a time, and its interval",
-        &["expired_rows_go_by_the_ready_made_task"],
+        "rows that `prune_regularly` and `Upkeep` remove at a time, and the interval",
+        &["expired_rows_go_by_the_ready_made_task", "processes_that_start_together_prune_apart"],
     ),
+    (
+        "wait of an `Upkeep` between two runs of a job",
+        &["waits_differ_by_up_to_a_quarter", "an_idle_server_wakes_at_most_three_times_a_second"],
+    ),
+    (
+        "wait of an `Upkeep` after failures of a job",
+        &["a_database_that_is_away_for_an_hour_is_survived"],
+    ),
+    ("run of a job of an `Upkeep`", &["a_job_that_hangs_stops_nothing"]),
+    ("end of an `Upkeep` after it is stopped", &["a_job_that_hangs_stops_nothing"]),
     ("retention of a claimed `jti`", &["pruning_keeps_a_used_assertion_for_the_longest_skew"]),
     (
         "retention of an administrator's revocation",

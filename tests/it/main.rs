@@ -30,6 +30,8 @@ mod edges;
 mod error_texts;
 mod faulty_store;
 mod floods;
+#[cfg(unix)]
+mod grantor_keys;
 mod hooks;
 mod host_clocks;
 mod http;
@@ -58,4 +60,5 @@ mod store_conformance;
 mod subjects;
 mod ticket;
 mod token_request;
+mod upkeep;
 mod wire_errors;

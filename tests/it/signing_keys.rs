@@ -15,6 +15,7 @@ use grantor::jwt::{
 use grantor::random::OsRandom;
 use grantor::resource_server::BearerVerifier;
 use grantor::server_secret::{KeyFile, RootUse, Rotated, Rotation};
+use grantor::store::Store;
 use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -30,13 +31,13 @@ fn key(name: &str) -> SigningKey {
     SigningKey::generate(Algorithm::ES256).unwrap().with_key_id(KeyId::new(name).unwrap())
 }
 
-fn signed_by(token: &str) -> String {
+pub(crate) fn signed_by(token: &str) -> String {
     let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
     let header: Value = serde_json::from_slice(&header).unwrap();
     header["kid"].as_str().unwrap().to_owned()
 }
 
-fn published(server: &Server) -> Vec<String> {
+pub(crate) fn published<S: Store>(server: &Server<S>) -> Vec<String> {
     let set: Value = serde_json::from_str(&server.jwk_set()).unwrap();
     let keys = set["keys"].as_array().unwrap().iter();
     keys.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()

@@ -18,3 +18,4 @@ mod output;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
 mod support;
+mod upkeep;

@@ -219,6 +219,14 @@ impl AuditQueue {
         pending.events.len() + pending.batch.as_ref().map_or(0, |batch| batch.len())
     }
 
+    /// Returns the instants of the newest written event and of the oldest queued one.
+    pub(crate) fn progress(&self) -> (Option<UnixTime>, Option<UnixTime>) {
+        let pending = self.0.lock();
+        let in_batch = pending.batch.as_ref().and_then(|batch| batch.first());
+        let oldest = in_batch.or_else(|| pending.events.front());
+        (pending.newest.map(|(_, at)| at), oldest.map(|new| new.event.at))
+    }
+
     /// Returns how the writing goes, for example for a health check.
     #[must_use]
     pub fn writer(&self) -> AuditWriter {

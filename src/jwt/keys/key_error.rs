@@ -74,6 +74,9 @@ pub enum KeyError {
     /// More than 64 KiB of text.
     #[error("the text is longer than 64 KiB")]
     TooLong,
+    /// The key signs, so it cannot retire.
+    #[error("the key signs: publish another one and let it sign first")]
+    InUse,
     /// An algorithm for which this crate generates no key.
     #[error("RSA keys come from elsewhere, such as `openssl genpkey`; HS256 has no PEM form")]
     CannotGenerate,

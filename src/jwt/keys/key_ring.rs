@@ -1,5 +1,6 @@
 //! The keys of the server, and when each of them signs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::key_use::{Term, signing_key};
@@ -71,7 +72,7 @@ impl From<RemoteKey> for RingKey {
 }
 
 /// The keys of a server. A clone is the same ring, so its holder changes the keys of the running
-/// server.
+/// server. A [`BearerVerifier`](crate::resource_server::BearerVerifier::following) follows it.
 ///
 /// For each [`KeyUse`], the key whose instant came last signs; a key for this use alone goes before
 /// keys for every use. So two uses can have different algorithms and rotate independently. All keys
@@ -94,7 +95,14 @@ impl From<RemoteKey> for RingKey {
 /// ```
 #[doc(alias = "jwks")]
 #[derive(Clone, Debug)]
-pub struct KeyRing(Arc<RwLock<Ring>>);
+pub struct KeyRing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// The number of changes. Beside the lock, so that a follower takes no lock while nothing changes.
+    changes: AtomicU64,
+    ring: RwLock<Ring>,
+}
 
 #[derive(Debug)]
 struct Ring {
@@ -144,24 +152,32 @@ impl KeyRing {
     }
 
     fn unchecked(keys: Vec<RingKey>) -> Self {
-        Self(Arc::new(RwLock::new(Ring { keys, others: Vec::new(), current: None })))
+        let ring = RwLock::new(Ring { keys, others: Vec::new(), current: None });
+        Self(Arc::new(Shared { changes: AtomicU64::new(0), ring }))
     }
 
     fn change(&self, change: impl FnOnce(&mut Ring)) {
         // No code panics while it holds the lock, so the data behind a poisoned lock is whole.
-        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut ring);
         ring.current = None;
+        // Under the lock: a follower that sees the number waits for the change.
+        self.0.changes.fetch_add(1, Ordering::Release);
+    }
+
+    /// Returns the number of changes so far, without a lock. The instants of the keys do not count.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::Acquire)
     }
 
     /// Returns the state of the ring at `now`.
     pub(crate) fn at(&self, now: UnixTime) -> Arc<CurrentKeys> {
-        let ring = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let ring = self.0.ring.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(current) = ring.current.as_ref().filter(|current| current.holds_at(now)) {
             return Arc::clone(current);
         }
         drop(ring);
-        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.0.ring.write().unwrap_or_else(PoisonError::into_inner);
         let current = Arc::new(ring.current_at(now));
         ring.current = Some(Arc::clone(&current));
         current
@@ -208,6 +224,11 @@ pub(crate) struct CurrentKeys {
 impl CurrentKeys {
     fn holds_at(&self, now: UnixTime) -> bool {
         self.from <= now && now < self.until
+    }
+
+    /// Returns the instant of the last change, and of the next.
+    pub(crate) const fn span(&self) -> (UnixTime, UnixTime) {
+        (self.from, self.until)
     }
 
     /// Returns the signer for `key_use`. A checked ring has one for access tokens.

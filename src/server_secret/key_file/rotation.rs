@@ -6,20 +6,6 @@ use crate::clock::UnixTime;
 use crate::ids::KeyId;
 use crate::jwt::KeyUse;
 
-/// The state of a signing key at an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum KeyState {
-    /// It is published, but does not sign yet.
-    Next,
-    /// It signs.
-    Signing,
-    /// Other keys sign in its place. Its tokens are accepted.
-    Retired,
-    /// Its last token has expired. The next rotation removes it.
-    Gone,
-}
-
 /// The schedule of a rotation of signing keys, and the use whose keys it rotates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,6 +41,11 @@ impl Rotation {
     pub const fn publish_ahead(mut self, time: Duration) -> Self {
         self.publish_ahead = time;
         self
+    }
+
+    /// Raises the time for which a new key is published before it signs.
+    pub(crate) fn published_at_least(self, time: Duration) -> Self {
+        Self { publish_ahead: self.publish_ahead.max(time), ..self }
     }
 
     /// Sets the longest lifetime of a token of any app. A token that lives longer ends with its key.

@@ -1,7 +1,11 @@
 //! The steps of `docs/runbooks.md` that change the key file, run twice, and interrupted and run again.
 
+use std::time::Duration;
+
 use super::tests::{Folder, START, fresh};
 use super::*;
+use crate::ids::KeyId;
+use crate::jwt::SigningKey;
 use crate::random::OsRandom;
 use crate::server_secret::RootsClaim;
 
@@ -24,7 +28,11 @@ fn roots(file: &KeyFile) -> RootsClaim {
 }
 
 fn keys(file: &KeyFile) -> Vec<KeyId> {
-    file.key_states(START).into_iter().map(|(key_id, _)| key_id).collect()
+    file.key_states(START).into_iter().map(|it| it.key_id).collect()
+}
+
+fn states_at(file: &KeyFile, now: UnixTime) -> Vec<KeyState> {
+    file.key_states(now).into_iter().map(|it| it.state).collect()
 }
 
 impl Effect {
@@ -36,7 +44,7 @@ impl Effect {
         let kept = old.accepted.iter().filter(is_kept).copied().collect();
         let (old_keys, new_keys) = (keys(before), keys(after));
         let kept_keys = old_keys.into_iter().filter(|key| new_keys.contains(key)).collect();
-        let states = after.key_states(now).into_iter().map(|(_, state)| state).collect();
+        let states = states_at(after, now);
         Self { new_sealing, kept, kept_keys, states }
     }
 }
@@ -47,7 +55,8 @@ type Step = (&'static str, Box<dyn Fn(&mut KeyFile, UnixTime)>);
 fn steps(file: &KeyFile) -> Vec<Step> {
     let pem = SigningKey::generate_pem(Algorithm::EdDSA).unwrap();
     let [signing, ..] = &keys(file)[..] else { panic!("no key") };
-    let signing = signing.clone();
+    let (signing, newest) = (signing.clone(), signing.clone());
+    let oldest = keys(file).pop().unwrap();
     let add = |file: &mut KeyFile, uses: &[RootUse], now| {
         file.add_root(uses, &OsRandom::new(), now).unwrap();
     };
@@ -86,6 +95,18 @@ fn steps(file: &KeyFile) -> Vec<Step> {
             }),
         ),
         (
+            "promote_key of the newest",
+            Box::new(move |file, now| file.promote_key(&newest, now).unwrap()),
+        ),
+        (
+            "retire_key of the oldest",
+            Box::new(move |file, now| {
+                let signs = states_at(file, now).last() == Some(&KeyState::Active);
+                let expected = if signs { Err(KeyError::InUse) } else { Ok(()) };
+                assert_eq!(file.retire_key(&oldest, now), expected);
+            }),
+        ),
+        (
             "add_root of every use, promote each",
             Box::new(move |file, now| {
                 add(file, RootUse::ALL, now);
@@ -113,7 +134,9 @@ fn files() -> Vec<KeyFile> {
     again.add_root(&[RootUse::Pepper], &random, START).unwrap();
     let mut rotated = installed.clone();
     rotated.rotate(START, &Rotation::default()).unwrap();
-    vec![installed, added, promoted, again, rotated]
+    let mut replaced = installed.clone();
+    replaced.rotate(START.minus(DAY), &Rotation::default()).unwrap();
+    vec![installed, added, promoted, again, rotated, replaced]
 }
 
 /// N8: a step that is run twice has the effect of one run, however long the second comes after it.

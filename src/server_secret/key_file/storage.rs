@@ -40,7 +40,7 @@ pub enum KeyFileError {
         allowed: u32,
     },
     /// The text is not a key file.
-    #[error("{} is malformed at line {line}, column {column}", name(path.as_deref()))]
+    #[error("{} is no key file, or is damaged at line {line}, column {column}", name(path.as_deref()))]
     #[non_exhaustive]
     Malformed {
         /// The path as the caller gave it; `None` for a text.
@@ -49,6 +49,25 @@ pub enum KeyFileError {
         line: usize,
         /// The column.
         column: usize,
+    },
+    /// The text is JSON, and not a key file.
+    #[error("{} is not a key file: it has no `version`", name(path.as_deref()))]
+    #[non_exhaustive]
+    Foreign {
+        /// The path as the caller gave it; `None` for a text.
+        path: Option<PathBuf>,
+    },
+    /// The file has another version.
+    #[error(
+        "{} has version {version}, and this program reads version 1: run the program that wrote it",
+        name(path.as_deref())
+    )]
+    #[non_exhaustive]
+    OtherVersion {
+        /// The path as the caller gave it; `None` for a text.
+        path: Option<PathBuf>,
+        /// Its version.
+        version: u64,
     },
     /// Another process has written the file since it was read.
     #[error("the key file {} was written since it was read: read it again", path.display())]
@@ -86,10 +105,7 @@ impl KeyFileError {
 }
 
 fn name(path: Option<&Path>) -> String {
-    path.map_or_else(
-        || "the key file".to_owned(),
-        |path| format!("the key file {}", path.display()),
-    )
+    path.map_or_else(|| "the file".to_owned(), |path| format!("the file {}", path.display()))
 }
 
 /// The owner alone has rights.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ids::KeyId;
+use crate::jwt::{KeyUse, SigningKey, VerifyingKeys};
 use crate::random::OsRandom;
 
 pub(super) const START: UnixTime = UnixTime::from_seconds(1_700_000_000);
@@ -36,7 +38,7 @@ impl Drop for Folder {
 }
 
 fn states(file: &KeyFile, now: UnixTime) -> Vec<KeyState> {
-    file.key_states(now).into_iter().map(|(_, state)| state).collect()
+    file.key_states(now).into_iter().map(|it| it.state).collect()
 }
 
 #[test]
@@ -200,17 +202,17 @@ fn a_new_key_is_published_then_signs_and_the_old_one_retires() {
     let ring = file.key_ring().unwrap();
     let before = |instant: UnixTime| instant.minus(Duration::from_millis(1));
     for (now, expected) in [
-        (START, [KeyState::Next, KeyState::Signing]),
-        (before(signs_from), [KeyState::Next, KeyState::Signing]),
-        (signs_from, [KeyState::Signing, KeyState::Retired]),
-        (before(gone), [KeyState::Signing, KeyState::Retired]),
-        (gone, [KeyState::Signing, KeyState::Gone]),
+        (START, [KeyState::Published, KeyState::Active]),
+        (before(signs_from), [KeyState::Published, KeyState::Active]),
+        (signs_from, [KeyState::Active, KeyState::Retiring]),
+        (before(gone), [KeyState::Active, KeyState::Retiring]),
+        (gone, [KeyState::Active, KeyState::Retired]),
     ] {
         assert_eq!(states(&file, now), expected, "{now}");
-        let signing = file.key_states(now).into_iter().find(|it| it.1 == KeyState::Signing);
+        let signing = file.key_states(now).into_iter().find(|it| it.state == KeyState::Active);
         assert_eq!(
             ring.signing_key_id(KeyUse::AccessToken, now),
-            signing.map(|it| it.0),
+            signing.map(|it| it.key_id),
             "the ring agrees"
         );
     }
@@ -218,8 +220,8 @@ fn a_new_key_is_published_then_signs_and_the_old_one_retires() {
     let again = file.rotate(before(signs_from), &rotation).unwrap();
     assert_eq!(again, Rotated::UnderWay { key_id: key_id.clone(), signs_from });
     assert!(matches!(file.rotate(gone, &rotation), Ok(Rotated::Begun { .. })));
-    assert_eq!(states(&file, gone), [KeyState::Next, KeyState::Signing]);
-    assert_eq!(file.key_states(gone)[1].0, key_id);
+    assert_eq!(states(&file, gone), [KeyState::Published, KeyState::Active]);
+    assert_eq!(file.key_states(gone)[1].key_id, key_id);
 }
 
 #[test]
@@ -234,7 +236,7 @@ fn a_rotation_is_refused_if_the_keys_would_be_too_many() {
     assert_eq!(file.rotate(now, &Rotation::default()), Err(KeyError::TooManyKeys));
     now = now.plus(30 * DAY);
     assert!(matches!(file.rotate(now, &Rotation::default()), Ok(Rotated::Begun { .. })));
-    assert_eq!(states(&file, now), [KeyState::Next, KeyState::Signing]);
+    assert_eq!(states(&file, now), [KeyState::Published, KeyState::Active]);
 }
 
 #[test]
@@ -244,9 +246,9 @@ fn a_leaked_key_is_gone_at_once_in_every_state() {
         file.rotate(START, &Rotation::default()).unwrap();
         let now = START.plus(DAY);
         file.rotate(now, &Rotation::default()).unwrap();
-        let states_before = [KeyState::Next, KeyState::Signing, KeyState::Retired];
+        let states_before = [KeyState::Published, KeyState::Active, KeyState::Retiring];
         assert_eq!(states(&file, now), states_before);
-        let key_id = file.key_states(now)[leaked].0.clone();
+        let key_id = file.key_states(now)[leaked].key_id.clone();
         file.remove_leaked_key(&key_id, now).unwrap();
         for later in [now, now.plus(DAY), now.plus(60 * DAY)] {
             let ring = file.key_ring().unwrap();
@@ -254,15 +256,73 @@ fn a_leaked_key_is_gone_at_once_in_every_state() {
                 ring.signing_key_id(KeyUse::AccessToken, later)
                     .is_some_and(|signing| signing != key_id)
             );
-            assert!(file.key_states(later).iter().all(|(other, _)| *other != key_id));
+            assert!(file.key_states(later).iter().all(|other| other.key_id != key_id));
         }
         assert_eq!(file.remove_leaked_key(&key_id, now), Err(KeyError::NoKey));
     }
     let mut only = fresh();
-    let key_id = only.key_states(START)[0].0.clone();
+    let key_id = only.key_states(START)[0].key_id.clone();
     only.remove_leaked_key(&key_id, START).unwrap();
-    assert_eq!(states(&only, START), [KeyState::Signing]);
+    assert_eq!(states(&only, START), [KeyState::Active]);
     assert!(only.key_ring().is_ok());
+}
+
+/// Z32: each state comes with its instants, and an operator may shorten both waits.
+#[test]
+fn a_key_is_promoted_and_retired_before_its_instants() {
+    let mut file = fresh();
+    let [old] = &file.key_states(START)[..] else { panic!("one key") };
+    let old = old.clone();
+    assert_eq!((old.state, old.signs_from, old.kept_until), (KeyState::Active, START, None));
+    assert_eq!(file.retire_key(&old.key_id, START), Err(KeyError::InUse));
+    file.rotate(START, &Rotation::default().longest_token(DAY)).unwrap();
+    let signs_from = START.plus(Duration::from_mins(10));
+    let kept_until = signs_from.plus(DAY).plus(Duration::from_mins(1));
+    let [new, replaced] = &file.key_states(START)[..] else { panic!("two keys") };
+    assert_eq!(
+        (new.state, new.signs_from, new.kept_until),
+        (KeyState::Published, signs_from, None)
+    );
+    assert_eq!((replaced.state, replaced.kept_until), (KeyState::Active, Some(kept_until)));
+    // A published key that is not wanted any more leaves no trace.
+    let new = new.key_id.clone();
+    let mut without = file.clone();
+    without.retire_key(&new, START).unwrap();
+    assert_eq!(without.key_states(START), std::slice::from_ref(&old));
+    assert_eq!(without.retire_key(&new, START), Err(KeyError::NoKey));
+
+    let soon = START.plus(Duration::from_secs(5));
+    for _ in 0..2 {
+        file.promote_key(&new, soon).unwrap();
+        assert_eq!(states(&file, soon), [KeyState::Active, KeyState::Retiring]);
+        assert_eq!(file.key_states(soon)[0].signs_from, soon);
+        assert_eq!(file.key_states(soon)[1].kept_until, Some(kept_until), "as long as planned");
+    }
+    assert_eq!(file.promote_key(&old.key_id, soon), Err(KeyError::NoKey));
+    for _ in 0..2 {
+        file.retire_key(&old.key_id, soon).unwrap();
+        assert_eq!(states(&file, soon), [KeyState::Active, KeyState::Retired]);
+        assert_eq!(file.key_states(soon)[1].kept_until, Some(soon));
+    }
+    assert_eq!(file.key_ring().unwrap().at(soon).verifying().iter().count(), 1);
+}
+
+/// Z32: the schedule is in the file, so that any number of processes agree on it.
+#[test]
+fn a_rotation_is_due_when_the_newest_key_has_signed_for_long_enough() {
+    let mut file = fresh();
+    let rotation = Rotation::default();
+    let is_due =
+        |file: &KeyFile, after: Duration| file.is_rotation_due(START.plus(after), DAY, &rotation);
+    let (before, next) = (Duration::from_millis(86_399_999), 2 * DAY + Duration::from_mins(10));
+    assert_eq!([is_due(&file, before), is_due(&file, DAY)], [false, true]);
+    file.rotate(START.plus(DAY), &rotation).unwrap();
+    assert_eq!(
+        [is_due(&file, DAY), is_due(&file, next), is_due(&file, 2 * DAY)],
+        [false, true, false]
+    );
+    let of_a_use = rotation.only_for(KeyUse::IdToken);
+    assert!(!file.is_rotation_due(START.plus(9 * DAY), DAY, &of_a_use), "there is no such key");
 }
 
 #[test]
@@ -274,7 +334,7 @@ fn an_rsa_key_comes_from_the_host() {
     let mut file = fresh();
     let rotation = Rotation::default().publish_ahead(Duration::ZERO);
     file.rotate_to_pem(Algorithm::RS256, &pem.unwrap(), START, &rotation).unwrap();
-    assert_eq!(states(&file, START), [KeyState::Signing, KeyState::Retired]);
+    assert_eq!(states(&file, START), [KeyState::Active, KeyState::Retiring]);
     assert_eq!(file.rotate(START, &rotation), Err(KeyError::CannotGenerate));
     file.key_ring().unwrap();
 }
@@ -287,13 +347,22 @@ fn a_root_is_accepted_then_seals_then_retires() {
     let first = keys(&file).newest().0;
     file.add_root(&[RootUse::Handles], &OsRandom::new(), START).unwrap();
     assert_eq!(keys(&file).newest().0, first, "it seals nothing yet");
+    let states = |file: &KeyFile| {
+        let states = file.root_states().unwrap().into_iter();
+        let handles = states.filter(|it| it.print.root_use() == RootUse::Handles);
+        handles.map(|it| (it.state, it.made_at.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(states(&file), [(KeyState::Active, true), (KeyState::Published, true)]);
     file.promote_root(RootUse::Handles);
+    assert_eq!(states(&file), [(KeyState::Active, true), (KeyState::Retiring, true)]);
     let second = keys(&file).newest().0;
     assert_ne!(second, first);
     assert!(keys(&file).find(first).is_some());
     file.retire_root(RootUse::Handles);
     assert_eq!(keys(&file).newest().0, second);
     assert!(keys(&file).find(first).is_none());
+    assert_eq!(states(&file), [(KeyState::Active, true), (KeyState::Retired, false)]);
+    assert_eq!(file.root_states().unwrap().len(), 4, "the other uses have one root each");
     assert_eq!(file.roots.len(), 2, "the first one keeps its other uses");
     file.retire_root(RootUse::Handles);
     assert_eq!(keys(&file).newest().0, second);
@@ -304,8 +373,8 @@ fn a_malformed_file_is_refused_and_not_quoted() {
     let good = fresh().expose_json().unwrap();
     for bad in [
         String::new(),
-        "{}".to_owned(),
-        good.replace("\"version\": 1", "\"version\": 2"),
+        "-----BEGIN PRIVATE KEY-----".to_owned(),
+        good.replace("\"version\": 1", "\"version\": \"planted\""),
         good.replace("\"revision\"", "\"planted\""),
         good.replace("\"ES256\"", "\"planted\""),
         good.replace("\"pepper\"", "\"planted\""),
@@ -313,6 +382,19 @@ fn a_malformed_file_is_refused_and_not_quoted() {
         let refused = KeyFile::from_json(&bad).unwrap_err();
         assert!(matches!(refused, KeyFileError::Malformed { .. }));
         assert!(!format!("{refused:?} {refused}").contains("planted"));
+    }
+    for (foreign, text) in [
+        ("{}".to_owned(), "the file is not a key file: it has no `version`"),
+        (
+            "{\"keys\":[{\"k\":\"planted\"}]}".to_owned(),
+            "the file is not a key file: it has no `version`",
+        ),
+        (
+            good.replace("\"version\": 1", "\"version\": 2"),
+            "the file has version 2, and this program reads version 1: run the program that wrote it",
+        ),
+    ] {
+        assert_eq!(KeyFile::from_json(&foreign).unwrap_err().to_string(), text);
     }
     let none = KeyFile::from_json(&good.replace("\"pepper\"", "\"handles\"")).unwrap();
     assert!(none.server_secret().is_err(), "a use without a root");
@@ -354,7 +436,7 @@ fn the_rotation_of_one_use_leaves_the_other() {
     let id_tokens = Rotation::default().only_for(KeyUse::IdToken).longest_token(DAY);
     assert_eq!(file.rotate(START, &id_tokens), Err(KeyError::NoKey), "there is none to follow");
     file.rotate_to_pem(Algorithm::EdDSA, pem.expose_secret(), START, &id_tokens).unwrap();
-    let access = file.key_states(START)[1].0.clone();
+    let access = file.key_states(START)[1].key_id.clone();
     let later = START.plus(DAY);
     let signing = |file: &KeyFile, now| {
         let ring = file.key_ring().unwrap();
@@ -367,19 +449,19 @@ fn the_rotation_of_one_use_leaves_the_other() {
     };
     assert_eq!(signing(&file, START), [Algorithm::ES256; 2], "the new key has not begun");
     assert_eq!(signing(&file, later), [Algorithm::ES256, Algorithm::EdDSA]);
-    assert_eq!(states(&file, later), [KeyState::Signing; 2]);
+    assert_eq!(states(&file, later), [KeyState::Active; 2]);
 
     file.rotate(later, &id_tokens).unwrap();
-    assert_eq!(states(&file, later), [KeyState::Next, KeyState::Signing, KeyState::Signing]);
+    assert_eq!(states(&file, later), [KeyState::Published, KeyState::Active, KeyState::Active]);
     let much_later = later.plus(2 * DAY);
-    assert_eq!(states(&file, much_later), [KeyState::Signing, KeyState::Gone, KeyState::Signing]);
-    assert_eq!(file.key_states(much_later)[2].0, access);
+    assert_eq!(states(&file, much_later), [KeyState::Active, KeyState::Retired, KeyState::Active]);
+    assert_eq!(file.key_states(much_later)[2].key_id, access);
     assert_eq!(signing(&file, much_later), [Algorithm::ES256, Algorithm::EdDSA]);
 
-    let leaked = file.key_states(much_later)[0].0.clone();
+    let leaked = file.key_states(much_later)[0].key_id.clone();
     file.remove_leaked_key(&leaked, much_later).unwrap();
     assert_eq!(signing(&file, much_later), [Algorithm::ES256, Algorithm::EdDSA]);
-    assert_eq!(file.key_states(much_later)[2].0, access);
+    assert_eq!(file.key_states(much_later)[2].key_id, access);
 }
 
 /// A file that was written before keys had a use reads and writes as it did.
@@ -437,7 +519,8 @@ proptest! {
                     prop_assert_eq!(rotated.err(), (!has_id_key).then_some(KeyError::NoKey));
                 }
                 Event::Leak(place) => {
-                    if let Some((key_id, _)) = file.key_states(now).get(place).cloned() {
+                    if let Some(status) = file.key_states(now).get(place).cloned() {
+                        let key_id = status.key_id;
                         file.remove_leaked_key(&key_id, now).unwrap();
                         leaked.push(key_id);
                         at_once = true;
@@ -463,8 +546,8 @@ proptest! {
                 tokens.push((signing, now.plus(life)));
             }
             let states = file.key_states(now).into_iter();
-            let states = states.filter(|(_, state)| *state == KeyState::Signing);
-            prop_assert_eq!(states.map(|(key_id, _)| key_id).collect::<BTreeSet<_>>(), all_signing);
+            let states = states.filter(|it| it.state == KeyState::Active);
+            prop_assert_eq!(states.map(|it| it.key_id).collect::<BTreeSet<_>>(), all_signing);
             for (key_id, expires_at) in &tokens {
                 let is_accepted = ids.contains(&key_id);
                 if leaked.contains(key_id) {
