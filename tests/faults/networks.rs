@@ -103,6 +103,50 @@ fn a_refresh_that_reaches_the_database_late_revokes_nothing() {
     ledger.assert_clean();
 }
 
+/// R24: a client closes its connection before the row of its refresh token is read, asks again at the other
+/// server, and goes on. The row is read at last, and the family lives: the server has dropped the request.
+#[test]
+fn a_refresh_whose_client_has_hung_up_ends_with_it() {
+    let _turn = super::turn();
+    let Some(cluster) = own_cluster() else { return };
+    let ledger = Ledger::default();
+    let proxy = Proxy::to(&cluster.socket());
+    let servers = Servers::behind(&proxy, 2);
+    let mut clients = servers.clients();
+    let [slow, other] = &mut clients[..] else { panic!("two servers") };
+    for _ in 0..super::RACES / 20 {
+        let first = ledger.insist(other, &Assertion::new(FAMILIES).request);
+        let mut family = Family::new(FAMILIES, &first);
+        let beside = ledger.insist(other, &Assertion::new(FAMILIES).request);
+        let held = proxy.held();
+        proxy.hold("FROM grantor_grants WHERE grant_id");
+        slow.send(&refresh(FAMILIES, &family.token)).unwrap();
+        wait_until("the look-up is on its way", || proxy.held() > held);
+        proxy.hold_no_more();
+        slow.hang_up();
+        for _ in 0..2 {
+            let answer = ledger.insist(other, &refresh(FAMILIES, &family.token));
+            assert!(answer.is_ok(), "{answer:?}");
+            family.rotate(&answer);
+        }
+        proxy.release();
+        // Later requests of the same server are answered.
+        let mut beside = Family::new(FAMILIES, &beside);
+        for _ in 0..2 {
+            let answer = ledger.insist(slow, &refresh(FAMILIES, &beside.token));
+            assert!(answer.is_ok(), "{answer:?}");
+            beside.rotate(&answer);
+        }
+        let next = ledger.insist(other, &refresh(FAMILIES, &family.token));
+        assert!(next.is_ok(), "{next:?}");
+        family.rotate(&next);
+        ledger.keep(family);
+    }
+    ledger.check(&Tables::of_postgres(&cluster.options()), &servers);
+    eprintln!("{} look-ups came late; {}", super::RACES / 20, proxy.report());
+    ledger.assert_clean();
+}
+
 /// G13, R12, J16: the database commits, and its answer is lost. A refresh that is sent again gets the one
 /// successor, a code or an assertion that is sent again is refused or redeemed once.
 #[test]

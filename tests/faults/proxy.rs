@@ -47,13 +47,13 @@ struct Hold {
 struct Messages {
     has_started: bool,
     pending: Vec<u8>,
-    /// The prepared statements that change rows, by name.
-    writes: HashMap<Vec<u8>, String>,
+    /// The texts of the prepared statements, by name.
+    prepared: HashMap<Vec<u8>, String>,
 }
 
 impl Messages {
-    /// Adds bytes. Returns the text of the statement that they execute, if it changes rows.
-    fn execute_a_write(&mut self, bytes: &[u8]) -> Option<String> {
+    /// Adds bytes. Returns the text of the statement that they execute.
+    fn execute(&mut self, bytes: &[u8]) -> Option<String> {
         self.pending.extend_from_slice(bytes);
         let mut found = None;
         loop {
@@ -66,34 +66,32 @@ impl Messages {
             }
             let message: Vec<u8> = self.pending.drain(..end).collect();
             if self.has_started {
-                found = self.write_of(message[0], &message[5..]).or(found);
+                found = self.executed_by(message[0], &message[5..]).or(found);
             }
             self.has_started = true;
         }
     }
 
-    fn write_of(&mut self, kind: u8, message: &[u8]) -> Option<String> {
+    fn executed_by(&mut self, kind: u8, message: &[u8]) -> Option<String> {
         let mut texts = message.split(|byte| *byte == 0);
         let (first, second) = (texts.next()?, texts.next()?);
         match kind {
             // Parse: the name of the statement, and its text.
             b'P' => {
                 let text = String::from_utf8_lossy(second).into_owned();
-                if changes_rows(&text) {
-                    self.writes.insert(first.to_vec(), text);
-                }
+                self.prepared.insert(first.to_vec(), text);
                 None
             }
             // Bind: the name of the portal, and that of the statement.
-            b'B' => self.writes.get(second).cloned(),
-            b'Q' if first.starts_with(b"COMMIT") => Some("COMMIT".to_owned()),
+            b'B' => self.prepared.get(second).cloned(),
+            b'Q' => Some(String::from_utf8_lossy(first).into_owned()),
             _ => None,
         }
     }
 }
 
 fn changes_rows(text: &str) -> bool {
-    ["INSERT INTO", "UPDATE ", "DELETE FROM"].iter().any(|verb| text.contains(verb))
+    ["INSERT INTO", "UPDATE ", "DELETE FROM", "COMMIT"].iter().any(|verb| text.contains(verb))
 }
 
 /// One connection.
@@ -193,7 +191,7 @@ impl Proxy {
         }
     }
 
-    /// Lets statements with this text wait, if they change rows, until [`release`](Self::release).
+    /// Lets statements with this text wait until [`release`](Self::release).
     pub(crate) fn hold(&self, text: &'static str) {
         self.shared.hold.lock().unwrap().text = Some(text);
     }
@@ -314,17 +312,19 @@ impl Shared {
                 if link.writes.swap(false, Ordering::SeqCst) && self.loses_this() {
                     return Ok(());
                 }
-            } else if let Some(write) = messages.execute_a_write(&bytes[..length]) {
-                link.writes.store(true, Ordering::SeqCst);
-                self.wait_if_held(&write);
+            } else if let Some(statement) = messages.execute(&bytes[..length]) {
+                if changes_rows(&statement) {
+                    link.writes.store(true, Ordering::SeqCst);
+                }
+                self.wait_if_held(&statement);
             }
             to.write_all(&bytes[..length])?;
         }
     }
 
-    fn wait_if_held(&self, write: &str) {
+    fn wait_if_held(&self, statement: &str) {
         let mut hold = self.hold.lock().unwrap();
-        if hold.text.is_some_and(|text| write.contains(text)) {
+        if hold.text.is_some_and(|text| statement.contains(text)) {
             hold.held += 1;
             let before = hold.releases;
             drop(self.released.wait_while(hold, |hold| hold.releases == before));

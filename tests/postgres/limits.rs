@@ -43,7 +43,7 @@ async fn limits(pool: &PgPool, store: &PostgresStore) -> [String; 3] {
     [0, 1, 2].map(|at| row.get(at))
 }
 
-/// Z31: every statement has limits, whoever made the pool. The host's own limits are kept, and its own
+/// Z31: every statement has limits on every pool. The host's own limits are kept, and its own
 /// statements get none.
 #[test]
 fn statements_have_limits_on_every_pool() {
