@@ -22,8 +22,10 @@ mod support;
 use std::hint::black_box;
 
 use cpu_time::ThreadTime;
+use grantor::MemoryStore;
 use grantor::jwt::Algorithm;
 use grantor::secret::ClientSecret;
+use grantor::store::AnyStore;
 use grantor::test_kit::measure::SecretCheck;
 
 use common::floor::Floor;
@@ -134,6 +136,18 @@ fn refresh() -> Figure {
     )
 }
 
+/// A refresh over a store that was chosen at run time, relative to one over the same store.
+fn any_store() -> Figure {
+    let memory = World::new(Algorithm::HS256);
+    let any = World::over(AnyStore::from(MemoryStore::new()), Algorithm::HS256);
+    let (mut last, mut last_of_any) = (memory.authorize_and_redeem(), any.authorize_and_redeem());
+    plain(
+        "any_store/refresh/HS256",
+        || last_of_any = any.token(&any.refresh_form(&last_of_any)),
+        || last = memory.token(&memory.refresh_form(&last)),
+    )
+}
+
 fn client_credentials() -> Figure {
     let world = World::new(Algorithm::HS256);
     let form = world.client_credentials_form();
@@ -214,7 +228,7 @@ fn client_secret() -> Figure {
 /// The name of a figure and the function that measures it.
 type Measured = (&'static str, fn() -> Figure);
 
-const FIGURES: [Measured; 13] = [
+const FIGURES: [Measured; 14] = [
     ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
     ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
     ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
@@ -222,6 +236,7 @@ const FIGURES: [Measured; 13] = [
     ("verify/ES256", || verify("verify/ES256", Algorithm::ES256)),
     ("verify/HS256", || verify("verify/HS256", Algorithm::HS256)),
     ("grant/refresh/HS256", refresh),
+    ("any_store/refresh/HS256", any_store),
     ("grant/client_credentials/HS256", client_credentials),
     ("grant/jwt_bearer/ES256", jwt_bearer),
     ("grant/authorization_code/HS256", authorization_code),

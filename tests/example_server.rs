@@ -4,8 +4,6 @@
 
 #[path = "../examples/server/args.rs"]
 mod args;
-#[path = "../examples/server/log.rs"]
-mod log;
 #[path = "../examples/server/admin_api/offered.rs"]
 mod offered;
 #[path = "../examples/server/pages.rs"]
@@ -18,8 +16,6 @@ mod sessions;
 mod sign;
 #[path = "../examples/server/site.rs"]
 mod site;
-#[path = "../examples/server/store.rs"]
-mod store;
 #[path = "../examples/server/tries.rs"]
 mod tries;
 #[path = "../examples/server/users.rs"]

@@ -14,6 +14,7 @@ use grantor::protocol::{CodeVerifier, ScopeToken};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::BearerVerifier;
+use grantor::store::Store;
 use grantor::store::conformance::Runner;
 use grantor::test_kit::measure::AccessTokens;
 use grantor::{Flow, Issuer, MemoryStore, Scope, ServerSecret, SigningKey, Subject, User};
@@ -111,8 +112,8 @@ impl Runner for NowReady {
 }
 
 /// A server and an app with every flow and without a consent prompt.
-pub(crate) struct World {
-    server: Arc<Server>,
+pub(crate) struct World<S = MemoryStore> {
+    server: Arc<Server<S>>,
     algorithm: Algorithm,
     client_id: String,
     /// `&client_id=…&client_secret=…`
@@ -126,8 +127,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
+        Self::over(MemoryStore::new(), algorithm)
+    }
+}
+
+impl<S: Store + 'static> World<S> {
+    pub(crate) fn over(store: S, algorithm: Algorithm) -> Self {
         let ann = Subject::new("ann@example.com").unwrap();
-        let (store, clock, key) = (MemoryStore::new(), SystemClock::new(), signing_key(algorithm));
+        let (clock, key) = (SystemClock::new(), signing_key(algorithm));
         // The limits are on, but too high to be reached.
         let limits = RateLimits::default().with_volume(RateQuota::new(60_000_000, 1_000_000));
         let world = support::World::over(store, clock, NowReady, key, |builder| {

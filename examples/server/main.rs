@@ -12,12 +12,12 @@ mod declare;
 mod demo_api;
 mod log;
 mod pages;
+mod secrets;
 mod seed;
 mod serve;
 mod sessions;
 mod sign;
 mod site;
-mod store;
 mod tries;
 mod users;
 mod web;
@@ -35,7 +35,7 @@ use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
-use grantor::audit::{AuditEvent, AuditSink};
+use grantor::audit::{AuditEvent, AuditQueue, AuditSink};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::hooks::NoHooks;
@@ -46,7 +46,7 @@ use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::{BearerVerifier, RevocationList};
 use grantor::server_secret::Rotation;
-use grantor::store::Pruning;
+use grantor::store::{AnyStore, Pruning};
 use grantor::{AuthorizationServer, Issuer, Upkeep, UpkeepHandle};
 use tokio::sync::Semaphore;
 
@@ -55,12 +55,11 @@ use log::Log;
 use seed::Seed;
 use sessions::Sessions;
 use site::{Browsers, Site};
-use store::AnyStore;
 use tries::Tries;
 use users::Users;
 use web::Cookies;
 
-pub(crate) use store::BoxError;
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The time for which a signing key signs.
 const KEY_LIFE: Duration = Duration::from_hours(30 * 24);
@@ -68,9 +67,9 @@ const KEY_LIFE: Duration = Duration::from_hours(30 * 24);
 const MAX_LAG: Duration = Duration::from_mins(1);
 
 /// The authorization server of this program.
-pub(crate) type Server = AuthorizationServer<Arc<AnyStore>, Arc<Users>>;
+pub(crate) type Server = AuthorizationServer<AnyStore, Arc<Users>>;
 /// Its endpoints.
-pub(crate) type Endpoints = HttpEndpoints<Arc<AnyStore>, Arc<Users>, NoHooks, Browsers>;
+pub(crate) type Endpoints = HttpEndpoints<AnyStore, Arc<Users>, NoHooks, Browsers>;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -181,11 +180,13 @@ impl Program {
             Some(_) => None,
             None => Some(Tries::new(&seed, issuer, &clock, &random)?),
         };
-        let (store, log) = args.store.open().await?;
-        let (store, users) = (Arc::new(store), Arc::new(Users::new(&seed.users, &random)?));
+        let store = AnyStore::open(&args.store).await;
+        let store = store.map_err(|error| format!("--store: {}", error.cause()))?;
+        let users = Arc::new(Users::new(&seed.users, &random)?);
         let (secret, ring, keys) =
-            store::secrets(&args.store, args.keys.as_deref(), args.algorithm, &random).await?;
-        let mut sinks: Vec<Arc<dyn AuditSink>> = vec![log.sink()];
+            secrets::secrets(&args.store, args.keys.as_deref(), args.algorithm, &random).await?;
+        let log = Log { queue: AuditQueue::new(&random)?, store: store.clone() };
+        let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::new(log.queue.clone())];
         if args.log {
             sinks.push(Arc::new(Lines));
         }
@@ -193,7 +194,7 @@ impl Program {
             issuer.clone(),
             secret,
             ring,
-            Arc::clone(&store),
+            store.clone(),
             Arc::clone(&users),
         )
         .audit(sinks)
@@ -239,12 +240,13 @@ impl Program {
     }
 
     /// Returns the background work.
-    fn upkeep(&self, revocations: &Arc<RevocationList>) -> Upkeep<Arc<AnyStore>, Arc<Users>> {
+    fn upkeep(&self, revocations: &Arc<RevocationList>) -> Upkeep<AnyStore, Arc<Users>> {
         let upkeep = Upkeep::of(&self.server)
             .pruning(Pruning::new().interval(Duration::from_mins(1)))
             .revocations(Arc::clone(revocations))
+            .audit(&self.log.queue, self.log.store.clone())
+            .prune_events(self.log.store.clone(), log::KEPT)
             .on_failure(|job, error| tracing::error!(%job, error, "the upkeep failed"));
-        let upkeep = self.log.kept_by(upkeep);
         match &self.keys {
             Some(path) => upkeep.rotate_keys(path, KEY_LIFE, Rotation::default()),
             None => upkeep,

@@ -97,9 +97,10 @@ pub(crate) async fn serve(
     // Writes the events of the last requests, if the database accepts them.
     background.handle.stop();
     let ended = background.task.await;
-    if ended.is_err() || background.log.has_queued() {
+    if ended.is_err() || background.log.queue.pending() > 0 {
         tracing::warn!("some events were not written to the audit log");
     }
+    background.log.store.close().await;
     outcome
 }
 

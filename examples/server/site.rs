@@ -16,13 +16,12 @@ use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt,
 use grantor::http::Interaction;
 use grantor::ids::ClientId;
 use grantor::random::OsRandom;
-use grantor::store::AppRegistry;
+use grantor::store::{AnyStore, AppRegistry};
 use grantor::users::DirectoryError;
 use tokio::sync::Semaphore;
 
 use crate::pages::{self, Callback, LoginForm};
 use crate::sessions::{Session, Sessions, random_text};
-use crate::store::AnyStore;
 use crate::tries::Tries;
 use crate::users::Users;
 use crate::web::{self, Cookie, Cookies, Page, field, problem, reply, see_other};
@@ -39,7 +38,7 @@ pub(crate) struct Site {
     pub(crate) metadata: String,
     /// The path of the server's public keys.
     pub(crate) keys: String,
-    pub(crate) store: Arc<AnyStore>,
+    pub(crate) store: AnyStore,
     pub(crate) users: Arc<Users>,
     pub(crate) sessions: Sessions,
     /// Permits for hashing a password.
@@ -271,6 +270,7 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
+    use grantor::MemoryStore;
 
     use super::*;
 
@@ -284,7 +284,7 @@ mod tests {
             authorize: AUTHORIZE.to_owned(),
             metadata: String::new(),
             keys: String::new(),
-            store: Arc::new(AnyStore::Memory(Box::default())),
+            store: MemoryStore::new().into(),
             users: Arc::new(users),
             sessions: Sessions::new(true, &random).unwrap(),
             hashing: Semaphore::new(HASHING),

@@ -31,25 +31,25 @@
 //!
 //! # In a database
 //!
-//! An [`AuditStore`] keeps events and usage for all processes, across restarts. The SQL stores
-//! implement it, and a host can implement it. An [`AuditQueue`] is the sink before it: a request
+//! An [`AuditStore`] keeps events and usage for all processes, across restarts. Every store
+//! that ships implements it, and a host can implement it; [`MemoryStore`](crate::store::MemoryStore) keeps the newest events only. An [`AuditQueue`] is the sink before it: a request
 //! only pushes its event, and a future that the host spawns writes events in batches.
 //!
 //! ```
 //! use grantor::audit::{
-//!     Action, Actor, AuditEvent, AuditQuery, AuditQueue, AuditSink, AuditStore, MemoryAuditStore,
+//!     Action, Actor, AuditEvent, AuditQuery, AuditQueue, AuditSink, AuditStore,
 //! };
 //! use grantor::clock::UnixTime;
 //! use grantor::ids::ClientId;
 //! use grantor::observe::Outcome;
 //! use grantor::protocol::GrantType;
 //! use grantor::random::OsRandom;
-//! use grantor::store::Page;
+//! use grantor::store::{MemoryStore, Page};
 //! use std::sync::Arc;
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
-//! let log = Arc::new(MemoryAuditStore::new());
+//! let log = Arc::new(MemoryStore::new());
 //! let audit = AuditQueue::new(&OsRandom::new())?;
 //! // `ServerBuilder::audit` takes a clone of `audit`.
 //! let writing = tokio::spawn(audit.run(Arc::clone(&log), tokio::time::sleep, |error| {
@@ -89,12 +89,12 @@ use serde::Serialize;
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::tracing::TracingAudit;
+#[cfg(feature = "test-kit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
+pub use log::conformance;
 pub use log::{
     AuditQueue, AuditStore, AuditWriter, EventId, NewEvent, StoredEvent, prune_events_regularly,
 };
-#[cfg(feature = "test-kit")]
-#[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
-pub use log::{MemoryAuditStore, conformance};
 pub use memory::{AuditQuery, MemoryAudit};
 pub use usage::AppUsage;
 

@@ -32,7 +32,9 @@
 #![cfg_attr(not(feature = "test-kit"), doc = "`conformance` (feature `test-kit`) ")]
 //! over it until it passes.
 
+mod any;
 mod app_registry;
+mod audit_rows;
 mod cached_apps;
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
@@ -55,7 +57,10 @@ mod store_clock;
 use std::error::Error as StdError;
 use std::fmt;
 
+pub use any::AnyStore;
+pub(crate) use any::on_any;
 pub use app_registry::{AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, UpdateApp};
+pub(crate) use audit_rows::{AuditFilter, AuditRow, UsageRow, UsageStep};
 pub use cached_apps::CachedApps;
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub(crate) use grant::MAX_TICKET_LIFETIME;
@@ -75,8 +80,6 @@ pub use revocation::{AccessFacts, Revocation, RevocationReason, RevocationTarget
 
 pub use crate::jwt::assertion::AssertionPurpose;
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub(crate) use sql::{AuditFilter, AuditRow, UsageRow, UsageStep};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
 pub use sql::{InvalidTablePrefix, TablePrefix};

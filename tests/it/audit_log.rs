@@ -10,8 +10,7 @@ use std::time::Duration;
 use grantor::audit::conformance::AuditKit;
 use grantor::audit::{
     Action, Actor, AppUsage, AuditEvent, AuditQuery, AuditQueue, AuditSink, AuditStore,
-    AuditWriter, EventId, MemoryAuditStore, NewEvent, Severity, StoredEvent,
-    prune_events_regularly,
+    AuditWriter, EventId, NewEvent, Severity, StoredEvent, prune_events_regularly,
 };
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::ids::{ClientId, Subject};
@@ -41,7 +40,7 @@ enum Fault {
 /// The log in memory with planned faults, and the size of each batch.
 #[derive(Debug, Default)]
 struct FaultyLog {
-    inner: MemoryAuditStore,
+    inner: MemoryStore,
     plan: Mutex<VecDeque<Fault>>,
     appends: Mutex<Vec<(Instant, usize)>>,
 }
@@ -142,14 +141,14 @@ async fn tokens(log: &FaultyLog) -> u64 {
 
 #[test]
 fn the_memory_log_passes_the_kit() {
-    let report = AuditKit::new(MemoryAuditStore::new).run();
+    let report = AuditKit::new(MemoryStore::new).run();
     assert!(report.is_passed(), "{report}");
 }
 
 /// A check of the kit that never runs proves nothing.
 #[test]
 fn the_kit_runs_every_public_check_of_the_log() {
-    let report = AuditKit::new(MemoryAuditStore::new).with_rounds(1).run();
+    let report = AuditKit::new(MemoryStore::new).with_rounds(1).run();
     let run: BTreeSet<_> = report.passed.iter().map(ToString::to_string).collect();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/log/conformance.rs");
     let text = fs::read_to_string(file).unwrap();
@@ -167,7 +166,7 @@ enum Wrong {
 }
 
 /// The log in memory with one fault. Its usage is kept apart from its events.
-struct WrongLog(Wrong, MemoryAuditStore, MemoryAuditStore);
+struct WrongLog(Wrong, MemoryStore, MemoryStore);
 
 impl AuditStore for WrongLog {
     async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
@@ -227,7 +226,7 @@ fn a_broken_log_fails_the_kit() {
         (Wrong::ForgetsNothing, "a_deleted_app_loses_its_usage"),
         (Wrong::PagesByTime, "pages_stay_consistent_during_appends"),
     ] {
-        let make = move || WrongLog(wrong, MemoryAuditStore::new(), MemoryAuditStore::new());
+        let make = move || WrongLog(wrong, MemoryStore::new(), MemoryStore::new());
         let report = AuditKit::new(make).with_rounds(5).run();
         assert!(report.failed(check), "{wrong:?} passes {check}\n{report}");
         assert!(!report.failed("pruning_removes_old_events_and_keeps_usage"), "{report}");

@@ -258,7 +258,7 @@ const TESTS: &[(&str, &[&str])] = &[
             "a_log_in_memory_keeps_the_newest_10_000",
         ],
     ),
-    ("events in `MemoryAuditStore` (feature `test-kit`)", &["the_memory_log_passes_the_kit"]),
+    ("events in `MemoryStore`", &["the_oldest_events_make_room_and_stay_counted"]),
     (
         "waiting events in an `AuditQueue`",
         &["a_full_queue_counts_dropped_events_and_logs_the_count"],

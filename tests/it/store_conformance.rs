@@ -5,8 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use grantor::audit::conformance::AuditKit;
 use grantor::store::conformance::{Kit, Report, Runner};
-use grantor::store::{CachedApps, MemoryStore};
+use grantor::store::{AnyStore, CachedApps, MemoryStore};
 
 use crate::broken_stores::{Alteration, AlteredStore};
 use crate::custom_store::CustomStore;
@@ -14,6 +15,16 @@ use crate::custom_store::CustomStore;
 #[test]
 fn the_memory_store_passes_the_kit() {
     let report = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new()).run();
+    assert!(report.is_passed(), "{report}");
+}
+
+/// Z33: the choice at run time changes no answer.
+#[test]
+fn any_store_in_memory_passes_the_kits() {
+    let new_store = || AnyStore::from(MemoryStore::new());
+    let report = Kit::new(new_store).with_rounds(200).run();
+    assert!(report.is_passed(), "{report}");
+    let report = AuditKit::new(new_store).with_rounds(20).run();
     assert!(report.is_passed(), "{report}");
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 #![expect(clippy::print_stderr, reason = "a test prints what it counted")]
 
+mod any_store;
 mod chance;
 mod child;
 #[expect(dead_code, reason = "the benches need more of it")]

@@ -2,9 +2,9 @@
 
 use std::net::TcpListener;
 
-use grantor::store::{CachedApps, PostgresStore, StoreError};
-use sqlx::Executor as _;
+use grantor::store::{AnyStore, AppRegistry as _, CachedApps, PostgresStore, StoreError};
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{ConnectOptions as _, Executor as _};
 
 use super::cluster::{database, new_prefix, new_store, own_cluster, pool, runtime};
 use super::roots;
@@ -68,6 +68,30 @@ fn a_database_that_cannot_be_opened_says_why() {
         for later in [told(store.check().await), told(store.migrate().await)] {
             assert!(later.contains("a later version of this crate"), "{later}");
         }
+    });
+}
+
+/// Z33: a URL opens the database, with its tables; errors show no password; `close` ends the connections.
+#[test]
+fn a_url_opens_a_database() {
+    let Some(cluster) = own_cluster() else { return };
+    let url = cluster.options().application_name("any store").to_url_lossy();
+    runtime().block_on(async {
+        let store = AnyStore::open(url.as_str()).await.unwrap();
+        store.check().await.unwrap();
+        store.apps_version().await.unwrap();
+        let text = told(AnyStore::open(&format!("postgres://a:{PASSWORD}@host:port/b")).await);
+        assert!(text.contains("URL of the database is malformed"), "{text}");
+        store.close().await;
+        store.check().await.unwrap_err();
+        let others = PgPoolOptions::new().connect_lazy_with(cluster.options());
+        let left = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'any store'";
+        // The server forgets a connection a little after it was told.
+        while !others.fetch_all(left).await.unwrap().is_empty() {}
+        // The host's own pool stays open.
+        let store = AnyStore::from(PostgresStore::new(others.clone()));
+        store.close().await;
+        store.check().await.unwrap();
     });
 }
 

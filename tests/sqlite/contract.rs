@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use grantor::audit::NoAudit;
-use grantor::store::SqliteStore;
 use grantor::store::conformance::{Kit, Runner};
+use grantor::store::{AnyStore, SqliteStore};
 
 use crate::sandbox::Folder;
 use crate::support::{Desk, Tokio, app};
@@ -60,6 +60,16 @@ fn the_store_keeps_the_contract() {
 #[test]
 fn the_store_keeps_the_contract_on_a_disk() {
     keeps_the_contract(Folder::on_disk(), 5);
+}
+
+/// Z33: the choice at run time changes no answer.
+#[test]
+fn any_store_in_a_file_keeps_the_contract() {
+    let runner = Shared::new();
+    let stores = runner.stores(Folder::in_memory());
+    let new_store = move || AnyStore::from(stores());
+    let report = Kit::new(new_store).with_runner(runner).with_rounds(2).run();
+    assert!(report.is_passed(), "{report}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use grantor::store::conformance::Runner as _;
-use grantor::store::{SqliteSettings, SqliteStore};
+use grantor::store::{AnyStore, SqliteSettings, SqliteStore};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -51,6 +51,24 @@ fn a_file_that_cannot_be_opened_says_why() {
     texts.sort();
     texts.dedup();
     assert_eq!(texts.len(), 6);
+}
+
+/// Z33: a URL opens the file, with its tables, and `close` releases it.
+#[test]
+fn a_url_opens_a_file() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let file = folder.file("a.db");
+    runtime.block_on(async {
+        let store = AnyStore::open(&format!("sqlite:{}", file.display())).await.unwrap();
+        store.check().await.unwrap();
+        assert!(matches!(&store, AnyStore::Sqlite(apps) if apps.store().commits() > 0));
+        store.close().await;
+        store.check().await.unwrap_err();
+        assert!(!folder.file("a.db-wal").exists());
+        let refused = AnyStore::open(&format!("sqlite:{}", folder.path().display())).await;
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("it is a folder"), "{text}");
+    });
 }
 
 /// N14: only the owner has rights to the database and the files beside it, also if the process would

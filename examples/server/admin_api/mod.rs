@@ -17,12 +17,11 @@ use grantor::audit::{AuditQuery, EventId};
 use grantor::ids::ClientId;
 use grantor::jwt::AccessTokenClaims;
 use grantor::resource_server::{Bearer, BearerLayer, BearerVerifier};
-use grantor::store::{Page, RevocationTarget};
+use grantor::store::{AnyStore, Page, RevocationTarget};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::log::Log;
-use crate::store::AnyStore;
 use crate::{Endpoints, Server};
 use answer::{Answer, Asked, Named, Problem, ok, read, which};
 
@@ -40,7 +39,7 @@ impl Administration {
     }
 
     /// Returns the administrative interface in the name of the token's app.
-    fn of(&self, claims: &AccessTokenClaims) -> Admin<'_, Arc<AnyStore>> {
+    fn of(&self, claims: &AccessTokenClaims) -> Admin<'_, AnyStore> {
         self.server().admin(claims.client_id.as_str())
     }
 }
@@ -144,7 +143,7 @@ async fn usage(
     named: Asked<Named>,
 ) -> Answer {
     let id = which(id, &named?.0)?;
-    let usage = state.log.usage(&id, state.server().usage(&id)).await?;
+    let usage = state.log.usage(&id).await?;
     Ok(ok(&json!({ "client_id": id, "usage": usage })))
 }
 

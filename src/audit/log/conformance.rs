@@ -2,10 +2,10 @@
 //! [`AuditKit`] runs them all. Exempt from semantic versioning.
 //!
 //! ```
-//! use grantor::audit::MemoryAuditStore;
+//! use grantor::store::MemoryStore;
 //! use grantor::audit::conformance::AuditKit;
 //!
-//! let report = AuditKit::new(MemoryAuditStore::new).with_rounds(5).run();
+//! let report = AuditKit::new(MemoryStore::new).with_rounds(5).run();
 //! assert!(report.is_passed(), "{report}");
 //! ```
 #![expect(clippy::indexing_slicing, reason = "a check knows the lengths of its own lists")]

@@ -1,12 +1,9 @@
 //! Events for the log, their ids, and the stored form.
 
-#[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
-use crate::audit::{Action, Actor};
-use crate::audit::{AuditEvent, Severity};
+use crate::audit::{Action, Actor, AuditEvent, Severity};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Subject, bytes_id};
 use crate::random::{self, RandomError, SecureRandom};
-#[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
 use crate::store::{RevocationTarget, StoreError};
 
 bytes_id! {
@@ -44,7 +41,6 @@ impl EventId {
     }
 
     /// Returns the smallest id of an event at `at` or later.
-    #[cfg(any(test, feature = "test-kit", feature = "sqlite", feature = "postgres"))]
     pub(crate) fn first_at(at: UnixTime) -> Self {
         Self::new(at, [0; 10])
     }
@@ -60,7 +56,6 @@ pub struct NewEvent {
     pub event: AuditEvent,
 }
 
-#[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
 impl NewEvent {
     /// Returns the user that the row belongs to: the user concerned or, if absent, a user that the
     /// event names.
@@ -107,7 +102,6 @@ pub struct StoredEvent {
 
 impl StoredEvent {
     /// Converts an event to its stored form.
-    #[cfg(any(feature = "test-kit", feature = "sqlite", feature = "postgres"))]
     pub(super) fn of(new: &NewEvent) -> Result<Self, StoreError> {
         Ok(Self {
             id: new.id,

@@ -4,19 +4,13 @@
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub mod conformance;
 mod event;
-#[cfg(feature = "test-kit")]
-mod memory;
 mod pruning;
 mod queue;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod sql;
+mod rows;
 
 use std::sync::Arc;
 
 pub use event::{EventId, NewEvent, StoredEvent};
-#[cfg(feature = "test-kit")]
-#[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
-pub use memory::MemoryAuditStore;
 pub use pruning::prune_events_regularly;
 pub use queue::{AuditQueue, AuditWriter};
 

@@ -14,12 +14,13 @@ use crate::store::{Pruning, StoreError};
 /// ```
 /// use std::sync::Arc;
 /// use std::time::Duration;
-/// use grantor::audit::{prune_events_regularly, MemoryAuditStore};
+/// use grantor::audit::prune_events_regularly;
+/// use grantor::store::MemoryStore;
 /// use grantor::store::Pruning;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
 /// # runtime.block_on(async {
-/// let log = Arc::new(MemoryAuditStore::new());
+/// let log = Arc::new(MemoryStore::new());
 /// let year = Duration::from_secs(365 * 86_400);
 /// let failed = |error: &_| eprintln!("pruning failed: {error}");
 /// let pruning = prune_events_regularly(log, year, Pruning::new(), tokio::time::sleep, failed);

@@ -1,6 +1,7 @@
 //! The default store: everything in the memory of one process.
 
 mod apps;
+mod audit;
 mod grant_row;
 mod ledger;
 mod listing;
@@ -11,11 +12,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 
+use self::audit::Log;
 use self::grant_row::GrantRow;
 use self::ledger::Ledger;
 use self::listing::FirstOf;
@@ -40,7 +42,8 @@ const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// It serves one issuer of one process whose grants need not survive a restart, and tests. Every
 /// insertion removes a few inert rows, so that grants, assertions and revocations stay bounded without
 /// [`prune`](GrantStore::prune), which frees their memory sooner. Consents stay until they are
-/// withdrawn or their app is deleted.
+/// withdrawn or their app is deleted. As an [`AuditStore`](crate::audit::AuditStore) it keeps the newest
+/// 10,000 events.
 ///
 /// ```
 /// use grantor::ids::GrantId;
@@ -66,6 +69,7 @@ pub struct MemoryStore {
     clock: StoreClock,
     /// The instant of the latest cutoff: a grant that was authorized later need not ask the ledger.
     latest_cutoff: AtomicI64,
+    log: Mutex<Log>,
 }
 
 /// Only administrators add to it, so its hash need not withstand chosen keys.
@@ -85,6 +89,9 @@ impl Row for Claimed {
 }
 
 impl MemoryStore {
+    /// The number of events in the audit log. The oldest make room for new ones, and stay counted.
+    pub const MAX_EVENTS: usize = 10_000;
+
     /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {

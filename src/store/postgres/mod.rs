@@ -79,6 +79,8 @@ const MAX_MIGRATIONS: usize = 10;
 #[derive(Clone)]
 pub struct PostgresStore {
     connections: Connections,
+    /// Whether the store made the pool, and closes it.
+    owns_pool: bool,
     finds: Arc<Finds>,
     seen: Arc<Seen>,
     sql: Arc<Statements>,
@@ -137,7 +139,7 @@ impl PostgresStore {
         let first = first.map_err(|error| opening::not_connected(&options, error))?;
         // Nothing depends on how it ends.
         _ = first.close().await;
-        Ok(Self::new(pool))
+        Ok(Self { owns_pool: true, ..Self::new(pool) })
     }
 
     /// Creates a store over `pool`, in tables whose names begin with `prefix`.
@@ -145,6 +147,7 @@ impl PostgresStore {
     pub fn with_prefix(pool: PgPool, prefix: TablePrefix) -> Self {
         Self {
             connections: Connections::new(pool),
+            owns_pool: false,
             finds: Arc::default(),
             seen: Arc::default(),
             sql: Arc::new(Statements::new(&Tables { prefix: &prefix, skew: Duration::ZERO })),
@@ -317,6 +320,16 @@ impl PostgresStore {
             return Err(StoreError::new(opening::READ_ONLY));
         }
         Ok(())
+    }
+
+    /// Closes the connections for all clones of the store, once running statements have ended. Later ones
+    /// fail. The host's own pool stays open.
+    ///
+    /// Nothing is lost without it. PostgreSQL logs no connection that broke off.
+    pub async fn close(&self) {
+        if self.owns_pool {
+            self.connections.pool().close().await;
+        }
     }
 
     /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the

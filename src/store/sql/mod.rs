@@ -12,7 +12,6 @@ mod table_prefix;
 mod target;
 
 pub(super) use audit::counter_code;
-pub(crate) use audit::{AuditFilter, AuditRow, UsageRow, UsageStep};
 pub(super) use codes::{purpose_code, reason_code, reason_of};
 pub(super) use document::{read_app, write_app};
 pub(super) use grant_row::GrantRow;

@@ -8,15 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use grantor::audit::{
-    AppUsage, AuditQuery, AuditStore, EventId, MemoryAuditStore, NewEvent, StoredEvent,
-};
+use grantor::audit::{AppUsage, AuditQuery, AuditStore, EventId, NewEvent, StoredEvent};
 use grantor::clock::{Clock as _, ManualClock, UnixTime};
 use grantor::ids::ClientId;
 use grantor::jwt::Algorithm;
 use grantor::random::OsRandom;
 use grantor::server_secret::KeyFile;
-use grantor::store::{Listing, Page, Pruned, StoreError};
+use grantor::store::{Listing, MemoryStore, Page, Pruned, StoreError};
 use serde_json::Value;
 
 /// The sleeping tasks by their instant.
@@ -187,7 +185,7 @@ impl Drop for Keys {
 /// An audit log in memory that is away on request, or hangs.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    inner: MemoryAuditStore,
+    inner: MemoryStore,
     pub(crate) is_away: AtomicBool,
     pub(crate) hangs: AtomicBool,
 }

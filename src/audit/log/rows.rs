@@ -1,4 +1,4 @@
-//! The log in the SQL stores: conversions between events and rows.
+//! The log in the stores that ship: conversions between events and rows.
 
 use super::{AuditStore, EventId, NewEvent, StoredEvent};
 use crate::audit::usage::{AppUsage, UsageChange};
@@ -9,7 +9,10 @@ use crate::ids::{ClientId, Subject};
 use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
-use crate::store::{AuditFilter, AuditRow, Listing, Page, Pruned, StoreError, UsageRow, UsageStep};
+use crate::store::{
+    AnyStore, AuditFilter, AuditRow, Listing, MemoryStore, Page, Pruned, StoreError, UsageRow,
+    UsageStep, on_any,
+};
 
 macro_rules! keeps_the_log {
     ($store:ty) => {
@@ -43,10 +46,33 @@ macro_rules! keeps_the_log {
     };
 }
 
+keeps_the_log!(MemoryStore);
 #[cfg(feature = "sqlite")]
 keeps_the_log!(SqliteStore);
 #[cfg(feature = "postgres")]
 keeps_the_log!(PostgresStore);
+
+impl AuditStore for AnyStore {
+    async fn append(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        on_any!(self.append(events).await)
+    }
+
+    async fn find_events(
+        &self,
+        query: &AuditQuery,
+        page: Page<EventId>,
+    ) -> Result<Listing<StoredEvent, EventId>, StoreError> {
+        on_any!(self.find_events(query, page).await)
+    }
+
+    async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
+        on_any!(self.usage_of(client_id).await)
+    }
+
+    async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        on_any!(self.prune_events(before, limit).await)
+    }
+}
 
 fn row_of(new: &NewEvent) -> Result<AuditRow, StoreError> {
     let stored = StoredEvent::of(new)?;

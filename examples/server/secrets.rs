@@ -1,0 +1,78 @@
+//! The secrets that must last as long as the store.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use grantor::clock::{Clock as _, SystemClock};
+use grantor::jwt::{Algorithm, KeyRing};
+use grantor::random::OsRandom;
+use grantor::server_secret::{KeyFile, KeyFileError};
+use grantor::{ServerSecret, SigningKey};
+
+use crate::BoxError;
+
+/// Returns the server secret, the keys, and the file that the upkeep follows: fresh ones for a store in
+/// memory, or those in the file, which is created if missing. All processes over one database read the
+/// same file.
+///
+/// # Errors
+///
+/// The reason that the file cannot be read or written.
+pub(crate) async fn secrets(
+    store: &str,
+    keys: Option<&Path>,
+    algorithm: Algorithm,
+    random: &OsRandom,
+) -> Result<(ServerSecret, KeyRing, Option<PathBuf>), BoxError> {
+    let rsa = [Algorithm::RS256, Algorithm::PS256].contains(&algorithm);
+    let Some(path) = keys.map(Path::to_path_buf).or_else(|| beside(store)) else {
+        return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into(), None));
+    };
+    let file = read_or_make(&path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
+    let file = file?;
+    let secret = file.server_secret()?;
+    // The library generates no RSA keys, so the demo key signs.
+    if rsa {
+        return Ok((secret, signing_key(algorithm)?.into(), None));
+    }
+    Ok((secret, file.key_ring()?, Some(path)))
+}
+
+/// Returns the default key file of the store at this URL. One in memory has none.
+fn beside(store: &str) -> Option<PathBuf> {
+    if store.starts_with("memory:") {
+        return None;
+    }
+    let path = store.strip_prefix("sqlite:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    Some(path.map_or("grantor-example.keys".into(), |path| format!("{path}.keys").into()))
+}
+
+/// Generates a key, or returns the demo key for RSA, which the library does not generate.
+fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
+    if [Algorithm::RS256, Algorithm::PS256].contains(&algorithm) {
+        return Ok(SigningKey::from_pem(algorithm, include_str!("demo_server_rsa.pem"))?);
+    }
+    Ok(SigningKey::generate(algorithm)?)
+}
+
+async fn read_or_make(
+    path: &Path,
+    algorithm: Algorithm,
+    random: &OsRandom,
+) -> Result<KeyFile, BoxError> {
+    // If several processes start at once, one creates the file and the others read it.
+    for _ in 0..100 {
+        match KeyFile::read(path) {
+            Ok(file) => return Ok(file),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut file = KeyFile::generate(algorithm, random, SystemClock::new().now())?;
+        match file.write(path) {
+            Ok(()) | Err(KeyFileError::Busy { .. } | KeyFileError::Changed { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err("another process is writing it and does not finish".into())
+}

@@ -1,0 +1,21 @@
+//! A store that the host chose at run time.
+
+use std::sync::Arc;
+
+use grantor::store::AnyStore;
+use grantor::store::conformance::Kit;
+
+use super::cluster::{database, new_store, pool, runtime};
+use super::kit::Tokio;
+
+/// Z33: the choice at run time changes no answer.
+#[test]
+fn any_store_in_a_database_keeps_the_contract() {
+    let Some(database) = database() else { return };
+    let runtime = Arc::new(runtime());
+    let pool = pool(&runtime, database.options(), 20);
+    let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
+    let new_store = move || AnyStore::from(new_store(&runtime, &pool));
+    let report = Kit::new(new_store).with_runner(runner).with_rounds(20).run();
+    assert!(report.is_passed(), "{report}");
+}
