@@ -86,6 +86,8 @@
 //! | revoke and introspect tokens | [`AuthorizationServer::revoke`], [`AuthorizationServer::introspect`] |
 //! | serve HTTP | [`http`], [`protocol::Paths`] |
 //! | register, edit and revoke apps | [`admin`], [`app`] |
+//! | declare apps in a configuration file | [`admin::DeclaredApps`] |
+//! | move apps from another server | [`migrate`] |
 //! | allow a backend to impersonate users | [`app::ImpersonationPolicy`], [`app::JwtSettings`] |
 //! | connect your users | [`users`] |
 //! | check tokens in an API | [`resource_server`] |
@@ -125,6 +127,7 @@ pub mod hooks;
 pub mod http;
 pub mod ids;
 pub mod jwt;
+pub mod migrate;
 pub mod observe;
 pub mod protocol;
 pub mod random;

@@ -32,6 +32,7 @@ const ROOMS: &[&str] = &[
     // the server
     "endpoint",
     "admin",
+    "migrate",
     "server",
     "http",
     "test_kit",

@@ -139,6 +139,11 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("file of a declared secret", &["a_secret_is_given_in_one_of_its_forms"]),
     (
+        "export of another server; its clients",
+        &["a_hostile_export_is_an_error_or_a_report", "an_export_has_its_documented_bounds"],
+    ),
+    ("text of an export that a report quotes", &["an_export_has_its_documented_bounds"]),
+    (
         "time for which a secret before a declared one stays valid",
         &["a_changed_declaration_changes_the_app_and_its_grants_survive"],
     ),

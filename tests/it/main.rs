@@ -42,6 +42,7 @@ mod late_refresh;
 mod limits;
 mod limits_page;
 mod login;
+mod migrate;
 mod minted_tokens;
 mod overlap;
 mod pkce;

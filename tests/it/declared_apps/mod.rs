@@ -4,6 +4,8 @@ mod reading;
 mod schema;
 mod secrets;
 
+pub(crate) use schema::schema_errors;
+
 use std::sync::{Arc, Barrier};
 
 use grantor::admin::{Admin, AdminError, Applied, ApplyError, DeclaredApps, ImportedApp};
