@@ -358,6 +358,22 @@ impl GrantStore for CustomStore {
         Ok(self.lock().consents.get(&(client_id.clone(), subject.clone())).cloned())
     }
 
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        let tables = self.lock();
+        let mut wanted: Vec<_> = tables
+            .consents
+            .values()
+            .filter(|consent| consent.subject == *subject)
+            .cloned()
+            .collect();
+        wanted.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+        Ok(read_page(wanted.into_iter(), &page, |consent| consent.client_id.clone()))
+    }
+
     async fn withdraw_consent(
         &self,
         client_id: &ClientId,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use grantor::app::{AppCredentials, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{AuditQuery, MemoryAudit};
 use grantor::catalog::ApiCatalog;
-use grantor::endpoint::{Decision, FormRequest, Login, NextStep, TokenResponse};
+use grantor::endpoint::{Caller, Decision, FormRequest, Login, NextStep, TokenResponse};
 use grantor::error::EndpointError;
 use grantor::ids::{Group, Resource};
 use grantor::jwt::{Algorithm, PrivateKeyPem, VerifyingKeys};
@@ -117,7 +117,7 @@ impl Demo {
             ("code_challenge", &verifier.challenge().to_string()),
             ("code_challenge_method", "S256"),
         ]);
-        let request = self.server.authorization_request(&query, None).await?;
+        let request = self.server.authorization_request(&query, Caller::default()).await?;
         // The host authenticates the user, shows a consent page and receives the decision.
         let moment = self.server.moment().await?;
         let login = Login::new(Subject::new("ann")?, "the anti-forgery token of her session");
@@ -132,7 +132,7 @@ impl Demo {
             prompt.app_name, prompt.subject
         ));
         let yes = Decision::approve();
-        let response = self.server.decide(&prompt.ticket, &login, yes, None).await?;
+        let response = self.server.decide(&prompt.ticket, &login, yes, Caller::default()).await?;
         let code = parameter(response.location(), "code")?;
         self.say("The user approves. The browser returns to the app with a code.");
 

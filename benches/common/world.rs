@@ -7,7 +7,7 @@ use grantor::app::{ImpersonationPolicy, JwtSettings, RateQuota};
 use grantor::audit::NoAudit;
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
-use grantor::endpoint::{FormRequest, Login, NextStep};
+use grantor::endpoint::{Caller, FormRequest, Login, NextStep};
 use grantor::ids::ClientId;
 use grantor::jwt::{Algorithm, VerifyingKeys};
 use grantor::protocol::{CodeVerifier, ScopeToken};
@@ -180,7 +180,8 @@ impl<S: Store + 'static> World<S> {
 
     /// Runs an authorization request, from query text to URL, and returns the code.
     pub(crate) fn authorize(&self) -> String {
-        let request = now_ready(self.server.authorization_request(&self.query, None)).unwrap();
+        let request =
+            now_ready(self.server.authorization_request(&self.query, Caller::default())).unwrap();
         let NextStep::Redirect(response) =
             now_ready(self.server.authorize(request, Some(&self.login))).unwrap()
         else {

@@ -364,6 +364,30 @@ impl GrantStore for HostStore {
         found.map(|row| from_json(&row, "consent")).transpose()
     }
 
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT json_object('client_id', a.client_id, 'subject', u.public_id, \
+                 'scope', c.scope, 'resource', c.resource, 'given_at', c.given_at) AS consent \
+             FROM consents AS c JOIN live_applications AS a ON a.id = c.application_id \
+             JOIN users AS u ON u.id = c.user_id WHERE u.public_id = ?1 AND a.client_id > ?2 \
+             ORDER BY a.client_id LIMIT ?3",
+        )
+        .bind(subject.as_str())
+        .bind(page.after.as_ref().map_or("", ClientId::as_str))
+        // One more than the page holds, to detect the last page.
+        .bind(i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(StoreError::new)?;
+        let consents =
+            rows.iter().map(|row| from_json(row, "consent")).collect::<Result<_, _>>()?;
+        Ok(Listing::first_of(consents, page.limit, |last: &Consent| last.client_id.clone()))
+    }
+
     async fn withdraw_consent(
         &self,
         client_id: &ClientId,

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use grantor::app::AppCredentials;
-use grantor::endpoint::{Decision, FormRequest, Login, NextStep, TokenResponse};
+use grantor::endpoint::{Caller, Decision, FormRequest, Login, NextStep, TokenResponse};
 use grantor::jwt::Algorithm;
 use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
@@ -187,7 +187,7 @@ async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<To
         app.client_id,
         verifier.challenge(),
     );
-    let request = server.authorization_request(&query, None).await?;
+    let request = server.authorization_request(&query, Caller::default()).await?;
     // Before the host checks the session, so that a revocation meanwhile covers the decision.
     let moment = server.moment().await?;
     let login = Login::new(Subject::new(user)?, "something that only this session knows");
@@ -196,7 +196,7 @@ async fn let_in(server: &Server, app: &AppCredentials, user: &str) -> Outcome<To
         return Err("the user was not asked for consent".into());
     };
     let decision = Decision::approve();
-    let answer = server.decide(&prompt.ticket, &login, decision, None).await?;
+    let answer = server.decide(&prompt.ticket, &login, decision, Caller::default()).await?;
     let url = url::Url::parse(answer.location())?;
     let code = url.query_pairs().find(|(name, _)| name == "code").ok_or("no code")?.1;
     let body = format!(

@@ -2,7 +2,7 @@
 #![no_main]
 
 use grantor::clock::UnixTime;
-use grantor::endpoint::{AuthorizationError, Decision, NextStep};
+use grantor::endpoint::{Caller, AuthorizationError, Decision, NextStep};
 use grantor::protocol::Scope;
 use grantor::store::GrantStore as _;
 use grantor_fuzz::world::{CALLBACK, SCOPE, WORLD};
@@ -10,7 +10,7 @@ use pollster::block_on;
 
 libfuzzer_sys::fuzz_target!(|query: &str| {
     let server = &WORLD.server;
-    let request = match block_on(server.authorization_request(query, None)) {
+    let request = match block_on(server.authorization_request(query, Caller::default())) {
         Ok(request) => request,
         Err(error) => return check_error(&error),
     };
@@ -22,7 +22,7 @@ libfuzzer_sys::fuzz_target!(|query: &str| {
         Ok(NextStep::Redirect(_)) => panic!("the user was not asked for consent"),
         Err(error) => return check_error(&error),
     };
-    let denied = server.decide(&prompt.ticket, &WORLD.ann, Decision::Deny, None);
+    let denied = server.decide(&prompt.ticket, &WORLD.ann, Decision::Deny, Caller::default());
     let denied = block_on(denied).unwrap_err();
     assert!(denied.location().is_some());
     check_error(&denied);
@@ -33,7 +33,7 @@ libfuzzer_sys::fuzz_target!(|query: &str| {
 /// Checks that the same query prompts the user after the required login.
 fn check_return(query: &str) {
     let server = &WORLD.server;
-    let request = block_on(server.authorization_request(query, None)).unwrap();
+    let request = block_on(server.authorization_request(query, Caller::default())).unwrap();
     let prompted = block_on(server.authorize(request.with_browser("browser"), Some(&WORLD.ann))).unwrap();
     assert!(matches!(prompted, NextStep::AskConsent(_)));
 }

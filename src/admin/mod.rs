@@ -9,9 +9,11 @@
 //! that it is based on, and fails with [`AdminError::Conflict`] if the app has changed. Every other
 //! call changes one thing and applies to the current version.
 
+mod account;
 mod app_changes;
 mod declared;
 mod error;
+mod subject_record;
 mod transfer;
 
 use std::fmt;
@@ -19,11 +21,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use account::{Account, AuthorizedApp, AuthorizedApps, AuthorizedScope};
 pub use declared::{
     Applied, ApplyError, ChangedApp, DeclarationProblem, DeclaredApps, InvalidDeclaration,
     SecretReference,
 };
 pub use error::AdminError;
+pub use subject_record::{GrantRecord, SubjectRecord};
 pub use transfer::{AppExport, ImportedApp};
 
 use crate::app::{
@@ -60,6 +64,13 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) audit: &'a dyn AuditSink,
     pub(crate) usage: &'a Usage,
     pub(crate) subjects: &'a dyn KnownSubjects,
+}
+
+impl<S> AdminParts<'_, S> {
+    fn record(&self, event: &AuditEvent) {
+        self.usage.record(event);
+        self.audit.record(event);
+    }
 }
 
 /// The subjects of the host's users.
@@ -257,7 +268,7 @@ impl<S: Store> Admin<'_, S> {
         };
         let result = self.end_access(target, RevocationReason::Administrator).await;
         let event = self.event(action, &result);
-        self.record(&AuditEvent { client_id, subject, grant_id, ..event });
+        self.parts.record(&AuditEvent { client_id, subject, grant_id, ..event });
         result
     }
 
@@ -277,7 +288,7 @@ impl<S: Store> Admin<'_, S> {
             self.parts.store.withdraw_consent(client_id, subject, now, last_expiry(now)).await;
         let result = withdrawn.map_err(AdminError::from);
         let event = self.event(Action::WithdrawConsent, &result);
-        self.record(&event.with_app(client_id).with_subject(subject));
+        self.parts.record(&event.with_app(client_id).with_subject(subject));
         result
     }
 
@@ -356,11 +367,6 @@ impl<S: Store> Admin<'_, S> {
         AuditEvent::new(self.parts.clock.now(), actor, action, outcome)
     }
 
-    fn record(&self, event: &AuditEvent) {
-        self.parts.usage.record(event);
-        self.parts.audit.record(event);
-    }
-
     fn audited<T>(
         &self,
         action: Action,
@@ -368,7 +374,7 @@ impl<S: Store> Admin<'_, S> {
         result: Result<T, AdminError>,
     ) -> Result<T, AdminError> {
         let event = self.event(action, &result);
-        self.record(&AuditEvent { client_id: client_id.cloned(), ..event });
+        self.parts.record(&AuditEvent { client_id: client_id.cloned(), ..event });
         result
     }
 }

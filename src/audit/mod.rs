@@ -84,7 +84,7 @@ pub(crate) mod usage;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
@@ -98,16 +98,18 @@ pub use log::{
 pub use memory::{AuditQuery, MemoryAudit};
 pub use usage::AppUsage;
 
-use crate::app::AppOrigin;
+use crate::app::{AppOrigin, Flow};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::ids::{ClientId, GrantId, RequestId, Source, Subject};
 use crate::observe::Outcome;
 use crate::observe::panics::caught;
 use crate::protocol::grant_type::GrantType;
+use crate::protocol::resources::Resources;
+use crate::protocol::scope::Scope;
 use crate::store::RevocationTarget;
 
 /// The actor of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "actor", content = "actor_name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Actor {
@@ -149,7 +151,7 @@ impl Actor {
 }
 
 /// The action of an event. Its [`Outcome`] says whether the action succeeded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Action {
@@ -220,6 +222,8 @@ pub enum Action {
     },
     /// A user withdrew consent, which also revoked the tokens.
     WithdrawConsent,
+    /// Everything that is stored about a user was exported.
+    ExportSubject,
     /// The audit queue was full and dropped events.
     DropEvents {
         /// The number of dropped events.
@@ -263,6 +267,7 @@ impl Action {
             Self::SetAppOrigin { .. } => "set_app_origin",
             Self::Revoke { .. } => "revoke",
             Self::WithdrawConsent => "withdraw_consent",
+            Self::ExportSubject => "export_subject",
             Self::DropEvents { .. } => "drop_events",
             Self::LoseEvents { .. } => "lose_events",
         }
@@ -296,10 +301,10 @@ pub enum Severity {
 
 /// A record of one action and its outcome.
 ///
-/// Serializes as one flat object: `{"at": …, "actor": "app", "action": "issue_token", "outcome":
+/// Serializes as one flat JSON object: `{"at": …, "actor": "app", "action": "issue_token", "outcome":
 /// "refused", "step": "grant", …}`. Creation and cloning count references and copy no text, except
 /// the causes of a failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
     /// The time of the event.
@@ -322,15 +327,32 @@ pub struct AuditEvent {
     pub grant_id: Option<GrantId>,
     /// The source of the request, if the host reported it.
     pub source: Option<Source>,
+    /// The id of the request. Over HTTP every request has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// The flow that made the grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<Flow>,
+    /// The scope: of the token, or of the grant that the user decided on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// The APIs: of the token, or of the grant that the user decided on (RFC 8707). A token for the
+    /// server's own API names none.
+    #[serde(default, rename = "resource", skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
     /// The number of requests that the event stands for, usually 1. Equal refusals become one event with
     /// their number, which has the rest from the newest of them. Serialized only if it is not 1.
-    #[serde(skip_serializing_if = "is_one")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_one(count: &u64) -> bool {
     *count == 1
+}
+
+const fn one() -> u64 {
+    1
 }
 
 impl AuditEvent {
@@ -352,6 +374,10 @@ impl AuditEvent {
             subject,
             grant_id: None,
             source: None,
+            request_id: None,
+            flow: None,
+            scope: None,
+            resources: None,
             count: 1,
         }
     }
@@ -384,6 +410,29 @@ impl AuditEvent {
         self
     }
 
+    /// Sets the id of the request.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: Option<&RequestId>) -> Self {
+        self.request_id = request_id.cloned();
+        self
+    }
+
+    /// Sets what was decided or issued: the grant, the flow that made it, its scope and its APIs.
+    #[must_use]
+    pub fn with_access(
+        mut self,
+        grant_id: GrantId,
+        flow: Flow,
+        scope: &Scope,
+        resources: Option<&Resources>,
+    ) -> Self {
+        self.grant_id = Some(grant_id);
+        self.flow = Some(flow);
+        self.scope = Some(scope.clone());
+        self.resources = resources.cloned();
+        self
+    }
+
     /// Returns the severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
@@ -391,7 +440,7 @@ impl AuditEvent {
             [CODE_REPLAYED, CODE_GUESSED, REFRESH_TOKEN_REUSED, ASSERTION_REPLAYED];
         match &self.outcome {
             Outcome::Failed { .. } => Severity::Error,
-            Outcome::Refused { reason, .. } if WARNINGS.contains(reason) => Severity::Warning,
+            Outcome::Refused { reason, .. } if WARNINGS.contains(&&**reason) => Severity::Warning,
             Outcome::Success
                 if matches!(
                     self.action,

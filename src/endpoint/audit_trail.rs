@@ -1,14 +1,16 @@
 //! The record of a request: audit events, usage, counted failures and telemetry.
 
-use crate::app::CustomApp;
+use crate::app::{CustomApp, Flow};
 use crate::audit::{Action, Actor, AuditEvent};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, ErrorCode, Rejection};
-use crate::ids::{ClientId, GrantId, Subject};
+use crate::ids::{ClientId, GrantId, Resource, Subject};
 use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
+use crate::protocol::resources::Resources;
+use crate::protocol::scope::Scope;
 
 /// The content of a request's audit events. Endpoints write it, and only [`record`](Context::record)
 /// reads it. No decision depends on it, except which budget a refusal is charged to.
@@ -18,6 +20,11 @@ pub(crate) struct AuditTrail<'a> {
     pub(crate) action: Action,
     pub(crate) subject: Option<Subject>,
     pub(crate) grant_id: Option<GrantId>,
+    /// The flow that made the grant.
+    pub(crate) flow: Option<Flow>,
+    /// The scope and the API of the token.
+    pub(crate) scope: Option<Scope>,
+    pub(crate) resources: Option<Resources>,
     client_id: Option<ClientId>,
     proof: Proof,
     /// Whether a failure was reserved, so that a refusal charges none.
@@ -75,6 +82,9 @@ impl<'a> AuditTrail<'a> {
             action,
             subject: None,
             grant_id: None,
+            flow: None,
+            scope: None,
+            resources: None,
             client_id: None,
             proof: Proof::None,
             reserved_failure: false,
@@ -103,6 +113,12 @@ impl<'a> AuditTrail<'a> {
     pub(crate) fn authenticated(&mut self, app: &CustomApp, proof: Proof) {
         self.client_id = Some(app.client_id().clone());
         self.proof = proof;
+    }
+
+    /// Notes the scope and the API of the token.
+    pub(crate) fn decided(&mut self, scope: &Scope, resource: Option<&Resource>) {
+        self.scope = Some(scope.clone());
+        self.resources = resource.cloned().map(Resources::from);
     }
 
     /// Notes that the failure of this request is charged already.
@@ -142,7 +158,11 @@ impl<'a> AuditTrail<'a> {
         event.client_id.clone_from(&self.client_id);
         event.subject.clone_from(&self.subject);
         event.grant_id = self.grant_id;
-        event.source = facts.source.cloned();
+        event.source = facts.caller.source.cloned();
+        event.request_id = facts.caller.request_id.cloned();
+        event.flow = self.flow;
+        event.scope.clone_from(&self.scope);
+        event.resources.clone_from(&self.resources);
         event
     }
 }
@@ -196,7 +216,7 @@ impl<S, U, H> Context<S, U, H> {
     ) -> Option<EndpointError> {
         let reserve = |client_id: Option<&ClientId>| {
             let client_id = client_id.map(ClientId::as_str);
-            self.limiter.reserve_failure(client_id, facts.source, facts.now).err()
+            self.limiter.reserve_failure(client_id, facts.caller.source, facts.now).err()
         };
         let refused = match trail.failure(rejection) {
             Failure::None => None,

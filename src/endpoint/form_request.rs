@@ -3,8 +3,9 @@
 
 use std::fmt;
 
+use crate::endpoint::caller::Caller;
 use crate::error::Rejection;
-use crate::ids::Source;
+use crate::ids::{RequestId, Source};
 use crate::observe::observation::Observation;
 use crate::protocol::form::{DuplicateParameter, Form, FormError};
 
@@ -15,7 +16,7 @@ use crate::protocol::form::{DuplicateParameter, Form, FormError};
 pub struct FormRequest<'a> {
     authorization: Option<&'a str>,
     body: &'a [u8],
-    source: Option<&'a Source>,
+    caller: Caller<'a>,
     observation: Option<&'a Observation>,
 }
 
@@ -24,7 +25,8 @@ impl<'a> FormRequest<'a> {
     /// parameters.
     #[must_use]
     pub fn new(body: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        Self { authorization: None, body: body.as_ref(), source: None, observation: None }
+        let body = body.as_ref();
+        Self { authorization: None, body, caller: Caller::default(), observation: None }
     }
 
     /// Sets the value of the `Authorization` header.
@@ -37,7 +39,19 @@ impl<'a> FormRequest<'a> {
     /// Sets the source of the request. Failures are counted by source, and audit events name it.
     #[must_use]
     pub fn source(mut self, source: &'a Source) -> Self {
-        self.source = Some(source);
+        self.caller.source = Some(source);
+        self
+    }
+
+    /// Sets the id of the request, which audit events carry.
+    #[must_use]
+    pub fn request_id(mut self, request_id: &'a RequestId) -> Self {
+        self.caller.request_id = Some(request_id);
+        self
+    }
+
+    pub(crate) const fn from(mut self, caller: Caller<'a>) -> Self {
+        self.caller = caller;
         self
     }
 
@@ -55,8 +69,8 @@ impl<'a> FormRequest<'a> {
         self.authorization
     }
 
-    pub(crate) fn origin(&self) -> Option<&'a Source> {
-        self.source
+    pub(crate) const fn caller(&self) -> Caller<'a> {
+        self.caller
     }
 
     pub(crate) fn form(&self) -> Result<Form<'a>, Rejection> {
@@ -66,7 +80,7 @@ impl<'a> FormRequest<'a> {
 
 impl fmt::Debug for FormRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FormRequest").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("FormRequest").field("caller", &self.caller).finish_non_exhaustive()
     }
 }
 

@@ -23,6 +23,7 @@
 
 pub(crate) mod audit_trail;
 pub(crate) mod authorization;
+pub(crate) mod caller;
 pub(crate) mod client_authentication;
 pub(crate) mod context;
 pub(crate) mod form_request;
@@ -38,6 +39,7 @@ pub use authorization::{
     Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, ConsentPrompt,
     Decision, Login, LoginNeeded, Moment, NextStep, RequestedScope, Voucher,
 };
+pub use caller::Caller;
 pub use form_request::FormRequest;
 pub use introspection::{ActiveToken, Introspection};
 pub use token::TokenResponse;

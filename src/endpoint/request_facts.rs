@@ -1,17 +1,18 @@
 //! The facts of a request that never change while it is answered.
 
 use crate::clock::UnixTime;
+use crate::endpoint::caller::Caller;
 use crate::endpoint::form_request::FormRequest;
-use crate::ids::{GrantId, Source};
+use crate::ids::GrantId;
 use crate::random::JTI_BYTES;
 
-/// The instant, the source and the id of a request.
+/// The instant and the caller of a request, and the id of its token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestFacts<'a> {
     /// The present instant, taken once a request.
     pub(crate) now: UnixTime,
-    /// The address of the client, if the host tells.
-    pub(crate) source: Option<&'a Source>,
+    /// The address of the client and the id of the request, if the host tells.
+    pub(crate) caller: Caller<'a>,
     /// The date of the access that a token request gets: an instant before its first check.
     pub(crate) date: UnixTime,
     token_id: [u8; JTI_BYTES],
@@ -19,7 +20,7 @@ pub(crate) struct RequestFacts<'a> {
 
 impl<'a> RequestFacts<'a> {
     pub(crate) fn new(now: UnixTime, request: &FormRequest<'a>) -> Self {
-        Self { now, source: request.origin(), date: UnixTime::EPOCH, token_id: [0; JTI_BYTES] }
+        Self { now, caller: request.caller(), date: UnixTime::EPOCH, token_id: [0; JTI_BYTES] }
     }
 
     /// The same facts of a token request, with the `jti` of its token.

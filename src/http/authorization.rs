@@ -56,9 +56,9 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     ) -> Result<Answer, AuthorizationError> {
         // Before every check, so that a revocation that overlaps one covers a code without prompt.
         let moment = self.server.seen_moment();
-        let refuse = |error| self.server.refuse(Action::Authorize, error, exchange.source());
+        let refuse = |error| self.server.refuse(Action::Authorize, error, exchange.caller());
         let query = query.map_err(|rejection| refuse(rejection.into()))?;
-        let mut request = self.server.authorization_request(query, exchange.source()).await?;
+        let mut request = self.server.authorization_request(query, exchange.caller()).await?;
         let client_id = request.app().client_id().clone();
         let mut browser = None;
         if request.may_demand_login() {
@@ -111,12 +111,12 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         body: &[u8],
     ) -> Result<Answer, AuthorizationError> {
-        let source = exchange.source();
+        let caller = exchange.caller();
         let read = self.read_form(exchange, body).await;
         // The server was not called yet, so it recorded nothing.
         let (ticket, login, decision) =
-            read.map_err(|error| self.server.refuse(Action::IssueCode, error, source))?;
-        let response = self.server.decide(&ticket, &login, decision, source).await?;
+            read.map_err(|error| self.server.refuse(Action::IssueCode, error, caller))?;
+        let response = self.server.decide(&ticket, &login, decision, caller).await?;
         exchange.observation.end(None, None, &Outcome::Success);
         Ok(see_other(response.location()))
     }

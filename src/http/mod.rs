@@ -56,7 +56,6 @@ use http::{Method, Request, Response, StatusCode};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::axum_router;
 pub use interaction::{Interaction, NoInteraction, Page};
-pub use request_id::{InvalidRequestId, RequestId};
 
 use crate::endpoint::audit_trail::Answered;
 use crate::endpoint::introspection::Introspection;
@@ -187,7 +186,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     /// Answers `request`, or returns `None` if no endpoint has its path.
     ///
     /// `request` has its whole body, or the first [`MAX_BODY_BYTES`] and one more byte. The host may put a
-    /// [`Source`](crate::ids::Source) and a [`RequestId`] into its extensions.
+    /// [`Source`](crate::ids::Source) and a [`RequestId`](crate::ids::RequestId) into its extensions.
     pub async fn handle<B>(&self, request: Request<B>) -> Option<Response<Vec<u8>>>
     where
         B: AsRef<[u8]> + Send,
@@ -209,7 +208,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let (parts, body) = request.into_parts();
         let id = self.request_ids.of(&parts.extensions, &parts.headers);
         let span = RequestSpan::new(endpoint, id.as_str());
-        let exchange = Exchange::new(&parts, body.as_ref(), &observation);
+        let exchange = Exchange::new(&parts, body.as_ref(), &id, &observation);
         let answered = span.around(self.dispatch(endpoint, &exchange)).await;
         let (mut answer, app) = answered.unwrap_or_else(|unread| (unread.into_answer(), None));
         if self.cross_origin {

@@ -6,9 +6,10 @@ use http::{Method, StatusCode};
 
 use super::cors;
 use super::response::{Answer, empty, private_json};
+use crate::endpoint::caller::Caller;
 use crate::endpoint::form_request::FormRequest;
 use crate::error::{ErrorBody, ErrorCode};
-use crate::ids::Source;
+use crate::ids::RequestId;
 use crate::observe::observation::Observation;
 use crate::protocol::form::{Form, MAX_FORM_BYTES};
 use crate::protocol::paths::ServerEndpoint;
@@ -19,6 +20,7 @@ use crate::store::FeedCursor;
 pub(super) struct Exchange<'a> {
     pub(super) parts: &'a Parts,
     body: &'a [u8],
+    id: &'a RequestId,
     pub(super) observation: &'a Observation,
 }
 
@@ -26,17 +28,19 @@ impl<'a> Exchange<'a> {
     pub(super) const fn new(
         parts: &'a Parts,
         body: &'a [u8],
+        id: &'a RequestId,
         observation: &'a Observation,
     ) -> Self {
-        Self { parts, body, observation }
+        Self { parts, body, id, observation }
     }
 
     pub(super) fn path(&self) -> &'a str {
         self.parts.uri.path()
     }
 
-    pub(super) fn source(&self) -> Option<&'a Source> {
-        self.parts.extensions.get()
+    /// Returns the source, if the host tells, and the id of the request.
+    pub(super) fn caller(&self) -> Caller<'a> {
+        Caller { source: self.parts.extensions.get(), request_id: Some(self.id) }
     }
 
     /// Returns the value of a header, if it is present and text.
@@ -109,10 +113,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn authorized(&self, request: FormRequest<'a>) -> Result<FormRequest<'a>, InvalidHttpRequest> {
-        let mut request = request.observed(self.observation);
-        if let Some(source) = self.source() {
-            request = request.source(source);
-        }
+        let request = request.observed(self.observation).from(self.caller());
         let mut headers = self.parts.headers.get_all(header::AUTHORIZATION).iter();
         match (headers.next(), headers.next()) {
             (None, _) => Ok(request),

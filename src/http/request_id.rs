@@ -1,51 +1,14 @@
-//! The id of a request, which connects its log lines.
+//! Where the id of a request comes from.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{Extensions, HeaderMap, HeaderValue};
+use http::{Extensions, HeaderMap};
 
+use crate::ids::RequestId;
 use crate::random::{SecureRandom, array};
 
 /// The header of the request and of the response.
 pub(super) const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id");
-
-/// The id of a request: 1 to 64 letters, digits, `-`, `_` and `.`.
-///
-/// The host puts it into the extensions of the request, or a proxy sends it in `X-Request-Id`. A request
-/// without one gets a new id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
-
-/// A text that is not a [`RequestId`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-#[error("a request id has 1 to 64 letters, digits, -, _ and .")]
-pub struct InvalidRequestId;
-
-impl RequestId {
-    /// Checks `text`.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidRequestId`] if `text` is empty, too long, or has another character.
-    pub fn new(text: &str) -> Result<Self, InvalidRequestId> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if text.is_empty() || text.len() > 64 || !text.bytes().all(allowed) {
-            return Err(InvalidRequestId);
-        }
-        HeaderValue::from_str(text).map(Self).map_err(|_| InvalidRequestId)
-    }
-
-    /// Returns the text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
-    }
-
-    pub(super) fn into_header(self) -> HeaderValue {
-        self.0
-    }
-}
 
 /// Makes ids, counting up from a random start. They are unique, not secret.
 #[derive(Debug)]
@@ -64,16 +27,16 @@ impl RequestIds {
         if let Some(id) = sent.and_then(|text| RequestId::new(text).ok()) {
             return id;
         }
-        let number = self.0.fetch_add(1, Ordering::Relaxed);
-        let text = format!("{number:016x}");
-        // Sixteen hexadecimal digits are a valid header.
-        RequestId(HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("0")))
+        RequestId::numbered(self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
+    use crate::ids::InvalidRequestId;
     use crate::random::OsRandom;
 
     #[test]

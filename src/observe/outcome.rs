@@ -1,12 +1,13 @@
 //! The outcome of a request and the step that decided it.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A step of the pipeline. An outcome names the step at which the request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Step {
@@ -58,7 +59,7 @@ impl Step {
 }
 
 /// The outcome of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -69,9 +70,9 @@ pub enum Outcome {
         /// The step that refused.
         step: Step,
         /// A stable name of the cause, such as `refresh_token_reused`.
-        reason: &'static str,
+        reason: Cow<'static, str>,
         /// The setting that decided, such as `jwt.impersonation`, if any.
-        setting: Option<&'static str>,
+        setting: Option<Cow<'static, str>>,
     },
     /// The request failed because this server, or a service that it depends on, was at fault.
     Failed {
@@ -86,7 +87,11 @@ impl Outcome {
     /// Creates a refusal at `step`.
     #[must_use]
     pub const fn refused(step: Step, reason: &'static str, setting: Option<&'static str>) -> Self {
-        Self::Refused { step, reason, setting }
+        let setting = match setting {
+            Some(setting) => Some(Cow::Borrowed(setting)),
+            None => None,
+        };
+        Self::Refused { step, reason: Cow::Borrowed(reason), setting }
     }
 
     /// Creates a failure at `step` from `error` and its sources.
@@ -132,9 +137,9 @@ impl Outcome {
 
     /// Returns the setting that decided, if any.
     #[must_use]
-    pub const fn setting(&self) -> Option<&'static str> {
+    pub fn setting(&self) -> Option<&str> {
         match self {
-            Self::Refused { setting, .. } => *setting,
+            Self::Refused { setting, .. } => setting.as_deref(),
             Self::Success | Self::Failed { .. } => None,
         }
     }

@@ -203,11 +203,13 @@ impl std::fmt::Debug for Repeats {
 }
 
 /// The static part of an event: its action, and the reason and the setting of a refusal.
-type Name = (&'static str, Option<GrantType>, &'static str, Option<[&'static str; 2]>);
+type Name<'a> = (&'static str, Option<GrantType>, &'static str, Option<[&'a str; 2]>);
 
-fn name(event: &AuditEvent) -> Name {
+fn name(event: &AuditEvent) -> Name<'_> {
     let refusal = match &event.outcome {
-        Outcome::Refused { reason, setting, .. } => Some([*reason, setting.unwrap_or_default()]),
+        Outcome::Refused { reason, setting, .. } => {
+            Some([&**reason, setting.as_deref().unwrap_or_default()])
+        }
         Outcome::Success | Outcome::Failed { .. } => None,
     };
     let grant_type =

@@ -8,7 +8,7 @@ pub use upkeep::{JobHealth, Upkeep, UpkeepHandle, UpkeepHealth, UpkeepJob};
 
 use std::sync::Arc;
 
-use crate::admin::{Admin, AdminParts};
+use crate::admin::{Account, Admin, AdminParts};
 use crate::audit::Action;
 use crate::audit::usage::AppUsage;
 use crate::clock::UnixTime;
@@ -16,6 +16,7 @@ use crate::endpoint::authorization::{
     AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Moment,
     NextStep,
 };
+use crate::endpoint::caller::Caller;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::introspection::Introspection;
@@ -23,7 +24,7 @@ use crate::endpoint::metadata::server_metadata_json;
 use crate::endpoint::token::TokenResponse;
 use crate::error::EndpointError;
 use crate::hooks::{Hooks, NoHooks};
-use crate::ids::{ClientId, Issuer, Source};
+use crate::ids::{ClientId, Issuer, Subject};
 use crate::jwt::{KeyError, KeyRing, VerifyingKeys};
 use crate::protocol::paths::Paths;
 use crate::random::SecureRandom;
@@ -116,9 +117,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     pub async fn authorization_request(
         &self,
         query: &str,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
-        self.context.authorization_request(query, source).await
+        self.context.authorization_request(query, caller).await
     }
 
     /// Returns the next step of a request: the user logs in, the user is asked for consent, or the
@@ -166,9 +167,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         ticket: &str,
         login: &Login,
         decision: Decision,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        self.context.decide(ticket, login, decision, source).await
+        self.context.decide(ticket, login, decision, caller).await
     }
 
     /// Records a refusal before any other method was called. Returns the answer to it.
@@ -176,9 +177,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         &self,
         action: Action,
         error: AuthorizationError,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> AuthorizationError {
-        self.context.refuse(action, None, error, source)
+        self.context.refuse(action, None, error, caller)
     }
 
     /// Records the events that were counted and not yet recorded, because they repeat others. The server
@@ -198,8 +199,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
 
     /// Returns the administrator's methods. The audit log calls the actor `administrator`.
     pub fn admin(&self, administrator: impl Into<Arc<str>>) -> Admin<'_, S> {
+        Admin::new(self.admin_parts(), administrator)
+    }
+
+    /// Returns the methods of a user whom the host has authenticated: which apps may act in the user's name,
+    /// and their end. The audit log calls the actor by the subject.
+    pub fn account(&self, subject: Subject) -> Account<'_, S> {
+        Account::new(self.admin_parts(), self.context.catalog.as_deref(), subject)
+    }
+
+    fn admin_parts(&self) -> AdminParts<'_, S> {
         let context = &self.context;
-        let parts = AdminParts {
+        AdminParts {
             store: &context.store,
             pepper: &context.pepper,
             sealing: &context.sealing,
@@ -208,8 +219,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             audit: &*context.audit,
             usage: &context.usage,
             subjects: &context.users,
-        };
-        Admin::new(parts, administrator)
+        }
     }
 
     /// Returns the usage of an app since this process started; nothing after this process deleted it.

@@ -13,7 +13,7 @@ use crate::ids::{ClientId, GrantId, Subject};
 use crate::server_secret::{RootPrint, RootsClaim};
 
 /// Storage of the grants, cutoffs, assertions and consents of one issuer. Every method but `list_grants`
-/// reads and writes the primary.
+/// and `list_consents` reads and writes the primary.
 ///
 /// Several issuers may share a database. A store then is the view of one of them: it neither finds nor
 /// lists nor ends anything of another.
@@ -267,6 +267,17 @@ pub trait GrantStore: Send + Sync {
         subject: &Subject,
     ) -> impl Future<Output = Result<Option<Consent>, StoreError>> + Send;
 
+    /// Lists the consents of a user in the order of their apps' client ids. May read a replica.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it cannot tell.
+    fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> impl Future<Output = Result<Listing<Consent, ClientId>, StoreError>> + Send;
+
     /// Forgets the consent of a user and revokes the access of the app as that user, in one step.
     ///
     /// # Contract
@@ -398,6 +409,14 @@ impl<T: GrantStore> GrantStore for Arc<T> {
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
         T::find_consent(self, client_id, subject).await
+    }
+
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        T::list_consents(self, subject, page).await
     }
 
     async fn withdraw_consent(

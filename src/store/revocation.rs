@@ -135,7 +135,7 @@ pub enum RevocationReason {
     RefreshTokenReused,
     /// The app gave it back (RFC 7009).
     Client,
-    /// The user withdrew the consent.
+    /// The user withdrew the consent, or signed out everywhere.
     ConsentWithdrawn,
     /// An administrator revoked it.
     Administrator,

@@ -2,7 +2,7 @@
 //! late, twice or by another client.
 
 use grantor::audit::Severity;
-use grantor::endpoint::{Approval, Decision};
+use grantor::endpoint::{Approval, Caller, Decision};
 use grantor::ids::Resource;
 use grantor::protocol::{CodeVerifier, RedirectUri};
 use grantor::random::OsRandom;
@@ -74,7 +74,8 @@ fn the_response_states_the_granted_scope() {
     let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
     let prompt = world.prompt(&code_query(&app, &verifier, &[("scope", "a b")]), &ann());
     let yes = Decision::Approve(Approval::default().with_scope(scope("b")).with_remember(false));
-    let response = block_on(world.server.decide(&prompt.ticket, &ann(), yes, None)).unwrap();
+    let response =
+        block_on(world.server.decide(&prompt.ticket, &ann(), yes, Caller::default())).unwrap();
     let code = parameters(response.location()).remove("code").unwrap();
     assert_eq!(world.redeem(&app, &code, verifier.expose_secret()).text("scope"), "b");
 

@@ -1,7 +1,7 @@
 //! The authorization request: which errors are shown, and which are redirected.
 
 use grantor::app::{AppDraft, Flow};
-use grantor::endpoint::AuthorizationError;
+use grantor::endpoint::{AuthorizationError, Caller};
 use grantor::ids::Resource;
 use grantor::protocol::RedirectUri;
 use pollster::block_on;
@@ -30,7 +30,7 @@ fn without(app: &App, name: &str) -> String {
 
 pub(crate) fn refuse(world: &World, query: &str) -> AuthorizationError {
     let answer = world.visit(query, "ann");
-    let error = block_on(world.server.authorization_request(query, None)).unwrap_err();
+    let error = block_on(world.server.authorization_request(query, Caller::default())).unwrap_err();
     // The wire gives the same result: a redirect or a page.
     assert_eq!(answer.header("location"), error.location(), "{answer:?}");
     assert_eq!(answer.status == 303, error.location().is_some(), "{answer:?}");
@@ -270,7 +270,8 @@ fn an_array_style_scope_is_another_parameter() {
     let app = world.register(code_app());
     for name in ["scope[]", "scope[a]", "scope.a", "SCOPE"] {
         let text = query(&app, &[(name, "d"), ("scope", "a")]);
-        let request = block_on(world.server.authorization_request(&text, None)).unwrap();
+        let request =
+            block_on(world.server.authorization_request(&text, Caller::default())).unwrap();
         assert_eq!(request.scope(), &scope("a"));
         // The prompt asks for that scope alone.
         let page = world.visit(&text, "ann");
@@ -381,13 +382,13 @@ fn a_store_failure_is_shown_without_its_cause() {
     let server = faulty_server(&world);
     server.store().fail_before(Method::FindApp, 1);
     let text = query(&app, &[("state", STATE)]);
-    let error = block_on(server.authorization_request(&text, None)).unwrap_err();
+    let error = block_on(server.authorization_request(&text, Caller::default())).unwrap_err();
     assert_eq!(shown(&error), "server_error");
     assert!(!error.to_string().contains(PLANTED));
     let event = &world.events()[0];
     assert!(event.outcome.reason().unwrap().contains(PLANTED));
     assert_eq!(event.client_id.as_ref(), Some(&app.id));
-    assert!(block_on(server.authorization_request(&text, None)).is_ok());
+    assert!(block_on(server.authorization_request(&text, Caller::default())).is_ok());
 }
 
 proptest! {
@@ -412,7 +413,7 @@ proptest! {
                     None => { text.remove(at); }
                 }
             }
-            match block_on(world.server.authorization_request(&text, None)) {
+            match block_on(world.server.authorization_request(&text, Caller::default())) {
                 Ok(request) => prop_assert_eq!(request.redirect_uri().as_str(), CALLBACK),
                 Err(error) => if let Some(location) = error.location() {
                     let start = format!("{CALLBACK}?error=");

@@ -80,6 +80,8 @@ pub(crate) enum Alteration {
     PrunesPendingRowsLate,
     /// Removes a pending row with its code, although its ticket may be shown again.
     PrunesPendingRowsEarly,
+    /// Lists the consents of every user.
+    ListsConsentsOfAll,
     /// Unfinished: rotation panics.
     Panics,
 }
@@ -88,7 +90,7 @@ use Alteration::{
     Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps, ComparesCutoffsWithTheRow,
     ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps, DatesAfterTheWait,
     DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsItsRevocations,
-    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, Panics,
+    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, ListsConsentsOfAll, Panics,
     PrunesAssertionsEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, ReadsTheFeedByTime,
     ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName,
     RevokesTheOvertaken, TrustsTheClock,
@@ -224,6 +226,7 @@ impl AlteredStore {
             | ComparesVersionsByOrder
             | PrunesPendingRowsLate
             | PrunesPendingRowsEarly
+            | ListsConsentsOfAll
             | Panics => self.sound.lock().apply(grant_id, now, rule),
         }
     }
@@ -522,6 +525,19 @@ impl GrantStore for AlteredStore {
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
         self.step(self.sound.find_consent(client_id, subject)).await
+    }
+
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        if self.is(ListsConsentsOfAll) {
+            let mut all: Vec<_> = self.sound.lock().consents.values().cloned().collect();
+            all.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+            return Ok(Listing::new(all, None));
+        }
+        self.step(self.sound.list_consents(subject, page)).await
     }
 
     async fn withdraw_consent(

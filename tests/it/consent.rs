@@ -5,8 +5,8 @@ use std::sync::Arc;
 use grantor::app::{AppDraft, Flow};
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::endpoint::{
-    Approval, AuthorizationError, AuthorizationResponse, ConsentPrompt, Decision, Login, NextStep,
-    Voucher,
+    Approval, AuthorizationError, AuthorizationResponse, Caller, ConsentPrompt, Decision, Login,
+    NextStep, Voucher,
 };
 use grantor::ids::{DeviceId, Resource, SessionId};
 use grantor::protocol::{RedirectUri, ScopeToken};
@@ -34,7 +34,7 @@ pub(crate) fn here(world: &World) -> Login {
 /// Checks if `ann` is asked.
 pub(crate) fn is_asked(world: &World, app: &App, more: &[(&str, &str)]) -> bool {
     let query = code_query(app, &new_verifier(), more);
-    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    let request = block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
     match block_on(world.server.authorize(request, Some(&here(world)))).unwrap() {
         NextStep::AskConsent(_) => true,
         NextStep::LogIn(_) => panic!("the user has to log in"),
@@ -51,7 +51,7 @@ pub(crate) fn decide(
     login: &Login,
     decision: Decision,
 ) -> Result<AuthorizationResponse, AuthorizationError> {
-    block_on(world.server.decide(ticket, login, decision, Some(&world.source)))
+    block_on(world.server.decide(ticket, login, decision, Caller::default().at(&world.source)))
 }
 
 pub(crate) fn approve(world: &World, ticket: &str) -> Result<String, AuthorizationError> {
@@ -184,7 +184,7 @@ fn remembered_consent_is_not_asked_for_again() {
     let other = world.register(code_app().scope(scope("a")));
     assert!(is_asked(&world, &other, &[("scope", "a")]));
     let query = code_query(&app, &new_verifier(), &[("scope", "a")]);
-    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    let request = block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
     let bob = Login::new(subject("bob"), "session of bob");
     assert!(matches!(
         block_on(world.server.authorize(request, Some(&bob))).unwrap(),
@@ -314,11 +314,13 @@ fn a_grant_records_its_device() {
     for _ in 0..2 {
         let verifier = new_verifier();
         let query = code_query(&app, &verifier, &[]);
-        let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+        let request =
+            block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
         let response = match block_on(world.server.authorize(request, Some(&login))).unwrap() {
             NextStep::AskConsent(prompt) => {
                 let yes = Decision::approve();
-                block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap()
+                block_on(world.server.decide(&prompt.ticket, &login, yes, Caller::default()))
+                    .unwrap()
             }
             NextStep::Redirect(response) => response,
             NextStep::LogIn(_) => panic!("the user has to log in"),
@@ -348,11 +350,13 @@ fn a_grant_records_the_session_and_how_the_user_authenticated() {
     let get = |login: &Login| {
         let verifier = new_verifier();
         let query = code_query(&app, &verifier, &[]);
-        let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+        let request =
+            block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
         let response = match block_on(world.server.authorize(request, Some(login))).unwrap() {
             NextStep::AskConsent(prompt) => {
                 let yes = Decision::approve();
-                block_on(world.server.decide(&prompt.ticket, login, yes, None)).unwrap()
+                block_on(world.server.decide(&prompt.ticket, login, yes, Caller::default()))
+                    .unwrap()
             }
             NextStep::Redirect(response) => response,
             NextStep::LogIn(_) => panic!("the user has to log in"),
@@ -385,7 +389,7 @@ fn an_empty_session_is_refused() {
     let world = World::new();
     let app = world.register(code_app());
     let query = code_query(&app, &new_verifier(), &[]);
-    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    let request = block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
     let login = Login::new(subject("ann"), "");
     let error = block_on(world.server.authorize(request, Some(&login))).unwrap_err();
     assert_eq!(shown(&error), "server_error");
@@ -439,14 +443,20 @@ fn a_consent_withdrawn_during_the_prompt_gives_no_code() {
         });
         let more = if no_page { &[("prompt", "none")][..] } else { &[] };
         let query = code_query(&app, &new_verifier(), more);
-        let request = block_on(server.authorization_request(&query, None)).unwrap();
+        let request = block_on(server.authorization_request(&query, Caller::default())).unwrap();
         let prompted = block_on(server.authorize(request, Some(&ann())));
         let live = || rows(&world).into_iter().filter(|row| row.revoked.is_none()).count();
         match prompted {
             Ok(NextStep::AskConsent(prompt)) if !no_page => {
                 assert_eq!(live(), 1);
                 let login = here(&world);
-                block_on(server.decide(&prompt.ticket, &login, Decision::approve(), None)).unwrap();
+                block_on(server.decide(
+                    &prompt.ticket,
+                    &login,
+                    Decision::approve(),
+                    Caller::default(),
+                ))
+                .unwrap();
             }
             Err(error) if no_page => assert_eq!(redirected(&error).1["error"], "consent_required"),
             other => panic!("{other:?}"),

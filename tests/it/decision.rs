@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 
 use grantor::admin::Admin;
 use grantor::app::Flow;
-use grantor::endpoint::{AuthorizationError, Decision, NextStep};
+use grantor::endpoint::{AuthorizationError, Caller, Decision, NextStep};
 use grantor::protocol::RedirectUri;
 use grantor::store::{MemoryStore, RevocationReason};
 use pollster::block_on;
@@ -237,7 +237,7 @@ fn an_app_that_lost_its_right_during_the_prompt_gets_no_code() {
         let trusted = world.register(code_app().require_consent(false));
         let [asked, unasked] = [&app, &trusted].map(|app| {
             let query = code_query(app, &new_verifier(), &[]);
-            block_on(world.server.authorization_request(&query, None)).unwrap()
+            block_on(world.server.authorization_request(&query, Caller::default())).unwrap()
         });
         lose(&world, &app);
         lose(&world, &trusted);
@@ -324,8 +324,14 @@ fn a_decision_interrupted_by_a_store_failure_may_be_repeated() {
             } else {
                 server.store().fail_before(method, 1);
             }
-            let decide =
-                || block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None));
+            let decide = || {
+                block_on(server.decide(
+                    &prompt.ticket,
+                    &ann(),
+                    Decision::approve(),
+                    Caller::default(),
+                ))
+            };
             assert_failed(&world, &app, &decide().unwrap_err());
             let code = code_of(&decide().unwrap());
             assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
@@ -343,7 +349,8 @@ fn a_repeated_decision_fails_closed() {
     let (prompt, _) = ask(&world, &app, &[]);
     let code = approve(&world, &prompt.ticket).unwrap();
     let server = faulty_server(&world);
-    let decide = || block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None));
+    let decide =
+        || block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), Caller::default()));
     for method in [Method::FindGrant, Method::IsRevoked] {
         server.store().fail_before(method, 1);
         assert_failed(&world, &app, &decide().unwrap_err());
@@ -360,7 +367,7 @@ fn a_prompt_fails_closed() {
     let server = faulty_server(&world);
     let prompt = |app: &App| {
         let query = code_query(app, &new_verifier(), &[]);
-        let request = block_on(server.authorization_request(&query, None)).unwrap();
+        let request = block_on(server.authorization_request(&query, Caller::default())).unwrap();
         block_on(server.authorize(request, Some(&ann())))
     };
     for done in [false, true] {

@@ -7,7 +7,7 @@ use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, RateQuota};
 use grantor::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink as _, MemoryAudit};
 use grantor::clock::{Clock as _, SystemClock, UnixTime};
-use grantor::endpoint::Decision;
+use grantor::endpoint::{Caller, Decision};
 use grantor::ids::{ClientId, DeviceId, Group, Issuer, KeyId, Resource, Source, Subject};
 use grantor::jwt::{KeyRing, RingKey, SigningKey, VerifyingKey, VerifyingKeys};
 use grantor::observe::Outcome;
@@ -316,7 +316,7 @@ fn a_consent_page_is_valid_for_an_hour_at_most() {
     let (early, late) = (world.prompt(&query, &ann()), world.prompt(&query, &ann()));
     let decide = |ticket: &str| {
         let user = ann();
-        let denied = world.server.decide(ticket, &user, Decision::Deny, None);
+        let denied = world.server.decide(ticket, &user, Decision::Deny, Caller::default());
         block_on(denied).unwrap_err().location().is_some()
     };
     world.clock.advance(Duration::from_millis(3_599_999));

@@ -43,6 +43,7 @@ pub(crate) enum Method {
     RevocationsSince,
     RememberConsent,
     FindConsent,
+    ListConsents,
     WithdrawConsent,
     Prune,
 }
@@ -290,6 +291,14 @@ impl GrantStore for FaultyStore {
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
         self.call(Method::FindConsent, self.inner.find_consent(client_id, subject)).await
+    }
+
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        self.call(Method::ListConsents, self.inner.list_consents(subject, page)).await
     }
 
     async fn withdraw_consent(

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, ClientAuthentication, Flow, RateQuota};
 use grantor::audit::{Action, AuditQuery, MemoryAudit};
-use grantor::endpoint::{FormRequest, TokenResponse};
+use grantor::endpoint::{Caller, FormRequest, TokenResponse};
 use grantor::error::EndpointError;
 use grantor::http::HttpEndpoints;
 use grantor::ids::{ClientId, Resource, Source};
@@ -429,7 +429,9 @@ fn a_flood_of_login_pages_leaves_a_few_events() {
     let query = code_query(&app, &new_verifier(), &[]);
     let before = world.count("require_login");
     for _ in 0..1_000 {
-        let request = block_on(world.server.authorization_request(&query, Some(&world.source)));
+        let request = block_on(
+            world.server.authorization_request(&query, Caller::default().at(&world.source)),
+        );
         block_on(world.server.authorize(request.unwrap(), None)).unwrap();
     }
     assert_eq!(world.count("require_login") - before, 5);

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use grantor::app::{AppDraft, Flow};
 use grantor::audit::Severity;
-use grantor::endpoint::Decision;
+use grantor::endpoint::{Caller, Decision};
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use grantor::ids::{DeviceId, Resource};
 use grantor::jwt::RESERVED_CLAIMS;
@@ -225,7 +225,8 @@ fn a_hook_sees_the_whole_decision() {
     let login = ann().with_device(DeviceId::new("phone 1").unwrap());
     let prompt = world.prompt(&query, &login);
     let yes = Decision::approve();
-    let sent = block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap();
+    let sent =
+        block_on(world.server.decide(&prompt.ticket, &login, yes, Caller::default())).unwrap();
     let code = parameters(sent.location()).remove("code").unwrap();
     assert!(host.seen.lock().unwrap().is_empty(), "the request asked for no token");
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::clock::{Clock as _, ManualClock};
-use grantor::endpoint::{Approval, Decision, FormRequest, Introspection, NextStep};
+use grantor::endpoint::{Approval, Caller, Decision, FormRequest, Introspection, NextStep};
 use grantor::ids::Resource;
 use grantor::jwt::{Algorithm, KeyRing, SigningKey};
 use grantor::rate_limit::RateLimits;
@@ -146,11 +146,12 @@ fn a_code_expires_no_earlier_at_a_host_whose_clock_is_ahead() {
         let verifier = new_verifier();
         let query = code_query(&app, &verifier, &[]);
         let login = ann().with_moment(block_on(decides.moment()).unwrap());
-        let request = block_on(decides.authorization_request(&query, None)).unwrap();
+        let request = block_on(decides.authorization_request(&query, Caller::default())).unwrap();
         let next = block_on(decides.authorize(request, Some(&login))).unwrap();
         let NextStep::AskConsent(prompt) = next else { panic!("{next:?}") };
         let yes = Decision::Approve(Approval::default().with_remember(false));
-        let response = block_on(decides.decide(&prompt.ticket, &login, yes, None)).unwrap();
+        let response =
+            block_on(decides.decide(&prompt.ticket, &login, yes, Caller::default())).unwrap();
         let code = parameters(response.location()).remove("code").unwrap();
         hosts.advance(999);
         let form = [

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use grantor::app::{AppDraft, Flow};
 use grantor::audit::Actor;
-use grantor::endpoint::{FormRequest, Introspection};
+use grantor::endpoint::{Caller, FormRequest, Introspection};
 use grantor::ids::{ClientId, DeviceId, Resource};
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::ResourceServer;
@@ -188,7 +188,8 @@ fn an_api_gets_the_claims_of_its_token() {
     let verifier = new_verifier();
     let prompt = world.prompt(&code_query(&app, &verifier, &[("scope", "a")]), &device);
     let yes = grantor::endpoint::Decision::approve();
-    let sent = block_on(world.server.decide(&prompt.ticket, &device, yes, None)).unwrap();
+    let sent =
+        block_on(world.server.decide(&prompt.ticket, &device, yes, Caller::default())).unwrap();
     let code = parameters(sent.location()).remove("code").unwrap();
     let by_code = world.redeem(&app, &code, verifier.expose_secret());
     let told = scene.active(&scene.files, access_token(&by_code));

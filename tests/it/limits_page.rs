@@ -215,6 +215,7 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("session in a `Login`", &["an_empty_session_is_refused"]),
     ("page of a listing", &["a_page_of_a_listing_holds_200"]),
+    ("grants that `Account::apps` reads", &["a_list_reads_at_most_1000_grants"]),
     ("page of the revocation feed", &["pages_of_the_feed_are_contiguous"]),
     ("remembered volume budgets of apps", &["the_budgets_of_apps_start_over_beyond_their_number"]),
     (

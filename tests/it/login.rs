@@ -1,7 +1,7 @@
 //! Logins: their time, fresh logins, and the demands of an app.
 
 use grantor::clock::UnixTime;
-use grantor::endpoint::{AuthorizationError, Decision, Login, LoginNeeded, NextStep};
+use grantor::endpoint::{AuthorizationError, Caller, Decision, Login, LoginNeeded, NextStep};
 use grantor::error::{EndpointError, Fault};
 use pollster::block_on;
 use proptest::prelude::*;
@@ -65,7 +65,8 @@ fn prompt_in(
     query: &str,
     login: Option<&Login>,
 ) -> Result<NextStep, AuthorizationError> {
-    let request = block_on(world.server.authorization_request(query, Some(&world.source)))?;
+    let request =
+        block_on(world.server.authorization_request(query, Caller::default().at(&world.source)))?;
     block_on(world.server.authorize(request.with_browser(browser), login))
 }
 
@@ -327,7 +328,7 @@ fn a_marker_of_another_server_is_ignored() {
         [(secret(), false), (secret().accepting(crate::support::ROOT).unwrap(), true)]
     {
         let server = world.sibling(secret);
-        let request = block_on(server.authorization_request(&back, None)).unwrap();
+        let request = block_on(server.authorization_request(&back, Caller::default())).unwrap();
         let request = request.with_browser("browser");
         let prompted = block_on(server.authorize(request, Some(&ann_since(START)))).unwrap();
         assert_eq!(matches!(prompted, NextStep::AskConsent(_)), known);
@@ -357,8 +358,9 @@ fn a_disabled_app_sends_no_user_to_log_in() {
     let world = World::new();
     let app = world.register(code_app());
     let queries = [query(&app, &[]), query(&app, &[("prompt", "none")])];
-    let requests =
-        queries.map(|query| block_on(world.server.authorization_request(&query, None)).unwrap());
+    let requests = queries.map(|query| {
+        block_on(world.server.authorization_request(&query, Caller::default())).unwrap()
+    });
     let moved = grantor::protocol::RedirectUri::parse("https://app.example.com/new").unwrap();
     edit(&world, &app, |draft| draft.redirect_uris([moved]));
     for request in requests {
@@ -474,7 +476,8 @@ fn the_way_back_from_a_login_belongs_to_one_browser() {
         assert!(matches!(other, NextStep::LogIn(_)), "{demand:?}");
         let own = step("one", &needed.return_query, &newer);
         assert!(matches!(own, NextStep::AskConsent(_)), "{demand:?}");
-        let request = block_on(world.server.authorization_request(&first, None)).unwrap();
+        let request =
+            block_on(world.server.authorization_request(&first, Caller::default())).unwrap();
         let old = ann_since(START - 100);
         let error = block_on(world.server.authorize(request, Some(&old))).unwrap_err();
         assert_eq!(shown(&error), "server_error");

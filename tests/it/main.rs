@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod account;
 mod administration;
 mod architecture;
 mod assertions;
@@ -28,6 +29,7 @@ mod decision;
 mod declared_apps;
 mod edges;
 mod error_texts;
+mod evidence;
 mod faulty_store;
 mod floods;
 #[cfg(unix)]

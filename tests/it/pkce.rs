@@ -1,6 +1,7 @@
 //! Proof Key for Code Exchange over the wire: RFC 7636.
 
 use grantor::app::{AppDraft, Flow, Pkce};
+use grantor::endpoint::Caller;
 use grantor::error::Rejection;
 use grantor::protocol::{CodeVerifier, RedirectUri};
 use pollster::block_on;
@@ -35,7 +36,7 @@ fn query(app: &App, challenge: Option<&str>, method: Option<&str>) -> String {
 
 #[track_caller]
 fn assert_refused(world: &World, query: &str) {
-    let error = block_on(world.server.authorization_request(query, None)).unwrap_err();
+    let error = block_on(world.server.authorization_request(query, Caller::default())).unwrap_err();
     let (to, parameters) = redirected(&error);
     assert_eq!((&*to, &*parameters["error"]), (CALLBACK, "invalid_request"), "{query}");
     assert!(matches!(error.rejection(), Some(Rejection::CodeChallenge(_))), "{error:?}");
@@ -186,7 +187,8 @@ fn only_a_code_needs_a_challenge() {
     let world = World::new();
     let app = world.register(code_app().flow(Flow::ClientCredentials));
     let token = query(&app, None, None).replace("response_type=code", "response_type=token");
-    let error = block_on(world.server.authorization_request(&token, None)).unwrap_err();
+    let error =
+        block_on(world.server.authorization_request(&token, Caller::default())).unwrap_err();
     assert_eq!(redirected(&error).1["error"], "unsupported_response_type");
     assert_eq!(world.post(&app, &[("grant_type", "client_credentials")]).status, 200);
     let refresh_token = world.tokens(&app).text("refresh_token").to_owned();

@@ -1,6 +1,7 @@
 //! The three kinds of redirect URI, from the request to the tokens.
 
 use grantor::app::{AppDraft, Flow};
+use grantor::endpoint::Caller;
 use grantor::protocol::{InstanceHosts, RedirectUri};
 use pollster::block_on;
 
@@ -16,7 +17,7 @@ fn flow(world: &World, app: &App, asked: Option<&str>, redeemed: Option<&str>) -
         query = query.replace("&redirect_uri=", "");
         assert!(!query.contains("redirect_uri"));
     }
-    let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+    let request = block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
     let to = request.redirect_uri().as_str().to_owned();
     let code = world.approve(&query).unwrap().remove("code").unwrap();
     let mut form = vec![

@@ -157,6 +157,14 @@ fn the_kit_rejects_a_device_revoked_by_its_name() {
 }
 
 #[test]
+fn the_kit_rejects_a_list_of_consents_of_other_users() {
+    fails_exactly(
+        Alteration::ListsConsentsOfAll,
+        &["the_consents_of_a_user_are_listed_in_the_order_of_the_apps"],
+    );
+}
+
+#[test]
 fn the_kit_rejects_ignored_parents() {
     fails_exactly(
         Alteration::IgnoresParents,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::AuthorizationServer;
-use grantor::endpoint::{Decision, Login};
+use grantor::endpoint::{Caller, Decision, Login};
 use grantor::ids::Issuer;
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::server_secret::ServerSecret;
@@ -78,7 +78,8 @@ fn a_malformed_ticket_is_refused_without_a_store_call() {
         format!("{}{flipped}{}", &ticket[..at], &ticket[at + 1..])
     }));
     for bad in tickets {
-        let error = block_on(server.decide(&bad, &ann(), Decision::approve(), None)).unwrap_err();
+        let error = block_on(server.decide(&bad, &ann(), Decision::approve(), Caller::default()))
+            .unwrap_err();
         assert_eq!(shown(&error), "invalid_request", "{bad}");
         assert_eq!(error.rejection().unwrap().reason(), "invalid_ticket");
     }
@@ -145,7 +146,8 @@ fn a_ticket_is_bound_to_its_issuer_and_secret() {
         (ISSUER, root(ROOT), true),
     ] {
         let server = server(issuer, secret);
-        let answer = block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), None));
+        let answer =
+            block_on(server.decide(&prompt.ticket, &ann(), Decision::approve(), Caller::default()));
         assert_eq!(answer.is_ok(), opens, "{issuer}");
         if let Err(error) = answer {
             assert_eq!(error.rejection().unwrap().reason(), "invalid_ticket");

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use base64::Engine as _;
 use grantor::clock::Clock;
-use grantor::endpoint::{Approval, AuthorizationError, ConsentPrompt, Decision, Login, NextStep};
+use grantor::endpoint::{
+    Approval, AuthorizationError, Caller, ConsentPrompt, Decision, Login, NextStep,
+};
 use grantor::hooks::Hooks;
 use grantor::store::Store;
 use grantor::store::conformance::Runner;
@@ -57,7 +59,8 @@ where
 
     /// Returns the prompt for a valid request that needs consent.
     pub(crate) fn prompt(&self, query: &str, login: &Login) -> ConsentPrompt {
-        let request = self.block_on(self.server.authorization_request(query, None)).unwrap();
+        let request =
+            self.block_on(self.server.authorization_request(query, Caller::default())).unwrap();
         match self.block_on(self.server.authorize(request, Some(login))).unwrap() {
             NextStep::AskConsent(prompt) => prompt,
             NextStep::Redirect(_) => panic!("the user was not asked"),
@@ -71,13 +74,13 @@ where
         query: &str,
     ) -> Result<HashMap<String, String>, AuthorizationError> {
         let login = ann().with_moment(self.block_on(self.server.moment()).unwrap());
-        let request = self.block_on(self.server.authorization_request(query, None))?;
+        let request = self.block_on(self.server.authorization_request(query, Caller::default()))?;
         let response = match self.block_on(self.server.authorize(request, Some(&login)))? {
             NextStep::LogIn(_) => panic!("the user has to log in"),
             NextStep::Redirect(response) => response,
             NextStep::AskConsent(prompt) => {
                 let yes = Decision::Approve(Approval::default().with_remember(false));
-                self.block_on(self.server.decide(&prompt.ticket, &login, yes, None))?
+                self.block_on(self.server.decide(&prompt.ticket, &login, yes, Caller::default()))?
             }
         };
         Ok(parameters(response.location()))

@@ -101,6 +101,16 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
+    /// Reads the event.
+    ///
+    /// # Errors
+    ///
+    /// [`serde_json::Error`] if the event is of a later version, with an action that this version does not
+    /// know. [`json`](Self::json) has all of it.
+    pub fn event(&self) -> Result<AuditEvent, serde_json::Error> {
+        serde_json::from_str(&self.json)
+    }
+
     /// Converts an event to its stored form.
     pub(super) fn of(new: &NewEvent) -> Result<Self, StoreError> {
         Ok(Self {

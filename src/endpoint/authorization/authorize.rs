@@ -1,5 +1,6 @@
 //! The next step of a valid request: log in, ask for consent, or redirect with a code.
 
+use super::decide::Access;
 use super::login::{Login, LoginNeeded};
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
@@ -91,12 +92,13 @@ pub enum NextStep {
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Finds the next step, and decides at once if neither login nor consent is needed.
+    /// Finds the next step, and decides at once if neither login nor consent is needed. Also returns the
+    /// access that the step gives or asks for.
     pub(super) async fn next_step(
         &self,
         request: AuthorizationRequest,
         login: Option<&Login>,
-    ) -> Result<NextStep, AuthorizationError> {
+    ) -> Result<(NextStep, Option<Access>), AuthorizationError> {
         if login.is_some_and(Login::names_no_session) {
             return Err(AuthorizationError::show(Fault::EmptySession, None));
         }
@@ -106,7 +108,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         // The user may have taken long to log in.
         let app = self.revalidate(&client_id, &request.redirect_uri).await.map_err(shown)?;
         let Some(login) = self.sufficient_login(&request, login, now)? else {
-            return self.login_needed(request, now).map(NextStep::LogIn);
+            let needed = self.login_needed(request, now)?;
+            return Ok((NextStep::LogIn(needed), None));
         };
         if login.subject().is_client(&client_id) {
             return Err(shown(Rejection::SubjectIsClientId.into()));
@@ -116,8 +119,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let asked = demands.consent
             || self.must_ask(&app, &ticket, login).await.map_err(|error| shown(error.into()))?;
         if !asked {
-            if let Some(response) = self.approve_unasked(&app, &ticket, login, now).await? {
-                return Ok(NextStep::Redirect(response));
+            let approved = self.approve_unasked(&app, &ticket, login, now).await?;
+            if let Some((response, access)) = approved {
+                return Ok((NextStep::Redirect(response), Some(access)));
             }
             // The ticket has the names of the row that was just revoked.
             let names = new_grant_names(&*self.random).map_err(|error| shown(error.into()))?;
@@ -128,7 +132,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
         let before = self.store.find_consent(&client_id, login.subject()).await;
         let agreed = before.map_err(|error| shown(error.into()))?.map(|before| before.scope);
-        Ok(NextStep::AskConsent(ConsentPrompt {
+        let access = Access {
+            grant_id: ticket.grant_id,
+            scope: ticket.scope.clone(),
+            resources: ticket.resources.clone(),
+        };
+        let prompt = ConsentPrompt {
             app_name: app.settings().name().to_owned(),
             app_description: app.settings().description().to_owned(),
             vouched_by: Voucher::Administrator,
@@ -139,7 +148,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             ticket: self.seal_ticket(&ticket, login),
             expires_at: ticket.expires_at,
             redirect_uri: ticket.redirect_uri,
-        }))
+        };
+        Ok((NextStep::AskConsent(prompt), Some(access)))
     }
 
     /// Returns whether the user has to be asked now.

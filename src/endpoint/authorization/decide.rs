@@ -10,7 +10,7 @@ use crate::app::{CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
 use crate::error::{EndpointError, Fault, Rejection};
-use crate::ids::{ClientId, Resource};
+use crate::ids::{ClientId, GrantId, Resource};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::redirect_uri::{self, ResolvedRedirectUri};
 use crate::protocol::resources::Resources;
@@ -37,6 +37,30 @@ impl Decision {
     pub fn approve() -> Self {
         Self::Approve(Approval::default())
     }
+}
+
+/// What a user or a remembered consent decided: for the audit log.
+#[derive(Debug)]
+pub(super) struct Access {
+    pub(super) grant_id: GrantId,
+    pub(super) scope: Scope,
+    pub(super) resources: Option<Resources>,
+}
+
+impl Access {
+    fn of(grant: &Grant) -> Self {
+        let (scope, resources) = (grant.scope.clone(), grant.resources.clone());
+        Self { grant_id: grant.grant_id, scope, resources }
+    }
+}
+
+/// A decision that is stored, and the way back to the app.
+#[derive(Debug)]
+pub(super) struct StoredDecision {
+    pub(super) client_id: ClientId,
+    pub(super) access: Access,
+    pub(super) approved: bool,
+    pub(super) answer: Result<AuthorizationResponse, AuthorizationError>,
 }
 
 /// The scope of an approval, and whether it is remembered.
@@ -80,7 +104,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         ticket: &str,
         login: &Login,
         decision: Decision,
-    ) -> Result<(AuthorizationResponse, ClientId), AuthorizationError> {
+    ) -> Result<StoredDecision, AuthorizationError> {
         let now = self.clock.now();
         let ticket = self.open_ticket(ticket, login)?;
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&ticket.client_id));
@@ -101,15 +125,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::Revoked => return Err(shown(Rejection::Overtaken.into())),
             InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         };
-        if denied {
-            return Err(ticket.return_to(&self.issuer).refuse(Rejection::ConsentDenied));
-        }
+        let access = Access::of(&grant);
         // A consent has no API: an approval for one would skip the prompt for another.
         let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
-        if remembers && ticket.resources.is_none() {
+        if remembers && !denied && ticket.resources.is_none() {
             self.remember(grant).await.map_err(shown)?;
         }
-        Ok((self.code_response(&ticket), ticket.client_id))
+        let answer = if denied {
+            Err(ticket.return_to(&self.issuer).refuse(Rejection::ConsentDenied))
+        } else {
+            Ok(self.code_response(&ticket))
+        };
+        Ok(StoredDecision { client_id: ticket.client_id, access, approved: !denied, answer })
     }
 
     /// Returns the date of a decision: an instant from before the check of the login. If the host does not
@@ -130,12 +157,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         ticket: &Ticket,
         login: &Login,
         now: UnixTime,
-    ) -> Result<Option<AuthorizationResponse>, AuthorizationError> {
+    ) -> Result<Option<(AuthorizationResponse, Access)>, AuthorizationError> {
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&ticket.client_id));
         let date = self.date_of(login, now).await.map_err(|error| shown(error.into()))?;
         let grant = self.decided_grant(app, ticket, login, &Decision::approve(), now)?;
         let grant = Grant { authorized_at: date, ..grant };
         let (target, until) = (RevocationTarget::Grant(grant.grant_id), grant.expires_at);
+        let access = Access::of(&grant);
         match self.store.insert_grant(grant).await.map_err(|error| shown(error.into()))? {
             InsertGrant::Inserted { .. } => {}
             InsertGrant::Revoked => return Ok(None),
@@ -145,7 +173,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
         }
         if !self.must_ask(app, ticket, login).await.map_err(|error| shown(error.into()))? {
-            return Ok(Some(self.code_response(ticket)));
+            return Ok(Some((self.code_response(ticket), access)));
         }
         let why = RevocationReason::ConsentWithdrawn;
         let revocation = Revocation { target, at: now, why, until };

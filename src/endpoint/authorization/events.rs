@@ -1,14 +1,16 @@
 //! Audit events of the authorization endpoint: one for each request and each decision.
 
 use super::authorize::NextStep;
-use super::decide::Decision;
+use super::decide::{Access, Decision, StoredDecision};
 use super::login::Login;
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
+use crate::app::Flow;
 use crate::audit::{Action, Actor, AuditEvent};
+use crate::endpoint::caller::Caller;
 use crate::endpoint::context::Context;
 use crate::error::{EndpointError, Rejection};
-use crate::ids::{ClientId, Source};
+use crate::ids::ClientId;
 use crate::observe::{Outcome, Step};
 use crate::store::Store;
 
@@ -16,11 +18,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     pub(crate) async fn authorization_request(
         &self,
         query: &str,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
-        let answer = self.read_authorization_request(query, source).await;
+        let answer = self.read_authorization_request(query, caller).await;
         // `authorize` records the success, because it knows the user.
-        answer.map_err(|error| self.refuse(Action::Authorize, None, error, source))
+        answer.map_err(|error| self.refuse(Action::Authorize, None, error, caller))
     }
 
     pub(crate) async fn authorize(
@@ -29,17 +31,17 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         login: Option<&Login>,
     ) -> Result<NextStep, AuthorizationError> {
         let client_id = request.app.client_id().clone();
-        let source = request.source.clone();
-        let step = self
-            .next_step(request, login)
-            .await
-            .map_err(|error| self.refuse(Action::Authorize, login, error, source.as_ref()))?;
+        let (source, request_id) = (request.source.clone(), request.request_id.clone());
+        let caller = Caller { source: source.as_ref(), request_id: request_id.as_ref() };
+        let step = self.next_step(request, login).await;
+        let (step, access) =
+            step.map_err(|error| self.refuse(Action::Authorize, login, error, caller))?;
         let action = match step {
             NextStep::LogIn(_) => Action::RequireLogin,
             NextStep::AskConsent(_) => Action::Authorize,
             NextStep::Redirect(_) => Action::IssueCode,
         };
-        self.record_success(action, login, &client_id, source.as_ref());
+        self.record_success(action, login, &client_id, access.as_ref(), caller);
         Ok(step)
     }
 
@@ -48,27 +50,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         ticket: &str,
         login: &Login,
         decision: Decision,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        match self.store_decision(ticket, login, decision).await {
-            Ok((response, client_id)) => {
-                self.record_success(Action::IssueCode, Some(login), &client_id, source);
-                Ok(response)
-            }
-            Err(error) => {
-                if let AuthorizationError::Redirect {
-                    rejection: Rejection::ConsentDenied,
-                    client_id: Some(client_id),
-                    ..
-                } = &error
-                {
-                    let action = Action::DenyAuthorization;
-                    self.record_success(action, Some(login), client_id, source);
-                    return Err(error);
-                }
-                Err(self.refuse(Action::IssueCode, Some(login), error, source))
-            }
-        }
+        let stored = self.store_decision(ticket, login, decision).await;
+        let StoredDecision { client_id, access, approved, answer } =
+            stored.map_err(|error| self.refuse(Action::IssueCode, Some(login), error, caller))?;
+        let action = if approved { Action::IssueCode } else { Action::DenyAuthorization };
+        self.record_success(action, Some(login), &client_id, Some(&access), caller);
+        answer
     }
 
     fn record_success(
@@ -76,10 +65,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         action: Action,
         login: Option<&Login>,
         client_id: &ClientId,
-        source: Option<&Source>,
+        access: Option<&Access>,
+        caller: Caller<'_>,
     ) {
         let event = AuditEvent::new(self.clock.now(), actor(login), action, Outcome::Success);
-        self.record_event(&event.with_app(client_id).with_source(source));
+        let mut event = event.with_app(client_id).with_source(caller.source);
+        if let Some(Access { grant_id, scope, resources }) = access {
+            let flow = Flow::AuthorizationCode;
+            event = event.with_access(*grant_id, flow, scope, resources.as_ref());
+        }
+        self.record_event(&event.with_request_id(caller.request_id));
     }
 
     /// Records a refusal. One that the user sees is charged to the source; if the source has failed too
@@ -89,12 +84,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         action: Action,
         login: Option<&Login>,
         mut error: AuthorizationError,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> AuthorizationError {
         let now = self.clock.now();
         if let AuthorizationError::Show { error: shown @ EndpointError::Rejected { .. }, .. } =
             &mut error
-            && let Err(retry) = self.limiter.reserve_failure(None, source, now)
+            && let Err(retry) = self.limiter.reserve_failure(None, caller.source, now)
         {
             *shown = EndpointError::limited(Rejection::TooManyFailures, retry);
         }
@@ -114,7 +109,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         };
         let mut event = AuditEvent::new(now, actor(login), action, outcome);
         event.client_id.clone_from(client_id);
-        self.record_event(&event.with_source(source));
+        let event = event.with_source(caller.source).with_request_id(caller.request_id);
+        self.record_event(&event);
         error
     }
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::demands::Demands;
 use super::response::{AuthorizationError, ReturnTo};
 use crate::app::{AppSettings, CustomApp, Flow, Pkce};
+use crate::endpoint::caller::Caller;
 use crate::endpoint::context::Context;
 use crate::endpoint::token::code_binding;
 use crate::error::Rejection;
-use crate::ids::{ClientId, Issuer, Resource, Source};
+use crate::ids::{ClientId, Issuer, RequestId, Resource, Source};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::pkce::CodeChallenge;
@@ -49,6 +50,7 @@ pub struct AuthorizationRequest {
     /// The digest of a text that only this browser has.
     pub(super) browser: Option<Digest>,
     pub(super) source: Option<Source>,
+    pub(super) request_id: Option<RequestId>,
 }
 
 impl AuthorizationRequest {
@@ -92,6 +94,34 @@ impl AuthorizationRequest {
     #[must_use]
     pub const fn selects_account(&self) -> bool {
         self.demands.select_account()
+    }
+
+    /// Returns the account that the app expects: `login_hint` of OpenID Connect Core 1.0 section 3.1.2.1. It
+    /// may be an email address, a subject or any other text. The app wrote it: prefill a field with it and
+    /// decide nothing by it.
+    #[must_use]
+    pub fn login_hint(&self) -> Option<String> {
+        self.hint("login_hint")
+    }
+
+    /// Returns the languages that the app prefers for pages, as BCP 47 tags with spaces between: `ui_locales`
+    /// of OpenID Connect Core 1.0 section 3.1.2.1. The app wrote them.
+    #[must_use]
+    pub fn ui_locales(&self) -> Option<String> {
+        self.hint("ui_locales")
+    }
+
+    /// Returns the classes of authentication that the app prefers, with spaces between: `acr_values` of OpenID
+    /// Connect Core 1.0 section 3.1.2.1. The app wrote them, and [`Login::with_acr`](super::Login::with_acr)
+    /// states which one was reached.
+    #[must_use]
+    pub fn acr_values(&self) -> Option<String> {
+        self.hint("acr_values")
+    }
+
+    fn hint(&self, name: &str) -> Option<String> {
+        let form = self.form().ok()?;
+        form.get(name).filter(|hint| !hint.is_empty()).map(str::to_owned)
     }
 
     pub(super) fn return_to<'a>(&'a self, issuer: &'a Issuer) -> ReturnTo<'a> {
@@ -146,7 +176,7 @@ where
     pub(super) async fn read_authorization_request(
         &self,
         query: &str,
-        source: Option<&Source>,
+        caller: Caller<'_>,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
         let destination = self.validate_destination(&form).await?;
@@ -161,7 +191,8 @@ where
                 demands,
                 query: query.to_owned(),
                 browser: None,
-                source: source.cloned(),
+                source: caller.source.cloned(),
+                request_id: caller.request_id.cloned(),
             }),
             Err(rejection) => {
                 let return_to = ReturnTo {

@@ -185,7 +185,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         let stored = app.as_ref().map_or(&[][..], |app| &app.credentials().client_secrets);
         let is_guessable = stored.iter().any(|it| it.is_guessable() && it.is_valid(facts.now));
         let reserved = is_guessable.then(|| {
-            self.limiter.reserve_failure(Some(client_id.as_str()), facts.source, facts.now)
+            self.limiter.reserve_failure(Some(client_id.as_str()), facts.caller.source, facts.now)
         });
         let guesses = !matches!(reserved, Some(Err(_)));
         let fast = self.pepper.find(client_id.as_str(), secret, stored, guesses, facts.now);

@@ -111,6 +111,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             trail.enter(Step::Scope);
             let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
             let decided = decide::decide(&app, valid.offer(), &asked, &apis, facts.now)?;
+            trail.decided(decided.scope(), decided.resource());
             trail.enter(Step::Hook);
             let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, facts.now).await?;
             trail.enter(Step::Claim);

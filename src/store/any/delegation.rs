@@ -156,6 +156,14 @@ impl GrantStore for AnyStore {
         on_any!(self.find_consent(client_id, subject).await)
     }
 
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        on_any!(self.list_consents(subject, page).await)
+    }
+
     async fn withdraw_consent(
         &self,
         client_id: &ClientId,

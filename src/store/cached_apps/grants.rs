@@ -92,6 +92,14 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
         self.store.find_consent(client_id, subject).await
     }
 
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        self.store.list_consents(subject, page).await
+    }
+
     async fn withdraw_consent(
         &self,
         client_id: &ClientId,

@@ -4,7 +4,7 @@ use super::bench::{CUTOFFS, Cast, GRANT_LIFE, HOUR, at, end, holds, same};
 use super::{Check, Kit, Runner, Violation};
 use crate::ids::Resource;
 use crate::protocol::scope::Scope;
-use crate::store::{Consent, FeedCursor, RevocationReason, RevocationTarget, Store};
+use crate::store::{Consent, FeedCursor, Page, RevocationReason, RevocationTarget, Store};
 
 fn consent(cast: &Cast, scope: &str, millis: i64) -> Check<Consent> {
     Ok(Consent {
@@ -128,4 +128,45 @@ pub fn a_deleted_app_is_agreed_to_no_more<S: Store, R: Runner>(kit: &Kit<S, R>) 
     let find = |cast: &Cast| bench.wait(bench.store.find_consent(&cast.client_id, &cast.subject));
     same("for the deleted app", find(&deleted)?, None)?;
     same("for another app", find(&other)?, Some(consent(&other, "files.read", 0)?))
+}
+
+/// The list of a user's consents has each of them once, in order, in pages no larger than asked, and none of
+/// another user, of a withdrawal or of a deleted app.
+pub fn the_consents_of_a_user_are_listed_in_the_order_of_the_apps<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let user = bench.cast()?;
+    let mut given = Vec::new();
+    for _ in 0..5 {
+        let cast = Cast { subject: user.subject.clone(), ..bench.cast()? };
+        let consent = consent(&cast, "files.read", 0)?;
+        bench.wait(bench.store.remember_consent(consent.clone()))?;
+        given.push(consent);
+    }
+    for same_app in given.iter().take(1) {
+        let other = Cast { client_id: same_app.client_id.clone(), ..bench.cast()? };
+        bench.wait(bench.store.remember_consent(consent(&other, "mail", 0)?))?;
+    }
+    given.sort_by(|one, other| one.client_id.cmp(&other.client_id));
+    let list = || -> Check<Vec<Consent>> {
+        let mut found = Vec::new();
+        let mut page = Page::first(2);
+        for _ in 0..=given.len() {
+            let listing = bench.wait(bench.store.list_consents(&user.subject, page.clone()))?;
+            holds(listing.items.len() <= 2, || "a page is larger than asked")?;
+            found.extend(listing.items);
+            match listing.next {
+                Some(next) => page = page.after(next),
+                None => return Ok(found),
+            }
+        }
+        Ok(found)
+    };
+    same("the consents", list()?, given.clone())?;
+    let [withdrawn, left @ .., deleted] = &given[..] else { return Ok(()) };
+    let until = at(GRANT_LIFE);
+    bench.wait(bench.store.withdraw_consent(&withdrawn.client_id, &user.subject, at(0), until))?;
+    bench.delete(&deleted.client_id)?;
+    same("the consents that are left", list()?, left.to_vec())
 }

@@ -321,6 +321,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_withdrawal_forgets_and_revokes,
             a_consent_does_not_outlive_its_withdrawal,
             a_deleted_app_is_agreed_to_no_more,
+            the_consents_of_a_user_are_listed_in_the_order_of_the_apps,
         }
         prune {
             prune_removes_what_is_inert_and_nothing_else,

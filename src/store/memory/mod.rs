@@ -348,6 +348,20 @@ impl GrantStore for MemoryStore {
         Ok(read(&self.consents).get(&key).cloned())
     }
 
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        let mut first = FirstOf::new(page);
+        for ((client_id, of), consent) in &*read(&self.consents) {
+            if of == subject && first.wants(client_id) {
+                first.put(client_id.clone(), consent.clone());
+            }
+        }
+        Ok(first.into_listing())
+    }
+
     async fn withdraw_consent(
         &self,
         client_id: &ClientId,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgRow;
 use sqlx::{SqlStr, query};
 
 use super::rows::{
@@ -10,7 +11,7 @@ use super::rows::{
 use super::run::Statement;
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, Resource, SessionId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
 use crate::server_secret::{RootPrint, RootsClaim};
 use crate::store::sql::{purpose_code, reason_code, write_target};
 use crate::store::{
@@ -157,7 +158,7 @@ impl PostgresStore {
     pub(super) async fn built(
         &self,
         mut text: sqlx::QueryBuilder<sqlx::Postgres>,
-    ) -> Result<Vec<sqlx::postgres::PgRow>, StoreError> {
+    ) -> Result<Vec<PgRow>, StoreError> {
         // It is not kept prepared, because there are as many texts as filters.
         let deadline = self.deadline();
         let mut lent = self.take(deadline).await.map_err(StoreError::new)?;
@@ -166,7 +167,7 @@ impl PostgresStore {
     }
 }
 
-fn retries(row: &sqlx::postgres::PgRow) -> Result<u8, StoreError> {
+fn retries(row: &PgRow) -> Result<u8, StoreError> {
     u8::try_from(column::<i16>(row, "retries")?).map_err(StoreError::new)
 }
 
@@ -369,20 +370,7 @@ impl GrantStore for PostgresStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        let make = || {
-            query(self.sql.remember_consent.clone())
-                .bind(consent.client_id.as_str())
-                .bind(consent.subject.as_str())
-                .bind(consent.scope.as_str())
-                .bind(consent.given_at.as_millis())
-                .bind(consent.resource.as_ref().map(Resource::as_str))
-        };
-        match self.run(make).await {
-            Ok(_) => Ok(()),
-            // The consents of a deleted app are not kept.
-            Err(error) if super::run::lacks_its_app(&error) => Ok(()),
-            Err(error) => Err(StoreError::new(error)),
-        }
+        self.keep_consent(consent).await
     }
 
     async fn find_consent(
@@ -390,20 +378,15 @@ impl GrantStore for PostgresStore {
         client_id: &ClientId,
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
-        let make =
-            || query(self.sql.find_consent.clone()).bind(client_id.as_str()).bind(subject.as_str());
-        let Some(row) = self.row(make).await? else { return Ok(None) };
-        let scope = column::<&str>(&row, "scope")?.parse().map_err(StoreError::new)?;
-        let resource: Option<&str> = column(&row, "resource")?;
-        let resource = resource.map(str::parse).transpose().map_err(StoreError::new)?;
-        let given_at = instant(&row, "given_at")?;
-        Ok(Some(Consent {
-            client_id: client_id.clone(),
-            subject: subject.clone(),
-            scope,
-            resource,
-            given_at,
-        }))
+        self.consent_of(client_id, subject).await
+    }
+
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        self.consents_of(subject, page).await
     }
 
     async fn withdraw_consent(

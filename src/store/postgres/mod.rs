@@ -3,6 +3,7 @@
 mod apps;
 mod audit;
 mod connections;
+mod consents;
 mod finds;
 mod grants;
 mod limits;

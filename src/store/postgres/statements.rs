@@ -78,6 +78,7 @@ pub(super) struct Statements {
     pub(super) revocations_since: SqlStr,
     pub(super) remember_consent: SqlStr,
     pub(super) find_consent: SqlStr,
+    pub(super) list_consents: SqlStr,
     pub(super) withdraw_consent: SqlStr,
     pub(super) prune: [Prune; 3],
     pub(super) erase_consents: SqlStr,
@@ -173,6 +174,7 @@ impl Statements {
                 "SELECT scope, resource, given_at FROM {p}consents \
                  WHERE client_id = $1 AND subject = $2 AND scope IS NOT NULL"
             )),
+            list_consents: statement(list_consents(p)),
             withdraw_consent: statement(withdraw_consent(p)),
             prune: prune_all(p),
             erase_consents: statement(format!(
@@ -398,6 +400,15 @@ fn remember_consent(p: &Tables<'_>) -> String {
              SET scope = EXCLUDED.scope, given_at = EXCLUDED.given_at, \
                  resource = EXCLUDED.resource \
              WHERE c.scope IS NOT NULL OR c.given_at < EXCLUDED.given_at"
+    )
+}
+
+/// `$1` user, `$2` the last client id of the page before, `$3` how many.
+fn list_consents(p: &Tables<'_>) -> String {
+    format!(
+        "SELECT client_id, scope, resource, given_at FROM {p}consents \
+         WHERE subject = $1 AND client_id > $2 AND client_id >= ' ' AND scope IS NOT NULL \
+         ORDER BY client_id LIMIT $3"
     )
 }
 

@@ -87,6 +87,14 @@ impl GrantStore for SqliteStore {
         reads::find_consent(self, client_id, subject).await
     }
 
+    async fn list_consents(
+        &self,
+        subject: &Subject,
+        page: Page<ClientId>,
+    ) -> Result<Listing<Consent, ClientId>, StoreError> {
+        reads::list_consents(self, subject, page).await
+    }
+
     async fn withdraw_consent(
         &self,
         client_id: &ClientId,

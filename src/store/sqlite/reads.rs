@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteStore, rows};
 use crate::clock::UnixTime;
@@ -120,14 +121,27 @@ pub(super) async fn find_consent(
 ) -> Result<Option<Consent>, StoreError> {
     let found = sqlx::query(store.sql.find_consent.clone()).bind(client_id.as_str());
     let found = found.bind(subject.as_str()).fetch_optional(store.readers()?);
-    let Some(row) = found.await.map_err(StoreError::new)? else { return Ok(None) };
-    let scope: &str = row.try_get("scope").map_err(StoreError::new)?;
-    let resource: Option<&str> = row.try_get("resource").map_err(StoreError::new)?;
-    Ok(Some(Consent {
-        client_id: client_id.clone(),
-        subject: subject.clone(),
-        scope: scope.parse().map_err(|_| StoreError::new("a stored scope is malformed"))?,
-        resource: resource.map(str::parse).transpose().map_err(StoreError::new)?,
-        given_at: UnixTime::from_millis(row.try_get("given_at").map_err(StoreError::new)?),
-    }))
+    let row = found.await.map_err(StoreError::new)?;
+    row.map(|row| rows::consent(&row, client_id.clone(), subject.clone())).transpose()
+}
+
+pub(super) async fn list_consents(
+    store: &SqliteStore,
+    subject: &Subject,
+    page: Page<ClientId>,
+) -> Result<Listing<Consent, ClientId>, StoreError> {
+    let found = sqlx::query(store.sql.list_consents.clone())
+        .bind(subject.as_str())
+        .bind(page.after.as_ref().map_or("", ClientId::as_str))
+        // One more than the page holds, to detect the last page.
+        .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX))
+        .fetch_all(store.readers()?)
+        .await
+        .map_err(StoreError::new)?;
+    let consent = |row: &SqliteRow| {
+        let client_id: &str = row.try_get("client_id").map_err(StoreError::new)?;
+        rows::consent(row, client_id.parse().map_err(StoreError::new)?, subject.clone())
+    };
+    let consents = found.iter().map(consent).collect::<Result<_, _>>()?;
+    Ok(Listing::first_of(consents, page.limit, |last: &Consent| last.client_id.clone()))
 }

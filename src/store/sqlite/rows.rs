@@ -4,10 +4,10 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::clock::UnixTime;
-use crate::ids::Subject;
+use crate::ids::{ClientId, Subject};
 use crate::secret::Digest;
 use crate::store::sql::{GrantRow, Rare, read_target, reason_of};
-use crate::store::{FeedCursor, Grant, Revocation, StoreError};
+use crate::store::{Consent, FeedCursor, Grant, Revocation, StoreError};
 
 /// Returns four bytes of a digest, for the index by subject.
 pub(super) fn subject_key(subject: &Subject) -> i32 {
@@ -57,4 +57,21 @@ pub(super) fn entry(row: &SqliteRow) -> Result<(FeedCursor, Revocation), StoreEr
     let until = UnixTime::from_millis(row.try_get("until").map_err(StoreError::new)?);
     let revocation = Revocation { target: read_target(target)?, at, why: reason_of(why)?, until };
     Ok((FeedCursor { at, tie: tie.cast_unsigned() }, revocation))
+}
+
+/// Reads the consent of a user to an app.
+pub(super) fn consent(
+    row: &SqliteRow,
+    client_id: ClientId,
+    subject: Subject,
+) -> Result<Consent, StoreError> {
+    let scope: &str = row.try_get("scope").map_err(StoreError::new)?;
+    let resource: Option<&str> = row.try_get("resource").map_err(StoreError::new)?;
+    Ok(Consent {
+        client_id,
+        subject,
+        scope: scope.parse().map_err(|_| StoreError::new("a stored scope is malformed"))?,
+        resource: resource.map(str::parse).transpose().map_err(StoreError::new)?,
+        given_at: UnixTime::from_millis(row.try_get("given_at").map_err(StoreError::new)?),
+    })
 }

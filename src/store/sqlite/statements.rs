@@ -203,6 +203,9 @@ WHERE NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?4)
 ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at,
   resource = excluded.resource";
     find_consent = "SELECT scope, given_at, resource FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
+    list_consents = "\
+SELECT client_id, scope, given_at, resource FROM {p}consents
+WHERE subject = ?1 AND client_id > ?2 AND client_id >= ' ' ORDER BY client_id LIMIT ?3";
     delete_consent = "DELETE FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
 
     erase_consents = "DELETE FROM {p}consents WHERE subject = ?1";

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use grantor::admin::ImportedApp;
 use grantor::app::{AppDraft, Flow};
-use grantor::endpoint::{Approval, Decision, Login, NextStep};
+use grantor::endpoint::{Approval, Caller, Decision, Login, NextStep};
 use grantor::ids::DeviceId;
 use grantor::protocol::CodeVerifier;
 use grantor::random::OsRandom;
@@ -36,7 +36,8 @@ fn code(world: &World, app: &App, user: &str, device: &str) -> (String, String) 
     let login = Login::new(subject(user), "session").with_device(device).with_moment(moment);
     let prompt = world.prompt(&code_query(app, &verifier, &[]), &login);
     let yes = Decision::Approve(Approval::default().with_remember(false));
-    let response = block_on(world.server.decide(&prompt.ticket, &login, yes, None)).unwrap();
+    let response =
+        block_on(world.server.decide(&prompt.ticket, &login, yes, Caller::default())).unwrap();
     let code = parameters(response.location()).remove("code").unwrap();
     (code, verifier.expose_secret().to_owned())
 }
@@ -194,7 +195,8 @@ fn a_withdrawn_consent_is_asked_for_again() {
     let is_asked = || {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let query = code_query(&app, &verifier, &[]);
-        let request = block_on(world.server.authorization_request(&query, None)).unwrap();
+        let request =
+            block_on(world.server.authorization_request(&query, Caller::default())).unwrap();
         match block_on(world.server.authorize(request, Some(&ann()))).unwrap() {
             NextStep::AskConsent(prompt) => Some(prompt.ticket),
             NextStep::Redirect(_) | NextStep::LogIn(_) => None,
@@ -202,7 +204,7 @@ fn a_withdrawn_consent_is_asked_for_again() {
     };
     let (mine, bobs) = (out(&world, &app), out_for(&world, &app, "bob", "phone"));
     let ticket = is_asked().unwrap();
-    block_on(world.server.decide(&ticket, &ann(), Decision::approve(), None)).unwrap();
+    block_on(world.server.decide(&ticket, &ann(), Decision::approve(), Caller::default())).unwrap();
     assert!(is_asked().is_none());
     block_on(world.server.admin("root").withdraw_consent(&app.id, &subject("ann"))).unwrap();
     assert!(is_asked().is_some());

@@ -61,6 +61,7 @@ impl Grant for ClientCredentials {
         trail.grant_id = Some(grant_id);
         let subject = Subject::from(app.client_id());
         trail.subject = Some(subject.clone());
+        trail.flow = Some(Flow::ClientCredentials);
         let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
         Ok(Valid {
             origin: Origin {

@@ -96,6 +96,7 @@ impl Grant for JwtBearer {
         let jwt = settings(app)?;
         let user = named_user(&context.users, jwt.user_claim(), &verified.subject).await?;
         trail.subject = Some(user.subject.clone());
+        trail.flow = Some(Flow::JwtBearer);
         let policy = jwt.impersonation();
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
         let scope = narrowed(app.settings().scope(), policy.scope.as_ref())?;

@@ -2,6 +2,8 @@
 //!
 //! Identifiers are case-sensitive and compared byte for byte. They are cheap to clone.
 
+mod request_id;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::IpAddr;
@@ -9,6 +11,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub use request_id::{InvalidRequestId, RequestId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::random::{self, RandomError, SecureRandom};
