@@ -40,6 +40,8 @@ Options:
 Each command may be run again after it was interrupted, and then says that nothing changed.
 ";
 
+/// The length of a generated key id.
+const THUMBPRINT: usize = 43;
 /// How often a command begins again if another process writes the file.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -89,7 +91,8 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             options.json = true;
             continue;
         }
-        if !argument.starts_with("--") {
+        // The thumbprint of a key may begin with dashes, too.
+        if !argument.starts_with("--") || argument.len() == THUMBPRINT {
             let key = KeyId::new(argument).map_err(|error| format!("{argument}: {error}"))?;
             options.key = Some(key);
             continue;
@@ -141,14 +144,14 @@ fn read(path: &Path) -> Result<KeyFile, String> {
 }
 
 /// Reads the file, applies `step` and writes it. Begins again if another process has written it meanwhile.
-fn change(
-    path: &Path,
-    step: impl Fn(&mut KeyFile) -> Result<Option<String>, String>,
-) -> Result<String, String> {
+fn change(path: &Path, step: impl Fn(&mut KeyFile) -> Step) -> Result<String, String> {
     let mut last = String::new();
     for _ in 0..ATTEMPTS {
         let mut file = read(path)?;
-        let Some(done) = step(&mut file)? else { return Ok("Nothing changed.".to_owned()) };
+        let done = match step(&mut file)? {
+            Change::Made(done) => done,
+            Change::Nothing(reason) => return Ok(format!("{reason} Nothing changed.")),
+        };
         match file.write(path) {
             Ok(()) => return Ok(done),
             Err(error @ (KeyFileError::Busy { .. } | KeyFileError::Changed { .. })) => {
@@ -173,8 +176,25 @@ fn create(path: &Path, options: &Options, now: UnixTime) -> Result<String, Strin
     Ok(format!("Created {}. Back it up: nothing else opens what the store holds.", path.display()))
 }
 
-/// The outcome of a step: what it did, or `None` if nothing changed.
-type Step = Result<Option<String>, String>;
+/// The effect of a step, for the operator.
+enum Change {
+    /// It changed the file.
+    Made(String),
+    /// It was taken before. The text is the reason.
+    Nothing(String),
+}
+
+impl Change {
+    fn made(text: impl Into<String>) -> Self {
+        Self::Made(text.into())
+    }
+
+    fn nothing(reason: impl Into<String>) -> Self {
+        Self::Nothing(reason.into())
+    }
+}
+
+type Step = Result<Change, String>;
 
 fn publish(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
     if !options.roots.is_empty() {
@@ -185,11 +205,13 @@ fn publish(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
         };
         let uses: Vec<_> = options.roots.iter().copied().filter(|it| !waits(it)).collect();
         if uses.is_empty() {
-            return Ok(None);
+            return Ok(Change::nothing("A root waits for its promotion."));
         }
         file.add_root(&uses, &OsRandom::new(), now).map_err(|error| error.to_string())?;
         let next = "Restart one process after the other, then run `promote`.";
-        return Ok(Some(format!("The new root is accepted, and seals nothing yet. {next}")));
+        return Ok(Change::made(format!(
+            "The new root is accepted, and seals nothing yet. {next}"
+        )));
     }
     let rotated = match &options.pem {
         Some(path) => {
@@ -201,13 +223,16 @@ fn publish(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
         None if options.algorithm.is_some() => return Err(NO_PEM.to_owned()),
         None => file.rotate(now, &options.rotation),
     };
-    let Rotated::Begun { key_id, signs_from } = rotated.map_err(|error| error.to_string())? else {
-        return Ok(None);
-    };
-    Ok(Some(format!(
-        "The key {key_id} is published, and signs from {signs_from}. Every process must read the file \
-         until then."
-    )))
+    match rotated.map_err(|error| error.to_string())? {
+        Rotated::Begun { key_id, signs_from } => Ok(Change::made(format!(
+            "The key {key_id} is published, and signs from {signs_from}. Every process must read the \
+             file until then."
+        ))),
+        Rotated::UnderWay { key_id, signs_from } => Ok(Change::nothing(format!(
+            "The key {key_id} is published, and signs from {signs_from}."
+        ))),
+        other => Err(format!("unexpected: {other:?}")),
+    }
 }
 
 const NO_PEM: &str = "publish keeps the algorithm of the present key; for another, make the key with \
@@ -218,9 +243,14 @@ fn promote(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
         let before = root_states(file)?;
         options.roots.iter().for_each(|root_use| file.promote_root(*root_use));
         let changed = root_states(file)? != before;
-        let done = "The newest root seals; the others are accepted. Restart one process after the \
-                    other. Run `retire` when nothing needs the old one.";
-        return Ok(changed.then(|| done.to_owned()));
+        return if changed {
+            Ok(Change::made(
+                "The newest root seals; the others are accepted. Restart one process after the other. \
+                 Run `retire` when nothing needs the old one.",
+            ))
+        } else {
+            Ok(Change::nothing("The newest root seals."))
+        };
     }
     let keys = file.key_states(now);
     let found = match &options.key {
@@ -230,12 +260,14 @@ fn promote(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
         }
         None => keys.iter().find(|it| it.state == KeyState::Published),
     };
-    let Some(KeyStatus { key_id, state, .. }) = found.cloned() else { return Ok(None) };
+    let Some(KeyStatus { key_id, state, .. }) = found.cloned() else {
+        return Ok(Change::nothing("No key waits to sign."));
+    };
     if state == KeyState::Active {
-        return Ok(None);
+        return Ok(Change::nothing(format!("The key {key_id} signs.")));
     }
     file.promote_key(&key_id, now).map_err(|_| format!("the key {key_id} is {state}"))?;
-    Ok(Some(format!(
+    Ok(Change::made(format!(
         "The key {key_id} signs. An API that has not fetched the JWK Set since it was published refuses \
          its tokens until it does."
     )))
@@ -246,16 +278,22 @@ fn retire(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
         let before = root_states(file)?;
         options.roots.iter().for_each(|root_use| file.retire_root(*root_use));
         let changed = root_states(file)? != before;
-        let done = "The roots before the one that seals are refused. Restart every process.";
-        return Ok(changed.then(|| done.to_owned()));
+        return if changed {
+            Ok(Change::made(
+                "The roots before the one that seals are refused. Restart every process.",
+            ))
+        } else {
+            Ok(Change::nothing("No root was sealing before the present one."))
+        };
     }
     let key = options.key.as_ref().ok_or("retire: no KEY; `states` lists them")?;
     let before = file.key_states(now);
     match file.retire_key(key, now) {
-        Ok(()) if file.key_states(now) == before => Ok(None),
-        Ok(()) => Ok(Some(format!("The key {key} is retired. Its tokens are refused."))),
-        // It was retired, and a rotation has removed it.
-        Err(KeyError::NoKey) => Ok(None),
+        Ok(()) if file.key_states(now) == before => {
+            Ok(Change::nothing(format!("The key {key} is retired.")))
+        }
+        Ok(()) => Ok(Change::made(format!("The key {key} is retired. Its tokens are refused."))),
+        Err(KeyError::NoKey) => Ok(no_key(key)),
         Err(error) => Err(format!("{key}: {error}")),
     }
 }
@@ -263,14 +301,19 @@ fn retire(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
 fn leaked(file: &mut KeyFile, options: &Options, now: UnixTime) -> Step {
     let key = options.key.as_ref().ok_or("leaked: no KEY; `states` lists them")?;
     match file.remove_leaked_key(key, now) {
-        Ok(()) => Ok(Some(format!(
+        Ok(()) => Ok(Change::made(format!(
             "The key {key} is removed. Processes with an upkeep refuse its tokens within seconds. Restart \
              each API that verifies tokens by itself, or it accepts forged ones until it fetches the JWK \
              Set again."
         ))),
-        Err(KeyError::NoKey) => Ok(None),
+        Err(KeyError::NoKey) => Ok(no_key(key)),
         Err(error) => Err(format!("{key}: {error}")),
     }
+}
+
+/// The key was removed before, or its id is mistyped.
+fn no_key(key: &KeyId) -> Change {
+    Change::nothing(format!("The file has no key {key}: it was removed, or the id is wrong."))
 }
 
 fn root_states(file: &KeyFile) -> Result<Vec<RootStatus>, String> {

@@ -1,5 +1,6 @@
 //! Outcomes and steps of requests, and the metrics of the HTTP layer.
 
+pub(crate) mod deadline;
 pub(crate) mod metrics;
 pub(crate) mod observation;
 mod outcome;

@@ -495,13 +495,31 @@ async fn dropping_the_writer_loses_no_event() {
     for millis in 0..300 {
         audit.record(&event(millis));
     }
-    sleep(Duration::from_mins(1)).await;
+    sleep(Duration::from_secs(20)).await;
     assert_eq!((log.sizes().len(), audit.pending()), (1, 300));
     hanging.abort();
     sleep(Duration::from_secs(1)).await;
     assert_eq!((audit.pending(), all(&log).await.len()), (0, 300));
     audit.close();
     next.await.unwrap();
+}
+
+/// An append without an answer is dropped after 30 s and repeated.
+#[tokio::test(start_paused = true)]
+async fn an_append_without_an_answer_is_repeated() {
+    let log = FaultyLog::with([Fault::Hangs]);
+    let audit = queue(10_000);
+    let (writing, failures) = spawn(&audit, &log);
+    for millis in 0..300 {
+        audit.record(&event(millis));
+    }
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!((log.sizes().len(), audit.pending()), (1, 300));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((audit.pending(), all(&log).await.len()), (0, 300));
+    assert_eq!(failures.load(Ordering::Relaxed), 1_000, "one failure, of another kind");
+    audit.close();
+    writing.await.unwrap();
 }
 
 /// A flush does not wait for events that are recorded after it began.

@@ -106,6 +106,12 @@ fn the_tool_walks_a_signing_key_through_its_states() {
     folder.run_twice(4, &format!("leaked FILE {second}"));
     assert_eq!(folder.keys(4), ["active", "retired"]);
     assert!(![&first, &second].contains(&&folder.key_id(4, 0)));
+    // A mistyped id is told from a success; an id may begin with dashes, as thumbprints do.
+    let dashes = format!("--{}", "x".repeat(41));
+    for id in [dashes.as_str(), "mistyped"] {
+        let told = folder.run(4, &format!("leaked FILE {id}")).unwrap();
+        assert!(told.starts_with(&format!("The file has no key {id}: ")), "{told}");
+    }
     let table = folder.run(5, "states FILE").unwrap();
     assert!(table.contains("active     2023-11-14T22:17:20Z"), "{table}");
     assert!(!table.contains("PRIVATE"));

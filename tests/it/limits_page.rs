@@ -273,6 +273,7 @@ const TESTS: &[(&str, &[&str])] = &[
         "events that an `AuditQueue` writes at a time",
         &["events_are_written_in_batches_and_in_order"],
     ),
+    ("answer of the audit store to an `AuditQueue`", &["an_append_without_an_answer_is_repeated"]),
     (
         "delay after a failure of the audit store",
         &["a_failed_batch_is_retried_until_it_is_written_once"],

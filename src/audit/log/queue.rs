@@ -12,6 +12,7 @@ use super::{AuditStore, EventId, NewEvent};
 use crate::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink};
 use crate::clock::UnixTime;
 use crate::observe::Outcome;
+use crate::observe::deadline::{DEADLINE, within};
 use crate::observe::panics::{caught, caught_in};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::store::{Page, StoreError};
@@ -36,7 +37,7 @@ const PRUNED: Duration = Duration::from_hours(1);
 /// writes batches of up to 256 events, at most 200 ms after the first event of a batch. Clones
 /// share one queue.
 ///
-/// * If the store fails or panics, the batch is kept and retried after 100 ms, 200 ms and so on up
+/// * If the store fails, panics or gives no answer within 30 s, the batch is kept and retried after 100 ms, 200 ms and so on up
 ///   to 10 s, until it is written. [`writer`](Self::writer) tells how the writing goes.
 /// * If the queue is full, events are dropped and counted. When there is room again, the log gets
 ///   an event [`Action::DropEvents`] with their number.
@@ -388,16 +389,21 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Appends a batch. A panic of the store is a failure.
+/// Appends a batch. A panic of the store is a failure, and so is an answer that does not come: the contract
+/// lets a call be repeated while the first runs.
 async fn append(
     queue: &Shared,
     store: &impl AuditStore,
     batch: &[NewEvent],
+    deadline: impl Future<Output = ()> + Send,
 ) -> Result<(), StoreError> {
-    caught_in(store.append(batch)).await.unwrap_or_else(|panicked| {
-        queue.note_failure(true);
-        Err(StoreError::new(panicked))
-    })
+    match caught_in(within(store.append(batch), deadline)).await {
+        Ok(answered) => answered.unwrap_or_else(|no_answer| Err(StoreError::new(no_answer))),
+        Err(panicked) => {
+            queue.note_failure(true);
+            Err(StoreError::new(panicked))
+        }
+    }
 }
 
 /// Looks for the newest event that was in the log before `batch`, and queues an event if it is gone. Best
@@ -450,7 +456,7 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
         let Some(batch) = next else { return queue.settle() };
         let (mut wait, longest) = BACKOFF;
         let mut has_failed = false;
-        while let Err(error) = append(&queue, &store, &batch).await {
+        while let Err(error) = append(&queue, &store, &batch, sleep(DEADLINE)).await {
             has_failed = true;
             let reported = caught(|| failed(&error));
             queue.note_failure(reported.is_err());

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,12 +9,11 @@ use std::time::Duration;
 use super::health::{Shared, UpkeepJob};
 use super::{BoxFuture, MIN_INTERVAL, Timer};
 use crate::clock::UnixTime;
+use crate::observe::deadline::{DEADLINE, within};
 use crate::observe::panics::caught_in;
 use crate::random::{self, SecureRandom};
 use crate::store::{Pruned, Pruning, yield_now};
 
-/// The time after which a run without an answer is dropped.
-const DEADLINE: Duration = Duration::from_secs(30);
 /// The wait after the first failure. It doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after a failure, unless the interval is longer.
@@ -39,10 +37,6 @@ impl From<Pruned> for Done {
         if pruned.more && pruned.removed > 0 { Self::More } else { Self::All }
     }
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", DEADLINE.as_secs())]
-struct NoAnswer;
 
 /// A job of the upkeep.
 pub(super) struct Job {
@@ -91,8 +85,13 @@ impl Job {
         let later = (self.interval / 1024).saturating_mul(dice(&*random, 1024));
         let mut wait = if self.at_once { Duration::ZERO } else { later };
         while pause(&shared, &timer, wait).await {
-            let run = within((self.run)(shared.now()), timer(DEADLINE));
-            let outcome = caught_in(run).await.unwrap_or_else(|panicked| Err(panicked.into()));
+            // In a block, so that a panic of a job that never waits is caught, too.
+            let run = async { within((self.run)(shared.now()), timer(DEADLINE)).await };
+            let outcome = match caught_in(run).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(no_answer)) => Err(no_answer.into()),
+                Err(panicked) => Err(panicked.into()),
+            };
             wait = match outcome {
                 Ok(Done::More) => Duration::ZERO,
                 Ok(Done::Soon) => around(FIRST_WAIT, &*random),
@@ -125,19 +124,6 @@ async fn pause(shared: &Shared, timer: &Timer, time: Duration) -> bool {
             return Poll::Ready(false);
         }
         time.as_mut().poll(context).map(|()| true)
-    })
-    .await
-}
-
-/// Awaits `run`, and drops it at the deadline.
-async fn within(
-    mut run: BoxFuture<Result<Done, Failure>>,
-    deadline: impl Future<Output = ()> + Send,
-) -> Result<Done, Failure> {
-    let mut deadline = pin!(deadline);
-    poll_fn(|context| match run.as_mut().poll(context) {
-        Poll::Ready(outcome) => Poll::Ready(outcome),
-        Poll::Pending => deadline.as_mut().poll(context).map(|()| Err(NoAnswer.into())),
     })
     .await
 }
