@@ -217,9 +217,7 @@ pub(super) fn client(
     if access.is_none() {
         notes.undecided("", "the lifetime of access tokens was the API's: 3600 s apply");
     }
-    if flows.uses_code() && authentication != Some(ClientAuthentication::None) {
-        notes.narrowed("", "PKCE is required; set `pkce` to optional if the app sends none");
-    }
+    settings::note_pkce(&flows, authentication.as_ref(), notes);
     let refresh = refresh_tokens(&mut flows, members, notes);
     members.drop_known("", DROPPED, notes);
     let refreshes = flows.refresh && flows.uses_code();
@@ -303,14 +301,9 @@ fn refresh_tokens(flows: &mut Flows, members: &mut Members, notes: &mut Notes) -
     let leeway = stated.number("leeway", notes);
     stated.drop_known("refresh_token.", &[("policies", "the scope is the app's")], notes);
     stated.report_rest_of("refresh_token.", notes);
-    if !flows.refresh || !flows.uses_code() {
-        if flows.refresh {
-            notes.dropped(
-                "grant_types",
-                "refresh_token: no flow that is left returns refresh tokens",
-            );
-        }
-        flows.refresh = false;
+    settings::note_refresh("grant_types", flows, notes);
+    flows.refresh &= flows.uses_code();
+    if !flows.refresh {
         return refresh;
     }
     if rotation.as_deref() == Some("non-rotating") {
@@ -324,6 +317,9 @@ fn refresh_tokens(flows: &mut Flows, members: &mut Members, notes: &mut Notes) -
     } else {
         refresh.lifetime =
             lifetime.and_then(|it| settings::lifetime(&at("token_lifetime"), it, max, notes));
+        if lifetime.is_none() {
+            notes.undecided("refresh_token", "it states no lifetime: 60 days apply");
+        }
     }
     refresh.idle =
         idle.and_then(|it| settings::lifetime(&at("idle_token_lifetime"), it, max, notes));

@@ -190,6 +190,7 @@ pub(super) fn client(members: &mut Members, notes: &mut Notes) -> Option<Importe
     }
     let scope = settings::scope(scope, notes);
     flows.refresh = members.flag("AllowOfflineAccess", notes).unwrap_or(false);
+    settings::note_refresh("AllowOfflineAccess", &flows, notes);
     pkce(flows.uses_code(), members, notes);
     if members.number_or_name("AccessTokenType", &["Jwt", "Reference"], notes) == Some(1) {
         notes.narrowed(
@@ -218,8 +219,9 @@ pub(super) fn client(members: &mut Members, notes: &mut Notes) -> Option<Importe
     });
     let code = members
         .number("AuthorizationCodeLifetime", notes)
+        .or(Some(300))
         .and_then(|seconds| settings::lifetime("AuthorizationCodeLifetime", seconds, 600, notes));
-    let refresh = refresh_lifetimes(flows.refresh, members, notes);
+    let refresh = refresh_lifetimes(flows.refresh && flows.uses_code(), members, notes);
     members.drop_known("", DROPPED, notes);
     let refreshes = flows.refresh && flows.uses_code();
     let basics = Basics {
@@ -411,10 +413,12 @@ fn refresh_lifetimes(
             "refresh tokens rotate; a lost answer can be asked for again",
         );
     }
-    let absolute = absolute.and_then(|seconds| {
+    // Members that are missing have the other server's defaults.
+    let absolute = absolute.or(Some(2_592_000)).and_then(|seconds| {
         settings::lifetime("AbsoluteRefreshTokenLifetime", seconds, MAX, notes)
     });
     let idle = sliding
+        .or(Some(1_296_000))
         .filter(|_| slides)
         .and_then(|seconds| settings::lifetime("SlidingRefreshTokenLifetime", seconds, MAX, notes));
     Some((absolute, idle))

@@ -89,13 +89,9 @@ pub(super) fn client(members: &mut Members, notes: &mut Notes) -> Option<Importe
     let scope = settings::scope(scope, notes);
     let resources = settings::resources(members.texts("audience", notes), notes);
     let origins = settings::origins(members.texts("allowed_cors_origins", notes), notes);
-    if flows.uses_code() && authentication != Some(ClientAuthentication::None) {
-        notes.narrowed("", "PKCE is required; set `pkce` to optional if the app sends none");
-    }
-    if flows.refresh && !flows.uses_code() {
-        notes.dropped("grant_types", "refresh_token: no flow that is left returns refresh tokens");
-        flows.refresh = false;
-    }
+    settings::note_pkce(&flows, authentication.as_ref(), notes);
+    settings::note_refresh("grant_types", &flows, notes);
+    flows.refresh &= flows.uses_code();
     if members.text("access_token_strategy", notes).is_some_and(|it| it != "jwt") {
         notes.narrowed("access_token_strategy", "access tokens are JWTs (RFC 9068)");
     }

@@ -191,6 +191,9 @@ pub(super) fn client(
             notes,
         )
     });
+    if access.is_none() {
+        notes.undecided("", "the lifetime of access tokens was the realm's: 3600 s apply");
+    }
     if offline && flows.refresh {
         notes.narrowed(
             "optionalClientScopes",
@@ -381,17 +384,11 @@ fn pkce(
     notes: &mut Notes,
 ) {
     let method = attributes.text("pkce.code.challenge.method", notes);
-    if !flows.uses_code() {
-        return;
-    }
     match method.as_deref() {
         Some("S256") => {}
         Some("plain") => {
             notes.narrowed("attributes.pkce.code.challenge.method", "S256 is required");
         }
-        _ if authentication == Some(&ClientAuthentication::None) => {
-            notes.narrowed("", "PKCE is required, of every public app");
-        }
-        _ => notes.narrowed("", "PKCE is required; set `pkce` to optional if the app sends none"),
+        _ => settings::note_pkce(flows, authentication, notes),
     }
 }

@@ -54,8 +54,9 @@ pub(super) fn client(members: &mut Members, notes: &mut Notes) -> Option<Importe
             "redirectUri",
             "a requested URI must be the same; one that begins with it was enough",
         );
-        notes.narrowed("", "PKCE is required; set `pkce` to optional if the app sends none");
     }
+    let authentication = ClientAuthentication::ClientSecret;
+    settings::note_pkce(&flows, Some(&authentication), notes);
     let scope = members.text("scope", notes).unwrap_or_default().replace(',', " ");
     let scope = settings::scope(settings::words("scope", &scope), notes);
     let secret = ["client_secret", "clientSecret", "secret"]
@@ -91,7 +92,7 @@ pub(super) fn client(members: &mut Members, notes: &mut Notes) -> Option<Importe
         name: members.text("name", notes),
         description: members.text("description", notes),
         enabled: flag & 2 == 0,
-        authentication: Some(ClientAuthentication::ClientSecret),
+        authentication: Some(authentication),
         secret: secret.map(|secret| (secret, None)),
         secret_field: "client_secret",
     };
@@ -137,7 +138,10 @@ fn flows(members: &mut Members, notes: &mut Notes) -> Flows {
 }
 
 fn hours(name: &str, max: u32, members: &mut Members, notes: &mut Notes) -> Option<u32> {
-    let hours = members.number(name, notes)?;
+    let Some(hours) = members.number(name, notes) else {
+        notes.undecided(name, "it is missing: the default of this server applies");
+        return None;
+    };
     settings::lifetime(name, hours.saturating_mul(3_600), max, notes)
 }
 

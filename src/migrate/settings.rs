@@ -178,6 +178,32 @@ impl Flows {
     }
 }
 
+/// Notes that PKCE is required of a client that may have sent none.
+pub(super) fn note_pkce(
+    flows: &Flows,
+    authentication: Option<&ClientAuthentication>,
+    notes: &mut Notes,
+) {
+    if !flows.uses_code() {
+        return;
+    }
+    notes.narrowed(
+        "",
+        if authentication == Some(&ClientAuthentication::None) {
+            "PKCE is required, of every public app"
+        } else {
+            "PKCE is required; set `pkce` to optional if the app sends none"
+        },
+    );
+}
+
+/// Notes that a client that got refresh tokens gets none.
+pub(super) fn note_refresh(field: &str, flows: &Flows, notes: &mut Notes) {
+    if flows.refresh && !flows.uses_code() {
+        notes.dropped(field, "no flow that is left returns refresh tokens");
+    }
+}
+
 pub(super) const IMPLICIT: &str =
     "the implicit flow is not offered (RFC 9700 section 2.1.2): use the code flow with PKCE";
 pub(super) const PASSWORD: &str =

@@ -190,6 +190,10 @@ pub trait AppRegistry: Send + Sync {
 
     /// Lists apps in the order of their client ids.
     ///
+    /// # Contract
+    ///
+    /// The listing has the apps that [`AppQuery::admits`] selects, and no others.
+    ///
     /// # Errors
     ///
     /// [`StoreError`] if it cannot tell.

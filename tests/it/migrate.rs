@@ -119,7 +119,7 @@ fn clients_of_hydra_become_apps() {
     );
     let spa = settings(&migration, "spa");
     assert_eq!((spa.name(), spa.requires_consent()), ("spa", false));
-    assert_findings(&migration, "spa", &["widened redirect_uris[0]", "undecided "]);
+    assert_findings(&migration, "spa", &["widened redirect_uris[0]", "narrowed ", "undecided "]);
     assert_refused(&migration, "[3]", "jwks_uri", "keys are not fetched");
     assert_refused(&migration, "[4]", "token_endpoint_auth_method", "no such method");
     assert_refused(&migration, "[5]", "", "no flow is left");
@@ -308,6 +308,7 @@ fn clients_of_auth0_become_apps() {
             "widened callbacks[0]",
             "undecided ",
             "undecided ",
+            "narrowed ",
             "narrowed refresh_token.rotation_type",
             "narrowed refresh_token.expiration_type",
         ],

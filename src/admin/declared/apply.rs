@@ -238,7 +238,9 @@ impl<S: Store> Admin<'_, S> {
         let mut page = Page::first(PAGE);
         loop {
             let listing = self.parts.store.list_apps(&query, page).await?;
-            found.extend(listing.items.into_iter().map(|app| (app.client_id().clone(), app)));
+            // Checked again: a store that ignores a part of the query must not cost an app its grants.
+            let declared = listing.items.into_iter().filter(|app| app.origin().is_declared());
+            found.extend(declared.map(|app| (app.client_id().clone(), app)));
             match listing.next {
                 Some(last) => page = Page { after: Some(last), limit: PAGE },
                 None => return Ok(found),

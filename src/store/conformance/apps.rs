@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::bench::{at, holds, new_app, same};
 use super::{Check, Kit, Runner};
-use crate::app::CustomApp;
+use crate::app::{AppOrigin, CustomApp};
 use crate::ids::ClientId;
 use crate::store::{AppQuery, DeleteApp, InsertApp, Page, Store, UpdateApp};
 
@@ -140,6 +140,11 @@ pub fn apps_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<
     same("in one page", list(&AppQuery::all(), 5)?, every.clone())?;
     same("by a word of the description", list(&AppQuery::all().containing("RACED"), 2)?, every)?;
     same("by a word of none", list(&AppQuery::all().containing("nobody"), 2)?, Vec::new())?;
-    same("the enabled ones", list(&AppQuery::all().enabled(true), 2)?, others)?;
-    same("the disabled one", list(&AppQuery::all().enabled(false), 2)?, vec![disabled])
+    same("the enabled ones", list(&AppQuery::all().enabled(true), 2)?, others.clone())?;
+    same("the disabled one", list(&AppQuery::all().enabled(false), 2)?, vec![disabled.clone()])?;
+    let app = bench.app(&disabled)?;
+    let declared = app.edited(at(2), |edit| *edit.origin = AppOrigin::Declared);
+    bench.wait(bench.store.update_app(declared, app.version()))?;
+    same("the declared one", list(&AppQuery::all().declared(true), 2)?, vec![disabled])?;
+    same("the registered ones", list(&AppQuery::all().declared(false), 2)?, others)
 }
