@@ -39,6 +39,7 @@ mod soak;
 mod sqlite;
 mod standby;
 mod support;
+mod world;
 
 use self::support::{seed_file, turn};
 

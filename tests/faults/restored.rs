@@ -6,109 +6,64 @@ use std::path::Path;
 use serde_json::json;
 
 use super::apps::{
-    ASSERTIONS, Assertion, CODES, FAMILIES, Session, administrator, introspect, order, redeem,
-    refresh, revoke,
+    ASSERTIONS, Assertion, CODES, FAMILIES, introspect, order, redeem, refresh, revoke,
 };
-use super::client::{Answer, Client, get};
+use super::client::{Answer, get};
 use super::cluster::{Cluster, own_cluster};
-use super::ledger::{Family, Fate, Ledger};
+use super::ledger::{Family, Fate};
 use super::oracle::{Tables, set_read_only};
 use super::sandbox::{command, wait_until};
 use super::servers::Servers;
+use super::world::World;
 
 const FAMILIES_OF_EACH: usize = 8;
 
-/// Two servers, the records of their answers, and a user at each.
-struct World {
-    ledger: Ledger,
-    servers: Servers,
-    clients: Vec<Client>,
-    sessions: Vec<Session>,
-    asked: usize,
+fn servers(cluster: &Cluster) -> World {
+    World::new(Servers::over_postgres(cluster, 2))
 }
 
-impl World {
-    fn new(cluster: &Cluster) -> Self {
-        let servers = Servers::over_postgres(cluster, 2);
-        let clients = servers.clients();
-        let sessions = clients.iter().map(|_| Session::new("ann")).collect();
-        Self { ledger: Ledger::default(), servers, clients, sessions, asked: 0 }
-    }
-
-    /// Asks the servers in turn until one has recovered and answers.
-    fn ask(&mut self, request: &[u8]) -> Answer {
-        self.asked += 1;
-        let index = self.asked % self.clients.len();
-        self.ledger.insist(&mut self.clients[index], request)
-    }
-
-    fn code(&mut self) -> String {
-        let mut code = None;
-        wait_until("there is a code", || {
-            code = self.sessions[0].code(&mut self.clients[0]).ok().flatten();
-            code.is_some()
+fn families(world: &mut World) -> Vec<Family> {
+    let assertions: Vec<_> = (0..FAMILIES_OF_EACH).map(|_| Assertion::new(FAMILIES)).collect();
+    let begin = |it: &Assertion| {
+        // A server learns within a second that a revocation by another one is over.
+        let mut answer = None;
+        wait_until("a server gives access again", || {
+            answer = Some(world.ask(&it.request)).filter(Answer::is_ok);
+            answer.is_some()
         });
-        code.unwrap()
+        Family::new(FAMILIES, &answer.unwrap())
+    };
+    let mut families: Vec<_> = assertions.iter().map(begin).collect();
+    for _ in 0..FAMILIES_OF_EACH {
+        let request = redeem(&world.code());
+        families.push(Family::new(CODES, &world.ask(&request)));
     }
+    families
+}
 
-    fn families(&mut self) -> Vec<Family> {
-        let assertions: Vec<_> = (0..FAMILIES_OF_EACH).map(|_| Assertion::new(FAMILIES)).collect();
-        let begin = |it: &Assertion| {
-            // A server learns within a second that a revocation by another one is over.
-            let mut answer = None;
-            wait_until("a server gives access again", || {
-                answer = Some(self.ask(&it.request)).filter(Answer::is_ok);
-                answer.is_some()
-            });
-            Family::new(FAMILIES, &answer.unwrap())
-        };
-        let mut families: Vec<_> = assertions.iter().map(begin).collect();
-        for _ in 0..FAMILIES_OF_EACH {
-            let request = redeem(&self.code());
-            families.push(Family::new(CODES, &self.ask(&request)));
-        }
-        families
+#[track_caller]
+fn rotate(world: &mut World, families: &mut [Family]) {
+    for family in families {
+        world.rotate(family);
     }
+}
 
-    #[track_caller]
-    fn rotate(&mut self, families: &mut [Family]) {
-        for family in families {
-            let answer = self.ask(&refresh(family.app, &family.token));
-            assert!(answer.is_ok(), "{answer:?}");
-            family.rotate(&answer);
+#[track_caller]
+fn are_dead(world: &mut World, families: &[Family]) {
+    for family in families {
+        for _ in 0..2 {
+            let answer = world.ask(&refresh(family.app, &family.token));
+            assert!(answer.is_invalid_grant(), "{answer:?}");
+            let facts = world.ask(&introspect(&family.access));
+            assert_eq!(facts.json(), json!({ "active": false }));
         }
     }
+}
 
-    #[track_caller]
-    fn are_dead(&mut self, families: &[Family]) {
-        for family in families {
-            for _ in 0..2 {
-                let answer = self.ask(&refresh(family.app, &family.token));
-                assert!(answer.is_invalid_grant(), "{answer:?}");
-                let facts = self.ask(&introspect(&family.access));
-                assert_eq!(facts.json(), json!({ "active": false }));
-            }
-        }
-    }
-
-    /// Counts the audit events with this action among the latest.
-    fn audited(&mut self, token: &str, action: &str) -> usize {
-        let bearer = format!("Bearer {token}");
-        let request = get("/admin/audit?limit=200", &[("Authorization", &*bearer)]);
-        let mut found = 0;
-        // A query writes the events of its server first, so the last query shows all events.
-        for client in &mut self.clients {
-            let answer = self.ledger.insist(client, &request);
-            let json = answer.json();
-            let events = json["events"].as_array().unwrap_or_else(|| panic!("{answer:?}")).iter();
-            found = events.filter(|event| event["action"] == action).count();
-        }
-        found
-    }
-
-    fn token(&mut self) -> String {
-        self.ask(&administrator()).text("access_token")
-    }
+/// Counts the tokens ahead of their rows among the latest audit events.
+fn rewinds(world: &mut World, administrator: &str) -> usize {
+    let events = world.stored_events(administrator);
+    events.iter().filter(|event| event["action"] == "detect_rewind").count()
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -122,51 +77,51 @@ fn copy(from: &Path, to: &Path) {
 fn servers_go_on_over_a_database_that_was_restored_to_an_older_state() {
     let _turn = super::turn();
     let Some(cluster) = own_cluster() else { return };
-    let mut world = World::new(&cluster);
+    let mut world = servers(&cluster);
     let (data, backup) = (cluster.file("data"), cluster.file("backup"));
-    let mut honest = world.families();
-    let mut ended = world.families();
-    world.rotate(&mut honest);
+    let mut honest = families(&mut world);
+    let mut ended = families(&mut world);
+    rotate(&mut world, &mut honest);
     let code = world.code();
     cluster.kill();
     copy(&data, &backup);
     cluster.start();
 
     for _ in 0..3 {
-        world.rotate(&mut honest);
+        rotate(&mut world, &mut honest);
     }
     for family in &ended {
         assert!(world.ask(&revoke(family.app, &family.token)).is_ok());
     }
-    let since = world.families();
+    let since = families(&mut world);
     assert!(world.ask(&redeem(&code)).is_ok());
     cluster.kill();
     std::fs::remove_dir_all(&data).unwrap();
     copy(&backup, &data);
     cluster.start();
 
-    let administrator = world.token();
-    assert_eq!(world.audited(&administrator, "detect_rewind"), 0);
-    world.rotate(&mut honest);
-    assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len());
-    world.rotate(&mut honest);
-    assert_eq!(world.audited(&administrator, "detect_rewind"), honest.len(), "rows caught up");
+    let administrator = world.administrator();
+    assert_eq!(rewinds(&mut world, &administrator), 0);
+    rotate(&mut world, &mut honest);
+    assert_eq!(rewinds(&mut world, &administrator), honest.len());
+    rotate(&mut world, &mut honest);
+    assert_eq!(rewinds(&mut world, &administrator), honest.len(), "rows caught up");
     let tables = Tables::of_postgres(&cluster.options());
     for family in &honest {
         assert_eq!(tables.grant(&family.grant).unwrap().generation, family.generation);
     }
     // Grants that were revoked since the backup are alive again, hence the runbook.
-    world.rotate(&mut ended);
+    rotate(&mut world, &mut ended);
     for family in &since {
         assert!(world.ask(&refresh(family.app, &family.token)).is_invalid_grant());
     }
 
     assert!(world.ask(&order(&administrator, &json!("everything"))).is_ok());
     for families in [&honest, &ended, &since] {
-        world.are_dead(families);
+        are_dead(&mut world, families);
     }
     assert!(world.ask(&redeem(&code)).is_invalid_grant());
-    for family in world.families() {
+    for family in families(&mut world) {
         world.ledger.keep(family);
     }
     world.ledger.check(&Tables::of_postgres(&cluster.options()), &world.servers);
@@ -185,7 +140,7 @@ struct Requests {
 
 impl Requests {
     fn new(world: &mut World) -> Self {
-        let mut families = world.families();
+        let mut families = families(world);
         Self {
             family: families.pop().unwrap(),
             doomed: families.pop().unwrap(),
@@ -247,7 +202,7 @@ impl Requests {
         world.ledger.keep_assertion(self.assertion.digest);
         let answer = world.ask(&self.revocation());
         assert!(answer.is_ok(), "{answer:?}");
-        world.are_dead(std::slice::from_ref(&self.doomed));
+        are_dead(world, std::slice::from_ref(&self.doomed));
         world.ledger.keep(self.family);
         world.ledger.keep(self.doomed.with_fate(Fate::Revoked));
         world.ledger.check(&Tables::of_postgres(&cluster.options()), &world.servers);
@@ -261,7 +216,7 @@ impl Requests {
 fn nothing_is_issued_over_a_database_that_only_reads() {
     let _turn = super::turn();
     let Some(cluster) = own_cluster() else { return };
-    let mut world = World::new(&cluster);
+    let mut world = servers(&cluster);
     let requests = Requests::new(&mut world);
     set_read_only(&cluster.options(), true);
     requests.are_refused(&world);
@@ -278,7 +233,7 @@ fn nothing_is_issued_over_a_database_that_only_reads() {
 fn servers_say_that_their_database_is_away_and_go_on_when_it_is_back() {
     let _turn = super::turn();
     let Some(cluster) = own_cluster() else { return };
-    let mut world = World::new(&cluster);
+    let mut world = servers(&cluster);
     let requests = Requests::new(&mut world);
     cluster.kill();
     requests.are_refused(&world);

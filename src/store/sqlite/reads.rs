@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{SqliteStore, rows};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, SessionId, Subject};
 use crate::store::sql::write_target;
 use crate::store::{
     AccessFacts, Consent, FeedCursor, Grant, GrantFilter, Listing, Page, RevocationFeed,
@@ -74,15 +74,9 @@ pub(super) async fn is_revoked(
 
 /// Checks whether a token itself is void, without its parents.
 async fn is_one_revoked(store: &SqliteStore, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-    let row = sqlx::query(store.sql.is_revoked.clone())
-        .bind(facts.client_id.as_str())
+    let row = rows::bind_covered(sqlx::query(store.sql.is_revoked.clone()), facts)
         .bind(write_target(&RevocationTarget::Grant(facts.grant_id)))
-        .bind(facts.authorized_at.as_millis())
-        .bind(facts.subject.as_str())
-        .bind(facts.device.map(DeviceId::as_str))
         .bind(&facts.grant_id.as_bytes()[..])
-        .bind(facts.session.map(SessionId::as_str))
-        .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
         .fetch_one(store.readers()?)
         .await;
     row.and_then(|row| row.try_get("is_revoked")).map_err(StoreError::new)

@@ -3,17 +3,29 @@
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
+use super::batch::Bound;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, SessionId, Subject};
 use crate::secret::Digest;
 use crate::store::sql::{GrantRow, Rare, read_target, reason_of};
-use crate::store::{Consent, FeedCursor, Grant, Revocation, StoreError};
+use crate::store::{AccessFacts, Consent, FeedCursor, Grant, Revocation, StoreError};
 
 /// Returns four bytes of a digest, for the index by subject.
 pub(super) fn subject_key(subject: &Subject) -> i32 {
     let digest = Digest::of_fields(&[b"subject", subject.as_str().as_bytes()]);
     let [a, b, c, d, ..] = *digest.as_bytes();
     i32::from_be_bytes([a, b, c, d])
+}
+
+/// Binds the facts of a grant or token as the first parameters of a statement that looks for a cutoff.
+pub(super) fn bind_covered<'q>(statement: Bound<'q>, facts: &AccessFacts<'q>) -> Bound<'q> {
+    statement
+        .bind(facts.authorized_at.as_millis())
+        .bind(facts.client_id.as_str())
+        .bind(facts.subject.as_str())
+        .bind(facts.device.map(DeviceId::as_str))
+        .bind(facts.session.map(SessionId::as_str))
+        .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
 }
 
 /// Reads the grant in a row.

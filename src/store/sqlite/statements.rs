@@ -30,6 +30,18 @@ const VOID: &str = "\
    OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'evidence:' || {evidence} AND r.since >= g.authorized_at))))";
 
+/// Whether a cutoff covers a date: ?1 the date, ?2 app, ?3 user, ?4 device, ?5 session, ?6 evidence issuer.
+const COVERED: &str = "\
+(EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?2 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?3 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?2 || char(10) || ?3 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?4 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations
+    WHERE target = 'device:' || ?2 || char(10) || ?3 || char(10) || ?4 AND since >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || ?5 AND since >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || ?6 AND since >= ?1))";
+
 /// The session of the grant `g`, as its index expresses it.
 const SESSION: &str = "(g.more ->> '$.circumstances.session')";
 const EVIDENCE: &str = "(g.more ->> '$.circumstances.evidence_issuer')";
@@ -65,6 +77,7 @@ macro_rules! statements {
                 let fill = |sql: &str| {
                     let sql = sql.replace("{many}", ROTATE_MANY);
                     let sql = sql.replace("{void}", VOID).replace("{grant}", GRANT);
+                    let sql = sql.replace("{covered}", COVERED);
                     let sql = sql.replace("{unbound}", UNBOUND).replace("{session}", SESSION);
                     let sql = sql.replace("{evidence}", EVIDENCE);
                     statement(sql.replace("{p}", prefix))
@@ -162,31 +175,12 @@ ON CONFLICT (jti, client_id, purpose) DO UPDATE SET expires_at = excluded.expire
 INSERT INTO {p}revocations (target, at, tie, why, until, since) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (target) DO UPDATE SET at = excluded.at, tie = excluded.tie, why = excluded.why,
   until = max(until, excluded.until), since = excluded.since";
-    /// Whether a cutoff covers the date of a new grant.
-    is_covered = "\
-SELECT EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?2 AND at >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?3 AND at >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?2 || char(10) || ?3 AND at >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?4 AND at >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations
-    WHERE target = 'device:' || ?2 || char(10) || ?3 || char(10) || ?4 AND since >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || ?5 AND since >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || ?6 AND since >= ?1)
-  AS is_covered";
+    is_covered = "SELECT {covered} AS is_covered";
+    /// Takes, after the parameters of `{covered}`, the grant as a target and its id.
     is_revoked = "\
-SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?1 AND enabled = 1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?2)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?1 AND at >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?4 AND at >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?1 || char(10) || ?4 AND at >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?5 AND at >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations
-    WHERE target = 'device:' || ?1 || char(10) || ?4 || char(10) || ?5 AND since >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || ?7 AND since >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || ?8 AND since >= ?3)
-  OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?6 AND revoked_at IS NOT NULL)
+SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?2 AND enabled = 1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?7) OR {covered}
+  OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?8 AND revoked_at IS NOT NULL)
   AS is_revoked";
     read_feed = "\
 SELECT target, COALESCE(at, since) AS at, tie, why, until FROM {p}revocations

@@ -11,7 +11,7 @@ use sqlx::Row as _;
 use super::batch::{Batch, Failed};
 use super::rows;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, Resource, SessionId, Subject};
+use crate::ids::{ClientId, DeviceId, GrantId, Resource, Subject};
 use crate::server_secret::{RootPrint, RootsClaim};
 use crate::store::sql::{Rare, differences, purpose_code, reason_code, reason_of, write_target};
 use crate::store::{
@@ -155,16 +155,8 @@ fn is_overtaken(batch: &mut Batch<'_>, grant: &Grant) -> Result<bool, Failed> {
         return Ok(false);
     }
     let sql = batch.sql;
-    let facts = grant.facts();
-    let row = batch.one(
-        sqlx::query(sql.is_covered.clone())
-            .bind(facts.authorized_at.as_millis())
-            .bind(facts.client_id.as_str())
-            .bind(facts.subject.as_str())
-            .bind(facts.device.map(DeviceId::as_str))
-            .bind(facts.session.map(SessionId::as_str))
-            .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str)),
-    )?;
+    let covered = sqlx::query(sql.is_covered.clone());
+    let row = batch.one(rows::bind_covered(covered, &grant.facts()))?;
     Ok(row.try_get("is_covered")?)
 }
 
