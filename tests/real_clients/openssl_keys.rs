@@ -113,6 +113,7 @@ fn every_form_of_an_rsa_key_is_taken() {
     };
     folder.generate("RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp:3");
     assert!(folder.public("public.pem").is_ok());
+    assert_eq!(folder.private(Algorithm::RS256, "private.pem"), Err(KeyError::RsaSigning));
     folder.generate("RSA -pkeyopt rsa_keygen_bits:2048");
     let key = folder.public("public.pem").unwrap();
     folder.openssl("rsa -in private.pem -RSAPublicKey_out -out pkcs1.pem");

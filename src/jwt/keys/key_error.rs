@@ -37,6 +37,12 @@ pub enum KeyError {
     /// RSA below 2048 bits or above 4096.
     #[error("the RSA modulus must have 2048 to 4096 bits")]
     RsaSize,
+    /// An RSA key that cannot sign, because of its size or its public exponent.
+    #[error(
+        "an RSA key that signs must have a modulus of 2048, 2560, 3072, 3584 or 4096 bits and a public \
+         exponent of at least 65537"
+    )]
+    RsaSigning,
     /// An RSA key that is known to be breakable, or not the output of an RSA generator.
     #[error("the RSA key is weak: its exponent or modulus has a known bad form")]
     RsaWeak,

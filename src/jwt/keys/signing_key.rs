@@ -108,7 +108,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// [`KeyError`] names the problem. RSA is accepted from 2048 to 4096 bits.
+    /// [`KeyError`] names the problem. RSA is accepted with a modulus of 2048, 2560, 3072, 3584 or 4096 bits and
+    /// a public exponent of at least 65537.
     pub fn from_pem(algorithm: Algorithm, pem: &str) -> Result<Self, KeyError> {
         match import::private_key(pem)? {
             PrivateKeyDer::Pkcs8(der) => Self::from_pkcs8(algorithm, &der),
@@ -275,7 +276,8 @@ fn rsa_encoding(algorithm: Algorithm) -> Option<&'static dyn RsaEncoding> {
 /// Translates ring's error for a private key.
 fn rejected(error: &ring::error::KeyRejected) -> KeyError {
     match error.to_string().as_str() {
-        "TooSmall" | "TooLarge" | "PrivateModulusLenNotMultipleOf512Bits" => KeyError::RsaSize,
+        // Of the modulus or of the exponent: NIST SP 800-56B allows no exponent below 65537.
+        "TooSmall" | "TooLarge" | "PrivateModulusLenNotMultipleOf512Bits" => KeyError::RsaSigning,
         "WrongAlgorithm" => KeyError::AlgorithmMismatch,
         "VersionNotSupported" | "PublicKeyIsMissing" => KeyError::Unsupported,
         _ => KeyError::Malformed,
@@ -360,7 +362,8 @@ mod tests {
             (Algorithm::EdDSA, fixture("p256_private"), KeyError::AlgorithmMismatch),
             (Algorithm::ES256, fixture("rsa_2048_private_pkcs1"), KeyError::AlgorithmMismatch),
             (Algorithm::HS256, fixture("p256_private"), KeyError::AlgorithmMismatch),
-            (Algorithm::RS256, fixture("rsa_1024_private"), KeyError::RsaSize),
+            (Algorithm::RS256, fixture("rsa_1024_private"), KeyError::RsaSigning),
+            (Algorithm::RS256, fixture("rsa_2048_exponent_3_private"), KeyError::RsaSigning),
             (Algorithm::ES256, fixture("p256_public"), KeyError::PemLabel),
             (Algorithm::ES384, fixture("p256_private_sec1"), KeyError::AlgorithmMismatch),
             (Algorithm::RS256, fixture("p256_private_sec1"), KeyError::AlgorithmMismatch),
