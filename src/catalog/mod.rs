@@ -304,6 +304,23 @@ mod tests {
         ])
     }
 
+    /// Z18: a token opens an operation if it leaves a request that fits the text beside the parameter.
+    #[test]
+    fn text_beside_a_parameter_narrows_what_a_token_opens() {
+        let catalog = catalog();
+        let opened = |token: &str| {
+            let scope = Scope::parse(token).unwrap();
+            let texts = catalog.texts(&scope).into_iter();
+            texts.map(|text| text.endpoints.len()).sum::<usize>()
+        };
+        for token in ["GET/calls/*", "GET/calls/17.json", "*/calls/*"] {
+            assert_eq!(opened(token), 1, "{token}");
+        }
+        for token in ["GET/calls/17", "GET/calls/.json", "GET/calls/17.json.xml"] {
+            assert_eq!(opened(token), 0, "{token}");
+        }
+    }
+
     /// Z21: a path in the notation of another router is refused with the notation that was meant.
     #[test]
     fn an_error_names_the_malformed_entry() {

@@ -239,6 +239,18 @@ mod tests {
         }
     }
 
+    /// Z20: no key has an id that is too long, so that the header is not malformed.
+    #[test]
+    fn an_id_that_is_too_long_names_no_key() {
+        let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        let keys = VerifyingKeys::from(key.verifying_key());
+        for length in [KeyId::MAX_BYTES, KeyId::MAX_BYTES + 1] {
+            let header = format!(r#"{{"alg":"EdDSA","kid":"{}"}}"#, "k".repeat(length));
+            let verdict = verify(&signed(&key, &header, "{}"), &keys, Algorithm::ALL);
+            assert_eq!(verdict, Err(JwsError::UnknownKey), "{length}");
+        }
+    }
+
     /// Z11: a header parameter that is not used is ignored, with any content. The key that it brings
     /// verifies nothing.
     #[test]

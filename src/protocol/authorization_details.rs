@@ -122,6 +122,13 @@ mod tests {
         }
         let bad = ["", "[]", "{}", "[1]", "[{}]", r#"[{"type":1}]"#, r#"[{"type":"a"},[]]"#];
         let bad = bad.map(str::to_owned).into_iter().chain([many(17), long(4_097 - frame)]);
+        // The array itself and its object are two levels.
+        let deep = |levels: usize| {
+            let (open, close) = ("[".repeat(levels - 2), "]".repeat(levels - 2));
+            format!(r#"[{{"type":"a","x":{open}{close}}}]"#)
+        };
+        assert!(deep(16).parse::<AuthorizationDetails>().is_ok());
+        let bad = bad.chain([deep(17)]);
         for bad in bad {
             assert_eq!(bad.parse::<AuthorizationDetails>(), Err(InvalidAuthorizationDetails));
         }

@@ -79,21 +79,28 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::thread;
 
     use proptest::prelude::*;
 
     use super::*;
 
+    /// N3: the threads overlap, because each has begun before any charges, and charges for a while.
     #[test]
     fn threads_together_get_no_more_than_the_burst() {
-        let budget = Budget::new(Rate::new(RateQuota::new(1, 1_000)));
+        const BURST: u32 = 100_000;
+        let budget = Budget::new(Rate::new(RateQuota::new(1, BURST)));
+        let begin = Barrier::new(4);
         let admitted: usize = thread::scope(|scope| {
-            let charge = || (0..1_000).filter(|_| budget.charge(5).is_ok()).count();
+            let charge = || {
+                begin.wait();
+                (0..BURST).filter(|_| budget.charge(5).is_ok()).count()
+            };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(charge)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum()
         });
-        assert_eq!(admitted, 1_000);
+        assert_eq!(admitted, BURST as usize);
     }
 
     /// N3: a reservation that is given back leaves the budget as it was.

@@ -107,6 +107,7 @@ mod tests {
     use crate::ids::{ClientId, GrantId, Issuer, Subject};
     use crate::jwt::Circumstances;
     use crate::protocol::scope::Scope;
+    use crate::resource_server::BearerVerifier;
 
     const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
@@ -154,15 +155,21 @@ mod tests {
 
     #[test]
     fn the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept() {
-        let cache = TokenCache::new(20);
-        for number in 0..1_000 {
-            cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
-            cache.insert(&token(number), &claims(UnixTime::MAX), NOW);
-            assert!(cache.get(&token(number)).is_some());
+        let claims = claims(UnixTime::MAX);
+        for (capacity, held) in [(1, 8), (8, 8), (9, 16), (20, 24), (4_096, 4_096)] {
+            let cache = TokenCache::new(capacity);
+            // Enough that every set is full.
+            let tokens = held * 12 + 1_000;
+            for number in 0..tokens {
+                cache.insert(&token(number), &claims, NOW);
+                cache.insert(&token(number), &claims, NOW);
+                assert!(cache.get(&token(number)).is_some());
+            }
+            assert_eq!(kept(&cache, 0..tokens), held, "{capacity}");
+            cache.clear();
+            assert_eq!(kept(&cache, 0..tokens), 0);
         }
-        assert_eq!(kept(&cache, 0..1_000), 24);
-        cache.clear();
-        assert_eq!(kept(&cache, 0..1_000), 0);
+        assert_eq!(BearerVerifier::DEFAULT_CACHE, 4_096);
     }
 
     #[test]

@@ -150,3 +150,30 @@ pub(crate) async fn yield_now() {
     })
     .await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// The numbers of `docs/limits.md`: 1,000 rows at a time, every 300 s.
+    #[test]
+    fn the_defaults_are_a_thousand_rows_and_300_seconds() {
+        let (limits, waits) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+        let prune = |_, limit| {
+            limits.lock().unwrap().push(limit);
+            std::future::ready(Ok(Pruned { removed: 0, more: false }))
+        };
+        let sleep = |wait| {
+            waits.lock().unwrap().push(wait);
+            std::future::pending()
+        };
+        let task = pin!(Pruning::new().repeat(prune, sleep, |_| ()));
+        assert!(task.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        assert_eq!(*limits.lock().unwrap(), [1_000]);
+        assert_eq!(*waits.lock().unwrap(), [Duration::from_mins(5)]);
+    }
+}

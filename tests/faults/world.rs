@@ -65,7 +65,7 @@ impl World {
         for client in &mut self.clients {
             let answer = self.ledger.insist(client, &request);
             let json = answer.json();
-            events = json["events"].as_array().unwrap_or_else(|| panic!("{answer:?}")).clone();
+            events.clone_from(json["events"].as_array().unwrap_or_else(|| panic!("{answer:?}")));
         }
         events
     }

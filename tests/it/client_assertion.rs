@@ -45,7 +45,7 @@ fn an_endpoint_url_is_no_audience_of_a_client_assertion() {
     }
 }
 
-/// J34: several audiences are refused, the issuer among them or not. J35: the issuer alone is accepted,
+/// N13, J34: several audiences are refused, the issuer among them or not. J35: the issuer alone is accepted,
 /// also in an array.
 #[test]
 fn a_client_assertion_has_one_audience() {

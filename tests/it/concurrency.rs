@@ -4,14 +4,15 @@
 use std::sync::{Arc, Barrier, Mutex};
 
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
-use grantor::ids::{ClientId, GrantId};
+use grantor::ids::GrantId;
 use grantor::server_secret::ServerSecret;
-use grantor::store::{GrantStore as _, RevocationTarget};
+use grantor::store::GrantStore as _;
 use pollster::block_on;
 
+use crate::ends::End;
 use crate::support::{
     Answer, App, CALLBACK, ROOT, Server, World, ask, body_of, code_app, encode, fan_out,
-    machine_app, public_app, subject,
+    machine_app, public_app,
 };
 
 pub(crate) const THREADS: usize = 16;
@@ -59,48 +60,9 @@ fn grant_id(answer: &Answer) -> GrantId {
     answer.claims()["grant_id"].as_str().unwrap().parse().unwrap()
 }
 
-/// The ways to end access.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    Everything,
-    App,
-    Subject,
-    AppAndSubject,
-    Consent,
-    Disabled,
-    Grant,
-}
-
-const ENDS: [End; 7] = [
-    End::Everything,
-    End::App,
-    End::Subject,
-    End::AppAndSubject,
-    End::Consent,
-    End::Disabled,
-    End::Grant,
-];
-
-fn end_access(server: &Server, how: End, app: &ClientId, grant: GrantId) {
-    let admin = server.admin("tester");
-    let ann = subject("ann");
-    let target = match how {
-        End::Everything => RevocationTarget::Everything,
-        End::App => RevocationTarget::App(app.clone()),
-        End::Subject => RevocationTarget::Subject(ann),
-        End::AppAndSubject => RevocationTarget::AppAndSubject(app.clone(), ann),
-        End::Grant => RevocationTarget::Grant(grant),
-        End::Consent => {
-            block_on(admin.withdraw_consent(app, &ann)).unwrap();
-            return;
-        }
-        End::Disabled => {
-            block_on(admin.disable(app)).unwrap();
-            block_on(admin.enable(app)).unwrap();
-            return;
-        }
-    };
-    block_on(admin.revoke(target)).unwrap();
+/// Returns the ways in which access ends and the app stays.
+fn ends() -> impl Iterator<Item = End> + Clone {
+    End::ALL.into_iter().filter(|end| *end != End::Deleted)
 }
 
 /// Returns the answers that gave a token. Every other answer must be `invalid_grant`.
@@ -221,14 +183,13 @@ fn revocation_during_rotation_leaves_no_live_token() {
     let world = World::unlimited();
     let servers = two(&world);
     let app = world.register(code_app());
-    for round in 0..140 {
+    for end in ends().cycle().take(140) {
         let first = world.tokens(&app);
         let (code, verifier) = world.code(&app);
         let body = redemption(&app, &code, &verifier);
         let answers = Mutex::new(Vec::new());
-        let end = ENDS[round % ENDS.len()];
         race(|index| match index {
-            0 => end_access(&servers[0], end, &app.id, grant_id(&first)),
+            0 => end.happen(&servers[0], &app.id, Some(grant_id(&first))),
             1 => {
                 let mut last = refreshment(&app, token(&first));
                 for _ in 0..4 {
@@ -389,7 +350,7 @@ fn a_token_rotated_by_a_concurrent_request_is_a_retry() {
 fn a_revocation_during_a_request_applies_at_the_claim() {
     let (world, meanwhile, other) = interrupted();
     let app = world.register(code_app());
-    for end in ENDS {
+    for end in ends() {
         for refresh in [false, true] {
             if !refresh && end == End::Grant {
                 continue;
@@ -397,7 +358,7 @@ fn a_revocation_during_a_request_applies_at_the_claim() {
             let tokens = world.tokens(&app);
             let (code, verifier) = world.code(&app);
             let (server, id, grant) = (Arc::clone(&other), app.id.clone(), grant_id(&tokens));
-            meanwhile.set(move || end_access(&server, end, &id, grant));
+            meanwhile.set(move || end.happen(&server, &id, Some(grant)));
             let answer = if refresh {
                 world.refresh(&app, token(&tokens))
             } else {

@@ -8,7 +8,7 @@ use grantor::admin::Admin;
 use grantor::app::Flow;
 use grantor::endpoint::{AuthorizationError, Caller, Decision, NextStep};
 use grantor::protocol::RedirectUri;
-use grantor::store::{MemoryStore, RevocationReason};
+use grantor::store::{MemoryStore, RevocationReason, RevocationTarget};
 use pollster::block_on;
 
 use crate::consent::{approve, ask, code_of, decide, edit, is_asked, rows, yes_to};
@@ -36,6 +36,23 @@ fn a_denial_is_redirected_to_the_app_and_is_final() {
     assert_eq!(world.events()[0].outcome.reason(), Some("already_decided"));
     assert_eq!(rows(&world).len(), 1);
     assert!(is_asked(&world, &app, &[]));
+}
+
+/// N1: a login that states no moment may have been checked up to 5 s before. A revocation of that time refuses
+/// its decision, and an earlier one does not.
+#[test]
+fn a_decision_without_a_moment_is_as_old_as_the_margin() {
+    let world = World::unlimited();
+    let app = world.register(code_app());
+    for (seconds, lives) in [(0, false), (4, false), (6, true)] {
+        let (prompt, verifier) = ask(&world, &app, &[]);
+        let target = RevocationTarget::Subject(subject("ann"));
+        block_on(world.server.admin("tester").revoke(target)).unwrap();
+        world.advance(seconds);
+        let decided = decide(&world, &prompt.ticket, &ann(), Decision::approve());
+        let redeemed = decided.map(|response| world.redeem(&app, &code_of(&response), &verifier));
+        assert_eq!(redeemed.is_ok_and(|answer| answer.status == 200), lives, "{seconds} s");
+    }
 }
 
 /// N5: the row of a denial goes a minute after its ticket, and that of a code that is never redeemed a

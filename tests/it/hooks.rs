@@ -152,9 +152,13 @@ fn too_many_claims_are_refused_and_consume_no_grant() {
     let (world, host) = world();
     let app = world.register(everything());
     let (code, verifier) = world.code(&app);
-    host.say(Say::Add(json!({ "much": "x".repeat(3_100) })));
+    let much = |bytes: usize| {
+        let frame = json!({ "much": "" }).to_string().len();
+        Say::Add(json!({ "much": "x".repeat(bytes - frame) }))
+    };
+    host.say(much(3 * 1_024 + 1));
     world.redeem(&app, &code, &verifier).assert_error(500, "server_error");
-    host.say(Say::Add(json!({ "much": "x".repeat(3_000) })));
+    host.say(much(3 * 1_024));
     assert_eq!(world.redeem(&app, &code, &verifier).status, 200);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::clock::{Clock as _, ManualClock};
+use grantor::clock::{Clock as _, ManualClock, UnixTime};
 use grantor::endpoint::{Approval, Caller, Decision, FormRequest, Introspection, NextStep};
 use grantor::ids::Resource;
 use grantor::jwt::{Algorithm, KeyRing, SigningKey};
@@ -54,6 +54,13 @@ impl Hosts {
         };
         let [behind, ahead] = clocks.each_ref().map(host);
         Self { world, behind, ahead, clocks, gateway }
+    }
+
+    /// Asks a host whether a token of any app is active.
+    fn is_active(&self, host: &Server<FaultyStore>, token: &str) -> bool {
+        let body = body_of(&self.gateway, &[("token", token)]);
+        let answer = block_on(host.introspect(&FormRequest::new(&body))).unwrap();
+        matches!(answer, Introspection::Active(_))
     }
 
     fn advance(&self, millis: u64) {
@@ -134,7 +141,15 @@ fn an_idle_token_expires_no_earlier_at_a_host_whose_clock_is_ahead() {
     let tokens = hosts.world.tokens(&app);
     let tokens = refresh(&hosts.behind, &app, &tokens);
     hosts.advance(59_999);
+    assert!(hosts.is_active(&hosts.ahead, tokens.text("refresh_token")));
     assert_eq!(refresh(&hosts.ahead, &app, &tokens).status, 200);
+    let tokens = hosts.world.tokens(&app);
+    let tokens = refresh(&hosts.behind, &app, &tokens);
+    hosts.clocks[1].set(hosts.clocks[0].now().plus(Duration::from_millis(69_999)));
+    assert!(hosts.is_active(&hosts.ahead, tokens.text("refresh_token")));
+    hosts.advance(1);
+    assert!(!hosts.is_active(&hosts.ahead, tokens.text("refresh_token")), "idle by every clock");
+    refresh(&hosts.ahead, &app, &tokens).assert_error(400, "invalid_grant");
 }
 
 /// N16: a code that may live for a second does so by every clock.
@@ -194,9 +209,7 @@ fn a_token_is_active_at_every_host() {
     let hosts = Hosts::new();
     let machine = hosts.world.register(machine_app());
     let asked = |host: &Server<FaultyStore>, token: &Answer| {
-        let body = body_of(&hosts.gateway, &[("token", token.text("access_token"))]);
-        let answer = block_on(host.introspect(&FormRequest::new(&body))).unwrap();
-        matches!(answer, Introspection::Active(_))
+        hosts.is_active(host, token.text("access_token"))
     };
     let token = || ask(&hosts.ahead, &body_of(&machine, &[("grant_type", "client_credentials")]));
     for seconds in [2 * AHEAD, 10] {
@@ -207,4 +220,10 @@ fn a_token_is_active_at_every_host() {
     hosts.clocks[1].set(hosts.clocks[0].now().plus(Duration::from_secs(11)));
     let token = token();
     assert!(!asked(&hosts.behind, &token) && asked(&hosts.ahead, &token));
+    // The difference prolongs no token.
+    let expires_at = UnixTime::from_seconds(token.claims()["exp"].as_i64().unwrap());
+    hosts.clocks[0].set(expires_at.minus(Duration::from_millis(1)));
+    assert!(asked(&hosts.behind, &token));
+    hosts.clocks[0].set(expires_at);
+    assert!(!asked(&hosts.behind, &token));
 }

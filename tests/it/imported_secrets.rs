@@ -212,6 +212,40 @@ fn without_a_hook_a_slow_digest_matches_nothing() {
     }
 }
 
+/// N3: a guess at a slow digest is charged before the host checks it.
+#[test]
+fn no_more_guesses_at_a_slow_digest_are_checked_than_the_budget_has() {
+    let host = Arc::new(Host::default());
+    let limits = RateLimits::none().with_failures(RateQuota::new(1, 2));
+    let world = World::with(|builder| builder.rate_limits(limits).hooks(Arc::clone(&host)));
+    let app = import(&world, GivenSecret::Slow(pbkdf2(LONG, "salt")), LONG);
+    host.waits.store(true, Ordering::Relaxed);
+    let body = body_of(&liar(&app, "a guess"), &[GRANT]);
+    let request = FormRequest::new(&body).source(&world.source);
+    let context = &mut Context::from_waker(Waker::noop());
+    let mut guesses: Vec<_> = (0..4).map(|_| Box::pin(world.server.token(&request))).collect();
+    let polled = guesses.iter_mut().map(|guess| guess.as_mut().poll(context));
+    let waiting = polled.filter(Poll::is_pending).count();
+    assert_eq!((waiting, host.checks()), (2, 2));
+}
+
+/// Z23: a slow digest that has expired is not checked.
+#[test]
+fn a_given_digest_ends_at_its_expiry() {
+    for (millis, status) in [(59_999, 200), (60_000, 401)] {
+        let (world, host) = world();
+        let id = ClientId::new("imported").unwrap();
+        let digest = GivenSecret::Slow(pbkdf2(LONG, "salt"));
+        let app = ImportedApp::new(id.clone(), machine_app().build().unwrap());
+        let app = app.with_client_secret(digest, Some(UnixTime::from_seconds(START + 60)));
+        block_on(world.server.admin("tester").import(app)).unwrap();
+        let app = App { id, secret: Some(LONG.to_owned()), signature_secret: None };
+        world.clock.advance(Duration::from_millis(millis));
+        assert_eq!(world.post(&app, &[GRANT]).status, status, "{millis} ms");
+        assert_eq!(host.checks(), usize::from(status == 200));
+    }
+}
+
 /// Z23: four slow checks run at a time. A fifth request is refused for a second, without a failure.
 #[test]
 fn four_slow_checks_run_at_a_time() {

@@ -18,6 +18,7 @@ use pollster::block_on;
 use serde_json::json;
 
 use crate::assertions::{JWT_BEARER, backend_app, backend_jwt};
+use crate::ends::End;
 use crate::faulty_store::{FaultyStore, Method};
 use crate::support::{
     Answer, Answered, App, CALLBACK, Lines, World, body_of, code_app, code_query, encode,
@@ -97,65 +98,12 @@ enum Await {
 
 use Await::{Directory, Hook, Login as Session, Store};
 
-/// The ways in which access ends.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
-    Everything,
-    App,
-    Subject,
-    AppAndSubject,
-    Withdrawal,
-    Disabled,
-    Deleted,
-    Grant,
-}
-
-const ENDS: [End; 8] = [
-    End::Everything,
-    End::App,
-    End::Subject,
-    End::AppAndSubject,
-    End::Withdrawal,
-    End::Disabled,
-    End::Deleted,
-    End::Grant,
-];
-
-/// Ends access as an administrator of another process. The host deactivates the user first, and later makes
-/// the user active again, so that nothing but the revocation ends the access.
+/// Ends access as an administrator of another process. The host deactivates the user meanwhile, and makes the
+/// user active again, so that nothing but the revocation ends the access.
 fn end_access(world: &World, how: End, app: &ClientId, grant: Option<GrantId>) {
-    let admin = world.server.admin("tester");
-    // The app is the subject of its own tokens.
-    let users = [subject("ann"), Subject::new(app.as_str()).unwrap()];
-    let targets = match how {
-        End::Everything => vec![RevocationTarget::Everything],
-        End::App => vec![RevocationTarget::App(app.clone())],
-        End::Subject => users.map(RevocationTarget::Subject).to_vec(),
-        End::AppAndSubject => {
-            users.map(|user| RevocationTarget::AppAndSubject(app.clone(), user)).to_vec()
-        }
-        End::Grant => vec![RevocationTarget::Grant(grant.unwrap())],
-        End::Withdrawal => {
-            for user in &users {
-                assert!(block_on(admin.withdraw_consent(app, user)).is_ok());
-            }
-            Vec::new()
-        }
-        End::Disabled => {
-            block_on(admin.disable(app)).unwrap();
-            block_on(admin.enable(app)).unwrap();
-            Vec::new()
-        }
-        End::Deleted => {
-            block_on(admin.delete(app)).unwrap();
-            Vec::new()
-        }
-    };
     let ann = block_on(world.users.find_user(&subject("ann"))).unwrap().unwrap();
     world.users.put(ann.clone().with_active(false));
-    for target in targets {
-        block_on(admin.revoke(target)).unwrap();
-    }
+    how.happen(&world.server, app, grant);
     world.users.put(ann);
 }
 
@@ -240,7 +188,7 @@ fn no_code_and_no_refresh_token_outlives_an_end_at_any_await() {
     let tokens = [Method::FindApp, Method::FindGrant, Method::Rotate];
     for (refreshes, methods) in [(false, codes), (true, tokens)] {
         for place in methods.map(Store).into_iter().chain([Directory, Hook]) {
-            for end in ENDS {
+            for end in End::ALL {
                 let app = scene.world.register(code_app());
                 let what = format!("{end:?} at {place:?}, refresh: {refreshes}");
                 let answer = if refreshes {
@@ -280,7 +228,7 @@ fn no_impersonation_outlives_an_end_at_any_await() {
     let methods = [Method::FindApp, Method::ClaimAssertion];
     for place in methods.map(Store).into_iter().chain([Directory, Hook]) {
         for refreshes in [false, true] {
-            for end in ENDS.into_iter().filter(|end| *end != End::Grant) {
+            for end in End::ALL.into_iter().filter(|end| *end != End::Grant) {
                 let jwt = backend_jwt().with_refresh_token(refreshes);
                 let app = scene.world.register(backend_app().refresh_token(refreshes).jwt(jwt));
                 let what = format!("{end:?} at {place:?}, refresh: {refreshes}");
@@ -312,7 +260,7 @@ fn no_impersonation_outlives_an_end_at_any_await() {
 fn no_token_of_an_app_outlives_an_end_at_any_await() {
     let scene = Scene::new();
     for place in [Store(Method::FindApp), Hook] {
-        for end in ENDS.into_iter().filter(|end| *end != End::Grant) {
+        for end in End::ALL.into_iter().filter(|end| *end != End::Grant) {
             let app = scene.world.register(machine_app());
             let what = format!("{end:?} at {place:?}");
             let form = [("grant_type", "client_credentials")];
@@ -359,7 +307,7 @@ fn no_decision_outlives_an_end_at_any_await() {
                 // A code without a prompt asks the store for no instant.
                 continue;
             }
-            for end in ENDS.into_iter().filter(|end| *end != End::Grant) {
+            for end in End::ALL.into_iter().filter(|end| *end != End::Grant) {
                 let what = format!("{end:?} at {place:?}, unasked: {unasked}");
                 let app = scene.world.register(code_app().require_consent(!unasked));
                 let visit = || {

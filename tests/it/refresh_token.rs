@@ -6,8 +6,9 @@ use grantor::app::Flow;
 use grantor::ids::Resource;
 use grantor::users::User;
 use pollster::block_on;
+use serde_json::json;
 
-use crate::assertions::backend_jwt;
+use crate::assertions::{backend_app, backend_jwt};
 use crate::support::{
     Answer, App, CALLBACK, START, World, code_app, code_query, public_app, scope, subject,
 };
@@ -301,6 +302,29 @@ fn an_edited_default_leaves_earlier_decisions_alone() {
         assert!(!crate::consent::is_asked(&world, &app, &[("scope", "a")]));
         assert!(crate::consent::is_asked(&world, &app, &[("scope", "a b")]));
         assert_eq!(world.tokens(&app).claims()["aud"], new);
+    }
+}
+
+/// N12: an impersonation stays with the API of its first token, the app's default then or the one that the
+/// request named.
+#[test]
+fn an_edited_default_leaves_an_impersonation_alone() {
+    let world = World::unlimited();
+    let apis = ["https://files.example.com", "https://mail.example.com"];
+    let [files, mail] = apis.map(|it| Resource::new(it).unwrap());
+    let jwt = backend_jwt().with_refresh_token(true);
+    let draft = backend_app().refresh_token(true).jwt(jwt).resources([files.clone(), mail.clone()]);
+    let app = world.register(draft.default_resource(Some(files.clone())));
+    let by_default = world.act(&app, &json!({}));
+    let assertion = world.assertion(&app, &json!({}));
+    let named = world.present(&app, &assertion, &[("resource", mail.as_str())]);
+    for edited in [Some(mail.clone()), None, Some(files.clone())] {
+        world.edit(&app, |draft| draft.default_resource(edited));
+        for (tokens, api) in [(&by_default, &files), (&named, &mail)] {
+            assert_eq!(tokens.claims()["aud"], api.as_str());
+            let refreshed = world.refresh(&app, token(tokens));
+            assert_eq!(refreshed.claims()["aud"], api.as_str());
+        }
     }
 }
 

@@ -166,6 +166,28 @@ fn a_token_is_for_one_of_several_granted_apis() {
     assert_eq!(code(&world, &app, &[API, "x"]).unwrap_err(), "invalid_target");
 }
 
+/// Z6: equivalent spellings of the issuer name the server's own API.
+#[test]
+fn equivalent_spellings_of_the_issuer_name_the_server_itself() {
+    let world = World::unlimited();
+    let app = world.register(machine_app());
+    let ask = |spelling: &str| {
+        world.post(&app, &[("grant_type", "client_credentials"), ("resource", spelling)])
+    };
+    let host = ISSUER.strip_prefix("https://").unwrap();
+    for spelling in [
+        ISSUER.to_owned(),
+        format!("HTTPS://{}", host.to_uppercase()),
+        format!("{ISSUER}/"),
+        format!("{ISSUER}:443"),
+    ] {
+        assert_eq!(ask(&spelling).claims()["aud"], ISSUER, "{spelling}");
+    }
+    for other in [format!("{ISSUER}:444"), format!("{ISSUER}/x"), format!("{ISSUER}//")] {
+        ask(&other).assert_error(400, "invalid_target");
+    }
+}
+
 /// Z20: an API that only the token request names was not granted, and the text says so.
 #[test]
 fn an_api_that_only_the_token_request_names_was_not_granted() {

@@ -7,6 +7,7 @@ use grantor::ids::Subject;
 use grantor::store::{Grant, GrantRefusal, GrantStore as _, PostgresStore, RedeemCode, Rotate};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{Executor as _, PgPool};
+use tokio::task::JoinHandle;
 
 use super::cluster::{PATIENCE, database, new_store, pool, runtime};
 use super::races::{redemption, rotation};
@@ -29,6 +30,16 @@ fn is(grant: &Grant) -> String {
         .iter()
         .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     format!("grant_id = '\\x{id}'")
+}
+
+/// Waits until a statement of the connections with this application name waits for a lock, while `waiting` runs
+/// it.
+pub(crate) async fn until_it_waits<T>(hosts: &PgPool, name: &str, waiting: &JoinHandle<T>) {
+    let waits = "SELECT 1 FROM pg_stat_activity \
+                 WHERE application_name = $1 AND wait_event_type = 'Lock'";
+    while sqlx::query(waits).bind(name).fetch_all(hosts).await.unwrap().is_empty() {
+        assert!(!waiting.is_finished(), "the statement does not wait");
+    }
 }
 
 /// R21: a statement that waits too long is an error without an effect, and the client can ask again.
@@ -84,11 +95,7 @@ fn a_deadlock_is_not_answered() {
             let (store, grant) = (store.clone(), grant.clone());
             tokio::spawn(async move { store.rotate(&rotation(&grant, 1, now())).await })
         };
-        let waits = "SELECT 1 FROM pg_stat_activity \
-                     WHERE application_name = $1 AND wait_event_type = 'Lock'";
-        while sqlx::query(waits).bind(name).fetch_all(&hosts).await.unwrap().is_empty() {
-            assert!(!reuse.is_finished(), "the statement does not wait");
-        }
+        until_it_waits(&hosts, name, &reuse).await;
         let row = format!("UPDATE {prefix}grants SET scope = scope WHERE {}", is(&grant));
         // PostgreSQL ends one of the two statements. The one of the store is answered in any case.
         match host.execute(sqlx::AssertSqlSafe(row)).await {

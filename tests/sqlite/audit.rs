@@ -129,6 +129,31 @@ fn events_are_found_without_reading_the_log() {
     }
 }
 
+/// A call removes 1,000 rows at most, also with a higher limit, and says that one is left.
+#[test]
+fn a_call_removes_a_thousand_rows_at_most() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let desk: Desk = runtime.desk(&folder.file("a.db"));
+    let inserts: Vec<_> = (0..1_001)
+        .map(|_| {
+            let grant = with(desk.family(), |it| it.expires_at = at(1_000));
+            let store = Arc::clone(&desk.store);
+            runtime.spawn(async move { store.insert_grant(grant).await })
+        })
+        .collect();
+    for insert in inserts {
+        runtime.block_on(insert).unwrap().unwrap();
+    }
+    let events: Vec<_> = (0..1_001).map(|_| event(0, &desk.client_id, "ann")).collect();
+    runtime.block_on(desk.store.append(&events)).unwrap();
+    for (removed, more) in [(1_000, true), (1, false)] {
+        let rows = runtime.block_on(desk.store.prune(at(1_000), usize::MAX)).unwrap();
+        assert_eq!((rows.removed, rows.more), (removed, more));
+        let rows = runtime.block_on(desk.store.prune_events(at(1_000), usize::MAX)).unwrap();
+        assert_eq!((rows.removed, rows.more), (removed, more));
+    }
+}
+
 /// The task removes all expired rows, in as many batches as that takes, and no other row.
 #[test]
 fn expired_rows_go_by_the_ready_made_task() {

@@ -97,6 +97,27 @@ fn sixty_four_refreshes_share_their_commits() {
     }
 }
 
+/// A commit has 256 requests at most: one more waits for the next.
+#[test]
+fn at_most_256_requests_share_a_commit() {
+    let (folder, runtime) = (Folder::on_disk(), Tokio::new());
+    let desk = runtime.desk(&folder.file("a.db"));
+    for (requests, commits) in [(256, 1), (257, 2), (512, 2), (513, 3)] {
+        let before = desk.store.commits();
+        let lock = Lock::take(&runtime, &folder);
+        let inserts = (0..requests).map(|_| {
+            let (store, grant) = (Arc::clone(&desk.store), desk.grant());
+            async move { store.insert_grant(grant).await }
+        });
+        let inserts = queued(&runtime, inserts);
+        lock.release(&runtime);
+        for insert in inserts {
+            runtime.block_on(insert).unwrap().unwrap();
+        }
+        assert_eq!(desk.store.commits() - before, commits, "{requests} requests");
+    }
+}
+
 /// A request that the database refuses does not fail others in its batch.
 #[test]
 fn a_request_that_fails_fails_alone() {

@@ -192,6 +192,33 @@ mod tests {
         assert_eq!(reduced("a", "a", "a\""), Err(Rejection::MalformedScope));
     }
 
+    /// Z20: a row of an earlier version names no API. An app with a default API was granted that one, and any
+    /// other was not granted, as the text says.
+    #[test]
+    fn a_grant_without_an_api_is_for_the_default_one() {
+        let issuer = Issuer::new("https://as.example.com").unwrap();
+        let apis = Apis { issuer: &issuer, servers: &[] };
+        let [files, mail, own] = ["https://files.example", "https://mail.example", issuer.as_str()]
+            .map(|name| Resource::new(name).unwrap());
+        for default in [None, Some(files.clone())] {
+            let app = AppDraft::confidential("app").flow(Flow::ClientCredentials);
+            let app =
+                app.resources([files.clone(), mail.clone()]).default_resource(default.clone());
+            let settings = app.build().unwrap();
+            let asked =
+                |api| decide_resource(&settings, &apis, &OfferedResource::Decided(None), Some(api));
+            let granted = default.as_ref().unwrap_or(&own);
+            for api in [&files, &mail, &own] {
+                let expected = if api == granted {
+                    Ok(default.clone())
+                } else {
+                    Err(Rejection::ResourceNotGranted)
+                };
+                assert_eq!(asked(api), expected, "{api} {default:?}");
+            }
+        }
+    }
+
     /// R6, R7: a refresh may narrow the scope and may not widen it.
     #[test]
     fn a_request_can_only_narrow() {

@@ -330,6 +330,7 @@ mod tests {
         }
     }
 
+    /// N14: an RSA key has 2,048 to 4,096 bits, and no form that is known to be weak.
     #[test]
     fn weak_rsa_keys_are_refused() {
         let modulus = |bytes: usize, first, last| {

@@ -166,6 +166,9 @@ mod tests {
         for signer in &signers {
             let token = block_on(signer.sign("JWT", &vec![b' '; longest])).unwrap();
             assert!((MAX_TOKEN_BYTES - 4..=MAX_TOKEN_BYTES).contains(&token.len()));
+            assert!(jws::Compact::parse(&token).is_ok());
+            let beyond = format!("{token}{}", "A".repeat(MAX_TOKEN_BYTES + 4 - token.len()));
+            assert!(jws::Compact::parse(&beyond).is_err());
             for more in [3, 100, 10_000] {
                 let refused = block_on(signer.sign("JWT", &vec![b' '; longest + more]));
                 assert!(matches!(refused, Err(SigningError::TooLong)), "{more}");

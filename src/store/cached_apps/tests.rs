@@ -261,8 +261,8 @@ fn an_id_without_an_app_is_looked_up_once_and_displaces_no_app() {
     for number in 0..5_000 {
         let stranger = id(&format!("stranger {number}"));
         assert!(block_on(process.cache.find_app(&stranger)).unwrap().is_none());
-        let (found, absent) = process.cache.known.counts();
-        assert!(found == 8 && absent <= 1_024, "{found} {absent}");
+        // One id is there already. One beyond the limit, all are forgotten.
+        assert_eq!(process.cache.known.counts(), (8, (number + 1) % 1_024 + 1));
     }
     process.store.asked();
     for app in &apps {
@@ -292,6 +292,38 @@ fn used_entries_stay_when_room_is_made() {
     }
     let (finds, _) = process.store.asked();
     assert_eq!(finds, 100);
+}
+
+/// The least and the default capacity, and one app beyond each: an eighth makes room.
+#[test]
+fn a_cache_holds_at_least_eight_apps_and_10_000_by_default() {
+    let least = Process::with(|cache| cache.capacity(0));
+    for (process, capacity) in [(least, 8), (Process::new(), 10_000)] {
+        let apps: Vec<_> = (0..=capacity).map(|it| process.app(&format!("app {it}"))).collect();
+        let (beyond, fitting) = apps.split_last().unwrap();
+        assert!(fitting.iter().all(|app| process.is_enabled(app)));
+        assert_eq!(process.cache.known.counts().0, capacity);
+        assert!(process.is_enabled(beyond));
+        assert_eq!(process.cache.known.counts().0, capacity - capacity / 8 + 1);
+    }
+}
+
+/// The default delay is a second and the default age 300 s, to the millisecond.
+#[test]
+fn the_default_times_of_a_cache_are_the_documented_ones() {
+    let (store, clock) = (Arc::new(Watched::default()), Arc::new(ManualClock::new(START)));
+    let cache = CachedApps::new(Arc::clone(&store)).clock(Arc::clone(&clock));
+    let process = Process { store, cache, clock };
+    assert_eq!(process.cache.bound, Duration::from_secs(1));
+    let app = process.app("app");
+    assert!(process.is_enabled(&app));
+    process.store.asked();
+    process.pass(Duration::from_mins(5));
+    assert!(process.is_enabled(&app));
+    assert_eq!(process.store.asked().0, 0);
+    process.pass(Duration::from_millis(1));
+    assert!(process.is_enabled(&app));
+    assert_eq!(process.store.asked().0, 1);
 }
 
 #[test]

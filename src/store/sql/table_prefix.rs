@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_prefix_needs_no_quotes() {
-        for good in ["grantor_", "a", "auth.oauth_", "_1", "auth._"] {
+        let longest = "a".repeat(30);
+        for good in ["grantor_", "a", "auth.oauth_", "_1", "auth._", &longest] {
             assert_eq!(TablePrefix::new(good).unwrap().to_string(), good);
         }
         let long = "a".repeat(31);

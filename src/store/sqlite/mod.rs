@@ -222,3 +222,41 @@ async fn is_on_disk(connection: &mut SqliteConnection) -> Result<(), StoreError>
         _ => Err(StoreError::new("a database in memory belongs to one connection only")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, pause};
+
+    use super::*;
+    use crate::ids::GrantId;
+    use crate::store::GrantStore as _;
+
+    /// Four requests read at a time. A fifth waits for 5 s, and then fails.
+    #[tokio::test]
+    async fn a_fifth_reader_waits_for_five_seconds() {
+        let name = format!("grantor-readers-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = SqliteStore::open(folder.join("a.db"), SqliteSettings::new()).await.unwrap();
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            held.push(store.readers.acquire().await.unwrap());
+        }
+        let id = GrantId::from_bytes([7; 16]);
+        assert!(store.find_grant(&id).await.is_ok());
+        held.push(store.readers.acquire().await.unwrap());
+        // No thread of SQLite is at work, so only the time passes.
+        pause();
+        let began = Instant::now();
+        assert!(store.find_grant(&id).await.is_err());
+        let waited = began.elapsed();
+        assert!((Duration::from_secs(5)..Duration::from_millis(5_010)).contains(&waited));
+        tokio::time::resume();
+        drop(held);
+        assert!(store.find_grant(&id).await.is_ok());
+        store.close().await;
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,5 +1,10 @@
 //! Metrics and observations of requests.
 
+#[cfg(feature = "tracing")]
+use std::sync::Arc;
+#[cfg(feature = "tracing")]
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use grantor::observe::RequestOutcome;
 use grantor::protocol::ServerEndpoint;
 
@@ -33,9 +38,9 @@ fn requests_are_counted_by_outcome_and_timed_by_step() {
     assert!(!text.contains(app.id.as_str()) && !text.contains(app.secret.as_deref().unwrap()));
 }
 
-/// Writes no line, because its disk is full, and panics about it.
+/// Writes no line, because its disk is full, and panics about it. It counts the lines.
 #[cfg(feature = "tracing")]
-struct FullDisk;
+struct FullDisk(Arc<AtomicUsize>);
 
 #[cfg(feature = "tracing")]
 impl tracing::Subscriber for FullDisk {
@@ -52,6 +57,7 @@ impl tracing::Subscriber for FullDisk {
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
 
     fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Relaxed);
         panic!("no space left on device");
     }
 
@@ -69,11 +75,19 @@ fn a_log_line_that_panics_ends_no_request() {
     let app = http.world.register(machine_app());
     let header = basic(app.id.as_str(), app.secret.as_deref().unwrap());
     let form = "grant_type=client_credentials";
-    tracing::subscriber::with_default(FullDisk, || {
-        for _ in 0..3 {
-            assert_eq!(http.post("/oauth/token", &[("authorization", &header)], form).status, 200);
-            assert_eq!(http.post("/oauth/token", &[], form).status, 401);
-            assert_eq!(http.get("/oauth/authorize").status, 400);
-        }
+    let ask = || {
+        assert_eq!(http.post("/oauth/token", &[("authorization", &header)], form).status, 200);
+        assert_eq!(http.post("/oauth/token", &[], form).status, 401);
+        assert_eq!(http.get("/oauth/authorize").status, 400);
+    };
+    let lines = Arc::new(AtomicUsize::new(0));
+    tracing::subscriber::with_default(FullDisk(Arc::clone(&lines)), || {
+        // The first thread at a line may be one without a subscriber, and switches it off for all threads.
+        ask();
+        tracing::callsite::rebuild_interest_cache();
+        lines.store(0, Relaxed);
+        (0..3).for_each(|_| ask());
     });
+    // Of each request the audit event, and the line of its end.
+    assert_eq!(lines.load(Relaxed), 3 * 3 * 2);
 }

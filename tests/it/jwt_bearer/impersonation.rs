@@ -183,6 +183,20 @@ fn another_claim_may_name_the_user() {
     }
 }
 
+/// N14: an app gets no token of a user with the identifier of the app, also if another claim names the user.
+#[test]
+fn another_claim_names_no_user_with_the_identifier_of_the_app() {
+    let (world, directory) = (World::new(), World::new());
+    directory.users.put(User::new(subject("seven")));
+    let server = server_with(&world, Directory::Mail(directory));
+    let app = world.import("seven", impersonator(backend_jwt().with_user_claim("email")));
+    let claims = json!({ "sub": null, "email": "seven@example.com" });
+    let answer = act(&server, &app, &world.assertion(&app, &claims));
+    answer.assert_error(400, "invalid_grant");
+    let text = answer.text("error_description");
+    assert_eq!(text, "the user has the same identifier as the app");
+}
+
 /// J26: a directory that folds case does not widen the policy, which compares names exactly.
 #[test]
 fn a_case_folding_directory_does_not_widen_the_policy() {
