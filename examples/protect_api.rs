@@ -2,8 +2,7 @@
 //! missing token.
 //!
 //! Run it with `cargo run --example protect_api`. The authorization server and the API share one
-//! process here. In separate processes the API reads the JWK Set and the revocation feed over HTTP;
-//! nothing else changes.
+//! process here. `resource_server` is an API in another process.
 #![expect(clippy::print_stdout, reason = "the example explains its steps")]
 
 use std::error::Error;

@@ -13,8 +13,8 @@
 //! # What it does not do
 //!
 //! There is no login page, no user store and no OpenID Connect: the host authenticates its users.
-//! The library opens no socket, spawns no task, and takes the time and randomness from the sources
-//! that the host injects. It works at three layers, each usable alone: text in and text out, as
+//! The library spawns no task, opens no socket (except for databases and fetches, behind features), and
+//! takes the time and randomness from the sources that the host injects. It works at three layers, each usable alone: text in and text out, as
 //! below; `http` requests and responses ([`http`]); and an axum router.
 //!
 //! # The way of a token request
@@ -92,7 +92,8 @@
 //! | connect your users | [`users`] |
 //! | check tokens in an API | [`resource_server`] |
 //! | map requests to scopes | [`catalog`], [`protocol::Scope`] |
-//! | follow revocations in an API | [`resource_server::RevocationList`], [`AuthorizationServer::revocations`] |
+//! | check tokens in another process | [`BearerVerifier::discover`](resource_server::BearerVerifier::discover), [`fetch`] |
+//! | follow revocations in an API | [`resource_server::RevocationList`], [`resource_server::FeedReader`], [`AuthorizationServer::revocations`] |
 //! | store data in your own database | [`store`] |
 //! | work in the background: prune, rotate keys, follow revocations, write the audit log | [`Upkeep`] |
 //! | add claims to a token, or veto it | [`hooks`] |
@@ -109,6 +110,8 @@
 //!
 //! * `axum`: a router for every endpoint, and extractors for resource servers.
 //! * `tower`: a layer that checks bearer tokens, for any host that uses `http` 1.x.
+//! * `fetch`: an HTTPS client with an address policy, for keys and revocations of a server in another
+//!   process. Without it, the host brings its own.
 //! * `postgres`: a store in PostgreSQL, shared by any number of processes.
 //! * `sqlite`: a durable store in one SQLite file, for one machine.
 //! * `test-kit`: conformance kits for authors of stores. Exempt from semver.
@@ -123,6 +126,7 @@ pub mod catalog;
 pub mod clock;
 pub mod endpoint;
 pub mod error;
+pub mod fetch;
 pub mod hooks;
 pub mod http;
 pub mod ids;

@@ -33,7 +33,7 @@
 
 mod budgets;
 mod gcra;
-mod monotonic;
+pub(crate) mod monotonic;
 pub(crate) mod repeats;
 
 use std::collections::HashMap;

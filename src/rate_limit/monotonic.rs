@@ -8,7 +8,7 @@ use crate::clock::UnixTime;
 /// day at most. So a clock that was wrong for a while locks no app out until that time comes again, and
 /// the arithmetic does not overflow.
 #[derive(Default)]
-pub(super) struct Monotonic {
+pub(crate) struct Monotonic {
     /// Elapsed milliseconds.
     millis: AtomicI64,
     /// The difference between elapsed milliseconds and an instant.
@@ -23,7 +23,7 @@ impl Monotonic {
     const END: i64 = i64::MAX / 1_000_000 / 2;
 
     /// Takes the present instant, and returns the elapsed nanoseconds.
-    pub(super) fn tell(&self, now: UnixTime) -> u64 {
+    pub(crate) fn tell(&self, now: UnixTime) -> u64 {
         let Self { millis, offset } = self;
         let passed = millis.load(Ordering::Relaxed);
         let known_offset = offset.load(Ordering::Relaxed);

@@ -84,7 +84,8 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
         if let Some(claims) = parts.extensions.get::<Arc<AccessTokenClaims>>() {
             return Ok(Self(Arc::clone(claims)));
         }
-        Ok(Self(verifier(parts)?.check(bearer_of(parts))?))
+        let verifier = verifier(parts)?;
+        Ok(Self(verifier.check_again(|| verifier.check(bearer_of(parts))).await?))
     }
 }
 
@@ -101,7 +102,9 @@ impl<S: Sync> FromRequestParts<S> for Enforced {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, BearerRejection> {
         let path = sent_uri(&parts.extensions, &parts.uri).path();
-        Ok(Self(verifier(parts)?.authorize(parts.method.as_str(), path, bearer_of(parts))?))
+        let (verifier, method) = (verifier(parts)?, parts.method.as_str());
+        let check = || verifier.authorize(method, path, bearer_of(parts));
+        Ok(Self(verifier.check_again(check).await?))
     }
 }
 
@@ -145,7 +148,9 @@ impl<S: Sync, R: RequiredScope> FromRequestParts<S> for RequireScope<R> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, BearerRejection> {
         let required = ScopeToken::new(R::SCOPE).map_err(|_| BearerRejection::Misconfigured)?;
-        let claims = verifier(parts)?.require_scope(&required, bearer_of(parts))?;
+        let verifier = verifier(parts)?;
+        let check = || verifier.require_scope(&required, bearer_of(parts));
+        let claims = verifier.check_again(check).await?;
         Ok(Self { claims, required: PhantomData })
     }
 }

@@ -26,6 +26,9 @@ pub enum Refusal {
     /// The token, or a grant that it descends from, was revoked.
     #[error("the token has been revoked")]
     Revoked,
+    /// The keys of the issuer are an hour old, because fetches of them fail.
+    #[error("the keys of the issuer were last read over an hour ago")]
+    KeysStale,
     /// The revocation list cannot tell at present whether the token was revoked.
     #[error(transparent)]
     RevocationsUnknown(RevocationsUnknown),
@@ -51,7 +54,7 @@ impl Refusal {
             Self::EmptyToken | Self::TokenTwice => (400, Some("invalid_request")),
             Self::Token(_) | Self::Revoked => (401, Some("invalid_token")),
             Self::InsufficientScope { .. } | Self::Unmapped => (403, Some("insufficient_scope")),
-            Self::RevocationsUnknown(_) | Self::Store(_) => (503, None),
+            Self::KeysStale | Self::RevocationsUnknown(_) | Self::Store(_) => (503, None),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Refusal {
 /// | token malformed, expired, revoked or for another API | 401 | `invalid_token` |
 /// | scope insufficient | 403 | `insufficient_scope`, with a sufficient `scope` |
 /// | request not in the catalog | 403 | `insufficient_scope`, without `scope` |
-/// | revocations unknown | 503 | no header |
+/// | revocations unknown, keys of the issuer too old | 503 | no header |
 #[doc(alias = "WWW-Authenticate")]
 #[derive(Debug, thiserror::Error)]
 #[error("the request was refused")]

@@ -1,6 +1,8 @@
 //! A `tower` layer that checks bearer tokens, for any host that uses `http` 1.x.
 
+use std::fmt;
 use std::future::{Ready, ready};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +18,8 @@ use crate::resource_server::{BearerRequest, BearerVerifier, Challenge};
 /// and answers others with a challenge (RFC 6750 section 3).
 ///
 /// [`enforcing`](Self::enforcing) also checks the scope that the catalog requires. Revocation is
-/// checked if the verifier has a [`RevocationList`](crate::resource_server::RevocationList).
+/// checked if the verifier has a [`RevocationList`](crate::resource_server::RevocationList). If the keys of
+/// a [discovered](BearerVerifier::discover) issuer may be outdated, the request waits while they are fetched.
 ///
 /// # The path
 ///
@@ -83,12 +86,12 @@ pub struct BearerService<T> {
 
 impl<T, B, R> Service<Request<B>> for BearerService<T>
 where
-    T: Service<Request<B>, Response = Response<R>>,
+    T: Service<Request<B>, Response = Response<R>> + Clone,
     R: Default,
 {
     type Response = T::Response;
     type Error = T::Error;
-    type Future = BearerFuture<T::Future, T::Response, T::Error>;
+    type Future = BearerFuture<T, B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), T::Error>> {
         self.inner.poll_ready(context)
@@ -96,30 +99,95 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         BearerFuture(match admit(&self.layer, &mut request) {
-            Ok(()) => Admitted::Yes(Box::pin(self.inner.call(request))),
-            Err(challenge) => Admitted::No(ready(Ok(refusal(&challenge)))),
+            Ok(()) => Admission::Admitted(Box::pin(self.inner.call(request))),
+            Err(challenge) if self.layer.verifier.is_remote() => {
+                let verifier = Arc::clone(&self.layer.verifier);
+                let refreshed = async move {
+                    if verifier.refresh_after(&challenge).await { Ok(()) } else { Err(challenge) }
+                };
+                // The service that is ready, not its clone.
+                let inner = self.inner.clone();
+                let inner = mem::replace(&mut self.inner, inner);
+                let layer = self.layer.clone();
+                let refreshed = Box::pin(refreshed);
+                Admission::Waiting(Some(Box::new(Waiting { refreshed, layer, inner, request })))
+            }
+            Err(challenge) => Admission::Refused(ready(Ok(refusal(&challenge)))),
         })
     }
 }
 
-/// The response of the inner service, or the challenge.
-#[derive(Debug)]
-pub struct BearerFuture<F, R, E>(Admitted<F, R, E>);
+/// The response of the inner service `T` to a request with the body `B`, or the challenge.
+pub struct BearerFuture<T: Service<Request<B>>, B>(Admission<T, B>);
 
-#[derive(Debug)]
-enum Admitted<F, R, E> {
-    Yes(Pin<Box<F>>),
-    No(Ready<Result<R, E>>),
+enum Admission<T: Service<Request<B>>, B> {
+    Admitted(Pin<Box<T::Future>>),
+    Refused(Ready<Result<T::Response, T::Error>>),
+    /// `None` only while it is polled.
+    Waiting(Option<Box<Waiting<T, B>>>),
 }
 
-impl<F: Future<Output = Result<R, E>>, R, E> Future for BearerFuture<F, R, E> {
-    type Output = F::Output;
+/// A refused request that may be admitted with other keys.
+struct Waiting<T, B> {
+    /// The challenge, unless the request is to be checked again.
+    refreshed: Pin<Box<dyn Future<Output = Result<(), Challenge>> + Send>>,
+    layer: BearerLayer,
+    inner: T,
+    request: Request<B>,
+}
+
+impl<T, B, R> Future for BearerFuture<T, B>
+where
+    T: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    type Output = Result<T::Response, T::Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.get_mut().0 {
-            Admitted::Yes(inner) => inner.as_mut().poll(context),
-            Admitted::No(refused) => Pin::new(refused).poll(context),
+        let admission = &mut self.get_mut().0;
+        loop {
+            match admission {
+                Admission::Admitted(inner) => return inner.as_mut().poll(context),
+                Admission::Refused(refused) => return Pin::new(refused).poll(context),
+                Admission::Waiting(waiting) => {
+                    let Some(mut it) = waiting.take() else { return Poll::Pending };
+                    *admission = match it.refreshed.as_mut().poll(context) {
+                        Poll::Pending => {
+                            *waiting = Some(it);
+                            return Poll::Pending;
+                        }
+                        Poll::Ready(Ok(())) => it.admit_again(),
+                        Poll::Ready(Err(challenge)) => {
+                            Admission::Refused(ready(Ok(refusal(&challenge))))
+                        }
+                    };
+                }
+            }
         }
+    }
+}
+
+impl<T, B, R> Waiting<T, B>
+where
+    T: Service<Request<B>, Response = Response<R>>,
+    R: Default,
+{
+    fn admit_again(mut self) -> Admission<T, B> {
+        match admit(&self.layer, &mut self.request) {
+            Ok(()) => Admission::Admitted(Box::pin(self.inner.call(self.request))),
+            Err(challenge) => Admission::Refused(ready(Ok(refusal(&challenge)))),
+        }
+    }
+}
+
+impl<T: Service<Request<B>>, B> fmt::Debug for BearerFuture<T, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.0 {
+            Admission::Admitted(_) => "admitted",
+            Admission::Refused(_) => "refused",
+            Admission::Waiting(_) => "waiting for keys",
+        };
+        f.debug_tuple("BearerFuture").field(&state).finish()
     }
 }
 

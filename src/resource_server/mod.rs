@@ -1,8 +1,9 @@
 //! Access control for APIs: verification of access tokens and of their scopes.
 //!
 //! A [`BearerVerifier`] verifies tokens locally with the public keys of the authorization server.
-//! It learns of revocations from a [`RevocationList`] that follows the feed, or from the store if
-//! the API has access to it. With the [`EnforcementTable`] of a catalog, one call makes the whole
+//! In another process, [`BearerVerifier::discover`] has the keys from the issuer's URL. The verifier learns
+//! of revocations from a [`RevocationList`] that follows the feed, with a [`FeedReader`] over HTTP, or from the
+//! store if the API has access to it. With the [`EnforcementTable`] of a catalog, one call makes the whole
 //! decision:
 //!
 //! ```
@@ -38,11 +39,14 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod challenge;
+mod feed_reader;
 mod keys;
 #[cfg(feature = "tower")]
 mod layer;
+mod remote_keys;
 pub(crate) mod resource;
 mod revocation_list;
+mod server_documents;
 mod token_cache;
 
 use std::fmt;
@@ -53,11 +57,13 @@ use std::time::Duration;
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::{Bearer, BearerRejection, Enforced, RequireScope, RequiredScope};
 pub use challenge::{Challenge, Refusal};
+pub use feed_reader::FeedReader;
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use layer::{BearerFuture, BearerLayer, BearerService};
 pub use resource::ResourceServer;
 pub use revocation_list::{RevocationList, RevocationsUnknown};
+pub use server_documents::{DiscoveryError, ServerDocument};
 
 use crate::catalog::{Enforcement, EnforcementTable};
 use crate::clock::{Clock, SystemClock, UnixTime};
@@ -67,6 +73,7 @@ use crate::jwt::{AccessTokenClaims, KeyRing, VerifyingKeys};
 use crate::protocol::scope::ScopeToken;
 use crate::store::{AccessFacts, GrantStore};
 use keys::Keys;
+use remote_keys::RemoteKeys;
 use token_cache::TokenCache;
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
@@ -143,6 +150,7 @@ pub struct BearerVerifier {
     enforcement: Option<EnforcementTable>,
     revocations: Option<Arc<RevocationList>>,
     keys: Keys,
+    remote: Option<RemoteKeys>,
     cache: TokenCache,
 }
 
@@ -195,6 +203,7 @@ impl BearerVerifier {
             enforcement: None,
             revocations: None,
             keys,
+            remote: None,
             cache: TokenCache::new(Self::DEFAULT_CACHE),
         }
     }
@@ -210,6 +219,9 @@ impl BearerVerifier {
     /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        if let Some(remote) = &mut self.remote {
+            remote.date(clock.now());
+        }
         self.clock = Arc::new(clock);
         self
     }
@@ -309,7 +321,8 @@ impl BearerVerifier {
         store: &S,
         request: impl Into<BearerRequest<'a>> + Send,
     ) -> Result<Arc<AccessTokenClaims>, Challenge> {
-        let claims = self.check(request)?;
+        let request = request.into();
+        let claims = self.check_again(|| self.check(request)).await?;
         let refusal = match store.is_revoked(&AccessFacts::from(&*claims)).await {
             Ok(false) => return Ok(claims),
             Ok(true) => Refusal::Revoked,
@@ -357,6 +370,9 @@ impl BearerVerifier {
         let token = request.token()?;
         let now = self.clock.now();
         self.keys.follow(now, &self.cache);
+        if let Some(remote) = &self.remote {
+            remote.check_age(now)?;
+        }
         let claims = match self.cache.get(token) {
             Some(claims) => {
                 claims.check_times(now, self.clock_skew).map_err(Refusal::Token)?;

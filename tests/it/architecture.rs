@@ -27,6 +27,7 @@ const ROOMS: &[&str] = &[
     "hooks",
     "rate_limit",
     "error",
+    "fetch",
     // the API's side
     "resource_server",
     // the server
@@ -200,6 +201,9 @@ fn the_library_does_not_call_jsonwebtoken() {
 #[test]
 fn no_public_signature_names_another_crate() {
     const PRIVATE: &[&str] = &[
+        "reqwest::",
+        "rustls::",
+        "rustls_platform_verifier::",
         "ring::",
         "async_lock::",
         "jsonwebtoken::",

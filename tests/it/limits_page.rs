@@ -328,6 +328,26 @@ const TESTS: &[(&str, &[&str])] = &[
         "memory of the list of revocations",
         &["a_revocation_uses_its_documented_memory_in_the_list_of_an_api"],
     ),
+    ("metadata of a discovered issuer", &["the_largest_documents_are_read"]),
+    ("page of the revocation feed, as read by `FeedReader`", &["the_largest_page_fits"]),
+    (
+        "time between two fetches of a discovered issuer's keys",
+        &[
+            "an_unknown_key_is_fetched_at_most_once_a_minute",
+            "a_removed_key_ends_with_the_next_fetch",
+            "keys_stay_in_use_for_an_hour_while_fetches_fail",
+            "an_abandoned_fetch_holds_nothing_up",
+        ],
+    ),
+    ("age of a discovered issuer's keys", &["keys_stay_in_use_for_an_hour_while_fetches_fail"]),
+    ("requests that wait for a fetch of keys", &["many_requests_share_one_fetch"]),
+    // Fetching
+    ("response that `Fetcher` reads", &["a_response_has_its_largest_size"]),
+    (
+        "time of a request of `Fetcher`, to the end of the response",
+        &["a_request_ends_at_its_deadline"],
+    ),
+    ("requests of a `Fetcher` in flight for one URL", &["one_request_for_a_url_runs_at_a_time"]),
     // SQLite
     ("requests that share a commit", &["at_most_256_requests_share_a_commit"]),
     (

@@ -54,6 +54,9 @@ mod redaction;
 mod redirect_uri;
 mod refresh_reuse;
 mod refresh_token;
+mod remote;
+#[cfg(all(feature = "axum", feature = "fetch"))]
+mod remote_network;
 mod resource_server;
 mod resources;
 mod revocation;
