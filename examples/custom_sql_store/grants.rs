@@ -9,6 +9,7 @@ use std::time::Duration;
 use grantor::Subject;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, DeviceId, GrantId, Resource, SessionId};
+use grantor::server_secret::{RootPrint, RootsClaim};
 use grantor::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -412,6 +413,10 @@ impl GrantStore for HostStore {
         let revoked = enter(&mut transaction, &Revocation { target, at: now, why, until }).await?;
         commit(transaction).await?;
         Ok(self.saw_revocation(revoked))
+    }
+
+    async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        self.apply_roots(claim).await
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

@@ -114,14 +114,7 @@ async fn use_it(file: &Path) -> Outcome {
          INSERT INTO users (tenant_id, public_id, email) \
          VALUES (1, 'u-ann', 'ann@harbour.example'), (2, 'u-bob', 'bob@mill.example');";
     sqlx::raw_sql(people).execute(&store.writer).await?;
-    let server = AuthorizationServer::builder(
-        Issuer::new("https://as.example.com")?,
-        ServerSecret::generate(&OsRandom::new())?,
-        SigningKey::generate(Algorithm::ES256)?,
-        Arc::clone(&store),
-        Arc::clone(&store),
-    )
-    .build();
+    let server = start(&store).await?;
 
     println!(
         "An administrator registers two apps. The host assigns one of them to a tenant in SQL."
@@ -148,6 +141,9 @@ async fn use_it(file: &Path) -> Outcome {
     let refused = refresh(&server, &reports, of_bob.refresh_token.as_ref()).await;
     ensure(refused.is_err(), "a disabled app is refused")?;
 
+    println!("A server with other secrets does not start over these tables.");
+    ensure(start(&store).await.is_err(), "another root is refused")?;
+
     println!("\nA join of the host's tables:\n");
     let rows = sqlx::query(
         "SELECT t.name AS tenant, u.email, a.name AS app, g.scope, \
@@ -168,6 +164,18 @@ async fn use_it(file: &Path) -> Outcome {
     ensure(rows.len() == 3, "three grants")?;
     let ended: &str = rows.get(1).ok_or("a second grant")?.try_get("state")?;
     ensure(ended == "refresh_token_reused", "the replayed family is revoked")
+}
+
+/// Starts a server with a secret of its own. The secret of a real one is in a `KeyFile`.
+async fn start(store: &Arc<HostStore>) -> Outcome<Server> {
+    let builder = AuthorizationServer::builder(
+        Issuer::new("https://as.example.com")?,
+        ServerSecret::generate(&OsRandom::new())?,
+        SigningKey::generate(Algorithm::ES256)?,
+        Arc::clone(store),
+        Arc::clone(store),
+    );
+    Ok(builder.start().await?)
 }
 
 async fn register(server: &Server, name: &str) -> Outcome<AppCredentials> {

@@ -92,6 +92,13 @@ CREATE TABLE spent_assertions (
 ) WITHOUT ROWID;
 CREATE INDEX spent_assertions_by_expiry ON spent_assertions (expires_at);
 
+-- Fingerprints of the server's roots, in the order in which they began to seal. No root follows from
+-- them. A server that lacks the last one does not start: it could open nothing that is stored here.
+CREATE TABLE roots (
+  place INTEGER PRIMARY KEY,
+  print TEXT    NOT NULL UNIQUE
+);
+
 CREATE TABLE consents (
   application_id INTEGER NOT NULL REFERENCES applications (id),
   user_id        INTEGER NOT NULL REFERENCES users (id) ON DELETE CASCADE,

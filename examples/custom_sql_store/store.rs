@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use grantor::clock::UnixTime;
+use grantor::server_secret::{RootPrint, RootsClaim};
 use grantor::store::{AccessFacts, Grant, Revocation, RevocationTarget, Revoked, StoreError};
 use grantor::users::DirectoryError;
 use grantor::{Subject, User, UserDirectory};
@@ -73,6 +74,34 @@ impl HostStore {
     pub(crate) fn saw_revocation(&self, revoked: Revoked) -> Revoked {
         self.saw(revoked.at.plus(Duration::from_millis(1)));
         revoked
+    }
+
+    /// Replaces the fingerprints of roots by what the claim makes of them.
+    pub(crate) async fn apply_roots(
+        &self,
+        claim: &RootsClaim,
+    ) -> Result<Vec<RootPrint>, StoreError> {
+        let mut transaction = self.begin().await?;
+        let rows = sqlx::query("SELECT print FROM roots ORDER BY place");
+        let rows = rows.fetch_all(&mut *transaction).await.map_err(StoreError::new)?;
+        let print = |row: &SqliteRow| -> Result<RootPrint, StoreError> {
+            let text: &str = row.try_get("print").map_err(StoreError::new)?;
+            text.parse().map_err(StoreError::new)
+        };
+        let before = rows.iter().map(print).collect::<Result<Vec<_>, _>>()?;
+        let mut after = before.clone();
+        let missing = claim.apply(&mut after);
+        if after != before {
+            let forget = sqlx::query("DELETE FROM roots").execute(&mut *transaction).await;
+            forget.map_err(StoreError::new)?;
+            for print in &after {
+                let insert = sqlx::query("INSERT INTO roots (print) VALUES (?1)");
+                let insert = insert.bind(print.to_string()).execute(&mut *transaction).await;
+                insert.map_err(StoreError::new)?;
+            }
+            commit(transaction).await?;
+        }
+        Ok(missing)
     }
 
     /// Begins a transaction that holds the write lock from its first statement, so that its reads
