@@ -1,7 +1,9 @@
 //! Query plans of the statements of a token: all go by primary key.
 
 use grantor::secret::Digest;
-use grantor::store::{AccessFacts, AssertionClaim, AssertionPurpose, GrantStore as _};
+use grantor::store::{
+    AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, GrantStore as _,
+};
 use sqlx::{Executor as _, Row as _};
 
 use super::cluster::{new_store, own_cluster, pool, runtime};
@@ -54,16 +56,20 @@ fn the_statements_of_a_token_go_by_primary_key() {
         store.redeem_code(&redemption).await.unwrap();
         store.rotate(&rotation(&grant, 1, now())).await.unwrap();
         store.is_revoked(&AccessFacts { ..grant.facts() }).await.unwrap();
-        let claim = AssertionClaim {
-            client_id: world.app.id.clone(),
-            purpose: AssertionPurpose::Grant,
-            jti: Digest::from_bytes(random_bytes()),
-            expires_at: now(),
-            grant: None,
-            makes_row: false,
-            now: now(),
-        };
-        store.claim_assertion(&claim).await.unwrap();
+        // To authenticate an app, for a token alone, and for a grant with a refresh token.
+        for (grant, makes_row) in [(None, false), (Some("ann"), false), (Some("bob"), true)] {
+            let claim = AssertionClaim {
+                client_id: world.app.id.clone(),
+                purpose: AssertionPurpose::Grant,
+                jti: Digest::from_bytes(random_bytes()),
+                expires_at: now(),
+                grant: grant.map(|subject| super::world::grant(&world.app.id, subject)),
+                makes_row,
+                now: now(),
+            };
+            let claimed = store.claim_assertion(&claim).await.unwrap();
+            assert!(matches!(claimed, ClaimAssertion::First { .. }), "{claimed:?}");
+        }
 
         let prepared = "SELECT name, statement, cardinality(parameter_types) AS parameters \
              FROM pg_prepared_statements ORDER BY prepare_time";
@@ -93,6 +99,6 @@ fn the_statements_of_a_token_go_by_primary_key() {
                 assert_eq!(others, primary, "{sql}\n{plan}");
             }
         }
-        assert!(looked_at >= 7, "{looked_at} statements were looked at");
+        assert!(looked_at >= 9, "{looked_at} statements were looked at");
     });
 }

@@ -9,11 +9,17 @@
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
 mod agreement;
+#[path = "../../examples/custom_sql_store/apps.rs"]
+mod apps;
 mod audit;
 mod contract;
 mod dates;
 mod fan_out;
 mod file;
+#[path = "../../examples/custom_sql_store/grants.rs"]
+mod grants;
+mod host_store;
+mod open_transactions;
 mod opening;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
@@ -29,6 +35,8 @@ mod sandbox;
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod shared;
 mod sharing;
+#[path = "../../examples/custom_sql_store/store.rs"]
+mod store;
 mod support;
 #[path = "../support/targets.rs"]
 mod targets;

@@ -46,6 +46,82 @@ pub(crate) fn poll_and_drop_on<R: Runner, T>(
     answer.transpose().map(|answer| answer.is_some()).map_err(Violation::from)
 }
 
+/// The writes that look for an open transaction after a drop. Pools hand out their connections in turn.
+const LOOKS: usize = 8;
+
+/// Checks that the store commits what it writes. A transaction that was left open on a pooled connection
+/// swallows the next writes on it, refuses them, or holds the locks that they need.
+fn commits<S: Store, R: Runner>(bench: &Bench<'_, S, R>, other: Option<&Bench<'_, S, R>>) -> Check {
+    let left_open = |how: String| {
+        Violation::new(format!("the future has left a transaction open on its connection: {how}"))
+    };
+    for _ in 0..LOOKS {
+        let app = new_app()?;
+        let written = bench.wait(bench.store.insert_app(app.clone()));
+        written.map_err(|error| left_open(format!("a later write fails ({error})")))?;
+        let reader = other.unwrap_or(bench);
+        let found = reader.wait(reader.store.read_app(app.client_id()))?;
+        holds(found.is_some(), || {
+            left_open("an answered write is not there".to_owned()).to_string()
+        })?;
+    }
+    Ok(())
+}
+
+/// Drops `call` at every await, and looks for an open transaction each time.
+fn leaves_none<S: Store, R: Runner, T, F>(
+    bench: &Bench<'_, S, R>,
+    other: Option<&Bench<'_, S, R>>,
+    call: impl Fn() -> Check<F>,
+) -> Check
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    at_every_await(|polls| {
+        let ready = poll_and_drop(bench, polls, call()?);
+        // If the transaction of the last drop is still open, this call may have failed.
+        commits(bench, other)?;
+        ready
+    })
+}
+
+/// A call that is dropped ends its transaction, even if it is dropped while it begins one. Otherwise a pool
+/// passes the connection on inside the transaction. If this check fails, the others of this module do not run.
+pub fn no_dropped_future_leaves_a_transaction_open<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let other = kit.other_bench(&bench);
+    let (store, other) = (&bench.store, other.as_ref());
+    let cast = bench.cast()?;
+    leaves_none(&bench, other, || {
+        let app = new_app()?;
+        Ok(store.insert_app(app))
+    })?;
+    leaves_none(&bench, other, || {
+        let grant = bench.dated(cast.grant()?)?;
+        Ok(store.insert_grant(grant))
+    })?;
+    leaves_none(&bench, other, || {
+        let redemption = code(&bench.pending(&cast)?, 5);
+        Ok(async move { store.redeem_code(&redemption).await })
+    })?;
+    leaves_none(&bench, other, || {
+        let rotation = token(&bench.family(&cast)?, 1, 5);
+        Ok(async move { store.rotate(&rotation).await })
+    })?;
+    leaves_none(&bench, other, || {
+        let one = bench.claim_of(cast.impersonation()?)?;
+        Ok(async move { store.claim_assertion(&one).await })
+    })?;
+    leaves_none(&bench, other, || {
+        let revocation = end(RevocationTarget::Grant(bench.family(&cast)?.grant_id), 0);
+        Ok(async move { store.revoke(&revocation).await })
+    })?;
+    leaves_none(&bench, other, || {
+        let (app, user, until) = (&cast.client_id, &cast.subject, at(GRANT_LIFE));
+        Ok(store.withdraw_consent(app, user, at(0), until))
+    })
+}
+
 /// Runs `attempt` with a drop before the first poll, after the first, and so on, until it answers
 /// that the call was ready.
 pub(crate) fn at_every_await(attempt: impl Fn(usize) -> Check<bool>) -> Check {

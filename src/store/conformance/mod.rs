@@ -107,13 +107,14 @@ pub(crate) fn catch_panic<T>(step: impl FnOnce() -> Check<T>) -> Check<T> {
 /// The answer of a check.
 pub(crate) type Check<T = ()> = Result<T, Violation>;
 
-/// Makes the view of another issuer over the database of a store.
-type SecondIssuer<S> = Box<dyn Fn(&S) -> S>;
+/// Makes another store over the database of a store.
+type OverTheSame<S> = Box<dyn Fn(&S) -> S>;
 
 /// The checks over one kind of store.
 pub struct Kit<S, R = Threads> {
     make_store: Box<dyn Fn() -> S>,
-    second_issuer: Option<SecondIssuer<S>>,
+    second_issuer: Option<OverTheSame<S>>,
+    other_process: Option<OverTheSame<S>>,
     runner: R,
     rounds: usize,
 }
@@ -123,7 +124,8 @@ impl<S: Store> Kit<S> {
     /// check takes one. It has no runtime, and 2,000 rounds per race.
     pub fn new(make_store: impl Fn() -> S + 'static) -> Self {
         let make_store = Box::new(make_store);
-        Self { make_store, second_issuer: None, runner: Threads, rounds: 2_000 }
+        let (second_issuer, other_process) = (None, None);
+        Self { make_store, second_issuer, other_process, runner: Threads, rounds: 2_000 }
     }
 }
 
@@ -131,8 +133,8 @@ impl<S: Store, R: Runner> Kit<S, R> {
     /// Runs the futures on `runner`.
     #[must_use]
     pub fn with_runner<T: Runner>(self, runner: T) -> Kit<S, T> {
-        let Self { make_store, second_issuer, rounds, .. } = self;
-        Kit { make_store, second_issuer, runner, rounds }
+        let Self { make_store, second_issuer, other_process, rounds, .. } = self;
+        Kit { make_store, second_issuer, other_process, runner, rounds }
     }
 
     /// Runs the checks of [`issuers`], too. `second` makes the view of another issuer over the database
@@ -140,6 +142,15 @@ impl<S: Store, R: Runner> Kit<S, R> {
     #[must_use]
     pub fn with_second_issuer(mut self, second: impl Fn(&S) -> S + 'static) -> Self {
         self.second_issuer = Some(Box::new(second));
+        self
+    }
+
+    /// Looks at what the store has committed through the store of another process over the same database,
+    /// which `other` makes with connections of its own; it may block. Without it, the kit misses a transaction
+    /// that a dropped future has left open on the only connection of a store.
+    #[must_use]
+    pub fn with_other_process(mut self, other: impl Fn(&S) -> S + 'static) -> Self {
+        self.other_process = Some(Box::new(other));
         self
     }
 
@@ -157,6 +168,10 @@ impl<S: Store, R: Runner> Kit<S, R> {
         let mut report = Report { passed: Vec::new(), failed: Vec::new() };
         let of_issuers = self.second_issuer.iter().flat_map(|_| checks_of_issuers::<S, R>());
         for (name, check) in checks::<S, R>().into_iter().chain(of_issuers) {
+            // One cause, one line: an open transaction fails most of what follows in its module.
+            if name.starts_with("a_dropped_") && report.failed(OPEN_TRANSACTION) {
+                continue;
+            }
             match catch_panic(|| check(self)) {
                 Ok(()) => report.passed.push(name),
                 Err(violation) => report.failed.push((name, violation)),
@@ -173,6 +188,12 @@ impl<S: Store, R: Runner> Kit<S, R> {
     fn second_bench(&self, first: &Bench<'_, S, R>) -> Option<Bench<'_, S, R>> {
         let second = self.second_issuer.as_ref()?;
         Some(Bench::new(second(&first.store), &self.runner, self.rounds))
+    }
+
+    /// Returns the store of another process over the database of `first`, if the kit has one.
+    fn other_bench(&self, first: &Bench<'_, S, R>) -> Option<Bench<'_, S, R>> {
+        let other = self.other_process.as_ref()?;
+        Some(Bench::new(other(&first.store), &self.runner, self.rounds))
     }
 }
 
@@ -216,6 +237,9 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+/// The check that spares the rest of its module if it fails.
+const OPEN_TRANSACTION: &str = "no_dropped_future_leaves_a_transaction_open";
 
 type NamedCheck<S, R> = (&'static str, fn(&Kit<S, R>) -> Check);
 
@@ -355,6 +379,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_withdrawal_is_seen_whole,
         }
         dropped_futures {
+            no_dropped_future_leaves_a_transaction_open,
             a_dropped_registration_is_done_or_not_done,
             a_dropped_decision_is_done_or_not_done,
             a_dropped_redemption_is_done_or_not_done,
