@@ -4,6 +4,8 @@
 
 #[path = "../examples/server/args.rs"]
 mod args;
+#[path = "../examples/server/digests.rs"]
+mod digests;
 #[path = "../examples/server/admin_api/offered.rs"]
 mod offered;
 #[path = "../examples/server/pages.rs"]

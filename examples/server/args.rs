@@ -29,6 +29,10 @@ Options:
   --keys FILE          the file of the server secret and the signing keys, created if missing. The
                        default with a durable store is PATH.keys beside the SQLite file, or
                        grantor-example.keys in the working folder
+  --plain-http         accepts an --issuer with http on any host, for a network of containers; codes,
+                       tokens and secrets can be read on it
+  --group-readable-keys
+                       accepts a key file that its group may read, as in the volume of a secret
   --no-limits          disables every rate limit, for tokens and for logins
   --log                writes audit events and warnings to standard error
   --check              starts, runs the commands that it would print, and stops
@@ -51,6 +55,7 @@ pub(crate) struct Args {
     /// A URL, which may hold a password.
     pub(crate) store: String,
     pub(crate) keys: Option<PathBuf>,
+    pub(crate) group_readable_keys: bool,
     pub(crate) limits: bool,
     pub(crate) log: bool,
     pub(crate) check: bool,
@@ -72,14 +77,18 @@ impl Args {
             ready_file: None,
             store: "memory:".to_owned(),
             keys: None,
+            group_readable_keys: false,
             limits: true,
             log: false,
             check: false,
             help: false,
         };
+        let (mut plain_http, mut issuer) = (false, None);
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "--plain-http" => plain_http = true,
+                "--group-readable-keys" => args.group_readable_keys = true,
                 "--no-limits" => args.limits = false,
                 "--log" => args.log = true,
                 "--check" => args.check = true,
@@ -89,23 +98,24 @@ impl Args {
                         Some((option, value)) => (option, Some(value.to_owned())),
                         None => (argument.as_str(), arguments.next()),
                     };
-                    args.set(option, value.as_deref())?;
+                    if option == "--issuer" {
+                        issuer = Some(value.ok_or("--issuer needs a value")?);
+                    } else {
+                        args.set(option, value.as_deref())?;
+                    }
                 }
             }
+        }
+        if let Some(issuer) = issuer {
+            let new = if plain_http { Issuer::with_plain_http } else { Issuer::new };
+            let invalid = |why| format!("--issuer {issuer}: {why}");
+            args.issuer = Some(new(issuer.as_str()).map_err(invalid)?);
         }
         Ok(args)
     }
 
     fn set(&mut self, option: &str, value: Option<&str>) -> Result<(), String> {
-        let options = [
-            "--listen",
-            "--issuer",
-            "--signing-alg",
-            "--seed",
-            "--ready-file",
-            "--store",
-            "--keys",
-        ];
+        let options = ["--listen", "--signing-alg", "--seed", "--ready-file", "--store", "--keys"];
         if !options.contains(&option) {
             return Err(format!("unknown option {option}, see --help"));
         }
@@ -116,7 +126,6 @@ impl Args {
                 let needed = "expected an IP address and a port, such as 127.0.0.1:8089";
                 self.listen = Some(value.parse().map_err(|_| wrong(&needed))?);
             }
-            "--issuer" => self.issuer = Some(Issuer::new(value).map_err(|why| wrong(&why))?),
             "--signing-alg" => {
                 self.algorithm = match value {
                     "ES256" => Algorithm::ES256,
@@ -153,6 +162,18 @@ mod tests {
         assert_eq!(args.listen.map(|address| address.port()), Some(0));
         assert_eq!(args.algorithm, Algorithm::PS256);
         assert!(!args.limits && !args.log && args.seed.is_none());
+    }
+
+    /// Z17: in any order of the options.
+    #[test]
+    fn plain_http_is_for_the_issuer_that_asks_for_it() {
+        for line in
+            ["--issuer http://auth:8080 --plain-http", "--plain-http --issuer=http://auth:8080"]
+        {
+            let args = parse(line).unwrap();
+            assert_eq!(args.issuer.unwrap().as_str(), "http://auth:8080");
+        }
+        assert!(parse("--issuer http://auth:8080").is_err());
     }
 
     #[test]

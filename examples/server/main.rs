@@ -10,6 +10,7 @@ mod args;
 mod check;
 mod declare;
 mod demo_api;
+mod digests;
 mod log;
 mod pages;
 mod secrets;
@@ -38,7 +39,6 @@ use axum::routing::get;
 use grantor::audit::{AuditEvent, AuditQueue, AuditSink};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
-use grantor::hooks::NoHooks;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::Resource;
 use grantor::protocol::{InstanceHosts, ServerEndpoint};
@@ -51,6 +51,7 @@ use grantor::{AuthorizationServer, Issuer, Upkeep, UpkeepHandle};
 use tokio::sync::Semaphore;
 
 use args::Args;
+use digests::SlowDigests;
 use log::Log;
 use seed::Seed;
 use sessions::Sessions;
@@ -67,9 +68,9 @@ const KEY_LIFE: Duration = Duration::from_hours(30 * 24);
 const MAX_LAG: Duration = Duration::from_mins(1);
 
 /// The authorization server of this program.
-pub(crate) type Server = AuthorizationServer<AnyStore, Arc<Users>>;
+pub(crate) type Server = AuthorizationServer<AnyStore, Arc<Users>, SlowDigests>;
 /// Its endpoints.
-pub(crate) type Endpoints = HttpEndpoints<AnyStore, Arc<Users>, NoHooks, Browsers>;
+pub(crate) type Endpoints = HttpEndpoints<AnyStore, Arc<Users>, SlowDigests, Browsers>;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -183,8 +184,7 @@ impl Program {
         let store = AnyStore::open(&args.store).await;
         let store = store.map_err(|error| format!("--store: {}", error.cause()))?;
         let users = Arc::new(Users::new(&seed.users, &random)?);
-        let (secret, ring, keys) =
-            secrets::secrets(&args.store, args.keys.as_deref(), args.algorithm, &random).await?;
+        let (secret, ring, keys) = secrets::secrets(args, &random).await?;
         let log = Log { queue: AuditQueue::new(&random)?, store: store.clone() };
         let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::new(log.queue.clone())];
         if args.log {
@@ -197,6 +197,7 @@ impl Program {
             store.clone(),
             Arc::clone(&users),
         )
+        .hooks(SlowDigests)
         .audit(sinks)
         .catalog(catalog.clone())
         .hosts(InstanceHosts::new(&seed.hosts)?);
@@ -240,7 +241,10 @@ impl Program {
     }
 
     /// Returns the background work.
-    fn upkeep(&self, revocations: &Arc<RevocationList>) -> Upkeep<AnyStore, Arc<Users>> {
+    fn upkeep(
+        &self,
+        revocations: &Arc<RevocationList>,
+    ) -> Upkeep<AnyStore, Arc<Users>, SlowDigests> {
         let upkeep = Upkeep::of(&self.server)
             .pruning(Pruning::new().interval(Duration::from_mins(1)))
             .revocations(Arc::clone(revocations))

@@ -10,6 +10,7 @@ use grantor::server_secret::{KeyFile, KeyFileError};
 use grantor::{ServerSecret, SigningKey};
 
 use crate::BoxError;
+use crate::args::Args;
 
 /// Returns the server secret, the keys, and the file that the upkeep follows: fresh ones for a store in
 /// memory, or those in the file, which is created if missing. All processes over one database read the
@@ -19,16 +20,16 @@ use crate::BoxError;
 ///
 /// The reason that the file cannot be read or written.
 pub(crate) async fn secrets(
-    store: &str,
-    keys: Option<&Path>,
-    algorithm: Algorithm,
+    args: &Args,
     random: &OsRandom,
 ) -> Result<(ServerSecret, KeyRing, Option<PathBuf>), BoxError> {
+    let algorithm = args.algorithm;
     let rsa = [Algorithm::RS256, Algorithm::PS256].contains(&algorithm);
-    let Some(path) = keys.map(Path::to_path_buf).or_else(|| beside(store)) else {
+    let Some(path) = args.keys.clone().or_else(|| beside(&args.store)) else {
         return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into(), None));
     };
-    let file = read_or_make(&path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
+    let file =
+        read_or_make(args, &path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
     let file = file?;
     let secret = file.server_secret()?;
     // The library generates no RSA keys, so the demo key signs.
@@ -56,13 +57,19 @@ fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
 }
 
 async fn read_or_make(
+    args: &Args,
     path: &Path,
     algorithm: Algorithm,
     random: &OsRandom,
 ) -> Result<KeyFile, BoxError> {
     // If several processes start at once, one creates the file and the others read it.
     for _ in 0..100 {
-        match KeyFile::read(path) {
+        let read = if args.group_readable_keys {
+            KeyFile::read_group_readable(path)
+        } else {
+            KeyFile::read(path)
+        };
+        match read {
             Ok(file) => return Ok(file),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),

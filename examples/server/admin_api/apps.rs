@@ -8,6 +8,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use grantor::AppDraft;
 use grantor::admin::AdminError;
+use grantor::app::GivenSecret;
+use grantor::clock::UnixTime;
 use grantor::ids::ClientId;
 use grantor::resource_server::Bearer;
 use grantor::store::{AppQuery, Page};
@@ -130,10 +132,12 @@ pub(super) async fn delete(
     Ok(ok(&json!({ "client_id": id, "deleted": true })))
 }
 
+/// The overlap with the old secret, unless the request states another.
+const OVERLAP_SECONDS: u64 = 86_400;
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Rotate {
-    /// The overlap with the old secret in seconds. Default: one day.
     overlap_seconds: Option<u64>,
 }
 
@@ -146,9 +150,34 @@ pub(super) async fn rotate(
 ) -> Answer {
     let id = which(id, &named?.0)?;
     let asked = if body.is_empty() { Rotate::default() } else { read(&body)? };
-    let overlap = Duration::from_secs(asked.overlap_seconds.unwrap_or(86_400));
+    let overlap = Duration::from_secs(asked.overlap_seconds.unwrap_or(OVERLAP_SECONDS));
     let rotated = state.of(&claims).rotate_client_secret(&id, overlap).await;
     rotated.map(|app| told(StatusCode::OK, &app, &[])).map_err(Problem::from)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetSecret {
+    /// `{"plain": ".."}`, `{"sha256": ".."}`, `{"sha512": ".."}` or `{"slow": ".."}`.
+    secret: GivenSecret,
+    /// In milliseconds since 1970.
+    expires_at: Option<UnixTime>,
+    overlap_seconds: Option<u64>,
+}
+
+/// Sets a client secret that the app has already. The response does not repeat it.
+pub(super) async fn set_secret(
+    State(state): State<Arc<Administration>>,
+    Bearer(claims): Bearer,
+    Path(id): Path<String>,
+    named: Asked<Named>,
+    body: Bytes,
+) -> Answer {
+    let id = which(id, &named?.0)?;
+    let SetSecret { secret, expires_at, overlap_seconds } = read(&body)?;
+    let overlap = Duration::from_secs(overlap_seconds.unwrap_or(OVERLAP_SECONDS));
+    let set = state.of(&claims).set_client_secret(&id, secret, expires_at, overlap).await;
+    set.map(|app| one(&app)).map_err(Problem::from)
 }
 
 pub(super) async fn disable(

@@ -50,6 +50,7 @@ pub(crate) fn router(verifier: Arc<BearerVerifier>, administration: Administrati
         .route("/admin/apps", get(apps::list).post(apps::register))
         .route("/admin/apps/{id}", get(apps::find).put(apps::edit).delete(apps::delete))
         .route("/admin/apps/{id}/rotate-secret", post(apps::rotate))
+        .route("/admin/apps/{id}/set-secret", post(apps::set_secret))
         .route("/admin/apps/{id}/disable", post(apps::disable))
         .route("/admin/apps/{id}/enable", post(apps::enable))
         .route("/admin/apps/{id}/revoke", post(revoke_app))

@@ -14,13 +14,14 @@ const SCOPE: &str = "admin";
 ///
 /// The first malformed entry.
 pub(crate) fn catalog() -> Result<ApiCatalog, Box<dyn Error + Send + Sync>> {
-    const OFFERED: [(&str, &str); 14] = [
+    const OFFERED: [(&str, &str); 15] = [
         ("GET", "/apps"),
         ("POST", "/apps"),
         ("GET", "/apps/{id}"),
         ("PUT", "/apps/{id}"),
         ("DELETE", "/apps/{id}"),
         ("POST", "/apps/{id}/rotate-secret"),
+        ("POST", "/apps/{id}/set-secret"),
         ("POST", "/apps/{id}/disable"),
         ("POST", "/apps/{id}/enable"),
         ("POST", "/apps/{id}/revoke"),
