@@ -90,6 +90,8 @@ pub use storage::KeyFileError;
 /// ```
 ///
 /// `Debug` shows ids and instants only.
+///
+/// [`ServerSecret`]: crate::server_secret::ServerSecret
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyFile {
@@ -153,7 +155,7 @@ impl KeyFile {
     ///
     /// # Errors
     ///
-    /// [`KeyFileError::Malformed`].
+    /// [`KeyFileError::Malformed`], [`KeyFileError::Foreign`] or [`KeyFileError::OtherVersion`].
     pub fn from_json(json: &str) -> Result<Self, KeyFileError> {
         Self::parse(json, None)
     }
