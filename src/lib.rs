@@ -78,6 +78,8 @@
 //!
 //! # Where to find it
 //!
+//! The [`guide`] leads from an empty service to a token, and has one checklist of a host's duties.
+//!
 //! | to | read |
 //! | --- | --- |
 //! | build a server | [`ServerBuilder`] |
@@ -127,6 +129,7 @@ pub mod clock;
 pub mod endpoint;
 pub mod error;
 pub mod fetch;
+pub mod guide;
 pub mod hooks;
 pub mod http;
 pub mod ids;

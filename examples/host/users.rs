@@ -93,6 +93,9 @@ impl Users {
         password: String,
         source: &str,
     ) -> Result<LogIn, BoxError> {
+        if name.len() > Subject::MAX_BYTES {
+            return Ok(LogIn::Wrong);
+        }
         let _turn = self.hashing.acquire().await?;
         let now = SystemClock::new().now().as_seconds();
         // Counted before the check, so that concurrent guesses count, too.

@@ -37,6 +37,8 @@ const ROOMS: &[&str] = &[
     "server",
     "http",
     "test_kit",
+    // pages of docs/, no code
+    "guide",
 ];
 
 /// The maximum length of a file, without documentation and tests.

@@ -35,6 +35,7 @@ mod faulty_store;
 mod floods;
 #[cfg(unix)]
 mod grantor_keys;
+mod guide;
 mod hooks;
 mod host_clocks;
 mod http;

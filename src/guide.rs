@@ -1,0 +1,122 @@
+//! Guides: how a host embeds the server, and how it runs it.
+//!
+//! | guide | for |
+//! | --- | --- |
+//! | [`embedding`] | from an empty service to a token, in the order in which an engineer does it |
+//! | [`duties`] | one checklist of a host's duties, before production |
+//! | [`http`] | routes, pages, scripts of other origins, logs and metrics |
+//! | [`storage`] | the stores, their promises, tables, costs and tested faults |
+//! | [`keys`] | roots and signing keys, where they are, and their rotation |
+//! | [`resource_servers`] | APIs that check tokens, in this process and in others |
+//! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
+//! | [`migration`] | clients of five other servers |
+//! | [`runbooks`] | the steps after a leak, a loss, a restore or a failover |
+//! | [`limits`] | the bound of every input |
+//! | [`threat_model`] | threats of RFC 6819, RFC 9700 and RFC 10017, and their mitigations |
+//!
+//! # Files beside the guide
+//!
+//! The pages are the files in `docs/` of the package. A link to another page leads there, here and on a
+//! code host: each page defines its links at its end, and this module defines the same labels before them. A
+//! link to a file that is no page, such as a decision record or an example, leads here. The package has
+//! these files, below `docs/` and `examples/`.
+
+/// The labels of links between pages. A definition before the text wins over the one in the text.
+macro_rules! links {
+    () => {
+        "
+[../examples/server/README.md]: crate::guide#files-beside-the-guide
+[administration.md]: crate::guide::administration
+[administration.md#audit-usage-budgets]: crate::guide::administration#audit-usage-budgets
+[administration.md#requests-that-overlap-the-end-of-access]: crate::guide::administration#requests-that-overlap-the-end-of-access
+[administration.md#secrets]: crate::guide::administration#secrets
+[administration.md#the-users-own-view]: crate::guide::administration#the-users-own-view
+[behaviours.md]: crate::guide#files-beside-the-guide
+[decisions/0016-one-writer-shares-commits.md]: crate::guide#files-beside-the-guide
+[decisions/0019-one-statement-and-a-clock-row.md]: crate::guide#files-beside-the-guide
+[decisions/0020-the-audit-log-is-written-behind.md]: crate::guide#files-beside-the-guide
+[decisions/0021-connections-are-passed-on.md]: crate::guide#files-beside-the-guide
+[decisions/0023-old-programs-work-on-new-tables.md]: crate::guide#files-beside-the-guide
+[declared-apps.schema.json]: crate::guide#files-beside-the-guide
+[duties.md]: crate::guide::duties
+[embedding.md#keys-store-server]: crate::guide::embedding#keys-store-server
+[embedding.md#users-and-pages]: crate::guide::embedding#users-and-pages
+[examples/host]: crate::guide#files-beside-the-guide
+[http.md#login-and-pages]: crate::guide::http#login-and-pages
+[http.md#resource-servers]: crate::guide::http#resource-servers
+[http.md#scripts-of-other-origins]: crate::guide::http#scripts-of-other-origins
+[keys.md]: crate::guide::keys
+[keys.md#rotation]: crate::guide::keys#rotation
+[keys.md#where-they-are]: crate::guide::keys#where-they-are
+[limits.md#the-server]: crate::guide::limits#the-server
+[migration.md]: crate::guide::migration
+[resource-servers.md]: crate::guide::resource_servers
+[resource-servers.md#how-fast-a-change-arrives]: crate::guide::resource_servers#how-fast-a-change-arrives
+[runbooks.md#a-backup-was-restored]: crate::guide::runbooks#a-backup-was-restored
+[runbooks.md#a-failover-that-lost-writes]: crate::guide::runbooks#a-failover-that-lost-writes
+[runbooks.md#a-signing-key-has-leaked]: crate::guide::runbooks#a-signing-key-has-leaked
+[runbooks.md#retiring-a-pepper]: crate::guide::runbooks#retiring-a-pepper
+[runbooks.md#rotating-signing-keys]: crate::guide::runbooks#rotating-signing-keys
+[runbooks.md#the-key-file-is-lost]: crate::guide::runbooks#the-key-file-is-lost
+[runbooks.md#the-serversecret-has-leaked]: crate::guide::runbooks#the-serversecret-has-leaked
+[runbooks.md#the-upkeep-reports-a-failure]: crate::guide::runbooks#the-upkeep-reports-a-failure
+[storage.md]: crate::guide::storage
+[storage.md#audit-log-and-usage]: crate::guide::storage#audit-log-and-usage
+[storage.md#maintenance]: crate::guide::storage#maintenance
+[storage.md#upgrading]: crate::guide::storage#upgrading
+[threat-model.md#not-covered]: crate::guide::threat_model#not-covered
+"
+    };
+}
+
+#[doc = links!()]
+#[cfg_attr(all(feature = "axum", feature = "sqlite"), doc = include_str!("../docs/embedding.md"))]
+#[cfg_attr(
+    not(all(feature = "axum", feature = "sqlite")),
+    doc = "Build the documentation with the features `axum` and `sqlite` to read this page."
+)]
+pub mod embedding {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/duties.md")]
+pub mod duties {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/http.md")]
+pub mod http {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/storage.md")]
+pub mod storage {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/keys.md")]
+pub mod keys {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/administration.md")]
+pub mod administration {}
+
+#[doc = links!()]
+#[cfg_attr(all(feature = "axum", feature = "fetch"), doc = include_str!("../docs/resource-servers.md"))]
+#[cfg_attr(
+    not(all(feature = "axum", feature = "fetch")),
+    doc = "Build the documentation with the features `axum` and `fetch` to read this page."
+)]
+pub mod resource_servers {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/migration.md")]
+pub mod migration {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/runbooks.md")]
+pub mod runbooks {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/limits.md")]
+pub mod limits {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/threat-model.md")]
+pub mod threat_model {}
