@@ -194,7 +194,11 @@ fn the_kit_rejects_issuers_that_share_a_view() {
 fn the_kit_names_the_checks_that_ignored_expiry_fails() {
     fails_exactly(
         Alteration::ForgetsExpiry,
-        &["a_code_expires_at_its_instant", "rotation_does_not_extend_the_life_of_a_grant"],
+        &[
+            "a_code_expires_at_its_instant",
+            "rotation_does_not_extend_the_life_of_a_grant",
+            "a_rotation_that_was_overtaken_proves_no_reuse",
+        ],
     );
 }
 
