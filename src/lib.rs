@@ -114,6 +114,7 @@
 //! * `tower`: a layer that checks bearer tokens, for any host that uses `http` 1.x.
 //! * `fetch`: an HTTPS client with an address policy, for keys and revocations of a server in another
 //!   process. Without it, the host brings its own.
+//! * `metrics`: the counters and histograms of the HTTP layer through the `metrics` facade.
 //! * `postgres`: a store in PostgreSQL, shared by any number of processes.
 //! * `sqlite`: a durable store in one SQLite file, for one machine.
 //! * `test-kit`: conformance kits for authors of stores. Exempt from semver.

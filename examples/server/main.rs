@@ -41,6 +41,7 @@ use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::Resource;
+use grantor::observe::MetricsText;
 use grantor::protocol::{InstanceHosts, ServerEndpoint};
 use grantor::random::OsRandom;
 use grantor::rate_limit::RateLimits;
@@ -294,8 +295,9 @@ impl Program {
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         // Metrics are for the operator, not for the network.
         if address.ip().is_loopback() {
-            let (endpoints, upkeep) = (Arc::clone(&self.endpoints), upkeep.clone());
-            let metrics = move || std::future::ready(metrics_text(&endpoints));
+            let (endpoints, log) = (Arc::clone(&self.endpoints), self.log.clone());
+            let upkeep = upkeep.clone();
+            let metrics = move || std::future::ready(metrics_text(&endpoints, &log));
             let ready = move || std::future::ready(readiness(&upkeep));
             router = router.route("/metrics", get(metrics)).route("/ready", get(ready));
         }
@@ -319,11 +321,12 @@ impl Program {
     }
 }
 
-/// Responds with the counters of the HTTP layer in the Prometheus format.
-pub(crate) fn metrics_text(endpoints: &Endpoints) -> Response {
+/// Responds with the metrics of the HTTP layer and of the audit log in the Prometheus format.
+pub(crate) fn metrics_text(endpoints: &Endpoints, log: &Log) -> Response {
     const TYPE: (HeaderName, HeaderValue) =
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
-    ([TYPE], endpoints.metrics().to_text()).into_response()
+        (header::CONTENT_TYPE, HeaderValue::from_static(MetricsText::CONTENT_TYPE));
+    let text = MetricsText::new().with_server(endpoints.metrics());
+    ([TYPE], text.with_audit_queue(None, &log.queue).to_string()).into_response()
 }
 
 /// Responds with a line for each job of the upkeep; 503 if one is late.

@@ -1,7 +1,7 @@
 //! Audit events as `tracing` events.
 
 use super::{Action, AuditEvent, AuditSink, Severity};
-use crate::ids::{ClientId, Source, Subject};
+use crate::ids::{ClientId, Issuer, Source, Subject};
 use crate::observe::Step;
 use crate::protocol::grant_type::GrantType;
 
@@ -10,16 +10,24 @@ use crate::protocol::grant_type::GrantType;
 ///
 /// The fields `at` (RFC 3339) and `detail` (the whole action) are always present. Fields that are
 /// present if they apply: `action`, `outcome`, `step`, `reason`, `setting`, `actor`, `actor_name`,
-/// `client_id`, `subject`, `grant_id`, `source`, `grant_type`, `count`.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct TracingAudit;
+/// `client_id`, `subject`, `grant_id`, `source`, `grant_type`, `count`, `issuer`.
+#[derive(Clone, Debug, Default)]
+pub struct TracingAudit {
+    issuer: Option<Issuer>,
+}
 
 impl TracingAudit {
     /// Creates the sink.
     #[must_use]
     pub const fn new() -> Self {
-        Self
+        Self { issuer: None }
+    }
+
+    /// Adds the field `issuer` to each event, for a process with several issuers. Default: no such field.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: Issuer) -> Self {
+        self.issuer = Some(issuer);
+        self
     }
 }
 
@@ -49,6 +57,7 @@ impl AuditSink for TracingAudit {
                     grant_id = event.grant_id.map(::tracing::field::display),
                     source = event.source.as_ref().map(Source::as_str),
                     grant_type = grant_type,
+                    issuer = self.issuer.as_ref().map(Issuer::as_str),
                     count = (event.count != 1).then_some(event.count),
                     detail = ?event.action,
                 )

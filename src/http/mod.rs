@@ -163,7 +163,16 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         &self.interaction
     }
 
-    /// Returns the counts and latencies of the answers so far.
+    /// Gives the metrics and spans of these endpoints the label `issuer`, for a process with several
+    /// issuers. Counts start anew, so call it before the first request. Default: no label.
+    #[must_use]
+    pub fn with_issuer_label(mut self, labelled: bool) -> Self {
+        self.metrics = Metrics::labelled(labelled.then(|| self.server.issuer().clone()));
+        self
+    }
+
+    /// Returns the counts and latencies of the answers so far. [`MetricsText`](crate::observe::MetricsText)
+    /// puts those of several servers together.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -207,7 +216,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let observation = Observation::start();
         let (parts, body) = request.into_parts();
         let id = self.request_ids.of(&parts.extensions, &parts.headers);
-        let span = RequestSpan::new(endpoint, id.as_str());
+        let span = RequestSpan::new(endpoint, id.as_str(), self.metrics.issuer());
         let exchange = Exchange::new(&parts, body.as_ref(), &id, &observation);
         let answered = span.around(self.dispatch(endpoint, &exchange)).await;
         let (mut answer, app) = answered.unwrap_or_else(|unread| (unread.into_answer(), None));
@@ -223,15 +232,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             answer.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             answer.body_mut().clear();
         }
-        self.count(endpoint, &observation, &answer);
-        span.end(&observation, answer.status());
-        answer
-    }
-
-    fn count(&self, endpoint: ServerEndpoint, observation: &Observation, answer: &Answer) {
         let outcome = RequestOutcome::of_status(answer.status().as_u16());
-        self.metrics.count(endpoint, outcome, observation.elapsed());
-        observation.each_step(|step, took| self.metrics.count_step(step, took));
+        let measured = observation.measured(outcome);
+        self.metrics.count(endpoint, outcome, &measured);
+        span.end(&observation, &measured, answer.status());
+        answer
     }
 
     /// Answers a request. Also returns the app that the request claims to come from, if any.

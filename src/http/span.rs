@@ -2,25 +2,27 @@
 
 use http::StatusCode;
 
-use crate::observe::observation::Observation;
+use crate::ids::Issuer;
+use crate::observe::observation::{Measured, Observation};
 #[cfg(feature = "tracing")]
 use crate::observe::panics::caught;
 use crate::protocol::paths::ServerEndpoint;
 
-/// The span of a request, with the target `grantor::http` and the name `request`. It has the request id
-/// and, after the end, the app, the grant type, the outcome and the times. Audit events are inside it.
+/// The span of a request, with the target `grantor::http` and the name `request`. It has the request id,
+/// the issuer if the host wants that label, and, after the end, the app, the grant type, the outcome and the times. Audit events are inside it.
 #[cfg(feature = "tracing")]
 pub(super) struct RequestSpan(::tracing::Span);
 
 #[cfg(feature = "tracing")]
 impl RequestSpan {
-    pub(super) fn new(endpoint: ServerEndpoint, request_id: &str) -> Self {
+    pub(super) fn new(endpoint: ServerEndpoint, request_id: &str, issuer: Option<&Issuer>) -> Self {
         use ::tracing::field::Empty;
         Self(::tracing::info_span!(
             target: "grantor::http",
             "request",
             request_id,
             endpoint = endpoint.as_str(),
+            issuer = issuer.map(Issuer::as_str),
             client_id = Empty,
             grant_type = Empty,
             outcome = Empty,
@@ -35,12 +37,12 @@ impl RequestSpan {
         ::tracing::Instrument::instrument(future, self.0.clone())
     }
 
-    pub(super) fn end(&self, observation: &Observation, status: StatusCode) {
+    pub(super) fn end(&self, observation: &Observation, measured: &Measured, status: StatusCode) {
         use std::fmt::Write as _;
         if self.0.is_disabled() {
             return;
         }
-        let micros = u64::try_from(observation.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(measured.took.as_micros()).unwrap_or(u64::MAX);
         self.0.record("status", status.as_u16());
         self.0.record("micros", micros);
         let seen = observation.seen();
@@ -55,11 +57,14 @@ impl RequestSpan {
             if let Some(reason) = outcome.reason() {
                 self.0.record("reason", reason);
             }
+        } else if let Some(refusal) = measured.refusal {
+            self.0.record("outcome", "refused");
+            self.0.record("reason", refusal.as_str());
         }
         let mut steps = String::new();
-        observation.each_step(|step, took| {
+        for (step, took) in measured.steps() {
             _ = write!(steps, "{}={}us ", step.as_str(), took.as_micros());
-        });
+        }
         self.0.record("steps", steps.trim_end());
         // A log that cannot be written must not end the request.
         let _ = caught(|| {
@@ -73,7 +78,7 @@ pub(super) struct RequestSpan;
 
 #[cfg(not(feature = "tracing"))]
 impl RequestSpan {
-    pub(super) const fn new(_: ServerEndpoint, _: &str) -> Self {
+    pub(super) const fn new(_: ServerEndpoint, _: &str, _: Option<&Issuer>) -> Self {
         Self
     }
 
@@ -83,5 +88,5 @@ impl RequestSpan {
     }
 
     #[expect(clippy::unused_self, reason = "same signature as with the feature")]
-    pub(super) const fn end(&self, _: &Observation, _: StatusCode) {}
+    pub(super) const fn end(&self, _: &Observation, _: &Measured, _: StatusCode) {}
 }

@@ -1,10 +1,15 @@
 //! Request counters and latency histograms of the HTTP layer.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
+use super::facade::Facade;
+use super::histogram::Histogram;
+use super::observation::Measured;
+use super::reasons::{REFUSAL_REASONS, RefusalReason};
+use super::text::MetricsText;
+use crate::ids::Issuer;
 use crate::observe::Step;
+use crate::protocol::grant_type::GrantType;
 use crate::protocol::paths::ServerEndpoint;
 
 /// The outcome of a request, as [`Metrics`] counts it.
@@ -47,127 +52,190 @@ impl RequestOutcome {
     }
 }
 
-/// The upper bounds of the histogram buckets, in microseconds. One more bucket is unbounded.
-const LATENCY_BOUNDS_MICROS: [u64; 14] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000,
+/// The values of the label `grant_type`: every grant type, and `None` for a request that was refused before
+/// its grant type was known.
+pub(super) const TOKEN_GRANTS: [Option<GrantType>; GrantType::ALL.len() + 1] = [
+    Some(GrantType::AuthorizationCode),
+    Some(GrantType::RefreshToken),
+    Some(GrantType::JwtBearer),
+    Some(GrantType::ClientCredentials),
+    None,
 ];
 
-#[derive(Debug, Default)]
-struct Histogram {
-    buckets: [AtomicU64; LATENCY_BOUNDS_MICROS.len() + 1],
-    sum_nanos: AtomicU64,
-}
-
-impl Histogram {
-    fn observe(&self, took: Duration) {
-        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let at = LATENCY_BOUNDS_MICROS.partition_point(|bound| bound * 1_000 < nanos);
-        if let Some(bucket) = self.buckets.get(at) {
-            bucket.fetch_add(1, Ordering::Relaxed);
-        }
-        self.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
-    }
-
-    fn write(&self, text: &mut String, name: &str, label: &str) {
-        let mut count = 0;
-        for (at, bucket) in self.buckets.iter().enumerate() {
-            count += bucket.load(Ordering::Relaxed);
-            _ = match LATENCY_BOUNDS_MICROS.get(at) {
-                Some(bound) => {
-                    let seconds = Duration::from_micros(*bound).as_secs_f64();
-                    writeln!(text, "{name}_bucket{{{label},le=\"{seconds}\"}} {count}")
-                }
-                None => writeln!(text, "{name}_bucket{{{label},le=\"+Inf\"}} {count}"),
-            };
-        }
-        let micros = self.sum_nanos.load(Ordering::Relaxed) / 1_000;
-        let seconds = Duration::from_micros(micros).as_secs_f64();
-        _ = writeln!(text, "{name}_sum{{{label}}} {seconds}\n{name}_count{{{label}}} {count}");
+pub(super) const fn grant_label(grant_type: Option<GrantType>) -> &'static str {
+    match grant_type {
+        Some(grant_type) => grant_type.as_str(),
+        None => "unknown",
     }
 }
 
-/// Counters of the HTTP layer: requests by endpoint and outcome, request latency by endpoint, and
-/// the time that authenticated requests spend at each step.
+/// Returns the place of a grant type in [`TOKEN_GRANTS`].
+pub(super) const fn grant_place(grant_type: Option<GrantType>) -> usize {
+    match grant_type {
+        Some(grant_type) => grant_type as usize,
+        None => GrantType::ALL.len(),
+    }
+}
+
+/// Counters that take no lock.
+#[derive(Debug)]
+struct Counters<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::default()))
+    }
+}
+
+impl<const N: usize> Counters<N> {
+    fn count(&self, at: usize) {
+        if let Some(counter) = self.0.get(at) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, at: usize) -> u64 {
+        self.0.get(at).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+/// Counters of the HTTP layer: answers by endpoint and outcome, token requests by grant type, refusals by
+/// reason, latency by endpoint, and the time that authenticated requests spend at each step.
 ///
-/// Reads are cheap and take no lock.
+/// Counting and reading take no lock. [`MetricsText`] puts the metrics of several servers together.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    requests: [[AtomicU64; RequestOutcome::ALL.len()]; ServerEndpoint::ALL.len()],
+    /// The label of the text.
+    issuer: Option<Issuer>,
+    requests: [Counters<{ RequestOutcome::ALL.len() }>; ServerEndpoint::ALL.len()],
+    token_requests: [Counters<{ RequestOutcome::ALL.len() }>; TOKEN_GRANTS.len()],
+    /// The largest array is apart, so that endpoints stay cheap to move.
+    refusals: Box<[Counters<{ REFUSAL_REASONS.len() }>; ServerEndpoint::ALL.len()]>,
     latency: [Histogram; ServerEndpoint::ALL.len()],
     steps: [Histogram; Step::ALL.len()],
+    facade: Facade,
 }
 
 impl Metrics {
-    pub(crate) fn count(&self, endpoint: ServerEndpoint, outcome: RequestOutcome, took: Duration) {
-        let counters = self.requests.get(endpoint as usize);
-        if let Some(counter) = counters.and_then(|them| them.get(outcome as usize)) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-        if let Some(latency) = self.latency.get(endpoint as usize) {
-            latency.observe(took);
-        }
+    /// Creates metrics with the label `issuer`, or without one.
+    pub(crate) fn labelled(issuer: Option<Issuer>) -> Self {
+        Self { facade: Facade::new(issuer.as_ref()), issuer, ..Self::default() }
     }
 
-    pub(crate) fn count_step(&self, step: Step, took: Duration) {
-        if let Some(histogram) = self.steps.get(step as usize) {
-            histogram.observe(took);
+    /// Counts an answered request.
+    pub(crate) fn count(
+        &self,
+        endpoint: ServerEndpoint,
+        outcome: RequestOutcome,
+        measured: &Measured,
+    ) {
+        if let Some(counters) = self.requests.get(endpoint as usize) {
+            counters.count(outcome as usize);
         }
+        if endpoint == ServerEndpoint::Token
+            && let Some(counters) = self.token_requests.get(grant_place(measured.grant_type))
+        {
+            counters.count(outcome as usize);
+        }
+        if let Some(reason) = measured.refusal
+            && let Some(counters) = self.refusals.get(endpoint as usize)
+        {
+            counters.count(reason.place());
+        }
+        if let Some(latency) = self.latency.get(endpoint as usize) {
+            latency.observe(measured.took);
+        }
+        for (step, took) in measured.steps() {
+            if let Some(histogram) = self.steps.get(step as usize) {
+                histogram.observe(took);
+            }
+        }
+        self.facade.count(endpoint, outcome, measured);
+    }
+
+    /// Returns the label, if there is one.
+    pub(crate) const fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_ref()
     }
 
     /// Returns the number of requests at `endpoint` with this outcome.
     #[must_use]
     pub fn requests(&self, endpoint: ServerEndpoint, outcome: RequestOutcome) -> u64 {
-        let counters = self.requests.get(endpoint as usize);
-        let counter = counters.and_then(|them| them.get(outcome as usize));
-        counter.map_or(0, |counter| counter.load(Ordering::Relaxed))
+        self.requests.get(endpoint as usize).map_or(0, |counters| counters.get(outcome as usize))
     }
 
-    /// Renders all counters and histograms in the Prometheus text format.
+    /// Returns the number of token requests with this grant type and outcome. `None` stands for requests
+    /// that were refused before their grant type was known.
+    #[must_use]
+    pub fn token_requests(&self, grant_type: Option<GrantType>, outcome: RequestOutcome) -> u64 {
+        let counters = self.token_requests.get(grant_place(grant_type));
+        counters.map_or(0, |counters| counters.get(outcome as usize))
+    }
+
+    /// Returns the number of requests at `endpoint` that were refused for `reason`, one of
+    /// [`REFUSAL_REASONS`]; zero for any other name.
+    ///
+    /// Their answer may be a success over HTTP: a redirect to the app, or the introspection of a token
+    /// that is not active.
+    #[must_use]
+    pub fn refusals(&self, endpoint: ServerEndpoint, reason: &str) -> u64 {
+        RefusalReason::named(reason).map_or(0, |reason| self.refusals_at(endpoint, reason.place()))
+    }
+
+    pub(super) fn refusals_at(&self, endpoint: ServerEndpoint, place: usize) -> u64 {
+        self.refusals.get(endpoint as usize).map_or(0, |counters| counters.get(place))
+    }
+
+    pub(super) fn latency(&self, endpoint: ServerEndpoint) -> Option<&Histogram> {
+        self.latency.get(endpoint as usize)
+    }
+
+    pub(super) fn step(&self, step: Step) -> Option<&Histogram> {
+        self.steps.get(step as usize)
+    }
+
+    /// Renders all counters and histograms as [`MetricsText`] does.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = String::from("# TYPE grantor_requests_total counter\n");
-        for endpoint in ServerEndpoint::ALL {
-            for outcome in RequestOutcome::ALL {
-                let labels =
-                    format!("endpoint=\"{}\",outcome=\"{}\"", endpoint.as_str(), outcome.as_str());
-                let count = self.requests(endpoint, outcome);
-                _ = writeln!(text, "grantor_requests_total{{{labels}}} {count}");
-            }
-        }
-        text.push_str("# TYPE grantor_request_seconds histogram\n");
-        for (endpoint, latency) in ServerEndpoint::ALL.into_iter().zip(&self.latency) {
-            let label = format!("endpoint=\"{}\"", endpoint.as_str());
-            latency.write(&mut text, "grantor_request_seconds", &label);
-        }
-        text.push_str("# TYPE grantor_step_seconds histogram\n");
-        for (step, latency) in Step::ALL.into_iter().zip(&self.steps) {
-            let label = format!("step=\"{}\"", step.as_str());
-            latency.write(&mut text, "grantor_step_seconds", &label);
-        }
-        text
+        MetricsText::new().with_server(self).to_string()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    fn measured(micros: u64) -> Measured {
+        Measured { took: Duration::from_micros(micros), ..Measured::default() }
+    }
 
     #[test]
     fn requests_are_counted_by_endpoint_and_outcome_with_their_latency() {
         let metrics = Metrics::default();
         for micros in [50, 51, 2_000_000] {
-            let took = Duration::from_micros(micros);
-            metrics.count(ServerEndpoint::Token, RequestOutcome::Success, took);
+            metrics.count(ServerEndpoint::Token, RequestOutcome::Success, &measured(micros));
         }
-        metrics.count(ServerEndpoint::Token, RequestOutcome::of_status(401), Duration::ZERO);
-        metrics.count_step(Step::Mint, Duration::from_micros(700));
+        let mut refused = measured(0);
+        refused.steps[Step::Mint as usize] = Duration::from_micros(700);
+        refused.refusal = RefusalReason::named("wrong_secret");
+        refused.grant_type = Some(GrantType::RefreshToken);
+        metrics.count(ServerEndpoint::Token, RequestOutcome::of_status(401), &refused);
 
         assert_eq!(metrics.requests(ServerEndpoint::Token, RequestOutcome::Success), 3);
         assert_eq!(metrics.requests(ServerEndpoint::Token, RequestOutcome::Refused), 1);
+        assert_eq!(metrics.token_requests(None, RequestOutcome::Success), 3);
+        let refresh = Some(GrantType::RefreshToken);
+        assert_eq!(metrics.token_requests(refresh, RequestOutcome::Refused), 1);
+        assert_eq!(metrics.refusals(ServerEndpoint::Token, "wrong_secret"), 1);
+        assert_eq!(metrics.refusals(ServerEndpoint::Revocation, "wrong_secret"), 0);
         let text = metrics.to_text();
         for line in [
             "grantor_requests_total{endpoint=\"token\",outcome=\"success\"} 3",
+            "grantor_token_requests_total{grant_type=\"refresh_token\",outcome=\"refused\"} 1",
+            "grantor_token_requests_total{grant_type=\"unknown\",outcome=\"success\"} 3",
+            "grantor_refusals_total{endpoint=\"token\",reason=\"wrong_secret\"} 1",
             "grantor_request_seconds_bucket{endpoint=\"token\",le=\"0.00005\"} 2",
             "grantor_request_seconds_bucket{endpoint=\"token\",le=\"0.0001\"} 3",
             "grantor_request_seconds_bucket{endpoint=\"token\",le=\"1\"} 3",
@@ -178,6 +246,15 @@ mod tests {
         ] {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");
         }
+        assert_eq!(text.matches("grantor_refusals_total{").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn every_grant_type_has_its_place() {
+        for (place, grant_type) in TOKEN_GRANTS.into_iter().enumerate() {
+            assert_eq!(grant_place(grant_type), place);
+        }
+        assert!(GrantType::ALL.iter().all(|it| TOKEN_GRANTS.contains(&Some(*it))));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::clock::Stopwatch;
 use crate::ids::ClientId;
+use crate::observe::metrics::RequestOutcome;
+use crate::observe::reasons::RefusalReason;
 use crate::observe::{Outcome, Step};
 use crate::protocol::grant_type::GrantType;
 
@@ -37,15 +39,30 @@ pub(crate) struct Seen {
     steps: [Duration; Step::ALL.len()],
 }
 
+/// The part of an answered request that metrics count.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Measured {
+    /// The time from the request to its answer.
+    pub(crate) took: Duration,
+    /// The grant type of a token request, once it was known.
+    pub(crate) grant_type: Option<GrantType>,
+    /// The reason of a refusal.
+    pub(crate) refusal: Option<RefusalReason>,
+    /// How long each step took, by its place in [`Step::ALL`].
+    pub(super) steps: [Duration; Step::ALL.len()],
+}
+
+impl Measured {
+    /// Returns each step that took any time, and that time.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = (Step, Duration)> {
+        Step::ALL.into_iter().zip(self.steps).filter(|(_, took)| !took.is_zero())
+    }
+}
+
 impl Observation {
     /// Starts the clock.
     pub(crate) fn start() -> Self {
         Self { watch: Stopwatch::start(), inner: Mutex::default() }
-    }
-
-    /// Returns how long the request has taken so far.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.watch.elapsed()
     }
 
     /// Returns the values so far.
@@ -57,14 +74,18 @@ impl Observation {
         self.inner().seen.clone()
     }
 
-    /// Calls `each` with every step that took any time, and with that time.
-    pub(crate) fn each_step(&self, mut each: impl FnMut(Step, Duration)) {
-        let steps = self.inner().seen.steps;
-        for (step, took) in Step::ALL.into_iter().zip(steps) {
-            if !took.is_zero() {
-                each(step, took);
-            }
-        }
+    /// Returns what metrics count of the request, which has been answered with `outcome`.
+    pub(crate) fn measured(&self, outcome: RequestOutcome) -> Measured {
+        let took = self.watch.elapsed();
+        let inner = self.inner();
+        let Seen { grant_type, steps, outcome: seen, .. } = &inner.seen;
+        let refusal = match seen {
+            Some(seen) => RefusalReason::of(seen),
+            // No endpoint has read it.
+            None if outcome == RequestOutcome::Refused => Some(RefusalReason::INVALID_HTTP_REQUEST),
+            None => None,
+        };
+        Measured { took, grant_type: *grant_type, refusal, steps: *steps }
     }
 
     pub(crate) fn enter(&self, step: Step) {
@@ -121,6 +142,24 @@ mod tests {
         assert!(seen.steps[Step::Parse as usize] < seen.steps[Step::Client as usize]);
         assert_eq!(seen.steps[Step::Mint as usize], Duration::ZERO);
         assert_eq!((seen.client_id, seen.outcome), (Some(app), Some(Outcome::Success)));
-        assert!(observation.elapsed() >= Duration::from_millis(2));
+        let measured = observation.measured(RequestOutcome::Success);
+        assert!(measured.took >= Duration::from_millis(2));
+        assert_eq!(measured.grant_type, Some(GrantType::RefreshToken));
+        assert_eq!(measured.refusal, None);
+        assert!(measured.steps().any(|(step, _)| step == Step::Client));
+        assert!(measured.steps().all(|(step, _)| step != Step::Mint));
+    }
+
+    #[test]
+    fn a_refusal_has_the_reason_of_its_outcome() {
+        let observation = Observation::start();
+        let reason = |outcome| observation.measured(outcome).refusal.map(RefusalReason::as_str);
+        assert_eq!(reason(RequestOutcome::Success), None);
+        assert_eq!(reason(RequestOutcome::Refused), Some("invalid_http_request"));
+        observation.end(None, None, &Outcome::refused(Step::Grant, "expired_token", None));
+        // The introspection of such a token succeeds over HTTP.
+        for outcome in RequestOutcome::ALL {
+            assert_eq!(reason(outcome), Some("expired_token"));
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::support::{World, machine_app};
 
 /// A fault of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+pub(crate) enum Fault {
     Before,
     After,
     /// The call never returns.
@@ -39,14 +39,14 @@ enum Fault {
 
 /// The log in memory with planned faults, and the size of each batch.
 #[derive(Debug, Default)]
-struct FaultyLog {
+pub(crate) struct FaultyLog {
     inner: MemoryStore,
     plan: Mutex<VecDeque<Fault>>,
     appends: Mutex<Vec<(Instant, usize)>>,
 }
 
 impl FaultyLog {
-    fn with(plan: impl IntoIterator<Item = Fault>) -> Arc<Self> {
+    pub(crate) fn with(plan: impl IntoIterator<Item = Fault>) -> Arc<Self> {
         Arc::new(Self { plan: Mutex::new(plan.into_iter().collect()), ..Self::default() })
     }
 

@@ -49,6 +49,16 @@ fn google_auth_and_msal_present_their_assertions() {
     run(command(python).arg("-B").arg(script("assertion_clients.py")), 17);
 }
 
+/// Z41: the parser of another project reads the metrics.
+#[test]
+fn prometheus_client_reads_the_metrics() {
+    let python = target_folder().join("interop/venv/bin/python");
+    if !works(command(&python).args(["-c", "import prometheus_client, requests"])) {
+        return skip("prometheus_client_reads_the_metrics", "Python with prometheus_client");
+    }
+    run(command(python).arg("-B").arg(script("metrics_scraper.py")), 9);
+}
+
 /// M1 and M2: a strict client finds every endpoint by the metadata and uses it.
 #[test]
 fn oauth4webapi_goes_through_every_flow() {

@@ -149,5 +149,5 @@ async fn usage(
 }
 
 async fn metrics(State(state): State<Arc<Administration>>) -> Response {
-    crate::metrics_text(&state.endpoints)
+    crate::metrics_text(&state.endpoints, &state.log)
 }

@@ -6,6 +6,7 @@ pub mod conformance;
 mod event;
 mod pruning;
 mod queue;
+mod queue_metrics;
 mod rows;
 
 use std::sync::Arc;

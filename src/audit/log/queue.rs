@@ -13,6 +13,7 @@ use crate::audit::{Action, Actor, AuditEvent, AuditQuery, AuditSink};
 use crate::clock::UnixTime;
 use crate::observe::Outcome;
 use crate::observe::deadline::{DEADLINE, within};
+use crate::observe::facade::QueueChanges;
 use crate::observe::panics::{caught, caught_in};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::store::{Page, StoreError};
@@ -86,6 +87,8 @@ struct Pending {
     is_failing: bool,
     /// The panics of the store and of the callback.
     panics: u64,
+    /// The numbers of the last report.
+    reported: QueueChanges,
 }
 
 /// How the writing of an [`AuditQueue`] goes.
@@ -100,6 +103,22 @@ pub enum AuditWriter {
     Failing,
     /// The queue was closed, and everything is written.
     Closed,
+}
+
+impl AuditWriter {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Absent, Self::Running, Self::Failing, Self::Closed];
+
+    /// Returns the stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Running => "running",
+            Self::Failing => "failing",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -147,6 +166,7 @@ impl AuditQueue {
             is_running: false,
             is_failing: false,
             panics: 0,
+            reported: QueueChanges::default(),
         };
         Ok(Self(Arc::new(Shared {
             capacity: capacity.max(1),
@@ -216,8 +236,7 @@ impl AuditQueue {
     /// Returns the number of events that are queued and not yet in the log.
     #[must_use]
     pub fn pending(&self) -> usize {
-        let pending = self.0.lock();
-        pending.events.len() + pending.batch.as_ref().map_or(0, |batch| batch.len())
+        self.0.lock().unwritten()
     }
 
     /// Returns the instants of the newest written event and of the oldest queued one.
@@ -283,6 +302,11 @@ impl Pending {
         EventId::new(at, tail)
     }
 
+    /// Returns the number of events that are not yet in the log.
+    fn unwritten(&self) -> usize {
+        self.events.len() + self.batch.as_ref().map_or(0, |batch| batch.len())
+    }
+
     /// Queues an event or counts it as dropped. Returns the waker of the writer if it must run.
     fn push(&mut self, event: AuditEvent, queue: &Shared) -> Option<Waker> {
         if self.events.len() >= queue.capacity || self.state == State::Closed {
@@ -339,6 +363,16 @@ impl Shared {
         let flushing = std::mem::take(&mut pending.flushing);
         drop(pending);
         flushing.into_iter().for_each(Waker::wake);
+    }
+
+    /// Reports the numbers to the `metrics` facade.
+    fn report(&self) {
+        let mut pending = self.lock();
+        let (queued, dropped) = (pending.unwritten() as u64, pending.dropped);
+        let change = pending.reported.to(queued, dropped);
+        // The recorder is the host's code.
+        drop(pending);
+        change.tell();
     }
 
     /// Notes a failed write, and counts a panic.
@@ -454,12 +488,14 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
         }
         let next = queue.lock().take(queue.name);
         let Some(batch) = next else { return queue.settle() };
+        queue.report();
         let (mut wait, longest) = BACKOFF;
         let mut has_failed = false;
         while let Err(error) = append(&queue, &store, &batch, sleep(DEADLINE)).await {
             has_failed = true;
             let reported = caught(|| failed(&error));
             queue.note_failure(reported.is_err());
+            queue.report();
             if is_closed(&queue.lock()) {
                 sleep(wait).await;
             } else {
@@ -469,5 +505,6 @@ async fn write<S: AuditStore, W: Future<Output = ()> + Send>(
         }
         mark_a_loss(&queue, &store, &batch, has_failed).await;
         queue.settle();
+        queue.report();
     }
 }

@@ -3,6 +3,7 @@
 mod browser;
 mod documents;
 mod endpoints;
+mod metrics;
 mod observed;
 
 use std::sync::Arc;
@@ -30,6 +31,12 @@ impl Http {
     pub(crate) fn of(world: World) -> Self {
         let server: Arc<Server> = Arc::clone(&world.server);
         Self { world, endpoints: HttpEndpoints::new(server, Lines) }
+    }
+
+    /// Its spans and metrics name the issuer.
+    pub(crate) fn labelled() -> Self {
+        let Self { world, endpoints } = Self::new();
+        Self { world, endpoints: endpoints.with_issuer_label(true) }
     }
 
     pub(crate) fn send(&self, request: Request<impl AsRef<[u8]> + Send>) -> Answered {

@@ -91,3 +91,80 @@ fn a_log_line_that_panics_ends_no_request() {
     // Of each request the audit event, and the line of its end.
     assert_eq!(lines.load(Relaxed), 3 * 3 * 2);
 }
+
+/// The lines of a log.
+#[cfg(feature = "tracing")]
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(feature = "tracing")]
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the lines that a token request and two refused ones log.
+#[cfg(feature = "tracing")]
+fn logged(http: &Http) -> String {
+    let app = http.world.register(machine_app());
+    let header = basic(app.id.as_str(), app.secret.as_deref().unwrap());
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, || {
+        let form = "grant_type=client_credentials";
+        assert_eq!(http.post("/oauth/token", &[("authorization", &header)], form).status, 200);
+        let form = "grant_type=client_credentials&scope=unknown.scope";
+        assert_eq!(http.post("/oauth/token", &[("authorization", &header)], form).status, 400);
+        assert_eq!(http.post("/oauth/token", &[("content-type", "text/plain")], "x").status, 400);
+    });
+    let lines = lines.0.lock().unwrap();
+    String::from_utf8(lines.clone()).unwrap()
+}
+
+/// Z41: the span of a request has its grant type and the reason of a refusal, as the metrics have.
+#[cfg(feature = "tracing")]
+#[test]
+fn a_span_has_the_grant_type_and_the_reason() {
+    let log = logged(&Http::new());
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("answered")).collect();
+    let [success, refused, unread] = &lines[..] else { panic!("{log}") };
+    assert!(success.contains("grant_type=\"client_credentials\""), "{success}");
+    assert!(success.contains("outcome=\"success\"") && !success.contains("reason="), "{success}");
+    assert!(refused.contains("grant_type=\"client_credentials\""), "{refused}");
+    assert!(refused.contains("reason=\"scope_exceeds_app\""), "{refused}");
+    assert!(unread.contains("outcome=\"refused\" reason=\"invalid_http_request\""), "{unread}");
+}
+
+/// Z37: spans and audit events name the issuer if the host says so, and else do not.
+#[cfg(feature = "tracing")]
+#[test]
+fn spans_and_events_name_the_issuer_only_on_demand() {
+    use grantor::audit::TracingAudit;
+    use grantor::ids::Issuer;
+
+    use crate::support::{ISSUER, World};
+
+    let label = format!("issuer=\"{ISSUER}\"");
+    let plain = Http::of(World::with(|builder| builder.audit(TracingAudit::new())));
+    let log = logged(&plain);
+    assert!(log.contains("grantor::audit") && !log.contains("issuer="), "{log}");
+
+    let issuer = Issuer::new(ISSUER).unwrap();
+    let audit = TracingAudit::new().with_issuer(issuer);
+    let Http { world, endpoints } = Http::of(World::with(|builder| builder.audit(audit)));
+    let log = logged(&Http { world, endpoints: endpoints.with_issuer_label(true) });
+    for line in log.lines() {
+        // An audit event is inside the span, and names the issuer itself.
+        let times = if line.contains("grantor::audit") { 2 } else { 1 };
+        assert_eq!(line.matches(&label).count(), times, "{line}");
+    }
+    assert!(log.lines().count() >= 5, "{log}");
+}

@@ -1,0 +1,149 @@
+//! The reasons of refusals, as metrics label them.
+
+use crate::observe::{Outcome, Step};
+
+/// Every value of the label `reason` in metrics: each [`Rejection::reason`] in alphabetical order, and three
+/// more at the end. `vetoed` stands for every reason of a hook, `invalid_http_request` for a request that
+/// was refused before an endpoint read it, and `other` for a name that this list lacks.
+///
+/// [`Rejection::reason`]: crate::error::Rejection::reason
+pub const REFUSAL_REASONS: &[&str] = &[
+    "already_decided",
+    "app_disabled",
+    "assertion",
+    "assertion_replayed",
+    "auth_time_unknown",
+    "binding_mismatch",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id_mismatch",
+    "code_challenge",
+    "code_guessed",
+    "code_replayed",
+    "consent_denied",
+    "consent_required",
+    "duplicate_parameter",
+    "expired_token",
+    "flow_not_allowed",
+    "foreign_token",
+    "form_too_large",
+    "grant_expired",
+    "grant_overused",
+    "grant_revoked",
+    "grant_unknown",
+    "impersonation_excepted",
+    "impersonation_inactive",
+    "impersonation_none_allowed",
+    "impersonation_not_listed",
+    "inactive_user",
+    "invalid_handle",
+    "invalid_ticket",
+    "login_required",
+    "malformed_authorization",
+    "malformed_form",
+    "malformed_resource",
+    "malformed_scope",
+    "missing_parameter",
+    "no_credentials",
+    "not_a_resource_server",
+    "overtaken",
+    "public_app",
+    "quota_exceeded",
+    "redirect_uri",
+    "refresh_not_allowed",
+    "refresh_token_reused",
+    "resource_not_allowed",
+    "resource_not_granted",
+    "resources_too_long",
+    "revoked_token",
+    "scope_exceeds_app",
+    "scope_exceeds_assertion",
+    "scope_exceeds_grant",
+    "scope_exceeds_policy",
+    "scope_withdrawn",
+    "several_resources",
+    "spent_token",
+    "state_too_long",
+    "subject_is_client_id",
+    "ticket_expired",
+    "too_many_failures",
+    "too_many_slow_checks",
+    "two_authentication_methods",
+    "unknown_client",
+    "unknown_token",
+    "unknown_user",
+    "unsupported_grant_type",
+    "unsupported_parameter",
+    "unsupported_response_type",
+    "verifier_malformed",
+    "verifier_missing",
+    "wrong_authentication_method",
+    "wrong_key",
+    "wrong_secret",
+    "vetoed",
+    "invalid_http_request",
+    "other",
+];
+
+/// The number of reasons that a binary search finds.
+const SORTED: usize = REFUSAL_REASONS.len() - 3;
+
+/// The place of a reason in [`REFUSAL_REASONS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RefusalReason(usize);
+
+impl RefusalReason {
+    const VETOED: Self = Self(SORTED);
+    pub(crate) const INVALID_HTTP_REQUEST: Self = Self(SORTED + 1);
+    const OTHER: Self = Self(SORTED + 2);
+
+    /// Returns the reason of a refusal, or `None` for any other outcome.
+    pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
+        match outcome {
+            // A host chooses its names as it likes, and labels have to stay few.
+            Outcome::Refused { step: Step::Hook, .. } => Some(Self::VETOED),
+            Outcome::Refused { reason, .. } => Some(Self::named(reason).unwrap_or(Self::OTHER)),
+            Outcome::Success | Outcome::Failed { .. } => None,
+        }
+    }
+
+    /// Returns the reason with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let (sorted, others) = REFUSAL_REASONS.split_at(SORTED);
+        let at = sorted.binary_search(&name).ok();
+        at.or_else(|| Some(SORTED + others.iter().position(|it| *it == name)?)).map(Self)
+    }
+
+    pub(crate) const fn place(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        REFUSAL_REASONS.get(self.0).copied().unwrap_or("other")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_found_by_its_name() {
+        for (place, name) in REFUSAL_REASONS.iter().enumerate() {
+            let found = RefusalReason::named(name).unwrap();
+            assert_eq!((found.place(), found.as_str()), (place, *name));
+        }
+        assert_eq!(RefusalReason::named("unknown"), None);
+    }
+
+    #[test]
+    fn a_hook_and_an_unlisted_name_add_no_label() {
+        let of = |step, name| RefusalReason::of(&Outcome::refused(step, name, None)).unwrap();
+        assert_eq!(of(Step::Hook, "tenant_suspended").as_str(), "vetoed");
+        assert_eq!(of(Step::Hook, "wrong_secret").as_str(), "vetoed");
+        assert_eq!(of(Step::Client, "tenant_suspended").as_str(), "other");
+        assert_eq!(of(Step::Client, "wrong_secret").as_str(), "wrong_secret");
+        assert_eq!(RefusalReason::INVALID_HTTP_REQUEST.as_str(), "invalid_http_request");
+        assert_eq!(RefusalReason::of(&Outcome::Success), None);
+    }
+}
