@@ -19,6 +19,9 @@ mod cluster;
 mod contenders;
 mod costs;
 mod dates;
+mod declared;
+#[path = "../support/declaring.rs"]
+mod declaring;
 mod fan_out;
 mod isolation;
 mod kit;

@@ -14,6 +14,9 @@ mod apps;
 mod audit;
 mod contract;
 mod dates;
+mod declared;
+#[path = "../support/declaring.rs"]
+mod declaring;
 mod fan_out;
 mod file;
 #[path = "../../examples/custom_sql_store/grants.rs"]
