@@ -1,7 +1,7 @@
 //! Requests to other servers: metadata, key sets and feeds that others publish.
 //!
 //! The crate fetches nothing by itself. What needs a document takes a [`Fetch`]: the host's own HTTP
-//! client, or [`Fetcher`] (feature `fetch`), which keeps the rules below.
+//! client, or `Fetcher` (feature `fetch`), which keeps the rules below.
 //!
 //! # The rules of a fetch
 //!

@@ -241,7 +241,7 @@ impl BearerVerifier {
     /// | keys over an hour old | tokens are refused with status 503, and requests wait for a fetch, if the last one began over ten seconds ago |
     /// | key no longer published | its tokens are refused, also cached ones, from the next fetch on: after five minutes at most if `refresh_keys` is called, and after an hour at most if not, or if fetches fail |
     ///
-    /// Requests wait in [`BearerLayer`](super::BearerLayer), in the extractors for axum, and in
+    /// Requests wait in `BearerLayer`, in the extractors for axum, and in
     /// [`check_with`](Self::check_with) and [`authorize_with`](Self::authorize_with). After a call of
     /// [`check`](Self::check) or [`authorize`](Self::authorize), call
     /// [`refresh_after`](Self::refresh_after). A token with a known key waits for nothing.

@@ -20,8 +20,8 @@ use super::{SqliteSettings, SqliteStore};
 /// | URL | store | feature |
 /// | --- | --- | --- |
 /// | `memory:` | [`MemoryStore`] | |
-/// | `sqlite:PATH` | [`SqliteStore`](super::SqliteStore) behind [`CachedApps`](super::CachedApps) | `sqlite` |
-/// | `postgres://USER:PASSWORD@HOST/DATABASE` | [`PostgresStore`](super::PostgresStore) behind [`CachedApps`](super::CachedApps) | `postgres` |
+/// | `sqlite:PATH` | `SqliteStore` behind [`CachedApps`](super::CachedApps) | `sqlite` |
+/// | `postgres://USER:PASSWORD@HOST/DATABASE` | `PostgresStore` behind [`CachedApps`](super::CachedApps) | `postgres` |
 ///
 /// Clones share one store. It is an [`AuditStore`](crate::audit::AuditStore), too.
 ///
