@@ -151,7 +151,7 @@ mod enabled {
 
     /// The numbers of an audit queue that the recorder has been told. It is told changes, so that several
     /// queues of a process add up.
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct QueueChanges {
         queued: u64,
         dropped: u64,
@@ -166,6 +166,10 @@ mod enabled {
     }
 
     impl QueueChanges {
+        pub(crate) const fn new() -> Self {
+            Self { queued: 0, dropped: 0 }
+        }
+
         /// Notes the present numbers, and returns what has changed.
         pub(crate) fn to(&mut self, queued: u64, dropped: u64) -> QueueChange {
             let change = QueueChange {
@@ -216,13 +220,17 @@ mod disabled {
         pub(crate) const fn count(&self, _: ServerEndpoint, _: RequestOutcome, _: &Measured) {}
     }
 
-    #[derive(Debug, Default)]
+    #[derive(Debug)]
     pub(crate) struct QueueChanges;
 
     #[must_use]
     pub(crate) struct QueueChange;
 
     impl QueueChanges {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
         #[expect(clippy::unused_self, reason = "same signature as with the feature")]
         pub(crate) const fn to(&mut self, _: u64, _: u64) -> QueueChange {
             QueueChange

@@ -179,11 +179,11 @@ impl Metrics {
     /// that is not active.
     #[must_use]
     pub fn refusals(&self, endpoint: ServerEndpoint, reason: &str) -> u64 {
-        RefusalReason::named(reason).map_or(0, |reason| self.refusals_at(endpoint, reason.place()))
+        RefusalReason::named(reason).map_or(0, |reason| self.refusals_for(endpoint, reason))
     }
 
-    pub(super) fn refusals_at(&self, endpoint: ServerEndpoint, place: usize) -> u64 {
-        self.refusals.get(endpoint as usize).map_or(0, |counters| counters.get(place))
+    pub(super) fn refusals_for(&self, endpoint: ServerEndpoint, reason: RefusalReason) -> u64 {
+        self.refusals.get(endpoint as usize).map_or(0, |counters| counters.get(reason.place()))
     }
 
     pub(super) fn latency(&self, endpoint: ServerEndpoint) -> Option<&Histogram> {

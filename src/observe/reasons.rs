@@ -97,6 +97,11 @@ impl RefusalReason {
     pub(crate) const INVALID_HTTP_REQUEST: Self = Self(SORTED + 1);
     const OTHER: Self = Self(SORTED + 2);
 
+    /// Returns every reason.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..REFUSAL_REASONS.len()).map(Self)
+    }
+
     /// Returns the reason of a refusal, or `None` for any other outcome.
     pub(crate) fn of(outcome: &Outcome) -> Option<Self> {
         match outcome {

@@ -10,7 +10,7 @@ use super::families::{
 };
 use super::histogram::{BOUNDS_MICROS, Histogram, HistogramSum};
 use super::metrics::{Metrics, RequestOutcome, TOKEN_GRANTS, grant_label};
-use super::reasons::REFUSAL_REASONS;
+use super::reasons::RefusalReason;
 use crate::ids::Issuer;
 use crate::observe::Step;
 use crate::protocol::paths::ServerEndpoint;
@@ -121,10 +121,10 @@ impl<'a> MetricsText<'a> {
         head(f, REFUSALS)?;
         for (issuer, servers) in &self.servers {
             for endpoint in ServerEndpoint::ALL {
-                for (place, reason) in REFUSAL_REASONS.iter().enumerate() {
-                    let count = sum(servers, |it| it.refusals_at(endpoint, place));
+                for reason in RefusalReason::all() {
+                    let count = sum(servers, |it| it.refusals_for(endpoint, reason));
                     if count > 0 {
-                        let labels = [("endpoint", endpoint.as_str()), ("reason", *reason)];
+                        let labels = [("endpoint", endpoint.as_str()), ("reason", reason.as_str())];
                         sample(f, REFUSALS.name, *issuer, &labels, count)?;
                     }
                 }

@@ -166,7 +166,7 @@ impl AuditQueue {
             is_running: false,
             is_failing: false,
             panics: 0,
-            reported: QueueChanges::default(),
+            reported: QueueChanges::new(),
         };
         Ok(Self(Arc::new(Shared {
             capacity: capacity.max(1),
