@@ -1,4 +1,4 @@
-//! Client secrets of another server, of which only a slow digest is known: PBKDF2, as Django writes it.
+//! Client secrets of another server, known only by a slow digest: PBKDF2, as Django writes it.
 
 use std::num::NonZeroU32;
 

@@ -57,7 +57,7 @@ pub struct AuthorizedApp {
     pub description: String,
     /// Whether the app is enabled. A disabled one can do nothing until it is enabled again.
     pub enabled: bool,
-    /// What it may do: the scope of its live grants and of the remembered consent, as far as the app
+    /// The scope of its live grants and of the remembered consent, as far as the app
     /// still has it.
     pub scopes: Vec<AuthorizedScope>,
     /// The devices on which it was granted, if the host named them.
@@ -85,7 +85,7 @@ pub struct AuthorizedScope {
     pub titles: Vec<String>,
 }
 
-/// What the rows of one app say.
+/// The access of one app, collected from its rows.
 #[derive(Default)]
 struct Access {
     scope: Scope,

@@ -202,8 +202,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         Admin::new(self.admin_parts(), administrator)
     }
 
-    /// Returns the methods of a user whom the host has authenticated: which apps may act in the user's name,
-    /// and their end. The audit log calls the actor by the subject.
+    /// Returns the methods of an authenticated user, which list and end the access of apps in the user's
+    /// name. The audit log calls the actor by the subject.
     pub fn account(&self, subject: Subject) -> Account<'_, S> {
         Account::new(self.admin_parts(), self.context.catalog.as_deref(), subject)
     }

@@ -1,4 +1,4 @@
-//! What the audit log proves: who agreed to what, and which tokens came of it.
+//! Evidence in the audit log: the decision of a user, and the tokens that came of it.
 
 use std::collections::BTreeSet;
 

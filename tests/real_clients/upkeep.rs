@@ -15,7 +15,7 @@ fn the_jobs_have_run_when_the_server_is_ready() {
     assert_eq!(ready.status, 200, "{ready:?}");
     let jobs: Vec<_> = ready.body.lines().filter_map(|line| line.split_once(": ")).collect();
     let names: Vec<_> = jobs.iter().map(|(job, _)| *job).collect();
-    assert_eq!(names, ["revocations", "prune", "repeats"]);
+    assert_eq!(names, ["revocations", "prune", "prune_events", "repeats", "audit"]);
     assert!(jobs[0].1.starts_with("last success 20"), "{ready:?}");
 }
 

@@ -39,7 +39,7 @@ impl Decision {
     }
 }
 
-/// What a user or a remembered consent decided: for the audit log.
+/// The access that a user or a remembered consent decided on, for the audit log.
 #[derive(Debug)]
 pub(super) struct Access {
     pub(super) grant_id: GrantId,
