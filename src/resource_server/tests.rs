@@ -400,13 +400,16 @@ fn no_thread_accepts_a_removed_key_after_the_removal() {
                 }
             });
         }
+        // The threads end before anything is asserted, so that a failure does not wait for them.
+        let mut wrong = 0;
         for _ in 0..200 {
             ring.replace(vec![stays_on_ring.clone(), leaves_on_ring.clone()]).unwrap();
-            assert!(verifier.check(Some(&*leaving)).is_ok());
+            wrong += usize::from(verifier.check(Some(&*leaving)).is_err());
             ring.replace(vec![stays_on_ring.clone()]).unwrap();
-            assert!(verifier.check(Some(&*leaving)).is_err());
+            wrong += usize::from(verifier.check(Some(&*leaving)).is_ok());
         }
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(wrong, 0);
     });
 }
 
