@@ -62,6 +62,9 @@ mod resource_server;
 mod resources;
 mod revocation;
 mod revocation_feed;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
 mod scopes;
 mod server_edges;
 mod signing_keys;

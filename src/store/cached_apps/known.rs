@@ -87,19 +87,21 @@ impl Known {
         }
     }
 
-    /// Stores what poll `poll`, begun at `asked_at`, returned.
-    pub(super) fn learn(&self, poll: u64, asked_at: UnixTime, answer: AppsVersion) {
+    /// Stores what poll `poll`, begun at `asked_at`, returned. Returns false if a later poll was answered
+    /// first, with another version: which of the two is newer is not known.
+    pub(super) fn learn(&self, poll: u64, asked_at: UnixTime, answer: AppsVersion) -> bool {
         let AppsVersion { version, seen } = answer;
         let latest = &mut write(&self.found).latest;
         let epoch = match latest {
             // Polls may overtake each other if the store is slow.
-            Some(before) if before.poll >= poll => return,
+            Some(before) if before.poll >= poll => return before.version == version,
             Some(before) if before.version == version => before.epoch,
             Some(before) => before.epoch.saturating_add(1),
             None => 1,
         };
         let seen = latest.map_or(seen, |before| before.seen.max(seen));
         *latest = Some(Latest { poll, asked_at, version, seen, epoch });
+        true
     }
 
     /// Returns the app, if the latest poll is at most `bound` away from `began` and the version has not

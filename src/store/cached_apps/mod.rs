@@ -238,8 +238,11 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         let (number, began) = (self.polls.count(), self.clock.now());
         let version = self.store.apps_version().await?;
-        // The caller has to find the apps as of this version, so earlier entries become stale.
-        self.known.learn(number, began, version);
+        // The caller has to find the apps as of this version, so earlier entries become stale. If a later call
+        // was answered first, the next look-up asks again.
+        if !self.known.learn(number, began, version) {
+            self.known.expire(self.polls.count());
+        }
         Ok(version)
     }
 }

@@ -371,6 +371,21 @@ fn an_overtaken_poll_changes_nothing() {
     assert_eq!(known.age(START.plus(BOUND)), Some(Duration::ZERO));
 }
 
+/// A caller that learns of a change finds it, also if another call that began later was answered first.
+#[test]
+fn a_change_is_found_by_a_caller_whose_call_was_overtaken() {
+    let process = Process::new();
+    let app = process.app("app");
+    assert!(process.is_enabled(&app));
+    let before = block_on(process.store.apps_version()).unwrap();
+    // A later call of another thread read the number before the change.
+    assert!(process.cache.known.learn(3, START, before));
+    turn(&process.store, app.client_id());
+    let counted = block_on(process.cache.apps_version()).unwrap();
+    assert_ne!(counted.version, before.version);
+    assert!(!process.is_enabled(&app));
+}
+
 #[test]
 fn a_store_that_fails_is_an_error_when_the_bound_has_passed_and_not_before() {
     let process = Process::new();

@@ -113,8 +113,8 @@ fn missing_members_and_equal_ids_are_problems() {
 /// quoted, and none is in `Debug`.
 #[test]
 fn a_secret_is_given_in_one_of_its_forms() {
-    let folder = std::env::temp_dir().join(format!("grantor-{}-declared", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
+    let sandbox = crate::sandbox::Folder::temporary();
+    let folder = sandbox.path();
     let file = folder.join("secret");
     fs::write(&file, "from the file\r\n").unwrap();
     let long = folder.join("long");
@@ -158,7 +158,6 @@ fn a_secret_is_given_in_one_of_its_forms() {
         assert!(one.problem.contains(problem), "{one}");
         assert!(!one.problem.contains("planted") && !one.problem.contains("123456"), "{one}");
     }
-    fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Z34: keys are PEM text or a JWK Set. The older name of a digest is read, too.
