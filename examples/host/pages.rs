@@ -53,7 +53,7 @@ pub(crate) fn router(endpoints: &Arc<Endpoints>) -> Router {
 /// The host's part of the authorization endpoint.
 pub(crate) struct Site {
     users: Users,
-    /// The path of the authorization endpoint, to which a login returns.
+    /// The path of the authorization endpoint. A login returns to it.
     authorize: String,
     secure: bool,
 }

@@ -12,6 +12,7 @@ use crate::clock::{Clock, UnixTime};
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
 use crate::protocol::redirect_uri::InstanceHosts;
+use crate::protocol::resources::Resources;
 use crate::random::{JtiSource, SecureRandom};
 use crate::rate_limit::RateLimiter;
 use crate::rate_limit::repeats::Repeats;
@@ -30,6 +31,8 @@ const HOST_CLOCK_MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Context<S, U, H> {
     pub(crate) issuer: Issuer,
+    /// The server's own API, by the name of the issuer. Grants share it.
+    pub(crate) own_api: Option<Resources>,
     pub(crate) token_endpoint_url: String,
     /// The URLs of the endpoints at which apps authenticate.
     pub(crate) endpoint_urls: Vec<String>,

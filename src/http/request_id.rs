@@ -1,4 +1,4 @@
-//! Where the id of a request comes from.
+//! The sources of request ids: the host, a proxy, or a counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -55,7 +55,7 @@ pub struct FeedReader<F> {
     client_id: ClientId,
     client_secret: ClientSecret,
     list: Arc<RevocationList>,
-    /// Where the feed is, once it is known.
+    /// The URL of the feed, once it is known.
     url: Mutex<Option<http::Uri>>,
 }
 

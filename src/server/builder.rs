@@ -13,10 +13,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::endpoint::client_authentication::MAX_SLOW_CHECKS;
 use crate::endpoint::context::Context;
 use crate::hooks::{Hooks, NoHooks};
-use crate::ids::Issuer;
+use crate::ids::{Issuer, Resource};
 use crate::jwt::{KeyRing, VerifyingKey};
 use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::protocol::redirect_uri::InstanceHosts;
+use crate::protocol::resources::Resources;
 use crate::random::{JtiSource, OsRandom, SecureRandom};
 use crate::rate_limit::repeats::Repeats;
 use crate::rate_limit::{RateLimiter, RateLimits};
@@ -232,6 +233,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 handles: Handles::new(&self.secret, &self.issuer),
                 pepper: Pepper::new(&self.secret),
                 sealing: Sealing::new(&self.secret),
+                own_api: Resource::new(self.issuer.as_str()).ok().map(Resources::from),
                 issuer: self.issuer,
                 endpoint_urls,
                 token_endpoint_url,

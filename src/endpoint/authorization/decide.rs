@@ -248,7 +248,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         now: UnixTime,
     ) -> Result<Grant, AuthorizationError> {
         let resources = ticket.resources.clone();
-        let resources = resources.or_else(|| self.default_api(app).map(Resources::from));
+        let resources = resources.or_else(|| match app.settings().default_resource() {
+            Some(default) => Some(default.clone().into()),
+            None => self.own_api.clone(),
+        });
         let skew = self.store.clock_skew();
         new_grant(app, ticket, login, decision, resources, now, skew).map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
@@ -262,8 +265,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Returns the API of a request that names none: the app's default, else the issuer. The grant and the
     /// consent keep it, so a later edit of the default changes neither.
     pub(super) fn default_api(&self, app: &CustomApp) -> Option<Resource> {
-        let default = app.settings().default_resource().cloned();
-        default.or_else(|| Resource::new(self.issuer.as_str()).ok())
+        let own = || self.own_api.as_ref()?.first();
+        app.settings().default_resource().or_else(own).cloned()
     }
 
     fn code_response(&self, ticket: &Ticket) -> AuthorizationResponse {

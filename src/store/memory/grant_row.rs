@@ -17,6 +17,8 @@ pub(super) struct GrantRow {
     client_id: ClientId,
     subject: Subject,
     scope: Scope,
+    /// Every grant of a user has one, so it does not lie in the box.
+    resources: Option<Resources>,
     rare: Option<Box<Rare>>,
     binding: Digest,
     salt_digest: Digest,
@@ -40,7 +42,6 @@ const NEVER: UnixTime = UnixTime::from_millis(i64::MIN);
 #[derive(Clone, Default, PartialEq)]
 struct Rare {
     actor: Option<ClientId>,
-    resources: Option<Resources>,
     device: Option<DeviceId>,
     circumstances: Option<Box<Circumstances>>,
     confirmation: Option<Confirmation>,
@@ -52,7 +53,6 @@ impl From<Grant> for GrantRow {
     fn from(grant: Grant) -> Self {
         let rare = Rare {
             actor: grant.actor,
-            resources: grant.resources,
             device: grant.device,
             circumstances: grant.circumstances,
             confirmation: grant.confirmation,
@@ -63,6 +63,7 @@ impl From<Grant> for GrantRow {
             client_id: grant.client_id,
             subject: grant.subject,
             scope: grant.scope,
+            resources: grant.resources,
             rare: (rare != Rare::default()).then(|| Box::new(rare)),
             binding: grant.binding,
             salt_digest: grant.salt_digest,
@@ -84,8 +85,7 @@ impl GrantRow {
     /// Returns the grant with this id, which is the key of this row.
     pub(super) fn to_grant(&self, grant_id: GrantId) -> Grant {
         let rare = self.rare.as_deref().cloned().unwrap_or_default();
-        let Rare { actor, resources, device, circumstances, confirmation, bound_from, revoked } =
-            rare;
+        let Rare { actor, device, circumstances, confirmation, bound_from, revoked } = rare;
         Grant {
             grant_id,
             client_id: self.client_id.clone(),
@@ -93,7 +93,7 @@ impl GrantRow {
             flow: self.flow,
             actor,
             scope: self.scope.clone(),
-            resources,
+            resources: self.resources.clone(),
             device,
             auth_time: (self.auth_time != NEVER).then_some(self.auth_time),
             circumstances,
@@ -177,6 +177,6 @@ mod tests {
 
     #[test]
     fn a_row_takes_no_more_bytes_than_it_has_to() {
-        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 192);
+        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 208);
     }
 }
