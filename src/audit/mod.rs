@@ -75,20 +75,20 @@
 //! A crash loses the events that are still queued: a fraction of a second if the store keeps up.
 //! See `docs/decisions/0020-the-audit-log-is-written-behind.md`.
 
+mod action;
 pub(crate) mod log;
 mod memory;
+mod sink;
 #[cfg(feature = "tracing")]
 mod tracing;
 pub(crate) mod usage;
-
-use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "tracing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use self::tracing::TracingAudit;
+pub use action::{Action, Actor};
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub use log::conformance;
@@ -96,183 +96,16 @@ pub use log::{
     AuditQueue, AuditStore, AuditWriter, EventId, NewEvent, StoredEvent, prune_events_regularly,
 };
 pub use memory::{AuditQuery, MemoryAudit};
+pub(crate) use sink::Shielded;
+pub use sink::{AuditSink, NoAudit};
 pub use usage::AppUsage;
 
-use crate::app::{AppOrigin, Flow};
+use crate::app::Flow;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, RequestId, Source, Subject};
 use crate::observe::Outcome;
-use crate::observe::panics::caught;
-use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
-use crate::store::RevocationTarget;
-
-/// The actor of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "actor", content = "actor_name", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Actor {
-    /// An app that authenticated, or a public app identified by its client id.
-    App(ClientId),
-    /// A user authenticated by the host.
-    User(Subject),
-    /// An administrator, by the host's name for them.
-    Administrator(Arc<str>),
-    /// The server itself.
-    Server,
-    /// An unauthenticated caller. The event's app is then only a claim.
-    Unknown,
-}
-
-impl Actor {
-    /// Returns the kind, the one used in serialization, such as `app`.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::App(_) => "app",
-            Self::User(_) => "user",
-            Self::Administrator(_) => "administrator",
-            Self::Server => "server",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Returns the name, if the actor has one.
-    #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        match self {
-            Self::App(client_id) => Some(client_id.as_str()),
-            Self::User(subject) => Some(subject.as_str()),
-            Self::Administrator(name) => Some(name),
-            Self::Server | Self::Unknown => None,
-        }
-    }
-}
-
-/// The action of an event. Its [`Outcome`] says whether the action succeeded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Action {
-    /// A token request.
-    IssueToken {
-        /// The grant type, if the server supports it.
-        grant_type: Option<GrantType>,
-    },
-    /// A retry with a spent refresh token got the same successor within the grace period. Recorded
-    /// in addition to [`IssueToken`](Self::IssueToken).
-    RetryRefresh,
-    /// A refresh token was newer than the store's record: the store lost writes, for example
-    /// through a restored backup.
-    DetectRewind,
-    /// An app authenticated with a superseded client secret. When these events stop, the old secret
-    /// can be removed.
-    UseSupersededSecret,
-    /// A client secret's digest was renewed under the newest pepper.
-    RenewDigest,
-    /// An authorization request. Success means that the user gets a prompt.
-    Authorize,
-    /// An authorization request that needs a login first.
-    RequireLogin,
-    /// The user approved the request now or earlier, and a code was issued.
-    IssueCode,
-    /// The user denied the request.
-    DenyAuthorization,
-    /// An introspection request. Success means an active token; a refusal says why the token is
-    /// inactive.
-    Introspect,
-    /// A revocation request. The client gets the same response if there was nothing to revoke; the
-    /// refusal says why.
-    RevokeToken,
-    /// An API polled the revocation feed.
-    ReadRevocations,
-    /// An app was registered.
-    RegisterApp,
-    /// An app was registered under an existing client id.
-    ImportApp,
-    /// The settings of an app were edited.
-    EditApp {
-        /// The settings that changed, by their names in JSON.
-        changed: Vec<String>,
-    },
-    /// An app got a new client secret.
-    RotateClientSecret,
-    /// An administrator set a client secret of an app.
-    SetClientSecret,
-    /// The superseded client secrets of an app were removed.
-    RemoveSupersededSecrets,
-    /// An app got a new signature secret.
-    RegenerateSignatureSecret,
-    /// An app was enabled.
-    EnableApp,
-    /// An app was disabled.
-    DisableApp,
-    /// An app was deleted.
-    DeleteApp,
-    /// An app was handed over between administrators and the host's configuration.
-    SetAppOrigin {
-        /// The party that manages it from now on.
-        origin: AppOrigin,
-    },
-    /// Tokens were revoked.
-    Revoke {
-        /// The target of the revocation.
-        target: RevocationTarget,
-    },
-    /// A user withdrew consent, which also revoked the tokens.
-    WithdrawConsent,
-    /// Everything that is stored about a user was exported.
-    ExportSubject,
-    /// The audit queue was full and dropped events.
-    DropEvents {
-        /// The number of dropped events.
-        dropped: u64,
-    },
-    /// The log has lost events that were in it. The store was restored, or a replica without them has
-    /// taken its place.
-    LoseEvents {
-        /// The instant of the newest event that is left. The log has a gap from then on.
-        since: UnixTime,
-    },
-}
-
-impl Action {
-    /// Returns the stable name, the one used in serialization, such as `issue_token`.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::IssueToken { .. } => "issue_token",
-            Self::RetryRefresh => "retry_refresh",
-            Self::DetectRewind => "detect_rewind",
-            Self::UseSupersededSecret => "use_superseded_secret",
-            Self::RenewDigest => "renew_digest",
-            Self::Authorize => "authorize",
-            Self::RequireLogin => "require_login",
-            Self::IssueCode => "issue_code",
-            Self::DenyAuthorization => "deny_authorization",
-            Self::Introspect => "introspect",
-            Self::RevokeToken => "revoke_token",
-            Self::ReadRevocations => "read_revocations",
-            Self::RegisterApp => "register_app",
-            Self::ImportApp => "import_app",
-            Self::EditApp { .. } => "edit_app",
-            Self::RotateClientSecret => "rotate_client_secret",
-            Self::SetClientSecret => "set_client_secret",
-            Self::RemoveSupersededSecrets => "remove_superseded_secrets",
-            Self::RegenerateSignatureSecret => "regenerate_signature_secret",
-            Self::EnableApp => "enable_app",
-            Self::DisableApp => "disable_app",
-            Self::DeleteApp => "delete_app",
-            Self::SetAppOrigin { .. } => "set_app_origin",
-            Self::Revoke { .. } => "revoke",
-            Self::WithdrawConsent => "withdraw_consent",
-            Self::ExportSubject => "export_subject",
-            Self::DropEvents { .. } => "drop_events",
-            Self::LoseEvents { .. } => "lose_events",
-        }
-    }
-}
 
 /// A code was replayed, and its grant was revoked.
 pub(crate) const CODE_REPLAYED: &str = "code_replayed";
@@ -452,58 +285,6 @@ impl AuditEvent {
             Outcome::Success | Outcome::Refused { .. } => Severity::Info,
         }
     }
-}
-
-/// A receiver of audit events.
-///
-/// The server calls it in the middle of a request, so it must not block. If it panics, the event is lost
-/// and the request goes on. A sink that writes to a
-/// disk or network pushes a clone of the event to a queue, as [`AuditQueue`] does.
-pub trait AuditSink: Send + Sync + fmt::Debug {
-    /// Records an event.
-    fn record(&self, event: &AuditEvent);
-}
-
-impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
-    fn record(&self, event: &AuditEvent) {
-        T::record(self, event);
-    }
-}
-
-/// A sink whose panics end no request. The event is lost.
-#[derive(Debug)]
-pub(crate) struct Shielded<T>(pub(crate) T);
-
-impl<T: AuditSink> AuditSink for Shielded<T> {
-    fn record(&self, event: &AuditEvent) {
-        let _ = caught(|| self.0.record(event));
-    }
-}
-
-/// Passes every event to each sink of the list, in order.
-impl AuditSink for Vec<Arc<dyn AuditSink>> {
-    fn record(&self, event: &AuditEvent) {
-        for sink in self {
-            sink.record(event);
-        }
-    }
-}
-
-/// A sink that discards every event.
-#[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
-pub struct NoAudit;
-
-impl NoAudit {
-    /// Creates the sink.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
-    }
-}
-
-impl AuditSink for NoAudit {
-    fn record(&self, _: &AuditEvent) {}
 }
 
 #[cfg(test)]

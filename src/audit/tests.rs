@@ -1,5 +1,10 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::app::AppOrigin;
 use crate::observe::Step;
+use crate::protocol::grant_type::GrantType;
+use crate::store::RevocationTarget;
 
 fn event(action: Action, outcome: Outcome) -> AuditEvent {
     let app = ClientId::new("reports").unwrap();
@@ -230,4 +235,13 @@ mod to_tracing {
             ]
         );
     }
+}
+
+#[test]
+fn a_list_of_sinks_listens_if_one_of_them_does() {
+    let deaf: Arc<dyn AuditSink> = Arc::new(NoAudit::new());
+    let keen: Arc<dyn AuditSink> = Arc::new(Shielded(MemoryAudit::default()));
+    assert!(!vec![Arc::clone(&deaf), Arc::clone(&deaf)].is_listening());
+    assert!(!Shielded(Arc::clone(&deaf)).is_listening());
+    assert!(vec![deaf, keen].is_listening());
 }

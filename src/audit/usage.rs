@@ -53,27 +53,30 @@ impl Usage {
         apps.get(client_id).map(Counters::snapshot).unwrap_or_default()
     }
 
-    /// Counts a token request of an authenticated app, and drops the counters of a deleted app.
+    /// Drops the counters of a deleted app.
     pub(crate) fn record(&self, event: &AuditEvent) {
-        match UsageChange::of(event) {
-            Some(UsageChange::Counted(client_id, issued)) => {
-                self.count(client_id, issued, event);
-            }
-            Some(UsageChange::Forgotten(client_id)) => {
-                self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
-            }
-            None => {}
+        if let Some(UsageChange::Forgotten(client_id)) = UsageChange::of(event) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
         }
     }
 
-    fn count(&self, client_id: &ClientId, issued: Option<GrantType>, event: &AuditEvent) {
+    /// Counts a token request of an authenticated app.
+    pub(crate) fn record_request(
+        &self,
+        at: UnixTime,
+        client_id: &ClientId,
+        action: &Action,
+        outcome: &Outcome,
+    ) {
+        let change = UsageChange::of_request(client_id, action, outcome);
+        let Some(UsageChange::Counted(client_id, issued)) = change else { return };
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = apps.get(client_id) {
-            return counters.count(issued, event);
+            return counters.count(issued, at);
         }
         drop(apps);
         let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        apps.entry(client_id.clone()).or_default().count(issued, event);
+        apps.entry(client_id.clone()).or_default().count(issued, at);
     }
 }
 
@@ -90,13 +93,8 @@ impl<'a> UsageChange<'a> {
     /// Returns `None` if the event does not affect usage.
     pub(crate) fn of(event: &'a AuditEvent) -> Option<Self> {
         match (&event.actor, &event.action, &event.client_id) {
-            (Actor::App(client_id), Action::IssueToken { grant_type }, _) => {
-                let issued = match event.outcome {
-                    Outcome::Success => Some((*grant_type)?),
-                    Outcome::Refused { .. } => None,
-                    Outcome::Failed { .. } => return None,
-                };
-                Some(Self::Counted(client_id, issued))
+            (Actor::App(client_id), action, _) => {
+                Self::of_request(client_id, action, &event.outcome)
             }
             (_, Action::DeleteApp, Some(client_id)) if event.outcome == Outcome::Success => {
                 Some(Self::Forgotten(client_id))
@@ -104,19 +102,34 @@ impl<'a> UsageChange<'a> {
             _ => None,
         }
     }
+
+    const fn of_request(
+        client_id: &'a ClientId,
+        action: &Action,
+        outcome: &Outcome,
+    ) -> Option<Self> {
+        let issued = match (action, outcome) {
+            (Action::IssueToken { grant_type: Some(grant_type) }, Outcome::Success) => {
+                Some(*grant_type)
+            }
+            (Action::IssueToken { .. }, Outcome::Refused { .. }) => None,
+            _ => return None,
+        };
+        Some(Self::Counted(client_id, issued))
+    }
 }
 
 impl Counters {
-    fn count(&self, issued: Option<GrantType>, event: &AuditEvent) {
+    fn count(&self, issued: Option<GrantType>, at: UnixTime) {
         match issued {
             Some(grant_type) => {
                 if let Some(issued) = self.issued.get(grant_type as usize) {
-                    issued.fetch_add(event.count, Ordering::Relaxed);
-                    self.last_used.fetch_max(event.at.as_millis(), Ordering::Relaxed);
+                    issued.fetch_add(1, Ordering::Relaxed);
+                    self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
                 }
             }
             None => {
-                self.refused.fetch_add(event.count, Ordering::Relaxed);
+                self.refused.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
@@ -143,20 +156,19 @@ mod tests {
         ClientId::new(id).unwrap()
     }
 
-    fn request(seconds: i64, actor: Actor, outcome: Outcome) -> AuditEvent {
+    fn record(usage: &Usage, seconds: i64, client_id: &str, outcome: &Outcome) {
         let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
-        AuditEvent::new(UnixTime::from_seconds(seconds), actor, action, outcome)
+        usage.record_request(UnixTime::from_seconds(seconds), &app(client_id), &action, outcome);
     }
 
     #[test]
     fn tokens_are_counted_by_grant_type_and_refusals_separately() {
         let usage = Usage::default();
         assert_eq!(usage.of(&app("a")), AppUsage::default());
-        usage.record(&request(5, Actor::App(app("a")), Outcome::Success));
-        usage.record(&request(3, Actor::App(app("a")), Outcome::Success));
-        let refused = Outcome::refused(Step::Grant, "grant_expired", None);
-        usage.record(&request(9, Actor::App(app("a")), refused));
-        usage.record(&request(9, Actor::App(app("b")), Outcome::Success));
+        record(&usage, 5, "a", &Outcome::Success);
+        record(&usage, 3, "a", &Outcome::Success);
+        record(&usage, 9, "a", &Outcome::refused(Step::Grant, "grant_expired", None));
+        record(&usage, 9, "b", &Outcome::Success);
         assert_eq!(
             serde_json::to_value(usage.of(&app("a"))).unwrap(),
             serde_json::json!({
@@ -166,13 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn unauthenticated_requests_are_not_counted_and_deleted_apps_are_dropped() {
-        let usage = Usage::default();
+    fn the_log_counts_no_request_of_an_unauthenticated_caller() {
+        let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
         let refused = Outcome::refused(Step::Client, "wrong_secret", None);
-        usage.record(&request(1, Actor::Unknown, refused).with_app(&app("a")));
-        assert!(usage.0.read().unwrap().is_empty());
+        let event = |actor| {
+            AuditEvent::new(UnixTime::EPOCH, actor, action.clone(), refused.clone())
+                .with_app(&app("a"))
+        };
+        assert_eq!(UsageChange::of(&event(Actor::Unknown)), None);
+        let known = event(Actor::App(app("a")));
+        assert_eq!(UsageChange::of(&known), Some(UsageChange::Counted(&app("a"), None)));
+    }
 
-        usage.record(&request(1, Actor::App(app("a")), Outcome::Success));
+    #[test]
+    fn the_counters_of_a_deleted_app_are_dropped() {
+        let usage = Usage::default();
+        record(&usage, 1, "a", &Outcome::Success);
         let administrator = Actor::Administrator("root".into());
         let deleted =
             AuditEvent::new(UnixTime::EPOCH, administrator, Action::DeleteApp, Outcome::Success);

@@ -149,11 +149,13 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
+    /// Returns the app if it has proved its identity.
+    fn proven_app(&self) -> Option<&ClientId> {
+        self.client_id.as_ref().filter(|_| self.proof != Proof::None)
+    }
+
     fn event(&self, facts: &RequestFacts<'_>, action: Action, outcome: Outcome) -> AuditEvent {
-        let actor = match &self.client_id {
-            Some(client_id) if self.proof != Proof::None => Actor::App(client_id.clone()),
-            _ => Actor::Unknown,
-        };
+        let actor = self.proven_app().cloned().map_or(Actor::Unknown, Actor::App);
         let mut event = AuditEvent::new(facts.now, actor, action, outcome);
         event.client_id.clone_from(&self.client_id);
         event.subject.clone_from(&self.subject);
@@ -189,20 +191,23 @@ impl<S, U, H> Context<S, U, H> {
                 Outcome::failed(trail.step, fault)
             }
         };
-        for note in std::mem::take(&mut trail.notes) {
-            self.record_event(&trail.event(facts, note, Outcome::Success));
-        }
-        let event = trail.event(facts, trail.action.clone(), outcome);
         if let Some(observation) = trail.observation {
             let grant_type = if let Action::IssueToken { grant_type } = trail.action {
                 grant_type
             } else {
                 None
             };
-            observation.end(trail.client_id.as_ref(), grant_type, &event.outcome);
+            observation.end(trail.client_id.as_ref(), grant_type, &outcome);
         }
-        self.usage.record(&event);
-        self.record_event(&event);
+        if let Some(client_id) = trail.proven_app() {
+            self.usage.record_request(facts.now, client_id, &trail.action, &outcome);
+        }
+        if self.audit.is_listening() {
+            for note in std::mem::take(&mut trail.notes) {
+                self.record_event(&trail.event(facts, note, Outcome::Success));
+            }
+            self.record_event(&trail.event(facts, trail.action.clone(), outcome));
+        }
         Answered { result, client_id: trail.client_id }
     }
 

@@ -21,7 +21,7 @@ impl Panicked {
 }
 
 /// Calls `call`, and returns its panic as an error.
-pub(crate) fn caught(call: impl FnOnce()) -> Result<(), Panicked> {
+pub(crate) fn caught<T>(call: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Panicked::new(&*payload))
 }
 

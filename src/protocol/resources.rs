@@ -22,7 +22,7 @@ impl Resource {
 ///
 /// Written as one text, with spaces between.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Resources(Arc<[Resource]>);
+pub struct Resources(Arc<(Resource, Box<[Resource]>)>);
 
 impl Resources {
     /// The longest accepted text, in bytes.
@@ -36,22 +36,25 @@ impl Resources {
     pub fn collect(
         resources: impl IntoIterator<Item = Resource>,
     ) -> Result<Option<Self>, InvalidId> {
-        let mut distinct: Vec<Resource> = Vec::new();
+        let mut resources = resources.into_iter();
+        let Some(first) = resources.next() else { return Ok(None) };
+        let mut rest: Vec<Resource> = Vec::new();
         for resource in resources {
-            if !distinct.iter().any(|other| other.is_equivalent(&resource)) {
-                distinct.push(resource);
+            if !rest.iter().chain([&first]).any(|other| other.is_equivalent(&resource)) {
+                rest.push(resource);
             }
         }
-        let bytes: usize = distinct.iter().map(|resource| resource.as_str().len() + 1).sum();
-        if bytes > Self::MAX_BYTES + 1 {
+        let bytes: usize = rest.iter().map(|resource| resource.as_str().len() + 1).sum();
+        if first.as_str().len() + bytes > Self::MAX_BYTES {
             return Err(InvalidId::new("list of resources", "it is longer than 1024 bytes"));
         }
-        Ok((!distinct.is_empty()).then(|| Self(distinct.into())))
+        Ok(Some(Self(Arc::new((first, rest.into())))))
     }
 
     /// Returns the APIs in the order of the request.
     pub fn iter(&self) -> impl Iterator<Item = &Resource> {
-        self.0.iter()
+        let (first, rest) = &*self.0;
+        std::iter::once(first).chain(rest)
     }
 
     /// Returns the granted spelling of an equivalent API.
@@ -62,14 +65,14 @@ impl Resources {
 
     /// Returns the API of a token whose request names none.
     #[must_use]
-    pub fn first(&self) -> Option<&Resource> {
-        self.0.first()
+    pub fn first(&self) -> &Resource {
+        &self.0.0
     }
 }
 
 impl From<Resource> for Resources {
     fn from(resource: Resource) -> Self {
-        Self([resource].into())
+        Self(Arc::new((resource, Box::default())))
     }
 }
 
@@ -124,7 +127,7 @@ mod tests {
         let both = all(&["https://b", "https://a", "https://B:443/"]).unwrap().unwrap();
         assert_eq!(both.to_string(), "https://b https://a");
         assert_eq!(both.to_string().parse::<Resources>().unwrap(), both);
-        assert_eq!(both.first(), Some(&Resource::new("https://b").unwrap()));
+        assert_eq!(both.first(), &Resource::new("https://b").unwrap());
         assert_eq!(both.find(&Resource::new("HTTPS://A/").unwrap()).unwrap().as_str(), "https://a");
         assert_eq!(all(&[]).unwrap(), None);
         for bad in ["", " ", "https://a ", "https://a  https://b", "a b"] {

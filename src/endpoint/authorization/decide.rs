@@ -227,7 +227,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// a later withdrawal wins, also over the union with the earlier consent.
     async fn remember(&self, grant: Grant) -> Result<(), EndpointError> {
         let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
-        let resource = grant.resources.as_ref().and_then(Resources::first).cloned();
+        let resource = grant.resources.as_ref().map(Resources::first).cloned();
         let scope = match before.filter(|before| before.is_for(resource.as_ref())) {
             Some(before) => before.scope.union(&grant.scope),
             None => grant.scope,
@@ -265,7 +265,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Returns the API of a request that names none: the app's default, else the issuer. The grant and the
     /// consent keep it, so a later edit of the default changes neither.
     pub(super) fn default_api(&self, app: &CustomApp) -> Option<Resource> {
-        let own = || self.own_api.as_ref()?.first();
+        let own = || self.own_api.as_ref().map(Resources::first);
         app.settings().default_resource().or_else(own).cloned()
     }
 

@@ -139,7 +139,7 @@ fn decide_resource(
     let chosen = match (offered, asked) {
         (OfferedResource::Open, asked) => asked.or(default),
         (OfferedResource::Decided(granted), None) => {
-            granted.as_ref().and_then(Resources::first).or(default)
+            granted.as_ref().map(Resources::first).or(default)
         }
         (OfferedResource::Decided(Some(granted)), Some(asked)) => {
             Some(granted.find(asked).ok_or(Rejection::ResourceNotGranted)?)

@@ -177,6 +177,6 @@ mod tests {
 
     #[test]
     fn a_row_takes_no_more_bytes_than_it_has_to() {
-        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 208);
+        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 200);
     }
 }

@@ -3,6 +3,9 @@
 /// The number of places per chunk.
 const CHUNK: usize = 128;
 
+/// The number of a place. A shard with more rows than it can number does not fit into memory.
+pub(super) type Slot = u32;
+
 /// Values in numbered places. The number of a value never changes.
 pub(super) struct Slots<T> {
     chunks: Vec<Chunk<T>>,
@@ -22,11 +25,13 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    pub(super) fn get(&self, slot: usize) -> Option<&T> {
+    pub(super) fn get(&self, slot: Slot) -> Option<&T> {
+        let slot = slot as usize;
         self.chunks.get(slot / CHUNK)?.places.get(slot % CHUNK)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut T> {
+    pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        let slot = slot as usize;
         self.chunks.get_mut(slot / CHUNK)?.places.get_mut(slot % CHUNK)?.as_mut()
     }
 
@@ -35,23 +40,24 @@ impl<T> Slots<T> {
     }
 
     /// Fills a free place, and returns its number.
-    pub(super) fn put(&mut self, value: T) -> usize {
+    pub(super) fn put(&mut self, value: T) -> Slot {
         let number = self.roomy.last().copied().unwrap_or(self.chunks.len());
         if number == self.chunks.len() {
             self.chunks.push(Chunk { places: Vec::new(), free: Vec::new() });
             self.roomy.push(number);
         }
         // The lines above ensure that this chunk exists.
-        let Some(chunk) = self.chunks.get_mut(number) else { return usize::MAX };
+        let Some(chunk) = self.chunks.get_mut(number) else { return Slot::MAX };
         let place = chunk.put(value);
         if !chunk.has_room() {
             self.roomy.pop();
         }
-        number * CHUNK + place
+        Slot::try_from(number * CHUNK + place).unwrap_or(Slot::MAX)
     }
 
     /// Empties a place. The memory of an empty chunk is freed.
-    pub(super) fn take(&mut self, slot: usize) -> Option<T> {
+    pub(super) fn take(&mut self, slot: Slot) -> Option<T> {
+        let slot = slot as usize;
         let number = slot / CHUNK;
         let chunk = self.chunks.get_mut(number)?;
         let had_room = chunk.has_room();
@@ -102,7 +108,7 @@ mod tests {
     fn a_value_stays_in_its_place_and_places_are_used_again() {
         let mut slots = Slots::default();
         let mut placed = HashMap::new();
-        for round in 0..10_usize {
+        for round in 0..10 {
             for value in 0..1_000 {
                 placed.insert(slots.put((round, value)), (round, value));
             }

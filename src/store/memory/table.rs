@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use crate::clock::UnixTime;
 use crate::store::Pruned;
 
@@ -30,9 +30,17 @@ pub(super) trait Row {
 pub(super) struct Table<K, V, S = RandomState> {
     slots: Slots<(K, V)>,
     /// The slots, by the hash of their key.
-    index: HashTable<usize>,
+    index: HashTable<Slot>,
     hasher: S,
-    queue: BinaryHeap<Reverse<(UnixTime, usize)>>,
+    queue: BinaryHeap<Reverse<Due>>,
+}
+
+/// When the row in a slot is looked at. Packed, because each row has one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(C, packed(4))]
+struct Due {
+    at: UnixTime,
+    slot: Slot,
 }
 
 // A derived impl would require `K: Default`.
@@ -75,7 +83,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         if !self.has_inert(now) {
             return None;
         }
-        let Reverse((_, slot)) = self.queue.pop()?;
+        let Reverse(Due { slot, .. }) = self.queue.pop()?;
         let (key, row) = self.slots.take(slot)?;
         let hash = self.hasher.hash_one(&key);
         if let Ok(found) = self.index.find_entry(hash, |other| *other == slot) {
@@ -87,7 +95,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
     /// Checks whether a row is inert at `now`.
     pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
         while let Some(mut first) = self.queue.peek_mut() {
-            let Reverse((queued_at, slot)) = *first;
+            let Reverse(Due { at: queued_at, slot }) = *first;
             if queued_at > now {
                 return false;
             }
@@ -96,13 +104,13 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
             if inert_at <= now {
                 return true;
             }
-            first.0.0 = inert_at;
+            first.0.at = inert_at;
         }
         false
     }
 
-    fn slot(&self, key: &K) -> Option<usize> {
-        let has_key = |slot: &usize| self.slots.get(*slot).is_some_and(|(other, _)| other == key);
+    fn slot(&self, key: &K) -> Option<Slot> {
+        let has_key = |slot: &Slot| self.slots.get(*slot).is_some_and(|(other, _)| other == key);
         self.index.find(self.hasher.hash_one(key), has_key).copied()
     }
 }
@@ -111,7 +119,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
 pub(super) struct Place<'t, K, V, S> {
     table: &'t mut Table<K, V, S>,
     key: K,
-    slot: Option<usize>,
+    slot: Option<Slot>,
 }
 
 impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
@@ -129,9 +137,9 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
         }
         let (hash, inert_at) = (hasher.hash_one(&self.key), row.inert_at());
         let slot = slots.put((self.key, row));
-        let rehash = |slot: &usize| slots.get(*slot).map_or(0, |(other, _)| hasher.hash_one(other));
+        let rehash = |slot: &Slot| slots.get(*slot).map_or(0, |(other, _)| hasher.hash_one(other));
         index.insert_unique(hash, slot, rehash);
-        queue.push(Reverse((inert_at, slot)));
+        queue.push(Reverse(Due { at: inert_at, slot }));
     }
 }
 
