@@ -185,7 +185,7 @@ impl Program {
         let store = AnyStore::open(&args.store).await;
         let store = store.map_err(|error| format!("--store: {}", error.cause()))?;
         let users = Arc::new(Users::new(&seed.users, &random)?);
-        let (secret, ring, keys) = secrets::secrets(args, &random).await?;
+        let (secret, ring, keys) = secrets::secrets(args, &random)?;
         let log = Log { queue: AuditQueue::new(&random)?, store: store.clone() };
         let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::new(log.queue.clone())];
         if args.log {

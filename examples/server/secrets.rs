@@ -1,7 +1,6 @@
 //! The secrets that must last as long as the store.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use grantor::clock::{Clock as _, SystemClock};
 use grantor::jwt::{Algorithm, KeyRing};
@@ -19,7 +18,7 @@ use crate::args::Args;
 /// # Errors
 ///
 /// The reason that the file cannot be read or written.
-pub(crate) async fn secrets(
+pub(crate) fn secrets(
     args: &Args,
     random: &OsRandom,
 ) -> Result<(ServerSecret, KeyRing, Option<PathBuf>), BoxError> {
@@ -28,9 +27,8 @@ pub(crate) async fn secrets(
     let Some(path) = args.keys.clone().or_else(|| beside(&args.store)) else {
         return Ok((ServerSecret::generate(random)?, signing_key(algorithm)?.into(), None));
     };
-    let file =
-        read_or_make(args, &path, if rsa { Algorithm::ES256 } else { algorithm }, random).await;
-    let file = file?;
+    let algorithm_of_file = if rsa { Algorithm::ES256 } else { algorithm };
+    let file = read_or_make(args, &path, algorithm_of_file, random)?;
     let secret = file.server_secret()?;
     // The library generates no RSA keys, so the demo key signs.
     if rsa {
@@ -56,30 +54,17 @@ fn signing_key(algorithm: Algorithm) -> Result<SigningKey, BoxError> {
     Ok(SigningKey::generate(algorithm)?)
 }
 
-async fn read_or_make(
+fn read_or_make(
     args: &Args,
     path: &Path,
     algorithm: Algorithm,
     random: &OsRandom,
-) -> Result<KeyFile, BoxError> {
-    // If several processes start at once, one creates the file and the others read it.
-    for _ in 0..100 {
-        let read = if args.group_readable_keys {
-            KeyFile::read_group_readable(path)
-        } else {
-            KeyFile::read(path)
-        };
-        match read {
-            Ok(file) => return Ok(file),
+) -> Result<KeyFile, KeyFileError> {
+    if args.group_readable_keys {
+        match KeyFile::read_group_readable(path) {
             Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(error.into()),
+            read => return read,
         }
-        let mut file = KeyFile::generate(algorithm, random, SystemClock::new().now())?;
-        match file.write(path) {
-            Ok(()) | Err(KeyFileError::Busy { .. } | KeyFileError::Changed { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Err("another process is writing it and does not finish".into())
+    KeyFile::read_or_generate(path, algorithm, random, SystemClock::new().now())
 }

@@ -1,5 +1,7 @@
 //! The host's part of the authorization endpoint: the login of the user, and the pages.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 use http::{Response, StatusCode};
 
@@ -18,8 +20,10 @@ pub type Page = Response<Vec<u8>>;
 /// rest:
 ///
 /// * it escapes the texts on its pages;
-/// * its session cookie is `HttpOnly`, `Secure` and `SameSite=Lax`, and changes at every login;
-/// * its login form has an anti-forgery token of its own;
+/// * its session cookie is `HttpOnly`, `Secure` and `SameSite=Lax`, and changes at every login
+///   ([`SessionCookie`](super::SessionCookie));
+/// * its login form has an anti-forgery token of its own
+///   ([`SessionSecret::form_token`](super::SessionSecret::form_token));
 /// * a `form-action` in its content security policy lists the origins of the redirect URIs, because
 ///   browsers apply it to the redirect after the form, too.
 pub trait Interaction: Send + Sync {
@@ -66,6 +70,29 @@ pub trait Interaction: Send + Sync {
         request: &Parts,
         error: &AuthorizationError,
     ) -> impl Future<Output = Page> + Send;
+}
+
+impl<T: Interaction> Interaction for Arc<T> {
+    async fn login(&self, request: &Parts) -> Result<Option<Login>, DirectoryError> {
+        T::login(self, request).await
+    }
+
+    async fn login_page(
+        &self,
+        request: &Parts,
+        authorization: &AuthorizationRequest,
+        return_to: &str,
+    ) -> Page {
+        T::login_page(self, request, authorization, return_to).await
+    }
+
+    async fn consent_page(&self, request: &Parts, prompt: &ConsentPrompt, action: &str) -> Page {
+        T::consent_page(self, request, prompt, action).await
+    }
+
+    async fn error_page(&self, request: &Parts, error: &AuthorizationError) -> Page {
+        T::error_page(self, request, error).await
+    }
 }
 
 /// The [`Interaction`] of a server without an authorization endpoint.

@@ -44,6 +44,7 @@ mod interaction;
 mod request;
 mod request_id;
 mod response;
+mod session_cookie;
 mod span;
 
 use std::fmt;
@@ -56,6 +57,8 @@ use http::{Method, Request, Response, StatusCode};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::axum_router;
 pub use interaction::{Interaction, NoInteraction, Page};
+pub use response::protect_page;
+pub use session_cookie::{SessionCookie, SessionSecret};
 
 use crate::endpoint::audit_trail::Answered;
 use crate::endpoint::introspection::Introspection;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::interaction::Page;
 use crate::clock::UnixTime;
 use crate::error::EndpointError;
 
@@ -72,9 +73,12 @@ pub(super) fn see_other(location: &str) -> Answer {
 /// Adds the headers that keep a page out of frames, caches and referrers. Headers of the host stay. The
 /// policy against framing is always added, and browsers enforce both policies.
 ///
+/// The pages of an [`Interaction`](super::Interaction) have them. A host calls this for its other pages with
+/// forms, such as its login page.
+///
 /// The referrer policy is not `no-referrer`: browsers would send `Origin: null` with the form (the fetch
 /// standard), and those without `Sec-Fetch-Site` could not prove the origin of the page.
-pub(super) fn protect_page(page: &mut Answer) {
+pub fn protect_page(page: &mut Page) {
     const DEFAULTS: [(HeaderName, HeaderValue); 4] = [
         (header::CACHE_CONTROL, NO_STORE),
         (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
@@ -85,7 +89,10 @@ pub(super) fn protect_page(page: &mut Answer) {
         page.headers_mut().entry(name).or_insert(value);
     }
     let no_frames = HeaderValue::from_static("frame-ancestors 'none'");
-    page.headers_mut().append(header::CONTENT_SECURITY_POLICY, no_frames);
+    let policies = page.headers().get_all(header::CONTENT_SECURITY_POLICY);
+    if !policies.iter().any(|policy| policy == no_frames) {
+        page.headers_mut().append(header::CONTENT_SECURITY_POLICY, no_frames);
+    }
 }
 
 /// The `Date` header (RFC 9110 section 5.6.7), formatted once a second.
@@ -134,6 +141,7 @@ mod tests {
         );
         page.headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, private"));
+        protect_page(&mut page);
         protect_page(&mut page);
         let policies: Vec<_> =
             page.headers().get_all(header::CONTENT_SECURITY_POLICY).iter().collect();

@@ -71,11 +71,8 @@ pub use storage::KeyFileError;
 /// let path = folder.join("keys.json");
 /// let now = SystemClock::new().now();
 ///
-/// // Once, when the server is installed.
-/// KeyFile::generate(Algorithm::ES256, &OsRandom::new(), now)?.write(&path)?;
-///
-/// // At every start, before the server is built.
-/// let file = KeyFile::read(&path)?;
+/// // At every start, before the server is built. The first one generates the file.
+/// let file = KeyFile::read_or_generate(&path, Algorithm::ES256, &OsRandom::new(), now)?;
 /// let (secret, keys) = (file.server_secret()?, file.key_ring()?);
 ///
 /// // Without an upkeep: every few weeks, in one place.

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::KeyFile;
+use crate::clock::UnixTime;
+use crate::jwt::{Algorithm, KeyError};
+use crate::random::SecureRandom;
 
 /// More than the largest number of keys needs.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -83,6 +86,15 @@ pub enum KeyFileError {
         /// The path as the caller gave it.
         path: PathBuf,
     },
+    /// There was no file, and no key could be generated for a new one.
+    #[error("the key file {} cannot be generated: {cause}", path.display())]
+    #[non_exhaustive]
+    NotGenerated {
+        /// The path as the caller gave it.
+        path: PathBuf,
+        /// The cause.
+        cause: KeyError,
+    },
     /// The file is larger than 1 MiB.
     #[error("the key file {} is larger than 1 MiB", path.display())]
     #[non_exhaustive]
@@ -121,6 +133,42 @@ impl KeyFile {
     /// [`KeyFileError`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyFileError> {
         Self::read_within(path.as_ref(), PRIVATE)
+    }
+
+    /// Reads the file at `path`, or generates and writes it if there is none, with the secrets that
+    /// [`generate`](Self::generate) makes. If several processes start at once, one generates the file and the others
+    /// read it.
+    ///
+    /// A server over the database of a lost file gets new secrets, and
+    /// [`ServerBuilder::start`](crate::ServerBuilder::start) refuses them.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyFileError`]. After an error, an existing file is unchanged.
+    pub fn read_or_generate(
+        path: impl AsRef<Path>,
+        algorithm: Algorithm,
+        random: &dyn SecureRandom,
+        now: UnixTime,
+    ) -> Result<Self, KeyFileError> {
+        let path = path.as_ref();
+        let read = || match Self::read(path) {
+            Err(error) if error.is_not_found() => Ok(None),
+            read => read.map(Some),
+        };
+        if let Some(file) = read()? {
+            return Ok(file);
+        }
+        // The others wait for the first, which writes the file within milliseconds.
+        let lock = lock_file(path)?;
+        lock.lock().map_err(|cause| KeyFileError::io(path, cause))?;
+        if let Some(file) = read()? {
+            return Ok(file);
+        }
+        let not_generated = |cause| KeyFileError::NotGenerated { path: path.to_owned(), cause };
+        let mut file = Self::generate(algorithm, random, now).map_err(not_generated)?;
+        file.write_under_lock(path)?;
+        Ok(file)
     }
 
     /// Reads a file that its group may read, too, such as one in the volume of a secret that a container
@@ -167,6 +215,10 @@ impl KeyFile {
         let path = path.as_ref();
         let _lock = lock(path)?;
         self.refuse_changed(path)?;
+        self.write_under_lock(path)
+    }
+
+    fn write_under_lock(&mut self, path: &Path) -> Result<(), KeyFileError> {
         let mut next = self.clone();
         next.revision = self.revision.saturating_add(1);
         let io_error = |cause| KeyFileError::io(path, cause);
@@ -222,14 +274,18 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 /// Locks out other writers until the returned file is dropped.
 fn lock(path: &Path) -> Result<File, KeyFileError> {
-    let io_error = |cause| KeyFileError::io(path, cause);
-    let beside = beside(path, ".lock");
-    let file = for_owner().create(true).truncate(false).open(beside).map_err(io_error)?;
+    let file = lock_file(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(KeyFileError::Busy { path: path.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io_error(error)),
+        Err(TryLockError::Error(error)) => Err(KeyFileError::io(path, error)),
     }
+}
+
+/// Opens the file beside the key file that writers lock.
+fn lock_file(path: &Path) -> Result<File, KeyFileError> {
+    let opened = for_owner().create(true).truncate(false).open(beside(path, ".lock"));
+    opened.map_err(|cause| KeyFileError::io(path, cause))
 }
 
 /// Writes a new file and syncs it. The lock must be held.

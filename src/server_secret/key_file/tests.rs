@@ -57,6 +57,44 @@ fn a_written_file_is_read_again() {
     assert!(KeyFile::from_json(&file.expose_json().unwrap()).is_ok());
 }
 
+/// Z39: of processes that start at once without a key file, one generates it, and all have the same.
+#[test]
+fn a_missing_file_is_generated_once() {
+    let folder = Folder::new("once");
+    let make =
+        |algorithm| KeyFile::read_or_generate(folder.path(), algorithm, &OsRandom::new(), START);
+    let refused = make(Algorithm::HS256).unwrap_err();
+    assert!(matches!(refused, KeyFileError::NotGenerated { .. }), "{refused:?}");
+    assert!(refused.to_string().contains(&*folder.path().display().to_string()), "{refused}");
+    assert!(!folder.path().exists());
+    let texts: BTreeSet<_> = std::thread::scope(|scope| {
+        let make = || make(Algorithm::ES256).unwrap().expose_json().unwrap();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(texts.len(), 1);
+    let mut file = make(Algorithm::EdDSA).unwrap();
+    assert!(texts.contains(&file.expose_json().unwrap()), "an existing file stays");
+    file.rotate(START, &Rotation::default()).unwrap();
+    file.write(folder.path()).unwrap();
+}
+
+/// A damaged file is not replaced.
+#[test]
+fn a_file_that_cannot_be_read_is_not_generated_anew() {
+    let folder = Folder::new("anew");
+    std::fs::write(folder.path(), "{").unwrap();
+    #[cfg(unix)]
+    set_mode(&folder, 0o600);
+    let make = |path: PathBuf| {
+        KeyFile::read_or_generate(path, Algorithm::ES256, &OsRandom::new(), START).unwrap_err()
+    };
+    assert!(matches!(make(folder.path()), KeyFileError::Malformed { .. }));
+    assert_eq!(std::fs::read_to_string(folder.path()).unwrap(), "{");
+    let no_folder = make(folder.0.join("none").join("keys.json"));
+    assert!(matches!(no_folder, KeyFileError::Io { .. }), "{no_folder:?}");
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_may_have_rights_to_the_file() {

@@ -20,7 +20,7 @@ use crate::support::{Answered, Lines, START, Server, World};
 pub(crate) struct Http {
     pub(crate) world: World,
     pub(crate) endpoints:
-        HttpEndpoints<Arc<MemoryStore>, Arc<MemoryUsers>, grantor::hooks::NoHooks, Lines>,
+        HttpEndpoints<Arc<MemoryStore>, Arc<MemoryUsers>, grantor::hooks::NoHooks, Arc<Lines>>,
 }
 
 impl Http {
@@ -30,7 +30,7 @@ impl Http {
 
     pub(crate) fn of(world: World) -> Self {
         let server: Arc<Server> = Arc::clone(&world.server);
-        Self { world, endpoints: HttpEndpoints::new(server, Lines) }
+        Self { world, endpoints: HttpEndpoints::new(server, Arc::new(Lines)) }
     }
 
     /// Its spans and metrics name the issuer.
