@@ -1,4 +1,4 @@
-//! Who did what: the first two members of an event.
+//! The actor and the action, the first two members of an event.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Actor {
     }
 }
 
-/// The action of an event. Its [`Outcome`] says whether the action succeeded.
+/// The action of an event. Its [`Outcome`](crate::observe::Outcome) says whether the action succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[non_exhaustive]

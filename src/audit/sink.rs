@@ -10,7 +10,7 @@ use crate::observe::panics::caught;
 ///
 /// The server calls it in the middle of a request, so it must not block. If it panics, the event is lost
 /// and the request goes on. A sink that writes to a
-/// disk or network pushes a clone of the event to a queue, as [`AuditQueue`] does.
+/// disk or network pushes a clone of the event to a queue, as [`AuditQueue`](super::AuditQueue) does.
 pub trait AuditSink: Send + Sync + fmt::Debug {
     /// Records an event.
     fn record(&self, event: &AuditEvent);
