@@ -274,14 +274,18 @@ fn tokens(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn check_token(token: &str) -> Result<(), InvalidScope> {
-    let allowed = |byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    let mut has_comma = false;
+    let allowed = |byte| {
+        has_comma |= byte == b',';
+        matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)
+    };
     let problem = if token.is_empty() {
         Some("a token is empty")
     } else if token.len() > ScopeToken::MAX_BYTES {
         Some("a token is longer than 128 bytes")
     } else if !token.bytes().all(allowed) {
         Some("a token contains a forbidden character")
-    } else if has_comma_between_tokens(token) {
+    } else if has_comma && has_comma_between_tokens(token) {
         Some("tokens are separated by spaces, not by commas")
     } else {
         pattern::check(token)
