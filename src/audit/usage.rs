@@ -53,14 +53,12 @@ impl Usage {
         apps.get(client_id).map(Counters::snapshot).unwrap_or_default()
     }
 
-    /// Drops the counters of a deleted app.
+    /// Counts a token request of an authenticated app, and drops the counters of a deleted app.
     pub(crate) fn record(&self, event: &AuditEvent) {
-        if let Some(UsageChange::Forgotten(client_id)) = UsageChange::of(event) {
-            self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
-        }
+        self.change(UsageChange::of(event), event.at, event.count);
     }
 
-    /// Counts a token request of an authenticated app.
+    /// Counts a request of an authenticated app.
     pub(crate) fn record_request(
         &self,
         at: UnixTime,
@@ -68,15 +66,29 @@ impl Usage {
         action: &Action,
         outcome: &Outcome,
     ) {
-        let change = UsageChange::of_request(client_id, action, outcome);
-        let Some(UsageChange::Counted(client_id, issued)) = change else { return };
+        self.change(UsageChange::of_request(client_id, action, outcome), at, 1);
+    }
+
+    fn change(&self, change: Option<UsageChange<'_>>, at: UnixTime, times: u64) {
+        match change {
+            Some(UsageChange::Counted(client_id, issued)) => {
+                self.count(client_id, issued, at, times);
+            }
+            Some(UsageChange::Forgotten(client_id)) => {
+                self.0.write().unwrap_or_else(PoisonError::into_inner).remove(client_id);
+            }
+            None => {}
+        }
+    }
+
+    fn count(&self, client_id: &ClientId, issued: Option<GrantType>, at: UnixTime, times: u64) {
         let apps = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(counters) = apps.get(client_id) {
-            return counters.count(issued, at);
+            return counters.count(issued, at, times);
         }
         drop(apps);
         let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        apps.entry(client_id.clone()).or_default().count(issued, at);
+        apps.entry(client_id.clone()).or_default().count(issued, at, times);
     }
 }
 
@@ -120,16 +132,16 @@ impl<'a> UsageChange<'a> {
 }
 
 impl Counters {
-    fn count(&self, issued: Option<GrantType>, at: UnixTime) {
+    fn count(&self, issued: Option<GrantType>, at: UnixTime, times: u64) {
         match issued {
             Some(grant_type) => {
                 if let Some(issued) = self.issued.get(grant_type as usize) {
-                    issued.fetch_add(1, Ordering::Relaxed);
+                    issued.fetch_add(times, Ordering::Relaxed);
                     self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
                 }
             }
             None => {
-                self.refused.fetch_add(1, Ordering::Relaxed);
+                self.refused.fetch_add(times, Ordering::Relaxed);
             }
         }
     }

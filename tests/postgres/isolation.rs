@@ -2,49 +2,16 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use grantor::store::conformance::Kit;
 use grantor::store::{
     GrantStore as _, PostgresStore, Revocation, RevocationReason, RevocationTarget, TablePrefix,
 };
 use sqlx::postgres::PgPoolOptions;
 
-use super::cluster::{PATIENCE, database, new_prefix, new_store, patient, pool, rounds, runtime};
-use super::kit::Tokio;
+use super::cluster::{PATIENCE, database, new_prefix, new_store, patient, pool, runtime};
 use super::world::now;
-
-/// Runs the conformance kit over a pool whose transactions have this level by default.
-fn keeps_the_contract(level: &str) {
-    let Some(database) = database() else { return };
-    let runtime = Arc::new(runtime());
-    let options = patient(database.options()).options([("default_transaction_isolation", level)]);
-    let pool = {
-        let _inside = runtime.enter();
-        let pool = PgPoolOptions::new().max_connections(20).acquire_timeout(PATIENCE);
-        pool.connect_lazy_with(options)
-    };
-    let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
-    let report = Kit::new(move || new_store(&runtime, &pool))
-        .with_runner(runner)
-        .with_rounds(rounds(super::KIT_ROUNDS))
-        .run();
-    assert!(report.is_passed(), "{report}");
-}
-
-/// PostgreSQL refuses losers with 40001 until the store sets the level itself. No answer differs.
-#[test]
-fn repeatable_read_as_the_default_changes_no_answer() {
-    keeps_the_contract("repeatable read");
-}
-
-/// PostgreSQL refuses losers with 40001 here too.
-#[test]
-fn serializable_as_the_default_changes_no_answer() {
-    keeps_the_contract("serializable");
-}
 
 /// If a caller drops a call, at any await, its connection does not return to the pool inside a
 /// transaction, which would swallow the next write of the host.

@@ -1,5 +1,5 @@
-//! The long tests of the store on PostgreSQL: races in the tens of thousands, and servers and clients
-//! that are killed. `bash .ci/long` runs them; the variables of `main.rs` apply.
+//! The long tests of the store on PostgreSQL: races in the tens of thousands, the whole contract at every
+//! isolation level and behind a pooler, and servers and clients that are killed. `bash .ci/long` runs them; the variables of `main.rs` apply.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
 #![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 #![expect(clippy::print_stderr, reason = "a test prints what it counted")]
@@ -14,12 +14,17 @@ mod crash;
 mod fan_out;
 mod full_disk;
 mod kit;
+mod levels;
+mod pooler;
 #[path = "../faults/proxy.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod proxy;
 mod races;
 mod restored;
 mod revokers;
+#[path = "../support/roots.rs"]
+#[expect(dead_code, reason = "the quick tests need more of it")]
+mod roots;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
@@ -31,7 +36,6 @@ mod survivors;
 #[path = "../support/targets.rs"]
 mod targets;
 mod waits;
-#[expect(dead_code, reason = "the quick tests need more of it")]
 mod world;
 mod writers;
 

@@ -31,7 +31,6 @@ mod outages;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
 mod plans;
-mod pooler;
 mod processes;
 mod races;
 #[path = "../support/revision_2.rs"]
