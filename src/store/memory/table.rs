@@ -1,7 +1,7 @@
 //! Sharded tables of rows that become inert at an instant, with a queue by that instant.
 //!
-//! A grant's row of 192 bytes takes 235 bytes here. In a `HashMap` beside a heap of keys it takes 352, or
-//! 252 and an allocation of its own if it is boxed. Decision 0014 has the measurement.
+//! When a grant's row had 192 bytes, it took 235 bytes here. In a `HashMap` beside a heap of keys it took 352,
+//! or 252 and an allocation of its own if it was boxed. Decision 0014 has the measurement.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
