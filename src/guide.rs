@@ -19,7 +19,7 @@
 //! The pages are the files in `docs/` of the package. A link to another page leads there, here and on a
 //! code host: each page defines its links at its end, and this module defines the same labels before them. A
 //! link to a file that is no page, such as a decision record or an example, leads here. The package has
-//! these files, below `docs/` and `examples/`.
+//! these files, below `docs/` and `examples/`, except for `examples/actix_host`, which is a crate of its own.
 
 /// The labels of links between pages. A definition before the text wins over the one in the text.
 macro_rules! links {
@@ -39,8 +39,10 @@ macro_rules! links {
 [decisions/0023-old-programs-work-on-new-tables.md]: crate::guide#files-beside-the-guide
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
 [duties.md]: crate::guide::duties
+[embedding.md#another-framework]: crate::guide::embedding#another-framework
 [embedding.md#keys-store-server]: crate::guide::embedding#keys-store-server
 [embedding.md#users-and-pages]: crate::guide::embedding#users-and-pages
+[examples/actix_host]: crate::guide#files-beside-the-guide
 [examples/host]: crate::guide#files-beside-the-guide
 [http.md#login-and-pages]: crate::guide::http#login-and-pages
 [http.md#resource-servers]: crate::guide::http#resource-servers

@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
-use super::layer::{bearer_request, refusal, sent_uri};
+use super::layer::sent_uri;
 use super::{BearerRequest, BearerVerifier, Challenge};
 use crate::jwt::AccessTokenClaims;
 #[cfg(feature = "tracing")]
@@ -23,7 +23,7 @@ use crate::protocol::scope::ScopeToken;
 
 impl IntoResponse for Challenge {
     fn into_response(self) -> Response {
-        refusal(&self)
+        self.to_response()
     }
 }
 
@@ -47,7 +47,7 @@ impl From<Challenge> for BearerRejection {
 impl IntoResponse for BearerRejection {
     fn into_response(self) -> Response {
         match self {
-            Self::Challenge(challenge) => refusal(&challenge),
+            Self::Challenge(challenge) => challenge.to_response(),
             Self::Misconfigured => {
                 #[cfg(feature = "tracing")]
                 tell_misconfigured();
@@ -156,7 +156,7 @@ impl<S: Sync, R: RequiredScope> FromRequestParts<S> for RequireScope<R> {
 }
 
 fn bearer_of(parts: &Parts) -> BearerRequest<'_> {
-    bearer_request(&parts.headers, sent_uri(&parts.extensions, &parts.uri))
+    BearerRequest::of(&parts.headers, sent_uri(&parts.extensions, &parts.uri))
 }
 
 fn verifier(parts: &Parts) -> Result<&BearerVerifier, BearerRejection> {

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+
 use super::RevocationsUnknown;
 use crate::jwt::AccessTokenError;
 use crate::protocol::scope::ScopeToken;
@@ -119,6 +122,20 @@ impl Challenge {
             _ = write!(header, ", scope=\"{}\"", missing.as_str());
         }
         Some(header)
+    }
+
+    /// Returns the response without a body, for a host without tower.
+    #[must_use]
+    pub fn to_response<R: Default>(&self) -> Response<R> {
+        let mut answer = Response::new(R::default());
+        *answer.status_mut() =
+            StatusCode::from_u16(self.status()).unwrap_or(StatusCode::UNAUTHORIZED);
+        let headers = answer.headers_mut();
+        if let Some(value) = self.www_authenticate().and_then(|it| HeaderValue::try_from(it).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, value);
+        }
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer
     }
 
     /// Returns the cause, for logs.

@@ -7,8 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{self, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -112,7 +111,7 @@ where
                 let refreshed = Box::pin(refreshed);
                 Admission::Waiting(Some(Box::new(Waiting { refreshed, layer, inner, request })))
             }
-            Err(challenge) => Admission::Refused(ready(Ok(refusal(&challenge)))),
+            Err(challenge) => Admission::Refused(ready(Ok(challenge.to_response()))),
         })
     }
 }
@@ -158,7 +157,7 @@ where
                         }
                         Poll::Ready(Ok(())) => it.admit_again(),
                         Poll::Ready(Err(challenge)) => {
-                            Admission::Refused(ready(Ok(refusal(&challenge))))
+                            Admission::Refused(ready(Ok(challenge.to_response())))
                         }
                     };
                 }
@@ -175,7 +174,7 @@ where
     fn admit_again(mut self) -> Admission<T, B> {
         match admit(&self.layer, &mut self.request) {
             Ok(()) => Admission::Admitted(Box::pin(self.inner.call(self.request))),
-            Err(challenge) => Admission::Refused(ready(Ok(refusal(&challenge)))),
+            Err(challenge) => Admission::Refused(ready(Ok(challenge.to_response()))),
         }
     }
 }
@@ -193,7 +192,7 @@ impl<T: Service<Request<B>>, B> fmt::Debug for BearerFuture<T, B> {
 
 fn admit<B>(layer: &BearerLayer, request: &mut Request<B>) -> Result<(), Challenge> {
     let uri = sent_uri(request.extensions(), request.uri());
-    let bearer = bearer_request(request.headers(), uri);
+    let bearer = BearerRequest::of(request.headers(), uri);
     let claims = if layer.enforcing {
         layer.verifier.authorize(request.method().as_str(), uri.path(), bearer)?
     } else {
@@ -212,32 +211,4 @@ pub(crate) fn sent_uri<'a>(extensions: &'a http::Extensions, uri: &'a http::Uri)
     #[cfg(not(feature = "axum"))]
     let _ = extensions;
     uri
-}
-
-/// Reads the `Authorization` header. A second one, or a token in the URL, is refused (RFC 6750
-/// sections 2.3 and 5.3).
-pub(crate) fn bearer_request<'a>(
-    headers: &'a http::HeaderMap,
-    uri: &http::Uri,
-) -> BearerRequest<'a> {
-    let mut found = headers.get_all(header::AUTHORIZATION).iter();
-    let header = found.next().and_then(|value| value.to_str().ok());
-    let parameters = uri.query().unwrap_or_default().split('&');
-    let in_url =
-        parameters.filter_map(|pair| pair.split('=').next()).any(|it| it == "access_token");
-    BearerRequest::new(header).with_token_elsewhere(in_url || found.next().is_some())
-}
-
-/// Returns the challenge as a response without a body.
-pub(crate) fn refusal<R: Default>(challenge: &Challenge) -> Response<R> {
-    let mut answer = Response::new(R::default());
-    *answer.status_mut() =
-        StatusCode::from_u16(challenge.status()).unwrap_or(StatusCode::UNAUTHORIZED);
-    let headers = answer.headers_mut();
-    if let Some(value) = challenge.www_authenticate().and_then(|it| HeaderValue::try_from(it).ok())
-    {
-        headers.insert(header::WWW_AUTHENTICATE, value);
-    }
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
 }

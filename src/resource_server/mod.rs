@@ -53,6 +53,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
+use http::header::{self, HeaderMap};
+
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::{Bearer, BearerRejection, Enforced, RequireScope, RequiredScope};
@@ -93,6 +96,17 @@ impl<'a> BearerRequest<'a> {
     #[must_use]
     pub const fn new(authorization: Option<&'a str>) -> Self {
         Self { authorization, elsewhere: false }
+    }
+
+    /// Reads the `Authorization` header of a request, and whether it has another one or a token in its URL.
+    #[must_use]
+    pub fn of(headers: &'a HeaderMap, uri: &Uri) -> Self {
+        let mut found = headers.get_all(header::AUTHORIZATION).iter();
+        let header = found.next().and_then(|value| value.to_str().ok());
+        let parameters = uri.query().unwrap_or_default().split('&');
+        let in_url =
+            parameters.filter_map(|pair| pair.split('=').next()).any(|it| it == "access_token");
+        Self::new(header).with_token_elsewhere(in_url || found.next().is_some())
     }
 
     /// Sets whether the request also has a token in its query or body (`access_token`) or a second

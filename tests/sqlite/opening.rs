@@ -92,6 +92,32 @@ fn a_new_file_is_private() {
     assert_eq!(mode("b.db"), 0o660);
 }
 
+/// Z39: the tables of a host and those of the server share a private file, and write to it in turn.
+#[cfg(unix)]
+#[test]
+fn a_pool_for_the_host_opens_a_private_file_that_the_store_shares() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    runtime.block_on(async {
+        let pool = SqliteStore::open_pool(folder.file("a.db")).await.unwrap();
+        sqlx::query("CREATE TABLE notes (text TEXT) STRICT").execute(&pool).await.unwrap();
+        let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await.unwrap();
+        for _ in 0..20 {
+            let note = sqlx::query("INSERT INTO notes VALUES ('a')").execute(&pool);
+            let (noted, checked) = tokio::join!(note, store.check());
+            noted.unwrap();
+            checked.unwrap();
+        }
+        for name in ["a.db", "a.db-wal", "a.db-shm"] {
+            let mode = fs::metadata(folder.file(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o600, "{name}");
+        }
+        let missing = SqliteStore::open_pool(folder.file("none").join("a.db")).await.unwrap_err();
+        assert!(missing.to_string().contains("there is no folder"), "{missing}");
+    });
+}
+
 /// Z2: a server that lacks the roots of the file does not start.
 #[test]
 fn a_file_knows_the_roots_under_which_it_was_written() {

@@ -103,6 +103,42 @@ impl SqliteStore {
         Self::assemble(options, readers, true, settings).await
     }
 
+    /// Opens a pool for the tables of a host in the file at `path`, which [`with_pool`](Self::with_pool) takes, too.
+    /// Creates the file as needed, with rights for its owner only, as [`open`](Self::open) does. A connection
+    /// waits up to 5 s for another one that writes.
+    ///
+    /// ```
+    /// use grantor::store::sqlx::Executor as _;
+    /// use grantor::store::{AnyStore, SqliteSettings, SqliteStore};
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    /// # let file = std::env::temp_dir().join(format!("grantor-doctest-pool-{}.db", std::process::id()));
+    /// # runtime.block_on(async {
+    /// let pool = SqliteStore::open_pool(&file).await?;
+    /// pool.execute("CREATE TABLE users (name TEXT PRIMARY KEY) STRICT").await?;
+    /// let store = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await?;
+    /// let store = AnyStore::from(store);
+    /// // The server runs.
+    /// store.close().await;
+    /// pool.close().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # }).unwrap();
+    /// # std::fs::remove_file(file).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the file cannot be opened for writing.
+    pub async fn open_pool(path: impl AsRef<Path>) -> Result<SqlitePool, StoreError> {
+        has_runtime()?;
+        let path = path.as_ref();
+        opening::make_private(path)?;
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        let opened = SqlitePool::connect_with(options).await;
+        opened.map_err(|error| opening::refused(path, &error))
+    }
+
     /// Reads through the host's pool, and writes through one more connection with the pool's options. They
     /// must not set a journal mode other than WAL.
     ///
