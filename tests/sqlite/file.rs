@@ -87,8 +87,11 @@ fn no_issued_secret_is_in_the_file() {
     // Looks for any 16 bytes of a handle, for the sake of its salt.
     let refresh_token = handed_out.iter().rev().find(|it| it.starts_with("grt_")).unwrap();
     let bytes = URL_SAFE_NO_PAD.decode(refresh_token.trim_start_matches("grt_")).unwrap();
-    let found = bytes.windows(16).filter(|window| holds(&dump, window)).count();
-    assert_eq!(found, 1, "the grant id is the only part of a handle in the file");
+    let found = (0..).zip(bytes.windows(16)).filter(|(_, window)| holds(&dump, window));
+    let found: Vec<usize> = found.map(|(at, _)| at).collect();
+    // The bytes beside the grant id in the file may by chance be those beside it in the handle.
+    let spread = found.last().unwrap() - found[0];
+    assert!(spread < 4, "the grant id is the only part of a handle in the file: {found:?}");
 }
 
 #[test]
