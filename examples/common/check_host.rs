@@ -108,6 +108,15 @@ fn run(folder: &std::path::Path, variables: &[(&str, &str)]) -> Result<Walk, Box
 fn steps(issuer: &str, password: &str, walk: &mut Walk) -> Result<(), BoxError> {
     let mut browser = Browser::new(issuer);
     expect("the host is ready", browser.get(&format!("{issuer}/ready"))?.0 == 200)?;
+    let metadata = format!("{issuer}/.well-known/oauth-authorization-server");
+    let head = browser.agent.head(&metadata).call()?;
+    let length = head.headers().get("content-length").cloned();
+    let (status, metadata, _) = browser.get(&metadata)?;
+    let told = length.is_some_and(|length| length == metadata.len().to_string());
+    expect("HEAD and GET of the metadata have one length", status == 200 && told)?;
+    let (status, error, _) = browser.post("/oauth/token", &"a".repeat(100_000))?;
+    let told = error.contains("invalid_request");
+    expect("a form that is too large is refused by the library", status == 413 && told)?;
     let verifier = CodeVerifier::generate(&OsRandom::new())?;
     let asked = authorize(issuer, REDIRECT, &verifier);
 

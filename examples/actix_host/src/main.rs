@@ -36,7 +36,7 @@ use grantor::resource_server::{BearerRequest, BearerVerifier, RevocationList};
 use grantor::server_secret::{KeyFile, Rotation};
 use grantor::store::{AnyStore, SqliteSettings, SqliteStore};
 use grantor::{AuthorizationServer, Issuer, Upkeep, UpkeepHandle};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use site::{AccountForm, BoxError, LoginForm, Site, Users, log};
 
@@ -181,10 +181,14 @@ async fn authorization_server(
         Ok(Ok(Err(error))) => return error.error_response(),
         Err(_) => return HttpResponse::RequestTimeout().finish(),
     };
-    match convert::request(&request, body) {
-        Ok(request) => convert::response(host.endpoints.answer(endpoint, request).await),
-        Err(_) => HttpResponse::BadRequest().finish(),
+    let Ok(mut request) = convert::request(&request, body) else {
+        return HttpResponse::BadRequest().finish();
+    };
+    // actix-web omits the body of an answer to HEAD itself, and takes its length from the body.
+    if request.method() == Method::HEAD {
+        *request.method_mut() = Method::GET;
     }
+    convert::response(host.endpoints.answer(endpoint, request).await)
 }
 
 /// Answers with the notes of the token's user.
