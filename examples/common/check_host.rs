@@ -108,15 +108,7 @@ fn run(folder: &std::path::Path, variables: &[(&str, &str)]) -> Result<Walk, Box
 fn steps(issuer: &str, password: &str, walk: &mut Walk) -> Result<(), BoxError> {
     let mut browser = Browser::new(issuer);
     expect("the host is ready", browser.get(&format!("{issuer}/ready"))?.0 == 200)?;
-    let metadata = format!("{issuer}/.well-known/oauth-authorization-server");
-    let head = browser.agent.head(&metadata).call()?;
-    let length = head.headers().get("content-length").cloned();
-    let (status, metadata, _) = browser.get(&metadata)?;
-    let told = length.is_some_and(|length| length == metadata.len().to_string());
-    expect("HEAD and GET of the metadata have one length", status == 200 && told)?;
-    let (status, error, _) = browser.post("/oauth/token", &"a".repeat(100_000))?;
-    let told = error.contains("invalid_request");
-    expect("a form that is too large is refused by the library", status == 413 && told)?;
+    wire(&mut browser)?;
     let verifier = CodeVerifier::generate(&OsRandom::new())?;
     let asked = authorize(issuer, REDIRECT, &verifier);
 
@@ -218,6 +210,20 @@ fn steps(issuer: &str, password: &str, walk: &mut Walk) -> Result<(), BoxError> 
     let (after, _, location) = browser.get(&format!("{issuer}/account"))?;
     walk.secrets.extend([session, "\"ann\"".to_owned()]);
     expect("the user signs out", status == 303 && after == 303 && location == "/login")
+}
+
+/// Checks that the host passes requests to the library and its responses back as they are.
+fn wire(browser: &mut Browser) -> Result<(), BoxError> {
+    let issuer = browser.issuer.clone();
+    let metadata = format!("{issuer}/.well-known/oauth-authorization-server");
+    let head = browser.agent.head(&metadata).call()?;
+    let length = head.headers().get("content-length").cloned();
+    let (status, metadata, _) = browser.get(&metadata)?;
+    let told = length.is_some_and(|length| length == metadata.len().to_string());
+    expect("HEAD and GET of the metadata have one length", status == 200 && told)?;
+    let (status, error, _) = browser.post("/oauth/token", &"a".repeat(100_000))?;
+    let told = error.contains("invalid_request");
+    expect("a form that is too large is refused by the library", status == 413 && told)
 }
 
 /// An HTTP client that keeps cookies and follows no redirect.

@@ -40,6 +40,7 @@ pub trait Interaction: Send + Sync {
 
     /// Returns a login page or a redirect to one, because no user is logged in or the user has to log in
     /// again. Afterwards the host sends the browser to `return_to`, a path and query on this host.
+    /// [`is_return_to`](crate::AuthorizationServer::is_return_to) checks it when the login form brings it back.
     fn login_page(
         &self,
         request: &Parts,

@@ -26,7 +26,7 @@ use crate::error::EndpointError;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Subject};
 use crate::jwt::{KeyError, KeyRing, VerifyingKeys};
-use crate::protocol::paths::Paths;
+use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::random::SecureRandom;
 use crate::resource_server::resource::ResourceServer;
 use crate::store::{FeedCursor, RevocationFeed, Store, StoreError};
@@ -240,6 +240,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// Returns the paths of the endpoints.
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Checks whether `path` leads a browser back to the authorization endpoint, as the `return_to` of
+    /// [`Interaction::login_page`](crate::http::Interaction::login_page) does.
+    ///
+    /// It travels through the host's login form, so a stranger's link may hold another one. A host that
+    /// redirects only to what this accepts is no open redirector (RFC 9700 section 4.11).
+    #[must_use]
+    pub fn is_return_to(&self, path: &str) -> bool {
+        let own = self.paths.full(self.issuer(), ServerEndpoint::Authorization);
+        let query = own.and_then(|own| path.strip_prefix(&*own)?.strip_prefix('?'));
+        query.is_some_and(|query| query.bytes().all(|byte| byte.is_ascii_graphic()))
     }
 
     /// Returns the metadata of the server (RFC 8414) as JSON, with the endpoints at its

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use grantor::AuthorizationServer;
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
 use grantor::http::{Interaction, Page, SessionCookie, SessionSecret};
-use grantor::protocol::ServerEndpoint;
 use grantor::random::OsRandom;
 use grantor::store::AnyStore;
 use grantor::users::DirectoryError;
@@ -77,10 +76,7 @@ impl Site {
     ) -> Result<Page, BoxError> {
         let (name, before) = (&form.name, self.cookie.find(headers));
         // A link to a foreign site would make this page its accomplice.
-        let paths = self.server.paths();
-        let authorize = paths.full(self.server.issuer(), ServerEndpoint::Authorization);
-        let query = authorize.and_then(|path| form.return_to.strip_prefix(&path));
-        let is_own = query.is_some_and(|query| query.starts_with('?'));
+        let is_own = self.server.is_return_to(&form.return_to);
         let return_to = if is_own { &form.return_to } else { "/account" };
         let problem = if !before.as_ref().is_some_and(|it| it.accepts(&form.token)) {
             (StatusCode::FORBIDDEN, "This page has expired.")

@@ -226,6 +226,37 @@ fn a_decision_refused_unread_is_audited() {
     assert_eq!((action, outcome), ("authorize", "failed"));
 }
 
+/// Z39: a login returns to the authorization endpoint, and to no place that a stranger chose.
+#[test]
+fn a_way_back_from_the_login_leads_to_the_authorization_endpoint_only() {
+    let http = Http::new();
+    let app = http.world.register(code_app());
+    let leads_back = |path: &str| http.endpoints.server().is_return_to(path);
+    for more in [&[][..], &[("prompt", "login")], &[("login_hint", "\u{e4} b\r\n&=//")]] {
+        let query = code_query(&app, &new_verifier(), more);
+        let page = visit(&http, &format!("/oauth/authorize?{query}"), None);
+        let (_, return_to) = page.body.split_once('|').unwrap();
+        assert!(return_to.starts_with("/oauth/authorize?") && leads_back(return_to), "{page:?}");
+    }
+    for foreign in [
+        "",
+        "/",
+        "/oauth/authorize",
+        "/oauth/authorize/?a",
+        "/oauth/authorize.evil.example?a",
+        "//evil.example/oauth/authorize?a",
+        "https://evil.example/oauth/authorize?a",
+        "https://as.example.com/oauth/authorize?a",
+        "/\\evil.example?a",
+        " /oauth/authorize?a",
+        "/oauth/authorize?a\r\nset-cookie: b=c",
+        "/oauth/authorize?a b",
+        "/oauth/token?a",
+    ] {
+        assert!(!leads_back(foreign), "{foreign}");
+    }
+}
+
 /// The form holds a field for each scope, up to the largest number that an app may have.
 #[test]
 fn a_user_consents_to_as_many_scopes_as_an_app_can_ask_for() {
