@@ -6,7 +6,8 @@
 //! implements the two implements it. The audit log and usage have a trait of their own,
 //! [`AuditStore`](crate::audit::AuditStore).
 //!
-//! A store serves one issuer.
+//! A store serves one issuer. The SQL stores open views of further issuers over the same tables, such as with
+//! [`AnyStore::for_issuers`].
 //!
 //! Rules of the contract:
 //!

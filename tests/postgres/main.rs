@@ -24,6 +24,7 @@ mod declared;
 mod declaring;
 mod fan_out;
 mod isolation;
+mod issuers;
 mod kit;
 mod limits;
 mod opening;
@@ -53,6 +54,8 @@ mod survivors;
 mod targets;
 mod trouble;
 mod upgrade;
+#[path = "../support/issuers.rs"]
+mod views;
 mod world;
 
 /// The rounds of each race.

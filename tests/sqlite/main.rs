@@ -22,6 +22,7 @@ mod file;
 #[path = "../../examples/custom_sql_store/grants.rs"]
 mod grants;
 mod host_store;
+mod issuers;
 mod open_transactions;
 mod opening;
 #[path = "../support/overtaken.rs"]
@@ -45,6 +46,8 @@ mod support;
 mod targets;
 mod trouble;
 mod upgrade;
+#[path = "../support/issuers.rs"]
+mod views;
 
 /// The rounds of many refreshes at once.
 const FAN_OUTS: usize = 2;

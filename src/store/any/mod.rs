@@ -14,6 +14,7 @@ use super::PostgresStore;
 use super::{MemoryStore, StoreError};
 #[cfg(feature = "sqlite")]
 use super::{SqliteSettings, SqliteStore};
+use crate::ids::Issuer;
 
 /// One of the stores that ship, chosen at run time by its URL.
 ///
@@ -87,6 +88,45 @@ impl AnyStore {
             #[cfg(not(feature = "postgres"))]
             opening::Url::Postgres(_) => Err(opening::needs("postgres")),
         }
+    }
+
+    /// Returns the view of a further issuer, as [`for_issuers`](Self::for_issuers) does.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database cannot be read or written.
+    pub async fn for_issuer(&self, issuer: &Issuer) -> Result<Self, StoreError> {
+        let view = self.for_issuers(std::slice::from_ref(issuer)).await?.pop();
+        view.ok_or_else(|| StoreError::new("there is no view"))
+    }
+
+    /// Returns the views of further issuers of a database, in their order, each with its own cache of apps and
+    /// one pool for all. The store itself is the view of the first issuer, which is never passed here;
+    /// `SqliteStore::for_issuers` and `PostgresStore::for_issuers` say more.
+    ///
+    /// In memory, each view is a new store.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the database cannot be read or written.
+    #[cfg_attr(
+        not(any(feature = "sqlite", feature = "postgres")),
+        expect(clippy::unused_async, reason = "only the databases are async")
+    )]
+    pub async fn for_issuers(&self, issuers: &[Issuer]) -> Result<Vec<Self>, StoreError> {
+        Ok(match self {
+            Self::Memory(_) => issuers.iter().map(|_| MemoryStore::new().into()).collect(),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(store) => {
+                let views = store.store().for_issuers(issuers).await?;
+                views.into_iter().map(Self::from).collect()
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(store) => {
+                let views = store.store().for_issuers(issuers).await?;
+                views.into_iter().map(Self::from).collect()
+            }
+        })
     }
 
     /// Checks whether the store can be written. For health checks.

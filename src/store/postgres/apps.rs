@@ -18,7 +18,7 @@ const BATCH: i64 = 200;
 
 impl AppRegistry for PostgresStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        let find = || query(self.sql.find_app.clone()).bind(client_id.as_str());
+        let find = || query(self.sql.find_app.clone()).bind(self.names.write(client_id.as_str()));
         let row = self.one_row(find).await?;
         self.seen.learn(instant(&row, "seen")?);
         column::<Option<&str>>(&row, "document")?.map(read_app).transpose()
@@ -29,7 +29,7 @@ impl AppRegistry for PostgresStore {
         let inserted = self
             .row(|| {
                 query(self.sql.insert_app.clone())
-                    .bind(app.client_id().as_str())
+                    .bind(self.names.write(app.client_id().as_str()))
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())
                     .bind(&document)
@@ -47,7 +47,7 @@ impl AppRegistry for PostgresStore {
         let updated = self
             .row(|| {
                 query(self.sql.update_app.clone())
-                    .bind(app.client_id().as_str())
+                    .bind(self.names.write(app.client_id().as_str()))
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())
                     .bind(&document)
@@ -69,8 +69,8 @@ impl AppRegistry for PostgresStore {
     ) -> Result<DeleteApp, StoreError> {
         // The foreign key deletes its consents too, even those that are being written.
         let delete = || {
-            let delete = query(self.sql.delete_app.clone()).bind(client_id.as_str());
-            delete.bind(expected_version.cast_signed())
+            let delete = query(self.sql.delete_app.clone());
+            delete.bind(self.names.write(client_id.as_str())).bind(expected_version.cast_signed())
         };
         if self.row(delete).await?.is_some() {
             return Ok(DeleteApp::Deleted);
@@ -91,9 +91,13 @@ impl AppRegistry for PostgresStore {
         loop {
             let make = || {
                 query(self.sql.list_apps.clone())
-                    .bind(after.as_ref().map(ClientId::as_str))
+                    .bind(match &after {
+                        Some(after) => self.names.write(after.as_str()),
+                        None => self.names.floor().into(),
+                    })
                     .bind(asked.enabled)
                     .bind(BATCH)
+                    .bind(self.names.ceiling())
             };
             let rows = self.run(make).await.map_err(StoreError::new)?;
             let is_last = i64::try_from(rows.len()).is_ok_and(|read| read < BATCH);
@@ -124,7 +128,11 @@ impl AppRegistry for PostgresStore {
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
-        let row = self.one_row(|| query(self.sql.apps_version.clone())).await?;
+        let make = || match self.names.number() {
+            None => query(self.sql.apps_version.clone()),
+            Some(number) => query(self.sql.issuers.apps_version.clone()).bind(number),
+        };
+        let row = self.one_row(make).await?;
         let (version, seen) = (column::<i64>(&row, "counted")?, instant(&row, "seen")?);
         self.note_limits(&row)?;
         self.seen.learn(seen);

@@ -7,7 +7,7 @@ use super::PostgresStore;
 use super::pruning::Prune;
 use super::rows::column;
 use super::statements::Tables;
-use crate::store::sql::{counter_code, statement};
+use crate::store::sql::{Names, counter_code, statement};
 use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
 
 /// The kind of a change that deletes the app's usage.
@@ -28,7 +28,7 @@ impl Statements {
             append: statement(append(p)),
             find: format!(
                 "SELECT event_id, at, client_id, subject, severity, event FROM {p}audit \
-                 WHERE event_id >= "
+                 WHERE "
             ),
             find_usage: statement(format!(
                 "SELECT kind, counted, last_at FROM {p}usage WHERE client_id = $1"
@@ -45,15 +45,16 @@ impl Statements {
 
 /// Returns the statement that appends events. `$1` to `$6` are the columns of the events, `$7` the app
 /// whose usage an event changes, `$8` the kind that it counts, or [`FORGOTTEN`] for a deletion, which comes
-/// alone, and `$9` how many it counts. An event that the log already has counts nothing. Counters are locked
+/// alone, and `$9` how many it counts; `$10` the number of the issuer. An event that the log already has counts nothing. Counters are locked
 /// in one order.
 fn append(p: &Tables<'_>) -> String {
     format!(
         "WITH offered AS (SELECT * FROM UNNEST($1::bytea[], $2::bigint[], $3::text[], $4::text[], \
              $5::smallint[], $6::text[], $7::text[], $8::smallint[], $9::bigint[]) \
              AS o (event_id, at, client_id, subject, severity, event, app, kind, times)), \
-         born AS (INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event) \
-             SELECT event_id, at, client_id, subject, severity, event FROM offered \
+         born AS (INSERT INTO {p}audit \
+                 (event_id, at, client_id, subject, severity, event, issuer) \
+             SELECT event_id, at, client_id, subject, severity, event, $10::int4 FROM offered \
              ORDER BY event_id ON CONFLICT (event_id) DO NOTHING RETURNING event_id), \
          change AS (SELECT o.app, o.kind, sum(o.times)::bigint AS counted, max(o.at) AS last_at \
              FROM offered o JOIN born b ON b.event_id = o.event_id \
@@ -69,16 +70,18 @@ fn append(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` is the id before which events are old, `$2` the greatest number of rows.
+/// `$1` is the id before which events are old, the last parameter the number of the issuer, and `$2` the
+/// greatest number of rows.
 fn prune(table: &str) -> Prune {
     Prune {
         remove: statement(format!(
             "WITH old AS (SELECT event_id FROM {table} WHERE event_id < $1 \
-                 ORDER BY event_id LIMIT $2 FOR UPDATE SKIP LOCKED) \
+                 AND issuer IS NOT DISTINCT FROM $3::int4 ORDER BY event_id LIMIT $2 FOR UPDATE SKIP LOCKED) \
              DELETE FROM {table} WHERE event_id IN (SELECT event_id FROM old) RETURNING 1"
         )),
         is_left: statement(format!(
-            "SELECT EXISTS (SELECT 1 FROM {table} WHERE event_id < $1) AS is_left"
+            "SELECT EXISTS (SELECT 1 FROM {table} WHERE event_id < $1 \
+                 AND issuer IS NOT DISTINCT FROM $2::int4) AS is_left"
         )),
     }
 }
@@ -95,25 +98,31 @@ impl PostgresStore {
     }
 
     async fn append_at_once(&self, rows: &[AuditRow]) -> Result<(), StoreError> {
-        let change = |row: &AuditRow| match &row.usage {
+        let names = &self.names;
+        let changes = rows.iter().map(|row| match &row.usage {
             Some(UsageStep::Count { client_id, issued, times }) => {
-                (Some(client_id.clone()), Some(counter_code(*issued)), *times)
+                (Some(names.write(client_id)), Some(counter_code(*issued)), *times)
             }
-            Some(UsageStep::Forget { client_id }) => (Some(client_id.clone()), Some(FORGOTTEN), 0),
+            Some(UsageStep::Forget { client_id }) => {
+                (Some(names.write(client_id)), Some(FORGOTTEN), 0)
+            }
             None => (None, None, 0),
-        };
-        let (apps, kinds, times): (Vec<_>, Vec<_>, Vec<_>) = rows.iter().map(change).collect();
+        });
+        let (apps, kinds, times): (Vec<_>, Vec<_>, Vec<_>) = changes.collect();
+        let written =
+            |name: &Option<String>| name.as_deref().map(|it| names.write(it).into_owned());
         let append = || {
             query(self.sql.audit.append.clone())
                 .bind(rows.iter().map(|row| row.event_id.to_vec()).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
-                .bind(rows.iter().map(|row| row.client_id.clone()).collect::<Vec<_>>())
-                .bind(rows.iter().map(|row| row.subject.clone()).collect::<Vec<_>>())
+                .bind(rows.iter().map(|row| written(&row.client_id)).collect::<Vec<_>>())
+                .bind(rows.iter().map(|row| written(&row.subject)).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.severity).collect::<Vec<_>>())
                 .bind(rows.iter().map(|row| row.event.clone()).collect::<Vec<_>>())
                 .bind(apps.as_slice())
                 .bind(kinds.as_slice())
                 .bind(times.as_slice())
+                .bind(names.number())
         };
         self.row(append).await.map(|_| ())
     }
@@ -122,11 +131,15 @@ impl PostgresStore {
         &self,
         filter: &AuditFilter<'_>,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        self.built(filter.select(&self.sql.audit.find)).await?.iter().map(read).collect()
+        let names = filter.names(&self.names);
+        let filter = names.of(filter);
+        let rows = self.built(filter.select(&self.sql.audit.find, &self.names)).await?;
+        rows.iter().map(|row| read(row, &self.names)).collect()
     }
 
     pub(crate) async fn find_usage(&self, client_id: &str) -> Result<Vec<UsageRow>, StoreError> {
-        let rows = self.run(|| query(self.sql.audit.find_usage.clone()).bind(client_id)).await;
+        let client_id = self.names.write(client_id);
+        let rows = self.run(|| query(self.sql.audit.find_usage.clone()).bind(&*client_id)).await;
         let read = |row: &PgRow| {
             let kind = column::<i16>(row, "kind")?.into();
             UsageRow::read(kind, column(row, "counted")?, column(row, "last_at")?)
@@ -140,23 +153,25 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<Pruned, StoreError> {
         let (sql, room) = (&self.sql.audit.prune, i64::try_from(limit).unwrap_or(i64::MAX));
-        let remove = || query(sql.remove.clone()).bind(&before[..]).bind(room);
+        let issuer = self.names.number();
+        let remove = || query(sql.remove.clone()).bind(&before[..]).bind(room).bind(issuer);
         let removed = self.run(remove).await.map_err(StoreError::new)?.len();
         if removed < limit {
             return Ok(Pruned { removed, more: false });
         }
-        let is_left = || query(sql.is_left.clone()).bind(&before[..]);
+        let is_left = || query(sql.is_left.clone()).bind(&before[..]).bind(issuer);
         Ok(Pruned { removed, more: column(&self.one_row(is_left).await?, "is_left")? })
     }
 }
 
-fn read(row: &PgRow) -> Result<AuditRow, StoreError> {
+fn read(row: &PgRow, names: &Names) -> Result<AuditRow, StoreError> {
+    let name = |text: Option<&str>| text.and_then(|it| names.read(it)).map(ToOwned::to_owned);
     let event_id: Vec<u8> = column(row, "event_id")?;
     Ok(AuditRow {
         event_id: event_id.try_into().map_err(|_| StoreError::new("an event id is malformed"))?,
         at: column(row, "at")?,
-        client_id: column(row, "client_id")?,
-        subject: column(row, "subject")?,
+        client_id: name(column(row, "client_id")?),
+        subject: name(column(row, "subject")?),
         severity: column(row, "severity")?,
         event: column(row, "event")?,
         usage: None,

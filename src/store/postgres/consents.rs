@@ -14,8 +14,8 @@ impl PostgresStore {
     pub(super) async fn keep_consent(&self, consent: Consent) -> Result<(), StoreError> {
         let make = || {
             query(self.sql.remember_consent.clone())
-                .bind(consent.client_id.as_str())
-                .bind(consent.subject.as_str())
+                .bind(self.names.write(consent.client_id.as_str()))
+                .bind(self.names.write(consent.subject.as_str()))
                 .bind(consent.scope.as_str())
                 .bind(consent.given_at.as_millis())
                 .bind(consent.resource.as_ref().map(Resource::as_str))
@@ -34,8 +34,11 @@ impl PostgresStore {
         client_id: &ClientId,
         subject: &Subject,
     ) -> Result<Option<Consent>, StoreError> {
-        let make =
-            || query(self.sql.find_consent.clone()).bind(client_id.as_str()).bind(subject.as_str());
+        let make = || {
+            query(self.sql.find_consent.clone())
+                .bind(self.names.write(client_id.as_str()))
+                .bind(self.names.write(subject.as_str()))
+        };
         let row = self.row(make).await?;
         row.map(|row| read_consent(&row, client_id.clone(), subject.clone())).transpose()
     }
@@ -49,11 +52,15 @@ impl PostgresStore {
         let after = page.after.as_ref().map_or("", ClientId::as_str);
         // One more than the page holds, to detect the last page.
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX).saturating_add(1);
-        let make =
-            || query(self.sql.list_consents.clone()).bind(subject.as_str()).bind(after).bind(limit);
+        let make = || {
+            query(self.sql.list_consents.clone())
+                .bind(self.names.write(subject.as_str()))
+                .bind(self.names.write(after))
+                .bind(limit)
+        };
         let rows = self.run(make).await.map_err(StoreError::new)?;
         let consent = |row: &PgRow| {
-            let client_id = column::<&str>(row, "client_id")?;
+            let client_id = self.names.read(column(row, "client_id")?).unwrap_or_default();
             read_consent(row, client_id.parse().map_err(StoreError::new)?, subject.clone())
         };
         let consents = rows.iter().map(consent).collect::<Result<_, _>>()?;

@@ -114,14 +114,16 @@ impl PostgresStore {
         if others.is_empty() {
             let statement = query(self.sql.find_grant.clone()).bind(grant_id.as_bytes().to_vec());
             let rows = self.run_on(&mut lent, statement, deadline).await?;
-            return Ok(rows.first().map(read_grant).transpose());
+            let read = rows.first().map(|row| read_grant(&self.names, row)).transpose();
+            return Ok(read.map(Option::flatten));
         }
         let ids = others.iter().map(|other| other.grant_id).chain([grant_id]);
         let ids: Vec<_> = ids.map(|id| id.as_bytes().to_vec()).collect();
         let statement = query(self.sql.find_grants.clone()).bind(ids);
         let rows = self.run_on(&mut lent, statement, deadline).await?;
         drop(lent);
-        let grants = rows.iter().map(read_grant).collect::<Result<Vec<_>, _>>();
+        let grants = rows.iter().filter_map(|row| read_grant(&self.names, row).transpose());
+        let grants = grants.collect::<Result<Vec<_>, _>>();
         Ok(grants.map(|grants| {
             let found: HashMap<_, _> =
                 grants.into_iter().map(|grant| (grant.grant_id, grant)).collect();

@@ -13,7 +13,7 @@ use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
 use crate::server_secret::{RootPrint, RootsClaim};
-use crate::store::sql::{purpose_code, reason_code, write_target};
+use crate::store::sql::{Names, purpose_code, reason_code, write_target};
 use crate::store::{
     AccessFacts, AssertionClaim, ClaimAssertion, CodeRedemption, Consent, FeedCursor, Grant,
     GrantFilter, GrantRefusal, GrantStore, InsertGrant, Listing, Page, Pruned, RedeemCode,
@@ -35,11 +35,11 @@ fn after(revoked_at: UnixTime) -> UnixTime {
     revoked_at.plus(Duration::from_millis(1))
 }
 
-fn as_target(grant_id: GrantId) -> String {
-    write_target(&RevocationTarget::Grant(grant_id))
-}
-
 impl PostgresStore {
+    fn as_target(&self, grant_id: GrantId) -> String {
+        write_target(&self.names, &RevocationTarget::Grant(grant_id))
+    }
+
     /// Applies a rule to the row, after a statement changed nothing. Returns `None` if the rule would now
     /// change the row, because it changed between the two reads.
     async fn diagnose<T>(
@@ -49,23 +49,24 @@ impl PostgresStore {
         rule: impl FnOnce(&mut Grant, bool) -> T,
         is_refusal: impl FnOnce(&T) -> bool,
     ) -> Result<Option<T>, StoreError> {
-        let target = as_target(grant_id);
+        let target = self.as_target(grant_id);
         let make = || {
             query(self.sql.find_with_void.clone())
                 .bind(&grant_id.as_bytes()[..])
                 .bind(target.as_str())
         };
         let Some(row) = self.row(make).await? else { return Ok(Some(unknown)) };
-        let answer = rule(&mut read_grant(&row)?, column(&row, "void")?);
+        let Some(mut grant) = read_grant(&self.names, &row)? else { return Ok(Some(unknown)) };
+        let answer = rule(&mut grant, column(&row, "void")?);
         Ok(Some(answer).filter(is_refusal))
     }
 
     async fn try_redeem(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
-        let target = as_target(redemption.grant_id);
+        let target = self.as_target(redemption.grant_id);
         let redeem = || {
             query(self.sql.redeem_code.clone())
                 .bind(&redemption.grant_id.as_bytes()[..])
-                .bind(redemption.client_id.as_str())
+                .bind(self.names.write(redemption.client_id.as_str()))
                 .bind(&redemption.salt_digest.as_bytes()[..])
                 .bind(&redemption.binding.as_bytes()[..])
                 .bind(redemption.claim.cast_signed())
@@ -96,12 +97,12 @@ impl PostgresStore {
 
     async fn try_rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         use Rotate::{Overtaken, Refused, WrongKey};
-        let target = as_target(rotation.grant_id);
+        let target = self.as_target(rotation.grant_id);
         let (least, most) = rotation.retry_ages();
         let rotate = || {
             query(self.sql.rotate.clone())
                 .bind(&rotation.grant_id.as_bytes()[..])
-                .bind(rotation.client_id.as_str())
+                .bind(self.names.write(rotation.client_id.as_str()))
                 .bind(&rotation.salt_digest.as_bytes()[..])
                 .bind(i64::from(rotation.generation))
                 .bind(rotation.claim.cast_signed())
@@ -139,12 +140,12 @@ impl PostgresStore {
 
     /// Checks whether a token itself is void, without its parents.
     async fn is_one_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        let target = as_target(facts.grant_id);
+        let target = self.as_target(facts.grant_id);
         let make = || {
             query(self.sql.is_revoked.clone())
                 .bind(&facts.grant_id.as_bytes()[..])
-                .bind(facts.client_id.as_str())
-                .bind(facts.subject.as_str())
+                .bind(self.names.write(facts.client_id.as_str()))
+                .bind(self.names.write(facts.subject.as_str()))
                 .bind(facts.device.map(DeviceId::as_str))
                 .bind(target.as_str())
                 .bind(facts.authorized_at.as_millis())
@@ -176,10 +177,14 @@ fn unknown_outcome() -> StoreError {
 }
 
 /// Binds the facts of a token without a row, which begins with its claim.
-fn bind_facts<'q>(statement: Statement<'q>, facts: &AccessFacts<'q>) -> Statement<'q> {
+fn bind_facts<'q>(
+    names: &Names,
+    statement: Statement<'q>,
+    facts: &AccessFacts<'q>,
+) -> Statement<'q> {
     statement
         .bind(facts.authorized_at.as_millis())
-        .bind(facts.subject.as_str())
+        .bind(names.write(facts.subject.as_str()))
         .bind(facts.device.map(DeviceId::as_str))
         .bind(facts.session.map(SessionId::as_str))
         .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
@@ -206,7 +211,7 @@ impl GrantStore for PostgresStore {
     }
 
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
-        let new = NewRow::new(&grant)?;
+        let new = NewRow::new(&self.names, &grant)?;
         let row = self.one_row(|| bind_grant(query(self.sql.insert_grant.clone()), &new)).await?;
         if !column(&row, "active")? {
             return Ok(InsertGrant::AppInactive);
@@ -229,7 +234,7 @@ impl GrantStore for PostgresStore {
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
         let row = claim.grant.as_ref().filter(|_| claim.makes_row);
-        let new = row.map(NewRow::new).transpose()?;
+        let new = row.map(|grant| NewRow::new(&self.names, grant)).transpose()?;
         let make = || {
             let sql = match (&new, &claim.grant) {
                 (Some(_), _) => &self.sql.claim_with_grant,
@@ -237,14 +242,14 @@ impl GrantStore for PostgresStore {
                 (None, None) => &self.sql.claim_assertion,
             };
             let statement = query(sql.clone())
-                .bind(claim.client_id.as_str())
+                .bind(self.names.write(claim.client_id.as_str()))
                 .bind(purpose_code(claim.purpose))
                 .bind(&claim.jti.as_bytes()[..])
                 .bind(claim.expires_at.as_millis())
                 .bind(claim.now.as_millis());
             match (&new, &claim.grant) {
                 (Some(new), _) => bind_grant(statement, new),
-                (None, Some(grant)) => bind_facts(statement, &grant.facts()),
+                (None, Some(grant)) => bind_facts(&self.names, statement, &grant.facts()),
                 (None, None) => statement,
             }
         };
@@ -274,14 +279,19 @@ impl GrantStore for PostgresStore {
     ) -> Result<Listing<Grant, GrantId>, StoreError> {
         let mut text = sqlx::QueryBuilder::<sqlx::Postgres>::new(self.sql.list_grants.as_str());
         let limit = i64::try_from(page.limit).unwrap_or(i64::MAX);
+        let names = &self.names;
+        text.push_bind(names.floor());
+        if let Some(ceiling) = names.ceiling() {
+            text.push(" AND client_id < ").push_bind(ceiling);
+        }
         if let Some(after) = &page.after {
             text.push(" AND grant_id > ").push_bind(&after.as_bytes()[..]);
         }
         if let Some(client_id) = &filter.client_id {
-            text.push(" AND client_id = ").push_bind(client_id.as_str());
+            text.push(" AND client_id = ").push_bind(names.write(client_id.as_str()));
         }
         if let Some(subject) = &filter.subject {
-            text.push(" AND subject = ").push_bind(subject.as_str());
+            text.push(" AND subject = ").push_bind(names.write(subject.as_str()));
         }
         if let Some(device) = &filter.device {
             text.push(" AND device = ").push_bind(device.as_str());
@@ -294,12 +304,13 @@ impl GrantStore for PostgresStore {
         }
         text.push(" ORDER BY grant_id LIMIT ").push_bind(limit.saturating_add(1));
         let rows = self.built(text).await?;
-        let grants = rows.iter().map(read_grant).collect::<Result<_, _>>()?;
+        let grants = rows.iter().filter_map(|row| read_grant(names, row).transpose());
+        let grants = grants.collect::<Result<_, _>>()?;
         Ok(Listing::first_of(grants, page.limit, |last: &Grant| last.grant_id))
     }
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
-        let target = write_target(&revocation.target);
+        let target = write_target(&self.names, &revocation.target);
         let why = reason_code(revocation.why);
         let (at, until) = (revocation.at.as_millis(), revocation.until.as_millis());
         let cutoff = |sql: &SqlStr| query(sql.clone()).bind(target.as_str()).bind(why).bind(until);
@@ -309,7 +320,9 @@ impl GrantStore for PostgresStore {
                 .bind(at)
                 .bind(why)
                 .bind(target.as_str())
-                .bind(until),
+                .bind(until)
+                .bind(self.names.floor())
+                .bind(self.names.ceiling()),
             RevocationTarget::Everything
             | RevocationTarget::App(_)
             | RevocationTarget::Subject(_)
@@ -318,12 +331,13 @@ impl GrantStore for PostgresStore {
             RevocationTarget::Device(client_id, subject, device) => {
                 cutoff(&self.sql.cut_off_device)
                     .bind(at)
-                    .bind(client_id.as_str())
-                    .bind(subject.as_str())
+                    .bind(self.names.write(client_id.as_str()))
+                    .bind(self.names.write(subject.as_str()))
                     .bind(device.as_str())
             }
             RevocationTarget::Session(session) => {
-                cutoff(&self.sql.cut_off_session).bind(at).bind(session.as_str())
+                let cutoff = cutoff(&self.sql.cut_off_session).bind(at).bind(session.as_str());
+                cutoff.bind(self.names.floor()).bind(self.names.ceiling())
             }
             RevocationTarget::EvidenceIssuer(_) => cutoff(&self.sql.cut_off_evidence),
         };
@@ -351,14 +365,16 @@ impl GrantStore for PostgresStore {
     ) -> Result<RevocationFeed, StoreError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let read = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-        let make =
-            || query(self.sql.revocations_since.clone()).bind(cursor.at.as_millis()).bind(read);
+        let make = || {
+            let since = query(self.sql.revocations_since.clone()).bind(cursor.at.as_millis());
+            since.bind(read).bind(self.names.tag())
+        };
         let rows = self.run(make).await.map_err(StoreError::new)?;
         let mut entries = Vec::new();
         let mut now = cursor.at;
         for row in &rows {
             now = instant(row, "now")?;
-            entries.extend(read_revocation(row)?);
+            entries.extend(read_revocation(&self.names, row)?);
         }
         let more = entries.len() > limit;
         entries.truncate(limit);
@@ -397,14 +413,14 @@ impl GrantStore for PostgresStore {
         until: UnixTime,
     ) -> Result<Revoked, StoreError> {
         let pair = RevocationTarget::AppAndSubject(client_id.clone(), subject.clone());
-        let target = write_target(&pair);
+        let target = write_target(&self.names, &pair);
         let make = || {
             query(self.sql.withdraw_consent.clone())
                 .bind(target.as_str())
                 .bind(reason_code(RevocationReason::ConsentWithdrawn))
                 .bind(until.as_millis())
-                .bind(client_id.as_str())
-                .bind(subject.as_str())
+                .bind(self.names.write(client_id.as_str()))
+                .bind(self.names.write(subject.as_str()))
         };
         let rows = match self.run(make).await {
             // The app was deleted meanwhile, with its consents. The cutoff still has to be written.

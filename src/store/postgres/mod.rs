@@ -6,6 +6,7 @@ mod connections;
 mod consents;
 mod finds;
 mod grants;
+mod issuers;
 mod limits;
 mod new_grant;
 mod opening;
@@ -33,7 +34,7 @@ use self::run::lacks_tables;
 use self::schema::{REVISION, SCHEMA_VERSION};
 use self::seen::Seen;
 use self::statements::{Statements, Tables};
-use super::sql::statement;
+use super::sql::{Names, statement};
 use super::{
     GrantStore as _, Revocation, RevocationReason, RevocationTarget, StoreError, TablePrefix,
 };
@@ -86,6 +87,8 @@ pub struct PostgresStore {
     seen: Arc<Seen>,
     sql: Arc<Statements>,
     prefix: TablePrefix,
+    /// The names of the issuer whose view this is.
+    names: Names,
     timeout: Duration,
     host_skew: Duration,
     /// Whether each statement runs in a transaction that sets the level and the limits, because the
@@ -153,6 +156,7 @@ impl PostgresStore {
             seen: Arc::default(),
             sql: Arc::new(Statements::new(&Tables { prefix: &prefix, skew: Duration::ZERO })),
             prefix,
+            names: Names::default(),
             timeout: Self::DEFAULT_TIMEOUT,
             host_skew: Self::DEFAULT_HOST_SKEW,
             in_transactions: Arc::new(AtomicBool::new(false)),
@@ -354,14 +358,15 @@ impl PostgresStore {
         let revoked = self.revoke(&Revocation { target, at: now, why, until }).await?;
         let covered = || {
             let erase = query(self.sql.erase_revocations.clone()).bind(subject.as_str());
-            erase.bind(revoked.at.as_millis())
+            erase.bind(revoked.at.as_millis()).bind(self.names.tag())
         };
         self.run(covered).await.map_err(StoreError::new)?;
-        let consents = || query(self.sql.erase_consents.clone()).bind(subject.as_str());
+        let subject = &*self.names.write(subject.as_str());
+        let consents = || query(self.sql.erase_consents.clone()).bind(subject);
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
         for sql in [&self.sql.erase_grants, &self.sql.audit.erase] {
             loop {
-                let erase = || query(sql.clone()).bind(subject.as_str()).bind(ERASE_BATCH);
+                let erase = || query(sql.clone()).bind(subject).bind(ERASE_BATCH);
                 let batch = self.run(erase).await.map_err(StoreError::new)?.len();
                 if batch == 0 {
                     break;

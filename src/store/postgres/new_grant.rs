@@ -1,7 +1,7 @@
 //! The statements that make a grant, or a token without a row. Each is dated before the first check of its
 //! request, and refused if a revocation covers the date.
 
-use super::statements::{GRANT_COLUMNS, PRESENT, Tables};
+use super::statements::{GRANT_COLUMNS, PRESENT, Tables, everything, tag};
 
 /// The parameters of a statement that hold the members of a new grant.
 struct Born {
@@ -21,11 +21,13 @@ fn date(p: &Tables<'_>, born: &Born) -> String {
     format!(
         "dated AS (SELECT LEAST({given}, {PRESENT}) AS at FROM {p}clock AS clock \
              WHERE clock.id = 1), \
-         cut AS (SELECT 1 FROM {p}revocations AS r WHERE r.target IN ('*', 'a:' || {app}, \
-             's:' || {subject}, 'p:' || {app} || chr(10) || {subject}, 'd:' || {device}, \
+         cut AS (SELECT 1 FROM {p}revocations AS r WHERE r.target IN ({all}, 'a:' || {app}, \
+             's:' || {subject}, 'p:' || {app} || chr(10) || {subject}, 'd:' || {tag} || {device}, \
              'device:' || {app} || chr(10) || {subject} || chr(10) || {device}, \
-             'session:' || {session}, 'evidence:' || {evidence}) \
-             AND COALESCE(r.at, r.since) >= (SELECT dated.at FROM dated) LIMIT 1)"
+             'session:' || {tag} || {session}, 'evidence:' || {tag} || {evidence}) \
+             AND COALESCE(r.at, r.since) >= (SELECT dated.at FROM dated) LIMIT 1)",
+        all = everything(app),
+        tag = tag(app),
     )
 }
 

@@ -23,7 +23,8 @@ impl Roots {
         Self {
             lock: statement(format!("SELECT 1 FROM {p}clock WHERE id = 1 FOR UPDATE")),
             find: statement(format!(
-                "SELECT print FROM {p}roots WHERE print >= ' ' ORDER BY place"
+                "SELECT print FROM {p}roots WHERE print > $1 \
+                     AND ($2::text IS NULL OR print < $2) ORDER BY place"
             )),
             forget: statement(format!("DELETE FROM {p}roots WHERE print = $1")),
             remember: statement(format!(
@@ -57,8 +58,13 @@ impl PostgresStore {
         // One process at a time.
         let lock = query(sql.lock.clone()).persistent(false);
         lock.execute(&mut *connection).await.map_err(StoreError::new)?;
-        let rows = query(sql.find.clone()).persistent(false).fetch_all(&mut *connection).await;
-        let print = |row| column::<&str>(row, "print")?.parse().map_err(StoreError::new);
+        let names = &self.names;
+        let find = query(sql.find.clone()).persistent(false).bind(names.floor());
+        let rows = find.bind(names.ceiling()).fetch_all(&mut *connection).await;
+        let print = |row| {
+            let print = names.read(column(row, "print")?).unwrap_or_default();
+            print.parse().map_err(StoreError::new)
+        };
         let rows = rows.map_err(StoreError::new)?;
         let before = rows.iter().map(print).collect::<Result<Vec<RootPrint>, _>>()?;
         let mut after = before.clone();
@@ -67,7 +73,8 @@ impl PostgresStore {
         let changes = [(&sql.forget, gone), (&sql.remember, new)];
         for (text, prints) in changes {
             for print in prints {
-                let change = query(text.clone()).persistent(false).bind(print.to_string());
+                let print = print.to_string();
+                let change = query(text.clone()).persistent(false).bind(names.write(&print));
                 change.execute(&mut *connection).await.map_err(StoreError::new)?;
             }
         }

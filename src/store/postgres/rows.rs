@@ -9,7 +9,7 @@ use crate::ids::{ClientId, DeviceId, EvidenceIssuer, SessionId};
 use crate::jwt::Circumstances;
 use crate::protocol::confirmation::Confirmation;
 use crate::store::sql::{
-    GrantRow, Rare, read_target, reason_code, reason_of, unreadable, write_target,
+    GrantRow, Names, Rare, read_target, reason_code, reason_of, unreadable, write_target,
 };
 use crate::store::{Grant, Revocation, RevocationTarget, StoreError};
 
@@ -26,8 +26,8 @@ pub(super) fn instant(row: &PgRow, name: &str) -> Result<UnixTime, StoreError> {
     Ok(UnixTime::from_millis(column(row, name)?))
 }
 
-/// Reads the grant in a row with all of its columns.
-pub(super) fn read_grant(row: &PgRow) -> Result<Grant, StoreError> {
+/// Reads the grant in a row with all of its columns, unless it is of another issuer.
+pub(super) fn read_grant(names: &Names, row: &PgRow) -> Result<Option<Grant>, StoreError> {
     let small = |name| column::<i16>(row, name).map(i64::from);
     GrantRow {
         grant_id: column(row, "grant_id")?,
@@ -52,7 +52,7 @@ pub(super) fn read_grant(row: &PgRow) -> Result<Grant, StoreError> {
         revoked_why: column::<Option<i16>>(row, "revoked_why")?.map(i64::from),
         rare: read_rare(row)?,
     }
-    .into_grant()
+    .into_grant(names)
 }
 
 fn read_rare(row: &PgRow) -> Result<Rare, StoreError> {
@@ -84,6 +84,7 @@ fn read_rare(row: &PgRow) -> Result<Rare, StoreError> {
 
 /// A new row: the grant, and its rare members as the columns hold them.
 pub(super) struct NewRow<'g> {
+    names: &'g Names,
     grant: &'g Grant,
     rare: Rare,
     /// The circumstances without a column of their own.
@@ -91,24 +92,24 @@ pub(super) struct NewRow<'g> {
 }
 
 impl<'g> NewRow<'g> {
-    pub(super) fn new(grant: &'g Grant) -> Result<Self, StoreError> {
+    pub(super) fn new(names: &'g Names, grant: &'g Grant) -> Result<Self, StoreError> {
         let rare = Rare::of(grant);
         let all = rare.circumstances.as_deref().cloned().unwrap_or_default();
         let rest = Circumstances { session: None, evidence_issuer: None, ..all };
         let more = (!rest.is_empty()).then(|| serde_json::to_string(&rest)).transpose();
-        Ok(Self { grant, rare, more: more.map_err(StoreError::new)? })
+        Ok(Self { names, grant, rare, more: more.map_err(StoreError::new)? })
     }
 }
 
 /// Binds the values of a new row in the order of its columns. The grant as a target comes before the rare
 /// members, and the date at the end.
 pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> Statement<'q> {
-    let NewRow { grant, rare, more } = new;
+    let NewRow { names, grant, rare, more } = new;
     let (revoked_at, revoked_why) = grant.revoked.unzip();
     statement
         .bind(&grant.grant_id.as_bytes()[..])
-        .bind(grant.client_id.as_str())
-        .bind(grant.subject.as_str())
+        .bind(names.write(grant.client_id.as_str()))
+        .bind(names.write(grant.subject.as_str()))
         .bind(grant.actor.as_ref().map(ClientId::as_str))
         .bind(grant.scope.as_str())
         .bind(grant.resources.as_ref().map(ToString::to_string))
@@ -125,7 +126,7 @@ pub(super) fn bind_grant<'q>(statement: Statement<'q>, new: &'q NewRow<'_>) -> S
         .bind(i16::from(grant.mismatches))
         .bind(revoked_at.map(UnixTime::as_millis))
         .bind(revoked_why.map(reason_code))
-        .bind(write_target(&RevocationTarget::Grant(grant.grant_id)))
+        .bind(write_target(names, &RevocationTarget::Grant(grant.grant_id)))
         .bind(rare.flow)
         .bind(confirmation_bytes(rare.confirmation))
         .bind(rare.bound_from.map(i64::from))
@@ -142,10 +143,13 @@ pub(super) fn confirmation_bytes(confirmation: Option<Confirmation>) -> Option<V
 }
 
 /// Reads the entry of the feed in a row, if there is one.
-pub(super) fn read_revocation(row: &PgRow) -> Result<Option<Revocation>, StoreError> {
+pub(super) fn read_revocation(
+    names: &Names,
+    row: &PgRow,
+) -> Result<Option<Revocation>, StoreError> {
     let Some(target) = column::<Option<&str>>(row, "target")? else { return Ok(None) };
     Ok(Some(Revocation {
-        target: read_target(target)?,
+        target: read_target(names, target)?,
         at: instant(row, "at")?,
         why: reason_of(column::<i16>(row, "why")?.into())?,
         until: instant(row, "until")?,

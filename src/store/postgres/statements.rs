@@ -13,14 +13,15 @@
 //! * A *revocation* advances the one row of the clock and holds it until its commit, so the feed is written
 //!   in the order of its instants.
 //!
-//! Rows are locked in the order grant, clock, revocation, consent. Names that begin with a control character
-//! are reserved for further issuers, and listings skip them.
+//! Rows are locked in the order grant, clock, revocation, consent. Client ids and subjects of further issuers
+//! begin with a tag ([`Names`](crate::store::sql::Names)).
 
 use std::fmt;
 use std::time::Duration;
 
 use sqlx::SqlStr;
 
+use super::issuers::Issuers;
 use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
@@ -84,6 +85,7 @@ pub(super) struct Statements {
     pub(super) erase_consents: SqlStr,
     pub(super) erase_grants: SqlStr,
     pub(super) erase_revocations: SqlStr,
+    pub(super) issuers: Issuers,
     pub(super) roots: Roots,
     pub(super) audit: audit::Statements,
 }
@@ -123,7 +125,7 @@ impl Statements {
             present: statement(seen(p, "", "")),
             list_apps: statement(format!(
                 "SELECT document FROM {p}apps \
-                 WHERE client_id >= ' ' AND ($1::text IS NULL OR client_id > $1) \
+                 WHERE client_id > $1 AND ($4::text IS NULL OR client_id < $4) \
                  AND ($2::bool IS NULL OR enabled = $2) \
                  ORDER BY client_id LIMIT $3"
             )),
@@ -143,7 +145,7 @@ impl Statements {
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
                 is_valid(p, "g.client_id", "$2")
             )),
-            list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE client_id >= ' '"),
+            list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE client_id > "),
             cut_off: statement(format!(
                 "WITH tick AS ({}) {} SELECT $1, tick.at, $2, $3 FROM tick {}",
                 tick(p, "true"),
@@ -155,7 +157,10 @@ impl Statements {
                 p,
                 "client_id = $5 AND subject = $6 AND device = $7",
             )),
-            cut_off_session: statement(end_many(p, "session = $5")),
+            cut_off_session: statement(end_many(
+                p,
+                "session = $5 AND client_id > $6 AND ($7::text IS NULL OR client_id < $7)",
+            )),
             cut_off_evidence: statement(format!(
                 "WITH tick AS ({}) {} SELECT $1, tick.at, $2, $3 FROM tick {}",
                 tick(p, "true"),
@@ -166,8 +171,9 @@ impl Statements {
             revocations_since: statement(format!(
                 "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
                  LEFT JOIN (SELECT target, COALESCE(at, since) AS at, why, until \
-                     FROM {p}revocations WHERE COALESCE(at, since) > $1 AND target >= ' ' \
-                     ORDER BY COALESCE(at, since) LIMIT $2) AS r ON true ORDER BY r.at"
+                     FROM {p}revocations WHERE COALESCE(at, since) > $1 AND {own} = $3 \
+                     ORDER BY COALESCE(at, since) LIMIT $2) AS r ON true ORDER BY r.at",
+                own = tag(NAMES_OF_TARGET),
             )),
             remember_consent: statement(remember_consent(p)),
             find_consent: statement(format!(
@@ -180,13 +186,9 @@ impl Statements {
             erase_consents: statement(format!(
                 "DELETE FROM {p}consents WHERE subject = $1 RETURNING 1"
             )),
-            erase_grants: statement(format!(
-                "DELETE FROM {p}grants WHERE grant_id IN \
-                 (SELECT grant_id FROM {p}grants WHERE subject = $1 \
-                     ORDER BY grant_id LIMIT $2 FOR UPDATE) \
-                 RETURNING 1"
-            )),
+            erase_grants: statement(erase_grants(p)),
             erase_revocations: statement(erase_revocations(p)),
+            issuers: Issuers::new(p),
             roots: Roots::new(p),
             audit: audit::Statements::new(p),
         }
@@ -194,17 +196,36 @@ impl Statements {
 }
 
 /// Returns a statement that reads the present instant of the store, and `columns` of what is joined.
-fn seen(p: &Tables<'_>, columns: &str, join: &str) -> String {
+pub(super) fn seen(p: &Tables<'_>, columns: &str, join: &str) -> String {
     let join = join.replace("{p}", &p.to_string());
     format!("SELECT {PRESENT} AS seen{columns} FROM {p}clock AS clock {join} WHERE clock.id = 1")
 }
 
-/// Returns a statement that changes an app and counts the change.
+/// The names in a target, which follow its kind.
+const NAMES_OF_TARGET: &str = "substr(target, strpos(target, ':') + 1)";
+
+/// Returns the expression for the tag with which `name` begins.
+pub(super) fn tag(name: &str) -> String {
+    format!(
+        "(CASE ascii({name}) WHEN 10 THEN chr(10) || split_part({name}, chr(10), 2) || chr(10) \
+         ELSE '' END)"
+    )
+}
+
+/// Returns the expression for the target that covers everything of the issuer whose client id is `app`.
+pub(super) fn everything(app: &str) -> String {
+    format!("(CASE ascii({app}) WHEN 10 THEN '*:' || {} ELSE '*' END)", tag(app))
+}
+
+/// Returns a statement that changes an app and counts the change. `$1` is its client id.
 fn counted(p: &Tables<'_>, change: &str) -> String {
     format!(
         "WITH changed AS ({change}), \
          counted AS (UPDATE {p}app_changes SET counted = counted + 1 \
-             WHERE id = 1 AND EXISTS (SELECT 1 FROM changed)) \
+             WHERE id = 1 AND ascii($1) <> 10 AND EXISTS (SELECT 1 FROM changed)), \
+         counted_of AS (UPDATE {p}issuers SET app_changes = app_changes + 1 \
+             WHERE id = CASE ascii($1) WHEN 10 THEN CAST(split_part($1, chr(10), 2) AS int4) END \
+             AND EXISTS (SELECT 1 FROM changed)) \
          SELECT 1 FROM changed"
     )
 }
@@ -244,12 +265,14 @@ fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
     format!(
         "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
          AND (SELECT 1 FROM {p}revocations r \
-             WHERE r.target IN ('*', 'a:' || g.client_id, 's:' || g.subject, \
-                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || g.device, \
+             WHERE r.target IN ({all}, 'a:' || g.client_id, 's:' || g.subject, \
+                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || {tag} || g.device, \
                  'device:' || g.client_id || chr(10) || g.subject || chr(10) || g.device, \
-                 'session:' || g.session, 'evidence:' || g.evidence, {target}) \
+                 'session:' || {tag} || g.session, 'evidence:' || {tag} || g.evidence, {target}) \
              AND (COALESCE(r.at, r.since) >= g.authorized_at OR r.target = {target}) \
-             LIMIT 1) IS NULL"
+             LIMIT 1) IS NULL",
+        all = everything("g.client_id"),
+        tag = tag("g.client_id"),
     )
 }
 
@@ -348,13 +371,14 @@ fn rotate(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` grant, `$2` now, `$3` why, `$4` the grant as a target, `$5` until when. The row is locked before the
-/// clock, as when reuse ends a grant.
+/// `$1` grant, `$2` now, `$3` why, `$4` the grant as a target, `$5` until when, `$6` and `$7` the range of the
+/// issuer's client ids. The row is locked before the clock, as when reuse ends a grant.
 fn end_grant(p: &Tables<'_>) -> String {
     let insert = INSERT_REVOCATION.replace("{p}", &p.to_string());
     format!(
         "WITH ended AS (UPDATE {p}grants SET revoked_at = $2, revoked_why = $3 \
-             WHERE grant_id = $1 AND revoked_at IS NULL RETURNING 1), \
+             WHERE grant_id = $1 AND revoked_at IS NULL \
+             AND client_id > $6 AND ($7::text IS NULL OR client_id < $7) RETURNING 1), \
          tick AS ({}) {insert} SELECT $4, tick.at, $3, $5 FROM tick {REPLACE_REVOCATION}",
         tick(p, "(SELECT count(*) FROM ended) >= 0")
     )
@@ -381,10 +405,12 @@ fn is_revoked(p: &Tables<'_>) -> String {
         "SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = $2 AND enabled) \
          OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = $1 AND revoked_at IS NOT NULL) \
          OR EXISTS (SELECT 1 FROM {p}revocations \
-             WHERE target IN ('*', 'a:' || $2, 's:' || $3, 'p:' || $2 || chr(10) || $3, \
-                 'd:' || $4, 'device:' || $2 || chr(10) || $3 || chr(10) || $4, \
-                 'session:' || $7, 'evidence:' || $8, $5) \
-             AND (COALESCE(at, since) >= $6 OR target = $5)) AS revoked"
+             WHERE target IN ({all}, 'a:' || $2, 's:' || $3, 'p:' || $2 || chr(10) || $3, \
+                 'd:' || {tag} || $4, 'device:' || $2 || chr(10) || $3 || chr(10) || $4, \
+                 'session:' || {tag} || $7, 'evidence:' || {tag} || $8, $5) \
+             AND (COALESCE(at, since) >= $6 OR target = $5)) AS revoked",
+        all = everything("$2"),
+        tag = tag("$2"),
     )
 }
 
@@ -394,12 +420,13 @@ fn remember_consent(p: &Tables<'_>) -> String {
     format!(
         "INSERT INTO {p}consents AS c (client_id, subject, scope, given_at, resource) \
          SELECT $1, $2, $3, $4, $5 WHERE NOT EXISTS (SELECT 1 FROM {p}revocations \
-             WHERE target IN ('*', 'a:' || $1, 's:' || $2, 'p:' || $1 || chr(10) || $2) \
+             WHERE target IN ({all}, 'a:' || $1, 's:' || $2, 'p:' || $1 || chr(10) || $2) \
              AND at >= $4) \
          ON CONFLICT (client_id, subject) DO UPDATE \
              SET scope = EXCLUDED.scope, given_at = EXCLUDED.given_at, \
                  resource = EXCLUDED.resource \
-             WHERE c.scope IS NOT NULL OR c.given_at < EXCLUDED.given_at"
+             WHERE c.scope IS NOT NULL OR c.given_at < EXCLUDED.given_at",
+        all = everything("$1"),
     )
 }
 
@@ -407,7 +434,7 @@ fn remember_consent(p: &Tables<'_>) -> String {
 fn list_consents(p: &Tables<'_>) -> String {
     format!(
         "SELECT client_id, scope, resource, given_at FROM {p}consents \
-         WHERE subject = $1 AND client_id > $2 AND client_id >= ' ' AND scope IS NOT NULL \
+         WHERE subject = $1 AND client_id > $2 AND scope IS NOT NULL \
          ORDER BY client_id LIMIT $3"
     )
 }
@@ -429,13 +456,22 @@ fn withdraw_consent(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$1` user, `$2` the instant at which all access as the user was revoked, which covers the removed rows: of
-/// the user at one app, or on one device.
+/// `$1` user, `$2` the greatest number of rows.
+fn erase_grants(p: &Tables<'_>) -> String {
+    format!(
+        "DELETE FROM {p}grants WHERE grant_id IN (SELECT grant_id FROM {p}grants \
+             WHERE subject = $1 ORDER BY grant_id LIMIT $2 FOR UPDATE) RETURNING 1"
+    )
+}
+
+/// `$1` the plain user, `$2` the instant at which all access as the user was revoked, which covers the removed
+/// rows: of the user at one app, or on one device. `$3` the issuer's tag.
 fn erase_revocations(p: &Tables<'_>) -> String {
     format!(
         "DELETE FROM {p}revocations WHERE target IN (SELECT target FROM {p}revocations \
              WHERE (target >= 'p:' AND target < 'p;' OR target >= 'device:' AND target < 'device;') \
-             AND split_part(target, chr(10), 2) = $1 AND COALESCE(at, since) <= $2 \
-             ORDER BY target FOR UPDATE)"
+             AND {own} = $3 AND split_part(replace(target, $3, ''), chr(10), 2) = $1 \
+             AND COALESCE(at, since) <= $2 ORDER BY target FOR UPDATE)",
+        own = tag(NAMES_OF_TARGET),
     )
 }

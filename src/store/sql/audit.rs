@@ -1,17 +1,44 @@
 //! The rows of the audit log and of usage in SQL.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
-use super::unreadable;
+use super::{Names, unreadable};
 use crate::clock::UnixTime;
 use crate::protocol::grant_type::GrantType;
 use crate::store::{AuditFilter, AuditRow, StoreError, UsageRow};
 
+/// The names of a filter as the tables have them.
+pub(in crate::store) struct FilterNames<'a> {
+    client_id: Option<Cow<'a, str>>,
+    subject: Option<Cow<'a, str>>,
+}
+
+impl FilterNames<'_> {
+    /// Returns `filter` with these names.
+    pub(in crate::store) fn of<'n>(&'n self, filter: &AuditFilter<'n>) -> AuditFilter<'n> {
+        let (client_id, subject) = (self.client_id.as_deref(), self.subject.as_deref());
+        AuditFilter { client_id, subject, ..*filter }
+    }
+}
+
 impl<'a> AuditFilter<'a> {
-    /// Returns the statement that begins with `select`, which ends before the first id.
-    pub(in crate::store) fn select<DB: Database>(&'a self, select: &str) -> QueryBuilder<DB>
+    pub(in crate::store) fn names(&self, names: &Names) -> FilterNames<'a> {
+        FilterNames {
+            client_id: self.client_id.map(|app| names.write(app)),
+            subject: self.subject.map(|user| names.write(user)),
+        }
+    }
+
+    /// Returns the statement that begins with `select`, which ends before the condition, for the events of the
+    /// issuer with these `names`.
+    pub(in crate::store) fn select<DB: Database>(
+        &'a self,
+        select: &str,
+        names: &Names,
+    ) -> QueryBuilder<DB>
     where
         DB::Arguments: Default,
         i64: Encode<'a, DB> + Type<DB>,
@@ -20,7 +47,15 @@ impl<'a> AuditFilter<'a> {
     {
         let (first, last) = &self.ids;
         let mut text = QueryBuilder::new(select);
-        text.push_bind(&first[..]).push(" AND event_id <= ").push_bind(&last[..]);
+        match names.number() {
+            // The number stays in the text, so that the planner sees whether it is null.
+            Some(number) => text.push("issuer = ").push(number),
+            None => text.push("issuer IS NULL"),
+        };
+        text.push(" AND event_id >= ")
+            .push_bind(&first[..])
+            .push(" AND event_id <= ")
+            .push_bind(&last[..]);
         text.push(" AND at >= ").push_bind(self.since);
         text.push(" AND at <= ").push_bind(self.until);
         if let Some(before) = &self.before {

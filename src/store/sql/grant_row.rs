@@ -1,6 +1,6 @@
 //! The row of a grant, column by column.
 
-use super::{Rare, reason_of, unreadable};
+use super::{Names, Rare, reason_of, unreadable};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::secret::Digest;
@@ -33,11 +33,13 @@ pub(in crate::store) struct GrantRow {
 }
 
 impl GrantRow {
-    /// Returns the grant that was written into these columns.
-    pub(in crate::store) fn into_grant(self) -> Result<Grant, StoreError> {
+    /// Returns the grant that was written into these columns, unless it is of another issuer.
+    pub(in crate::store) fn into_grant(self, names: &Names) -> Result<Option<Grant>, StoreError> {
         let grant_id: [u8; 16] = self.grant_id.try_into().map_err(|_| unreadable("grant_id"))?;
-        let client_id = self.client_id.parse().map_err(|_| unreadable("client_id"))?;
-        let subject = self.subject.parse().map_err(|_| unreadable("subject"))?;
+        let Some(client_id) = names.read(&self.client_id) else { return Ok(None) };
+        let client_id = client_id.parse().map_err(|_| unreadable("client_id"))?;
+        let subject = names.read(&self.subject).ok_or_else(|| unreadable("subject"))?;
+        let subject = subject.parse().map_err(|_| unreadable("subject"))?;
         let scope = self.scope.parse().map_err(|_| unreadable("scope"))?;
         let mut grant = Grant::new(GrantId::from_bytes(grant_id), client_id, subject, scope);
         grant.actor = optional(self.actor.as_deref(), "actor")?;
@@ -60,7 +62,7 @@ impl GrantRow {
             (Some(at), Some(why)) => Some((UnixTime::from_millis(at), reason_of(why)?)),
             (None, Some(_)) | (Some(_), None) => return Err(unreadable("revoked_why")),
         };
-        Ok(grant)
+        Ok(Some(grant))
     }
 }
 

@@ -56,7 +56,7 @@ impl SqliteStore {
 
 impl AppRegistry for SqliteStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        let row = sqlx::query(self.sql.find_app.clone()).bind(client_id.as_str());
+        let row = sqlx::query(self.sql.find_app.clone()).bind(self.names.write(client_id.as_str()));
         let row = row.fetch_optional(self.readers()?).await.map_err(StoreError::new)?;
         let Some(row) = row else { return Ok(None) };
         self.saw_clock(&row)?;
@@ -66,10 +66,10 @@ impl AppRegistry for SqliteStore {
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         let change = Change::to(&app)?;
         let insert = move |batch: &mut Batch<'_>| {
-            let sql = batch.sql;
+            let (sql, names) = (batch.sql, batch.names.clone());
             let inserted = batch.execute(
                 sqlx::query(sql.insert_app.clone())
-                    .bind(change.client_id.as_str())
+                    .bind(names.write(change.client_id.as_str()))
                     .bind(change.version)
                     .bind(change.is_enabled)
                     .bind(change.record.as_str()),
@@ -77,10 +77,10 @@ impl AppRegistry for SqliteStore {
             if inserted == 0 {
                 return Ok(InsertApp::AlreadyExists);
             }
-            batch.execute(sqlx::query(sql.count_app.clone()))?;
+            count(batch)?;
             Ok(InsertApp::Inserted)
         };
-        self.queue.run(insert).await
+        self.run(insert).await
     }
 
     async fn update_app(
@@ -91,24 +91,24 @@ impl AppRegistry for SqliteStore {
         let change = Change::to(&app)?;
         let expected = expected_version.cast_signed();
         let update = move |batch: &mut Batch<'_>| -> Result<_, Failed> {
-            let sql = batch.sql;
+            let (sql, names) = (batch.sql, batch.names.clone());
             let updated = batch.execute(
                 sqlx::query(sql.update_app.clone())
-                    .bind(change.client_id.as_str())
+                    .bind(names.write(change.client_id.as_str()))
                     .bind(change.version)
                     .bind(change.is_enabled)
                     .bind(change.record.as_str())
                     .bind(expected),
             )?;
             if updated > 0 {
-                batch.execute(sqlx::query(sql.count_app.clone()))?;
+                count(batch)?;
                 return Ok(UpdateApp::Updated);
             }
-            let found =
-                batch.find(sqlx::query(sql.find_app.clone()).bind(change.client_id.as_str()))?;
+            let found = sqlx::query(sql.find_app.clone());
+            let found = batch.find(found.bind(names.write(change.client_id.as_str())))?;
             Ok(if found.is_some() { UpdateApp::Conflict } else { UpdateApp::NotFound })
         };
-        self.queue.run(update).await
+        self.run(update).await
     }
 
     async fn delete_app(
@@ -119,7 +119,8 @@ impl AppRegistry for SqliteStore {
         let client_id = client_id.clone();
         let expected = expected_version.cast_signed();
         let delete = move |batch: &mut Batch<'_>| {
-            let sql = batch.sql;
+            let (sql, names) = (batch.sql, batch.names.clone());
+            let client_id = names.write(client_id.as_str()).into_owned();
             let client_id = client_id.as_str();
             let delete = sqlx::query(sql.delete_app.clone()).bind(client_id).bind(expected);
             if batch.execute(delete)? == 0 {
@@ -130,10 +131,10 @@ impl AppRegistry for SqliteStore {
                 });
             }
             batch.execute(sqlx::query(sql.delete_consents_of_app.clone()).bind(client_id))?;
-            batch.execute(sqlx::query(sql.count_app.clone()))?;
+            count(batch)?;
             Ok(DeleteApp::Deleted)
         };
-        self.queue.run(delete).await
+        self.run(delete).await
     }
 
     async fn list_apps(
@@ -146,9 +147,13 @@ impl AppRegistry for SqliteStore {
         // The search text is compared here, because SQLite folds ASCII letters only.
         while found.len() <= page.limit {
             let rows = sqlx::query(self.sql.list_apps.clone())
-                .bind(after.as_ref().map_or("", ClientId::as_str))
+                .bind(match &after {
+                    Some(after) => self.names.write(after.as_str()),
+                    None => self.names.floor().into(),
+                })
                 .bind(query.enabled)
                 .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
+                .bind(self.names.ceiling())
                 .fetch_all(self.readers()?)
                 .await
                 .map_err(StoreError::new)?;
@@ -167,11 +172,25 @@ impl AppRegistry for SqliteStore {
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
-        let row = sqlx::query(self.sql.apps_version.clone()).fetch_one(self.readers()?).await;
+        let query = match self.names.number() {
+            None => sqlx::query(self.sql.apps_version.clone()),
+            Some(number) => sqlx::query(self.sql.apps_version_of.clone()).bind(number),
+        };
+        let row = query.fetch_one(self.readers()?).await;
         let row = row.map_err(StoreError::new)?;
         let counted: i64 = row.try_get("apps").map_err(StoreError::new)?;
         Ok(AppsVersion { version: counted.cast_unsigned(), seen: self.saw_clock(&row)? })
     }
+}
+
+/// Counts a change of an app of the issuer.
+fn count(batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+    let sql = batch.sql;
+    let count = match batch.names.number() {
+        None => sqlx::query(sql.count_app.clone()),
+        Some(number) => sqlx::query(sql.count_app_of.clone()).bind(number),
+    };
+    batch.execute(count).map(|_| ())
 }
 
 fn record(row: &SqliteRow) -> Result<Arc<CustomApp>, StoreError> {

@@ -10,7 +10,7 @@ use super::statements::Statements;
 use super::steps;
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
-use crate::store::sql::{reason_code, write_target};
+use crate::store::sql::{Names, reason_code, write_target};
 use crate::store::{Revocation, RevocationTarget, Revoked, Rotation, StoreError};
 
 /// Takes the write lock at once, so that nothing read afterwards changes before the commit.
@@ -43,6 +43,8 @@ impl From<StoreError> for Failed {
 pub(super) struct Batch<'t> {
     connection: &'t mut SqliteConnection,
     pub(super) sql: &'t Statements,
+    /// The names of the issuer whose step runs.
+    pub(super) names: Names,
     reached: UnixTime,
     instants: Option<Instants>,
     /// The rotations that [`rotate`](Self::rotate) has made.
@@ -68,7 +70,8 @@ impl<'t> Batch<'t> {
         sql: &'t Statements,
         reached: UnixTime,
     ) -> Self {
-        Self { connection, sql, reached, instants: None, rotated: HashSet::new() }
+        let (names, rotated) = (Names::default(), HashSet::new());
+        Self { connection, sql, names, reached, instants: None, rotated }
     }
 
     /// Runs a statement and returns the number of changed rows.
@@ -98,19 +101,19 @@ impl<'t> Batch<'t> {
     /// It comes first in the transaction. It returns only their number, which is usually all of them,
     /// because rows cross threads one at a time. If some are left, it is rolled back and repeated with
     /// `RETURNING`.
-    pub(super) fn rotate(&mut self, rotations: &[&Rotation]) -> Result<(), sqlx::Error> {
+    pub(super) fn rotate(&mut self, rotations: &[(&Names, &Rotation)]) -> Result<(), sqlx::Error> {
         // At most one of several rotations of a grant wins.
-        let plain = rotations.iter().filter(|it| steps::is_plain(it));
-        let by_grant: HashMap<_, _> = plain.map(|it| (it.grant_id, *it)).collect();
+        let plain = rotations.iter().filter(|(_, it)| steps::is_plain(it));
+        let by_grant: HashMap<_, _> = plain.map(|it| (it.1.grant_id, *it)).collect();
         if by_grant.len() < 2 {
             return Ok(());
         }
         let (mut ids, mut salts, mut others) = (Vec::new(), Vec::new(), Vec::new());
-        for rotation in by_grant.values() {
+        for (names, rotation) in by_grant.values() {
             ids.extend_from_slice(rotation.grant_id.as_bytes());
             salts.extend_from_slice(rotation.salt_digest.as_bytes());
             others.push((
-                rotation.client_id.as_str(),
+                names.write(rotation.client_id.as_str()),
                 rotation.generation,
                 rotation.now.as_millis(),
                 rotation.claim.cast_signed(),
@@ -126,7 +129,7 @@ impl<'t> Batch<'t> {
         let place = |it: &Rotation| (it.grant_id, it.generation, it.claim);
         let changed = self.execute(bound(&sql.rotate_many))?;
         if usize::try_from(changed) == Ok(by_grant.len()) {
-            self.rotated.extend(by_grant.values().map(|it| place(it)));
+            self.rotated.extend(by_grant.values().map(|(_, it)| place(it)));
             return Ok(());
         }
         self.execute(sqlx::query(ROLLBACK))?;
@@ -134,7 +137,7 @@ impl<'t> Batch<'t> {
         for row in self.all(bound(&sql.rotate_some))? {
             let id = <[u8; 16]>::try_from(row.try_get::<&[u8], _>("grant_id")?).ok();
             let won = id.and_then(|id| by_grant.get(&GrantId::from_bytes(id)));
-            self.rotated.extend(won.map(|it| place(it)));
+            self.rotated.extend(won.map(|(_, it)| place(it)));
         }
         Ok(())
     }
@@ -188,7 +191,7 @@ impl<'t> Batch<'t> {
         );
         self.execute(
             sqlx::query(self.sql.enter_revocation.clone())
-                .bind(write_target(&revocation.target))
+                .bind(write_target(&self.names, &revocation.target))
                 .bind(is_readable.then(|| at.as_millis()))
                 .bind(tie)
                 .bind(reason_code(revocation.why))

@@ -36,18 +36,18 @@ impl SqliteStore {
         until: UnixTime,
     ) -> Result<usize, StoreError> {
         let of = subject.clone();
-        let (at, mut erased) = self.queue.run(move |batch| begin(batch, &of, now, until)).await?;
+        let (at, mut erased) = self.run(move |batch| begin(batch, &of, now, until)).await?;
         self.saw_revocation(Revoked { at });
         loop {
             let of = subject.clone();
-            match self.queue.run(move |batch| erase_some(batch, &of, now, at)).await? {
+            match self.run(move |batch| erase_some(batch, &of, now, at)).await? {
                 0 => break,
                 more => erased += more,
             }
         }
         loop {
             let of = subject.clone();
-            match self.queue.run(move |batch| erase_events(batch, &of)).await? {
+            match self.run(move |batch| erase_events(batch, &of)).await? {
                 0 => return Ok(erased),
                 more => erased += more,
             }
@@ -58,7 +58,8 @@ impl SqliteStore {
 /// Removes some events about the user and returns their number.
 fn erase_events(batch: &mut Batch<'_>, subject: &Subject) -> Result<usize, Failed> {
     let sql = batch.sql;
-    let erase = sqlx::query(sql.erase_audit.clone()).bind(subject.as_str()).bind(BATCH);
+    let subject = batch.names.write(subject.as_str()).into_owned();
+    let erase = sqlx::query(sql.erase_audit.clone()).bind(subject).bind(BATCH);
     Ok(usize::try_from(batch.execute(erase)?).unwrap_or(usize::MAX))
 }
 
@@ -70,9 +71,11 @@ fn begin(
     until: UnixTime,
 ) -> Result<(UnixTime, usize), Failed> {
     let sql = batch.sql;
-    let consents = batch.execute(sqlx::query(sql.erase_consents.clone()).bind(subject.as_str()))?;
+    let names = batch.names.clone();
+    let consents = sqlx::query(sql.erase_consents.clone()).bind(names.write(subject.as_str()));
+    let consents = batch.execute(consents)?;
     for sql in [&sql.erase_revocations, &sql.erase_device_revocations] {
-        batch.execute(sqlx::query(sql.clone()).bind(subject.as_str()))?;
+        batch.execute(sqlx::query(sql.clone()).bind(subject.as_str()).bind(names.tag()))?;
     }
     let (target, why) =
         (RevocationTarget::Subject(subject.clone()), RevocationReason::Administrator);
@@ -88,10 +91,11 @@ fn erase_some(
     at: UnixTime,
 ) -> Result<usize, Failed> {
     let sql = batch.sql;
+    let written = batch.names.write(subject.as_str()).into_owned();
     let found = batch.all(
         sqlx::query(sql.find_erasable.clone())
-            .bind(rows::subject_key(subject))
-            .bind(subject.as_str())
+            .bind(rows::subject_key(&written))
+            .bind(written)
             .bind(at.as_millis())
             .bind(BATCH),
     )?;

@@ -27,21 +27,21 @@ impl GrantStore for SqliteStore {
     }
 
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
-        self.queue.run(move |batch| steps::insert_grant(batch, &grant)).await
+        self.run(move |batch| steps::insert_grant(batch, &grant)).await
     }
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
         let redemption = redemption.clone();
-        self.queue.run(move |batch| steps::redeem(batch, &redemption)).await
+        self.run(move |batch| steps::redeem(batch, &redemption)).await
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
-        self.queue.rotate(rotation.clone()).await
+        self.queue.rotate(self.names.clone(), rotation.clone()).await
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
         let claim = claim.clone();
-        self.queue.run(move |batch| steps::claim(batch, &claim)).await
+        self.run(move |batch| steps::claim(batch, &claim)).await
     }
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
@@ -58,7 +58,7 @@ impl GrantStore for SqliteStore {
 
     async fn revoke(&self, revocation: &Revocation) -> Result<Revoked, StoreError> {
         let revocation = revocation.clone();
-        let revoked = self.queue.run(move |batch| steps::revoke(batch, &revocation)).await?;
+        let revoked = self.run(move |batch| steps::revoke(batch, &revocation)).await?;
         Ok(self.saw_revocation(revoked))
     }
 
@@ -76,7 +76,7 @@ impl GrantStore for SqliteStore {
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<(), StoreError> {
-        self.queue.run(move |batch| steps::remember(batch, &consent)).await
+        self.run(move |batch| steps::remember(batch, &consent)).await
     }
 
     async fn find_consent(
@@ -105,16 +105,16 @@ impl GrantStore for SqliteStore {
         let (client_id, subject) = (client_id.clone(), subject.clone());
         let withdraw =
             move |batch: &mut Batch<'_>| steps::withdraw(batch, &client_id, &subject, now, until);
-        let revoked = self.queue.run(withdraw).await?;
+        let revoked = self.run(withdraw).await?;
         Ok(self.saw_revocation(revoked))
     }
 
     async fn claim_roots(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
         let claim = claim.clone();
-        self.queue.run(move |batch| steps::claim_roots(batch, &claim)).await
+        self.run(move |batch| steps::claim_roots(batch, &claim)).await
     }
 
     async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
-        self.queue.run(move |batch| steps::prune(batch, now, limit)).await
+        self.run(move |batch| steps::prune(batch, now, limit)).await
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod batch;
 mod erasure;
 mod grants;
+mod issuers;
 mod opening;
 mod reads;
 mod rows;
@@ -31,6 +32,7 @@ use tokio::runtime::Handle;
 pub use self::settings::{Durability, SqliteSettings};
 use self::statements::Statements;
 use self::writer::{MAX_BATCH, Queue};
+use super::sql::Names;
 use super::store_clock::StoreClock;
 use super::{StoreError, TablePrefix};
 
@@ -75,6 +77,8 @@ pub struct SqliteStore {
     sql: Arc<Statements>,
     /// The newest instant of the file's clock that this process knows.
     clock: Arc<StoreClock>,
+    /// The names of the issuer whose view this is.
+    names: Names,
 }
 
 impl SqliteStore {
@@ -195,7 +199,8 @@ impl SqliteStore {
         let clock = Arc::new(StoreClock::default());
         let queue = Queue::start(connection, options, Arc::clone(&sql), Arc::clone(&clock));
         let queue = Arc::new(queue.map_err(StoreError::new)?);
-        let store = Self { queue, readers, owns_readers, sql, clock };
+        let names = Names::default();
+        let store = Self { queue, readers, owns_readers, sql, clock, names };
         // Revocations of earlier processes are known from the first request on.
         reads::present(&store).await?;
         Ok(store)
@@ -221,7 +226,7 @@ impl SqliteStore {
     ///
     /// [`StoreError`] if it cannot.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.queue.run(steps::touch).await
+        self.run(steps::touch).await
     }
 
     /// Closes the file for all clones of the store. Earlier requests are completed, later ones refused.

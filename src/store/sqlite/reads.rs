@@ -31,7 +31,8 @@ pub(super) async fn find_grant(
 ) -> Result<Option<Grant>, StoreError> {
     let found = sqlx::query(store.sql.find_grant.clone()).bind(&grant_id.as_bytes()[..]);
     let found = found.fetch_optional(store.readers()?).await.map_err(StoreError::new)?;
-    found.as_ref().map(rows::grant).transpose()
+    let read = found.as_ref().map(|row| rows::grant(&store.names, row)).transpose();
+    read.map(Option::flatten)
 }
 
 pub(super) async fn list_grants(
@@ -39,6 +40,7 @@ pub(super) async fn list_grants(
     filter: &GrantFilter,
     page: Page<GrantId>,
 ) -> Result<Listing<Grant, GrantId>, StoreError> {
+    let names = &store.names;
     let sql = match filter.subject {
         Some(_) => &store.sql.list_grants_of_subject,
         None => &store.sql.list_grants,
@@ -46,17 +48,21 @@ pub(super) async fn list_grants(
     let after: &[u8] = page.after.as_ref().map_or(&[], |after| after.as_bytes());
     let mut list = sqlx::query(sql.clone())
         .bind(after)
-        .bind(filter.client_id.as_ref().map(ClientId::as_str))
+        .bind(filter.client_id.as_ref().map(|app| names.write(app.as_str())))
         .bind(filter.device.as_ref().map(DeviceId::as_str))
         .bind(filter.live_at.map(UnixTime::as_millis))
         // One more than the page holds, to detect the last page.
         .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX))
         .bind(filter.session.as_ref().map(SessionId::as_str));
     if let Some(subject) = &filter.subject {
-        list = list.bind(rows::subject_key(subject)).bind(subject.as_str());
+        let subject = names.write(subject.as_str());
+        list = list.bind(rows::subject_key(&subject)).bind(subject);
+    } else {
+        list = list.bind(names.floor()).bind(names.ceiling());
     }
     let found = list.fetch_all(store.readers()?).await.map_err(StoreError::new)?;
-    let grants = found.iter().map(rows::grant).collect::<Result<_, _>>()?;
+    let grants = found.iter().filter_map(|row| rows::grant(names, row).transpose());
+    let grants = grants.collect::<Result<_, _>>()?;
     Ok(Listing::first_of(grants, page.limit, |last: &Grant| last.grant_id))
 }
 
@@ -74,8 +80,9 @@ pub(super) async fn is_revoked(
 
 /// Checks whether a token itself is void, without its parents.
 async fn is_one_revoked(store: &SqliteStore, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-    let row = rows::bind_covered(sqlx::query(store.sql.is_revoked.clone()), facts)
-        .bind(write_target(&RevocationTarget::Grant(facts.grant_id)))
+    let names = &store.names;
+    let row = rows::bind_covered(names, sqlx::query(store.sql.is_revoked.clone()), facts)
+        .bind(write_target(names, &RevocationTarget::Grant(facts.grant_id)))
         .bind(&facts.grant_id.as_bytes()[..])
         .fetch_one(store.readers()?)
         .await;
@@ -93,10 +100,12 @@ pub(super) async fn revocations_since(
         .bind(cursor.at.as_millis())
         .bind(i64::try_from(cursor.tie).unwrap_or(i64::MAX))
         .bind(i64::try_from(limit + 1).unwrap_or(i64::MAX))
+        .bind(store.names.tag())
         .fetch_all(store.readers()?)
         .await
         .map_err(StoreError::new)?;
-    let mut page = found.iter().map(rows::entry).collect::<Result<Vec<_>, _>>()?;
+    let entry = |row| rows::entry(&store.names, row);
+    let mut page = found.iter().map(entry).collect::<Result<Vec<_>, _>>()?;
     let more = page.len() > limit;
     page.truncate(limit);
     let last = page.last().map_or(cursor, |(cursor, _)| *cursor);
@@ -113,8 +122,9 @@ pub(super) async fn find_consent(
     client_id: &ClientId,
     subject: &Subject,
 ) -> Result<Option<Consent>, StoreError> {
-    let found = sqlx::query(store.sql.find_consent.clone()).bind(client_id.as_str());
-    let found = found.bind(subject.as_str()).fetch_optional(store.readers()?);
+    let names = &store.names;
+    let found = sqlx::query(store.sql.find_consent.clone()).bind(names.write(client_id.as_str()));
+    let found = found.bind(names.write(subject.as_str())).fetch_optional(store.readers()?);
     let row = found.await.map_err(StoreError::new)?;
     row.map(|row| rows::consent(&row, client_id.clone(), subject.clone())).transpose()
 }
@@ -124,9 +134,10 @@ pub(super) async fn list_consents(
     subject: &Subject,
     page: Page<ClientId>,
 ) -> Result<Listing<Consent, ClientId>, StoreError> {
+    let names = &store.names;
     let found = sqlx::query(store.sql.list_consents.clone())
-        .bind(subject.as_str())
-        .bind(page.after.as_ref().map_or("", ClientId::as_str))
+        .bind(names.write(subject.as_str()))
+        .bind(names.write(page.after.as_ref().map_or("", ClientId::as_str)))
         // One more than the page holds, to detect the last page.
         .bind(i64::try_from(page.limit.saturating_add(1)).unwrap_or(i64::MAX))
         .fetch_all(store.readers()?)
@@ -134,6 +145,7 @@ pub(super) async fn list_consents(
         .map_err(StoreError::new)?;
     let consent = |row: &SqliteRow| {
         let client_id: &str = row.try_get("client_id").map_err(StoreError::new)?;
+        let client_id = names.read(client_id).unwrap_or_default();
         rows::consent(row, client_id.parse().map_err(StoreError::new)?, subject.clone())
     };
     let consents = found.iter().map(consent).collect::<Result<_, _>>()?;

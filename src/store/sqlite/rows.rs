@@ -7,31 +7,35 @@ use super::batch::Bound;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, EvidenceIssuer, SessionId, Subject};
 use crate::secret::Digest;
-use crate::store::sql::{GrantRow, Rare, read_target, reason_of};
+use crate::store::sql::{GrantRow, Names, Rare, read_target, reason_of};
 use crate::store::{AccessFacts, Consent, FeedCursor, Grant, Revocation, StoreError};
 
 /// Returns four bytes of a digest, for the index by subject.
-pub(super) fn subject_key(subject: &Subject) -> i32 {
-    let digest = Digest::of_fields(&[b"subject", subject.as_str().as_bytes()]);
+pub(super) fn subject_key(subject: &str) -> i32 {
+    let digest = Digest::of_fields(&[b"subject", subject.as_bytes()]);
     let [a, b, c, d, ..] = *digest.as_bytes();
     i32::from_be_bytes([a, b, c, d])
 }
 
 /// Binds the facts of a grant or token as the first parameters of a statement that looks for a cutoff.
-pub(super) fn bind_covered<'q>(statement: Bound<'q>, facts: &AccessFacts<'q>) -> Bound<'q> {
+pub(super) fn bind_covered<'q>(
+    names: &Names,
+    statement: Bound<'q>,
+    facts: &AccessFacts<'q>,
+) -> Bound<'q> {
     statement
         .bind(facts.authorized_at.as_millis())
-        .bind(facts.client_id.as_str())
-        .bind(facts.subject.as_str())
+        .bind(names.write(facts.client_id.as_str()))
+        .bind(names.write(facts.subject.as_str()))
         .bind(facts.device.map(DeviceId::as_str))
         .bind(facts.session.map(SessionId::as_str))
         .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
 }
 
-/// Reads the grant in a row.
-pub(super) fn grant(row: &SqliteRow) -> Result<Grant, StoreError> {
+/// Reads the grant in a row, unless it is of another issuer.
+pub(super) fn grant(names: &Names, row: &SqliteRow) -> Result<Option<Grant>, StoreError> {
     let more: Option<&str> = row.try_get("more").map_err(StoreError::new)?;
-    columns(row, Rare::from_document(more)?).map_err(StoreError::new)?.into_grant()
+    columns(row, Rare::from_document(more)?).map_err(StoreError::new)?.into_grant(names)
 }
 
 fn columns(row: &SqliteRow, rare: Rare) -> Result<GrantRow, sqlx::Error> {
@@ -61,13 +65,17 @@ fn columns(row: &SqliteRow, rare: Rare) -> Result<GrantRow, sqlx::Error> {
 }
 
 /// Reads an entry of the feed, and its cursor.
-pub(super) fn entry(row: &SqliteRow) -> Result<(FeedCursor, Revocation), StoreError> {
+pub(super) fn entry(
+    names: &Names,
+    row: &SqliteRow,
+) -> Result<(FeedCursor, Revocation), StoreError> {
     let at = UnixTime::from_millis(row.try_get("at").map_err(StoreError::new)?);
     let tie: i64 = row.try_get("tie").map_err(StoreError::new)?;
     let target: &str = row.try_get("target").map_err(StoreError::new)?;
     let why: i64 = row.try_get("why").map_err(StoreError::new)?;
     let until = UnixTime::from_millis(row.try_get("until").map_err(StoreError::new)?);
-    let revocation = Revocation { target: read_target(target)?, at, why: reason_of(why)?, until };
+    let (target, why) = (read_target(names, target)?, reason_of(why)?);
+    let revocation = Revocation { target, at, why, until };
     Ok((FeedCursor { at, tie: tie.cast_unsigned() }, revocation))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The parameters of a statement are numbered; the code that binds them shows what they are.
 //!
-//! Names that begin with a control character are reserved for further issuers, and listings skip them.
+//! Client ids and subjects of further issuers begin with a tag ([`Names`](crate::store::sql::Names)).
 
 use sqlx::SqlStr;
 
@@ -13,7 +13,7 @@ use crate::store::sql::statement;
 /// it. One probe per target costs half as much as a list.
 const VOID: &str = "\
 (NOT EXISTS (SELECT 1 FROM {p}apps AS a WHERE a.client_id = g.client_id AND a.enabled = 1)
- OR EXISTS (SELECT 1 FROM {p}revocations AS r WHERE r.target = '*' AND r.at >= g.authorized_at)
+ OR EXISTS (SELECT 1 FROM {p}revocations AS r WHERE r.target = {all_g} AND r.at >= g.authorized_at)
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'a:' || g.client_id AND r.at >= g.authorized_at)
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
@@ -21,26 +21,26 @@ const VOID: &str = "\
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'p:' || g.client_id || char(10) || g.subject AND r.at >= g.authorized_at)
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
-      WHERE r.target = 'd:' || g.device AND r.at >= g.authorized_at)
+      WHERE r.target = 'd:' || {tag_g} || g.device AND r.at >= g.authorized_at)
  OR EXISTS (SELECT 1 FROM {p}revocations AS r
       WHERE r.target = 'device:' || g.client_id || char(10) || g.subject || char(10) || g.device
         AND r.since >= g.authorized_at)
  OR (g.more IS NOT NULL AND (EXISTS (SELECT 1 FROM {p}revocations AS r
-      WHERE r.target = 'session:' || {session} AND r.since >= g.authorized_at)
+      WHERE r.target = 'session:' || {tag_g} || {session} AND r.since >= g.authorized_at)
    OR EXISTS (SELECT 1 FROM {p}revocations AS r
-      WHERE r.target = 'evidence:' || {evidence} AND r.since >= g.authorized_at))))";
+      WHERE r.target = 'evidence:' || {tag_g} || {evidence} AND r.since >= g.authorized_at))))";
 
 /// Whether a cutoff covers a date: ?1 the date, ?2 app, ?3 user, ?4 device, ?5 session, ?6 evidence issuer.
 const COVERED: &str = "\
-(EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?1)
+(EXISTS (SELECT 1 FROM {p}revocations WHERE target = {all_2} AND at >= ?1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?2 AND at >= ?1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?3 AND at >= ?1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'p:' || ?2 || char(10) || ?3 AND at >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || ?4 AND at >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'd:' || {tag_2} || ?4 AND at >= ?1)
   OR EXISTS (SELECT 1 FROM {p}revocations
     WHERE target = 'device:' || ?2 || char(10) || ?3 || char(10) || ?4 AND since >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || ?5 AND since >= ?1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || ?6 AND since >= ?1))";
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || {tag_2} || ?5 AND since >= ?1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || {tag_2} || ?6 AND since >= ?1))";
 
 /// The session of the grant `g`, as its index expresses it.
 const SESSION: &str = "(g.more ->> '$.circumstances.session')";
@@ -63,6 +63,22 @@ const GRANT: &str = "g.grant_id, g.client_id, g.subject, g.actor, g.scope, g.res
 g.auth_time, g.binding, g.salt_digest, g.authorized_at, g.code_expires_at, g.expires_at, \
 g.generation, g.rotated_at, g.claim, g.retries, g.mismatches, g.revoked_at, g.revoked_why, g.more";
 
+/// The names in a target, which follow its kind.
+const NAMES_OF_TARGET: &str = "substr(target, instr(target, ':') + 1)";
+
+/// Returns the expression for the tag with which `name` begins.
+fn tag(name: &str) -> String {
+    format!(
+        "(CASE unicode({name}) WHEN 10 THEN substr({name}, 1, instr(substr({name}, 2), char(10)) + 1) \
+         ELSE '' END)"
+    )
+}
+
+/// Returns the expression for the target that covers everything of the issuer whose client id is `app`.
+fn everything(app: &str) -> String {
+    format!("(CASE unicode({app}) WHEN 10 THEN '*:' || {} ELSE '*' END)", tag(app))
+}
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
         /// Every statement of the store.
@@ -80,6 +96,12 @@ macro_rules! statements {
                     let sql = sql.replace("{covered}", COVERED);
                     let sql = sql.replace("{unbound}", UNBOUND).replace("{session}", SESSION);
                     let sql = sql.replace("{evidence}", EVIDENCE);
+                    let sql = sql.replace("{all_g}", &everything("g.client_id"));
+                    let sql = sql.replace("{tag_g}", &tag("g.client_id"));
+                    let sql = sql.replace("{all_1}", &everything("?1"));
+                    let sql = sql.replace("{all_2}", &everything("?2"));
+                    let sql = sql.replace("{tag_2}", &tag("?2"));
+                    let sql = sql.replace("{tag_target}", &tag(NAMES_OF_TARGET));
                     statement(sql.replace("{p}", prefix))
                 };
                 Self { $($name: fill($sql),)* }
@@ -102,11 +124,20 @@ ON CONFLICT (client_id) DO NOTHING";
 UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 AND version = ?5";
     delete_app = "DELETE FROM {p}apps WHERE client_id = ?1 AND version = ?2";
     count_app = "UPDATE {p}meta SET apps = apps + 1 WHERE id = 1";
+    count_app_of = "UPDATE {p}issuers SET app_changes = app_changes + 1 WHERE id = ?1";
     apps_version = "SELECT apps, clock FROM {p}meta WHERE id = 1";
+    apps_version_of = "\
+SELECT i.app_changes AS apps, m.clock FROM {p}issuers AS i, {p}meta AS m WHERE i.id = ?1 AND m.id = 1";
+    /// Takes the names as a JSON array.
+    find_issuers = "\
+SELECT id, issuer FROM {p}issuers WHERE issuer IN (SELECT value FROM json_each(?1))";
+    insert_issuer = "\
+INSERT INTO {p}issuers (id, issuer, app_changes) SELECT COALESCE(max(id), 0) + 1, ?1, 0
+FROM {p}issuers WHERE true ON CONFLICT (issuer) DO NOTHING";
     delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
     list_apps = "\
-SELECT record FROM {p}apps WHERE client_id > ?1 AND client_id >= ' ' AND (?2 IS NULL OR enabled = ?2)
-ORDER BY client_id LIMIT ?3";
+SELECT record FROM {p}apps WHERE client_id > ?1 AND (?4 IS NULL OR client_id < ?4)
+  AND (?2 IS NULL OR enabled = ?2) ORDER BY client_id LIMIT ?3";
 
     /// The state on which a new grant depends.
     ground = "\
@@ -142,22 +173,25 @@ UPDATE {p}grants SET generation = ?2, rotated_at = ?3, claim = ?4, retries = ?5,
   revoked_at = ?7, revoked_why = ?8, room = CASE WHEN ?4 = 0 THEN room END, more = ?9
 WHERE grant_id = ?1";
     revoke_grant = "\
-UPDATE {p}grants SET revoked_at = ?2, revoked_why = ?3 WHERE grant_id = ?1 AND revoked_at IS NULL";
+UPDATE {p}grants SET revoked_at = ?2, revoked_why = ?3 WHERE grant_id = ?1 AND revoked_at IS NULL
+  AND client_id > ?4 AND (?5 IS NULL OR client_id < ?5)";
     /// Ends rows for programs of revision 2, which do not know the target.
     revoke_device = "\
 UPDATE {p}grants SET revoked_at = ?1, revoked_why = ?2
 WHERE revoked_at IS NULL AND client_id = ?3 AND subject_key = ?4 AND subject = ?5 AND device = ?6";
     revoke_session = "\
 UPDATE {p}grants AS g SET revoked_at = ?1, revoked_why = ?2
-WHERE g.revoked_at IS NULL AND {session} = ?3";
+WHERE g.revoked_at IS NULL AND {session} = ?3
+  AND g.client_id > ?4 AND (?5 IS NULL OR g.client_id < ?5)";
     find_grant = "SELECT {grant} FROM {p}grants AS g WHERE g.grant_id = ?1";
     list_grants = "\
-SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1 AND g.client_id >= ' '
+SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
+  AND g.client_id > ?7 AND (?8 IS NULL OR g.client_id < ?8)
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
   AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
   AND (?6 IS NULL OR {session} = ?6) ORDER BY g.grant_id LIMIT ?5";
     list_grants_of_subject = "\
-SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1 AND g.client_id >= ' '
+SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
   AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
   AND (?6 IS NULL OR {session} = ?6)
@@ -184,12 +218,13 @@ SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?2 AND enabled = 1)
   AS is_revoked";
     read_feed = "\
 SELECT target, COALESCE(at, since) AS at, tie, why, until FROM {p}revocations
-WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2) AND target >= ' '
+WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2)
+  AND {tag_target} = ?4
 ORDER BY COALESCE(at, since), tie LIMIT ?3";
 
     remember_consent = "\
 INSERT INTO {p}consents (client_id, subject, scope, given_at, resource) SELECT ?1, ?2, ?3, ?4, ?5
-WHERE NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = '*' AND at >= ?4)
+WHERE NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = {all_1} AND at >= ?4)
   AND NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'a:' || ?1 AND at >= ?4)
   AND NOT EXISTS (SELECT 1 FROM {p}revocations WHERE target = 's:' || ?2 AND at >= ?4)
   AND NOT EXISTS (SELECT 1 FROM {p}revocations
@@ -199,18 +234,21 @@ ON CONFLICT (client_id, subject) DO UPDATE SET scope = excluded.scope, given_at 
     find_consent = "SELECT scope, given_at, resource FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
     list_consents = "\
 SELECT client_id, scope, given_at, resource FROM {p}consents
-WHERE subject = ?1 AND client_id > ?2 AND client_id >= ' ' ORDER BY client_id LIMIT ?3";
+WHERE subject = ?1 AND client_id > ?2 ORDER BY client_id LIMIT ?3";
     delete_consent = "DELETE FROM {p}consents WHERE client_id = ?1 AND subject = ?2";
 
     erase_consents = "DELETE FROM {p}consents WHERE subject = ?1";
-    /// Removes cutoffs of the user at one app. The cutoff of the user covers them.
+    /// Removes cutoffs of the user at one app. The cutoff of the user covers them. ?1 the plain user, ?2 the tag.
     erase_revocations = "\
 DELETE FROM {p}revocations
-WHERE target >= 'p:' AND target < 'p;' AND substr(target, instr(target, char(10)) + 1) = ?1";
+WHERE target >= 'p:' || ?2 AND target < 'p;' AND {tag_target} = ?2
+  AND substr(replace(target, ?2, ''), instr(replace(target, ?2, ''), char(10)) + 1) = ?1";
     /// Removes cutoffs of the user's devices, likewise.
     erase_device_revocations = "\
-DELETE FROM {p}revocations WHERE target >= 'device:' AND target < 'device;'
-  AND instr(substr(target, instr(target, char(10)) + 1), ?1 || char(10)) = 1";
+DELETE FROM {p}revocations
+WHERE target >= 'device:' || ?2 AND target < 'device;' AND {tag_target} = ?2
+  AND instr(substr(replace(target, ?2, ''), instr(replace(target, ?2, ''), char(10)) + 1),
+    ?1 || char(10)) = 1";
     find_erasable = "\
 SELECT id, grant_id, authorized_at, expires_at FROM {p}grants
 WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";
@@ -218,10 +256,10 @@ WHERE subject_key = ?1 AND subject = ?2 AND authorized_at <= ?3 LIMIT ?4";
 
     /// Takes many rows as a JSON array of arrays.
     append_audit = "\
-INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event)
+INSERT INTO {p}audit (event_id, at, client_id, subject, severity, event, issuer)
 SELECT unhex(json_extract(value, '$[0]')), json_extract(value, '$[1]'),
   json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]'),
-  json_extract(value, '$[5]') FROM json_each(?1) WHERE true
+  json_extract(value, '$[5]'), ?2 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
     count_usage = "\
 INSERT INTO {p}usage (client_id, kind, counted, last_at) VALUES (?1, ?2, ?3, ?4)
@@ -230,15 +268,17 @@ ON CONFLICT (client_id, kind) DO UPDATE SET counted = counted + excluded.counted
     forget_usage = "DELETE FROM {p}usage WHERE client_id = ?1";
     find_usage = "SELECT kind, counted, last_at FROM {p}usage WHERE client_id = ?1";
     find_audit = "\
-SELECT event_id, at, client_id, subject, severity, event FROM {p}audit WHERE event_id >= ";
+SELECT event_id, at, client_id, subject, severity, event FROM {p}audit WHERE ";
     prune_audit = "\
 DELETE FROM {p}audit WHERE id IN (SELECT id
-  FROM {p}audit WHERE event_id < ?1 ORDER BY event_id LIMIT ?2)";
-    has_old_audit = "SELECT EXISTS (SELECT 1 FROM {p}audit WHERE event_id < ?1) AS has_old";
+  FROM {p}audit WHERE event_id < ?1 AND issuer IS ?3 ORDER BY event_id LIMIT ?2)";
+    has_old_audit = "\
+SELECT EXISTS (SELECT 1 FROM {p}audit WHERE event_id < ?1 AND issuer IS ?2) AS has_old";
     erase_audit = "\
 DELETE FROM {p}audit WHERE id IN (SELECT id FROM {p}audit WHERE subject = ?1 LIMIT ?2)";
 
-    find_roots = "SELECT print FROM {p}roots WHERE print >= ' ' ORDER BY place";
+    find_roots = "\
+SELECT print FROM {p}roots WHERE print > ?1 AND (?2 IS NULL OR print < ?2) ORDER BY place";
     forget_root = "DELETE FROM {p}roots WHERE print = ?1";
     remember_root = "\
 INSERT INTO {p}roots (print, place) SELECT ?1, COALESCE(max(place), 0) + 1 FROM {p}roots WHERE true";

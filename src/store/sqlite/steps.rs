@@ -40,13 +40,13 @@ pub(super) fn redeem(
     batch: &mut Batch<'_>,
     redemption: &CodeRedemption,
 ) -> Result<RedeemCode, Failed> {
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     // The rule writes the key of a grant that becomes bound.
     if redemption.confirmation.is_none() || !redemption.binds {
         let redeemed = batch.execute(
             sqlx::query(sql.redeem.clone())
                 .bind(&redemption.grant_id.as_bytes()[..])
-                .bind(redemption.client_id.as_str())
+                .bind(names.write(redemption.client_id.as_str()))
                 .bind(&redemption.salt_digest.as_bytes()[..])
                 .bind(&redemption.binding.as_bytes()[..])
                 .bind(redemption.now.as_millis())
@@ -65,12 +65,12 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
     if batch.has_rotated(rotation) {
         return Ok(Rotate::Rotated);
     }
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     if is_plain(rotation) {
         let rotated = batch.execute(
             sqlx::query(sql.rotate.clone())
                 .bind(&rotation.grant_id.as_bytes()[..])
-                .bind(rotation.client_id.as_str())
+                .bind(names.write(rotation.client_id.as_str()))
                 .bind(&rotation.salt_digest.as_bytes()[..])
                 .bind(rotation.generation)
                 .bind(rotation.now.as_millis())
@@ -100,13 +100,13 @@ fn apply<T>(
     now: UnixTime,
     rule: impl FnOnce(&mut Grant, bool) -> T,
 ) -> Result<Option<T>, Failed> {
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     let id = &grant_id.as_bytes()[..];
     let Some(row) = batch.find(sqlx::query(sql.judge_grant.clone()).bind(id))? else {
         return Ok(None);
     };
     let void = row.try_get("is_void")?;
-    let before = rows::grant(&row)?;
+    let Some(before) = rows::grant(&names, &row)? else { return Ok(None) };
     let mut grant = before.clone();
     let answer = rule(&mut grant, void);
     if grant == before {
@@ -154,20 +154,20 @@ fn is_overtaken(batch: &mut Batch<'_>, grant: &Grant) -> Result<bool, Failed> {
     if !batch.reach(grant.authorized_at)? || grant.revoked.is_some() {
         return Ok(false);
     }
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     let covered = sqlx::query(sql.is_covered.clone());
-    let row = batch.one(rows::bind_covered(covered, &grant.facts()))?;
+    let row = batch.one(rows::bind_covered(&names, covered, &grant.facts()))?;
     Ok(row.try_get("is_covered")?)
 }
 
 /// Inserts a row, unless there is one. A grant that was revoked before it had a row is inserted as revoked.
 fn make_row(batch: &mut Batch<'_>, grant: &Grant) -> Result<NewRow, Failed> {
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     let ground = batch.one(
         sqlx::query(sql.ground.clone())
-            .bind(grant.client_id.as_str())
+            .bind(names.write(grant.client_id.as_str()))
             .bind(&grant.grant_id.as_bytes()[..])
-            .bind(write_target(&RevocationTarget::Grant(grant.grant_id))),
+            .bind(write_target(&names, &RevocationTarget::Grant(grant.grant_id))),
     )?;
     if !ground.try_get("is_active")? {
         return Ok(NewRow::AppInactive);
@@ -189,9 +189,9 @@ fn make_row(batch: &mut Batch<'_>, grant: &Grant) -> Result<NewRow, Failed> {
     batch.execute(
         sqlx::query(sql.insert_grant.clone())
             .bind(&grant.grant_id.as_bytes()[..])
-            .bind(grant.client_id.as_str())
-            .bind(grant.subject.as_str())
-            .bind(rows::subject_key(&grant.subject))
+            .bind(names.write(grant.client_id.as_str()))
+            .bind(names.write(grant.subject.as_str()))
+            .bind(rows::subject_key(&names.write(grant.subject.as_str())))
             .bind(grant.actor.as_ref().map(ClientId::as_str))
             .bind(grant.scope.as_str())
             .bind(grant.resources.as_ref().map(ToString::to_string))
@@ -220,11 +220,11 @@ pub(super) fn claim(
     batch: &mut Batch<'_>,
     claim: &AssertionClaim,
 ) -> Result<ClaimAssertion, Failed> {
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     let purpose = purpose_code(claim.purpose);
     let found = batch.one(
         sqlx::query(sql.find_assertion.clone())
-            .bind(claim.client_id.as_str())
+            .bind(names.write(claim.client_id.as_str()))
             .bind(purpose)
             .bind(&claim.jti.as_bytes()[..])
             .bind(claim.now.as_millis()),
@@ -249,7 +249,7 @@ pub(super) fn claim(
     };
     batch.execute(
         sqlx::query(sql.spend_assertion.clone())
-            .bind(claim.client_id.as_str())
+            .bind(names.write(claim.client_id.as_str()))
             .bind(purpose)
             .bind(&claim.jti.as_bytes()[..])
             .bind(claim.expires_at.as_millis()),
@@ -260,26 +260,27 @@ pub(super) fn claim(
 pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<Revoked, Failed> {
     let revoked = batch.enter(revocation)?;
     let (at, why) = (revoked.at.as_millis(), reason_code(revocation.why));
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     match &revocation.target {
         RevocationTarget::Grant(grant_id) => {
             let end = sqlx::query(sql.revoke_grant.clone()).bind(&grant_id.as_bytes()[..]);
-            batch.execute(end.bind(at).bind(why))?;
+            batch.execute(end.bind(at).bind(why).bind(names.floor()).bind(names.ceiling()))?;
         }
         RevocationTarget::Device(client_id, subject, device) => {
             batch.execute(
                 sqlx::query(sql.revoke_device.clone())
                     .bind(at)
                     .bind(why)
-                    .bind(client_id.as_str())
-                    .bind(rows::subject_key(subject))
-                    .bind(subject.as_str())
+                    .bind(names.write(client_id.as_str()))
+                    .bind(rows::subject_key(&names.write(subject.as_str())))
+                    .bind(names.write(subject.as_str()))
                     .bind(device.as_str()),
             )?;
         }
         RevocationTarget::Session(session) => {
             let end = sqlx::query(sql.revoke_session.clone()).bind(at).bind(why);
-            batch.execute(end.bind(session.as_str()))?;
+            let end = end.bind(session.as_str()).bind(names.floor()).bind(names.ceiling());
+            batch.execute(end)?;
         }
         RevocationTarget::Everything
         | RevocationTarget::App(_)
@@ -292,11 +293,11 @@ pub(super) fn revoke(batch: &mut Batch<'_>, revocation: &Revocation) -> Result<R
 }
 
 pub(super) fn remember(batch: &mut Batch<'_>, consent: &Consent) -> Result<(), Failed> {
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     batch.execute(
         sqlx::query(sql.remember_consent.clone())
-            .bind(consent.client_id.as_str())
-            .bind(consent.subject.as_str())
+            .bind(names.write(consent.client_id.as_str()))
+            .bind(names.write(consent.subject.as_str()))
             .bind(consent.scope.as_str())
             .bind(consent.given_at.as_millis())
             .bind(consent.resource.as_ref().map(Resource::as_str)),
@@ -311,9 +312,11 @@ pub(super) fn withdraw(
     now: UnixTime,
     until: UnixTime,
 ) -> Result<Revoked, Failed> {
-    let sql = batch.sql;
+    let (sql, names) = (batch.sql, batch.names.clone());
     let delete = sqlx::query(sql.delete_consent.clone());
-    batch.execute(delete.bind(client_id.as_str()).bind(subject.as_str()))?;
+    batch.execute(
+        delete.bind(names.write(client_id.as_str())).bind(names.write(subject.as_str())),
+    )?;
     Ok(batch.enter(&Revocation {
         target: RevocationTarget::AppAndSubject(client_id.clone(), subject.clone()),
         at: now,
@@ -326,21 +329,26 @@ pub(super) fn claim_roots(
     batch: &mut Batch<'_>,
     claim: &RootsClaim,
 ) -> Result<Vec<RootPrint>, Failed> {
-    let sql = batch.sql;
-    let rows = batch.all(sqlx::query(sql.find_roots.clone()))?;
+    let (sql, names) = (batch.sql, batch.names.clone());
+    let find = sqlx::query(sql.find_roots.clone()).bind(names.floor()).bind(names.ceiling());
+    let rows = batch.all(find)?;
     let mut before = Vec::new();
     for row in &rows {
         let print: &str = row.try_get("print")?;
+        let print = names.read(print).unwrap_or_default();
         before.push(print.parse().map_err(StoreError::new)?);
     }
     let mut after = before.clone();
     let missing = claim.apply(&mut after);
     let (gone, new) = differences(&before, &after);
     for print in gone {
-        batch.execute(sqlx::query(sql.forget_root.clone()).bind(print.to_string()))?;
+        batch
+            .execute(sqlx::query(sql.forget_root.clone()).bind(names.write(&print.to_string())))?;
     }
     for print in new {
-        batch.execute(sqlx::query(sql.remember_root.clone()).bind(print.to_string()))?;
+        batch.execute(
+            sqlx::query(sql.remember_root.clone()).bind(names.write(&print.to_string())),
+        )?;
     }
     Ok(missing)
 }

@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use super::batch::{BEGIN, Batch, Failed, ROLLBACK};
 use super::statements::Statements;
 use super::steps;
+use crate::store::sql::Names;
 use crate::store::store_clock::StoreClock;
 use crate::store::{Rotate, Rotation, StoreError};
 
@@ -33,7 +34,7 @@ trait Job: Send {
     fn is_wanted(&self) -> bool;
 
     /// Returns the rotation that it asks for, if any. Those of a batch are one statement.
-    fn rotation(&self) -> Option<&Rotation>;
+    fn rotation(&self) -> Option<(&Names, &Rotation)>;
 
     /// Runs it inside the transaction of the batch. May be called again after a rollback.
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error>;
@@ -43,6 +44,7 @@ trait Job: Send {
 }
 
 struct Task<T, F> {
+    names: Names,
     rotation: Option<Rotation>,
     step: F,
     outcome: Option<Result<T, StoreError>>,
@@ -57,11 +59,12 @@ where
         !self.answer.is_closed()
     }
 
-    fn rotation(&self) -> Option<&Rotation> {
-        self.rotation.as_ref()
+    fn rotation(&self) -> Option<(&Names, &Rotation)> {
+        Some((&self.names, self.rotation.as_ref()?))
     }
 
     fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), sqlx::Error> {
+        batch.names = self.names.clone();
         self.outcome = Some(match (self.step)(batch) {
             Ok(answer) => Ok(answer),
             Err(Failed::Unwritten(why)) => Err(why),
@@ -128,32 +131,42 @@ impl Queue {
         while working.changed().await.is_ok() {}
     }
 
-    /// Runs `step` in a transaction and returns after its commit. A dropped call is done or not done.
-    pub(super) async fn run<T, F>(&self, step: F) -> Result<T, StoreError>
+    /// Runs `step` of an issuer in a transaction and returns after its commit. A dropped call is done or not
+    /// done.
+    pub(super) async fn run<T, F>(&self, names: Names, step: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut Batch<'_>) -> Result<T, Failed> + Send + 'static,
     {
-        self.queue(None, step).await
+        self.queue(names, None, step).await
     }
 
     /// Runs a rotation, as [`run`](Self::run).
-    pub(super) async fn rotate(&self, rotation: Rotation) -> Result<Rotate, StoreError> {
+    pub(super) async fn rotate(
+        &self,
+        names: Names,
+        rotation: Rotation,
+    ) -> Result<Rotate, StoreError> {
         let step = {
             let rotation = rotation.clone();
             move |batch: &mut Batch<'_>| steps::rotate(batch, &rotation)
         };
-        self.queue(Some(rotation), step).await
+        self.queue(names, Some(rotation), step).await
     }
 
-    async fn queue<T, F>(&self, rotation: Option<Rotation>, step: F) -> Result<T, StoreError>
+    async fn queue<T, F>(
+        &self,
+        names: Names,
+        rotation: Option<Rotation>,
+        step: F,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Fn(&mut Batch<'_>) -> Result<T, Failed> + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
         let ended = || StoreError::new("the writer has ended");
-        let task = Task { rotation, step, outcome: None, answer };
+        let task = Task { names, rotation, step, outcome: None, answer };
         self.send(Box::new(task)).ok_or_else(ended)?;
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
