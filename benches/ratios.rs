@@ -219,8 +219,12 @@ fn cached_check() -> Figure {
 
 fn client_secret() -> Figure {
     let text = "gcs_DpJqBHo9y6H0uS6zhRfkF8ZQyGkpQO8W5s7aGq3u0aA";
-    let check =
-        SecretCheck::new(&world::server_secret(), world::client_id(), &ClientSecret::new(text));
+    let check = SecretCheck::new(
+        &world::server_secret(),
+        &grantor::Issuer::new(world::ISSUER).unwrap(),
+        world::client_id(),
+        &ClientSecret::new(text),
+    );
     let floor = Floor::hmac(text.as_bytes());
     plain("client_secret", || assert!(check.check(&ClientSecret::new(text), now())), || floor.run())
 }

@@ -231,8 +231,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
             paths: self.paths,
             context: Context {
                 handles: Handles::new(&self.secret, &self.issuer),
-                pepper: Pepper::new(&self.secret),
-                sealing: Sealing::new(&self.secret),
+                pepper: Pepper::new(&self.secret, &self.issuer),
+                sealing: Sealing::new(&self.secret, &self.issuer),
                 own_api: Resource::new(self.issuer.as_str()).ok().map(Resources::from),
                 issuer: self.issuer,
                 endpoint_urls,

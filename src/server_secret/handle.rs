@@ -264,6 +264,28 @@ mod tests {
         assert_eq!(open(&elsewhere, HandleKind::RefreshToken, "app"), Err(NotOurs));
     }
 
+    /// Z37: no kind of handle of one issuer opens at another with the same secret and the same binding.
+    #[test]
+    fn every_kind_of_handle_is_bound_to_the_issuer() {
+        let secret = ServerSecret::new(ROOT).unwrap();
+        let at = |issuer: &str| Handles::new(&secret, &Issuer::new(issuer).unwrap());
+        let issuers = ["https://a.example", "https://a.example/b", "https://a.example/bc"].map(at);
+        for kind in [
+            HandleKind::Code,
+            HandleKind::RefreshToken,
+            HandleKind::Ticket,
+            HandleKind::LoginMarker,
+        ] {
+            for (here, sealing) in issuers.iter().enumerate() {
+                let text = sealing.seal(kind, &[b"binding"], &[b"payload"]);
+                for (there, opening) in issuers.iter().enumerate() {
+                    let opened = opening.open(kind, &[b"binding"], &text, |_| Some(()));
+                    assert_eq!(opened.is_ok(), here == there, "{kind:?} of {here} at {there}");
+                }
+            }
+        }
+    }
+
     /// R12: the successor is the same, byte for byte, each time that it is computed.
     #[test]
     fn a_handle_is_a_function_of_its_payload() {

@@ -12,6 +12,7 @@ use std::fmt;
 use ring::{hkdf, hmac};
 use zeroize::Zeroizing;
 
+use crate::ids::Issuer;
 use crate::random::{self, RandomError, SecureRandom};
 use crate::secret::length_prefix;
 
@@ -34,7 +35,8 @@ pub struct WeakServerSecret;
 ///
 /// It has three uses, each with keys of its own: *handles* (authorization codes, refresh tokens,
 /// consent tickets and login markers), the *pepper* in the digests of client secrets, and the *sealing*
-/// of signature secrets. Each use may accept older roots beside the newest, so that a root can be
+/// of signature secrets. The keys depend on the issuer, too, so several issuers may share a secret: what one
+/// has sealed does not open at another. Each use may accept older roots beside the newest, so that a root can be
 /// replaced without interruption. An old root is needed:
 ///
 /// * handles: until the last grant sealed under the old root has expired;
@@ -69,6 +71,20 @@ impl Roots {
     fn keys<K>(&self, purpose: &str, make: impl Fn(&Root) -> K) -> Keys<K> {
         let key = |root: &Root| (root.key_id(purpose), make(root));
         Keys { newest: key(&self.newest), older: self.older.iter().map(key).collect() }
+    }
+
+    /// Derives the keys for `purpose` of `issuer` from each root. They are followed by keys that are bound to no
+    /// issuer, which made the values from before the binding: one after each root, the newest first.
+    fn keys_of<K>(&self, purpose: &str, issuer: &Issuer, make: impl Fn(&[u8; 32]) -> K) -> Keys<K> {
+        let bound = |root: &Root| {
+            let info = [purpose.as_bytes(), issuer.as_str().as_bytes()];
+            (root.key_id_of(&[b"key id", info[0], info[1]]), make(&root.derive(&info)))
+        };
+        let unbound =
+            |root: &Root| (root.key_id(purpose), make(&root.derive(&[purpose.as_bytes()])));
+        let older = self.older.iter().flat_map(|root| [bound(root), unbound(root)]);
+        let older = std::iter::once(unbound(&self.newest)).chain(older).collect();
+        Keys { newest: bound(&self.newest), older }
     }
 }
 
@@ -131,7 +147,11 @@ impl Root {
 
     /// Returns the public name of the key for `purpose`.
     fn key_id(&self, purpose: &str) -> KeyTag {
-        let [a, b, c, d, ..] = *self.derive(&[b"key id", purpose.as_bytes()]);
+        self.key_id_of(&[b"key id", purpose.as_bytes()])
+    }
+
+    fn key_id_of(&self, info: &[&[u8]]) -> KeyTag {
+        let [a, b, c, d, ..] = *self.derive(info);
         [a, b, c, d]
     }
 }

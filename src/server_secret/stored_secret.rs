@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{GivenSecret, Keys, ServerSecret, hex_id};
 use crate::clock::UnixTime;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, Issuer};
 use crate::random::{self, RandomError, SecureRandom};
 use crate::secret::{ClientSecret, Digest, SignatureSecret, length_prefix};
 
@@ -100,11 +100,14 @@ pub(crate) fn is_long(secret: &ClientSecret) -> bool {
     secret.expose_secret().len() >= 22
 }
 
-/// The keys of the digests of client secrets.
+/// The keys of the digests of client secrets of one issuer.
 pub(crate) struct Pepper {
     keys: Keys<hmac::Key>,
     /// The name of the newest key.
     newest_id: String,
+    /// The name of the key of the newest root that is bound to no issuer. It is among the older keys, and its
+    /// digests are not stale: processes from before the binding share the store, and could not check others.
+    unbound_id: String,
 }
 
 /// A presented secret that matches a stored one.
@@ -113,16 +116,16 @@ pub(crate) struct SecretMatch<'a> {
     pub(crate) stored: &'a StoredSecret,
     /// Whether the app has a newer secret.
     pub(crate) superseded: bool,
-    /// Whether its digest has an older key.
+    /// Whether its digest has the key of an older root, or is of anything but the secret.
     pub(crate) stale: bool,
 }
 
 impl Pepper {
-    pub(crate) fn new(secret: &ServerSecret) -> Self {
-        let keys = secret.pepper.keys("pepper", |root| {
-            hmac::Key::new(hmac::HMAC_SHA256, &root.derive(&[b"pepper"])[..])
-        });
-        Self { newest_id: hex_id(keys.newest.0), keys }
+    pub(crate) fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
+        let hmac_key = |key: &[u8; 32]| hmac::Key::new(hmac::HMAC_SHA256, key);
+        let keys = secret.pepper.keys_of("pepper", issuer, hmac_key);
+        let unbound_id = keys.older.first().map(|(tag, _)| hex_id(*tag)).unwrap_or_default();
+        Self { newest_id: hex_id(keys.newest.0), unbound_id, keys }
     }
 
     /// Returns the stored form of `secret`.
@@ -162,9 +165,13 @@ impl Pepper {
         key.is_some_and(|(_, key)| mac(key, client_id.as_str(), declared).matches(&mark.digest))
     }
 
-    /// Checks whether a mark has an older key.
+    /// Checks whether a mark has the key of an older root.
     pub(crate) fn is_stale(&self, mark: &KeyedDigest) -> bool {
-        mark.key_id != self.newest_id
+        !self.is_of_newest_root(&mark.key_id)
+    }
+
+    fn is_of_newest_root(&self, key_id: &str) -> bool {
+        key_id == self.newest_id || key_id == self.unbound_id
     }
 
     fn digest_of(&self, client_id: &ClientId, of: DigestInput, input: &[u8]) -> KeyedDigest {
@@ -206,7 +213,7 @@ impl Pepper {
             let matches = computed.is_some_and(|digest| digest.matches(&kept.digest));
             let compared = with_guessable || !secret.is_guessable();
             if matches && compared && secret.is_valid(now) && found.is_none() {
-                let stale = !is_newest || !kept.of.is_secret();
+                let stale = !self.is_of_newest_root(&kept.key_id) || !kept.of.is_secret();
                 found = Some(SecretMatch { stored: secret, superseded: age > 0, stale });
             }
         }
@@ -247,14 +254,15 @@ pub struct Sealed {
 #[error("a sealed secret does not open")]
 pub(crate) struct CannotOpen;
 
-/// The keys that seal signature secrets.
+/// The keys that seal the signature secrets of one issuer.
 pub(crate) struct Sealing {
     keys: Keys<Zeroizing<[u8; 32]>>,
 }
 
 impl Sealing {
-    pub(crate) fn new(secret: &ServerSecret) -> Self {
-        Self { keys: secret.sealing.keys("sealing", |root| root.derive(&[b"sealing"])) }
+    pub(crate) fn new(secret: &ServerSecret, issuer: &Issuer) -> Self {
+        let key = |key: &[u8; 32]| Zeroizing::new(*key);
+        Self { keys: secret.sealing.keys_of("sealing", issuer, key) }
     }
 
     pub(crate) fn seal(
@@ -346,6 +354,10 @@ mod tests {
     const OLD: &[u8] = b"0123456789abcdef0123456789abcdef";
     const NEW: &[u8] = b"fedcba9876543210fedcba9876543210";
 
+    fn issuer() -> Issuer {
+        Issuer::new("https://as.example.com").unwrap()
+    }
+
     fn stored(pepper: &Pepper, id: &ClientId, secret: &str) -> StoredSecret {
         let json = serde_json::json!({
             "digest": pepper.digest(id, &ClientSecret::new(secret)),
@@ -357,16 +369,16 @@ mod tests {
     #[test]
     fn a_pepper_can_retire_because_a_stale_digest_matches_and_is_reported() {
         let id = ClientId::new("app").unwrap();
-        let old = Pepper::new(&ServerSecret::new(OLD).unwrap());
+        let old = Pepper::new(&ServerSecret::new(OLD).unwrap(), &issuer());
         let secrets = [stored(&old, &id, "s3cret")];
         let both = ServerSecret::new(NEW).unwrap().accepting_pepper(OLD).unwrap();
-        let pepper = Pepper::new(&both);
+        let pepper = Pepper::new(&both, &issuer());
         let now = UnixTime::from_seconds(1);
         let right = ClientSecret::new("s3cret");
         assert!(pepper.find("app", &right, &secrets, true, now).unwrap().stale);
         assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, true, now).is_none());
         assert!(pepper.find("App", &right, &secrets, true, now).is_none());
-        let retired = Pepper::new(&ServerSecret::new(NEW).unwrap());
+        let retired = Pepper::new(&ServerSecret::new(NEW).unwrap(), &issuer());
         assert!(retired.find("app", &right, &secrets, true, now).is_none());
     }
 
@@ -376,12 +388,12 @@ mod tests {
         let id = ClientId::new("app").unwrap();
         let sha512 = digest::digest(&digest::SHA512, b"s3cret");
         let given = GivenSecret::Sha512(sha512.as_ref().try_into().unwrap());
-        let old = Pepper::new(&ServerSecret::new(OLD).unwrap());
+        let old = Pepper::new(&ServerSecret::new(OLD).unwrap(), &issuer());
         let kept = serde_json::json!({ "digest": old.digest_given(&id, &given), "created_at": 0 });
         let secrets: [StoredSecret; 1] = [serde_json::from_value(kept).unwrap()];
         let both = ServerSecret::new(NEW).unwrap().accepting_pepper(OLD).unwrap();
         let now = UnixTime::from_seconds(1);
-        for pepper in [old, Pepper::new(&both)] {
+        for pepper in [old, Pepper::new(&both, &issuer())] {
             let right = ClientSecret::new("s3cret");
             assert!(pepper.find("app", &right, &secrets, true, now).unwrap().stale);
             assert!(pepper.find("app2", &right, &secrets, true, now).is_none());
@@ -394,7 +406,7 @@ mod tests {
     }
 
     fn old_slow(id: &ClientId) -> SecretDigest {
-        let pepper = Pepper::new(&ServerSecret::new(OLD).unwrap());
+        let pepper = Pepper::new(&ServerSecret::new(OLD).unwrap(), &issuer());
         pepper.digest_given(id, &GivenSecret::Slow("$2b$04$x".to_owned()))
     }
 
@@ -403,7 +415,7 @@ mod tests {
         let random = OsRandom::new();
         let id = ClientId::new("app").unwrap();
         let secret = SignatureSecret::new("the key of the app's assertions!");
-        let sealing = Sealing::new(&ServerSecret::new(OLD).unwrap());
+        let sealing = Sealing::new(&ServerSecret::new(OLD).unwrap(), &issuer());
         let sealed = sealing.seal(&id, &secret, &random).unwrap();
         let json = serde_json::to_string(&sealed).unwrap();
         let sealed: Sealed = serde_json::from_str(&json).unwrap();
@@ -411,7 +423,61 @@ mod tests {
         assert_eq!(opened.expose_secret(), secret.expose_secret());
         let other = ClientId::new("other").unwrap();
         assert_eq!(sealing.open(&other, &sealed).unwrap_err(), CannotOpen);
-        let elsewhere = Sealing::new(&ServerSecret::new(NEW).unwrap());
+        let elsewhere = Sealing::new(&ServerSecret::new(NEW).unwrap(), &issuer());
         assert_eq!(elsewhere.open(&id, &sealed).unwrap_err(), CannotOpen);
+    }
+
+    /// Z37: a row that is copied to another issuer with the same secret authenticates no app and opens nothing.
+    #[test]
+    fn digests_marks_and_sealed_secrets_are_bound_to_the_issuer() {
+        let secret = ServerSecret::new(OLD).unwrap().accepting(NEW).unwrap();
+        let other = Issuer::new("https://as.example.com/tenant").unwrap();
+        let (id, now) = (ClientId::new("app").unwrap(), UnixTime::from_seconds(1));
+        let (here, there) = (Pepper::new(&secret, &issuer()), Pepper::new(&secret, &other));
+        let right = ClientSecret::new("s3cret");
+        let secrets = [stored(&here, &id, "s3cret")];
+        assert!(!here.find("app", &right, &secrets, true, now).unwrap().stale);
+        assert!(there.find("app", &right, &secrets, true, now).is_none());
+        let mark = here.mark(&id, b"declared");
+        assert!(here.is_marked(&mark, &id, b"declared") && !here.is_stale(&mark));
+        assert!(!there.is_marked(&mark, &id, b"declared") && there.is_stale(&mark));
+        let (here, there) = (Sealing::new(&secret, &issuer()), Sealing::new(&secret, &other));
+        let key = SignatureSecret::new("the key of the app's assertions!");
+        let sealed = here.seal(&id, &key, &OsRandom::new()).unwrap();
+        assert!(here.open(&id, &sealed).is_ok());
+        assert_eq!(there.open(&id, &sealed).unwrap_err(), CannotOpen);
+    }
+
+    /// Z37: values from before the binding keep working, and are renewed with their root.
+    #[test]
+    fn values_that_are_bound_to_no_issuer_still_open() {
+        let unbound = |root: &[u8]| {
+            let secret = ServerSecret::new(root).unwrap();
+            let hmac_key = |root: &super::super::Root| {
+                hmac::Key::new(hmac::HMAC_SHA256, &root.derive(&[b"pepper"])[..])
+            };
+            let keys = secret.pepper.keys("pepper", hmac_key);
+            let newest_id = hex_id(keys.newest.0);
+            let pepper = Pepper { newest_id, unbound_id: String::new(), keys };
+            let keys = secret.sealing.keys("sealing", |root| root.derive(&[b"sealing"]));
+            (pepper, Sealing { keys })
+        };
+        let secret = ServerSecret::new(NEW).unwrap().accepting(OLD).unwrap();
+        let pepper = Pepper::new(&secret, &issuer());
+        let (id, now) = (ClientId::new("app").unwrap(), UnixTime::from_seconds(1));
+        for (root, is_old) in [(NEW, false), (OLD, true)] {
+            let (before, sealing) = unbound(root);
+            let secrets = [stored(&before, &id, "s3cret")];
+            let right = ClientSecret::new("s3cret");
+            let found = pepper.find("app", &right, &secrets, true, now).unwrap();
+            assert_eq!(found.stale, is_old);
+            assert!(pepper.find("app", &ClientSecret::new("no"), &secrets, true, now).is_none());
+            let mark = before.mark(&id, b"declared");
+            assert!(pepper.is_marked(&mark, &id, b"declared"));
+            assert_eq!(pepper.is_stale(&mark), is_old);
+            let key = SignatureSecret::new("the key of the app's assertions!");
+            let sealed = sealing.seal(&id, &key, &OsRandom::new()).unwrap();
+            assert!(Sealing::new(&secret, &issuer()).open(&id, &sealed).is_ok());
+        }
     }
 }

@@ -66,8 +66,13 @@ pub struct SecretCheck {
 impl SecretCheck {
     /// Stores the digest of `secret` for `client_id`.
     #[must_use]
-    pub fn new(server: &ServerSecret, client_id: ClientId, secret: &ClientSecret) -> Self {
-        let pepper = Pepper::new(server);
+    pub fn new(
+        server: &ServerSecret,
+        issuer: &Issuer,
+        client_id: ClientId,
+        secret: &ClientSecret,
+    ) -> Self {
+        let pepper = Pepper::new(server, issuer);
         let stored = vec![crate::app::StoredSecret {
             digest: crate::server_secret::SecretDigest::Keyed(pepper.digest(&client_id, secret)),
             created_at: UnixTime::EPOCH,

@@ -32,14 +32,15 @@ struct World {
 impl World {
     fn new() -> Self {
         let secret = ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap();
+        let issuer = "https://as.example.com".parse().unwrap();
         Self {
             store: MemoryStore::new(),
             clock: ManualClock::new(NOW),
             random: OsRandom::new(),
             audit: MemoryAudit::default(),
             usage: Usage::default(),
-            pepper: Pepper::new(&secret),
-            sealing: Sealing::new(&secret),
+            pepper: Pepper::new(&secret, &issuer),
+            sealing: Sealing::new(&secret, &issuer),
             users: MemoryUsers::new([]),
         }
     }
