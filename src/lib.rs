@@ -87,6 +87,7 @@
 //! | ask a user for consent | [`endpoint`], [`http::Interaction`] |
 //! | revoke and introspect tokens | [`AuthorizationServer::revoke`], [`AuthorizationServer::introspect`] |
 //! | serve HTTP | [`http`], [`protocol::Paths`] |
+//! | serve several issuers | [`Issuers`] |
 //! | register, edit and revoke apps | [`admin`], [`app`] |
 //! | declare apps in a configuration file | [`admin::DeclaredApps`] |
 //! | move apps from another server | [`migrate`] |
@@ -151,6 +152,7 @@ pub mod test_kit;
 pub mod users;
 
 pub use app::{AppDraft, Flow};
+pub use http::Issuers;
 pub use ids::{Issuer, Subject};
 pub use jwt::SigningKey;
 pub use protocol::{RedirectUri, Scope};

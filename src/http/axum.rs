@@ -32,7 +32,7 @@ use http::StatusCode;
 use tokio::time::timeout;
 
 use crate::hooks::Hooks;
-use crate::http::{HttpEndpoints, Interaction, MAX_BODY_BYTES};
+use crate::http::{HttpEndpoints, Interaction, Issuers, MAX_BODY_BYTES};
 use crate::ids::Source;
 use crate::protocol::paths::ServerEndpoint;
 use crate::store::Store;
@@ -79,6 +79,31 @@ where
         }
         _ => router,
     }
+}
+
+/// Returns a router that answers every path of `issuers` at its host, and any other with status 404, also for
+/// issuers that are added later. The rest is as for [`axum_router`].
+///
+/// It answers as a fallback, so that the host's own routes come first. A router of the host takes it with
+/// `fallback_service`, at the root.
+pub fn axum_issuers<S, U, H, I>(issuers: &Arc<Issuers<S, U, H, I>>) -> Router
+where
+    S: Store + 'static,
+    U: UserDirectory + 'static,
+    H: Hooks + 'static,
+    I: Interaction + 'static,
+{
+    let issuers = Arc::clone(issuers);
+    Router::new().fallback(move |request: Request| async move {
+        let (parts, body) = request.into_parts();
+        match issuers.route(&parts) {
+            Ok(Some((endpoints, endpoint))) => {
+                answer(endpoints, endpoint, Request::from_parts(parts, body)).await
+            }
+            Ok(None) => StatusCode::NOT_FOUND.into_response(),
+            Err(refused) => refused.into_answer().map(Body::from),
+        }
+    })
 }
 
 fn is_name_of_api_and_pattern(path: &str, endpoint: ServerEndpoint) -> bool {

@@ -32,7 +32,9 @@
 //! # }).unwrap();
 //! ```
 //!
-//! With feature `axum`, `axum_router` mounts all endpoints. A resource server uses the layer (feature
+//! [`Issuers`] chooses among several servers by host and path.
+//!
+//! With feature `axum`, `axum_router` and `axum_issuers` mount all endpoints. A resource server uses the layer (feature
 //! `tower`) or the extractors (feature `axum`) of [`resource_server`](crate::resource_server).
 
 mod authorization;
@@ -41,6 +43,8 @@ mod axum;
 mod browser;
 mod cors;
 mod interaction;
+mod issuers;
+mod prefix;
 mod request;
 mod request_id;
 mod response;
@@ -55,8 +59,10 @@ use http::{Method, Request, Response, StatusCode};
 
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use axum::axum_router;
+pub use axum::{axum_issuers, axum_router};
 pub use interaction::{Interaction, NoInteraction, Page};
+pub use issuers::{IssuerConflict, Issuers};
+pub use prefix::InvalidPrefix;
 pub use response::protect_page;
 pub use session_cookie::{SessionCookie, SessionSecret};
 
@@ -98,6 +104,8 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
     resources: Vec<(String, String)>,
     challenge: HeaderValue,
     cross_origin: bool,
+    /// Whether spans name the issuer although metrics do not.
+    names_issuer: bool,
     metrics: Metrics,
     request_ids: RequestIds,
     date: DateHeader,
@@ -142,6 +150,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             paths,
             server,
             cross_origin: false,
+            names_issuer: false,
             metrics: Metrics::default(),
             date: DateHeader::default(),
         }
@@ -159,6 +168,16 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     /// Returns the server.
     pub fn server(&self) -> &AuthorizationServer<S, U, H> {
         &self.server
+    }
+
+    /// Returns the server, to be shared.
+    pub(super) fn shared_server(&self) -> Arc<AuthorizationServer<S, U, H>> {
+        Arc::clone(&self.server)
+    }
+
+    /// Names the issuer in spans.
+    pub(super) fn naming_issuer(self) -> Self {
+        Self { names_issuer: true, ..self }
     }
 
     /// Returns the host's part.
@@ -180,7 +199,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         &self.metrics
     }
 
-    /// Returns every path that is answered, on the server's host. [`ServerEndpoint::ResourceMetadata`]
+    /// Returns every path that is answered, on the server's host, without the prefix that a proxy
+    /// [strips](Self::behind_prefix). [`ServerEndpoint::ResourceMetadata`]
     /// has one for each API at the server's own origin, unless the identifier of the API has a query.
     pub fn routes(&self) -> impl Iterator<Item = (&str, ServerEndpoint)> {
         let resources =
@@ -219,7 +239,9 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let observation = Observation::start();
         let (parts, body) = request.into_parts();
         let id = self.request_ids.of(&parts.extensions, &parts.headers);
-        let span = RequestSpan::new(endpoint, id.as_str(), self.metrics.issuer());
+        let issuer =
+            if self.names_issuer { Some(self.server.issuer()) } else { self.metrics.issuer() };
+        let span = RequestSpan::new(endpoint, id.as_str(), issuer);
         let exchange = Exchange::new(&parts, body.as_ref(), &id, &observation);
         let answered = span.around(self.dispatch(endpoint, &exchange)).await;
         let (mut answer, app) = answered.unwrap_or_else(|unread| (unread.into_answer(), None));

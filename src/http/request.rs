@@ -137,6 +137,8 @@ fn allowed(endpoint: ServerEndpoint) -> HeaderValue {
 pub(super) struct InvalidHttpRequest(&'static str);
 
 impl InvalidHttpRequest {
+    pub(super) const NO_HOST: Self = Self("the request must name one host");
+
     pub(super) fn into_answer(self) -> Answer {
         let Self(description) = self;
         let body = ErrorBody { error: ErrorCode::InvalidRequest, error_description: description };

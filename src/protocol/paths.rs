@@ -118,8 +118,7 @@ impl Paths {
     ///
     /// [`InvalidPath`].
     pub fn with(mut self, endpoint: ServerEndpoint, path: &str) -> Result<Self, InvalidPath> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-        if !path.starts_with('/') || path.starts_with("//") || !path.bytes().all(allowed) {
+        if !is_plain_path(path) {
             return Err(InvalidPath);
         }
         self.set(endpoint, Some(path.into()));
@@ -170,6 +169,12 @@ impl Paths {
             | ServerEndpoint::JwkSet => format!("{of_issuer}{own}"),
         })
     }
+}
+
+/// Checks whether a path needs no escape and is not that of another host.
+pub(crate) fn is_plain_path(path: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.starts_with('/') && !path.starts_with("//") && path.bytes().all(allowed)
 }
 
 /// Returns scheme, host and port of a URL with an authority.

@@ -41,6 +41,7 @@ mod host_clocks;
 mod http;
 mod imported_secrets;
 mod introspection;
+mod issuers;
 mod jwt_bearer;
 mod late_refresh;
 mod limits;

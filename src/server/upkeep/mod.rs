@@ -1,6 +1,7 @@
 //! The background work of a server, as one future.
 
 mod health;
+mod issuers;
 mod job;
 mod keys;
 
@@ -24,6 +25,7 @@ use crate::server_secret::Rotation;
 use crate::store::{Pruning, Store, StoreError};
 use crate::users::UserDirectory;
 use health::Shared;
+use issuers::AllServers;
 use job::{Done, Failure, Job};
 use keys::FollowedKeyFile;
 
@@ -44,6 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Timer = Arc<dyn Fn(Duration) -> BoxFuture<()> + Send + Sync>;
 type Writer = Box<dyn FnOnce(Timer, Arc<Shared>) -> BoxFuture<()> + Send>;
+type Servers<S, U, H> = Arc<dyn Fn() -> Vec<Arc<AuthorizationServer<S, U, H>>> + Send + Sync>;
 type PruneEvents = Box<dyn FnOnce(&Pruning) -> Job + Send>;
 
 /// The background work of a server: one future, which the host spawns on any runtime.
@@ -73,7 +76,7 @@ type PruneEvents = Box<dyn FnOnce(&Pruning) -> Job + Send>;
 ///
 /// | job | if the host calls | interval |
 /// | --- | --- | --- |
-/// | remove expired rows from the store, batch by batch | always | 5 minutes ([`pruning`](Self::pruning)) |
+/// | remove expired rows from the store, batch by batch, and from those of [further issuers](Self::with_issuers) | always | 5 minutes ([`pruning`](Self::pruning)) |
 /// | record the counts of equal audit events | always | 1 minute |
 /// | read the key file, and give its keys to the server | [`reload_keys`](Self::reload_keys) or `rotate_keys` | 10 s |
 /// | rotate the signing keys in the file | [`rotate_keys`](Self::rotate_keys) | its schedule |
@@ -99,6 +102,7 @@ type PruneEvents = Box<dyn FnOnce(&Pruning) -> Job + Send>;
 #[must_use = "nothing is done until the future of `run` is spawned"]
 pub struct Upkeep<S, U, H = NoHooks> {
     server: Arc<AuthorizationServer<S, U, H>>,
+    issuers: Option<Servers<S, U, H>>,
     shared: Arc<Shared>,
     pruning: Pruning,
     keys: Option<FollowedKeyFile>,
@@ -119,6 +123,7 @@ where
     pub fn of(server: &Arc<AuthorizationServer<S, U, H>>) -> Self {
         Self {
             server: Arc::clone(server),
+            issuers: None,
             shared: Arc::new(Shared::new(Arc::clone(&server.context().clock))),
             pruning: Pruning::new(),
             keys: None,
@@ -128,6 +133,20 @@ where
             prune_events: None,
             patience: PATIENCE,
         }
+    }
+
+    /// Also removes the expired rows and records the repeated events of further issuers, in the same jobs.
+    /// `servers` returns them at each run, such as [`Issuers::servers`](crate::Issuers::servers).
+    ///
+    /// The stores are pruned one after the other. A process with a thousand idle issuers wakes no more often
+    /// than one with a single issuer. Issuers that share a [`KeyRing`](crate::jwt::KeyRing) get its keys with
+    /// those of this server; the other jobs are of this server alone.
+    pub fn with_issuers(
+        mut self,
+        servers: impl Fn() -> Vec<Arc<AuthorizationServer<S, U, H>>> + Send + Sync + 'static,
+    ) -> Self {
+        self.issuers = Some(Arc::new(servers));
+        self
     }
 
     /// Sets the interval and the batch size for rows and audit events. Its clock is not used.
@@ -245,6 +264,7 @@ where
 
     async fn work(mut self, timer: Timer) {
         let (writer, patience) = (self.writer.take(), self.patience);
+        let all = AllServers { first: Arc::clone(&self.server), others: self.issuers.clone() };
         let (server, shared) = (Arc::clone(&self.server), Arc::clone(&self.shared));
         let random = Arc::clone(&server.context().random);
         let jobs = self.into_jobs();
@@ -275,7 +295,7 @@ where
         })
         .await;
         drop(jobs);
-        server.record_repeats();
+        all.each(AuthorizationServer::record_repeats);
         if let Some(queue) = queue {
             queue.close();
         }
@@ -288,7 +308,9 @@ where
     }
 
     fn into_jobs(self) -> Vec<Job> {
-        let Self { server, pruning, keys, revocations, refresh_apps, prune_events, .. } = self;
+        let Self {
+            server, issuers, pruning, keys, revocations, refresh_apps, prune_events, ..
+        } = self;
         let mut jobs = Vec::new();
         if let Some(mut keys) = keys {
             let reload = move |now| std::future::ready(keys.follow(now));
@@ -314,14 +336,11 @@ where
                 }
             }));
         }
-        let of = Arc::clone(&server);
-        jobs.push(Job::later(UpkeepJob::Prune, &pruning, move |now, batch| {
-            let server = Arc::clone(&of);
-            async move { Ok::<_, Failure>(server.store().prune(now, batch).await?.into()) }
-        }));
+        let all = AllServers { first: server, others: issuers };
+        jobs.push(Job::later(UpkeepJob::Prune, &pruning, all.pruning()));
         jobs.extend(prune_events.map(|job| job(&pruning)));
         jobs.push(Job::at_once(UpkeepJob::Repeats, REPEATS, move |_| {
-            server.record_due_repeats();
+            all.each(AuthorizationServer::record_due_repeats);
             std::future::ready(Ok::<_, Failure>(Done::All))
         }));
         jobs

@@ -3,6 +3,7 @@
 mod browser;
 mod documents;
 mod endpoints;
+mod issuers;
 mod metrics;
 mod observed;
 

@@ -14,15 +14,16 @@ use grantor::jwt::{Algorithm, KeyRing, SigningKey, VerifyingKeys};
 use grantor::observe::Outcome;
 use grantor::random::OsRandom;
 use grantor::resource_server::{BearerVerifier, RevocationList};
-use grantor::server_secret::{KeyState, Rotation};
+use grantor::server_secret::{KeyState, Rotation, ServerSecret};
 use grantor::store::{
-    FeedCursor, GrantStore as _, Pruning, Revocation, RevocationReason, RevocationTarget, Store,
+    FeedCursor, GrantStore as _, MemoryStore, Pruning, Revocation, RevocationReason,
+    RevocationTarget, Store,
 };
-use grantor::{Upkeep, UpkeepHandle, UpkeepHealth, UpkeepJob};
+use grantor::{AuthorizationServer, Upkeep, UpkeepHandle, UpkeepHealth, UpkeepJob};
 
 use crate::faulty_store::{FaultyStore, Method};
 use crate::signing_keys::{published, signed_by};
-use crate::support::{START, Server, World, ask, body_of, machine_app};
+use crate::support::{ROOT, START, Server, World, ask, body_of, machine_app};
 use simulation::{Keys, Log, Simulation};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -542,4 +543,56 @@ fn an_rsa_key_is_read_and_not_rotated() {
     assert_eq!(states[0].state, KeyState::Active);
     assert_eq!(signed_by(token.text("access_token")), states[0].key_id.as_str());
     assert!(process.accepts(token.text("access_token")));
+}
+
+/// Z37: one upkeep removes the rows and records the repeats of all issuers, also of those that come later. An
+/// idle process with hundreds of them wakes hardly more often than with one.
+#[test]
+fn one_upkeep_works_for_all_issuers() {
+    let world = World::unlimited();
+    let issuer = |n: usize| {
+        let store = Arc::new(FaultyStore::new(Arc::new(MemoryStore::new())));
+        let issuer = format!("https://example.com/{n}").parse().unwrap();
+        let (ring, users) = (world.server.key_ring().clone(), Arc::clone(&world.users));
+        let secret = ServerSecret::new(ROOT).unwrap();
+        let server = AuthorizationServer::builder(issuer, secret, ring, store, users);
+        let server = server.clock(Arc::clone(&world.clock)).audit(Arc::clone(&world.audit));
+        Arc::new(server.build())
+    };
+    let counted = || world.events().iter().filter(|event| event.count > 1).count();
+    let wake_ups_of = |issuers: usize| {
+        let servers: Arc<Mutex<Vec<_>>> = Arc::new(Mutex::new(Vec::new()));
+        servers.lock().unwrap().extend((0..issuers).map(issuer));
+        let all = || servers.lock().unwrap().clone();
+        let mut simulation = Simulation::new(&world.clock);
+        let others = Arc::clone(&servers);
+        let upkeep = Upkeep::of(&all()[0]).with_issuers(move || others.lock().unwrap().clone());
+        let task = simulation.spawn(upkeep.run(simulation.sleep()));
+        simulation.pass(10 * MINUTE);
+        servers.lock().unwrap().push(issuer(issuers));
+        // A store that fails does not hold up the others.
+        all()[0].store().set_away(true);
+        for server in all() {
+            server.store().take_calls();
+        }
+        let before = counted();
+        simulation.take_wake_ups(task);
+        for server in all() {
+            for _ in 0..7 {
+                ask(&server, "grant_type=client_credentials");
+            }
+        }
+        simulation.pass(10 * MINUTE);
+        assert_eq!(counted() - before, issuers + 1);
+        for server in &all()[1..] {
+            let calls = server.store().take_calls();
+            let prunes = calls.iter().filter(|call| **call == Method::Prune).count();
+            assert!((1..=10).contains(&prunes), "{prunes}");
+        }
+        simulation.take_wake_ups(task)
+    };
+    let (one, many) = (wake_ups_of(1), wake_ups_of(200));
+    // A look at the counts each minute; a prune of each store every five minutes, all in one go.
+    assert!(one < 200, "{one}");
+    assert!(many < one + 5 * 200, "{one} and {many}");
 }
