@@ -41,11 +41,13 @@ macro_rules! links {
 [duties.md]: crate::guide::duties
 [embedding.md#another-framework]: crate::guide::embedding#another-framework
 [embedding.md#keys-store-server]: crate::guide::embedding#keys-store-server
+[embedding.md#several-issuers]: crate::guide::embedding#several-issuers
 [embedding.md#users-and-pages]: crate::guide::embedding#users-and-pages
 [examples/actix_host]: crate::guide#files-beside-the-guide
 [examples/host]: crate::guide#files-beside-the-guide
 [http.md#login-and-pages]: crate::guide::http#login-and-pages
 [http.md#resource-servers]: crate::guide::http#resource-servers
+[http.md#several-issuers]: crate::guide::http#several-issuers
 [http.md#scripts-of-other-origins]: crate::guide::http#scripts-of-other-origins
 [keys.md]: crate::guide::keys
 [keys.md#rotation]: crate::guide::keys#rotation

@@ -234,7 +234,7 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
-        "memory of these three tables",
+        "memory of these three tables, for each issuer",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     ("failures of one client id and source", &["the_defaults_are_the_documented_ones"]),
