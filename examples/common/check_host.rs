@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -60,32 +61,29 @@ pub(crate) struct Walk {
     pub(crate) secrets: Vec<String>,
 }
 
-/// A running host, killed on drop.
-struct Running(Child);
+/// A running host. It ends with this value, and its folder goes.
+struct Running {
+    process: Child,
+    folder: PathBuf,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        _ = self.0.kill();
-        _ = self.0.wait();
+        _ = self.process.kill();
+        _ = self.process.wait();
+        _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
 /// Starts this program with more variables, and goes through every step.
 pub(crate) fn check(variables: &[(&str, &str)]) -> Result<Walk, BoxError> {
-    let folder = std::env::temp_dir().join(format!("grantor-host-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("grantor-{}-host", std::process::id()));
     std::fs::create_dir(&folder)?;
-    let walked = run(&folder.join("data"), variables);
-    // The host has ended, so nothing holds the folder.
-    std::fs::remove_dir_all(&folder)?;
-    walked
-}
-
-fn run(folder: &std::path::Path, variables: &[(&str, &str)]) -> Result<Walk, BoxError> {
     let mut host = Command::new(std::env::current_exe()?);
-    host.env("HOST_LISTEN", "127.0.0.1:0").env("HOST_FOLDER", folder).env_remove("HOST_ISSUER");
+    host.env("HOST_LISTEN", "127.0.0.1:0").env("HOST_FOLDER", &folder).env_remove("HOST_ISSUER");
     let host = host.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut host = Running(host.spawn()?);
-    let mut lines = BufReader::new(host.0.stdout.take().ok_or("no output")?).lines();
+    let mut host = Running { process: host.spawn()?, folder };
+    let mut lines = BufReader::new(host.process.stdout.take().ok_or("no output")?).lines();
     let mut told = |prefix: &str| {
         lines
             .find_map(|line| line.ok()?.strip_prefix(prefix).map(str::to_owned))
@@ -96,8 +94,8 @@ fn run(folder: &std::path::Path, variables: &[(&str, &str)]) -> Result<Walk, Box
     std::thread::spawn(move || lines.for_each(drop));
     let mut walk = Walk::default();
     steps(&issuer, &password, &mut walk)?;
-    let told = Command::new("kill").args(["-TERM", &host.0.id().to_string()]).status()?;
-    let ended = host.0.wait()?;
+    let told = Command::new("kill").args(["-TERM", &host.process.id().to_string()]).status()?;
+    let ended = host.process.wait()?;
     expect(
         "SIGTERM stops the host, and the audit log is written",
         told.success() && ended.success(),
