@@ -8,6 +8,7 @@
 //! | [`storage`] | the stores, their promises, tables, costs and tested faults |
 //! | [`keys`] | roots and signing keys, where they are, and their rotation |
 //! | [`resource_servers`] | APIs that check tokens, in this process and in others |
+//! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
 //! | [`migration`] | clients of five other servers |
 //! | [`runbooks`] | the steps after a leak, a loss, a restore or a failover |
@@ -52,6 +53,7 @@ macro_rules! links {
 [keys.md]: crate::guide::keys
 [keys.md#rotation]: crate::guide::keys#rotation
 [keys.md#where-they-are]: crate::guide::keys#where-they-are
+[limits.md#console]: crate::guide::limits#console
 [limits.md#the-server]: crate::guide::limits#the-server
 [migration.md]: crate::guide::migration
 [resource-servers.md]: crate::guide::resource_servers
@@ -108,6 +110,14 @@ pub mod administration {}
     doc = "Build the documentation with the features `axum` and `fetch` to read this page."
 )]
 pub mod resource_servers {}
+
+#[doc = links!()]
+#[cfg_attr(all(feature = "axum", feature = "console"), doc = include_str!("../docs/console.md"))]
+#[cfg_attr(
+    not(all(feature = "axum", feature = "console")),
+    doc = "Build the documentation with the features `axum` and `console` to read this page."
+)]
+pub mod console {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/migration.md")]

@@ -312,8 +312,9 @@ impl AppDraft {
         }
     }
 
-    /// Returns the invalid fields, at most one of each group of settings.
-    pub(crate) fn problems(&self) -> impl Iterator<Item = InvalidApp> + use<> {
+    /// Returns the problems for which [`build`](Self::build) would refuse the draft, at most one of each
+    /// group of settings: for a form that shows each beside its field.
+    pub fn problems(&self) -> impl Iterator<Item = InvalidApp> + use<> {
         [
             self.check_text(),
             self.check_authentication(),

@@ -46,8 +46,9 @@ impl InvalidApp {
         Self { field, problem: problem.into() }
     }
 
-    /// Returns the problem without the field.
-    pub(crate) fn problem(&self) -> &str {
+    /// Returns the problem without the field, such as `must be 1 to 600 seconds`.
+    #[must_use]
+    pub fn problem(&self) -> &str {
         &self.problem
     }
 

@@ -1,11 +1,11 @@
 //! The authorization endpoint over HTTP: request, login, consent, decision, redirect.
 
-use http::header::{self, HeaderName};
-use http::uri::Authority;
+use http::header;
 use http::{Method, StatusCode};
 
 use super::browser::Browser;
 use super::interaction::Interaction;
+use super::origin::Sender;
 use super::request::{Exchange, InvalidHttpRequest};
 use super::response::{Answer, protect_page, see_other};
 use super::{HttpEndpoints, MAX_BODY_BYTES};
@@ -15,18 +15,15 @@ use crate::endpoint::authorization::{
 };
 use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
-use crate::ids::Issuer;
 use crate::observe::Outcome;
 use crate::protocol::form::{Form, MAX_PARAMETERS};
 use crate::protocol::paths::ServerEndpoint;
 use crate::protocol::scope::Scope;
-use crate::protocol::uri;
 use crate::store::Store;
 use crate::users::UserDirectory;
 
 /// A consent page has a field for each scope, beside those of any other form.
 const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
-const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
     /// Answers an authorization request, in the URL or in a form (RFC 6749 section 3.1).
@@ -127,7 +124,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         exchange: &Exchange<'_>,
         body: &[u8],
     ) -> Result<(String, Login, Decision), AuthorizationError> {
-        if !is_same_origin(exchange, self.server.issuer()) {
+        if Sender::of(exchange.parts, self.server.issuer()) == Sender::OtherOrigin {
+            // A request that names no sender is still protected by the ticket.
             return Err(Rejection::InvalidTicket.into());
         }
         let form = Form::parse_up_to(MAX_DECISION_FIELDS, body).map_err(Rejection::from)?;
@@ -222,22 +220,4 @@ fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
         Some(_) => Err(Rejection::UnsupportedParameter("decision")),
         None => Err(Rejection::MissingParameter("decision")),
     }
-}
-
-/// Returns whether the browser sent the form from a page of this origin. A request without both headers
-/// is accepted: the ticket still protects it.
-fn is_same_origin(exchange: &Exchange<'_>, issuer: &Issuer) -> bool {
-    if let Some(site) = exchange.parts.headers.get(FETCH_SITE) {
-        return site == "same-origin" || site == "none";
-    }
-    let Some(sent) = exchange.parts.headers.get(header::ORIGIN) else { return true };
-    // A proxy may rewrite `Host`, and the issuer may have another host name.
-    let sent = sent.to_str().unwrap_or_default();
-    if uri::is_same_origin(sent, issuer.as_str()) {
-        return true;
-    }
-    let host =
-        exchange.header(&header::HOST).or(exchange.parts.uri.authority().map(Authority::as_str));
-    let authority = sent.split_once("://");
-    authority.is_some_and(|(_, authority)| host == Some(authority))
 }

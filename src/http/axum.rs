@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, HttpBody as _, to_bytes};
+use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -123,18 +123,24 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
         let source = Source::from(address.ip());
         parts.extensions.insert(source);
     }
-    // One byte more than allowed marks a body that is too long.
-    let too_much = || vec![0; MAX_BODY_BYTES + 1].into();
-    // A body with a length above the limit is not read.
-    let body = if usize::try_from(body.size_hint().lower()).is_ok_and(|it| it <= MAX_BODY_BYTES) {
-        match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
-            Ok(Ok(body)) => body,
-            // A client that has disconnected reads no answer.
-            Ok(Err(_)) => too_much(),
-            Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
-        }
-    } else {
-        too_much()
+    let body = match whole(body, MAX_BODY_BYTES).await {
+        Ok(body) => body,
+        Err(status) => return status.into_response(),
     };
     endpoints.answer(endpoint, Request::from_parts(parts, body)).await.map(Body::from)
+}
+
+/// Reads a whole body. One of `limit` bytes and one more stands for one that is too long.
+pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, StatusCode> {
+    let too_much = || vec![0; limit + 1].into();
+    // A body with a length above the limit is not read.
+    if !usize::try_from(body.size_hint().lower()).is_ok_and(|it| it <= limit) {
+        return Ok(too_much());
+    }
+    match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => Ok(body),
+        // A client that has disconnected reads no answer.
+        Ok(Err(_)) => Ok(too_much()),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
 }

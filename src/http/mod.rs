@@ -41,9 +41,13 @@ mod authorization;
 #[cfg(feature = "axum")]
 mod axum;
 mod browser;
+#[cfg(feature = "console")]
+#[cfg_attr(docsrs, doc(cfg(feature = "console")))]
+pub mod console;
 mod cors;
 mod interaction;
 mod issuers;
+mod origin;
 mod prefix;
 mod request;
 mod request_id;

@@ -89,8 +89,12 @@ pub fn protect_page(page: &mut Page) {
         page.headers_mut().entry(name).or_insert(value);
     }
     let no_frames = HeaderValue::from_static("frame-ancestors 'none'");
+    let forbids = |policy: &HeaderValue| {
+        let policy = policy.to_str().unwrap_or_default();
+        policy.split(';').any(|directive| directive.trim() == "frame-ancestors 'none'")
+    };
     let policies = page.headers().get_all(header::CONTENT_SECURITY_POLICY);
-    if !policies.iter().any(|policy| policy == no_frames) {
+    if !policies.iter().any(forbids) {
         page.headers_mut().append(header::CONTENT_SECURITY_POLICY, no_frames);
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::admin::{Account, Admin, AdminParts};
 use crate::audit::Action;
 use crate::audit::usage::AppUsage;
+use crate::catalog::ApiCatalog;
 use crate::clock::UnixTime;
 use crate::endpoint::authorization::{
     AuthorizationError, AuthorizationRequest, AuthorizationResponse, Decision, Login, Moment,
@@ -27,6 +28,7 @@ use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{ClientId, Issuer, Subject};
 use crate::jwt::{KeyError, KeyRing, VerifyingKeys};
 use crate::protocol::paths::{Paths, ServerEndpoint};
+use crate::protocol::redirect_uri::InstanceHosts;
 use crate::random::SecureRandom;
 use crate::resource_server::resource::ResourceServer;
 use crate::store::{FeedCursor, RevocationFeed, Store, StoreError};
@@ -232,6 +234,16 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         &self.context.resource_servers
     }
 
+    /// Returns the catalog of the host's API, if the server has one.
+    pub fn catalog(&self) -> Option<&ApiCatalog> {
+        self.context.catalog.as_deref()
+    }
+
+    /// Returns the host names that `%%HOST%%` stands for in redirect URIs.
+    pub fn hosts(&self) -> &InstanceHosts {
+        &self.context.hosts
+    }
+
     /// Returns the issuer identifier.
     pub fn issuer(&self) -> &Issuer {
         &self.context.issuer
@@ -275,7 +287,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         &self.context
     }
 
-    pub(crate) fn now(&self) -> UnixTime {
+    /// Returns the present instant by the server's clock.
+    pub fn now(&self) -> UnixTime {
         self.context.clock.now()
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Listing, Page, StoreError};
-use crate::app::CustomApp;
+use crate::app::{CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 
@@ -17,6 +17,8 @@ pub struct AppQuery {
     pub enabled: Option<bool>,
     /// Only apps that the host's configuration manages, or only others.
     pub declared: Option<bool>,
+    /// Only apps with this flow.
+    pub flow: Option<Flow>,
 }
 
 impl AppQuery {
@@ -47,6 +49,13 @@ impl AppQuery {
         self
     }
 
+    /// Selects only apps with `flow`.
+    #[must_use]
+    pub fn with_flow(mut self, flow: Flow) -> Self {
+        self.flow = Some(flow);
+        self
+    }
+
     /// Checks whether the query selects `app`.
     #[must_use]
     pub fn admits(&self, app: &CustomApp) -> bool {
@@ -57,6 +66,7 @@ impl AppQuery {
         });
         text && self.enabled.is_none_or(|enabled| enabled == app.is_enabled())
             && self.declared.is_none_or(|declared| declared == app.origin().is_declared())
+            && self.flow.is_none_or(|flow| app.settings().allows(flow))
     }
 }
 

@@ -317,6 +317,16 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_revocation_is_kept_for_as_long_as_documented"],
     ),
     ("retention of a revocation by the app", &["a_revocation_is_kept_for_as_long_as_documented"]),
+    // Console
+    (
+        "form",
+        &[
+            "a_form_of_the_console_has_its_documented_bounds",
+            "a_body_that_is_no_form_or_too_long_is_refused_with_a_page",
+        ],
+    ),
+    ("logo", &["a_logo_has_its_documented_bounds"]),
+    ("apps on a page of the list", &["the_list_is_paged_by_key_and_shows_each_app_once"]),
     // Resource servers
     ("cached verified tokens", &["the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept"]),
     ("clock skew", &["the_times_of_a_cached_token_are_checked_at_each_use"]),

@@ -22,6 +22,8 @@ mod client_authentication;
 mod client_credentials;
 mod concurrency;
 mod consent;
+#[cfg(feature = "console")]
+mod console;
 #[path = "../../examples/custom_store.rs"]
 #[expect(dead_code, reason = "the main of the example")]
 mod custom_store;

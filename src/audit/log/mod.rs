@@ -66,6 +66,26 @@ pub trait AuditStore: Send + Sync {
         client_id: &ClientId,
     ) -> impl Future<Output = Result<AppUsage, StoreError>> + Send;
 
+    /// Returns the usage of each of these apps, in their order: for a page that lists apps.
+    ///
+    /// The default calls [`usage_of`](Self::usage_of) for each.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if a read fails.
+    fn usage_of_each(
+        &self,
+        client_ids: &[ClientId],
+    ) -> impl Future<Output = Result<Vec<AppUsage>, StoreError>> + Send {
+        async move {
+            let mut usages = Vec::with_capacity(client_ids.len());
+            for client_id in client_ids {
+                usages.push(self.usage_of(client_id).await?);
+            }
+            Ok(usages)
+        }
+    }
+
     /// Removes a bounded batch of old events.
     ///
     /// # Contract
@@ -102,6 +122,13 @@ macro_rules! delegate {
 
             async fn usage_of(&$own, client_id: &ClientId) -> Result<AppUsage, StoreError> {
                 T::usage_of($store, client_id).await
+            }
+
+            async fn usage_of_each(
+                &$own,
+                client_ids: &[ClientId],
+            ) -> Result<Vec<AppUsage>, StoreError> {
+                T::usage_of_each($store, client_ids).await
             }
 
             async fn prune_events(

@@ -69,6 +69,10 @@ impl AuditStore for AnyStore {
         on_any!(self.usage_of(client_id).await)
     }
 
+    async fn usage_of_each(&self, client_ids: &[ClientId]) -> Result<Vec<AppUsage>, StoreError> {
+        on_any!(self.usage_of_each(client_ids).await)
+    }
+
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
         on_any!(self.prune_events(before, limit).await)
     }

@@ -1,0 +1,22 @@
+// Copy buttons, and a check box that confirms. Every page works without this file.
+"use strict";
+
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  const source = document.getElementById(button.dataset.copy);
+  if (!source || !navigator.clipboard) continue;
+  const label = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = button.dataset.copied;
+    setTimeout(() => { button.textContent = label; }, 2000);
+  });
+}
+
+for (const box of document.querySelectorAll("input[data-confirms]")) {
+  const button = document.getElementById(box.dataset.confirms);
+  if (!button) continue;
+  const follow = () => { button.disabled = !box.checked; };
+  box.addEventListener("change", follow);
+  follow();
+}

@@ -1,0 +1,152 @@
+//! The frame of every page: navigation, breadcrumbs, title, tabs and the status line.
+
+use super::access::ConsoleRole;
+use super::texts::frame as text;
+use super::visit::Visit;
+use crate::app::CustomApp;
+use crate::hooks::Hooks;
+use crate::store::Store;
+use crate::users::UserDirectory;
+
+/// A page beside *Apps* in the navigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Apps,
+}
+
+impl Place {
+    /// The places that exist, in the order of the navigation: name, path below the console.
+    const ALL: [(Self, &'static str, &'static str); 1] = [(Self::Apps, text::APPS, "/apps")];
+}
+
+/// A page of one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tab {
+    Overview,
+}
+
+impl Tab {
+    /// The tabs that exist, in their order: name, last segment of the path.
+    const ALL: [(Self, &'static str, &'static str); 1] = [(Self::Overview, text::OVERVIEW, "")];
+}
+
+/// A change that the next page reports. The link names it, so that no text of a link is ever shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Enabled,
+}
+
+impl Done {
+    const ALL: [(Self, &'static str, &'static str); 1] =
+        [(Self::Enabled, "enabled", text::ENABLED)];
+
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(done, ..)| *done == self).map_or("", |(_, name, _)| name)
+    }
+
+    fn said(name: &str) -> Option<&'static str> {
+        Self::ALL.iter().find(|(_, own, _)| *own == name).map(|(_, _, text)| *text)
+    }
+}
+
+/// A link with its name.
+pub(super) struct Link {
+    pub(super) name: &'static str,
+    pub(super) url: String,
+    pub(super) is_current: bool,
+}
+
+/// A breadcrumb. The name may be one that a user of the host chose.
+pub(super) struct Crumb {
+    pub(super) name: String,
+    pub(super) url: String,
+}
+
+impl Crumb {
+    /// Returns the breadcrumb of the list of apps.
+    pub(super) fn apps<S: Store, U: UserDirectory, H: Hooks>(visit: &Visit<'_, S, U, H>) -> Self {
+        Self { name: text::APPS.to_owned(), url: visit.link("/apps") }
+    }
+}
+
+/// The frame of a page.
+pub(super) struct Frame<'a> {
+    pub(super) brand: &'a str,
+    pub(super) logo: Option<String>,
+    pub(super) style: String,
+    pub(super) brand_style: String,
+    pub(super) script: String,
+    pub(super) home: String,
+    pub(super) places: Vec<Link>,
+    pub(super) tabs: Vec<Link>,
+    pub(super) crumbs: Vec<Crumb>,
+    /// May be a name that a user of the host chose.
+    pub(super) title: String,
+    pub(super) subtitle: Option<String>,
+    pub(super) state: Option<&'static str>,
+    pub(super) status: Option<&'static str>,
+    pub(super) administrator: &'a str,
+    pub(super) role: &'static str,
+    /// The hidden field of each form.
+    pub(super) token: String,
+}
+
+impl Frame<'_> {
+    pub(super) fn with_crumb(mut self, crumb: Crumb) -> Self {
+        self.crumbs.push(crumb);
+        self
+    }
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
+    /// Returns the frame of a page with this title.
+    pub(super) fn frame(&self, title: impl Into<String>) -> Frame<'_> {
+        let place = |(_, name, path): (Place, &'static str, &str)| {
+            let url = self.link(path);
+            let here = self.parts.uri.path();
+            let is_current = self.site.mount.below(here).is_some_and(|below| {
+                below.strip_prefix(path).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+                    || (path == "/apps" && below.starts_with("/new-app"))
+            });
+            Link { name, url, is_current }
+        };
+        let query = self.query().unwrap_or_default();
+        let asset = |name: &str| self.link(&format!("/assets/{name}"));
+        Frame {
+            brand: self.site.brand.name(),
+            logo: self.site.assets.logo().map(asset),
+            style: asset(self.site.assets.style()),
+            brand_style: asset(self.site.assets.brand_style()),
+            script: asset(self.site.assets.script()),
+            home: self.link("/apps"),
+            places: Place::ALL.into_iter().map(place).collect(),
+            tabs: Vec::new(),
+            crumbs: Vec::new(),
+            title: title.into(),
+            subtitle: None,
+            state: None,
+            status: Done::said(query.one("done")),
+            administrator: self.who.name(),
+            role: match self.who.role() {
+                ConsoleRole::View => text::MAY_VIEW,
+                ConsoleRole::Edit => text::MAY_EDIT,
+                ConsoleRole::Security => text::MAY_SECURE,
+            },
+            token: self.who.form_token(),
+        }
+    }
+
+    /// Returns the frame of a page of an app.
+    pub(super) fn app_frame(&self, app: &CustomApp, here: Tab) -> Frame<'_> {
+        let tab = |(tab, name, path): (Tab, &'static str, &str)| Link {
+            name,
+            url: self.app_link(app.client_id(), path),
+            is_current: tab == here,
+        };
+        let mut frame = self.frame(app.settings().name()).with_crumb(Crumb::apps(self));
+        frame.tabs = Tab::ALL.into_iter().map(tab).collect();
+        frame.subtitle = Some(app.client_id().as_str().to_owned());
+        frame.state = (!app.is_enabled()).then_some(text::DISABLED);
+        frame
+    }
+}

@@ -1,0 +1,4 @@
+//! The pages, one file each.
+
+mod apps;
+mod overview;

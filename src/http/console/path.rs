@@ -1,0 +1,116 @@
+//! The paths of the console: outside, as the browser sees them, and inside, as requests arrive.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::ids::ClientId;
+use crate::protocol::paths::InvalidPath;
+
+/// The place of the console.
+#[derive(Clone, Debug)]
+pub(super) struct Mount {
+    outer: String,
+    /// The length of the part of `outer` that is stripped before.
+    stripped: usize,
+}
+
+impl Mount {
+    /// Creates the place `path`. `/` and the empty path are the root.
+    pub(super) fn new(path: &str) -> Result<Self, InvalidPath> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+        let segment = |it: &str| !matches!(it, "" | "." | "..");
+        let is_valid = path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(segment));
+        if path.is_empty() || (is_valid && path.bytes().all(allowed)) {
+            return Ok(Self { outer: path.to_owned(), stripped: 0 });
+        }
+        Err(InvalidPath)
+    }
+
+    pub(super) fn stripped(&self, prefix: &str) -> Result<Self, InvalidPath> {
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        let rest = self.outer.strip_prefix(prefix).ok_or(InvalidPath)?;
+        if rest.is_empty() || rest.starts_with('/') {
+            return Ok(Self { outer: self.outer.clone(), stripped: prefix.len() });
+        }
+        Err(InvalidPath)
+    }
+
+    /// Returns the path as the browser sees it, without a slash at the end.
+    pub(super) fn outer(&self) -> &str {
+        &self.outer
+    }
+
+    /// Returns the path of requests that arrive, without a slash at the end.
+    pub(super) fn inner(&self) -> &str {
+        self.outer.get(self.stripped..).unwrap_or_default()
+    }
+
+    /// Returns the part of an arriving path below the console.
+    pub(super) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix(self.inner())?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+}
+
+/// Returns the segment of a path that stands for an app. Ids that a proxy could rewrite are encoded.
+pub(super) fn segment(client_id: &ClientId) -> String {
+    let id = client_id.as_str();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if id.bytes().all(plain) && !id.bytes().all(|byte| byte == b'.') {
+        return id.to_owned();
+    }
+    format!("~{}", URL_SAFE_NO_PAD.encode(id))
+}
+
+/// Reads what [`segment`] returns.
+pub(super) fn client_id(segment: &str) -> Option<ClientId> {
+    let Some(encoded) = segment.strip_prefix('~') else { return ClientId::new(segment).ok() };
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
+    ClientId::new(String::from_utf8(bytes).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// H1: links begin with the outer path, requests arrive at the inner one.
+    #[test]
+    fn a_proxy_may_strip_a_prefix() {
+        let mount = Mount::new("/admin/oauth/").unwrap();
+        assert_eq!((mount.outer(), mount.inner()), ("/admin/oauth", "/admin/oauth"));
+        assert_eq!(mount.below("/admin/oauth/apps"), Some("/apps"));
+        assert_eq!(mount.below("/admin/oauth"), Some(""));
+        for elsewhere in ["/admin/oauthx", "/admin", "/", "/oauth/apps"] {
+            assert_eq!(mount.below(elsewhere), None, "{elsewhere}");
+        }
+        let behind = mount.stripped("/admin").unwrap();
+        assert_eq!((behind.outer(), behind.inner()), ("/admin/oauth", "/oauth"));
+        assert_eq!(behind.below("/oauth/apps"), Some("/apps"));
+        let whole = mount.stripped("/admin/oauth").unwrap();
+        assert_eq!((whole.inner(), whole.below("/apps")), ("", Some("/apps")));
+        for wrong in ["/adm", "/other", "/admin/oauth/x"] {
+            assert!(mount.stripped(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Mount::new("/").unwrap().outer(), "");
+        for wrong in ["admin", "//admin", "/a//b", "/a/../b", "/a b", "/a?b", "/{a}", "/\u{e4}"] {
+            assert!(Mount::new(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_client_id_has_a_segment() {
+        for id in
+            ["app", "a.b-c_d", ".", "..", "a/b", "a b", "~x", "%2e%2e", "https://c.example/?x"]
+        {
+            let id = ClientId::new(id).unwrap();
+            let segment = segment(&id);
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+            assert!(segment.bytes().all(plain) && segment != "." && segment != "..", "{segment}");
+            assert_eq!(client_id(&segment), Some(id));
+        }
+        for malformed in ["", "~", "~!", "~\u{e4}", "\u{e4}"] {
+            assert_eq!(client_id(malformed), None, "{malformed}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The paths of all pages.
+
+use super::fields::Fields;
+use super::problem::Problem;
+use super::visit::Visit;
+use crate::hooks::Hooks;
+use crate::http::Page;
+use crate::store::Store;
+use crate::users::UserDirectory;
+
+impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
+    /// Answers the request for a path. A form (`is_post`) is one of this session.
+    pub(super) async fn route(
+        &self,
+        is_post: bool,
+        segments: &[&str],
+        form: &Fields,
+    ) -> Result<Page, Problem> {
+        // No form has a field yet but its token.
+        let _ = form;
+        match (is_post, segments) {
+            (false, ["assets", name]) => self.site.assets.find(name).ok_or(Problem::NotFound),
+            (false, []) => Ok(self.to(&self.link("/apps"))),
+            (false, ["apps"]) => self.list_apps().await,
+            (false, ["apps", app]) => self.overview(app).await,
+            (true, ["apps", app, "enable"]) => self.enable(app).await,
+            _ => Err(Problem::NotFound),
+        }
+    }
+}

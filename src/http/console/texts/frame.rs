@@ -1,0 +1,17 @@
+//! Texts of the frame.
+
+/// The language of all texts, for `lang`.
+pub(in super::super) const LANG: &str = "en";
+pub(in super::super) const SKIP: &str = "Skip to the content";
+pub(in super::super) const NAVIGATION: &str = "Console";
+pub(in super::super) const BREADCRUMBS: &str = "You are here";
+pub(in super::super) const TABS: &str = "Pages of this app";
+pub(in super::super) const APPS: &str = "Apps";
+pub(in super::super) const OVERVIEW: &str = "Overview";
+pub(in super::super) const DISABLED: &str = "Disabled";
+pub(in super::super) const MAY_VIEW: &str = "may look";
+pub(in super::super) const MAY_EDIT: &str = "may edit";
+pub(in super::super) const MAY_SECURE: &str = "may edit and manage access";
+pub(in super::super) const ENABLED: &str = "The app is enabled. It can get tokens again.";
+pub(in super::super) const COPY: &str = "Copy";
+pub(in super::super) const COPIED: &str = "Copied";

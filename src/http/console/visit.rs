@@ -1,0 +1,172 @@
+//! A request of an administrator, and the answers to it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, StatusCode};
+
+use super::access::{Administrator, ConsoleRole};
+use super::fields::Fields;
+use super::frame::Done;
+use super::problem::Problem;
+use super::{Site, path};
+use crate::admin::Admin;
+use crate::app::CustomApp;
+use crate::clock::UnixTime;
+use crate::hooks::Hooks;
+use crate::http::Page;
+use crate::http::origin::Sender;
+use crate::http::response::{empty, protect_page, see_other};
+use crate::ids::ClientId;
+use crate::server::AuthorizationServer;
+use crate::store::Store;
+use crate::users::UserDirectory;
+
+/// Nothing inline, and nothing of another origin.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+     frame-ancestors 'none'; base-uri 'none'",
+);
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const TOKEN: &str = "token";
+
+/// A request of an administrator.
+pub(super) struct Visit<'a, S, U, H> {
+    pub(super) server: &'a AuthorizationServer<S, U, H>,
+    pub(super) site: &'a Site,
+    pub(super) who: &'a Administrator,
+    pub(super) parts: &'a Parts,
+}
+
+impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
+    pub(super) const fn new(
+        server: &'a AuthorizationServer<S, U, H>,
+        site: &'a Site,
+        who: &'a Administrator,
+        parts: &'a Parts,
+    ) -> Self {
+        Self { server, site, who, parts }
+    }
+
+    /// Answers the request for the path `below` the console.
+    pub(super) async fn answer(&self, below: &str, body: &[u8]) -> Result<Page, Problem> {
+        let is_post = match self.parts.method {
+            Method::GET | Method::HEAD => false,
+            Method::POST => true,
+            _ => return Err(Problem::MethodNotAllowed),
+        };
+        let form = if is_post { self.own_form(body)? } else { Fields::default() };
+        let segments: Vec<&str> = below.split('/').filter(|it| !it.is_empty()).collect();
+        self.route(is_post, &segments, &form).await
+    }
+
+    /// Reads a form that was sent from a page of the console in this session.
+    fn own_form(&self, body: &[u8]) -> Result<Fields, Problem> {
+        if Sender::of(self.parts, self.server.issuer()) != Sender::SameOrigin {
+            return Err(Problem::ForeignForm);
+        }
+        let form = Fields::of_body(self.parts, body)?;
+        if self.who.accepts(form.one(TOKEN)) { Ok(form) } else { Err(Problem::StaleForm) }
+    }
+
+    /// Refuses an administrator with a lower role.
+    pub(super) fn require(&self, role: ConsoleRole) -> Result<(), Problem> {
+        if self.may(role) { Ok(()) } else { Err(Problem::Role(role)) }
+    }
+
+    pub(super) fn may(&self, role: ConsoleRole) -> bool {
+        self.who.role() >= role
+    }
+
+    /// Returns the administrator's methods.
+    pub(super) fn admin(&self) -> Admin<'a, S> {
+        self.server.admin(Arc::clone(self.who.name()))
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        self.server.now()
+    }
+
+    /// Returns the fields of the query.
+    pub(super) fn query(&self) -> Result<Fields, Problem> {
+        Fields::of_query(self.parts.uri.query().unwrap_or_default())
+    }
+
+    /// Returns the app that a segment of the path names.
+    pub(super) async fn app(&self, segment: &str) -> Result<Arc<CustomApp>, Problem> {
+        let client_id = path::client_id(segment).ok_or(Problem::NotFound)?;
+        self.admin().find(&client_id).await?.ok_or(Problem::AppGone)
+    }
+
+    /// Returns the link to a page, given as its path below the console.
+    pub(super) fn link(&self, below: &str) -> String {
+        format!("{}{below}", self.site.mount.outer())
+    }
+
+    /// Returns the link to a page of an app. `tab` is empty for the first.
+    pub(super) fn app_link(&self, client_id: &ClientId, tab: &str) -> String {
+        let slash = if tab.is_empty() { "" } else { "/" };
+        self.link(&format!("/apps/{}{slash}{tab}", path::segment(client_id)))
+    }
+
+    /// Returns a page.
+    #[expect(clippy::unused_self, reason = "a page is an answer to a visit")]
+    pub(super) fn page(&self, template: &impl Template) -> Result<Page, Problem> {
+        render(StatusCode::OK, template)
+    }
+
+    /// Returns a page with another status.
+    #[expect(dead_code, reason = "for forms with mistakes")]
+    #[expect(clippy::unused_self, reason = "a page is an answer to a visit")]
+    pub(super) fn page_with(
+        &self,
+        status: StatusCode,
+        template: &impl Template,
+    ) -> Result<Page, Problem> {
+        render(status, template)
+    }
+
+    /// Sends the browser to a link after a change. The next page says that it is done.
+    #[expect(clippy::unused_self, reason = "a redirect is an answer to a visit")]
+    pub(super) fn see(&self, link: &str, done: Done) -> Page {
+        see_other(&format!("{link}?done={}", done.name()))
+    }
+
+    /// Sends the browser to a link.
+    #[expect(clippy::unused_self, reason = "a redirect is an answer to a visit")]
+    pub(super) fn to(&self, link: &str) -> Page {
+        see_other(link)
+    }
+}
+
+/// Renders a template.
+pub(super) fn render(status: StatusCode, template: &impl Template) -> Result<Page, Problem> {
+    // Writing to a string cannot fail.
+    let html = template.render().map_err(|_| Problem::Unavailable)?;
+    let mut page = Page::new(html.into_bytes());
+    *page.status_mut() = status;
+    page.headers_mut().insert(header::CONTENT_TYPE, HTML);
+    Ok(page)
+}
+
+/// Adds the headers that every answer has. Those of the host's own answers stay.
+pub(super) fn protect(page: &mut Page) {
+    const MORE: [(HeaderName, HeaderValue); 2] = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            HeaderValue::from_static("same-origin"),
+        ),
+    ];
+    for (name, value) in MORE {
+        page.headers_mut().entry(name).or_insert(value);
+    }
+    protect_page(page);
+}
+
+/// Returns an empty answer.
+pub(super) fn nothing(status: StatusCode) -> Page {
+    empty(status)
+}

@@ -1,0 +1,90 @@
+//! Every page with hostile texts. A new page is added to `PAGES`.
+
+use grantor::app::{AppDraft, Flow};
+use grantor::http::console::{Console, ConsoleBrand};
+use grantor::protocol::RedirectUri;
+
+use super::desk::{Desk, MOUNT, console, registered};
+use super::html::{check, tags};
+use crate::support::{World, encode, scope};
+
+/// The pages, with `{app}` for an app whose every text is hostile and `{text}` for such a text in a query.
+const PAGES: &[&str] = &[
+    "/apps",
+    "/apps?search={text}",
+    "/apps?search={text}&state={text}&origin={text}&flow={text}&after={text}&done={text}",
+    "/apps/{app}",
+    "/apps/{app}?done={text}",
+    "/{text}",
+    "/apps/{text}",
+];
+
+/// Markup, marks of direction, emoji and schemes that run script. The last is 10 KB long.
+fn texts() -> Vec<String> {
+    let mut texts: Vec<String> = [
+        "<script>alert(1)</script>",
+        "\"><img src=x onerror=alert(1)>",
+        "' onmouseover='alert(1)",
+        "</textarea></title></style><style>*{display:none}</style>",
+        "javascript:alert(1)",
+        "data:text/html,<script>alert(1)</script>",
+        "{{ 7*7 }} {% include \"x\" %} ${x}",
+        "&lt;b&gt; &amp;#60;b&amp;#62;",
+        "\u{202e}cba\u{2066}\u{202d}\u{200f}",
+        "\u{1f469}\u{200d}\u{1f4bb} \u{1f4a9} \u{5d0}\u{5d1}",
+        "//evil.example/x",
+        "https://evil.example/x",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    texts.push("<i>x".repeat(2_500));
+    texts
+}
+
+/// H5: hostile texts stay texts, on every page.
+#[test]
+fn every_page_shows_hostile_texts_as_texts() {
+    for text in texts() {
+        let world = World::new();
+        let short: String = text.chars().take(90).collect();
+        let draft = AppDraft::confidential(&short)
+            .description(text.chars().take(1_000).collect::<String>())
+            .flow(Flow::AuthorizationCode)
+            .redirect_uri(
+                RedirectUri::parse("https://evil.example/cb?javascript:alert(1)").unwrap(),
+            )
+            .redirect_uri(RedirectUri::parse("myapp:/javascript:alert(1)").unwrap())
+            .scope(scope("<script>alert(1)</script> javascript:alert(1)"));
+        let (app, _) = registered(&world, draft);
+        let console = console(&world).with_brand(ConsoleBrand::new(&text));
+        let desk = Desk::new(&console, "security");
+        for page in PAGES {
+            // The URI of a request has at most 64 KiB.
+            let several = page.matches("{text}").count() > 1;
+            let text = if several { &short } else { &text };
+            let query = encode(&[("", text)]);
+            let page = page.replace("{text}", query.trim_start_matches('='));
+            let page = page.replace("{app}", app.id.as_str());
+            let answer = desk.get(&page);
+            check(&answer.body, MOUNT);
+            if page.starts_with("/apps?") || page.contains(app.id.as_str()) {
+                assert_eq!(answer.status, 200, "{page}");
+            }
+            if page.ends_with(app.id.as_str()) {
+                assert!(
+                    tags(&answer.body).iter().any(|tag| tag.name == "bdi" && tag.text == short)
+                );
+            }
+        }
+    }
+}
+
+/// H5: the name of an administrator is a text like any other.
+#[test]
+fn the_name_of_an_administrator_is_a_text() {
+    let world = World::new();
+    let console: super::desk::Desks =
+        Console::new(world.server, super::desk::Staff, MOUNT).unwrap();
+    let desk = Desk { console: &console, cookie: "staff=<script>x</script>.view.s".to_owned() };
+    check(&desk.page("/apps"), MOUNT);
+}
