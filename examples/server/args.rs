@@ -10,7 +10,7 @@ use grantor::jwt::Algorithm;
 pub(crate) const USAGE: &str = "\
 An authorization server to try out: login, consent, an administrator's API, a protected API.
 
-Usage: cargo run --example server --features axum -- [OPTIONS]
+Usage: cargo run --example server --features axum,console -- [OPTIONS]
 
 Without options it listens on 127.0.0.1:8089 or the next free port, has demo users and demo apps, and
 prints commands to try.

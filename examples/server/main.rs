@@ -1,13 +1,15 @@
 //! An authorization server for trying out: a login page, a consent page, an administrator's API and
 //! a small protected API in one process, with a store in memory or in a database.
 //!
-//! Run it with `cargo run --example server --features axum`. It prints commands to try. `README.md`
+//! Run it with `cargo run --example server --features axum,console`. It prints commands to try. `README.md`
 //! in this folder has the options, and `seed.json` shows every setting of a seed.
 #![expect(clippy::print_stdout, reason = "a program reports to its user")]
 
 mod admin_api;
 mod args;
 mod check;
+#[cfg(feature = "console")]
+mod console;
 mod declare;
 mod demo_api;
 mod digests;
@@ -293,6 +295,10 @@ impl Program {
         let mut router = grantor::http::axum_router(&self.endpoints)
             .merge(site::router(Arc::clone(&self.site)).layer(limit()))
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
+        #[cfg(feature = "console")]
+        {
+            router = router.merge(console::router(server, &self.site, &self.log)?);
+        }
         // Metrics are for the operator, not for the network.
         if address.ip().is_loopback() {
             let (endpoints, log) = (Arc::clone(&self.endpoints), self.log.clone());

@@ -61,7 +61,7 @@ pub(crate) fn router(site: Arc<Site>) -> Router {
 }
 
 impl Site {
-    fn session(&self, headers: &HeaderMap) -> Option<Session> {
+    pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
         let id = self.cookies.get(headers, Cookie::Session)?;
         let session = self.sessions.find(id, self.clock.now())?;
         self.users.is_active(session.subject.as_str()).then_some(session)
@@ -90,6 +90,10 @@ impl Site {
     }
 
     fn local<'a>(&self, return_to: &'a str) -> &'a str {
+        #[cfg(feature = "console")]
+        if web::is_below(web::CONSOLE, return_to) {
+            return return_to;
+        }
         web::local(&self.authorize, return_to)
     }
 

@@ -109,6 +109,11 @@ impl Tries {
         };
         let web_request = request("demo-web", "web", "profile files.list GET/files/*");
         let browser = vec![
+            #[cfg(feature = "console")]
+            (
+                "the administrator's console, as root".to_owned(),
+                format!("{origin}{}", crate::web::CONSOLE),
+            ),
             ("the code flow of a confidential app".to_owned(), web_request.clone()),
             (
                 "the code flow of a public app".to_owned(),

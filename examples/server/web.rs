@@ -22,6 +22,10 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
+/// The path of the console.
+#[cfg(feature = "console")]
+pub(crate) const CONSOLE: &str = "/console";
+
 /// Escapes `text` for HTML, between tags and in double quotes.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -103,6 +107,14 @@ pub(crate) fn local<'a>(authorize: &str, return_to: &'a str) -> &'a str {
     let query = return_to.strip_prefix(authorize).and_then(|rest| rest.strip_prefix('?'));
     let plain = |query: &str| query.bytes().all(|byte| byte.is_ascii_graphic());
     if query.is_some_and(plain) { return_to } else { "/" }
+}
+
+/// Returns true if `path` is the path `own` of this server, or a path below it.
+#[cfg(feature = "console")]
+pub(crate) fn is_below(own: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(own);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with('/') && rest.bytes().all(plain)))
 }
 
 /// Returns the first field called `name` of a form.

@@ -22,7 +22,7 @@ pub use key_file::{
     KeyFile, KeyFileError, KeyState, KeyStatus, RootStatus, RootUse, Rotated, Rotation,
 };
 pub use stored_secret::{DigestInput, KeyedDigest, Sealed, SecretDigest, StoredSecret};
-pub(crate) use stored_secret::{Pepper, Sealing, SecretMatch, declared_form, is_long};
+pub(crate) use stored_secret::{Pepper, Purpose, Sealing, SecretMatch, declared_form, is_long};
 
 /// A root of fewer than 32 bytes, or of one byte repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

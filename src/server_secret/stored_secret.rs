@@ -254,7 +254,26 @@ pub struct Sealed {
 #[error("a sealed secret does not open")]
 pub(crate) struct CannotOpen;
 
-/// The keys that seal the signature secrets of one issuer.
+/// The use of a sealed value, which is part of its seal.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// The signature secret of this app, in the store.
+    SignatureSecret(&'a ClientId),
+    /// New secrets on their way to a page of this session.
+    ShownOnce(&'a str),
+}
+
+impl Purpose<'_> {
+    fn associated_data(self, key_id: [u8; 4]) -> aead::Aad<Vec<u8>> {
+        let (purpose, bound_to): (&[u8], &str) = match self {
+            Self::SignatureSecret(client_id) => (b"grantor signature secret", client_id.as_str()),
+            Self::ShownOnce(session) => (b"grantor credentials shown once", session),
+        };
+        aead::Aad::from([purpose, &key_id, bound_to.as_bytes()].concat())
+    }
+}
+
+/// The keys that seal the secrets of one issuer.
 pub(crate) struct Sealing {
     keys: Keys<Zeroizing<[u8; 32]>>,
 }
@@ -271,16 +290,26 @@ impl Sealing {
         secret: &SignatureSecret,
         random: &dyn SecureRandom,
     ) -> Result<Sealed, RandomError> {
+        let purpose = Purpose::SignatureSecret(client_id);
+        self.seal_for(purpose, secret.expose_secret().as_bytes(), random)
+    }
+
+    /// Seals `plain`. It opens for the same purpose only.
+    pub(crate) fn seal_for(
+        &self,
+        purpose: Purpose<'_>,
+        plain: &[u8],
+        random: &dyn SecureRandom,
+    ) -> Result<Sealed, RandomError> {
         let nonce: [u8; aead::NONCE_LEN] = random::array(random)?;
         let (key_id, key) = self.keys.newest();
         let key = aes_key(key).map_err(|_| RandomError)?;
-        let plain = secret.expose_secret().as_bytes();
         // Room for the tag: a reallocation would leave a copy that is not zeroized.
         let mut bytes = Vec::with_capacity(plain.len() + aead::AES_256_GCM.tag_len());
         bytes.extend_from_slice(plain);
         key.seal_in_place_append_tag(
             aead::Nonce::assume_unique_for_key(nonce),
-            associated_data(client_id, *key_id),
+            purpose.associated_data(*key_id),
             &mut bytes,
         )
         .map_err(|_| RandomError)?;
@@ -292,13 +321,25 @@ impl Sealing {
         client_id: &ClientId,
         sealed: &Sealed,
     ) -> Result<SignatureSecret, CannotOpen> {
+        let plain = self.open_for(Purpose::SignatureSecret(client_id), sealed)?;
+        std::str::from_utf8(&plain).map(SignatureSecret::new).map_err(|_| CannotOpen)
+    }
+
+    /// Opens what [`seal_for`](Self::seal_for) sealed.
+    pub(crate) fn open_for(
+        &self,
+        purpose: Purpose<'_>,
+        sealed: &Sealed,
+    ) -> Result<Zeroizing<Vec<u8>>, CannotOpen> {
         let key = aes_key(self.keys.find(sealed.key_id).ok_or(CannotOpen)?)?;
         let mut bytes = Zeroizing::new(sealed.ciphertext.clone());
         let nonce = aead::Nonce::assume_unique_for_key(sealed.nonce);
         let plain = key
-            .open_in_place(nonce, associated_data(client_id, sealed.key_id), &mut bytes)
-            .map_err(|_| CannotOpen)?;
-        std::str::from_utf8(plain).map(SignatureSecret::new).map_err(|_| CannotOpen)
+            .open_in_place(nonce, purpose.associated_data(sealed.key_id), &mut bytes)
+            .map_err(|_| CannotOpen)?
+            .len();
+        bytes.truncate(plain);
+        Ok(bytes)
     }
 }
 
@@ -313,36 +354,39 @@ fn aes_key(bytes: &[u8; 32]) -> Result<aead::LessSafeKey, CannotOpen> {
     Ok(aead::LessSafeKey::new(key))
 }
 
-fn associated_data(client_id: &ClientId, key_id: [u8; 4]) -> aead::Aad<Vec<u8>> {
-    let mut data = b"grantor signature secret".to_vec();
-    data.extend_from_slice(&key_id);
-    data.extend_from_slice(client_id.as_str().as_bytes());
-    aead::Aad::from(data)
-}
-
 impl fmt::Debug for Sealed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sealed(key {})", hex_id(self.key_id))
     }
 }
 
+impl Sealed {
+    /// Returns the value as base64url.
+    pub(crate) fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode([&self.key_id[..], &self.nonce, &self.ciphertext].concat())
+    }
+
+    /// Reads what [`to_text`](Self::to_text) returns.
+    pub(crate) fn from_text(text: &str) -> Result<Self, &'static str> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| "not base64url")?;
+        let parts = bytes.split_first_chunk::<4>().and_then(|(key_id, rest)| {
+            let (nonce, ciphertext) = rest.split_first_chunk()?;
+            Some(Self { key_id: *key_id, nonce: *nonce, ciphertext: ciphertext.to_vec() })
+        });
+        parts.ok_or("too short for a sealed secret")
+    }
+}
+
 impl Serialize for Sealed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes = [&self.key_id[..], &self.nonce, &self.ciphertext].concat();
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
+        serializer.serialize_str(&self.to_text())
     }
 }
 
 impl<'de> Deserialize<'de> for Sealed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = URL_SAFE_NO_PAD
-            .decode(String::deserialize(deserializer)?)
-            .map_err(|_| serde::de::Error::custom("not base64url"))?;
-        let parts = bytes.split_first_chunk::<4>().and_then(|(key_id, rest)| {
-            let (nonce, ciphertext) = rest.split_first_chunk()?;
-            Some(Self { key_id: *key_id, nonce: *nonce, ciphertext: ciphertext.to_vec() })
-        });
-        parts.ok_or_else(|| serde::de::Error::custom("too short for a sealed secret"))
+        let text = String::deserialize(deserializer)?;
+        Self::from_text(&text).map_err(serde::de::Error::custom)
     }
 }
 

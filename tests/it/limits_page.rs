@@ -327,6 +327,18 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("logo", &["a_logo_has_its_documented_bounds"]),
     ("apps on a page of the list", &["the_list_is_paged_by_key_and_shows_each_app_once"]),
+    (
+        "time for which new credentials can be shown",
+        &[
+            "sealed_credentials_open_in_their_session_and_minute_only",
+            "credentials_are_shown_to_their_session_within_a_minute_only",
+        ],
+    ),
+    (
+        "shown credentials that a process remembers",
+        &["a_process_remembers_what_it_has_shown_up_to_a_bound"],
+    ),
+    ("boundary, headers of a part in a form with a file", &["a_malformed_body_is_refused"]),
     // Resource servers
     ("cached verified tokens", &["the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept"]),
     ("clock skew", &["the_times_of_a_cached_token_are_checked_at_each_use"]),

@@ -96,7 +96,6 @@ impl Administrator {
         self.role
     }
 
-    #[expect(dead_code, reason = "for the page that shows credentials once")]
     pub(super) fn session(&self) -> &str {
         &self.session
     }

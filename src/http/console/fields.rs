@@ -57,13 +57,11 @@ impl Fields {
     }
 
     /// Returns every value of `name`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for forms with lists"))]
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
     /// Checks whether a box was ticked.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for forms with boxes"))]
     pub(super) fn has(&self, name: &str) -> bool {
         !self.one(name).is_empty()
     }

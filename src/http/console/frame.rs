@@ -23,22 +23,33 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tab {
     Overview,
+    Settings,
 }
 
 impl Tab {
     /// The tabs that exist, in their order: name, last segment of the path.
-    const ALL: [(Self, &'static str, &'static str); 1] = [(Self::Overview, text::OVERVIEW, "")];
+    const ALL: [(Self, &'static str, &'static str); 2] =
+        [(Self::Overview, text::OVERVIEW, ""), (Self::Settings, text::SETTINGS, "settings")];
 }
 
 /// A change that the next page reports. The link names it, so that no text of a link is ever shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Done {
+    Created,
     Enabled,
+    Saved,
+    SavedWithoutKeys,
+    Unchanged,
 }
 
 impl Done {
-    const ALL: [(Self, &'static str, &'static str); 1] =
-        [(Self::Enabled, "enabled", text::ENABLED)];
+    const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Created, "created", text::CREATED),
+        (Self::Enabled, "enabled", text::ENABLED),
+        (Self::Saved, "saved", text::SAVED),
+        (Self::SavedWithoutKeys, "saved-without-keys", text::SAVED_WITHOUT_KEYS),
+        (Self::Unchanged, "unchanged", text::UNCHANGED),
+    ];
 
     pub(super) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(done, ..)| *done == self).map_or("", |(_, name, _)| name)

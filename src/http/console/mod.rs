@@ -68,6 +68,7 @@
 // 5. Add the page to the list in `tests/it/console/hostile_texts.rs`.
 
 mod access;
+mod app_form;
 mod assets;
 #[cfg(feature = "axum")]
 mod axum;
@@ -76,6 +77,7 @@ mod fields;
 mod frame;
 mod log;
 mod multipart;
+mod once;
 mod pages;
 mod path;
 mod problem;
@@ -103,6 +105,7 @@ use crate::store::Store;
 use crate::users::UserDirectory;
 use assets::Assets;
 use log::Log;
+use once::Shown;
 use path::Mount;
 use visit::Visit;
 
@@ -123,6 +126,7 @@ pub(crate) struct Site {
     brand: ConsoleBrand,
     assets: Assets,
     log: Option<Arc<dyn Log>>,
+    shown: Shown,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A> {
@@ -138,7 +142,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
         path: &str,
     ) -> Result<Self, InvalidPath> {
         let brand = ConsoleBrand::default();
-        let site = Site { mount: Mount::new(path)?, assets: Assets::new(&brand), brand, log: None };
+        let site = Site {
+            mount: Mount::new(path)?,
+            assets: Assets::new(&brand),
+            brand,
+            log: None,
+            shown: Shown::default(),
+        };
         Ok(Self { server, access, site })
     }
 

@@ -106,6 +106,15 @@ mod tests {
         ] {
             assert!(read(parameters, body.as_bytes()).is_none(), "{parameters}: {body}");
         }
+        let longest = "b".repeat(MAX_BOUNDARY);
+        let body = BODY
+            .replace("--b\r", &format!("--{longest}\r"))
+            .replace("--b--", &format!("--{longest}--"));
+        assert!(read(&format!("boundary={longest}"), body.as_bytes()).is_some());
+        let name = "form-data; name=\"a\"";
+        let headers = BODY.replace(name, &format!("{name}; x={}", "x".repeat(MAX_HEADERS - 44)));
+        assert!(read("boundary=b", headers.as_bytes()).is_some());
+        assert!(read("boundary=b", headers.replace("; x=", "; x=x").as_bytes()).is_none());
         assert!(read("boundary=b", &BODY.as_bytes()[..20]).is_none());
         assert!(read("boundary=b", b"--b\xff").is_none());
     }

@@ -16,12 +16,15 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         segments: &[&str],
         form: &Fields,
     ) -> Result<Page, Problem> {
-        // No form has a field yet but its token.
-        let _ = form;
         match (is_post, segments) {
             (false, ["assets", name]) => self.site.assets.find(name).ok_or(Problem::NotFound),
             (false, []) => Ok(self.to(&self.link("/apps"))),
             (false, ["apps"]) => self.list_apps().await,
+            (false, ["new-app"]) => self.new_app(),
+            (true, ["new-app"]) => self.create_app(form).await,
+            (false, ["apps", app, "settings"]) => self.settings(app).await,
+            (true, ["apps", app, "settings"]) => self.save_settings(app, form).await,
+            (false, ["apps", app, "new-credentials"]) => self.new_credentials(app).await,
             (false, ["apps", app]) => self.overview(app).await,
             (true, ["apps", app, "enable"]) => self.enable(app).await,
             _ => Err(Problem::NotFound),

@@ -118,7 +118,6 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
     }
 
     /// Returns a page with another status.
-    #[expect(dead_code, reason = "for forms with mistakes")]
     #[expect(clippy::unused_self, reason = "a page is an answer to a visit")]
     pub(super) fn page_with(
         &self,

@@ -70,6 +70,10 @@ impl<'a, S: Store> Desk<'a, S> {
         Self { console, cookie: format!("staff=ann.{role}.session of ann") }
     }
 
+    pub(crate) fn with_cookie(&self, more: &str) -> Self {
+        Self { console: self.console, cookie: format!("{}; {more}", self.cookie) }
+    }
+
     pub(crate) fn send(&self, request: Request<Vec<u8>>) -> Answered {
         pollster::block_on(self.console.handle(request)).unwrap().into()
     }

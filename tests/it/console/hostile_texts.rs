@@ -6,17 +6,44 @@ use grantor::protocol::RedirectUri;
 
 use super::desk::{Desk, MOUNT, console, registered};
 use super::html::{check, tags};
-use crate::support::{World, encode, scope};
+use crate::support::{World, code_app, encode, scope};
 
 /// The pages, with `{app}` for an app whose every text is hostile and `{text}` for such a text in a query.
 const PAGES: &[&str] = &[
     "/apps",
     "/apps?search={text}",
     "/apps?search={text}&state={text}&origin={text}&flow={text}&after={text}&done={text}",
+    "/new-app",
     "/apps/{app}",
+    "/apps/{app}/settings",
+    "/apps/{app}/new-credentials",
     "/apps/{app}?done={text}",
     "/{text}",
     "/apps/{text}",
+];
+
+/// The texts of the form of an app.
+const FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "authentication",
+    "client_keys",
+    "client_keys_file",
+    "redirect_uris",
+    "access_days",
+    "refresh_hours",
+    "scope",
+    "other_scopes",
+    "jwt_issuer",
+    "jwt_audience",
+    "jwt_signed_by",
+    "jwt_keys",
+    "jwt_user_claim",
+    "jwt_allow",
+    "jwt_subjects",
+    "jwt_groups",
+    "jwt_except_subjects",
+    "jwt_except_groups",
 ];
 
 /// Markup, marks of direction, emoji and schemes that run script. The last is 10 KB long.
@@ -67,7 +94,7 @@ fn every_page_shows_hostile_texts_as_texts() {
             let page = page.replace("{app}", app.id.as_str());
             let answer = desk.get(&page);
             check(&answer.body, MOUNT);
-            if page.starts_with("/apps?") || page.contains(app.id.as_str()) {
+            if page.starts_with("/apps?") || page.ends_with("/settings") {
                 assert_eq!(answer.status, 200, "{page}");
             }
             if page.ends_with(app.id.as_str()) {
@@ -76,6 +103,39 @@ fn every_page_shows_hostile_texts_as_texts() {
                 );
             }
         }
+    }
+}
+
+/// H5: a form comes back with what was typed, and a conflict shows it beside the stored values.
+#[test]
+fn every_form_shows_hostile_texts_again() {
+    for text in texts() {
+        let world = World::new();
+        let (app, path) = registered(&world, code_app());
+        let console = console(&world);
+        let desk = Desk::new(&console, "security");
+        let all: Vec<(&str, &str)> = FIELDS.iter().map(|name| (*name, &*text)).collect();
+        for (below, flows) in [("/new-app", true), ("/new-app", false)] {
+            let boxes = [("authorization_code", "on"), ("jwt_bearer", "on")];
+            let fields = if flows { [&all[..], &boxes].concat() } else { all.clone() };
+            let answer = desk.post(below, &fields);
+            assert_eq!(answer.status, 422);
+            check(&answer.body, MOUNT);
+            let typed = text.trim().replace("\r\n", "\n");
+            assert_eq!(super::html::value_of(&answer.body, "name"), typed);
+        }
+        let settings = format!("{path}/settings");
+        let short: String = text.chars().take(90).collect();
+        let page = desk.page(&settings);
+        world.edit(&app, |draft| draft.name(&short).description(&short));
+        let mut fields = super::settings::typed(&page);
+        fields.retain(|(name, _)| name != "name" && name != "description");
+        let mut fields: Vec<_> = fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let own = format!("{short}.");
+        fields.extend([("name", &*own), ("description", &*own)]);
+        let answer = desk.post(&settings, &fields);
+        assert_eq!(answer.status, 409, "{}", answer.body);
+        check(&answer.body, MOUNT);
     }
 }
 

@@ -89,11 +89,11 @@ pub(crate) fn value_of(page: &str, name: &str) -> String {
 }
 
 const ELEMENTS: &[&str] = &[
-    "a", "bdi", "body", "button", "code", "dd", "details", "div", "dl", "dt", "fieldset", "form",
-    "h1", "h2", "h3", "head", "header", "html", "img", "input", "label", "legend", "li", "link",
-    "main", "meta", "nav", "ol", "option", "p", "pre", "script", "section", "select", "span",
-    "strong", "summary", "table", "tbody", "td", "textarea", "th", "thead", "time", "title", "tr",
-    "ul",
+    "a", "bdi", "body", "br", "button", "code", "dd", "details", "div", "dl", "dt", "fieldset",
+    "form", "h1", "h2", "h3", "head", "header", "html", "img", "input", "label", "legend", "li",
+    "link", "main", "meta", "nav", "ol", "option", "p", "pre", "script", "section", "select",
+    "span", "strong", "summary", "table", "tbody", "td", "textarea", "th", "thead", "time",
+    "title", "tr", "ul",
 ];
 const URLS: &[&str] = &["href", "src", "action", "formaction"];
 

@@ -1,8 +1,11 @@
 //! The console for administrators, through bytes on the wire.
 
 mod apps;
+mod credentials;
 mod desk;
 mod frame;
 mod hostile_texts;
 mod html;
+mod new_app;
 mod posts;
+mod settings;

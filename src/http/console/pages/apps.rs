@@ -198,7 +198,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             description: first_line.to_owned(),
             url: self.link(&format!("/apps/{}", path::segment(app.client_id()))),
             flows: settings.flows().iter().map(|flow| texts::apps::flow(*flow)).collect(),
-            origin: app.origin().is_declared().then(|| texts::apps::origin(app.origin())),
+            origin: app.origin().is_declared().then_some(texts::apps::MARK),
             last_used,
             unused,
             is_enabled: app.is_enabled(),

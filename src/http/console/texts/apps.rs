@@ -21,6 +21,8 @@ pub(in super::super) const DISABLED: &str = "Disabled";
 pub(in super::super) const REGISTERED: &str = "Registered here";
 pub(in super::super) const DECLARED: &str = "From the configuration";
 pub(in super::super) const WITHDRAWN: &str = "No longer in the configuration";
+/// Beside the state of an app of the configuration.
+pub(in super::super) const MARK: &str = "Configuration";
 pub(in super::super) const FIRST: &str = "First page";
 pub(in super::super) const NEXT: &str = "Next page";
 pub(in super::super) const PAGES: &str = "Pages of the list";

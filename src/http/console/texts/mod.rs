@@ -1,7 +1,9 @@
 //! Every text of the console, by page, for translation. Names of parameters and of RFCs stay as they are.
 
+pub(super) mod app_form;
 pub(super) mod apps;
 pub(super) mod frame;
+pub(super) mod new_credentials;
 pub(super) mod overview;
 pub(super) mod problems;
 pub(super) mod times;

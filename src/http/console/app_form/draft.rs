@@ -1,0 +1,340 @@
+//! From what was typed to checked settings, or to mistakes beside their fields.
+
+use std::collections::BTreeMap;
+
+use super::{AppForm, JwtForm, keys};
+use crate::app::{
+    AppDraft, AppSettings, ClientAuthentication, ClientType, Flow, Impersonable, InvalidApp,
+    JwtSettings, Pkce,
+};
+use crate::http::console::texts::app_form as text;
+use crate::ids::{Group, Subject};
+use crate::jwt::VerifyingKeys;
+use crate::protocol::redirect_uri::RedirectUri;
+use crate::protocol::scope::{Scope, ScopeToken};
+use crate::users::Members;
+
+/// Settings that can be stored.
+pub(in super::super) struct Checked {
+    pub(in super::super) settings: AppSettings,
+    /// Whether keys were left out, because they cannot verify signatures.
+    pub(in super::super) left_keys_out: bool,
+}
+
+/// Mistakes by field, in the order of the form.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Mistakes(BTreeMap<usize, (&'static str, Vec<String>)>);
+
+/// The fields in the order of the form. A mistake of no field comes first.
+const FIELDS: [&str; 19] = [
+    "form",
+    "name",
+    "description",
+    "flows",
+    "authentication",
+    "client_keys",
+    "refresh_token",
+    "redirect_uris",
+    "access",
+    "refresh",
+    "scope",
+    "jwt_issuer",
+    "jwt_audience",
+    "jwt_keys",
+    "jwt_user_claim",
+    "jwt_authenticates",
+    "jwt_refresh_token",
+    "jwt_allow",
+    "jwt_members",
+];
+
+impl Mistakes {
+    fn add(&mut self, field: &'static str, sentence: impl Into<String>) {
+        let place = FIELDS.iter().position(|own| *own == field).unwrap_or(0);
+        let (_, sentences) = self.0.entry(place).or_insert((field, Vec::new()));
+        sentences.push(sentence.into());
+    }
+
+    pub(in super::super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the sentences about a field.
+    pub(in super::super) fn of(&self, field: &str) -> &[String] {
+        let found = self.0.values().find(|(own, _)| *own == field);
+        found.map_or(&[], |(_, sentences)| sentences)
+    }
+
+    pub(in super::super) fn has(&self, field: &str) -> bool {
+        !self.of(field).is_empty()
+    }
+
+    /// Checks whether a field is the first with a mistake.
+    pub(in super::super) fn is_first(&self, field: &str) -> bool {
+        self.0.values().next().is_some_and(|(first, _)| *first == field)
+    }
+
+    /// Returns every field with a mistake.
+    pub(in super::super) fn fields(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.values().map(|(field, _)| (*field, text::field(field)))
+    }
+
+    fn add_invalid(&mut self, invalid: &InvalidApp) {
+        let field = match invalid.field() {
+            "access_token_lifetime" => "access",
+            "refresh_token_lifetime" => "refresh",
+            "jwt" | "jwt.algorithms" => "jwt_keys",
+            "jwt.issuer" => "jwt_issuer",
+            "jwt.audience" => "jwt_audience",
+            "jwt.user_claim" => "jwt_user_claim",
+            "jwt.assertion_authenticates" => "jwt_authenticates",
+            "jwt.jti" | "jwt.refresh_token" => "jwt_refresh_token",
+            "jwt.impersonation" => "jwt_members",
+            known if FIELDS.contains(&known) => known,
+            _ => "form",
+        };
+        let sentence = match (field, invalid.field()) {
+            ("form", name) => text::other_field(name, invalid.problem()),
+            _ => text::sentence(invalid.problem()),
+        };
+        self.add(field, sentence);
+    }
+}
+
+impl AppForm {
+    /// Checks the form. Settings that it does not show are those of `base`.
+    pub(in super::super) fn check(&self, base: Option<&AppSettings>) -> Result<Checked, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let draft = base.map_or_else(|| AppDraft::confidential(&*self.name), AppDraft::from);
+        let authentication = self.authentication(&mut mistakes);
+        let is_public = authentication.client_type() == ClientType::Public;
+        let signs = matches!(authentication, ClientAuthentication::PrivateKeyJwt(_));
+        let mut draft = draft
+            .name(&*self.name)
+            .description(&*self.description)
+            .authentication(authentication)
+            .flows(self.flows())
+            .redirect_uris(self.redirect_uris(base, &mut mistakes))
+            .scope(self.scope(&mut mistakes))
+            .require_consent(self.require_consent)
+            .refresh_token(self.gets_refresh_tokens());
+        if is_public {
+            draft = draft.pkce(Pkce::Required);
+        }
+        if !signs {
+            draft = draft.client_assertion_lifetime(None).client_assertion_endpoint_audience(false);
+        }
+        match self.access.seconds() {
+            Some(seconds) => draft = draft.access_token_lifetime(seconds),
+            None => mistakes.add("access", text::WHOLE_NUMBERS),
+        }
+        match self.refresh.seconds() {
+            Some(seconds) => draft = draft.refresh_token_lifetime(seconds),
+            None => mistakes.add("refresh", text::WHOLE_NUMBERS),
+        }
+        if self.jwt_bearer
+            && let Some(jwt) = self.jwt.settings(base.and_then(AppSettings::jwt), &mut mistakes)
+        {
+            draft = draft.jwt(jwt);
+        }
+        for invalid in draft.problems() {
+            let known = match invalid.field() {
+                "name" if self.name.is_empty() => Some(("name", text::NAME_MISSING)),
+                "flows" if self.flows().is_empty() => Some(("flows", text::FLOWS_MISSING)),
+                // A line that cannot be read has its own sentence.
+                "redirect_uris" if mistakes.has("redirect_uris") => None,
+                "redirect_uris" if lines(&self.redirect_uris).next().is_none() => {
+                    Some(("redirect_uris", text::REDIRECTS_MISSING))
+                }
+                "jwt" if mistakes.has("jwt_keys") || mistakes.has("jwt_members") => None,
+                _ => {
+                    mistakes.add_invalid(&invalid);
+                    None
+                }
+            };
+            if let Some((field, sentence)) = known {
+                mistakes.add(field, sentence);
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        match draft.build() {
+            Ok(settings) => {
+                let left_keys_out = settings.passed_over_keys().next().is_some();
+                Ok(Checked { settings, left_keys_out })
+            }
+            Err(invalid) => {
+                mistakes.add_invalid(&invalid);
+                Err(mistakes)
+            }
+        }
+    }
+
+    fn flows(&self) -> Vec<Flow> {
+        let all = [
+            (self.authorization_code, Flow::AuthorizationCode),
+            (self.jwt_bearer, Flow::JwtBearer),
+            (self.client_credentials, Flow::ClientCredentials),
+        ];
+        all.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, flow)| flow).collect()
+    }
+
+    /// The switch counts only if a chosen flow gives refresh tokens: otherwise the page does not show it.
+    fn gets_refresh_tokens(&self) -> bool {
+        let by_assertion = self.jwt_bearer && self.jwt.refresh_token;
+        (self.refresh_token && self.authorization_code) || by_assertion
+    }
+
+    fn authentication(&self, mistakes: &mut Mistakes) -> ClientAuthentication {
+        match &*self.authentication {
+            "client_secret" => ClientAuthentication::ClientSecret,
+            "client_secret_basic" => ClientAuthentication::ClientSecretBasic,
+            "client_secret_post" => ClientAuthentication::ClientSecretPost,
+            "none" => ClientAuthentication::None,
+            "private_key_jwt" => match read_keys(&self.client_keys, "client_keys", mistakes) {
+                Some(keys) => ClientAuthentication::PrivateKeyJwt(keys),
+                None => ClientAuthentication::default(),
+            },
+            _ => {
+                mistakes.add("authentication", text::AUTHENTICATION_MISSING);
+                ClientAuthentication::default()
+            }
+        }
+    }
+
+    fn redirect_uris(
+        &self,
+        base: Option<&AppSettings>,
+        mistakes: &mut Mistakes,
+    ) -> Vec<RedirectUri> {
+        let known = base.map_or(&[][..], AppSettings::redirect_uris);
+        let did_allow = known.iter().any(allows_localhost);
+        let mut uris: Vec<RedirectUri> = Vec::new();
+        for (number, line) in numbered(&self.redirect_uris) {
+            // Loopback URIs of an app may differ in whether they allow localhost.
+            let same = known.iter().find(|uri| uri.as_str() == line);
+            let uri = match same {
+                Some(same) if did_allow == self.allow_localhost => Ok(same.clone()),
+                _ if self.allow_localhost && line.starts_with("http://") => {
+                    RedirectUri::loopback_with_localhost(line)
+                }
+                _ => RedirectUri::parse(line),
+            };
+            match uri {
+                Ok(uri) if uris.contains(&uri) => {}
+                Ok(uri) => uris.push(uri),
+                Err(invalid) => {
+                    mistakes.add("redirect_uris", text::redirect(number, line, invalid.problem));
+                }
+            }
+        }
+        uris
+    }
+
+    fn scope(&self, mistakes: &mut Mistakes) -> Scope {
+        let others = numbered(&self.other_scopes).flat_map(|(number, line)| {
+            line.split_ascii_whitespace().map(move |token| (number, token))
+        });
+        let mut tokens: Vec<&str> = Vec::new();
+        for (number, token) in self.scopes.iter().map(|token| (0, token.as_str())).chain(others) {
+            match ScopeToken::new(token) {
+                Ok(_) => tokens.push(token),
+                Err(invalid) => mistakes.add("scope", text::scope(number, token, invalid.problem)),
+            }
+        }
+        Scope::parse(&tokens.join(" ")).unwrap_or_else(|invalid| {
+            mistakes.add("scope", text::sentence(invalid.problem));
+            Scope::default()
+        })
+    }
+}
+
+impl JwtForm {
+    /// Returns the settings, with those that the form does not show from `base`.
+    fn settings(&self, base: Option<&JwtSettings>, mistakes: &mut Mistakes) -> Option<JwtSettings> {
+        let mut settings = if self.by_secret {
+            JwtSettings::signature_secret()
+        } else {
+            JwtSettings::keys(read_keys(&self.keys, "jwt_keys", mistakes)?)
+        };
+        if let Some(base) = base {
+            settings = settings
+                .with_token_endpoint_audience(base.allows_token_endpoint_audience())
+                .with_max_lifetime(base.max_lifetime())
+                .with_clock_skew(base.clock_skew())
+                .with_jti(base.jti());
+            // Algorithms are those of the kind of key.
+            if Self::of(Some(base)).by_secret == self.by_secret {
+                settings = settings.with_algorithms(base.algorithms().iter().copied());
+            }
+        }
+        if !self.issuer.is_empty() {
+            settings = settings.with_issuer(&*self.issuer);
+        }
+        if !self.audience.is_empty() {
+            settings = settings.with_audience(&*self.audience);
+        }
+        let mut policy = base.map(|base| base.impersonation().clone()).unwrap_or_default();
+        policy.except = members(&self.except_subjects, &self.except_groups, mistakes);
+        policy.allow = match &*self.allow {
+            "anyone" => Impersonable::Anyone,
+            "members" => Impersonable::Members(members(&self.subjects, &self.groups, mistakes)),
+            _ => Impersonable::None,
+        };
+        Some(
+            settings
+                .with_user_claim(&*self.user_claim)
+                .with_assertion_authenticates(self.authenticates)
+                .with_refresh_token(self.refresh_token)
+                .with_impersonation(policy),
+        )
+    }
+}
+
+fn members(subjects: &str, groups: &str, mistakes: &mut Mistakes) -> Members {
+    let mut read = Members::default();
+    for (number, line) in numbered(subjects) {
+        match Subject::new(line) {
+            Ok(subject) => read.subjects.push(subject),
+            Err(invalid) => mistakes.add("jwt_members", text::line(number, line, invalid.problem)),
+        }
+    }
+    for (number, line) in numbered(groups) {
+        match Group::new(line) {
+            Ok(group) => read.groups.push(group),
+            Err(invalid) => mistakes.add("jwt_members", text::line(number, line, invalid.problem)),
+        }
+    }
+    read
+}
+
+fn read_keys(typed: &str, field: &'static str, mistakes: &mut Mistakes) -> Option<VerifyingKeys> {
+    if typed.trim().is_empty() {
+        mistakes.add(field, text::KEYS_MISSING);
+        return None;
+    }
+    match keys::read(typed) {
+        Ok(keys) => Some(keys),
+        Err(error) => {
+            mistakes.add(field, text::sentence(&error.to_string()));
+            None
+        }
+    }
+}
+
+/// Checks whether a registered URI allows `localhost`: its JSON says so.
+pub(super) fn allows_localhost(uri: &RedirectUri) -> bool {
+    serde_json::to_value(uri).is_ok_and(|json| json.is_object())
+}
+
+/// Returns the lines with a text, with their numbers from 1.
+fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.lines().enumerate().map(|(at, line)| (at.saturating_add(1), line.trim()));
+    lines.filter(|(_, line)| !line.is_empty())
+}
+
+/// Returns the lines with a text.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    numbered(text).map(|(_, line)| line)
+}

@@ -1,0 +1,236 @@
+//! Texts of the form of an app.
+
+type Text = &'static str;
+
+pub(in super::super) const YES: Text = "yes";
+pub(in super::super) const NO: Text = "no";
+pub(in super::super) const MISTAKES: Text = "Look at these fields again. Nothing was saved yet:";
+pub(in super::super) const OPTIONAL: Text = "optional";
+
+pub(in super::super) const ABOUT: Text = "About the app";
+pub(in super::super) const NAME: Text = "Name";
+pub(in super::super) const NAME_HINT: Text = "Users see it when they are asked for access.";
+pub(in super::super) const NAME_MISSING: Text = "Give the app a name.";
+pub(in super::super) const DESCRIPTION: Text = "Description";
+pub(in super::super) const DESCRIPTION_HINT: Text = "What it does, for users and administrators.";
+
+pub(in super::super) const ACCESS_SECTION: Text = "How it gets tokens";
+pub(in super::super) const FLOWS: Text = "Flows";
+pub(in super::super) const FLOWS_MISSING: Text = "Choose at least one flow.";
+pub(in super::super) const CODE: Text = "Authorization code";
+pub(in super::super) const CODE_HINT: Text =
+    "Users sign in and agree. Choose it for every app that people use.";
+pub(in super::super) const JWT: Text = "JWT bearer";
+pub(in super::super) const JWT_HINT: Text = "The app signs a statement and acts as a user without asking. Choose it for a backend that you trust.";
+pub(in super::super) const MACHINE: Text = "Client credentials";
+pub(in super::super) const MACHINE_HINT: Text =
+    "The app acts for itself, without a user. Choose it for jobs and services.";
+pub(in super::super) const AUTHENTICATION: Text = "How the app proves who it is";
+pub(in super::super) const AUTHENTICATION_MISSING: Text = "Choose how the app proves who it is.";
+/// Value, name, explanation.
+pub(in super::super) const METHODS: [(Text, Text, Text); 5] = [
+    ("client_secret", "Client secret", "It runs on a server that can keep a secret."),
+    (
+        "client_secret_basic",
+        "Client secret, in the header only",
+        "As above. A secret in the body is refused.",
+    ),
+    (
+        "client_secret_post",
+        "Client secret, in the body only",
+        "As above. A secret in the header is refused.",
+    ),
+    ("private_key_jwt", "A key of its own", "It signs with a private key that never leaves it."),
+    (
+        "none",
+        "Nothing: a public app",
+        "It runs on a phone, on a desktop or in a browser, where no secret is safe.",
+    ),
+];
+pub(in super::super) const CLIENT_KEYS: Text = "Public keys of the app";
+pub(in super::super) const KEYS_HINT: Text =
+    "PEM, a certificate, or a JWK Set. Never a private key.";
+pub(in super::super) const KEYS_FILE: Text = "Or upload a file";
+pub(in super::super) const KEYS_MISSING: Text =
+    "Paste a public key, a certificate or a JWK Set, or upload one.";
+pub(in super::super) const REFRESH: Text = "Refresh tokens";
+pub(in super::super) const REFRESH_HINT: Text =
+    "The app keeps its access without asking the user again, until the refresh token ends.";
+pub(in super::super) const CONSENT: Text = "Users have to agree";
+pub(in super::super) const CONSENT_HINT: Text =
+    "Without it, users who are signed in give access without being asked. Only for your own apps.";
+pub(in super::super) const REDIRECTS: Text = "Redirect URIs";
+pub(in super::super) const REDIRECTS_HINT: Text = "One a line. The browser goes there with the code. Use https, http://127.0.0.1 for an app on \
+     this machine, or a scheme of the app's own.";
+pub(in super::super) const REDIRECTS_MISSING: Text =
+    "Add at least one URI, to which users return after they have agreed.";
+pub(in super::super) const HOST_HINT: Text = "stands for each host name of this server:";
+pub(in super::super) const HOST_NONE: Text =
+    "stands for a host name of this server. None is configured, so such a URI matches nothing yet.";
+pub(in super::super) const LOCALHOST: Text = "Also accept localhost";
+pub(in super::super) const LOCALHOST_HINT: Text =
+    "For apps that cannot use 127.0.0.1. A resolver may send localhost elsewhere.";
+pub(in super::super) const CHECK: Text = "Check the URIs";
+pub(in super::super) const UNDERSTOOD: Text = "Understood as";
+pub(in super::super) const EXACT: Text = "exactly this address";
+pub(in super::super) const LOOPBACK: Text = "any port on this machine";
+pub(in super::super) const LOOPBACK_LOCALHOST: Text = "any port on this machine, also as localhost";
+pub(in super::super) const TEMPLATE: Text = "your host names";
+pub(in super::super) const OWN_SCHEME: Text = "an app on the device that has this scheme";
+pub(in super::super) const LIFETIMES: Text = "Lifetimes";
+pub(in super::super) const ACCESS: Text = "Access token";
+pub(in super::super) const ACCESS_HINT: Text = "At most 30 days. Shorter is safer.";
+pub(in super::super) const REFRESH_LIFETIME: Text = "Refresh token";
+pub(in super::super) const REFRESH_LIFETIME_HINT: Text =
+    "At most 730 days, from the user's consent. Then the user is asked again.";
+pub(in super::super) const WHOLE_NUMBERS: Text = "Write whole numbers, or leave a box empty.";
+
+pub(in super::super) const SCOPES: Text = "Scopes";
+pub(in super::super) const SCOPES_HINT: Text =
+    "The most that the app may do. A request can ask for less.";
+pub(in super::super) const OTHER_GROUP: Text = "Other";
+pub(in super::super) const OTHER_SCOPES: Text = "Other scopes";
+pub(in super::super) const OTHER_SCOPES_HINT: Text = "One a line: scopes that the catalog of the API does not list, or wider ones such as */files/*.";
+
+pub(in super::super) const JWT_SECTION: Text = "JWT bearer";
+pub(in super::super) const JWT_WARNING: Text =
+    "With this flow the app can act as users. Name them narrowly below.";
+pub(in super::super) const JWT_ISSUER: Text = "Issuer";
+pub(in super::super) const JWT_ISSUER_HINT: Text = "Empty means the client id.";
+pub(in super::super) const JWT_AUDIENCE: Text = "Audience";
+pub(in super::super) const JWT_AUDIENCE_HINT: Text = "Empty means the address of this server.";
+pub(in super::super) const JWT_SIGNED_BY: Text = "The app signs with";
+pub(in super::super) const JWT_BY_SECRET: Text = "The signature secret";
+pub(in super::super) const JWT_BY_SECRET_HINT: Text = "HS256. You get it with the client id.";
+pub(in super::super) const JWT_BY_KEYS: Text = "A private key of its own";
+pub(in super::super) const JWT_BY_KEYS_HINT: Text =
+    "You give its public key to this server, below.";
+pub(in super::super) const JWT_KEYS: Text = "Public keys for assertions";
+pub(in super::super) const JWT_CLAIM: Text = "Claim that names the user";
+pub(in super::super) const JWT_CLAIM_HINT: Text = "Usually sub, or email.";
+pub(in super::super) const JWT_ALONE: Text = "The signed statement alone is enough";
+pub(in super::super) const JWT_ALONE_HINT: Text =
+    "The app sends no other credential. Needs public keys; a public app has to use it.";
+pub(in super::super) const JWT_REFRESH: Text = "Also give a refresh token";
+pub(in super::super) const JWT_REFRESH_HINT: Text =
+    "Rarely needed: the app can sign a new statement at any time.";
+pub(in super::super) const JWT_ALLOW: Text = "Users that the app may act as";
+pub(in super::super) const JWT_NO_USER: Text = "None";
+pub(in super::super) const JWT_MEMBERS: Text = "These users and groups";
+pub(in super::super) const JWT_ANYONE: Text = "Every active user";
+pub(in super::super) const JWT_SUBJECTS: Text = "Users";
+pub(in super::super) const JWT_GROUPS: Text = "Groups";
+pub(in super::super) const JWT_EXCEPT_SUBJECTS: Text = "Except these users";
+pub(in super::super) const JWT_EXCEPT_GROUPS: Text = "Except members of these groups";
+pub(in super::super) const ONE_A_LINE: Text = "One a line.";
+
+pub(in super::super) const NEW_TITLE: Text = "New app";
+pub(in super::super) const ADD: Text = "Add application";
+pub(in super::super) const SAVE: Text = "Save settings";
+pub(in super::super) const CANCEL: Text = "Cancel";
+pub(in super::super) const DECLARED: Text = "The configuration of the host manages this app. It replaces what you change here when it is \
+     applied again.";
+
+pub(in super::super) const CONFLICT: Text = "Another administrator has changed this app since you opened it. Nothing was saved, and \
+     nothing that you typed is lost.";
+pub(in super::super) const CONFLICT_SAME: Text =
+    "Both have the same values. There is nothing to save.";
+pub(in super::super) const CONFLICT_TABLE: Text = "The difference";
+pub(in super::super) const CONFLICT_SETTING: Text = "Setting";
+pub(in super::super) const CONFLICT_YOURS: Text = "Yours";
+pub(in super::super) const CONFLICT_THEIRS: Text = "Theirs, stored now";
+pub(in super::super) const CONFLICT_EMPTY: Text = "empty";
+pub(in super::super) const CONFLICT_FORM: Text =
+    "The form below has your values. Save it to replace theirs, or take theirs over first.";
+pub(in super::super) const CONFLICT_SAVE: Text = "Save my values";
+pub(in super::super) const CONFLICT_DISCARD: Text = "Discard mine";
+
+/// Returns the name of a field that has a mistake.
+pub(in super::super) fn field(name: &str) -> &'static str {
+    match name {
+        "name" => NAME,
+        "description" => DESCRIPTION,
+        "flows" => FLOWS,
+        "authentication" => AUTHENTICATION,
+        "client_keys" => CLIENT_KEYS,
+        "refresh_token" => REFRESH,
+        "redirect_uris" => REDIRECTS,
+        "access" => ACCESS,
+        "refresh" => REFRESH_LIFETIME,
+        "scope" => SCOPES,
+        "jwt_issuer" => JWT_ISSUER,
+        "jwt_audience" => JWT_AUDIENCE,
+        "jwt_keys" => JWT_KEYS,
+        "jwt_user_claim" => JWT_CLAIM,
+        "jwt_authenticates" => JWT_ALONE,
+        "jwt_refresh_token" => JWT_REFRESH,
+        "jwt_allow" | "jwt_members" => JWT_ALLOW,
+        _ => "The app",
+    }
+}
+
+/// Returns a clause such as `must be 1 to 600 seconds` as a sentence.
+pub(in super::super) fn sentence(clause: &str) -> String {
+    let mut characters = clause.chars();
+    let first = characters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), characters.as_str().trim_end_matches('.'))
+}
+
+/// Returns a sentence about a setting that the form does not show.
+pub(in super::super) fn other_field(name: &str, problem: &str) -> String {
+    format!("The setting {name} {problem}.")
+}
+
+pub(in super::super) fn line(number: usize, text: &str, problem: &str) -> String {
+    format!("Line {number}, {}: {problem}.", shortened(text))
+}
+
+pub(in super::super) fn redirect(number: usize, uri: &str, problem: &str) -> String {
+    let advice = match problem {
+        "http is allowed on loopback only" => {
+            " Use https, or http://127.0.0.1 for an app on this machine."
+        }
+        "localhost must be allowed expressly" => " Use 127.0.0.1, or tick the box below.",
+        "it is relative" => " Begin with https://.",
+        "it has a wildcard" => " Write each address in full.",
+        _ => "",
+    };
+    format!("{}{advice}", line(number, uri, problem))
+}
+
+pub(in super::super) fn scope(number: usize, token: &str, problem: &str) -> String {
+    if number == 0 {
+        format!("{}: {problem}.", shortened(token))
+    } else {
+        line(number, token, problem)
+    }
+}
+
+/// Returns the beginning of a text, for a sentence.
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('\u{2026}');
+    }
+    short
+}
+
+/// Returns the name of a unit of a lifetime.
+pub(in super::super) fn unit(name: &str) -> &'static str {
+    match name {
+        "days" => "days",
+        "hours" => "hours",
+        "minutes" => "minutes",
+        _ => "seconds",
+    }
+}
+
+/// Returns the place on the page to which a link to a field leads.
+pub(in super::super) fn anchor(field: &str) -> &str {
+    match field {
+        "access" => "access_days",
+        "refresh" => "refresh_days",
+        "jwt_allow" => "jwt_members",
+        other => other,
+    }
+}

@@ -1,0 +1,195 @@
+//! *Settings* of an app, and conflicts.
+
+use grantor::app::{AppDraft, AppOrigin, Flow, Pkce};
+use grantor::audit::Actor;
+use grantor::protocol::RedirectUri;
+
+use super::desk::{Desk, MOUNT, console, registered};
+use super::html::{check, tags, value_of};
+use crate::support::{World, code_app, machine_app, scope};
+
+/// The fields of a form as a browser would send them unchanged, without the token.
+pub(crate) fn typed(page: &str) -> Vec<(String, String)> {
+    let mut fields = Vec::new();
+    for tag in tags(page) {
+        let Some(name) = tag.attribute("name") else { continue };
+        let value = match (&*tag.name, tag.attribute("type")) {
+            ("textarea", _) => Some(tag.text.clone()),
+            ("input", Some("checkbox" | "radio")) => {
+                tag.attribute("checked").and(tag.attribute("value")).map(str::to_owned)
+            }
+            ("input", Some("text" | "hidden")) => tag.attribute("value").map(str::to_owned),
+            _ => None,
+        };
+        if let Some(value) = value.filter(|_| name != "token") {
+            fields.push((name.to_owned(), value));
+        }
+    }
+    fields
+}
+
+/// Returns the fields with some values changed.
+fn with<'a>(
+    fields: &'a [(String, String)],
+    changed: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
+    let is_changed = |name: &str| changed.iter().any(|(other, _)| *other == name);
+    let kept = fields.iter().filter(|(name, _)| !is_changed(name));
+    kept.map(|(name, value)| (&**name, &**value)).chain(changed.iter().copied()).collect()
+}
+
+#[test]
+fn settings_are_saved_and_those_without_a_field_stay() {
+    let world = World::new();
+    let draft = code_app().pkce(Pkce::Optional).code_lifetime(30).refresh_grace(Some(7));
+    let (app, path) = registered(&world, draft);
+    let console = console(&world);
+    let desk = Desk::new(&console, "edit");
+    let settings = format!("{path}/settings");
+    let fields = typed(&desk.page(&settings));
+    let nothing = desk.post(&settings, &with(&fields, &[]));
+    assert_eq!(nothing.header("location"), Some(&*format!("{MOUNT}{settings}?done=unchanged")));
+    let changed = [
+        ("name", "Renamed"),
+        ("access_hours", "0"),
+        ("access_minutes", "5"),
+        ("redirect_uris", "https://%%HOST%%/cb\r\n\r\nhttps://b.example/cb "),
+        ("other_scopes", "a b\nx"),
+    ];
+    let saved = desk.post(&settings, &with(&fields, &changed));
+    assert_eq!(
+        (saved.status, saved.header("location")),
+        (303, Some(&*format!("{MOUNT}{settings}?done=saved")))
+    );
+    let stored = world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
+    let stored = stored.settings();
+    assert_eq!((stored.name(), stored.access_token_lifetime()), ("Renamed", 300));
+    assert_eq!(stored.scope(), &scope("a b x"));
+    let uris: Vec<_> = stored.redirect_uris().iter().map(RedirectUri::as_str).collect();
+    assert_eq!(uris, ["https://%%HOST%%/cb", "https://b.example/cb"]);
+    assert_eq!(
+        (stored.pkce(), stored.code_lifetime(), stored.refresh_grace()),
+        (Pkce::Optional, 30, 7)
+    );
+    let event =
+        world.events().into_iter().find(|event| event.action.as_str() == "edit_app").unwrap();
+    assert_eq!(event.actor, Actor::Administrator("ann".into()));
+}
+
+/// H8: the second of two administrators sees both versions, and loses nothing.
+#[test]
+fn a_conflict_shows_both_versions_and_keeps_what_was_typed() {
+    let world = World::new();
+    let (app, path) = registered(&world, code_app());
+    let console = console(&world);
+    let (ann, bob) = (
+        Desk::new(&console, "edit"),
+        Desk { console: &console, cookie: "staff=bob.edit.b".to_owned() },
+    );
+    let settings = format!("{path}/settings");
+    let fields = typed(&ann.page(&settings));
+    let bobs = [("name", "Name by bob"), ("access_hours", "2")];
+    assert_eq!(bob.post(&settings, &with(&fields, &bobs)).status, 303);
+    let anns = [("name", "Name by ann"), ("description", "Typed\nby ann.")];
+    let conflict = ann.post(&settings, &with(&fields, &anns));
+    assert_eq!(conflict.status, 409);
+    check(&conflict.body, MOUNT);
+    for text in
+        ["Name by ann", "Name by bob", "2 hours", "1 hour", "nothing that you typed is lost"]
+    {
+        assert!(conflict.body.contains(text), "{text}: {}", conflict.body);
+    }
+    assert_eq!(world.last_event().outcome.reason(), Some("app_version_conflict"));
+    // The form has all of her values, on top of his version.
+    let again = typed(&conflict.body);
+    let value =
+        |name: &str| again.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
+    assert_eq!(value("name").as_deref(), Some("Name by ann"));
+    assert_eq!(value("description").as_deref(), Some("Typed\nby ann."));
+    assert_eq!(value("access_hours").as_deref(), Some("1"));
+    assert_eq!(ann.post(&settings, &with(&again, &[])).status, 303);
+    let stored = world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
+    assert_eq!(
+        (stored.settings().name(), stored.settings().description()),
+        ("Name by ann", "Typed\nby ann.")
+    );
+}
+
+/// H2: an administrator who may only look sees the settings, and no button.
+#[test]
+fn settings_can_be_read_by_all_and_saved_by_some() {
+    let world = World::new();
+    let (app, path) = registered(&world, code_app());
+    world.block_on(world.server.admin("x").set_origin(&app.id, AppOrigin::Declared)).unwrap();
+    let console = console(&world);
+    let settings = format!("{path}/settings");
+    let fields = typed(&Desk::new(&console, "edit").page(&settings));
+    let desk = Desk::new(&console, "view");
+    let page = desk.page(&settings);
+    check(&page, MOUNT);
+    assert!(page.contains("The configuration of the host manages this app."));
+    assert_eq!(
+        tags(&page).iter().filter(|tag| tag.name == "button" || tag.name == "form").count(),
+        0
+    );
+    assert_eq!(value_of(&page, "name"), "Reports");
+    for below in [&settings, "/new-app"] {
+        let refused = desk.post(below, &with(&fields, &[("name", "Other")]));
+        assert_eq!(refused.status, 403);
+    }
+    assert_eq!(desk.get("/new-app").status, 403);
+}
+
+#[test]
+fn a_change_of_the_client_type_drops_what_does_not_fit() {
+    let world = World::new();
+    let (app, path) = registered(&world, code_app().pkce(Pkce::Optional));
+    let console = console(&world);
+    let desk = Desk::new(&console, "edit");
+    let settings = format!("{path}/settings");
+    let fields = typed(&desk.page(&settings));
+    assert_eq!(desk.post(&settings, &with(&fields, &[("authentication", "none")])).status, 303);
+    let stored = world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
+    assert_eq!(stored.settings().pkce(), Pkce::Required);
+    assert!(stored.credentials().client_secrets.is_empty());
+}
+
+#[test]
+fn an_edit_without_a_version_or_of_a_deleted_app_is_refused() {
+    let world = World::new();
+    let (app, path) = registered(&world, machine_app());
+    let console = console(&world);
+    let desk = Desk::new(&console, "security");
+    let settings = format!("{path}/settings");
+    let fields = typed(&desk.page(&settings));
+    for version in ["", "x", "-1", "18446744073709551616"] {
+        assert_eq!(desk.post(&settings, &with(&fields, &[("version", version)])).status, 400);
+    }
+    assert_eq!(desk.post(&settings, &with(&fields, &[("version", "1")])).status, 409);
+    world.block_on(world.server.admin("x").delete(&app.id)).unwrap();
+    assert_eq!(desk.post(&settings, &with(&fields, &[("name", "x")])).status, 404);
+}
+
+#[test]
+fn uris_that_differ_in_localhost_keep_their_difference() {
+    let world = World::new();
+    let draft = AppDraft::public("Desktop")
+        .flow(Flow::AuthorizationCode)
+        .redirect_uri(RedirectUri::parse("http://127.0.0.1/a").unwrap())
+        .redirect_uri(RedirectUri::loopback_with_localhost("http://localhost/b").unwrap());
+    let (app, path) = registered(&world, draft);
+    let console = console(&world);
+    let desk = Desk::new(&console, "edit");
+    let settings = format!("{path}/settings");
+    let page = desk.page(&settings);
+    assert!(page.contains("any port on this machine, also as localhost"), "{page}");
+    let fields = typed(&page);
+    let unchanged = desk.post(&settings, &with(&fields, &[]));
+    assert_eq!(unchanged.header("location"), Some(&*format!("{MOUNT}{settings}?done=unchanged")));
+    let mut without = with(&fields, &[("redirect_uris", "http://127.0.0.1/a")]);
+    without.retain(|(name, _)| *name != "allow_localhost");
+    assert_eq!(desk.post(&settings, &without).status, 303);
+    let stored = world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
+    let json = serde_json::to_value(stored.settings()).unwrap();
+    assert_eq!(json["redirect_uris"], serde_json::json!(["http://127.0.0.1/a"]));
+}
