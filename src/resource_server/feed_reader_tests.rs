@@ -84,7 +84,11 @@ fn a_failed_read_does_not_renew_the_list() {
     let server = Server::with(&[Value::Null, page(1, true)]);
     let reader = reader(&server);
     let error = block_on(reader.poll(NOW)).unwrap_err();
-    assert_eq!(error.to_string(), "the server's revocation feed came with status 401, not 200");
+    assert_eq!(
+        error.to_string(),
+        "the server's revocation feed came with status 401, not 200: check the client id and the secret of this \
+         API's app"
+    );
     assert!(block_on(reader.poll(NOW)).is_err(), "there is no second page");
     let metadata = |url: &&String| url.contains("well-known");
     assert_eq!(server.requested().iter().filter(metadata).count(), 2);

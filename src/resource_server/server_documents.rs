@@ -53,7 +53,7 @@ pub enum DiscoveryError {
         error: FetchError,
     },
     /// The status is not 200. A redirect is not followed.
-    #[error("the server's {document} came with status {status}, not 200")]
+    #[error("the server's {document} came with status {status}, not 200{}", advice(*document, *status))]
     Status {
         /// The document.
         document: ServerDocument,
@@ -66,7 +66,8 @@ pub enum DiscoveryError {
     /// The document is not the expected JSON.
     #[error("the server's {0} is malformed JSON, or has members of a wrong type")]
     Malformed(ServerDocument),
-    /// The metadata state another `issuer` (RFC 8414 section 3.3).
+    /// The metadata state another `issuer` (RFC 8414 section 3.3), for example one with another host name for
+    /// the same machine, or without a `/` at the end.
     #[error("the metadata state another `issuer`: the two must be equal byte for byte")]
     Issuer,
     /// The metadata lack a member.
@@ -78,6 +79,20 @@ pub enum DiscoveryError {
     /// The JWK Set is malformed, or holds a secret, too many keys or no usable key.
     #[error("the server's JWK Set is not usable: {0}")]
     Keys(KeyError),
+}
+
+/// Returns what to check, as the end of the text of an error.
+fn advice(document: ServerDocument, status: u16) -> &'static str {
+    match (document, status) {
+        (ServerDocument::RevocationFeed, 401) => {
+            ": check the client id and the secret of this API's app"
+        }
+        (ServerDocument::RevocationFeed, 400) => {
+            ": check that the authorization server has a `ResourceServer` for this API's app"
+        }
+        (ServerDocument::Metadata, 404) => ": check the issuer's URL",
+        _ => "",
+    }
 }
 
 /// The members of the metadata that a resource server reads.
