@@ -82,7 +82,8 @@ pub struct ClientReport {
 }
 
 /// The differences between an export and the apps that came of it. `Display` writes it for people, one note
-/// a line.
+/// a line. A note without a field is about the client as a whole. Of a refused client it writes the reasons
+/// first, then what its export has and this server lacks; what the app would be is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct MigrationReport {
@@ -115,16 +116,32 @@ impl fmt::Display for MigrationReport {
                 ClientOutcome::Refused => "REFUSED",
             };
             writeln!(f, "{} {id}: {outcome}", client.place)?;
-            write_notes(f, &client.notes)?;
+            match client.outcome {
+                ClientOutcome::Migrated => write_notes(f, &client.notes)?,
+                ClientOutcome::Refused => {
+                    let refused = |note: &&Note| note.finding == Finding::Refused;
+                    let lost =
+                        |note: &&Note| matches!(note.finding, Finding::Dropped | Finding::Unknown);
+                    write_notes(f, client.notes.iter().filter(refused))?;
+                    write_notes(f, client.notes.iter().filter(lost))?;
+                }
+            }
         }
         Ok(())
     }
 }
 
-fn write_notes(f: &mut fmt::Formatter<'_>, notes: &[Note]) -> fmt::Result {
-    for note in notes {
-        let field = if note.field.is_empty() { "(all)" } else { &note.field };
-        writeln!(f, "  {:<9} {field}: {}", note.finding.as_str(), note.text)?;
+fn write_notes<'a>(
+    f: &mut fmt::Formatter<'_>,
+    notes: impl IntoIterator<Item = &'a Note>,
+) -> fmt::Result {
+    for Note { field, finding, text } in notes {
+        let finding = finding.as_str();
+        if field.is_empty() {
+            writeln!(f, "  {finding:<9} {text}")?;
+        } else {
+            writeln!(f, "  {finding:<9} {field}: {text}")?;
+        }
     }
     Ok(())
 }
