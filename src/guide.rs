@@ -28,6 +28,7 @@ macro_rules! links {
         "
 [../examples/server/README.md]: crate::guide#files-beside-the-guide
 [administration.md]: crate::guide::administration
+[administration.md#apps-of-the-configuration]: crate::guide::administration#apps-of-the-configuration
 [administration.md#audit-usage-budgets]: crate::guide::administration#audit-usage-budgets
 [administration.md#requests-that-overlap-the-end-of-access]: crate::guide::administration#requests-that-overlap-the-end-of-access
 [administration.md#secrets]: crate::guide::administration#secrets
