@@ -66,6 +66,9 @@ pub trait Interaction: Send + Sync {
     ) -> impl Future<Output = Page> + Send;
 
     /// Returns the page for an error that cannot be redirected to the app. The library sets the status.
+    ///
+    /// The text of `error` and its causes are for a log. Ask the user to go back to the app and start again,
+    /// or to try later if there is no [`rejection`](AuthorizationError::rejection).
     fn error_page(
         &self,
         request: &Parts,
