@@ -328,6 +328,10 @@ const TESTS: &[(&str, &[&str])] = &[
     ("logo", &["a_logo_has_its_documented_bounds"]),
     ("apps on a page of the list", &["the_list_is_paged_by_key_and_shows_each_app_once"]),
     (
+        "live grants that a page of the danger zone counts",
+        &["a_page_of_the_danger_zone_counts_up_to_200_grants"],
+    ),
+    (
         "time for which new credentials can be shown",
         &[
             "sealed_credentials_open_in_their_session_and_minute_only",

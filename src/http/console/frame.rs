@@ -24,28 +24,46 @@ impl Place {
 pub(super) enum Tab {
     Overview,
     Settings,
+    Credentials,
+    Danger,
 }
 
 impl Tab {
     /// The tabs that exist, in their order: name, last segment of the path.
-    const ALL: [(Self, &'static str, &'static str); 2] =
-        [(Self::Overview, text::OVERVIEW, ""), (Self::Settings, text::SETTINGS, "settings")];
+    const ALL: [(Self, &'static str, &'static str); 4] = [
+        (Self::Overview, text::OVERVIEW, ""),
+        (Self::Settings, text::SETTINGS, "settings"),
+        (Self::Credentials, text::CREDENTIALS, "credentials"),
+        (Self::Danger, text::DANGER, "danger"),
+    ];
 }
 
 /// A change that the next page reports. The link names it, so that no text of a link is ever shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Done {
     Created,
+    Deleted,
+    Disabled,
     Enabled,
+    Ended,
+    Regenerated,
+    Revoked,
+    Rotated,
     Saved,
     SavedWithoutKeys,
     Unchanged,
 }
 
 impl Done {
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 11] = [
         (Self::Created, "created", text::CREATED),
+        (Self::Deleted, "deleted", text::DELETED),
+        (Self::Disabled, "disabled", text::APP_DISABLED),
         (Self::Enabled, "enabled", text::ENABLED),
+        (Self::Ended, "ended", text::ENDED),
+        (Self::Regenerated, "regenerated", text::REGENERATED),
+        (Self::Revoked, "revoked", text::REVOKED),
+        (Self::Rotated, "rotated", text::ROTATED),
         (Self::Saved, "saved", text::SAVED),
         (Self::SavedWithoutKeys, "saved-without-keys", text::SAVED_WITHOUT_KEYS),
         (Self::Unchanged, "unchanged", text::UNCHANGED),

@@ -2,6 +2,7 @@
 
 mod apps;
 mod credentials;
+mod danger;
 mod desk;
 mod frame;
 mod hostile_texts;

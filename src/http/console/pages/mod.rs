@@ -1,6 +1,8 @@
 //! The pages, one file each.
 
 mod apps;
+mod credentials;
+mod danger;
 mod new_app;
 mod new_credentials;
 mod overview;

@@ -2,6 +2,8 @@
 
 pub(super) mod app_form;
 pub(super) mod apps;
+pub(super) mod credentials;
+pub(super) mod danger;
 pub(super) mod frame;
 pub(super) mod new_credentials;
 pub(super) mod overview;
