@@ -12,11 +12,13 @@ use crate::users::UserDirectory;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Apps,
+    Audit,
 }
 
 impl Place {
     /// The places that exist, in the order of the navigation: name, path below the console.
-    const ALL: [(Self, &'static str, &'static str); 1] = [(Self::Apps, text::APPS, "/apps")];
+    const ALL: [(Self, &'static str, &'static str); 2] =
+        [(Self::Apps, text::APPS, "/apps"), (Self::Audit, text::AUDIT, "/audit")];
 }
 
 /// A page of one app.
@@ -25,15 +27,17 @@ pub(super) enum Tab {
     Overview,
     Settings,
     Credentials,
+    Activity,
     Danger,
 }
 
 impl Tab {
     /// The tabs that exist, in their order: name, last segment of the path.
-    const ALL: [(Self, &'static str, &'static str); 4] = [
+    const ALL: [(Self, &'static str, &'static str); 5] = [
         (Self::Overview, text::OVERVIEW, ""),
         (Self::Settings, text::SETTINGS, "settings"),
         (Self::Credentials, text::CREDENTIALS, "credentials"),
+        (Self::Activity, text::ACTIVITY, "activity"),
         (Self::Danger, text::DANGER, "danger"),
     ];
 }

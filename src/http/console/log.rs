@@ -14,7 +14,6 @@ pub(super) trait Log: Send + Sync {
     /// Returns the usage of each app.
     fn usages<'a>(&'a self, apps: &'a [ClientId]) -> Answer<'a, Vec<AppUsage>>;
 
-    #[expect(dead_code, reason = "for pages with events")]
     /// Finds events, newest first.
     fn events<'a>(
         &'a self,

@@ -82,6 +82,7 @@ mod pages;
 mod path;
 mod problem;
 mod routes;
+mod sentence;
 mod texts;
 mod times;
 mod visit;

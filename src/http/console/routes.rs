@@ -33,6 +33,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (true, ["apps", app, "danger", act]) => self.act(app, act, form).await,
             (false, ["apps", app, "new-credentials"]) => self.new_credentials(app).await,
             (false, ["apps", app]) => self.overview(app).await,
+            (false, ["apps", app, "activity"]) => self.activity(app).await,
+            (false, ["audit"]) => self.audit_log().await,
             (true, ["apps", app, "enable"]) => self.enable(app).await,
             _ => Err(Problem::NotFound),
         }

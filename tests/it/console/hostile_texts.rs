@@ -1,9 +1,13 @@
 //! Every page with hostile texts. A new page is added to `PAGES`.
 
 use grantor::app::{AppDraft, Flow};
+use grantor::audit::{Action, Actor, AuditEvent};
+use grantor::clock::UnixTime;
 use grantor::http::console::{Console, ConsoleBrand};
+use grantor::observe::Outcome;
 use grantor::protocol::RedirectUri;
 
+use super::audit::console_with_events;
 use super::desk::{Desk, MOUNT, console, registered};
 use super::html::{check, tags};
 use crate::support::{World, code_app, encode, scope};
@@ -21,6 +25,10 @@ const PAGES: &[&str] = &[
     "/apps/{app}/danger",
     "/apps/{app}/danger/delete",
     "/apps/{app}/danger/{text}",
+    "/apps/{app}/activity?user={text}&outcome={text}&action={text}&after={text}",
+    "/audit",
+    "/audit?app={text}",
+    "/audit?user={text}",
     "/apps/{app}?done={text}",
     "/{text}",
     "/apps/{text}",
@@ -87,7 +95,11 @@ fn every_page_shows_hostile_texts_as_texts() {
             .redirect_uri(RedirectUri::parse("myapp:/javascript:alert(1)").unwrap())
             .scope(scope("<script>alert(1)</script> javascript:alert(1)"));
         let (app, _) = registered(&world, draft);
-        let console = console(&world).with_brand(ConsoleBrand::new(&text));
+        let actor = Actor::Administrator(text.as_str().into());
+        let edit = Action::EditApp { changed: vec![text.clone()] };
+        let edit = AuditEvent::new(UnixTime::EPOCH, actor, edit, Outcome::Success);
+        let console = console_with_events(&world, &[edit.with_app(&app.id)]);
+        let console = console.with_brand(ConsoleBrand::new(&text));
         let desk = Desk::new(&console, "security");
         for page in PAGES {
             // The URI of a request has at most 64 KiB.

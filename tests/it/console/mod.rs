@@ -1,6 +1,7 @@
 //! The console for administrators, through bytes on the wire.
 
 mod apps;
+mod audit;
 mod credentials;
 mod danger;
 mod desk;

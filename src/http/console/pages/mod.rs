@@ -1,6 +1,7 @@
 //! The pages, one file each.
 
 mod apps;
+mod audit;
 mod credentials;
 mod danger;
 mod new_app;

@@ -2,6 +2,7 @@
 
 pub(super) mod app_form;
 pub(super) mod apps;
+pub(super) mod audit;
 pub(super) mod credentials;
 pub(super) mod danger;
 pub(super) mod frame;

@@ -1,0 +1,239 @@
+//! Texts of the audit log: events as sentences.
+
+pub(in super::super) const TITLE: &str = "Audit log";
+pub(in super::super) const APP: &str = "App";
+pub(in super::super) const APP_TERM: &str = "client_id";
+pub(in super::super) const USER: &str = "User";
+pub(in super::super) const USER_TERM: &str = "sub";
+pub(in super::super) const ACTION: &str = "Action";
+pub(in super::super) const EVERY_ACTION: &str = "Every action";
+pub(in super::super) const FIND: &str = "Find events";
+pub(in super::super) const OUTCOME: &str = "Outcome";
+pub(in super::super) const ALL: &str = "All";
+pub(in super::super) const SUCCEEDED: &str = "Succeeded";
+pub(in super::super) const REFUSED: &str = "Refused";
+pub(in super::super) const FAILED: &str = "Failed";
+pub(in super::super) const WHEN: &str = "When";
+pub(in super::super) const EVENT: &str = "Event";
+pub(in super::super) const SETTING: &str = "Decided by the setting";
+pub(in super::super) const LATER: &str = "An event of a later version of the server";
+pub(in super::super) const RAW: &str = "Raw event";
+pub(in super::super) const PAGES: &str = "Pages of the log";
+pub(in super::super) const NEWEST: &str = "Newest events";
+pub(in super::super) const OLDER: &str = "Older events";
+pub(in super::super) const CLEAR: &str = "Show all events";
+pub(in super::super) const NO_LOG_TITLE: &str = "No audit log is connected";
+pub(in super::super) const NO_LOG: &str = "The server reports events to the host, and this console cannot read them. Connect a store of events with \
+     Console::with_audit_log.";
+pub(in super::super) const NONE_TITLE: &str = "No events yet";
+pub(in super::super) const NONE: &str =
+    "Each token, each refusal and each change by an administrator becomes an event.";
+pub(in super::super) const NONE_FOUND_TITLE: &str = "No event fits";
+pub(in super::super) const NONE_FOUND: &str =
+    "Names of apps and users are exact here. Take a filter away.";
+pub(in super::super) const NONE_SO_FAR_TITLE: &str = "No event fits so far";
+pub(in super::super) const NONE_SO_FAR: &str =
+    "The newest of these events have been searched. Go on with older events.";
+
+pub(in super::super) const AN_APP: &str = "an app";
+pub(in super::super) const A_USER: &str = "a user";
+pub(in super::super) const THE_APP: &str = "app ";
+pub(in super::super) const ACTOR_APP: &str = "App ";
+pub(in super::super) const ACTOR_USER: &str = "User ";
+pub(in super::super) const ACTOR_ADMINISTRATOR: &str = "Administrator ";
+pub(in super::super) const ACTOR_SERVER: &str = "The server";
+pub(in super::super) const ACTOR_UNKNOWN: &str = "An unknown caller";
+pub(in super::super) const ACTOR_CLAIMED: &str = "A caller that claims to be ";
+pub(in super::super) const BECAUSE: &str = ": ";
+
+/// The sentence of a refusal.
+pub(in super::super) fn refused(action: &str) -> &'static str {
+    match action {
+        "introspect" => "{actor} asked about a token that is not active",
+        "revoke_token" => "{actor} asked to revoke a token, and there was nothing to revoke",
+        _ => "{actor} was refused {attempt}",
+    }
+}
+
+/// The sentence of a failure.
+pub(in super::super) const BROKEN: &str = "{actor} tried {attempt}, and the server failed";
+
+pub(in super::super) fn times(count: u64) -> String {
+    format!(" ({count} times)")
+}
+
+/// An action: its name in events, its label, the sentence of a success, and what was attempted.
+pub(in super::super) type Words = (&'static str, &'static str, &'static str, &'static str);
+
+/// A token as a user.
+pub(in super::super) const ISSUE_AS_USER: Words =
+    ("issue_token", "Get a token", "{actor} got a token as {user}", "to act as {user}");
+
+pub(in super::super) const ACTIONS: [Words; 28] = [
+    ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
+    (
+        "retry_refresh",
+        "Repeat a refresh",
+        "{actor} repeated a refresh and got the same tokens",
+        "to repeat a refresh",
+    ),
+    (
+        "detect_rewind",
+        "Detect lost writes",
+        "{actor} has a newer refresh token than the store: the store has lost writes",
+        "to use a refresh token that is newer than the store",
+    ),
+    (
+        "use_superseded_secret",
+        "Use a superseded secret",
+        "{actor} used a superseded client secret",
+        "to use a superseded client secret",
+    ),
+    (
+        "renew_digest",
+        "Renew a digest",
+        "{actor} renewed the digest of a client secret of {app}",
+        "to renew the digest of a client secret of {app}",
+    ),
+    (
+        "authorize",
+        "Ask for authorization",
+        "{actor} asked {user} for access",
+        "to ask a user for access",
+    ),
+    (
+        "require_login",
+        "Require a login",
+        "{actor} asked for access, and the user has to log in first",
+        "to ask a user to log in",
+    ),
+    ("issue_code", "Issue a code", "{user} gave {app} access", "to get a code"),
+    ("deny_authorization", "Deny access", "{user} denied {app} access", "to deny access"),
+    (
+        "introspect",
+        "Introspect a token",
+        "{actor} asked about an active token",
+        "to introspect a token",
+    ),
+    ("revoke_token", "Revoke a token", "{actor} revoked a token", "to revoke a token"),
+    (
+        "read_revocations",
+        "Read revocations",
+        "{actor} read the revocation feed",
+        "to read the revocation feed",
+    ),
+    ("register_app", "Register an app", "{actor} registered {app}", "to register {app}"),
+    ("import_app", "Import an app", "{actor} imported {app}", "to import {app}"),
+    ("edit_app", "Edit an app", "{actor} edited {app}: {details}", "to edit {app}"),
+    (
+        "rotate_client_secret",
+        "Rotate a client secret",
+        "{actor} rotated the client secret of {app}",
+        "to rotate the client secret of {app}",
+    ),
+    (
+        "set_client_secret",
+        "Set a client secret",
+        "{actor} set a client secret of {app}",
+        "to set a client secret of {app}",
+    ),
+    (
+        "remove_superseded_secrets",
+        "End superseded secrets",
+        "{actor} ended the superseded client secrets of {app}",
+        "to end the superseded client secrets of {app}",
+    ),
+    (
+        "regenerate_signature_secret",
+        "Regenerate a signature secret",
+        "{actor} regenerated the signature secret of {app}",
+        "to regenerate the signature secret of {app}",
+    ),
+    ("enable_app", "Enable an app", "{actor} enabled {app}", "to enable {app}"),
+    ("disable_app", "Disable an app", "{actor} disabled {app}", "to disable {app}"),
+    ("delete_app", "Delete an app", "{actor} deleted {app}", "to delete {app}"),
+    (
+        "set_app_origin",
+        "Hand over an app",
+        "{actor} handed over {app}: {details}",
+        "to hand over {app}",
+    ),
+    ("revoke", "Revoke access", "{actor} revoked {target}", "to revoke {target}"),
+    (
+        "withdraw_consent",
+        "Remove access",
+        "{actor} removed the access of {app} to the account of {user}",
+        "to remove the access of {app} to the account of {user}",
+    ),
+    (
+        "export_subject",
+        "Export a user",
+        "{actor} exported everything that is stored about {user}",
+        "to export everything that is stored about {user}",
+    ),
+    (
+        "drop_events",
+        "Drop events",
+        "{actor} dropped {details} events, because the audit queue was full",
+        "to drop events",
+    ),
+    (
+        "lose_events",
+        "Lose events",
+        "{actor} found that the log has lost events that were in it",
+        "to look for lost events",
+    ),
+];
+
+pub(in super::super) const EVERYTHING: &str = "all access";
+pub(in super::super) const ACCESS_OF_APP: &str = "all access of {app}";
+pub(in super::super) const ACCESS_AS_USER: &str = "all access as {user}";
+pub(in super::super) const ACCESS_OF_APP_AS_USER: &str = "the access of {app} as {user}";
+pub(in super::super) const ACCESS_ON_DEVICE: &str = "the access on device {details}";
+pub(in super::super) const ACCESS_OF_SESSION: &str = "all access of a session";
+pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidence of {details}";
+pub(in super::super) const ONE_GRANT: &str = "one grant";
+
+/// Reasons in words.
+const REASONS: [(&str, &str); 34] = [
+    ("impersonation_excepted", "excluded by the policy"),
+    ("impersonation_not_listed", "not listed in the policy"),
+    ("impersonation_none_allowed", "the policy allows no user"),
+    ("impersonation_inactive", "the user is not active"),
+    ("unknown_user", "there is no such user"),
+    ("inactive_user", "the user is not active"),
+    ("unknown_client", "there is no such app"),
+    ("app_disabled", "the app is disabled"),
+    ("wrong_secret", "the client secret is wrong"),
+    ("wrong_key", "the key is not one of the app"),
+    ("no_credentials", "the request has no credentials"),
+    ("flow_not_allowed", "the app may not use this flow"),
+    ("refresh_not_allowed", "the app gets no refresh tokens"),
+    ("redirect_uri", "the redirect URI is not registered"),
+    ("code_replayed", "the code was used twice, and its access is revoked"),
+    ("code_guessed", "the code was tried too often"),
+    ("refresh_token_reused", "the refresh token was used twice, and its access is revoked"),
+    ("assertion_replayed", "the assertion was used twice"),
+    ("grant_unknown", "the access has ended"),
+    ("grant_expired", "the access has expired"),
+    ("grant_revoked", "the access was revoked"),
+    ("expired_token", "the token has expired"),
+    ("revoked_token", "the token was revoked"),
+    ("unknown_token", "the token is not one of this server"),
+    ("foreign_token", "the token belongs to another app"),
+    ("scope_exceeds_app", "the app does not have this scope"),
+    ("scope_exceeds_policy", "the policy does not allow this scope"),
+    ("scope_exceeds_grant", "the user did not grant this scope"),
+    ("resource_not_allowed", "the app may not use this resource"),
+    ("consent_denied", "the user denied it"),
+    ("login_required", "the user has to log in"),
+    ("consent_required", "the user has to agree"),
+    ("rate_limits", "the app sends too many requests"),
+    ("too_many_failures", "the source has failed too often"),
+];
+
+/// Returns a reason in words.
+pub(in super::super) fn reason(name: &str) -> String {
+    let words = REASONS.iter().find(|(own, _)| *own == name);
+    words.map_or_else(|| name.replace('_', " "), |(_, words)| (*words).to_owned())
+}
