@@ -61,6 +61,12 @@ impl Fields {
         self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 
+    /// Returns all fields but those named `without`.
+    pub(super) fn others(&self, without: &[&str]) -> impl Iterator<Item = (&str, &str)> {
+        let others = self.0.iter().filter(move |(name, _)| !without.contains(&name.as_str()));
+        others.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Checks whether a box was ticked.
     pub(super) fn has(&self, name: &str) -> bool {
         !self.one(name).is_empty()

@@ -26,6 +26,8 @@ impl Place {
 pub(super) enum Tab {
     Overview,
     Settings,
+    Scopes,
+    Security,
     Credentials,
     Activity,
     Danger,
@@ -33,13 +35,20 @@ pub(super) enum Tab {
 
 impl Tab {
     /// The tabs that exist, in their order: name, last segment of the path.
-    const ALL: [(Self, &'static str, &'static str); 5] = [
+    const ALL: [(Self, &'static str, &'static str); 7] = [
         (Self::Overview, text::OVERVIEW, ""),
         (Self::Settings, text::SETTINGS, "settings"),
+        (Self::Scopes, text::SCOPES, "scopes"),
+        (Self::Security, text::SECURITY, "security"),
         (Self::Credentials, text::CREDENTIALS, "credentials"),
         (Self::Activity, text::ACTIVITY, "activity"),
         (Self::Danger, text::DANGER, "danger"),
     ];
+
+    /// Returns the last segment of the tab's path.
+    pub(super) fn path(self) -> &'static str {
+        Self::ALL.iter().find(|(tab, ..)| *tab == self).map_or("", |(.., path)| path)
+    }
 }
 
 /// A change that the next page reports. The link names it, so that no text of a link is ever shown.

@@ -73,6 +73,7 @@ mod assets;
 #[cfg(feature = "axum")]
 mod axum;
 mod brand;
+mod conflict;
 mod fields;
 mod frame;
 mod log;
@@ -82,6 +83,7 @@ mod pages;
 mod path;
 mod problem;
 mod routes;
+mod scope_grid;
 mod sentence;
 mod texts;
 mod times;

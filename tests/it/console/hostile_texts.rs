@@ -30,6 +30,8 @@ const PAGES: &[&str] = &[
     "/audit?app={text}",
     "/audit?user={text}",
     "/apps/{app}?done={text}",
+    "/apps/{app}/scopes",
+    "/apps/{app}/security",
     "/{text}",
     "/apps/{text}",
 ];

@@ -10,4 +10,6 @@ mod hostile_texts;
 mod html;
 mod new_app;
 mod posts;
+mod scopes;
+mod security;
 mod settings;

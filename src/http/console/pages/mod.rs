@@ -7,4 +7,6 @@ mod danger;
 mod new_app;
 mod new_credentials;
 mod overview;
+mod scopes;
+mod security;
 mod settings;

@@ -3,10 +3,13 @@
 pub(super) mod app_form;
 pub(super) mod apps;
 pub(super) mod audit;
+pub(super) mod conflict;
 pub(super) mod credentials;
 pub(super) mod danger;
 pub(super) mod frame;
 pub(super) mod new_credentials;
 pub(super) mod overview;
 pub(super) mod problems;
+pub(super) mod scopes;
+pub(super) mod security;
 pub(super) mod times;
