@@ -1,7 +1,7 @@
 //! The record of a request: audit events, usage, counted failures and telemetry.
 
 use crate::app::{CustomApp, Flow};
-use crate::audit::{Action, Actor, AuditEvent};
+use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
@@ -18,13 +18,13 @@ use crate::protocol::scope::Scope;
 pub(crate) struct AuditTrail<'a> {
     /// The action that the request asks for.
     pub(crate) action: Action,
-    pub(crate) subject: Option<Subject>,
+    subject: Option<Subject>,
     pub(crate) grant_id: Option<GrantId>,
     /// The flow that made the grant.
     pub(crate) flow: Option<Flow>,
     /// The scope and the API of the token.
-    pub(crate) scope: Option<Scope>,
-    pub(crate) resources: Option<Resources>,
+    scope: Option<Scope>,
+    resources: Option<Resources>,
     client_id: Option<ClientId>,
     proof: Proof,
     /// Whether a failure was reserved, so that a refusal charges none.
@@ -33,6 +33,8 @@ pub(crate) struct AuditTrail<'a> {
     step: Step,
     notes: Vec<Action>,
     observation: Option<&'a Observation>,
+    /// Whether a sink listens. Without one, the names that only events have are not kept.
+    is_recorded: bool,
 }
 
 /// The means by which an app has proved its identity.
@@ -77,7 +79,7 @@ impl<T> Answered<T> {
 }
 
 impl<'a> AuditTrail<'a> {
-    pub(crate) fn new(action: Action, request: &FormRequest<'a>) -> Self {
+    pub(crate) fn new(action: Action, request: &FormRequest<'a>, sink: &dyn AuditSink) -> Self {
         let mut trail = Self {
             action,
             subject: None,
@@ -91,6 +93,7 @@ impl<'a> AuditTrail<'a> {
             step: Step::Parse,
             notes: Vec::new(),
             observation: request.observation(),
+            is_recorded: sink.is_listening(),
         };
         trail.enter(Step::Parse);
         trail
@@ -111,14 +114,26 @@ impl<'a> AuditTrail<'a> {
 
     /// Notes that `app` has proved its identity.
     pub(crate) fn authenticated(&mut self, app: &CustomApp, proof: Proof) {
-        self.client_id = Some(app.client_id().clone());
+        // Mostly the app has been claimed already.
+        if self.client_id.as_ref() != Some(app.client_id()) {
+            self.client_id = Some(app.client_id().clone());
+        }
         self.proof = proof;
+    }
+
+    /// Notes the user concerned, or the app that acts for itself.
+    pub(crate) fn concerns(&mut self, subject: &Subject) {
+        if self.is_recorded {
+            self.subject = Some(subject.clone());
+        }
     }
 
     /// Notes the scope and the API of the token.
     pub(crate) fn decided(&mut self, scope: &Scope, resource: Option<&Resource>) {
-        self.scope = Some(scope.clone());
-        self.resources = resource.cloned().map(Resources::from);
+        if self.is_recorded {
+            self.scope = Some(scope.clone());
+            self.resources = resource.cloned().map(Resources::from);
+        }
     }
 
     /// Notes that the failure of this request is charged already.
@@ -202,7 +217,7 @@ impl<S, U, H> Context<S, U, H> {
         if let Some(client_id) = trail.proven_app() {
             self.usage.record_request(facts.now, client_id, &trail.action, &outcome);
         }
-        if self.audit.is_listening() {
+        if trail.is_recorded {
             for note in std::mem::take(&mut trail.notes) {
                 self.record_event(&trail.event(facts, note, Outcome::Success));
             }

@@ -42,7 +42,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers a revocation request, and records how it ended.
     pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Answered<()> {
         let facts = RequestFacts::new(self.clock.now(), request);
-        let mut trail = AuditTrail::new(Action::RevokeToken, request);
+        let mut trail = AuditTrail::new(Action::RevokeToken, request, &*self.audit);
         let result = self.give_back(request, &facts, &mut trail).await;
         self.record(&facts, trail, result).and(|result| match result {
             // RFC 7009 section 2.2: an invalid token is already revoked, and the answer does not tell
@@ -98,7 +98,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         // The host that issued it may have another clock, so its times do not matter.
         let claims = self.recognise_access_token(token, facts.now)?;
         trail.grant_id = Some(claims.grant_id);
-        trail.subject = Some(claims.subject.clone());
+        trail.concerns(&claims.subject);
         if claims.client_id != *app.client_id() {
             return Err(Rejection::ForeignToken.into());
         }
@@ -113,7 +113,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     ) -> Result<(GrantId, UnixTime), EndpointError> {
         trail.grant_id = Some(handle.grant_id);
         let grant = self.grant_of(handle).await?;
-        trail.subject = Some(grant.subject);
+        trail.concerns(&grant.subject);
         Ok((grant.grant_id, grant.expires_at))
     }
 

@@ -22,7 +22,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         cursor: FeedCursor,
     ) -> Answered<RevocationFeed> {
         let facts = RequestFacts::new(self.clock.now(), request);
-        let mut trail = AuditTrail::new(Action::ReadRevocations, request);
+        let mut trail = AuditTrail::new(Action::ReadRevocations, request, &*self.audit);
         let result = self.read_on(request, cursor, &facts, &mut trail).await;
         self.record(&facts, trail, result)
     }

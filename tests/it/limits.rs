@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantor::app::{AppDraft, Flow, RateQuota};
-use grantor::audit::{Action, Actor, AppUsage};
+use grantor::audit::{Action, Actor, AppUsage, NoAudit};
 use grantor::clock::UnixTime;
 use grantor::endpoint::FormRequest;
 use grantor::ids::Source;
@@ -300,7 +300,15 @@ fn the_default_budgets_of_strangers_end_at_the_documented_numbers() {
 /// strangers under its name are not counted.
 #[test]
 fn usage_counts_the_authenticated_requests_of_an_app() {
-    let world = World::new();
+    counts_usage(&World::new());
+}
+
+#[test]
+fn usage_is_counted_while_no_sink_listens() {
+    counts_usage(&World::with(|builder| builder.audit(NoAudit::new())));
+}
+
+fn counts_usage(world: &World) {
     let app = world.register(code_app().flow(Flow::ClientCredentials));
     assert_eq!(world.server.usage(&app.id), AppUsage::default());
     let tokens = world.tokens(&app);

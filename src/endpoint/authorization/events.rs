@@ -68,6 +68,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         access: Option<&Access>,
         caller: Caller<'_>,
     ) {
+        if !self.audit.is_listening() {
+            return;
+        }
         let event = AuditEvent::new(self.clock.now(), actor(login), action, Outcome::Success);
         let mut event = event.with_app(client_id).with_source(caller.source);
         if let Some(Access { grant_id, scope, resources }) = access {
@@ -107,6 +110,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 }
             },
         };
+        if !self.audit.is_listening() {
+            return error;
+        }
         let mut event = AuditEvent::new(now, actor(login), action, outcome);
         event.client_id.clone_from(client_id);
         let event = event.with_source(caller.source).with_request_id(caller.request_id);

@@ -28,7 +28,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers an introspection request, and records how it ended.
     pub(crate) async fn introspect(&self, request: &FormRequest<'_>) -> Answered<Introspection> {
         let facts = RequestFacts::new(self.clock.now(), request);
-        let mut trail = AuditTrail::new(Action::Introspect, request);
+        let mut trail = AuditTrail::new(Action::Introspect, request, &*self.audit);
         let result = self.examine(request, &facts, &mut trail).await;
         self.record(&facts, trail, result).and(|result| match result {
             Ok(active) => Ok(Introspection::Active(Box::new(active))),
@@ -68,7 +68,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     ) -> Result<ActiveToken, EndpointError> {
         let mut claims = self.read_access_token(token, facts.now)?;
         trail.grant_id = Some(claims.grant_id);
-        trail.subject = Some(claims.subject.clone());
+        trail.concerns(&claims.subject);
         show_to(servers, &mut claims)?;
         if self.store.is_revoked(&AccessFacts::from(&claims)).await? {
             return Err(Rejection::RevokedToken.into());
@@ -93,7 +93,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             Err(rejection) => return Err(rejection.into()),
         };
         trail.grant_id = Some(grant.grant_id);
-        trail.subject = Some(grant.subject.clone());
+        trail.concerns(&grant.subject);
         let owner = if grant.client_id == *app.client_id() {
             None
         } else {

@@ -47,7 +47,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
     pub(crate) async fn token(&self, request: &FormRequest<'_>) -> Answered<TokenResponse> {
         let facts = RequestFacts::new(self.clock.now(), request);
-        let mut trail = AuditTrail::new(Action::IssueToken { grant_type: None }, request);
+        let mut trail =
+            AuditTrail::new(Action::IssueToken { grant_type: None }, request, &*self.audit);
         let result = self.dispatch(request, facts, &mut trail).await;
         self.record(&facts, trail, result)
     }

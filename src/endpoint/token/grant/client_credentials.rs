@@ -60,7 +60,7 @@ impl Grant for ClientCredentials {
         let grant_id = facts.rowless_grant_id();
         trail.grant_id = Some(grant_id);
         let subject = Subject::from(app.client_id());
-        trail.subject = Some(subject.clone());
+        trail.concerns(&subject);
         trail.flow = Some(Flow::ClientCredentials);
         let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
         Ok(Valid {

@@ -95,7 +95,7 @@ impl Grant for JwtBearer {
     ) -> Result<Valid<AssertionRight>, EndpointError> {
         let jwt = settings(app)?;
         let user = named_user(&context.users, jwt.user_claim(), &verified.subject).await?;
-        trail.subject = Some(user.subject.clone());
+        trail.concerns(&user.subject);
         trail.flow = Some(Flow::JwtBearer);
         let policy = jwt.impersonation();
         policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;

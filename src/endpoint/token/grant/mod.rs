@@ -215,7 +215,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         trail.grant_id = Some(handle.grant_id);
         let row = self.store.find_grant(&handle.grant_id).await?;
         let row = row.ok_or(Rejection::GrantRefused(grant_type, GrantRefusal::Unknown))?;
-        trail.subject = Some(row.subject.clone());
+        trail.concerns(&row.subject);
         trail.flow = Some(row.made_by());
         Ok(row)
     }
