@@ -1,4 +1,4 @@
-//! Where events go.
+//! The receivers of audit events.
 
 use std::fmt;
 use std::sync::Arc;

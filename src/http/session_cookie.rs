@@ -97,9 +97,7 @@ impl SessionCookie {
     /// Finds the session of a request. A value that no [`SessionSecret`] has counts as none.
     #[must_use]
     pub fn find(&self, headers: &HeaderMap) -> Option<SessionSecret> {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|it| it.to_str().ok());
-        cookies.flat_map(|it| it.split(';')).find_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
+        cookies(headers).find_map(|(name, value)| {
             let is_own = name == self.name && value.len() == LENGTH && value.bytes().all(is_word);
             is_own.then(|| SessionSecret(Zeroizing::new(value.to_owned())))
         })
@@ -177,6 +175,12 @@ impl fmt::Debug for SessionSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionSecret([redacted])")
     }
+}
+
+/// Returns the names and values of the cookies of a request.
+pub(super) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|it| it.to_str().ok());
+    lines.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='))
 }
 
 fn is_word(byte: u8) -> bool {

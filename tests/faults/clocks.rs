@@ -1,6 +1,6 @@
 //! Three hosts whose clocks are 4 s behind that of the database, right, and 4 s ahead (libfaketime).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -50,6 +50,26 @@ struct World {
     sessions: Vec<Session>,
     ledger: Ledger,
     administrators: Vec<String>,
+    /// Dropped after the servers.
+    _shared: SharedClocks,
+}
+
+/// The shared memory of libfaketime. A process that is killed leaves it behind, named by its process id.
+struct SharedClocks;
+
+impl Drop for SharedClocks {
+    fn drop(&mut self) {
+        for file in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            let name = file.file_name();
+            let id = name.to_str().and_then(|name| {
+                name.strip_prefix("faketime_shm_").or(name.strip_prefix("sem.faketime_sem_"))
+            });
+            if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
+                // The watchdog or another test may have been faster.
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
+    }
 }
 
 impl World {
@@ -66,6 +86,7 @@ impl World {
             sessions,
             ledger: Ledger::default(),
             administrators: Vec::new(),
+            _shared: SharedClocks,
         };
         world.administrators =
             (0..HOSTS).map(|host| world.ask(host, &administrator()).text("access_token")).collect();

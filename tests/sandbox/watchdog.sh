@@ -37,7 +37,7 @@ while [ "$empty" -lt 2 ] && [ "$tries" -lt 600 ]; do
     if [ -n "$pids" ]; then
         empty=0
         for pid in $pids; do
-            segments="$segments $(grep -hoas '/dev/shm/PostgreSQL\.[0-9]*' "/proc/$pid/maps")"
+            segments="$segments $(grep -hoasE '/dev/shm/(PostgreSQL\.|faketime_shm_|sem\.faketime_sem_)[0-9]+' "/proc/$pid/maps")"
         done
         # shellcheck disable=SC2086 # one argument each
         kill -KILL $pids 2>/dev/null
@@ -48,7 +48,7 @@ while [ "$empty" -lt 2 ] && [ "$tries" -lt 600 ]; do
     sleep 0.1
 done
 
-# PostgreSQL that was killed leaves its shared memory behind. Line 7 names the System V segment.
+# PostgreSQL and a process under libfaketime that were killed leave their shared memory behind. Line 7 names the System V segment.
 # shellcheck disable=SC2086 # one argument each
 rm -f $segments
 for place in "$@"; do

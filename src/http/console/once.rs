@@ -11,6 +11,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use super::path::Mount;
 use crate::clock::UnixTime;
 use crate::http::Page;
+use crate::http::session_cookie::cookies;
 use crate::secret::Digest;
 
 const COOKIE: &str = "grantor-credentials";
@@ -42,9 +43,9 @@ impl Shown {
 
 /// Returns the value of the cookie.
 pub(super) fn find(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|it| it.to_str().ok());
-    let mut pairs = cookies.flat_map(|it| it.split(';')).filter_map(|it| it.trim().split_once('='));
-    pairs.find(|(name, value)| *name == COOKIE && !value.is_empty()).map(|(_, value)| value)
+    cookies(headers)
+        .find(|(name, value)| *name == COOKIE && !value.is_empty())
+        .map(|(_, value)| value)
 }
 
 /// Gives the browser sealed credentials, for the pages of the console only.

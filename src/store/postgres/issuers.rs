@@ -63,8 +63,7 @@ impl PostgresStore {
     /// Returns the views of further issuers of these tables, in their order. They share the pool, and have the
     /// settings of this store. A call is one statement, which also writes the names of new issuers.
     ///
-    /// The store itself is the view of the *first* issuer: the one to which the rows belong that the tables
-    /// have had so far. Do not pass that one here, because its view would be empty. Through a view, no row of
+    /// The store itself is the view of the *first* issuer, which owns the rows that the tables have had so far. Do not pass that one here, because its view would be empty. Through a view, no row of
     /// another issuer is found, listed, claimed or revoked. [`close`](Self::close) closes the pool for all.
     ///
     /// ```no_run

@@ -26,8 +26,7 @@ impl SqliteStore {
     /// Returns the views of further issuers of this file, in their order. They share its tables, its
     /// connections and its writer. A call is one statement, and one transaction if some issuers are new.
     ///
-    /// The store itself is the view of the *first* issuer: the one to which the rows belong that the file has
-    /// had so far. Do not pass that one here, because its view would be empty. Through a view, no row of
+    /// The store itself is the view of the *first* issuer, which owns the rows that the file has had so far. Do not pass that one here, because its view would be empty. Through a view, no row of
     /// another issuer is found, listed, claimed or revoked. [`close`](Self::close) closes the file for all.
     ///
     /// ```

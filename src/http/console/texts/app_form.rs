@@ -63,7 +63,7 @@ pub(in super::super) const REDIRECTS: Text = "Redirect URIs";
 pub(in super::super) const REDIRECTS_HINT: Text = "One a line. The browser goes there with the code. Use https, http://127.0.0.1 for an app on \
      this machine, or a scheme of the app's own.";
 pub(in super::super) const REDIRECTS_MISSING: Text =
-    "Add at least one URI, to which users return after they have agreed.";
+    "Add at least one URI. Users return to it after they have agreed.";
 pub(in super::super) const HOST_HINT: Text = "stands for each host name of this server:";
 pub(in super::super) const HOST_NONE: Text =
     "stands for a host name of this server. None is configured, so such a URI matches nothing yet.";
@@ -225,7 +225,7 @@ pub(in super::super) fn unit(name: &str) -> &'static str {
     }
 }
 
-/// Returns the place on the page to which a link to a field leads.
+/// Returns the target on the page of a link to a field.
 pub(in super::super) fn anchor(field: &str) -> &str {
     match field {
         "access" => "access_days",
