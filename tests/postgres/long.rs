@@ -13,6 +13,7 @@ mod contenders;
 mod crash;
 mod fan_out;
 mod full_disk;
+mod issuer_contract;
 mod kit;
 mod levels;
 mod pooler;
@@ -35,6 +36,9 @@ mod support;
 mod survivors;
 #[path = "../support/targets.rs"]
 mod targets;
+#[path = "../support/issuers.rs"]
+#[expect(dead_code, reason = "the quick tests need more of it")]
+mod views;
 mod waits;
 mod world;
 mod writers;
