@@ -4,8 +4,8 @@
 //! `-- --issuers N`: in memory, in a SQLite file, and in a PostgreSQL that this bench starts or that
 //! `GRANTOR_TEST_DATABASE_URL` names. `-- memory`, `-- sqlite` or `-- postgres` selects one.
 //!
-//! * *first start* has new issuers, and *next start* known ones. Both open their views, ask for their roots, build
-//!   their servers and endpoints, and add them to `Issuers`.
+//! * *first start* has new issuers, and *next start* known ones. Both open their views, start all
+//!   servers at once, so that the pool asks for their roots side by side, and add them to `Issuers`.
 //! * *idle* is the memory of the process for each issuer after the first, *used* the same after each has issued a
 //!   token. The goals are 2 s and 64 KiB.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a bench stops at the first failure")]
@@ -33,6 +33,7 @@ use grantor::users::MemoryUsers;
 use grantor::{AppDraft, AuthorizationServer, Flow, Issuer, MemoryStore, ServerSecret, SigningKey};
 use http::Request;
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 const ISSUERS: usize = 1_000;
 const ROOT: &[u8; 32] = b"0123456789abcdef0123456789abcdef";
@@ -115,6 +116,7 @@ fn start(runtime: &Runtime, first: &AnyStore, count: usize) -> Tenants {
     runtime.block_on(async {
         let tenants = Tenants::new();
         let stores = first.for_issuers(&names).await.unwrap();
+        let mut starts = JoinSet::new();
         for (issuer, store) in names.into_iter().zip(stores) {
             let secret = ServerSecret::new(ROOT).unwrap();
             let server = AuthorizationServer::builder(
@@ -124,7 +126,10 @@ fn start(runtime: &Runtime, first: &AnyStore, count: usize) -> Tenants {
                 store,
                 Arc::clone(&users),
             );
-            let server = Arc::new(server.start().await.unwrap());
+            starts.spawn(server.start());
+        }
+        for server in starts.join_all().await {
+            let server = Arc::new(server.unwrap());
             tenants.insert(HttpEndpoints::without_interaction(server)).unwrap();
         }
         tenants

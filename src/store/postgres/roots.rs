@@ -1,6 +1,6 @@
 //! The fingerprints of the roots under which the tables were written.
 
-use sqlx::{PgConnection, SqlStr, query};
+use sqlx::{PgConnection, PgExecutor, SqlStr, query};
 
 use super::PostgresStore;
 use super::limits::BEGIN;
@@ -10,9 +10,12 @@ use crate::server_secret::{RootPrint, RootsClaim};
 use crate::store::StoreError;
 use crate::store::sql::{differences, statement};
 
-/// The statements about the fingerprints of roots.
+/// The statements about the fingerprints of roots. `$1` and `$2` bound the names of the issuer.
 pub(super) struct Roots {
+    /// Locks the row of the first issuer.
     lock: SqlStr,
+    /// Locks the row of the further issuer `$1`.
+    lock_further: SqlStr,
     find: SqlStr,
     forget: SqlStr,
     remember: SqlStr,
@@ -20,26 +23,33 @@ pub(super) struct Roots {
 
 impl Roots {
     pub(super) fn new(p: &Tables<'_>) -> Self {
+        let own = "print > $1 AND ($2::text IS NULL OR print < $2)";
         Self {
             lock: statement(format!("SELECT 1 FROM {p}clock WHERE id = 1 FOR UPDATE")),
-            find: statement(format!(
-                "SELECT print FROM {p}roots WHERE print > $1 \
-                     AND ($2::text IS NULL OR print < $2) ORDER BY place"
-            )),
-            forget: statement(format!("DELETE FROM {p}roots WHERE print = $1")),
+            lock_further: statement(format!("SELECT 1 FROM {p}issuers WHERE id = $1 FOR UPDATE")),
+            find: statement(format!("SELECT print FROM {p}roots WHERE {own} ORDER BY place")),
+            forget: statement(format!("DELETE FROM {p}roots WHERE print = ANY($1::text[])")),
             remember: statement(format!(
                 "INSERT INTO {p}roots (print, place) \
-                     SELECT $1, COALESCE(max(place), 0) + 1 FROM {p}roots"
+                     SELECT new.print, new.place + \
+                         (SELECT COALESCE(max(place), 0) FROM {p}roots WHERE {own}) \
+                     FROM UNNEST($3::text[]) WITH ORDINALITY AS new (print, place)"
             )),
         }
     }
 }
 
 impl PostgresStore {
-    /// Claims the roots of a server, in a transaction that holds the row of the clock.
+    /// Claims the roots of a server. If nothing has to be written, as at each start but the first, that takes
+    /// one statement and no lock.
     pub(super) async fn claim(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
+        let pool = self.connections.pool();
         let claimed = async {
-            let transaction = self.connections.pool().begin_with(BEGIN).await;
+            let (before, after, missing) = self.judge(pool, claim).await?;
+            if before == after {
+                return Ok(missing);
+            }
+            let transaction = pool.begin_with(BEGIN).await;
             let mut transaction = transaction.map_err(StoreError::new)?;
             let missing = self.claim_on(&mut transaction, claim).await?;
             transaction.commit().await.map_err(StoreError::new)?;
@@ -49,18 +59,15 @@ impl PostgresStore {
         claimed.map_err(|_| StoreError::new(super::run::Late(self.timeout)))?
     }
 
-    async fn claim_on(
+    /// Returns the remembered fingerprints, those after the claim, and the roots that the server lacks.
+    async fn judge(
         &self,
-        connection: &mut PgConnection,
+        connection: impl PgExecutor<'_>,
         claim: &RootsClaim,
-    ) -> Result<Vec<RootPrint>, StoreError> {
-        let sql = &self.sql.roots;
-        // One process at a time.
-        let lock = query(sql.lock.clone()).persistent(false);
-        lock.execute(&mut *connection).await.map_err(StoreError::new)?;
+    ) -> Result<(Vec<RootPrint>, Vec<RootPrint>, Vec<RootPrint>), StoreError> {
         let names = &self.names;
-        let find = query(sql.find.clone()).persistent(false).bind(names.floor());
-        let rows = find.bind(names.ceiling()).fetch_all(&mut *connection).await;
+        let find = query(self.sql.roots.find.clone()).persistent(false).bind(names.floor());
+        let rows = find.bind(names.ceiling()).fetch_all(connection).await;
         let print = |row| {
             let print = names.read(column(row, "print")?).unwrap_or_default();
             print.parse().map_err(StoreError::new)
@@ -69,14 +76,34 @@ impl PostgresStore {
         let before = rows.iter().map(print).collect::<Result<Vec<RootPrint>, _>>()?;
         let mut after = before.clone();
         let missing = claim.apply(&mut after);
+        Ok((before, after, missing))
+    }
+
+    async fn claim_on(
+        &self,
+        connection: &mut PgConnection,
+        claim: &RootsClaim,
+    ) -> Result<Vec<RootPrint>, StoreError> {
+        let (sql, names) = (&self.sql.roots, &self.names);
+        // One process at a time claims for an issuer.
+        let lock = match names.number() {
+            None => query(sql.lock.clone()),
+            Some(number) => query(sql.lock_further.clone()).bind(number),
+        };
+        lock.persistent(false).execute(&mut *connection).await.map_err(StoreError::new)?;
+        let (before, after, missing) = self.judge(&mut *connection, claim).await?;
         let (gone, new) = differences(&before, &after);
-        let changes = [(&sql.forget, gone), (&sql.remember, new)];
-        for (text, prints) in changes {
-            for print in prints {
-                let print = print.to_string();
-                let change = query(text.clone()).persistent(false).bind(names.write(&print));
-                change.execute(&mut *connection).await.map_err(StoreError::new)?;
-            }
+        let write = |print: &RootPrint| names.write(&print.to_string()).into_owned();
+        if !gone.is_empty() {
+            let gone: Vec<_> = gone.iter().map(write).collect();
+            let forget = query(sql.forget.clone()).persistent(false).bind(gone);
+            forget.execute(&mut *connection).await.map_err(StoreError::new)?;
+        }
+        if !new.is_empty() {
+            let new: Vec<_> = new.iter().map(write).collect();
+            let remember = query(sql.remember.clone()).persistent(false).bind(names.floor());
+            let remember = remember.bind(names.ceiling()).bind(new);
+            remember.execute(&mut *connection).await.map_err(StoreError::new)?;
         }
         Ok(missing)
     }
