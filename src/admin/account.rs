@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::grants::live;
 use super::{AdminError, AdminParts, last_expiry};
 use crate::app::CustomApp;
 use crate::audit::{Action, Actor, AuditEvent};
@@ -173,11 +174,8 @@ impl<'a, S: Store> Account<'a, S> {
             }
             let listing = self.parts.store.list_grants(&filter, page.clone()).await?;
             left = left.saturating_sub(listing.items.len());
-            for grant in listing.items {
-                // Generation 0 is a code that the app has not redeemed.
-                if grant.generation > 0 && !self.parts.store.is_revoked(&grant.facts()).await? {
-                    found.entry(grant.client_id.clone()).or_default().add_grant(grant);
-                }
+            for grant in live(self.parts.store, listing.items).await? {
+                found.entry(grant.client_id.clone()).or_default().add_grant(grant);
             }
             next = listing.next.map(|last| page.after(last));
         }

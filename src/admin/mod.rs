@@ -13,6 +13,7 @@ mod account;
 mod app_changes;
 mod declared;
 mod error;
+mod grants;
 mod shown_once;
 mod subject_record;
 mod transfer;

@@ -82,6 +82,8 @@ pub(crate) enum Alteration {
     PrunesPendingRowsEarly,
     /// Lists the consents of every user.
     ListsConsentsOfAll,
+    /// Tells by its row whether a grant on a page has ended.
+    ListsWhatWasCutOff,
     /// Unfinished: rotation panics.
     Panics,
 }
@@ -90,10 +92,10 @@ use Alteration::{
     Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps, ComparesCutoffsWithTheRow,
     ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps, DatesAfterTheWait,
     DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsItsRevocations,
-    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, ListsConsentsOfAll, Panics,
-    PrunesAssertionsEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, ReadsTheFeedByTime,
-    ReadsThenWrites, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesDevicesByName,
-    RevokesTheOvertaken, TrustsTheClock,
+    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, ListsConsentsOfAll,
+    ListsWhatWasCutOff, Panics, PrunesAssertionsEarly, PrunesPendingRowsEarly,
+    PrunesPendingRowsLate, ReadsTheFeedByTime, ReadsThenWrites, RemembersWhatWasWithdrawn,
+    RevivesTheRevoked, RevokesDevicesByName, RevokesTheOvertaken, TrustsTheClock,
 };
 
 /// The store of the example with a fault.
@@ -227,6 +229,7 @@ impl AlteredStore {
             | PrunesPendingRowsLate
             | PrunesPendingRowsEarly
             | ListsConsentsOfAll
+            | ListsWhatWasCutOff
             | Panics => self.sound.lock().apply(grant_id, now, rule),
         }
     }
@@ -495,6 +498,18 @@ impl GrantStore for AlteredStore {
             return self.sound.is_revoked(&AccessFacts { via: &[], ..*facts }).await;
         }
         self.step(self.sound.is_revoked(facts)).await
+    }
+
+    async fn live_among(&self, grants: &[Grant]) -> Result<Vec<GrantId>, StoreError> {
+        if !self.is(ListsWhatWasCutOff) {
+            return self.step(self.sound.live_among(grants)).await;
+        }
+        let mut live = Vec::new();
+        for grant in grants {
+            let row = self.sound.find_grant(&grant.grant_id).await?;
+            live.extend(row.filter(|row| row.revoked.is_none()).map(|row| row.grant_id));
+        }
+        Ok(live)
     }
 
     async fn revocations_since(

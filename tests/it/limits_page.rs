@@ -331,6 +331,7 @@ const TESTS: &[(&str, &[&str])] = &[
         "live grants that a page of the danger zone counts",
         &["a_page_of_the_danger_zone_counts_up_to_200_grants"],
     ),
+    ("users on a page", &["the_users_of_an_app_are_paged_by_key"]),
     (
         "time for which new credentials can be shown",
         &[

@@ -174,6 +174,11 @@ fn the_kit_rejects_ignored_parents() {
     );
 }
 
+#[test]
+fn the_kit_rejects_a_page_of_grants_that_a_cutoff_has_ended() {
+    fails_exactly(Alteration::ListsWhatWasCutOff, &["the_live_grants_of_a_page_are_told_at_once"]);
+}
+
 /// Two issuers over one store without a view each: everything is shared.
 #[test]
 fn the_kit_rejects_issuers_that_share_a_view() {

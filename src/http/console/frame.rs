@@ -29,18 +29,20 @@ pub(super) enum Tab {
     Scopes,
     Security,
     Credentials,
+    Users,
     Activity,
     Danger,
 }
 
 impl Tab {
     /// The tabs that exist, in their order: name, last segment of the path.
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Overview, text::OVERVIEW, ""),
         (Self::Settings, text::SETTINGS, "settings"),
         (Self::Scopes, text::SCOPES, "scopes"),
         (Self::Security, text::SECURITY, "security"),
         (Self::Credentials, text::CREDENTIALS, "credentials"),
+        (Self::Users, text::USERS, "users"),
         (Self::Activity, text::ACTIVITY, "activity"),
         (Self::Danger, text::DANGER, "danger"),
     ];
@@ -54,6 +56,7 @@ impl Tab {
 /// A change that the next page reports. The link names it, so that no text of a link is ever shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Done {
+    AccessEnded,
     Created,
     Deleted,
     Disabled,
@@ -68,7 +71,8 @@ pub(super) enum Done {
 }
 
 impl Done {
-    const ALL: [(Self, &'static str, &'static str); 11] = [
+    const ALL: [(Self, &'static str, &'static str); 12] = [
+        (Self::AccessEnded, "access-ended", text::ACCESS_ENDED),
         (Self::Created, "created", text::CREATED),
         (Self::Deleted, "deleted", text::DELETED),
         (Self::Disabled, "disabled", text::APP_DISABLED),

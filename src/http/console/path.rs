@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::ids::ClientId;
+use crate::ids::{ClientId, Subject};
 use crate::protocol::paths::InvalidPath;
 
 /// The place of the console.
@@ -55,7 +55,11 @@ impl Mount {
 
 /// Returns the segment of a path that stands for an app. Ids that a proxy could rewrite are encoded.
 pub(super) fn segment(client_id: &ClientId) -> String {
-    let id = client_id.as_str();
+    segment_of(client_id.as_str())
+}
+
+/// Returns the segment of a path that stands for an id, as [`segment`] does for an app.
+pub(super) fn segment_of(id: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if id.bytes().all(plain) && !id.bytes().all(|byte| byte == b'.') {
         return id.to_owned();
@@ -65,9 +69,17 @@ pub(super) fn segment(client_id: &ClientId) -> String {
 
 /// Reads what [`segment`] returns.
 pub(super) fn client_id(segment: &str) -> Option<ClientId> {
-    let Some(encoded) = segment.strip_prefix('~') else { return ClientId::new(segment).ok() };
-    let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-    ClientId::new(String::from_utf8(bytes).ok()?).ok()
+    ClientId::new(id(segment)?).ok()
+}
+
+/// Reads the user that a segment stands for.
+pub(super) fn subject(segment: &str) -> Option<Subject> {
+    Subject::new(id(segment)?).ok()
+}
+
+fn id(segment: &str) -> Option<String> {
+    let Some(encoded) = segment.strip_prefix('~') else { return Some(segment.to_owned()) };
+    String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -108,6 +120,9 @@ mod tests {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
             assert!(segment.bytes().all(plain) && segment != "." && segment != "..", "{segment}");
             assert_eq!(client_id(&segment), Some(id));
+        }
+        for name in ["ann", "..", "a/b", "ann@example.com", "\u{e4}"] {
+            assert_eq!(subject(&segment_of(name)), Some(Subject::new(name).unwrap()));
         }
         for malformed in ["", "~", "~!", "~\u{e4}", "\u{e4}"] {
             assert_eq!(client_id(malformed), None, "{malformed}");

@@ -135,6 +135,10 @@ impl GrantStore for AnyStore {
         on_any!(self.is_revoked(facts).await)
     }
 
+    async fn live_among(&self, grants: &[Grant]) -> Result<Vec<GrantId>, StoreError> {
+        on_any!(self.live_among(grants).await)
+    }
+
     async fn revocations_since(
         &self,
         cursor: FeedCursor,

@@ -71,6 +71,10 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
         self.store.is_revoked(facts).await
     }
 
+    async fn live_among(&self, grants: &[Grant]) -> Result<Vec<GrantId>, StoreError> {
+        self.store.live_among(grants).await
+    }
+
     async fn revocations_since(
         &self,
         cursor: FeedCursor,

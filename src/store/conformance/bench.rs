@@ -322,6 +322,10 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         self.wait(self.store.is_revoked(facts))
     }
 
+    pub(super) fn live_among(&self, grants: &[Grant]) -> Check<Vec<GrantId>> {
+        self.wait(self.store.live_among(grants))
+    }
+
     /// Checks that a grant gives nothing any more, and that the tokens it gave are void.
     pub(super) fn is_dead(&self, what: &str, grant: &Grant, millis: i64) -> Check {
         let revoked = self.is_revoked(&grant.facts())?;

@@ -334,6 +334,7 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_deleted_app_is_refused,
             a_token_without_a_row_obeys_cutoffs,
             a_derived_token_is_void_with_each_of_its_parents,
+            the_live_grants_of_a_page_are_told_at_once,
         }
         feed {
             the_feed_shows_every_revocation_in_force,

@@ -307,3 +307,37 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
     }
     Ok(())
 }
+
+/// [`live_among`](crate::store::GrantStore::live_among) judges each grant of a page as the predicate does: after
+/// the end of a grant, after each kind of cutoff, while the app is disabled.
+pub fn the_live_grants_of_a_page_are_told_at_once<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let other = bench.cast()?;
+    same("of no grants", bench.live_among(&[])?, Vec::new())?;
+    for index in 0..CUTOFFS + 2 {
+        let cast = bench.attested_cast()?;
+        let page = [bench.family(&other)?, bench.family(&cast)?, bench.pending(&cast)?];
+        let [_, ended, _] = &page;
+        let all = bench.live_among(&page)?.len();
+        same("before the end", all, page.len())?;
+        let target = match index {
+            0 => Some(RevocationTarget::Grant(ended.grant_id)),
+            _ => cast.cutoffs().get(index - 1).cloned(),
+        };
+        match &target {
+            Some(target) => drop(bench.revoke(&end(target.clone(), 1))?),
+            None => bench.enable(&cast.client_id, false)?,
+        }
+        let mut live = bench.live_among(&page)?;
+        let mut expected = Vec::new();
+        for grant in &page {
+            if !bench.is_revoked(&grant.facts())? {
+                expected.push(grant.grant_id);
+            }
+        }
+        live.sort_unstable();
+        expected.sort_unstable();
+        same(&format!("after the end of {target:?} (None: the app)"), live, expected)?;
+    }
+    Ok(())
+}

@@ -8,6 +8,7 @@ mod finds;
 mod grants;
 mod issuers;
 mod limits;
+mod listing;
 mod new_grant;
 mod opening;
 mod outcome;

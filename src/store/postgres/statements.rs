@@ -76,6 +76,7 @@ pub(super) struct Statements {
     pub(super) cut_off_session: SqlStr,
     pub(super) cut_off_evidence: SqlStr,
     pub(super) is_revoked: SqlStr,
+    pub(super) live_among: SqlStr,
     pub(super) revocations_since: SqlStr,
     pub(super) remember_consent: SqlStr,
     pub(super) find_consent: SqlStr,
@@ -135,12 +136,8 @@ impl Statements {
             claim_assertion: statement(new_grant::claim_assertion(p)),
             claim_with_token: statement(new_grant::claim_with_token(p)),
             claim_with_grant: statement(new_grant::claim_with_grant(p)),
-            find_grant: statement(format!(
-                "SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = $1"
-            )),
-            find_grants: statement(format!(
-                "SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = ANY($1)"
-            )),
+            find_grant: statement(find_grants(p, "$1")),
+            find_grants: statement(find_grants(p, "ANY($1)")),
             find_with_void: statement(format!(
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
                 is_valid(p, "g.client_id", "$2")
@@ -168,6 +165,7 @@ impl Statements {
                 REPLACE_REVOCATION
             )),
             is_revoked: statement(is_revoked(p)),
+            live_among: statement(live_among(p)),
             revocations_since: statement(format!(
                 "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
                  LEFT JOIN (SELECT target, COALESCE(at, since) AS at, why, until \
@@ -274,6 +272,10 @@ fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
         all = everything("g.client_id"),
         tag = tag("g.client_id"),
     )
+}
+
+fn find_grants(p: &Tables<'_>, ids: &str) -> String {
+    format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE grant_id = {ids}")
 }
 
 /// The row `g` that a handle names, by primary key. `IS TRUE` keeps the planner from the index by app.
@@ -411,6 +413,16 @@ fn is_revoked(p: &Tables<'_>) -> String {
              AND (COALESCE(at, since) >= $6 OR target = $5)) AS revoked",
         all = everything("$2"),
         tag = tag("$2"),
+    )
+}
+
+/// `$1` grants, `$2` and `$3` the range of the issuer's client ids. The row of a grant shows its own end.
+fn live_among(p: &Tables<'_>) -> String {
+    format!(
+        "SELECT grant_id FROM {p}grants g WHERE grant_id = ANY($1) \
+         AND client_id > $2 AND ($3::text IS NULL OR client_id < $3) \
+         AND revoked_at IS NULL AND {}",
+        is_valid(p, "g.client_id", "NULL::text")
     )
 }
 

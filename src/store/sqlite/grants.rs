@@ -66,6 +66,10 @@ impl GrantStore for SqliteStore {
         reads::is_revoked(self, facts).await
     }
 
+    async fn live_among(&self, grants: &[Grant]) -> Result<Vec<GrantId>, StoreError> {
+        reads::live_among(self, grants).await
+    }
+
     async fn revocations_since(
         &self,
         cursor: FeedCursor,

@@ -89,6 +89,30 @@ async fn is_one_revoked(store: &SqliteStore, facts: &AccessFacts<'_>) -> Result<
     row.and_then(|row| row.try_get("is_revoked")).map_err(StoreError::new)
 }
 
+pub(super) async fn live_among(
+    store: &SqliteStore,
+    grants: &[Grant],
+) -> Result<Vec<GrantId>, StoreError> {
+    let ids: Vec<_> = grants.iter().map(|it| hex(it.grant_id)).collect();
+    let ids = serde_json::to_string(&ids).map_err(StoreError::new)?;
+    let found = sqlx::query(store.sql.live_among.clone())
+        .bind(ids)
+        .bind(store.names.floor())
+        .bind(store.names.ceiling())
+        .fetch_all(store.readers()?)
+        .await
+        .map_err(StoreError::new)?;
+    let id = |row: &SqliteRow| -> Result<_, StoreError> {
+        let id: &[u8] = row.try_get("grant_id").map_err(StoreError::new)?;
+        Ok(GrantId::from_bytes(id.try_into().map_err(StoreError::new)?))
+    };
+    found.iter().map(id).collect()
+}
+
+fn hex(grant_id: GrantId) -> String {
+    format!("{:032x}", u128::from_be_bytes(*grant_id.as_bytes()))
+}
+
 pub(super) async fn revocations_since(
     store: &SqliteStore,
     cursor: FeedCursor,

@@ -216,6 +216,12 @@ SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?2 AND enabled = 1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?7) OR {covered}
   OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?8 AND revoked_at IS NOT NULL)
   AS is_revoked";
+    /// Takes the ids in hexadecimal as a JSON array.
+    live_among = "\
+SELECT g.grant_id FROM {p}grants AS g
+WHERE g.grant_id IN (SELECT unhex(value) FROM json_each(?1))
+  AND g.client_id > ?2 AND (?3 IS NULL OR g.client_id < ?3)
+  AND g.revoked_at IS NULL AND NOT {void}";
     read_feed = "\
 SELECT target, COALESCE(at, since) AS at, tie, why, until FROM {p}revocations
 WHERE COALESCE(at, since) >= ?1 AND (COALESCE(at, since), tie) > (?1, ?2)

@@ -32,6 +32,12 @@ const PAGES: &[&str] = &[
     "/apps/{app}?done={text}",
     "/apps/{app}/scopes",
     "/apps/{app}/security",
+    "/apps/{app}/users",
+    "/apps/{app}/users?user={text}&after={text}",
+    "/apps/{app}/users/revoke?user={text}",
+    "/apps/{app}/users/revoke?grant={text}",
+    "/users/{text}",
+    "/users/{text}/revoke",
     "/{text}",
     "/apps/{text}",
 ];
@@ -97,6 +103,9 @@ fn every_page_shows_hostile_texts_as_texts() {
             .redirect_uri(RedirectUri::parse("myapp:/javascript:alert(1)").unwrap())
             .scope(scope("<script>alert(1)</script> javascript:alert(1)"));
         let (app, _) = registered(&world, draft);
+        // A device has printable ASCII only.
+        let device = if short.is_ascii() { &short } else { "phone" };
+        super::users::grant_on(&world, &app.id, &short, device, 1);
         let actor = Actor::Administrator(text.as_str().into());
         let edit = Action::EditApp { changed: vec![text.clone()] };
         let edit = AuditEvent::new(UnixTime::EPOCH, actor, edit, Outcome::Success);

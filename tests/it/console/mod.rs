@@ -13,3 +13,4 @@ mod posts;
 mod scopes;
 mod security;
 mod settings;
+mod users;

@@ -1,7 +1,5 @@
 //! The danger zone of an app: disable, revoke everything, delete, each on a page that names what ends.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use http::StatusCode;
 
@@ -14,7 +12,7 @@ use super::super::visit::Visit;
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::http::Page;
-use crate::store::{self, GrantFilter, RevocationTarget, Store};
+use crate::store::{GrantFilter, RevocationTarget, Store};
 use crate::users::UserDirectory;
 
 /// An act that ends access.
@@ -131,11 +129,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     ) -> Result<Page, Problem> {
         let (act, name, words) = Act::named(name).ok_or(Problem::NotFound)?;
         let [title, happens, undo, button] = words;
-        let live = GrantFilter::all().of_app(app.client_id().clone()).live_at(self.now());
-        let found = self.admin().grants(&live, store::Page::first(200)).await?;
-        let users: BTreeSet<_> = found.items.iter().map(|grant| grant.subject.as_str()).collect();
-        let devices: BTreeSet<_> = found.items.iter().filter_map(|it| it.device.as_ref()).collect();
-        let is_more = found.next.is_some();
+        let ends = self.ends_of(GrantFilter::all().of_app(app.client_id().clone())).await?;
         let crumb = Crumb {
             name: app.settings().name().to_owned(),
             url: self.app_link(app.client_id(), ""),
@@ -146,10 +140,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             happens,
             undo,
             button,
-            ends: vec![
-                text::grants(found.items.len(), is_more),
-                text::users_and_devices(users.len(), devices.len(), is_more),
-            ],
+            ends,
             action: self.app_link(app.client_id(), &format!("danger/{name}")),
             cancel: self.app_link(app.client_id(), "danger"),
             name: (act == Act::Delete).then(|| app.settings().name()),

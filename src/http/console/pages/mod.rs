@@ -7,6 +7,8 @@ mod danger;
 mod new_app;
 mod new_credentials;
 mod overview;
+mod revoke_access;
 mod scopes;
 mod security;
 mod settings;
+mod users;

@@ -8,8 +8,6 @@ pub(in super::super) const NOT_YOURS: Text =
     "Your role may not end access. Ask an administrator who may manage access.";
 pub(in super::super) const CANCEL: Text = "Cancel";
 pub(in super::super) const ENDS: Text = "What ends";
-/// A revocation of the whole app is a cutoff, which the rows of grants do not show.
-pub(in super::super) const COUNTED: Text = "Grants that an earlier revocation of the app or the user ended are counted until they are removed.";
 pub(in super::super) const TYPE_NAME: Text = "Type the name of the app to confirm";
 pub(in super::super) const NAME_DIFFERS: Text = "This is not the name of the app.";
 

@@ -13,3 +13,4 @@ pub(super) mod problems;
 pub(super) mod scopes;
 pub(super) mod security;
 pub(super) mod times;
+pub(super) mod users;
