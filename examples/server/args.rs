@@ -34,6 +34,8 @@ Options:
   --group-readable-keys
                        accepts a key file that its group may read, as in the volume of a secret
   --no-limits          disables every rate limit, for tokens and for logins
+  --playground         adds a page to the console that runs the code flow in the browser; without
+                       --seed it is there anyway (--features axum,console)
   --log                writes audit events and warnings to standard error
   --check              starts, runs the commands that it would print, and stops
   --help               prints this text
@@ -57,6 +59,7 @@ pub(crate) struct Args {
     pub(crate) keys: Option<PathBuf>,
     pub(crate) group_readable_keys: bool,
     pub(crate) limits: bool,
+    pub(crate) playground: bool,
     pub(crate) log: bool,
     pub(crate) check: bool,
     pub(crate) help: bool,
@@ -79,6 +82,7 @@ impl Args {
             keys: None,
             group_readable_keys: false,
             limits: true,
+            playground: false,
             log: false,
             check: false,
             help: false,
@@ -90,6 +94,7 @@ impl Args {
                 "--plain-http" => plain_http = true,
                 "--group-readable-keys" => args.group_readable_keys = true,
                 "--no-limits" => args.limits = false,
+                "--playground" => args.playground = true,
                 "--log" => args.log = true,
                 "--check" => args.check = true,
                 "--help" | "-h" => args.help = true,
@@ -157,11 +162,13 @@ mod tests {
 
     #[test]
     fn an_option_takes_its_value_as_the_next_argument_or_after_an_equals_sign() {
-        let args = parse("--listen 127.0.0.1:0 --signing-alg=PS256 --no-limits --store memory");
+        let line =
+            "--listen 127.0.0.1:0 --signing-alg=PS256 --no-limits --playground --store memory";
+        let args = parse(line);
         let args = args.unwrap();
         assert_eq!(args.listen.map(|address| address.port()), Some(0));
         assert_eq!(args.algorithm, Algorithm::PS256);
-        assert!(!args.limits && !args.log && args.seed.is_none());
+        assert!(!args.limits && args.playground && !args.log && args.seed.is_none());
     }
 
     /// Z17: in any order of the options.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use grantor::http::console::{
-    Administrator, Console, ConsoleAccess, ConsoleBrand, ConsoleRole, console_router,
+    Administrator, Console, ConsoleAccess, ConsoleBrand, ConsoleRole, Playground, console_router,
 };
 use grantor::users::{DirectoryError, User};
 
@@ -67,12 +67,16 @@ pub(crate) fn router(
     server: &Arc<Server>,
     site: &Arc<Site>,
     log: &Log,
+    playground: bool,
 ) -> Result<Router, BoxError> {
     let brand = ConsoleBrand::new("Example Files")
         .with_accent("#1f5fbf")?
         .with_logo("image/svg+xml", LOGO)?;
-    let console = Console::new(Arc::clone(server), Staff(Arc::clone(site)), CONSOLE)?
+    let mut console = Console::new(Arc::clone(server), Staff(Arc::clone(site)), CONSOLE)?
         .with_brand(brand)
         .with_audit_log(log.store.clone());
+    if playground {
+        console = console.with_playground(Playground::new());
+    }
     Ok(console_router(&Arc::new(console)))
 }

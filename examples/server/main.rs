@@ -163,10 +163,16 @@ struct Program {
     /// The identifiers of the protected API in addition to the issuer.
     resources: Vec<Resource>,
     summary: String,
+    /// Whether the console has a playground.
+    #[cfg(feature = "console")]
+    playground: bool,
 }
 
 impl Program {
     async fn build(args: &Args, issuer: &Issuer) -> Result<Self, BoxError> {
+        if args.playground && !cfg!(feature = "console") {
+            return Err("--playground needs --features axum,console".into());
+        }
         let (clock, random) = (SystemClock::new(), OsRandom::new());
         let seed = match &args.seed {
             Some(path) => {
@@ -240,6 +246,8 @@ impl Program {
             log,
             keys,
             catalog,
+            #[cfg(feature = "console")]
+            playground: args.playground || args.seed.is_none(),
         })
     }
 
@@ -297,7 +305,7 @@ impl Program {
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         #[cfg(feature = "console")]
         {
-            router = router.merge(console::router(server, &self.site, &self.log)?);
+            router = router.merge(console::router(server, &self.site, &self.log, self.playground)?);
         }
         // Metrics are for the operator, not for the network.
         if address.ip().is_loopback() {

@@ -114,6 +114,11 @@ impl Tries {
                 "the administrator's console, as root".to_owned(),
                 format!("{origin}{}", crate::web::CONSOLE),
             ),
+            #[cfg(feature = "console")]
+            (
+                "the playground, as root: a token in the browser, and calls of the API".to_owned(),
+                format!("{origin}{}/playground", crate::web::CONSOLE),
+            ),
             ("the code flow of a confidential app".to_owned(), web_request.clone()),
             (
                 "the code flow of a public app".to_owned(),

@@ -226,6 +226,12 @@ impl ApiCatalog {
         })
     }
 
+    /// Returns the base path of all operations, such as `/rest`. It may be empty.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
     /// Returns the operations in the order of the list.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
@@ -388,7 +394,9 @@ mod tests {
 
     #[test]
     fn json_round_trips() {
+        assert_eq!(catalog().base_path(), "");
         let catalog = catalog().with_base_path("/rest").unwrap();
+        assert_eq!(catalog.base_path(), "/rest");
         let json = serde_json::to_string(&catalog).unwrap();
         assert_eq!(serde_json::from_str::<ApiCatalog>(&json).unwrap(), catalog);
     }

@@ -14,6 +14,8 @@ mod login;
 mod oauth2_crate;
 mod openssl_keys;
 mod output;
+#[cfg(feature = "console")]
+mod playground;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;

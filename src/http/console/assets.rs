@@ -10,6 +10,7 @@ use crate::secret::Digest;
 
 const STYLE: &str = include_str!("assets/console.css");
 const SCRIPT: &str = include_str!("assets/console.js");
+const PLAYGROUND: &str = include_str!("assets/playground.js");
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
 struct Asset {
@@ -35,23 +36,23 @@ pub(super) struct Assets {
     style: Asset,
     brand_style: Asset,
     script: Asset,
+    playground: Option<Asset>,
     logo: Option<Asset>,
 }
 
 impl Assets {
-    pub(super) fn new(brand: &ConsoleBrand) -> Self {
+    pub(super) fn new(brand: &ConsoleBrand, has_playground: bool) -> Self {
         let css = "text/css; charset=utf-8";
+        let script = |stem, body: &str| {
+            Asset::new(stem, "js", "text/javascript; charset=utf-8", body.as_bytes())
+        };
         let logo =
             |(extension, content_type, body)| Asset::new("logo", extension, content_type, body);
         Self {
             style: Asset::new("console", "css", css, STYLE.as_bytes()),
             brand_style: Asset::new("brand", "css", css, brand.style().as_bytes()),
-            script: Asset::new(
-                "console",
-                "js",
-                "text/javascript; charset=utf-8",
-                SCRIPT.as_bytes(),
-            ),
+            script: script("console", SCRIPT),
+            playground: has_playground.then(|| script("playground", PLAYGROUND)),
             logo: brand.logo().map(logo),
         }
     }
@@ -68,14 +69,19 @@ impl Assets {
         &self.script.name
     }
 
+    pub(super) fn playground(&self) -> Option<&str> {
+        self.playground.as_ref().map(|script| &*script.name)
+    }
+
     pub(super) fn logo(&self) -> Option<&str> {
         self.logo.as_ref().map(|logo| &*logo.name)
     }
 
     /// Returns the asset of this name.
     pub(super) fn find(&self, name: &str) -> Option<Page> {
-        let all = [&self.style, &self.brand_style, &self.script].into_iter().chain(&self.logo);
-        let found = all.into_iter().find(|asset| asset.name == name)?;
+        let all = [&self.style, &self.brand_style, &self.script].into_iter();
+        let mut all = all.chain(&self.playground).chain(&self.logo);
+        let found = all.find(|asset| asset.name == name)?;
         let mut page = Page::new(found.body.clone());
         *page.status_mut() = StatusCode::OK;
         page.headers_mut().insert(header::CONTENT_TYPE, found.content_type.clone());

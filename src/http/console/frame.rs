@@ -13,12 +13,16 @@ use crate::users::UserDirectory;
 pub(super) enum Place {
     Apps,
     Audit,
+    Playground,
 }
 
 impl Place {
     /// The places that exist, in the order of the navigation: name, path below the console.
-    const ALL: [(Self, &'static str, &'static str); 2] =
-        [(Self::Apps, text::APPS, "/apps"), (Self::Audit, text::AUDIT, "/audit")];
+    const ALL: [(Self, &'static str, &'static str); 3] = [
+        (Self::Apps, text::APPS, "/apps"),
+        (Self::Audit, text::AUDIT, "/audit"),
+        (Self::Playground, text::PLAYGROUND, "/playground"),
+    ];
 }
 
 /// A page of one app.
@@ -62,6 +66,7 @@ pub(super) enum Done {
     Disabled,
     Enabled,
     Ended,
+    PlaygroundReady,
     Regenerated,
     Revoked,
     Rotated,
@@ -71,13 +76,14 @@ pub(super) enum Done {
 }
 
 impl Done {
-    const ALL: [(Self, &'static str, &'static str); 12] = [
+    const ALL: [(Self, &'static str, &'static str); 13] = [
         (Self::AccessEnded, "access-ended", text::ACCESS_ENDED),
         (Self::Created, "created", text::CREATED),
         (Self::Deleted, "deleted", text::DELETED),
         (Self::Disabled, "disabled", text::APP_DISABLED),
         (Self::Enabled, "enabled", text::ENABLED),
         (Self::Ended, "ended", text::ENDED),
+        (Self::PlaygroundReady, "playground-ready", text::PLAYGROUND_READY),
         (Self::Regenerated, "regenerated", text::REGENERATED),
         (Self::Revoked, "revoked", text::REVOKED),
         (Self::Rotated, "rotated", text::ROTATED),
@@ -156,6 +162,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             });
             Link { name, url, is_current }
         };
+        let is_on = |(place, ..): &(Place, &str, &str)| {
+            *place != Place::Playground || self.site.playground.is_some()
+        };
         let query = self.query().unwrap_or_default();
         let asset = |name: &str| self.link(&format!("/assets/{name}"));
         Frame {
@@ -165,7 +174,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             brand_style: asset(self.site.assets.brand_style()),
             script: asset(self.site.assets.script()),
             home: self.link("/apps"),
-            places: Place::ALL.into_iter().map(place).collect(),
+            places: Place::ALL.into_iter().filter(is_on).map(place).collect(),
             tabs: Vec::new(),
             crumbs: Vec::new(),
             title: title.into(),

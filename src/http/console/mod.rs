@@ -81,6 +81,7 @@ mod multipart;
 mod once;
 mod pages;
 mod path;
+mod playground;
 mod problem;
 mod routes;
 mod scope_grid;
@@ -99,6 +100,7 @@ pub use access::{Administrator, ConsoleAccess, ConsoleRole};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::console_router;
 pub use brand::{ConsoleBrand, InvalidBrand};
+pub use playground::Playground;
 
 use crate::audit::AuditStore;
 use crate::hooks::Hooks;
@@ -130,6 +132,7 @@ pub(crate) struct Site {
     assets: Assets,
     log: Option<Arc<dyn Log>>,
     shown: Shown,
+    playground: Option<Playground>,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A> {
@@ -147,10 +150,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
         let brand = ConsoleBrand::default();
         let site = Site {
             mount: Mount::new(path)?,
-            assets: Assets::new(&brand),
+            assets: Assets::new(&brand, false),
             brand,
             log: None,
             shown: Shown::default(),
+            playground: None,
         };
         Ok(Self { server, access, site })
     }
@@ -170,7 +174,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
     /// Shows the host's name, logo and colour.
     #[must_use]
     pub fn with_brand(mut self, brand: ConsoleBrand) -> Self {
-        self.site.assets = Assets::new(&brand);
+        self.site.assets = Assets::new(&brand, self.site.playground.is_some());
         self.site.brand = brand;
         self
     }
@@ -180,6 +184,15 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
     #[must_use]
     pub fn with_audit_log(mut self, log: impl AuditStore + 'static) -> Self {
         self.site.log = Some(Arc::new(log));
+        self
+    }
+
+    /// Adds a page that runs the code flow in the browser and calls the host's API with the token. Without it, the
+    /// console has no path, no link and no script of the playground.
+    #[must_use]
+    pub fn with_playground(mut self, playground: Playground) -> Self {
+        self.site.assets = Assets::new(&self.site.brand, true);
+        self.site.playground = Some(playground);
         self
     }
 

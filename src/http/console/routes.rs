@@ -46,6 +46,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (false, ["apps", app, "activity"]) => self.activity(app).await,
             (false, ["audit"]) => self.audit_log().await,
             (true, ["apps", app, "enable"]) => self.enable(app).await,
+            (false, ["playground"]) => self.playground().await,
+            (false, ["playground", "callback"]) => self.playground_callback(),
+            (true, ["playground", "app"]) => self.register_playground().await,
             _ => Err(Problem::NotFound),
         }
     }

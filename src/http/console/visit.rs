@@ -25,10 +25,8 @@ use crate::store::Store;
 use crate::users::UserDirectory;
 
 /// Nothing inline, and nothing of another origin.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
-     frame-ancestors 'none'; base-uri 'none'",
-);
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
+     frame-ancestors 'none'; base-uri 'none'";
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const TOKEN: &str = "token";
 
@@ -153,7 +151,7 @@ pub(super) fn render(status: StatusCode, template: &impl Template) -> Result<Pag
 /// Adds the headers that every answer has. Those of the host's own answers stay.
 pub(super) fn protect(page: &mut Page) {
     const MORE: [(HeaderName, HeaderValue); 2] = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
             HeaderValue::from_static("same-origin"),

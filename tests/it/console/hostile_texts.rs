@@ -3,7 +3,7 @@
 use grantor::app::{AppDraft, Flow};
 use grantor::audit::{Action, Actor, AuditEvent};
 use grantor::clock::UnixTime;
-use grantor::http::console::{Console, ConsoleBrand};
+use grantor::http::console::{Console, ConsoleBrand, Playground};
 use grantor::observe::Outcome;
 use grantor::protocol::RedirectUri;
 
@@ -38,9 +38,13 @@ const PAGES: &[&str] = &[
     "/apps/{app}/users/revoke?grant={text}",
     "/users/{text}",
     "/users/{text}/revoke",
+    "/playground",
+    "/playground/callback?code={text}&state={text}&error={text}",
     "/{text}",
     "/apps/{text}",
 ];
+
+const PLAYGROUND: &str = "https://as.example.com/admin/oauth/playground/callback";
 
 /// The texts of the form of an app.
 const FIELDS: &[&str] = &[
@@ -111,7 +115,13 @@ fn every_page_shows_hostile_texts_as_texts() {
         let edit = AuditEvent::new(UnixTime::EPOCH, actor, edit, Outcome::Success);
         let console = console_with_events(&world, &[edit.with_app(&app.id)]);
         let console = console.with_brand(ConsoleBrand::new(&text));
+        let console = console.with_playground(Playground::new());
         let desk = Desk::new(&console, "security");
+        let own = AppDraft::public(&short)
+            .flow(Flow::AuthorizationCode)
+            .redirect_uri(RedirectUri::parse(PLAYGROUND).unwrap())
+            .scope(scope("<script>alert(1)</script> javascript:alert(1)"));
+        world.import(Playground::CLIENT_ID, own);
         for page in PAGES {
             // The URI of a request has at most 64 KiB.
             let several = page.matches("{text}").count() > 1;

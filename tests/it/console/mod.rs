@@ -9,6 +9,7 @@ mod frame;
 mod hostile_texts;
 mod html;
 mod new_app;
+mod playground;
 mod posts;
 mod scopes;
 mod security;

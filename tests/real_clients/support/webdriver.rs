@@ -150,6 +150,41 @@ impl Chrome {
         self.get(&format!("{}/text", self.one(selector))).as_str().unwrap().to_owned()
     }
 
+    /// Returns the values of the fields that a CSS selector finds.
+    pub(crate) fn values(&self, selector: &str) -> Vec<String> {
+        let value = |path: &String| self.get(&format!("{path}/property/value"));
+        let found = self.find(selector);
+        found.iter().map(|path| value(path).as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Runs a script in the page, and returns the text that it returns.
+    pub(crate) fn run(&self, script: &str) -> String {
+        let script = format!("return (async () => {{ {script} }})();");
+        let value = self.command("/execute/sync", &json!({ "script": script, "args": [] }));
+        value.as_str().unwrap().to_owned()
+    }
+
+    /// Returns the ids of the windows.
+    pub(crate) fn windows(&self) -> Vec<String> {
+        let windows = self.get("/window/handles");
+        windows.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Waits for a window that is not one of `known`, and returns its id.
+    pub(crate) fn new_window(&self, known: &[String]) -> String {
+        let mut found = None;
+        wait_until("there is a new window", || {
+            found = self.windows().into_iter().find(|id| !known.contains(id));
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Goes on in another window.
+    pub(crate) fn switch_to(&self, window: &str) {
+        self.command("/window", &json!({ "handle": window }));
+    }
+
     /// Returns the address that the browser shows.
     pub(crate) fn url(&self) -> Url {
         Url::parse(self.get("/url").as_str().unwrap()).unwrap()

@@ -7,6 +7,7 @@ mod danger;
 mod new_app;
 mod new_credentials;
 mod overview;
+mod playground;
 mod revoke_access;
 mod scopes;
 mod security;

@@ -8,6 +8,7 @@ pub(in super::super) const BREADCRUMBS: &str = "You are here";
 pub(in super::super) const TABS: &str = "Pages of this app";
 pub(in super::super) const APPS: &str = "Apps";
 pub(in super::super) const AUDIT: &str = "Audit log";
+pub(in super::super) const PLAYGROUND: &str = "Playground";
 pub(in super::super) const ACTIVITY: &str = "Activity";
 pub(in super::super) const OVERVIEW: &str = "Overview";
 pub(in super::super) const SETTINGS: &str = "Settings";
@@ -26,6 +27,7 @@ pub(in super::super) const SAVED_WITHOUT_KEYS: &str = "The settings are saved. S
 pub(in super::super) const ROTATED: &str = "The app has a new secret.";
 pub(in super::super) const REGENERATED: &str =
     "The app has a new signature secret. The old one ended.";
+pub(in super::super) const PLAYGROUND_READY: &str = "The playground's app is registered.";
 pub(in super::super) const ENDED: &str = "Old secrets ended.";
 pub(in super::super) const APP_DISABLED: &str = "The app is disabled, and its access ended.";
 pub(in super::super) const REVOKED: &str = "Everything that the app had been granted ended.";

@@ -9,6 +9,7 @@ pub(super) mod danger;
 pub(super) mod frame;
 pub(super) mod new_credentials;
 pub(super) mod overview;
+pub(super) mod playground;
 pub(super) mod problems;
 pub(super) mod scopes;
 pub(super) mod security;

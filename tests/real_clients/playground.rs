@@ -1,0 +1,131 @@
+//! The playground of the console, in Chromium: the whole exchange, from the login to the revocation.
+
+use crate::sandbox::wait_until;
+use crate::support::{Chrome, Seed, Server, chrome_is_there, skip};
+
+const ENTER: &str = "\u{e007}";
+/// The endpoint of the demo's catalog that needs the scope `profile`, and one that needs another scope.
+const ALLOWED: &str = "[data-method=GET][data-path='/api/me']";
+const MISSING: &str = "[data-method=PUT][data-path='/api/files/{id}']";
+
+/// A page of the playground with its app, for the administrator `root`.
+fn open_playground(server: &Server, seed: &Seed, chrome: &Chrome) {
+    chrome.open(&server.url("/console/playground"));
+    chrome.type_into("input[name=username]", "root");
+    chrome.type_into("input[name=password]", seed.password("root"));
+    chrome.type_into("input[name=password]", ENTER);
+    chrome.wait_for("h1");
+    chrome.click("main form[action$='/playground/app'] button");
+    chrome.wait_for("#start");
+}
+
+/// Presses `Send` of an endpoint, until its result says `expected`.
+fn call(chrome: &Chrome, endpoint: &str, expected: &str) -> String {
+    let mut said = String::new();
+    wait_until(&format!("{endpoint} answers {expected}"), || {
+        let before = chrome.count("#timeline > li");
+        chrome.click(&format!("{endpoint} [data-send]"));
+        wait_until("the call has an answer", || chrome.count("#timeline > li[data-good]") > before);
+        said = chrome.text(&format!("{endpoint} [data-result]"));
+        said.contains(expected)
+    });
+    said
+}
+
+/// H18, H19, H21, H23: an administrator gets a token, looks into it, refreshes it, calls the API with and without the
+/// scope that it needs, and revokes it. The token is in no storage, no address and no log.
+#[test]
+fn an_administrator_tries_a_whole_exchange_in_the_browser() {
+    if !chrome_is_there() {
+        return skip(
+            "an_administrator_tries_a_whole_exchange_in_the_browser",
+            "Chromium and ChromeDriver",
+        );
+    }
+    let (server, seed) = (Server::with(&["--no-limits", "--playground", "--log"]), Seed::read());
+    let chrome = Chrome::start();
+    open_playground(&server, &seed, &chrome);
+    assert_eq!(chrome.count("#needs-script:not([hidden])"), 0);
+    chrome.screenshot("playground");
+    let own = chrome.url();
+    for scope in chrome.values("#scopes input") {
+        if scope != "profile" {
+            chrome.click(&format!("#scopes input[value='{scope}']"));
+        }
+    }
+    let windows = chrome.windows();
+    assert_eq!(windows.len(), 1);
+    chrome.click("#start");
+    // The window of the login shows the consent page, because root is signed in.
+    let popup = chrome.new_window(&windows);
+    chrome.switch_to(&popup);
+    chrome.wait_for("[name=decision][value=approve]");
+    chrome.screenshot("playground-consent");
+    assert_eq!(chrome.count("input[type=checkbox][name=scope]:checked"), 1);
+    chrome.click("[name=decision][value=approve]");
+    chrome.switch_to(&windows[0]);
+    chrome.wait_for("#token:not([hidden])");
+    wait_until("the window of the login is closed", || chrome.windows() == windows);
+    chrome.screenshot("playground-token");
+    let claims = chrome.text("#claims");
+    for expected in
+        ["sub", "root", "Subject: the user", "profile", &server.issuer, "at+jwt", "Expires"]
+    {
+        assert!(claims.contains(expected), "{expected}: {claims}");
+    }
+    let timeline = chrome.text("#timeline");
+    assert!(timeline.contains("code_verifier=(folded)"), "{timeline}");
+    assert!(timeline.contains("\"access_token\": (folded)"), "{timeline}");
+    let first = token(&chrome);
+    assert!(!timeline.contains(&first));
+
+    chrome.click("#refresh");
+    wait_until("there is a new token", || token(&chrome) != first);
+    let second = token(&chrome);
+
+    chrome.run(
+        "document.querySelectorAll('details').forEach((it) => { it.open = true; }); return '';",
+    );
+    let said = call(&chrome, ALLOWED, "200");
+    assert!(said.contains("Allowed") && said.contains("profile"), "{said}");
+    chrome.type_into(&format!("{MISSING} [data-part=id]"), "notes.txt");
+    let said = call(&chrome, MISSING, "403");
+    assert!(said.contains("lacks the scope PUT/files/*"), "{said}");
+    assert!(said.contains("insufficient_scope"), "{said}");
+    chrome.screenshot("playground-calls");
+
+    // H23: the grant is listed like any other.
+    assert!(
+        server.output().contains("\"client_id\":\"grantor-playground\""),
+        "{}",
+        server.output()
+    );
+    chrome.click("#revoke");
+    let said = call(&chrome, ALLOWED, "401");
+    assert!(said.contains("does not accept the token"), "{said}");
+
+    // H19
+    assert_eq!(chrome.url(), own);
+    let stored = "const all = [localStorage.length, sessionStorage.length, document.cookie]; \
+                  all.push((await indexedDB.databases()).length, (await caches.keys()).length); return all.join();";
+    assert_eq!(chrome.run(stored), "0,0,,0,0");
+    let log = server.output();
+    assert!(log.contains("issue_token"), "{log}");
+    for token in [&first, &second] {
+        assert!(!log.contains(&**token));
+    }
+    chrome.click("#forget");
+    assert_eq!(chrome.count("#timeline > li"), 0);
+    assert_eq!(chrome.count("#token:not([hidden])"), 0);
+    assert!(!chrome.run("return document.documentElement.outerHTML").contains(&second));
+}
+
+/// Returns the access token, which the newest token answer of the timeline shows on demand.
+fn token(chrome: &Chrome) -> String {
+    let shown = "const cards = [...document.querySelectorAll('#timeline pre')].reverse(); \
+         const pre = cards.find((it) => it.textContent.includes('\"access_token\"')); \
+         const button = pre.nextElementSibling; \
+         if (button.getAttribute('aria-expanded') === 'false') button.click(); \
+         return JSON.parse(pre.textContent.slice(pre.textContent.indexOf('{'))).access_token;";
+    chrome.run(shown)
+}
