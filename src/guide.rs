@@ -34,6 +34,7 @@ macro_rules! links {
 [administration.md#secrets]: crate::guide::administration#secrets
 [administration.md#the-users-own-view]: crate::guide::administration#the-users-own-view
 [behaviours.md]: crate::guide#files-beside-the-guide
+[console.md#the-users-page]: crate::guide::console#the-users-page
 [decisions/0016-one-writer-shares-commits.md]: crate::guide#files-beside-the-guide
 [decisions/0019-one-statement-and-a-clock-row.md]: crate::guide#files-beside-the-guide
 [decisions/0020-the-audit-log-is-written-behind.md]: crate::guide#files-beside-the-guide

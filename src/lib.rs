@@ -89,7 +89,7 @@
 //! | serve HTTP | [`http`], [`protocol::Paths`] |
 //! | serve several issuers | [`Issuers`] |
 //! | register, edit and revoke apps | [`admin`], [`app`] |
-//! | give administrators pages | `http::console` (feature `console`) |
+//! | give administrators and users pages | `http::console` (feature `console`) |
 //! | declare apps in a configuration file | [`admin::DeclaredApps`] |
 //! | move apps from another server | [`migrate`] |
 //! | allow a backend to impersonate users | [`app::ImpersonationPolicy`], [`app::JwtSettings`] |
@@ -113,7 +113,7 @@
 //! All are off by default. A feature adds API and never changes behaviour.
 //!
 //! * `axum`: a router for every endpoint, and extractors for resource servers.
-//! * `console`: pages for administrators, in the host's own service.
+//! * `console`: pages for administrators and users, in the host's own service.
 //! * `tower`: a layer that checks bearer tokens, for any host that uses `http` 1.x.
 //! * `fetch`: an HTTPS client with an address policy, for keys and revocations of a server in another
 //!   process. Without it, the host brings its own.
@@ -159,8 +159,8 @@ pub use ids::{Issuer, Subject};
 pub use jwt::SigningKey;
 pub use protocol::{RedirectUri, Scope};
 pub use server::{
-    AuthorizationServer, JobHealth, ServerBuilder, StartError, Upkeep, UpkeepHandle, UpkeepHealth,
-    UpkeepJob,
+    AuthorizationServer, JobHealth, ServerBuilder, ServerKey, StartError, Upkeep, UpkeepHandle,
+    UpkeepHealth, UpkeepJob,
 };
 pub use server_secret::ServerSecret;
 pub use store::MemoryStore;

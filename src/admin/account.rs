@@ -74,6 +74,9 @@ pub struct AuthorizedApp {
     pub since: UnixTime,
     /// The last instant at which a token was issued, if the app has a live grant.
     pub last_used: Option<UnixTime>,
+    /// The lifetime of its access tokens, in seconds. An API that verifies tokens by itself may accept one until
+    /// then, after the access has ended.
+    pub access_token_lifetime: u32,
 }
 
 /// A scope token in words.
@@ -212,6 +215,7 @@ impl<'a, S: Store> Account<'a, S> {
             impersonates: access.impersonates,
             since: access.since.unwrap_or(UnixTime::EPOCH),
             last_used: access.last_used,
+            access_token_lifetime: settings.access_token_lifetime(),
         }
     }
 

@@ -25,12 +25,12 @@ use std::time::Duration;
 
 pub use account::{Account, AuthorizedApp, AuthorizedApps, AuthorizedScope};
 pub use declared::{
-    Applied, ApplyError, ChangedApp, DeclarationProblem, DeclaredApps, InvalidDeclaration,
-    SecretReference,
+    Applied, ApplyError, ChangedApp, DeclarationProblem, DeclaredApps, ImportError, ImportPlan,
+    Imported, InvalidDeclaration, SecretReference,
 };
 pub use error::AdminError;
 pub use subject_record::{GrantRecord, SubjectRecord};
-pub use transfer::{AppExport, ImportedApp};
+pub use transfer::{AppExport, ExportError, ImportedApp};
 
 use crate::app::{
     AppCredentials, AppOrigin, AppSettings, ClientAuthentication, ClientType, Credentials,
@@ -151,6 +151,27 @@ impl<'a, S: Store> Admin<'a, S> {
     /// [`AdminError::NotFound`] and [`AdminError::Store`].
     pub async fn export(&self, client_id: &ClientId) -> Result<AppExport, AdminError> {
         self.existing(client_id).await.map(|app| AppExport::from(&*app))
+    }
+
+    /// Exports every app without its secrets, for [`import_all`](Self::import_all) elsewhere. The list is in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::TooMany`] beyond [`DeclaredApps::MAX_APPS`] apps: export them one by one. [`ExportError::Store`].
+    pub async fn export_all(&self) -> Result<DeclaredApps, ExportError> {
+        let mut apps = Vec::new();
+        let mut next = Some(Page::first(Page::<()>::MAX_LIMIT));
+        while let Some(page) = next {
+            let listing = self.list(&AppQuery::all(), page.clone()).await?;
+            let exported = listing.items.iter().map(|app| AppExport::from(&**app).into());
+            apps.extend(exported);
+            if apps.len() > DeclaredApps::MAX_APPS {
+                return Err(ExportError::TooMany);
+            }
+            next = listing.next.map(|last| page.after(last));
+        }
+        // Stored apps have one client id each, and settings that were checked.
+        DeclaredApps::new(apps).map_err(|invalid| StoreError::new(invalid).into())
     }
 
     /// Finds an app, enabled or not.

@@ -8,6 +8,7 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::secret::SignatureSecret;
 use crate::server_secret::GivenSecret;
+use crate::store::StoreError;
 
 /// An app as JSON, without secrets or digests.
 ///
@@ -47,6 +48,18 @@ impl From<&CustomApp> for AppExport {
             settings: app.settings().clone(),
         }
     }
+}
+
+/// The error of [`Admin::export_all`](super::Admin::export_all).
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// There are more apps than a declaration can have.
+    #[error("there are more than 10000 apps")]
+    TooMany,
+    /// The apps cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// An app to import or to declare under a given client id, optionally with its secrets.

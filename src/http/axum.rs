@@ -29,6 +29,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use http::StatusCode;
+use http::request::Parts;
 use tokio::time::timeout;
 
 use crate::hooks::Hooks;
@@ -117,17 +118,22 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
     request: Request,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
+    note_source(&mut parts);
+    let body = match whole(body, MAX_BODY_BYTES).await {
+        Ok(body) => body,
+        Err(status) => return status.into_response(),
+    };
+    endpoints.answer(endpoint, Request::from_parts(parts, body)).await.map(Body::from)
+}
+
+/// Puts the address of the client into the extensions, unless the host has put a source there.
+pub(super) fn note_source(parts: &mut Parts) {
     if parts.extensions.get::<Source>().is_none()
         && let Some(ConnectInfo(address)) = parts.extensions.get::<ConnectInfo<SocketAddr>>()
     {
         let source = Source::from(address.ip());
         parts.extensions.insert(source);
     }
-    let body = match whole(body, MAX_BODY_BYTES).await {
-        Ok(body) => body,
-        Err(status) => return status.into_response(),
-    };
-    endpoints.answer(endpoint, Request::from_parts(parts, body)).await.map(Body::from)
 }
 
 /// Reads a whole body. One of `limit` bytes and one more stands for one that is too long.

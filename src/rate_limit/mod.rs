@@ -190,6 +190,11 @@ impl RateLimiter {
         }
     }
 
+    /// Returns the quotas.
+    pub(crate) const fn limits(&self) -> RateLimits {
+        self.limits
+    }
+
     /// Charges a failure to `source` and, if there is a `client_id`, to the claimed client id and source.
     /// Refuses if either budget is spent, and then charges neither.
     pub(crate) fn reserve_failure(

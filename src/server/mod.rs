@@ -1,9 +1,11 @@
 //! The authorization server: every typed endpoint, and administration.
 
 mod builder;
+mod key_states;
 mod upkeep;
 
 pub use builder::{ServerBuilder, StartError};
+pub use key_states::ServerKey;
 pub use upkeep::{JobHealth, Upkeep, UpkeepHandle, UpkeepHealth, UpkeepJob};
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::jwt::{KeyError, KeyRing, VerifyingKeys};
 use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::protocol::redirect_uri::InstanceHosts;
 use crate::random::SecureRandom;
+use crate::rate_limit::RateLimits;
 use crate::resource_server::resource::ResourceServer;
 use crate::store::{FeedCursor, RevocationFeed, Store, StoreError};
 use crate::users::UserDirectory;
@@ -242,6 +245,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// Returns the host names that `%%HOST%%` stands for in redirect URIs.
     pub fn hosts(&self) -> &InstanceHosts {
         &self.context.hosts
+    }
+
+    /// Returns the quotas of the server's budgets.
+    #[must_use]
+    pub fn rate_limits(&self) -> RateLimits {
+        self.context.limiter.limits()
     }
 
     /// Returns the issuer identifier.

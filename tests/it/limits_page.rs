@@ -328,10 +328,15 @@ const TESTS: &[(&str, &[&str])] = &[
     ("logo", &["a_logo_has_its_documented_bounds"]),
     ("apps on a page of the list", &["the_list_is_paged_by_key_and_shows_each_app_once"]),
     (
-        "live grants that a page of the danger zone counts",
-        &["a_page_of_the_danger_zone_counts_up_to_200_grants"],
+        "live grants that a page before a revocation counts",
+        &[
+            "a_page_of_the_danger_zone_counts_up_to_200_grants",
+            "the_page_that_revokes_everything_counts_up_to_200_grants",
+        ],
     ),
     ("users on a page", &["the_users_of_an_app_are_paged_by_key"]),
+    ("file of an import", &["a_file_of_an_import_has_its_documented_bounds"]),
+    ("apps of an export", &["an_export_has_its_documented_bound"]),
     (
         "time for which new credentials can be shown",
         &[

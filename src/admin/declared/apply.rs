@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::revision::{Revision, missing_secret};
+use super::revision::{Manager, Revision, missing_secret};
 use super::{DeclaredApps, InvalidDeclaration};
 use crate::admin::app_changes::ROUNDS;
 use crate::admin::{Admin, AdminError, ImportedApp};
@@ -162,7 +162,7 @@ impl<S: Store> Admin<'_, S> {
                 continue;
             };
             let now = self.parts.clock.now();
-            match self.revision(&stored, app, declared.overlap, now) {
+            match self.revision(Manager::Configuration, &stored, app, declared.overlap, now) {
                 Ok(revision) => planned.add(&app.client_id, revision),
                 Err(error) => {
                     let client_id = Some(app.client_id.clone());
@@ -227,7 +227,7 @@ impl<S: Store> Admin<'_, S> {
         problems.unless_any(Plan { pairs, dropped }).map_err(ApplyError::Invalid)
     }
 
-    async fn is_subject(&self, client_id: &ClientId) -> Result<bool, AdminError> {
+    pub(super) async fn is_subject(&self, client_id: &ClientId) -> Result<bool, AdminError> {
         Ok(self.parts.subjects.is_user(&Subject::from(client_id)).await?)
     }
 
@@ -272,10 +272,11 @@ impl<S: Store> Admin<'_, S> {
                 continue;
             };
             let now = self.parts.clock.now();
-            let mut revision = match self.revision(&before, app, declared.overlap, now) {
-                Ok(revision) => revision,
-                Err(error) => return self.audited(Action::ImportApp, Some(id), Err(error)),
-            };
+            let mut revision =
+                match self.revision(Manager::Configuration, &before, app, declared.overlap, now) {
+                    Ok(revision) => revision,
+                    Err(error) => return self.audited(Action::ImportApp, Some(id), Err(error)),
+                };
             let Some(after) = revision.app.take() else {
                 done.add(id, revision);
                 return Ok(());
@@ -308,7 +309,7 @@ impl<S: Store> Admin<'_, S> {
 
     /// Replaces an app. If that disables it, its grants end before and after, as for
     /// [`disable`](Self::disable).
-    async fn replace(
+    pub(super) async fn replace(
         &self,
         after: CustomApp,
         expected: u64,
@@ -348,7 +349,7 @@ impl<S: Store> Admin<'_, S> {
     }
 
     /// Audits each part that was changed.
-    fn record_changes(&self, client_id: &ClientId, revision: &Revision) {
+    pub(super) fn record_changes(&self, client_id: &ClientId, revision: &Revision) {
         let mut settings = revision.changed.clone();
         let mut taken = |name: &str| {
             let count = settings.len();

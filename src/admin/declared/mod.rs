@@ -1,6 +1,7 @@
 //! Apps that the host's configuration declares.
 
 mod apply;
+mod import;
 mod read;
 mod revision;
 mod secret_reference;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 pub use apply::{Applied, ApplyError, ChangedApp};
+pub use import::{ImportError, ImportPlan, Imported};
 pub use secret_reference::SecretReference;
 
 use super::ImportedApp;

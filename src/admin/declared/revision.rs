@@ -22,6 +22,15 @@ pub(super) struct Revision {
     pub(super) held: bool,
 }
 
+/// The party in whose name an app is compared and changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manager {
+    /// The configuration declares it.
+    Configuration,
+    /// An administrator imports it. The app stays one of administrators.
+    Administrator,
+}
+
 /// The relation of a declared secret to the one in the store.
 enum Secret {
     /// It is the one that was declared before, or there is none.
@@ -45,15 +54,17 @@ impl<S: Store> Admin<'_, S> {
         Some(self.parts.pepper.mark(&app.client_id, &form))
     }
 
-    /// Returns the difference between `app` and its declaration.
+    /// Returns the difference between `app` and its declaration by `manager`.
     pub(super) fn revision(
         &self,
+        manager: Manager,
         app: &CustomApp,
         declared: &ImportedApp,
         overlap: Duration,
         now: UnixTime,
     ) -> Result<Revision, AdminError> {
-        if !app.origin().is_declared() {
+        let is_configured = manager == Manager::Configuration;
+        if app.origin().is_declared() != is_configured {
             return Err(AdminError::AlreadyExists);
         }
         let mut revision = Revision {
@@ -72,19 +83,21 @@ impl<S: Store> Admin<'_, S> {
                 Some(self.parts.sealing.seal(&declared.client_id, secret, self.parts.random)?);
         }
         revision.disables = app.is_enabled() && !declared.enabled;
+        // The configuration enables what it disabled.
         revision.held =
-            declared.enabled && !app.is_enabled() && app.origin() == AppOrigin::Declared;
+            declared.enabled && !app.is_enabled() && app.origin() != AppOrigin::Withdrawn;
         let enabled = declared.enabled && !revision.held;
         if enabled != app.is_enabled() {
             revision.changed.push("enabled".to_owned());
         }
         let origin = match (declared.enabled, app.is_enabled()) {
-            (true, _) => AppOrigin::Declared,
-            (false, true) => AppOrigin::Withdrawn,
+            (true, _) if is_configured => AppOrigin::Declared,
+            (false, true) if is_configured => AppOrigin::Withdrawn,
             // An administrator may have disabled it before.
-            (false, false) => app.origin(),
+            _ => app.origin(),
         };
-        let marks = !matches!((&client_secret, &signature_secret), (Secret::Same, Secret::Same));
+        let is_same = matches!((&client_secret, &signature_secret), (Secret::Same, Secret::Same));
+        let marks = is_configured && !is_same;
         if revision.changed.is_empty() && !marks && origin == app.origin() {
             return Ok(revision);
         }
@@ -98,13 +111,13 @@ impl<S: Store> Admin<'_, S> {
                 let stored = self.stored(&declared.client_id, secret, *expires_at, now);
                 edit.credentials.rotate_client_secret(stored, now.plus(overlap), now);
             }
-            if !matches!(client_secret, Secret::Same) {
+            if is_configured && !matches!(client_secret, Secret::Same) {
                 edit.credentials.declared_client_secret = self.client_secret_mark(declared);
             }
             if sealed.is_some() {
                 edit.credentials.signature_secret = sealed;
             }
-            if !matches!(signature_secret, Secret::Same) {
+            if is_configured && !matches!(signature_secret, Secret::Same) {
                 edit.credentials.declared_signature_secret = self.signature_secret_mark(declared);
             }
             *edit.enabled = enabled;

@@ -151,12 +151,12 @@ impl Login {
         self.circumstances.as_deref()
     }
 
-    pub(super) const fn names_no_session(&self) -> bool {
+    pub(crate) const fn names_no_session(&self) -> bool {
         self.session.is_empty()
     }
 
-    /// Returns the fields that a ticket is bound to.
-    pub(super) fn binding(&self) -> [&[u8]; 2] {
+    /// Returns the fields that a ticket and the forms of the user's page are bound to.
+    pub(crate) fn binding(&self) -> [&[u8]; 2] {
         [self.subject.as_str().as_bytes(), self.session.as_bytes()]
     }
 }

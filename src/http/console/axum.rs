@@ -1,17 +1,18 @@
-//! The console as an `axum` router.
+//! The console and the user's page as `axum` routers.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::StatusCode;
 
-use super::{Console, ConsoleAccess, MAX_CONSOLE_BODY_BYTES};
+use super::{AccountAccess, AccountPages, Console, ConsoleAccess, MAX_CONSOLE_BODY_BYTES};
 use crate::hooks::Hooks;
-use crate::http::axum::whole;
+use crate::http::Page;
+use crate::http::axum::{note_source, whole};
 use crate::store::Store;
 use crate::users::UserDirectory;
 
@@ -29,25 +30,62 @@ where
     H: Hooks + 'static,
     A: ConsoleAccess + 'static,
 {
-    let path = console.path();
-    let paths = [path.to_owned(), format!("{path}/"), format!("{path}/{{*page}}")];
-    let paths = paths.into_iter().filter(|path| !path.is_empty());
-    paths.fold(Router::new(), |router, path| {
-        let console = Arc::clone(console);
-        router.route(&path, any(move |request: Request| answer(Arc::clone(&console), request)))
+    let own = Arc::clone(console);
+    mounted(console.path(), move |request| {
+        let console = Arc::clone(&own);
+        async move { console.handle(request).await }
     })
 }
 
-async fn answer<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess>(
-    console: Arc<Console<S, U, H, A>>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
+/// Returns a router with the user's page at its [path](AccountPages::path). Merge it into the host's router.
+///
+/// The address of the client becomes the [`Source`](crate::ids::Source) of audit events, as for
+/// [`axum_router`](crate::http::axum_router). A body that takes longer than ten seconds is answered with status
+/// 408.
+///
+/// # Panics
+///
+/// Like [`Router::route`], if the host's router has one of the paths.
+pub fn account_router<S, U, H, A>(pages: &Arc<AccountPages<S, U, H, A>>) -> Router
+where
+    S: Store + 'static,
+    U: UserDirectory + 'static,
+    H: Hooks + 'static,
+    A: AccountAccess + 'static,
+{
+    let own = Arc::clone(pages);
+    mounted(pages.path(), move |request| {
+        let pages = Arc::clone(&own);
+        async move { pages.handle(request).await }
+    })
+}
+
+/// Returns a router that gives `path`, and every path below it, to `handle`.
+fn mounted<F, R>(path: &str, handle: F) -> Router
+where
+    F: Fn(http::Request<Bytes>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Option<Page>> + Send,
+{
+    let paths = [path.to_owned(), format!("{path}/"), format!("{path}/{{*page}}")];
+    let paths = paths.into_iter().filter(|path| !path.is_empty());
+    paths.fold(Router::new(), |router, path| {
+        let handle = handle.clone();
+        router.route(&path, any(move |request: Request| answer(handle.clone(), request)))
+    })
+}
+
+async fn answer<F, R>(handle: F, request: Request) -> Response
+where
+    F: Fn(http::Request<Bytes>) -> R,
+    R: Future<Output = Option<Page>>,
+{
+    let (mut parts, body) = request.into_parts();
+    note_source(&mut parts);
     let body = match whole(body, MAX_CONSOLE_BODY_BYTES).await {
         Ok(body) => body,
         Err(status) => return status.into_response(),
     };
-    match console.handle(Request::from_parts(parts, body)).await {
+    match handle(http::Request::from_parts(parts, body)).await {
         Some(page) => page.map(Body::from),
         None => StatusCode::NOT_FOUND.into_response(),
     }

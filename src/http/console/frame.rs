@@ -14,14 +14,16 @@ pub(super) enum Place {
     Apps,
     Audit,
     Playground,
+    Server,
 }
 
 impl Place {
     /// The places that exist, in the order of the navigation: name, path below the console.
-    const ALL: [(Self, &'static str, &'static str); 3] = [
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::Apps, text::APPS, "/apps"),
         (Self::Audit, text::AUDIT, "/audit"),
         (Self::Playground, text::PLAYGROUND, "/playground"),
+        (Self::Server, text::SERVER, "/server"),
     ];
 }
 
@@ -40,7 +42,7 @@ pub(super) enum Tab {
 
 impl Tab {
     /// The tabs that exist, in their order: name, last segment of the path.
-    const ALL: [(Self, &'static str, &'static str); 8] = [
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::Overview, text::OVERVIEW, ""),
         (Self::Settings, text::SETTINGS, "settings"),
         (Self::Scopes, text::SCOPES, "scopes"),
@@ -69,6 +71,7 @@ pub(super) enum Done {
     PlaygroundReady,
     Regenerated,
     Revoked,
+    RevokedEverything,
     Rotated,
     Saved,
     SavedWithoutKeys,
@@ -76,7 +79,7 @@ pub(super) enum Done {
 }
 
 impl Done {
-    const ALL: [(Self, &'static str, &'static str); 13] = [
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::AccessEnded, "access-ended", text::ACCESS_ENDED),
         (Self::Created, "created", text::CREATED),
         (Self::Deleted, "deleted", text::DELETED),
@@ -86,6 +89,7 @@ impl Done {
         (Self::PlaygroundReady, "playground-ready", text::PLAYGROUND_READY),
         (Self::Regenerated, "regenerated", text::REGENERATED),
         (Self::Revoked, "revoked", text::REVOKED),
+        (Self::RevokedEverything, "revoked-everything", text::REVOKED_EVERYTHING),
         (Self::Rotated, "rotated", text::ROTATED),
         (Self::Saved, "saved", text::SAVED),
         (Self::SavedWithoutKeys, "saved-without-keys", text::SAVED_WITHOUT_KEYS),
@@ -115,6 +119,11 @@ pub(super) struct Crumb {
 }
 
 impl Crumb {
+    /// Returns the breadcrumb of the server.
+    pub(super) fn server<S: Store, U: UserDirectory, H: Hooks>(visit: &Visit<'_, S, U, H>) -> Self {
+        Self { name: text::SERVER.to_owned(), url: visit.link("/server") }
+    }
+
     /// Returns the breadcrumb of the list of apps.
     pub(super) fn apps<S: Store, U: UserDirectory, H: Hooks>(visit: &Visit<'_, S, U, H>) -> Self {
         Self { name: text::APPS.to_owned(), url: visit.link("/apps") }
@@ -174,7 +183,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             brand_style: asset(self.site.assets.brand_style()),
             script: asset(self.site.assets.script()),
             home: self.link("/apps"),
-            places: Place::ALL.into_iter().filter(is_on).map(place).collect(),
+            places: Place::ALL.iter().copied().filter(is_on).map(place).collect(),
             tabs: Vec::new(),
             crumbs: Vec::new(),
             title: title.into(),
@@ -199,7 +208,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             is_current: tab == here,
         };
         let mut frame = self.frame(app.settings().name()).with_crumb(Crumb::apps(self));
-        frame.tabs = Tab::ALL.into_iter().map(tab).collect();
+        frame.tabs = Tab::ALL.iter().copied().map(tab).collect();
         frame.subtitle = Some(app.client_id().as_str().to_owned());
         frame.state = (!app.is_enabled()).then_some(text::DISABLED);
         frame

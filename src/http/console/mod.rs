@@ -2,7 +2,8 @@
 //!
 //! The console is built on [`Admin`](crate::admin::Admin), as any host's own console would be, and every change is
 //! audited under the administrator's name. It brings no login: the host tells by [`ConsoleAccess`] who the
-//! administrator is, and which [`ConsoleRole`] the administrator has. `docs/console.md` explains the rest.
+//! administrator is, and which [`ConsoleRole`] the administrator has. [`AccountPages`] is the page of a user.
+//! `docs/console.md` explains the rest.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -68,6 +69,7 @@
 // 5. Add the page to the list in `tests/it/console/hostile_texts.rs`.
 
 mod access;
+mod account;
 mod app_form;
 mod assets;
 #[cfg(feature = "axum")]
@@ -76,9 +78,11 @@ mod brand;
 mod conflict;
 mod fields;
 mod frame;
+mod import_file;
 mod log;
 mod multipart;
 mod once;
+mod own_form;
 mod pages;
 mod path;
 mod playground;
@@ -93,19 +97,20 @@ mod visit;
 use std::fmt;
 use std::sync::Arc;
 
-use http::{Method, Request, Response, header};
+use http::{Request, Response};
 
 pub use access::{Administrator, ConsoleAccess, ConsoleRole};
+pub use account::{AccountAccess, AccountPages};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
-pub use axum::console_router;
+pub use axum::{account_router, console_router};
 pub use brand::{ConsoleBrand, InvalidBrand};
 pub use playground::Playground;
 
 use crate::audit::AuditStore;
 use crate::hooks::Hooks;
 use crate::protocol::paths::InvalidPath;
-use crate::server::AuthorizationServer;
+use crate::server::{AuthorizationServer, UpkeepHandle};
 use crate::store::Store;
 use crate::users::UserDirectory;
 use assets::Assets;
@@ -133,6 +138,7 @@ pub(crate) struct Site {
     log: Option<Arc<dyn Log>>,
     shown: Shown,
     playground: Option<Playground>,
+    upkeep: Option<UpkeepHandle>,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A> {
@@ -155,6 +161,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
             log: None,
             shown: Shown::default(),
             playground: None,
+            upkeep: None,
         };
         Ok(Self { server, access, site })
     }
@@ -196,6 +203,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
         self
     }
 
+    /// Shows how the jobs of an [`Upkeep`](crate::Upkeep) go, on the page *Server*.
+    #[must_use]
+    pub fn with_upkeep(mut self, upkeep: UpkeepHandle) -> Self {
+        self.site.upkeep = Some(upkeep);
+        self
+    }
+
     /// Returns the path at which requests arrive, without a prefix that is stripped before.
     pub fn path(&self) -> &str {
         self.site.mount.inner()
@@ -221,12 +235,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, A: ConsoleAccess> Console<S, U, H, A>
             Ok(None) => self.access.no_administrator(&parts).await,
             Err(_) => problem::without_administrator(),
         };
-        visit::protect(&mut page);
-        if parts.method == Method::HEAD {
-            let length = page.body().len();
-            page.headers_mut().insert(header::CONTENT_LENGTH, length.into());
-            page.body_mut().clear();
-        }
+        visit::finish(&mut page, &parts.method);
         Some(page)
     }
 }

@@ -8,7 +8,7 @@ use super::access::ConsoleRole;
 use super::frame::{Crumb, Frame};
 use super::texts::{self, problems as text};
 use super::visit::{Visit, nothing, render};
-use crate::admin::AdminError;
+use crate::admin::{AdminError, ExportError};
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::store::{Store, StoreError};
@@ -31,6 +31,8 @@ pub(super) enum Problem {
     BadForm,
     /// The body is too long.
     TooLarge,
+    /// There are more apps than an export can have.
+    TooManyApps,
     /// The method is neither `GET` nor `POST`.
     MethodNotAllowed,
     /// Other administrators edit the app all the time.
@@ -58,16 +60,35 @@ impl From<AdminError> for Problem {
     }
 }
 
+impl From<ExportError> for Problem {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::TooMany => Self::TooManyApps,
+            ExportError::Store(_) => Self::Unavailable,
+        }
+    }
+}
+
 impl Problem {
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::NotFound | Self::AppGone => StatusCode::NOT_FOUND,
             Self::Role(_) | Self::ForeignForm | Self::StaleForm => StatusCode::FORBIDDEN,
             Self::BadForm => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict => StatusCode::CONFLICT,
+            Self::Conflict | Self::TooManyApps => StatusCode::CONFLICT,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Adds the headers of a problem to its page.
+    pub(super) fn add_headers(self, page: &mut Page) {
+        if self == Self::MethodNotAllowed {
+            page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+        }
+        if self == Self::Unavailable {
+            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
         }
     }
 
@@ -81,6 +102,7 @@ impl Problem {
             Self::StaleForm => text::STALE_FORM,
             Self::BadForm => text::BAD_FORM,
             Self::TooLarge => text::TOO_LARGE,
+            Self::TooManyApps => text::TOO_MANY_APPS,
             Self::MethodNotAllowed => text::METHOD_NOT_ALLOWED,
             Self::Conflict => text::CONFLICT,
             Self::Unavailable => text::UNAVAILABLE,
@@ -105,12 +127,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let page = ProblemPage { frame, sentence, back };
         let mut page =
             render(problem.status(), &page).unwrap_or_else(|_| nothing(problem.status()));
-        if problem == Problem::MethodNotAllowed {
-            page.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
-        }
-        if problem == Problem::Unavailable {
-            page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
-        }
+        problem.add_headers(&mut page);
         page
     }
 }

@@ -11,13 +11,12 @@ use super::access::{Administrator, ConsoleRole};
 use super::fields::Fields;
 use super::frame::Done;
 use super::problem::Problem;
-use super::{Site, path};
+use super::{Site, own_form, path};
 use crate::admin::Admin;
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::hooks::Hooks;
 use crate::http::Page;
-use crate::http::origin::Sender;
 use crate::http::response::{empty, protect_page, see_other};
 use crate::ids::ClientId;
 use crate::server::AuthorizationServer;
@@ -28,7 +27,6 @@ use crate::users::UserDirectory;
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
      frame-ancestors 'none'; base-uri 'none'";
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const TOKEN: &str = "token";
 
 /// A request of an administrator.
 pub(super) struct Visit<'a, S, U, H> {
@@ -55,18 +53,13 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
             Method::POST => true,
             _ => return Err(Problem::MethodNotAllowed),
         };
-        let form = if is_post { self.own_form(body)? } else { Fields::default() };
+        let form = if is_post {
+            own_form::read(self.parts, body, self.server.issuer(), &self.who.form_token())?
+        } else {
+            Fields::default()
+        };
         let segments: Vec<&str> = below.split('/').filter(|it| !it.is_empty()).collect();
         self.route(is_post, &segments, &form).await
-    }
-
-    /// Reads a form that was sent from a page of the console in this session.
-    fn own_form(&self, body: &[u8]) -> Result<Fields, Problem> {
-        if Sender::of(self.parts, self.server.issuer()) != Sender::SameOrigin {
-            return Err(Problem::ForeignForm);
-        }
-        let form = Fields::of_body(self.parts, body)?;
-        if self.who.accepts(form.one(TOKEN)) { Ok(form) } else { Err(Problem::StaleForm) }
     }
 
     /// Refuses an administrator with a lower role.
@@ -149,7 +142,7 @@ pub(super) fn render(status: StatusCode, template: &impl Template) -> Result<Pag
 }
 
 /// Adds the headers that every answer has. Those of the host's own answers stay.
-pub(super) fn protect(page: &mut Page) {
+fn protect(page: &mut Page) {
     const MORE: [(HeaderName, HeaderValue); 2] = [
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (
@@ -161,6 +154,16 @@ pub(super) fn protect(page: &mut Page) {
         page.headers_mut().entry(name).or_insert(value);
     }
     protect_page(page);
+}
+
+/// Completes an answer to `method`.
+pub(super) fn finish(page: &mut Page, method: &Method) {
+    protect(page);
+    if method == Method::HEAD {
+        let length = page.body().len();
+        page.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        page.body_mut().clear();
+    }
 }
 
 /// Returns an empty answer.

@@ -170,6 +170,29 @@ impl KeyRing {
         self.0.changes.load(Ordering::Acquire)
     }
 
+    /// Returns every key of the ring with its term, also those that are gone at `now`.
+    pub(crate) fn held(&self, now: UnixTime) -> Vec<HeldKey> {
+        let current = self.at(now);
+        let signs = |key: &RingKey| {
+            let own = key.signer.as_ref();
+            own.is_some_and(|own| current.signers.iter().any(|(_, other)| Arc::ptr_eq(own, other)))
+        };
+        let ring = self.0.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let own = ring.keys.iter().map(|key| HeldKey {
+            public: key.public.clone(),
+            term: key.term,
+            can_sign: key.signer.is_some(),
+            signs: signs(key),
+        });
+        let others = ring.others.iter().map(|public| HeldKey {
+            public: public.clone(),
+            term: RingKey::verifying(public.clone()).term,
+            can_sign: false,
+            signs: false,
+        });
+        own.chain(others).collect()
+    }
+
     /// Returns the state of the ring at `now`.
     pub(crate) fn at(&self, now: UnixTime) -> Arc<CurrentKeys> {
         let ring = self.0.ring.read().unwrap_or_else(PoisonError::into_inner);
@@ -208,6 +231,15 @@ fn check(keys: &[RingKey]) -> Result<(), KeyError> {
         }
     }
     VerifyingKeys::new(keys.iter().map(|key| key.public.clone()).collect()).map(|_| ())
+}
+
+/// A key of a ring.
+pub(crate) struct HeldKey {
+    pub(crate) public: VerifyingKey,
+    pub(crate) term: Term,
+    pub(crate) can_sign: bool,
+    /// Whether it signs for a use now.
+    pub(crate) signs: bool,
 }
 
 /// The state of a ring from one change to the next.

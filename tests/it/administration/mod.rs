@@ -3,6 +3,7 @@
 
 mod apps;
 mod edits;
+mod import_all;
 mod runbooks;
 
 use std::sync::Mutex;

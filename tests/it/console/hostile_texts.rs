@@ -40,6 +40,9 @@ const PAGES: &[&str] = &[
     "/users/{text}/revoke",
     "/playground",
     "/playground/callback?code={text}&state={text}&error={text}",
+    "/server?done={text}",
+    "/server/revoke",
+    "/server/import",
     "/{text}",
     "/apps/{text}",
 ];
@@ -71,7 +74,7 @@ const FIELDS: &[&str] = &[
 ];
 
 /// Markup, marks of direction, emoji and schemes that run script. The last is 10 KB long.
-fn texts() -> Vec<String> {
+pub(super) fn texts() -> Vec<String> {
     let mut texts: Vec<String> = [
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",

@@ -1,5 +1,6 @@
 //! The console for administrators, through bytes on the wire.
 
+mod account;
 mod apps;
 mod audit;
 mod credentials;
@@ -8,10 +9,12 @@ mod desk;
 mod frame;
 mod hostile_texts;
 mod html;
+mod import;
 mod new_app;
 mod playground;
 mod posts;
 mod scopes;
 mod security;
+mod server;
 mod settings;
 mod users;

@@ -9,6 +9,7 @@ pub(in super::super) const TABS: &str = "Pages of this app";
 pub(in super::super) const APPS: &str = "Apps";
 pub(in super::super) const AUDIT: &str = "Audit log";
 pub(in super::super) const PLAYGROUND: &str = "Playground";
+pub(in super::super) const SERVER: &str = "Server";
 pub(in super::super) const ACTIVITY: &str = "Activity";
 pub(in super::super) const OVERVIEW: &str = "Overview";
 pub(in super::super) const SETTINGS: &str = "Settings";
@@ -32,6 +33,8 @@ pub(in super::super) const ENDED: &str = "Old secrets ended.";
 pub(in super::super) const APP_DISABLED: &str = "The app is disabled, and its access ended.";
 pub(in super::super) const REVOKED: &str = "Everything that the app had been granted ended.";
 pub(in super::super) const ACCESS_ENDED: &str = "The access ended.";
+pub(in super::super) const REVOKED_EVERYTHING: &str = "Everything that was granted before is revoked. Apps that verify tokens by themselves may accept \
+     access tokens until they end.";
 pub(in super::super) const DELETED: &str = "The app is deleted, and its access ended.";
 pub(in super::super) const UNCHANGED: &str = "There was nothing to change.";
 pub(in super::super) const ENABLED: &str = "The app is enabled. It can get tokens again.";

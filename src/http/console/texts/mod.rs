@@ -1,5 +1,6 @@
 //! Every text of the console, by page, for translation. Names of parameters and of RFCs stay as they are.
 
+pub(super) mod account;
 pub(super) mod app_form;
 pub(super) mod apps;
 pub(super) mod audit;
@@ -7,11 +8,13 @@ pub(super) mod conflict;
 pub(super) mod credentials;
 pub(super) mod danger;
 pub(super) mod frame;
+pub(super) mod import;
 pub(super) mod new_credentials;
 pub(super) mod overview;
 pub(super) mod playground;
 pub(super) mod problems;
 pub(super) mod scopes;
 pub(super) mod security;
+pub(super) mod server;
 pub(super) mod times;
 pub(super) mod users;

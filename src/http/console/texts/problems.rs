@@ -32,6 +32,11 @@ pub(in super::super) const BAD_FORM: Words = (
 );
 pub(in super::super) const TOO_LARGE: Words =
     ("This form is too long", "Nothing was changed. A form has at most 1 MiB and 1,024 fields.");
+pub(in super::super) const TOO_MANY_APPS: Words = (
+    "There are too many apps for one file",
+    "An export has at most 10,000 apps. A program of the host can export them one by one with \
+     Admin::list and Admin::export.",
+);
 pub(in super::super) const METHOD_NOT_ALLOWED: Words =
     ("This page has no such method", "Pages are read with GET and changed with POST.");
 pub(in super::super) const CONFLICT: Words = (

@@ -1,0 +1,264 @@
+//! *Import apps*: a file, a page that shows what it would do, and its execution.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use http::StatusCode;
+
+use super::super::access::ConsoleRole;
+use super::super::fields::Fields;
+use super::super::frame::{Crumb, Frame};
+use super::super::import_file::{Document, MAX_APPS, MAX_BYTES, Mistake};
+use super::super::problem::Problem;
+use super::super::texts::{self, import as text};
+use super::super::visit::Visit;
+use crate::admin::{AdminError, ChangedApp, DeclaredApps, ImportError, ImportPlan, Imported};
+use crate::hooks::Hooks;
+use crate::http::Page;
+use crate::ids::ClientId;
+use crate::migrate::{ClientOutcome, MigrationReport, Note};
+use crate::secret::{ClientSecret, SignatureSecret};
+use crate::store::Store;
+use crate::users::UserDirectory;
+
+#[derive(Template)]
+#[template(path = "console/import.html")]
+struct ImportForm<'a> {
+    frame: Frame<'a>,
+    action: String,
+    cancel: String,
+    /// Value, label, whether it is chosen.
+    formats: Vec<(&'static str, &'static str, bool)>,
+    text: &'a str,
+    mistakes: Vec<Mistake>,
+    hint: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/import_plan.html")]
+struct PlanPage<'a> {
+    frame: Frame<'a>,
+    action: String,
+    back: String,
+    has_changed: bool,
+    lists: Vec<List>,
+    unchanged: usize,
+    report: Vec<Client>,
+    /// The fields of the form that imports, unless there is nothing to do.
+    form: Option<[(&'static str, String); 3]>,
+}
+
+/// Apps with the same fate.
+struct List {
+    title: &'static str,
+    hint: &'static str,
+    tone: &'static str,
+    apps: Vec<Row>,
+}
+
+struct Row {
+    name: String,
+    client_id: String,
+    more: String,
+}
+
+/// The notes on a client of an export, or on the whole of it.
+struct Client {
+    title: String,
+    is_refused: bool,
+    notes: Vec<(&'static str, &'static str, Note)>,
+}
+
+#[derive(Template)]
+#[template(path = "console/imported.html")]
+struct ImportedPage<'a> {
+    frame: Frame<'a>,
+    server: String,
+    inserted: Vec<New<'a>>,
+    changed: Vec<(String, String)>,
+    failed: Option<(String, &'static str)>,
+    has_secrets: bool,
+}
+
+/// A new app, with the secrets that were generated.
+struct New<'a> {
+    client_id: &'a str,
+    link: String,
+    /// Label, value.
+    secrets: Vec<(&'static str, &'a str)>,
+}
+
+impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
+    /// Shows the form for a file.
+    pub(in super::super) fn import_form(&self) -> Result<Page, Problem> {
+        self.require(ConsoleRole::Security)?;
+        self.import_form_with(StatusCode::OK, &Document::default(), Vec::new())
+    }
+
+    /// Shows what a file would do, or does what was shown.
+    pub(in super::super) async fn import_apps(&self, form: &Fields) -> Result<Page, Problem> {
+        self.require(ConsoleRole::Security)?;
+        let document = Document::of(form);
+        let wrong = StatusCode::UNPROCESSABLE_ENTITY;
+        let (apps, report) = match document.read() {
+            Ok(read) => read,
+            Err(mistakes) => return self.import_form_with(wrong, &document, mistakes),
+        };
+        let shown = form.one("plan");
+        if !shown.is_empty() {
+            match self.admin().import_all(&apps, document.plan_in(shown)).await {
+                Ok(done) => return self.imported(&done),
+                // The page shows the present plan.
+                Err(ImportError::Changed | ImportError::Invalid(_)) => {}
+                Err(ImportError::Failed(error)) => return Err(error.into()),
+            }
+        }
+        match self.admin().plan_import(&apps).await {
+            Ok(plan) => self.plan_page(&document, &apps, &plan, report, !shown.is_empty()),
+            Err(ImportError::Invalid(invalid)) => {
+                self.import_form_with(wrong, &document, Mistake::all(&invalid))
+            }
+            Err(ImportError::Failed(error)) => Err(error.into()),
+            Err(ImportError::Changed) => Err(Problem::Conflict),
+        }
+    }
+
+    fn import_form_with(
+        &self,
+        status: StatusCode,
+        document: &Document<'_>,
+        mistakes: Vec<Mistake>,
+    ) -> Result<Page, Problem> {
+        let format = |(value, label): (&'static str, &'static str)| {
+            (value, label, value == document.format())
+        };
+        let page = ImportForm {
+            frame: self.frame(text::TITLE).with_crumb(Crumb::server(self)),
+            action: self.link("/server/import"),
+            cancel: self.link("/server"),
+            formats: text::FORMATS.into_iter().map(format).collect(),
+            text: document.text(),
+            mistakes,
+            hint: text::bounds(MAX_BYTES, MAX_APPS),
+        };
+        self.page_with(status, &page)
+    }
+
+    fn plan_page(
+        &self,
+        document: &Document<'_>,
+        apps: &DeclaredApps,
+        plan: &ImportPlan,
+        report: Option<MigrationReport>,
+        has_changed: bool,
+    ) -> Result<Page, Problem> {
+        let page = PlanPage {
+            frame: self.frame(text::PLAN_TITLE).with_crumb(Crumb::server(self)),
+            action: self.link("/server/import"),
+            back: self.link("/server/import"),
+            has_changed,
+            lists: lists(apps, plan),
+            unchanged: plan.unchanged.len(),
+            report: report.map(clients).unwrap_or_default(),
+            form: (!plan.is_unchanged()).then(|| document.form(plan)),
+        };
+        let status = if has_changed { StatusCode::CONFLICT } else { StatusCode::OK };
+        self.page_with(status, &page)
+    }
+
+    /// Shows what was done. New secrets are in the answer to the form: sent again, it finds another plan.
+    fn imported(&self, done: &Imported) -> Result<Page, Problem> {
+        let new = done.inserted.iter().map(|told| {
+            let client = told.client_secret.as_ref().map(ClientSecret::expose_secret);
+            let signature = told.signature_secret.as_ref().map(SignatureSecret::expose_secret);
+            let secrets = [
+                (texts::new_credentials::CLIENT_SECRET, client),
+                (texts::new_credentials::SIGNATURE_SECRET, signature),
+            ];
+            New {
+                client_id: told.client_id.as_str(),
+                link: self.app_link(&told.client_id, ""),
+                secrets: secrets.into_iter().filter_map(|(name, it)| Some((name, it?))).collect(),
+            }
+        });
+        let inserted: Vec<_> = new.collect();
+        let changed = done
+            .changed
+            .iter()
+            .map(|app| (app.client_id.as_str().to_owned(), self.app_link(&app.client_id, "")));
+        let failed = done.failed.as_ref().map(|(client_id, error)| {
+            let why = match error {
+                AdminError::Conflict { .. } | AdminError::AlreadyExists | AdminError::NotFound => {
+                    text::OTHERS_FIRST
+                }
+                AdminError::Invalid(_)
+                | AdminError::Directory(_)
+                | AdminError::Random(_)
+                | AdminError::Store(_) => text::STORE_FAILED,
+            };
+            (client_id.as_str().to_owned(), why)
+        });
+        self.page(&ImportedPage {
+            frame: self.frame(text::DONE_TITLE).with_crumb(Crumb::server(self)),
+            server: self.link("/server"),
+            has_secrets: inserted.iter().any(|new| !new.secrets.is_empty()),
+            inserted,
+            changed: changed.collect(),
+            failed,
+        })
+    }
+}
+
+/// Returns the apps of a plan by their fate.
+fn lists(apps: &DeclaredApps, plan: &ImportPlan) -> Vec<List> {
+    let names: BTreeMap<&ClientId, &str> =
+        apps.apps().iter().map(|app| (app.client_id(), app.settings().name())).collect();
+    let row = |client_id: &ClientId, more: String| Row {
+        name: names.get(client_id).copied().unwrap_or_default().to_owned(),
+        client_id: client_id.as_str().to_owned(),
+        more,
+    };
+    let new = |id: &ClientId| {
+        let more = if plan.generated.contains(id) { text::NEW_SECRETS } else { "" };
+        row(id, more.to_owned())
+    };
+    let changed = |app: &ChangedApp| row(&app.client_id, app.changed.join(", "));
+    let bare = |id: &ClientId| row(id, String::new());
+    let [inserted, edited, disabled, held] = text::FATES;
+    let list = |(title, hint, tone): (&'static str, &'static str, &'static str), apps| List {
+        title,
+        hint,
+        tone,
+        apps,
+    };
+    let lists = [
+        list(inserted, plan.inserted.iter().map(new).collect()),
+        list(edited, plan.changed.iter().map(changed).collect()),
+        list(disabled, plan.disabled.iter().map(bare).collect()),
+        list(held, plan.held_disabled.iter().map(bare).collect()),
+    ];
+    lists.into_iter().filter(|list: &List| !list.apps.is_empty()).collect()
+}
+
+/// Returns the notes of a report: on the whole, and on each client that has some.
+fn clients(report: MigrationReport) -> Vec<Client> {
+    let notes = |notes: Vec<Note>| -> Vec<_> {
+        let labeled = notes.into_iter().map(|note| {
+            let (label, tone) = text::finding(note.finding);
+            (label, tone, note)
+        });
+        labeled.collect()
+    };
+    let whole = Client {
+        title: text::WHOLE_EXPORT.to_owned(),
+        is_refused: false,
+        notes: notes(report.notes),
+    };
+    let of_client = report.clients.into_iter().map(|client| Client {
+        title: client.client_id.unwrap_or(client.place),
+        is_refused: client.outcome == ClientOutcome::Refused,
+        notes: notes(client.notes),
+    });
+    let all = std::iter::once(whole).chain(of_client);
+    all.filter(|client| client.is_refused || !client.notes.is_empty()).collect()
+}
