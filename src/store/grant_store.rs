@@ -326,6 +326,12 @@ pub trait GrantStore: Send + Sync {
         until: UnixTime,
     ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
 
+    /// Returns the version of the tables that this program reads and writes, for an operator, such as
+    /// `PostgreSQL, version 2, revision 3`. The default is `None`, for a store without tables.
+    fn schema(&self) -> Option<String> {
+        None
+    }
+
     /// Remembers the roots under which a server writes, and returns those that the server lacks. A server
     /// with a missing root must not start: it could open nothing that they sealed.
     ///
@@ -373,6 +379,10 @@ impl<T: GrantStore> GrantStore for Arc<T> {
 
     fn reached(&self, instant: UnixTime) -> UnixTime {
         T::reached(self, instant)
+    }
+
+    fn schema(&self) -> Option<String> {
+        T::schema(self)
     }
 
     async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use grantor::store::AnyStore;
 use grantor::store::conformance::Kit;
+use grantor::store::{AnyStore, GrantStore as _};
 
 use super::cluster::{database, new_store, pool, runtime};
 use super::kit::Tokio;
@@ -16,6 +16,8 @@ fn any_store_in_a_database_keeps_the_contract() {
     let pool = pool(&runtime, database.options(), 20);
     let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
     let new_store = move || AnyStore::from(new_store(&runtime, &pool));
+    let schema = new_store().schema().unwrap();
+    assert!(schema.starts_with("PostgreSQL, version "), "{schema}");
     let report = Kit::new(new_store).with_runner(runner).with_rounds(20).run();
     assert!(report.is_passed(), "{report}");
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use grantor::store::conformance::Runner as _;
-use grantor::store::{AnyStore, SqliteSettings, SqliteStore};
+use grantor::store::{AnyStore, GrantStore as _, SqliteSettings, SqliteStore};
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
 
@@ -62,6 +62,8 @@ fn a_url_opens_a_file() {
         let store = AnyStore::open(&format!("sqlite:{}", file.display())).await.unwrap();
         store.check().await.unwrap();
         assert!(matches!(&store, AnyStore::Sqlite(apps) if apps.store().commits() > 0));
+        let schema = store.schema().unwrap();
+        assert!(schema.starts_with("SQLite, version "), "{schema}");
         store.close().await;
         store.check().await.unwrap_err();
         assert!(!folder.file("a.db-wal").exists());

@@ -95,6 +95,10 @@ impl GrantStore for AnyStore {
         on_any!(self.clock_skew())
     }
 
+    fn schema(&self) -> Option<String> {
+        on_any!(self.schema())
+    }
+
     async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
         on_any!(self.instant(now).await)
     }

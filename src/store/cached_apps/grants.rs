@@ -25,6 +25,10 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
         self.store.reached(instant)
     }
 
+    fn schema(&self) -> Option<String> {
+        self.store.schema()
+    }
+
     async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {
         self.store.instant(now).await
     }

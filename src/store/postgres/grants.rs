@@ -9,6 +9,7 @@ use super::rows::{
     NewRow, bind_grant, column, confirmation_bytes, instant, read_grant, read_revocation,
 };
 use super::run::Statement;
+use super::schema::{REVISION, SCHEMA_VERSION};
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
@@ -192,6 +193,10 @@ impl GrantStore for PostgresStore {
         let present = instant(&row, "seen")?;
         self.seen.learn(present);
         Ok(present)
+    }
+
+    fn schema(&self) -> Option<String> {
+        Some(format!("PostgreSQL, version {SCHEMA_VERSION}, revision {REVISION}"))
     }
 
     fn clock_skew(&self) -> Duration {

@@ -1,6 +1,7 @@
 //! [`GrantStore`] on SQLite: the writer makes changes, the readers answer queries.
 
 use super::batch::Batch;
+use super::schema::MIGRATIONS;
 use super::{SqliteStore, reads, steps};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
@@ -19,6 +20,10 @@ impl GrantStore for SqliteStore {
     fn reached(&self, instant: UnixTime) -> UnixTime {
         self.clock.reach(instant);
         instant
+    }
+
+    fn schema(&self) -> Option<String> {
+        Some(format!("SQLite, version {}", MIGRATIONS.len()))
     }
 
     async fn instant(&self, now: UnixTime) -> Result<UnixTime, StoreError> {

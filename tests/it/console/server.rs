@@ -119,6 +119,7 @@ fn the_status_says_which_keys_sign_and_what_is_switched_on() {
         env!("CARGO_PKG_VERSION"),
         "on, with the default quotas",
         "not connected to this console",
+        "none, or unknown",
         old_id.as_str(),
         new_id.as_str(),
         gone.thumbprint().as_str(),

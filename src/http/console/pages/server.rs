@@ -26,6 +26,7 @@ struct ServerPage<'a> {
     frame: Frame<'a>,
     issuer: &'a str,
     library: &'static str,
+    schema: Option<String>,
     limits: &'static str,
     /// The parts that the host may leave out: name, state, and whether it is there.
     parts: Vec<(&'static str, String, bool)>,
@@ -119,6 +120,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             frame: self.frame(texts::frame::SERVER),
             issuer: server.issuer().as_str(),
             library: env!("CARGO_PKG_VERSION"),
+            schema: server.store().schema(),
             limits: match server.rate_limits() {
                 limits if limits == RateLimits::none() => text::LIMITS_OFF,
                 limits if limits == RateLimits::default() => text::LIMITS_DEFAULT,
