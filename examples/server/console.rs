@@ -1,18 +1,21 @@
-//! The console, behind the login of this server.
+//! The console and the user's page, behind the login of this server.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use grantor::UpkeepHandle;
+use grantor::endpoint::Login;
 use grantor::http::console::{
-    Administrator, Console, ConsoleAccess, ConsoleBrand, ConsoleRole, Playground, console_router,
+    AccountAccess, AccountPages, Administrator, Console, ConsoleAccess, ConsoleBrand, ConsoleRole,
+    Playground, account_router, console_router,
 };
 use grantor::users::{DirectoryError, User};
 
 use crate::log::Log;
-use crate::site::Site;
-use crate::web::{CONSOLE, Page, problem, see_other};
+use crate::site::{Browsers, Site};
+use crate::web::{ACCOUNT, CONSOLE, Cookie, Page, problem, see_other};
 use crate::{BoxError, Server};
 
 const LOGO: &str = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 28 28\">\
@@ -52,13 +55,32 @@ impl ConsoleAccess for Staff {
                  sign in as root.",
             );
         }
-        let path: String =
-            url::form_urlencoded::byte_serialize(request.uri.path().as_bytes()).collect();
-        see_other(&format!("/login?return_to={path}"))
+        to_login(request)
     }
 }
 
-/// Returns the routes of the console.
+/// Users sign out of this program, too.
+impl AccountAccess for Browsers {
+    async fn no_login(&self, request: &Parts) -> Page {
+        to_login(request)
+    }
+
+    async fn end_sessions(&self, _: &Parts, login: &Login) -> Result<HeaderMap, DirectoryError> {
+        self.0.sessions.log_out_everywhere(login.subject());
+        let mut page = Page::default();
+        self.0.cookies.forget(&mut page, Cookie::Session);
+        Ok(page.into_parts().0.headers)
+    }
+}
+
+/// Sends the browser to the login, which leads back.
+fn to_login(request: &Parts) -> Page {
+    let path: String =
+        url::form_urlencoded::byte_serialize(request.uri.path().as_bytes()).collect();
+    see_other(&format!("/login?return_to={path}"))
+}
+
+/// Returns the routes of the console and of the user's page.
 ///
 /// # Errors
 ///
@@ -67,16 +89,20 @@ pub(crate) fn router(
     server: &Arc<Server>,
     site: &Arc<Site>,
     log: &Log,
+    upkeep: &UpkeepHandle,
     playground: bool,
 ) -> Result<Router, BoxError> {
     let brand = ConsoleBrand::new("Example Files")
         .with_accent("#1f5fbf")?
         .with_logo("image/svg+xml", LOGO)?;
     let mut console = Console::new(Arc::clone(server), Staff(Arc::clone(site)), CONSOLE)?
-        .with_brand(brand)
-        .with_audit_log(log.store.clone());
+        .with_brand(brand.clone())
+        .with_audit_log(log.store.clone())
+        .with_upkeep(upkeep.clone());
     if playground {
         console = console.with_playground(Playground::new());
     }
-    Ok(console_router(&Arc::new(console)))
+    let account = AccountPages::new(Arc::clone(server), Browsers(Arc::clone(site)), ACCOUNT)?;
+    let account = account.with_brand(brand);
+    Ok(console_router(&Arc::new(console)).merge(account_router(&Arc::new(account))))
 }

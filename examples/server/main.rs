@@ -305,7 +305,8 @@ impl Program {
             .merge(admin_api::router(Arc::new(admin), administration).layer(limit()));
         #[cfg(feature = "console")]
         {
-            router = router.merge(console::router(server, &self.site, &self.log, self.playground)?);
+            let (site, log) = (&self.site, &self.log);
+            router = router.merge(console::router(server, site, log, upkeep, self.playground)?);
         }
         // Metrics are for the operator, not for the network.
         if address.ip().is_loopback() {

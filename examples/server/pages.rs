@@ -1,4 +1,4 @@
-//! HTML pages: login, consent, errors, home, and the redirect targets of the demo apps.
+//! HTML pages: the front page, login, consent, errors, and the redirect targets of the demo apps.
 
 use std::fmt::Write as _;
 
@@ -173,49 +173,75 @@ pub(crate) fn authorization_error(error: &AuthorizationError) -> Page {
     problem(StatusCode::BAD_REQUEST, title, sentence)
 }
 
-/// Renders the home page: the signed-in user and the commands to try.
-pub(crate) fn home(
-    session: Option<&Session>,
-    metadata: &str,
-    keys: &str,
-    tries: Option<&Tries>,
-) -> Page {
+/// The pages of the library that this program mounts: title, explanation, path.
+const LINKS: &[(&str, &str, &str)] = &[
+    #[cfg(feature = "console")]
+    (
+        "Your apps",
+        "See which apps may act in your name, and take access back.",
+        crate::web::ACCOUNT,
+    ),
+    #[cfg(feature = "console")]
+    (
+        "Administration",
+        "For our staff: register apps, rotate secrets, read the audit log.",
+        crate::web::CONSOLE,
+    ),
+];
+
+/// Renders the front page.
+pub(crate) fn home(session: Option<&Session>, metadata: &str) -> Page {
     let mut body = String::new();
-    match session {
-        Some(session) => {
-            _ = write!(
-                body,
-                "<div class=\"who\"><div>Signed in as <strong>{}</strong></div>\n\
-                 <form method=\"post\" action=\"/logout\">\
-                 <input type=\"hidden\" name=\"token\" value=\"{}\">\
-                 <button class=\"plain second\" type=\"submit\">Sign out</button></form></div>\n",
-                escape(session.subject.as_str()),
-                escape(&session.token),
-            );
-        }
-        None => body.push_str("<p><a href=\"/login\">Sign in</a></p>\n"),
+    if let Some(session) = session {
+        // Writing to a string cannot fail, here and below.
+        _ = write!(
+            body,
+            "<div class=\"who\"><div>Signed in as <strong>{}</strong></div>\n\
+             <form method=\"post\" action=\"/logout\">\
+             <input type=\"hidden\" name=\"token\" value=\"{}\">\
+             <button class=\"plain second\" type=\"submit\">Sign out</button></form></div>\n",
+            escape(session.subject.as_str()),
+            escape(&session.token),
+        );
     }
-    _ = write!(
+    body.push_str(
+        "<h1>Your documents, in one place</h1>\n\
+         <p class=\"lead\">Example Files keeps the documents of your team. Sign in once, let the apps that you \
+         choose work with your files, and take their access back at any time.</p>\n",
+    );
+    if session.is_none() {
+        body.push_str("<p><a class=\"button\" href=\"/login\">Sign in</a></p>\n");
+    }
+    if !LINKS.is_empty() {
+        body.push_str("<ul class=\"links\">\n");
+        for (title, text, path) in LINKS {
+            _ = writeln!(body, "<li><a href=\"{path}\">{title}</a><p>{text}</p></li>");
+        }
+        body.push_str("</ul>\n");
+    }
+    _ = writeln!(
         body,
-        "<h1>An authorization server</h1>\n\
-         <p>OAuth 2.0: <a href=\"{}\">its metadata</a> list every endpoint, and \
+        "<p class=\"soft below\">For developers: <a href=\"{}\">metadata of this server</a> · \
+         <a href=\"/developers\">flows to try</a></p>",
+        escape(metadata)
+    );
+    page(StatusCode::OK, Width::Wide, "Example Files", &body)
+}
+
+/// Renders the page for developers: the documents of the server, and with the demo seed the commands to try.
+pub(crate) fn developers(metadata: &str, keys: &str, tries: Option<&Tries>) -> Page {
+    let mut body = format!(
+        "<h1>For developers</h1>\n\
+         <p>This is an OAuth 2.0 authorization server. <a href=\"{}\">Its metadata</a> list every endpoint, and \
          <a href=\"{}\">its keys</a> verify every token.</p>\n",
         escape(metadata),
         escape(keys),
     );
     if let Some(tries) = tries {
-        _ = writeln!(
-            body,
-            "<h2>Users</h2>\n<p>{}</p>\n<h2>In a browser</h2>",
-            escape(tries.logins())
-        );
+        let logins = escape(tries.logins());
+        _ = writeln!(body, "<h2>Users</h2>\n<p>{logins}</p>\n<h2>In a browser</h2>");
         for (what, url) in tries.browser() {
-            _ = writeln!(
-                body,
-                "<p><a href=\"{}\">Go through {}</a></p>",
-                escape(url),
-                escape(what)
-            );
+            _ = writeln!(body, "<p><a href=\"{}\">{}</a></p>", escape(url), escape(what));
         }
         body.push_str("<h2>In a shell</h2>\n");
         for one in tries.iter() {
@@ -223,7 +249,8 @@ pub(crate) fn home(
             _ = writeln!(body, "<p>{title}</p>\n<pre>{commands}</pre>");
         }
     }
-    page(StatusCode::OK, Width::Wide, "Example Files", &body)
+    body.push_str("<p class=\"below\"><a href=\"/\">Go to the front page</a></p>\n");
+    page(StatusCode::OK, Width::Wide, "For developers", &body)
 }
 
 /// The parameters that arrived at the redirect URI of a demo app.
@@ -265,4 +292,26 @@ pub(crate) fn callback(callback: &Callback<'_>) -> Page {
         }
     }
     page(StatusCode::OK, Width::Wide, heading, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn html(page: Page) -> String {
+        String::from_utf8(page.into_body()).unwrap()
+    }
+
+    #[test]
+    fn the_front_page_is_for_people_and_leads_to_every_page() {
+        let front = html(home(None, "/.well-known/oauth-authorization-server"));
+        assert!(!front.contains("curl") && !front.contains("<pre>"));
+        let paths = LINKS.iter().map(|(.., path)| *path);
+        for path in paths.chain(["/login", "/developers"]) {
+            assert!(front.contains(&format!("href=\"{path}\"")), "{path}");
+        }
+        #[cfg(feature = "console")]
+        assert_eq!(LINKS.len(), 2);
+        assert!(html(developers("/metadata", "/keys", None)).contains("href=\"/keys\""));
+    }
 }

@@ -104,6 +104,12 @@ impl Sessions {
         sessions.remove(&digest_of(id));
     }
 
+    /// Ends every login of a user.
+    pub(crate) fn log_out_everywhere(&self, subject: &Subject) {
+        let mut sessions = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, session| session.subject != *subject);
+    }
+
     /// Returns the anti-forgery token of a login form for the browser with this cookie. There is no
     /// session to bind it to before the login.
     pub(crate) fn form_token(&self, cookie: &str, now: UnixTime) -> String {
@@ -223,6 +229,17 @@ mod tests {
         assert!(sessions.find(&second, NOW.plus(LIFETIME)).is_none());
         sessions.log_out(&second);
         assert!(sessions.find(&second, NOW).is_none());
+    }
+
+    #[test]
+    fn a_user_is_logged_out_everywhere_and_others_are_not() {
+        let sessions = sessions();
+        let (first, second) = (log_in(&sessions, None), log_in(&sessions, None));
+        let bob = Subject::new("bob").unwrap();
+        let other = sessions.log_in(bob, None, NOW, &OsRandom::new()).unwrap();
+        sessions.log_out_everywhere(&Subject::new("ann").unwrap());
+        let found = [&first, &second, &other].map(|id| sessions.find(id, NOW).is_some());
+        assert_eq!(found, [false, false, true]);
     }
 
     #[test]

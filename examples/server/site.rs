@@ -54,6 +54,7 @@ pub(crate) struct Site {
 pub(crate) fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/", get(home))
+        .route("/developers", get(developers))
         .route("/login", get(show_login).post(log_in))
         .route("/logout", post(log_out))
         .route("/demo/callback", get(callback))
@@ -91,7 +92,7 @@ impl Site {
 
     fn local<'a>(&self, return_to: &'a str) -> &'a str {
         #[cfg(feature = "console")]
-        if web::is_below(web::CONSOLE, return_to) {
+        if [web::CONSOLE, web::ACCOUNT].iter().any(|own| web::is_below(own, return_to)) {
             return return_to;
         }
         web::local(&self.authorize, return_to)
@@ -155,8 +156,11 @@ impl Interaction for Browsers {
 }
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    let session = site.session(&headers);
-    reply(pages::home(session.as_ref(), &site.metadata, &site.keys, site.tries.as_ref()))
+    reply(pages::home(site.session(&headers).as_ref(), &site.metadata))
+}
+
+async fn developers(State(site): State<Arc<Site>>) -> Response {
+    reply(pages::developers(&site.metadata, &site.keys, site.tries.as_ref()))
 }
 
 async fn show_login(
@@ -334,6 +338,21 @@ mod tests {
         let done = site.log_out(&headers, &token);
         assert!(done.headers().contains_key(header::SET_COOKIE));
         assert!(site.session(&headers).is_none());
+    }
+
+    /// A link to another site, or to another page of this one, would make the login its accomplice.
+    #[cfg(feature = "console")]
+    #[test]
+    fn a_login_leads_back_to_the_pages_of_the_library_only() {
+        let site = site();
+        for own in ["/account", "/account/sign-out", "/console/apps", "/oauth/authorize?a=b"] {
+            assert_eq!(site.local(own), own);
+        }
+        for other in
+            ["//evil.example", "/accounts", "/account/../x?", "/account\\x", "/admin", "/logout"]
+        {
+            assert_eq!(site.local(other), "/", "{other}");
+        }
     }
 
     #[test]

@@ -108,20 +108,39 @@ impl Tries {
             format!("{issuer}/oauth/authorize?{query}")
         };
         let web_request = request("demo-web", "web", "profile files.list GET/files/*");
+        #[cfg(feature = "console")]
+        let password = |name: &str| {
+            let user = seed.users.iter().find(|user| user.name.as_str() == name);
+            user.map(|user| user.password.clone()).unwrap_or_default()
+        };
         let browser = vec![
+            ("The front page".to_owned(), format!("{origin}/")),
             #[cfg(feature = "console")]
             (
-                "the administrator's console, as root".to_owned(),
+                format!("The apps of a user: sign in as ann with {}", password("ann")),
+                format!("{origin}{}", crate::web::ACCOUNT),
+            ),
+            #[cfg(feature = "console")]
+            (
+                format!(
+                    "Administration: sign in as root with {}, or as bob, who may only look, with {}",
+                    password("root"),
+                    password("bob")
+                ),
                 format!("{origin}{}", crate::web::CONSOLE),
             ),
             #[cfg(feature = "console")]
             (
-                "the playground, as root: a token in the browser, and calls of the API".to_owned(),
+                "The playground, as root: a token in the browser, and calls of the API".to_owned(),
                 format!("{origin}{}/playground", crate::web::CONSOLE),
             ),
-            ("the code flow of a confidential app".to_owned(), web_request.clone()),
             (
-                "the code flow of a public app".to_owned(),
+                "The code flow of a confidential app: approve, and see what the app receives"
+                    .to_owned(),
+                web_request.clone(),
+            ),
+            (
+                "The code flow of a public app".to_owned(),
                 request("demo-spa", "spa", "profile files.list"),
             ),
         ];
@@ -340,10 +359,7 @@ rm -f "$J" "$P""#,
 
     /// Renders everything as printed at the start.
     pub(crate) fn text(&self) -> String {
-        let mut text = format!(
-            "Users: {}\n\nIn a browser: sign in, approve, and see the parameters that the app receives.\n",
-            self.logins
-        );
+        let mut text = format!("Users: {}\n\nIn a browser:\n", self.logins);
         // Writing to a string cannot fail.
         for (what, url) in &self.browser {
             _ = write!(text, "\n# {what}\n{url}\n");

@@ -25,6 +25,9 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
 /// The path of the console.
 #[cfg(feature = "console")]
 pub(crate) const CONSOLE: &str = "/console";
+/// The path of the user's page.
+#[cfg(feature = "console")]
+pub(crate) const ACCOUNT: &str = "/account";
 
 /// Escapes `text` for HTML, between tags and in double quotes.
 pub(crate) fn escape(text: &str) -> String {
