@@ -66,7 +66,8 @@
 // 3. Put its words into `texts/devices.rs`. A template has no words of its own.
 // 4. Add the paths to `routes.rs`. A page beside *Apps* is a `Place`, and a page of one app is a `Tab`: see
 //    `frame.rs`. Posts are checked for origin and token before they reach a route.
-// 5. Add the page to the list in `tests/it/console/hostile_texts.rs`.
+// 5. Add the page to the lists in `tests/it/console/hostile_texts.rs` and in
+//    `tests/real_clients/console_in_chromium/pages.rs`.
 
 mod access;
 mod account;

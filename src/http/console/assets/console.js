@@ -1,4 +1,4 @@
-// Copy buttons, and a check box that confirms. Every page works without this file.
+// Copy buttons, a check box that confirms, and secrets that do not come back. Every page works without this file.
 "use strict";
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -20,3 +20,10 @@ for (const box of document.querySelectorAll("input[data-confirms]")) {
   box.addEventListener("change", follow);
   follow();
 }
+
+// A browser may keep a page for its Back button. Its secrets are wiped before.
+addEventListener("pagehide", () => {
+  for (const secret of document.querySelectorAll("[data-once]")) {
+    secret.textContent = secret.dataset.once;
+  }
+});

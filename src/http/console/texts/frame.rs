@@ -40,3 +40,5 @@ pub(in super::super) const UNCHANGED: &str = "There was nothing to change.";
 pub(in super::super) const ENABLED: &str = "The app is enabled. It can get tokens again.";
 pub(in super::super) const COPY: &str = "Copy";
 pub(in super::super) const COPIED: &str = "Copied";
+/// In place of a secret, once its page was left.
+pub(in super::super) const WIPED: &str = "(shown once)";
