@@ -8,6 +8,8 @@
 
 mod bad_input;
 mod chromium;
+#[cfg(feature = "console")]
+mod console_in_chromium;
 mod foreign_libraries;
 mod graceful_stop;
 mod login;

@@ -2,6 +2,8 @@
 
 mod browser;
 mod client;
+#[cfg(feature = "console")]
+mod devtools;
 mod flows;
 mod raw;
 mod seed;

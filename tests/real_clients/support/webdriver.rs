@@ -66,7 +66,9 @@ impl Chrome {
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
             "goog:chromeOptions": { "args": flags },
-            "timeouts": { "pageLoad": 600_000 },
+            // Messages of the pages and of the browser, and every request, for `devtools`.
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+            "timeouts": { "pageLoad": 600_000, "script": 600_000 },
         } } });
         let value = chrome.post("/session", &capabilities);
         chrome.session = format!("/session/{}", value["sessionId"].as_str().unwrap());
@@ -81,6 +83,13 @@ impl Chrome {
         });
     }
 
+    /// Sends a command of the session, and returns its value, or `None` if it fails.
+    pub(super) fn try_command(&self, path: &str, json: &Value) -> Option<Value> {
+        let answer = self.http.post_json(&format!("{}{}{path}", self.base, self.session), json);
+        let mut value: Value = serde_json::from_str(&answer.body).unwrap();
+        (answer.status == 200).then(|| value["value"].take())
+    }
+
     fn post(&self, path: &str, json: &Value) -> Value {
         let answer = self.http.post_json(&format!("{}{path}", self.base), json);
         let mut value: Value = serde_json::from_str(&answer.body).unwrap();
@@ -88,14 +97,21 @@ impl Chrome {
         value["value"].take()
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub(super) fn get(&self, path: &str) -> Value {
         let answer = self.http.get(&format!("{}{}{path}", self.base, self.session));
         let mut value: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(answer.status, 200, "{path}: {}", value["value"]["message"]);
         value["value"].take()
     }
 
-    fn command(&self, path: &str, json: &Value) -> Value {
+    /// Ends a part of the session, or, with an empty path, the session.
+    pub(super) fn delete(&self, path: &str) {
+        let request = http::Request::delete(format!("{}{}{path}", self.base, self.session));
+        drop(self.http.send(request.body(Vec::new()).unwrap()));
+    }
+
+    /// Sends a command of the session, and returns its value.
+    pub(super) fn command(&self, path: &str, json: &Value) -> Value {
         self.post(&format!("{}{path}", self.session), json)
     }
 
@@ -107,14 +123,18 @@ impl Chrome {
 
     /// Returns the paths of the elements that a CSS selector finds.
     fn find(&self, selector: &str) -> Vec<String> {
-        let found =
-            self.command("/elements", &json!({ "using": "css selector", "value": selector }));
+        self.find_by("css selector", selector)
+    }
+
+    /// Returns the paths of the elements that a strategy finds (`WebDriver` section 12.2).
+    pub(super) fn find_by(&self, strategy: &str, value: &str) -> Vec<String> {
+        let found = self.command("/elements", &json!({ "using": strategy, "value": value }));
         let ids = found.as_array().unwrap().iter();
         ids.map(|element| format!("/element/{}", element[ELEMENT].as_str().unwrap())).collect()
     }
 
     /// Waits for the one element that a CSS selector finds, and returns its path.
-    fn one(&self, selector: &str) -> String {
+    pub(super) fn one(&self, selector: &str) -> String {
         let mut found = Vec::new();
         wait_until(&format!("there is one {selector}"), || {
             found = self.find(selector);
@@ -157,11 +177,10 @@ impl Chrome {
         found.iter().map(|path| value(path).as_str().unwrap().to_owned()).collect()
     }
 
-    /// Runs a script in the page, and returns the text that it returns.
-    pub(crate) fn run(&self, script: &str) -> String {
+    /// Runs the body of an async function in the page, and returns its value. The policy of the page does not apply.
+    pub(crate) fn run(&self, script: &str) -> Value {
         let script = format!("return (async () => {{ {script} }})();");
-        let value = self.command("/execute/sync", &json!({ "script": script, "args": [] }));
-        value.as_str().unwrap().to_owned()
+        self.command("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
     /// Returns the ids of the windows.
@@ -203,8 +222,7 @@ impl Chrome {
 impl Drop for Chrome {
     fn drop(&mut self) {
         // The browser ends first because it would outlive its driver.
-        let session = http::Request::delete(format!("{}{}", self.base, self.session));
-        drop(self.http.send(session.body(Vec::new()).unwrap()));
+        self.delete("");
         drop(self.driver.kill());
         drop(self.driver.wait());
     }

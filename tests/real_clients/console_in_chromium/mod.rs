@@ -1,0 +1,48 @@
+//! The console of the example server, in Chromium.
+
+mod inspection;
+mod keyboard;
+mod pages;
+mod story;
+
+use crate::support::{Chrome, Seed, Server, chrome_is_there, skip, target_folder};
+
+const ENTER: &str = "\u{e007}";
+
+/// Returns the source of axe-core, or says that `test` is skipped because axe-core or the browser is missing.
+fn axe(test: &str) -> Option<String> {
+    let file = target_folder().join("interop/node_modules/axe-core/axe.min.js");
+    let axe = std::fs::read_to_string(file).ok().filter(|_| chrome_is_there());
+    if axe.is_none() {
+        skip(test, "Chromium, ChromeDriver and axe-core");
+    }
+    axe
+}
+
+/// Opens the console, and signs in as a user of the seed.
+fn sign_in(chrome: &Chrome, server: &Server, user: &str) {
+    chrome.open(&server.url("/console"));
+    chrome.type_into("input[name=username]", user);
+    chrome.type_into("input[name=password]", Seed::read().password(user));
+    chrome.type_into("input[name=password]", ENTER);
+    chrome.wait_for("nav.places");
+}
+
+/// Checks that the page says each of `texts`.
+#[track_caller]
+fn assert_says(chrome: &Chrome, texts: &[&str]) {
+    let page = chrome.text("body");
+    for text in texts {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+}
+
+/// Checks that the page says none of `texts`.
+#[track_caller]
+fn assert_silent(chrome: &Chrome, texts: &[&str]) {
+    let page = chrome.run("return document.documentElement.outerHTML");
+    let page = page.as_str().unwrap();
+    for text in texts {
+        assert!(!page.contains(text), "{text}: {page}");
+    }
+}

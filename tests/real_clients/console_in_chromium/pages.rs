@@ -1,0 +1,142 @@
+//! Every page, with every role.
+
+use std::sync::Arc;
+
+use grantor::protocol::CodeVerifier;
+use grantor::random::OsRandom;
+use serde_json::{Value, json};
+
+use super::inspection::{Inspection, assert_quiet};
+use super::{axe, sign_in};
+use crate::sandbox::Folder;
+use crate::support::{
+    Browser, Chrome, Http, Seed, Server, basic, code_url, parameters, redirect_uri, seed_file,
+};
+
+/// The pages, each with a name for its pictures. Those that are the answer to a form are in `story`.
+const PAGES: [(&str, &str); 35] = [
+    ("apps", "/apps"),
+    ("apps-found", "/apps?search=team&flow=authorization_code"),
+    ("apps-none", "/apps?search=no%20such%20app"),
+    ("new-app", "/new-app"),
+    ("overview", "/apps/demo-web"),
+    ("overview-done", "/apps/demo-web?done=saved"),
+    ("overview-disabled", "/apps/off"),
+    ("overview-long", "/apps/long-long-long"),
+    ("settings", "/apps/demo-web/settings"),
+    ("settings-jwt", "/apps/demo-backend/settings"),
+    ("settings-long", "/apps/long-long-long/settings"),
+    ("scopes", "/apps/demo-web/scopes"),
+    ("scopes-long", "/apps/long-long-long/scopes"),
+    ("security", "/apps/demo-native/security"),
+    ("credentials", "/apps/demo-web/credentials"),
+    ("credentials-public", "/apps/demo-native/credentials"),
+    ("credentials-keys", "/apps/demo-backend/credentials"),
+    ("users", "/apps/demo-web/users"),
+    ("users-none", "/apps/demo-native/users"),
+    ("users-revoke", "/apps/demo-web/users/revoke?user=ann"),
+    ("user", "/users/ann"),
+    ("user-revoke", "/users/ann/revoke"),
+    ("playground", "/playground"),
+    ("server", "/server"),
+    ("server-revoke", "/server/revoke"),
+    ("import", "/server/import"),
+    ("activity", "/apps/demo-web/activity"),
+    ("danger", "/apps/demo-web/danger"),
+    ("danger-disable", "/apps/demo-web/danger/disable"),
+    ("danger-revoke", "/apps/demo-web/danger/revoke"),
+    ("danger-delete", "/apps/long-long-long/danger/delete"),
+    ("credentials-were-shown", "/apps/demo-web/new-credentials"),
+    ("audit", "/audit"),
+    ("audit-none", "/audit?user=no%20such%20user"),
+    ("no-such-page", "/no-such-page"),
+];
+
+/// Starts a server with more apps than the seed has: one with the longest texts, and one that is disabled.
+fn start() -> Server {
+    let mut seed: Value = serde_json::from_slice(&std::fs::read(seed_file()).unwrap()).unwrap();
+    let long = json!({
+        "name": "Abc\u{202e}<b>".repeat(14),
+        "description": format!("{}\n{}", "long".repeat(100), "A sentence of this text. ".repeat(20)),
+        "flows": ["authorization_code", "jwt_bearer", "client_credentials"],
+        "redirect_uris": [format!("https://{}.example.com/{}", "host".repeat(10), "path/".repeat(50))],
+        "scope": format!("GET/files/* {}", "unlisted_".repeat(14)),
+        "jwt": { "keys": "signature_secret", "impersonation": {
+            "allow": { "members": { "subjects": ["u".repeat(200)], "groups": ["staff"] } },
+        } },
+    });
+    let off = json!({ "name": "Switched off", "flows": ["client_credentials"] });
+    let apps = seed["apps"].as_array_mut().unwrap();
+    apps.push(json!({ "client_id": "long-long-long", "settings": long }));
+    apps.push(json!({ "client_id": "off", "enabled": false, "settings": off }));
+    let folder = Folder::temporary();
+    let file = folder.file("seed.json");
+    std::fs::write(&file, seed.to_string()).unwrap();
+    Server::with(&["--no-limits", "--playground", "--seed", file.to_str().unwrap()])
+}
+
+/// Uses some apps, so that pages have something to show: tokens, refusals, a grant, and a rotated secret.
+fn use_apps(server: &Server) {
+    let (seed, http) = (Seed::read(), Arc::new(Http::new()));
+    let token = |app: &str, secret: &str, scope: &str| {
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
+        http.post(&server.url("/oauth/token"), &[("authorization", &basic(app, secret))], &form)
+    };
+    let secret = seed.client_secret("demo-web").unwrap();
+    assert_eq!(token("demo-web", secret, "files.list").status, 200);
+    assert_eq!(token("demo-web", secret, "admin").status, 400);
+    assert_eq!(token("demo-web", "not its secret", "files.list").status, 401);
+    let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+    let url = code_url(server, &seed, "demo-web", &verifier, &[]);
+    let answer =
+        Browser::new(&http).authorize(&url, ("ann", seed.password("ann")), "approve").app();
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &parameters(&answer)["code"]),
+        ("redirect_uri", &redirect_uri(&seed, "demo-web")),
+        ("code_verifier", verifier.expose_secret()),
+    ];
+    let headers = [("authorization", &*basic("demo-web", secret))];
+    assert_eq!(http.post(&server.url("/oauth/token"), &headers, &form).status, 200);
+    let admin = token("demo-admin", seed.client_secret("demo-admin").unwrap(), "admin");
+    let admin = format!("Bearer {}", admin.text("access_token"));
+    let rotate = server.url("/admin/apps/demo-web/rotate-secret");
+    assert_eq!(http.post(&rotate, &[("authorization", &admin)], &[]).status, 200);
+}
+
+/// H4 and H16: every page, for an administrator who may do everything, and for one who may only look. The pages of the
+/// second have no form that changes something.
+#[test]
+fn every_page_is_accessible_in_both_schemes_and_on_a_phone() {
+    let Some(axe) = axe("every_page_is_accessible_in_both_schemes_and_on_a_phone") else { return };
+    let server = start();
+    use_apps(&server);
+    let chrome = Chrome::start();
+    let inspection = Inspection::new(&chrome, &axe);
+    sign_in(&chrome, &server, "root");
+    for (name, path) in PAGES {
+        chrome.open(&server.url(&format!("/console{path}")));
+        assert_eq!(chrome.count("h1"), 1, "{name}");
+        inspection.check(name);
+    }
+    chrome.open(&server.url("/console/playground"));
+    chrome.press("Register the playground's app");
+    inspection.check("playground-ready");
+    chrome.open(&server.url("/console/server/import"));
+    let apps = r#"{"apps":[{"client_id":"moved","settings":{"name":"Moved","flows":["client_credentials"]}}]}"#;
+    chrome.type_into("#text", apps);
+    chrome.press("Show what it would do");
+    inspection.check("import-plan");
+    chrome.press("Import");
+    inspection.check("imported");
+    assert_quiet(&chrome, &server);
+    chrome.forget_cookies();
+    sign_in(&chrome, &server, "bob");
+    for (name, path) in PAGES {
+        chrome.open(&server.url(&format!("/console{path}")));
+        assert_eq!(chrome.count("form[method=post]"), 0, "{name}");
+        inspection.check_roughly(&format!("{name}-viewer"));
+    }
+    assert_quiet(&chrome, &server);
+    inspection.assert_faultless();
+}
