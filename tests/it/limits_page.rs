@@ -328,6 +328,10 @@ const TESTS: &[(&str, &[&str])] = &[
     ("logo", &["a_logo_has_its_documented_bounds"]),
     ("apps on a page of the list", &["the_list_is_paged_by_key_and_shows_each_app_once"]),
     (
+        "apps to pick from in the playground, without a search",
+        &["another_app_is_found_by_name_and_shows_its_flows"],
+    ),
+    (
         "live grants that a page before a revocation counts",
         &[
             "a_page_of_the_danger_zone_counts_up_to_200_grants",

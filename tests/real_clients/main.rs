@@ -18,6 +18,8 @@ mod openssl_keys;
 mod output;
 #[cfg(feature = "console")]
 mod playground;
+#[cfg(feature = "console")]
+mod programs;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;

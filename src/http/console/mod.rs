@@ -91,6 +91,7 @@ mod problem;
 mod routes;
 mod scope_grid;
 mod sentence;
+mod snippets;
 mod texts;
 mod times;
 mod visit;

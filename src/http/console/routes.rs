@@ -24,6 +24,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (true, ["new-app"]) => self.create_app(form).await,
             (false, ["apps", app, "settings"]) => self.settings(app).await,
             (true, ["apps", app, "settings"]) => self.save_settings(app, form).await,
+            (false, ["apps", app, "swagger"]) => self.swagger(app).await,
+            (true, ["apps", app, "swagger"]) => self.add_swagger(app, form).await,
             (false, ["apps", app, "credentials"]) => self.credentials(app).await,
             (true, ["apps", app, "credentials", "rotate"]) => self.rotate(app, form).await,
             (true, ["apps", app, "credentials", "end"]) => self.end_old_secrets(app).await,

@@ -16,4 +16,5 @@ mod scopes;
 mod security;
 mod server;
 mod settings;
+mod swagger;
 mod users;

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::super::access::ConsoleRole;
 use super::super::frame::{Crumb, Frame};
 use super::super::problem::Problem;
+use super::super::snippets::shell_word;
 use super::super::visit::{Visit, nothing};
 use super::super::{once, path, texts};
 use crate::app::AppCredentials;
@@ -107,35 +108,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         ] {
             if let Some(value) = value {
                 // Writing to a string cannot fail.
-                _ = writeln!(lines, "{name}={}", quoted(value));
+                _ = writeln!(lines, "{name}={}", shell_word(value));
             }
         }
         lines
-    }
-}
-
-/// Quotes a value for a shell, if it has to be.
-fn quoted(value: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/".contains(&byte);
-    if value.bytes().all(plain) {
-        return value.to_owned();
-    }
-    format!("'{}'", value.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_of_an_environment_file_is_one_word() {
-        for (value, line) in [
-            ("gcs_a-b", "gcs_a-b"),
-            ("https://as.example.com/oauth/token", "https://as.example.com/oauth/token"),
-            ("an app", "'an app'"),
-            ("a'b$c", "'a'\\''b$c'"),
-        ] {
-            assert_eq!(quoted(value), line);
-        }
     }
 }

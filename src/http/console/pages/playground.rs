@@ -1,12 +1,17 @@
 //! The playground: the code flow and calls of the API, run by the browser.
 
+use std::sync::Arc;
+
 use askama::Template;
 use http::header::{self, HeaderValue};
+use url::form_urlencoded::Serializer;
 
 use super::super::access::ConsoleRole;
+use super::super::fields::Fields;
 use super::super::frame::{Done, Frame};
 use super::super::playground::Playground;
 use super::super::problem::Problem;
+use super::super::snippets::{self, FlowSnippets, shell_word};
 use super::super::texts::{self, playground as text};
 use super::super::visit::{POLICY, Visit};
 use crate::admin::{AdminError, ImportedApp};
@@ -14,17 +19,49 @@ use crate::app::CustomApp;
 use crate::catalog::{ApiCatalog, Endpoint};
 use crate::hooks::Hooks;
 use crate::http::Page;
+use crate::ids::ClientId;
 use crate::protocol::paths::ServerEndpoint;
-use crate::store::Store;
+use crate::store::{self, AppQuery, Store};
 use crate::users::UserDirectory;
+
+/// The number of apps to pick from, without a search.
+const PER_PICKER: usize = 10;
 
 #[derive(Template)]
 #[template(path = "console/playground.html")]
 struct PlaygroundPage<'a> {
     frame: Frame<'a>,
     script: String,
-    live: Result<Live<'a>, Missing>,
-    introspect: Option<String>,
+    picker: Picker,
+    shown: Shown<'a>,
+}
+
+/// The part of the page for the app that is picked.
+enum Shown<'a> {
+    /// The app of the playground, whose flow runs here.
+    Live(Box<Live<'a>>),
+    Missing(Missing),
+    /// Another app, with programs to copy.
+    Other(Other),
+}
+
+/// The apps to pick from.
+struct Picker {
+    action: String,
+    search: String,
+    live: String,
+    is_live: bool,
+    /// Name, client id, link.
+    apps: Vec<(String, String, String)>,
+    has_more: bool,
+}
+
+/// An app that has its programs on the page.
+struct Other {
+    name: String,
+    link: String,
+    is_enabled: bool,
+    flows: Vec<FlowSnippets>,
 }
 
 /// The reason that the flow cannot be run yet.
@@ -57,6 +94,8 @@ struct Live<'a> {
     resources: Vec<String>,
     origins: Vec<String>,
     groups: Vec<(String, Vec<Call<'a>>)>,
+    /// The command with which an API introspects a token.
+    introspect: Option<String>,
 }
 
 /// An endpoint of the catalog.
@@ -95,21 +134,70 @@ struct Callback<'a> {
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
-    /// Shows the playground.
+    /// Shows the playground: its flow, or the programs of another app.
     pub(in super::super) async fn playground(&self) -> Result<Page, Problem> {
         let (playground, script) = self.own_playground()?;
-        let live = self.live(playground).await?;
-        let introspect = live.is_ok().then(|| self.endpoint(ServerEndpoint::Introspection));
+        let query = self.query()?;
+        let shown = match query.one("app") {
+            "" => match self.live(playground).await? {
+                Ok(live) => Shown::Live(Box::new(live)),
+                Err(missing) => Shown::Missing(missing),
+            },
+            client_id => Shown::Other(self.other(client_id).await?),
+        };
+        let is_live = matches!(shown, Shown::Live(_));
         let mut page = self.page(&PlaygroundPage {
             frame: self.frame(text::TITLE),
             script,
-            live,
-            introspect: introspect.flatten().map(|url| introspection(&url)),
+            picker: self.picker(&query).await?,
+            shown,
         })?;
-        if let Some(policy) = playground.policy(self.server.issuer(), POLICY) {
+        let policy = playground.policy(self.server.issuer(), POLICY).filter(|_| is_live);
+        if let Some(policy) = policy {
             page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         Ok(page)
+    }
+
+    async fn picker(&self, query: &Fields) -> Result<Picker, Problem> {
+        let search = query.one("search").trim();
+        let mut wanted = AppQuery::all();
+        if !search.is_empty() {
+            wanted = wanted.containing(search);
+        }
+        let found = self.admin().list(&wanted, store::Page::first(PER_PICKER)).await?;
+        let is_other = |app: &&Arc<CustomApp>| app.client_id().as_str() != Playground::CLIENT_ID;
+        let link = self.link("/playground");
+        let apps = found.items.iter().filter(is_other).map(|app| {
+            let id = app.client_id().as_str();
+            let query = Serializer::new(String::new()).append_pair("app", id).finish();
+            (app.settings().name().to_owned(), id.to_owned(), format!("{link}?{query}"))
+        });
+        Ok(Picker {
+            apps: apps.collect(),
+            has_more: found.next.is_some(),
+            search: search.to_owned(),
+            is_live: query.one("app").is_empty(),
+            action: link.clone(),
+            live: link,
+        })
+    }
+
+    async fn other(&self, client_id: &str) -> Result<Other, Problem> {
+        let client_id = ClientId::new(client_id).map_err(|_| Problem::AppGone)?;
+        let app = self.admin().find(&client_id).await?.ok_or(Problem::AppGone)?;
+        let server = snippets::Server {
+            issuer: self.server.issuer().as_str(),
+            authorize: self.endpoint(ServerEndpoint::Authorization),
+            token: self.endpoint(ServerEndpoint::Token),
+            hosts: self.server.hosts(),
+        };
+        Ok(Other {
+            name: app.settings().name().to_owned(),
+            link: self.app_link(&client_id, ""),
+            is_enabled: app.is_enabled(),
+            flows: snippets::of_app(&app, &server),
+        })
     }
 
     /// Shows the page that the browser comes back to. Its script gives the answer to the page of the playground.
@@ -190,6 +278,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             resources: app.settings().resources().iter().map(|it| it.as_str().to_owned()).collect(),
             origins: playground.api_origins(issuer),
             groups: self.server.catalog().map(groups).unwrap_or_default(),
+            introspect: self.endpoint(ServerEndpoint::Introspection).map(|url| introspection(&url)),
         }))
     }
 
@@ -208,10 +297,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
 
 /// Returns the command with which an API introspects a token.
 fn introspection(url: &str) -> String {
-    let url = url.replace('\'', "%27");
-    format!(
-        "curl -u \"$OAUTH_CLIENT_ID:$OAUTH_CLIENT_SECRET\" --data-urlencode \"token=$TOKEN\" '{url}'"
-    )
+    let credentials = "-u \"$OAUTH_CLIENT_ID:$OAUTH_CLIENT_SECRET\"";
+    format!("curl {credentials} --data-urlencode \"token=$TOKEN\" {}", shell_word(url))
 }
 
 /// Returns the endpoints of a catalog by group.

@@ -26,6 +26,7 @@ struct Settings<'a> {
     mistakes: &'a Mistakes,
     action: String,
     cancel: String,
+    swagger: String,
     may_edit: bool,
     is_declared: bool,
     /// Of a conflict: setting, own value, stored value.
@@ -106,6 +107,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             mistakes,
             cancel: link.clone(),
             action: link,
+            swagger: self.app_link(app.client_id(), "swagger"),
             may_edit: self.may(ConsoleRole::Edit),
             is_declared: app.origin().is_declared(),
             differences,

@@ -16,5 +16,7 @@ pub(super) mod problems;
 pub(super) mod scopes;
 pub(super) mod security;
 pub(super) mod server;
+pub(super) mod snippets;
+pub(super) mod swagger;
 pub(super) mod times;
 pub(super) mod users;

@@ -11,6 +11,15 @@ pub(in super::super) const APP_DESCRIPTION: Text =
 pub(in super::super) const NEEDS_SCRIPT: Text = "This page needs its script: requests are sent by the browser, and tokens stay in it. Allow scripts for this \
      site, and reload the page.";
 
+// The apps to pick from.
+pub(in super::super) const PICK: Text = "Pick an app";
+pub(in super::super) const OWN_APP: Text = "The playground's own app, live in this browser";
+pub(in super::super) const MORE_APPS: Text = "There are more apps: search for one.";
+pub(in super::super) const PROGRAMS: Text = "Programs that get a token for this app. Secrets and keys come from the environment: OAUTH_CLIENT_SECRET, \
+     OAUTH_SIGNATURE_SECRET, and OAUTH_PRIVATE_KEY_FILE for the path of a PEM file.";
+pub(in super::super) const OTHER_DISABLED: Text =
+    "The app is disabled: every request is refused until it is enabled.";
+
 // The app of the playground.
 pub(in super::super) const NO_APP_TITLE: Text = "The playground needs an app of its own";
 pub(in super::super) const NO_APP: Text = "It is a public app for the code flow with PKCE, without a secret. Its tokens are like those of any app: users \
