@@ -111,6 +111,24 @@ pub trait Hooks: Send + Sync {
         decision: &IssueDecision<'_>,
     ) -> impl Future<Output = Result<HookAnswer, HookError>> + Send;
 
+    /// Tells what [`before_issue`](Self::before_issue) would answer, for a preview that issues nothing
+    /// ([`Admin::preview_token`](crate::admin::Admin::preview_token)). The preview does not call `before_issue`,
+    /// which may count or record tokens. Default: `None`, the host does not tell.
+    ///
+    /// A hook without side effects answers both with one function. The
+    /// [`grant_id`](IssueDecision::grant_id) of a preview has only zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] if the hook fails.
+    fn preview_issue(
+        &self,
+        decision: &IssueDecision<'_>,
+    ) -> impl Future<Output = Result<Option<HookAnswer>, HookError>> + Send {
+        let _ = decision;
+        std::future::ready(Ok(None))
+    }
+
     /// Checks a presented client secret against a digest that was imported as
     /// [`GivenSecret::Slow`](crate::app::GivenSecret::Slow), such as bcrypt or PBKDF2. Default: no digest
     /// matches.
@@ -141,11 +159,22 @@ impl Hooks for NoHooks {
     async fn before_issue(&self, _: &IssueDecision<'_>) -> Result<HookAnswer, HookError> {
         Ok(HookAnswer::Issue)
     }
+
+    async fn preview_issue(&self, _: &IssueDecision<'_>) -> Result<Option<HookAnswer>, HookError> {
+        Ok(Some(HookAnswer::Issue))
+    }
 }
 
 impl<T: Hooks> Hooks for Arc<T> {
     async fn before_issue(&self, decision: &IssueDecision<'_>) -> Result<HookAnswer, HookError> {
         T::before_issue(self, decision).await
+    }
+
+    async fn preview_issue(
+        &self,
+        decision: &IssueDecision<'_>,
+    ) -> Result<Option<HookAnswer>, HookError> {
+        T::preview_issue(self, decision).await
     }
 
     async fn check_slow_digest(

@@ -42,11 +42,16 @@ impl User {
         self.active = active;
         self
     }
+}
 
-    pub(crate) fn is_among(&self, members: &Members) -> bool {
-        members.subjects.contains(&self.subject)
-            || self.groups.iter().any(|group| members.groups.contains(group))
-    }
+/// An entry of a list of users and groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "`Members` has these two lists")]
+pub enum Member<'a> {
+    /// An individual user.
+    Subject(&'a Subject),
+    /// A group.
+    Group(&'a Group),
 }
 
 /// A list of users and groups. Names are compared exactly, without prefixes or case folding.
@@ -78,6 +83,17 @@ impl Members {
     pub fn and_groups(mut self, groups: impl IntoIterator<Item = Group>) -> Self {
         self.groups.extend(groups);
         self
+    }
+
+    /// Returns the entry that includes `user`: the user's own, else the first of the user's groups that is
+    /// listed.
+    #[must_use]
+    pub fn find(&self, user: &User) -> Option<Member<'_>> {
+        let own = self.subjects.iter().find(|subject| **subject == user.subject);
+        own.map(Member::Subject).or_else(|| {
+            let listed = |group| self.groups.iter().find(|listed| *listed == group);
+            user.groups.iter().find_map(listed).map(Member::Group)
+        })
     }
 
     pub(crate) fn len(&self) -> usize {

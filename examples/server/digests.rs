@@ -20,6 +20,10 @@ impl Hooks for SlowDigests {
         Ok(HookAnswer::Issue)
     }
 
+    async fn preview_issue(&self, _: &IssueDecision<'_>) -> Result<Option<HookAnswer>, HookError> {
+        Ok(Some(HookAnswer::Issue))
+    }
+
     async fn check_slow_digest(
         &self,
         digest: &str,

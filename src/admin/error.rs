@@ -1,6 +1,7 @@
 //! Errors of administrative calls.
 
 use crate::app::InvalidApp;
+use crate::error::Fault;
 use crate::observe::{Outcome, Step};
 use crate::random::RandomError;
 use crate::store::StoreError;
@@ -35,6 +36,9 @@ pub enum AdminError {
     /// The user directory cannot tell whether a user has the identifier of the app.
     #[error("the user directory cannot tell whether a user has this identifier")]
     Directory(#[from] DirectoryError),
+    /// A token cannot be previewed: the user directory or a hook failed.
+    #[error("the token cannot be previewed")]
+    Preview(#[from] Fault),
     /// No secret could be generated.
     #[error("no secret could be generated")]
     Random(#[from] RandomError),
@@ -54,6 +58,7 @@ impl AdminError {
                 Outcome::refused(Step::Parse, "invalid_setting", Some(invalid.field()))
             }
             Self::Directory(_) => Outcome::failed(Step::Grant, self),
+            Self::Preview(_) => Outcome::failed(Step::Hook, self),
             Self::Random(_) => Outcome::failed(Step::Mint, self),
             Self::Store(_) => Outcome::failed(Step::Claim, self),
         }

@@ -14,12 +14,12 @@ mod app_changes;
 mod declared;
 mod error;
 mod grants;
+mod inquiry;
 mod shown_once;
 mod subject_record;
 mod transfer;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +29,13 @@ pub use declared::{
     Imported, InvalidDeclaration, SecretReference,
 };
 pub use error::AdminError;
+pub(crate) use inquiry::Inquiries;
 pub use subject_record::{GrantRecord, SubjectRecord};
 pub use transfer::{AppExport, ExportError, ImportedApp};
+
+pub use crate::endpoint::token::{
+    LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview, UserCheck,
+};
 
 use crate::app::{
     AppCredentials, AppOrigin, AppSettings, ClientAuthentication, ClientType, Credentials,
@@ -48,7 +53,6 @@ use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
     RevocationTarget, Revoked, Store, StoreError,
 };
-use crate::users::{DirectoryError, UserDirectory};
 
 /// The administrative interface of a server, for one administrator.
 pub struct Admin<'a, S> {
@@ -65,27 +69,13 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) random: &'a dyn SecureRandom,
     pub(crate) audit: &'a dyn AuditSink,
     pub(crate) usage: &'a Usage,
-    pub(crate) subjects: &'a dyn KnownSubjects,
+    pub(crate) inquiries: &'a dyn Inquiries,
 }
 
 impl<S> AdminParts<'_, S> {
     fn record(&self, event: &AuditEvent) {
         self.usage.record(event);
         self.audit.record(event);
-    }
-}
-
-/// The subjects of the host's users.
-pub(crate) trait KnownSubjects: Sync {
-    /// Returns true if the directory has a user of this subject, active or not.
-    fn is_user<'a>(&'a self, subject: &'a Subject) -> IsUser<'a>;
-}
-
-type IsUser<'a> = Pin<Box<dyn Future<Output = Result<bool, DirectoryError>> + Send + 'a>>;
-
-impl<U: UserDirectory> KnownSubjects for U {
-    fn is_user<'a>(&'a self, subject: &'a Subject) -> IsUser<'a> {
-        Box::pin(async { Ok(self.find_user(subject).await?.is_some()) })
     }
 }
 
@@ -138,7 +128,7 @@ impl<'a, S: Store> Admin<'a, S> {
     }
 
     async fn refuse_subject(&self, client_id: &ClientId) -> Result<(), AdminError> {
-        if self.parts.subjects.is_user(&Subject::from(client_id)).await? {
+        if self.parts.inquiries.is_user(&Subject::from(client_id)).await? {
             return Err(InvalidApp::new("client_id", "must not be the subject of a user").into());
         }
         Ok(())

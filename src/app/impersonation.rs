@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::scope::Scope;
-use crate::users::{Members, User};
+use crate::users::{Member, Members, User};
 
 /// The users that a policy allows before its exceptions apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,41 @@ pub enum NotPermitted {
     Inactive,
 }
 
+/// The rule of a policy that decided about a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ImpersonationRule<'a> {
+    /// Allowed: every active user is.
+    Anyone,
+    /// Allowed by this entry of the list.
+    Listed(Member<'a>),
+    /// Refused: the account is not active.
+    Inactive,
+    /// Refused by this entry of the exceptions.
+    Excepted(Member<'a>),
+    /// Refused: the policy allows no user.
+    NoneAllowed,
+    /// Refused: the user is not listed.
+    NotListed,
+}
+
+impl ImpersonationRule<'_> {
+    /// Returns the answer of the policy.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPermitted`] if the rule refuses the user.
+    pub const fn outcome(self) -> Result<(), NotPermitted> {
+        match self {
+            Self::Anyone | Self::Listed(_) => Ok(()),
+            Self::Inactive => Err(NotPermitted::Inactive),
+            Self::Excepted(_) => Err(NotPermitted::Excepted),
+            Self::NoneAllowed => Err(NotPermitted::NoneAllowed),
+            Self::NotListed => Err(NotPermitted::NotListed),
+        }
+    }
+}
+
 impl ImpersonationPolicy {
     /// Creates a policy that allows no user.
     #[must_use]
@@ -99,26 +134,46 @@ impl ImpersonationPolicy {
         self
     }
 
+    /// Returns the rule that decides about `user`. An inactive account is refused first, then an exception;
+    /// then the list decides.
+    ///
+    /// ```
+    /// use grantor::app::{ImpersonationPolicy, ImpersonationRule};
+    /// use grantor::ids::{Group, Subject};
+    /// use grantor::users::{Member, Members, User};
+    ///
+    /// let admins = Group::new("admins")?;
+    /// let policy = ImpersonationPolicy::anyone().except(Members::groups([admins.clone()]));
+    /// let root = User::new(Subject::new("root")?).with_groups([admins.clone()]);
+    /// assert_eq!(policy.decide(&root), ImpersonationRule::Excepted(Member::Group(&admins)));
+    /// # Ok::<(), grantor::ids::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn decide(&self, user: &User) -> ImpersonationRule<'_> {
+        if !user.active {
+            return ImpersonationRule::Inactive;
+        }
+        if let Some(member) = self.except.find(user) {
+            return ImpersonationRule::Excepted(member);
+        }
+        match &self.allow {
+            Impersonable::None => ImpersonationRule::NoneAllowed,
+            Impersonable::Anyone => ImpersonationRule::Anyone,
+            Impersonable::Members(members) => match members.find(user) {
+                Some(member) => ImpersonationRule::Listed(member),
+                None if members.len() == 0 => ImpersonationRule::NoneAllowed,
+                None => ImpersonationRule::NotListed,
+            },
+        }
+    }
+
     /// Checks that `user` may be impersonated.
     ///
     /// # Errors
     ///
-    /// [`NotPermitted`] if the account is inactive, an exception, or not listed, checked in that
-    /// order.
+    /// [`NotPermitted`], as the rule of [`decide`](Self::decide) says.
     pub fn permits(&self, user: &User) -> Result<(), NotPermitted> {
-        if !user.active {
-            return Err(NotPermitted::Inactive);
-        }
-        if user.is_among(&self.except) {
-            return Err(NotPermitted::Excepted);
-        }
-        match &self.allow {
-            Impersonable::None => Err(NotPermitted::NoneAllowed),
-            Impersonable::Anyone => Ok(()),
-            Impersonable::Members(members) if user.is_among(members) => Ok(()),
-            Impersonable::Members(members) if members.len() == 0 => Err(NotPermitted::NoneAllowed),
-            Impersonable::Members(_) => Err(NotPermitted::NotListed),
-        }
+        self.decide(user).outcome()
     }
 }
 
@@ -162,6 +217,40 @@ mod tests {
         assert_eq!(policy.permits(&user("ann", &["admins"])), Err(NotPermitted::Excepted));
         let gone = user("ann", &[]).with_active(false);
         assert_eq!(policy.permits(&gone), Err(NotPermitted::Inactive));
+    }
+
+    /// H11: each rule is named with its entry. The user's own entry comes before those of groups, and an
+    /// exception before the list.
+    #[test]
+    fn the_rule_that_decided_is_named_with_its_entry() {
+        use ImpersonationRule as Rule;
+        let [ann, root] = ["ann", "root"].map(|name| Subject::new(name).unwrap());
+        let [staff, admins] = ["staff", "admins"].map(|name| Group::new(name).unwrap());
+        let list = Members::subjects([ann.clone()]).and_groups([staff.clone(), admins.clone()]);
+        let except = Members::subjects([root.clone()]).and_groups([admins.clone()]);
+        let listed = ImpersonationPolicy::members(list.clone());
+        let limited = ImpersonationPolicy::members(list).except(except);
+        let anyone = ImpersonationPolicy::anyone();
+        let (none, empty) =
+            (ImpersonationPolicy::none(), ImpersonationPolicy::members(Members::default()));
+        for (policy, user, rule) in [
+            (&anyone, user("eve", &[]), Rule::Anyone),
+            (&listed, user("ann", &["staff"]), Rule::Listed(Member::Subject(&ann))),
+            (&listed, user("bob", &["x", "staff"]), Rule::Listed(Member::Group(&staff))),
+            (&listed, user("bob", &["admins", "staff"]), Rule::Listed(Member::Group(&admins))),
+            (&listed, user("Ann", &["Staff"]), Rule::NotListed),
+            (&limited, user("bob", &["staff"]), Rule::Listed(Member::Group(&staff))),
+            (&limited, user("root", &["staff"]), Rule::Excepted(Member::Subject(&root))),
+            (&limited, user("ann", &["staff", "admins"]), Rule::Excepted(Member::Group(&admins))),
+            (&limited, user("root", &[]).with_active(false), Rule::Inactive),
+            (&none, user("ann", &[]), Rule::NoneAllowed),
+            (&empty, user("ann", &[]), Rule::NoneAllowed),
+        ] {
+            assert_eq!(policy.decide(&user), rule);
+            assert_eq!(policy.permits(&user), rule.outcome());
+            let allows = matches!(rule, Rule::Anyone | Rule::Listed(_));
+            assert_eq!(rule.outcome().is_ok(), allows, "{rule:?}");
+        }
     }
 
     #[test]

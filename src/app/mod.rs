@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use credentials::{AppCredentials, Credentials};
 pub use draft::AppDraft;
-pub use impersonation::{Impersonable, ImpersonationPolicy, NotPermitted};
+pub use impersonation::{Impersonable, ImpersonationPolicy, ImpersonationRule, NotPermitted};
 pub use jwt_settings::{AssertionKeys, JtiRule, JwtSettings};
 pub use mobile_security::{MobileSecurity, PinPolicy};
 pub use origin::AppOrigin;

@@ -223,7 +223,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             random: &*context.random,
             audit: &*context.audit,
             usage: &context.usage,
-            subjects: &context.users,
+            inquiries: context,
         }
     }
 

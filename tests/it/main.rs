@@ -74,6 +74,7 @@ mod signing_keys;
 mod store_conformance;
 mod subjects;
 mod ticket;
+mod token_preview;
 mod token_request;
 mod upkeep;
 mod wire_errors;

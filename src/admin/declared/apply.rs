@@ -228,7 +228,7 @@ impl<S: Store> Admin<'_, S> {
     }
 
     pub(super) async fn is_subject(&self, client_id: &ClientId) -> Result<bool, AdminError> {
-        Ok(self.parts.subjects.is_user(&Subject::from(client_id)).await?)
+        Ok(self.parts.inquiries.is_user(&Subject::from(client_id)).await?)
     }
 
     /// Returns the apps that were declared before.

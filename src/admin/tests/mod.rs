@@ -7,10 +7,12 @@ use super::*;
 use crate::app::{AppDraft, Flow};
 use crate::audit::{AuditQuery, MemoryAudit};
 use crate::clock::ManualClock;
-use crate::ids::DeviceId;
+use crate::ids::{DeviceId, Issuer};
+use crate::jwt::{Algorithm, SigningKey};
 use crate::protocol::redirect_uri::RedirectUri;
 use crate::protocol::scope::Scope;
 use crate::random::OsRandom;
+use crate::server::AuthorizationServer;
 use crate::server_secret::ServerSecret;
 use crate::store::{GrantStore as _, MemoryStore};
 use crate::users::MemoryUsers;
@@ -26,22 +28,26 @@ struct World {
     usage: Usage,
     pepper: Pepper,
     sealing: Sealing,
-    users: MemoryUsers,
+    server: AuthorizationServer<MemoryStore, MemoryUsers>,
 }
 
 impl World {
     fn new() -> Self {
         let secret = ServerSecret::new(b"0123456789abcdef0123456789abcdef").unwrap();
-        let issuer = "https://as.example.com".parse().unwrap();
+        let issuer: Issuer = "https://as.example.com".parse().unwrap();
+        let (pepper, sealing) = (Pepper::new(&secret, &issuer), Sealing::new(&secret, &issuer));
+        let key = SigningKey::generate(Algorithm::ES256).unwrap();
+        let (store, users) = (MemoryStore::new(), MemoryUsers::default());
+        let server = AuthorizationServer::builder(issuer, secret, key, store, users).build();
         Self {
             store: MemoryStore::new(),
             clock: ManualClock::new(NOW),
             random: OsRandom::new(),
             audit: MemoryAudit::default(),
             usage: Usage::default(),
-            pepper: Pepper::new(&secret, &issuer),
-            sealing: Sealing::new(&secret, &issuer),
-            users: MemoryUsers::new([]),
+            pepper,
+            sealing,
+            server,
         }
     }
 
@@ -54,7 +60,7 @@ impl World {
             random: &self.random,
             audit: &self.audit,
             usage: &self.usage,
-            subjects: &self.users,
+            inquiries: self.server.context(),
         };
         Admin::new(parts, "root")
     }

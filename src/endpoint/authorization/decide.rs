@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::login::Login;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use super::ticket::Ticket;
-use crate::app::{CustomApp, Flow};
+use crate::app::{AppSettings, CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
 use crate::error::{EndpointError, Fault, Rejection};
@@ -247,11 +247,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         decision: &Decision,
         now: UnixTime,
     ) -> Result<Grant, AuthorizationError> {
-        let resources = ticket.resources.clone();
-        let resources = resources.or_else(|| match app.settings().default_resource() {
-            Some(default) => Some(default.clone().into()),
-            None => self.own_api.clone(),
-        });
+        let resources = self.granted_resources(app, ticket.resources.clone());
         let skew = self.store.clock_skew();
         new_grant(app, ticket, login, decision, resources, now, skew).map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
@@ -267,6 +263,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     pub(super) fn default_api(&self, app: &CustomApp) -> Option<Resource> {
         let own = || self.own_api.as_ref().map(Resources::first);
         app.settings().default_resource().or_else(own).cloned()
+    }
+
+    /// Returns the APIs of a grant for which `asked` were requested.
+    pub(crate) fn granted_resources(
+        &self,
+        app: &CustomApp,
+        asked: Option<Resources>,
+    ) -> Option<Resources> {
+        asked.or_else(|| match app.settings().default_resource() {
+            Some(default) => Some(default.clone().into()),
+            None => self.own_api.clone(),
+        })
     }
 
     fn code_response(&self, ticket: &Ticket) -> AuthorizationResponse {
@@ -287,7 +295,6 @@ fn new_grant(
     clock_skew: Duration,
 ) -> Result<Grant, Rejection> {
     let settings = app.settings();
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let nothing = Scope::empty();
     let approved = match decision {
         Decision::Approve(Approval { scope, .. }) => scope.as_ref().unwrap_or(&ticket.scope),
@@ -312,11 +319,7 @@ fn new_grant(
     grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
     // The host that redeems it may have a clock that is ahead.
     grant.code_expires_at = now.plus(seconds(settings.code_lifetime())).plus(clock_skew);
-    let expires_at = if settings.issues_refresh_token() {
-        now.plus(seconds(settings.refresh_token_lifetime()))
-    } else {
-        grant.code_expires_at.plus(seconds(settings.access_token_lifetime()))
-    };
+    let expires_at = ends_at(settings, now, grant.code_expires_at);
     // The row must outlive the ticket even if lifetimes were edited, to refuse a second decision.
     grant.expires_at = expires_at.max(ticket.expires_at);
     if denied {
@@ -324,4 +327,21 @@ fn new_grant(
         grant.revoke(RevocationReason::Denied, now);
     }
     Ok(grant)
+}
+
+/// Returns when everything ends that descends from a grant of `now`.
+pub(crate) fn ends_at(
+    settings: &AppSettings,
+    now: UnixTime,
+    code_expires_at: UnixTime,
+) -> UnixTime {
+    if settings.issues_refresh_token() {
+        now.plus(seconds(settings.refresh_token_lifetime()))
+    } else {
+        code_expires_at.plus(seconds(settings.access_token_lifetime()))
+    }
+}
+
+fn seconds(seconds: u32) -> Duration {
+    Duration::from_secs(seconds.into())
 }

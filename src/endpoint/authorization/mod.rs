@@ -9,6 +9,9 @@ mod request;
 mod response;
 mod ticket;
 
+pub(crate) use decide::ends_at;
+pub(crate) use request::{asked_resources, requested_scope};
+
 pub use authorize::{ConsentPrompt, NextStep, RequestedScope, Voucher};
 pub use decide::{Approval, Decision};
 pub use login::{Login, LoginNeeded, Moment};

@@ -266,11 +266,7 @@ where
         }
         let demands = Demands::read(form)?;
         let challenge = code_challenge(form, settings.pkce())?;
-        let scope = settings.narrow(settings.scope(), form.get("scope").unwrap_or_default());
-        let scope = scope.map_err(|error| match error {
-            NarrowError::Invalid(_) => Rejection::MalformedScope,
-            NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
-        })?;
+        let scope = requested_scope(settings, form.get("scope").unwrap_or_default())?;
         Ok(Asked {
             binding: code_binding(
                 destination.redirect_uri.as_str(),
@@ -278,7 +274,7 @@ where
                 challenge.as_ref(),
             ),
             scope,
-            resources: asked_resources(form, settings, &self.issuer)?,
+            resources: asked_resources(form.all("resource"), settings, &self.issuer)?,
             demands,
         })
     }
@@ -302,15 +298,23 @@ fn code_challenge(form: &Form<'_>, pkce: Pkce) -> Result<Option<CodeChallenge>, 
     CodeChallenge::from_request(challenge, method).map(Some).map_err(Rejection::CodeChallenge)
 }
 
+/// Returns the scope that the code is requested for.
+pub(crate) fn requested_scope(settings: &AppSettings, asked: &str) -> Result<Scope, Rejection> {
+    settings.narrow(settings.scope(), asked).map_err(|error| match error {
+        NarrowError::Invalid(_) => Rejection::MalformedScope,
+        NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
+    })
+}
+
 /// Returns the APIs that the code is requested for (RFC 8707 section 2.1), in their registered
 /// spellings.
-fn asked_resources(
-    form: &Form<'_>,
+pub(crate) fn asked_resources<'f>(
+    texts: impl Iterator<Item = &'f str>,
     settings: &AppSettings,
     issuer: &Issuer,
 ) -> Result<Option<Resources>, Rejection> {
     let mut all = Vec::new();
-    for text in form.all("resource").filter(|text| !text.is_empty()) {
+    for text in texts.filter(|text| !text.is_empty()) {
         let asked = Resource::new(text).map_err(|_| Rejection::MalformedResource)?;
         let registered = settings.registered_resource(&asked).cloned();
         let own = || Resource::new(issuer.as_str()).ok().filter(|own| own.is_equivalent(&asked));

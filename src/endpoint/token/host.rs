@@ -25,24 +25,51 @@ impl<S: Sync, U: Sync, H: Hooks> Context<S, U, H> {
         decided: &Decided<'_>,
         now: UnixTime,
     ) -> Result<Map<String, Value>, EndpointError> {
-        let decision = IssueDecision {
-            app,
-            grant_type,
-            grant_id: origin.grant_id,
-            subject: &origin.subject,
-            user: origin.user.as_ref(),
-            actor: origin.actor.as_ref(),
-            scope: decided.scope(),
-            resource: decided.resource(),
-            device: origin.device.as_ref(),
-            now,
-            expires_at: decided.expires_at(),
-        };
-        match self.hooks.before_issue(&decision).await? {
-            HookAnswer::Issue => Ok(Map::new()),
-            HookAnswer::Veto(reason) => Err(Rejection::Vetoed(reason).into()),
-            HookAnswer::IssueWith(claims) => Ok(checked(claims)?),
-        }
+        let decision = decision(grant_type, app, origin, decided, now);
+        admitted(self.hooks.before_issue(&decision).await?)
+    }
+
+    /// Returns the claims that the host would add, unless it would veto; `None` if the host does not tell.
+    pub(super) async fn ask_host_for_preview(
+        &self,
+        grant_type: GrantType,
+        app: &CustomApp,
+        origin: &Origin,
+        decided: &Decided<'_>,
+        now: UnixTime,
+    ) -> Result<Option<Map<String, Value>>, EndpointError> {
+        let decision = decision(grant_type, app, origin, decided, now);
+        self.hooks.preview_issue(&decision).await?.map(admitted).transpose()
+    }
+}
+
+fn decision<'a>(
+    grant_type: GrantType,
+    app: &'a CustomApp,
+    origin: &'a Origin,
+    decided: &'a Decided<'_>,
+    now: UnixTime,
+) -> IssueDecision<'a> {
+    IssueDecision {
+        app,
+        grant_type,
+        grant_id: origin.grant_id,
+        subject: &origin.subject,
+        user: origin.user.as_ref(),
+        actor: origin.actor.as_ref(),
+        scope: decided.scope(),
+        resource: decided.resource(),
+        device: origin.device.as_ref(),
+        now,
+        expires_at: decided.expires_at(),
+    }
+}
+
+fn admitted(answer: HookAnswer) -> Result<Map<String, Value>, EndpointError> {
+    match answer {
+        HookAnswer::Issue => Ok(Map::new()),
+        HookAnswer::Veto(reason) => Err(Rejection::Vetoed(reason).into()),
+        HookAnswer::IssueWith(claims) => Ok(checked(claims)?),
     }
 }
 

@@ -11,13 +11,17 @@
 //! is decided before the claim, and the claim decides every race: a failure before it has changed
 //! nothing, and nothing is signed before it. What no row dates is dated before the first check.
 
+mod check_user;
 mod decide;
 mod grant;
 mod host;
 mod mint;
+mod preview;
 mod request;
 mod response;
 
+pub use check_user::UserCheck;
+pub use preview::{LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview};
 pub use response::TokenResponse;
 
 pub(crate) use grant::authorization_code::code_binding;
@@ -28,7 +32,7 @@ use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
-use crate::error::{EndpointError, Rejection};
+use crate::error::EndpointError;
 use crate::hooks::Hooks;
 use crate::observe::Step;
 use crate::protocol::form::Form;
@@ -104,11 +108,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
             let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
             let valid = G::validate(proof, &app, self, facts, trail).await?;
-            // In a token, `sub` is `client_id` exactly if the app acts for itself (RFC 9068 section 5).
-            let origin = valid.origin();
-            if origin.user.is_some() && origin.subject.is_client(app.client_id()) {
-                return Err(Rejection::SubjectIsClientId.into());
-            }
+            valid.origin().check_subject(app.client_id())?;
             trail.enter(Step::Scope);
             let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
             let decided = decide::decide(&app, valid.offer(), &asked, &apis, facts.now)?;

@@ -53,9 +53,10 @@ impl From<AdminError> for Problem {
             AdminError::NotFound => Self::AppGone,
             AdminError::Conflict { .. } | AdminError::AlreadyExists => Self::Conflict,
             AdminError::Invalid(_) => Self::BadForm,
-            AdminError::Directory(_) | AdminError::Random(_) | AdminError::Store(_) => {
-                Self::Unavailable
-            }
+            AdminError::Directory(_)
+            | AdminError::Preview(_)
+            | AdminError::Random(_)
+            | AdminError::Store(_) => Self::Unavailable,
         }
     }
 }

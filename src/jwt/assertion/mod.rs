@@ -160,7 +160,7 @@ impl AssertionRules<'_> {
                 Ok(subject)
             }
             AssertionPurpose::Grant => {
-                let is_app = |name: &str| name == issuer || name == self.client_id.as_str();
+                let is_app = |name: &str| names_app(name, issuer, self.client_id);
                 let user = text(claims, self.user_claim, AssertionError::SubMissing)?;
                 // Even if another claim names the user, an assertion whose `sub` is the app could
                 // also authenticate the app.
@@ -217,6 +217,11 @@ fn text<'c>(
     missing: AssertionError,
 ) -> Result<&'c str, AssertionError> {
     claims.text(name, missing)?.ok_or(missing)
+}
+
+/// Returns true if `name` is one of the app, which a user must not have.
+pub(crate) fn names_app(name: &str, issuer: &str, client_id: &ClientId) -> bool {
+    name == issuer || name == client_id.as_str()
 }
 
 /// Returns the `iss` of an assertion, **not verified**: only to find the app whose keys verify it.

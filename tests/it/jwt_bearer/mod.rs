@@ -1,6 +1,7 @@
 //! The JWT bearer grant (RFC 7523 section 2.1), with impersonation.
 
 mod assertion;
+mod check_user;
 mod client;
 mod impersonation;
 mod keys;

@@ -11,7 +11,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Rejection};
-use crate::ids::Subject;
+use crate::ids::{GrantId, Subject};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::store::Store;
@@ -40,13 +40,7 @@ impl Grant for ClientCredentials {
         app: &CustomApp,
         _: &ProofContext<'_>,
     ) -> Result<Self::Proof<'f>, EndpointError> {
-        let settings = app.settings();
-        let confidential = settings.client_type() == ClientType::Confidential;
-        if confidential && settings.allows(Flow::ClientCredentials) {
-            Ok(())
-        } else {
-            Err(Rejection::FlowNotAllowed(Self::TYPE).into())
-        }
+        Ok(check_flow(app)?)
     }
 
     async fn validate<S: Store, U: UserDirectory, H: Sync>(
@@ -56,32 +50,50 @@ impl Grant for ClientCredentials {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<OwnRight>, EndpointError> {
-        let settings = app.settings();
         let grant_id = facts.rowless_grant_id();
         trail.grant_id = Some(grant_id);
-        let subject = Subject::from(app.client_id());
-        trail.concerns(&subject);
+        let (origin, offer) = own_access(app, grant_id, facts.now);
+        trail.concerns(&origin.subject);
         trail.flow = Some(Flow::ClientCredentials);
-        let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
-        Ok(Valid {
-            origin: Origin {
-                grant_id,
-                subject,
-                user: None,
-                actor: None,
-                device: None,
-                auth_time: None,
-                circumstances: None,
-            },
-            offer: Offer {
-                scope: settings.scope().clone(),
-                signed_scope: None,
-                resource: OfferedResource::Open,
-                ends_at: facts.now.plus(lifetime),
-            },
-            right: OwnRight { authorized_at: facts.date },
-        })
+        Ok(Valid { origin, offer, right: OwnRight { authorized_at: facts.date } })
     }
+}
+
+/// Checks that the app has this grant.
+pub(in crate::endpoint::token) fn check_flow(app: &CustomApp) -> Result<(), Rejection> {
+    let settings = app.settings();
+    let confidential = settings.client_type() == ClientType::Confidential;
+    if confidential && settings.allows(Flow::ClientCredentials) {
+        Ok(())
+    } else {
+        Err(Rejection::FlowNotAllowed(ClientCredentials::TYPE))
+    }
+}
+
+/// Returns the access of an app that acts for itself.
+pub(in crate::endpoint::token) fn own_access(
+    app: &CustomApp,
+    grant_id: GrantId,
+    now: UnixTime,
+) -> (Origin, Offer) {
+    let settings = app.settings();
+    let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
+    let origin = Origin {
+        grant_id,
+        subject: Subject::from(app.client_id()),
+        user: None,
+        actor: None,
+        device: None,
+        auth_time: None,
+        circumstances: None,
+    };
+    let offer = Offer {
+        scope: settings.scope().clone(),
+        signed_scope: None,
+        resource: OfferedResource::Open,
+        ends_at: now.plus(lifetime),
+    };
+    (origin, offer)
 }
 
 impl Right for OwnRight {

@@ -6,13 +6,14 @@ use super::{
     Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
 };
 use crate::app::{AssertionKeys, CustomApp, Flow, JtiRule, JwtSettings};
+use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Fault, Rejection};
-use crate::ids::{Resource, Subject};
+use crate::ids::{GrantId, Resource, Subject};
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
 use crate::jwt::{Algorithm, AssertionError, VerifyingKey, VerifyingKeys};
 use crate::protocol::form::Form;
@@ -23,7 +24,7 @@ use crate::secret::Digest;
 use crate::server_secret::Sealing;
 use crate::server_secret::handle::{Salt, new_grant_names};
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Grant as GrantRow, Store};
-use crate::users::{User, UserDirectory};
+use crate::users::{DirectoryError, User, UserDirectory};
 
 pub(in crate::endpoint::token) struct JwtBearer;
 
@@ -68,7 +69,7 @@ impl Grant for JwtBearer {
         let rules = AssertionRules {
             purpose: AssertionPurpose::Grant,
             client_id: app.client_id(),
-            issuer: jwt.issuer().unwrap_or(app.client_id().as_str()),
+            issuer: issuer(app, jwt),
             user_claim: jwt.user_claim(),
             audience: jwt.audience().unwrap_or(against.issuer.as_str()),
             endpoints: if by_url { token_endpoint } else { &[] },
@@ -94,34 +95,20 @@ impl Grant for JwtBearer {
         trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<AssertionRight>, EndpointError> {
         let jwt = settings(app)?;
-        let user = named_user(&context.users, jwt.user_claim(), &verified.subject).await?;
+        let user = named_user(&context.users, jwt, &verified.subject).await?;
+        let user = user.ok_or(Rejection::UnknownUser)?;
         trail.concerns(&user.subject);
         trail.flow = Some(Flow::JwtBearer);
-        let policy = jwt.impersonation();
-        policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-        let scope = narrowed(app.settings().scope(), policy.scope.as_ref())?;
-        let (grant_id, salt, lifetime) = if issues_refresh_token(app, jwt) {
+        let scope = permitted_scope(app, jwt, &user)?;
+        let (grant_id, salt) = if issues_refresh_token(app, jwt) {
             let (grant_id, salt) = new_grant_names(&*context.random)?;
-            (grant_id, Some(salt), app.settings().refresh_token_lifetime())
+            (grant_id, Some(salt))
         } else {
-            (facts.rowless_grant_id(), None, app.settings().access_token_lifetime())
+            (facts.rowless_grant_id(), None)
         };
         trail.grant_id = Some(grant_id);
-        let origin = Origin {
-            grant_id,
-            subject: user.subject.clone(),
-            user: Some(user),
-            actor: Some(app.client_id().clone()),
-            device: None,
-            auth_time: None,
-            circumstances: None,
-        };
-        let offer = Offer {
-            scope,
-            signed_scope: verified.scope,
-            resource: OfferedResource::Open,
-            ends_at: facts.now.plus(seconds(lifetime)),
-        };
+        let origin = origin(app, user, grant_id);
+        let offer = Offer { signed_scope: verified.scope, ..offer(app, jwt, scope, facts.now) };
         let (jti, expires_at) = match verified.jti {
             // For the largest skew: a later edit of the app must not make a used assertion usable.
             Some(jti) => {
@@ -176,9 +163,14 @@ impl Right for AssertionRight {
 }
 
 /// Returns the settings of an app that has this grant.
-fn settings(app: &CustomApp) -> Result<&JwtSettings, Rejection> {
+pub(in crate::endpoint::token) fn settings(app: &CustomApp) -> Result<&JwtSettings, Rejection> {
     let jwt = app.settings().jwt().filter(|_| app.settings().allows(Flow::JwtBearer));
     jwt.ok_or(Rejection::FlowNotAllowed(JwtBearer::TYPE))
+}
+
+/// Returns the `iss` of the app's assertions.
+pub(in crate::endpoint::token) fn issuer<'a>(app: &'a CustomApp, jwt: &'a JwtSettings) -> &'a str {
+    jwt.issuer().unwrap_or(app.client_id().as_str())
 }
 
 /// Returns the key of an app that signs with its signature secret.
@@ -195,26 +187,60 @@ fn signature_key(app: &CustomApp, sealing: &Sealing) -> Result<VerifyingKeys, En
 
 /// Finds the user that the assertion names. By `sub`, the directory must return the same subject: a
 /// directory that folds case must not widen the policy.
-async fn named_user<U: UserDirectory>(
+pub(in crate::endpoint::token) async fn named_user<U: UserDirectory>(
     users: &U,
-    claim: &str,
+    jwt: &JwtSettings,
     name: &str,
-) -> Result<User, EndpointError> {
-    let user = if claim == "sub" {
-        match Subject::new(name) {
-            Ok(subject) => {
-                let user = users.find_user(&subject).await?;
-                user.filter(|user| user.subject == subject)
-            }
-            Err(_) => None,
-        }
-    } else {
-        users.find_user_by_claim(claim, name).await?
-    };
-    user.ok_or(Rejection::UnknownUser.into())
+) -> Result<Option<User>, DirectoryError> {
+    if jwt.user_claim() != "sub" {
+        return users.find_user_by_claim(jwt.user_claim(), name).await;
+    }
+    let Ok(subject) = Subject::new(name) else { return Ok(None) };
+    Ok(users.find_user(&subject).await?.filter(|user| user.subject == subject))
 }
 
-fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
+/// Returns the most scope that the app gets as `user`, if its policy lets it act as that user.
+pub(in crate::endpoint::token) fn permitted_scope(
+    app: &CustomApp,
+    jwt: &JwtSettings,
+    user: &User,
+) -> Result<Scope, Rejection> {
+    let policy = jwt.impersonation();
+    policy.permits(user).map_err(Rejection::ImpersonationDenied)?;
+    narrowed(app.settings().scope(), policy.scope.as_ref())
+}
+
+/// Returns the origin of an impersonation.
+pub(in crate::endpoint::token) fn origin(app: &CustomApp, user: User, grant_id: GrantId) -> Origin {
+    Origin {
+        grant_id,
+        subject: user.subject.clone(),
+        user: Some(user),
+        actor: Some(app.client_id().clone()),
+        device: None,
+        auth_time: None,
+        circumstances: None,
+    }
+}
+
+/// Returns the offer of an impersonation without a signed scope.
+pub(in crate::endpoint::token) fn offer(
+    app: &CustomApp,
+    jwt: &JwtSettings,
+    scope: Scope,
+    now: UnixTime,
+) -> Offer {
+    let settings = app.settings();
+    let lifetime = if issues_refresh_token(app, jwt) {
+        settings.refresh_token_lifetime()
+    } else {
+        settings.access_token_lifetime()
+    };
+    let ends_at = now.plus(seconds(lifetime));
+    Offer { scope, signed_scope: None, resource: OfferedResource::Open, ends_at }
+}
+
+pub(in crate::endpoint::token) fn issues_refresh_token(app: &CustomApp, jwt: &JwtSettings) -> bool {
     app.settings().issues_refresh_token() && jwt.issues_refresh_token()
 }
 

@@ -130,6 +130,13 @@ impl<R> Valid<R> {
     }
 }
 
+impl Valid<()> {
+    /// Wraps a grant that gives no token, for a preview.
+    pub(super) const fn without_right(origin: Origin, offer: Offer) -> Self {
+        Self { origin, offer, right: () }
+    }
+}
+
 /// The user or app that a token acts as, and the grant that it descends from.
 #[derive(Debug)]
 pub(super) struct Origin {
@@ -142,6 +149,19 @@ pub(super) struct Origin {
     /// When the user had last logged in, if the grant tells.
     pub(super) auth_time: Option<UnixTime>,
     pub(super) circumstances: Option<Box<Circumstances>>,
+}
+
+impl Origin {
+    /// Refuses a user that has the identifier of the app. In a token, `sub` is `client_id` exactly if the app
+    /// acts for itself (RFC 9068 section 5).
+    pub(super) fn check_subject(&self, client_id: &ClientId) -> Result<(), Rejection> {
+        if self.user.is_some() { check_subject(&self.subject, client_id) } else { Ok(()) }
+    }
+}
+
+/// Refuses the subject of a user that is the identifier of the app.
+pub(super) fn check_subject(subject: &Subject, client_id: &ClientId) -> Result<(), Rejection> {
+    if subject.is_client(client_id) { Err(Rejection::SubjectIsClientId) } else { Ok(()) }
 }
 
 /// The most that a grant gives.
@@ -221,7 +241,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
     }
 
     /// Returns the user that the token acts as, if the account is active.
-    async fn active_user(&self, subject: &Subject) -> Result<User, EndpointError> {
+    pub(super) async fn active_user(&self, subject: &Subject) -> Result<User, EndpointError> {
         let user = self.users.find_user(subject).await?;
         user.filter(|user| user.active && user.subject == *subject)
             .ok_or(Rejection::InactiveUser.into())
@@ -229,7 +249,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
 }
 
 /// Returns what a row gives, limited to `scope`.
-fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
+pub(super) fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
     Valid {
         origin: Origin {
             grant_id: row.grant_id,

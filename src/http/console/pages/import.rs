@@ -194,6 +194,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 AdminError::Invalid(_)
                 | AdminError::Directory(_)
                 | AdminError::Random(_)
+                | AdminError::Preview(_)
                 | AdminError::Store(_) => text::STORE_FAILED,
             };
             (client_id.as_str().to_owned(), why)
