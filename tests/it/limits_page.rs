@@ -319,6 +319,11 @@ const TESTS: &[(&str, &[&str])] = &[
     ("retention of a revocation by the app", &["a_revocation_is_kept_for_as_long_as_documented"]),
     // Console
     (
+        "events that the overview of an app reads for its last errors",
+        &["the_overview_tells_the_last_errors_with_the_setting_that_decided"],
+    ),
+    ("names in the sentence of an impersonation policy", &["a_policy_is_a_sentence"]),
+    (
         "form",
         &[
             "a_form_of_the_console_has_its_documented_bounds",

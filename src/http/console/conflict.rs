@@ -1,4 +1,5 @@
-//! The page of a version conflict: both versions of each setting, and a form that still has everything typed.
+//! A version conflict: both versions of each setting, and a form that still has everything typed. *Settings* show
+//! the table above their own form, and other pages have the page below.
 
 use askama::Template;
 use http::StatusCode;
@@ -16,9 +17,9 @@ use crate::users::UserDirectory;
 
 /// A setting whose typed value is not the stored one.
 pub(super) struct Difference {
-    name: &'static str,
-    typed: String,
-    stored: String,
+    pub(super) name: &'static str,
+    pub(super) typed: String,
+    pub(super) stored: String,
 }
 
 impl Difference {

@@ -13,6 +13,30 @@ pub(super) struct Piece {
     pub(super) is_name: bool,
 }
 
+impl Piece {
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_name: false }
+    }
+
+    pub(super) fn name(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_name: true }
+    }
+}
+
+/// Writes a pattern such as `{user} is listed` with `names` in their places.
+pub(super) fn filled(pattern: &str, names: &[(&str, &str)]) -> Vec<Piece> {
+    let mut pieces = pattern.split('{');
+    let mut written = vec![Piece::plain(pieces.next().unwrap_or_default())];
+    for piece in pieces {
+        let (place, rest) = piece.split_once('}').unwrap_or((piece, ""));
+        let found = names.iter().find(|(own, _)| *own == place);
+        written.push(Piece::name(found.map_or("", |(_, name)| *name)));
+        written.push(Piece::plain(rest));
+    }
+    written.retain(|piece| !piece.text.is_empty());
+    written
+}
+
 /// An app whose name is known.
 pub(super) type Named<'a> = Option<(&'a ClientId, &'a str)>;
 

@@ -11,7 +11,7 @@ use grantor::protocol::GrantType;
 use grantor::store::MemoryStore;
 
 use super::desk::{Desk, Desks, MOUNT, Staff, console, registered};
-use super::html::{check, tags};
+use super::html::{check, tags, words};
 use crate::support::{World, machine_app};
 
 /// The console of `world` with these events, one each second, the newest last.
@@ -42,12 +42,6 @@ fn refused() -> Outcome {
     Outcome::refused(Step::Grant, "impersonation_excepted", Some("jwt.impersonation"))
 }
 
-/// The texts of a page without its tags.
-fn read(page: &str) -> String {
-    let pieces = page.split('<').map(|piece| piece.split_once('>').map_or(piece, |it| it.1));
-    pieces.collect::<String>().replace("&#34;", "\"")
-}
-
 fn rows(page: &str) -> usize {
     tags(page).iter().filter(|tag| tag.name == "details").count()
 }
@@ -64,10 +58,10 @@ fn events_are_sentences_with_the_raw_event_behind_them() {
     check(&log, MOUNT);
     let sentence =
         |name: &str| format!("App {name} was refused to act as root: excluded by the policy");
-    assert!(read(&log).contains(&sentence(app.id.as_str())), "{}", read(&log));
+    assert!(words(&log).contains(&sentence(app.id.as_str())), "{}", words(&log));
     let activity = desk.page(&format!("{path}/activity"));
     check(&activity, MOUNT);
-    let said = read(&activity);
+    let said = words(&activity);
     assert!(said.contains(&sentence("Archive")), "{said}");
     assert!(said.contains("Decided by the setting jwt.impersonation"), "{said}");
     assert!(said.contains("\"reason\": \"impersonation_excepted\""), "{said}");
@@ -171,4 +165,45 @@ fn without_an_audit_log_the_pages_say_what_to_connect() {
         assert!(page.contains("No audit log is connected"), "{below}");
     }
     assert_eq!(desk.get("/apps/unknown/activity").status, 404);
+}
+
+/// The overview has the last refusals and failures of its app as sentences with the setting that decided, out of a
+/// bounded number of events.
+#[test]
+fn the_overview_tells_the_last_errors_with_the_setting_that_decided() {
+    let world = World::new();
+    let (app, path) = registered(&world, machine_app().name("Archive"));
+    let (other, _) = registered(&world, machine_app());
+    let users = (0..8).map(|at| Subject::new(format!("user {at}")).unwrap());
+    let mut events: Vec<_> =
+        users.map(|user| token(&app.id, refused()).with_subject(&user)).collect();
+    let failed = Outcome::Failed { step: Step::Claim, reason: "<b>no store".to_owned() };
+    events.extend([token(&app.id, failed), token(&app.id, Outcome::Success)]);
+    events.push(token(&other.id, refused()).with_subject(&Subject::new("foreign").unwrap()));
+    let console = console_with_events(&world, &events);
+    let page = Desk::new(&console, "view").page(&path);
+    check(&page, MOUNT);
+    let said = words(&page);
+    let told = "App Archive was refused to act as user 7: excluded by the policy";
+    assert!(said.contains(told), "{said}");
+    let setting = "Decided by the setting jwt.impersonation (the users that the app may act as)";
+    assert_eq!(said.matches(setting).count(), 4, "{said}");
+    assert!(said.contains("and the server failed") && page.contains("&#60;b&#62;no store"));
+    assert!(!said.contains("user 3") && !said.contains("foreign"), "{said}");
+    let link = format!("{MOUNT}{path}/activity?outcome=refused");
+    assert!(tags(&page).iter().any(|tag| tag.attribute("href") == Some(&link)), "{page}");
+
+    let mut events = vec![token(&app.id, refused())];
+    for (more, sentence) in [
+        (199, "excluded by the policy"),
+        (1, "Among the newest 200 events, no request was refused"),
+    ] {
+        events.extend((0..more).map(|_| token(&app.id, Outcome::Success)));
+        let console = console_with_events(&world, &events);
+        let said = words(&Desk::new(&console, "view").page(&path));
+        assert!(said.contains(sentence), "{sentence}: {said}");
+    }
+    let console = console_with_events(&world, &[]);
+    let said = words(&Desk::new(&console, "view").page(&path));
+    assert!(said.contains("No request was refused, and none failed."), "{said}");
 }

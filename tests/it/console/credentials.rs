@@ -1,9 +1,13 @@
 //! Credentials, shown once.
 
-use super::desk::{Desk, MOUNT, console};
-use super::html::{check, tags};
+use std::time::Duration;
+
+use grantor::secret::ClientSecret;
+
+use super::desk::{Desk, MOUNT, console, registered};
+use super::html::{check, tags, words};
 use super::new_app::CODE_APP;
-use crate::support::World;
+use crate::support::{World, machine_app};
 
 /// The cookie that an answer sets, and whether it lasts.
 fn cookie(answer: &crate::support::Answered) -> (String, String) {
@@ -114,4 +118,35 @@ fn a_public_app_has_no_credentials_to_show() {
     assert!(next.ends_with("?done=created") && !next.contains("new-credentials"), "{next}");
     assert!(answer.header("set-cookie").is_none());
     assert!(desk.page(next.strip_prefix(MOUNT).unwrap()).contains("The app is registered."));
+}
+
+/// H7: the overview tells of a superseded secret and of one that ends, with a link to the credentials.
+#[test]
+fn the_overview_tells_of_superseded_secrets_and_of_ends() {
+    let world = World::new();
+    let (app, path) = registered(&world, machine_app());
+    let console = console(&world);
+    let desk = Desk::new(&console, "view");
+    let link = format!("{MOUNT}{path}/credentials");
+    let told = |expected: &str| {
+        let page = desk.page(&path);
+        check(&page, MOUNT);
+        let linked = tags(&page).iter().filter(|tag| tag.attribute("href") == Some(&link)).count();
+        assert_eq!(linked, if expected.is_empty() { 1 } else { 2 }, "{expected}");
+        assert!(words(&page).contains(expected), "{expected}: {}", words(&page));
+    };
+    told("");
+    let admin = world.server.admin("x");
+    let day = Duration::from_hours(24);
+    world.block_on(admin.rotate_client_secret(&app.id, day)).unwrap();
+    told("Client secret 2 is superseded, and works until: 15 Nov 2023, 22:13 UTC");
+    world.advance(86_400);
+    told("");
+    let secret = ClientSecret::new("a secret that ends: 0123456789abcdef");
+    let ends = Some(world.clock_now().plus(day));
+    let set = admin.set_client_secret(&app.id, secret, ends, Duration::ZERO);
+    world.block_on(set).unwrap();
+    told("The newest client secret ends: 16 Nov 2023, 22:13 UTC");
+    world.advance(86_400);
+    told("The newest client secret has ended, and the app gets no tokens by it: 16 Nov 2023");
 }

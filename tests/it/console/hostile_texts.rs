@@ -1,11 +1,13 @@
 //! Every page with hostile texts. A new page is added to `PAGES`.
 
-use grantor::app::{AppDraft, Flow};
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::audit::{Action, Actor, AuditEvent};
 use grantor::clock::UnixTime;
 use grantor::http::console::{Console, ConsoleBrand, Playground};
+use grantor::ids::{Group, Subject};
 use grantor::observe::Outcome;
 use grantor::protocol::RedirectUri;
+use grantor::users::Members;
 
 use super::audit::console_with_events;
 use super::desk::{Desk, MOUNT, console, registered};
@@ -32,6 +34,11 @@ const PAGES: &[&str] = &[
     "/apps/{app}?done={text}",
     "/apps/{app}/scopes",
     "/apps/{app}/security",
+    "/apps/{app}/impersonation",
+    "/apps/{app}/impersonation?user={text}",
+    "/apps/{app}/preview?flow=authorization_code&user={text}",
+    "/apps/{app}/preview?flow=jwt_bearer&user={text}&scope={text}&resource={text}",
+    "/apps/{app}/preview?flow={text}&scope={text}",
     "/apps/{app}/users",
     "/apps/{app}/users?user={text}&after={text}",
     "/apps/{app}/users/revoke?user={text}",
@@ -99,6 +106,16 @@ pub(super) fn texts() -> Vec<String> {
     texts
 }
 
+/// A policy that lists this text, if a user may have it as a name.
+fn hostile_policy(text: &str) -> JwtSettings {
+    let short: String = text.chars().take(60).collect();
+    let subjects: Vec<_> = Subject::new(&*short).into_iter().collect();
+    let groups: Vec<_> = Group::new(&*short).into_iter().collect();
+    let list = Members::subjects(subjects).and_groups(groups);
+    let policy = ImpersonationPolicy::members(list.clone()).except(list);
+    JwtSettings::signature_secret().with_user_claim("<b>claim").with_impersonation(policy)
+}
+
 /// H5: hostile texts stay texts, on every page.
 #[test]
 fn every_page_shows_hostile_texts_as_texts() {
@@ -108,6 +125,8 @@ fn every_page_shows_hostile_texts_as_texts() {
         let draft = AppDraft::confidential(&short)
             .description(text.chars().take(1_000).collect::<String>())
             .flow(Flow::AuthorizationCode)
+            .flow(Flow::JwtBearer)
+            .jwt(hostile_policy(&text))
             .redirect_uri(
                 RedirectUri::parse("https://evil.example/cb?javascript:alert(1)").unwrap(),
             )
@@ -168,6 +187,13 @@ fn every_form_shows_hostile_texts_again() {
             let typed = text.trim().replace("\r\n", "\n");
             assert_eq!(super::html::value_of(&answer.body, "name"), typed);
         }
+        let (_, backend) = registered(&world, crate::assertions::backend_app());
+        let policy = ["allow", "subjects", "groups", "except_subjects", "limit", "scope"];
+        let mut policy: Vec<_> = policy.iter().map(|name| (*name, &*text)).collect();
+        policy.push(("version", "1"));
+        let answer = desk.post(&format!("{backend}/impersonation"), &policy);
+        assert_eq!(answer.status, 422);
+        check(&answer.body, MOUNT);
         let settings = format!("{path}/settings");
         let short: String = text.chars().take(90).collect();
         let page = desk.page(&settings);

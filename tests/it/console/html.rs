@@ -36,6 +36,15 @@ fn unescape(text: &str) -> String {
     plain
 }
 
+/// Returns the words of a page as they are read, without its tags.
+pub(crate) fn words(page: &str) -> String {
+    let apart = ["</dt>", "</th>", "</td>", "</li>"];
+    let page = apart.iter().fold(page.to_owned(), |page, end| page.replace(end, " "));
+    let pieces = page.split('<').map(|piece| piece.split_once('>').map_or(piece, |it| it.1));
+    let text = unescape(&pieces.collect::<String>());
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Reads the start tags of a page. The test fails if it is not well-formed enough to be read strictly.
 #[track_caller]
 pub(crate) fn tags(page: &str) -> Vec<Tag> {

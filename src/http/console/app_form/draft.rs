@@ -7,6 +7,7 @@ use crate::app::{
     AppDraft, AppSettings, ClientAuthentication, ClientType, Flow, Impersonable, InvalidApp,
     JwtSettings, Pkce,
 };
+use crate::http::console::lines::{self, lines, numbered};
 use crate::http::console::texts::app_form as text;
 use crate::ids::{Group, Subject};
 use crate::jwt::VerifyingKeys;
@@ -293,20 +294,13 @@ impl JwtForm {
 }
 
 fn members(subjects: &str, groups: &str, mistakes: &mut Mistakes) -> Members {
-    let mut read = Members::default();
-    for (number, line) in numbered(subjects) {
-        match Subject::new(line) {
-            Ok(subject) => read.subjects.push(subject),
-            Err(invalid) => mistakes.add("jwt_members", text::line(number, line, invalid.problem)),
-        }
+    let mut sentences = Vec::new();
+    let members = Members::subjects(lines::names(subjects, Subject::new, &mut sentences))
+        .and_groups(lines::names(groups, Group::new, &mut sentences));
+    for sentence in sentences {
+        mistakes.add("jwt_members", sentence);
     }
-    for (number, line) in numbered(groups) {
-        match Group::new(line) {
-            Ok(group) => read.groups.push(group),
-            Err(invalid) => mistakes.add("jwt_members", text::line(number, line, invalid.problem)),
-        }
-    }
-    read
+    members
 }
 
 fn read_keys(typed: &str, field: &'static str, mistakes: &mut Mistakes) -> Option<VerifyingKeys> {
@@ -326,15 +320,4 @@ fn read_keys(typed: &str, field: &'static str, mistakes: &mut Mistakes) -> Optio
 /// Checks whether a registered URI allows `localhost`: its JSON says so.
 pub(super) fn allows_localhost(uri: &RedirectUri) -> bool {
     serde_json::to_value(uri).is_ok_and(|json| json.is_object())
-}
-
-/// Returns the lines with a text, with their numbers from 1.
-fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().enumerate().map(|(at, line)| (at.saturating_add(1), line.trim()));
-    lines.filter(|(_, line)| !line.is_empty())
-}
-
-/// Returns the lines with a text.
-pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    numbered(text).map(|(_, line)| line)
 }

@@ -11,7 +11,9 @@ pub(super) use draft::Mistakes;
 pub(super) use lifetime::Lifetime;
 pub(super) use view::AppFormView;
 
+use super::conflict::Difference;
 use super::fields::Fields;
+use super::lines::{joined, lines};
 use super::texts::app_form as text;
 use crate::app::{
     AppSettings, AssertionKeys, ClientAuthentication, Flow, Impersonable, JwtSettings,
@@ -164,7 +166,7 @@ impl AppForm {
     fn rows(&self) -> Vec<(&'static str, String)> {
         let yes = |value: bool| if value { text::YES } else { text::NO }.to_owned();
         let mut scopes = self.scopes.clone();
-        scopes.extend(draft::lines(&self.other_scopes).map(str::to_owned));
+        scopes.extend(lines(&self.other_scopes).map(str::to_owned));
         scopes.sort();
         vec![
             (text::NAME, self.name.clone()),
@@ -176,7 +178,7 @@ impl AppForm {
             (text::CLIENT_KEYS, self.client_keys.trim().to_owned()),
             (text::REFRESH, yes(self.refresh_token)),
             (text::CONSENT, yes(self.require_consent)),
-            (text::REDIRECTS, draft::lines(&self.redirect_uris).collect::<Vec<_>>().join("\n")),
+            (text::REDIRECTS, joined(lines(&self.redirect_uris))),
             (text::LOCALHOST, yes(self.allow_localhost)),
             (text::ACCESS, self.access.in_words()),
             (text::REFRESH_LIFETIME, self.refresh.in_words()),
@@ -196,11 +198,10 @@ impl AppForm {
         ]
     }
 
-    /// Returns the settings that differ: the name, the own value, the other's value.
-    pub(super) fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
-        let pairs = self.rows().into_iter().zip(other.rows());
-        let differ = pairs.filter(|((_, own), (_, other))| own != other);
-        differ.map(|((name, own), (_, other))| (name, own, other)).collect()
+    /// Returns the settings that differ from those of `stored`.
+    pub(super) fn differences(&self, stored: &Self) -> Vec<Difference> {
+        let pairs = self.rows().into_iter().zip(stored.rows());
+        pairs.filter_map(|((name, own), (_, other))| Difference::of(name, own, other)).collect()
     }
 
     pub(super) fn is_authentication(&self, name: &str) -> bool {
@@ -247,10 +248,6 @@ impl JwtForm {
             except_groups: joined(policy.except.groups.iter().map(Group::as_str)),
         }
     }
-}
-
-fn joined<'a>(lines: impl Iterator<Item = &'a str>) -> String {
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the name of a method in JSON (RFC 7591 section 2).

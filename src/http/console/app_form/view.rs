@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{AppForm, draft};
 use crate::catalog::ApiCatalog;
+use crate::http::console::lines::lines;
 use crate::http::console::texts::app_form as text;
 use crate::protocol::redirect_uri::{InstanceHosts, RedirectUri};
 
@@ -46,7 +47,7 @@ impl AppFormView {
         Self {
             groups: catalog.map_or_else(Vec::new, |catalog| groups(form, catalog)),
             hosts: hosts.names().map(str::to_owned).collect(),
-            understood: draft::lines(&form.redirect_uris)
+            understood: lines(&form.redirect_uris)
                 .filter_map(|line| understood(form, hosts, line))
                 .collect(),
             is_edit: !form.version.is_empty(),

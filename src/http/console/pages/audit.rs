@@ -10,6 +10,7 @@ use super::super::sentence::{Named, Piece, sentence};
 use super::super::texts;
 use super::super::times::When;
 use super::super::visit::Visit;
+use crate::app::CustomApp;
 use crate::audit::{AuditEvent, AuditQuery, EventId, StoredEvent};
 use crate::hooks::Hooks;
 use crate::http::Page;
@@ -20,6 +21,8 @@ use crate::users::UserDirectory;
 
 /// The number of events on a page.
 const PER_PAGE: usize = 50;
+/// The most refusals and failures on the overview of an app.
+const LAST_ERRORS: usize = 5;
 /// The number of reads of a page that is narrowed by outcome or action, which have no index.
 const READS: usize = 3;
 const OUTCOMES: [(&str, &str); 4] = [
@@ -47,13 +50,20 @@ struct Audit<'a> {
     next: Option<String>,
 }
 
-struct Row {
-    when: When,
-    pieces: Vec<Piece>,
+pub(super) struct Row {
+    pub(super) when: When,
+    pub(super) pieces: Vec<Piece>,
     /// The outcome in a word, and its tone.
-    label: Option<(&'static str, &'static str)>,
-    setting: Option<String>,
+    pub(super) label: Option<(&'static str, &'static str)>,
+    pub(super) setting: Option<String>,
     raw: String,
+}
+
+/// The last refusals and failures of an app.
+pub(super) struct LastErrors {
+    pub(super) rows: Vec<Row>,
+    /// Whether there are older events, which were not read.
+    pub(super) has_older: bool,
 }
 
 /// An event of the log. One of a later version cannot be read.
@@ -144,6 +154,23 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let rows = events.iter().map(|event| self.event_row(event, named)).collect();
         let link = self.app_link(app.client_id(), "activity");
         self.events_page(self.app_frame(&app, Tab::Activity), link, &asked, None, rows, next)
+    }
+
+    /// Returns the last refusals and failures among the newest 200 events of an app; `None` without a log.
+    pub(super) async fn last_errors(&self, app: &CustomApp) -> Result<Option<LastErrors>, Problem> {
+        let Some(log) = &self.site.log else { return Ok(None) };
+        let query = AuditQuery::all().app(app.client_id().clone());
+        let page = store::Page::first(store::Page::<EventId>::MAX_LIMIT);
+        let listing = log.events(&query, page).await?;
+        let named = Some((app.client_id(), app.settings().name()));
+        let is_error = |event: &AuditEvent| !matches!(event.outcome, Outcome::Success);
+        let found = listing.items.into_iter().map(|stored| {
+            let event = stored.event().ok();
+            (stored, event)
+        });
+        let errors = found.filter(|(_, event)| event.as_ref().is_some_and(is_error));
+        let rows = errors.take(LAST_ERRORS).map(|error| self.event_row(&error, named)).collect();
+        Ok(Some(LastErrors { rows, has_older: listing.next.is_some() }))
     }
 
     /// Reads the events of a page, and the id after which the next page begins.

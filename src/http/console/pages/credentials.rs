@@ -131,6 +131,30 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     }
 }
 
+/// Returns what an administrator has to know about the secrets of an app: a sentence, and the instant that ends
+/// it.
+pub(super) fn notices(app: &CustomApp, now: UnixTime) -> Vec<(String, Option<When>)> {
+    if !uses_secret(app) {
+        return Vec::new();
+    }
+    let secrets = &app.credentials().client_secrets;
+    if secrets.is_empty() {
+        return vec![(texts::credentials::MISSING_SECRET.to_owned(), None)];
+    }
+    let notice = |(place, secret): (usize, &StoredSecret)| {
+        let number = place.saturating_add(1);
+        let ends = secret.expires_at.map(|at| When::new(at, now));
+        match (place, secret.is_valid(now), ends.is_some()) {
+            (0, true, true) => Some((texts::credentials::NEWEST_ENDS.to_owned(), ends)),
+            (0, false, _) => Some((texts::credentials::NEWEST_ENDED.to_owned(), ends)),
+            (0, true, false) | (_, false, _) => None,
+            (_, true, true) => Some((texts::credentials::superseded_until(number), ends)),
+            (_, true, false) => Some((texts::credentials::superseded(number), None)),
+        }
+    };
+    secrets.iter().enumerate().filter_map(notice).collect()
+}
+
 fn uses_secret(app: &CustomApp) -> bool {
     match app.settings().authentication() {
         ClientAuthentication::ClientSecret

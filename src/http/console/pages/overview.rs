@@ -8,6 +8,8 @@ use super::super::problem::Problem;
 use super::super::times::{When, duration};
 use super::super::visit::Visit;
 use super::super::{path, texts};
+use super::audit::LastErrors;
+use super::credentials;
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::http::Page;
@@ -31,6 +33,11 @@ struct Overview<'a> {
     refused: u64,
     last_used: Option<When>,
     enable: Option<String>,
+    /// Of the client secrets: a sentence, and the instant that ends it.
+    secrets: Vec<(String, Option<When>)>,
+    credentials: String,
+    errors: Option<LastErrors>,
+    all_errors: String,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
@@ -64,6 +71,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             last_used: usage.last_used.map(|at| When::new(at, now)),
             enable: (!app.is_enabled() && self.may(ConsoleRole::Security))
                 .then(|| self.app_link(app.client_id(), "enable")),
+            secrets: credentials::notices(&app, now),
+            credentials: self.app_link(app.client_id(), Tab::Credentials.path()),
+            errors: self.last_errors(&app).await?,
+            all_errors: self.app_link(app.client_id(), "activity?outcome=refused"),
         })
     }
 

@@ -5,6 +5,7 @@ use http::StatusCode;
 
 use super::super::access::ConsoleRole;
 use super::super::app_form::{AppForm, AppFormView, Mistakes};
+use super::super::conflict::Difference;
 use super::super::fields::Fields;
 use super::super::frame::{Done, Frame, Tab};
 use super::super::problem::Problem;
@@ -29,8 +30,8 @@ struct Settings<'a> {
     swagger: String,
     may_edit: bool,
     is_declared: bool,
-    /// Of a conflict: setting, own value, stored value.
-    differences: Option<Vec<(&'static str, String, String)>>,
+    /// Of a conflict.
+    differences: Option<Vec<Difference>>,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
@@ -97,7 +98,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         app: &CustomApp,
         form: &AppForm,
         mistakes: &Mistakes,
-        differences: Option<Vec<(&'static str, String, String)>>,
+        differences: Option<Vec<Difference>>,
     ) -> Result<Page, Problem> {
         let link = self.app_link(app.client_id(), "settings");
         let page = Settings {

@@ -131,20 +131,6 @@ pub(in super::super) const CANCEL: Text = "Cancel";
 pub(in super::super) const DECLARED: Text = "The configuration of the host manages this app. It replaces what you change here when it is \
      applied again.";
 
-pub(in super::super) const CONFLICT: Text = "Another administrator has changed this app since you opened it. Nothing was saved, and \
-     nothing that you typed is lost.";
-pub(in super::super) const CONFLICT_SAME: Text =
-    "Both have the same values. There is nothing to save.";
-pub(in super::super) const CONFLICT_TABLE: Text = "The difference";
-pub(in super::super) const CONFLICT_SETTING: Text = "Setting";
-pub(in super::super) const CONFLICT_YOURS: Text = "Yours";
-pub(in super::super) const CONFLICT_THEIRS: Text = "Theirs, stored now";
-pub(in super::super) const CONFLICT_EMPTY: Text = "empty";
-pub(in super::super) const CONFLICT_FORM: Text =
-    "The form below has your values. Save it to replace theirs, or take theirs over first.";
-pub(in super::super) const CONFLICT_SAVE: Text = "Save my values";
-pub(in super::super) const CONFLICT_DISCARD: Text = "Discard mine";
-
 /// Returns the name of a field that has a mistake.
 pub(in super::super) fn field(name: &str) -> &'static str {
     match name {
@@ -180,6 +166,9 @@ pub(in super::super) fn sentence(clause: &str) -> String {
 pub(in super::super) fn other_field(name: &str, problem: &str) -> String {
     format!("The setting {name} {problem}.")
 }
+
+/// The problem of a line with a name, as a clause.
+pub(in super::super) const SPACE_AROUND: &str = "it begins or ends with a space";
 
 pub(in super::super) fn line(number: usize, text: &str, problem: &str) -> String {
     format!("Line {number}, {}: {problem}.", shortened(text))

@@ -195,13 +195,16 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 34] = [
+const REASONS: [(&str, &str); 41] = [
     ("impersonation_excepted", "excluded by the policy"),
     ("impersonation_not_listed", "not listed in the policy"),
     ("impersonation_none_allowed", "the policy allows no user"),
     ("impersonation_inactive", "the user is not active"),
     ("unknown_user", "there is no such user"),
-    ("inactive_user", "the user is not active"),
+    ("inactive_user", "there is no such user, or the user is not active"),
+    ("subject_is_client_id", "the user has the same identifier as the app"),
+    ("assertion", "the assertion is not one of the app about a user"),
+    ("missing_parameter", "something is missing in the request"),
     ("unknown_client", "there is no such app"),
     ("app_disabled", "the app is disabled"),
     ("wrong_secret", "the client secret is wrong"),
@@ -224,6 +227,10 @@ const REASONS: [(&str, &str); 34] = [
     ("scope_exceeds_app", "the app does not have this scope"),
     ("scope_exceeds_policy", "the policy does not allow this scope"),
     ("scope_exceeds_grant", "the user did not grant this scope"),
+    ("scope_withdrawn", "the app may have no scope of what is allowed"),
+    ("malformed_scope", "the scope is not a list of scopes with spaces between"),
+    ("malformed_resource", "the resource is not an absolute URI without a fragment"),
+    ("resource_not_granted", "the user did not grant access to this resource"),
     ("resource_not_allowed", "the app may not use this resource"),
     ("consent_denied", "the user denied it"),
     ("login_required", "the user has to log in"),
@@ -236,4 +243,30 @@ const REASONS: [(&str, &str); 34] = [
 pub(in super::super) fn reason(name: &str) -> String {
     let words = REASONS.iter().find(|(own, _)| *own == name);
     words.map_or_else(|| name.replace('_', " "), |(_, words)| (*words).to_owned())
+}
+
+/// Settings that decide, in words.
+const SETTINGS: [(&str, &str); 17] = [
+    ("enabled", "whether the app is enabled"),
+    ("client_secrets", "the client secrets of the app"),
+    ("authentication", "how the app proves its identity"),
+    ("rate_quota", "the number of requests that the app may send"),
+    ("rate_limits", "the limits of the server"),
+    ("flows", "the flows of the app"),
+    ("refresh_token", "whether the app gets refresh tokens"),
+    ("redirect_uris", "the redirect URIs of the app"),
+    ("scope", "the scopes of the app"),
+    ("resources", "the resources of the app"),
+    ("hooks", "the host's own rule"),
+    ("jwt.impersonation", "the users that the app may act as"),
+    ("jwt.impersonation.scope", "the scopes that the app gets as a user"),
+    ("jwt.keys", "the keys that verify the app's assertions"),
+    ("jwt.issuer", "the issuer of the app's assertions"),
+    ("jwt.audience", "the audience of the app's assertions"),
+    ("jwt.user_claim", "the claim that names the user"),
+];
+
+/// Returns a setting in words, if there are some.
+pub(in super::super) fn setting(name: &str) -> Option<&'static str> {
+    SETTINGS.iter().find(|(own, _)| *own == name).map(|(_, words)| *words)
 }

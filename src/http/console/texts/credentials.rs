@@ -42,3 +42,17 @@ pub(in super::super) const AUTHENTICATES: Text = "authenticates the app";
 pub(in super::super) const ASSERTS: Text = "signs assertions";
 pub(in super::super) const NO_KEYS: Text =
     "The app has no public keys. They are added in the settings.";
+
+/// Before the instant at which the newest secret ends.
+pub(in super::super) const NEWEST_ENDS: Text = "The newest client secret ends:";
+pub(in super::super) const NEWEST_ENDED: Text =
+    "The newest client secret has ended, and the app gets no tokens by it:";
+
+/// The sentence before the instant at which a superseded secret ends.
+pub(in super::super) fn superseded_until(number: usize) -> String {
+    format!("Client secret {number} is superseded, and works until:")
+}
+
+pub(in super::super) fn superseded(number: usize) -> String {
+    format!("Client secret {number} is superseded, and works until you end it.")
+}

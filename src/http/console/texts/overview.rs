@@ -27,6 +27,14 @@ pub(in super::super) const REFUSED: &str = "Refused requests";
 pub(in super::super) const TOKENS_BY: &str = "Tokens by";
 pub(in super::super) const NO_TOKENS: &str = "No token yet.";
 
+pub(in super::super) const SECRETS: &str = "Client secrets";
+pub(in super::super) const TO_CREDENTIALS: &str = "Go to the credentials";
+pub(in super::super) const ERRORS: &str = "Last errors";
+pub(in super::super) const NO_ERRORS: &str = "No request was refused, and none failed.";
+pub(in super::super) const NO_NEW_ERRORS: &str =
+    "Among the newest 200 events, no request was refused, and none failed.";
+pub(in super::super) const ALL_ERRORS: &str = "See all refused requests";
+
 pub(in super::super) const fn authentication(method: &ClientAuthentication) -> &'static str {
     match method {
         ClientAuthentication::ClientSecret => "a client secret",
