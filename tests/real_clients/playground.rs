@@ -1,7 +1,9 @@
 //! The playground of the console, in Chromium: the whole exchange, from the login to the revocation.
 
+use crate::console_in_chromium::axe;
+use crate::console_in_chromium::inspection::Inspection;
 use crate::sandbox::wait_until;
-use crate::support::{Chrome, Seed, Server, chrome_is_there, skip};
+use crate::support::{Chrome, Seed, Server};
 
 const ENTER: &str = "\u{e007}";
 /// The endpoint of the demo's catalog that needs the scope `profile`, and one that needs another scope.
@@ -36,17 +38,12 @@ fn call(chrome: &Chrome, endpoint: &str, expected: &str) -> String {
 /// scope that it needs, and revokes it. The token is in no storage, no address and no log.
 #[test]
 fn an_administrator_tries_a_whole_exchange_in_the_browser() {
-    if !chrome_is_there() {
-        return skip(
-            "an_administrator_tries_a_whole_exchange_in_the_browser",
-            "Chromium and ChromeDriver",
-        );
-    }
+    let Some(axe) = axe("an_administrator_tries_a_whole_exchange_in_the_browser") else { return };
     let (server, seed) = (Server::with(&["--no-limits", "--playground", "--log"]), Seed::read());
     let chrome = Chrome::start();
+    let inspection = Inspection::new(&chrome, &axe);
     open_playground(&server, &seed, &chrome);
     assert_eq!(chrome.count("#needs-script:not([hidden])"), 0);
-    chrome.screenshot("playground");
     let own = chrome.url();
     for scope in chrome.values("#scopes input") {
         if scope != "profile" {
@@ -66,7 +63,7 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
     chrome.switch_to(&windows[0]);
     chrome.wait_for("#token:not([hidden])");
     wait_until("the window of the login is closed", || chrome.windows() == windows);
-    chrome.screenshot("playground-token");
+    inspection.check("playground-token");
     let claims = chrome.text("#claims");
     for expected in
         ["sub", "root", "Subject: the user", "profile", &server.issuer, "at+jwt", "Expires"]
@@ -90,7 +87,7 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
     let said = call(&chrome, MISSING, "403");
     assert!(said.contains("lacks the scope PUT/files/*"), "{said}");
     assert!(said.contains("insufficient_scope"), "{said}");
-    chrome.screenshot("playground-calls");
+    inspection.check("playground-calls");
 
     // H23: the grant is listed like any other.
     assert!(
@@ -112,6 +109,7 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
     for token in [&first, &second] {
         assert!(!log.contains(&**token));
     }
+    inspection.assert_faultless();
     chrome.click("#forget");
     assert_eq!(chrome.count("#timeline > li"), 0);
     assert_eq!(chrome.count("#token:not([hidden])"), 0);

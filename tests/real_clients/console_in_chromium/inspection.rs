@@ -24,7 +24,7 @@ const OVERFLOW: &str =
 /// Returns the elements that the Tab key has to reach, and records those that get the focus.
 const WATCH_FOCUS: &str = "
     const groups = new Set();
-    const reachable = [...document.querySelectorAll('a[href], button, input, select, textarea, summary')]
+    const reachable = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex=\"0\"]')]
         .filter(it => !it.matches(':disabled, [tabindex=\"-1\"], [type=hidden]') && it.checkVisibility({ visibilityProperty: true }))
         .filter(it => {
             if (it.type !== 'radio') return true;
@@ -40,18 +40,18 @@ const WATCH_FOCUS: &str = "
         const isVisible = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
         window.focused.push(name(event.target) + (isVisible ? '' : ', without a visible focus'));
     });
-    reachable[0].focus({ focusVisible: true });
+    reachable[0]?.focus({ focusVisible: true });
     return reachable.map(name);";
 
 /// A browser whose pages are checked.
-pub(super) struct Inspection<'a> {
+pub(crate) struct Inspection<'a> {
     chrome: &'a Chrome,
     faults: RefCell<Vec<String>>,
 }
 
 impl<'a> Inspection<'a> {
     /// Adds axe-core to every page that `chrome` opens from now on.
-    pub(super) fn new(chrome: &'a Chrome, axe: &str) -> Self {
+    pub(crate) fn new(chrome: &'a Chrome, axe: &str) -> Self {
         chrome.run_first(axe);
         chrome.set_width(DESKTOP);
         Self { chrome, faults: RefCell::new(Vec::new()) }
@@ -59,7 +59,7 @@ impl<'a> Inspection<'a> {
 
     /// H16: checks the page that is open in both schemes and on both screens: axe-core finds nothing, nothing is
     /// cut off, nothing has moved, and the keyboard reaches everything. Keeps pictures as `name`.
-    pub(super) fn check(&self, name: &str) {
+    pub(crate) fn check(&self, name: &str) {
         let chrome = self.chrome;
         for shift in chrome.run(SHIFTS).as_array().unwrap() {
             self.fault(format!("{name} moves: {shift}"));
@@ -83,7 +83,7 @@ impl<'a> Inspection<'a> {
     }
 
     /// Checks a page that differs little from one that was checked completely, on one screen.
-    pub(super) fn check_roughly(&self, name: &str) {
+    pub(crate) fn check_roughly(&self, name: &str) {
         self.check_rules(name, RULES);
         self.check_overflow(name);
     }
@@ -111,7 +111,7 @@ impl<'a> Inspection<'a> {
     fn check_keyboard(&self, name: &str) {
         let reachable = self.chrome.run(WATCH_FOCUS);
         let reachable: Vec<_> = reachable.as_array().unwrap().iter().collect();
-        self.chrome.keys(&"\u{e004}".repeat(reachable.len() + 5));
+        self.chrome.keys(&"\u{e004}".repeat(reachable.len() + 10));
         let focused = "document.activeElement.blur(); scrollTo(0, 0); return window.focused";
         let focused = self.chrome.run(focused);
         let mut focused = focused.as_array().unwrap().iter();
@@ -125,7 +125,7 @@ impl<'a> Inspection<'a> {
     }
 
     /// Checks that no page had a fault. All of them are found in one run.
-    pub(super) fn assert_faultless(&self) {
+    pub(crate) fn assert_faultless(&self) {
         let faults = self.faults.borrow();
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     }
@@ -133,7 +133,7 @@ impl<'a> Inspection<'a> {
 
 /// H4: checks that a browser has requested nothing of another origin, and that it complains about nothing. A page
 /// with another status than 200 is logged and no complaint.
-pub(super) fn assert_quiet(chrome: &Chrome, server: &Server) {
+pub(crate) fn assert_quiet(chrome: &Chrome, server: &Server) {
     let requests = chrome.requests();
     let own = format!("{}/", server.issuer);
     assert!(requests.iter().any(|url| url.starts_with(&own)), "{requests:?}");

@@ -25,7 +25,7 @@ fn an_app_is_registered_by_keyboard_without_script() {
     let Some(_) = axe("an_app_is_registered_by_keyboard_without_script") else { return };
     let (server, http, chrome) = (Server::start(), Http::new(), Chrome::start());
     chrome.without_scripts();
-    sign_in(&chrome, &server, "root");
+    sign_in(&chrome, &server, "root", "/console");
     tab_to(&chrome, "New app");
     chrome.keys(ENTER);
     tab_to(&chrome, "name");

@@ -1,6 +1,6 @@
 //! The console of the example server, in Chromium.
 
-mod inspection;
+pub(crate) mod inspection;
 mod keyboard;
 mod pages;
 mod story;
@@ -10,7 +10,7 @@ use crate::support::{Chrome, Seed, Server, chrome_is_there, skip, target_folder}
 const ENTER: &str = "\u{e007}";
 
 /// Returns the source of axe-core, or says that `test` is skipped because axe-core or the browser is missing.
-fn axe(test: &str) -> Option<String> {
+pub(crate) fn axe(test: &str) -> Option<String> {
     let file = target_folder().join("interop/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(file).ok().filter(|_| chrome_is_there());
     if axe.is_none() {
@@ -19,13 +19,13 @@ fn axe(test: &str) -> Option<String> {
     axe
 }
 
-/// Opens the console, and signs in as a user of the seed.
-fn sign_in(chrome: &Chrome, server: &Server, user: &str) {
-    chrome.open(&server.url("/console"));
+/// Opens a page, and signs in as a user of the seed.
+fn sign_in(chrome: &Chrome, server: &Server, user: &str, path: &str) {
+    chrome.open(&server.url(path));
     chrome.type_into("input[name=username]", user);
     chrome.type_into("input[name=password]", Seed::read().password(user));
-    chrome.type_into("input[name=password]", ENTER);
-    chrome.wait_for("nav.places");
+    chrome.enter("input[name=password]");
+    assert!(chrome.url().path().starts_with(path), "{}", chrome.text("body"));
 }
 
 /// Checks that the page says each of `texts`.

@@ -7,7 +7,7 @@ use grantor::random::OsRandom;
 use serde_json::{Value, json};
 
 use super::inspection::{Inspection, assert_quiet};
-use super::{axe, sign_in};
+use super::{assert_says, axe, sign_in};
 use crate::sandbox::Folder;
 use crate::support::{
     Browser, Chrome, Http, Seed, Server, basic, code_url, parameters, redirect_uri, seed_file,
@@ -50,6 +50,16 @@ const PAGES: [(&str, &str); 35] = [
     ("audit", "/audit"),
     ("audit-none", "/audit?user=no%20such%20user"),
     ("no-such-page", "/no-such-page"),
+];
+
+/// The pages of a user, and the host's own.
+const PAGES_OF_USERS: [(&str, &str); 6] = [
+    ("account", "/account"),
+    ("account-remove", "/account/remove/demo-web"),
+    ("account-sign-out", "/account/sign-out"),
+    ("account-no-such-app", "/account/remove/no-such-app"),
+    ("home", "/"),
+    ("not-an-administrator", "/console"),
 ];
 
 /// Starts a server with more apps than the seed has: one with the longest texts, and one that is disabled.
@@ -113,7 +123,7 @@ fn every_page_is_accessible_in_both_schemes_and_on_a_phone() {
     use_apps(&server);
     let chrome = Chrome::start();
     let inspection = Inspection::new(&chrome, &axe);
-    sign_in(&chrome, &server, "root");
+    sign_in(&chrome, &server, "root", "/console");
     for (name, path) in PAGES {
         chrome.open(&server.url(&format!("/console{path}")));
         assert_eq!(chrome.count("h1"), 1, "{name}");
@@ -131,12 +141,41 @@ fn every_page_is_accessible_in_both_schemes_and_on_a_phone() {
     inspection.check("imported");
     assert_quiet(&chrome, &server);
     chrome.forget_cookies();
-    sign_in(&chrome, &server, "bob");
+    sign_in(&chrome, &server, "bob", "/console");
     for (name, path) in PAGES {
         chrome.open(&server.url(&format!("/console{path}")));
         assert_eq!(chrome.count("form[method=post]"), 0, "{name}");
         inspection.check_roughly(&format!("{name}-viewer"));
     }
+    assert_quiet(&chrome, &server);
+    inspection.assert_faultless();
+}
+
+/// H16: the pages of a user, with what a user does there: removes an app, and signs out everywhere.
+#[test]
+fn the_pages_of_a_user_are_accessible_in_both_schemes_and_on_a_phone() {
+    let test = "the_pages_of_a_user_are_accessible_in_both_schemes_and_on_a_phone";
+    let Some(axe) = axe(test) else { return };
+    let server = start();
+    use_apps(&server);
+    let chrome = Chrome::start();
+    let inspection = Inspection::new(&chrome, &axe);
+    chrome.open(&server.url("/account"));
+    inspection.check("login");
+    sign_in(&chrome, &server, "ann", "/account");
+    for (name, path) in PAGES_OF_USERS {
+        chrome.open(&server.url(path));
+        inspection.check(name);
+    }
+    chrome.open(&server.url("/account"));
+    chrome.press("Remove access Team Calendar");
+    chrome.press("Remove access");
+    assert_says(&chrome, &["Team Calendar", "no longer has access to your account."]);
+    inspection.check("account-removed");
+    chrome.press("Sign out everywhere");
+    chrome.press("Sign out everywhere");
+    assert_says(&chrome, &["You are signed out everywhere"]);
+    inspection.check("account-signed-out");
     assert_quiet(&chrome, &server);
     inspection.assert_faultless();
 }

@@ -273,7 +273,7 @@ fn an_administrator_registers_edits_rotates_and_deletes_an_app() {
     let inspection = Inspection::new(&chrome, &axe);
     let http = Arc::new(Http::new());
     let story = Story { server: &server, chrome: &chrome, http, inspection };
-    sign_in(&chrome, &server, "root");
+    sign_in(&chrome, &server, "root", "/console");
     let (client_id, secret) = story.register();
     let credentials = (&*client_id, &*secret);
     assert_eq!(story.token(credentials).text("scope"), "files.list");
