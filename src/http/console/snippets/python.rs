@@ -24,11 +24,16 @@ pub(super) fn write(program: &Program<'_>) -> String {
     for (_, module) in modules.iter().filter(|(is_used, _)| *is_used) {
         _ = writeln!(out, "import {module}");
     }
+    let mut names = Vec::new();
     if program.code.is_some() {
-        out.push_str("from urllib.parse import parse_qsl, urlencode, urlsplit\n");
+        names.extend(["parse_qsl", "urlencode", "urlsplit"]);
     }
     if program.basic.is_some() {
-        out.push_str("from urllib.parse import quote_plus, unquote_plus\n");
+        names.push("quote_plus");
+    }
+    names.sort_unstable();
+    if !names.is_empty() {
+        _ = writeln!(out, "from urllib.parse import {}", names.join(", "));
     }
     out.push_str(if jwt { "\nimport jwt\nimport requests\n\n" } else { "\nimport requests\n\n" });
     for assertion in &program.assertions {

@@ -9,23 +9,25 @@ use super::quote::rust as quoted;
 use crate::http::console::texts::snippets as text;
 use crate::jwt::Algorithm;
 
+// Each program names the versions of crates that it compiles with: others may have another API.
+
 /// The crate that signs in the program. This library does not call it.
 const CRATE: &str = "jsonwebtoken";
 
 // Writing to a string cannot fail.
 pub(super) fn write(program: &Program<'_>) -> String {
-    let mut out = String::from("// cargo add reqwest --features blocking,form\n");
+    let mut out = String::from("// cargo add reqwest@0.13 --features blocking,form\n");
     if program.code.is_some() {
-        out.push_str("// cargo add oauth2 --no-default-features\n// cargo add url\n");
+        out.push_str("// cargo add oauth2@5 --no-default-features\n// cargo add url@2\n");
     }
     let signs = !program.assertions.is_empty();
     if signs {
         out.push_str(
-            "// cargo add jsonwebtoken --features rust_crypto,use_pem\n// cargo add serde_json\n",
+            "// cargo add jsonwebtoken@11 --features rust_crypto,use_pem\n// cargo add serde_json@1\n",
         );
     }
     if program.assertions.iter().any(|it| it.has_id) {
-        out.push_str("// cargo add uuid --features v4\n");
+        out.push_str("// cargo add uuid@1 --features v4\n");
     }
     let environment = |(_, value): &(_, Value<'_>)| matches!(value, Value::Environment(_));
     if signs || program.basic.is_some() || program.form.iter().any(environment) {
@@ -75,7 +77,11 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
     let algorithm = key.algorithm;
     out.push_str("    let claims = serde_json::json!({\n");
     for (name, value) in &assertion.claims {
-        _ = writeln!(out, "        {}: {},", quoted(name), expression(value));
+        let value = match value {
+            Value::Text(text) => quoted(text),
+            Value::Environment(_) | Value::Local(_) => expression(value),
+        };
+        _ = writeln!(out, "        {}: {value},", quoted(name));
     }
     out.push_str("        \"iat\": jsonwebtoken::get_current_timestamp(),\n");
     _ = writeln!(
