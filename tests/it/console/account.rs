@@ -25,11 +25,11 @@ use crate::support::{
     subject,
 };
 
-const MOUNT: &str = "/my/apps";
+pub(super) const MOUNT: &str = "/my/apps";
 
 /// Users are known by a cookie: `user=name.session`.
 #[derive(Default)]
-struct Users {
+pub(super) struct Users {
     /// Whether the sessions of the host cannot be ended.
     is_broken: AtomicBool,
     ended: AtomicBool,
@@ -79,9 +79,10 @@ impl AccountAccess for Users {
     }
 }
 
-type Pages<S = MemoryStore> = AccountPages<Arc<S>, Arc<MemoryUsers>, NoHooks, Arc<Users>>;
+pub(super) type Pages<S = MemoryStore> =
+    AccountPages<Arc<S>, Arc<MemoryUsers>, NoHooks, Arc<Users>>;
 
-fn pages(world: &World) -> Pages {
+pub(super) fn pages(world: &World) -> Pages {
     pages_of(&world.server, &Arc::default())
 }
 
@@ -100,13 +101,13 @@ fn world() -> World {
 }
 
 /// The browser of a user.
-struct Browser<'a, S = MemoryStore> {
+pub(super) struct Browser<'a, S = MemoryStore> {
     pages: &'a Pages<S>,
     cookie: String,
 }
 
 impl<'a, S: Store> Browser<'a, S> {
-    fn new(pages: &'a Pages<S>) -> Self {
+    pub(super) fn new(pages: &'a Pages<S>) -> Self {
         Self { pages, cookie: "user=ann.session of ann".to_owned() }
     }
 
@@ -114,7 +115,7 @@ impl<'a, S: Store> Browser<'a, S> {
         pollster::block_on(self.pages.handle(request)).unwrap().into()
     }
 
-    fn request(&self, method: &str, below: &str) -> http::request::Builder {
+    pub(super) fn request(&self, method: &str, below: &str) -> http::request::Builder {
         let uri = format!("{MOUNT}{below}");
         Request::builder().method(method).uri(uri).header("cookie", &self.cookie)
     }
@@ -132,7 +133,7 @@ impl<'a, S: Store> Browser<'a, S> {
     }
 
     /// Returns the token of this session's forms.
-    fn token(&self) -> String {
+    pub(super) fn token(&self) -> String {
         value_of(&self.page("/sign-out"), "token")
     }
 
@@ -154,7 +155,7 @@ fn location(answer: &Answered) -> &str {
     answer.header("location").unwrap().strip_prefix(MOUNT).unwrap()
 }
 
-fn removal(app: &App) -> String {
+pub(super) fn removal(app: &App) -> String {
     format!("/remove/{}", app.id)
 }
 

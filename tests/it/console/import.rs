@@ -129,6 +129,31 @@ fn an_import_does_what_was_shown_or_nothing() {
     assert!(desk.page(&path).contains("Renamed"));
 }
 
+/// H14: the page before the import sends the longest file again, and its form is read.
+#[test]
+fn the_longest_file_fits_into_the_form_that_imports_it() {
+    let world = World::new();
+    let console = console(&world);
+    let desk = Desk::new(&console, "security");
+    // Each quotation mark takes two bytes.
+    let app = |number: usize| {
+        let mut app = app_json(&format!("app-{number}"), "x");
+        app["settings"]["description"] = json!("\"".repeat(1_000));
+        app
+    };
+    let apps: Vec<_> = (0..465).map(app).collect();
+    let file = json!({ "apps": apps }).to_string();
+    assert!((950_000..1_000_000).contains(&file.len()), "{}", file.len());
+    let file = format!("{file}{}", " ".repeat(1_000_000 - file.len()));
+    let shown = send(&desk, &[("format", "grantor"), ("file", &file)]);
+    assert_eq!(shown.status, 200, "{}", shown.body.len());
+    let done = apply(&desk, &shown);
+    assert_eq!(done.status, 200, "{}", done.body.len());
+    assert_eq!(world.count("import_app"), apps.len());
+    let longer = send(&desk, &[("format", "grantor"), ("file", &format!("{file} "))]);
+    assert_eq!(longer.status, 422);
+}
+
 /// H14: an import disables what the file disables, and enables nothing.
 #[test]
 fn an_import_disables_and_never_enables() {

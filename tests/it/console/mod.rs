@@ -16,6 +16,8 @@ mod playground;
 mod playground_programs;
 mod posts;
 mod preview;
+#[cfg(feature = "axum")]
+mod router;
 mod scopes;
 mod security;
 mod server;
