@@ -105,6 +105,7 @@ impl Sessions {
     }
 
     /// Ends every login of a user.
+    #[cfg(feature = "console")]
     pub(crate) fn log_out_everywhere(&self, subject: &Subject) {
         let mut sessions = self.live.write().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| session.subject != *subject);
@@ -231,6 +232,7 @@ mod tests {
         assert!(sessions.find(&second, NOW).is_none());
     }
 
+    #[cfg(feature = "console")]
     #[test]
     fn a_user_is_logged_out_everywhere_and_others_are_not() {
         let sessions = sessions();

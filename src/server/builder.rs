@@ -229,6 +229,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
             token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
         AuthorizationServer {
             paths: self.paths,
+            roots: self.secret.roots_claim(),
             context: Context {
                 handles: Handles::new(&self.secret, &self.issuer),
                 pepper: Pepper::new(&self.secret, &self.issuer),

@@ -34,6 +34,7 @@ use crate::protocol::redirect_uri::InstanceHosts;
 use crate::random::SecureRandom;
 use crate::rate_limit::RateLimits;
 use crate::resource_server::resource::ResourceServer;
+use crate::server_secret::RootsClaim;
 use crate::store::{FeedCursor, RevocationFeed, Store, StoreError};
 use crate::users::UserDirectory;
 
@@ -44,6 +45,7 @@ use crate::users::UserDirectory;
 pub struct AuthorizationServer<S, U, H = NoHooks> {
     context: Context<S, U, H>,
     paths: Paths,
+    roots: RootsClaim,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
@@ -245,6 +247,11 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
     /// Returns the host names that `%%HOST%%` stands for in redirect URIs.
     pub fn hosts(&self) -> &InstanceHosts {
         &self.context.hosts
+    }
+
+    /// Returns the fingerprints of the roots of the server, by which its store knows them.
+    pub const fn roots(&self) -> &RootsClaim {
+        &self.roots
     }
 
     /// Returns the quotas of the server's budgets.

@@ -3,15 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use grantor::Upkeep;
 use grantor::audit::Actor;
 use grantor::jwt::{Algorithm, KeyRing, RingKey, SigningKey};
 use grantor::rate_limit::RateLimits;
+use grantor::{ServerSecret, Upkeep};
 use pollster::block_on;
 
 use super::desk::{Desk, MOUNT, console, registered};
 use super::html::{check, tags};
-use crate::support::{World, code_app, machine_app, public_app};
+use crate::support::{ROOT, World, code_app, machine_app, public_app};
+
+/// The texts of the labels of a page.
+fn labels(page: &str) -> Vec<String> {
+    let tags = tags(page).into_iter();
+    tags.filter(|tag| tag.attribute("class").is_some_and(|it| it.starts_with("label")))
+        .map(|tag| tag.text)
+        .collect()
+}
 
 /// H9: *Revoke everything* has a page of its own that names what ends, asks for a word, and is audited.
 #[test]
@@ -105,11 +113,11 @@ fn the_status_says_which_keys_sign_and_what_is_switched_on() {
     let server = Arc::new(server.rate_limits(limits).build());
     let own = super::desk::console_of(&server);
     let desk = Desk::new(&own, "view");
-    let states = |page: &str| -> Vec<String> {
-        let tags = tags(page).into_iter();
-        tags.filter(|tag| tag.attribute("class").is_some_and(|it| it.starts_with("label")))
-            .map(|tag| tag.text)
-            .collect()
+    let states = |page: &str| {
+        let mut all = labels(page);
+        // Those of the roots.
+        assert_eq!(all.split_off(3), ["Active"; 3]);
+        all
     };
     let page = desk.page("/server");
     check(&page, MOUNT);
@@ -138,6 +146,26 @@ fn the_status_says_which_keys_sign_and_what_is_switched_on() {
     assert_eq!(later, ["Active", "Retiring, verifies only", "Retired"]);
     let plain = console(&world);
     assert!(Desk::new(&plain, "view").page("/server").contains(">off<"));
+}
+
+/// The fingerprints of roots are those of the key file: no root is on the page.
+#[test]
+fn the_status_shows_which_roots_seal_and_which_only_open() {
+    let world = World::new();
+    let new = b"another root, 0123456789abcdef0123456789";
+    let secret = ServerSecret::new(new).unwrap().accepting_handles(ROOT).unwrap();
+    let claim = secret.roots_claim();
+    let server = Arc::new(world.sibling(secret));
+    assert_eq!(server.roots(), &claim);
+    let own = super::desk::console_of(&server);
+    let page = Desk::new(&own, "view").page("/server");
+    check(&page, MOUNT);
+    let roots = labels(&page).split_off(1);
+    assert_eq!(roots, ["Active", "Retiring, opens only", "Active", "Active"]);
+    assert_eq!(claim.accepted.len(), 4);
+    for print in &claim.accepted {
+        assert!(page.contains(&print.to_string()), "{print}");
+    }
 }
 
 /// The upkeep's health: a late job and its failure, and an upkeep that ended.

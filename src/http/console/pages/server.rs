@@ -16,7 +16,7 @@ use crate::http::Page;
 use crate::protocol::paths::ServerEndpoint;
 use crate::rate_limit::RateLimits;
 use crate::server::{JobHealth, ServerKey};
-use crate::server_secret::KeyState;
+use crate::server_secret::{KeyState, RootPrint};
 use crate::store::Store;
 use crate::users::UserDirectory;
 
@@ -33,6 +33,8 @@ struct ServerPage<'a> {
     /// Name, URL.
     endpoints: Vec<(&'static str, String)>,
     keys: Vec<Key>,
+    /// Fingerprint, state, tone.
+    roots: Vec<(String, &'static str, &'static str)>,
     upkeep: Option<Upkeep>,
     export: String,
     import: Option<String>,
@@ -112,6 +114,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             let jobs = health.jobs.into_iter().map(|job| Job::new(job, now)).collect();
             Upkeep { is_running: health.is_running, jobs }
         });
+        let roots = server.roots();
+        let root = |print: &RootPrint| {
+            let seals = roots.sealing.contains(print);
+            let (state, tone) = if seals { text::ROOT_SEALS } else { text::ROOT_OPENS };
+            (print.to_string(), state, tone)
+        };
         let url = |endpoint: ServerEndpoint| {
             let url = server.paths().url(server.issuer(), endpoint)?;
             Some((text::endpoint(endpoint), url))
@@ -129,6 +137,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             parts: self.parts(),
             endpoints: ServerEndpoint::ALL.into_iter().filter_map(url).collect(),
             keys: server.key_states().into_iter().map(|key| Key::new(key, now)).collect(),
+            roots: roots.accepted.iter().map(root).collect(),
             upkeep,
             export: self.link("/server/export"),
             import: may_act.then(|| self.link("/server/import")),

@@ -35,6 +35,12 @@ pub(in super::super) const ALWAYS: Text = "its start";
 pub(in super::super) const UNTIL_REPLACED: Text = "it is replaced";
 pub(in super::super) const FINGERPRINT: Text = "fingerprint";
 
+pub(in super::super) const ROOTS: Text = "Roots";
+pub(in super::super) const ROOTS_HINT: Text = "They seal what the store holds. These are their fingerprints, by which the store and the key file know \
+     them.";
+pub(in super::super) const ROOT_SEALS: (Text, Text) = ("Active", "good");
+pub(in super::super) const ROOT_OPENS: (Text, Text) = ("Retiring, opens only", "");
+
 pub(in super::super) const UPKEEP: Text = "Upkeep";
 pub(in super::super) const NO_UPKEEP: Text =
     "This console does not know how the upkeep goes. Give its handle to Console::with_upkeep.";
