@@ -282,8 +282,9 @@ fn an_invalid_setting_is_named_with_its_rule() {
     let mut covered: BTreeSet<String> = cases.iter().map(|(_, text)| (*text).to_owned()).collect();
     covered.extend(OTHER_APP_ERRORS.map(|(field, problem)| format!("`{field}` {problem}")));
     let mut found = BTreeSet::new();
-    for path in sources(&root().join("src")) {
-        found.extend(app_errors(&fs::read_to_string(&path).unwrap()));
+    // A file of unit tests has no errors of its own, and may have quotation marks in raw literals.
+    for path in sources(&root().join("src")).iter().filter(|path| !path.ends_with("tests.rs")) {
+        found.extend(app_errors(&fs::read_to_string(path).unwrap()));
     }
     assert!(found.len() > 40, "{found:?}");
     let uncovered: Vec<_> = found.difference(&covered).collect();
