@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 /// The pages, each with a name for its pictures. Those that are the answer to a form are in `story`.
-const PAGES: [(&str, &str); 35] = [
+const PAGES: [(&str, &str); 40] = [
     ("apps", "/apps"),
     ("apps-found", "/apps?search=team&flow=authorization_code"),
     ("apps-none", "/apps?search=no%20such%20app"),
@@ -32,6 +32,11 @@ const PAGES: [(&str, &str); 35] = [
     ("credentials", "/apps/demo-web/credentials"),
     ("credentials-public", "/apps/demo-native/credentials"),
     ("credentials-keys", "/apps/demo-backend/credentials"),
+    ("impersonation", "/apps/demo-backend/impersonation"),
+    ("impersonation-allowed", "/apps/demo-backend/impersonation?user=ann"),
+    ("impersonation-none", "/apps/demo-web/impersonation"),
+    ("preview", "/apps/demo-web/preview"),
+    ("preview-token", "/apps/demo-web/preview?flow=authorization_code&user=ann&scope=files.list"),
     ("users", "/apps/demo-web/users"),
     ("users-none", "/apps/demo-native/users"),
     ("users-revoke", "/apps/demo-web/users/revoke?user=ann"),

@@ -157,9 +157,9 @@ impl Story<'_> {
         chrome.press("Select column GET");
         assert_says(chrome, &["The selection below is not saved yet."]);
         chrome.press("Save scopes");
-        assert_says(chrome, &["Another administrator has edited this app"]);
+        assert_says(chrome, &["Another administrator has changed this app"]);
         self.inspection.check("scopes-conflict");
-        chrome.press("Save your version");
+        chrome.press("Save my values");
         assert_says(chrome, &["The settings are saved.", "It can read"]);
         chrome.press("Overview");
         assert_says(chrome, &["Mine", "GET/users/*"]);
