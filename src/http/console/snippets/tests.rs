@@ -124,8 +124,8 @@ fn a_literal_is_the_text_in_each_language() {
     for word in ["gcs_a-b", "https://as.example.com/oauth/token"] {
         assert_eq!(quote::shell(word), word);
     }
-    assert_eq!(quote::python(text), r#""a'b\"c\\ $x `y` \x0a\u202e\U0001f469""#);
-    let braces = r#""a'b\"c\\ $x `y` \u{a}\u{202e}\u{1f469}""#;
+    assert_eq!(quote::python(text), "\"a'b\\\"c\\\\ $x `y` \\x0a\\u202e\\U0001f469\"");
+    let braces = "\"a'b\\\"c\\\\ $x `y` \\u{a}\\u{202e}\\u{1f469}\"";
     assert_eq!(
         (quote::javascript(text), quote::rust(text)),
         (braces.to_owned(), braces.to_owned())
