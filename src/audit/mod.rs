@@ -98,7 +98,7 @@ pub use log::{
 pub use memory::{AuditQuery, MemoryAudit};
 pub(crate) use sink::Shielded;
 pub use sink::{AuditSink, NoAudit};
-pub use usage::AppUsage;
+pub use usage::{AppUsage, DayUsage, UsageHistory};
 
 use crate::app::Flow;
 use crate::clock::UnixTime;

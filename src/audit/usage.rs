@@ -15,6 +15,7 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::observe::Outcome;
 use crate::protocol::grant_type::GrantType;
+use crate::store::{DAY_MILLIS, day_of};
 
 /// The usage of an app, since the start of the process or, from an
 /// [`AuditStore`](crate::audit::AuditStore), since the first event.
@@ -28,6 +29,48 @@ pub struct AppUsage {
     pub refused: u64,
     /// The time of the last token.
     pub last_used: Option<UnixTime>,
+}
+
+/// The usage of an app on one day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DayUsage {
+    /// The instant at which the day begins, in UTC.
+    pub day: UnixTime,
+    /// As [`AppUsage::issued`], of this day.
+    pub issued: BTreeMap<GrantType, u64>,
+    /// As [`AppUsage::refused`], of this day.
+    pub refused: u64,
+}
+
+/// The usage of an app, in total and by day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct UsageHistory {
+    /// The usage over all time.
+    pub total: AppUsage,
+    /// The days on which something was counted, in their order.
+    pub days: Vec<DayUsage>,
+}
+
+impl UsageHistory {
+    /// The greatest number of days that a history goes back.
+    pub const MAX_DAYS: usize = 400;
+
+    /// Creates a history.
+    #[must_use]
+    pub const fn new(total: AppUsage, days: Vec<DayUsage>) -> Self {
+        Self { total, days }
+    }
+}
+
+impl DayUsage {
+    /// Creates the usage of the day that contains `instant`, with nothing counted.
+    #[must_use]
+    pub fn on(instant: UnixTime) -> Self {
+        let day = day_of(instant.as_millis()).saturating_mul(DAY_MILLIS);
+        Self { day: UnixTime::from_millis(day), issued: BTreeMap::new(), refused: 0 }
+    }
 }
 
 /// The usage counters of one process.

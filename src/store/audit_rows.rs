@@ -34,6 +34,26 @@ pub(crate) struct UsageRow {
     pub(crate) last_at: UnixTime,
 }
 
+/// The number of an app's counts on one day.
+pub(crate) struct DayRow {
+    /// The number of days since 1970.
+    pub(crate) day: i64,
+    /// `None`: refusals.
+    pub(crate) issued: Option<GrantType>,
+    pub(crate) counted: u64,
+}
+
+/// The counts over all time, and those of days.
+pub(crate) type HistoryRows = (Vec<UsageRow>, Vec<DayRow>);
+
+/// Returns the number of whole days between 1970 and an instant in milliseconds, in UTC.
+pub(crate) const fn day_of(millis: i64) -> i64 {
+    millis.div_euclid(DAY_MILLIS)
+}
+
+/// The length of a day.
+pub(crate) const DAY_MILLIS: i64 = 86_400_000;
+
 /// A selection of rows of the log.
 pub(crate) struct AuditFilter<'a> {
     pub(crate) client_id: Option<&'a str>,

@@ -61,7 +61,9 @@ use std::fmt;
 pub use any::AnyStore;
 pub(crate) use any::on_any;
 pub use app_registry::{AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, UpdateApp};
-pub(crate) use audit_rows::{AuditFilter, AuditRow, UsageRow, UsageStep};
+pub(crate) use audit_rows::{
+    AuditFilter, AuditRow, DAY_MILLIS, DayRow, HistoryRows, UsageRow, UsageStep, day_of,
+};
 pub use cached_apps::CachedApps;
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub(crate) use grant::MAX_TICKET_LIFETIME;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use grantor::audit::conformance::AuditKit;
 use grantor::audit::{
     Action, Actor, AppUsage, AuditEvent, AuditQuery, AuditQueue, AuditSink, AuditStore,
-    AuditWriter, EventId, NewEvent, Severity, StoredEvent, prune_events_regularly,
+    AuditWriter, EventId, NewEvent, Severity, StoredEvent, UsageHistory, prune_events_regularly,
 };
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::ids::{ClientId, Subject};
@@ -79,6 +79,15 @@ impl AuditStore for FaultyLog {
 
     async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
         self.inner.usage_of(client_id).await
+    }
+
+    async fn usage_history(
+        &self,
+        client_id: &ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<UsageHistory, StoreError> {
+        self.inner.usage_history(client_id, from, to).await
     }
 
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
@@ -150,8 +159,11 @@ fn the_memory_log_passes_the_kit() {
 fn the_kit_runs_every_public_check_of_the_log() {
     let report = AuditKit::new(MemoryStore::new).with_rounds(1).run();
     let run: BTreeSet<_> = report.passed.iter().map(ToString::to_string).collect();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/log/conformance.rs");
-    let text = fs::read_to_string(file).unwrap();
+    let text = |file: &str| {
+        let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/audit/log");
+        fs::read_to_string(room.join(file)).unwrap()
+    };
+    let text = text("conformance.rs") + &text("conformance/daily_usage.rs");
     let names = text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split('<').next());
     assert_eq!(run, names.map(str::to_owned).collect());
 }
@@ -163,6 +175,9 @@ enum Wrong {
     CountsApart,
     ForgetsNothing,
     PagesByTime,
+    MixesApps,
+    ReadsEarlierDays,
+    KeepsDays,
 }
 
 /// The log in memory with one fault. Its usage is kept apart from its events.
@@ -213,6 +228,25 @@ impl AuditStore for WrongLog {
         self.2.usage_of(client_id).await
     }
 
+    async fn usage_of_each(&self, client_ids: &[ClientId]) -> Result<Vec<AppUsage>, StoreError> {
+        let mut usages = self.2.usage_of_each(client_ids).await?;
+        if matches!(self.0, Wrong::MixesApps) {
+            usages.reverse();
+        }
+        Ok(usages)
+    }
+
+    async fn usage_history(
+        &self,
+        client_id: &ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<UsageHistory, StoreError> {
+        let from = if matches!(self.0, Wrong::ReadsEarlierDays) { UnixTime::EPOCH } else { from };
+        let log = if matches!(self.0, Wrong::KeepsDays) { &self.2 } else { &self.1 };
+        log.usage_history(client_id, from, to).await
+    }
+
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
         self.1.prune_events(before, limit).await
     }
@@ -225,6 +259,9 @@ fn a_broken_log_fails_the_kit() {
         (Wrong::CountsApart, "a_dropped_append_is_atomic"),
         (Wrong::ForgetsNothing, "a_deleted_app_loses_its_usage"),
         (Wrong::PagesByTime, "pages_stay_consistent_during_appends"),
+        (Wrong::MixesApps, "the_usage_of_several_apps_is_told_in_their_order"),
+        (Wrong::ReadsEarlierDays, "usage_is_counted_by_day"),
+        (Wrong::KeepsDays, "pruning_removes_the_usage_of_days_that_have_ended"),
     ] {
         let make = move || WrongLog(wrong, MemoryStore::new(), MemoryStore::new());
         let report = AuditKit::new(make).with_rounds(5).run();
@@ -348,6 +385,15 @@ impl AuditStore for RewoundLog {
 
     async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
         self.now().usage_of(client_id).await
+    }
+
+    async fn usage_history(
+        &self,
+        client_id: &ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<UsageHistory, StoreError> {
+        self.now().usage_history(client_id, from, to).await
     }
 
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {

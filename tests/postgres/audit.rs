@@ -87,6 +87,37 @@ fn a_database_of_the_first_version_gets_the_tables_of_the_log() {
     });
 }
 
+/// Tables of revision 3 get what was added, and programs of revision 3 find the numbers that they ask for. A
+/// program also works on tables with further additions.
+#[test]
+fn tables_of_revision_3_get_the_additions_and_programs_without_them_go_on() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 4);
+    let prefix = new_prefix();
+    let schema = PostgresStore::schema_sql(&prefix);
+    let added = format!("ALTER TABLE {prefix}clock ADD COLUMN IF NOT EXISTS additions");
+    let (before, _) = schema.split_once(&added).unwrap();
+    runtime.block_on(async {
+        pool.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
+        let store = PostgresStore::with_prefix(pool.clone(), prefix.clone());
+        let cause = store.check().await.unwrap_err().to_string();
+        assert!(cause.contains("earlier version"), "{cause}");
+        store.migrate().await.unwrap();
+        store.append(&[event("app", "ann")]).await.unwrap();
+        let app = ClientId::new("app").unwrap();
+        let history = store.usage_history(&app, now(), now()).await.unwrap();
+        assert_eq!(history.days.len(), 1);
+        let asked = format!("SELECT schema_version, revision FROM {prefix}clock WHERE id = 1");
+        let asked = sqlx::query(sqlx::AssertSqlSafe(asked)).fetch_one(&pool).await.unwrap();
+        assert_eq!((asked.get::<i32, _>(0), asked.get::<i32, _>(1)), (2, 3));
+        let later = format!("UPDATE {prefix}clock SET additions = 9");
+        pool.execute(sqlx::AssertSqlSafe(later)).await.unwrap();
+        store.check().await.unwrap();
+        store.migrate().await.unwrap();
+    });
+}
+
 #[test]
 fn an_erased_user_is_not_in_the_log_either() {
     let Some(database) = database() else { return };

@@ -85,6 +85,37 @@ fn a_file_of_the_first_version_gets_the_tables_of_the_log() {
     assert_eq!(runtime.block_on(version).unwrap().get::<i64, _>(0), 2);
 }
 
+/// A file of revision 3 gets what was added, and programs of revision 3 find the numbers that they ask for. A
+/// program also works on a file with further additions.
+#[test]
+fn a_file_of_revision_3_gets_the_additions_and_programs_without_them_go_on() {
+    let (folder, runtime) = (Folder::in_memory(), Tokio::new());
+    let schema = SqliteStore::schema_sql(&TablePrefix::default());
+    let added = "ALTER TABLE grantor_meta ADD COLUMN additions";
+    let (before, _) = schema.split_once(added).unwrap();
+    let mut host = host(&runtime, &folder);
+    let mut run = |sql: &str| {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        runtime.block_on(sqlx::raw_sql(sql).fetch_all(&mut host)).unwrap()
+    };
+    run(before);
+    let open = |settings| runtime.block_on(SqliteStore::open(folder.file("a.db"), settings));
+    let cause = open(SqliteSettings::new().without_migrations()).unwrap_err().to_string();
+    assert!(cause.contains("of version 3, and this crate needs 4"), "{cause}");
+    let app = ClientId::new("app").unwrap();
+    for _ in 0..2 {
+        let store = open(SqliteSettings::new()).unwrap();
+        runtime.block_on(store.append(&[event(0, &app, "ann")])).unwrap();
+        let history = runtime.block_on(store.usage_history(&app, at(0), at(0))).unwrap();
+        assert_eq!(history.days.len(), 1);
+    }
+    let asked =
+        run("SELECT version, max(version, revision) AS last FROM grantor_meta WHERE id = 1");
+    assert_eq!((asked[0].get::<i64, _>(0), asked[0].get::<i64, _>(1)), (2, 3));
+    run("UPDATE grantor_meta SET additions = 9");
+    assert!(open(SqliteSettings::new()).is_ok());
+}
+
 #[test]
 fn an_erased_user_is_not_in_the_log_either() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());

@@ -14,9 +14,16 @@
     reason = "every check returns a violation if the store breaks its rule"
 )]
 
+mod daily_usage;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fmt;
+
+pub use daily_usage::{
+    a_history_goes_back_400_days, pruning_removes_the_usage_of_days_that_have_ended,
+    the_usage_of_several_apps_is_told_in_their_order, usage_is_counted_by_day,
+};
 
 use super::{AuditStore, EventId, NewEvent, StoredEvent};
 use crate::audit::usage::{AppUsage, Usage};
@@ -74,8 +81,12 @@ impl<S: AuditStore, R: Runner> AuditKit<S, R> {
             events_are_found_by_app_user_and_time,
             pages_stay_consistent_during_appends,
             usage_matches_the_log,
+            the_usage_of_several_apps_is_told_in_their_order,
+            usage_is_counted_by_day,
+            a_history_goes_back_400_days,
             a_deleted_app_loses_its_usage,
             pruning_removes_old_events_and_keeps_usage,
+            pruning_removes_the_usage_of_days_that_have_ended,
             concurrent_appends_are_counted_once,
             a_dropped_append_is_atomic,
         ];
@@ -355,6 +366,8 @@ pub fn a_deleted_app_loses_its_usage<S: AuditStore, R: Runner>(kit: &AuditKit<S,
     same("after the same deletion", issued(&app)?, 3)?;
     bench.append(&[deletion(8, &app)?])?;
     same("after another deletion", bench.usage(&app)?, AppUsage::default())?;
+    same("its days", bench.days(&app, 0, 0)?, Vec::new())?;
+    same("the days of another app", bench.days(&other, 0, 0)?, vec![(0, 1, 0)])?;
     same("the usage of another app", issued(&other)?, 1)
 }
 

@@ -16,7 +16,7 @@ pub use pruning::prune_events_regularly;
 pub use queue::{AuditQueue, AuditWriter};
 
 use crate::audit::AuditQuery;
-use crate::audit::usage::AppUsage;
+use crate::audit::usage::{AppUsage, UsageHistory};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::{CachedApps, Listing, Page, Pruned, StoreError};
@@ -32,7 +32,8 @@ pub trait AuditStore: Send + Sync {
     ///   call can be repeated, even while the first is still running.
     /// * Usage is counted by the rules of [`AppUsage`], each event as often as its
     ///   [`count`](crate::audit::AuditEvent::count) says. The event that records the deletion of an
-    ///   app drops its usage; events appended later count from zero.
+    ///   app drops its usage, also by day; events appended later count from zero.
+    /// * The day of an event is that of its instant, in UTC.
     ///
     /// # Errors
     ///
@@ -86,13 +87,33 @@ pub trait AuditStore: Send + Sync {
         }
     }
 
-    /// Removes a bounded batch of old events.
+    /// Returns the usage of an app over all events, and on each day from that of `from` to that of `to`: for a
+    /// page that shows both.
     ///
     /// # Contract
     ///
-    /// * Removes at most `limit` events, the oldest first, all of them older than `before`. Usage
-    ///   stays.
-    /// * [`Pruned::more`] is true if the same call would remove more.
+    /// * The total is that of [`usage_of`](Self::usage_of).
+    /// * A day counts the events of this day, by the same rules. Days without any are absent. Of more than
+    ///   [`MAX_DAYS`](UsageHistory::MAX_DAYS) days, the last are read.
+    /// * A day is there until [`prune_events`](Self::prune_events) removes it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the read fails.
+    fn usage_history(
+        &self,
+        client_id: &ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> impl Future<Output = Result<UsageHistory, StoreError>> + Send;
+
+    /// Removes a bounded batch of old events, and of the daily usage that is as old.
+    ///
+    /// # Contract
+    ///
+    /// * Removes at most `limit` rows: events older than `before`, the oldest first, then the usage of days that
+    ///   have ended by `before`. The usage over all time stays.
+    /// * [`Pruned::removed`] counts both. [`Pruned::more`] is true if the same call would remove more.
     ///
     /// # Errors
     ///
@@ -129,6 +150,15 @@ macro_rules! delegate {
                 client_ids: &[ClientId],
             ) -> Result<Vec<AppUsage>, StoreError> {
                 T::usage_of_each($store, client_ids).await
+            }
+
+            async fn usage_history(
+                &$own,
+                client_id: &ClientId,
+                from: UnixTime,
+                to: UnixTime,
+            ) -> Result<UsageHistory, StoreError> {
+                T::usage_history($store, client_id, from, to).await
             }
 
             async fn prune_events(

@@ -1,7 +1,9 @@
 //! The log in the stores that ship: conversions between events and rows.
 
+use std::collections::{BTreeMap, HashMap};
+
 use super::{AuditStore, EventId, NewEvent, StoredEvent};
-use crate::audit::usage::{AppUsage, UsageChange};
+use crate::audit::usage::{AppUsage, DayUsage, UsageChange, UsageHistory};
 use crate::audit::{AuditQuery, Severity};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, Subject};
@@ -10,8 +12,8 @@ use crate::store::PostgresStore;
 #[cfg(feature = "sqlite")]
 use crate::store::SqliteStore;
 use crate::store::{
-    AnyStore, AuditFilter, AuditRow, Listing, MemoryStore, Page, Pruned, StoreError, UsageRow,
-    UsageStep, on_any,
+    AnyStore, AuditFilter, AuditRow, DAY_MILLIS, DayRow, Listing, MemoryStore, Page, Pruned,
+    StoreError, UsageRow, UsageStep, day_of, on_any,
 };
 
 macro_rules! keeps_the_log {
@@ -32,7 +34,30 @@ macro_rules! keeps_the_log {
             }
 
             async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
-                Ok(usage_of(self.find_usage(client_id.as_str()).await?))
+                let found = self.usage_of_each(std::slice::from_ref(client_id)).await?;
+                Ok(found.into_iter().next().unwrap_or_default())
+            }
+
+            async fn usage_of_each(
+                &self,
+                client_ids: &[ClientId],
+            ) -> Result<Vec<AppUsage>, StoreError> {
+                let names: Vec<_> = client_ids.iter().map(ClientId::as_str).collect();
+                let mut usages: HashMap<String, AppUsage> = HashMap::new();
+                for (name, row) in self.find_usage(&names).await? {
+                    add(usages.entry(name).or_default(), &row);
+                }
+                Ok(names.iter().map(|it| usages.get(*it).cloned().unwrap_or_default()).collect())
+            }
+
+            async fn usage_history(
+                &self,
+                client_id: &ClientId,
+                from: UnixTime,
+                to: UnixTime,
+            ) -> Result<UsageHistory, StoreError> {
+                let (total, days) = self.find_history(client_id.as_str(), days(from, to)).await?;
+                Ok(history_of(&total, &days))
             }
 
             async fn prune_events(
@@ -40,7 +65,8 @@ macro_rules! keeps_the_log {
                 before: UnixTime,
                 limit: usize,
             ) -> Result<Pruned, StoreError> {
-                self.prune_audit(*EventId::first_at(before).as_bytes(), limit).await
+                let day = day_of(before.as_millis());
+                self.prune_audit(*EventId::first_at(before).as_bytes(), day, limit).await
             }
         }
     };
@@ -71,6 +97,15 @@ impl AuditStore for AnyStore {
 
     async fn usage_of_each(&self, client_ids: &[ClientId]) -> Result<Vec<AppUsage>, StoreError> {
         on_any!(self.usage_of_each(client_ids).await)
+    }
+
+    async fn usage_history(
+        &self,
+        client_id: &ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<UsageHistory, StoreError> {
+        on_any!(self.usage_history(client_id, from, to).await)
     }
 
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
@@ -134,18 +169,40 @@ fn listing_of(
     Ok(Listing::first_of(events, limit, |last: &StoredEvent| last.id))
 }
 
-fn usage_of(rows: Vec<UsageRow>) -> AppUsage {
-    let mut usage = AppUsage::default();
+/// Adds a row to the usage of its app.
+fn add(usage: &mut AppUsage, row: &UsageRow) {
+    match row.issued {
+        Some(grant_type) => {
+            usage.issued.insert(grant_type, row.counted);
+            usage.last_used = usage.last_used.max(Some(row.last_at));
+        }
+        None => usage.refused = row.counted,
+    }
+}
+
+/// Returns the first and the last day that a history from `from` to `to` reads.
+fn days(from: UnixTime, to: UnixTime) -> (i64, i64) {
+    let (first, last) = (day_of(from.as_millis()), day_of(to.as_millis()));
+    let most = i64::try_from(UsageHistory::MAX_DAYS).unwrap_or(i64::MAX);
+    (first.max(last.saturating_sub(most).saturating_add(1)), last)
+}
+
+fn history_of(total: &[UsageRow], rows: &[DayRow]) -> UsageHistory {
+    let mut history = UsageHistory::default();
+    for row in total {
+        add(&mut history.total, row);
+    }
+    let mut days: BTreeMap<i64, DayUsage> = BTreeMap::new();
     for row in rows {
+        let begins = UnixTime::from_millis(row.day.saturating_mul(DAY_MILLIS));
+        let day = days.entry(row.day).or_insert_with(|| DayUsage::on(begins));
         match row.issued {
-            Some(grant_type) => {
-                usage.issued.insert(grant_type, row.counted);
-                usage.last_used = usage.last_used.max(Some(row.last_at));
-            }
-            None => usage.refused = row.counted,
+            Some(grant_type) => drop(day.issued.insert(grant_type, row.counted)),
+            None => day.refused = row.counted,
         }
     }
-    usage
+    history.days = days.into_values().collect();
+    history
 }
 
 /// Encodes a severity as a number, from 1.

@@ -7,13 +7,17 @@ use std::sync::{MutexGuard, PoisonError};
 use super::MemoryStore;
 use crate::clock::UnixTime;
 use crate::protocol::grant_type::GrantType;
-use crate::store::{AuditFilter, AuditRow, Pruned, StoreError, UsageRow, UsageStep};
+use crate::store::{
+    AuditFilter, AuditRow, DayRow, HistoryRows, Pruned, StoreError, UsageRow, UsageStep, day_of,
+};
 
 #[derive(Default)]
 pub(super) struct Log {
     events: BTreeMap<[u8; 16], AuditRow>,
     /// By app: how often each was counted, and when last.
     usage: HashMap<String, BTreeMap<Option<GrantType>, (i64, i64)>>,
+    /// By day and app, likewise.
+    days: BTreeMap<(i64, String, Option<GrantType>), i64>,
 }
 
 impl Log {
@@ -23,12 +27,18 @@ impl Log {
         }
         match row.usage.take() {
             Some(UsageStep::Count { client_id, issued, times }) => {
+                let day = (day_of(row.at), client_id.clone(), issued);
+                let day = self.days.entry(day).or_default();
+                *day = day.saturating_add(times);
                 let usage = self.usage.entry(client_id).or_default();
                 let (counted, last_at) = usage.entry(issued).or_insert((0, row.at));
                 *counted = counted.saturating_add(times);
                 *last_at = row.at.max(*last_at);
             }
-            Some(UsageStep::Forget { client_id }) => drop(self.usage.remove(&client_id)),
+            Some(UsageStep::Forget { client_id }) => {
+                self.usage.remove(&client_id);
+                self.days.retain(|(_, app, _), _| *app != client_id);
+            }
             None => {}
         }
         self.events.insert(row.event_id, row);
@@ -50,7 +60,7 @@ impl Log {
         newest_first.filter(is_asked_for).take(filter.limit).cloned().collect()
     }
 
-    fn prune(&mut self, before: [u8; 16], limit: usize) -> Pruned {
+    fn prune(&mut self, before: [u8; 16], before_day: i64, limit: usize) -> Pruned {
         let mut removed = 0;
         while self.events.first_key_value().is_some_and(|(oldest, _)| *oldest < before) {
             if removed == limit {
@@ -59,7 +69,25 @@ impl Log {
             self.events.pop_first();
             removed += 1;
         }
+        while self.days.first_key_value().is_some_and(|((day, ..), _)| *day < before_day) {
+            if removed == limit {
+                return Pruned { removed, more: true };
+            }
+            self.days.pop_first();
+            removed += 1;
+        }
         Pruned { removed, more: false }
+    }
+}
+
+impl Log {
+    fn usage_rows(&self, client_id: &str) -> impl Iterator<Item = UsageRow> {
+        let rows = self.usage.get(client_id).into_iter().flatten();
+        rows.map(|(issued, (counted, last_at))| UsageRow {
+            issued: *issued,
+            counted: counted.cast_unsigned(),
+            last_at: UnixTime::from_millis(*last_at),
+        })
     }
 }
 
@@ -84,23 +112,42 @@ impl MemoryStore {
         ready(Ok(self.log().find(filter)))
     }
 
-    pub(crate) fn find_usage(&self, client_id: &str) -> Ready<Result<Vec<UsageRow>, StoreError>> {
+    pub(crate) fn find_usage(
+        &self,
+        client_ids: &[&str],
+    ) -> Ready<Result<Vec<(String, UsageRow)>, StoreError>> {
         let log = self.log();
-        let usage = log.usage.get(client_id).into_iter().flatten();
-        let row = |(issued, (counted, last_at)): (&Option<GrantType>, &(i64, i64))| UsageRow {
-            issued: *issued,
-            counted: counted.cast_unsigned(),
-            last_at: UnixTime::from_millis(*last_at),
-        };
-        ready(Ok(usage.map(row).collect()))
+        let of = |id: &&str| log.usage_rows(id).map(|row| ((*id).to_owned(), row)).collect();
+        let rows: Vec<Vec<_>> = client_ids.iter().map(of).collect();
+        ready(Ok(rows.into_iter().flatten().collect()))
+    }
+
+    pub(crate) fn find_history(
+        &self,
+        client_id: &str,
+        (first, last): (i64, i64),
+    ) -> Ready<Result<HistoryRows, StoreError>> {
+        let log = self.log();
+        let rows = (first..=last).flat_map(|day| {
+            let of_day = log.days.range((day, client_id.to_owned(), None)..);
+            let own = of_day.take_while(move |((own, app, _), _)| *own == day && app == client_id);
+            own.map(move |((_, _, issued), counted)| DayRow {
+                day,
+                issued: *issued,
+                counted: counted.cast_unsigned(),
+            })
+        });
+        let rows = rows.collect();
+        ready(Ok((log.usage_rows(client_id).collect(), rows)))
     }
 
     pub(crate) fn prune_audit(
         &self,
         before: [u8; 16],
+        before_day: i64,
         limit: usize,
     ) -> Ready<Result<Pruned, StoreError>> {
-        ready(Ok(self.log().prune(before, limit)))
+        ready(Ok(self.log().prune(before, before_day, limit)))
     }
 }
 

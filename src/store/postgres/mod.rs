@@ -32,7 +32,7 @@ use self::connections::Connections;
 use self::finds::Finds;
 use self::rows::column;
 use self::run::lacks_tables;
-use self::schema::{REVISION, SCHEMA_VERSION};
+use self::schema::{ADDITIONS, REVISION, SCHEMA_VERSION};
 use self::seen::Seen;
 use self::statements::{Statements, Tables};
 use super::sql::{Names, statement};
@@ -271,7 +271,8 @@ impl PostgresStore {
     fn read_versions(&self, row: &PgRow) -> Result<Found, StoreError> {
         self.note_limits(row)?;
         let schema_version = column(row, "schema_version")?;
-        Ok(Found { schema_version, revision: column(row, "revision")? })
+        let (revision, additions) = (column(row, "revision")?, column(row, "additions")?);
+        Ok(Found { schema_version, revision, additions })
     }
 
     /// Lets each statement set its limits if the connection that read `row` has none.
@@ -293,10 +294,13 @@ impl PostgresStore {
         if found.is_none_or(|found| found.schema_version < SCHEMA_VERSION) {
             pool.execute(script(&schema::tables(&self.prefix))).await?;
         }
-        // An index over millions of grants takes longer than other statements may.
-        let upgrade =
-            format!("SET LOCAL statement_timeout = 0; {}", schema::revision_3(&self.prefix));
-        pool.execute(script(&upgrade)).await?;
+        if !found.is_some_and(Found::has_revision) {
+            // An index over millions of grants takes longer than other statements may.
+            let upgrade =
+                format!("SET LOCAL statement_timeout = 0; {}", schema::revision_3(&self.prefix));
+            pool.execute(script(&upgrade)).await?;
+        }
+        pool.execute(script(&schema::additions(&self.prefix))).await?;
         Ok(())
     }
 
@@ -384,10 +388,15 @@ impl PostgresStore {
 struct Found {
     schema_version: i32,
     revision: Option<i32>,
+    additions: Option<i32>,
 }
 
 impl Found {
     fn is_current(self) -> bool {
+        self.has_revision() && self.additions >= Some(ADDITIONS)
+    }
+
+    fn has_revision(self) -> bool {
         self.schema_version == SCHEMA_VERSION && self.revision == Some(REVISION)
     }
 

@@ -7,6 +7,10 @@ pub(super) const SCHEMA_VERSION: i32 = 2;
 /// The number of the last change of the tables. Programs of revision 2 work on those of revision 3.
 pub(super) const REVISION: i32 = 3;
 
+/// The number of the last addition, on which programs without it work. A program also works on tables with
+/// further additions.
+pub(super) const ADDITIONS: i32 = 1;
+
 /// Adapts a script to the server that calls itself `version`.
 pub(super) fn script_for(version: &str, script: &str) -> String {
     // CockroachDB refuses the collation, and compares byte by byte without.
@@ -21,7 +25,7 @@ pub(super) fn script_for(version: &str, script: &str) -> String {
 ///
 /// The first part locks tables less than the second, so both in one transaction may deadlock.
 pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
-    [tables(prefix), revision_3(prefix)].concat()
+    [tables(prefix), revision_3(prefix), additions(prefix)].concat()
 }
 
 /// Returns the statements that create the tables of revision 2.
@@ -160,6 +164,23 @@ CREATE TABLE IF NOT EXISTS {prefix}issuers (
     issuer text COLLATE "C" NOT NULL UNIQUE,
     app_changes bigint NOT NULL
 );
+"#
+    )
+}
+
+/// Returns the statements that add to the tables of revision 3. The first admits one process at a time.
+pub(super) fn additions(prefix: &TablePrefix) -> String {
+    let index = prefix.without_schema();
+    format!(
+        r#"ALTER TABLE {prefix}clock ADD COLUMN IF NOT EXISTS additions int4 NOT NULL DEFAULT {ADDITIONS};
+CREATE TABLE IF NOT EXISTS {prefix}usage_days (
+    client_id text COLLATE "C" NOT NULL,
+    day bigint NOT NULL,
+    kind smallint NOT NULL,
+    counted bigint NOT NULL,
+    PRIMARY KEY (client_id, day, kind)
+) WITH (fillfactor = 50);
+CREATE INDEX IF NOT EXISTS {index}usage_days_by_day ON {prefix}usage_days (day);
 "#
     )
 }

@@ -96,6 +96,7 @@ impl Statements {
         Self {
             check: statement(format!(
                 "SELECT schema_version, CAST(to_jsonb(c) ->> 'revision' AS int4) AS revision, \
+                 CAST(to_jsonb(c) ->> 'additions' AS int4) AS additions, \
                  current_setting('transaction_read_only') AS read_only, {UNLIMITED} \
                  FROM {p}clock AS c WHERE id = 1"
             )),

@@ -8,7 +8,7 @@ use sqlx::{Database, Encode, QueryBuilder, Type};
 use super::{Names, unreadable};
 use crate::clock::UnixTime;
 use crate::protocol::grant_type::GrantType;
-use crate::store::{AuditFilter, AuditRow, StoreError, UsageRow};
+use crate::store::{AuditFilter, AuditRow, DayRow, StoreError, UsageRow};
 
 /// The names of a filter as the tables have them.
 pub(in crate::store) struct FilterNames<'a> {
@@ -91,6 +91,16 @@ impl UsageRow {
             issued: counter_of(kind)?,
             counted: counted.try_into().map_err(|_| unreadable("counted"))?,
             last_at: UnixTime::from_millis(last_at),
+        })
+    }
+}
+
+impl DayRow {
+    pub(in crate::store) fn read(day: i64, kind: i64, counted: i64) -> Result<Self, StoreError> {
+        Ok(Self {
+            day,
+            issued: counter_of(kind)?,
+            counted: counted.try_into().map_err(|_| unreadable("counted"))?,
         })
     }
 }

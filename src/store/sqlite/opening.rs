@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::schema::MIGRATIONS;
+use super::schema::{MIGRATIONS, REVISION, Version};
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -50,25 +50,26 @@ fn not_opened(path: &Path, error: &str) -> StoreError {
     StoreError::new(NotOpened { path: path.to_owned(), reason })
 }
 
-/// Checks that the tables are of the present version.
-pub(super) fn is_known(version: i64) -> Result<(), StoreError> {
+/// Checks that this program works on tables of `version`.
+pub(super) fn is_known(version: Version) -> Result<(), StoreError> {
     let known = MIGRATIONS.len();
-    let found = usize::try_from(version).unwrap_or(usize::MAX);
-    if found == known {
+    let number = |found| usize::try_from(found).unwrap_or(usize::MAX);
+    let (revision, last) = (number(version.revision), number(version.last));
+    if revision <= REVISION && last >= known {
         return Ok(());
     }
-    Err(StoreError::new(if found > known {
+    Err(StoreError::new(if revision > REVISION {
         format!(
-            "the tables were made by a later version of this crate (they are of version {version}, it \
+            "the tables were made by a later version of this crate (they are of version {revision}, it \
              knows {known}), and are left alone: run that version"
         )
-    } else if found == 0 {
+    } else if last == 0 {
         "there are no tables: open the file without SqliteSettings::without_migrations, or run \
          SqliteStore::schema_sql"
             .to_owned()
     } else {
         format!(
-            "the tables are of version {version}, and this crate needs {known}: open the file without \
+            "the tables are of version {last}, and this crate needs {known}: open the file without \
              SqliteSettings::without_migrations"
         )
     }))

@@ -41,9 +41,10 @@ pub(super) async fn list_grants(
     page: Page<GrantId>,
 ) -> Result<Listing<Grant, GrantId>, StoreError> {
     let names = &store.names;
-    let sql = match filter.subject {
-        Some(_) => &store.sql.list_grants_of_subject,
-        None => &store.sql.list_grants,
+    let sql = match (&filter.subject, &filter.client_id) {
+        (Some(_), _) => &store.sql.list_grants_of_subject,
+        (None, Some(_)) => &store.sql.list_grants_of_app,
+        (None, None) => &store.sql.list_grants,
     };
     let after: &[u8] = page.after.as_ref().map_or(&[], |after| after.as_bytes());
     let mut list = sqlx::query(sql.clone())
@@ -57,7 +58,7 @@ pub(super) async fn list_grants(
     if let Some(subject) = &filter.subject {
         let subject = names.write(subject.as_str());
         list = list.bind(rows::subject_key(&subject)).bind(subject);
-    } else {
+    } else if filter.client_id.is_none() {
         list = list.bind(names.floor()).bind(names.ceiling());
     }
     let found = list.fetch_all(store.readers()?).await.map_err(StoreError::new)?;

@@ -13,6 +13,7 @@ use crate::store::sql::statement;
 ///   a rotation touches one of them.
 /// * `room` pads a pending grant to its later size, so that a row never outgrows its page.
 /// * `subject_key` is four bytes of a digest. An index over it takes a third of one over names.
+/// * The index of an app's grants has the last four characters of its client id, for the same reason.
 pub(super) const MIGRATIONS: &[&str] = &[
     "\
 CREATE TABLE {p}meta (
@@ -139,7 +140,24 @@ CREATE TABLE {p}issuers (
   app_changes INTEGER NOT NULL
 );
 ",
+    // An addition: programs of revision 3 do not ask for it, and work on these tables.
+    "\
+ALTER TABLE {p}meta ADD COLUMN additions INTEGER NOT NULL DEFAULT 4;
+CREATE TABLE {p}usage_days (
+  client_id TEXT    NOT NULL,
+  day       INTEGER NOT NULL, -- since 1970, in UTC
+  kind      INTEGER NOT NULL,
+  counted   INTEGER NOT NULL,
+  PRIMARY KEY (client_id, day, kind)
+) WITHOUT ROWID;
+CREATE INDEX {p}usage_days_day ON {p}usage_days (day);
+CREATE INDEX {p}grants_app ON {p}grants (substr(client_id, -4), grant_id);
+",
 ];
+
+/// The last script after which earlier programs no longer work on the tables, or ask for its number. The scripts
+/// after it are additions: a program also works on tables with further ones.
+pub(super) const REVISION: usize = 3;
 
 /// Returns the scripts after `version`, in order, for tables with the prefix.
 pub(super) fn scripts_after(version: usize, prefix: &str) -> String {
@@ -159,7 +177,7 @@ pub(super) async fn migrate(
     let mut transaction =
         connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::new)?;
     let version = version(&mut transaction, prefix).await?;
-    let scripts = scripts_after(usize::try_from(version).unwrap_or(usize::MAX), prefix);
+    let scripts = scripts_after(usize::try_from(version.last).unwrap_or(usize::MAX), prefix);
     if !scripts.is_empty() {
         let run = sqlx::raw_sql(statement(scripts)).execute(&mut *transaction).await;
         run.map_err(StoreError::new)?;
@@ -167,24 +185,37 @@ pub(super) async fn migrate(
     transaction.commit().await.map_err(StoreError::new)
 }
 
-/// Returns the number of the last script that ran on the tables; 0 if there are none.
+/// The numbers that tables state; 0 if there are none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Version {
+    /// The number that programs compare.
+    pub(super) revision: i64,
+    /// The number of the last script that ran.
+    pub(super) last: i64,
+}
+
+/// Returns the version of the tables.
 pub(super) async fn version(
     connection: &mut SqliteConnection,
     prefix: &str,
-) -> Result<i64, StoreError> {
+) -> Result<Version, StoreError> {
     let columns =
         sqlx::query("SELECT name FROM pragma_table_info(?1)").bind(format!("{prefix}meta"));
     let columns = columns.fetch_all(&mut *connection).await.map_err(StoreError::new)?;
-    if columns.is_empty() {
-        return Ok(0);
+    let names = columns.iter().map(|row| row.try_get::<String, _>("name"));
+    let names = names.collect::<Result<Vec<_>, _>>().map_err(StoreError::new)?;
+    if names.is_empty() {
+        return Ok(Version { revision: 0, last: 0 });
     }
-    let mut names = columns.iter().map(|row| row.try_get::<&str, _>("name"));
-    // `version` stayed 2 when `revision` was added.
-    let last = if names.any(|name| name.is_ok_and(|name| name == "revision")) {
-        format!("SELECT max(version, revision) AS last FROM {prefix}meta WHERE id = 1")
-    } else {
-        format!("SELECT version AS last FROM {prefix}meta WHERE id = 1")
-    };
-    let row = sqlx::query(statement(last)).fetch_one(connection).await;
-    row.and_then(|row| row.try_get("last")).map_err(StoreError::new)
+    // `version` stayed 2 when `revision` was added, and `revision` 3 when `additions` was.
+    let value = |name: &'static str| if names.iter().any(|it| it == name) { name } else { "0" };
+    let (revision, additions) = (value("revision"), value("additions"));
+    let select = format!(
+        "SELECT max(version, {revision}) AS revision, max(version, {revision}, {additions}) AS last \
+         FROM {prefix}meta WHERE id = 1"
+    );
+    let row = sqlx::query(statement(select)).fetch_one(connection).await;
+    let row = row.map_err(StoreError::new)?;
+    let read = |name| row.try_get(name).map_err(StoreError::new);
+    Ok(Version { revision: read("revision")?, last: read("last")? })
 }

@@ -190,6 +190,11 @@ SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
   AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
   AND (?6 IS NULL OR {session} = ?6) ORDER BY g.grant_id LIMIT ?5";
+    list_grants_of_app = "\
+SELECT {grant} FROM {p}grants AS g WHERE substr(g.client_id, -4) = substr(?2, -4)
+  AND g.grant_id > ?1 AND g.client_id = ?2 AND (?3 IS NULL OR g.device = ?3)
+  AND (?4 IS NULL OR (g.revoked_at IS NULL AND g.expires_at > ?4))
+  AND (?6 IS NULL OR {session} = ?6) ORDER BY g.grant_id LIMIT ?5";
     list_grants_of_subject = "\
 SELECT {grant} FROM {p}grants AS g WHERE g.grant_id > ?1
   AND (?2 IS NULL OR g.client_id = ?2) AND (?3 IS NULL OR g.device = ?3)
@@ -267,19 +272,42 @@ SELECT unhex(json_extract(value, '$[0]')), json_extract(value, '$[1]'),
   json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]'),
   json_extract(value, '$[5]'), ?2 FROM json_each(?1) WHERE true
 ON CONFLICT (event_id) DO NOTHING RETURNING event_id";
+    /// Takes many rows as a JSON array of arrays.
     count_usage = "\
-INSERT INTO {p}usage (client_id, kind, counted, last_at) VALUES (?1, ?2, ?3, ?4)
+INSERT INTO {p}usage (client_id, kind, counted, last_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true
 ON CONFLICT (client_id, kind) DO UPDATE SET counted = counted + excluded.counted,
   last_at = max(last_at, excluded.last_at)";
+    /// Likewise.
+    count_days = "\
+INSERT INTO {p}usage_days (client_id, day, kind, counted)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true
+ON CONFLICT (client_id, day, kind) DO UPDATE SET counted = counted + excluded.counted";
     forget_usage = "DELETE FROM {p}usage WHERE client_id = ?1";
-    find_usage = "SELECT kind, counted, last_at FROM {p}usage WHERE client_id = ?1";
+    forget_days = "DELETE FROM {p}usage_days WHERE client_id = ?1";
+    /// Takes the apps as a JSON array.
+    find_usage = "\
+SELECT client_id, kind, counted, last_at FROM {p}usage
+WHERE client_id IN (SELECT value FROM json_each(?1))";
+    /// The usage over all time, and then by day.
+    find_history = "\
+SELECT NULL AS day, kind, counted, last_at FROM {p}usage WHERE client_id = ?1
+UNION ALL SELECT day, kind, counted, 0 FROM {p}usage_days
+WHERE client_id = ?1 AND day >= ?2 AND day <= ?3";
     find_audit = "\
 SELECT event_id, at, client_id, subject, severity, event FROM {p}audit WHERE ";
     prune_audit = "\
 DELETE FROM {p}audit WHERE id IN (SELECT id
   FROM {p}audit WHERE event_id < ?1 AND issuer IS ?3 ORDER BY event_id LIMIT ?2)";
+    /// After the day and the limit, the range of the issuer's client ids.
+    prune_days = "\
+DELETE FROM {p}usage_days WHERE (client_id, day, kind) IN (SELECT client_id, day, kind
+  FROM {p}usage_days WHERE day < ?1 AND client_id > ?3 AND (?4 IS NULL OR client_id < ?4)
+  ORDER BY day LIMIT ?2)";
     has_old_audit = "\
-SELECT EXISTS (SELECT 1 FROM {p}audit WHERE event_id < ?1 AND issuer IS ?2) AS has_old";
+SELECT EXISTS (SELECT 1 FROM {p}audit WHERE event_id < ?1 AND issuer IS ?2)
+  OR EXISTS (SELECT 1 FROM {p}usage_days
+    WHERE day < ?3 AND client_id > ?4 AND (?5 IS NULL OR client_id < ?5)) AS has_old";
     erase_audit = "\
 DELETE FROM {p}audit WHERE id IN (SELECT id FROM {p}audit WHERE subject = ?1 LIMIT ?2)";
 

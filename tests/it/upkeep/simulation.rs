@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use grantor::audit::{AppUsage, AuditQuery, AuditStore, EventId, NewEvent, StoredEvent};
+use grantor::audit::{
+    AppUsage, AuditQuery, AuditStore, EventId, NewEvent, StoredEvent, UsageHistory,
+};
 use grantor::clock::{Clock as _, ManualClock, UnixTime};
 use grantor::ids::ClientId;
 use grantor::jwt::Algorithm;
@@ -237,6 +239,15 @@ impl AuditStore for Log {
 
     async fn usage_of(&self, client_id: &ClientId) -> Result<AppUsage, StoreError> {
         self.inner.usage_of(client_id).await
+    }
+
+    async fn usage_history(
+        &self,
+        client_id: &ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<UsageHistory, StoreError> {
+        self.inner.usage_history(client_id, from, to).await
     }
 
     async fn prune_events(&self, before: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
