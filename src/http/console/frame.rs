@@ -38,6 +38,7 @@ pub(super) enum Tab {
     Impersonation,
     Preview,
     Users,
+    Usage,
     Activity,
     Danger,
 }
@@ -53,6 +54,7 @@ impl Tab {
         (Self::Impersonation, text::IMPERSONATION, "impersonation"),
         (Self::Preview, text::PREVIEW, "preview"),
         (Self::Users, text::USERS, "users"),
+        (Self::Usage, text::USAGE, "usage"),
         (Self::Activity, text::ACTIVITY, "activity"),
         (Self::Danger, text::DANGER, "danger"),
     ];

@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 
-use crate::audit::usage::AppUsage;
+use crate::audit::usage::{AppUsage, UsageHistory};
 use crate::audit::{AuditQuery, AuditStore, EventId, StoredEvent};
+use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::{Listing, Page, StoreError};
 
@@ -13,6 +14,14 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send +
 pub(super) trait Log: Send + Sync {
     /// Returns the usage of each app.
     fn usages<'a>(&'a self, apps: &'a [ClientId]) -> Answer<'a, Vec<AppUsage>>;
+
+    /// Returns the usage of an app in total, and on each day from one instant to another.
+    fn history<'a>(
+        &'a self,
+        app: &'a ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Answer<'a, UsageHistory>;
 
     /// Finds events, newest first.
     fn events<'a>(
@@ -25,6 +34,15 @@ pub(super) trait Log: Send + Sync {
 impl<L: AuditStore> Log for L {
     fn usages<'a>(&'a self, apps: &'a [ClientId]) -> Answer<'a, Vec<AppUsage>> {
         Box::pin(self.usage_of_each(apps))
+    }
+
+    fn history<'a>(
+        &'a self,
+        app: &'a ClientId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Answer<'a, UsageHistory> {
+        Box::pin(self.usage_history(app, from, to))
     }
 
     fn events<'a>(

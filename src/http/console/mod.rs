@@ -76,6 +76,7 @@ mod assets;
 #[cfg(feature = "axum")]
 mod axum;
 mod brand;
+mod chart;
 mod conflict;
 mod fields;
 mod frame;

@@ -44,6 +44,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (false, ["apps", app, "users"]) => self.users(app).await,
             (false, ["apps", app, "users", "revoke"]) => self.revoke_in_app(app).await,
             (true, ["apps", app, "users", "revoke"]) => self.end_in_app(app, form).await,
+            (false, ["apps", app, "usage"]) => self.usage(app).await,
             (false, ["users", user]) => self.user(user).await,
             (false, ["users", user, "revoke"]) => self.revoke_user(user).await,
             (true, ["users", user, "revoke"]) => self.end_user(user).await,

@@ -45,6 +45,13 @@ fn date(exact: &str) -> Option<String> {
     Some(format!("{} {month} {year}, {} UTC", day.trim_start_matches('0'), time.get(..5)?))
 }
 
+/// Writes the day of an instant as `2026-05-04` and as `4 May 2026`.
+pub(super) fn day_in_words(at: UnixTime) -> (String, String) {
+    let when = When::new(at, at);
+    let day = |text: &str, end: char| text.split(end).next().unwrap_or_default().to_owned();
+    (day(&when.exact, 'T'), day(&when.date, ','))
+}
+
 fn rounded(seconds: u64) -> String {
     let unit = text::UNITS.iter().find(|(size, ..)| seconds >= *size).or(text::UNITS.last());
     let (size, one, many) = unit.copied().unwrap_or((1, "", ""));

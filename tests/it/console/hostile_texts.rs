@@ -54,6 +54,8 @@ const PAGES: &[&str] = &[
     "/server?done={text}",
     "/server/revoke",
     "/server/import",
+    "/apps/{app}/usage",
+    "/apps/{app}/usage?days={text}",
     "/{text}",
     "/apps/{text}",
 ];

@@ -23,4 +23,5 @@ mod security;
 mod server;
 mod settings;
 mod swagger;
+mod usage;
 mod users;

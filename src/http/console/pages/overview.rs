@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::super::access::ConsoleRole;
+use super::super::chart::Chart;
 use super::super::frame::{Done, Frame, Tab};
 use super::super::problem::Problem;
 use super::super::times::{When, duration};
@@ -10,6 +11,7 @@ use super::super::visit::Visit;
 use super::super::{path, texts};
 use super::audit::LastErrors;
 use super::credentials;
+use super::usage;
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::http::Page;
@@ -29,6 +31,9 @@ struct Overview<'a> {
     access: String,
     refresh: Option<String>,
     is_whole: bool,
+    /// The last days, if there is an audit log, and something was counted in them.
+    chart: Option<Chart>,
+    more: String,
     issued: Vec<(&'static str, u64)>,
     refused: u64,
     last_used: Option<When>,
@@ -44,14 +49,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     /// Shows the overview of an app.
     pub(in super::super) async fn overview(&self, segment: &str) -> Result<Page, Problem> {
         let app = self.app(segment).await?;
-        let usage = match &self.site.log {
-            Some(log) => {
-                let ids = [app.client_id().clone()];
-                log.usages(&ids).await?.pop().unwrap_or_default()
-            }
+        let history = self.history(app.client_id(), usage::DAYS).await?;
+        let (settings, now) = (app.settings(), self.now());
+        let chart = history.as_ref().map(|history| Chart::new(history, usage::DAYS, now));
+        let usage = match history {
+            Some(history) => history.total,
             None => self.server.usage(app.client_id()),
         };
-        let (settings, now) = (app.settings(), self.now());
         let flows: Vec<_> = settings.flows().iter().map(|it| texts::apps::flow(*it)).collect();
         self.page(&Overview {
             frame: self.app_frame(&app, Tab::Overview),
@@ -66,6 +70,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 .issues_refresh_token()
                 .then(|| duration(settings.refresh_token_lifetime())),
             is_whole: self.site.log.is_some(),
+            chart: chart.filter(|chart| !chart.is_empty),
+            more: self.app_link(app.client_id(), Tab::Usage.path()),
             issued: usage.issued.iter().map(|(by, count)| (by.as_str(), *count)).collect(),
             refused: usage.refused,
             last_used: usage.last_used.map(|at| When::new(at, now)),

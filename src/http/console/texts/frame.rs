@@ -16,6 +16,7 @@ pub(in super::super) const SETTINGS: &str = "Settings";
 pub(in super::super) const CREDENTIALS: &str = "Credentials";
 pub(in super::super) const IMPERSONATION: &str = "Impersonation";
 pub(in super::super) const PREVIEW: &str = "Token preview";
+pub(in super::super) const USAGE: &str = "Usage";
 pub(in super::super) const USERS: &str = "Users";
 pub(in super::super) const DANGER: &str = "Danger zone";
 pub(in super::super) const SCOPES: &str = "Scopes";

@@ -21,4 +21,5 @@ pub(super) mod server;
 pub(super) mod snippets;
 pub(super) mod swagger;
 pub(super) mod times;
+pub(super) mod usage;
 pub(super) mod users;
