@@ -40,6 +40,7 @@ macro_rules! links {
 [decisions/0020-the-audit-log-is-written-behind.md]: crate::guide#files-beside-the-guide
 [decisions/0021-connections-are-passed-on.md]: crate::guide#files-beside-the-guide
 [decisions/0023-old-programs-work-on-new-tables.md]: crate::guide#files-beside-the-guide
+[decisions/0035-additions-to-the-tables.md]: crate::guide#files-beside-the-guide
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
 [duties.md]: crate::guide::duties
 [embedding.md#another-framework]: crate::guide::embedding#another-framework

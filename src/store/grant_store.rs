@@ -327,7 +327,7 @@ pub trait GrantStore: Send + Sync {
     ) -> impl Future<Output = Result<Revoked, StoreError>> + Send;
 
     /// Returns the version of the tables that this program reads and writes, for an operator, such as
-    /// `PostgreSQL, version 2, revision 3`. The default is `None`, for a store without tables.
+    /// `PostgreSQL, version 2, revision 3, additions 1`. The default is `None`, for a store without tables.
     fn schema(&self) -> Option<String> {
         None
     }

@@ -343,6 +343,12 @@ const TESTS: &[(&str, &[&str])] = &[
             "the_page_that_revokes_everything_counts_up_to_200_grants",
         ],
     ),
+    (
+        "apps that a search, or a filter by origin or flow, reads for a page in a database",
+        &["a_search_reads_2000_apps_for_a_page"],
+    ),
+    ("days of a chart", &["usage_is_a_chart_and_the_same_figures_as_a_table"]),
+    ("days of a usage history", &["a_history_goes_back_400_days"]),
     ("users on a page", &["the_users_of_an_app_are_paged_by_key"]),
     ("file of an import", &["a_file_of_an_import_has_its_documented_bounds"]),
     ("apps of an export", &["an_export_has_its_documented_bound"]),

@@ -301,6 +301,17 @@ pub(crate) fn pool(runtime: &Runtime, options: PgConnectOptions, connections: u3
         .connect_lazy_with(patient(options))
 }
 
+/// A pool of two connections that report their statements to `tracing`.
+pub(crate) fn telling_pool(runtime: &Runtime, options: PgConnectOptions) -> PgPool {
+    let _inside = runtime.enter();
+    // To `sqlx`, each statement is slow since the store's options have switched off all reports.
+    let level = "debug".parse().unwrap();
+    let options = sqlx::ConnectOptions::log_slow_statements(patient(options), level, PATIENCE);
+    let options = sqlx::ConnectOptions::log_statements(options, level);
+    let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(PATIENCE);
+    pool.test_before_acquire(false).connect_lazy_with(options)
+}
+
 /// The options of the store, with longer timeouts.
 pub(crate) fn patient(options: PgConnectOptions) -> PgConnectOptions {
     PostgresStore::connect_options(options).options([

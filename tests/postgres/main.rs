@@ -16,6 +16,11 @@ mod chance;
 mod child;
 #[expect(dead_code, reason = "the long tests and the benches need more of it")]
 mod cluster;
+#[cfg(feature = "console")]
+mod console;
+#[cfg(feature = "console")]
+#[path = "../support/console_pages.rs"]
+mod console_pages;
 mod contenders;
 mod costs;
 mod dates;

@@ -12,6 +12,11 @@ mod agreement;
 #[path = "../../examples/custom_sql_store/apps.rs"]
 mod apps;
 mod audit;
+#[cfg(feature = "console")]
+mod console;
+#[cfg(feature = "console")]
+#[path = "../support/console_pages.rs"]
+mod console_pages;
 mod contract;
 mod dates;
 mod declared;
@@ -23,6 +28,7 @@ mod file;
 mod grants;
 mod host_store;
 mod issuers;
+mod listing;
 mod open_transactions;
 mod opening;
 #[path = "../support/overtaken.rs"]

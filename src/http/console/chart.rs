@@ -169,9 +169,7 @@ mod tests {
     }
 
     fn history(days: &[DayUsage]) -> UsageHistory {
-        let mut history = UsageHistory::default();
-        history.days = days.to_vec();
-        history
+        UsageHistory { days: days.to_vec(), ..UsageHistory::default() }
     }
 
     /// Tokens stand on the axis, refusals hang from it, all on one scale.

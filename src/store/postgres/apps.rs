@@ -13,9 +13,6 @@ use crate::store::{
     AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 
-/// The number of apps that a search reads at a time.
-const BATCH: i64 = 200;
-
 impl AppRegistry for PostgresStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
         let find = || query(self.sql.find_app.clone()).bind(self.names.write(client_id.as_str()));
@@ -85,10 +82,10 @@ impl AppRegistry for PostgresStore {
         asked: &AppQuery,
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
-        let mut apps: Vec<Arc<CustomApp>> = Vec::new();
+        let mut found: Vec<Arc<CustomApp>> = Vec::new();
         let mut after = page.after;
         // The search text is compared here: databases differ in which letters they fold.
-        loop {
+        for read in asked.reads(page.limit) {
             let make = || {
                 query(self.sql.list_apps.clone())
                     .bind(match &after {
@@ -96,27 +93,22 @@ impl AppRegistry for PostgresStore {
                         None => self.names.floor().into(),
                     })
                     .bind(asked.enabled)
-                    .bind(BATCH)
+                    .bind(i64::try_from(read).unwrap_or(i64::MAX))
                     .bind(self.names.ceiling())
             };
             let rows = self.run(make).await.map_err(StoreError::new)?;
-            let is_last = i64::try_from(rows.len()).is_ok_and(|read| read < BATCH);
             for row in &rows {
                 let app = read_app(column(row, "document")?)?;
                 after = Some(app.client_id().clone());
-                if !asked.admits(&app) {
-                    continue;
+                if asked.admits(&app) {
+                    found.push(app);
                 }
-                if apps.len() == page.limit {
-                    let next = apps.last().map(|last| last.client_id().clone());
-                    return Ok(Listing::new(apps, next));
-                }
-                apps.push(app);
             }
-            if is_last {
-                return Ok(Listing::new(apps, None));
+            if rows.len() < read || found.len() > page.limit {
+                return Ok(Listing::first_of(found, page.limit, |last| last.client_id().clone()));
             }
         }
+        Ok(Listing::new(found, after))
     }
 
     async fn refresh(&self) -> Result<(), StoreError> {

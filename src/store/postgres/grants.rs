@@ -9,7 +9,7 @@ use super::rows::{
     NewRow, bind_grant, column, confirmation_bytes, instant, read_grant, read_revocation,
 };
 use super::run::Statement;
-use super::schema::{REVISION, SCHEMA_VERSION};
+use super::schema::{ADDITIONS, REVISION, SCHEMA_VERSION};
 use super::{PostgresStore, outcome};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
@@ -196,7 +196,9 @@ impl GrantStore for PostgresStore {
     }
 
     fn schema(&self) -> Option<String> {
-        Some(format!("PostgreSQL, version {SCHEMA_VERSION}, revision {REVISION}"))
+        Some(format!(
+            "PostgreSQL, version {SCHEMA_VERSION}, revision {REVISION}, additions {ADDITIONS}"
+        ))
     }
 
     fn clock_skew(&self) -> Duration {

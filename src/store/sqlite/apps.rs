@@ -17,9 +17,6 @@ use crate::store::{
     UpdateApp,
 };
 
-/// The number of apps that a search reads at a time.
-const CHUNK: usize = 200;
-
 /// A change of an app in the queue.
 struct Change {
     client_id: ClientId,
@@ -145,14 +142,14 @@ impl AppRegistry for SqliteStore {
         let mut found = Vec::new();
         let mut after = page.after;
         // The search text is compared here, because SQLite folds ASCII letters only.
-        while found.len() <= page.limit {
+        for read in query.reads(page.limit) {
             let rows = sqlx::query(self.sql.list_apps.clone())
                 .bind(match &after {
                     Some(after) => self.names.write(after.as_str()),
                     None => self.names.floor().into(),
                 })
                 .bind(query.enabled)
-                .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
+                .bind(i64::try_from(read).unwrap_or(i64::MAX))
                 .bind(self.names.ceiling())
                 .fetch_all(self.readers()?)
                 .await
@@ -164,11 +161,11 @@ impl AppRegistry for SqliteStore {
                     found.push(app);
                 }
             }
-            if rows.len() < CHUNK {
-                break;
+            if rows.len() < read || found.len() > page.limit {
+                return Ok(Listing::first_of(found, page.limit, |last| last.client_id().clone()));
             }
         }
-        Ok(Listing::first_of(found, page.limit, |last| last.client_id().clone()))
+        Ok(Listing::new(found, after))
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {

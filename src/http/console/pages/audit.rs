@@ -24,7 +24,7 @@ const PER_PAGE: usize = 50;
 /// The most refusals and failures on the overview of an app.
 const LAST_ERRORS: usize = 5;
 /// The number of reads of a page that is narrowed by outcome or action, which have no index.
-const READS: usize = 3;
+const READS: usize = 2;
 const OUTCOMES: [(&str, &str); 4] = [
     ("", texts::audit::ALL),
     ("success", texts::audit::SUCCEEDED),

@@ -29,6 +29,9 @@ pub(in super::super) const PAGES: &str = "Pages of the list";
 pub(in super::super) const NONE_TITLE: &str = "There are no apps yet";
 pub(in super::super) const NONE: &str = "An app is a program that reaches your API, for its users or for itself. Register it here, and \
      give its developers the credentials that you get.";
+pub(in super::super) const NONE_SO_FAR_TITLE: &str = "No app fits so far";
+pub(in super::super) const NONE_SO_FAR: &str =
+    "A part of the apps has been searched. Go on with the next page.";
 pub(in super::super) const NONE_FOUND_TITLE: &str = "No app fits";
 pub(in super::super) const NONE_FOUND: &str = "Try a part of the name, or take a filter away.";
 
