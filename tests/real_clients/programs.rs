@@ -24,7 +24,7 @@ fn key(name: &str) -> String {
 
 fn cases(seed: &Seed) -> Vec<Case> {
     let secret = |app| ("OAUTH_CLIENT_SECRET", seed.client_secret(app).unwrap().to_owned());
-    let file = |name| ("OAUTH_PRIVATE_KEY_FILE", key(name));
+    let file = |name| ("OAUTH_ASSERTION_KEY_FILE", key(name));
     let user = |name: &str| ("OAUTH_USER", name.to_owned());
     let hs256 =
         ("OAUTH_SIGNATURE_SECRET", "demo-hs256-signature-secret-0123456789abcdef".to_owned());
@@ -35,7 +35,12 @@ fn cases(seed: &Seed) -> Vec<Case> {
         case("demo-web", "code", false, vec![secret("demo-web")]),
         case("demo-spa", "code", false, vec![]),
         case(reserved, "machine", false, vec![secret(reserved)]),
-        case("demo-key", "machine", true, vec![file("demo_client_p256.pem")]),
+        case(
+            "demo-key",
+            "machine",
+            true,
+            vec![("OAUTH_CLIENT_KEY_FILE", key("demo_client_p256.pem"))],
+        ),
         case(
             "demo-backend",
             "jwt",

@@ -137,6 +137,8 @@ impl Playground {
             Some(text::APP_OTHER)
         } else if !is_registered() {
             Some(text::APP_REDIRECT)
+        } else if !settings.requires_consent() {
+            Some(text::APP_UNASKED)
         } else {
             None
         }

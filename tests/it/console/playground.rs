@@ -219,7 +219,7 @@ fn tokens_have_no_place_but_the_memory_of_the_page() {
 #[test]
 fn an_app_that_does_not_fit_is_named_with_what_to_change() {
     type Change = fn(&World, &App);
-    let cases: [(&str, Change); 3] = [
+    let cases: [(&str, Change); 4] = [
         ("disabled", |world, app| {
             world.block_on(world.server.admin("x").disable(&app.id)).unwrap();
         }),
@@ -230,6 +230,9 @@ fn an_app_that_does_not_fit_is_named_with_what_to_change() {
         ("does not have the redirect URI", |world, app| {
             let other = RedirectUri::parse("https://other.example.com/cb").unwrap();
             world.edit(app, |draft| draft.redirect_uris([other.clone()]));
+        }),
+        ("are not asked whether they agree", |world, app| {
+            world.edit(app, |draft| draft.require_consent(false));
         }),
     ];
     for (words, change) in cases {

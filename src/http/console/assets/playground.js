@@ -41,6 +41,8 @@
   // The tokens, and the window that the page waits for.
   let held = null;
   let waiting = null;
+  // Grows when everything is forgotten, so that answers that come later are not kept.
+  let forgotten = 0;
 
   // Elements.
 
@@ -215,19 +217,20 @@
   }
 
   // Sends a token request, and keeps the tokens of its answer.
-  async function ask(title, said, fields) {
+  async function ask(title, said, fields, refreshToken) {
+    const before = forgotten;
     const { shown, ok, json, status } = await post(title, data.token, fields);
-    if (!status) return;
+    if (!status || forgotten !== before) return;
     if (!ok || typeof json?.access_token !== "string") return shown.say(`${words.refused} ${refusal(json)}`, false);
     shown.say(said, true);
-    held = { access: json.access_token, refresh: json.refresh_token, scope: json.scope ?? "" };
+    held = { access: json.access_token, refresh: json.refresh_token ?? refreshToken, scope: json.scope ?? "" };
     showToken();
   }
 
   function refresh() {
     return ask(words.refresh, words["refresh-said"], [
       ["grant_type", "refresh_token"], ["client_id", data.client], ["refresh_token", held.refresh],
-    ]);
+    ], held.refresh);
   }
 
   async function revoke() {
@@ -239,6 +242,7 @@
   }
 
   function forget() {
+    forgotten += 1;
     waiting?.close();
     held = waiting = null;
     at("timeline").replaceChildren();
@@ -317,7 +321,9 @@
     const headers = [["Authorization", "Bearer ", held.access]];
     const body = endpoint.querySelector("[data-body]")?.value || undefined;
     if (body) headers.push(["Content-Type", endpoint.querySelector("[data-type]").value]);
+    const before = forgotten;
     const answer = await exchange(words.call, method, url, headers, body, body ? [body] : []);
+    if (forgotten !== before) return;
     const rows = [[words.needed, scope], [words.granted, held.scope || words.none]];
     if (answer.status) {
       const { error, error_description: why, scope: asked } = challenge(answer.headers);
@@ -346,6 +352,8 @@
   at("refresh").addEventListener("click", refresh);
   at("revoke").addEventListener("click", revoke);
   at("forget").addEventListener("click", forget);
+  // The Back button shows no token again.
+  addEventListener("pagehide", forget);
   for (const button of document.querySelectorAll("[data-send]")) {
     button.addEventListener("click", () => call(button.closest("[data-path]")));
   }

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::program::{
-    Assertion, CLIENT_SECRET, CodeRequest, KEY_FILE, Program, SIGNATURE_SECRET, Value,
-};
+use super::program::{Assertion, CLIENT_SECRET, CodeRequest, Program, SIGNATURE_SECRET, Value};
 use super::quote::javascript as quoted;
 use crate::http::console::texts::snippets as text;
 use crate::jwt::Algorithm;
@@ -57,8 +55,8 @@ fn expression(value: &Value<'_>) -> String {
 }
 
 fn sign(out: &mut String, assertion: &Assertion<'_>) {
-    let Assertion { name, key, .. } = assertion;
-    _ = writeln!(out, "const {name} = sign({{");
+    let Assertion { name: assigned, key, .. } = assertion;
+    _ = writeln!(out, "const {assigned} = sign_{assigned}({{");
     for (name, value) in &assertion.claims {
         _ = writeln!(out, "  [{}]: {},", quoted(name), expression(value));
     }
@@ -68,7 +66,8 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
     let hash = format!("\"sha{hash}\"");
     let sign = |digest: &str, options: &str| {
         format!(
-            "crypto.sign({digest}, input, {{ key: readFileSync(process.env.{KEY_FILE}){options} }}).toString(\"base64url\")"
+            "crypto.sign({digest}, input, {{ key: readFileSync(process.env.{}){options} }}).toString(\"base64url\")",
+            key.file
         )
     };
     let signature = match key.algorithm {
@@ -87,7 +86,7 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
     _ = write!(
         out,
         "  iat: Math.floor(Date.now() / 1000),\n  exp: Math.floor(Date.now() / 1000) + {},\n{id}}});\n\n\
-         function sign(claims) {{\n  \
+         function sign_{assigned}(claims) {{\n  \
            const part = (json) => Buffer.from(JSON.stringify(json)).toString(\"base64url\");\n  \
            const input = Buffer.from(`${{part({{ alg: \"{}\"{kid} }})}}.${{part(claims)}}`);\n  \
            return `${{input}}.${{{signature}}}`;\n}}\n\n",

@@ -11,7 +11,8 @@ const ASSERTION_SECONDS: u32 = 60;
 
 pub(super) const CLIENT_SECRET: &str = "OAUTH_CLIENT_SECRET";
 pub(super) const SIGNATURE_SECRET: &str = "OAUTH_SIGNATURE_SECRET";
-pub(super) const KEY_FILE: &str = "OAUTH_PRIVATE_KEY_FILE";
+pub(super) const CLIENT_KEY_FILE: &str = "OAUTH_CLIENT_KEY_FILE";
+pub(super) const ASSERTION_KEY_FILE: &str = "OAUTH_ASSERTION_KEY_FILE";
 pub(super) const USER: &str = "OAUTH_USER";
 
 /// The server that a program asks.
@@ -42,6 +43,8 @@ impl<'a> Value<'a> {
 pub(super) struct Key {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
+    /// The environment variable that names the file of a private key.
+    pub(super) file: &'static str,
 }
 
 /// An assertion that the program signs, as the variable `name`.
@@ -155,7 +158,7 @@ impl<'a> Program<'a> {
                     claims,
                     has_id: true,
                     seconds: longest.unwrap_or(ASSERTION_SECONDS).min(ASSERTION_SECONDS),
-                    key: key_of(keys, &[]),
+                    key: key_of(keys, &[], CLIENT_KEY_FILE),
                 });
             }
             ClientAuthentication::None => self.form.push(in_form),
@@ -167,8 +170,10 @@ fn grant_assertion<'a>(app: &'a CustomApp, server: &'a Server<'_>) -> Option<Ass
     let jwt = app.settings().jwt()?;
     let issuer = jwt.issuer().unwrap_or(app.client_id().as_str());
     let key = match jwt.assertion_keys() {
-        AssertionKeys::Keys(keys) => key_of(keys, jwt.algorithms()),
-        AssertionKeys::SignatureSecret => Key { algorithm: Algorithm::HS256, key_id: None },
+        AssertionKeys::Keys(keys) => key_of(keys, jwt.algorithms(), ASSERTION_KEY_FILE),
+        AssertionKeys::SignatureSecret => {
+            Key { algorithm: Algorithm::HS256, key_id: None, file: ASSERTION_KEY_FILE }
+        }
     };
     Some(Assertion {
         name: "assertion",
@@ -184,7 +189,7 @@ fn grant_assertion<'a>(app: &'a CustomApp, server: &'a Server<'_>) -> Option<Ass
 }
 
 /// Returns the first key, with an algorithm that it may use.
-fn key_of(keys: &VerifyingKeys, allowed: &[Algorithm]) -> Key {
+fn key_of(keys: &VerifyingKeys, allowed: &[Algorithm], file: &'static str) -> Key {
     let fits = |algorithm: &Algorithm| allowed.is_empty() || allowed.contains(algorithm);
     let rsa = allowed.first().copied().unwrap_or(Algorithm::RS256);
     let mut keys = keys.iter().map(|key| (key, key.algorithm().unwrap_or(rsa)));
@@ -192,6 +197,7 @@ fn key_of(keys: &VerifyingKeys, allowed: &[Algorithm]) -> Key {
     Key {
         algorithm: found.map_or(rsa, |(_, algorithm)| algorithm),
         key_id: found.and_then(|(key, _)| Some(key.key_id()?.as_str().to_owned())),
+        file,
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::program::{
-    Assertion, CLIENT_SECRET, CodeRequest, KEY_FILE, Program, SIGNATURE_SECRET, Value,
-};
+use super::program::{Assertion, CLIENT_SECRET, CodeRequest, Program, SIGNATURE_SECRET, Value};
 use super::quote::python as quoted;
 use crate::http::console::texts::snippets as text;
 
@@ -72,7 +70,7 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
     let secret = if key.algorithm.is_symmetric() {
         format!("os.environ[\"{SIGNATURE_SECRET}\"]")
     } else {
-        format!("open(os.environ[\"{KEY_FILE}\"]).read()")
+        format!("open(os.environ[\"{}\"]).read()", key.file)
     };
     _ = writeln!(out, "now = int(time.time())\n{name} = jwt.encode(\n    {{");
     for (name, value) in &assertion.claims {

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::program::{
-    Assertion, CLIENT_SECRET, CodeRequest, KEY_FILE, Program, SIGNATURE_SECRET, Value,
-};
+use super::program::{Assertion, CLIENT_SECRET, CodeRequest, Program, SIGNATURE_SECRET, Value};
 use super::quote::rust as quoted;
 use crate::http::console::texts::snippets as text;
 use crate::jwt::Algorithm;
@@ -102,7 +100,7 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
     if let Some(id) = &key.key_id {
         _ = writeln!(out, "    header.kid = Some({}.to_owned());", quoted(id));
     }
-    let read = format!("&std::fs::read(env::var(\"{KEY_FILE}\")?)?");
+    let read = format!("&std::fs::read(env::var(\"{}\")?)?", key.file);
     let signing_key = match algorithm {
         Algorithm::HS256 => format!("from_secret(env::var(\"{SIGNATURE_SECRET}\")?.as_bytes())"),
         Algorithm::ES256 | Algorithm::ES384 => format!("from_ec_pem({read})?"),

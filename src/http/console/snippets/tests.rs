@@ -79,7 +79,7 @@ fn an_app_authenticates_as_it_is_registered() {
     for language in ["Rust", "Python", "JavaScript"] {
         let program = code(&all, Flow::ClientCredentials, language);
         assert!(
-            program.contains("OAUTH_PRIVATE_KEY_FILE") && program.contains("ES256"),
+            program.contains("OAUTH_CLIENT_KEY_FILE") && program.contains("ES256"),
             "{program}"
         );
         assert!(!program.contains("OAUTH_CLIENT_SECRET"), "{program}");
@@ -113,6 +113,31 @@ fn an_assertion_is_signed_as_the_app_is_registered() {
         let program = code(&all, Flow::JwtBearer, language);
         assert!(program.contains("EdDSA") && !program.contains("jti"), "{program}");
         assert!(!program.contains("client_id") && !program.contains("SECRET"), "{program}");
+    }
+}
+
+/// Each assertion has a key and a signer of its own.
+#[test]
+fn a_program_may_sign_two_assertions() {
+    let jwt =
+        JwtSettings::keys(keys(Algorithm::EdDSA)).with_impersonation(ImpersonationPolicy::anyone());
+    let client = ClientAuthentication::PrivateKeyJwt(keys(Algorithm::ES256));
+    let draft = AppDraft::confidential("x").flow(Flow::JwtBearer).jwt(jwt).authentication(client);
+    let all = snippets(&app(draft));
+    for (language, signer) in
+        [("Rust", "encode(&header"), ("Python", "jwt.encode("), ("JavaScript", "function sign_")]
+    {
+        let program = code(&all, Flow::JwtBearer, language);
+        assert_eq!(program.matches(signer).count(), 2, "{program}");
+        for part in ["OAUTH_CLIENT_KEY_FILE", "OAUTH_ASSERTION_KEY_FILE", "EdDSA", "ES256"] {
+            assert_eq!(program.matches(part).count(), 1, "{part}: {program}");
+        }
+    }
+    let program = code(&all, Flow::JwtBearer, "JavaScript");
+    for name in ["assertion", "client_assertion"] {
+        for part in [format!("const {name} = sign_{name}("), format!("function sign_{name}(")] {
+            assert_eq!(program.matches(&part).count(), 1, "{part}: {program}");
+        }
     }
 }
 

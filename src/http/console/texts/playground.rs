@@ -16,7 +16,7 @@ pub(in super::super) const PICK: Text = "Pick an app";
 pub(in super::super) const OWN_APP: Text = "The playground's own app, live in this browser";
 pub(in super::super) const MORE_APPS: Text = "There are more apps: search for one.";
 pub(in super::super) const PROGRAMS: Text = "Programs that get a token for this app. Secrets and keys come from the environment: OAUTH_CLIENT_SECRET, \
-     OAUTH_SIGNATURE_SECRET, and OAUTH_PRIVATE_KEY_FILE for the path of a PEM file.";
+     OAUTH_SIGNATURE_SECRET, and OAUTH_CLIENT_KEY_FILE and OAUTH_ASSERTION_KEY_FILE for the paths of PEM files.";
 pub(in super::super) const OTHER_DISABLED: Text =
     "The app is disabled: every request is refused until it is enabled.";
 
@@ -29,6 +29,7 @@ pub(in super::super) const APP_DISABLED: Text =
 pub(in super::super) const APP_OTHER: Text = "The app with the playground's client id is not a public app with the code flow. Change its settings, or delete \
      it and register it here.";
 pub(in super::super) const APP_REDIRECT: Text = "The playground's app does not have the redirect URI of this console. Add it in the settings of the app:";
+pub(in super::super) const APP_UNASKED: Text = "Users of the playground's app are not asked whether they agree. Let them be asked, in the settings of the app.";
 pub(in super::super) const NO_ORIGIN: Text = "The playground needs a console that browsers reach by https, or on this machine. Here they reach it by plain http.";
 pub(in super::super) const NO_ENDPOINTS: Text = "The playground needs an authorization endpoint and a token endpoint. The host has not mounted both.";
 pub(in super::super) const REGISTER: Text = "Register the playground's app";
