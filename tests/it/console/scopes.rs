@@ -132,7 +132,7 @@ fn a_conflict_shows_both_versions_and_loses_nothing() {
     let answer = desk.post(&path, &[("version", &version), ("scope", "reports"), ("more", "x")]);
     assert_eq!(answer.status, 409);
     check(&answer.body, MOUNT);
-    for expected in ["<bdi class=\"text\">GET/users/*</bdi>", "Nothing was changed", "reports"] {
+    for expected in ["<bdi class=\"text\">GET/users/*</bdi>", "Nothing was saved", "reports"] {
         assert!(answer.body.contains(expected), "{expected}: {}", answer.body);
     }
     assert_eq!(stored(&world, &app.id), "GET/users/*");

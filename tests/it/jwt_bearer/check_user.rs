@@ -97,6 +97,23 @@ fn the_rule_is_named_also_if_the_app_gets_no_token_at_all() {
     assert!(matches!(gone, Err(AdminError::NotFound)));
 }
 
+/// H11: the rule is told by reference, so that the decision of a token request allocates nothing.
+#[test]
+fn a_decision_allocates_nothing() {
+    let staff = Members::groups([Group::new("staff").unwrap()]);
+    let policy = ImpersonationPolicy::members(staff).except(Members::subjects([subject("root")]));
+    let users = ["ann", "root", "eve"].map(|name| User::new(subject(name)));
+    let [ann, root, eve] = users;
+    let ann = ann.with_groups([Group::new("staff").unwrap()]);
+    let mut permitted = 0;
+    let used = allocation_counter::measure(|| {
+        for user in [&ann, &root, &eve] {
+            permitted += usize::from(policy.decide(user).outcome().is_ok());
+        }
+    });
+    assert_eq!((permitted, used.count_total), (1, 0));
+}
+
 /// H11: the user is found as the JWT bearer grant finds the user: by the app's claim, and by `sub` exactly.
 #[test]
 fn a_checked_user_is_found_by_the_claim_of_the_app() {

@@ -1,6 +1,6 @@
 //! Texts of the page of a version conflict.
 
-pub(in super::super) const SENTENCE: &str = "Another administrator has changed this app since you opened the page. Nothing was changed, and \
+pub(in super::super) const SENTENCE: &str = "Another administrator has changed this app since you opened the page. Nothing was saved, and \
      nothing that you typed is lost.";
 pub(in super::super) const SAME: &str = "Both versions of this page say the same.";
 pub(in super::super) const TITLE: &str = "What differs";
