@@ -1,6 +1,6 @@
 //! Administration of apps, grants and consent.
 //!
-//! Every call is audited with the administrator's name, also if it is refused.
+//! Every change is audited with the administrator's name, also if it is refused. Reads are not audited.
 //! `docs/administration.md` explains how a change affects existing codes, refresh tokens and access
 //! tokens. In short: a disabled, deleted or revoked app or token is refused at once, and a narrowed
 //! scope takes effect at the next refresh.

@@ -57,9 +57,11 @@ impl<T: ConsoleAccess> ConsoleAccess for Arc<T> {
 pub enum ConsoleRole {
     /// May look at everything but secrets. Pages have no buttons, and forms are refused with status 403.
     View,
-    /// May also register apps, see the credentials of a new app, and edit apps.
+    /// May also register apps, see the credentials of a new app, edit apps, check whether an app may act as a user,
+    /// and preview tokens. May not change how an app authenticates, its keys, or the users that it may act as.
     Edit,
-    /// May also rotate and see credentials, revoke access, disable and delete apps.
+    /// May also let apps act as users, change how an app authenticates and its keys, rotate and see credentials,
+    /// revoke access, disable and delete apps.
     Security,
 }
 

@@ -1,12 +1,14 @@
 //! Credentials, shown once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use grantor::secret::ClientSecret;
 
-use super::desk::{Desk, MOUNT, console, registered};
+use super::desk::{Desk, MOUNT, console, console_of, registered};
 use super::html::{check, tags, words};
 use super::new_app::CODE_APP;
+use crate::faulty_store::{Method, faulty_server};
 use crate::support::{World, machine_app};
 
 /// The cookie that an answer sets, and whether it lasts.
@@ -104,6 +106,22 @@ fn credentials_are_shown_to_their_session_within_a_minute_only() {
     let (pair, next) = made();
     world.advance(60);
     assert_eq!(desk.with_cookie(&pair).get(&next).status, 410);
+}
+
+/// H6: a failure of the store does not use the credentials up.
+#[test]
+fn credentials_are_shown_after_a_failure_of_the_store() {
+    let server = Arc::new(faulty_server(&World::new()));
+    let console = console_of(&server);
+    let desk = Desk::new(&console, "edit");
+    let answer = desk.post("/new-app", CODE_APP);
+    let next = answer.header("location").unwrap().strip_prefix(MOUNT).unwrap().to_owned();
+    let desk = desk.with_cookie(&cookie(&answer).0);
+    server.store().fail_before(Method::FindApp, 1);
+    let failed = desk.get(&next);
+    assert_eq!((failed.status, failed.header("set-cookie")), (503, None));
+    assert!(desk.page(&next).contains("gcs_"));
+    assert_eq!(desk.get(&next).status, 410);
 }
 
 #[test]

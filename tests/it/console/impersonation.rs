@@ -22,14 +22,19 @@ fn policy_of(world: &World, app: &App) -> ImpersonationPolicy {
 }
 
 /// H11: a name is answered by allowed or refused, and by the rule that decided. An administrator who may only
-/// look may ask.
+/// look may not ask about users.
 #[test]
 fn check_this_user_names_the_rule_that_decided() {
     let world = World::new();
     let jwt = backend_jwt().with_impersonation(staff_but_root());
     let (app, path) = registered(&world, impersonator(jwt));
     let console = console(&world);
-    let desk = Desk::new(&console, "view");
+    let view = Desk::new(&console, "view");
+    let looked = view.page(&format!("{path}/impersonation"));
+    check(&looked, MOUNT);
+    assert!(!looked.contains("name=\"user\"") && words(&looked).contains("members of staff"));
+    assert_eq!(view.get(&format!("{path}/impersonation?user=ann")).status, 403);
+    let desk = Desk::new(&console, "edit");
     world.users.put(User::new(subject("eve")).with_groups([Group::new("admins").unwrap()]));
     world.users.put(User::new(subject("plain")));
     let page = desk.page(&format!("{path}/impersonation"));
@@ -69,14 +74,14 @@ fn check_this_user_names_the_rule_that_decided() {
 }
 
 /// H11, H15: the editor saves a policy as it was typed, and the change is in the log under the administrator's
-/// name. A role that may only look changes nothing.
+/// name. Only the highest role changes it.
 #[test]
 fn a_policy_is_edited_by_its_lists() {
     let world = World::new();
     let (app, path) = registered(&world, backend_app());
     let console = console(&world);
     let path = format!("{path}/impersonation");
-    let (view, desk) = (Desk::new(&console, "view"), Desk::new(&console, "edit"));
+    let (view, desk) = (Desk::new(&console, "view"), Desk::new(&console, "security"));
     let looked = view.page(&path);
     assert!(!looked.contains("method=\"post\"") && !looked.contains("name=\"version\""));
     let version = value_of(&desk.page(&path), "version");
@@ -90,7 +95,13 @@ fn a_policy_is_edited_by_its_lists() {
         ("limit", "listed"),
         ("scope", "b\r\na GET/users/*"),
     ];
-    assert_eq!(view.post(&path, &fields).status, 403);
+    let edit = Desk::new(&console, "edit");
+    let looked = edit.page(&path);
+    check(&looked, MOUNT);
+    assert!(!looked.contains("method=\"post\"") && looked.contains("can change the policy"));
+    for desk in [&view, &edit] {
+        assert_eq!(desk.post(&path, &fields).status, 403);
+    }
     assert_eq!(policy_of(&world, &app), ImpersonationPolicy::anyone());
     let answer = desk.post(&path, &fields);
     assert_eq!(answer.header("location"), Some(&*format!("{MOUNT}{path}?done=saved")));
@@ -123,7 +134,7 @@ fn a_policy_that_cannot_be_read_is_not_saved() {
     let world = World::new();
     let (app, path) = registered(&world, backend_app());
     let console = console(&world);
-    let (desk, path) = (Desk::new(&console, "edit"), format!("{path}/impersonation"));
+    let (desk, path) = (Desk::new(&console, "security"), format!("{path}/impersonation"));
     let version = value_of(&desk.page(&path), "version");
     let fields = [
         ("version", &*version),
@@ -168,7 +179,7 @@ fn a_conflict_shows_both_policies() {
     let world = World::new();
     let (app, path) = registered(&world, backend_app());
     let console = console(&world);
-    let (desk, path) = (Desk::new(&console, "edit"), format!("{path}/impersonation"));
+    let (desk, path) = (Desk::new(&console, "security"), format!("{path}/impersonation"));
     let version = value_of(&desk.page(&path), "version");
     world.edit(&app, |draft| draft.jwt(backend_jwt().with_impersonation(staff_but_root())));
     let mine = [
@@ -205,7 +216,7 @@ fn an_app_without_the_flow_has_no_policy() {
     let world = World::new();
     let (_, path) = registered(&world, code_app());
     let console = console(&world);
-    let desk = Desk::new(&console, "edit");
+    let desk = Desk::new(&console, "security");
     for query in ["", "?user=ann"] {
         let page = desk.page(&format!("{path}/impersonation{query}"));
         check(&page, MOUNT);

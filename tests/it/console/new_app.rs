@@ -84,7 +84,7 @@ fn a_form_registers_the_app_that_it_describes() {
 fn a_jwt_bearer_app_gets_its_keys_pasted_or_as_a_file() {
     let world = World::new();
     let console = console(&world);
-    let desk = Desk::new(&console, "edit");
+    let desk = Desk::new(&console, "security");
     let (set, _) = public_key();
     let jwt = [
         ("authorization_code", ""),

@@ -1,7 +1,10 @@
 //! *Settings* of an app, and conflicts.
 
-use grantor::app::{AppDraft, AppOrigin, Flow, Pkce};
+use grantor::app::{
+    AppDraft, AppOrigin, ClientAuthentication, Flow, ImpersonationPolicy, JwtSettings, Pkce,
+};
 use grantor::audit::Actor;
+use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
 use grantor::protocol::RedirectUri;
 
 use super::desk::{Desk, MOUNT, console, registered};
@@ -145,7 +148,7 @@ fn a_change_of_the_client_type_drops_what_does_not_fit() {
     let world = World::new();
     let (app, path) = registered(&world, code_app().pkce(Pkce::Optional));
     let console = console(&world);
-    let desk = Desk::new(&console, "edit");
+    let desk = Desk::new(&console, "security");
     let settings = format!("{path}/settings");
     let fields = typed(&desk.page(&settings));
     assert_eq!(desk.post(&settings, &with(&fields, &[("authentication", "none")])).status, 303);
@@ -192,4 +195,82 @@ fn uris_that_differ_in_localhost_keep_their_difference() {
     let stored = world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
     let json = serde_json::to_value(stored.settings()).unwrap();
     assert_eq!(json["redirect_uris"], serde_json::json!(["http://127.0.0.1/a"]));
+}
+
+fn keys() -> VerifyingKeys {
+    SigningKey::generate(Algorithm::ES256).unwrap().verifying_key().into()
+}
+
+/// H2: credentials, and the users that an app may act as, are changed by the highest role only. What was typed stays,
+/// with a sentence beside each such field.
+#[test]
+fn a_role_that_may_edit_changes_neither_credentials_nor_the_users_of_an_app() {
+    let world = World::new();
+    let policy = ImpersonationPolicy::anyone();
+    let jwt = JwtSettings::keys(keys()).with_issuer("i").with_impersonation(policy);
+    let draft = code_app()
+        .authentication(ClientAuthentication::PrivateKeyJwt(keys()))
+        .flow(Flow::JwtBearer)
+        .jwt(jwt);
+    let (app, path) = registered(&world, draft);
+    let stored = || world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
+    let console = console(&world);
+    let (edit, security) = (Desk::new(&console, "edit"), Desk::new(&console, "security"));
+    let settings = format!("{path}/settings");
+    let sentence = "Your role may not change this.";
+    assert!(!security.page(&settings).contains(sentence));
+    assert!(!Desk::new(&console, "view").page(&settings).contains(sentence));
+    let page = edit.page(&settings);
+    check(&page, MOUNT);
+    assert_eq!(page.matches(sentence).count(), 2);
+    // The rest is saved, with the keys and the policy as they are.
+    let fields = typed(&page);
+    let before = stored();
+    assert_eq!(edit.post(&settings, &with(&fields, &[("name", "Renamed")])).status, 303);
+    let renamed = stored();
+    assert_eq!(renamed.settings().name(), "Renamed");
+    assert_eq!(renamed.settings().jwt(), before.settings().jwt());
+    assert_eq!(renamed.settings().authentication(), before.settings().authentication());
+
+    let other = serde_json::to_string(&keys()).unwrap();
+    let fields = typed(&edit.page(&settings));
+    for (field, changed) in [
+        ("authentication", ("authentication", "client_secret")),
+        ("client_keys", ("client_keys", &*other)),
+        ("client_keys", ("client_keys_file", &other)),
+        ("jwt_issuer", ("jwt_issuer", "j")),
+        ("jwt_audience", ("jwt_audience", "https://other.example")),
+        ("jwt_keys", ("jwt_keys", &other)),
+        ("jwt_user_claim", ("jwt_user_claim", "email")),
+        ("jwt_refresh_token", ("jwt_refresh_token", "on")),
+        ("jwt_members", ("jwt_allow", "nobody")),
+        ("jwt_members", ("jwt_except_subjects", "root")),
+    ] {
+        let refused = edit.post(&settings, &with(&fields, &[changed, ("name", "Typed")]));
+        assert_eq!(refused.status, 422, "{changed:?}");
+        check(&refused.body, MOUNT);
+        let tags = tags(&refused.body);
+        let error = format!("{field}_error");
+        assert!(tags.iter().any(|tag| tag.attribute("id") == Some(&error)), "{changed:?}");
+        assert_eq!(refused.body.matches(sentence).count(), 3, "{changed:?}");
+        assert_eq!(value_of(&refused.body, "name"), "Typed");
+        assert_eq!(stored().version(), renamed.version(), "{changed:?}");
+    }
+    // A guess of the next version does not help.
+    let next = (renamed.version() + 1).to_string();
+    let guess = [("version", &*next), ("authentication", "client_secret")];
+    assert_eq!(edit.post(&settings, &with(&fields, &guess)).status, 409);
+    // Neither a new app nor one without the flow gets it.
+    let (other, path) = registered(&world, code_app());
+    let settings = format!("{path}/settings");
+    let fields = typed(&edit.page(&settings));
+    let flow = with(&fields, &[("jwt_bearer", "on"), ("jwt_allow", "anyone")]);
+    for below in [&*settings, "/new-app"] {
+        let refused = edit.post(below, &flow);
+        assert_eq!(refused.status, 422);
+        assert!(refused.body.contains("Your role may not let an app act as users"));
+    }
+    let other = world.block_on(world.server.admin("x").find(&other.id)).unwrap().unwrap();
+    assert!(!other.settings().allows(Flow::JwtBearer));
+    assert_eq!(security.post(&settings, &flow).status, 303);
 }

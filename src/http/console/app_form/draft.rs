@@ -50,7 +50,7 @@ const FIELDS: [&str; 19] = [
 ];
 
 impl Mistakes {
-    fn add(&mut self, field: &'static str, sentence: impl Into<String>) {
+    pub(super) fn add(&mut self, field: &'static str, sentence: impl Into<String>) {
         let place = FIELDS.iter().position(|own| *own == field).unwrap_or(0);
         let (_, sentences) = self.0.entry(place).or_insert((field, Vec::new()));
         sentences.push(sentence.into());

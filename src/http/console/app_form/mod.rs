@@ -3,12 +3,14 @@
 mod draft;
 mod keys;
 mod lifetime;
+mod security;
 mod view;
 
 use serde_json::Value;
 
 pub(super) use draft::Mistakes;
 pub(super) use lifetime::Lifetime;
+pub(super) use security::beyond_edit;
 pub(super) use view::AppFormView;
 
 use super::conflict::Difference;

@@ -30,6 +30,7 @@ struct Impersonation<'a> {
     action: String,
     settings: String,
     version: u64,
+    may_ask: bool,
     may_edit: bool,
     policy: Option<Policy<'a>>,
     typed: &'a Typed,
@@ -212,6 +213,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let checked = if asked.is_empty() || assertions(&app).is_none() {
             None
         } else {
+            // The answer tells about the user's account.
+            self.require(ConsoleRole::Edit)?;
             let check = self.admin().check_user(app.client_id(), asked).await?;
             Some(self.checked(&check, asked))
         };
@@ -226,7 +229,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         segment: &str,
         form: &Fields,
     ) -> Result<Page, Problem> {
-        self.require(ConsoleRole::Edit)?;
+        self.require(ConsoleRole::Security)?;
         let version = form.one("version").parse().map_err(|_| Problem::BadForm)?;
         let typed = Typed::of(form);
         let app = self.app(segment).await?;
@@ -292,7 +295,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: self.app_link(app.client_id(), Tab::Impersonation.path()),
             settings: self.app_link(app.client_id(), Tab::Settings.path()),
             version,
-            may_edit: self.may(ConsoleRole::Edit),
+            may_ask: self.may(ConsoleRole::Edit),
+            may_edit: self.may(ConsoleRole::Security),
             policy,
             typed: typed.unwrap_or(&stored),
             mistakes,

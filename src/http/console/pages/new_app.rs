@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::super::access::ConsoleRole;
-use super::super::app_form::{AppForm, AppFormView, Mistakes};
+use super::super::app_form::{AppForm, AppFormView, Mistakes, beyond_edit};
 use super::super::fields::Fields;
 use super::super::frame::{Crumb, Done, Frame};
 use super::super::problem::Problem;
@@ -26,6 +26,7 @@ struct NewApp<'a> {
     action: String,
     cancel: String,
     may_edit: bool,
+    may_secure: bool,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
@@ -48,6 +49,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         if form.has("check") {
             return self.new_app_form(StatusCode::OK, &typed, &Mistakes::default());
         }
+        if !self.may(ConsoleRole::Security) {
+            let mistakes = beyond_edit(None, &checked.settings);
+            if !mistakes.is_empty() {
+                return self.new_app_form(StatusCode::UNPROCESSABLE_ENTITY, &typed, &mistakes);
+            }
+        }
         let credentials = self.admin().register(checked.settings).await?;
         if checked.left_keys_out {
             return self.show_once(&credentials, Done::SavedWithoutKeys);
@@ -69,6 +76,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: self.link("/new-app"),
             cancel: self.link("/apps"),
             may_edit: true,
+            may_secure: self.may(ConsoleRole::Security),
         };
         self.page_with(status, &page)
     }

@@ -54,15 +54,16 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let app = self.app_link(&client_id, "");
         let opened = once::find(&self.parts.headers).and_then(|sealed| {
             let opened = self.admin().open_credentials(sealed, self.who.session())?;
-            let is_own = opened.client_id == client_id;
-            (is_own && self.site.shown.is_first(sealed, self.now())).then_some(opened)
+            (opened.client_id == client_id).then_some((sealed, opened))
         });
-        let Some(opened) = opened else {
+        // Read first: if the store fails, a reload shows the credentials.
+        let found = self.admin().find(&client_id).await?;
+        let opened = opened.filter(|(sealed, _)| self.site.shown.is_first(sealed, self.now()));
+        let Some((_, opened)) = opened else {
             let crumb = Crumb::apps(self);
             let frame = self.frame(texts::new_credentials::SHOWN_TITLE).with_crumb(crumb);
             return self.page_with(StatusCode::GONE, &ShownCredentials { frame, app });
         };
-        let found = self.admin().find(&client_id).await?;
         let mut frame = self.frame(texts::new_credentials::TITLE).with_crumb(Crumb::apps(self));
         if let Some(found) = found {
             let name = found.settings().name().to_owned();

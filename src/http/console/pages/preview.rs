@@ -4,6 +4,7 @@ use askama::Template;
 use serde_json::{Map, Value};
 use url::form_urlencoded::Serializer;
 
+use super::super::access::ConsoleRole;
 use super::super::fields::Fields;
 use super::super::frame::{Frame, Tab};
 use super::super::problem::Problem;
@@ -25,6 +26,7 @@ use crate::users::UserDirectory;
 struct Preview<'a> {
     frame: Frame<'a>,
     action: String,
+    may_ask: bool,
     /// Value of the field, name, whether it is chosen.
     flows: Vec<(&'static str, &'static str, bool)>,
     user: &'a str,
@@ -34,7 +36,7 @@ struct Preview<'a> {
     resources: Vec<&'a str>,
     token: Option<Token>,
     refused: Option<Refused>,
-    hook_error: Option<String>,
+    is_hook_broken: bool,
 }
 
 /// A previewed token in words.
@@ -131,6 +133,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let app = self.app(segment).await?;
         let query = self.query()?;
         let asked = request(&query);
+        if asked.is_some() {
+            // The answer tells about the user's account, and may have claims of the host.
+            self.require(ConsoleRole::Edit)?;
+        }
         let flow = asked.map(|asked| asked.flow);
         let is_user_missing = asked
             .is_some_and(|asked| asked.user.is_none() && asked.flow != Flow::ClientCredentials);
@@ -139,6 +145,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let mut page = Preview {
             frame: self.app_frame(&app, Tab::Preview),
             action: self.app_link(app.client_id(), Tab::Preview.path()),
+            may_ask: self.may(ConsoleRole::Edit),
             flows: text::FLOWS.into_iter().map(option).collect(),
             user: query.one("user"),
             is_user_missing,
@@ -147,7 +154,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             resources: app.settings().resources().iter().map(Resource::as_str).collect(),
             token: None,
             refused: None,
-            hook_error: None,
+            is_hook_broken: false,
         };
         if let Some(asked) = asked.filter(|_| !is_user_missing) {
             match self.admin().preview_token(app.client_id(), &asked).await {
@@ -157,9 +164,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 Ok(TokenPreview::Refused(rejection)) => {
                     page.refused = Some(self.refused(&app, &asked, &rejection));
                 }
-                Err(AdminError::Preview(Fault::Hook(error))) => {
-                    page.hook_error = Some(error.to_string());
-                }
+                Err(AdminError::Preview(Fault::Hook(_))) => page.is_hook_broken = true,
                 Err(error) => return Err(error.into()),
             }
         }

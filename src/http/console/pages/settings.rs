@@ -4,7 +4,7 @@ use askama::Template;
 use http::StatusCode;
 
 use super::super::access::ConsoleRole;
-use super::super::app_form::{AppForm, AppFormView, Mistakes};
+use super::super::app_form::{AppForm, AppFormView, Mistakes, beyond_edit};
 use super::super::conflict::Difference;
 use super::super::fields::Fields;
 use super::super::frame::{Done, Frame, Tab};
@@ -29,6 +29,7 @@ struct Settings<'a> {
     cancel: String,
     swagger: String,
     may_edit: bool,
+    may_secure: bool,
     is_declared: bool,
     /// Of a conflict.
     differences: Option<Vec<Difference>>,
@@ -62,6 +63,17 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         };
         if form.has("check") {
             return self.settings_form(StatusCode::OK, &app, &typed, &Mistakes::default(), None);
+        }
+        if !self.may(ConsoleRole::Security) {
+            // Compared with a version that the edit cannot overwrite.
+            if version > app.version() {
+                return self.conflict(segment, typed).await;
+            }
+            let mistakes = beyond_edit(Some(app.settings()), &checked.settings);
+            if !mistakes.is_empty() {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                return self.settings_form(status, &app, &typed, &mistakes, None);
+            }
         }
         let link = self.app_link(app.client_id(), "settings");
         if app.version() == version && checked.settings == *app.settings() {
@@ -110,6 +122,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: link,
             swagger: self.app_link(app.client_id(), "swagger"),
             may_edit: self.may(ConsoleRole::Edit),
+            may_secure: self.may(ConsoleRole::Security),
             is_declared: app.origin().is_declared(),
             differences,
         };

@@ -124,6 +124,13 @@ pub(in super::super) const JWT_EXCEPT_SUBJECTS: Text = "Except these users";
 pub(in super::super) const JWT_EXCEPT_GROUPS: Text = "Except members of these groups";
 pub(in super::super) const ONE_A_LINE: Text = "One a line.";
 
+pub(in super::super) const SECURITY_ONLY: Text =
+    "Your role may not change this. An administrator who may manage credentials and access can.";
+pub(in super::super) const NEEDS_SECURITY: Text = "Your role may not change this. Put it back to save the rest, or ask an administrator who may manage \
+     credentials and access.";
+pub(in super::super) const FLOW_NEEDS_SECURITY: Text = "Your role may not let an app act as users by JWT bearer. Ask an administrator who may manage \
+     credentials and access.";
+
 pub(in super::super) const NEW_TITLE: Text = "New app";
 pub(in super::super) const ADD: Text = "Add application";
 pub(in super::super) const SAVE: Text = "Save settings";

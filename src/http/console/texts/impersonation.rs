@@ -58,6 +58,9 @@ pub(in super::super) const SAME_NAME: Text = "{user} has the same identifier as 
 pub(in super::super) const NO_SCOPE_LEFT: Text =
     "The policy allows {user}, but none of the app's scopes.";
 
+pub(in super::super) const MAY_NOT_ASK: Text = "An administrator who may edit apps can check a user here: the answer tells about the user's account.";
+pub(in super::super) const MAY_NOT_EDIT: Text =
+    "An administrator who may manage credentials and access can change the policy.";
 pub(in super::super) const EDIT: Text = "Change the policy";
 pub(in super::super) const ALLOW: Text = "Users";
 /// The choices: value of the field, name, and the meaning.

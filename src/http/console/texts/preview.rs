@@ -25,7 +25,9 @@ pub(in super::super) const GRANTED: Text = "The app would get a token";
 pub(in super::super) const REFUSED: Text = "The request would be refused";
 pub(in super::super) const ANSWER: Text = "The app would be told";
 pub(in super::super) const CHECK: Text = "See the rule that decides about this user";
-pub(in super::super) const HOOK_FAILED: Text = "The host's own rule failed, so that each request is an error of the server. The host has to mend it:";
+pub(in super::super) const HOOK_FAILED: Text = "The host's own rule failed, so that each such request is an error of the server. The host has to mend \
+     it: its log says why, once a request of the app has failed so.";
+pub(in super::super) const MAY_NOT_ASK: Text = "An administrator who may edit apps can preview a token here: the answer tells about the user's account.";
 pub(in super::super) const LIFETIME: Text = "Valid for";
 pub(in super::super) const REFRESH: Text = "Refresh token";
 pub(in super::super) const NO_REFRESH: Text = "none";

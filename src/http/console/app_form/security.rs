@@ -1,0 +1,53 @@
+//! The settings that need the role `Security`: by them an app gets credentials, or acts as users.
+
+use super::Mistakes;
+use crate::app::{AppSettings, ClientAuthentication, Flow, JwtSettings};
+use crate::http::console::texts::app_form as text;
+
+/// Returns a sentence beside each setting of `new` that an administrator with the role `Edit` may not save. `old` is
+/// `None` for a new app, whose credentials are new in any case.
+pub(in super::super) fn beyond_edit(old: Option<&AppSettings>, new: &AppSettings) -> Mistakes {
+    let mut mistakes = Mistakes::default();
+    if let Some(old) = old
+        && old.authentication() != new.authentication()
+    {
+        let own_keys = |of: &AppSettings| {
+            matches!(of.authentication(), ClientAuthentication::PrivateKeyJwt(_))
+        };
+        let field = if own_keys(old) && own_keys(new) { "client_keys" } else { "authentication" };
+        mistakes.add(field, text::NEEDS_SECURITY);
+    }
+    let acts = |of: &AppSettings| of.allows(Flow::JwtBearer);
+    if acts(new) && !old.is_some_and(acts) {
+        mistakes.add("flows", text::FLOW_NEEDS_SECURITY);
+        return mistakes;
+    }
+    match (old.and_then(AppSettings::jwt), new.jwt()) {
+        (_, None) => {}
+        (None, Some(_)) => mistakes.add("flows", text::FLOW_NEEDS_SECURITY),
+        (Some(old), Some(new)) => jwt(old, new, &mut mistakes),
+    }
+    mistakes
+}
+
+fn jwt(old: &JwtSettings, new: &JwtSettings, mistakes: &mut Mistakes) {
+    if old == new {
+        return;
+    }
+    for (field, is_changed) in [
+        ("jwt_issuer", old.issuer() != new.issuer()),
+        ("jwt_audience", old.audience() != new.audience()),
+        ("jwt_keys", old.assertion_keys() != new.assertion_keys()),
+        ("jwt_user_claim", old.user_claim() != new.user_claim()),
+        ("jwt_authenticates", old.assertion_authenticates() != new.assertion_authenticates()),
+        ("jwt_refresh_token", old.issues_refresh_token() != new.issues_refresh_token()),
+        ("jwt_members", old.impersonation() != new.impersonation()),
+    ] {
+        if is_changed {
+            mistakes.add(field, text::NEEDS_SECURITY);
+        }
+    }
+    if mistakes.is_empty() {
+        mistakes.add("form", text::NEEDS_SECURITY);
+    }
+}
