@@ -44,6 +44,16 @@ impl<S: Store> Admin<'_, S> {
         self.parts.store.find_grant(grant_id).await
     }
 
+    /// Checks whether `grant` lives now, as [`live_grants`](Self::live_grants) would.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the read fails.
+    pub async fn is_live(&self, grant: &Grant) -> Result<bool, StoreError> {
+        let is_listed = GrantFilter::all().live_at(self.parts.clock.now()).admits(grant);
+        Ok(is_listed && !live(self.parts.store, vec![grant.clone()]).await?.is_empty())
+    }
+
     /// Revokes one grant, as [`revoke`](Self::revoke) with its id. The audit log also has its app and its user.
     ///
     /// # Errors

@@ -80,7 +80,7 @@ impl Administrator {
     ///
     /// `session` is the key of the session, a text of at least 128 random bits that changes with each login, such
     /// as [`SessionSecret::form_token`](crate::http::SessionSecret::form_token). The tokens of forms are computed
-    /// from it, and no page shows it.
+    /// from it, and no page of the console shows it. With an empty key every form is refused.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, role: ConsoleRole, session: impl Into<String>) -> Self {
         Self { name: name.into(), role, session: Zeroizing::new(session.into()) }
@@ -105,6 +105,15 @@ impl Administrator {
     /// Returns the token for the forms of this session.
     pub(super) fn form_token(&self) -> String {
         own_form::token(&[b"console form", self.session.as_bytes()])
+    }
+
+    /// Returns the token of a link that reports the change `name` in this session.
+    pub(super) fn done_token(&self, name: &str) -> String {
+        own_form::token(&[b"console done", name.as_bytes(), self.session.as_bytes()])
+    }
+
+    pub(super) fn names_no_session(&self) -> bool {
+        self.session.is_empty()
     }
 }
 

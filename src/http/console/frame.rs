@@ -1,6 +1,8 @@
 //! The frame of every page: navigation, breadcrumbs, title, tabs and the status line.
 
-use super::access::ConsoleRole;
+use super::access::{Administrator, ConsoleRole};
+use super::own_form;
+use super::texts::app_form::DECLARED;
 use super::texts::frame as text;
 use super::visit::Visit;
 use crate::app::CustomApp;
@@ -59,13 +61,28 @@ impl Tab {
         (Self::Danger, text::DANGER, "danger"),
     ];
 
+    /// Checks whether the tab has a form of settings.
+    const fn edits_settings(self) -> bool {
+        match self {
+            Self::Settings | Self::Scopes | Self::Security | Self::Impersonation => true,
+            Self::Overview
+            | Self::Credentials
+            | Self::Preview
+            | Self::Users
+            | Self::Usage
+            | Self::Activity
+            | Self::Danger => false,
+        }
+    }
+
     /// Returns the last segment of the tab's path.
     pub(super) fn path(self) -> &'static str {
         Self::ALL.iter().find(|(tab, ..)| *tab == self).map_or("", |(.., path)| path)
     }
 }
 
-/// A change that the next page reports. The link names it, so that no text of a link is ever shown.
+/// A change that the next page reports. The link names it, so that no text of a link is ever shown, and proves that
+/// it was made in this session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Done {
     AccessEnded,
@@ -102,12 +119,19 @@ impl Done {
         (Self::Unchanged, "unchanged", text::UNCHANGED),
     ];
 
-    pub(super) fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(done, ..)| *done == self).map_or("", |(_, name, _)| name)
+    /// Returns the value of the link's field `done`.
+    pub(super) fn field(self, who: &Administrator) -> String {
+        let name =
+            Self::ALL.iter().find(|(done, ..)| *done == self).map_or("", |(_, name, _)| name);
+        format!("{name}.{}", who.done_token(name))
     }
 
-    fn said(name: &str) -> Option<&'static str> {
-        Self::ALL.iter().find(|(_, own, _)| *own == name).map(|(_, _, text)| *text)
+    /// Returns the sentence of a link that the console gave to `who` in this session.
+    fn said(field: &str, who: &Administrator) -> Option<&'static str> {
+        let (name, proof) = field.split_once('.')?;
+        let (_, name, text) = Self::ALL.iter().find(|(_, own, _)| *own == name)?;
+        let is_own = !who.names_no_session() && own_form::is_equal(proof, &who.done_token(name));
+        is_own.then_some(*text)
     }
 }
 
@@ -152,6 +176,8 @@ pub(super) struct Frame<'a> {
     pub(super) subtitle: Option<String>,
     pub(super) state: Option<&'static str>,
     pub(super) status: Option<&'static str>,
+    /// On pages that edit an app of the configuration.
+    pub(super) warning: Option<&'static str>,
     pub(super) administrator: &'a str,
     pub(super) role: &'static str,
     /// The hidden field of each form.
@@ -161,6 +187,12 @@ pub(super) struct Frame<'a> {
 impl Frame<'_> {
     pub(super) fn with_crumb(mut self, crumb: Crumb) -> Self {
         self.crumbs.push(crumb);
+        self
+    }
+
+    /// Warns that the configuration replaces edits of an app that it declares.
+    pub(super) fn of_edit(mut self, app: &CustomApp) -> Self {
+        self.warning = app.origin().is_declared().then_some(DECLARED);
         self
     }
 }
@@ -195,7 +227,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             title: title.into(),
             subtitle: None,
             state: None,
-            status: Done::said(query.one("done")),
+            status: Done::said(query.one("done"), self.who),
+            warning: None,
             administrator: self.who.name(),
             role: match self.who.role() {
                 ConsoleRole::View => text::MAY_VIEW,
@@ -217,6 +250,6 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         frame.tabs = Tab::ALL.iter().copied().map(tab).collect();
         frame.subtitle = Some(app.client_id().as_str().to_owned());
         frame.state = (!app.is_enabled()).then_some(text::DISABLED);
-        frame
+        if here.edits_settings() { frame.of_edit(app) } else { frame }
     }
 }

@@ -68,11 +68,16 @@ impl Playground {
         ClientId::new(Self::CLIENT_ID)
     }
 
+    /// Returns the origin of the console, if it is not the issuer's.
+    pub(super) fn console_origin(&self) -> Option<&str> {
+        self.origin.as_ref().map(WebOrigin::as_str)
+    }
+
     /// Returns the redirect URI of the playground's app, or `None` if browsers reach the console neither by `https`
     /// nor on this machine.
     pub(super) fn redirect_uri(&self, issuer: &Issuer, mount: &Mount) -> Option<RedirectUri> {
-        let own = self.origin.as_ref().map_or(issuer.as_str(), WebOrigin::as_str);
-        let uri = format!("{}{}/playground/callback", web_origin(own)?, mount.outer());
+        let own = web_origin(self.console_origin().unwrap_or(issuer.as_str()))?;
+        let uri = format!("{own}{}/playground/callback", mount.outer());
         RedirectUri::parse(&uri).or_else(|_| RedirectUri::loopback_with_localhost(&uri)).ok()
     }
 

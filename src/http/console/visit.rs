@@ -53,6 +53,10 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
             Method::POST => true,
             _ => return Err(Problem::MethodNotAllowed),
         };
+        if is_post && self.who.names_no_session() {
+            // Anyone can compute the token of no session.
+            return Err(Problem::StaleForm);
+        }
         let form = if is_post {
             own_form::read(self.parts, body, self.server.issuer(), &self.who.form_token())?
         } else {
@@ -119,9 +123,8 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
     }
 
     /// Sends the browser to a link after a change. The next page says that it is done.
-    #[expect(clippy::unused_self, reason = "a redirect is an answer to a visit")]
     pub(super) fn see(&self, link: &str, done: Done) -> Page {
-        see_other(&format!("{link}?done={}", done.name()))
+        see_other(&format!("{link}?done={}", done.field(self.who)))
     }
 
     /// Sends the browser to a link.

@@ -190,8 +190,14 @@ fn the_overview_tells_the_last_errors_with_the_setting_that_decided() {
     assert_eq!(said.matches(setting).count(), 4, "{said}");
     assert!(said.contains("and the server failed") && page.contains("&#60;b&#62;no store"));
     assert!(!said.contains("user 3") && !said.contains("foreign"), "{said}");
-    let link = format!("{MOUNT}{path}/activity?outcome=refused");
+    let link = format!("{MOUNT}{path}/activity?outcome=errors");
     assert!(tags(&page).iter().any(|tag| tag.attribute("href") == Some(&link)), "{page}");
+    let all = desk_page_of_errors(&console, &path);
+    assert!(
+        all.contains("and the server failed") && all.contains("excluded by the policy"),
+        "{all}"
+    );
+    assert!(!all.contains("got a token"), "{all}");
 
     let mut events = vec![token(&app.id, refused())];
     for (more, sentence) in [
@@ -206,4 +212,11 @@ fn the_overview_tells_the_last_errors_with_the_setting_that_decided() {
     let console = console_with_events(&world, &[]);
     let said = words(&Desk::new(&console, "view").page(&path));
     assert!(said.contains("No request was refused, and none failed."), "{said}");
+}
+
+/// The words of the page to which the last errors lead.
+fn desk_page_of_errors(console: &Desks, path: &str) -> String {
+    let page = Desk::new(console, "view").page(&format!("{path}/activity?outcome=errors"));
+    check(&page, MOUNT);
+    words(&page).split("Outcome").last().unwrap_or_default().to_owned()
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use grantor::http::console::Playground;
+use grantor::protocol::WebOrigin;
 use grantor::secret::ClientSecret;
 
-use super::desk::{Desk, MOUNT, console, console_of, registered};
+use super::desk::{Desk, MOUNT, console, console_of, registered, reported};
 use super::html::{check, tags, words};
 use super::new_app::CODE_APP;
 use crate::faulty_store::{Method, faulty_server};
@@ -133,7 +135,10 @@ fn a_public_app_has_no_credentials_to_show() {
         CODE_APP.iter().copied().filter(|(name, _)| *name != "authentication").collect();
     let answer = desk.post("/new-app", &[&fields[..], &[("authentication", "none")]].concat());
     let next = answer.header("location").unwrap();
-    assert!(next.ends_with("?done=created") && !next.contains("new-credentials"), "{next}");
+    assert!(
+        reported(&answer).ends_with("?done=created") && !next.contains("new-credentials"),
+        "{next}"
+    );
     assert!(answer.header("set-cookie").is_none());
     assert!(desk.page(next.strip_prefix(MOUNT).unwrap()).contains("The app is registered."));
 }
@@ -167,4 +172,19 @@ fn the_overview_tells_of_superseded_secrets_and_of_ends() {
     told("The newest client secret ends: 16 Nov 2023, 22:13 UTC");
     world.advance(86_400);
     told("The newest client secret has ended, and the app gets no tokens by it: 16 Nov 2023");
+}
+
+/// H6: the cookie is `Secure` if browsers see the console by `https`, at its own origin or else at the issuer's.
+#[test]
+fn the_cookie_of_credentials_follows_the_origin_of_the_console() {
+    let world = World::new();
+    for (origin, is_secure) in
+        [("https://desk.example.com", true), ("http://127.0.0.1:8080", false)]
+    {
+        let origin = WebOrigin::new(origin).unwrap();
+        let playground = Playground::new().with_console_origin(origin);
+        let console = console(&world).with_playground(playground);
+        let answer = Desk::new(&console, "edit").post("/new-app", CODE_APP);
+        assert_eq!(cookie(&answer).1.ends_with("; Secure"), is_secure);
+    }
 }

@@ -1,6 +1,6 @@
 //! *Credentials* and the danger zone of an app.
 
-use super::desk::{Desk, MOUNT, console, registered};
+use super::desk::{Desk, MOUNT, console, registered, reported};
 use super::html::{check, tags};
 use crate::support::{Answered, World, code_app, machine_app, public_app};
 
@@ -43,7 +43,7 @@ fn a_rotated_secret_overlaps_with_the_old_one_for_the_chosen_time() {
     app.secret = Some(new.clone());
     assert!(works(&app));
     let ended = desk.post(&format!("{credentials}/end"), &[]);
-    assert!(location(&ended).ends_with("?done=ended"));
+    assert!(reported(&ended).ends_with("?done=ended"));
     app.secret = Some(old);
     assert!(!works(&app));
     for action in ["rotate_client_secret", "remove_superseded_secrets"] {
@@ -92,7 +92,7 @@ fn destructive_acts_name_what_ends_and_deletion_asks_for_the_name() {
     }
     assert!(!world.is_revoked(&tokens));
     let revoked = desk.post(&format!("{path}/danger/revoke"), &[]);
-    assert!(location(&revoked).ends_with("?done=revoked"));
+    assert!(reported(&revoked).ends_with("?done=revoked"));
     assert!(world.is_revoked(&tokens));
 
     let disabled = location(&desk.post(&format!("{path}/danger/disable"), &[]));

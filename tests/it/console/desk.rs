@@ -121,6 +121,15 @@ impl<'a, S: Store> Desk<'a, S> {
     }
 }
 
+/// Returns the link to which an answer leads after a change, without the proof that it was made in the session.
+#[track_caller]
+pub(crate) fn reported(answer: &Answered) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let (link, proof) = answer.header("location").unwrap().rsplit_once('.').unwrap();
+    assert_eq!(proof.len(), 43, "{proof}");
+    link.to_owned()
+}
+
 /// Registers an app and returns it with the path of its page.
 pub(crate) fn registered(world: &World, draft: AppDraft) -> (App, String) {
     let app = world.register(draft);

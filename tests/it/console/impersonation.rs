@@ -5,7 +5,7 @@ use grantor::audit::{Action, Actor};
 use grantor::ids::Group;
 use grantor::users::{Members, User};
 
-use super::desk::{Desk, MOUNT, console, registered};
+use super::desk::{Desk, MOUNT, console, registered, reported};
 use super::html::{check, tags, value_of, words};
 use crate::assertions::{backend_app, backend_jwt, impersonator};
 use crate::support::{App, World, code_app, encode, scope, subject};
@@ -104,7 +104,7 @@ fn a_policy_is_edited_by_its_lists() {
     }
     assert_eq!(policy_of(&world, &app), ImpersonationPolicy::anyone());
     let answer = desk.post(&path, &fields);
-    assert_eq!(answer.header("location"), Some(&*format!("{MOUNT}{path}?done=saved")));
+    assert_eq!(reported(&answer), format!("{MOUNT}{path}?done=saved"));
     let list = Members::subjects([subject("ann"), subject("bob smith")])
         .and_groups([Group::new("staff").unwrap()]);
     let expected = ImpersonationPolicy::members(list)
@@ -121,7 +121,7 @@ fn a_policy_is_edited_by_its_lists() {
     let again = super::settings::typed(&page);
     let again: Vec<_> = again.iter().map(|(name, value)| (&**name, &**value)).collect();
     let unchanged = desk.post(&path, &again);
-    assert_eq!(unchanged.header("location"), Some(&*format!("{MOUNT}{path}?done=unchanged")));
+    assert_eq!(reported(&unchanged), format!("{MOUNT}{path}?done=unchanged"));
     let version = value_of(&page, "version");
     let none = [("version", &*version), ("allow", "nobody"), ("limit", "app")];
     assert_eq!(desk.post(&path, &none).status, 303);

@@ -4,7 +4,7 @@ use grantor::audit::Actor;
 use grantor::http::console::MAX_CONSOLE_BODY_BYTES;
 
 use super::desk::{Desk, MOUNT, console, registered};
-use super::html::{check, tags};
+use super::html::{check, tags, value_of};
 use crate::support::{World, code_app};
 
 /// H2: an administrator who may only look has no buttons, and forms are refused.
@@ -51,10 +51,29 @@ fn a_change_is_audited_under_the_administrators_name() {
     assert_eq!((event.action.as_str(), event.outcome.as_str()), ("enable_app", "success"));
     assert_eq!(event.actor, Actor::Administrator("ann".into()));
     // The link names a text of the console, and cannot carry one.
-    for other in ["nothing", "%3Cb%3E", "saved%20by%20eve"] {
+    let (own, proof) = next.split_once("?done=").unwrap().1.split_once('.').unwrap();
+    let (longer, of_other) = (format!("{own}.{proof}x"), format!("revoked-everything.{proof}"));
+    for other in ["nothing", "%3Cb%3E", "saved%20by%20eve", own, "enabled.", &longer, &of_other] {
         let page = desk.page(&format!("{path}?done={other}"));
         assert!(!page.contains("role=\"status\""), "{other}");
     }
+    let earlier = Desk { console: &console, cookie: "staff=ann.security.earlier".to_owned() };
+    assert!(!earlier.page(next).contains("role=\"status\""));
+}
+
+/// H3: a host that gives an administrator no session gets no form accepted, because anyone could make one.
+#[test]
+fn forms_of_an_administrator_without_a_session_are_refused() {
+    let world = World::new();
+    let (app, path) = registered(&world, code_app());
+    world.block_on(world.server.admin("tester").disable(&app.id)).unwrap();
+    let console = console(&world);
+    let desk = Desk { console: &console, cookie: "staff=ann.security.".to_owned() };
+    let token = value_of(&desk.page(&path), "token");
+    let answer = desk.post_with(&format!("{path}/enable"), &token, &[]);
+    assert_eq!(answer.status, 403);
+    check(&answer.body, MOUNT);
+    assert_eq!(world.count("enable_app"), 0);
 }
 
 /// H3: a form of another origin, session or page changes nothing.

@@ -2,7 +2,7 @@
 
 use grantor::app::PinPolicy;
 
-use super::desk::{Desk, MOUNT, console, registered};
+use super::desk::{Desk, MOUNT, console, registered, reported};
 use super::html::{check, tags, value_of};
 use crate::support::{World, public_app};
 
@@ -32,7 +32,7 @@ fn the_rules_of_a_phone_are_read_and_saved() {
     ];
     assert_eq!(view.post(&path, &fields).status, 403);
     let answer = desk.post(&path, &fields);
-    assert_eq!(answer.header("location"), Some(&*format!("{MOUNT}{path}?done=saved")));
+    assert_eq!(reported(&answer), format!("{MOUNT}{path}?done=saved"));
     let found = world.block_on(world.server.admin("tester").find(&app.id)).unwrap().unwrap();
     let rules = found.settings().mobile_security();
     assert!(rules.remote_wipe && rules.clipboard && !rules.biometrics);

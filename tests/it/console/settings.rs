@@ -7,7 +7,7 @@ use grantor::audit::Actor;
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
 use grantor::protocol::RedirectUri;
 
-use super::desk::{Desk, MOUNT, console, registered};
+use super::desk::{Desk, MOUNT, console, registered, reported};
 use super::html::{check, tags, value_of};
 use crate::support::{World, code_app, machine_app, scope};
 
@@ -51,7 +51,7 @@ fn settings_are_saved_and_those_without_a_field_stay() {
     let settings = format!("{path}/settings");
     let fields = typed(&desk.page(&settings));
     let nothing = desk.post(&settings, &with(&fields, &[]));
-    assert_eq!(nothing.header("location"), Some(&*format!("{MOUNT}{settings}?done=unchanged")));
+    assert_eq!(reported(&nothing), format!("{MOUNT}{settings}?done=unchanged"));
     let changed = [
         ("name", "Renamed"),
         ("access_hours", "0"),
@@ -60,10 +60,7 @@ fn settings_are_saved_and_those_without_a_field_stay() {
         ("other_scopes", "a b\nx"),
     ];
     let saved = desk.post(&settings, &with(&fields, &changed));
-    assert_eq!(
-        (saved.status, saved.header("location")),
-        (303, Some(&*format!("{MOUNT}{settings}?done=saved")))
-    );
+    assert_eq!(reported(&saved), format!("{MOUNT}{settings}?done=saved"));
     let stored = world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
     let stored = stored.settings();
     assert_eq!((stored.name(), stored.access_token_lifetime()), ("Renamed", 300));
@@ -118,7 +115,8 @@ fn a_conflict_shows_both_versions_and_keeps_what_was_typed() {
     );
 }
 
-/// H2: an administrator who may only look sees the settings, and no button.
+/// H2, H17: an administrator who may only look sees the settings, and no button. Every page that edits an app of the
+/// configuration warns.
 #[test]
 fn settings_can_be_read_by_all_and_saved_by_some() {
     let world = World::new();
@@ -130,7 +128,12 @@ fn settings_can_be_read_by_all_and_saved_by_some() {
     let desk = Desk::new(&console, "view");
     let page = desk.page(&settings);
     check(&page, MOUNT);
-    assert!(page.contains("The configuration of the host manages this app."));
+    let warning = "The configuration of the host manages this app.";
+    for tab in ["settings", "scopes", "security", "impersonation", "swagger"] {
+        let page = Desk::new(&console, "edit").page(&format!("{path}/{tab}"));
+        assert_eq!(page.matches(warning).count(), 1, "{tab}");
+    }
+    assert!(page.contains(warning) && !desk.page(&path).contains(warning));
     assert_eq!(
         tags(&page).iter().filter(|tag| tag.name == "button" || tag.name == "form").count(),
         0
@@ -188,7 +191,7 @@ fn uris_that_differ_in_localhost_keep_their_difference() {
     assert!(page.contains("any port on this machine, also as localhost"), "{page}");
     let fields = typed(&page);
     let unchanged = desk.post(&settings, &with(&fields, &[]));
-    assert_eq!(unchanged.header("location"), Some(&*format!("{MOUNT}{settings}?done=unchanged")));
+    assert_eq!(reported(&unchanged), format!("{MOUNT}{settings}?done=unchanged"));
     let mut without = with(&fields, &[("redirect_uris", "http://127.0.0.1/a")]);
     without.retain(|(name, _)| *name != "allow_localhost");
     assert_eq!(desk.post(&settings, &without).status, 303);

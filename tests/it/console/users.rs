@@ -139,6 +139,9 @@ fn a_grant_or_a_user_is_revoked_on_a_page_that_names_what_ends() {
     let answer = desk.post(&format!("{users}/revoke"), &[("grant", &id)]);
     assert!(desk.page(&location(&answer)).contains("The access ended."));
     assert_eq!([&first, &second, &bystander].map(is_live), [false, true, true]);
+    let ended = desk.page(&format!("{users}/revoke?grant={id}"));
+    check(&ended, MOUNT);
+    assert!(ended.contains("this grant has ended already") && !ended.contains("1 live grant."));
     let event = world.last_event();
     assert_eq!(event.actor, Actor::Administrator("ann".into()));
     assert_eq!(event.action, Action::Revoke { target: RevocationTarget::Grant(first.grant_id) });
@@ -194,7 +197,11 @@ fn a_user_has_a_page_across_all_apps() {
     check(&page, MOUNT);
     assert!(page.contains("2 live grants."));
     let answer = desk.post(&revoke, &[]);
-    assert_eq!(names(&desk.page(&location(&answer))), [""; 0]);
+    let page = desk.page(&location(&answer));
+    check(&page, MOUNT);
+    assert_eq!(names(&page), [""; 0]);
+    assert!(page.contains("No app has a live grant as this user"), "{page}");
+    assert!(!page.contains("No user has a live grant"));
     assert!(desk.page("/users/bob").contains(other.id.as_str()));
     assert_eq!(
         world.last_event().action,
@@ -258,4 +265,30 @@ fn an_administrator_who_may_not_end_access_sees_users_and_no_links_to_end_it() {
         }
     }
     assert_eq!(world.events().len(), events);
+}
+
+/// H13: a grant that anything has ended is not told as one that lives.
+#[test]
+fn a_grant_lives_as_long_as_it_is_listed() {
+    let world = World::new();
+    let app = world.register(code_app());
+    let admin = world.server.admin("tester");
+    let is_live = |grant: &Grant| world.block_on(admin.is_live(grant)).unwrap();
+    let expiring = grant(&world, &app.id, "ann", 1);
+    assert!(is_live(&expiring));
+    let mut unredeemed = expiring.clone();
+    unredeemed.generation = 0;
+    assert!(!is_live(&unredeemed));
+    world.advance(90 * 86_400);
+    assert!(!is_live(&expiring));
+    for (number, target) in [
+        (2, RevocationTarget::Subject(subject("ann"))),
+        (3, RevocationTarget::App(app.id.clone())),
+        (4, RevocationTarget::Everything),
+    ] {
+        let own = grant(&world, &app.id, "ann", number);
+        assert!(is_live(&own), "{number}");
+        world.block_on(admin.revoke(target)).unwrap();
+        assert!(!is_live(&own), "{number}");
+    }
 }

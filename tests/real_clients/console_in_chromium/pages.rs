@@ -14,13 +14,12 @@ use crate::support::{
 };
 
 /// The pages, each with a name for its pictures. Those that are the answer to a form are in `story`.
-const PAGES: [(&str, &str); 40] = [
+const PAGES: [(&str, &str); 41] = [
     ("apps", "/apps"),
     ("apps-found", "/apps?search=team&flow=authorization_code"),
     ("apps-none", "/apps?search=no%20such%20app"),
     ("new-app", "/new-app"),
     ("overview", "/apps/demo-web"),
-    ("overview-done", "/apps/demo-web?done=saved"),
     ("overview-disabled", "/apps/off"),
     ("overview-long", "/apps/long-long-long"),
     ("settings", "/apps/demo-web/settings"),
@@ -42,6 +41,8 @@ const PAGES: [(&str, &str); 40] = [
     ("users-revoke", "/apps/demo-web/users/revoke?user=ann"),
     ("user", "/users/ann"),
     ("user-revoke", "/users/ann/revoke"),
+    ("usage", "/apps/demo-web/usage"),
+    ("usage-none", "/apps/off/usage"),
     ("playground", "/playground"),
     ("server", "/server"),
     ("server-revoke", "/server/revoke"),

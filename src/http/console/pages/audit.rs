@@ -25,11 +25,14 @@ const PER_PAGE: usize = 50;
 const LAST_ERRORS: usize = 5;
 /// The number of reads of a page that is narrowed by outcome or action, which have no index.
 const READS: usize = 2;
-const OUTCOMES: [(&str, &str); 4] = [
+/// Refusals and failures.
+const ERRORS: &str = "errors";
+const OUTCOMES: [(&str, &str); 5] = [
     ("", texts::audit::ALL),
     ("success", texts::audit::SUCCEEDED),
     ("refused", texts::audit::REFUSED),
     ("failed", texts::audit::FAILED),
+    (ERRORS, texts::audit::ERRORS),
 ];
 
 #[derive(Template)]
@@ -111,8 +114,12 @@ impl<'a> Asked<'a> {
 
     fn admits(&self, event: Option<&AuditEvent>) -> bool {
         let Some(event) = event else { return !self.picks() };
-        (self.outcome.is_empty() || event.outcome.as_str() == self.outcome)
-            && (self.action.is_empty() || event.action.as_str() == self.action)
+        let is_outcome = match self.outcome {
+            "" => true,
+            ERRORS => !matches!(event.outcome, Outcome::Success),
+            own => event.outcome.as_str() == own,
+        };
+        is_outcome && (self.action.is_empty() || event.action.as_str() == self.action)
     }
 
     /// Returns the link to this page with another outcome, from event `after` on.

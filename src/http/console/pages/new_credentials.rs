@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::super::access::ConsoleRole;
 use super::super::frame::{Crumb, Frame};
+use super::super::playground::Playground;
 use super::super::problem::Problem;
 use super::super::snippets::shell_word;
 use super::super::visit::{Visit, nothing};
@@ -88,8 +89,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         Ok(page)
     }
 
+    /// Checks whether browsers see the console by `https`: at its own origin, or else at the issuer's.
     fn is_https(&self) -> bool {
-        self.server.issuer().as_str().starts_with("https://")
+        let own = self.site.playground.as_ref().and_then(Playground::console_origin);
+        own.unwrap_or(self.server.issuer().as_str()).starts_with("https://")
     }
 
     /// Returns the lines of an environment file.

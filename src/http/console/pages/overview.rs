@@ -80,7 +80,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             secrets: credentials::notices(&app, now),
             credentials: self.app_link(app.client_id(), Tab::Credentials.path()),
             errors: self.last_errors(&app).await?,
-            all_errors: self.app_link(app.client_id(), "activity?outcome=refused"),
+            all_errors: self.app_link(app.client_id(), "activity?outcome=errors"),
         })
     }
 

@@ -59,9 +59,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let (words, subject, device, field, ends) = match &named {
             Named::Grant(grant) => {
                 let field = ("grant", grant.grant_id.to_string());
-                let ends = vec![texts::danger::grants(1, false)];
+                let ends = if self.admin().is_live(grant).await? {
+                    texts::danger::grants(1, false)
+                } else {
+                    texts::users::HAS_ENDED.to_owned()
+                };
                 let device = grant.device.as_ref().map(DeviceId::as_str);
-                (texts::users::ONE_GRANT, &grant.subject, device, field, ends)
+                (texts::users::ONE_GRANT, &grant.subject, device, field, vec![ends])
             }
             Named::User(subject) => {
                 let field = ("user", subject.to_string());

@@ -30,7 +30,6 @@ struct Settings<'a> {
     swagger: String,
     may_edit: bool,
     may_secure: bool,
-    is_declared: bool,
     /// Of a conflict.
     differences: Option<Vec<Difference>>,
 }
@@ -123,7 +122,6 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             swagger: self.app_link(app.client_id(), "swagger"),
             may_edit: self.may(ConsoleRole::Edit),
             may_secure: self.may(ConsoleRole::Security),
-            is_declared: app.origin().is_declared(),
             differences,
         };
         self.page_with(status, &page)

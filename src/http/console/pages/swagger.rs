@@ -88,7 +88,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let name = app.settings().name().to_owned();
         let frame = self.frame(text::TITLE).with_crumb(Crumb::apps(self));
         let page = Swagger {
-            frame: frame.with_crumb(Crumb { name, url: app_page }),
+            frame: frame.with_crumb(Crumb { name, url: app_page }).of_edit(app),
             action: self.app_link(app.client_id(), "swagger"),
             cancel: self.app_link(app.client_id(), Tab::Settings.path()),
             version: app.version(),

@@ -13,6 +13,7 @@ pub(in super::super) const ALL: &str = "All";
 pub(in super::super) const SUCCEEDED: &str = "Succeeded";
 pub(in super::super) const REFUSED: &str = "Refused";
 pub(in super::super) const FAILED: &str = "Failed";
+pub(in super::super) const ERRORS: &str = "Refused or failed";
 pub(in super::super) const WHEN: &str = "When";
 pub(in super::super) const EVENT: &str = "Event";
 pub(in super::super) const SETTING: &str = "Decided by the setting";

@@ -33,7 +33,7 @@ pub(in super::super) const ERRORS: &str = "Last errors";
 pub(in super::super) const NO_ERRORS: &str = "No request was refused, and none failed.";
 pub(in super::super) const NO_NEW_ERRORS: &str =
     "Among the newest 200 events, no request was refused, and none failed.";
-pub(in super::super) const ALL_ERRORS: &str = "See all refused requests";
+pub(in super::super) const ALL_ERRORS: &str = "See all refusals and failures";
 
 pub(in super::super) const fn authentication(method: &ClientAuthentication) -> &'static str {
     match method {

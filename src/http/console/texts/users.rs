@@ -27,11 +27,16 @@ pub(in super::super) const NOT_LISTED: Text =
     "Access tokens without a refresh token are not listed: a revocation ends them, too.";
 pub(in super::super) const NONE_TITLE: Text = "No user has a live grant";
 pub(in super::super) const NONE: Text = "A user appears here as soon as the app has redeemed a code, or acts as the user with a refresh token.";
+pub(in super::super) const NO_APP_TITLE: Text = "No app has a live grant as this user";
+pub(in super::super) const NO_APP: Text = "An app appears here as soon as it has redeemed a code of this user, or acts as the user with a refresh token.";
 pub(in super::super) const NONE_FOUND_TITLE: Text = "This user has no live grant here";
 pub(in super::super) const NONE_FOUND: Text =
     "Names of users are exact here, as in the claim sub of a token.";
 pub(in super::super) const NONE_SO_FAR_TITLE: Text = "No live grant so far";
 pub(in super::super) const NONE_SO_FAR: Text = "The grants that have been read were revoked, and wait to be removed. Go on with the next page.";
+
+pub(in super::super) const HAS_ENDED: Text =
+    "Nothing: this grant has ended already, by its expiry or by a revocation.";
 
 /// Title, what happens, what can be undone, button.
 pub(in super::super) const ONE_GRANT: [Text; 4] = [
