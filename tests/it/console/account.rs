@@ -166,7 +166,7 @@ fn a_user_sees_the_connected_apps_and_what_each_may_do() {
     let pages = pages(&world);
     let ann = Browser::new(&pages);
     let empty = ann.page("");
-    assert!(empty.contains("No app has access to your account"));
+    assert!(empty.contains("No app keeps access to your account"));
     assert_eq!(tags(&empty).iter().filter(|tag| tag.name == "form").count(), 0);
     let (reports, phone) = (world.register(code_app()), world.register(public_app()));
     world.tokens(&reports);
@@ -196,7 +196,7 @@ fn a_user_sees_the_connected_apps_and_what_each_may_do() {
     assert_eq!(links.len(), 2);
     // A user with another subject sees none of it, nor the pages that end it.
     let bob = Browser { pages: &pages, cookie: "user=bob.session of bob".to_owned() };
-    assert!(bob.page("").contains("No app has access"));
+    assert!(bob.page("").contains("No app keeps access"));
     assert_eq!(bob.get(&removal(&reports)).status, 404);
     let admin = world.server.admin("tester");
     world.block_on(admin.disable(&reports.id)).unwrap();
@@ -224,7 +224,7 @@ fn states_of_an_app_are_words() {
     assert!(page.contains("An administrator has disabled this app") && page.contains("Disabled"));
     check(&ann.page(&removal(&app)), MOUNT);
     world.block_on(admin.delete(&app.id)).unwrap();
-    assert!(ann.page("").contains("No app has access"));
+    assert!(ann.page("").contains("No app keeps access"));
     let gone = ann.get(&removal(&app));
     assert_eq!(gone.status, 404);
     assert!(gone.body.contains("This app has no access"));
@@ -269,6 +269,14 @@ fn a_user_removes_an_app_after_a_page_that_says_what_ends() {
     let page = ann.page(&format!("?removed={}", phone.id));
     assert!(!page.contains("no longer has access"));
     assert!(!ann.page("?removed=unknown").contains("no longer has access"));
+    // Nor does it tell the name of an app that never had access, with or without the mark of another removal.
+    let secret = world.register(code_app().name("Secret plan"));
+    let mark = location(&answer).split_once("&mark=").unwrap().1;
+    for mark in ["", mark] {
+        let page = ann.page(&format!("?removed={}&mark={mark}", secret.id));
+        assert!(!page.contains("Secret plan"), "{page}");
+    }
+    assert!(page.contains("Not listed: apps that your administrator"));
     // A form that is sent twice is no problem.
     assert_eq!(ann.post(&removal(&reports)).status, 303);
 }

@@ -119,12 +119,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> AccountVisit<'_, S, U, H> {
         }
     }
 
-    /// Returns the app that the link names as removed. It has no access, so that the page says the truth for any
-    /// link.
+    /// Returns the app that the link names as removed. Only the link that the removal made in this session is
+    /// believed: another one would tell the names of apps, and of access that never was.
     async fn removed(&self, apps: &[AuthorizedApp]) -> Result<Option<Removed>, Problem> {
         let query = self.query()?;
         let Some(client_id) = path::client_id(query.one("removed")) else { return Ok(None) };
-        if apps.iter().any(|app| app.client_id == client_id) {
+        let is_listed = apps.iter().any(|app| app.client_id == client_id);
+        if is_listed || !self.is_removal(&client_id, query.one("mark")) {
             return Ok(None);
         }
         let app = self.server.store().find_app(&client_id).await?;

@@ -49,6 +49,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AccountVisit<'_, S, U, H> {
             return Err(Problem::AppGone);
         }
         self.account().remove(&client_id).await?;
-        Ok(self.to(&format!("{}?removed={}", self.link(""), path::segment(&client_id))))
+        let (removed, mark) = (path::segment(&client_id), self.removal_mark(&client_id));
+        Ok(self.to(&format!("{}?removed={removed}&mark={mark}", self.link(""))))
     }
 }

@@ -106,6 +106,17 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> AccountVisit<'a, S, U, H> {
         own_form::token(&[b"account form", subject, session])
     }
 
+    /// Returns the mark of a link that says that `client_id` was removed in this session.
+    pub(super) fn removal_mark(&self, client_id: &ClientId) -> String {
+        let [subject, session] = self.login.binding();
+        own_form::token(&[b"account removed", subject, session, client_id.as_str().as_bytes()])
+    }
+
+    /// Checks whether `mark` is of this session. Anyone can compute the mark of a login without a session.
+    pub(super) fn is_removal(&self, client_id: &ClientId, mark: &str) -> bool {
+        !self.login.names_no_session() && own_form::is_token(&self.removal_mark(client_id), mark)
+    }
+
     /// Returns the methods of the user.
     pub(super) fn account(&self) -> Account<'a, S> {
         let extensions = &self.parts.extensions;

@@ -22,9 +22,10 @@ pub(in super::super) const IMPERSONATES: Text = "Your administrator lets it act 
      without you: ask your administrator.";
 pub(in super::super) const REMOVE: Text = "Remove access";
 pub(in super::super) const CANCEL: Text = "Cancel";
-pub(in super::super) const NONE_TITLE: Text = "No app has access to your account";
+pub(in super::super) const NONE_TITLE: Text = "No app keeps access to your account";
 pub(in super::super) const NONE: Text =
     "When an app asks to act in your name and you agree, it is listed here, and you can remove it.";
+pub(in super::super) const NOT_LISTED: Text = "Not listed: apps that your administrator lets act in your name for a short time, without keeping access.";
 pub(in super::super) const MANY: Text =
     "You have so many sign-ins that some apps may be missing here. Sign out everywhere to end all.";
 pub(in super::super) const LOST: Text = "Lost something?";
