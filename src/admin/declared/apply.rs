@@ -291,10 +291,7 @@ impl<S: Store> Admin<'_, S> {
                 Ok(UpdateApp::Conflict | UpdateApp::NotFound) => {
                     stored = self.parts.store.read_app(id).await?;
                 }
-                Err(error) => {
-                    let changed = revision.changed;
-                    return self.audited(Action::EditApp { changed }, Some(id), Err(error));
-                }
+                Err(error) => return self.record_failure(id, revision, Err(error)),
             }
         }
         let found = stored.map_or(0, |app| app.version());
@@ -346,6 +343,19 @@ impl<S: Store> Admin<'_, S> {
         }
         let found = self.existing(client_id).await?.version();
         Err(AdminError::Conflict { expected, found })
+    }
+
+    /// Audits a change that failed. If it disables the app, its grants may have ended before.
+    pub(super) fn record_failure<T>(
+        &self,
+        client_id: &ClientId,
+        revision: Revision,
+        mut failed: Result<T, AdminError>,
+    ) -> Result<T, AdminError> {
+        if revision.disables {
+            failed = self.audited(Action::DisableApp, Some(client_id), failed);
+        }
+        self.audited(Action::EditApp { changed: revision.changed }, Some(client_id), failed)
     }
 
     /// Audits each part that was changed.

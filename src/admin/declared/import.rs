@@ -26,6 +26,8 @@ pub struct ImportPlan {
     pub changed: Vec<ChangedApp>,
     /// The changed apps that are disabled and lose their grants.
     pub disabled: Vec<ClientId>,
+    /// The changed apps whose secrets are deleted, because the imported settings do not use them.
+    pub losing_secrets: Vec<ClientId>,
     /// The apps that are as imported.
     pub unchanged: Vec<ClientId>,
     /// The apps that are imported as enabled and stay disabled, because an administrator disabled them. They are
@@ -59,6 +61,9 @@ impl ImportPlan {
         if revision.disables {
             self.disabled.push(id());
         }
+        if revision.loses_secrets {
+            self.losing_secrets.push(id());
+        }
         if revision.changed.is_empty() {
             self.unchanged.push(id());
         } else {
@@ -78,7 +83,7 @@ pub struct Imported {
     /// The changed apps.
     pub changed: Vec<ChangedApp>,
     /// The app at which the import stopped. It may or may not have been written if the store failed; those after it
-    /// were not touched.
+    /// were not touched. If the import disables it, its grants may have ended even if it was not written.
     pub failed: Option<(ClientId, AdminError)>,
 }
 
@@ -114,13 +119,14 @@ impl<S: Store> Admin<'_, S> {
 
     /// Imports many apps, as the plan with the [fingerprint](ImportPlan::fingerprint) `plan` says. Administrators manage them afterwards.
     ///
-    /// An app that exists gets the imported settings. Its secrets stay, unless the import has another one: that is
-    /// set beside the old one, which stays valid for
+    /// An app that exists gets the imported settings. Secrets that these do not use are deleted. The others stay,
+    /// unless the import has another one: that is set beside the old one, which stays valid for
     /// [`with_secret_overlap`](DeclaredApps::with_secret_overlap). An app that is imported as disabled loses its
     /// grants, and a disabled one is not enabled. Apps that are not in the import are not touched.
     ///
     /// Everything is checked first. If a call fails on the way, the result has what was done, and a new plan goes on
-    /// from there. Each change is audited as a call of its own, as for [`apply`](Self::apply).
+    /// from there. If the future is dropped on the way, the generated secrets of the apps inserted by then are lost:
+    /// [`rotate_client_secret`](Self::rotate_client_secret) makes new ones. Each change is audited as a call of its own, as for [`apply`](Self::apply).
     ///
     /// # Errors
     ///
@@ -229,8 +235,7 @@ impl<S: Store> Admin<'_, S> {
             Err(error) => Err(error),
         };
         if updated.is_err() {
-            let changed = revision.changed;
-            return self.audited(Action::EditApp { changed }, Some(id), updated);
+            return self.record_failure(id, revision, updated);
         }
         self.record_changes(id, &revision);
         done.changed.push(ChangedApp { client_id: id.clone(), changed: revision.changed });

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::admin::app_changes::{changed_fields, replace_settings};
 use crate::admin::{Admin, AdminError, ImportedApp, has_client_secret};
-use crate::app::{AppOrigin, AssertionKeys, CustomApp, Flow, JwtSettings, StoredSecret};
+use crate::app::{
+    AppOrigin, AssertionKeys, ClientType, CustomApp, Flow, JwtSettings, StoredSecret,
+};
 use crate::clock::UnixTime;
 use crate::server_secret::{GivenSecret, KeyedDigest, SecretDigest, declared_form};
 use crate::store::Store;
@@ -20,6 +22,8 @@ pub(super) struct Revision {
     pub(super) disables: bool,
     /// Whether it is declared as enabled, and stays disabled because an administrator disabled it.
     pub(super) held: bool,
+    /// Whether the settings no longer use a secret that the app has, so that it is deleted.
+    pub(super) loses_secrets: bool,
 }
 
 /// The party in whose name an app is compared and changed.
@@ -82,6 +86,9 @@ impl<S: Store> Admin<'_, S> {
             sealed =
                 Some(self.parts.sealing.seal(&declared.client_id, secret, self.parts.random)?);
         }
+        let (kept, settings) = (app.credentials(), &declared.settings);
+        revision.loses_secrets = (!kept.client_secrets.is_empty() && !has_client_secret(settings))
+            || (kept.signature_secret.is_some() && settings.client_type() == ClientType::Public);
         revision.disables = app.is_enabled() && !declared.enabled;
         // The configuration enables what it disabled.
         revision.held =

@@ -16,6 +16,8 @@ pub(super) const MAX_APPS: usize = 1_000;
 pub(super) struct Document<'a> {
     format: &'a str,
     text: &'a str,
+    /// The pasted text, if no file was sent.
+    pasted: &'a str,
 }
 
 /// A problem of a file: the place, which may be empty, and a clause.
@@ -43,15 +45,22 @@ impl<'a> Document<'a> {
         let names = ["document", "file", "text"];
         let given = names.into_iter().map(|name| form.one(name)).find(|it| !it.trim().is_empty());
         let text = given.unwrap_or_default();
-        Self { format: form.one("format"), text: text.strip_prefix('\u{feff}').unwrap_or(text) }
+        let is_pasted = text == form.one("text");
+        Self {
+            format: form.one("format"),
+            text: text.strip_prefix('\u{feff}').unwrap_or(text),
+            pasted: if is_pasted { text } else { "" },
+        }
     }
 
     pub(super) const fn format(&self) -> &'a str {
         self.format
     }
 
-    pub(super) const fn text(&self) -> &'a str {
-        self.text
+    /// Returns the pasted text, for the form that comes back. A file is chosen again: beside a corrected one, the
+    /// form would be too long.
+    pub(super) const fn pasted(&self) -> &'a str {
+        self.pasted
     }
 
     /// Reads the apps, and the report on an export of another server.
@@ -85,7 +94,7 @@ impl<'a> Document<'a> {
         // Without line breaks, which browsers change.
         let json = serde_json::from_str::<serde_json::Value>(self.text);
         let text = json.map_or_else(|_| self.text.to_owned(), |json| json.to_string());
-        let shown = Document { format: self.format, text: &text };
+        let shown = Document { format: self.format, text: &text, pasted: "" };
         let plan = format!("{}.{}", shown.digest(), plan.fingerprint());
         [("format", self.format.to_owned()), ("document", text), ("plan", plan)]
     }
@@ -106,7 +115,7 @@ mod tests {
     use super::*;
 
     fn read(format: &str, text: &str) -> Result<usize, String> {
-        match (Document { format, text }).read() {
+        match (Document { format, text, pasted: "" }).read() {
             Ok((apps, _)) => Ok(apps.apps().len()),
             Err(mistakes) => Err(mistakes.into_iter().map(|it| it.place + &it.problem).collect()),
         }

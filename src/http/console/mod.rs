@@ -80,6 +80,7 @@ mod chart;
 mod conflict;
 mod fields;
 mod frame;
+mod import_differences;
 mod import_file;
 mod lines;
 mod log;

@@ -121,6 +121,33 @@ fn an_app_that_changes_during_the_import_is_not_overwritten() {
     assert_eq!(kept.settings().name(), "Bob's");
 }
 
+/// H14: an import that may have ended an app's grants is audited as a disabling that failed, for the host's
+/// configuration as for an administrator.
+#[test]
+fn a_refused_disabling_is_audited() {
+    let world = World::new();
+    let store = Arc::new(FaultyStore::new(Arc::<MemoryStore>::clone(&world.store)));
+    let server = world.beside(new_key(), Arc::clone(&store), Arc::clone(&world.users)).build();
+    let admin = server.admin("ann");
+    let old = world.import("old", code_app());
+    let tokens = world.tokens(&old);
+    let mut file = app("old", "Ends");
+    file["enabled"] = json!(false);
+    let apps = read(&json!([file]));
+    let plan = block_on(admin.plan_import(&apps)).unwrap();
+    store.fail_before(Method::UpdateApp, 1);
+    let done = block_on(admin.import_all(&apps, &plan.fingerprint())).unwrap();
+    assert_eq!(done.failed.unwrap().0, old.id);
+    assert!(world.is_revoked(&tokens));
+    assert!(block_on(admin.find(&old.id)).unwrap().unwrap().is_enabled());
+    assert_eq!((world.count("disable_app"), world.count("edit_app")), (1, 1));
+
+    block_on(admin.set_origin(&old.id, grantor::app::AppOrigin::Declared)).unwrap();
+    store.fail_before(Method::UpdateApp, 1);
+    assert!(block_on(admin.apply(&apps)).is_err());
+    assert_eq!((world.count("disable_app"), world.count("edit_app")), (2, 2));
+}
+
 /// H14: an export has at most 10,000 apps, and no secret.
 #[test]
 fn an_export_has_its_documented_bound() {

@@ -1,16 +1,22 @@
 //! *Import apps*: what would be done, and what was done.
 
+use std::sync::Arc;
+
+use grantor::MemoryStore;
 use grantor::audit::Actor;
 use grantor::http::console::Console;
+use grantor::ids::ClientId;
+use grantor::store::Store;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, MOUNT, console, registered};
+use super::desk::{Desk, MOUNT, console, console_of, registered};
 use super::hostile_texts::texts;
 use super::html::{check, tags, value_of};
-use crate::support::{Answered, App, World, basic, code_app, machine_app, public_app};
+use crate::faulty_store::{FaultyStore, Method};
+use crate::support::{Answered, App, World, basic, code_app, machine_app, new_key, public_app};
 
 /// Sends the form of the import as a browser does.
-fn send(desk: &Desk<'_>, fields: &[(&str, &str)]) -> Answered {
+fn send<S: Store>(desk: &Desk<'_, S>, fields: &[(&str, &str)]) -> Answered {
     let token = desk.token();
     let mut body = String::new();
     for (name, value) in [&[("token", &*token)], fields].concat() {
@@ -27,12 +33,12 @@ fn send(desk: &Desk<'_>, fields: &[(&str, &str)]) -> Answered {
 }
 
 /// Shows what a file of declared apps would do.
-fn show(desk: &Desk<'_>, apps: &Value) -> Answered {
+fn show<S: Store>(desk: &Desk<'_, S>, apps: &Value) -> Answered {
     send(desk, &[("format", "grantor"), ("text", &format!("{apps:#}"))])
 }
 
 /// Sends the form of the page that was shown.
-fn apply(desk: &Desk<'_>, shown: &Answered) -> Answered {
+fn apply<S: Store>(desk: &Desk<'_, S>, shown: &Answered) -> Answered {
     let fields = ["format", "document", "plan"].map(|name| (name, value_of(&shown.body, name)));
     send(desk, &fields.each_ref().map(|(name, value)| (*name, &**value)))
 }
@@ -74,13 +80,13 @@ fn an_import_shows_what_it_would_do_and_then_does_it() {
         .map(|tag| tag.text)
         .collect();
     assert_eq!(secrets.len(), 2, "{}", done.body);
-    let client = |id: &grantor::ids::ClientId, secret: &str| App {
+    let client = |id: &ClientId, secret: &str| App {
         id: id.clone(),
         secret: Some(secret.to_owned()),
         signature_secret: None,
     };
     let get = |app: &App| world.post(app, &[("grant_type", "client_credentials")]).status;
-    let fresh = grantor::ids::ClientId::new("fresh").unwrap();
+    let fresh = ClientId::new("fresh").unwrap();
     assert_eq!(get(&client(&fresh, &secrets[0])), 200);
     assert_eq!(get(&app), 200, "a secret that the file lacks stays");
     for (action, count) in [("import_app", 1), ("edit_app", 1)] {
@@ -94,9 +100,100 @@ fn an_import_shows_what_it_would_do_and_then_does_it() {
     let again = apply(&desk, &shown);
     assert_eq!(again.status, 409, "{}", again.body);
     check(&again.body, MOUNT);
+    // An import that ran before may be the reason, so that its apps are named with the way to new secrets.
+    for text in ["This form imported nothing", "Rotate the secrets", "/apps/fresh/credentials"] {
+        assert!(again.body.contains(text), "{text}: {}", again.body);
+    }
     assert!(secrets.iter().all(|secret| !again.body.contains(secret)));
     assert_eq!(world.count("import_app"), 1);
     assert!(show(&desk, &apps).body.contains("There is nothing to import"));
+}
+
+/// H14: a store that fails says that the app may be there without its secrets, and where new ones are made.
+#[test]
+fn an_import_that_stops_leads_to_the_secrets_that_were_not_shown() {
+    let world = World::new();
+    let store = Arc::new(FaultyStore::new(Arc::<MemoryStore>::clone(&world.store)));
+    let server = world.beside(new_key(), Arc::clone(&store), Arc::clone(&world.users));
+    let console = console_of(&Arc::new(server.build()));
+    let desk = Desk::new(&console, "security");
+    let shown = show(&desk, &json!({ "apps": [app_json("fresh", "Fresh")] }));
+    store.fail_after(Method::InsertApp, 1);
+    let stopped = apply(&desk, &shown);
+    check(&stopped.body, MOUNT);
+    for text in
+        ["may or may not have been written", "rotate its secrets", "/apps/fresh/credentials"]
+    {
+        assert!(stopped.body.contains(text), "{text}: {}", stopped.body);
+    }
+    assert!(!stopped.body.contains("may have ended"));
+    assert_eq!(desk.get("/apps/fresh/credentials").status, 200);
+
+    let app = world.import("ends", machine_app());
+    let mut file = app_json("ends", "Ends");
+    file["enabled"] = json!(false);
+    let shown = show(&desk, &json!({ "apps": [file] }));
+    store.fail_before(Method::UpdateApp, 1);
+    let stopped = apply(&desk, &shown);
+    check(&stopped.body, MOUNT);
+    assert!(stopped.body.contains("may have ended already"), "{}", stopped.body);
+    let admin = world.server.admin("ann");
+    assert!(world.block_on(admin.find(&app.id)).unwrap().unwrap().is_enabled());
+}
+
+/// H14: the plan names the apps that lose their secrets, and shows the old and the new values of settings.
+#[test]
+fn a_plan_shows_the_changes_that_matter() {
+    let world = World::new();
+    world.import("old", code_app());
+    let console = console(&world);
+    let desk = Desk::new(&console, "security");
+    let mut file: Value = serde_json::from_str(&desk.page("/server/export")).unwrap();
+    let settings = &mut file["apps"][0]["settings"];
+    settings["authentication"] = json!("none");
+    settings["redirect_uris"] = json!(["https://evil.example/cb"]);
+    settings["scope"] = json!("new.scope");
+    let shown = show(&desk, &file);
+    assert_eq!(shown.status, 200, "{}", shown.body);
+    check(&shown.body, MOUNT);
+    let text = |text: &str| tags(&shown.body).iter().any(|tag| tag.text.contains(text));
+    for part in ["Apps that lose their secrets", "https://evil.example/cb", "new.scope"] {
+        assert!(text(part), "{part}: {}", shown.body);
+    }
+    let before = world.server.admin("ann");
+    let before = world.block_on(before.find(&ClientId::new("old").unwrap())).unwrap().unwrap();
+    let settings = serde_json::to_value(before.settings()).unwrap();
+    let uri = settings["redirect_uris"][0].as_str().unwrap();
+    assert!(text(uri), "{uri}: {}", shown.body);
+    assert!(shown.body.contains("<code>authentication</code>"), "{}", shown.body);
+    assert_eq!(apply(&desk, &shown).status, 200);
+    let after = world.server.admin("ann");
+    let after = world.block_on(after.find(&ClientId::new("old").unwrap())).unwrap().unwrap();
+    assert!(after.credentials().client_secrets.is_empty());
+    assert!(!show(&desk, &file).body.contains("Apps that lose their secrets"));
+}
+
+/// H14: a refused file is not in the form that comes back, beside which a corrected one would be too long. A pasted
+/// text is. The script wipes each from a page that is left.
+#[test]
+fn a_refused_file_does_not_come_back_in_the_form() {
+    let world = World::new();
+    let console = console(&world);
+    let desk = Desk::new(&console, "security");
+    let broken = format!("{{{}", "x".repeat(999_000));
+    let refused = send(&desk, &[("format", "grantor"), ("file", &broken), ("text", "")]);
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.len() < 20_000, "{}", refused.body.len());
+    let pasted = send(&desk, &[("format", "grantor"), ("file", ""), ("text", "{pasted")]);
+    assert!(pasted.body.contains("{pasted</textarea>"), "{}", pasted.body);
+    let wiped = |body: &str| {
+        let tags = tags(body);
+        let once = tags.iter().filter(|tag| tag.attribute("data-once").is_some());
+        once.map(|tag| tag.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(wiped(&pasted.body), ["textarea"]);
+    let shown = show(&desk, &json!({ "apps": [app_json("fresh", "Fresh")] }));
+    assert_eq!(wiped(&shown.body), ["input"]);
 }
 
 /// H14, H8: an app that changed after the page was shown stops the import before anything is written.
@@ -113,7 +210,7 @@ fn an_import_does_what_was_shown_or_nothing() {
     let refused = apply(&desk, &shown);
     assert_eq!(refused.status, 409, "{}", refused.body);
     check(&refused.body, MOUNT);
-    assert!(refused.body.contains("an app has changed since this page was shown"));
+    assert!(refused.body.contains("an app has changed since its page was shown"));
     assert_eq!(desk.get("/apps/fresh").status, 404);
     assert!(!desk.page(&path).contains("Renamed"));
     // Another document than the one that was shown is not imported, either.

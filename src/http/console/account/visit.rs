@@ -114,7 +114,7 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> AccountVisit<'a, S, U, H> {
 
     /// Checks whether `mark` is of this session. Anyone can compute the mark of a login without a session.
     pub(super) fn is_removal(&self, client_id: &ClientId, mark: &str) -> bool {
-        !self.login.names_no_session() && own_form::is_token(&self.removal_mark(client_id), mark)
+        !self.login.names_no_session() && own_form::is_equal(mark, &self.removal_mark(client_id))
     }
 
     /// Returns the methods of the user.

@@ -21,9 +21,15 @@ for (const box of document.querySelectorAll("input[data-confirms]")) {
   follow();
 }
 
-// A browser may keep a page for its Back button. Its secrets are wiped before.
+// A browser may keep a page for its Back button. Its secrets are wiped before, and the page is asked for again
+// afterwards, by GET.
+const secrets = document.querySelectorAll("[data-once]");
 addEventListener("pagehide", () => {
-  for (const secret of document.querySelectorAll("[data-once]")) {
-    secret.textContent = secret.dataset.once;
+  for (const secret of secrets) {
+    if ("value" in secret) secret.value = secret.dataset.once;
+    else secret.textContent = secret.dataset.once;
   }
+});
+addEventListener("pageshow", (event) => {
+  if (event.persisted && secrets.length) location.replace(location.pathname + location.search);
 });

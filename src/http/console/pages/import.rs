@@ -1,6 +1,6 @@
 //! *Import apps*: a file, a page that shows what it would do, and its execution.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use http::StatusCode;
@@ -8,11 +8,15 @@ use http::StatusCode;
 use super::super::access::ConsoleRole;
 use super::super::fields::Fields;
 use super::super::frame::{Crumb, Frame};
+use super::super::import_differences::{Difference, differences};
 use super::super::import_file::{Document, MAX_APPS, MAX_BYTES, Mistake};
 use super::super::problem::Problem;
 use super::super::texts::{self, import as text};
 use super::super::visit::Visit;
-use crate::admin::{AdminError, ChangedApp, DeclaredApps, ImportError, ImportPlan, Imported};
+use crate::admin::{
+    AdminError, ChangedApp, DeclaredApps, ImportError, ImportPlan, Imported, ImportedApp,
+};
+use crate::app::ClientType;
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::ids::ClientId;
@@ -41,6 +45,8 @@ struct PlanPage<'a> {
     action: String,
     back: String,
     has_changed: bool,
+    /// The apps of the file that exist with secrets, after an import that was refused.
+    existing: Vec<(String, String)>,
     lists: Vec<List>,
     unchanged: usize,
     report: Vec<Client>,
@@ -60,6 +66,7 @@ struct Row {
     name: String,
     client_id: String,
     more: String,
+    differences: Vec<Difference>,
 }
 
 /// The notes on a client of an export, or on the whole of it.
@@ -76,8 +83,18 @@ struct ImportedPage<'a> {
     server: String,
     inserted: Vec<New<'a>>,
     changed: Vec<(String, String)>,
-    failed: Option<(String, &'static str)>,
+    failed: Option<Stopped>,
     has_secrets: bool,
+}
+
+/// The app at which an import stopped.
+struct Stopped {
+    client_id: String,
+    why: &'static str,
+    /// The link to its credentials, if secrets were generated that this page does not have.
+    credentials: Option<String>,
+    /// Whether its access may have ended.
+    may_have_ended: bool,
 }
 
 /// A new app, with the secrets that were generated.
@@ -107,14 +124,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let shown = form.one("plan");
         if !shown.is_empty() {
             match self.admin().import_all(&apps, document.plan_in(shown)).await {
-                Ok(done) => return self.imported(&done),
+                Ok(done) => return self.imported(&apps, &done),
                 // The page shows the present plan.
                 Err(ImportError::Changed | ImportError::Invalid(_)) => {}
                 Err(ImportError::Failed(error)) => return Err(error.into()),
             }
         }
         match self.admin().plan_import(&apps).await {
-            Ok(plan) => self.plan_page(&document, &apps, &plan, report, !shown.is_empty()),
+            Ok(plan) => {
+                let differences = self.differences(&apps, &plan).await?;
+                let lists = lists(&apps, &plan, differences);
+                self.plan_page(&document, &apps, &plan, lists, report, !shown.is_empty())
+            }
             Err(ImportError::Invalid(invalid)) => {
                 self.import_form_with(wrong, &document, Mistake::all(&invalid))
             }
@@ -137,7 +158,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: self.link("/server/import"),
             cancel: self.link("/server"),
             formats: text::FORMATS.into_iter().map(format).collect(),
-            text: document.text(),
+            text: document.pasted(),
             mistakes,
             hint: text::bounds(MAX_BYTES, MAX_APPS),
         };
@@ -149,6 +170,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         document: &Document<'_>,
         apps: &DeclaredApps,
         plan: &ImportPlan,
+        lists: Vec<List>,
         report: Option<MigrationReport>,
         has_changed: bool,
     ) -> Result<Page, Problem> {
@@ -157,7 +179,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: self.link("/server/import"),
             back: self.link("/server/import"),
             has_changed,
-            lists: lists(apps, plan),
+            existing: if has_changed { self.existing(apps, plan) } else { Vec::new() },
+            lists,
             unchanged: plan.unchanged.len(),
             report: report.map(clients).unwrap_or_default(),
             form: (!plan.is_unchanged()).then(|| document.form(plan)),
@@ -166,8 +189,42 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         self.page_with(status, &page)
     }
 
+    /// Returns the settings that an import changes, by app.
+    async fn differences(
+        &self,
+        apps: &DeclaredApps,
+        plan: &ImportPlan,
+    ) -> Result<BTreeMap<ClientId, Vec<Difference>>, Problem> {
+        let declared: BTreeMap<_, _> =
+            apps.apps().iter().map(|app| (app.client_id(), app.settings())).collect();
+        let mut found = BTreeMap::new();
+        for ChangedApp { client_id, .. } in &plan.changed {
+            // If it has changed since the plan, the import is refused.
+            let stored = self.admin().find(client_id).await?;
+            if let (Some(stored), Some(after)) = (stored, declared.get(client_id)) {
+                found.insert(client_id.clone(), differences(stored.settings(), after));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the apps of the file that exist and got generated secrets if the file created them, each with the
+    /// link to its credentials.
+    fn existing(&self, apps: &DeclaredApps, plan: &ImportPlan) -> Vec<(String, String)> {
+        let new: BTreeSet<_> = plan.inserted.iter().collect();
+        let existing = apps
+            .apps()
+            .iter()
+            .filter(|app| !new.contains(app.client_id()) && has_generated_secrets(app));
+        let link = |app: &ImportedApp| {
+            let id = app.client_id();
+            (id.as_str().to_owned(), self.app_link(id, "credentials"))
+        };
+        existing.map(link).collect()
+    }
+
     /// Shows what was done. New secrets are in the answer to the form: sent again, it finds another plan.
-    fn imported(&self, done: &Imported) -> Result<Page, Problem> {
+    fn imported(&self, apps: &DeclaredApps, done: &Imported) -> Result<Page, Problem> {
         let new = done.inserted.iter().map(|told| {
             let client = told.client_secret.as_ref().map(ClientSecret::expose_secret);
             let signature = told.signature_secret.as_ref().map(SignatureSecret::expose_secret);
@@ -197,7 +254,15 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 | AdminError::Preview(_)
                 | AdminError::Store(_) => text::STORE_FAILED,
             };
-            (client_id.as_str().to_owned(), why)
+            let app = apps.apps().iter().find(|app| app.client_id() == client_id);
+            Stopped {
+                client_id: client_id.as_str().to_owned(),
+                why,
+                credentials: app
+                    .is_some_and(has_generated_secrets)
+                    .then(|| self.app_link(client_id, "credentials")),
+                may_have_ended: app.is_some_and(|app| !app.is_enabled()),
+            }
         });
         self.page(&ImportedPage {
             frame: self.frame(text::DONE_TITLE).with_crumb(Crumb::server(self)),
@@ -210,22 +275,36 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     }
 }
 
+/// Checks whether an app of a file gets generated secrets if it is new.
+fn has_generated_secrets(app: &ImportedApp) -> bool {
+    app.settings().client_type() == ClientType::Confidential
+        && !(app.has_client_secret() && app.has_signature_secret())
+}
+
 /// Returns the apps of a plan by their fate.
-fn lists(apps: &DeclaredApps, plan: &ImportPlan) -> Vec<List> {
+fn lists(
+    apps: &DeclaredApps,
+    plan: &ImportPlan,
+    mut differences: BTreeMap<ClientId, Vec<Difference>>,
+) -> Vec<List> {
     let names: BTreeMap<&ClientId, &str> =
         apps.apps().iter().map(|app| (app.client_id(), app.settings().name())).collect();
     let row = |client_id: &ClientId, more: String| Row {
         name: names.get(client_id).copied().unwrap_or_default().to_owned(),
         client_id: client_id.as_str().to_owned(),
         more,
+        differences: Vec::new(),
     };
     let new = |id: &ClientId| {
         let more = if plan.generated.contains(id) { text::NEW_SECRETS } else { "" };
         row(id, more.to_owned())
     };
-    let changed = |app: &ChangedApp| row(&app.client_id, app.changed.join(", "));
+    let mut changed = |app: &ChangedApp| Row {
+        differences: differences.remove(&app.client_id).unwrap_or_default(),
+        ..row(&app.client_id, app.changed.join(", "))
+    };
     let bare = |id: &ClientId| row(id, String::new());
-    let [inserted, edited, disabled, held] = text::FATES;
+    let [inserted, edited, losing, disabled, held] = text::FATES;
     let list = |(title, hint, tone): (&'static str, &'static str, &'static str), apps| List {
         title,
         hint,
@@ -234,7 +313,8 @@ fn lists(apps: &DeclaredApps, plan: &ImportPlan) -> Vec<List> {
     };
     let lists = [
         list(inserted, plan.inserted.iter().map(new).collect()),
-        list(edited, plan.changed.iter().map(changed).collect()),
+        list(edited, plan.changed.iter().map(&mut changed).collect()),
+        list(losing, plan.losing_secrets.iter().map(bare).collect()),
         list(disabled, plan.disabled.iter().map(bare).collect()),
         list(held, plan.held_disabled.iter().map(bare).collect()),
     ];

@@ -61,7 +61,7 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
         _ = writeln!(out, "  [{}]: {},", quoted(name), expression(value));
     }
     let id = if assertion.has_id { "  jti: crypto.randomUUID(),\n" } else { "" };
-    let kid = key.key_id.as_ref().map(|id| format!(", kid: {}", quoted(id))).unwrap_or_default();
+    let kid = key.id.as_ref().map(|id| format!(", kid: {}", quoted(id))).unwrap_or_default();
     let hash = key.algorithm.as_str().get(2..).unwrap_or_default();
     let hash = format!("\"sha{hash}\"");
     let sign = |digest: &str, options: &str| {

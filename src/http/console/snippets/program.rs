@@ -42,7 +42,7 @@ impl<'a> Value<'a> {
 /// The key that signs an assertion.
 pub(super) struct Key {
     pub(super) algorithm: Algorithm,
-    pub(super) key_id: Option<String>,
+    pub(super) id: Option<String>,
     /// The environment variable that names the file of a private key.
     pub(super) file: &'static str,
 }
@@ -172,7 +172,7 @@ fn grant_assertion<'a>(app: &'a CustomApp, server: &'a Server<'_>) -> Option<Ass
     let key = match jwt.assertion_keys() {
         AssertionKeys::Keys(keys) => key_of(keys, jwt.algorithms(), ASSERTION_KEY_FILE),
         AssertionKeys::SignatureSecret => {
-            Key { algorithm: Algorithm::HS256, key_id: None, file: ASSERTION_KEY_FILE }
+            Key { algorithm: Algorithm::HS256, id: None, file: ASSERTION_KEY_FILE }
         }
     };
     Some(Assertion {
@@ -196,7 +196,7 @@ fn key_of(keys: &VerifyingKeys, allowed: &[Algorithm], file: &'static str) -> Ke
     let found = keys.find(|(_, algorithm)| fits(algorithm));
     Key {
         algorithm: found.map_or(rsa, |(_, algorithm)| algorithm),
-        key_id: found.and_then(|(key, _)| Some(key.key_id()?.as_str().to_owned())),
+        id: found.and_then(|(key, _)| Some(key.key_id()?.as_str().to_owned())),
         file,
     }
 }

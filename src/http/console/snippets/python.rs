@@ -81,7 +81,7 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
         out.push_str("        \"jti\": str(uuid.uuid4()),\n");
     }
     _ = writeln!(out, "    }},\n    {secret},\n    algorithm=\"{algorithm}\",");
-    if let Some(id) = &key.key_id {
+    if let Some(id) = &key.id {
         _ = writeln!(out, "    headers={{\"kid\": {}}},", quoted(id));
     }
     out.push_str(")\n");

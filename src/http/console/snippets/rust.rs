@@ -90,14 +90,14 @@ fn sign(out: &mut String, assertion: &Assertion<'_>) {
     if assertion.has_id {
         out.push_str("        \"jti\": uuid::Uuid::new_v4().to_string(),\n");
     }
-    let is_fixed = key.key_id.is_none();
+    let is_fixed = key.id.is_none();
     _ = writeln!(
         out,
         "    }});\n    let {}header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::{});",
         if is_fixed { "" } else { "mut " },
         algorithm.as_str()
     );
-    if let Some(id) = &key.key_id {
+    if let Some(id) = &key.id {
         _ = writeln!(out, "    header.kid = Some({}.to_owned());", quoted(id));
     }
     let read = format!("&std::fs::read(env::var(\"{}\")?)?", key.file);

@@ -38,7 +38,7 @@ pub(super) fn write(program: &Program<'_>) -> String {
 fn sign(out: &mut String, assertion: &Assertion<'_>) {
     let variable = assertion.name.to_ascii_uppercase();
     _ = writeln!(out, "# {variable}: {}", text::signed(assertion.key.algorithm.as_str()));
-    if let Some(id) = &assertion.key.key_id {
+    if let Some(id) = &assertion.key.id {
         _ = writeln!(out, "#   kid: {}", python(id));
     }
     for (name, value) in &assertion.claims {

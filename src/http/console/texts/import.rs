@@ -34,12 +34,19 @@ pub(in super::super) const REFERENCE: Text = "names a place on the server, which
      leave it out, and a new app gets a new one";
 
 pub(in super::super) const PLAN_TITLE: Text = "What the import would do";
-pub(in super::super) const PLAN_INTRODUCTION: Text =
-    "Nothing is written yet. The import does exactly this, or nothing.";
-pub(in super::super) const HAS_CHANGED: Text = "Nothing was imported: an app has changed since this page was shown. This is what the import would do \
+pub(in super::super) const PLAN_INTRODUCTION: Text = "Nothing is written yet. If an app changes before you import, nothing is imported. The apps are written \
+     one after the other: if the connection breaks on the way, a part of them may be imported, and you do not \
+     see their new secrets.";
+pub(in super::super) const HAS_CHANGED: Text = "This form imported nothing: an app has changed since its page was shown. This is what the import would do \
      now.";
+/// Before the apps that exist.
+pub(in super::super) const SENT_BEFORE: Text = "If you sent the form before, by a double click or before the connection broke, that import may have written \
+     a part. Rotate the secrets that you have not seen, of those apps here that it made:";
 pub(in super::super) const NOTHING: Text =
     "There is nothing to import: every app is as in the file.";
+/// Before the values that a setting loses, and before those that it gets.
+pub(in super::super) const NO_LONGER: Text = "no longer";
+pub(in super::super) const NOW: Text = "now";
 pub(in super::super) const UNCHANGED: Text = "Apps that are as in the file:";
 pub(in super::super) const NEW_SECRETS: Text = "gets new secrets, shown once after the import";
 pub(in super::super) const APPLY: Text = "Import";
@@ -47,13 +54,18 @@ pub(in super::super) const BACK: Text = "Choose another file";
 pub(in super::super) const REPORT: Text = "What the export has and this server has not";
 pub(in super::super) const WHOLE_EXPORT: Text = "The export as a whole";
 pub(in super::super) const REFUSED: Text = "Not imported";
-/// Title, hint, tone: new, changed, disabled, still disabled.
-pub(in super::super) const FATES: [(Text, Text, Text); 4] = [
+/// Title, hint, tone: new, changed, losing secrets, disabled, still disabled.
+pub(in super::super) const FATES: [(Text, Text, Text); 5] = [
     ("New apps", "", "good"),
     (
         "Apps that change",
         "The settings in the file replace the stored ones. Users' sign-ins stay.",
         "warn",
+    ),
+    (
+        "Apps that lose their secrets",
+        "Their new way to authenticate uses no such secret, so that the stored ones are deleted.",
+        "bad",
     ),
     (
         "Apps that are disabled",
@@ -75,6 +87,10 @@ pub(in super::super) const TO_SERVER: Text = "Go to the server";
 pub(in super::super) const STOPPED_AT: Text = "The import stopped at";
 pub(in super::super) const STOPPED_REST: Text =
     "Apps after it were not touched. Import the file again: it goes on from there.";
+/// Before the link to the credentials of the app at which the import stopped.
+pub(in super::super) const STOPPED_SECRETS: Text = "If it is a new app, it may be there without its new secrets being shown. If it is there, rotate its secrets:";
+pub(in super::super) const STOPPED_ENDED: Text =
+    "The file has it as disabled, so its tokens and sign-ins may have ended already.";
 pub(in super::super) const OTHERS_FIRST: Text =
     "Another administrator changed it at the same time.";
 pub(in super::super) const STORE_FAILED: Text =
