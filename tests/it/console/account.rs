@@ -441,7 +441,7 @@ fn a_long_list_of_abilities_is_folded() {
         let page = ann.page(&removal(&app));
         let folded = tags(&page).iter().filter(|tag| tag.name == "details").count();
         assert_eq!(folded, folds, "{count}");
-        assert_eq!(page.matches("use what it calls").count(), count);
+        assert_eq!(page.matches("Use what it calls").count(), count);
     }
 }
 
