@@ -8,8 +8,6 @@
 
 mod bad_input;
 mod chromium;
-#[cfg(feature = "console")]
-mod console_in_chromium;
 mod foreign_libraries;
 mod graceful_stop;
 mod login;
@@ -17,11 +15,10 @@ mod oauth2_crate;
 mod openssl_keys;
 mod output;
 #[cfg(feature = "console")]
-mod playground;
-#[cfg(feature = "console")]
 mod programs;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
+#[expect(dead_code, reason = "the long tests need more of it")]
 mod support;
 mod upkeep;

@@ -60,10 +60,16 @@ impl<'a> Inspection<'a> {
     /// H16: checks the page that is open in both schemes and on both screens: axe-core finds nothing, nothing is
     /// cut off, nothing has moved, and the keyboard reaches everything. Keeps pictures as `name`.
     pub(crate) fn check(&self, name: &str) {
-        let chrome = self.chrome;
-        for shift in chrome.run(SHIFTS).as_array().unwrap() {
+        for shift in self.chrome.run(SHIFTS).as_array().unwrap() {
             self.fault(format!("{name} moves: {shift}"));
         }
+        self.check_filled(name);
+    }
+
+    /// Checks a page to which a script has added the answer to a request of the user. A late answer moves what is
+    /// below it.
+    pub(crate) fn check_filled(&self, name: &str) {
+        let chrome = self.chrome;
         self.check_keyboard(name);
         for (width, screen, in_the_dark) in
             [(PHONE, "phone", "phone-dark"), (DESKTOP, "desktop", "dark")]

@@ -1,0 +1,12 @@
+//! The console of the example server in Chromium: every page and button, and the playground. `bash .ci/long` runs
+//! these tests; the rules of `main.rs` apply.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
+#![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
+
+mod console_in_chromium;
+mod playground;
+#[path = "../sandbox/mod.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod sandbox;
+#[expect(dead_code, unused_imports, reason = "the quick tests need more of it")]
+mod support;
