@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::{Admin, AdminError};
 use crate::app::CustomApp;
 use crate::endpoint::context::Context;
+use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::{PreviewRequest, TokenPreview, UserCheck};
-use crate::error::Fault;
+use crate::error::{EndpointError, Fault};
 use crate::hooks::Hooks;
 use crate::ids::{ClientId, Subject};
 use crate::store::Store;
@@ -29,6 +30,8 @@ pub(crate) trait Inquiries: Sync {
         app: &'a CustomApp,
         request: &'a PreviewRequest<'a>,
     ) -> Answer<'a, TokenPreview, Fault>;
+
+    fn introspect<'a>(&'a self, token: &'a str) -> Answer<'a, Introspection, EndpointError>;
 }
 
 type Answer<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -52,6 +55,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Inquiries for Context<S, U, H> {
         request: &'a PreviewRequest<'a>,
     ) -> Answer<'a, TokenPreview, Fault> {
         Box::pin(Self::preview(self, app, request))
+    }
+
+    fn introspect<'a>(&'a self, token: &'a str) -> Answer<'a, Introspection, EndpointError> {
+        Box::pin(self.introspect_any(token))
     }
 }
 
@@ -126,5 +133,15 @@ impl<S: Store> Admin<'_, S> {
     ) -> Result<TokenPreview, AdminError> {
         let app = self.existing(client_id).await?;
         Ok(self.parts.inquiries.preview(&app, request).await?)
+    }
+
+    /// Returns what the server knows of a token, as the introspection endpoint tells a gateway (RFC 7662 section
+    /// 2.2): of an access token of any app, or of the live refresh token of a grant. It uses nothing up.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: a failure of the store. Of an invalid token the answer is [`Introspection::Inactive`].
+    pub async fn introspect(&self, token: &str) -> Result<Introspection, EndpointError> {
+        self.parts.inquiries.introspect(token).await
     }
 }

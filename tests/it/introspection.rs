@@ -501,3 +501,31 @@ fn a_refresh_token_that_its_app_may_not_use_is_inactive() {
     scene.world.edit(&app, |draft| draft.flows([Flow::AuthorizationCode]));
     scene.active(&app, token);
 }
+
+/// An administrator learns of a token what a gateway does. Nothing is used up or recorded.
+#[test]
+fn an_administrator_learns_what_a_gateway_does() {
+    let scene = Scene::new();
+    let world = &scene.world;
+    let app = scene.code_app();
+    let first = world.tokens(&app);
+    let told = |token: &str| {
+        let events = world.events().len();
+        let told = block_on(world.server.admin("root").introspect(token)).unwrap();
+        assert_eq!(world.events().len(), events);
+        serde_json::from_str::<Value>(&told.to_json()).unwrap()
+    };
+    for token in [access_token(&first), refresh_token(&first)] {
+        assert_eq!(told(token), scene.active(&scene.gateway, token));
+    }
+    let second = world.refresh(&app, refresh_token(&first));
+    let inactive = json!({ "active": false });
+    for dead in [refresh_token(&first), "", "x", "\u{1f469}"] {
+        assert_eq!(told(dead), inactive, "{dead}");
+    }
+    assert_eq!(told(refresh_token(&second))["active"], true);
+    block_on(world.server.admin("root").disable(&app.id)).unwrap();
+    for token in [access_token(&second), refresh_token(&second)] {
+        assert_eq!(told(token), inactive);
+    }
+}

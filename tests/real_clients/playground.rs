@@ -63,7 +63,7 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
     chrome.switch_to(&windows[0]);
     chrome.wait_for("#token:not([hidden])");
     wait_until("the window of the login is closed", || chrome.windows() == windows);
-    inspection.check("playground-token");
+    inspection.check_filled("playground-token");
     let claims = chrome.text("#claims");
     for expected in
         ["sub", "root", "Subject: the user", "profile", &server.issuer, "at+jwt", "Expires"]
@@ -87,7 +87,7 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
     let said = call(&chrome, MISSING, "403");
     assert!(said.contains("lacks the scope PUT/files/*"), "{said}");
     assert!(said.contains("insufficient_scope"), "{said}");
-    inspection.check("playground-calls");
+    inspection.check_filled("playground-calls");
 
     // H23: the grant is listed like any other.
     assert!(
@@ -95,9 +95,18 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
         "{}",
         server.output()
     );
+    let introspected = |active: &str| {
+        let before = chrome.count("#timeline > li");
+        chrome.click("#introspect");
+        chrome.wait_for(&format!("#timeline > li:nth-child({})[data-good]", before + 1));
+        let card = chrome.text("#timeline > li:last-child");
+        assert!(card.contains(active) && card.contains("presented=(folded)"), "{card}");
+    };
+    introspected("\"active\": true");
     chrome.click("#revoke");
     let said = call(&chrome, ALLOWED, "401");
     assert!(said.contains("does not accept the token"), "{said}");
+    introspected("\"active\": false");
 
     // H19
     assert_eq!(chrome.url(), own);

@@ -61,6 +61,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (false, ["playground"]) => self.playground().await,
             (false, ["playground", "callback"]) => self.playground_callback(),
             (true, ["playground", "app"]) => self.register_playground().await,
+            (true, ["playground", "introspect"]) => self.introspect(form).await,
             _ => Err(Problem::NotFound),
         }
     }

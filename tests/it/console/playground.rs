@@ -286,8 +286,26 @@ fn a_token_of_the_playground_is_an_ordinary_grant() {
     let grants = world.block_on(admin.grants(&filter, Page::first(10))).unwrap().items;
     assert_eq!((grants.len(), &grants[0].client_id), (1, &app.id));
     assert!(!world.is_revoked(&tokens));
+    let viewer = Desk::new(&console, "view");
+    let told = |token: &str| {
+        let answer = viewer.post("/playground/introspect", &[("presented", token)]);
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")));
+        answer.body
+    };
+    let active = told(tokens.text("access_token"));
+    assert!(
+        active.contains("\"active\":true") && active.contains("\"scope\":\"calls\""),
+        "{active}"
+    );
+    let other = world.register(crate::support::code_app());
+    for foreign in ["", "x", world.tokens(&other).text("access_token")] {
+        assert_eq!(told(foreign), "{\"active\":false}");
+    }
+    let without = [("presented", tokens.text("access_token"))];
+    assert_eq!(viewer.post_with("/playground/introspect", "x", &without).status, 403);
     let user = RevocationTarget::Subject(subject("ann"));
     world.block_on(admin.revoke(user)).unwrap();
     assert!(world.is_revoked(&tokens));
+    assert_eq!(told(tokens.text("access_token")), "{\"active\":false}");
     world.refresh(&app, tokens.text("refresh_token")).assert_error(400, "invalid_grant");
 }

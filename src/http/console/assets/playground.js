@@ -112,7 +112,7 @@
 
   // Requests.
 
-  const SECRET = new Set(["access_token", "refresh_token", "code", "code_verifier", "token"]);
+  const SECRET = new Set(["access_token", "refresh_token", "code", "code_verifier", "token", "presented"]);
   const asPieces = (name, value) => (SECRET.has(name) ? { secret: value } : value);
 
   // The fields of a form, as they are sent, one a line.
@@ -133,7 +133,7 @@
   }
 
   // Sends a request and shows it with its answer. The browser adds headers of its own, such as Origin.
-  async function exchange(title, method, url, headers, body, shownBody) {
+  async function exchange(title, method, url, headers, body, shownBody, credentials = "omit") {
     const head = headers.flatMap(([name, value, secret]) => [
       `\n${name}: `, ...(secret ? [value, { secret }] : [value]),
     ]);
@@ -143,7 +143,7 @@
     let text;
     try {
       response = await fetch(url, {
-        method, body, headers: sent, mode: "cors", credentials: "omit", cache: "no-store", redirect: "error",
+        method, body, headers: sent, mode: "cors", credentials, cache: "no-store", redirect: "error",
         referrerPolicy: "no-referrer",
       });
       text = await response.text();
@@ -160,9 +160,9 @@
     return { shown, status: response.status, ok: response.ok, json, text, headers: response.headers };
   }
 
-  function post(title, url, fields) {
+  function post(title, url, fields, credentials) {
     const headers = [["Content-Type", "application/x-www-form-urlencoded"], ["Accept", "application/json"]];
-    return exchange(title, "POST", url, headers, new URLSearchParams(fields).toString(), formPieces(fields));
+    return exchange(title, "POST", url, headers, new URLSearchParams(fields).toString(), formPieces(fields), credentials);
   }
 
   const refusal = (json) => [json?.error, json?.error_description].filter((it) => typeof it === "string").join(": ");
@@ -239,6 +239,16 @@
       ["token_type_hint", held.refresh ? "refresh_token" : "access_token"],
     ]);
     if (status) shown.say(ok ? words["revoke-said"] : `${words.refused} ${refusal(json)}`, ok);
+  }
+
+  // The console asks for the page: only a client that authenticates may ask the endpoint.
+  async function introspect() {
+    const { shown, ok, json, status } = await post(words.introspect, data.introspect, [
+      ["presented", held.access], ["token", data.form],
+    ], "same-origin");
+    if (!status) return;
+    if (!ok) return shown.say(words["other-status"], false);
+    shown.say(json?.active ? words["introspect-active"] : words["introspect-inactive"], Boolean(json?.active));
   }
 
   function forget() {
@@ -351,6 +361,7 @@
   at("start").addEventListener("click", start);
   at("refresh").addEventListener("click", refresh);
   at("revoke").addEventListener("click", revoke);
+  at("introspect").addEventListener("click", introspect);
   at("forget").addEventListener("click", forget);
   // The Back button shows no token again.
   addEventListener("pagehide", forget);

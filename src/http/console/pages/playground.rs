@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
+use http::StatusCode;
 use http::header::{self, HeaderValue};
 use url::form_urlencoded::Serializer;
 
@@ -17,8 +18,10 @@ use super::super::visit::{POLICY, Visit};
 use crate::admin::{AdminError, ImportedApp};
 use crate::app::CustomApp;
 use crate::catalog::{ApiCatalog, Endpoint};
+use crate::endpoint::introspection::Introspection;
 use crate::hooks::Hooks;
 use crate::http::Page;
+use crate::http::response::private_json;
 use crate::ids::ClientId;
 use crate::protocol::paths::ServerEndpoint;
 use crate::store::{self, AppQuery, Store};
@@ -94,8 +97,10 @@ struct Live<'a> {
     resources: Vec<String>,
     origins: Vec<String>,
     groups: Vec<(String, Vec<Call<'a>>)>,
+    /// The path below the console that tells what the server knows of a token.
+    introspect: String,
     /// The command with which an API introspects a token.
-    introspect: Option<String>,
+    introspection: Option<String>,
 }
 
 /// An endpoint of the catalog.
@@ -228,6 +233,19 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         }
     }
 
+    /// Tells what the server knows of a token that the page has got for the playground's app.
+    pub(in super::super) async fn introspect(&self, form: &Fields) -> Result<Page, Problem> {
+        self.own_playground()?;
+        let found = self.admin().introspect(form.one("presented")).await;
+        let found = found.map_err(|_| Problem::Unavailable)?;
+        let is_own = match &found {
+            Introspection::Active(token) => token.client_id.as_str() == Playground::CLIENT_ID,
+            Introspection::Inactive => true,
+        };
+        let answer = if is_own { found } else { Introspection::Inactive };
+        Ok(private_json(StatusCode::OK, answer.to_json()))
+    }
+
     /// Returns the playground and the link to its script, if it is on.
     fn own_playground(&self) -> Result<(&Playground, String), Problem> {
         match (&self.site.playground, self.site.assets.playground()) {
@@ -278,7 +296,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             resources: app.settings().resources().iter().map(|it| it.as_str().to_owned()).collect(),
             origins: playground.api_origins(issuer),
             groups: self.server.catalog().map(groups).unwrap_or_default(),
-            introspect: self.endpoint(ServerEndpoint::Introspection).map(|url| introspection(&url)),
+            introspect: self.link("/playground/introspect"),
+            introspection: self
+                .endpoint(ServerEndpoint::Introspection)
+                .map(|url| introspection(&url)),
         }))
     }
 

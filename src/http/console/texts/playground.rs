@@ -60,8 +60,9 @@ pub(in super::super) const REFRESH: Text = "Refresh";
 pub(in super::super) const REVOKE: Text = "Revoke";
 pub(in super::super) const FORGET: Text = "Forget everything";
 pub(in super::super) const INTROSPECTION: Text = "Introspection";
-pub(in super::super) const NO_INTROSPECTION: Text = "This page cannot introspect its token. The endpoint answers APIs that authenticate (RFC 7662 section 2.1), and \
-     a public app has nothing to authenticate with. An API with a client of its own asks:";
+pub(in super::super) const INTROSPECT: Text = "Introspect";
+pub(in super::super) const NO_INTROSPECTION: Text = "The introspection endpoint answers APIs that authenticate (RFC 7662 section 2.1), and the playground's public app has \
+     nothing to authenticate with. The console asks the server for it, and shows the same answer. An API with a client of its own asks:";
 
 // The API.
 pub(in super::super) const CALL: Text = "Call the API";
@@ -120,6 +121,15 @@ pub(in super::super) const WORDS: &[(&str, Text)] = &[
     (
         "revoke-said",
         "The server ended the grant. APIs refuse the access token as soon as they learn of it, which may take a moment.",
+    ),
+    ("introspect", "Introspection, by the console"),
+    (
+        "introspect-active",
+        "The token is active. This is what an API learns that may see all of it.",
+    ),
+    (
+        "introspect-inactive",
+        "The token is not active: it has expired, was used up, or was revoked.",
     ),
     ("refused", "The server refused:"),
     (
