@@ -11,12 +11,10 @@ pub(in super::super) const TITLE: Text = "Tokens and refusals by day";
 pub(in super::super) const REFUSED: Text = "Refused";
 pub(in super::super) const DAY: Text = "Day";
 pub(in super::super) const TABLE: Text = "The same as a table";
-pub(in super::super) const QUIET: Text =
-    "Days without requests are left out. Days begin at midnight in UTC.";
+pub(in super::super) const QUIET: Text = "Days without requests are left out, and so are days whose events were pruned. Days begin at midnight in UTC.";
 pub(in super::super) const MORE: Text = "Usage by day";
 pub(in super::super) const NONE_TITLE: Text = "No requests in this time";
-pub(in super::super) const NONE: Text =
-    "Each token, and each refusal of the app after it has authenticated, counts on its day.";
+pub(in super::super) const NONE: Text = "Each token, and each refusal of the app after it has authenticated, counts on its day, until the events of the day are pruned.";
 pub(in super::super) const NO_LOG_TITLE: Text = "No audit log is connected";
 pub(in super::super) const NO_LOG: Text = "Usage by day comes from a store of events. Write events into it with an AuditQueue, and connect it with \
      Console::with_audit_log.";
