@@ -1,6 +1,7 @@
 //! The fingerprints of the roots under which the tables were written.
 
-use sqlx::{PgConnection, PgExecutor, SqlStr, query};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, SqlStr, query};
 
 use super::PostgresStore;
 use super::limits::BEGIN;
@@ -39,17 +40,30 @@ impl Roots {
     }
 }
 
+/// The effect of a claim.
+struct Judged {
+    before: Vec<RootPrint>,
+    after: Vec<RootPrint>,
+    /// The roots that the server lacks.
+    missing: Vec<RootPrint>,
+}
+
 impl PostgresStore {
     /// Claims the roots of a server. If nothing has to be written, as at each start but the first, that takes
     /// one statement and no lock.
     pub(super) async fn claim(&self, claim: &RootsClaim) -> Result<Vec<RootPrint>, StoreError> {
-        let pool = self.connections.pool();
+        let names = &self.names;
+        let find = || {
+            let find = query(self.sql.roots.find.clone());
+            find.bind(names.floor()).bind(names.ceiling())
+        };
+        let found = self.run(find).await.map_err(StoreError::new)?;
+        let judged = self.judge(&found, claim)?;
+        if judged.before == judged.after {
+            return Ok(judged.missing);
+        }
         let claimed = async {
-            let (before, after, missing) = self.judge(pool, claim).await?;
-            if before == after {
-                return Ok(missing);
-            }
-            let transaction = pool.begin_with(BEGIN).await;
+            let transaction = self.connections.pool().begin_with(BEGIN).await;
             let mut transaction = transaction.map_err(StoreError::new)?;
             let missing = self.claim_on(&mut transaction, claim).await?;
             transaction.commit().await.map_err(StoreError::new)?;
@@ -59,24 +73,16 @@ impl PostgresStore {
         claimed.map_err(|_| StoreError::new(super::run::Late(self.timeout)))?
     }
 
-    /// Returns the remembered fingerprints, those after the claim, and the roots that the server lacks.
-    async fn judge(
-        &self,
-        connection: impl PgExecutor<'_>,
-        claim: &RootsClaim,
-    ) -> Result<(Vec<RootPrint>, Vec<RootPrint>, Vec<RootPrint>), StoreError> {
-        let names = &self.names;
-        let find = query(self.sql.roots.find.clone()).persistent(false).bind(names.floor());
-        let rows = find.bind(names.ceiling()).fetch_all(connection).await;
+    /// Applies a claim to the remembered fingerprints.
+    fn judge(&self, found: &[PgRow], claim: &RootsClaim) -> Result<Judged, StoreError> {
         let print = |row| {
-            let print = names.read(column(row, "print")?).unwrap_or_default();
+            let print = self.names.read(column(row, "print")?).unwrap_or_default();
             print.parse().map_err(StoreError::new)
         };
-        let rows = rows.map_err(StoreError::new)?;
-        let before = rows.iter().map(print).collect::<Result<Vec<RootPrint>, _>>()?;
+        let before = found.iter().map(print).collect::<Result<Vec<RootPrint>, _>>()?;
         let mut after = before.clone();
         let missing = claim.apply(&mut after);
-        Ok((before, after, missing))
+        Ok(Judged { before, after, missing })
     }
 
     async fn claim_on(
@@ -91,7 +97,10 @@ impl PostgresStore {
             Some(number) => query(sql.lock_further.clone()).bind(number),
         };
         lock.persistent(false).execute(&mut *connection).await.map_err(StoreError::new)?;
-        let (before, after, missing) = self.judge(&mut *connection, claim).await?;
+        let find = query(sql.find.clone()).persistent(false).bind(names.floor());
+        let found = find.bind(names.ceiling()).fetch_all(&mut *connection).await;
+        let Judged { before, after, missing } =
+            self.judge(&found.map_err(StoreError::new)?, claim)?;
         let (gone, new) = differences(&before, &after);
         let write = |print: &RootPrint| names.write(&print.to_string()).into_owned();
         if !gone.is_empty() {
