@@ -117,7 +117,8 @@ impl<S: Store> Admin<'_, S> {
         self.planned(apps).await.map(|(_, plan)| plan)
     }
 
-    /// Imports many apps, as the plan with the [fingerprint](ImportPlan::fingerprint) `plan` says. Administrators manage them afterwards.
+    /// Imports many apps, as the plan with the [fingerprint](ImportPlan::fingerprint) `plan` says. Administrators
+    /// manage them afterwards.
     ///
     /// An app that exists gets the imported settings. Secrets that these do not use are deleted. The others stay,
     /// unless the import has another one: that is set beside the old one, which stays valid for
@@ -126,7 +127,8 @@ impl<S: Store> Admin<'_, S> {
     ///
     /// Everything is checked first. If a call fails on the way, the result has what was done, and a new plan goes on
     /// from there. If the future is dropped on the way, the generated secrets of the apps inserted by then are lost:
-    /// [`rotate_client_secret`](Self::rotate_client_secret) makes new ones. Each change is audited as a call of its own, as for [`apply`](Self::apply).
+    /// [`rotate_client_secret`](Self::rotate_client_secret) makes new ones. Each change is audited as a call of its
+    /// own, as for [`apply`](Self::apply).
     ///
     /// # Errors
     ///
