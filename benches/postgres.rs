@@ -95,6 +95,7 @@ fn redeemed(world: &world::World, grant: &Grant) {
         salt_digest: grant.salt_digest,
         confirmation: None,
         binds: true,
+        device: None,
         claim: 1,
         now: world::now(),
     };

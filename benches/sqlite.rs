@@ -84,6 +84,7 @@ async fn redeem(store: &SqliteStore, client_id: &ClientId) -> Grant {
         salt_digest: grant.salt_digest,
         confirmation: None,
         binds: true,
+        device: None,
         claim: u64::MAX / 3,
         now: at(1_000),
     };

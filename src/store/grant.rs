@@ -155,8 +155,8 @@ impl Grant {
     /// Applies the promise of [`GrantStore::redeem_code`](crate::store::GrantStore::redeem_code) to
     /// one row. A store that locks the row may call this and write the row back.
     ///
-    /// `void` says that something outside the row ends the grant: a cutoff covers it, or its app is
-    /// disabled or deleted. The row has changed unless the answer is [`RedeemCode::Refused`].
+    /// `void` says that something outside the row ends the grant: a cutoff covers
+    /// [its facts](Self::facts_of_redemption), or its app is disabled or deleted. The row has changed unless the answer is [`RedeemCode::Refused`].
     pub fn redeem(&mut self, redemption: &CodeRedemption, void: bool) -> RedeemCode {
         if self.client_id != redemption.client_id
             || !self.salt_digest.matches(&redemption.salt_digest)
@@ -188,6 +188,9 @@ impl Grant {
         }
         self.confirmation = redemption.confirmation.filter(|_| redemption.binds);
         self.bound_from = 0;
+        if self.device.is_none() {
+            self.device.clone_from(&redemption.device);
+        }
         self.generation = 1;
         self.rotated_at = redemption.now;
         self.claim = redemption.claim;
@@ -286,6 +289,13 @@ impl Grant {
             return self.expires_at;
         }
         pending_until(self.authorized_at, self.code_expires_at, self.expires_at)
+    }
+
+    /// Returns the facts by which the store judges `redemption`: those of the grant with the device that it
+    /// would get.
+    #[must_use]
+    pub fn facts_of_redemption<'a>(&'a self, redemption: &'a CodeRedemption) -> AccessFacts<'a> {
+        AccessFacts { device: self.device.as_ref().or(redemption.device.as_ref()), ..self.facts() }
     }
 
     /// Returns the facts by which the store judges this grant and its tokens.

@@ -54,6 +54,7 @@ fn redemption(after: i64) -> CodeRedemption {
         salt_digest,
         confirmation: None,
         binds: true,
+        device: None,
         claim: 7,
         now: at(after),
     }

@@ -4,7 +4,7 @@
 //! Both belong in one database: a redemption, a rotation and a claim check everything that can change in
 //! *one* atomic step, including whether the app is enabled. [`Store`] is both at once; every type that
 //! implements the two implements it. The audit log and usage have a trait of their own,
-//! [`AuditStore`](crate::audit::AuditStore).
+//! [`AuditStore`](crate::audit::AuditStore), and so have the devices that can be wiped, [`DeviceStore`].
 //!
 //! A store serves one issuer. The SQL stores open views of further issuers over the same tables, such as with
 //! [`AnyStore::for_issuers`].
@@ -40,6 +40,7 @@ mod cached_apps;
 #[cfg(feature = "test-kit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "test-kit")))]
 pub mod conformance;
+mod device;
 mod feed;
 mod grant;
 mod grant_store;
@@ -65,6 +66,10 @@ pub(crate) use audit_rows::{
     AuditFilter, AuditRow, DAY_MILLIS, DayRow, HistoryRows, UsageRow, UsageStep, day_of,
 };
 pub use cached_apps::CachedApps;
+pub use device::{
+    AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, RequestWipe,
+    SeeDevice, Wipe, WipeOrder, WipeRequest, WipeStep,
+};
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub(crate) use grant::MAX_TICKET_LIFETIME;
 pub use grant::{Grant, MAX_MISMATCHES};

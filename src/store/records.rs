@@ -43,6 +43,8 @@ pub struct CodeRedemption {
     pub confirmation: Option<Confirmation>,
     /// Whether the grant is from now on bound to `confirmation` (a public app), or to nothing.
     pub binds: bool,
+    /// The device that the request names. The grant gets it, unless it has one.
+    pub device: Option<DeviceId>,
     /// A random id of this request.
     pub claim: u64,
     /// The present instant.

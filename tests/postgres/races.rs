@@ -20,6 +20,7 @@ pub(crate) fn redemption(grant: &Grant, now: UnixTime) -> CodeRedemption {
         salt_digest: grant.salt_digest,
         confirmation: None,
         binds: true,
+        device: None,
         claim: u64::from_ne_bytes(random_bytes()),
         now,
     }

@@ -105,6 +105,7 @@ fn a_redemption_does_what_the_rule_says() {
             salt_digest,
             confirmation,
             binds,
+            device: None,
             claim,
             now,
         };

@@ -140,6 +140,7 @@ pub(crate) fn code(grant: &Grant) -> CodeRedemption {
         salt_digest: grant.salt_digest,
         confirmation: None,
         binds: true,
+        device: None,
         claim: 1,
         now: at(1),
     }

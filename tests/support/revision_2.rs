@@ -42,6 +42,7 @@ pub(crate) fn redemption(n: u8, client_id: &ClientId) -> CodeRedemption {
         salt_digest: salt(n),
         confirmation: None,
         binds: false,
+        device: None,
         claim: 1,
         now: at(5),
     }

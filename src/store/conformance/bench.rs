@@ -136,6 +136,7 @@ pub(super) fn code(grant: &Grant, millis: i64) -> CodeRedemption {
         salt_digest: grant.salt_digest,
         confirmation: grant.confirmation,
         binds: true,
+        device: None,
         claim: 1,
         now: at(millis),
     }

@@ -91,6 +91,7 @@ impl Grant for AuthorizationCode {
             salt_digest: salt.digest(&grant_id),
             confirmation: None,
             binds: app.settings().client_type() == ClientType::Public,
+            device: None,
             claim: facts.claim_id(),
             now: facts.now,
         };
