@@ -10,6 +10,7 @@
 //! | [`resource_servers`] | APIs that check tokens, in this process and in others |
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
+//! | [`mobile`] | rules that an app enforces on a phone, for administrators and developers of apps |
 //! | [`migration`] | clients of five other servers |
 //! | [`runbooks`] | the steps after a leak, a loss, a restore or a failover |
 //! | [`limits`] | the bound of every input |
@@ -33,7 +34,9 @@ macro_rules! links {
 [administration.md#requests-that-overlap-the-end-of-access]: crate::guide::administration#requests-that-overlap-the-end-of-access
 [administration.md#secrets]: crate::guide::administration#secrets
 [administration.md#the-users-own-view]: crate::guide::administration#the-users-own-view
+[allowed-apps.json]: crate::guide#files-beside-the-guide
 [behaviours.md]: crate::guide#files-beside-the-guide
+[console.md#pages-of-an-app]: crate::guide::console#pages-of-an-app
 [console.md#the-users-page]: crate::guide::console#the-users-page
 [decisions/0016-one-writer-shares-commits.md]: crate::guide#files-beside-the-guide
 [decisions/0019-one-statement-and-a-clock-row.md]: crate::guide#files-beside-the-guide
@@ -59,6 +62,7 @@ macro_rules! links {
 [limits.md#console]: crate::guide::limits#console
 [limits.md#the-server]: crate::guide::limits#the-server
 [migration.md]: crate::guide::migration
+[mobile.md]: crate::guide::mobile
 [resource-servers.md]: crate::guide::resource_servers
 [resource-servers.md#how-fast-a-change-arrives]: crate::guide::resource_servers#how-fast-a-change-arrives
 [runbooks.md#a-backup-was-restored]: crate::guide::runbooks#a-backup-was-restored
@@ -121,6 +125,10 @@ pub mod resource_servers {}
     doc = "Build the documentation with the features `axum` and `console` to read this page."
 )]
 pub mod console {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/mobile.md")]
+pub mod mobile {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/migration.md")]

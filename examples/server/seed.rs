@@ -163,7 +163,7 @@ mod tests {
             assert_eq!(names(known), names(written), "{app} {place}");
         };
         every("demo-web", "");
-        every("demo-web", "/mobile_security");
+        every("demo-native", "/mobile_security");
         every("demo-backend", "/jwt");
         every("demo-backend", "/jwt/impersonation");
     }

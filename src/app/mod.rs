@@ -21,7 +21,7 @@ pub use credentials::{AppCredentials, Credentials};
 pub use draft::AppDraft;
 pub use impersonation::{Impersonable, ImpersonationPolicy, ImpersonationRule, NotPermitted};
 pub use jwt_settings::{AssertionKeys, JtiRule, JwtSettings};
-pub use mobile_security::{MobileSecurity, PinPolicy};
+pub use mobile_security::{MobileSecurity, PinPolicy, PolicyDocument};
 pub use origin::AppOrigin;
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
@@ -166,6 +166,7 @@ impl RateQuota {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomApp {
     client_id: ClientId,
+    #[serde(deserialize_with = "settings::of_record")]
     settings: AppSettings,
     enabled: bool,
     #[serde(default, skip_serializing_if = "AppOrigin::is_registered")]

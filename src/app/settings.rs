@@ -1,6 +1,7 @@
 //! The checked settings of an app.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     AppDraft, AssertionKeys, ClientAuthentication, ClientType, Flow, InvalidApp, JwtSettings,
@@ -38,6 +39,18 @@ impl From<AppSettings> for AppDraft {
     fn from(settings: AppSettings) -> Self {
         settings.0
     }
+}
+
+/// Reads the settings of a stored app. Patterns of `allowed_apps` were checked when they were saved, maybe by
+/// an earlier version, which accepted a `*` anywhere: such an app stays readable.
+pub(super) fn of_record<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<AppSettings, D::Error> {
+    let mut draft = AppDraft::deserialize(deserializer)?;
+    let patterns = std::mem::take(&mut draft.mobile_security.allowed_apps);
+    let AppSettings(mut draft) = draft.build().map_err(D::Error::custom)?;
+    draft.mobile_security.allowed_apps = patterns;
+    Ok(AppSettings(draft))
 }
 
 impl AppSettings {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::members::{self, Members};
-use super::report::Notes;
+use super::report::{Notes, quoted};
 use super::settings::{self, BOOKKEEPING, Basics, Flows, PASSWORD, Ports, SHOWN_NOWHERE};
 use super::{Export, InvalidExport, Top, placed, top};
 use crate::admin::ImportedApp;
@@ -177,7 +177,20 @@ fn mobile_security(is_mobile: bool, client: &mut Members, notes: &mut Notes) -> 
             notes.refused("whiteList", "it must be a list of texts");
             Vec::new()
         };
-        security.allowed_apps = apps.into_iter().filter(|app| !app.is_empty()).collect();
+        let apps = apps.into_iter().filter(|app| !app.is_empty());
+        let (kept, dropped): (Vec<_>, Vec<_>) =
+            apps.partition(|app| MobileSecurity::is_pattern(app));
+        security.allowed_apps = kept;
+        for app in dropped {
+            let text = format!("{}: a * stands alone, or last after a dot", quoted(&app));
+            notes.dropped("whiteList", text);
+        }
+    }
+    if security.has_rules() && security.allowed_apps.is_empty() {
+        notes.undecided(
+            "whiteList",
+            "it is empty: no app may receive content; write * to allow every app",
+        );
     }
     security
 }

@@ -101,6 +101,11 @@ fn settings_of_an_app_have_their_documented_bounds() {
     let phone = |change: Value| json!({ "mobile_security": change });
     app_accepts("PIN", 1..=1_440, |it| phone(json!({ "pin": { "after_idle_minutes": it } })));
     app_accepts("wrong PINs", 1..=20, |it| phone(json!({ "max_pin_attempts": it })));
+    app_accepts("block", 1..=8_760, |it| phone(json!({ "block_after_hours": it })));
+    app_accepts("wipe", 1..=3_650, |it| phone(json!({ "wipe_after_days": it })));
+    app_accepts("hours before a wipe", 1..=48, |it| {
+        phone(json!({ "block_after_hours": it, "wipe_after_days": 2 }))
+    });
     let patterns = |it| texts(it, |number| format!("com.example.{number}"));
     app_accepts("allowed apps", 0..=100, |it| phone(json!({ "allowed_apps": patterns(it) })));
     app_accepts("pattern", 1..=255, |it| phone(json!({ "allowed_apps": ["x".repeat(it)] })));

@@ -182,21 +182,46 @@ fn app_cases() -> Vec<(Value, &'static str)> {
             "`client_assertion_lifetime` must be 1 to 3600 seconds",
         ),
         (
-            json!({ "mobile_security": { "pin": { "after_idle_minutes": 0 } } }),
+            json!({ "rate_quota": { "per_minute": 0, "burst": 1 } }),
+            "`rate_quota` must be 1 to 60000000 requests a minute with a burst of 1 to 1000000",
+        ),
+    ]
+}
+
+/// The same for the rules of a phone.
+fn phone_cases() -> Vec<(Value, &'static str)> {
+    let phone = |change: Value| json!({ "mobile_security": change });
+    vec![
+        (
+            phone(json!({ "pin": { "after_idle_minutes": 0 } })),
             "`mobile_security.pin` must be 1 to 1440 minutes",
         ),
         (
-            json!({ "mobile_security": { "max_pin_attempts": 0 } }),
+            phone(json!({ "max_pin_attempts": 0 })),
             "`mobile_security.max_pin_attempts` must be 1 to 20",
         ),
         (
-            json!({ "mobile_security": { "allowed_apps": [""] } }),
+            phone(json!({ "allowed_apps": [""] })),
             "`mobile_security.allowed_apps` must list at most 100 patterns, each of 1 to 255 bytes of \
              printable ASCII",
         ),
         (
-            json!({ "rate_quota": { "per_minute": 0, "burst": 1 } }),
-            "`rate_quota` must be 1 to 60000000 requests a minute with a burst of 1 to 1000000",
+            phone(json!({ "allowed_apps": ["com.example*"] })),
+            "`mobile_security.allowed_apps` must have a * alone, for every app, or last after a dot: \
+             write com.example.* for the apps whose ids begin with com.example. and com.example.mail \
+             for one app",
+        ),
+        (
+            phone(json!({ "block_after_hours": 0 })),
+            "`mobile_security.block_after_hours` must be 1 to 8760 hours",
+        ),
+        (
+            phone(json!({ "wipe_after_days": 0 })),
+            "`mobile_security.wipe_after_days` must be 1 to 3650 days",
+        ),
+        (
+            phone(json!({ "block_after_hours": 25, "wipe_after_days": 1 })),
+            "`mobile_security.wipe_after_days` must be no shorter than `block_after_hours`",
         ),
     ]
 }
@@ -269,7 +294,7 @@ fn an_invalid_setting_is_named_with_its_rule() {
     let build = |app: Value| serde_json::from_value::<AppDraft>(app).unwrap().build();
     build(valid_app()).unwrap();
     let mut texts = BTreeSet::new();
-    let cases = [app_cases(), jwt_cases()].concat();
+    let cases = [app_cases(), phone_cases(), jwt_cases()].concat();
     for (change, text) in &cases {
         let mut app = valid_app();
         merge(&mut app, change);

@@ -150,6 +150,13 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("PIN after idle minutes; wrong PINs", &["settings_of_an_app_have_their_documented_bounds"]),
     ("allowed apps on a phone", &["settings_of_an_app_have_their_documented_bounds"]),
+    (
+        "hours offline before a phone blocks; days before it wipes",
+        &[
+            "settings_of_an_app_have_their_documented_bounds",
+            "offline_limits_have_their_bounds_and_their_order",
+        ],
+    ),
     // Keys and tokens
     (
         "access token, issued and read",

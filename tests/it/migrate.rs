@@ -350,7 +350,8 @@ fn clients_of_kiteworks_become_apps() {
     assert!(!app.is_enabled());
     let mobile = app.settings().mobile_security();
     assert!(mobile.remote_wipe && !mobile.biometrics && !mobile.clipboard);
-    assert_eq!(mobile.allowed_apps, ["com.example.editor", "com.example.viewer"]);
+    let allowed = ["com.example.editor", "com.example.viewer", "com.example.*"];
+    assert_eq!(mobile.allowed_apps, allowed);
     assert_eq!(mobile.max_pin_attempts, Some(20));
     assert_findings(
         &migration,
@@ -361,11 +362,14 @@ fn clients_of_kiteworks_become_apps() {
             "narrowed accessTokenLifetime",
             "undecided askPin",
             "narrowed maxPinAttempts",
+            "dropped whiteList",
             "dropped minVersion",
             "undecided client_secret",
             "unknown shape",
         ],
     );
+    let report = migration.report.to_string();
+    assert!(report.contains("com.vendor*") && report.contains("last after a dot"), "{report}");
     assert_refused(&migration, "data[2]", "type", "Kiteworks itself");
     assert_refused(&migration, "data[3]", "", "no flow is left");
 }

@@ -86,6 +86,11 @@ impl Validator {
             }),
             "pattern" => json.as_str().is_none_or(|text| match bound.as_str().unwrap() {
                 "^[ -~]+$" => text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
+                r"^(\*|[!-)+-~]+(\.\*)?)$" => {
+                    let own = text.strip_suffix(".*").filter(|own| !own.is_empty());
+                    let own = own.unwrap_or(text);
+                    text == "*" || own.bytes().all(|it| it.is_ascii_graphic() && it != b'*')
+                }
                 "-----BEGIN " => text.contains("-----BEGIN "),
                 _ => {
                     text.len() > 10
@@ -153,6 +158,7 @@ fn full() -> Value {
         &json!({
             "rate_quota": { "per_minute": 1, "burst": 1 },
             "jwt": { "impersonation": { "allow": { "members": { "groups": ["staff"] } } } },
+            "mobile_security": { "block_after_hours": 24, "wipe_after_days": 1 },
         }),
     );
     let draft: AppDraft = serde_json::from_value(settings).unwrap();
@@ -269,6 +275,12 @@ fn the_schema_and_the_reader_agree() {
         settings(json!({ "jwt": { "keys": { "keys": p256() } } })),
         settings(json!({ "mobile_security": { "pin": { "after_idle_minutes": 5 } } })),
         settings(
+            json!({ "mobile_security": { "allowed_apps": ["*", "com.*", "com.a.*", "com.a"] } }),
+        ),
+        settings(
+            json!({ "mobile_security": { "block_after_hours": null, "wipe_after_days": 3650 } }),
+        ),
+        settings(
             json!({ "redirect_uris": [{ "uri": "http://localhost/x", "allow_localhost": true }] }),
         ),
     ];
@@ -321,6 +333,13 @@ fn the_schema_and_the_reader_agree() {
         settings(json!({ "mobile_security": { "pin": "sometimes" } })),
         settings(json!({ "mobile_security": { "max_pin_attempts": 21 } })),
         settings(json!({ "mobile_security": { "allowed_apps": [""] } })),
+        settings(json!({ "mobile_security": { "allowed_apps": ["com*"] } })),
+        settings(json!({ "mobile_security": { "allowed_apps": [".*"] } })),
+        settings(json!({ "mobile_security": { "allowed_apps": ["a.*.*"] } })),
+        settings(json!({ "mobile_security": { "block_after_hours": 0 } })),
+        settings(json!({ "mobile_security": { "block_after_hours": 8761 } })),
+        settings(json!({ "mobile_security": { "wipe_after_days": 0 } })),
+        settings(json!({ "mobile_security": { "wipe_after_days": 3651 } })),
         settings(json!({ "rate_quota": { "per_minute": 0, "burst": 1 } })),
         settings(json!({ "rate_quota": { "per_minute": 1 } })),
     ];

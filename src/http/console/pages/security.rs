@@ -37,6 +37,8 @@ struct Typed {
     biometrics: bool,
     clipboard: bool,
     allowed: String,
+    block: String,
+    wipe_after: String,
 }
 
 /// The sentences beside the fields.
@@ -46,12 +48,15 @@ struct Mistakes {
     minutes: Option<&'static str>,
     attempts: Option<&'static str>,
     allowed: Vec<String>,
+    block: Option<&'static str>,
+    wipe_after: Option<&'static str>,
 }
 
 impl Mistakes {
     fn is_empty(&self) -> bool {
-        let Self { pin, minutes, attempts, allowed } = self;
-        [pin, minutes, attempts].iter().all(|it| it.is_none()) && allowed.is_empty()
+        let Self { pin, minutes, attempts, allowed, block, wipe_after } = self;
+        [pin, minutes, attempts, block, wipe_after].iter().all(|it| it.is_none())
+            && allowed.is_empty()
     }
 }
 
@@ -63,14 +68,17 @@ impl From<&MobileSecurity> for Typed {
             PinPolicy::WhenOffline => ("offline", String::new()),
             PinPolicy::AfterIdleMinutes(minutes) => ("after", minutes.to_string()),
         };
+        let limit = |it: Option<u16>| it.map_or_else(String::new, |it| it.to_string());
         Self {
             remote_wipe: rules.remote_wipe,
             pin: pin.to_owned(),
             minutes,
-            attempts: rules.max_pin_attempts.map_or_else(String::new, |it| it.to_string()),
+            attempts: limit(rules.max_pin_attempts.map(u16::from)),
             biometrics: rules.biometrics,
             clipboard: rules.clipboard,
             allowed: rules.allowed_apps.join("\n"),
+            block: limit(rules.block_after_hours),
+            wipe_after: limit(rules.wipe_after_days),
         }
     }
 }
@@ -85,6 +93,8 @@ impl Typed {
             biometrics: form.has("biometrics"),
             clipboard: form.has("clipboard"),
             allowed: form.one("allowed_apps").replace("\r\n", "\n"),
+            block: form.one("block_after").trim().to_owned(),
+            wipe_after: form.one("wipe_after").trim().to_owned(),
         }
     }
 
@@ -109,26 +119,42 @@ impl Typed {
         if attempts.is_none() && !self.attempts.is_empty() {
             mistakes.attempts = Some(text::ATTEMPTS_WRONG);
         }
-        let fits = |line: &str| line.len() <= 255 && line.bytes().all(|it| it.is_ascii_graphic());
         let lines = self.allowed.lines().map(str::trim).enumerate();
         let lines: Vec<_> = lines.filter(|(_, line)| !line.is_empty()).collect();
         if lines.len() > 100 {
             mistakes.allowed.push(text::ALLOWED_MANY.to_owned());
         } else {
-            let wrong = lines.iter().filter(|(_, line)| !fits(line));
-            mistakes.allowed.extend(wrong.map(|(number, _)| text::wrong_line(number + 1)));
+            let wrong = lines.iter().filter(|(_, line)| !MobileSecurity::is_pattern(line));
+            let sentence = |(number, line): &(usize, &str)| {
+                let wrong = if line.contains('*') { text::wrong_star } else { text::wrong_line };
+                wrong(number + 1)
+            };
+            mistakes.allowed.extend(wrong.map(sentence));
         }
-        if !mistakes.is_empty() {
-            return Err(mistakes);
+        let limit =
+            |typed: &str, max: u16| typed.parse::<u16>().ok().filter(|it| (1..=max).contains(it));
+        let block = limit(&self.block, 8_760);
+        if block.is_none() && !self.block.is_empty() {
+            mistakes.block = Some(text::BLOCK_WRONG);
         }
-        Ok(MobileSecurity {
+        let wipe_after = limit(&self.wipe_after, 3_650);
+        if wipe_after.is_none() && !self.wipe_after.is_empty() {
+            mistakes.wipe_after = Some(text::WIPE_AFTER_WRONG);
+        }
+        let rules = MobileSecurity {
             remote_wipe: self.remote_wipe,
             pin,
             max_pin_attempts: attempts,
             biometrics: self.biometrics,
             clipboard: self.clipboard,
             allowed_apps: lines.into_iter().map(|(_, line)| line.to_owned()).collect(),
-        })
+            block_after_hours: block,
+            wipe_after_days: wipe_after,
+        };
+        if !rules.wipes_after_block() {
+            mistakes.wipe_after = Some(text::WIPE_BEFORE_BLOCK);
+        }
+        if mistakes.is_empty() { Ok(rules) } else { Err(mistakes) }
     }
 
     fn differences(&self, stored: &Self) -> Vec<Difference> {
@@ -145,6 +171,8 @@ impl Typed {
             Difference::of(text::BIOMETRICS, yes(self.biometrics), yes(stored.biometrics)),
             Difference::of(text::CLIPBOARD, yes(self.clipboard), yes(stored.clipboard)),
             Difference::of(text::ALLOWED, self.allowed.clone(), stored.allowed.clone()),
+            Difference::of(text::BLOCK, self.block.clone(), stored.block.clone()),
+            Difference::of(text::WIPE_AFTER, self.wipe_after.clone(), stored.wipe_after.clone()),
         ]
         .into_iter()
         .flatten()
@@ -238,6 +266,8 @@ mod tests {
                 remote_wipe: true,
                 max_pin_attempts: Some(20),
                 allowed_apps: vec!["com.example.*".to_owned(), "*".to_owned()],
+                block_after_hours: Some(8_760),
+                wipe_after_days: Some(3_650),
                 ..MobileSecurity::default()
             };
             assert_eq!(Typed::from(&rules).check().ok(), Some(rules));
@@ -247,10 +277,11 @@ mod tests {
             (typed("after", "0", "", ""), (false, true, false, 0)),
             (typed("after", "1441", "21", ""), (false, true, true, 0)),
             (typed("after", "", "0", "a b\n\nok\n\u{e4}"), (false, true, true, 2)),
+            (typed("never", "", "", "*\na.*\na*\n.*\n**\n*.a"), (false, false, false, 4)),
             (typed("sometimes", "x", "-1", &many), (true, false, true, 1)),
             (typed("never", "x", "", &"a".repeat(256)), (false, false, false, 1)),
         ] {
-            let Err(Mistakes { pin, minutes, attempts, allowed }) = wrong.check() else {
+            let Err(Mistakes { pin, minutes, attempts, allowed, .. }) = wrong.check() else {
                 panic!("accepted");
             };
             let found = (pin.is_some(), minutes.is_some(), attempts.is_some(), allowed.len());
@@ -258,5 +289,32 @@ mod tests {
         }
         let allowed = typed("never", "", "", " a \n\n b.* ").check().ok().map(|it| it.allowed_apps);
         assert_eq!(allowed.unwrap(), ["a", "b.*"]);
+    }
+
+    /// W16: the bounds of the offline limits are those of the app.
+    #[test]
+    fn offline_limits_are_checked_as_those_of_the_app() {
+        for (block, wipe_after, wrong) in [
+            ("", "", (None, None)),
+            ("1", "1", (None, None)),
+            ("8760", "3650", (None, None)),
+            ("24", "1", (None, None)),
+            ("25", "1", (None, Some(text::WIPE_BEFORE_BLOCK))),
+            ("0", "0", (Some(text::BLOCK_WRONG), Some(text::WIPE_AFTER_WRONG))),
+            ("8761", "3651", (Some(text::BLOCK_WRONG), Some(text::WIPE_AFTER_WRONG))),
+            ("a day", "-1", (Some(text::BLOCK_WRONG), Some(text::WIPE_AFTER_WRONG))),
+            ("99999", "1", (Some(text::BLOCK_WRONG), None)),
+        ] {
+            let typed = Typed {
+                block: block.to_owned(),
+                wipe_after: wipe_after.to_owned(),
+                ..typed("never", "", "", "")
+            };
+            let found = match typed.check() {
+                Ok(_) => (None, None),
+                Err(mistakes) => (mistakes.block, mistakes.wipe_after),
+            };
+            assert_eq!(found, wrong, "{block} {wipe_after}");
+        }
     }
 }

@@ -24,9 +24,21 @@ pub(in super::super) const CLIPBOARD: &str = "Clipboard";
 pub(in super::super) const CLIPBOARD_HINT: &str =
     "The phone lets the user copy content of the app into other apps.";
 pub(in super::super) const ALLOWED: &str = "Apps that may receive content";
-pub(in super::super) const ALLOWED_HINT: &str = "One name or pattern in each line, at most 100. The phone hands content to these apps only: \
-     com.example.* is for com.example.mail, and not for org.example.mail; * is for all.";
+pub(in super::super) const ALLOWED_HINT: &str = "One app or pattern in each line, at most 100. The phone hands content to these apps only, and to none if there is no line. \
+     com.example.* allows com.example.mail, and neither com.example nor org.example.mail; com.example.mail allows that app alone; * allows every app.";
 pub(in super::super) const ALLOWED_MANY: &str = "These are more than 100 lines. Use a pattern.";
+pub(in super::super) const BLOCK: &str = "Hours offline before the app locks";
+pub(in super::super) const BLOCK_HINT: &str = "1 to 8,760, since the app last renewed its access at this server. Then the phone shows none of the app's content until the app has \
+     renewed it. Leave it empty for never.";
+pub(in super::super) const BLOCK_WRONG: &str =
+    "Write a whole number from 1 to 8760, or leave the field empty.";
+pub(in super::super) const WIPE_AFTER: &str = "Days offline before the app wipes its data";
+pub(in super::super) const WIPE_AFTER_HINT: &str = "1 to 3,650, since the app last renewed its access at this server. Then the phone deletes the app's data. It is no shorter than the \
+     hours above. Leave it empty for never.";
+pub(in super::super) const WIPE_AFTER_WRONG: &str =
+    "Write a whole number from 1 to 3650, or leave the field empty.";
+pub(in super::super) const WIPE_BEFORE_BLOCK: &str =
+    "The app would wipe its data before it locks. Write more days, or fewer hours above.";
 pub(in super::super) const SAVE: &str = "Save rules";
 
 /// The choices of the PIN: value of the field, name, and what the phone does.
@@ -41,5 +53,12 @@ pub(in super::super) const PINS: [(&str, &str, &str); 4] = [
 pub(in super::super) fn wrong_line(number: usize) -> String {
     format!(
         "Line {number} is not a name or pattern: use 1 to 255 visible ASCII characters, such as com.example.*."
+    )
+}
+
+/// Returns the sentence for a line with a star in a place that is not allowed.
+pub(in super::super) fn wrong_star(number: usize) -> String {
+    format!(
+        "Line {number} is not a name or pattern: write com.example.* for every app whose name begins with com.example., or * alone for every app."
     )
 }
