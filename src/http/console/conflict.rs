@@ -1,5 +1,7 @@
-//! A version conflict: both versions of each setting, and a form that still has everything typed. *Settings* show
-//! the table above their own form, and other pages have the page below.
+//! The edit of an app by a form, and a version conflict: both versions of each setting, and a form that still has
+//! everything typed. *Settings* show the table above their own form, and other pages have the page below.
+
+use std::sync::Arc;
 
 use askama::Template;
 use http::StatusCode;
@@ -9,7 +11,8 @@ use super::frame::{Frame, Tab};
 use super::problem::Problem;
 use super::texts;
 use super::visit::Visit;
-use crate::app::CustomApp;
+use crate::admin::AdminError;
+use crate::app::{AppDraft, CustomApp};
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::store::Store;
@@ -40,6 +43,19 @@ struct ConflictPage<'a> {
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
+    /// Saves a draft that was made of `app`, for a form that was made of its `version`. A higher version than the
+    /// app's is a conflict, too: another administrator may save it meanwhile, and the draft would undo that.
+    pub(super) async fn save(
+        &self,
+        app: &CustomApp,
+        version: u64,
+        draft: AppDraft,
+    ) -> Result<Arc<CustomApp>, AdminError> {
+        // No app has version 0.
+        let expected = if version > app.version() { 0 } else { version };
+        self.admin().edit(app.client_id(), expected, draft).await
+    }
+
     /// Shows what `form` would change of `app`, which another administrator has edited meanwhile.
     pub(super) fn conflict_page(
         &self,

@@ -25,3 +25,4 @@ mod settings;
 mod swagger;
 mod usage;
 mod users;
+mod versions;

@@ -257,7 +257,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         }
         let jwt = jwt.clone().with_impersonation(policy.clone());
         let draft = AppDraft::from(app.settings()).jwt(jwt);
-        match self.admin().edit(app.client_id(), version, draft).await {
+        match self.save(&app, version, draft).await {
             Ok(_) => Ok(self.see(&link, Done::Saved)),
             Err(AdminError::Conflict { .. }) => {
                 let app = self.app(segment).await?;

@@ -98,7 +98,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             }
         };
         let draft = AppDraft::from(app.settings()).scope(scope.clone());
-        match self.admin().edit(app.client_id(), typed.version, draft).await {
+        match self.save(&app, typed.version, draft).await {
             Ok(_) => Ok(self.see(&self.app_link(app.client_id(), "scopes"), Done::Saved)),
             Err(AdminError::Conflict { .. }) => {
                 let app = self.app(segment).await?;

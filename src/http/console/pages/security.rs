@@ -206,7 +206,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             }
         };
         let draft = AppDraft::from(app.settings()).mobile_security(rules.clone());
-        match self.admin().edit(app.client_id(), version, draft).await {
+        match self.save(&app, version, draft).await {
             Ok(_) => Ok(self.see(&self.app_link(app.client_id(), "security"), Done::Saved)),
             Err(AdminError::Conflict { .. }) => {
                 let app = self.app(segment).await?;

@@ -79,7 +79,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             return Ok(self.see(&link, Done::Unchanged));
         }
         let draft = AppDraft::from(checked.settings);
-        match self.admin().edit(app.client_id(), version, draft).await {
+        match self.save(&app, version, draft).await {
             Ok(_) if checked.left_keys_out => Ok(self.see(&link, Done::SavedWithoutKeys)),
             Ok(_) => Ok(self.see(&link, Done::Saved)),
             Err(AdminError::Conflict { .. }) => self.conflict(segment, typed).await,

@@ -62,7 +62,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             return Ok(self.see(&link, Done::Unchanged));
         }
         let draft = AppDraft::from(app.settings()).redirect_uri(uri);
-        match self.admin().edit(app.client_id(), version, draft).await {
+        match self.save(&app, version, draft).await {
             Ok(_) => Ok(self.see(&link, Done::Saved)),
             Err(AdminError::Conflict { .. }) => {
                 let app = self.app(segment).await?;
