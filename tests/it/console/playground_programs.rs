@@ -31,12 +31,16 @@ fn page_of(desk: &Desk<'_>, client_id: &str) -> String {
     answer.body
 }
 
-/// The arguments of `curl` if `sh` runs the program, in which `openssl` answers `0`.
-fn arguments(program: &str, stdin: &str) -> Vec<String> {
-    let fakes = "curl() { for it do printf '%s\\n' \"$it\"; done; }\nopenssl() { printf 0; }\n";
+/// The client secret in the environment.
+const SECRET: &str = "$(secret) ' \" \\";
+
+/// Runs a program by `sh`, in which `openssl` answers `0`. Returns the lines before `curl`, its arguments, and the
+/// options that it reads.
+fn run(program: &str, stdin: &str) -> [Vec<String>; 3] {
+    let fakes = "curl() { printf '%s\n' --- \"$@\" ---; cat; }\nopenssl() { printf 0; }\n";
     let mut sh = command("sh")
         .args(["-euc", &format!("{fakes}{program}")])
-        .env("OAUTH_CLIENT_SECRET", "$(secret) '")
+        .env("OAUTH_CLIENT_SECRET", SECRET)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -44,10 +48,18 @@ fn arguments(program: &str, stdin: &str) -> Vec<String> {
     sh.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
     let output = sh.wait_with_output().unwrap();
     assert!(output.status.success(), "{program}");
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    let output = String::from_utf8(output.stdout).unwrap();
+    let mut parts = output.split("---\n").map(|part| part.lines().map(str::to_owned).collect());
+    std::array::from_fn(|_| parts.next().unwrap())
 }
 
-/// H18: each text of an app is one word of a shell, and every secret comes from the environment.
+/// Returns an option as curl reads it.
+fn option(name: &str, value: &str) -> String {
+    format!("{name} = \"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// H18: each text of an app is one word of a shell, and every secret comes from the environment and goes to curl by its
+/// standard input.
 #[test]
 fn a_program_for_a_shell_has_hostile_texts_as_words() {
     let world = World::new();
@@ -60,36 +72,35 @@ fn a_program_for_a_shell_has_hostile_texts_as_words() {
     let desk = Desk::new(&console, "view");
     let page = page_of(&desk, HOSTILE);
     let token = "https://as.example.com/oauth/token";
-    let machine = arguments(&program(&page, "machine-curl"), "");
+    let form = |name: &str, value: &str| option("data-urlencode", &format!("{name}={value}"));
+    let [before, arguments, options] = run(&program(&page, "machine-curl"), "");
+    assert_eq!(before, [""; 0]);
+    // Nothing secret: other users of the machine can list the arguments.
+    assert_eq!(arguments, ["-sS", "--config", "-", token]);
     let expected = [
-        "-sS".to_owned(),
-        "--data-urlencode".to_owned(),
-        "grant_type=client_credentials".to_owned(),
-        "--data-urlencode".to_owned(),
-        "scope=$(touch) '`id`' GET/files/*".to_owned(),
-        "--data-urlencode".to_owned(),
-        format!("client_id={HOSTILE}"),
-        "--data-urlencode".to_owned(),
-        "client_secret=$(secret) '".to_owned(),
-        token.to_owned(),
+        form("grant_type", "client_credentials"),
+        form("scope", "$(touch) '`id`' GET/files/*"),
+        form("client_id", HOSTILE),
+        form("client_secret", SECRET),
     ];
-    assert_eq!(machine, expected);
-    let code = arguments(&program(&page, "code-curl"), "the$code\n");
-    let asked = url::Url::parse(&code[0]).unwrap();
+    assert_eq!(options, expected);
+    let [before, arguments, options] = run(&program(&page, "code-curl"), "the$code\n");
+    let asked = url::Url::parse(&before[0]).unwrap();
     let asked: Vec<_> = asked.query_pairs().into_owned().collect();
     let of = |name: &str| &asked.iter().find(|(own, _)| own == name).unwrap().1;
     assert_eq!(of("client_id"), HOSTILE);
     assert_eq!(of("redirect_uri"), URI);
     assert_eq!((&**of("state"), &**of("code_challenge_method")), ("0", "S256"));
-    let sent = code.iter().filter(|it| it.starts_with("code") || it.starts_with("redirect"));
-    assert_eq!(
-        sent.collect::<Vec<_>>(),
-        [
-            "code=the$code",
-            "redirect_uri=https://app.example.com/cb?it='$(touch)'&x=$x",
-            "code_verifier=0"
-        ]
-    );
+    assert_eq!(arguments, ["-sS", "--config", "-", token]);
+    let expected = [
+        form("grant_type", "authorization_code"),
+        form("code", "the$code"),
+        form("redirect_uri", "https://app.example.com/cb?it='$(touch)'&x=$x"),
+        form("code_verifier", "0"),
+        form("client_id", HOSTILE),
+        form("client_secret", SECRET),
+    ];
+    assert_eq!(options, expected);
 }
 
 /// H18: the page finds apps by name, and says which flows another app has.

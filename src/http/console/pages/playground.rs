@@ -12,7 +12,7 @@ use super::super::fields::Fields;
 use super::super::frame::{Done, Frame};
 use super::super::playground::Playground;
 use super::super::problem::Problem;
-use super::super::snippets::{self, FlowSnippets, shell_word};
+use super::super::snippets::{self, FlowSnippets};
 use super::super::texts::{self, playground as text};
 use super::super::visit::{POLICY, Visit};
 use crate::admin::{AdminError, ImportedApp};
@@ -299,7 +299,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             introspect: self.link("/playground/introspect"),
             introspection: self
                 .endpoint(ServerEndpoint::Introspection)
-                .map(|url| introspection(&url)),
+                .map(|url| snippets::introspection(&url)),
         }))
     }
 
@@ -314,12 +314,6 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let tokens = scope.tokens().enumerate();
         tokens.map(|(at, token)| (format!("scope-{at}"), token.to_owned(), titles(token))).collect()
     }
-}
-
-/// Returns the command with which an API introspects a token.
-fn introspection(url: &str) -> String {
-    let credentials = "-u \"$OAUTH_CLIENT_ID:$OAUTH_CLIENT_SECRET\"";
-    format!("curl {credentials} --data-urlencode \"token=$TOKEN\" {}", shell_word(url))
 }
 
 /// Returns the endpoints of a catalog by group.

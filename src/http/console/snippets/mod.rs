@@ -15,6 +15,7 @@ use crate::app::{CustomApp, Flow};
 use program::Program;
 pub(super) use program::Server;
 pub(super) use quote::shell as shell_word;
+pub(super) use shell::introspection;
 
 /// A program in one language.
 pub(super) struct Snippet {

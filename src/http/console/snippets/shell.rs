@@ -6,6 +6,10 @@ use super::program::{Assertion, CLIENT_SECRET, CodeRequest, Program, Value};
 use super::quote::{python, shell};
 use crate::http::console::texts::snippets as text;
 
+/// Writes an option as curl reads it, with its value quoted.
+const OPTION: &str =
+    r#"option() { printf '%s = "%s"\n' "$1" "$(printf %s "$2" | sed 's/["\\]/\\&/g')"; }"#;
+
 // Writing to a string cannot fail.
 pub(super) fn write(program: &Program<'_>) -> String {
     let mut out = String::new();
@@ -15,23 +19,41 @@ pub(super) fn write(program: &Program<'_>) -> String {
     if let Some(code) = &program.code {
         ask(&mut out, code);
     }
-    out.push_str("curl -sS");
-    if let Some(id) = &program.basic {
-        _ = write!(out, " -u {}\"$OAUTH_CLIENT_SECRET\"", shell(&format!("{id}:")));
-    }
-    for (name, value) in &program.form {
-        let argument = match value {
+    let user = program
+        .basic
+        .as_ref()
+        .map(|id| ("user", format!("{}\"${CLIENT_SECRET}\"", shell(&format!("{id}:")))));
+    let form = program.form.iter().map(|(name, value)| {
+        let word = match value {
             Value::Text(text) => shell(&format!("{name}={text}")),
             Value::Environment(variable) => format!("\"{name}=${variable}\""),
             Value::Local(local) => format!("\"{name}=${}\"", local.to_ascii_uppercase()),
         };
-        _ = write!(out, " \\\n  --data-urlencode {argument}");
-    }
-    _ = writeln!(out, " \\\n  {}", shell(program.url));
+        ("data-urlencode", word)
+    });
+    request(&mut out, user.into_iter().chain(form), program.url);
     if program.basic.is_some() {
         out.insert_str(0, &format!("# {CLIENT_SECRET}: {}\n", text::ENCODED_SECRET));
     }
     out
+}
+
+/// Returns the command with which an API introspects a token.
+pub(in super::super) fn introspection(url: &str) -> String {
+    let user = ("user", format!("\"$OAUTH_CLIENT_ID:${CLIENT_SECRET}\""));
+    let token = ("data-urlencode", "\"token=$TOKEN\"".to_owned());
+    let mut out = String::new();
+    request(&mut out, [user, token].into_iter(), url);
+    out
+}
+
+/// Writes a request with options of curl, each with its value as a word of the shell.
+fn request(out: &mut String, options: impl Iterator<Item = (&'static str, String)>, url: &str) {
+    _ = write!(out, "# {}\n{OPTION}\n{{\n", text::STANDARD_INPUT);
+    for (name, word) in options {
+        _ = writeln!(out, "  option {name} {word}");
+    }
+    _ = writeln!(out, "}} | curl -sS --config - {}", shell(url));
 }
 
 /// A shell has no tool that signs for every algorithm, so that the assertion comes from another program.

@@ -65,12 +65,15 @@ fn an_app_authenticates_as_it_is_registered() {
     };
     let curl = |app: &CustomApp| code(&snippets(app), Flow::ClientCredentials, "curl").to_owned();
     let post = curl(&machine(ClientAuthentication::ClientSecretPost));
-    assert!(post.contains("\"client_secret=$OAUTH_CLIENT_SECRET\"") && !post.contains(" -u "));
+    assert!(
+        post.contains("\"client_secret=$OAUTH_CLIENT_SECRET\"") && !post.contains("option user")
+    );
     assert_eq!(post, curl(&machine(ClientAuthentication::ClientSecret)));
     let basic = curl(&machine(ClientAuthentication::ClientSecretBasic));
     assert!(
-        basic
-            .contains(" -u 'it%27s+%24%28id%29+%60id%60+%22x%22+%5C+%21:'\"$OAUTH_CLIENT_SECRET\""),
+        basic.contains(
+            "user 'it%27s+%24%28id%29+%60id%60+%22x%22+%5C+%21:'\"$OAUTH_CLIENT_SECRET\""
+        ),
         "{basic}"
     );
     assert!(!basic.contains("client_secret="), "{basic}");

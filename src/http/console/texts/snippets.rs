@@ -10,6 +10,7 @@ pub(in super::super) const PYTHON: Text = "Python";
 pub(in super::super) const JAVASCRIPT: Text = "JavaScript";
 pub(in super::super) const NODE: Text = "Node 20 or later, as a module (.mjs).";
 pub(in super::super) const ENCODED_SECRET: Text = "a secret with other characters than letters, digits, - and _ is form-encoded first (RFC 6749 section 2.3.1).";
+pub(in super::super) const STANDARD_INPUT: Text = "curl reads the values from its standard input: other users of the machine can list the arguments of a program.";
 pub(in super::super) const RANDOM_ID: Text = ", and a random jti";
 pub(in super::super) const OPEN: Text = "Open the URL. The app gets code, state and iss at its redirect URI. Go on if they are as below, and type the code.";
 pub(in super::super) const PASTE: Text =
