@@ -48,22 +48,10 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
 
     /// Answers the request for the path `below` the console.
     pub(super) async fn answer(&self, below: &str, body: &[u8]) -> Result<Page, Problem> {
-        let is_post = match self.parts.method {
-            Method::GET | Method::HEAD => false,
-            Method::POST => true,
-            _ => return Err(Problem::MethodNotAllowed),
-        };
-        if is_post && self.who.names_no_session() {
-            // Anyone can compute the token of no session.
-            return Err(Problem::StaleForm);
-        }
-        let form = if is_post {
-            own_form::read(self.parts, body, self.server.issuer(), &self.who.form_token())?
-        } else {
-            Fields::default()
-        };
+        let token = (!self.who.names_no_session()).then(|| self.who.form_token());
+        let form = own_form::read(self.parts, body, self.server.issuer(), token.as_deref())?;
         let segments: Vec<&str> = below.split('/').filter(|it| !it.is_empty()).collect();
-        self.route(is_post, &segments, &form).await
+        self.route(form.is_some(), &segments, &form.unwrap_or_default()).await
     }
 
     /// Refuses an administrator with a lower role.

@@ -1,8 +1,8 @@
 //! A request of a user, the frame of the pages, and their problems.
 
 use askama::Template;
+use http::HeaderMap;
 use http::request::Parts;
-use http::{HeaderMap, Method};
 
 use super::super::fields::Fields;
 use super::super::problem::Problem;
@@ -74,16 +74,10 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> AccountVisit<'a, S, U, H> {
         below: &str,
         body: &[u8],
     ) -> Result<Page, Problem> {
-        let is_post = match self.parts.method {
-            Method::GET | Method::HEAD => false,
-            Method::POST => true,
-            _ => return Err(Problem::MethodNotAllowed),
-        };
-        if is_post {
-            self.check_form(body)?;
-        }
+        let token = (!self.login.names_no_session()).then(|| self.form_token());
+        let form = own_form::read(self.parts, body, self.server.issuer(), token.as_deref())?;
         let segments: Vec<&str> = below.split('/').filter(|it| !it.is_empty()).collect();
-        match (is_post, &*segments) {
+        match (form.is_some(), &*segments) {
             (false, []) => self.apps().await,
             (false, ["remove", app]) => self.confirm_removal(app).await,
             (true, ["remove", app]) => self.remove(app).await,
@@ -91,14 +85,6 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> AccountVisit<'a, S, U, H> {
             (true, ["sign-out"]) => self.sign_out(access).await,
             _ => Err(Problem::NotFound),
         }
-    }
-
-    /// Checks that a form was sent from a page of this session.
-    fn check_form(&self, body: &[u8]) -> Result<(), Problem> {
-        let issuer = self.server.issuer();
-        own_form::read(self.parts, body, issuer, &self.form_token()).map(|_| ())?;
-        // Anyone can compute the token of a login without a session.
-        if self.login.names_no_session() { Err(Problem::StaleForm) } else { Ok(()) }
     }
 
     fn form_token(&self) -> String {
