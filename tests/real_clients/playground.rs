@@ -38,7 +38,8 @@ fn call(chrome: &Chrome, endpoint: &str, expected: &str) -> String {
 /// scope that it needs, and revokes it. The token is in no storage, no address and no log.
 #[test]
 fn an_administrator_tries_a_whole_exchange_in_the_browser() {
-    let Some(axe) = axe("an_administrator_tries_a_whole_exchange_in_the_browser") else { return };
+    let test = "an_administrator_tries_a_whole_exchange_in_the_browser";
+    let Some(axe) = axe(test) else { return };
     let (server, seed) = (Server::with(&["--no-limits", "--playground", "--log"]), Seed::read());
     let chrome = Chrome::start();
     let inspection = Inspection::new(&chrome, &axe);
@@ -118,12 +119,17 @@ fn an_administrator_tries_a_whole_exchange_in_the_browser() {
     for token in [&first, &second] {
         assert!(!log.contains(&**token));
     }
-    inspection.assert_faultless();
+    let card = "#timeline > li:last-child";
+    for is_folded in [false, true] {
+        chrome.click(&format!("{card} > button"));
+        assert_eq!(chrome.text(card).contains("(folded)"), is_folded);
+    }
     chrome.click("#forget");
     assert_eq!(chrome.count("#timeline > li"), 0);
     assert_eq!(chrome.count("#token:not([hidden])"), 0);
     let page = chrome.run("return document.documentElement.outerHTML");
     assert!(!page.as_str().unwrap().contains(&second));
+    inspection.finish(test);
 }
 
 /// Returns the access token, which the newest token answer of the timeline shows on demand.

@@ -67,7 +67,7 @@
 // 4. Add the paths to `routes.rs`. A page beside *Apps* is a `Place`, and a page of one app is a `Tab`: see
 //    `frame.rs`. Posts are checked for origin and token before they reach a route.
 // 5. Add the page to the lists in `tests/it/console/hostile_texts.rs` and in
-//    `tests/real_clients/console_in_chromium/pages.rs`.
+//    `tests/real_clients/console_in_chromium/pages.rs`. A test beside the latter presses each of its buttons.
 
 mod access;
 mod account;

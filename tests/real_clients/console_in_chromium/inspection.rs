@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
+use super::controls::{Controls, SCRIPT};
 use crate::support::{Chrome, Server};
 
 /// The widths of a phone and of a desktop, in CSS pixels.
@@ -47,14 +48,17 @@ const WATCH_FOCUS: &str = "
 pub(crate) struct Inspection<'a> {
     chrome: &'a Chrome,
     faults: RefCell<Vec<String>>,
+    controls: RefCell<Controls>,
 }
 
 impl<'a> Inspection<'a> {
-    /// Adds axe-core to every page that `chrome` opens from now on.
+    /// Adds axe-core, and the report of controls, to every page that `chrome` opens from now on.
     pub(crate) fn new(chrome: &'a Chrome, axe: &str) -> Self {
         chrome.run_first(axe);
+        chrome.run_first(SCRIPT);
         chrome.set_width(DESKTOP);
-        Self { chrome, faults: RefCell::new(Vec::new()) }
+        let (faults, controls) = (RefCell::new(Vec::new()), RefCell::new(Controls::none()));
+        Self { chrome, faults, controls }
     }
 
     /// H16: checks the page that is open in both schemes and on both screens: axe-core finds nothing, nothing is
@@ -130,26 +134,36 @@ impl<'a> Inspection<'a> {
         self.faults.borrow_mut().push(fault);
     }
 
-    /// Checks that no page had a fault. All of them are found in one run.
-    pub(crate) fn assert_faultless(&self) {
-        let faults = self.faults.borrow();
-        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    /// Returns what the pages and the browser have logged since the last call, and keeps the reports of controls.
+    fn messages(&self) -> Vec<Value> {
+        let mut messages = self.chrome.messages();
+        let mut controls = self.controls.borrow_mut();
+        messages.retain(|it| !controls.take(it["message"].as_str().unwrap()));
+        messages
     }
-}
 
-/// H4: checks that a browser has requested nothing of another origin, and that it complains about nothing. A page
-/// with another status than 200 is logged and no complaint.
-pub(crate) fn assert_quiet(chrome: &Chrome, server: &Server) {
-    let requests = chrome.requests();
-    let own = format!("{}/", server.issuer);
-    assert!(requests.iter().any(|url| url.starts_with(&own)), "{requests:?}");
-    let foreign = requests.iter().find(|url| url.starts_with("http") && !url.starts_with(&own));
-    assert_eq!(foreign, None);
-    let messages = chrome.messages();
-    let is_status = |it: &&Value| {
-        let text = it["message"].as_str().unwrap();
-        it["source"] == "network" && text.contains("the server responded with a status of 4")
-    };
-    let complaint = messages.iter().find(|it| !is_status(it));
-    assert_eq!(complaint, None);
+    /// H4: checks that the browser has requested nothing of another origin, and that it complains about nothing. A
+    /// page with another status than 200 is logged and no complaint.
+    pub(crate) fn assert_quiet(&self, server: &Server) {
+        let requests = self.chrome.requests();
+        let own = format!("{}/", server.issuer);
+        assert!(requests.iter().any(|url| url.starts_with(&own)), "{requests:?}");
+        let foreign = requests.iter().find(|url| url.starts_with("http") && !url.starts_with(&own));
+        assert_eq!(foreign, None);
+        let is_status = |it: &&Value| {
+            let text = it["message"].as_str().unwrap();
+            it["source"] == "network" && text.contains("the server responded with a status of 4")
+        };
+        let messages = self.messages();
+        let complaint = messages.iter().find(|it| !is_status(it));
+        assert_eq!(complaint, None);
+    }
+
+    /// Ends `test`: checks that no page had a fault, and adds its controls to those of other tests.
+    pub(crate) fn finish(self, test: &str) {
+        self.messages();
+        let faults = self.faults.into_inner();
+        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+        self.controls.into_inner().finish(test);
+    }
 }

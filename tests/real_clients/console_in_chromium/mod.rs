@@ -1,8 +1,14 @@
 //! The console of the example server, in Chromium.
 
+mod apps;
+mod controls;
+mod detours;
 pub(crate) mod inspection;
 mod keyboard;
+mod moving;
 mod pages;
+mod policies;
+mod revocations;
 mod story;
 
 use crate::support::{Chrome, Seed, Server, chrome_is_there, skip, target_folder};
@@ -28,6 +34,12 @@ fn sign_in(chrome: &Chrome, server: &Server, user: &str, path: &str) {
     assert!(chrome.url().path().starts_with(path), "{}", chrome.text("body"));
 }
 
+/// Opens an app from the list of apps.
+fn open_app(chrome: &Chrome, name: &str) {
+    chrome.follow(".places a[href$='/apps']");
+    chrome.press(name);
+}
+
 /// Checks that the page says each of `texts`.
 #[track_caller]
 fn assert_says(chrome: &Chrome, texts: &[&str]) {
@@ -45,4 +57,14 @@ fn assert_silent(chrome: &Chrome, texts: &[&str]) {
     for text in texts {
         assert!(!page.contains(text), "{text}: {page}");
     }
+}
+
+/// Lets another administrator act on the page that is open, in a tab of its own.
+fn meanwhile(chrome: &Chrome, act: impl FnOnce()) {
+    let (page, own) = (chrome.url(), chrome.tab());
+    chrome.new_tab();
+    chrome.open(page.as_str());
+    act();
+    chrome.close_tab();
+    chrome.switch_to(&own);
 }

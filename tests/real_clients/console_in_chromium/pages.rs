@@ -1,20 +1,15 @@
 //! Every page, with every role.
 
-use std::sync::Arc;
-
-use grantor::protocol::CodeVerifier;
-use grantor::random::OsRandom;
 use serde_json::{Value, json};
 
-use super::inspection::{Inspection, assert_quiet};
+use super::apps::Apps;
+use super::inspection::Inspection;
 use super::{assert_says, axe, sign_in};
 use crate::sandbox::Folder;
-use crate::support::{
-    Browser, Chrome, Http, Seed, Server, basic, code_url, parameters, redirect_uri, seed_file,
-};
+use crate::support::{Answer, Chrome, Server, seed_file};
 
 /// The pages, each with a name for its pictures. Those that are the answer to a form are in `story`.
-const PAGES: [(&str, &str); 41] = [
+const PAGES: [(&str, &str); 45] = [
     ("apps", "/apps"),
     ("apps-found", "/apps?search=team&flow=authorization_code"),
     ("apps-none", "/apps?search=no%20such%20app"),
@@ -25,6 +20,7 @@ const PAGES: [(&str, &str); 41] = [
     ("settings", "/apps/demo-web/settings"),
     ("settings-jwt", "/apps/demo-backend/settings"),
     ("settings-long", "/apps/long-long-long/settings"),
+    ("swagger", "/apps/demo-web/swagger"),
     ("scopes", "/apps/demo-web/scopes"),
     ("scopes-long", "/apps/long-long-long/scopes"),
     ("security", "/apps/demo-native/security"),
@@ -42,8 +38,11 @@ const PAGES: [(&str, &str); 41] = [
     ("user", "/users/ann"),
     ("user-revoke", "/users/ann/revoke"),
     ("usage", "/apps/demo-web/usage"),
+    ("usage-week", "/apps/demo-web/usage?days=7"),
     ("usage-none", "/apps/off/usage"),
     ("playground", "/playground"),
+    ("playground-programs", "/playground?app=demo-web"),
+    ("playground-none", "/playground?search=no%20such%20app"),
     ("server", "/server"),
     ("server-revoke", "/server/revoke"),
     ("import", "/server/import"),
@@ -91,42 +90,26 @@ fn start() -> Server {
     Server::with(&["--no-limits", "--playground", "--seed", file.to_str().unwrap()])
 }
 
-/// Uses some apps, so that pages have something to show: tokens, refusals, a grant, and a rotated secret.
-fn use_apps(server: &Server) {
-    let (seed, http) = (Seed::read(), Arc::new(Http::new()));
-    let token = |app: &str, secret: &str, scope: &str| {
-        let form = [("grant_type", "client_credentials"), ("scope", scope)];
-        http.post(&server.url("/oauth/token"), &[("authorization", &basic(app, secret))], &form)
-    };
-    let secret = seed.client_secret("demo-web").unwrap();
-    assert_eq!(token("demo-web", secret, "files.list").status, 200);
-    assert_eq!(token("demo-web", secret, "admin").status, 400);
-    assert_eq!(token("demo-web", "not its secret", "files.list").status, 401);
-    let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-    let url = code_url(server, &seed, "demo-web", &verifier, &[]);
-    let answer =
-        Browser::new(&http).authorize(&url, ("ann", seed.password("ann")), "approve").app();
-    let form = [
-        ("grant_type", "authorization_code"),
-        ("code", &parameters(&answer)["code"]),
-        ("redirect_uri", &redirect_uri(&seed, "demo-web")),
-        ("code_verifier", verifier.expose_secret()),
-    ];
-    let headers = [("authorization", &*basic("demo-web", secret))];
-    assert_eq!(http.post(&server.url("/oauth/token"), &headers, &form).status, 200);
-    let admin = token("demo-admin", seed.client_secret("demo-admin").unwrap(), "admin");
-    let admin = format!("Bearer {}", admin.text("access_token"));
-    let rotate = server.url("/admin/apps/demo-web/rotate-secret");
-    assert_eq!(http.post(&rotate, &[("authorization", &admin)], &[]).status, 200);
+/// Uses some apps, so that pages have something to show: tokens, refusals, a grant, and a rotated secret. Returns the
+/// tokens of the user ann.
+fn use_apps(apps: &Apps<'_>) -> Answer {
+    let web = apps.credentials("demo-web");
+    assert_eq!(apps.by_itself(web, "files.list").status, 200);
+    assert_eq!(apps.by_itself(web, "admin").status, 400);
+    assert_eq!(apps.by_itself((web.0, "not its secret"), "files.list").status, 401);
+    let tokens = apps.tokens("demo-web", "ann");
+    assert_eq!(apps.rotate("demo-web").status, 200);
+    tokens
 }
 
 /// H4 and H16: every page, for an administrator who may do everything, and for one who may only look. The pages of the
 /// second have no form that changes something.
 #[test]
 fn every_page_is_accessible_in_both_schemes_and_on_a_phone() {
-    let Some(axe) = axe("every_page_is_accessible_in_both_schemes_and_on_a_phone") else { return };
+    let test = "every_page_is_accessible_in_both_schemes_and_on_a_phone";
+    let Some(axe) = axe(test) else { return };
     let server = start();
-    use_apps(&server);
+    use_apps(&Apps::of(&server));
     let chrome = Chrome::start();
     let inspection = Inspection::new(&chrome, &axe);
     sign_in(&chrome, &server, "root", "/console");
@@ -145,7 +128,7 @@ fn every_page_is_accessible_in_both_schemes_and_on_a_phone() {
     inspection.check("import-plan");
     chrome.press("Import");
     inspection.check("imported");
-    assert_quiet(&chrome, &server);
+    inspection.assert_quiet(&server);
     chrome.forget_cookies();
     sign_in(&chrome, &server, "bob", "/console");
     for (name, path) in PAGES {
@@ -153,8 +136,8 @@ fn every_page_is_accessible_in_both_schemes_and_on_a_phone() {
         assert_eq!(chrome.count("form[method=post]"), 0, "{name}");
         inspection.check_roughly(&format!("{name}-viewer"));
     }
-    assert_quiet(&chrome, &server);
-    inspection.assert_faultless();
+    inspection.assert_quiet(&server);
+    inspection.finish(test);
 }
 
 /// H16: the pages of a user, with what a user does there: removes an app, and signs out everywhere.
@@ -163,7 +146,8 @@ fn the_pages_of_a_user_are_accessible_in_both_schemes_and_on_a_phone() {
     let test = "the_pages_of_a_user_are_accessible_in_both_schemes_and_on_a_phone";
     let Some(axe) = axe(test) else { return };
     let server = start();
-    use_apps(&server);
+    let apps = Apps::of(&server);
+    let tokens = use_apps(&apps);
     let chrome = Chrome::start();
     let inspection = Inspection::new(&chrome, &axe);
     chrome.open(&server.url("/account"));
@@ -175,13 +159,24 @@ fn the_pages_of_a_user_are_accessible_in_both_schemes_and_on_a_phone() {
     }
     chrome.open(&server.url("/account"));
     chrome.press("Remove access Team Calendar");
+    chrome.press("Cancel");
+    assert_eq!(apps.refresh("demo-web", &tokens).status, 200);
+    chrome.press("Remove access Team Calendar");
     chrome.press("Remove access");
     assert_says(&chrome, &["Team Calendar", "no longer has access to your account."]);
     inspection.check("account-removed");
+    apps.assert_ended("demo-web", &tokens);
+    let tokens = apps.tokens("demo-web", "ann");
+    chrome.press("Sign out everywhere");
+    chrome.press("Cancel");
+    assert!(apps.is_active(&tokens));
     chrome.press("Sign out everywhere");
     chrome.press("Sign out everywhere");
     assert_says(&chrome, &["You are signed out everywhere"]);
     inspection.check("account-signed-out");
-    assert_quiet(&chrome, &server);
-    inspection.assert_faultless();
+    apps.assert_ended("demo-web", &tokens);
+    chrome.press("Sign in again");
+    assert!(chrome.url().path().starts_with("/login"), "the session has ended, too");
+    inspection.assert_quiet(&server);
+    inspection.finish(test);
 }

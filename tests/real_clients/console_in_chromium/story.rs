@@ -1,14 +1,10 @@
 //! The work of an administrator, from a new app to its deletion.
 
-use std::sync::Arc;
-
-use grantor::protocol::CodeVerifier;
-use grantor::random::OsRandom;
-
-use super::inspection::{Inspection, assert_quiet};
-use super::{assert_says, assert_silent, axe, sign_in};
+use super::apps::{Apps, Credentials};
+use super::inspection::Inspection;
+use super::{assert_says, assert_silent, axe, meanwhile, sign_in};
 use crate::sandbox::wait_until;
-use crate::support::{Answer, Browser, Chrome, Http, Seed, Server, basic, encode, parameters};
+use crate::support::{Answer, Chrome, Server};
 
 const APP: &str = "Weekly Report";
 const LOOPBACK: &str = "http://127.0.0.1/report/callback";
@@ -16,43 +12,20 @@ const WITH_PORT: &str = "http://127.0.0.1:49213/report/callback";
 
 /// An administrator at work, and the app that came of it.
 struct Story<'a> {
-    server: &'a Server,
+    apps: Apps<'a>,
     chrome: &'a Chrome,
-    http: Arc<Http>,
     inspection: Inspection<'a>,
 }
 
 impl Story<'_> {
     /// Asks for a token as the app.
-    fn token(&self, (client_id, secret): (&str, &str)) -> Answer {
-        let headers = [("authorization", &*basic(client_id, secret))];
-        let form = [("grant_type", "client_credentials"), ("scope", "files.list")];
-        self.http.post(&self.server.url("/oauth/token"), &headers, &form)
+    fn token(&self, credentials: Credentials<'_>) -> Answer {
+        self.apps.by_itself(credentials, "files.list")
     }
 
     /// Sends a user through the code flow of the app, and returns its tokens.
-    fn tokens_of_user(&self, (client_id, secret): (&str, &str)) -> Answer {
-        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
-        let challenge = verifier.challenge().to_string();
-        let request = [
-            ("response_type", "code"),
-            ("client_id", client_id),
-            ("redirect_uri", WITH_PORT),
-            ("code_challenge", &challenge),
-            ("code_challenge_method", "S256"),
-        ];
-        let url = format!("{}?{}", self.server.url("/oauth/authorize"), encode(&request));
-        let seed = Seed::read();
-        let user = ("ann", seed.password("ann"));
-        let answer = Browser::new(&self.http).authorize(&url, user, "approve").app();
-        let form = [
-            ("grant_type", "authorization_code"),
-            ("code", &parameters(&answer)["code"]),
-            ("redirect_uri", WITH_PORT),
-            ("code_verifier", verifier.expose_secret()),
-        ];
-        let headers = [("authorization", &*basic(client_id, secret))];
-        self.http.post(&self.server.url("/oauth/token"), &headers, &form)
+    fn tokens_of_user(&self, credentials: Credentials<'_>) -> Answer {
+        self.apps.by_user(credentials, WITH_PORT, "ann")
     }
 
     /// Fills in the form in its order, with one mistake first. Returns the credentials of the app.
@@ -90,7 +63,9 @@ impl Story<'_> {
         chrome.press("Add application");
         assert_says(chrome, &["Credentials", APP, "They cannot be shown again."]);
         self.inspection.check("new-credentials");
-        (chrome.text("#client-id"), chrome.text("#client-secret"))
+        let secret = chrome.text("#client-secret");
+        assert_eq!(chrome.copy("[data-copy=client-secret]"), secret);
+        (chrome.text("#client-id"), secret)
     }
 
     /// H6: reads a new secret, and leaves its page, which does not show it again.
@@ -131,13 +106,11 @@ impl Story<'_> {
     fn edit_together(&self) {
         let chrome = self.chrome;
         chrome.press("Settings");
-        let (page, first) = (chrome.url(), chrome.tab());
-        let second = chrome.new_tab();
-        chrome.open(page.as_str());
-        chrome.fill("#description", "Theirs");
-        chrome.press("Save settings");
-        assert_says(chrome, &["The settings are saved."]);
-        chrome.switch_to(&first);
+        meanwhile(chrome, || {
+            chrome.fill("#description", "Theirs");
+            chrome.press("Save settings");
+            assert_says(chrome, &["The settings are saved."]);
+        });
         chrome.fill("#description", "Mine");
         chrome.press("Save settings");
         assert_says(chrome, &["Another administrator has changed this app", "Mine", "Theirs"]);
@@ -145,13 +118,11 @@ impl Story<'_> {
         chrome.press("Save my values");
         assert_says(chrome, &["The settings are saved."]);
         chrome.press("Scopes");
-        chrome.switch_to(&second);
-        chrome.press("Scopes");
-        chrome.click("input[value='PUT/files/*']");
-        chrome.press("Save scopes");
-        assert_says(chrome, &["The settings are saved.", "change"]);
-        chrome.close_tab();
-        chrome.switch_to(&first);
+        meanwhile(chrome, || {
+            chrome.click("input[value='PUT/files/*']");
+            chrome.press("Save scopes");
+            assert_says(chrome, &["The settings are saved.", "change"]);
+        });
         chrome.press("Select column GET");
         assert_says(chrome, &["The selection below is not saved yet."]);
         chrome.press("Save scopes");
@@ -269,8 +240,7 @@ fn an_administrator_registers_edits_rotates_and_deletes_an_app() {
     let Some(axe) = axe(test) else { return };
     let (server, chrome) = (Server::start(), Chrome::start());
     let inspection = Inspection::new(&chrome, &axe);
-    let http = Arc::new(Http::new());
-    let story = Story { server: &server, chrome: &chrome, http, inspection };
+    let story = Story { apps: Apps::of(&server), chrome: &chrome, inspection };
     sign_in(&chrome, &server, "root", "/console");
     let (client_id, secret) = story.register();
     let credentials = (&*client_id, &*secret);
@@ -285,6 +255,6 @@ fn an_administrator_registers_edits_rotates_and_deletes_an_app() {
     story.secure();
     story.end((&client_id, &secret));
     story.read_audit_log(&client_id);
-    assert_quiet(&chrome, &server);
-    story.inspection.assert_faultless();
+    story.inspection.assert_quiet(&server);
+    story.inspection.finish(test);
 }

@@ -1,5 +1,7 @@
 //! The inside of the browser: scripts, keys, tabs, the size and the colours of the window, and what it logged.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -43,6 +45,39 @@ impl Chrome {
         let found = self.find_by("xpath", &path);
         assert_eq!(found.len(), 1, "{text}: {}", self.text("body"));
         self.next_page(|| self.command(&format!("{}/click", found[0]), &json!({})));
+    }
+
+    /// Clicks an element that leads to another page, and waits for it.
+    pub(crate) fn follow(&self, selector: &str) {
+        self.next_page(|| self.click(selector));
+    }
+
+    /// Clicks a button that copies, and returns the content of the clipboard once the button says that it has copied.
+    pub(crate) fn copy(&self, selector: &str) -> String {
+        self.click(selector);
+        let said = format!(
+            "const it = document.querySelector('{selector}'); \
+             return it.textContent === it.dataset.copied"
+        );
+        wait_until("the text is copied", || self.run(&said) == true);
+        self.devtools(
+            "Browser.grantPermissions",
+            &json!({ "permissions": ["clipboardReadWrite"] }),
+        );
+        let text = self.run("return await navigator.clipboard.readText()");
+        self.devtools("Browser.resetPermissions", &json!({}));
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// Returns the text of the first element that an `XPath` finds.
+    pub(crate) fn text_at(&self, path: &str) -> String {
+        self.get(&format!("{}/text", self.find_by("xpath", path)[0])).as_str().unwrap().to_owned()
+    }
+
+    /// Keeps what pages offer for download in `folder`.
+    pub(crate) fn download_to(&self, folder: &Path) {
+        let behavior = json!({ "behavior": "allow", "downloadPath": folder });
+        self.devtools("Browser.setDownloadBehavior", &behavior);
     }
 
     /// Sends the form of a field by the Enter key, and waits for the next page.

@@ -1,0 +1,172 @@
+//! Apps that use the server beside the browser: they tell whether access has really begun or ended.
+
+use std::sync::Arc;
+
+use grantor::protocol::CodeVerifier;
+use grantor::random::OsRandom;
+use http::Method;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::sandbox::wait_until;
+use crate::support::{
+    Answer, Browser, Http, Seed, Server, basic, encode, parameters, redirect_uri, seed_file,
+};
+
+/// A client id and a client secret.
+pub(super) type Credentials<'a> = (&'a str, &'a str);
+
+/// The apps of the seed, and others.
+pub(super) struct Apps<'a> {
+    server: &'a Server,
+    seed: Seed,
+    http: Arc<Http>,
+}
+
+impl<'a> Apps<'a> {
+    pub(super) fn of(server: &'a Server) -> Self {
+        Self { server, seed: Seed::read(), http: Arc::new(Http::new()) }
+    }
+
+    /// Returns the credentials of an app of the seed.
+    pub(super) fn credentials<'b>(&'b self, client_id: &'b str) -> Credentials<'b> {
+        (client_id, self.seed.client_secret(client_id).unwrap())
+    }
+
+    fn post(&self, path: &str, credentials: Credentials<'_>, form: &[(&str, &str)]) -> Answer {
+        let authorization = basic(credentials.0, credentials.1);
+        self.http.post(&self.server.url(path), &[("authorization", &authorization)], form)
+    }
+
+    /// Asks for a token of the app itself.
+    pub(super) fn by_itself(&self, credentials: Credentials<'_>, scope: &str) -> Answer {
+        let form = [("grant_type", "client_credentials"), ("scope", scope)];
+        self.post("/oauth/token", credentials, &form)
+    }
+
+    /// Sends a user, who logs in, through the code flow. Returns where the browser came back to the app, and the
+    /// secret of the request.
+    fn authorize(
+        &self,
+        (client_id, redirect_uri): (&str, &str),
+        user: &str,
+        decision: &str,
+    ) -> (Url, CodeVerifier) {
+        let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
+        let challenge = verifier.challenge().to_string();
+        let request = [
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("redirect_uri", redirect_uri),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ];
+        let url = format!("{}?{}", self.server.url("/oauth/authorize"), encode(&request));
+        let user = (user, self.seed.password(user));
+        (Browser::new(&self.http).authorize(&url, user, decision).app(), verifier)
+    }
+
+    /// Sends a user who agrees through the code flow, and asks for the tokens.
+    pub(super) fn by_user(
+        &self,
+        credentials: Credentials<'_>,
+        redirect_uri: &str,
+        user: &str,
+    ) -> Answer {
+        let (came_back, verifier) = self.authorize((credentials.0, redirect_uri), user, "approve");
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &*parameters(&came_back)["code"]),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier.expose_secret()),
+        ];
+        self.post("/oauth/token", credentials, &form)
+    }
+
+    /// Returns live tokens of an app of the seed as a user. Those of the second of a revocation may be dead.
+    pub(super) fn tokens(&self, client_id: &str, user: &str) -> Answer {
+        let redirect_uri = redirect_uri(&self.seed, client_id);
+        let mut tokens = None;
+        wait_until("the tokens live", || {
+            let answer = self.by_user(self.credentials(client_id), &redirect_uri, user);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            self.is_active(tokens.insert(answer))
+        });
+        tokens.unwrap()
+    }
+
+    /// Checks whether an app of the seed has to ask a user again. The user denies.
+    pub(super) fn must_ask(&self, client_id: &str, user: &str) -> bool {
+        let app = (client_id, &*redirect_uri(&self.seed, client_id));
+        let (came_back, _) = self.authorize(app, user, "deny");
+        parameters(&came_back).get("error").is_some_and(|error| error == "access_denied")
+    }
+
+    /// Asks for new tokens by the refresh token of `tokens`.
+    pub(super) fn refresh(&self, client_id: &str, tokens: &Answer) -> Answer {
+        let token = tokens.text("refresh_token");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
+        self.post("/oauth/token", self.credentials(client_id), &form)
+    }
+
+    /// Asks the server, as its gateway does, whether an access token is valid.
+    pub(super) fn is_active(&self, tokens: &Answer) -> bool {
+        let token = tokens.text("access_token");
+        let gateway = self.credentials("demo-gateway");
+        let answer = self.post("/oauth/introspect", gateway, &[("token", &*token)]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["active"] == true
+    }
+
+    /// Checks that access has ended: the API refuses its access token, and the server its refresh token.
+    #[track_caller]
+    pub(super) fn assert_ended(&self, client_id: &str, tokens: &Answer) {
+        assert!(!self.is_active(tokens), "the access token of {client_id}");
+        self.refresh(client_id, tokens).assert_error(400, "invalid_grant");
+    }
+
+    /// Asks for a token as a user that `demo-backend` names.
+    pub(super) fn by_assertion(&self, user: &str) -> Answer {
+        let claims = json!({
+            "iss": "demo-backend",
+            "sub": user,
+            "aud": self.server.issuer,
+            "exp": jsonwebtoken::get_current_timestamp() + 60,
+            "jti": CodeVerifier::generate(&OsRandom::new()).unwrap().expose_secret(),
+        });
+        let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
+        header.kid = Some("p256-1".to_owned());
+        let key = std::fs::read(seed_file().with_file_name("demo_jwt_p256.pem")).unwrap();
+        let key = jsonwebtoken::EncodingKey::from_ec_pem(&key).unwrap();
+        let assertion = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        let kind = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+        let form = [("grant_type", kind), ("assertion", &*assertion)];
+        self.post("/oauth/token", self.credentials("demo-backend"), &form)
+    }
+
+    /// Returns the `Authorization` header of an administrator's program.
+    fn administrator(&self, credentials: Credentials<'_>) -> String {
+        format!("Bearer {}", self.by_itself(credentials, "admin").text("access_token"))
+    }
+
+    /// Returns the settings of an app, as an administrator's program with these credentials reads them.
+    pub(super) fn settings_by(&self, administrator: Credentials<'_>, client_id: &str) -> Value {
+        let url = self.server.url(&format!("/admin/apps/{client_id}"));
+        let authorization = self.administrator(administrator);
+        let answer = self.http.request(Method::GET, &url, &[("authorization", &authorization)]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["settings"].take()
+    }
+
+    /// Returns the settings of an app of the seed as they are stored.
+    pub(super) fn settings(&self, client_id: &str) -> Value {
+        self.settings_by(self.credentials("demo-admin"), client_id)
+    }
+
+    /// Rotates the client secret of an app by an administrator's program.
+    pub(super) fn rotate(&self, client_id: &str) -> Answer {
+        let url = self.server.url(&format!("/admin/apps/{client_id}/rotate-secret"));
+        let authorization = self.administrator(self.credentials("demo-admin"));
+        self.http.post(&url, &[("authorization", &authorization)], &[])
+    }
+}
