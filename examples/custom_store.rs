@@ -118,17 +118,19 @@ impl Tables {
         Revoked { at }
     }
 
-    /// Applies a rule to the row of a grant. If the rule revokes the grant, also records it in the
-    /// feed.
+    /// Applies a rule to the row of a grant. A redemption is judged with the device that it brings. If the
+    /// rule revokes the grant, also records it in the feed.
     pub(crate) fn apply<T>(
         &mut self,
         grant_id: GrantId,
+        redemption: Option<&CodeRedemption>,
         now: UnixTime,
         rule: impl FnOnce(&mut Grant, bool) -> T,
     ) -> Option<T> {
         let mut grant = self.grants.get(&grant_id)?.clone();
         let had_ended = grant.revoked.is_some();
-        let void = self.is_void(&grant.facts());
+        let facts = redemption.map_or_else(|| grant.facts(), |it| grant.facts_of_redemption(it));
+        let void = self.is_void(&facts);
         let answer = rule(&mut grant, void);
         if let Some((_, why)) = grant.revoked
             && !had_ended
@@ -248,13 +250,13 @@ impl GrantStore for CustomStore {
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
         let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
-        let answer = self.lock().apply(redemption.grant_id, redemption.now, rule);
+        let answer = self.lock().apply(redemption.grant_id, Some(redemption), redemption.now, rule);
         Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
-        let answer = self.lock().apply(rotation.grant_id, rotation.now, rule);
+        let answer = self.lock().apply(rotation.grant_id, None, rotation.now, rule);
         Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
     }
 

@@ -65,11 +65,12 @@ async fn make_row(connection: &mut SqliteConnection, grant: &Grant) -> Result<bo
 }
 
 impl HostStore {
-    /// Applies a rule to the row of a grant. If the rule revokes the grant, also records it in the
-    /// feed.
+    /// Applies a rule to the row of a grant. A redemption is judged with the device that it brings. If the
+    /// rule revokes the grant, also records it in the feed.
     async fn apply<T>(
         &self,
         grant_id: GrantId,
+        redemption: Option<&CodeRedemption>,
         now: UnixTime,
         rule: impl FnOnce(&mut Grant, bool) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
@@ -83,7 +84,8 @@ impl HostStore {
                 .map_err(StoreError::new)?;
         let Some(row) = row else { return Ok(None) };
         let before: Grant = from_json(&row, "document")?;
-        let (covering, as_target) = targets(&before.facts())?;
+        let facts = redemption.map_or_else(|| before.facts(), |it| before.facts_of_redemption(it));
+        let (covering, as_target) = targets(&facts)?;
         // The grant is void if a cutoff covers it or its app is disabled or deleted.
         let void = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT NOT ?1 OR {IS_COVERED}")))
             .bind(row.try_get::<bool, _>("app_is_active").map_err(StoreError::new)?)
@@ -101,7 +103,8 @@ impl HostStore {
         }
         let update = format!(
             "UPDATE grants SET generation = ?2 ->> 'generation', ended_at = ?2 ->> '$.revoked[0]', \
-             ended_why = ?2 ->> '$.revoked[1]', inert_at = ?3, record = {RECORD} \
+             ended_why = ?2 ->> '$.revoked[1]', device = ?2 ->> 'device', inert_at = ?3, \
+             record = {RECORD} \
              WHERE grant_id = ?1"
         );
         let update = sqlx::query(sqlx::AssertSqlSafe(update)).bind(id).bind(to_json(&grant)?);
@@ -173,13 +176,14 @@ impl GrantStore for HostStore {
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
         let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
-        let answer = self.apply(redemption.grant_id, redemption.now, rule).await?;
+        let answer =
+            self.apply(redemption.grant_id, Some(redemption), redemption.now, rule).await?;
         Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
-        let answer = self.apply(rotation.grant_id, rotation.now, rule).await?;
+        let answer = self.apply(rotation.grant_id, None, rotation.now, rule).await?;
         Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
     }
 

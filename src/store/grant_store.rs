@@ -25,8 +25,8 @@ pub trait GrantStore: Send + Sync {
     ///
     /// * Every revocation before the instant was in force when this process learned of it. Every
     ///   revocation that is called from now on is at or after it.
-    /// * It is later than every [revocation](Self::revoke) and [withdrawal](Self::withdraw_consent) that
-    ///   this value has answered, except those of single grants, and than every one that a look-up of an app
+    /// * It is later than every [revocation](Self::revoke), [withdrawal](Self::withdraw_consent) and
+    ///   [order to wipe](super::DeviceStore::request_wipe) that this value has answered, except those of single grants, and than every one that a look-up of an app
     ///   or [`apps_version`](super::AppRegistry::apps_version) has seen.
     fn seen(&self) -> UnixTime;
 
@@ -99,6 +99,8 @@ pub trait GrantStore: Send + Sync {
     /// * Wrong bindings or a wrong key burn nothing, but are counted; after
     ///   [`MAX_MISMATCHES`](super::MAX_MISMATCHES) the code is void.
     /// * The [`confirmation`](Grant::confirmation) of the row is compared and written in the same step.
+    /// * So is the [`device`](CodeRedemption::device): the grant gets it, and a cutoff that covers the grant with
+    ///   this device voids it.
     ///
     /// # Errors
     ///

@@ -1,11 +1,19 @@
 //! The long tests that need neither a database nor a server. `bash .ci/long` runs them.
 
 use grantor::store::MemoryStore;
-use grantor::store::conformance::Kit;
+use grantor::store::conformance::{Kit, device_races};
 
 #[test]
 fn the_memory_store_passes_every_race_of_the_kit() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
-    let report = kit.with_rounds(4_000).run();
+    let report = kit.with_rounds(4_000).run_with_devices();
     assert!(report.is_passed(), "{report}");
+}
+
+/// W3: 10,000 rounds each.
+#[test]
+fn nothing_survives_a_wipe_in_ten_thousand_rounds() {
+    let kit = Kit::new(MemoryStore::new).with_rounds(40_000);
+    device_races::no_code_survives_a_wipe(&kit).unwrap();
+    device_races::no_family_survives_a_wipe(&kit).unwrap();
 }

@@ -12,11 +12,11 @@ use grantor::store::{AnyStore, CachedApps, MemoryStore};
 use crate::broken_stores::{Alteration, AlteredStore};
 use crate::custom_store::CustomStore;
 
-/// The long suite plays the kit's own number of rounds.
+/// W20: the checks of devices run, too. The long suite plays the kit's own number of rounds.
 #[test]
 fn the_memory_store_passes_the_kit() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
-    let report = kit.with_rounds(300).run();
+    let report = kit.with_rounds(300).run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 
@@ -33,10 +33,11 @@ fn any_store_in_memory_passes_the_kits() {
 /// Cached apps change neither the view of one process nor the checks of the statements.
 #[test]
 fn a_store_with_cached_apps_passes_the_kit() {
-    let report = Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(300).run();
+    let report =
+        Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(300).run_with_devices();
     assert!(report.is_passed(), "{report}");
     let awaiting = || CachedApps::new(AlteredStore::new(Alteration::Awaits));
-    let report = Kit::new(awaiting).with_rounds(100).run();
+    let report = Kit::new(awaiting).with_rounds(100).run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 
@@ -119,6 +120,7 @@ fn the_kit_rejects_ignored_keys() {
         &[
             "a_code_that_names_its_key_needs_it",
             "a_redemption_binds_the_grant_of_a_public_app",
+            "a_redemption_gives_the_grant_its_device",
             "a_bound_refresh_token_needs_its_key",
             "the_first_rotation_with_a_proof_binds",
             "a_spent_token_from_before_the_binding_ends_its_family",
@@ -183,7 +185,7 @@ fn the_kit_rejects_a_page_of_grants_that_a_cutoff_has_ended() {
 #[test]
 fn the_kit_rejects_issuers_that_share_a_view() {
     let kit = Kit::new(|| Arc::new(MemoryStore::new())).with_second_issuer(Arc::clone);
-    let report = kit.with_rounds(1).run();
+    let report = kit.with_rounds(1).run_with_devices();
     let failed: Vec<_> = report.failed.iter().map(|(name, _)| *name).collect();
     assert_eq!(
         failed,
@@ -193,6 +195,7 @@ fn the_kit_rejects_issuers_that_share_a_view() {
             "a_revocation_reaches_one_issuer_only",
             "issuers_share_no_assertions",
             "issuers_share_no_consents",
+            "issuers_share_no_devices",
         ]
     );
 }
@@ -341,6 +344,64 @@ fn the_kit_rejects_a_process_that_does_not_know_its_revocations() {
     fails_exactly(Alteration::ForgetsItsRevocations, &["a_process_knows_its_own_revocations"]);
 }
 
+/// W3: an order and the end of access in two steps, in either order.
+#[test]
+fn the_kit_rejects_an_order_to_wipe_in_two_steps() {
+    fails_exactly(
+        Alteration::RevokesAfterTheOrder,
+        &["no_family_survives_a_wipe", "a_dropped_order_is_done_or_not_done"],
+    );
+    fails_exactly(
+        Alteration::OrdersAfterTheRevocation,
+        &["no_family_survives_a_wipe", "a_dropped_order_is_done_or_not_done"],
+    );
+}
+
+/// W5, W13: a device that is told to wipe by an order that was withdrawn.
+#[test]
+fn the_kit_rejects_a_wipe_that_advances_in_two_steps() {
+    fails_exactly(Alteration::ReadsThenWritesDevices, &["one_of_many_steps_of_a_wipe_is_taken"]);
+}
+
+/// W18: a device that is to be wiped is not pruned as others are.
+#[test]
+fn the_kit_rejects_early_pruning_of_devices_to_be_wiped() {
+    fails(Alteration::PrunesDevicesEarly, &["prune_removes_a_device_when_its_time_has_come"]);
+}
+
+/// W12: a device gets no access while its wipe is pending.
+#[test]
+fn the_kit_rejects_a_sighting_of_what_is_to_be_wiped() {
+    fails_exactly(
+        Alteration::SeesWhatIsToBeWiped,
+        &[
+            "a_device_that_is_to_be_wiped_is_not_seen",
+            "no_code_survives_a_wipe",
+            "no_order_is_lost_to_a_sighting",
+            "a_device_begins_anew_only_after_its_report",
+        ],
+    );
+}
+
+/// W2: the same device id of two users.
+#[test]
+fn the_kit_rejects_devices_that_users_share() {
+    fails(Alteration::SharesDevicesAmongUsers, &["a_device_belongs_to_one_app_and_user"]);
+}
+
+/// W3: a code that is redeemed on a device whose access was ended meanwhile.
+#[test]
+fn the_kit_rejects_a_redemption_that_is_judged_without_its_device() {
+    fails_exactly(
+        Alteration::JudgesWithoutTheDevice,
+        &[
+            "a_redemption_is_judged_with_its_device",
+            "an_order_ends_the_access_of_the_device",
+            "no_code_survives_a_wipe",
+        ],
+    );
+}
+
 #[test]
 fn the_kit_rejects_a_change_count_apart_from_its_change() {
     fails(Alteration::CountsInTwoSteps, &["changes_at_once_are_all_counted"]);
@@ -360,7 +421,7 @@ fn a_panicking_store_fails_the_kit_and_hangs_no_race() {
 #[test]
 fn the_kit_runs_every_public_check_of_the_store() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
-    let report = kit.with_rounds(1).run();
+    let report = kit.with_rounds(1).run_with_devices();
     let run: BTreeSet<String> = report.passed.iter().map(ToString::to_string).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/conformance");
     let mut written = BTreeSet::new();
@@ -391,7 +452,8 @@ fn a_host_may_use_its_own_runner() {
 /// Reports on the store of the example with one fault. These rounds nearly always suffice to lose every
 /// race that can be lost.
 fn report_on(alteration: Alteration) -> Report {
-    Kit::new(move || AlteredStore::new(alteration)).with_rounds(200).run()
+    let kit = Kit::new(move || AlteredStore::new(alteration)).with_rounds(200);
+    if alteration.is_of_devices() { kit.run_with_devices() } else { kit.run() }
 }
 
 /// Asserts that a broken store fails these checks, and returns the report.

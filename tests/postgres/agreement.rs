@@ -1,7 +1,7 @@
 //! The statements agree with the rules of the contract.
 
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, SessionId};
+use grantor::ids::{ClientId, DeviceId, SessionId};
 use grantor::protocol::Confirmation;
 use grantor::secret::Digest;
 use grantor::store::{
@@ -42,20 +42,34 @@ fn key() -> impl Strategy<Value = Option<Confirmation>> {
     prop_oneof![2 => Just(None), 1 => (1_u8..3).prop_map(move |byte| Some(key(byte)))]
 }
 
+/// No device, or one of two.
+fn device() -> impl Strategy<Value = Option<DeviceId>> {
+    let device = |number: u8| DeviceId::new(format!("device {number}")).unwrap();
+    prop_oneof![2 => Just(None), 1 => (1_u8..3).prop_map(move |number| Some(device(number)))]
+}
+
 fn grants(client_id: &ClientId) -> impl Strategy<Value = Grant> + use<> {
     let client_id = client_id.clone();
     let instants = (instant(), instant(), instant());
     let counts = (generation(), retries(), 0_u8..6, any::<u64>());
     let ended = proptest::option::weighted(0.1, instant());
-    let bound = (key(), 0_u32..4, any::<bool>());
+    let bound = (key(), 0_u32..4, any::<bool>(), device());
     (instants, counts, digest(), digest(), ended, bound).prop_map(
-        move |(ends, counts, binding, salt, ended, (confirmation, bound_from, has_session))| {
+        move |(
+            ends,
+            counts,
+            binding,
+            salt,
+            ended,
+            (confirmation, bound_from, has_session, device),
+        )| {
             let mut grant = grant(&client_id, "ann");
             (grant.code_expires_at, grant.expires_at, grant.rotated_at) = ends;
             (grant.generation, grant.retries, grant.mismatches, grant.claim) = counts;
             (grant.binding, grant.salt_digest) = (binding, salt);
             grant.revoked = ended.map(|at| (at, RevocationReason::Client));
             grant.confirmation = confirmation;
+            grant.device = device;
             grant.bound_from = if confirmation.is_some() { bound_from } else { 0 };
             if has_session {
                 grant.circumstances.get_or_insert_default().session =
@@ -86,30 +100,31 @@ fn a_redemption_does_what_the_rule_says() {
     let store = new_store(&runtime, &pool);
     let world = World::new(runtime, store);
     let store = world.server.store().store();
-    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>());
+    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>(), device());
     let cases = (grants(&world.app.id), redemptions);
-    let judge = |(grant, (binding, salt_digest, now, claim, confirmation, binds)): (Grant, _)| {
-        let (answer, expected, mut rule, redemption) = world.runtime().block_on(async {
-            let rule = insert(store, grant).await;
-            let redemption = CodeRedemption {
-                grant_id: rule.grant_id,
-                client_id: rule.client_id.clone(),
-                binding,
-                salt_digest,
-                confirmation,
-                binds,
-                device: None,
-                claim,
-                now,
-            };
-            let answer = store.redeem_code(&redemption).await.unwrap();
-            let row = store.find_grant(&rule.grant_id).await.unwrap().unwrap();
-            (answer, row, rule, redemption)
-        });
-        prop_assert_eq!(answer, rule.redeem(&redemption, false));
-        prop_assert_eq!(expected, rule);
-        Ok(())
-    };
+    let judge =
+        |(grant, (binding, salt_digest, now, claim, confirmation, binds, device)): (Grant, _)| {
+            let (answer, expected, mut rule, redemption) = world.runtime().block_on(async {
+                let rule = insert(store, grant).await;
+                let redemption = CodeRedemption {
+                    grant_id: rule.grant_id,
+                    client_id: rule.client_id.clone(),
+                    binding,
+                    salt_digest,
+                    confirmation,
+                    binds,
+                    device,
+                    claim,
+                    now,
+                };
+                let answer = store.redeem_code(&redemption).await.unwrap();
+                let row = store.find_grant(&rule.grant_id).await.unwrap().unwrap();
+                (answer, row, rule, redemption)
+            });
+            prop_assert_eq!(answer, rule.redeem(&redemption, false));
+            prop_assert_eq!(expected, rule);
+            Ok(())
+        };
     runner().run(&cases, judge).unwrap();
 }
 

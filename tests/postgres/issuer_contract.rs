@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use grantor::audit::conformance::AuditKit;
 use grantor::store::PostgresStore;
-use grantor::store::conformance::{Kit, issuers};
+use grantor::store::conformance::{Kit, devices, issuers};
 use tokio::runtime::Runtime;
 
 use super::cluster::{database, new_store, pool, runtime};
@@ -32,7 +32,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
         .with_second_issuer(move |store| view(&there, store, "b"))
         .with_runner(new_runner())
         .with_rounds(1)
-        .run();
+        .run_with_devices();
     assert!(report.is_passed(), "{report}");
     let there = Arc::clone(&runtime);
     let with_first = Kit::new(new_store.clone())
@@ -43,6 +43,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
     issuers::a_revocation_reaches_one_issuer_only(&with_first).unwrap();
     issuers::issuers_share_no_assertions(&with_first).unwrap();
     issuers::issuers_share_no_consents(&with_first).unwrap();
+    devices::issuers_share_no_devices(&with_first).unwrap();
     let here = Arc::clone(&runtime);
     let kit = AuditKit::new(move || view(&here, &new_store(), "a"));
     let report = kit.with_runner(new_runner()).with_rounds(1).run();

@@ -39,7 +39,7 @@ fn the_postgres_store_keeps_the_contract() {
     let runtime = Arc::new(runtime());
     let pool = pool(&runtime, database.options(), 20);
     let runner = Tokio { runtime: Arc::clone(&runtime), pool: pool.clone() };
-    let others = super::cluster::pool(&runtime, database.options(), 1);
+    let others = super::cluster::pool(&runtime, database.options(), 8);
     let other = move |store: &PostgresStore| {
         PostgresStore::with_prefix(others.clone(), store.prefix().clone())
     };
@@ -47,7 +47,7 @@ fn the_postgres_store_keeps_the_contract() {
         .with_other_process(other)
         .with_runner(runner)
         .with_rounds(rounds(super::KIT_ROUNDS))
-        .run();
+        .run_with_devices();
     assert!(report.is_passed(), "{report}");
     eprintln!("{report}");
 }

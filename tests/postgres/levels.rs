@@ -22,7 +22,7 @@ fn keeps_the_contract(level: &str) {
     let report = Kit::new(move || new_store(&runtime, &pool))
         .with_runner(runner)
         .with_rounds(rounds(super::KIT_ROUNDS))
-        .run();
+        .run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 

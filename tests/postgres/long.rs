@@ -40,6 +40,7 @@ mod targets;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod views;
 mod waits;
+mod wipes;
 mod world;
 mod writers;
 

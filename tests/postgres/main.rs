@@ -27,6 +27,7 @@ mod dates;
 mod declared;
 #[path = "../support/declaring.rs"]
 mod declaring;
+mod devices;
 mod fan_out;
 mod isolation;
 mod issuers;

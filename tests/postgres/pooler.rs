@@ -124,7 +124,7 @@ fn the_store_keeps_the_contract_behind_a_transaction_pooler() {
         runtime.block_on(store.migrate()).unwrap();
         store
     };
-    let report = Kit::new(new_store).with_runner(runner).with_rounds(2).run();
+    let report = Kit::new(new_store).with_runner(runner).with_rounds(2).run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 
@@ -175,7 +175,7 @@ fn a_pooler_that_knows_prepared_statements_takes_named_ones() {
         let (runtime, pool) = (Arc::clone(&runtime), pool.clone());
         move || new_store(&runtime, &pool)
     };
-    let report = Kit::new(new_store.clone()).with_runner(runner).with_rounds(2).run();
+    let report = Kit::new(new_store.clone()).with_runner(runner).with_rounds(2).run_with_devices();
     assert!(report.is_passed(), "{report}");
     let world = World::new(super::cluster::runtime(), new_store());
     let (code, verifier) = world.code();

@@ -1,7 +1,7 @@
 //! The statements agree with the rules of the contract.
 
 use grantor::clock::UnixTime;
-use grantor::ids::{GrantId, SessionId};
+use grantor::ids::{DeviceId, GrantId, SessionId};
 use grantor::protocol::Confirmation;
 use grantor::random::OsRandom;
 use grantor::secret::Digest;
@@ -38,12 +38,18 @@ fn key() -> impl Strategy<Value = Option<Confirmation>> {
     prop_oneof![2 => Just(None), 1 => (1_u8..3).prop_map(move |byte| Some(key(byte)))]
 }
 
+/// No device, or one of two.
+fn device() -> impl Strategy<Value = Option<DeviceId>> {
+    let device = |number: u8| DeviceId::new(format!("device {number}")).unwrap();
+    prop_oneof![2 => Just(None), 1 => (1_u8..3).prop_map(move |number| Some(device(number)))]
+}
+
 fn grants(desk: &Desk) -> impl Strategy<Value = Grant> + use<> {
     let client_id = desk.client_id.clone();
     let instants = (instant(), instant(), instant());
     let counts = (generation(), retries(), 0_u8..6, any::<u64>());
     let ended = proptest::option::weighted(0.1, instant());
-    let bound = (key(), 0_u32..4, any::<bool>());
+    let bound = (key(), 0_u32..4, any::<bool>(), device());
     (instants, counts, digest(), digest(), ended, bound).prop_map(
         move |(
             (code_end, end, rotated_at),
@@ -51,7 +57,7 @@ fn grants(desk: &Desk) -> impl Strategy<Value = Grant> + use<> {
             a,
             b,
             ended,
-            (confirmation, bound_from, has_session),
+            (confirmation, bound_from, has_session, device),
         )| {
             let id = GrantId::generate(&OsRandom::new()).unwrap();
             let mut grant = crate::support::grant(&client_id, id);
@@ -61,6 +67,7 @@ fn grants(desk: &Desk) -> impl Strategy<Value = Grant> + use<> {
             (grant.binding, grant.salt_digest, grant.claim) = (a, b, claim);
             grant.revoked = ended.map(|at| (at, RevocationReason::Client));
             grant.confirmation = confirmation;
+            grant.device = device;
             grant.bound_from = if confirmation.is_some() { bound_from } else { 0 };
             if has_session {
                 grant.circumstances.get_or_insert_default().session =
@@ -93,27 +100,28 @@ fn row(runtime: &Tokio, desk: &Desk, grant: &Grant) -> Grant {
 fn a_redemption_does_what_the_rule_says() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
-    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>());
+    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>(), device());
     let cases = (grants(&desk), redemptions);
-    let judge = |(grant, (binding, salt_digest, now, claim, confirmation, binds)): (Grant, _)| {
-        let mut expected = insert(&runtime, &desk, grant);
-        let (grant_id, client_id) = (expected.grant_id, expected.client_id.clone());
-        let redemption = CodeRedemption {
-            grant_id,
-            client_id,
-            binding,
-            salt_digest,
-            confirmation,
-            binds,
-            device: None,
-            claim,
-            now,
+    let judge =
+        |(grant, (binding, salt_digest, now, claim, confirmation, binds, device)): (Grant, _)| {
+            let mut expected = insert(&runtime, &desk, grant);
+            let (grant_id, client_id) = (expected.grant_id, expected.client_id.clone());
+            let redemption = CodeRedemption {
+                grant_id,
+                client_id,
+                binding,
+                salt_digest,
+                confirmation,
+                binds,
+                device,
+                claim,
+                now,
+            };
+            let answer = runtime.block_on(desk.store.redeem_code(&redemption)).unwrap();
+            prop_assert_eq!(answer, expected.redeem(&redemption, false));
+            prop_assert_eq!(row(&runtime, &desk, &expected), expected);
+            Ok(())
         };
-        let answer = runtime.block_on(desk.store.redeem_code(&redemption)).unwrap();
-        prop_assert_eq!(answer, expected.redeem(&redemption, false));
-        prop_assert_eq!(row(&runtime, &desk, &expected), expected);
-        Ok(())
-    };
     runner().run(&cases, judge).unwrap();
 }
 

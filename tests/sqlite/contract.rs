@@ -1,5 +1,6 @@
 //! The conformance kit over the store.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,9 +12,9 @@ use crate::sandbox::Folder;
 use crate::support::{Desk, Tokio, app};
 use crate::targets::new_targets_end_what_they_name;
 
-/// A runtime and the store that was opened last.
+/// A runtime, and the store that was opened last with its file.
 #[derive(Clone)]
-pub(crate) struct Shared(Arc<Tokio>, Arc<Mutex<Option<SqliteStore>>>);
+pub(crate) struct Shared(Arc<Tokio>, Arc<Mutex<Option<(SqliteStore, PathBuf)>>>);
 
 impl Shared {
     pub(crate) fn new() -> Self {
@@ -25,9 +26,19 @@ impl Shared {
         let (own, made) = (self.clone(), AtomicU32::new(0));
         move || {
             let number = made.fetch_add(1, Ordering::Relaxed);
-            let store = own.0.open(&folder.file(&format!("{number}.db")));
-            *own.1.lock().unwrap() = Some(store.clone());
+            let file = folder.file(&format!("{number}.db"));
+            let store = own.0.open(&file);
+            *own.1.lock().unwrap() = Some((store.clone(), file));
             store
+        }
+    }
+
+    /// Opens the file of the last store again, with a writer of its own, as another process does.
+    pub(crate) fn other(&self) -> impl Fn(&SqliteStore) -> SqliteStore + use<> {
+        let own = self.clone();
+        move |_| {
+            let last = own.1.lock().unwrap();
+            own.0.open(&last.as_ref().unwrap().1)
         }
     }
 }
@@ -39,14 +50,18 @@ impl Runner for Shared {
 
     /// A new request runs after all queued ones.
     fn settle(&self) {
-        let store = self.1.lock().unwrap().clone();
-        self.block_on(store.unwrap().check()).unwrap();
+        let last = self.1.lock().unwrap().clone();
+        self.block_on(last.unwrap().0.check()).unwrap();
     }
 }
 
 fn keeps_the_contract(folder: Folder, rounds: usize) {
     let runner = Shared::new();
-    let report = Kit::new(runner.stores(folder)).with_runner(runner).with_rounds(rounds).run();
+    let report = Kit::new(runner.stores(folder))
+        .with_other_process(runner.other())
+        .with_runner(runner)
+        .with_rounds(rounds)
+        .run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 
@@ -68,7 +83,7 @@ fn any_store_in_a_file_keeps_the_contract() {
     let runner = Shared::new();
     let stores = runner.stores(Folder::in_memory());
     let new_store = move || AnyStore::from(stores());
-    let report = Kit::new(new_store).with_runner(runner).with_rounds(2).run();
+    let report = Kit::new(new_store).with_runner(runner).with_rounds(2).run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 

@@ -2,7 +2,7 @@
 
 use grantor::audit::conformance::AuditKit;
 use grantor::ids::Issuer;
-use grantor::store::conformance::{Kit, Runner as _, issuers};
+use grantor::store::conformance::{Kit, Runner as _, devices, issuers};
 use grantor::store::{AnyStore, SqliteStore};
 
 use crate::contract::Shared;
@@ -25,7 +25,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
         .with_second_issuer(move |store| view(&there, store, "b"))
         .with_runner(runner.clone())
         .with_rounds(5)
-        .run();
+        .run_with_devices();
     assert!(report.is_passed(), "{report}");
     let (stores, there) = (runner.stores(Folder::in_memory()), runner.clone());
     let with_first = Kit::new(stores)
@@ -36,6 +36,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
     issuers::a_revocation_reaches_one_issuer_only(&with_first).unwrap();
     issuers::issuers_share_no_assertions(&with_first).unwrap();
     issuers::issuers_share_no_consents(&with_first).unwrap();
+    devices::issuers_share_no_devices(&with_first).unwrap();
 }
 
 #[test]

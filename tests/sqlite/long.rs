@@ -19,6 +19,7 @@ mod shared;
 mod support;
 #[path = "../support/targets.rs"]
 mod targets;
+mod wipes;
 
 /// The rounds of many refreshes at once.
 const FAN_OUTS: usize = 100;

@@ -22,6 +22,7 @@ mod dates;
 mod declared;
 #[path = "../support/declaring.rs"]
 mod declaring;
+mod devices;
 mod fan_out;
 mod file;
 #[path = "../../examples/custom_sql_store/grants.rs"]

@@ -1,6 +1,7 @@
 //! A store that the host chooses at run time.
 
 mod delegation;
+mod devices;
 mod opening;
 
 use std::fmt;

@@ -1,5 +1,6 @@
 //! A store whose apps are cached in the memory of this process.
 
+mod devices;
 mod flights;
 mod grants;
 mod known;

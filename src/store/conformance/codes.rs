@@ -1,11 +1,12 @@
 //! Checks of [`redeem_code`](crate::store::GrantStore::redeem_code), one caller at a time.
 
-use super::bench::{CODE_LIFE, GRANT_LIFE, at, code, key, new_app, random_digest, same};
-use super::{Check, Kit, Runner};
-use crate::ids::GrantId;
+use super::bench::{CODE_LIFE, GRANT_LIFE, at, code, end, key, new_app, random_digest, same};
+use super::{Check, Kit, Runner, Violation};
+use crate::ids::{DeviceId, GrantId};
 use crate::protocol::confirmation::Confirmation;
 use crate::store::{
-    CodeRedemption, Grant, GrantRefusal, MAX_MISMATCHES, RedeemCode, RevocationReason, Store,
+    CodeRedemption, Grant, GrantRefusal, MAX_MISMATCHES, RedeemCode, RevocationReason,
+    RevocationTarget, Store,
 };
 
 const EXPIRED: RedeemCode = RedeemCode::Refused(GrantRefusal::Expired);
@@ -157,4 +158,66 @@ pub fn a_code_expires_at_its_instant<S: Store, R: Runner>(kit: &Kit<S, R>) -> Ch
 
     let short = bench.decide(Grant { expires_at: at(10), ..cast.grant()? })?;
     same("the code of an expired grant", bench.redeem(&code(&short, 10))?, EXPIRED)
+}
+
+/// The grant gets the device that its redemption names, unless it has one. A redemption that fails names
+/// none.
+pub fn a_redemption_gives_the_grant_its_device<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let other = DeviceId::new("another device");
+    let other = Some(other.map_err(|error| Violation::new(error.to_string()))?);
+    for (own, named, kept) in [
+        (None, None, None),
+        (None, other.clone(), other.clone()),
+        (Some(cast.device.clone()), None, Some(cast.device.clone())),
+        (Some(cast.device.clone()), other, Some(cast.device.clone())),
+    ] {
+        for confirmation in [None, Some(key()?)] {
+            let grant = bench.decide(Grant { device: own.clone(), ..cast.grant()? })?;
+            let redemption =
+                CodeRedemption { device: named.clone(), confirmation, ..code(&grant, 5) };
+            let wrong = CodeRedemption { binding: random_digest()?, ..redemption.clone() };
+            let mut expected = grant.clone();
+            for presented in [&wrong, &redemption] {
+                let answer = expected.redeem(presented, false);
+                same("a code", bench.redeem(presented)?, answer)?;
+                same("the row", bench.row(&grant)?, expected.clone())?;
+            }
+            same("the device", expected.device.clone(), kept.clone())?;
+            bench.is_alive("a family with its device", &expected, 5)?;
+            let device = expected.device.clone();
+            let Some(device) = device else { continue };
+            let app = (cast.client_id.clone(), cast.subject.clone());
+            bench.revoke(&end(RevocationTarget::Device(app.0, app.1, device), 0))?;
+            bench.is_dead("a family whose device is revoked", &bench.row(&expected)?, 6)?;
+        }
+    }
+    Ok(())
+}
+
+/// R20: a code is void on a device whose access was ended, also if the redemption names the device. On
+/// another, or on none, it is good.
+pub fn a_redemption_is_judged_with_its_device<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let cast = bench.cast()?;
+    let (app, user, device) = (cast.client_id.clone(), cast.subject.clone(), cast.device.clone());
+    for target in [
+        RevocationTarget::Device(app, user, device.clone()),
+        RevocationTarget::NamedDevice(device.clone()),
+    ] {
+        for confirmation in [None, Some(key()?)] {
+            let grant = bench.decide(Grant { device: None, ..cast.grant()? })?;
+            bench.revoke(&end(target.clone(), 0))?;
+            let good = CodeRedemption { confirmation, ..code(&grant, 1) };
+            let on_it = CodeRedemption { device: Some(device.clone()), ..good.clone() };
+            same("a code on the device", bench.redeem(&on_it)?, REVOKED)?;
+            same("the row", bench.row(&grant)?, grant.clone())?;
+            same("the code on no device", bench.redeem(&good)?, RedeemCode::Redeemed)?;
+            let later = bench.decide(Grant { device: None, ..cast.grant()? })?;
+            let on_it = CodeRedemption { device: Some(device.clone()), ..code(&later, 1) };
+            same("a later code on it", bench.redeem(&on_it)?, RedeemCode::Redeemed)?;
+        }
+    }
+    Ok(())
 }

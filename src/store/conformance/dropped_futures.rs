@@ -13,7 +13,7 @@ use crate::store::{
     Rotation, Store, StoreError,
 };
 
-fn poll_and_drop<S: Store, R: Runner, T>(
+pub(super) fn poll_and_drop<S: Store, R: Runner, T>(
     bench: &Bench<'_, S, R>,
     polls: usize,
     call: impl Future<Output = Result<T, StoreError>>,
@@ -69,7 +69,7 @@ fn commits<S: Store, R: Runner>(bench: &Bench<'_, S, R>, other: Option<&Bench<'_
 }
 
 /// Drops `call` at every await, and looks for an open transaction each time.
-fn leaves_none<S: Store, R: Runner, T, F>(
+pub(super) fn leaves_none<S: Store, R: Runner, T, F>(
     bench: &Bench<'_, S, R>,
     other: Option<&Bench<'_, S, R>>,
     call: impl Fn() -> Check<F>,
@@ -137,7 +137,7 @@ pub(crate) fn at_every_await(attempt: impl Fn(usize) -> Check<bool>) -> Check {
 }
 
 /// Checks that the row of a grant is as it was or as it becomes.
-fn is_either<S: Store, R: Runner>(
+pub(super) fn is_either<S: Store, R: Runner>(
     bench: &Bench<'_, S, R>,
     before: Option<&Grant>,
     after: &Grant,

@@ -10,7 +10,7 @@ use crate::store::{
 };
 
 /// Runs `check` with a view of each issuer and a cast that both know by the same names.
-fn with_both<S: Store, R: Runner>(
+pub(super) fn with_both<S: Store, R: Runner>(
     kit: &Kit<S, R>,
     check: impl Fn(&Bench<'_, S, R>, &Bench<'_, S, R>, &Cast) -> Check,
 ) -> Check {

@@ -26,6 +26,8 @@
 //! }
 //! ```
 //!
+//! A store that also implements [`DeviceStore`] runs them all with [`Kit::run_with_devices`].
+//!
 //! The checks give instants of their own and never read a clock, so a store may take its time from them
 //! or from anywhere else.
 #![expect(
@@ -39,6 +41,10 @@ mod bench;
 pub mod codes;
 pub mod consent;
 pub mod decisions;
+mod device_bench;
+pub mod device_drops;
+pub mod device_races;
+pub mod devices;
 pub mod dropped_futures;
 pub mod feed;
 pub mod issuers;
@@ -48,6 +54,7 @@ pub mod races;
 pub mod revocation;
 pub mod revocation_races;
 pub mod rotation;
+pub mod wipes;
 
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
@@ -56,7 +63,7 @@ use self::bench::Bench;
 pub(crate) use self::bench::{at, holds, random_bytes, same};
 pub(crate) use self::dropped_futures::{at_every_await, poll_and_drop_on};
 pub(crate) use self::race::{CONTENDERS, race};
-use super::{Store, StoreError};
+use super::{DeviceStore, Store, StoreError};
 
 /// Runs the futures of a store to their end.
 pub trait Runner: Sync {
@@ -146,7 +153,8 @@ impl<S: Store, R: Runner> Kit<S, R> {
     }
 
     /// Looks at what the store has committed through the store of another process over the same database,
-    /// which `other` makes with connections of its own; it may block. Without it, the kit misses a transaction
+    /// which `other` makes with connections of its own; it may block. Devices are also raced for through both.
+    /// Without it, the kit misses a transaction
     /// that a dropped future has left open on the only connection of a store.
     #[must_use]
     pub fn with_other_process(mut self, other: impl Fn(&S) -> S + 'static) -> Self {
@@ -165,11 +173,31 @@ impl<S: Store, R: Runner> Kit<S, R> {
     /// Runs every check, even after one has failed. A store that panics fails the check.
     #[must_use]
     pub fn run(&self) -> Report {
-        let mut report = Report { passed: Vec::new(), failed: Vec::new() };
         let of_issuers = self.second_issuer.iter().flat_map(|_| checks_of_issuers::<S, R>());
-        for (name, check) in checks::<S, R>().into_iter().chain(of_issuers) {
+        self.run_each(checks::<S, R>().into_iter().chain(of_issuers))
+    }
+
+    /// Runs every check, as [`run`](Self::run) does, and those of devices.
+    #[must_use]
+    pub fn run_with_devices(&self) -> Report
+    where
+        S: DeviceStore,
+    {
+        let of_devices = checks_of_devices::<S, R>().into_iter();
+        let of_issuers = self.second_issuer.iter().flat_map(|_| devices_of_issuers::<S, R>());
+        let mut report = self.run();
+        let more = self.run_each(of_devices.chain(of_issuers));
+        report.passed.extend(more.passed);
+        report.failed.extend(more.failed);
+        report
+    }
+
+    fn run_each(&self, checks: impl Iterator<Item = NamedCheck<S, R>>) -> Report {
+        let mut report = Report { passed: Vec::new(), failed: Vec::new() };
+        for (name, check) in checks {
             // One cause, one line: an open transaction fails most of what follows in its module.
-            if name.starts_with("a_dropped_") && report.failed(OPEN_TRANSACTION) {
+            if name.starts_with("a_dropped_") && OPEN_TRANSACTION.iter().any(|it| report.failed(it))
+            {
                 continue;
             }
             match catch_panic(|| check(self)) {
@@ -238,8 +266,11 @@ impl fmt::Display for Report {
     }
 }
 
-/// The check that spares the rest of its module if it fails.
-const OPEN_TRANSACTION: &str = "no_dropped_future_leaves_a_transaction_open";
+/// The checks that spare the rest of their module if they fail.
+const OPEN_TRANSACTION: [&str; 2] = [
+    "no_dropped_future_leaves_a_transaction_open",
+    "no_dropped_call_of_a_device_leaves_a_transaction_open",
+];
 
 type NamedCheck<S, R> = (&'static str, fn(&Kit<S, R>) -> Check);
 
@@ -257,6 +288,53 @@ fn checks_of_issuers<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_revocation_reaches_one_issuer_only,
             issuers_share_no_assertions,
             issuers_share_no_consents,
+        }
+    }
+}
+
+fn devices_of_issuers<S: Store + DeviceStore, R: Runner>() -> Vec<NamedCheck<S, R>> {
+    named! {
+        devices {
+            issuers_share_no_devices,
+        }
+    }
+}
+
+fn checks_of_devices<S: Store + DeviceStore, R: Runner>() -> Vec<NamedCheck<S, R>> {
+    named! {
+        devices {
+            a_device_is_found_as_it_was_seen,
+            a_device_belongs_to_one_app_and_user,
+            a_device_is_found_by_its_last_grant,
+            devices_are_listed_in_the_order_of_their_keys,
+            the_policy_that_a_device_has_read_is_noted,
+            prune_removes_a_device_when_its_time_has_come,
+            devices_outlive_their_app,
+        }
+        wipes {
+            an_order_ends_the_access_of_the_device,
+            an_unknown_device_is_not_wiped,
+            a_second_order_ends_access_again,
+            a_wipe_advances_and_never_goes_back,
+            a_device_that_is_to_be_wiped_is_not_seen,
+            a_withdrawn_order_revives_no_grant,
+            a_device_may_report_a_wipe_of_its_own,
+            a_revocation_orders_no_wipe,
+        }
+        device_races {
+            no_code_survives_a_wipe,
+            no_family_survives_a_wipe,
+            no_order_is_lost_to_a_sighting,
+            one_of_many_orders_is_given,
+            one_of_many_steps_of_a_wipe_is_taken,
+            a_device_begins_anew_only_after_its_report,
+        }
+        device_drops {
+            no_dropped_call_of_a_device_leaves_a_transaction_open,
+            a_dropped_order_is_done_or_not_done,
+            a_dropped_sighting_is_done_or_not_done,
+            a_dropped_step_of_a_wipe_is_done_or_not_done,
+            a_dropped_redemption_on_a_device_is_done_or_not_done,
         }
     }
 }
@@ -293,6 +371,8 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_code_expires_at_its_instant,
             a_code_that_names_its_key_needs_it,
             a_redemption_binds_the_grant_of_a_public_app,
+            a_redemption_gives_the_grant_its_device,
+            a_redemption_is_judged_with_its_device,
         }
         rotation {
             rotation_makes_the_successor_live,

@@ -7,7 +7,7 @@ pub use store::DeviceStore;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RevocationReason, Revoked};
+use super::{Revocation, RevocationReason, RevocationTarget, Revoked};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::secret::Digest;
@@ -153,6 +153,16 @@ pub struct WipeRequest {
     pub keep_until: UnixTime,
     /// The present instant.
     pub now: UnixTime,
+}
+
+impl WipeRequest {
+    /// Returns the revocation that comes in force with the order.
+    #[must_use]
+    pub fn revocation(&self) -> Revocation {
+        let DeviceKey { client_id, subject, device_id } = self.key.clone();
+        let target = RevocationTarget::Device(client_id, subject, device_id);
+        Revocation { target, at: self.now, why: self.why, until: self.until }
+    }
 }
 
 /// The answer of [`DeviceStore::request_wipe`].

@@ -47,7 +47,8 @@ pub trait DeviceStore: Send + Sync {
     ///
     /// # Contract
     ///
-    /// As [`find_device`](Self::find_device).
+    /// As [`find_device`](Self::find_device). If several devices were last seen under the grant, one that is to
+    /// be wiped goes first, then the one that was seen last.
     ///
     /// # Errors
     ///

@@ -2,6 +2,7 @@
 
 mod apps;
 mod audit;
+mod devices;
 mod grant_row;
 mod ledger;
 mod listing;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 use self::audit::Log;
+use self::devices::Devices;
 use self::grant_row::GrantRow;
 use self::ledger::Ledger;
 use self::listing::FirstOf;
@@ -40,7 +42,7 @@ const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// A store in the memory of this process: fast, and lost with it.
 ///
 /// It serves one issuer of one process whose grants need not survive a restart, and tests. Every
-/// insertion removes a few inert rows, so that grants, assertions and revocations stay bounded without
+/// insertion removes a few inert rows, so that grants, assertions, revocations and devices stay bounded without
 /// [`prune`](GrantStore::prune), which frees their memory sooner. Consents stay until they are
 /// withdrawn or their app is deleted. As an [`AuditStore`](crate::audit::AuditStore) it keeps the newest
 /// 10,000 events.
@@ -65,6 +67,7 @@ pub struct MemoryStore {
     assertions: Shards<AssertionKey, Claimed, RandomState>,
     grants: Shards<GrantId, GrantRow, BuildHasherDefault<GrantIdHasher>>,
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
+    devices: RwLock<Devices>,
     ledger: RwLock<Ledger>,
     clock: StoreClock,
     /// The instant of the latest cutoff: a grant that was authorized later need not ask the ledger.
@@ -140,10 +143,12 @@ impl MemoryStore {
         Revoked { at }
     }
 
-    /// Applies `rule` to the row of a grant, and says whether it is void. An end goes into the feed.
+    /// Applies `rule` to the row of a grant, and says whether it is void, for a redemption with the device that
+    /// it brings. An end goes into the feed.
     fn apply<T>(
         &self,
         grant_id: GrantId,
+        redemption: Option<&CodeRedemption>,
         now: UnixTime,
         rule: impl FnOnce(&mut Grant, bool) -> T,
     ) -> Option<T> {
@@ -152,7 +157,8 @@ impl MemoryStore {
         let mut shard = self.grants.lock(first_byte(grant_id));
         let row = shard.find_mut(&grant_id)?;
         let mut grant = row.to_grant(grant_id);
-        let void = active(&apps, &grant.client_id).is_none() || self.is_cut_off(&grant.facts());
+        let facts = redemption.map_or_else(|| grant.facts(), |it| grant.facts_of_redemption(it));
+        let void = active(&apps, &grant.client_id).is_none() || self.is_cut_off(&facts);
         let had_ended = grant.revoked.is_some();
         let answer = rule(&mut grant, void);
         let (revoked, expires_at) = (grant.revoked, grant.expires_at);
@@ -241,14 +247,14 @@ impl GrantStore for MemoryStore {
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
         let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
         Ok(self
-            .apply(redemption.grant_id, redemption.now, rule)
+            .apply(redemption.grant_id, Some(redemption), redemption.now, rule)
             .unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
         let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
         Ok(self
-            .apply(rotation.grant_id, rotation.now, rule)
+            .apply(rotation.grant_id, None, rotation.now, rule)
             .unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
     }
 

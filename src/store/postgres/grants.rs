@@ -32,7 +32,7 @@ const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 const MAX_LOOKS: usize = 20;
 
 /// Returns the first instant after a revocation.
-fn after(revoked_at: UnixTime) -> UnixTime {
+pub(super) fn after(revoked_at: UnixTime) -> UnixTime {
     revoked_at.plus(Duration::from_millis(1))
 }
 
@@ -41,11 +41,12 @@ impl PostgresStore {
         write_target(&self.names, &RevocationTarget::Grant(grant_id))
     }
 
-    /// Applies a rule to the row, after a statement changed nothing. Returns `None` if the rule would now
+    /// Applies a rule to the row, judged with `device` if it has none, after a statement changed nothing. Returns `None` if the rule would now
     /// change the row, because it changed between the two reads.
     async fn diagnose<T>(
         &self,
         grant_id: GrantId,
+        device: Option<&DeviceId>,
         unknown: T,
         rule: impl FnOnce(&mut Grant, bool) -> T,
         is_refusal: impl FnOnce(&T) -> bool,
@@ -55,6 +56,7 @@ impl PostgresStore {
             query(self.sql.find_with_void.clone())
                 .bind(&grant_id.as_bytes()[..])
                 .bind(target.as_str())
+                .bind(device.map(DeviceId::as_str))
         };
         let Some(row) = self.row(make).await? else { return Ok(Some(unknown)) };
         let Some(mut grant) = read_grant(&self.names, &row)? else { return Ok(Some(unknown)) };
@@ -75,6 +77,7 @@ impl PostgresStore {
                 .bind(target.as_str())
                 .bind(confirmation_bytes(redemption.confirmation))
                 .bind(redemption.binds)
+                .bind(redemption.device.as_ref().map(DeviceId::as_str))
         };
         for _ in 0..MAX_LOOKS {
             if let Some(row) = self.row(redeem).await? {
@@ -88,7 +91,8 @@ impl PostgresStore {
             let unknown = RedeemCode::Refused(GrantRefusal::Unknown);
             let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
             let is_refusal = |answer: &RedeemCode| matches!(answer, RedeemCode::Refused(_));
-            let answer = self.diagnose(redemption.grant_id, unknown, rule, is_refusal).await?;
+            let (grant_id, device) = (redemption.grant_id, redemption.device.as_ref());
+            let answer = self.diagnose(grant_id, device, unknown, rule, is_refusal).await?;
             if let Some(answer) = answer {
                 return Ok(answer);
             }
@@ -131,7 +135,7 @@ impl PostgresStore {
             let unknown = Refused(GrantRefusal::Unknown);
             let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
             let is_refusal = |it: &Rotate| matches!(it, Refused(_) | WrongKey | Overtaken);
-            let answer = self.diagnose(rotation.grant_id, unknown, rule, is_refusal).await?;
+            let answer = self.diagnose(rotation.grant_id, None, unknown, rule, is_refusal).await?;
             if let Some(answer) = answer {
                 return Ok(answer);
             }

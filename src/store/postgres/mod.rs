@@ -4,6 +4,7 @@ mod apps;
 mod audit;
 mod connections;
 mod consents;
+mod devices;
 mod finds;
 mod grants;
 mod issuers;
@@ -342,8 +343,9 @@ impl PostgresStore {
         }
     }
 
-    /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the
-    /// number of removed rows. The revocation replaces those of the user at one app and on one device. It
+    /// Revokes all access as a user, then removes the user's grants, consents, devices and audit events. Returns
+    /// the number of removed rows. A device that is still to be wiped stays, so that it learns of it: call again
+    /// after its wipe, or let pruning remove it. The revocation replaces those of the user at one app and on one device. It
     /// remains and names the user until `until`, so that issued tokens stay void.
     ///
     /// `now` and `until` are as [`Revocation::at`] and [`Revocation::until`]. Usage names no user. Events
@@ -369,6 +371,8 @@ impl PostgresStore {
         let subject = &*self.names.write(subject.as_str());
         let consents = || query(self.sql.erase_consents.clone()).bind(subject);
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();
+        let devices = || query(self.sql.devices.erase.clone()).bind(subject);
+        erased += self.run(devices).await.map_err(StoreError::new)?.len();
         for sql in [&self.sql.erase_grants, &self.sql.audit.erase] {
             loop {
                 let erase = || query(sql.clone()).bind(subject).bind(ERASE_BATCH);

@@ -44,7 +44,7 @@ fn prune_grants(p: &Tables<'_>) -> Prune {
 }
 
 /// `$1` the instant, `$2` the greatest number of rows. Rows that others have locked wait for the next batch.
-fn prune(table: &str, key: &str, end: &str) -> Prune {
+pub(super) fn prune(table: &str, key: &str, end: &str) -> Prune {
     Prune {
         remove: statement(format!(
             "WITH inert AS (SELECT {key} FROM {table} \

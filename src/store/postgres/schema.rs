@@ -9,7 +9,7 @@ pub(super) const REVISION: i32 = 3;
 
 /// The number of the last addition, on which programs without it work. A program also works on tables with
 /// further additions.
-pub(super) const ADDITIONS: i32 = 1;
+pub(super) const ADDITIONS: i32 = 2;
 
 /// Adapts a script to the server that calls itself `version`.
 pub(super) fn script_for(version: &str, script: &str) -> String {
@@ -181,6 +181,31 @@ CREATE TABLE IF NOT EXISTS {prefix}usage_days (
     PRIMARY KEY (client_id, day, kind)
 ) WITH (fillfactor = 50);
 CREATE INDEX IF NOT EXISTS {index}usage_days_by_day ON {prefix}usage_days (day);
+CREATE TABLE IF NOT EXISTS {prefix}devices (
+    client_id text COLLATE "C" NOT NULL,
+    subject text COLLATE "C" NOT NULL,
+    device text COLLATE "C" NOT NULL,
+    name text,
+    first_seen bigint NOT NULL,
+    last_seen bigint NOT NULL,
+    wipe smallint NOT NULL,
+    ordered_at bigint,
+    ordered_by text,
+    wiped_at bigint,
+    policy text,
+    grant_id bytea NOT NULL,
+    salt_digest bytea NOT NULL,
+    keep_until bigint NOT NULL,
+    outcome smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (client_id, subject, device)
+);
+CREATE INDEX IF NOT EXISTS {index}devices_of_subject
+    ON {prefix}devices (subject, client_id, device);
+CREATE INDEX IF NOT EXISTS {index}devices_of_grant ON {prefix}devices (grant_id);
+CREATE INDEX IF NOT EXISTS {index}devices_by_end ON {prefix}devices (keep_until);
+CREATE INDEX IF NOT EXISTS {index}devices_to_be_wiped
+    ON {prefix}devices (client_id, subject, device) WHERE wipe IN (1, 2);
+UPDATE {prefix}clock SET additions = {ADDITIONS} WHERE id = 1 AND additions < {ADDITIONS};
 "#
     )
 }

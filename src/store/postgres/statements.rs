@@ -13,7 +13,7 @@
 //! * A *revocation* advances the one row of the clock and holds it until its commit, so the feed is written
 //!   in the order of its instants.
 //!
-//! Rows are locked in the order grant, clock, revocation, consent. Client ids and subjects of further issuers
+//! Rows are locked in the order device, grant, clock, revocation, consent. Client ids and subjects of further issuers
 //! begin with a tag ([`Names`](crate::store::sql::Names)).
 
 use std::fmt;
@@ -25,7 +25,7 @@ use super::issuers::Issuers;
 use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
-use super::{audit, new_grant, outcome};
+use super::{audit, devices, new_grant, outcome};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -89,6 +89,7 @@ pub(super) struct Statements {
     pub(super) issuers: Issuers,
     pub(super) roots: Roots,
     pub(super) audit: audit::Statements,
+    pub(super) devices: devices::Statements,
 }
 
 impl Statements {
@@ -141,7 +142,7 @@ impl Statements {
             find_grants: statement(find_grants(p, "ANY($1)")),
             find_with_void: statement(format!(
                 "SELECT {GRANT_COLUMNS}, NOT ({}) AS void FROM {p}grants g WHERE grant_id = $1",
-                is_valid(p, "g.client_id", "$2")
+                is_valid(p, "g.client_id", "COALESCE(g.device, $3)", "$2")
             )),
             list_grants: format!("SELECT {GRANT_COLUMNS} FROM {p}grants WHERE client_id > "),
             cut_off: statement(format!(
@@ -190,6 +191,7 @@ impl Statements {
             issuers: Issuers::new(p),
             roots: Roots::new(p),
             audit: audit::Statements::new(p),
+            devices: devices::Statements::new(p),
         }
     }
 }
@@ -238,16 +240,16 @@ pub(super) const PRESENT: &str =
 
 const INSERT_REVOCATION: &str = "INSERT INTO {p}revocations AS r (target, at, why, until)";
 /// Inserts a target that programs of revision 2 cannot read. Their feed skips rows without `at`.
-const INSERT_SINCE: &str = "INSERT INTO {p}revocations AS r (target, since, why, until)";
+pub(super) const INSERT_SINCE: &str = "INSERT INTO {p}revocations AS r (target, since, why, until)";
 
 /// A target has one row. Instants only grow, because the clock is locked.
-const REPLACE_REVOCATION: &str = "ON CONFLICT (target) DO UPDATE \
+pub(super) const REPLACE_REVOCATION: &str = "ON CONFLICT (target) DO UPDATE \
     SET at = EXCLUDED.at, since = EXCLUDED.since, why = EXCLUDED.why, \
     until = GREATEST(r.until, EXCLUDED.until) RETURNING COALESCE(r.at, r.since) AS at";
 
 /// Returns the statement that advances the clock if `condition` holds, to the instant of a revocation. That
 /// is not before the present of any node.
-fn tick(p: &Tables<'_>, condition: &str) -> String {
+pub(super) fn tick(p: &Tables<'_>, condition: &str) -> String {
     let skew = p.skew.as_millis();
     format!(
         "UPDATE {p}clock SET at = GREATEST({REAL_TIME} + {skew}, {p}clock.at + 1) \
@@ -256,17 +258,17 @@ fn tick(p: &Tables<'_>, condition: &str) -> String {
 }
 
 /// Returns the predicate on a row `g` of a grant, apart from its own end: its app is enabled and no
-/// revocation covers it. `app` is an expression for its client id, `target` the parameter with the grant as
-/// a target.
+/// revocation covers it. `app` is an expression for its client id, `device` one for its device, `target` the
+/// parameter with the grant as a target.
 //
 // Scalar subqueries, because `EXISTS` would become a join that may begin with all apps.
-fn is_valid(p: &Tables<'_>, app: &str, target: &str) -> String {
+fn is_valid(p: &Tables<'_>, app: &str, device: &str, target: &str) -> String {
     format!(
         "(SELECT a.enabled FROM {p}apps a WHERE a.client_id = {app}) IS TRUE \
          AND (SELECT 1 FROM {p}revocations r \
              WHERE r.target IN ({all}, 'a:' || g.client_id, 's:' || g.subject, \
-                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || {tag} || g.device, \
-                 'device:' || g.client_id || chr(10) || g.subject || chr(10) || g.device, \
+                 'p:' || g.client_id || chr(10) || g.subject, 'd:' || {tag} || {device}, \
+                 'device:' || g.client_id || chr(10) || g.subject || chr(10) || {device}, \
                  'session:' || {tag} || g.session, 'evidence:' || {tag} || g.evidence, {target}) \
              AND (COALESCE(r.at, r.since) >= g.authorized_at OR r.target = {target}) \
              LIMIT 1) IS NULL",
@@ -294,7 +296,7 @@ fn tell(p: &Tables<'_>, ended: &str, target: &str) -> String {
 }
 
 /// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target, `$8`
-/// the key that the request proves, `$9` whether it binds.
+/// the key that the request proves, `$9` whether it binds, `$10` its device.
 fn redeem_code(p: &Tables<'_>) -> String {
     let (replayed, guessed) =
         (reason_code(RevocationReason::CodeReplayed), reason_code(RevocationReason::CodeGuessed));
@@ -312,6 +314,7 @@ fn redeem_code(p: &Tables<'_>) -> String {
              confirmation = CASE WHEN {is_redeemed} THEN CASE WHEN $9 THEN $8 END \
                  ELSE g.confirmation END, \
              bound_from = CASE WHEN {is_redeemed} THEN NULL ELSE g.bound_from END, \
+             device = CASE WHEN {is_redeemed} THEN COALESCE(g.device, $10) ELSE g.device END, \
              mismatches = CASE WHEN g.generation = 0 AND NOT ({is_bound}) \
                  THEN g.mismatches + 1 ELSE g.mismatches END, \
              revoked_at = CASE WHEN {is_redeemed} THEN NULL \
@@ -330,7 +333,7 @@ fn redeem_code(p: &Tables<'_>) -> String {
                      AND g.code_expires_at > $6 AND g.expires_at > $6 AND {valid})) \
              RETURNING g.outcome, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome FROM turned",
-        valid = is_valid(p, "$2", "$7"),
+        valid = is_valid(p, "$2", "COALESCE(g.device, $10)", "$7"),
         tell = tell(p, &format!("{ended}, {voided}"), "$7"),
     )
 }
@@ -369,7 +372,7 @@ fn rotate(p: &Tables<'_>) -> String {
              AND ($13 OR {is_live} OR ({is_retry})) AND {valid} \
              RETURNING g.outcome, g.retries, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome, retries FROM turned",
-        valid = is_valid(p, "$2", "$9"),
+        valid = is_valid(p, "$2", "g.device", "$9"),
         tell = tell(p, &reused.to_string(), "$9"),
     )
 }
@@ -423,7 +426,7 @@ fn live_among(p: &Tables<'_>) -> String {
         "SELECT grant_id FROM {p}grants g WHERE grant_id = ANY($1) \
          AND client_id > $2 AND ($3::text IS NULL OR client_id < $3) \
          AND revoked_at IS NULL AND {}",
-        is_valid(p, "g.client_id", "NULL::text")
+        is_valid(p, "g.client_id", "g.device", "NULL::text")
     )
 }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod codes;
+mod devices;
 mod document;
 mod grant_row;
 mod names;
@@ -14,6 +15,9 @@ mod target;
 
 pub(super) use audit::counter_code;
 pub(super) use codes::{purpose_code, reason_code, reason_of};
+pub(super) use devices::{DEVICE_COLUMNS, DeviceRow, FIRST_OF_GRANT, WipeColumns, list_devices};
+#[cfg(feature = "postgres")]
+pub(super) use devices::{DONE, NONE, NOTIFIED, REQUESTED, not_advanced};
 pub(super) use document::{read_app, write_app};
 pub(super) use grant_row::GrantRow;
 pub(super) use names::{Names, in_order};

@@ -16,8 +16,9 @@ const BATCH: i64 = 200;
 const TICKET: Duration = Duration::from_hours(1);
 
 impl SqliteStore {
-    /// Revokes all access as a user, then removes the user's grants, consents and audit events. Returns the
-    /// number of removed rows.
+    /// Revokes all access as a user, then removes the user's grants, consents, devices and audit events. Returns
+    /// the number of removed rows. A device that is still to be wiped stays, so that it learns of it: call again
+    /// after its wipe, or let pruning remove it.
     ///
     /// The revocation remains and names the user until `until`, so that issued tokens stay void. Then
     /// [`prune`](crate::store::GrantStore::prune) removes it. Usage names no user. Events that wait in a
@@ -63,7 +64,7 @@ fn erase_events(batch: &mut Batch<'_>, subject: &Subject) -> Result<usize, Faile
     Ok(usize::try_from(batch.execute(erase)?).unwrap_or(usize::MAX))
 }
 
-/// Revokes, removes consents, and returns the instant and the number of consents.
+/// Revokes, removes consents and devices, and returns the instant and the number of removed rows.
 fn begin(
     batch: &mut Batch<'_>,
     subject: &Subject,
@@ -74,13 +75,15 @@ fn begin(
     let names = batch.names.clone();
     let consents = sqlx::query(sql.erase_consents.clone()).bind(names.write(subject.as_str()));
     let consents = batch.execute(consents)?;
+    let devices = sqlx::query(sql.erase_devices.clone()).bind(names.write(subject.as_str()));
+    let removed = consents.saturating_add(batch.execute(devices)?);
     for sql in [&sql.erase_revocations, &sql.erase_device_revocations] {
         batch.execute(sqlx::query(sql.clone()).bind(subject.as_str()).bind(names.tag()))?;
     }
     let (target, why) =
         (RevocationTarget::Subject(subject.clone()), RevocationReason::Administrator);
     let revoked = batch.enter(&Revocation { target, at: now, why, until })?;
-    Ok((revoked.at, usize::try_from(consents).unwrap_or(usize::MAX)))
+    Ok((revoked.at, usize::try_from(removed).unwrap_or(usize::MAX)))
 }
 
 /// Removes some grants that were decided at or before `at` and returns their number.

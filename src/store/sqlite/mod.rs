@@ -6,6 +6,7 @@
 mod apps;
 mod audit;
 mod batch;
+mod devices;
 mod erasure;
 mod grants;
 mod issuers;
@@ -43,7 +44,7 @@ const READERS: u32 = 4;
 /// The size in bytes to which the write-ahead log is cut after a checkpoint.
 const LOG_BYTES: &str = "67108864";
 
-/// Apps, grants, cutoffs, assertions, consents and the audit log in one SQLite file, for servers on one
+/// Apps, grants, cutoffs, assertions, consents, devices and the audit log in one SQLite file, for servers on one
 /// machine.
 ///
 /// Concurrent changes share a transaction, and so one wait for the disk. Each is answered once it is on the

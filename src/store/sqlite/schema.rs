@@ -153,6 +153,32 @@ CREATE TABLE {p}usage_days (
 CREATE INDEX {p}usage_days_day ON {p}usage_days (day);
 CREATE INDEX {p}grants_app ON {p}grants (substr(client_id, -4), grant_id);
 ",
+    // The next addition.
+    "\
+CREATE TABLE {p}devices (
+  client_id   TEXT    NOT NULL,
+  subject     TEXT    NOT NULL,
+  device      TEXT    NOT NULL,
+  name        TEXT,
+  first_seen  INTEGER NOT NULL,
+  last_seen   INTEGER NOT NULL,
+  wipe        INTEGER NOT NULL, -- 0 none, 1 requested, 2 notified, 3 done
+  ordered_at  INTEGER,
+  ordered_by  TEXT,
+  wiped_at    INTEGER,          -- when the device was told, or has reported
+  policy      TEXT,
+  grant_id    BLOB    NOT NULL, -- under which it was last seen
+  salt_digest BLOB    NOT NULL,
+  keep_until  INTEGER NOT NULL,
+  PRIMARY KEY (client_id, subject, device)
+) WITHOUT ROWID;
+CREATE INDEX {p}devices_subject ON {p}devices (subject, client_id, device);
+CREATE INDEX {p}devices_grant_id ON {p}devices (grant_id);
+CREATE INDEX {p}devices_keep_until ON {p}devices (keep_until);
+CREATE INDEX {p}devices_to_be_wiped ON {p}devices (client_id, subject, device)
+  WHERE wipe IN (1, 2);
+UPDATE {p}meta SET additions = 5;
+",
 ];
 
 /// The last script after which earlier programs no longer work on the tables, or ask for its number. The scripts

@@ -7,7 +7,7 @@
 use sqlx::SqlStr;
 
 use crate::store::TablePrefix;
-use crate::store::sql::statement;
+use crate::store::sql::{DEVICE_COLUMNS, FIRST_OF_GRANT, statement};
 
 /// Whether something outside the row ends the grant `g`: its app is disabled or deleted, or a cutoff covers
 /// it. One probe per target costs half as much as a list.
@@ -42,6 +42,9 @@ const COVERED: &str = "\
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || {tag_2} || ?5 AND since >= ?1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || {tag_2} || ?6 AND since >= ?1))";
 
+/// The device of the grant `g`, or else that of the parameter.
+const DEVICE_2: &str = "COALESCE(g.device, ?2)";
+const DEVICE_7: &str = "COALESCE(g.device, ?7)";
 /// The session of the grant `g`, as its index expresses it.
 const SESSION: &str = "(g.more ->> '$.circumstances.session')";
 const EVIDENCE: &str = "(g.more ->> '$.circumstances.evidence_issuer')";
@@ -92,7 +95,11 @@ macro_rules! statements {
                 let prefix = prefix.without_schema();
                 let fill = |sql: &str| {
                     let sql = sql.replace("{many}", ROTATE_MANY);
+                    let sql = sql.replace("{void_7}", &VOID.replace("g.device", DEVICE_7));
+                    let sql = sql.replace("{void_2}", &VOID.replace("g.device", DEVICE_2));
                     let sql = sql.replace("{void}", VOID).replace("{grant}", GRANT);
+                    let sql = sql.replace("{device}", DEVICE_COLUMNS);
+                    let sql = sql.replace("{first_of_grant}", FIRST_OF_GRANT);
                     let sql = sql.replace("{covered}", COVERED);
                     let sql = sql.replace("{unbound}", UNBOUND).replace("{session}", SESSION);
                     let sql = sql.replace("{evidence}", EVIDENCE);
@@ -152,10 +159,11 @@ INSERT INTO {p}grants (grant_id, client_id, subject, subject_key, actor, scope, 
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
   ?21, zeroblob(?22), ?23, ?24)";
     redeem = "\
-UPDATE {p}grants AS g SET generation = 1, rotated_at = ?5, claim = ?6, room = NULL
+UPDATE {p}grants AS g SET generation = 1, rotated_at = ?5, claim = ?6, room = NULL,
+  device = COALESCE(g.device, ?7)
 WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.binding = ?4
   AND g.generation = 0 AND g.revoked_at IS NULL AND g.code_expires_at > ?5 AND g.expires_at > ?5
-  AND {unbound} AND NOT {void}";
+  AND {unbound} AND NOT {void_7}";
     rotate = "\
 UPDATE {p}grants AS g
 SET generation = g.generation + 1, rotated_at = ?5, claim = ?6, retries = 0, room = NULL
@@ -166,11 +174,12 @@ WHERE g.grant_id = ?1 AND g.client_id = ?2 AND g.salt_digest = ?3 AND g.generati
     rotate_many = ROTATE_MANY;
     /// The same, and returns their ids.
     rotate_some = "{many} RETURNING grant_id";
-    /// A grant, and whether it is void.
-    judge_grant = "SELECT {grant}, {void} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
+    /// A grant, and whether it is void, on the device ?2 if it has none.
+    judge_grant = "SELECT {grant}, {void_2} AS is_void FROM {p}grants AS g WHERE g.grant_id = ?1";
     change_grant = "\
 UPDATE {p}grants SET generation = ?2, rotated_at = ?3, claim = ?4, retries = ?5, mismatches = ?6,
-  revoked_at = ?7, revoked_why = ?8, room = CASE WHEN ?4 = 0 THEN room END, more = ?9
+  revoked_at = ?7, revoked_why = ?8, room = CASE WHEN ?4 = 0 THEN room END, more = ?9,
+  device = ?10
 WHERE grant_id = ?1";
     revoke_grant = "\
 UPDATE {p}grants SET revoked_at = ?2, revoked_why = ?3 WHERE grant_id = ?1 AND revoked_at IS NULL
@@ -310,6 +319,33 @@ SELECT EXISTS (SELECT 1 FROM {p}audit WHERE event_id < ?1 AND issuer IS ?2)
     WHERE day < ?3 AND client_id > ?4 AND (?5 IS NULL OR client_id < ?5)) AS has_old";
     erase_audit = "\
 DELETE FROM {p}audit WHERE id IN (SELECT id FROM {p}audit WHERE subject = ?1 LIMIT ?2)";
+
+    /// The key of a device is ?1 app, ?2 user, ?3 device. A device that is to be wiped is left as it is.
+    see_device = "\
+INSERT INTO {p}devices (client_id, subject, device, name, first_seen, last_seen, wipe, grant_id,
+  salt_digest, keep_until)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?7, ?8)
+ON CONFLICT (client_id, subject, device) DO UPDATE SET name = COALESCE(excluded.name, name),
+  last_seen = max(last_seen, excluded.last_seen), policy = CASE wipe WHEN 0 THEN policy END,
+  wipe = 0, ordered_at = NULL, ordered_by = NULL, wiped_at = NULL, grant_id = excluded.grant_id,
+  salt_digest = excluded.salt_digest, keep_until = max(keep_until, excluded.keep_until)
+WHERE wipe NOT IN (1, 2)";
+    find_device = "\
+SELECT {device} FROM {p}devices WHERE client_id = ?1 AND subject = ?2 AND device = ?3";
+    find_device_of = "\
+SELECT {device} FROM {p}devices WHERE grant_id = ?1
+  AND client_id > ?2 AND (?3 IS NULL OR client_id < ?3) {first_of_grant}";
+    list_devices = "SELECT {device} FROM {p}devices WHERE ";
+    change_device = "\
+UPDATE {p}devices SET wipe = ?4, ordered_at = ?5, ordered_by = ?6, wiped_at = ?7, keep_until = ?8
+WHERE client_id = ?1 AND subject = ?2 AND device = ?3";
+    note_policy = "\
+UPDATE {p}devices SET policy = ?4 WHERE client_id = ?1 AND subject = ?2 AND device = ?3";
+    prune_devices = "\
+DELETE FROM {p}devices WHERE (client_id, subject, device) IN (SELECT client_id, subject, device
+  FROM {p}devices WHERE keep_until <= ?1 ORDER BY keep_until LIMIT ?2)";
+    has_old_devices = "SELECT EXISTS (SELECT 1 FROM {p}devices WHERE keep_until <= ?1) AS has_old";
+    erase_devices = "DELETE FROM {p}devices WHERE subject = ?1 AND wipe NOT IN (1, 2)";
 
     find_roots = "\
 SELECT print FROM {p}roots WHERE print > ?1 AND (?2 IS NULL OR print < ?2) ORDER BY place";

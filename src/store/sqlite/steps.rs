@@ -50,14 +50,16 @@ pub(super) fn redeem(
                 .bind(&redemption.salt_digest.as_bytes()[..])
                 .bind(&redemption.binding.as_bytes()[..])
                 .bind(redemption.now.as_millis())
-                .bind(redemption.claim.cast_signed()),
+                .bind(redemption.claim.cast_signed())
+                .bind(redemption.device.as_ref().map(DeviceId::as_str)),
         )?;
         if redeemed > 0 {
             return Ok(RedeemCode::Redeemed);
         }
     }
     let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
-    let answer = apply(batch, redemption.grant_id, redemption.now, rule)?;
+    let (grant_id, device) = (redemption.grant_id, redemption.device.as_ref());
+    let answer = apply(batch, grant_id, device, redemption.now, rule)?;
     Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
 }
 
@@ -82,7 +84,7 @@ pub(super) fn rotate(batch: &mut Batch<'_>, rotation: &Rotation) -> Result<Rotat
         }
     }
     let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
-    let answer = apply(batch, rotation.grant_id, rotation.now, rule)?;
+    let answer = apply(batch, rotation.grant_id, None, rotation.now, rule)?;
     Ok(answer.unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
 }
 
@@ -93,18 +95,18 @@ pub(super) fn is_plain(rotation: &Rotation) -> bool {
         && (rotation.confirmation.is_none() || !rotation.binds)
 }
 
-/// Applies `rule` to the row of a grant, and enters its end into the feed.
+/// Applies `rule` to the row of a grant, judged with `device` if it has none, and enters its end into the feed.
 fn apply<T>(
     batch: &mut Batch<'_>,
     grant_id: GrantId,
+    device: Option<&DeviceId>,
     now: UnixTime,
     rule: impl FnOnce(&mut Grant, bool) -> T,
 ) -> Result<Option<T>, Failed> {
     let (sql, names) = (batch.sql, batch.names.clone());
     let id = &grant_id.as_bytes()[..];
-    let Some(row) = batch.find(sqlx::query(sql.judge_grant.clone()).bind(id))? else {
-        return Ok(None);
-    };
+    let judge = sqlx::query(sql.judge_grant.clone()).bind(id).bind(device.map(DeviceId::as_str));
+    let Some(row) = batch.find(judge)? else { return Ok(None) };
     let void = row.try_get("is_void")?;
     let Some(before) = rows::grant(&names, &row)? else { return Ok(None) };
     let mut grant = before.clone();
@@ -122,7 +124,8 @@ fn apply<T>(
             .bind(grant.mismatches)
             .bind(grant.revoked.map(|(at, _)| at.as_millis()))
             .bind(grant.revoked.map(|(_, why)| reason_code(why)))
-            .bind(Rare::of(&grant).to_document()?),
+            .bind(Rare::of(&grant).to_document()?)
+            .bind(grant.device.as_ref().map(DeviceId::as_str)),
     )?;
     if let Some((_, why)) = grant.revoked
         && before.revoked.is_none()

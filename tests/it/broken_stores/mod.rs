@@ -2,7 +2,9 @@
 //!
 //! Stores in production have had each of these faults.
 
-use std::collections::HashMap;
+mod devices;
+
+use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -13,12 +15,12 @@ use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
-    CodeRedemption, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, GrantStore,
-    InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode, Revocation, RevocationFeed,
-    RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
+    CodeRedemption, Consent, DeleteApp, Device, DeviceKey, FeedCursor, Grant, GrantFilter,
+    GrantRefusal, GrantStore, InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode,
+    Revocation, RevocationFeed, RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
 };
 
-use crate::custom_store::CustomStore;
+use crate::custom_store::{CustomStore, Tables};
 
 /// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,20 @@ pub(crate) enum Alteration {
     ListsConsentsOfAll,
     /// Tells by its row whether a grant on a page has ended.
     ListsWhatWasCutOff,
+    /// Orders the wipe of a device in one step and ends its access in another.
+    RevokesAfterTheOrder,
+    /// Ends the access of a device in one step and orders its wipe in another.
+    OrdersAfterTheRevocation,
+    /// Reads the row of a device in one step and writes it in another when a wipe advances.
+    ReadsThenWritesDevices,
+    /// Keeps a device that is to be wiped no longer than any other.
+    PrunesDevicesEarly,
+    /// Sees a device although it is to be wiped.
+    SeesWhatIsToBeWiped,
+    /// Has one row for a device id of all users.
+    SharesDevicesAmongUsers,
+    /// Gives a grant the device of its redemption without looking for a revocation of it.
+    JudgesWithoutTheDevice,
     /// Unfinished: rotation panics.
     Panics,
 }
@@ -92,11 +108,30 @@ use Alteration::{
     Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps, ComparesCutoffsWithTheRow,
     ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps, DatesAfterTheWait,
     DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsItsRevocations,
-    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, ListsConsentsOfAll,
-    ListsWhatWasCutOff, Panics, PrunesAssertionsEarly, PrunesPendingRowsEarly,
-    PrunesPendingRowsLate, ReadsTheFeedByTime, ReadsThenWrites, RemembersWhatWasWithdrawn,
-    RevivesTheRevoked, RevokesDevicesByName, RevokesTheOvertaken, TrustsTheClock,
+    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, JudgesWithoutTheDevice,
+    ListsConsentsOfAll, ListsWhatWasCutOff, OrdersAfterTheRevocation, Panics,
+    PrunesAssertionsEarly, PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate,
+    ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn,
+    RevivesTheRevoked, RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken,
+    SeesWhatIsToBeWiped, SharesDevicesAmongUsers, TrustsTheClock,
 };
+
+impl Alteration {
+    /// Checks whether it changes how the store keeps devices.
+    pub(crate) fn is_of_devices(self) -> bool {
+        matches!(
+            self,
+            Awaits
+                | JudgesWithoutTheDevice
+                | OrdersAfterTheRevocation
+                | PrunesDevicesEarly
+                | ReadsThenWritesDevices
+                | RevokesAfterTheOrder
+                | SeesWhatIsToBeWiped
+                | SharesDevicesAmongUsers
+        )
+    }
+}
 
 /// The store of the example with a fault.
 #[derive(Debug)]
@@ -106,11 +141,14 @@ pub(crate) struct AlteredStore {
     /// The instant at which the row of each grant was written, for the store that compares cutoffs
     /// with it.
     made_at: Mutex<HashMap<GrantId, UnixTime>>,
+    /// Locked before the tables.
+    devices: Mutex<BTreeMap<DeviceKey, Device>>,
 }
 
 impl AlteredStore {
     pub(crate) fn new(alteration: Alteration) -> Self {
-        Self { sound: CustomStore::default(), alteration, made_at: Mutex::default() }
+        let (made_at, devices) = (Mutex::default(), Mutex::default());
+        Self { sound: CustomStore::default(), alteration, made_at, devices }
     }
 
     fn is(&self, alteration: Alteration) -> bool {
@@ -149,15 +187,21 @@ impl AlteredStore {
     fn apply<T>(
         &self,
         grant_id: GrantId,
+        redemption: Option<&CodeRedemption>,
         now: UnixTime,
         rule: impl FnOnce(&mut Grant, bool) -> T,
     ) -> Option<T> {
+        let redemption = redemption.filter(|_| !self.is(JudgesWithoutTheDevice));
+        let judged = |row: &Grant, tables: &Tables| {
+            let facts = redemption.map_or_else(|| row.facts(), |it| row.facts_of_redemption(it));
+            tables.is_void(&facts)
+        };
         match self.alteration {
             ReadsThenWrites => {
                 let (mut row, void) = {
                     let tables = self.sound.lock();
                     let row = tables.grants.get(&grant_id)?.clone();
-                    let void = tables.is_void(&row.facts());
+                    let void = judged(&row, &tables);
                     (row, void)
                 };
                 let had_ended = row.revoked.is_some();
@@ -171,7 +215,7 @@ impl AlteredStore {
                 tables.grants.insert(grant_id, row);
                 Some(answer)
             }
-            ForgetsExpiry => self.sound.lock().apply(grant_id, now, |row, void| {
+            ForgetsExpiry => self.sound.lock().apply(grant_id, redemption, now, |row, void| {
                 let expiry = (row.code_expires_at, row.expires_at);
                 (row.code_expires_at, row.expires_at) = (UnixTime::MAX, UnixTime::MAX);
                 let answer = rule(row, void);
@@ -189,7 +233,7 @@ impl AlteredStore {
                 if !void {
                     *made_at = now_by_store;
                 }
-                tables.apply(grant_id, now, |row, _| rule(row, void))
+                tables.apply(grant_id, redemption, now, |row, _| rule(row, void))
             }
             RevivesTheRevoked => {
                 let mut tables = self.sound.lock();
@@ -197,7 +241,7 @@ impl AlteredStore {
                 let cutoffs_only =
                     AccessFacts { grant_id: GrantId::from_bytes([0; 16]), ..row.facts() };
                 let void = tables.is_void(&cutoffs_only);
-                tables.apply(grant_id, now, |row, _| {
+                tables.apply(grant_id, redemption, now, |row, _| {
                     if row.generation > 0 {
                         row.revoked = None;
                     }
@@ -230,7 +274,14 @@ impl AlteredStore {
             | PrunesPendingRowsEarly
             | ListsConsentsOfAll
             | ListsWhatWasCutOff
-            | Panics => self.sound.lock().apply(grant_id, now, rule),
+            | RevokesAfterTheOrder
+            | OrdersAfterTheRevocation
+            | ReadsThenWritesDevices
+            | PrunesDevicesEarly
+            | SeesWhatIsToBeWiped
+            | SharesDevicesAmongUsers
+            | JudgesWithoutTheDevice
+            | Panics => self.sound.lock().apply(grant_id, redemption, now, rule),
         }
     }
 }
@@ -390,7 +441,8 @@ impl GrantStore for AlteredStore {
             }
             grant.redeem(redemption, void)
         };
-        let applied = async { self.apply(redemption.grant_id, redemption.now, rule) };
+        let applied =
+            async { self.apply(redemption.grant_id, Some(redemption), redemption.now, rule) };
         let answer = self.step(applied).await;
         Ok(answer.unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
     }
@@ -412,7 +464,7 @@ impl GrantStore for AlteredStore {
             }
             grant.rotate(if self.is(BindsInTwoSteps) { &unbinding } else { rotation }, void)
         };
-        let applied = async { self.apply(rotation.grant_id, rotation.now, rule) };
+        let applied = async { self.apply(rotation.grant_id, None, rotation.now, rule) };
         let answer = self.step(applied).await;
         if self.is(BindsInTwoSteps) && answer == Some(Rotate::Rotated) && rotation.binds {
             std::thread::yield_now();
