@@ -10,6 +10,7 @@
 //! | [`resource_servers`] | APIs that check tokens, in this process and in others |
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
+//! | [`devices`] | phones: the device of a token, remote wipe, the policy document |
 //! | [`mobile`] | rules that an app enforces on a phone, for administrators and developers of apps |
 //! | [`migration`] | clients of five other servers |
 //! | [`runbooks`] | the steps after a leak, a loss, a restore or a failover |
@@ -45,6 +46,8 @@ macro_rules! links {
 [decisions/0023-old-programs-work-on-new-tables.md]: crate::guide#files-beside-the-guide
 [decisions/0035-additions-to-the-tables.md]: crate::guide#files-beside-the-guide
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
+[devices.md]: crate::guide::devices
+[devices.md#after-a-restore-after-a-new-root]: crate::guide::devices#after-a-restore-after-a-new-root
 [duties.md]: crate::guide::duties
 [embedding.md#another-framework]: crate::guide::embedding#another-framework
 [embedding.md#keys-store-server]: crate::guide::embedding#keys-store-server
@@ -125,6 +128,10 @@ pub mod resource_servers {}
     doc = "Build the documentation with the features `axum` and `console` to read this page."
 )]
 pub mod console {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/devices.md")]
+pub mod devices {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/mobile.md")]

@@ -51,7 +51,7 @@ use crate::secret::{ClientSecret, SignatureSecret};
 use crate::server_secret::{GivenSecret, Pepper, Sealed, Sealing, SecretDigest, is_long};
 use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
-    RevocationTarget, Revoked, Store, StoreError,
+    RevocationTarget, Revoked, SharedDevices, Store, StoreError,
 };
 
 /// The administrative interface of a server, for one administrator.
@@ -70,6 +70,8 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) audit: &'a dyn AuditSink,
     pub(crate) usage: &'a Usage,
     pub(crate) inquiries: &'a dyn Inquiries,
+    /// The devices, if the server wipes phones.
+    pub(crate) devices: Option<&'a dyn SharedDevices>,
 }
 
 impl<S> AdminParts<'_, S> {
@@ -305,15 +307,15 @@ impl<S: Store> Admin<'_, S> {
         result
     }
 
-    /// Removes up to `limit` rows that have no effect any more: expired grants, and past
-    /// revocations and assertion ids. Call it regularly, and again at once while it returns
+    /// Removes rows that have no effect any more: up to `limit` expired grants, past revocations and
+    /// assertion ids, and up to `limit` devices if the server has them. Call it regularly, and again at once while it returns
     /// [`more`](Pruned::more). Not audited.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if some may not have been removed.
     pub async fn prune(&self, limit: usize) -> Result<Pruned, StoreError> {
-        self.parts.store.prune(self.parts.clock.now(), limit).await
+        prune(self.parts.store, self.parts.devices, self.parts.clock.now(), limit).await
     }
 
     async fn end_access(
@@ -390,6 +392,20 @@ impl<S: Store> Admin<'_, S> {
         self.parts.record(&AuditEvent { client_id: client_id.cloned(), ..event });
         result
     }
+}
+
+/// Removes a batch of rows that have no effect any more, and a batch of devices.
+pub(crate) async fn prune<S: Store>(
+    store: &S,
+    devices: Option<&dyn SharedDevices>,
+    now: UnixTime,
+    limit: usize,
+) -> Result<Pruned, StoreError> {
+    let rows = store.prune(now, limit).await?;
+    let Some(devices) = devices else { return Ok(rows) };
+    let devices = devices.prune_devices(now, limit).await?;
+    let removed = rows.removed.saturating_add(devices.removed);
+    Ok(Pruned { removed, more: rows.more || devices.more })
 }
 
 /// Returns the latest expiry of anything granted until `now`.

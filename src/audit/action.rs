@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::AppOrigin;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, DeviceId, Subject};
 use crate::protocol::grant_type::GrantType;
 use crate::store::RevocationTarget;
 
@@ -89,6 +89,20 @@ pub enum Action {
     RevokeToken,
     /// An API polled the revocation feed.
     ReadRevocations,
+    /// A phone asked, and was told to wipe its data. Recorded once an order.
+    TellWipe {
+        /// The device, once the request has proved it.
+        device: Option<DeviceId>,
+    },
+    /// A phone reported that its data is gone. Recorded once a wipe.
+    FinishWipe {
+        /// The device, once the request has proved it.
+        device: Option<DeviceId>,
+        /// Whether it wiped itself after too many wrong PINs.
+        pin: bool,
+    },
+    /// A phone asked for the rules of its app. Only refusals and failures are recorded.
+    ReadPolicy,
     /// An app was registered.
     RegisterApp,
     /// An app was registered under an existing client id.
@@ -156,6 +170,9 @@ impl Action {
             Self::Introspect => "introspect",
             Self::RevokeToken => "revoke_token",
             Self::ReadRevocations => "read_revocations",
+            Self::TellWipe { .. } => "tell_wipe",
+            Self::FinishWipe { .. } => "finish_wipe",
+            Self::ReadPolicy => "read_policy",
             Self::RegisterApp => "register_app",
             Self::ImportApp => "import_app",
             Self::EditApp { .. } => "edit_app",

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::app::AppOrigin;
+use crate::ids::DeviceId;
 use crate::observe::Step;
 use crate::protocol::grant_type::GrantType;
 use crate::store::RevocationTarget;
@@ -58,6 +59,9 @@ fn every_stable_name_is_the_serialized_one() {
         Action::Introspect,
         Action::RevokeToken,
         Action::ReadRevocations,
+        Action::TellWipe { device: DeviceId::new("phone").ok() },
+        Action::FinishWipe { device: None, pin: true },
+        Action::ReadPolicy,
         Action::RegisterApp,
         Action::ImportApp,
         Action::EditApp { changed: vec!["scope".to_owned()] },

@@ -121,6 +121,17 @@ impl<'a> AuditTrail<'a> {
         self.proof = proof;
     }
 
+    /// Notes that a token of the app `client_id` has proved the request.
+    pub(crate) fn proven_by_token(&mut self, client_id: &ClientId) {
+        self.client_id = Some(client_id.clone());
+        self.proof = Proof::Grant;
+    }
+
+    /// Leaves the request out of the audit log.
+    pub(crate) fn silence(&mut self) {
+        self.is_recorded = false;
+    }
+
     /// Notes the user concerned, or the app that acts for itself.
     pub(crate) fn concerns(&mut self, subject: &Subject) {
         if self.is_recorded {

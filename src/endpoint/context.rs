@@ -9,6 +9,7 @@ use crate::audit::AuditSink;
 use crate::audit::usage::Usage;
 use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, UnixTime};
+use crate::endpoint::devices::Devices;
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
 use crate::protocol::redirect_uri::InstanceHosts;
@@ -58,6 +59,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) catalog: Option<Arc<ApiCatalog>>,
     pub(crate) ticket_lifetime: Duration,
     pub(crate) resource_servers: Vec<ResourceServer>,
+    /// The devices, if the server wipes phones.
+    pub(crate) devices: Option<Devices>,
 }
 
 impl<S: GrantStore, U, H> Context<S, U, H> {

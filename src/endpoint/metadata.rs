@@ -38,9 +38,15 @@ struct ServerMetadata<'a> {
     revocation: Option<Revocation>,
     #[serde(flatten)]
     introspection: Option<Introspection>,
-    /// An extension: RFC 8414 section 2 allows more members.
+    /// This member and the next three are extensions: RFC 8414 section 2 allows more members.
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_feed_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_wipe_check_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_wipe_success_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_policy_endpoint: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     code_challenge_methods_supported: &'static [&'static str],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -119,6 +125,9 @@ pub(crate) fn server_metadata_json(
             }
         }),
         revocation_feed_endpoint: url(ServerEndpoint::Revocations),
+        device_wipe_check_endpoint: url(ServerEndpoint::DeviceWipeCheck),
+        device_wipe_success_endpoint: url(ServerEndpoint::DeviceWipeSuccess),
+        device_policy_endpoint: url(ServerEndpoint::DevicePolicy),
         code_challenge_methods_supported: only(browsers, &["S256"]),
         authorization_response_iss_parameter_supported: browsers,
         prompt_values_supported: only(browsers, &["none", "login", "consent", "select_account"]),

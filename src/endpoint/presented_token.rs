@@ -47,9 +47,19 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         now: UnixTime,
     ) -> Result<AccessTokenClaims, Rejection> {
         let claims = self.recognise_access_token(token, now)?;
+        self.check_times(&claims, now)?;
+        Ok(claims)
+    }
+
+    /// Checks that a recognised access token is valid at `now`.
+    pub(crate) fn check_times(
+        &self,
+        claims: &AccessTokenClaims,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
         match claims.check_times(now, self.host_skew()) {
             // The skew is for `iat` in the future, not for `exp`.
-            Ok(()) if claims.expires_at > now => Ok(claims),
+            Ok(()) if claims.expires_at > now => Ok(()),
             Ok(()) | Err(AccessTokenError::Exp) => Err(Rejection::ExpiredToken),
             Err(_) => Err(Rejection::UnknownToken),
         }

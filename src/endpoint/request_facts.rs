@@ -2,6 +2,7 @@
 
 use crate::clock::UnixTime;
 use crate::endpoint::caller::Caller;
+use crate::endpoint::devices::NamedDevice;
 use crate::endpoint::form_request::FormRequest;
 use crate::ids::GrantId;
 use crate::random::JTI_BYTES;
@@ -15,12 +16,21 @@ pub(crate) struct RequestFacts<'a> {
     pub(crate) caller: Caller<'a>,
     /// The date of the access that a token request gets: an instant before its first check.
     pub(crate) date: UnixTime,
+    /// The device that the request names. `None` if the app has no mobile security, or the server no
+    /// devices.
+    pub(crate) device: Option<&'a NamedDevice>,
     token_id: [u8; JTI_BYTES],
 }
 
 impl<'a> RequestFacts<'a> {
     pub(crate) fn new(now: UnixTime, request: &FormRequest<'a>) -> Self {
-        Self { now, caller: request.caller(), date: UnixTime::EPOCH, token_id: [0; JTI_BYTES] }
+        Self {
+            now,
+            caller: request.caller(),
+            date: UnixTime::EPOCH,
+            device: None,
+            token_id: [0; JTI_BYTES],
+        }
     }
 
     /// The same facts of a token request, with the `jti` of its token.
@@ -31,6 +41,14 @@ impl<'a> RequestFacts<'a> {
     /// The same facts of a token request whose first check begins now.
     pub(crate) const fn dated(self, date: UnixTime) -> Self {
         Self { date, ..self }
+    }
+
+    /// The same facts of a token request from an app on a device.
+    pub(crate) const fn on_device<'b>(self, device: Option<&'b NamedDevice>) -> RequestFacts<'b>
+    where
+        'a: 'b,
+    {
+        RequestFacts { device, ..self }
     }
 
     /// The `jti` of the token.

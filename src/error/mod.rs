@@ -7,10 +7,12 @@
 //! text. Nothing else about the cause reaches the client. The audit event holds the cause, the step
 //! that refused and the setting that decided.
 
+mod assertion_settings;
 mod rejection;
 mod rejection_table;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -138,6 +140,9 @@ pub enum EndpointError {
         rejection: Rejection,
         /// Seconds until a retry can succeed, if a limit was exceeded.
         retry_after: Option<u64>,
+        /// The URL at which an app on a phone asks whether it has to wipe its data, if its refresh token is
+        /// dead. An extension member of the body: RFC 6749 section 5.2 allows more members.
+        wipe_check: Option<Arc<str>>,
     },
     /// This server, or a service that it depends on, was at fault.
     #[error("the request failed")]
@@ -154,13 +159,24 @@ const REPEAT_AFTER: u64 = 5;
 
 impl EndpointError {
     pub(crate) fn limited(rejection: Rejection, retry_after: RetryAfter) -> Self {
-        Self::Rejected { rejection, retry_after: Some(retry_after.seconds) }
+        let retry_after = Some(retry_after.seconds);
+        Self::Rejected { rejection, retry_after, wipe_check: None }
+    }
+
+    /// Tells the client of a dead grant where to ask whether it has to wipe its data.
+    pub(crate) fn with_wipe_check(mut self, url: Option<&Arc<str>>) -> Self {
+        if let Self::Rejected { rejection, wipe_check, .. } = &mut self
+            && rejection.error_code() == ErrorCode::InvalidGrant
+        {
+            *wipe_check = url.cloned();
+        }
+        self
     }
 }
 
 impl From<Rejection> for EndpointError {
     fn from(rejection: Rejection) -> Self {
-        Self::Rejected { rejection, retry_after: None }
+        Self::Rejected { rejection, retry_after: None, wipe_check: None }
     }
 }
 
@@ -212,6 +228,7 @@ impl EndpointError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Rejected { rejection: Rejection::FormTooLarge, .. } => 413,
+            Self::Rejected { rejection: Rejection::NoMobileSecurity, .. } => 404,
             Self::Rejected { rejection, .. } => match rejection.error_code() {
                 ErrorCode::InvalidClient => 401,
                 ErrorCode::TemporarilyUnavailable => 429,
@@ -235,11 +252,16 @@ impl EndpointError {
     /// Returns the body of the error response (RFC 6749 section 5.2) as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let description = match self {
-            Self::Rejected { rejection, .. } => rejection.description(),
-            Self::Failed(_) | Self::Unavailable(_) => "the server failed, try again later".into(),
+        let (description, wipe_check) = match self {
+            Self::Rejected { rejection, wipe_check, .. } => {
+                (rejection.description(), wipe_check.as_deref())
+            }
+            Self::Failed(_) | Self::Unavailable(_) => {
+                ("the server failed, try again later".into(), None)
+            }
         };
-        ErrorBody { error: self.error_code(), error_description: &description }.to_json()
+        let error = self.error_code();
+        ErrorBody { error, error_description: &description, wipe_check }.to_json()
     }
 }
 
@@ -248,11 +270,13 @@ impl EndpointError {
 pub(crate) struct ErrorBody<'a> {
     pub(crate) error: ErrorCode,
     pub(crate) error_description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wipe_check: Option<&'a str>,
 }
 
 impl ErrorBody<'_> {
     pub(crate) fn to_json(&self) -> String {
-        // Two strings always have a JSON form.
+        // Strings always have a JSON form.
         serde_json::to_string(self).unwrap_or_default()
     }
 }

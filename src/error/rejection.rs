@@ -36,6 +36,10 @@ pub enum Rejection {
     ResourcesTooLong,
     /// `state` is too long.
     StateTooLong,
+    /// `install_tag_id` is not 1 to 128 bytes of printable ASCII.
+    MalformedDevice,
+    /// `install_name` is not 1 to 128 characters without control characters.
+    MalformedDeviceName,
     // -- client authentication
     /// The `Authorization` header is malformed.
     MalformedAuthorization,
@@ -67,6 +71,8 @@ pub enum Rejection {
     /// The code or refresh token of a public app, or the assertion that alone authenticates an app, is
     /// used too often.
     GrantOverused,
+    /// The source, or the device, asks too often about a wipe.
+    TooManyWipeRequests,
     /// Too many slow digests of imported secrets are checked at this moment.
     TooManySlowChecks,
     /// The app exceeded its quota.
@@ -100,6 +106,10 @@ pub enum Rejection {
     Assertion(AssertionError),
     /// The assertion names an unknown user.
     UnknownUser,
+    /// A wipe of the device is pending. Nothing was used up.
+    DeviceToBeWiped,
+    /// The request names a device in a grant without a user at one.
+    DeviceNotAllowed,
     /// The account of the user was deleted or is not active.
     InactiveUser,
     /// The user has the identifier of the app. Its token would pass for the app's own.
@@ -137,6 +147,11 @@ pub enum Rejection {
     SpentToken,
     /// The token was revoked, or its app is disabled, deleted or without refresh tokens.
     RevokedToken,
+    /// No wipe of the device of this token is pending, or the token proves no device.
+    NotToBeWiped,
+    // -- the policy document
+    /// The app has no rules for phones.
+    NoMobileSecurity,
     // -- introspection and the revocation feed
     /// The app is public. A client id alone does not authenticate it.
     PublicApp,

@@ -1,5 +1,6 @@
 //! The table of rejections: the wire code and the audit entry of each cause.
 
+use super::assertion_settings::{assertion_setting, client_assertion_setting};
 use super::{ErrorCode, Rejection};
 use crate::app::NotPermitted;
 use crate::audit::{
@@ -112,6 +113,18 @@ impl Rejection {
                 "state_too_long",
                 "state is longer than 4096 bytes",
             ),
+            Self::MalformedDevice => entry(
+                C::InvalidRequest,
+                S::Parse,
+                "malformed_device",
+                "install_tag_id must be 1 to 128 bytes of printable ASCII",
+            ),
+            Self::MalformedDeviceName => entry(
+                C::InvalidRequest,
+                S::Parse,
+                "malformed_device_name",
+                "install_name must be 1 to 128 characters without control characters",
+            ),
             Self::MalformedAuthorization => {
                 entry(C::InvalidClient, S::Client, "malformed_authorization", CLIENT)
             }
@@ -171,6 +184,13 @@ impl Rejection {
                 S::RateLimit,
                 "grant_overused",
                 "the code, token or assertion is used too often, try again later",
+            )
+            .decided_by("rate_limits"),
+            Self::TooManyWipeRequests => entry(
+                C::TemporarilyUnavailable,
+                S::RateLimit,
+                "too_many_wipe_requests",
+                "too many requests about a wipe: this answers nothing, try again later",
             )
             .decided_by("rate_limits"),
             Self::TooManySlowChecks => entry(
@@ -233,6 +253,19 @@ impl Rejection {
                 let entry = entry(C::InvalidGrant, S::Grant, "assertion", description);
                 Entry { setting: assertion_setting(*error), ..entry }
             }
+            Self::DeviceToBeWiped => entry(
+                C::InvalidGrant,
+                S::Claim,
+                "device_to_be_wiped",
+                "the device has to be wiped: the app wipes its data, reports it, and asks again",
+            ),
+            Self::DeviceNotAllowed => entry(
+                C::InvalidRequest,
+                S::Parse,
+                "device_not_allowed",
+                "install_tag_id names the device of a user, and this grant type has no user at one",
+            )
+            .decided_by("mobile_security"),
             Self::UnknownUser => entry(C::InvalidGrant, S::Grant, "unknown_user", USER),
             Self::InactiveUser => entry(C::InvalidGrant, S::Grant, "inactive_user", USER),
             Self::SubjectIsClientId => entry(
@@ -306,6 +339,19 @@ impl Rejection {
             Self::ExpiredToken => entry(C::InvalidGrant, S::Grant, "expired_token", TOKEN),
             Self::SpentToken => entry(C::InvalidGrant, S::Grant, "spent_token", TOKEN),
             Self::RevokedToken => entry(C::InvalidGrant, S::Grant, "revoked_token", TOKEN),
+            Self::NotToBeWiped => entry(
+                C::InvalidGrant,
+                S::Claim,
+                "not_to_be_wiped",
+                "no wipe of the device is pending",
+            ),
+            Self::NoMobileSecurity => entry(
+                C::InvalidRequest,
+                S::Grant,
+                "no_mobile_security",
+                "the app has no rules for phones",
+            )
+            .decided_by("mobile_security"),
             Self::PublicApp => entry(C::InvalidClient, S::Client, "public_app", CLIENT)
                 .decided_by("authentication"),
             Self::NotAResourceServer => entry(
@@ -397,38 +443,4 @@ const fn client_assertion_description(error: AssertionError) -> &'static str {
     use AssertionError as E;
     let unproven = matches!(error, E::Algorithm | E::UnknownKey | E::KeyIdMissing | E::Signature);
     if unproven { CLIENT } else { error.description() }
-}
-
-/// Returns the setting that an administrator should check when a client assertion is refused.
-const fn client_assertion_setting(error: AssertionError) -> &'static str {
-    if matches!(error, AssertionError::Aud) {
-        "client_assertion_endpoint_audience"
-    } else if matches!(error, AssertionError::ExpTooFar) {
-        "client_assertion_lifetime"
-    } else {
-        "authentication"
-    }
-}
-
-/// Returns the setting that an administrator should check when an assertion is refused.
-const fn assertion_setting(error: AssertionError) -> Option<&'static str> {
-    use AssertionError as E;
-    match error {
-        E::Iss | E::IssMissing => Some("jwt.issuer"),
-        E::Aud | E::AudMissing | E::AudSeveral => Some("jwt.audience"),
-        E::Algorithm => Some("jwt.algorithms"),
-        E::UnknownKey | E::KeyIdMissing | E::Signature => Some("jwt.keys"),
-        E::Sub | E::SubMissing => Some("jwt.user_claim"),
-        E::JtiMissing => Some("jwt.jti"),
-        E::ExpTooFar => Some("jwt.max_lifetime"),
-        E::ExpPast | E::Nbf | E::Iat => Some("jwt.clock_skew"),
-        E::NotAJwt
-        | E::Header
-        | E::ForbiddenHeader
-        | E::Typ
-        | E::Claims
-        | E::ExpMissing
-        | E::Jti
-        | E::Scope => None,
-    }
 }

@@ -24,9 +24,12 @@ enum Readers {
 
 const fn readers(endpoint: ServerEndpoint) -> Readers {
     match endpoint {
-        ServerEndpoint::Token | ServerEndpoint::Revocation | ServerEndpoint::Introspection => {
-            Readers::OriginsOfTheApp
-        }
+        ServerEndpoint::Token
+        | ServerEndpoint::Revocation
+        | ServerEndpoint::Introspection
+        | ServerEndpoint::DeviceWipeCheck
+        | ServerEndpoint::DeviceWipeSuccess
+        | ServerEndpoint::DevicePolicy => Readers::OriginsOfTheApp,
         ServerEndpoint::JwkSet | ServerEndpoint::Metadata | ServerEndpoint::ResourceMetadata => {
             Readers::AllOrigins
         }
@@ -81,7 +84,7 @@ pub(super) async fn admit<S: Store, U: UserDirectory, H: Hooks>(
         Readers::NoOrigin => return,
         Readers::AllOrigins => Some(HeaderValue::from_static("*")),
         Readers::OriginsOfTheApp => {
-            answer.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
+            answer.headers_mut().append(header::VARY, HeaderValue::from_static("Origin"));
             let (Some(own), Some(client_id)) = (exchange.header(&header::ORIGIN), client_id) else {
                 return;
             };

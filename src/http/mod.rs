@@ -45,6 +45,7 @@ mod browser;
 #[cfg_attr(docsrs, doc(cfg(feature = "console")))]
 pub mod console;
 mod cors;
+mod devices;
 mod interaction;
 mod issuers;
 mod origin;
@@ -64,6 +65,7 @@ use http::{Method, Request, Response, StatusCode};
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::{axum_issuers, axum_router};
+pub use devices::InvalidNextcloudWipe;
 pub use interaction::{Interaction, NoInteraction, Page};
 pub use issuers::{IssuerConflict, Issuers};
 pub use prefix::InvalidPrefix;
@@ -106,6 +108,8 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
     metadata: String,
     /// The metadata documents of APIs, with their paths.
     resources: Vec<(String, String)>,
+    /// The apps of Nextcloud's protocol.
+    nextcloud: Vec<ClientId>,
     challenge: HeaderValue,
     cross_origin: bool,
     /// Whether spans name the issuer although metrics do not.
@@ -153,6 +157,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             resources,
             paths,
             server,
+            nextcloud: Vec::new(),
             cross_origin: false,
             names_issuer: false,
             metrics: Metrics::default(),
@@ -304,6 +309,19 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                     private_json(StatusCode::OK, json)
                 };
                 return Ok(self.answered(answered, json));
+            }
+            ServerEndpoint::DeviceWipeCheck => {
+                let answered = context.check_wipe(&exchange.form_request()?, &self.nextcloud).await;
+                return Ok(self.answered(answered, devices::wipe_check));
+            }
+            ServerEndpoint::DeviceWipeSuccess => {
+                let request = exchange.form_request()?;
+                let answered = context.report_wipe(&request, &self.nextcloud).await;
+                return Ok(self.answered(answered, devices::wipe_success));
+            }
+            ServerEndpoint::DevicePolicy => {
+                let answered = context.device_policy(&exchange.bodiless_request()?).await;
+                return Ok(self.policy(exchange, answered));
             }
             ServerEndpoint::JwkSet => public_json(self.server.jwk_set()),
             ServerEndpoint::Metadata => public_json(self.metadata.clone()),

@@ -109,7 +109,12 @@ impl<'a> Exchange<'a> {
             Some(cursor) => cursor.parse().map_err(|_| malformed())?,
             None => FeedCursor::default(),
         };
-        Ok((self.authorized(FormRequest::new(&[]))?, cursor))
+        Ok((self.bodiless_request()?, cursor))
+    }
+
+    /// Returns a request whose credentials are in the header, and nothing in the body.
+    pub(super) fn bodiless_request(&self) -> Result<FormRequest<'a>, InvalidHttpRequest> {
+        self.authorized(FormRequest::new(&[]))
     }
 
     fn authorized(&self, request: FormRequest<'a>) -> Result<FormRequest<'a>, InvalidHttpRequest> {
@@ -141,7 +146,11 @@ impl InvalidHttpRequest {
 
     pub(super) fn into_answer(self) -> Answer {
         let Self(description) = self;
-        let body = ErrorBody { error: ErrorCode::InvalidRequest, error_description: description };
+        let body = ErrorBody {
+            error: ErrorCode::InvalidRequest,
+            error_description: description,
+            wipe_check: None,
+        };
         private_json(StatusCode::BAD_REQUEST, body.to_json())
     }
 }

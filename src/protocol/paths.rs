@@ -19,6 +19,12 @@ pub enum ServerEndpoint {
     Introspection,
     /// The feed of revocations for resource servers.
     Revocations,
+    /// The question of a phone whether it has to wipe its data.
+    DeviceWipeCheck,
+    /// The report of a phone that it has wiped its data.
+    DeviceWipeSuccess,
+    /// The rules of an app, for its installations on phones.
+    DevicePolicy,
     /// The server's public keys (RFC 7517 section 5).
     JwkSet,
     /// The server's metadata (RFC 8414).
@@ -29,17 +35,24 @@ pub enum ServerEndpoint {
 
 impl ServerEndpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Authorization,
         Self::Decision,
         Self::Token,
         Self::Revocation,
         Self::Introspection,
         Self::Revocations,
+        Self::DeviceWipeCheck,
+        Self::DeviceWipeSuccess,
+        Self::DevicePolicy,
         Self::JwkSet,
         Self::Metadata,
         Self::ResourceMetadata,
     ];
+
+    /// The endpoints of a server with devices.
+    pub(crate) const OF_DEVICES: [Self; 3] =
+        [Self::DeviceWipeCheck, Self::DeviceWipeSuccess, Self::DevicePolicy];
 
     /// Returns its stable name, for logs and counters.
     #[must_use]
@@ -51,6 +64,9 @@ impl ServerEndpoint {
             Self::Revocation => "revocation",
             Self::Introspection => "introspection",
             Self::Revocations => "revocations",
+            Self::DeviceWipeCheck => "device_wipe_check",
+            Self::DeviceWipeSuccess => "device_wipe_success",
+            Self::DevicePolicy => "device_policy",
             Self::JwkSet => "jwk_set",
             Self::Metadata => "metadata",
             Self::ResourceMetadata => "resource_metadata",
@@ -62,8 +78,17 @@ impl ServerEndpoint {
     pub const fn methods(self) -> &'static str {
         match self {
             Self::Authorization => "GET, POST",
-            Self::Decision | Self::Token | Self::Revocation | Self::Introspection => "POST",
-            Self::Revocations | Self::JwkSet | Self::Metadata | Self::ResourceMetadata => "GET",
+            Self::Decision
+            | Self::Token
+            | Self::Revocation
+            | Self::Introspection
+            | Self::DeviceWipeCheck
+            | Self::DeviceWipeSuccess => "POST",
+            Self::Revocations
+            | Self::DevicePolicy
+            | Self::JwkSet
+            | Self::Metadata
+            | Self::ResourceMetadata => "GET",
         }
     }
 }
@@ -94,7 +119,9 @@ pub struct InvalidPath;
 
 impl Default for Paths {
     /// `/oauth/authorize`, `/oauth/decision`, `/oauth/token`, `/oauth/revoke`, `/oauth/introspect`,
-    /// `/oauth/revocations`, `/oauth/jwks`, and the two well-known paths.
+    /// `/oauth/revocations`, `/oauth/device/wipe/check`, `/oauth/device/wipe/success`,
+    /// `/oauth/device/policy`, `/oauth/jwks`, and the two well-known paths. Those of devices are mounted only if
+    /// the server [has devices](crate::ServerBuilder::devices).
     fn default() -> Self {
         let path = |endpoint| match endpoint {
             ServerEndpoint::Authorization => "/oauth/authorize",
@@ -103,6 +130,9 @@ impl Default for Paths {
             ServerEndpoint::Revocation => "/oauth/revoke",
             ServerEndpoint::Introspection => "/oauth/introspect",
             ServerEndpoint::Revocations => "/oauth/revocations",
+            ServerEndpoint::DeviceWipeCheck => "/oauth/device/wipe/check",
+            ServerEndpoint::DeviceWipeSuccess => "/oauth/device/wipe/success",
+            ServerEndpoint::DevicePolicy => "/oauth/device/policy",
             ServerEndpoint::JwkSet => "/oauth/jwks",
             ServerEndpoint::Metadata => "/.well-known/oauth-authorization-server",
             ServerEndpoint::ResourceMetadata => "/.well-known/oauth-protected-resource",
@@ -166,6 +196,9 @@ impl Paths {
             | ServerEndpoint::Revocation
             | ServerEndpoint::Introspection
             | ServerEndpoint::Revocations
+            | ServerEndpoint::DeviceWipeCheck
+            | ServerEndpoint::DeviceWipeSuccess
+            | ServerEndpoint::DevicePolicy
             | ServerEndpoint::JwkSet => format!("{of_issuer}{own}"),
         })
     }

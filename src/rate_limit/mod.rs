@@ -9,6 +9,9 @@
 //!   names. An IPv6 source counts as its /64 network. If the host does not tell the source, there are no
 //!   such budgets: any stranger could lock out any app.
 //!
+//! * **A source and a device** have budgets of requests about a wipe, which authenticate by a token that may be
+//!   dead.
+//!
 //! A caller that has spent a budget gets 429 with `Retry-After`. Each process has budgets of its own.
 //!
 //! # What failures refuse
@@ -57,6 +60,8 @@ use crate::ids::{ClientId, Source};
 /// | uses of a grant of a public app | 120 a minute, 300 at once |
 /// | failures of a client id and source | 10 a minute, 10 at once |
 /// | failures of a source | 120 a minute, 120 at once |
+/// | requests of a source about wipes | 2 a minute, 10 at once |
+/// | requests of a device about its wipe | 2 a minute, 10 at once |
 /// | audit events of unauthenticated callers | 600 a minute, 1,000 at once |
 ///
 /// ```
@@ -72,6 +77,8 @@ pub struct RateLimits {
     grants: Option<RateQuota>,
     failures: Option<RateQuota>,
     source_failures: Option<RateQuota>,
+    source_wipes: Option<RateQuota>,
+    device_wipes: Option<RateQuota>,
     stranger_events: Option<RateQuota>,
 }
 
@@ -82,6 +89,8 @@ impl Default for RateLimits {
             .with_grants(RateQuota::new(120, 300))
             .with_failures(RateQuota::new(10, 10))
             .with_source_failures(RateQuota::new(120, 120))
+            .with_source_wipes(RateQuota::new(2, 10))
+            .with_device_wipes(RateQuota::new(2, 10))
             .with_stranger_events(RateQuota::new(600, 1_000))
     }
 }
@@ -95,6 +104,8 @@ impl RateLimits {
             grants: None,
             failures: None,
             source_failures: None,
+            source_wipes: None,
+            device_wipes: None,
             stranger_events: None,
         }
     }
@@ -128,6 +139,21 @@ impl RateLimits {
         self
     }
 
+    /// Sets the quota of requests about wipes for a source, with any token, forged ones included: 10 in
+    /// 300 seconds by default. Many phones may share an address. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_source_wipes(mut self, quota: RateQuota) -> Self {
+        self.source_wipes = Some(quota);
+        self
+    }
+
+    /// Sets the quota of requests about the wipe of one device, from all sources. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_device_wipes(mut self, quota: RateQuota) -> Self {
+        self.device_wipes = Some(quota);
+        self
+    }
+
     /// Sets the quota of audit events of unauthenticated callers, over all sources. Beyond it, events are
     /// only counted, and one event a minute for each kind states the count, without source or app. A 0 in it
     /// counts as 1.
@@ -158,6 +184,9 @@ pub(crate) struct RateLimiter {
     grants: Option<Budgets>,
     failures: Option<Budgets>,
     source_failures: Option<Budgets>,
+    /// Boxed, because most servers have no devices.
+    source_wipes: Option<Box<Budgets>>,
+    device_wipes: Option<Box<Budgets>>,
     hasher: RandomState,
 }
 
@@ -186,6 +215,8 @@ impl RateLimiter {
             grants: limits.grants.map(Budgets::new),
             failures: limits.failures.map(Budgets::new),
             source_failures: limits.source_failures.map(Budgets::new),
+            source_wipes: limits.source_wipes.map(Budgets::new).map(Box::new),
+            device_wipes: limits.device_wipes.map(Budgets::new).map(Box::new),
             hasher: RandomState::new(),
         }
     }
@@ -239,6 +270,27 @@ impl RateLimiter {
         let Some(grants) = &self.grants else { return Ok(()) };
         let now = self.time.tell(now);
         let charged = grants.charge(self.hasher.hash_one(grant), now);
+        charged.map_err(|spent| retry_after(spent, now))
+    }
+
+    /// Charges a request about a wipe to its source. Refuses if its budget is spent.
+    pub(crate) fn charge_source_wipe(
+        &self,
+        source: Option<&Source>,
+        now: UnixTime,
+    ) -> Result<(), RetryAfter> {
+        let (Some(wipes), Some(source)) = (&self.source_wipes, source) else { return Ok(()) };
+        let now = self.time.tell(now);
+        let charged = wipes.charge(self.hasher.hash_one(SourceKey::of(source)), now);
+        charged.map_err(|spent| retry_after(spent, now))
+    }
+
+    /// Charges a request about its wipe to a device, by the grant that its token proves. Refuses if its budget is
+    /// spent.
+    pub(crate) fn charge_device_wipe(&self, grant: &[u8], now: UnixTime) -> Result<(), RetryAfter> {
+        let Some(wipes) = &self.device_wipes else { return Ok(()) };
+        let now = self.time.tell(now);
+        let charged = wipes.charge(self.hasher.hash_one(grant), now);
         charged.map_err(|spent| retry_after(spent, now))
     }
 

@@ -202,16 +202,24 @@ fn a_clock_that_jumps_back_or_far_ahead_locks_no_app_out() {
 #[test]
 fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     const DOCUMENTED_KEYS: usize = 65_536;
-    const DOCUMENTED_BYTES: usize = 7 << 20;
+    const DOCUMENTED_BYTES: usize = 11 << 20;
     let (limiter, victim) = (limiter(), source("192.0.2.1"));
     while fail(&limiter, "victim", Some(&victim), NOW).is_ok() {}
     while limiter.charge_grant(b"victim", NOW).is_ok() {}
-    let tables = [&limiter.failures, &limiter.source_failures, &limiter.grants];
-    let tables = tables.map(|table| table.as_ref().unwrap());
+    while limiter.charge_source_wipe(Some(&victim), NOW).is_ok() {}
+    while limiter.charge_device_wipe(b"victim", NOW).is_ok() {}
+    let [failures, source_failures, grants] =
+        [&limiter.failures, &limiter.source_failures, &limiter.grants]
+            .map(|table| table.as_ref().unwrap());
+    let [source_wipes, device_wipes] =
+        [&limiter.source_wipes, &limiter.device_wipes].map(|table| &**table.as_ref().unwrap());
+    let tables = [failures, source_failures, grants, source_wipes, device_wipes];
     for number in 0..2 * DOCUMENTED_KEYS {
         let name = format!("stranger {number}");
         let _ = fail(&limiter, &name, Some(&source(&name)), NOW);
         let _ = limiter.charge_grant(name.as_bytes(), NOW);
+        let _ = limiter.charge_source_wipe(Some(&source(&name)), NOW);
+        let _ = limiter.charge_device_wipe(name.as_bytes(), NOW);
         if number == DOCUMENTED_KEYS {
             let most = tables.map(|table| table.size().0).into_iter().max().unwrap();
             assert!(most > DOCUMENTED_KEYS / 2, "the flood reached only {most} keys");
@@ -219,6 +227,8 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     }
     assert!(fail(&limiter, "victim", Some(&victim), NOW).is_err());
     assert!(limiter.charge_grant(b"victim", NOW).is_err());
+    assert!(limiter.charge_source_wipe(Some(&victim), NOW).is_err());
+    assert!(limiter.charge_device_wipe(b"victim", NOW).is_err());
     assert_eq!(Budgets::MAX, DOCUMENTED_KEYS);
     let sizes = tables.map(Budgets::size);
     assert!(sizes.iter().all(|(keys, _)| *keys <= DOCUMENTED_KEYS), "{sizes:?}");

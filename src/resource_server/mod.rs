@@ -117,7 +117,7 @@ impl<'a> BearerRequest<'a> {
         self
     }
 
-    fn token(self) -> Result<&'a str, Refusal> {
+    pub(crate) fn token(self) -> Result<&'a str, Refusal> {
         let header = self.authorization.ok_or(Refusal::NoToken)?;
         let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("Bearer") {

@@ -12,6 +12,7 @@ use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint::client_authentication::MAX_SLOW_CHECKS;
 use crate::endpoint::context::Context;
+use crate::endpoint::devices::Devices;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::{KeyRing, VerifyingKey};
@@ -24,7 +25,7 @@ use crate::rate_limit::{RateLimiter, RateLimits};
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, RootPrint, Sealing, ServerSecret};
-use crate::store::{MAX_TICKET_LIFETIME, Store, StoreError};
+use crate::store::{DeviceStore, MAX_TICKET_LIFETIME, SharedDevices, Store, StoreError};
 use crate::users::UserDirectory;
 
 /// The longest lifetime of an assertion that authenticates an app, and the default.
@@ -51,6 +52,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     ticket_lifetime: Duration,
     client_assertion_lifetime: Duration,
     resource_servers: Vec<ResourceServer>,
+    devices: Option<Arc<dyn SharedDevices>>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -84,6 +86,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             ticket_lifetime: Duration::from_mins(10),
             client_assertion_lifetime: MAX_CLIENT_ASSERTION_LIFETIME,
             resource_servers: Vec::new(),
+            devices: None,
         }
     }
 }
@@ -109,6 +112,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             ticket_lifetime: self.ticket_lifetime,
             client_assertion_lifetime: self.client_assertion_lifetime,
             resource_servers: self.resource_servers,
+            devices: self.devices,
         }
     }
 
@@ -190,6 +194,15 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.resource_servers.push(server);
         self
     }
+
+    /// Keeps the devices of apps with [mobile security](crate::app::MobileSecurity) in `devices`, so that
+    /// phones can be wiped. It must be the same database as the server's store, because an order to wipe and
+    /// the end of access are one step: pass a clone of the [`Arc`] that the server has. Default: none, and
+    /// nothing of [devices](crate::guide::devices) is read or mounted.
+    pub fn devices(mut self, devices: impl DeviceStore + 'static) -> Self {
+        self.devices = Some(Arc::new(devices));
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -214,7 +227,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
     /// Builds the server without a call to the store, for a store that ends with its process. Others
     /// [`start`](Self::start).
     #[must_use]
-    pub fn build(self) -> AuthorizationServer<S, U, H> {
+    pub fn build(mut self) -> AuthorizationServer<S, U, H> {
+        if self.devices.is_none() {
+            self.paths = ServerEndpoint::OF_DEVICES.into_iter().fold(self.paths, Paths::without);
+        }
         let url = |endpoint| self.paths.url(&self.issuer, endpoint);
         let token_endpoint_url = self.token_endpoint_url.or_else(|| url(ServerEndpoint::Token));
         let others = [
@@ -227,6 +243,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         // Without a token endpoint the issuer is the only audience: an empty `aud` must not match.
         let token_endpoint_url =
             token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
+        let wipe_check = url(ServerEndpoint::DeviceWipeCheck).map(Arc::from);
         AuthorizationServer {
             paths: self.paths,
             roots: self.secret.roots_claim(),
@@ -255,6 +272,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 ticket_lifetime: self.ticket_lifetime,
                 client_assertion_lifetime: self.client_assertion_lifetime,
                 resource_servers: self.resource_servers,
+                devices: self.devices.map(|store| Devices { store, wipe_check }),
             },
         }
     }

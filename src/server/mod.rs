@@ -10,7 +10,7 @@ pub use upkeep::{JobHealth, Upkeep, UpkeepHandle, UpkeepHealth, UpkeepJob};
 
 use std::sync::Arc;
 
-use crate::admin::{Account, Admin, AdminParts};
+use crate::admin::{self, Account, Admin, AdminParts};
 use crate::audit::Action;
 use crate::audit::usage::AppUsage;
 use crate::catalog::ApiCatalog;
@@ -21,6 +21,7 @@ use crate::endpoint::authorization::{
 };
 use crate::endpoint::caller::Caller;
 use crate::endpoint::context::Context;
+use crate::endpoint::devices::DevicePolicy;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::metadata::server_metadata_json;
@@ -35,7 +36,7 @@ use crate::random::SecureRandom;
 use crate::rate_limit::RateLimits;
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::RootsClaim;
-use crate::store::{FeedCursor, RevocationFeed, Store, StoreError};
+use crate::store::{FeedCursor, Pruned, RevocationFeed, Store, StoreError};
 use crate::users::UserDirectory;
 
 /// An OAuth 2.0 authorization server over a store `S`, the users `U` of the host, and its hooks `H`.
@@ -113,6 +114,46 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         cursor: FeedCursor,
     ) -> Result<RevocationFeed, EndpointError> {
         self.context.revocations(request, cursor).await.result
+    }
+
+    /// Answers the question of a phone whether it has to wipe its data, at `device_wipe_check_endpoint` of the
+    /// metadata. The form has the refresh token of the phone, live or dead, as `token`, and `client_id`.
+    ///
+    /// The phone is told of a pending order as often as it asks. The answer is no for every other token: of a
+    /// device without an order, of no device, of another app, forged. Without
+    /// [devices](ServerBuilder::devices) it is always no.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, because the form lacks a parameter or a limit is exceeded, or
+    /// [`Unavailable`](EndpointError::Unavailable). Neither is a no: the phone has to ask again.
+    pub async fn check_wipe(&self, request: &FormRequest<'_>) -> Result<bool, EndpointError> {
+        self.context.check_wipe(request, &[]).await.result
+    }
+
+    /// Takes the report of a phone that its data is gone, with the form of [`check_wipe`](Self::check_wipe). It
+    /// counts, and the answer is yes, if a wipe is pending. A phone that wiped itself after too many wrong PINs adds
+    /// `reason=pin`: then it always counts, and ends the access of the device.
+    ///
+    /// # Errors
+    ///
+    /// As for [`check_wipe`](Self::check_wipe).
+    pub async fn report_wipe(&self, request: &FormRequest<'_>) -> Result<bool, EndpointError> {
+        self.context.report_wipe(request, &[]).await.result
+    }
+
+    /// Returns the rules of an app for its installation on a phone. The request has a live access token of this
+    /// server, for any API, as `Authorization: Bearer`. Notes the version at the device of the token, best effort.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected because there is no token, because it is not active, because a limit is exceeded
+    /// or, with status 404, because the app has no rules; or failed, with a cause for the operator.
+    pub async fn device_policy(
+        &self,
+        request: &FormRequest<'_>,
+    ) -> Result<DevicePolicy, EndpointError> {
+        self.context.device_policy(request).await.result
     }
 
     /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1). The host
@@ -226,7 +267,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             audit: &*context.audit,
             usage: &context.usage,
             inquiries: context,
+            devices: context.devices.as_ref().map(|devices| &*devices.store),
         }
+    }
+
+    /// Removes a batch of rows that have no effect any more.
+    pub(crate) async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
+        let parts = self.admin_parts();
+        admin::prune(parts.store, parts.devices, now, limit).await
     }
 
     /// Returns the usage of an app since this process started; nothing after this process deleted it.

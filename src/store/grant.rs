@@ -253,7 +253,8 @@ impl Grant {
         self.confirmation.is_none_or(|own| key == Some(own))
     }
 
-    fn is_expired(&self, rotation: &Rotation) -> bool {
+    /// Checks whether the grant has expired, or was idle for too long.
+    pub(crate) fn is_expired(&self, rotation: &Rotation) -> bool {
         let idle = rotation.idle_age().is_some_and(|idle| {
             self.generation > 0 && rotation.now.millis_since(self.rotated_at) >= idle
         });

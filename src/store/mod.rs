@@ -66,6 +66,7 @@ pub(crate) use audit_rows::{
     AuditFilter, AuditRow, DAY_MILLIS, DayRow, HistoryRows, UsageRow, UsageStep, day_of,
 };
 pub use cached_apps::CachedApps;
+pub(crate) use device::SharedDevices;
 pub use device::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, RequestWipe,
     SeeDevice, Wipe, WipeOrder, WipeRequest, WipeStep,

@@ -61,6 +61,7 @@ impl World {
             audit: &self.audit,
             usage: &self.usage,
             inquiries: self.server.context(),
+            devices: None,
         };
         Admin::new(parts, "root")
     }

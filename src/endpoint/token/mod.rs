@@ -7,12 +7,15 @@
 //!                                                                                      store call
 //! ```
 //!
+//! If the server keeps devices, one is seen before the claim: a phone that has to be wiped gets nothing.
+//!
 //! Every stage returns a value that only it can make, so the order of the calls is fixed. Everything
 //! is decided before the claim, and the claim decides every race: a failure before it has changed
 //! nothing, and nothing is signed before it. What no row dates is dated before the first check.
 
 mod check_user;
 mod decide;
+mod device;
 mod grant;
 mod host;
 mod mint;
@@ -29,6 +32,7 @@ pub(crate) use grant::refresh_token::check_flow;
 
 use crate::audit::Action;
 use crate::endpoint::audit_trail::{Answered, AuditTrail};
+use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
@@ -45,7 +49,7 @@ use grant::client_credentials::ClientCredentials;
 use grant::jwt_bearer::JwtBearer;
 use grant::refresh_token::RefreshToken;
 use grant::{Grant, Right as _};
-use request::TokenRequest;
+use request::{Asked, TokenRequest};
 
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
@@ -107,15 +111,36 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let against = self.proof_context(facts.now);
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
             let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
+            let hint = self.wipe_hint(G::TYPE, &app);
+            let issued = self.issue::<G>(app, proof, form, &asked, facts, trail).await;
+            issued.map_err(|error| error.with_wipe_check(hint))
+        }
+    }
+
+    /// Issues the token of an app whose credential is genuine.
+    #[expect(clippy::manual_async_fn, reason = "as for `respond`")]
+    fn issue<G: Grant>(
+        &self,
+        app: AuthenticatedApp,
+        proof: G::Proof<'_>,
+        form: &Form<'_>,
+        asked: &Asked<'_>,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
+    ) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
+        async move {
+            let device = self.named_device(G::TYPE, form, &app)?;
+            let facts = &facts.on_device(device.as_ref());
             let valid = G::validate(proof, &app, self, facts, trail).await?;
             valid.origin().check_subject(app.client_id())?;
             trail.enter(Step::Scope);
             let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
-            let decided = decide::decide(&app, valid.offer(), &asked, &apis, facts.now)?;
+            let decided = decide::decide(&app, valid.offer(), asked, &apis, facts.now)?;
             trail.decided(decided.scope(), decided.resource());
             trail.enter(Step::Hook);
             let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, facts.now).await?;
             trail.enter(Step::Claim);
+            self.see(valid.sighting()).await?;
             let (origin, right) = valid.into_right();
             let claimed = right.claim(&self.store, &decided, trail).await?;
             trail.enter(Step::Mint);

@@ -2,7 +2,7 @@
 
 use super::texts::audit as text;
 use crate::audit::{Action, Actor, AuditEvent};
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, DeviceId, Subject};
 use crate::observe::Outcome;
 use crate::store::RevocationTarget;
 
@@ -182,6 +182,8 @@ impl Writer<'_> {
             self.name(&changed.join(", "));
         } else if let Action::SetAppOrigin { origin } = action {
             self.plain(super::texts::apps::origin(*origin));
+        } else if let Action::TellWipe { device } | Action::FinishWipe { device, .. } = action {
+            self.name(device.as_ref().map_or("", DeviceId::as_str));
         } else if let Action::DropEvents { dropped } = action {
             self.plain(dropped.to_string());
         } else if let Action::Revoke { target } = action {

@@ -61,7 +61,7 @@ where
                     let Some(server) = server else { return Ok(Done::All) };
                     server
                 };
-                let pruned = server.store().prune(now, batch).await?;
+                let pruned = server.prune(now, batch).await?;
                 let done = Done::from(pruned);
                 let mut left = lock(&left);
                 if matches!(done, Done::More) {

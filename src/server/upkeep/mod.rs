@@ -76,7 +76,7 @@ type PruneEvents = Box<dyn FnOnce(&Pruning) -> Job + Send>;
 ///
 /// | job | if the host calls | interval |
 /// | --- | --- | --- |
-/// | remove expired rows from the store, batch by batch, and from those of [further issuers](Self::with_issuers) | always | 5 minutes ([`pruning`](Self::pruning)) |
+/// | remove expired rows from the store, and devices, batch by batch, and from those of [further issuers](Self::with_issuers) | always | 5 minutes ([`pruning`](Self::pruning)) |
 /// | record the counts of equal audit events | always | 1 minute |
 /// | read the key file, and give its keys to the server | [`reload_keys`](Self::reload_keys) or `rotate_keys` | 10 s |
 /// | rotate the signing keys in the file | [`rotate_keys`](Self::rotate_keys) | its schedule |

@@ -1,8 +1,10 @@
 //! Devices: the installations of an app on the phones of its users, and the wipe of their data.
 
 mod rules;
+mod shared;
 mod store;
 
+pub(crate) use shared::SharedDevices;
 pub use store::DeviceStore;
 
 use serde::{Deserialize, Serialize};

@@ -33,8 +33,8 @@ fn metadata_lists_exactly_the_mounted_endpoints() {
             named += 1;
         }
     }
-    // Except the decision, which belongs to a page, and the documents themselves.
-    assert_eq!(named, ServerEndpoint::ALL.len() - 3);
+    // Except the decision, which belongs to a page, the documents themselves, and the three of devices.
+    assert_eq!(named, ServerEndpoint::ALL.len() - 6);
     assert_eq!(json["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(json["authorization_response_iss_parameter_supported"], true);
     assert_eq!(json["response_types_supported"], serde_json::json!(["code"]));

@@ -6,6 +6,7 @@ use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
+use crate::endpoint::devices::NamedDevice;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Fault, Rejection};
@@ -44,7 +45,8 @@ pub(in crate::endpoint::token) struct CodeRight {
 
 impl Grant for AuthorizationCode {
     const TYPE: GrantType = GrantType::AuthorizationCode;
-    const PARAMETERS: &'static [&'static str] = &["code", "redirect_uri", "code_verifier"];
+    const PARAMETERS: &'static [&'static str] =
+        &["code", "redirect_uri", "code_verifier", NamedDevice::ID, NamedDevice::NAME];
     type Presented<'f> = PresentedCode<'f>;
     type Proof<'f> = OpenedCode<'f>;
     type Right = CodeRight;
@@ -91,7 +93,7 @@ impl Grant for AuthorizationCode {
             salt_digest: salt.digest(&grant_id),
             confirmation: None,
             binds: app.settings().client_type() == ClientType::Public,
-            device: None,
+            device: facts.device.and_then(|named| named.id.clone()),
             claim: facts.claim_id(),
             now: facts.now,
         };
@@ -102,7 +104,8 @@ impl Grant for AuthorizationCode {
         let (scope, authorized_at) = (row.scope.clone(), row.authorized_at);
         let issues_refresh_token = app.settings().issues_refresh_token();
         let right = CodeRight { redemption, salt, authorized_at, issues_refresh_token };
-        Ok(valid_row(row, user, scope, right))
+        let sighting = facts.device.and_then(|named| named.sighting(&row, facts.now));
+        Ok(valid_row(row, user, scope, right).seen_on(sighting))
     }
 }
 

@@ -55,7 +55,7 @@ impl Grant for ClientCredentials {
         let (origin, offer) = own_access(app, grant_id, facts.now);
         trail.concerns(&origin.subject);
         trail.flow = Some(Flow::ClientCredentials);
-        Ok(Valid { origin, offer, right: OwnRight { authorized_at: facts.date } })
+        Ok(Valid::new(origin, offer, OwnRight { authorized_at: facts.date }))
     }
 }
 

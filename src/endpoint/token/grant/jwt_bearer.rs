@@ -128,7 +128,7 @@ impl Grant for JwtBearer {
             makes_row: salt.is_some(),
             now: facts.now,
         };
-        Ok(Valid { origin, offer, right: AssertionRight { claim, salt } })
+        Ok(Valid::new(origin, offer, AssertionRight { claim, salt }))
     }
 }
 

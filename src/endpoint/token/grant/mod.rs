@@ -24,7 +24,7 @@ use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::server_secret::Sealing;
 use crate::server_secret::handle::{GrantHandle, HandleKind, Handles, Salt};
-use crate::store::{Grant as GrantRow, GrantRefusal, Store};
+use crate::store::{DeviceSighting, Grant as GrantRow, GrantRefusal, Store};
 use crate::users::{User, UserDirectory};
 
 /// A grant type of the token endpoint (RFC 6749 section 4).
@@ -114,15 +114,33 @@ pub(super) struct Valid<R> {
     origin: Origin,
     offer: Offer,
     right: R,
+    sighting: Option<Box<DeviceSighting>>,
 }
 
 impl<R> Valid<R> {
+    const fn new(origin: Origin, offer: Offer, right: R) -> Self {
+        Self { origin, offer, right, sighting: None }
+    }
+
     pub(super) const fn origin(&self) -> &Origin {
         &self.origin
     }
 
     pub(super) const fn offer(&self) -> &Offer {
         &self.offer
+    }
+
+    /// The device that is seen before the claim.
+    pub(super) fn sighting(&self) -> Option<&DeviceSighting> {
+        self.sighting.as_deref()
+    }
+
+    /// Lets the device be seen before the claim. The token names it.
+    fn seen_on(mut self, sighting: Option<DeviceSighting>) -> Self {
+        if let Some(sighting) = &sighting {
+            self.origin.device.get_or_insert_with(|| sighting.key.device_id.clone());
+        }
+        Self { sighting: sighting.map(Box::new), ..self }
     }
 
     pub(super) fn into_right(self) -> (Origin, R) {
@@ -133,7 +151,7 @@ impl<R> Valid<R> {
 impl Valid<()> {
     /// Wraps a grant that gives no token, for a preview.
     pub(super) const fn without_right(origin: Origin, offer: Offer) -> Self {
-        Self { origin, offer, right: () }
+        Self::new(origin, offer, ())
     }
 }
 
@@ -250,24 +268,22 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
 
 /// Returns what a row gives, limited to `scope`.
 pub(super) fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
-    Valid {
-        origin: Origin {
-            grant_id: row.grant_id,
-            subject: row.subject,
-            user: Some(user),
-            actor: row.actor,
-            device: row.device,
-            auth_time: row.auth_time,
-            circumstances: row.circumstances,
-        },
-        offer: Offer {
-            scope,
-            signed_scope: None,
-            resource: OfferedResource::Decided(row.resources),
-            ends_at: row.expires_at,
-        },
-        right,
-    }
+    let origin = Origin {
+        grant_id: row.grant_id,
+        subject: row.subject,
+        user: Some(user),
+        actor: row.actor,
+        device: row.device,
+        auth_time: row.auth_time,
+        circumstances: row.circumstances,
+    };
+    let offer = Offer {
+        scope,
+        signed_scope: None,
+        resource: OfferedResource::Decided(row.resources),
+        ends_at: row.expires_at,
+    };
+    Valid::new(origin, offer, right)
 }
 
 /// Returns the part of `scope` within `limit`. An empty rest is refused: a token without scope would

@@ -90,9 +90,10 @@ impl Grant for RefreshToken {
             }
             None => row.scope.clone(),
         };
+        let sighting = context.due_sighting(&row, &rotation, facts).await?;
         let authorized_at = row.authorized_at;
         let right = RotationRight { rotation, salt: handle.salt, authorized_at };
-        Ok(valid_row(row, user, scope, right))
+        Ok(valid_row(row, user, scope, right).seen_on(sighting))
     }
 }
 

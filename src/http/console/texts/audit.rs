@@ -70,7 +70,7 @@ pub(in super::super) type Words = (&'static str, &'static str, &'static str, &'s
 pub(in super::super) const ISSUE_AS_USER: Words =
     ("issue_token", "Get a token", "{actor} got a token as {user}", "to act as {user}");
 
-pub(in super::super) const ACTIONS: [Words; 28] = [
+pub(in super::super) const ACTIONS: [Words; 31] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -122,6 +122,24 @@ pub(in super::super) const ACTIONS: [Words; 28] = [
         "Read revocations",
         "{actor} read the revocation feed",
         "to read the revocation feed",
+    ),
+    (
+        "tell_wipe",
+        "Tell a phone to wipe",
+        "{actor} asked, and device {details} of {user} was told to wipe its data",
+        "to ask whether a device has to wipe its data",
+    ),
+    (
+        "finish_wipe",
+        "Finish a wipe",
+        "{actor} reported that its data on device {details} of {user} is gone",
+        "to report that the data on a device is gone",
+    ),
+    (
+        "read_policy",
+        "Read the rules for phones",
+        "{actor} read the rules for phones",
+        "to read the rules for phones",
     ),
     ("register_app", "Register an app", "{actor} registered {app}", "to register {app}"),
     ("import_app", "Import an app", "{actor} imported {app}", "to import {app}"),
@@ -196,11 +214,13 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 41] = [
+const REASONS: [(&str, &str); 43] = [
     ("impersonation_excepted", "excluded by the policy"),
     ("impersonation_not_listed", "not listed in the policy"),
     ("impersonation_none_allowed", "the policy allows no user"),
     ("impersonation_inactive", "the user is not active"),
+    ("device_to_be_wiped", "the device has to be wiped first"),
+    ("device_not_allowed", "there is no user at a device in this flow"),
     ("unknown_user", "there is no such user"),
     ("inactive_user", "there is no such user, or the user is not active"),
     ("subject_is_client_id", "the user has the same identifier as the app"),

@@ -1,0 +1,254 @@
+//! The two requests of a phone about its wipe. A refresh token authenticates them, also a dead one: by its MAC
+//! and salt a spent, revoked, expired or pruned token still proves its device.
+//!
+//! ```text
+//! form -> source budget -> open the handle -> device budget -> the device of its grant -> one step of the wipe
+//! ```
+//!
+//! No app is looked up, because the phones of a disabled or deleted app are wiped, too. A forged token is
+//! refused without a store call, and with the answer of a device that is not to be wiped.
+
+use std::time::Duration;
+
+use super::KEPT;
+use crate::app::AppSettings;
+use crate::audit::Action;
+use crate::endpoint::audit_trail::{Answered, AuditTrail};
+use crate::endpoint::context::Context;
+use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
+use crate::endpoint::request_facts::RequestFacts;
+use crate::error::{EndpointError, Rejection};
+use crate::ids::ClientId;
+use crate::observe::Step;
+use crate::protocol::form::Form;
+use crate::server_secret::handle::GrantHandle;
+use crate::store::{
+    AdvanceWipe, Device, DeviceKey, RequestWipe, RevocationReason, SharedDevices, Store,
+    StoreError, Wipe, WipeRequest, WipeStep,
+};
+
+const PARAMETERS: [&str; 3] = ["token", "client_id", "reason"];
+/// The `reason` of a phone that has wiped itself after too many wrong PINs.
+const PIN: &str = "pin";
+
+/// The effect of a request that is answered with yes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// This request, and no other, changed the state of the device.
+    Changed,
+    /// The state was there before.
+    None,
+}
+
+impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+    /// Answers whether the phone has to wipe its data. A request without `client_id` may have a token of any
+    /// of `apps`.
+    pub(crate) async fn check_wipe(
+        &self,
+        request: &FormRequest<'_>,
+        apps: &[ClientId],
+    ) -> Answered<bool> {
+        let facts = RequestFacts::new(self.clock.now(), request);
+        let mut trail = AuditTrail::new(Action::TellWipe { device: None }, request, &*self.audit);
+        let result = self.tell(request, apps, &facts, &mut trail).await;
+        self.answer_wipe(&facts, trail, result)
+    }
+
+    /// Takes the report of a phone that its data is gone. The answer tells whether the report counts.
+    pub(crate) async fn report_wipe(
+        &self,
+        request: &FormRequest<'_>,
+        apps: &[ClientId],
+    ) -> Answered<bool> {
+        let facts = RequestFacts::new(self.clock.now(), request);
+        let action = Action::FinishWipe { device: None, pin: false };
+        let mut trail = AuditTrail::new(action, request, &*self.audit);
+        let result = self.finish(request, apps, &facts, &mut trail).await;
+        self.answer_wipe(&facts, trail, result)
+    }
+
+    fn answer_wipe(
+        &self,
+        facts: &RequestFacts<'_>,
+        mut trail: AuditTrail<'_>,
+        result: Result<Effect, EndpointError>,
+    ) -> Answered<bool> {
+        // Phones ask again and again, and so may strangers.
+        if !matches!(result, Ok(Effect::Changed) | Err(EndpointError::Failed(_))) {
+            trail.silence();
+        }
+        self.record(facts, trail, result).and(|result| match result {
+            Ok(_) => Ok(true),
+            Err(EndpointError::Rejected {
+                rejection: Rejection::NotToBeWiped | Rejection::UnknownToken,
+                ..
+            }) => Ok(false),
+            // The phone may have to wipe its data, and has to ask again.
+            Err(EndpointError::Failed(fault)) => Err(EndpointError::Unavailable(fault)),
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn tell(
+        &self,
+        request: &FormRequest<'_>,
+        apps: &[ClientId],
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
+    ) -> Result<Effect, EndpointError> {
+        self.charge_source(facts, trail)?;
+        let form = read(request)?;
+        let (devices, device) = self.proven_device(&form, apps, facts, trail).await?;
+        trail.action = Action::TellWipe { device: Some(device.key.device_id.clone()) };
+        trail.enter(Step::Claim);
+        match device.wipe {
+            Wipe::Notified { .. } => Ok(Effect::None),
+            Wipe::Requested { .. } => {
+                let (key, kept) = (&device.key, device.keep_until);
+                effect(devices.advance_wipe(key, WipeStep::Notify, kept, facts.now).await?)
+            }
+            Wipe::None | Wipe::Done { .. } => Err(Rejection::NotToBeWiped.into()),
+        }
+    }
+
+    async fn finish(
+        &self,
+        request: &FormRequest<'_>,
+        apps: &[ClientId],
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
+    ) -> Result<Effect, EndpointError> {
+        self.charge_source(facts, trail)?;
+        let form = read(request)?;
+        let (devices, device) = self.proven_device(&form, apps, facts, trail).await?;
+        let pin = form.get("reason") == Some(PIN);
+        trail.action = Action::FinishWipe { device: Some(device.key.device_id.clone()), pin };
+        trail.enter(Step::Claim);
+        let kept = facts.now.plus(KEPT);
+        match device.wipe {
+            Wipe::Done { .. } if pin => Ok(Effect::None),
+            _ if pin => {
+                let longest = AppSettings::MAX_REFRESH_TOKEN_LIFETIME;
+                let report = WipeRequest {
+                    key: device.key,
+                    by: None,
+                    why: RevocationReason::Client,
+                    until: facts.now.plus(Duration::from_secs(longest.into())),
+                    keep_until: kept,
+                    now: facts.now,
+                };
+                match devices.request_wipe(&report).await? {
+                    RequestWipe::Requested(_) | RequestWipe::Pending(_) => Ok(Effect::Changed),
+                    RequestWipe::Unknown => Err(Rejection::NotToBeWiped.into()),
+                }
+            }
+            Wipe::Requested { .. } | Wipe::Notified { .. } => {
+                let step = WipeStep::Finish;
+                effect(devices.advance_wipe(&device.key, step, kept, facts.now).await?)
+            }
+            Wipe::None | Wipe::Done { .. } => Err(Rejection::NotToBeWiped.into()),
+        }
+    }
+
+    fn charge_source(
+        &self,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
+    ) -> Result<(), EndpointError> {
+        let charged = self.limiter.charge_source_wipe(facts.caller.source, facts.now);
+        charged.map_err(limited)?;
+        trail.reserved_failure();
+        Ok(())
+    }
+
+    /// Returns the device that the token of `form` proves.
+    async fn proven_device(
+        &self,
+        form: &Form<'_>,
+        apps: &[ClientId],
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
+    ) -> Result<(&dyn SharedDevices, Device), EndpointError> {
+        trail.enter(Step::Grant);
+        let devices = self.devices.as_ref().ok_or(Rejection::NotToBeWiped)?;
+        let devices = &*devices.store;
+        let token = form.get("token").ok_or(Rejection::MissingParameter("token"))?;
+        let (client_id, handle) = self.opened(form.get("client_id"), apps, token)?;
+        trail.grant_id = Some(handle.grant_id);
+        let charged = self.limiter.charge_device_wipe(handle.grant_id.as_bytes(), facts.now);
+        charged.map_err(limited)?;
+        let device = self.device_of(devices, &client_id, &handle).await?;
+        trail.proven_by_token(&client_id);
+        let device = device.ok_or(Rejection::NotToBeWiped)?;
+        trail.concerns(&device.key.subject);
+        Ok((devices, device))
+    }
+
+    /// Opens a refresh token of the app that the request names, or else of one of `apps`. Pure: an HMAC an
+    /// app.
+    fn opened(
+        &self,
+        named: Option<&str>,
+        apps: &[ClientId],
+        token: &str,
+    ) -> Result<(ClientId, GrantHandle), Rejection> {
+        let open = |client_id: &ClientId| self.open_refresh_token(client_id, token).ok();
+        match named {
+            Some(named) => {
+                let client_id = ClientId::new(named).map_err(|_| Rejection::UnknownToken)?;
+                let handle = open(&client_id).ok_or(Rejection::UnknownToken)?;
+                Ok((client_id, handle))
+            }
+            None if apps.is_empty() => Err(Rejection::MissingParameter("client_id")),
+            None => {
+                let opened = |client_id: &ClientId| Some((client_id.clone(), open(client_id)?));
+                apps.iter().find_map(opened).ok_or(Rejection::UnknownToken)
+            }
+        }
+    }
+
+    /// Returns the device of an opened token: the one that was last seen under its grant, also after the row of
+    /// the grant is gone. An earlier grant of the device has only its own row.
+    async fn device_of(
+        &self,
+        devices: &dyn SharedDevices,
+        client_id: &ClientId,
+        handle: &GrantHandle,
+    ) -> Result<Option<Device>, StoreError> {
+        let salt = handle.salt.digest(&handle.grant_id);
+        let device = devices.find_device_of(&handle.grant_id).await?;
+        let is_own = |it: &Device| it.key.client_id == *client_id && it.salt_digest.matches(&salt);
+        if let Some(device) = device.filter(is_own) {
+            return Ok(Some(device));
+        }
+        let grant = self.store.find_grant(&handle.grant_id).await?;
+        let Some(grant) =
+            grant.filter(|it| it.client_id == *client_id && it.salt_digest.matches(&salt))
+        else {
+            return Ok(None);
+        };
+        let Some(device_id) = grant.device else { return Ok(None) };
+        let key = DeviceKey { client_id: grant.client_id, subject: grant.subject, device_id };
+        devices.find_device(&key).await
+    }
+}
+
+fn read<'a>(request: &FormRequest<'a>) -> Result<Form<'a>, Rejection> {
+    let form = request.form()?;
+    refuse_duplicates(&form, PARAMETERS.into_iter(), &[])?;
+    Ok(form)
+}
+
+fn limited(retry: crate::rate_limit::RetryAfter) -> EndpointError {
+    EndpointError::limited(Rejection::TooManyWipeRequests, retry)
+}
+
+/// Returns the effect of a step. Another request may have taken it meanwhile, or an administrator may have
+/// withdrawn the order.
+fn effect(answer: AdvanceWipe) -> Result<Effect, EndpointError> {
+    match answer {
+        AdvanceWipe::Advanced => Ok(Effect::Changed),
+        AdvanceWipe::Unchanged => Ok(Effect::None),
+        AdvanceWipe::Refused => Err(Rejection::NotToBeWiped.into()),
+    }
+}
