@@ -30,6 +30,10 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_query_too_long_to_return_is_refused_before_the_login"],
     ),
     ("`code`, `refresh_token`, ticket", &["an_authorization_request_has_its_documented_bounds"]),
+    (
+        "`install_tag_id`, `install_name`, of apps with mobile security",
+        &["an_id_is_printable_ascii_and_a_name_has_no_control_characters"],
+    ),
     ("`resource`", &["the_apis_of_a_request_are_bounded", "names_have_their_documented_lengths"]),
     // Names
     ("client id", &["names_have_their_documented_lengths"]),
@@ -241,7 +245,23 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
-        "memory of these three tables, for each issuer",
+        "remembered budgets of wipes: of sources, and of devices",
+        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
+    ),
+    (
+        "requests of one source about wipes, forged tokens included; requests of one device",
+        &[
+            "forged_tokens_spend_the_budget_of_their_source",
+            "a_phone_that_asks_too_often_is_told_to_wait",
+        ],
+    ),
+    ("apps of Nextcloud's remote wipe", &["nextclouds_paths_are_mounted_for_a_few_apps_on_demand"]),
+    (
+        "row of a device after its last access has expired, or after its wipe",
+        &["an_unused_device_is_pruned_with_the_other_rows", "a_phone_asks_wipes_and_reports"],
+    ),
+    (
+        "memory of these five tables, for each issuer",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     ("failures of one client id and source", &["the_defaults_are_the_documented_ones"]),
