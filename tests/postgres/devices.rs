@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use grantor::ids::{ClientId, DeviceId, Subject};
 use grantor::store::{
-    DeviceFilter, DeviceKey, DeviceSighting, DeviceStore as _, GrantStore as _, Page,
-    PostgresStore, RequestWipe, RevocationReason, SeeDevice, WipeRequest, WipeStep,
+    DeviceKey, DeviceSighting, DeviceStore as _, GrantStore as _, PostgresStore, RequestWipe,
+    RevocationReason, SeeDevice, WipeRequest, WipeStep,
 };
 use sqlx::{Executor as _, Row as _};
 
@@ -165,8 +165,6 @@ fn the_statements_of_a_device_use_an_index() {
                 assert!(plan.contains("devices_to_be_wiped"), "{plan}");
             }
         }
-        let all = store.list_devices(&DeviceFilter::all(), Page::first(1)).await.unwrap();
-        assert!(all.next.is_some());
     });
 }
 
