@@ -39,6 +39,25 @@ pub enum AdminError {
     /// A token cannot be previewed: the user directory or a hook failed.
     #[error("the token cannot be previewed")]
     Preview(#[from] Fault),
+    /// The server has no [devices](crate::ServerBuilder::devices).
+    #[error("the server keeps no devices: give its builder a store of devices")]
+    NoDevices,
+    /// The device does not exist.
+    #[error("the device does not exist")]
+    UnknownDevice,
+    /// The app would not obey an order to wipe its data, or it is deleted.
+    #[error(
+        "the app has no remote wipe: its setting `mobile_security.remote_wipe` is off, or it is deleted"
+    )]
+    NoRemoteWipe,
+    /// There is no order to wipe the device that could be withdrawn.
+    #[error(
+        "no order to wipe can be withdrawn: the device has asked, or this caller may not withdraw one"
+    )]
+    WipeNotWithdrawable,
+    /// The target of the revocation does not tell whose devices to wipe.
+    #[error("the target names no devices: revoke an app, a user, both, a device, or everything")]
+    NoDevicesOfTarget,
     /// No secret could be generated.
     #[error("no secret could be generated")]
     Random(#[from] RandomError),
@@ -57,6 +76,16 @@ impl AdminError {
             Self::Invalid(invalid) => {
                 Outcome::refused(Step::Parse, "invalid_setting", Some(invalid.field()))
             }
+            Self::NoDevices => Outcome::refused(Step::Claim, "no_devices", None),
+            Self::UnknownDevice => Outcome::refused(Step::Claim, "device_not_found", None),
+            Self::NoRemoteWipe => {
+                let setting = Some("mobile_security.remote_wipe");
+                Outcome::refused(Step::Claim, "no_remote_wipe", setting)
+            }
+            Self::WipeNotWithdrawable => {
+                Outcome::refused(Step::Claim, "wipe_not_withdrawable", None)
+            }
+            Self::NoDevicesOfTarget => Outcome::refused(Step::Parse, "no_devices_of_target", None),
             Self::Directory(_) => Outcome::failed(Step::Grant, self),
             Self::Preview(_) => Outcome::failed(Step::Hook, self),
             Self::Random(_) => Outcome::failed(Step::Mint, self),

@@ -12,6 +12,7 @@
 mod account;
 mod app_changes;
 mod declared;
+mod devices;
 mod error;
 mod grants;
 mod inquiry;
@@ -23,14 +24,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use account::{Account, AuthorizedApp, AuthorizedApps, AuthorizedScope};
+pub use account::{
+    Account, AuthorizedApp, AuthorizedApps, AuthorizedDevice, AuthorizedDevices, AuthorizedScope,
+};
 pub use declared::{
     Applied, ApplyError, ChangedApp, DeclarationProblem, DeclaredApps, ImportError, ImportPlan,
     Imported, InvalidDeclaration, SecretReference,
 };
+pub use devices::RevokedAndWiped;
 pub use error::AdminError;
 pub(crate) use inquiry::Inquiries;
-pub use subject_record::{GrantRecord, SubjectRecord};
+pub use subject_record::{DeviceRecord, GrantRecord, SubjectRecord};
 pub use transfer::{AppExport, ExportError, ImportedApp};
 
 pub use crate::endpoint::token::{
@@ -261,13 +265,19 @@ impl<S: Store> Admin<'_, S> {
     }
 
     /// Revokes everything of `target` that was granted before. When it returns, none of those
-    /// tokens is active. It succeeds also if there was nothing to revoke.
+    /// tokens is active. It succeeds also if there was nothing to revoke. It wipes no device: see
+    /// [`revoke_and_wipe`](Self::revoke_and_wipe).
     ///
     /// # Errors
     ///
     /// [`AdminError::Store`].
     pub async fn revoke(&self, target: RevocationTarget) -> Result<Revoked, AdminError> {
-        let action = Action::Revoke { target: target.clone() };
+        let result = self.end_access(target.clone(), RevocationReason::Administrator).await;
+        self.record_revocation(target, &result);
+        result
+    }
+
+    fn record_revocation<T>(&self, target: RevocationTarget, result: &Result<T, AdminError>) {
         let (client_id, subject, grant_id) = match &target {
             RevocationTarget::App(client_id) => (Some(client_id.clone()), None, None),
             RevocationTarget::Subject(subject) => (None, Some(subject.clone()), None),
@@ -281,10 +291,8 @@ impl<S: Store> Admin<'_, S> {
             | RevocationTarget::Session(_)
             | RevocationTarget::EvidenceIssuer(_) => (None, None, None),
         };
-        let result = self.end_access(target, RevocationReason::Administrator).await;
-        let event = self.event(action, &result);
+        let event = self.event(Action::Revoke { target }, result);
         self.parts.record(&AuditEvent { client_id, subject, grant_id, ..event });
-        result
     }
 
     /// Withdraws a user's consent to an app and revokes what the app was granted for that user. The

@@ -12,10 +12,13 @@ use crate::ids::{
 };
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
-use crate::store::{Consent, Grant, GrantFilter, Page, RevocationReason, Store, StoreError};
+use crate::store::{
+    Consent, Device, DeviceFilter, Grant, GrantFilter, Page, RevocationReason, Store, StoreError,
+    Wipe,
+};
 
-/// Everything that the store and the audit log hold about one user: consents, grants and events. It
-/// serializes to JSON, and holds neither secrets nor digests.
+/// Everything that the store and the audit log hold about one user: consents, grants, devices
+/// and events. It serializes to JSON, and holds neither secrets nor digests.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct SubjectRecord {
@@ -27,6 +30,8 @@ pub struct SubjectRecord {
     pub consents: Vec<Consent>,
     /// The grants, also those that have ended and were not pruned.
     pub grants: Vec<GrantRecord>,
+    /// The devices in the order of their keys, if the server has devices.
+    pub devices: Vec<DeviceRecord>,
     /// The events, newest first, each as the JSON object of an
     /// [`AuditEvent`](crate::audit::AuditEvent).
     pub events: Vec<serde_json::Value>,
@@ -96,6 +101,40 @@ impl From<Grant> for GrantRecord {
     }
 }
 
+/// An installation of an app at a user, as a [`SubjectRecord`] shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DeviceRecord {
+    /// The app.
+    pub client_id: ClientId,
+    /// The identifier of the installation.
+    pub device_id: DeviceId,
+    /// The name for people, if the app told one.
+    pub name: Option<String>,
+    /// When it was first seen.
+    pub first_seen: UnixTime,
+    /// When it was last seen, to the day.
+    pub last_seen: UnixTime,
+    /// How far the wipe of its data is.
+    pub wipe: Wipe,
+    /// The version of the rules for phones that it has read.
+    pub policy_seen: Option<String>,
+}
+
+impl From<Device> for DeviceRecord {
+    fn from(device: Device) -> Self {
+        Self {
+            client_id: device.key.client_id,
+            device_id: device.key.device_id,
+            name: device.name,
+            first_seen: device.first_seen,
+            last_seen: device.last_seen,
+            wipe: device.wipe,
+            policy_seen: device.policy_seen,
+        }
+    }
+}
+
 /// The record of one user.
 impl<S: Store> Admin<'_, S> {
     /// Collects everything that is stored about a user, with the events of `log`. Events that wait in an
@@ -128,6 +167,7 @@ impl<S: Store> Admin<'_, S> {
             at: self.parts.clock.now(),
             consents: Vec::new(),
             grants: Vec::new(),
+            devices: Vec::new(),
             events: Vec::new(),
         };
         let mut next = Some(Page::first(Page::<()>::MAX_LIMIT));
@@ -142,6 +182,14 @@ impl<S: Store> Admin<'_, S> {
             let listing = store.list_grants(&filter, page.clone()).await?;
             record.grants.extend(listing.items.into_iter().map(GrantRecord::from));
             next = listing.next.map(|last| page.after(last));
+        }
+        let filter = DeviceFilter::all().of_subject(subject.clone());
+        let mut next =
+            self.parts.devices.map(|devices| (devices, Page::first(Page::<()>::MAX_LIMIT)));
+        while let Some((devices, page)) = next {
+            let listing = devices.list_devices(&filter, page.clone()).await?;
+            record.devices.extend(listing.items.into_iter().map(DeviceRecord::from));
+            next = listing.next.map(|last| (devices, page.after(last)));
         }
         let query = AuditQuery::all().subject(subject.clone());
         let mut next = Some(Page::first(Page::<()>::MAX_LIMIT));

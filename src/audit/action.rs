@@ -138,6 +138,16 @@ pub enum Action {
     },
     /// A user withdrew consent, which also revoked the tokens.
     WithdrawConsent,
+    /// The wipe of a device was ordered, and its access ended.
+    OrderWipe {
+        /// The device of the event's app and user.
+        device: DeviceId,
+    },
+    /// The order to wipe a device was withdrawn.
+    WithdrawWipe {
+        /// The device of the event's app and user.
+        device: DeviceId,
+    },
     /// Everything that is stored about a user was exported.
     ExportSubject,
     /// The audit queue was full and dropped events.
@@ -186,6 +196,8 @@ impl Action {
             Self::SetAppOrigin { .. } => "set_app_origin",
             Self::Revoke { .. } => "revoke",
             Self::WithdrawConsent => "withdraw_consent",
+            Self::OrderWipe { .. } => "order_wipe",
+            Self::WithdrawWipe { .. } => "withdraw_wipe",
             Self::ExportSubject => "export_subject",
             Self::DropEvents { .. } => "drop_events",
             Self::LoseEvents { .. } => "lose_events",

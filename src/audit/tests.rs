@@ -75,6 +75,8 @@ fn every_stable_name_is_the_serialized_one() {
         Action::SetAppOrigin { origin: AppOrigin::Declared },
         Action::Revoke { target: RevocationTarget::Everything },
         Action::WithdrawConsent,
+        Action::OrderWipe { device: DeviceId::new("phone").unwrap() },
+        Action::WithdrawWipe { device: DeviceId::new("phone").unwrap() },
     ];
     for action in actions {
         let json = serde_json::to_value(event(action.clone(), Outcome::Success)).unwrap();

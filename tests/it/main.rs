@@ -53,6 +53,7 @@ mod login;
 mod migrate;
 mod minted_tokens;
 mod overlap;
+mod phones;
 mod pkce;
 mod private_key_jwt;
 mod redaction;

@@ -1,5 +1,6 @@
 mod access;
 mod audited;
+mod devices;
 
 use pollster::block_on;
 
@@ -51,8 +52,8 @@ impl World {
         }
     }
 
-    fn admin(&self) -> Admin<'_, MemoryStore> {
-        let parts = AdminParts {
+    fn parts(&self) -> AdminParts<'_, MemoryStore> {
+        AdminParts {
             store: &self.store,
             pepper: &self.pepper,
             sealing: &self.sealing,
@@ -61,9 +62,16 @@ impl World {
             audit: &self.audit,
             usage: &self.usage,
             inquiries: self.server.context(),
-            devices: None,
-        };
-        Admin::new(parts, "root")
+            devices: Some(&self.store),
+        }
+    }
+
+    fn admin(&self) -> Admin<'_, MemoryStore> {
+        Admin::new(self.parts(), "root")
+    }
+
+    fn account(&self, user: &str) -> Account<'_, MemoryStore> {
+        Account::new(self.parts(), None, Subject::new(user).unwrap())
     }
 
     fn register(&self, draft: AppDraft) -> AppCredentials {

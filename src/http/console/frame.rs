@@ -3,7 +3,7 @@
 use super::access::{Administrator, ConsoleRole};
 use super::own_form;
 use super::texts::app_form::DECLARED;
-use super::texts::frame as text;
+use super::texts::{devices, frame as text};
 use super::visit::Visit;
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
@@ -14,6 +14,7 @@ use crate::users::UserDirectory;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Apps,
+    Devices,
     Audit,
     Playground,
     Server,
@@ -23,6 +24,7 @@ impl Place {
     /// The places that exist, in the order of the navigation: name, path below the console.
     const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::Apps, text::APPS, "/apps"),
+        (Self::Devices, text::DEVICES, "/devices"),
         (Self::Audit, text::AUDIT, "/audit"),
         (Self::Playground, text::PLAYGROUND, "/playground"),
         (Self::Server, text::SERVER, "/server"),
@@ -40,6 +42,7 @@ pub(super) enum Tab {
     Impersonation,
     Preview,
     Users,
+    Devices,
     Usage,
     Activity,
     Danger,
@@ -56,6 +59,7 @@ impl Tab {
         (Self::Impersonation, text::IMPERSONATION, "impersonation"),
         (Self::Preview, text::PREVIEW, "preview"),
         (Self::Users, text::USERS, "users"),
+        (Self::Devices, text::DEVICES, "devices"),
         (Self::Usage, text::USAGE, "usage"),
         (Self::Activity, text::ACTIVITY, "activity"),
         (Self::Danger, text::DANGER, "danger"),
@@ -69,6 +73,7 @@ impl Tab {
             | Self::Credentials
             | Self::Preview
             | Self::Users
+            | Self::Devices
             | Self::Usage
             | Self::Activity
             | Self::Danger => false,
@@ -80,6 +85,9 @@ impl Tab {
         Self::ALL.iter().find(|(tab, ..)| *tab == self).map_or("", |(.., path)| path)
     }
 }
+
+/// The beginning of the name of a revocation that also wiped. Its numbers follow.
+const WIPED: &str = "wiped-";
 
 /// A change that the next page reports. The link names it, so that no text of a link is ever shown, and proves that
 /// it was made in this session.
@@ -99,6 +107,8 @@ pub(super) enum Done {
     Saved,
     SavedWithoutKeys,
     Unchanged,
+    WipeOrdered,
+    WipeWithdrawn,
 }
 
 impl Done {
@@ -117,6 +127,8 @@ impl Done {
         (Self::Saved, "saved", text::SAVED),
         (Self::SavedWithoutKeys, "saved-without-keys", text::SAVED_WITHOUT_KEYS),
         (Self::Unchanged, "unchanged", text::UNCHANGED),
+        (Self::WipeOrdered, "wipe-ordered", devices::ORDERED),
+        (Self::WipeWithdrawn, "wipe-withdrawn", devices::WITHDRAWN),
     ];
 
     /// Returns the value of the link's field `done`.
@@ -127,12 +139,29 @@ impl Done {
     }
 
     /// Returns the sentence of a link that the console gave to `who` in this session.
-    fn said(field: &str, who: &Administrator) -> Option<&'static str> {
+    fn said(field: &str, who: &Administrator) -> Option<String> {
         let (name, proof) = field.split_once('.')?;
-        let (_, name, text) = Self::ALL.iter().find(|(_, own, _)| *own == name)?;
+        let text = match Self::ALL.iter().find(|(_, own, _)| *own == name) {
+            Some((.., text)) => (*text).to_owned(),
+            None => devices::revoked_and_wiped(wiped_numbers(name)?),
+        };
         let is_own = !who.names_no_session() && own_form::is_equal(proof, &who.done_token(name));
-        is_own.then_some(*text)
+        is_own.then_some(text)
     }
+}
+
+/// Returns the value of the link's field `done` for a revocation that also wiped.
+pub(super) fn wiped_field(numbers: [usize; 3], who: &Administrator) -> String {
+    let [ordered, pending, kept] = numbers;
+    let name = format!("{WIPED}{ordered}-{pending}-{kept}");
+    format!("{name}.{}", who.done_token(&name))
+}
+
+/// Reads the name in [`wiped_field`].
+fn wiped_numbers(name: &str) -> Option<[usize; 3]> {
+    let mut numbers = name.strip_prefix(WIPED)?.split('-').map(str::parse);
+    let mut next = || numbers.next()?.ok();
+    Some([next()?, next()?, next()?])
 }
 
 /// A link with its name.
@@ -152,6 +181,13 @@ impl Crumb {
     /// Returns the breadcrumb of the server.
     pub(super) fn server<S: Store, U: UserDirectory, H: Hooks>(visit: &Visit<'_, S, U, H>) -> Self {
         Self { name: text::SERVER.to_owned(), url: visit.link("/server") }
+    }
+
+    /// Returns the breadcrumb of the list of devices.
+    pub(super) fn devices<S: Store, U: UserDirectory, H: Hooks>(
+        visit: &Visit<'_, S, U, H>,
+    ) -> Self {
+        Self { name: text::DEVICES.to_owned(), url: visit.link("/devices") }
     }
 
     /// Returns the breadcrumb of the list of apps.
@@ -175,7 +211,7 @@ pub(super) struct Frame<'a> {
     pub(super) title: String,
     pub(super) subtitle: Option<String>,
     pub(super) state: Option<&'static str>,
-    pub(super) status: Option<&'static str>,
+    pub(super) status: Option<String>,
     /// On pages that edit an app of the configuration.
     pub(super) warning: Option<&'static str>,
     pub(super) administrator: &'a str,
@@ -209,8 +245,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             });
             Link { name, url, is_current }
         };
-        let is_on = |(place, ..): &(Place, &str, &str)| {
-            *place != Place::Playground || self.site.playground.is_some()
+        let is_on = |(place, ..): &(Place, &str, &str)| match place {
+            Place::Playground => self.site.playground.is_some(),
+            Place::Devices => self.admin().has_devices(),
+            Place::Apps | Place::Audit | Place::Server => true,
         };
         let query = self.query().unwrap_or_default();
         let asset = |name: &str| self.link(&format!("/assets/{name}"));
@@ -247,7 +285,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             is_current: tab == here,
         };
         let mut frame = self.frame(app.settings().name()).with_crumb(Crumb::apps(self));
-        frame.tabs = Tab::ALL.iter().copied().map(tab).collect();
+        let has_devices = self.admin().has_devices();
+        let is_on = |(tab, ..): &(Tab, &str, &str)| *tab != Tab::Devices || has_devices;
+        frame.tabs = Tab::ALL.iter().copied().filter(is_on).map(tab).collect();
         frame.subtitle = Some(app.client_id().as_str().to_owned());
         frame.state = (!app.is_enabled()).then_some(text::DISABLED);
         if here.edits_settings() { frame.of_edit(app) } else { frame }

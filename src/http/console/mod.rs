@@ -55,15 +55,15 @@
 //! # }).unwrap();
 //! ```
 
-// To add a page, for example *Devices*:
+// To add a page, for example *Sessions*:
 //
-// 1. Write `pages/devices.rs`: a struct with `#[derive(Template)]`, whose field `frame` is a `Frame`, and an
+// 1. Write `pages/sessions.rs`: a struct with `#[derive(Template)]`, whose field `frame` is a `Frame`, and an
 //    `impl Visit` with one method for each form or link. A method begins with `self.require(role)?`, calls
-//    `self.admin()`, and ends with `self.page(&Devices { .. })`, or after a change with
+//    `self.admin()`, and ends with `self.page(&Sessions { .. })`, or after a change with
 //    `self.see(path, Done::Saved)`. It returns a `Problem` for everything that has a page of its own.
-// 2. Write `templates/console/devices.html`, which extends `console/layout.html`. Texts that users of the host or
+// 2. Write `templates/console/sessions.html`, which extends `console/layout.html`. Texts that users of the host or
 //    apps chose stand in `<bdi>`. No inline style, script or handler: the tests refuse it.
-// 3. Put its words into `texts/devices.rs`. A template has no words of its own.
+// 3. Put its words into `texts/sessions.rs`. A template has no words of its own.
 // 4. Add the paths to `routes.rs`. A page beside *Apps* is a `Place`, and a page of one app is a `Tab`: see
 //    `frame.rs`. Posts are checked for origin and token before they reach a route.
 // 5. Add the page to the lists in `tests/it/console/hostile_texts.rs` and in
@@ -99,6 +99,7 @@ mod snippets;
 mod texts;
 mod times;
 mod visit;
+mod wipe_state;
 
 use std::fmt;
 use std::sync::Arc;

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, DeviceId, Subject};
 use crate::protocol::paths::InvalidPath;
+use crate::store::DeviceKey;
 
 /// The place of the console.
 #[derive(Clone, Debug)]
@@ -72,6 +73,29 @@ pub(super) fn client_id(segment: &str) -> Option<ClientId> {
     ClientId::new(id(segment)?).ok()
 }
 
+/// Returns the segments of a path that stand for a device.
+pub(super) fn device_segments(key: &DeviceKey) -> String {
+    let DeviceKey { client_id, subject, device_id } = key;
+    format!(
+        "{}/{}/{}",
+        segment(client_id),
+        segment_of(subject.as_str()),
+        segment_of(device_id.as_str())
+    )
+}
+
+/// Reads what [`device_segments`] returns.
+pub(super) fn device(segments: &[&str]) -> Option<DeviceKey> {
+    let [app, user, device] = segments else { return None };
+    let device_id = device_id(device)?;
+    Some(DeviceKey { client_id: client_id(app)?, subject: subject(user)?, device_id })
+}
+
+/// Reads the installation that a segment stands for.
+pub(super) fn device_id(segment: &str) -> Option<DeviceId> {
+    DeviceId::new(id(segment)?).ok()
+}
+
 /// Reads the user that a segment stands for.
 pub(super) fn subject(segment: &str) -> Option<Subject> {
     Subject::new(id(segment)?).ok()
@@ -123,6 +147,16 @@ mod tests {
         }
         for name in ["ann", "..", "a/b", "ann@example.com", "\u{e4}"] {
             assert_eq!(subject(&segment_of(name)), Some(Subject::new(name).unwrap()));
+        }
+        for device in ["phone", ".", "a/b c~"] {
+            let [client_id, subject] = ["app", "ann@example.com"];
+            let key = DeviceKey {
+                client_id: ClientId::new(client_id).unwrap(),
+                subject: Subject::new(subject).unwrap(),
+                device_id: DeviceId::new(device).unwrap(),
+            };
+            let segments = device_segments(&key);
+            assert_eq!(super::device(&segments.split('/').collect::<Vec<_>>()), Some(key));
         }
         for malformed in ["", "~", "~!", "~\u{e4}", "\u{e4}"] {
             assert_eq!(client_id(malformed), None, "{malformed}");

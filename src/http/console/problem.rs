@@ -21,6 +21,12 @@ pub(super) enum Problem {
     NotFound,
     /// There is no such app, any more.
     AppGone,
+    /// There is no such device, any more.
+    DeviceGone,
+    /// The app does not obey orders to wipe its data.
+    NoRemoteWipe,
+    /// There is no order to wipe the device that could be withdrawn.
+    WipeNotWithdrawable,
     /// The administrator's role is too low.
     Role(ConsoleRole),
     /// The form was sent by another page than one of the console.
@@ -53,6 +59,10 @@ impl From<AdminError> for Problem {
             AdminError::NotFound => Self::AppGone,
             AdminError::Conflict { .. } | AdminError::AlreadyExists => Self::Conflict,
             AdminError::Invalid(_) => Self::BadForm,
+            AdminError::NoDevices | AdminError::NoDevicesOfTarget => Self::NotFound,
+            AdminError::UnknownDevice => Self::DeviceGone,
+            AdminError::NoRemoteWipe => Self::NoRemoteWipe,
+            AdminError::WipeNotWithdrawable => Self::WipeNotWithdrawable,
             AdminError::Directory(_)
             | AdminError::Preview(_)
             | AdminError::Random(_)
@@ -73,12 +83,14 @@ impl From<ExportError> for Problem {
 impl Problem {
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::AppGone => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::AppGone | Self::DeviceGone => StatusCode::NOT_FOUND,
             Self::Role(_) | Self::ForeignForm | Self::StaleForm => StatusCode::FORBIDDEN,
             Self::BadForm => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict | Self::TooManyApps => StatusCode::CONFLICT,
+            Self::Conflict | Self::TooManyApps | Self::NoRemoteWipe | Self::WipeNotWithdrawable => {
+                StatusCode::CONFLICT
+            }
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -97,6 +109,9 @@ impl Problem {
         match self {
             Self::NotFound => text::NOT_FOUND,
             Self::AppGone => text::APP_GONE,
+            Self::DeviceGone => text::DEVICE_GONE,
+            Self::NoRemoteWipe => text::NO_REMOTE_WIPE,
+            Self::WipeNotWithdrawable => text::WIPE_NOT_WITHDRAWABLE,
             Self::Role(ConsoleRole::Security) => text::ROLE_SECURITY,
             Self::Role(_) => text::ROLE_EDIT,
             Self::ForeignForm => text::FOREIGN_FORM,

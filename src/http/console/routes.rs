@@ -44,10 +44,16 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (false, ["apps", app, "users"]) => self.users(app).await,
             (false, ["apps", app, "users", "revoke"]) => self.revoke_in_app(app).await,
             (true, ["apps", app, "users", "revoke"]) => self.end_in_app(app, form).await,
+            (false, ["apps", app, "devices"]) => self.devices_of_app(app).await,
+            (false, ["devices"]) => self.devices().await,
+            (false, ["devices", app, user, id]) => self.device(&[app, user, id]).await,
+            (_, ["devices", app, user, id, act]) => {
+                self.device_act(is_post, &[app, user, id], act, form).await
+            }
             (false, ["apps", app, "usage"]) => self.usage(app).await,
             (false, ["users", user]) => self.user(user).await,
             (false, ["users", user, "revoke"]) => self.revoke_user(user).await,
-            (true, ["users", user, "revoke"]) => self.end_user(user).await,
+            (true, ["users", user, "revoke"]) => self.end_user(user, form).await,
             (false, ["apps", app]) => self.overview(app).await,
             (false, ["apps", app, "activity"]) => self.activity(app).await,
             (false, ["audit"]) => self.audit_log().await,

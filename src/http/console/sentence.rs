@@ -57,6 +57,8 @@ pub(super) fn sentence(event: &AuditEvent, named: Named<'_>) -> Vec<Piece> {
     };
     let words = if as_user && name == text::ISSUE_AS_USER.0 {
         Some(&text::ISSUE_AS_USER)
+    } else if matches!(event.action, Action::FinishWipe { pin: true, .. }) {
+        Some(&text::WIPED_ITSELF)
     } else {
         text::ACTIONS.iter().find(|(own, ..)| *own == name)
     };
@@ -184,6 +186,8 @@ impl Writer<'_> {
             self.plain(super::texts::apps::origin(*origin));
         } else if let Action::TellWipe { device } | Action::FinishWipe { device, .. } = action {
             self.name(device.as_ref().map_or("", DeviceId::as_str));
+        } else if let Action::OrderWipe { device } | Action::WithdrawWipe { device } = action {
+            self.name(device.as_str());
         } else if let Action::DropEvents { dropped } = action {
             self.plain(dropped.to_string());
         } else if let Action::Revoke { target } = action {
@@ -241,7 +245,8 @@ mod tests {
 
     #[test]
     fn every_pattern_has_known_places() {
-        let patterns = text::ACTIONS.iter().flat_map(|(_, _, done, attempt)| [*done, *attempt]);
+        let all = text::ACTIONS.iter().chain([&text::ISSUE_AS_USER, &text::WIPED_ITSELF]);
+        let patterns = all.flat_map(|(_, _, done, attempt)| [*done, *attempt]);
         for pattern in patterns {
             for piece in pattern.split('{').skip(1) {
                 let place = piece.split_once('}').unwrap().0;

@@ -9,10 +9,10 @@ use http::{Method, StatusCode};
 
 use super::access::{Administrator, ConsoleRole};
 use super::fields::Fields;
-use super::frame::Done;
+use super::frame::{Done, wiped_field};
 use super::problem::Problem;
-use super::{Site, own_form, path};
-use crate::admin::Admin;
+use super::{Site, own_form, path, texts};
+use crate::admin::{Admin, RevokedAndWiped};
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::hooks::Hooks;
@@ -113,6 +113,12 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
     /// Sends the browser to a link after a change. The next page says that it is done.
     pub(super) fn see(&self, link: &str, done: Done) -> Page {
         see_other(&format!("{link}?done={}", done.field(self.who)))
+    }
+
+    /// Sends the browser to a link after a revocation that also wiped.
+    pub(super) fn see_wiped(&self, link: &str, done: &RevokedAndWiped) -> Page {
+        let numbers = texts::devices::numbers(done);
+        see_other(&format!("{link}?done={}", wiped_field(numbers, self.who)))
     }
 
     /// Sends the browser to a link.

@@ -18,7 +18,6 @@ pub(crate) trait SharedDevices: Send + Sync {
     fn see_device<'a>(&'a self, sighting: &'a DeviceSighting) -> Boxed<'a, SeeDevice>;
     fn find_device<'a>(&'a self, key: &'a DeviceKey) -> Boxed<'a, Option<Device>>;
     fn find_device_of<'a>(&'a self, grant_id: &'a GrantId) -> Boxed<'a, Option<Device>>;
-    #[expect(dead_code, reason = "an administrator's listing comes with the console's")]
     fn list_devices<'a>(
         &'a self,
         filter: &'a DeviceFilter,

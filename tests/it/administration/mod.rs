@@ -2,6 +2,7 @@
 //! row, over the wire.
 
 mod apps;
+mod devices;
 mod edits;
 mod import_all;
 mod runbooks;

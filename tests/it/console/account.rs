@@ -120,12 +120,12 @@ impl<'a, S: Store> Browser<'a, S> {
         Request::builder().method(method).uri(uri).header("cookie", &self.cookie)
     }
 
-    fn get(&self, below: &str) -> Answered {
+    pub(super) fn get(&self, below: &str) -> Answered {
         self.send(self.request("GET", below).body(Vec::new()).unwrap())
     }
 
     #[track_caller]
-    fn page(&self, below: &str) -> String {
+    pub(super) fn page(&self, below: &str) -> String {
         let answer = self.get(below);
         assert_eq!(answer.status, 200, "{below}: {}", answer.body);
         check(&answer.body, MOUNT);
@@ -137,7 +137,7 @@ impl<'a, S: Store> Browser<'a, S> {
         value_of(&self.page("/sign-out"), "token")
     }
 
-    fn post(&self, below: &str) -> Answered {
+    pub(super) fn post(&self, below: &str) -> Answered {
         self.post_with(below, &self.token())
     }
 
@@ -150,7 +150,7 @@ impl<'a, S: Store> Browser<'a, S> {
 
 /// Follows the redirect after a form.
 #[track_caller]
-fn location(answer: &Answered) -> &str {
+pub(super) fn location(answer: &Answered) -> &str {
     assert_eq!(answer.status, 303, "{}", answer.body);
     answer.header("location").unwrap().strip_prefix(MOUNT).unwrap()
 }

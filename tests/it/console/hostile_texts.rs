@@ -1,18 +1,20 @@
 //! Every page with hostile texts. A new page is added to `PAGES`.
 
-use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
+use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings, MobileSecurity};
 use grantor::audit::{Action, Actor, AuditEvent};
 use grantor::clock::UnixTime;
 use grantor::http::console::{Console, ConsoleBrand, Playground};
-use grantor::ids::{Group, Subject};
+use grantor::ids::{DeviceId, Group, Subject};
 use grantor::observe::Outcome;
 use grantor::protocol::RedirectUri;
+use grantor::store::DeviceKey;
 use grantor::users::Members;
 
 use super::audit::console_with_events;
 use super::desk::{Desk, MOUNT, console, registered};
 use super::html::{check, tags};
-use crate::support::{World, code_app, encode, scope};
+use crate::phones::world_of_phones;
+use crate::support::{World, code_app, encode, scope, subject};
 
 /// The pages, with `{app}` for an app whose every text is hostile and `{text}` for such a text in a query.
 const PAGES: &[&str] = &[
@@ -54,6 +56,17 @@ const PAGES: &[&str] = &[
     "/server?done={text}",
     "/server/revoke",
     "/server/import",
+    "/devices",
+    "/devices?app={text}&user={text}&state={text}&after={text}",
+    "/devices?user={text}",
+    "/apps/{app}/devices",
+    "/apps/{app}/devices?user={text}&after={text}/{text}/{text}",
+    "/devices/{device}",
+    "/devices/{device}?done={text}",
+    "/devices/{device}/revoke",
+    "/devices/{device}/wipe",
+    "/devices/{device}/{text}",
+    "/devices/{app}/{text}/{text}",
     "/apps/{app}/usage",
     "/apps/{app}/usage?days={text}",
     "/{text}",
@@ -122,11 +135,14 @@ fn hostile_policy(text: &str) -> JwtSettings {
 #[test]
 fn every_page_shows_hostile_texts_as_texts() {
     for text in texts() {
-        let world = World::new();
+        let world = world_of_phones();
         let short: String = text.chars().take(90).collect();
+        let mut rules = MobileSecurity::default();
+        rules.remote_wipe = true;
         let draft = AppDraft::confidential(&short)
             .description(text.chars().take(1_000).collect::<String>())
             .flow(Flow::AuthorizationCode)
+            .mobile_security(rules)
             .flow(Flow::JwtBearer)
             .jwt(hostile_policy(&text))
             .redirect_uri(
@@ -138,6 +154,16 @@ fn every_page_shows_hostile_texts_as_texts() {
         // A device has printable ASCII only.
         let device = if short.is_ascii() { &short } else { "phone" };
         super::users::grant_on(&world, &app.id, &short, device, 1);
+        // One whose wipe an administrator with such a name has ordered, and one without.
+        let [ordered, key] = [device, "tablet"].map(|device| DeviceKey {
+            client_id: app.id.clone(),
+            subject: subject(&short),
+            device_id: DeviceId::new(device).unwrap(),
+        });
+        for key in [&ordered, &key] {
+            super::devices::see(&world, key, Some(&text));
+        }
+        world.block_on(world.server.admin(&*text).order_wipe(&ordered)).unwrap();
         let actor = Actor::Administrator(text.as_str().into());
         let edit = Action::EditApp { changed: vec![text.clone()] };
         let edit = AuditEvent::new(UnixTime::EPOCH, actor, edit, Outcome::Success);
@@ -150,6 +176,18 @@ fn every_page_shows_hostile_texts_as_texts() {
             .redirect_uri(RedirectUri::parse(PLAYGROUND).unwrap())
             .scope(scope("<script>alert(1)</script> javascript:alert(1)"));
         world.import(Playground::CLIENT_ID, own);
+        let listed = desk.page("/devices");
+        let links = tags(&listed);
+        let links = links.iter().filter_map(|tag| tag.attribute("href"));
+        let devices: Vec<_> =
+            links.filter_map(|url| url.strip_prefix("/admin/oauth/devices/")).collect();
+        assert_eq!(devices.len(), 2, "{listed}");
+        let segments = devices.iter().find(|it| it.ends_with("/tablet")).unwrap();
+        let told = desk.page(&format!(
+            "/devices/{}",
+            devices.iter().find(|it| !it.ends_with("/tablet")).unwrap()
+        ));
+        check(&told, MOUNT);
         for page in PAGES {
             // The URI of a request has at most 64 KiB.
             let several = page.matches("{text}").count() > 1;
@@ -157,9 +195,11 @@ fn every_page_shows_hostile_texts_as_texts() {
             let query = encode(&[("", text)]);
             let page = page.replace("{text}", query.trim_start_matches('='));
             let page = page.replace("{app}", app.id.as_str());
+            let page = page.replace("{device}", segments);
             let answer = desk.get(&page);
             check(&answer.body, MOUNT);
-            if page.starts_with("/apps?") || page.ends_with("/settings") {
+            if page.starts_with("/apps?") || page.ends_with("/settings") || page.ends_with("/wipe")
+            {
                 assert_eq!(answer.status, 200, "{page}");
             }
             if page.ends_with(app.id.as_str()) {

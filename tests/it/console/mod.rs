@@ -1,11 +1,13 @@
 //! The console for administrators, through bytes on the wire.
 
 mod account;
+mod account_devices;
 mod apps;
 mod audit;
 mod credentials;
 mod danger;
 mod desk;
+mod devices;
 mod frame;
 mod hostile_texts;
 mod html;

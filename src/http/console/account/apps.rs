@@ -9,7 +9,9 @@ use super::super::problem::Problem;
 use super::super::texts::account as text;
 use super::super::times::{When, duration};
 use super::super::visit::render;
+use super::super::wipe_state::Part;
 use super::super::{path, texts};
+use super::devices::Devices;
 use super::visit::{AccountVisit, Frame};
 use crate::admin::{AuthorizedApp, AuthorizedScope};
 use crate::clock::UnixTime;
@@ -28,6 +30,7 @@ struct Apps<'a> {
     removed: Option<Removed>,
     rows: Vec<Row>,
     is_more: bool,
+    devices: Option<Devices>,
     sign_out: String,
 }
 
@@ -91,6 +94,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AccountVisit<'_, S, U, H> {
             removed,
             rows: listed.apps.into_iter().map(|app| self.row(app, now)).collect(),
             is_more: listed.more,
+            devices: self.devices().await?,
             sign_out: self.link("/sign-out"),
         };
         render(StatusCode::OK, &page)

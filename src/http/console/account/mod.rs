@@ -4,6 +4,7 @@
 
 mod access;
 mod apps;
+mod devices;
 mod remove;
 mod sign_out;
 mod visit;
@@ -26,8 +27,8 @@ use crate::store::Store;
 use crate::users::UserDirectory;
 use visit::AccountVisit;
 
-/// The page of a user: the apps with access to the account, what each may do, and its removal; *Sign out
-/// everywhere*.
+/// The page of a user: the apps with access to the account, what each may do, and its removal; the user's devices
+/// and their wipe, if the server has [devices](crate::ServerBuilder::devices); *Sign out everywhere*.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -9,6 +9,7 @@ use super::super::frame::{Crumb, Done, Frame, Tab};
 use super::super::problem::Problem;
 use super::super::texts::{self, danger as text};
 use super::super::visit::Visit;
+use super::revoke_access::WIPE;
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::http::Page;
@@ -58,6 +59,8 @@ struct DangerAct<'a> {
     name: Option<&'a str>,
     typed: &'a str,
     is_wrong: bool,
+    /// Whether the devices may be wiped, too.
+    may_wipe: bool,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
@@ -110,8 +113,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 self.see(&overview, Done::Disabled)
             }
             Act::Revoke => {
-                admin.revoke(RevocationTarget::App(client_id.clone())).await?;
-                self.see(&overview, Done::Revoked)
+                let target = RevocationTarget::App(client_id.clone());
+                if self.may_wipe(&app) && form.has(WIPE) {
+                    let done = admin.revoke_and_wipe(target).await?;
+                    self.see_wiped(&overview, &done)
+                } else {
+                    admin.revoke(target).await?;
+                    self.see(&overview, Done::Revoked)
+                }
             }
             Act::Delete => {
                 admin.delete(client_id).await?;
@@ -146,6 +155,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             name: (act == Act::Delete).then(|| app.settings().name()),
             typed: typed.unwrap_or_default(),
             is_wrong: typed.is_some(),
+            may_wipe: act == Act::Revoke && self.may_wipe(app),
         };
         self.page_with(status, &page)
     }

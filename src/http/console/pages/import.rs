@@ -252,6 +252,11 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 | AdminError::Directory(_)
                 | AdminError::Random(_)
                 | AdminError::Preview(_)
+                | AdminError::NoDevices
+                | AdminError::UnknownDevice
+                | AdminError::NoRemoteWipe
+                | AdminError::WipeNotWithdrawable
+                | AdminError::NoDevicesOfTarget
                 | AdminError::Store(_) => text::STORE_FAILED,
             };
             let app = apps.apps().iter().find(|app| app.client_id() == client_id);

@@ -4,6 +4,8 @@ mod apps;
 mod audit;
 mod credentials;
 mod danger;
+mod device;
+mod devices;
 mod export;
 mod impersonation;
 mod import;

@@ -17,20 +17,25 @@ use crate::ids::{DeviceId, Subject};
 use crate::store::{self, Grant, GrantFilter, RevocationTarget, Store};
 use crate::users::UserDirectory;
 
+/// The box that also wipes.
+pub(super) const WIPE: &str = "wipe";
+
 #[derive(Template)]
 #[template(path = "console/revoke_access.html")]
-struct RevokeAccess<'a> {
-    frame: Frame<'a>,
-    user: &'a str,
-    device: Option<&'a str>,
-    happens: &'static str,
-    undo: &'static str,
-    button: &'static str,
-    ends: Vec<String>,
-    action: String,
-    cancel: String,
+pub(super) struct RevokeAccess<'a> {
+    pub(super) frame: Frame<'a>,
+    pub(super) user: &'a str,
+    pub(super) device: Option<&'a str>,
+    pub(super) happens: &'static str,
+    pub(super) undo: &'static str,
+    pub(super) button: &'static str,
+    pub(super) ends: Vec<String>,
+    pub(super) action: String,
+    pub(super) cancel: String,
     /// The hidden field that names a grant, or a user of an app.
-    field: Option<(&'static str, String)>,
+    pub(super) field: Option<(&'static str, String)>,
+    /// Whether the devices may be wiped, too.
+    pub(super) may_wipe: bool,
 }
 
 /// The access of an app that is to end.
@@ -88,6 +93,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: format!("{users}/revoke"),
             cancel: users,
             field: Some(field),
+            may_wipe: matches!(named, Named::User(_)) && self.may_wipe(&app),
         })
     }
 
@@ -99,13 +105,22 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     ) -> Result<Page, Problem> {
         self.require(ConsoleRole::Security)?;
         let app = self.app(segment).await?;
+        let users = self.app_link(app.client_id(), "users");
         match self.named(&app, form).await? {
             Named::Grant(grant) => self.admin().revoke_grant(&grant).await?,
             Named::User(subject) => {
-                self.admin().withdraw_consent(app.client_id(), &subject).await?
+                let (admin, client_id) = (self.admin(), app.client_id());
+                if self.may_wipe(&app) && form.has(WIPE) {
+                    let target =
+                        RevocationTarget::AppAndSubject(client_id.clone(), subject.clone());
+                    let done = admin.revoke_and_wipe(target).await?;
+                    admin.withdraw_consent(client_id, &subject).await?;
+                    return Ok(self.see_wiped(&users, &done));
+                }
+                admin.withdraw_consent(client_id, &subject).await?
             }
         };
-        Ok(self.see(&self.app_link(app.client_id(), "users"), Done::AccessEnded))
+        Ok(self.see(&users, Done::AccessEnded))
     }
 
     /// Shows what the revocation of a user would end.
@@ -128,16 +143,31 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: format!("{page}/revoke"),
             cancel: page,
             field: None,
+            may_wipe: self.admin().has_devices(),
         })
     }
 
     /// Revokes everything of a user.
-    pub(in super::super) async fn end_user(&self, segment: &str) -> Result<Page, Problem> {
+    pub(in super::super) async fn end_user(
+        &self,
+        segment: &str,
+        form: &Fields,
+    ) -> Result<Page, Problem> {
         self.require(ConsoleRole::Security)?;
         let subject = path::subject(segment).ok_or(Problem::NotFound)?;
         let page = self.link(&format!("/users/{}", path::segment_of(subject.as_str())));
-        self.admin().revoke(RevocationTarget::Subject(subject)).await?;
+        let target = RevocationTarget::Subject(subject);
+        if self.admin().has_devices() && form.has(WIPE) {
+            let done = self.admin().revoke_and_wipe(target).await?;
+            return Ok(self.see_wiped(&page, &done));
+        }
+        self.admin().revoke(target).await?;
         Ok(self.see(&page, Done::AccessEnded))
+    }
+
+    /// Checks whether a revocation may also wipe the devices of `app`.
+    pub(super) fn may_wipe(&self, app: &CustomApp) -> bool {
+        self.admin().has_devices() && app.settings().mobile_security().remote_wipe
     }
 
     /// Says how many live grants `filter` selects, and how many users and devices lose access with them.

@@ -29,6 +29,8 @@ struct Users<'a> {
     /// The filter by user; `None` on the page of a user.
     user: Option<&'a str>,
     is_narrowed: bool,
+    /// The link to the devices, on the page of a user.
+    devices: Option<String>,
     rows: Vec<Row>,
     may_revoke: bool,
     /// The link that revokes everything of the user, for an administrator who may.
@@ -81,6 +83,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             frame: self.app_frame(&app, Tab::Users),
             user: Some(user),
             is_narrowed: !user.is_empty(),
+            devices: None,
             rows,
             may_revoke: self.may(ConsoleRole::Security),
             revoke,
@@ -104,11 +107,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             self.grant_row(grant, grant.client_id.as_str(), url, None)
         };
         let rows = found.items.iter().map(row).collect();
+        let devices = list_link(&self.link("/devices"), subject.as_str(), None);
         let revoke = (texts::users::REVOKE_EVERYWHERE, format!("{page}/revoke"));
         self.page(&Users {
             frame: self.frame(subject.as_str()).with_crumb(Crumb::apps(self)),
             user: None,
             is_narrowed: false,
+            devices: self.admin().has_devices().then_some(devices),
             rows,
             may_revoke: self.may(ConsoleRole::Security),
             revoke: self.may(ConsoleRole::Security).then_some(revoke),

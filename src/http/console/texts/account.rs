@@ -1,6 +1,7 @@
 //! Texts of the user's page.
 
 use super::super::problem::Problem;
+use super::super::wipe_state::Sentences;
 
 type Text = &'static str;
 
@@ -55,6 +56,37 @@ pub(in super::super) const SIGNED_OUT: Text =
     "Your sessions and the access of every app through this server have ended.";
 pub(in super::super) const SIGN_IN: Text = "Sign in again";
 
+pub(in super::super) const DEVICES: Text = "Your devices";
+pub(in super::super) const DEVICES_HINT: Text = "Phones on which an app keeps data of your account. If one is lost, wipe it: the app deletes that data.";
+pub(in super::super) const NO_DEVICES: Text =
+    "No app on a phone keeps data of your account, as far as this server knows.";
+pub(in super::super) const MANY_DEVICES: Text =
+    "You have so many devices that some are missing here.";
+pub(in super::super) const DEVICE: Text = "Device";
+pub(in super::super) const APP: Text = "App";
+pub(in super::super) const LAST_SEEN: Text = "Last seen";
+pub(in super::super) const WIPE: Text = "Wipe";
+pub(in super::super) const WITHDRAW: Text = "Withdraw the wipe";
+pub(in super::super) const WIPE_TITLE: Text = "Wipe this device?";
+pub(in super::super) const WIPE_STEPS: Text = "What happens";
+pub(in super::super) const WIPE_AT_ONCE: Text = "The app is signed out on this device at once.";
+pub(in super::super) const WIPE_WHEN_ASKED: Text = "When the phone is next online, the app deletes the data of your account. Nothing else on the phone is deleted.";
+pub(in super::super) const WIPE_OFFLINE: Text =
+    "While the phone is offline, the data stays on it. The order waits for two years.";
+pub(in super::super) const WIPE_UNDO: Text = "You can withdraw the wipe until the phone asks. What it has deleted does not come back. To \
+     end only the access and keep the data, remove the app's access instead.";
+/// Sentences about an order of the user, or about a wipe without an order.
+pub(in super::super) const OWN_WIPE: Sentences = Sentences {
+    requested: "You ordered a wipe, {ordered}. The phone has not asked yet.",
+    notified: "The phone was told to wipe, {at}. It has not reported yet.",
+    done: "The phone reported, {at}, that the data is gone.",
+    done_itself: "The app deleted its data by itself, and reported it, {at}.",
+};
+pub(in super::super) const WIPE_BY_ADMINISTRATOR: Sentences = Sentences {
+    requested: "Your administrator ordered a wipe, {ordered}. The phone has not asked yet.",
+    ..OWN_WIPE
+};
+
 pub(in super::super) const BACK: Text = "Go to your apps";
 
 /// Returns the title of a problem, and a sentence that says what to do.
@@ -63,6 +95,16 @@ pub(in super::super) const fn problem(problem: Problem) -> (Text, Text) {
         Problem::AppGone => (
             "This app has no access",
             "It was removed before, or it does not exist any more. There is nothing left to end.",
+        ),
+        Problem::DeviceGone | Problem::NoRemoteWipe => (
+            "This device cannot be wiped",
+            "Nothing was changed. The device is not known any more, or its app does not obey orders to wipe its data. \
+             Remove the app's access instead.",
+        ),
+        Problem::WipeNotWithdrawable => (
+            "The order cannot be withdrawn",
+            "Nothing was changed. The device has asked in the meantime, the order was withdrawn before, or an \
+             administrator gave it.",
         ),
         Problem::ForeignForm => (
             "This form came from another site",

@@ -70,7 +70,15 @@ pub(in super::super) type Words = (&'static str, &'static str, &'static str, &'s
 pub(in super::super) const ISSUE_AS_USER: Words =
     ("issue_token", "Get a token", "{actor} got a token as {user}", "to act as {user}");
 
-pub(in super::super) const ACTIONS: [Words; 31] = [
+/// The report of a device that wiped itself.
+pub(in super::super) const WIPED_ITSELF: Words = (
+    "finish_wipe",
+    "Finish a wipe",
+    "{actor} reported that it has deleted its data on device {details} of {user} after too many wrong PINs",
+    "to report that the data on a device is gone",
+);
+
+pub(in super::super) const ACTIONS: [Words; 33] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -185,6 +193,18 @@ pub(in super::super) const ACTIONS: [Words; 31] = [
         "to remove the access of {app} to the account of {user}",
     ),
     (
+        "order_wipe",
+        "Order a wipe",
+        "{actor} ordered {app} to wipe its data on device {details} of {user}",
+        "to order a wipe of device {details} of {user}",
+    ),
+    (
+        "withdraw_wipe",
+        "Withdraw a wipe",
+        "{actor} withdrew the order to wipe the data of {app} on device {details} of {user}",
+        "to withdraw the order to wipe device {details} of {user}",
+    ),
+    (
         "export_subject",
         "Export a user",
         "{actor} exported everything that is stored about {user}",
@@ -214,7 +234,12 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 43] = [
+const REASONS: [(&str, &str); 48] = [
+    ("no_devices", "the server keeps no devices"),
+    ("device_not_found", "there is no such device"),
+    ("no_remote_wipe", "the app does not obey orders to wipe its data"),
+    ("wipe_not_withdrawable", "there was no order that could be withdrawn"),
+    ("no_devices_of_target", "the revocation does not tell whose devices to wipe"),
     ("impersonation_excepted", "excluded by the policy"),
     ("impersonation_not_listed", "not listed in the policy"),
     ("impersonation_none_allowed", "the policy allows no user"),
@@ -267,7 +292,8 @@ pub(in super::super) fn reason(name: &str) -> String {
 }
 
 /// Settings that decide, in words.
-const SETTINGS: [(&str, &str); 17] = [
+const SETTINGS: [(&str, &str); 18] = [
+    ("mobile_security.remote_wipe", "whether the app can be told to wipe its data"),
     ("enabled", "whether the app is enabled"),
     ("client_secrets", "the client secrets of the app"),
     ("authentication", "how the app proves its identity"),

@@ -7,6 +7,7 @@ pub(in super::super) const NAVIGATION: &str = "Console";
 pub(in super::super) const BREADCRUMBS: &str = "You are here";
 pub(in super::super) const TABS: &str = "Pages of this app";
 pub(in super::super) const APPS: &str = "Apps";
+pub(in super::super) const DEVICES: &str = "Devices";
 pub(in super::super) const AUDIT: &str = "Audit log";
 pub(in super::super) const PLAYGROUND: &str = "Playground";
 pub(in super::super) const SERVER: &str = "Server";

@@ -7,6 +7,7 @@ pub(super) mod audit;
 pub(super) mod conflict;
 pub(super) mod credentials;
 pub(super) mod danger;
+pub(super) mod devices;
 pub(super) mod frame;
 pub(super) mod impersonation;
 pub(super) mod import;

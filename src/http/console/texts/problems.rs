@@ -9,6 +9,20 @@ pub(in super::super) const APP_GONE: Words = (
     "There is no such app",
     "It was deleted, or the link is wrong. The audit log says who deleted it.",
 );
+pub(in super::super) const DEVICE_GONE: Words = (
+    "There is no such device",
+    "It was removed because it was not seen for a long time, or the link is wrong.",
+);
+pub(in super::super) const NO_REMOTE_WIPE: Words = (
+    "This app cannot be wiped",
+    "Nothing was changed. Its setting for remote wipe is off, or it was deleted, so it would not obey an order. \
+     Revoke its access instead.",
+);
+pub(in super::super) const WIPE_NOT_WITHDRAWABLE: Words = (
+    "The order cannot be withdrawn",
+    "Nothing was changed. The device has asked in the meantime, or another administrator has withdrawn the order. The \
+     page of the device says how far the wipe is.",
+);
 pub(in super::super) const ROLE_EDIT: Words =
     ("Your role may only look", "Nothing was changed. Ask an administrator who may edit apps.");
 pub(in super::super) const ROLE_SECURITY: Words = (

@@ -12,6 +12,7 @@ pub(in super::super) const SINCE: Text = "Since";
 pub(in super::super) const LAST_USED: Text = "Last used";
 pub(in super::super) const ACTS: Text = "Revoke";
 pub(in super::super) const DEVICE: Text = "Device";
+pub(in super::super) const DEVICES: Text = "Devices of this user";
 pub(in super::super) const SCOPES: Text = "Scopes";
 pub(in super::super) const NO_SCOPES: Text = "only learn who the user is";
 pub(in super::super) const REVOKE: Text = "Revoke";

@@ -1,7 +1,11 @@
 //! A user's own view: what apps may do in the user's name, and its end.
 
+mod devices;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+
+pub use self::devices::{AuthorizedDevice, AuthorizedDevices};
 
 use super::grants::live;
 use super::{AdminError, AdminParts, last_expiry};
@@ -24,7 +28,7 @@ use crate::store::{
 ///
 /// Every change is audited as made by the user.
 pub struct Account<'a, S> {
-    parts: AdminParts<'a, S>,
+    pub(super) parts: AdminParts<'a, S>,
     catalog: Option<&'a ApiCatalog>,
     subject: Subject,
     caller: Caller<'a>,
