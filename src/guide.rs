@@ -10,7 +10,7 @@
 //! | [`resource_servers`] | APIs that check tokens, in this process and in others |
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
-//! | [`devices`] | phones: the device of a token, remote wipe, the policy document |
+//! | [`devices`] | phones: the device of a token, remote wipe, delivery of the rules |
 //! | [`mobile`] | rules that an app enforces on a phone, for administrators and developers of apps |
 //! | [`migration`] | clients of five other servers |
 //! | [`runbooks`] | the steps after a leak, a loss, a restore or a failover |
@@ -48,6 +48,8 @@ macro_rules! links {
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
 [devices.md]: crate::guide::devices
 [devices.md#after-a-restore-after-a-new-root]: crate::guide::devices#after-a-restore-after-a-new-root
+[devices.md#delivery-of-the-policy-document]: crate::guide::devices#delivery-of-the-policy-document
+[devices.md#the-protocol-of-a-wipe]: crate::guide::devices#the-protocol-of-a-wipe
 [duties.md]: crate::guide::duties
 [embedding.md#another-framework]: crate::guide::embedding#another-framework
 [embedding.md#keys-store-server]: crate::guide::embedding#keys-store-server
@@ -66,6 +68,7 @@ macro_rules! links {
 [limits.md#the-server]: crate::guide::limits#the-server
 [migration.md]: crate::guide::migration
 [mobile.md]: crate::guide::mobile
+[mobile.md#the-document]: crate::guide::mobile#the-document
 [resource-servers.md]: crate::guide::resource_servers
 [resource-servers.md#how-fast-a-change-arrives]: crate::guide::resource_servers#how-fast-a-change-arrives
 [runbooks.md#a-backup-was-restored]: crate::guide::runbooks#a-backup-was-restored
@@ -81,6 +84,7 @@ macro_rules! links {
 [storage.md#maintenance]: crate::guide::storage#maintenance
 [storage.md#upgrading]: crate::guide::storage#upgrading
 [threat-model.md#not-covered]: crate::guide::threat_model#not-covered
+[threat-model.md#phones]: crate::guide::threat_model#phones
 "
     };
 }

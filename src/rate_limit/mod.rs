@@ -9,8 +9,8 @@
 //!   names. An IPv6 source counts as its /64 network. If the host does not tell the source, there are no
 //!   such budgets: any stranger could lock out any app.
 //!
-//! * **A source and a device** have budgets of requests about a wipe, which authenticate by a token that may be
-//!   dead.
+//! * **A device** has a budget of questions about its wipe, and one of reports. A refresh token, live or dead,
+//!   authenticates them. A request whose token proves nothing is charged to its source instead.
 //!
 //! A caller that has spent a budget gets 429 with `Retry-After`. Each process has budgets of its own.
 //!
@@ -60,8 +60,10 @@ use crate::ids::{ClientId, Source};
 /// | uses of a grant of a public app | 120 a minute, 300 at once |
 /// | failures of a client id and source | 10 a minute, 10 at once |
 /// | failures of a source | 120 a minute, 120 at once |
-/// | requests of a source about wipes | 2 a minute, 10 at once |
-/// | requests of a device about its wipe | 2 a minute, 10 at once |
+/// | reads of the policy document with the access tokens of a grant | 120 a minute, 300 at once |
+/// | requests of a source about wipes, with a token that proves nothing | 2 a minute, 10 at once |
+/// | questions of a device about its wipe | 2 a minute, 10 at once |
+/// | reports of a device about its wipe | 2 a minute, 10 at once |
 /// | audit events of unauthenticated callers | 600 a minute, 1,000 at once |
 ///
 /// ```
@@ -118,7 +120,8 @@ impl RateLimits {
     }
 
     /// Sets the quota of uses of one grant of a public app. A page that refreshes one token from many
-    /// scripts at once uses it as often. A 0 in it counts as 1.
+    /// scripts at once uses it as often. Reads of the policy document, with the access tokens of a grant of
+    /// any app, count apart and have the same quota. A 0 in it counts as 1.
     #[must_use]
     pub const fn with_grants(mut self, quota: RateQuota) -> Self {
         self.grants = Some(quota);
@@ -139,15 +142,16 @@ impl RateLimits {
         self
     }
 
-    /// Sets the quota of requests about wipes for a source, with any token, forged ones included: 10 in
-    /// 300 seconds by default. Many phones may share an address. A 0 in it counts as 1.
+    /// Sets the quota of requests about wipes for a source, with tokens that prove nothing: 10 in 300 seconds
+    /// by default. Requests with a genuine token, live or dead, cost the source nothing. A 0 in it counts as 1.
     #[must_use]
     pub const fn with_source_wipes(mut self, quota: RateQuota) -> Self {
         self.source_wipes = Some(quota);
         self
     }
 
-    /// Sets the quota of requests about the wipe of one device, from all sources. A 0 in it counts as 1.
+    /// Sets the quota of questions about the wipe of one device, and that of its reports, from all sources. A
+    /// device counts by the grant of its token. A 0 in it counts as 1.
     #[must_use]
     pub const fn with_device_wipes(mut self, quota: RateQuota) -> Self {
         self.device_wipes = Some(quota);
@@ -197,6 +201,15 @@ struct Volume {
 
 /// The largest number of apps with a budget. Strangers cannot add to them.
 const MAX_APPS: usize = 100_000;
+
+/// A request of a phone about its wipe. Each kind has a budget of its own.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) enum WipeKind {
+    /// Whether it has to wipe its data.
+    Question,
+    /// That its data is gone.
+    Report,
+}
 
 /// A reserved failure: the keys that were charged.
 #[derive(Clone, Copy, Debug, Default)]
@@ -273,7 +286,7 @@ impl RateLimiter {
         charged.map_err(|spent| retry_after(spent, now))
     }
 
-    /// Charges a request about a wipe to its source. Refuses if its budget is spent.
+    /// Charges a request about a wipe, whose token proves nothing, to its source. Refuses if its budget is spent.
     pub(crate) fn charge_source_wipe(
         &self,
         source: Option<&Source>,
@@ -285,12 +298,17 @@ impl RateLimiter {
         charged.map_err(|spent| retry_after(spent, now))
     }
 
-    /// Charges a request about its wipe to a device, by the grant that its token proves. Refuses if its budget is
-    /// spent.
-    pub(crate) fn charge_device_wipe(&self, grant: &[u8], now: UnixTime) -> Result<(), RetryAfter> {
+    /// Charges a request about its wipe to a device, by the grant that its token proves. Refuses if the budget of
+    /// this kind is spent.
+    pub(crate) fn charge_device_wipe(
+        &self,
+        kind: WipeKind,
+        grant: &[u8],
+        now: UnixTime,
+    ) -> Result<(), RetryAfter> {
         let Some(wipes) = &self.device_wipes else { return Ok(()) };
         let now = self.time.tell(now);
-        let charged = wipes.charge(self.hasher.hash_one(grant), now);
+        let charged = wipes.charge(self.hasher.hash_one((kind, grant)), now);
         charged.map_err(|spent| retry_after(spent, now))
     }
 

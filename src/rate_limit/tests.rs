@@ -207,7 +207,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     while fail(&limiter, "victim", Some(&victim), NOW).is_ok() {}
     while limiter.charge_grant(b"victim", NOW).is_ok() {}
     while limiter.charge_source_wipe(Some(&victim), NOW).is_ok() {}
-    while limiter.charge_device_wipe(b"victim", NOW).is_ok() {}
+    while limiter.charge_device_wipe(WipeKind::Report, b"victim", NOW).is_ok() {}
     let [failures, source_failures, grants] =
         [&limiter.failures, &limiter.source_failures, &limiter.grants]
             .map(|table| table.as_ref().unwrap());
@@ -219,7 +219,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
         let _ = fail(&limiter, &name, Some(&source(&name)), NOW);
         let _ = limiter.charge_grant(name.as_bytes(), NOW);
         let _ = limiter.charge_source_wipe(Some(&source(&name)), NOW);
-        let _ = limiter.charge_device_wipe(name.as_bytes(), NOW);
+        let _ = limiter.charge_device_wipe(WipeKind::Report, name.as_bytes(), NOW);
         if number == DOCUMENTED_KEYS {
             let most = tables.map(|table| table.size().0).into_iter().max().unwrap();
             assert!(most > DOCUMENTED_KEYS / 2, "the flood reached only {most} keys");
@@ -228,7 +228,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     assert!(fail(&limiter, "victim", Some(&victim), NOW).is_err());
     assert!(limiter.charge_grant(b"victim", NOW).is_err());
     assert!(limiter.charge_source_wipe(Some(&victim), NOW).is_err());
-    assert!(limiter.charge_device_wipe(b"victim", NOW).is_err());
+    assert!(limiter.charge_device_wipe(WipeKind::Report, b"victim", NOW).is_err());
     assert_eq!(Budgets::MAX, DOCUMENTED_KEYS);
     let sizes = tables.map(Budgets::size);
     assert!(sizes.iter().all(|(keys, _)| *keys <= DOCUMENTED_KEYS), "{sizes:?}");

@@ -196,9 +196,15 @@ impl<S, U, H> ServerBuilder<S, U, H> {
     }
 
     /// Keeps the devices of apps with [mobile security](crate::app::MobileSecurity) in `devices`, so that
-    /// phones can be wiped. It must be the same database as the server's store, because an order to wipe and
-    /// the end of access are one step: pass a clone of the [`Arc`] that the server has. Default: none, and
-    /// nothing of [devices](crate::guide::devices) is read or mounted.
+    /// phones can be wiped. Default: none, and nothing of [devices](crate::guide::devices) is read or mounted.
+    ///
+    /// # The same database
+    ///
+    /// **`devices` must be the server's own store**: a clone of it, or of the [`Arc`] around it, or another
+    /// handle of the same database with the same table prefix and the same issuer. An order to wipe and the end
+    /// of access are one step of that database. With another one, or with the view of another issuer, an order
+    /// would succeed while the tokens of the device stay valid. The server cannot tell: nothing checks this at the
+    /// start, so test it once with a device that is wiped and then refused.
     pub fn devices(mut self, devices: impl DeviceStore + 'static) -> Self {
         self.devices = Some(Arc::new(devices));
         self

@@ -241,7 +241,7 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
-        "remembered budgets of grants of public apps",
+        "remembered budgets of grants of public apps, and of reads of the policy document",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
@@ -249,11 +249,16 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
-        "requests of one source about wipes, forged tokens included; requests of one device",
+        "requests of one source about wipes, with tokens that prove nothing; questions of one device; its reports",
         &[
-            "forged_tokens_spend_the_budget_of_their_source",
+            "forged_tokens_spend_the_budget_of_their_source_and_suppress_no_wipe",
             "a_phone_that_asks_too_often_is_told_to_wait",
+            "questions_spend_nothing_of_the_budget_of_reports",
         ],
+    ),
+    (
+        "reads of the policy document with the access tokens of one grant",
+        &["reads_of_the_rules_spend_the_budget_of_their_grant"],
     ),
     ("apps of Nextcloud's remote wipe", &["nextclouds_paths_are_mounted_for_a_few_apps_on_demand"]),
     (

@@ -19,7 +19,8 @@ use crate::store::{AccessFacts, DeviceKey, Store};
 pub struct DevicePolicy {
     /// The rules.
     pub document: PolicyDocument,
-    /// The present instant by the server's clock, from which the phone counts its offline limits.
+    /// The instant of this answer by the server's clock. A phone keeps it with the document, and a 304 does not
+    /// renew it. Offline limits count from the `Date` of a refresh instead.
     pub server_time: UnixTime,
 }
 
@@ -66,13 +67,13 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail.proven_by_token(&claims.client_id);
         trail.grant_id = Some(claims.grant_id);
         trail.concerns(&claims.subject);
+        // Before the store: a dead token, too, costs its own grant, and nothing of the app.
+        self.charge_policy(&claims, facts.now)?;
         self.check_times(&claims, facts.now)?;
         if self.store.is_revoked(&AccessFacts::from(&claims)).await? {
             return Err(Rejection::RevokedToken.into());
         }
         let app = self.store.find_app(&claims.client_id).await?.ok_or(Rejection::RevokedToken)?;
-        let charged = self.limiter.charge_volume(&app, facts.now);
-        charged.map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))?;
         let rules = app.settings().mobile_security();
         if !rules.has_rules() {
             return Err(Rejection::NoMobileSecurity.into());
@@ -80,6 +81,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let document = rules.document();
         self.note_policy(claims, document.version()).await;
         Ok(DevicePolicy { document, server_time: facts.now })
+    }
+
+    /// Charges a read to the grant of its token, apart from refreshes: APIs see access tokens, and must not be
+    /// able to spend what the phone needs to refresh.
+    fn charge_policy(
+        &self,
+        claims: &AccessTokenClaims,
+        now: UnixTime,
+    ) -> Result<(), EndpointError> {
+        let name = [&b"policy"[..], claims.grant_id.as_bytes()].concat();
+        let charged = self.limiter.charge_grant(&name, now);
+        charged.map_err(|retry| EndpointError::limited(Rejection::GrantOverused, retry))
     }
 
     /// Notes that a device has read its rules, best effort: the rules matter more than the note, and the next

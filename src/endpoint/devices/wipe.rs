@@ -2,8 +2,12 @@
 //! and salt a spent, revoked, expired or pruned token still proves its device.
 //!
 //! ```text
-//! form -> source budget -> open the handle -> device budget -> the device of its grant -> one step of the wipe
+//! form -> open the handle -> budget of the device -> the device of its grant -> one step of the wipe
+//!                        \-> budget of the source, for a token that proves nothing -> no
 //! ```
+//!
+//! A genuine token costs only its own device, so that a stranger at the address of a phone cannot keep the phone
+//! from its wipe. Questions and reports have separate budgets, so that neither starves the other.
 //!
 //! No app is looked up, because the phones of a disabled or deleted app are wiped, too. A forged token is
 //! refused without a store call, and with the answer of a device that is not to be wiped.
@@ -21,6 +25,7 @@ use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::observe::Step;
 use crate::protocol::form::Form;
+use crate::rate_limit::WipeKind;
 use crate::server_secret::handle::GrantHandle;
 use crate::store::{
     AdvanceWipe, Device, DeviceKey, RequestWipe, RevocationReason, SharedDevices, Store,
@@ -96,9 +101,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Effect, EndpointError> {
-        self.charge_source(facts, trail)?;
-        let form = read(request)?;
-        let (devices, device) = self.proven_device(&form, apps, facts, trail).await?;
+        let (_, token) = self.admit_wipe(request, apps, WipeKind::Question, facts, trail)?;
+        let (devices, device) = self.proven_device(&token, trail).await?;
         trail.action = Action::TellWipe { device: Some(device.key.device_id.clone()) };
         trail.enter(Step::Claim);
         match device.wipe {
@@ -118,9 +122,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Effect, EndpointError> {
-        self.charge_source(facts, trail)?;
-        let form = read(request)?;
-        let (devices, device) = self.proven_device(&form, apps, facts, trail).await?;
+        let (form, token) = self.admit_wipe(request, apps, WipeKind::Report, facts, trail)?;
+        let (devices, device) = self.proven_device(&token, trail).await?;
         let pin = form.get("reason") == Some(PIN);
         trail.action = Action::FinishWipe { device: Some(device.key.device_id.clone()), pin };
         trail.enter(Step::Claim);
@@ -150,35 +153,51 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
     }
 
-    fn charge_source(
+    /// Opens the token of a request, and charges the request to the device that it proves. A request that proves
+    /// nothing is charged to its source.
+    fn admit_wipe<'f>(
         &self,
+        request: &FormRequest<'f>,
+        apps: &[ClientId],
+        kind: WipeKind,
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
-    ) -> Result<(), EndpointError> {
-        let charged = self.limiter.charge_source_wipe(facts.caller.source, facts.now);
-        charged.map_err(limited)?;
+    ) -> Result<(Form<'f>, (ClientId, GrantHandle)), EndpointError> {
+        // These requests have budgets of their own.
         trail.reserved_failure();
-        Ok(())
+        trail.enter(Step::Grant);
+        let opened = read(request).and_then(|form| {
+            let token = form.get("token").ok_or(Rejection::MissingParameter("token"))?;
+            let token = self.opened(form.get("client_id"), apps, token)?;
+            Ok((form, token))
+        });
+        let (charged, opened) = match opened {
+            Err(rejection) => {
+                let source = facts.caller.source;
+                (self.limiter.charge_source_wipe(source, facts.now), Err(rejection.into()))
+            }
+            Ok((form, token)) => {
+                let grant_id = token.1.grant_id;
+                trail.grant_id = Some(grant_id);
+                let charged = self.limiter.charge_device_wipe(kind, grant_id.as_bytes(), facts.now);
+                (charged, Ok((form, token)))
+            }
+        };
+        let limited = |retry| EndpointError::limited(Rejection::TooManyWipeRequests, retry);
+        charged.map_err(limited)?;
+        opened
     }
 
-    /// Returns the device that the token of `form` proves.
+    /// Returns the device that an opened token proves.
     async fn proven_device(
         &self,
-        form: &Form<'_>,
-        apps: &[ClientId],
-        facts: &RequestFacts<'_>,
+        (client_id, handle): &(ClientId, GrantHandle),
         trail: &mut AuditTrail<'_>,
     ) -> Result<(&dyn SharedDevices, Device), EndpointError> {
-        trail.enter(Step::Grant);
         let devices = self.devices.as_ref().ok_or(Rejection::NotToBeWiped)?;
         let devices = &*devices.store;
-        let token = form.get("token").ok_or(Rejection::MissingParameter("token"))?;
-        let (client_id, handle) = self.opened(form.get("client_id"), apps, token)?;
-        trail.grant_id = Some(handle.grant_id);
-        let charged = self.limiter.charge_device_wipe(handle.grant_id.as_bytes(), facts.now);
-        charged.map_err(limited)?;
-        let device = self.device_of(devices, &client_id, &handle).await?;
-        trail.proven_by_token(&client_id);
+        let device = self.device_of(devices, client_id, handle).await?;
+        trail.proven_by_token(client_id);
         let device = device.ok_or(Rejection::NotToBeWiped)?;
         trail.concerns(&device.key.subject);
         Ok((devices, device))
@@ -237,10 +256,6 @@ fn read<'a>(request: &FormRequest<'a>) -> Result<Form<'a>, Rejection> {
     let form = request.form()?;
     refuse_duplicates(&form, PARAMETERS.into_iter(), &[])?;
     Ok(form)
-}
-
-fn limited(retry: crate::rate_limit::RetryAfter) -> EndpointError {
-    EndpointError::limited(Rejection::TooManyWipeRequests, retry)
 }
 
 /// Returns the effect of a step. Another request may have taken it meanwhile, or an administrator may have

@@ -12,7 +12,7 @@ use crate::support::{Answered, Lines, START, machine_app, public_app};
 const POLICY: &str = "/oauth/device/policy";
 const CHALLENGE: &str = "Bearer realm=\"https://as.example.com\"";
 
-fn get(phones: &Phones, token: Option<&str>, headers: &[(&str, &str)]) -> Answered {
+pub(super) fn get(phones: &Phones, token: Option<&str>, headers: &[(&str, &str)]) -> Answered {
     let mut request = Request::get(POLICY);
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
