@@ -32,6 +32,7 @@ macro_rules! links {
 [administration.md]: crate::guide::administration
 [administration.md#apps-of-the-configuration]: crate::guide::administration#apps-of-the-configuration
 [administration.md#audit-usage-budgets]: crate::guide::administration#audit-usage-budgets
+[administration.md#devices]: crate::guide::administration#devices
 [administration.md#requests-that-overlap-the-end-of-access]: crate::guide::administration#requests-that-overlap-the-end-of-access
 [administration.md#secrets]: crate::guide::administration#secrets
 [administration.md#the-users-own-view]: crate::guide::administration#the-users-own-view
