@@ -14,6 +14,8 @@ mod pages;
 mod seed;
 #[path = "../examples/server/sessions.rs"]
 mod sessions;
+#[path = "../examples/server/shell.rs"]
+mod shell;
 #[path = "../examples/server/sign.rs"]
 mod sign;
 #[path = "../examples/server/site.rs"]

@@ -20,8 +20,8 @@ Options:
   --issuer URL         the issuer, if clients reach the server by another URL than http://ADDR
   --signing-alg ALG    the algorithm of a generated key: ES256 (the default), EdDSA, RS256 or
                        PS256; RS256 and PS256 use the demo key, which is public
-  --seed FILE          users, apps, resource servers and the API catalog, as JSON; see
-                       examples/server/seed.json
+  --seed FILE          users, apps, resource servers, the API catalog, and whether phones can be
+                       wiped, as JSON; see examples/server/seed.json
   --ready-file FILE    written once the server listens: {\"issuer\": \"http://..\", \"pid\": 1}
   --store URL          the store of grants and apps: memory: (the default), sqlite:PATH
                        (--features axum,sqlite), or postgres://USER@HOST/DATABASE (--features

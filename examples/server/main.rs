@@ -19,6 +19,7 @@ mod secrets;
 mod seed;
 mod serve;
 mod sessions;
+mod shell;
 mod sign;
 mod site;
 mod tries;
@@ -213,6 +214,9 @@ impl Program {
         if !args.limits {
             builder = builder.rate_limits(RateLimits::none());
         }
+        if seed.devices.is_some() {
+            builder = builder.devices(store.clone());
+        }
         for resource_server in &seed.resource_servers {
             builder = builder.resource_server(resource_server.clone());
         }
@@ -231,16 +235,20 @@ impl Program {
             clock,
             random,
             tries,
+            devices: seed.devices.is_some(),
         });
         let own = |resource: &&Resource| seed::is_below(issuer, resource);
         let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
+        let mut endpoints = HttpEndpoints::new(Arc::clone(&server), Browsers(Arc::clone(&site)));
+        let nextcloud = seed.devices.map(|devices| devices.nextcloud).unwrap_or_default();
+        if !nextcloud.is_empty() {
+            let mounted = endpoints.with_nextcloud_wipe(nextcloud);
+            endpoints = mounted.map_err(|error| format!("the seed, at devices: {error}"))?;
+        }
         Ok(Self {
             summary: format!("{} users, {apps} apps", site.users.len()),
             resources: identifiers.filter(own).cloned().collect(),
-            endpoints: Arc::new(HttpEndpoints::new(
-                Arc::clone(&server),
-                Browsers(Arc::clone(&site)),
-            )),
+            endpoints: Arc::new(endpoints),
             server,
             site,
             log,

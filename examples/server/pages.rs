@@ -190,7 +190,7 @@ const LINKS: &[(&str, &str, &str)] = &[
 ];
 
 /// Renders the front page.
-pub(crate) fn home(session: Option<&Session>, metadata: &str) -> Page {
+pub(crate) fn home(session: Option<&Session>, metadata: &str, devices: bool) -> Page {
     let mut body = String::new();
     if let Some(session) = session {
         // Writing to a string cannot fail, here and below.
@@ -209,6 +209,9 @@ pub(crate) fn home(session: Option<&Session>, metadata: &str) -> Page {
          <p class=\"lead\">Example Files keeps the documents of your team. Sign in once, let the apps that you \
          choose work with your files, and take their access back at any time.</p>\n",
     );
+    if devices {
+        body.push_str("<p>If you lose a phone, your files can be wiped from it.</p>\n");
+    }
     if session.is_none() {
         body.push_str("<p><a class=\"button\" href=\"/login\">Sign in</a></p>\n");
     }
@@ -304,7 +307,9 @@ mod tests {
 
     #[test]
     fn the_front_page_is_for_people_and_leads_to_every_page() {
-        let front = html(home(None, "/.well-known/oauth-authorization-server"));
+        let front = |devices| html(home(None, "/.well-known/oauth-authorization-server", devices));
+        assert!(front(true).contains("lose a phone") && !front(false).contains("phone"));
+        let front = front(true);
         assert!(!front.contains("curl") && !front.contains("<pre>"));
         let paths = LINKS.iter().map(|(.., path)| *path);
         for path in paths.chain(["/login", "/developers"]) {

@@ -1,4 +1,4 @@
-//! The seed: users, apps, resource servers and the API catalog, as JSON.
+//! The seed: users, apps, resource servers, the API catalog and the devices, as JSON.
 //!
 //! It is parsed in two steps: first as JSON, to remove comments and replace placeholders, then into
 //! types that reject unknown fields and name their position. The library reads the apps.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use grantor::admin::{DeclaredApps, SecretReference};
 use grantor::catalog::ApiCatalog;
-use grantor::ids::{Group, Resource};
+use grantor::ids::{ClientId, Group, Resource};
 use grantor::resource_server::ResourceServer;
 use grantor::{Issuer, Subject};
 use serde::Deserialize;
@@ -30,6 +30,8 @@ pub(crate) struct Seed {
     pub(crate) catalog: Option<ApiCatalog>,
     #[serde(default)]
     pub(crate) resource_servers: Vec<ResourceServer>,
+    /// Remote wipe and the rules for phones. Off if it is absent.
+    pub(crate) devices: Option<SeedDevices>,
     /// The apps as they are written.
     #[serde(default)]
     pub(crate) apps: Value,
@@ -48,6 +50,15 @@ pub(crate) struct SeedUser {
     /// Other claims that assertions may use to name the user.
     #[serde(default)]
     pub(crate) claims: BTreeMap<String, String>,
+}
+
+/// The devices of apps with mobile security.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedDevices {
+    /// The apps whose phones speak Nextcloud's remote wipe. Its paths are not there if the list is empty.
+    #[serde(default)]
+    pub(crate) nextcloud: Vec<ClientId>,
 }
 
 const fn yes() -> bool {
@@ -195,6 +206,20 @@ mod tests {
             let problem = problem(bad);
             assert!(problem.starts_with(expected), "{problem}");
         }
+    }
+
+    #[test]
+    fn devices_are_off_unless_the_seed_has_them() {
+        let nextcloud = |text: &str| {
+            let seed = Seed::parse(text, &issuer()).unwrap();
+            seed.devices.map(|devices| devices.nextcloud)
+        };
+        assert_eq!(nextcloud("{}"), None);
+        assert_eq!(nextcloud(r#"{"devices": {"_": "a comment"}}"#), Some(Vec::new()));
+        let app = ClientId::new("demo-native").unwrap();
+        assert_eq!(nextcloud(DEMO), Some(vec![app]));
+        let unknown = problem(r#"{"devices": {"nextclouds": []}}"#);
+        assert!(unknown.starts_with("the seed, at devices.nextclouds: unknown field"), "{unknown}");
     }
 
     #[test]

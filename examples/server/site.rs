@@ -48,6 +48,8 @@ pub(crate) struct Site {
     pub(crate) random: OsRandom,
     /// The commands to try, with the demo seed.
     pub(crate) tries: Option<Tries>,
+    /// Whether phones can be wiped.
+    pub(crate) devices: bool,
 }
 
 /// Builds the routes of the host's own pages.
@@ -156,7 +158,7 @@ impl Interaction for Browsers {
 }
 
 async fn home(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
-    reply(pages::home(site.session(&headers).as_ref(), &site.metadata))
+    reply(pages::home(site.session(&headers).as_ref(), &site.metadata, site.devices))
 }
 
 async fn developers(State(site): State<Arc<Site>>) -> Response {
@@ -300,6 +302,7 @@ mod tests {
             clock: SystemClock::new(),
             random,
             tries: None,
+            devices: false,
         }
     }
 

@@ -9,6 +9,7 @@ use grantor::random::SecureRandom;
 
 use crate::seed::Seed;
 use crate::sessions::random_text;
+use crate::shell::{TOKEN, approve, encode, quote};
 use crate::sign::{CLIENT_LIFETIME, Claims, DemoKey, GRANT_LIFETIME};
 
 /// A command to try in a shell.
@@ -48,6 +49,9 @@ pub(crate) struct Tries {
     all: Vec<Try>,
 }
 
+/// The redirect URI of the demo's phone app.
+const PHONE: &str = "http://127.0.0.1/cb";
+
 /// An app of the demo and its secret.
 struct Known {
     id: String,
@@ -67,9 +71,6 @@ impl Known {
         format!("-u {}", quote(&format!("{}:{}", self.id, self.secret)))
     }
 }
-
-/// Extracts the access token from a response.
-const TOKEN: &str = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#;
 
 impl Tries {
     /// Returns the commands for the server `issuer` with the demo `seed`.
@@ -95,11 +96,11 @@ impl Tries {
             .filter(|user| user.active)
             .map(|user| format!("{} / {}", user.name, user.password))
             .collect();
-        let request = |client: &str, state: &str, scope: &str| {
+        let request = |client: &str, redirect_uri: &str, state: &str, scope: &str| {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("response_type", "code")
                 .append_pair("client_id", client)
-                .append_pair("redirect_uri", &redirect_uri)
+                .append_pair("redirect_uri", redirect_uri)
                 .append_pair("scope", scope)
                 .append_pair("state", state)
                 .append_pair("code_challenge", &verifier.challenge().to_string())
@@ -107,7 +108,8 @@ impl Tries {
                 .finish();
             format!("{issuer}/oauth/authorize?{query}")
         };
-        let web_request = request("demo-web", "web", "profile files.list GET/files/*");
+        let web_request =
+            request("demo-web", &redirect_uri, "web", "profile files.list GET/files/*");
         #[cfg(feature = "console")]
         let password = |name: &str| {
             let user = seed.users.iter().find(|user| user.name.as_str() == name);
@@ -141,9 +143,10 @@ impl Tries {
             ),
             (
                 "The code flow of a public app".to_owned(),
-                request("demo-spa", "spa", "profile files.list"),
+                request("demo-spa", &redirect_uri, "spa", "profile files.list"),
             ),
         ];
+        let phone_request = request("demo-native", PHONE, "phone", "profile files.list");
         let mut all = Self {
             web: web.basic(),
             verifier: verifier.expose_secret().to_owned(),
@@ -159,6 +162,7 @@ impl Tries {
         all.assertions(seed, clock.now(), random)?;
         all.tokens(seed)?;
         all.administration(seed)?;
+        all.phone(seed, &phone_request)?;
         Ok(all)
     }
 
@@ -173,7 +177,11 @@ impl Tries {
     }
 
     fn redemption(&self, client: &str) -> String {
-        let Self { issuer, redirect_uri, verifier, .. } = self;
+        self.redemption_at(client, &self.redirect_uri)
+    }
+
+    fn redemption_at(&self, client: &str, redirect_uri: &str) -> String {
+        let Self { issuer, verifier, .. } = self;
         format!(
             "curl -s {client} {issuer}/oauth/token -d grant_type=authorization_code \
              -d redirect_uri={redirect_uri} -d code_verifier={verifier}"
@@ -188,15 +196,11 @@ impl Tries {
         let Self { issuer, origin, web, .. } = &*self;
         let redeem = self.redemption(web);
         let commands = format!(
-            r#"J=$(mktemp) P=$(mktemp)
-hidden() {{ sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p" "$P" | sed 's/&amp;/\&/g'; }}
-curl -s -b "$J" -c "$J" -o "$P" {request}
-curl -s -b "$J" -c "$J" -o "$P" -L {origin}/login --data-urlencode "token=$(hidden token)" --data-urlencode "return_to=$(hidden return_to)" -d username=ann -d password=ann-demo-password
-CODE=$(curl -s -b "$J" -o /dev/null -w '%{{redirect_url}}' {issuer}/oauth/decision --data-urlencode "ticket=$(hidden ticket)" -d scope=profile -d scope=files.list -d decision=approve | sed 's/.*[?&]code=\([^&]*\).*/\1/')
+            r#"{approve}
 {redeem} -d "code=$CODE" | tee "$P"; echo
 curl -s {web} {issuer}/oauth/token -d grant_type=refresh_token -d "refresh_token=$(sed 's/.*"refresh_token":"\([^"]*\)".*/\1/' "$P")"; echo
 rm -f "$J" "$P""#,
-            request = quote(request),
+            approve = approve(issuer, origin, request),
         );
         self.add(
             "The code flow without a browser: log in, approve, redeem the code, refresh",
@@ -342,6 +346,32 @@ rm -f "$J" "$P""#,
         Ok(())
     }
 
+    fn phone(&mut self, seed: &Seed, request: &str) -> Result<(), String> {
+        let Self { issuer, origin, .. } = &*self;
+        let admin = Known::find(seed, "demo-admin")?.basic();
+        let app = "-d client_id=demo-native";
+        let device =
+            r#"{"client_id": "demo-native", "subject": "ann", "device_id": "ann-phone-1"}"#;
+        let commands = format!(
+            r#"{approve}
+{redeem} -d "code=$CODE" -d install_tag_id=ann-phone-1 -d "install_name=Ann's phone" -o "$P"
+R=$(sed 's/.*"refresh_token":"\([^"]*\)".*/\1/' "$P")
+rm -f "$J" "$P"
+T=$(curl -s {admin} {issuer}/oauth/token -d grant_type=client_credentials | {TOKEN})
+curl -s -H "Authorization: Bearer $T" {origin}/admin/devices/wipe -H 'Content-Type: application/json' -d {device}; echo
+curl -s {issuer}/oauth/token {app} -d grant_type=refresh_token -d "refresh_token=$R"; echo
+curl -s {issuer}/oauth/device/wipe/check {app} -d "token=$R"; echo
+curl -s {issuer}/oauth/device/wipe/success {app} -d "token=$R"; echo
+curl -s -H "Authorization: Bearer $T" "{origin}/admin/devices?subject=ann"; echo"#,
+            approve = approve(issuer, origin, request),
+            redeem = self.redemption_at(app, PHONE),
+            device = quote(device),
+        );
+        let title = "A lost phone: an administrator orders the wipe, the phone asks, and reports that it is done";
+        self.add(title, commands, "\"state\":\"done\"");
+        Ok(())
+    }
+
     /// Returns the users and their passwords.
     pub(crate) fn logins(&self) -> &str {
         &self.logins
@@ -369,35 +399,5 @@ rm -f "$J" "$P""#,
             _ = write!(text, "\n# {}\n{}\n", one.title, one.commands);
         }
         text
-    }
-}
-
-/// Quotes `text` as one word of a POSIX shell.
-fn quote(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=%@,+".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
-fn encode(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoting_preserves_any_text() {
-        assert_eq!(quote("http://127.0.0.1:8089/api"), "http://127.0.0.1:8089/api");
-        for text in ["", "a b", "a&b", "it's", "$(x)", "\"", "`x`", "a\\b", "*", "~"] {
-            let echo = std::process::Command::new("sh")
-                .args(["-c", &format!("printf %s {}", quote(text))])
-                .output()
-                .unwrap();
-            assert_eq!(String::from_utf8(echo.stdout).unwrap(), text);
-        }
     }
 }

@@ -59,6 +59,16 @@ fn prometheus_client_reads_the_metrics() {
     run(command(python).arg("-B").arg(script("metrics_scraper.py")), 9);
 }
 
+/// W3 to W9, W12, W13: phones that speak Nextcloud's remote wipe are wiped by an administrator, or not.
+#[test]
+fn phones_of_nextclouds_protocol_obey_an_administrator() {
+    let python = target_folder().join("interop/venv/bin/python");
+    if !works(command(&python).args(["-c", "import requests"])) {
+        return skip("phones_of_nextclouds_protocol_obey_an_administrator", "Python with requests");
+    }
+    run(command(python).arg("-B").arg(script("nextcloud_wipe_client.py")), 70);
+}
+
 /// M1 and M2: a strict client finds every endpoint by the metadata and uses it.
 #[test]
 fn oauth4webapi_goes_through_every_flow() {

@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod chromium;
+mod devices;
 mod foreign_libraries;
 mod graceful_stop;
 mod login;

@@ -12,7 +12,7 @@ use oauth2::{
     StandardRevocableToken, TokenIntrospectionResponse as _, TokenResponse as _, TokenUrl,
 };
 
-use crate::support::{Browser, Http, Seed, Server, parameters, redirect_uri};
+use crate::support::{Browser, Http, Seed, Server, basic, parameters, redirect_uri};
 
 type Client = BasicClient<EndpointSet, EndpointNotSet, EndpointSet, EndpointSet, EndpointSet>;
 type Failure = RequestTokenError<ureq::Error, BasicErrorResponse>;
@@ -134,6 +134,28 @@ fn apps_of_every_kind_get_tokens_by_code_and_refresh_them() {
         let third = app.refresh(second.refresh_token().unwrap()).unwrap();
         assert_invalid_grant(app.refresh(first.refresh_token().unwrap()));
         assert_invalid_grant(app.refresh(third.refresh_token().unwrap()));
+    }
+}
+
+/// W1: an extra parameter of the client names the phone.
+#[test]
+fn an_app_on_a_phone_gets_a_token_of_its_device() {
+    let (server, seed, http) = (Server::start(), Seed::read(), Arc::new(Http::new()));
+    let app = App::new(&server, &seed, &http, "demo-native").with_redirect_uri();
+    let (code, verifier) = app.code();
+    let request = app.client.exchange_code(code).set_pkce_verifier(verifier);
+    let tokens = request
+        .add_extra_param("install_tag_id", "phone of ann 1")
+        .add_extra_param("install_name", "Ann\u{2019}s phone")
+        .request(&app.send())
+        .unwrap();
+    let refreshed = app.refresh(tokens.refresh_token().unwrap()).unwrap();
+    let gateway = basic("demo-gateway", seed.client_secret("demo-gateway").unwrap());
+    for token in [tokens.access_token(), refreshed.access_token()] {
+        let form = [("token", token.secret().as_str())];
+        let url = server.url("/oauth/introspect");
+        let facts = http.post(&url, &[("authorization", &gateway)], &form);
+        assert_eq!(facts.text("device"), "phone of ann 1");
     }
 }
 

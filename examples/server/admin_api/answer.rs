@@ -52,6 +52,12 @@ impl From<AdminError> for Problem {
                     "error_description": invalid.to_string(),
                 }),
             ),
+            AdminError::NoDevices => Self(StatusCode::NOT_FOUND, described("no_devices")),
+            AdminError::UnknownDevice => Self(StatusCode::NOT_FOUND, described("unknown_device")),
+            AdminError::NoRemoteWipe => Self(StatusCode::CONFLICT, described("no_remote_wipe")),
+            AdminError::WipeNotWithdrawable => {
+                Self(StatusCode::CONFLICT, described("wipe_not_withdrawable"))
+            }
             AdminError::Random(_) | AdminError::Store(_) | _ => {
                 let error: &(dyn std::error::Error + 'static) = &error;
                 tracing::error!(error, "an administrative call failed");

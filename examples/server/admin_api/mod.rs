@@ -2,6 +2,7 @@
 
 mod answer;
 mod apps;
+mod devices;
 mod offered;
 
 use std::sync::Arc;
@@ -56,6 +57,9 @@ pub(crate) fn router(verifier: Arc<BearerVerifier>, administration: Administrati
         .route("/admin/apps/{id}/revoke", post(revoke_app))
         .route("/admin/revoke", post(revoke))
         .route("/admin/withdraw-consent", post(withdraw_consent))
+        .route("/admin/devices", get(devices::list))
+        .route("/admin/devices/wipe", post(devices::order_wipe))
+        .route("/admin/devices/withdraw-wipe", post(devices::withdraw_wipe))
         .route("/admin/audit", get(audit))
         .route("/admin/usage/{id}", get(usage))
         .route("/admin/metrics", get(metrics))
@@ -76,7 +80,7 @@ async fn revoke_app(
 #[serde(deny_unknown_fields)]
 struct Revoke {
     /// One of `"everything"`, `{"app": ..}`, `{"subject": ..}`, `{"app_and_subject": [.., ..]}`,
-    /// `{"device": ..}` or `{"grant": ..}`.
+    /// `{"device_of": [.., .., ..]}` or `{"grant": ..}`.
     target: RevocationTarget,
 }
 

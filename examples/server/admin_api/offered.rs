@@ -14,7 +14,7 @@ const SCOPE: &str = "admin";
 ///
 /// The first malformed entry.
 pub(crate) fn catalog() -> Result<ApiCatalog, Box<dyn Error + Send + Sync>> {
-    const OFFERED: [(&str, &str); 15] = [
+    const OFFERED: [(&str, &str); 18] = [
         ("GET", "/apps"),
         ("POST", "/apps"),
         ("GET", "/apps/{id}"),
@@ -27,6 +27,9 @@ pub(crate) fn catalog() -> Result<ApiCatalog, Box<dyn Error + Send + Sync>> {
         ("POST", "/apps/{id}/revoke"),
         ("POST", "/revoke"),
         ("POST", "/withdraw-consent"),
+        ("GET", "/devices"),
+        ("POST", "/devices/wipe"),
+        ("POST", "/devices/withdraw-wipe"),
         ("GET", "/audit"),
         ("GET", "/usage/{id}"),
         ("GET", "/metrics"),
@@ -49,7 +52,11 @@ mod tests {
         let table = catalog().unwrap().compile().unwrap();
         let admin = Scope::parse(SCOPE).unwrap();
         let others = Scope::parse("files.list */* */*/*").unwrap();
-        for (method, path) in [("GET", "/admin/apps"), ("POST", "/admin/apps/a/rotate-secret")] {
+        for (method, path) in [
+            ("GET", "/admin/apps"),
+            ("POST", "/admin/apps/a/rotate-secret"),
+            ("POST", "/admin/devices/wipe"),
+        ] {
             assert_eq!(table.decide(method, path, &admin), Enforcement::Allow);
             assert_ne!(table.decide(method, path, &others), Enforcement::Allow);
         }
