@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use grantor::audit::AuditStore;
-use grantor::store::{PostgresStore, SqliteSettings, SqliteStore, Store, TablePrefix};
+use grantor::store::{DeviceStore, PostgresStore, SqliteSettings, SqliteStore, Store, TablePrefix};
 use sqlx::{AssertSqlSafe, Executor as _, PgPool};
 
 use self::cluster::{own_cluster, runtime, telling_pool};
@@ -88,7 +88,7 @@ async fn on_postgres(pool: &PgPool, rows: &Rows) -> usize {
 }
 
 /// Adds the rows, prints the cost of each page, and returns how many are beyond the limits.
-async fn measure<S: Store + AuditStore + 'static>(
+async fn measure<S: Store + DeviceStore + AuditStore + 'static>(
     name: &str,
     pages: &Pages<S>,
     sqlite: bool,

@@ -46,7 +46,9 @@ fn a_page_of_the_console_takes_three_statements_at_most_all_by_an_index() {
             if std::env::var_os("GRANTOR_SHOW_PLANS").is_some() {
                 eprintln!("{}\n\n{plan}\n", sql.replace(&prefix, "grantor_"));
             }
-            for table in ["apps", "grants", "revocations", "audit", "usage", "usage_days"] {
+            for table in
+                ["apps", "grants", "devices", "revocations", "audit", "usage", "usage_days"]
+            {
                 assert!(!plan.contains(&format!("Seq Scan on grantor_{table}")), "{sql}\n{plan}");
             }
         }

@@ -4,25 +4,25 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use grantor::AuthorizationServer;
-use grantor::app::{AppDraft, Flow};
+use grantor::app::{AppDraft, Flow, MobileSecurity};
 use grantor::audit::{Action, Actor, AuditEvent, AuditStore, EventId, NewEvent};
 use grantor::clock::{Clock as _, SystemClock};
 use grantor::hooks::NoHooks;
 use grantor::http::console::{Administrator, Console, ConsoleAccess, ConsoleRole};
-use grantor::ids::{ClientId, GrantId, Issuer, Subject};
+use grantor::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use grantor::jwt::{Algorithm, SigningKey};
 use grantor::observe::Outcome;
 use grantor::protocol::{GrantType, RedirectUri, Scope};
 use grantor::random::OsRandom;
 use grantor::secret::Digest;
 use grantor::server_secret::ServerSecret;
-use grantor::store::{Grant, GrantStore as _, Store};
+use grantor::store::{DeviceKey, DeviceSighting, DeviceStore, Grant, GrantStore as _, Store};
 use grantor::users::{DirectoryError, MemoryUsers};
 use http::request::Parts;
 use http::{Request, StatusCode};
 
 /// Each page, by its name and its path below the console. `{app}` is an app with many grants, `{user}` a user
-/// with a few, `{grant}` one of them.
+/// with a few, `{grant}` one of them, `{device}` a device of the user.
 pub(crate) const PAGES: &[(&str, &str)] = &[
     ("Apps", "/apps"),
     ("Apps: a search without a result", "/apps?search=no+such+app"),
@@ -42,6 +42,14 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("Users: one", "/apps/{app}/users?user={user}"),
     ("Users: revoke a grant", "/apps/{app}/users/revoke?grant={grant}"),
     ("Users: revoke a user", "/apps/{app}/users/revoke?user={user}"),
+    ("Devices", "/devices"),
+    ("Devices: of a user", "/devices?user={user}"),
+    ("Devices: to be wiped", "/devices?state=pending"),
+    ("Devices of an app", "/apps/{app}/devices"),
+    ("Devices of an app: of a user, to be wiped", "/apps/{app}/devices?user={user}&state=pending"),
+    ("A device", "/devices/{device}"),
+    ("A device: revoke", "/devices/{device}/revoke"),
+    ("A device: wipe", "/devices/{device}/wipe"),
     ("Usage", "/apps/{app}/usage?days=90"),
     ("Activity", "/apps/{app}/activity"),
     ("Activity: failures", "/apps/{app}/activity?outcome=failed"),
@@ -69,24 +77,28 @@ pub(crate) struct Pages<S> {
     pub(crate) app: ClientId,
     user: Subject,
     grant: GrantId,
+    device: DeviceId,
 }
 
-impl<S: Store + AuditStore + 'static> Pages<S> {
-    /// Registers an app, and makes a few grants of one user and one event.
+impl<S: Store + DeviceStore + AuditStore + 'static> Pages<S> {
+    /// Registers an app, and makes a few grants of one user, a device and one event.
     pub(crate) async fn new(store: Arc<S>) -> Self {
         let issuer = Issuer::new("https://as.example.com").unwrap();
         let secret = ServerSecret::generate(&OsRandom::new()).unwrap();
         let key = SigningKey::generate(Algorithm::ES256).unwrap();
         let users = Arc::new(MemoryUsers::default());
         let builder = AuthorizationServer::builder(issuer, secret, key, Arc::clone(&store), users);
-        let server = Arc::new(builder.build());
+        let server = Arc::new(builder.devices(Arc::clone(&store)).build());
+        let mut rules = MobileSecurity::default();
+        rules.remote_wipe = true;
         let scope = Scope::parse("files.read files.write users.read").unwrap();
         let draft = AppDraft::confidential("Archive")
             .description("Keeps what others forget.")
             .flow(Flow::AuthorizationCode)
             .redirect_uri(RedirectUri::parse("https://archive.example.com/back").unwrap())
             .scope(scope.clone())
-            .refresh_token(true);
+            .refresh_token(true)
+            .mobile_security(rules);
         let app = server.admin("ann").register(draft.build().unwrap()).await.unwrap().client_id;
         let user = Subject::new("3f0c7a52-6f5c-4f0b-9f0e-2d1c5b7a9e10").unwrap();
         let now = SystemClock::new().now();
@@ -103,19 +115,33 @@ impl<S: Store + AuditStore + 'static> Pages<S> {
             new.code_expires_at = new.expires_at;
             store.insert_grant(new).await.unwrap();
         }
+        let device = DeviceId::new("phone").unwrap();
+        let key =
+            DeviceKey { client_id: app.clone(), subject: user.clone(), device_id: device.clone() };
+        let sighting = DeviceSighting {
+            key,
+            name: Some("Ann's phone".to_owned()),
+            grant_id: grant,
+            salt_digest: Digest::from_bytes([5; 32]),
+            keep_until: now.plus(Duration::from_hours(24 * 90)),
+            now,
+        };
+        store.see_device(&sighting).await.unwrap();
         let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
         let event = AuditEvent::new(now, Actor::App(app.clone()), action, Outcome::Success);
         let event = event.with_app(&app).with_subject(&user).with_grant(grant);
         let id = EventId::generate(now, &OsRandom::new()).unwrap();
         store.append(&[NewEvent { id, event }]).await.unwrap();
         let console = Console::new(server, Staff, "/console").unwrap().with_audit_log(store);
-        Self { console, app, user, grant }
+        Self { console, app, user, grant, device }
     }
 
     /// Requests a page of [`PAGES`] and returns its length.
     pub(crate) async fn visit(&self, path: &str) -> usize {
         let path = path.replace("{app}", self.app.as_str()).replace("{user}", self.user.as_str());
         let path = path.replace("{grant}", &self.grant.to_string());
+        let device = format!("{}/{}/{}", self.app, self.user, self.device);
+        let path = path.replace("{device}", &device);
         let request = Request::get(format!("/console{path}")).body(Vec::new()).unwrap();
         let page = self.console.handle(request).await.unwrap();
         assert_eq!(page.status(), StatusCode::OK, "{path}");
@@ -131,7 +157,7 @@ pub(crate) struct Rows {
 }
 
 /// Returns the statements that add rows like those of `app`, for SQLite or for PostgreSQL. A tenth of the grants
-/// and of the events are the app's own. A tenth of the users are cut off.
+/// and of the events are the app's own. There are as many devices as grants. A tenth of the users are cut off.
 pub(crate) fn filling(sqlite: bool, prefix: &str, app: &ClientId, rows: &Rows) -> Vec<String> {
     let now = SystemClock::new().now().as_millis();
     let day = now / 86_400_000;
@@ -154,16 +180,7 @@ pub(crate) fn filling(sqlite: bool, prefix: &str, app: &ClientId, rows: &Rows) -
             format!("('z-app-of-this-test-' || lpad(({n})::text, 5, '0'))")
         }
     };
-    let bytes = |count: u32, seed: &str| {
-        if sqlite {
-            format!("randomblob({count})")
-        } else {
-            {
-                let md5s = vec![format!("md5('{seed}' || n)"); 2].join(" || ");
-                format!("decode(substr({md5s}, 1, {}), 'hex')", 2 * count)
-            }
-        }
-    };
+    let bytes = |count: u32, seed: &str| bytes(sqlite, count, seed);
     let own =
         format!("CASE WHEN n % 10 = 0 THEN '{app}' ELSE {} END", numbered(&format!("n % {apps}")));
     let user = if sqlite {
@@ -202,6 +219,16 @@ pub(crate) fn filling(sqlite: bool, prefix: &str, app: &ClientId, rows: &Rows) -
             numbers(*grants),
         ),
         format!(
+            "INSERT INTO {p}devices (client_id, subject, device, name, first_seen, last_seen, wipe, \
+                 ordered_at, ordered_by, grant_id, salt_digest, keep_until) \
+             SELECT {own}, {user}, 'tag-' || n, 'A phone', {now} - n * 1000, {now}, \
+                 CASE WHEN n % 50 = 0 THEN 1 ELSE 0 END, CASE WHEN n % 50 = 0 THEN {now} END, \
+                 CASE WHEN n % 50 = 0 THEN 'root' END, {}, {}, {now} + 5184000000 FROM {}",
+            bytes(16, "device"),
+            bytes(32, "salt of a device"),
+            numbers(*grants),
+        ),
+        format!(
             "INSERT INTO {p}revocations (target, at, {}why, until) \
              SELECT 's:' || {user}, {now} + n, {}7, {now} + 5184000000 FROM {}",
             if sqlite { "tie, " } else { "" },
@@ -231,6 +258,15 @@ pub(crate) fn filling(sqlite: bool, prefix: &str, app: &ClientId, rows: &Rows) -
         ),
         "ANALYZE".to_owned(),
     ]
+}
+
+/// An expression for `count` bytes of the row `n`.
+fn bytes(sqlite: bool, count: u32, seed: &str) -> String {
+    if sqlite {
+        return format!("randomblob({count})");
+    }
+    let md5s = vec![format!("md5('{seed}' || n)"); 2].join(" || ");
+    format!("decode(substr({md5s}, 1, {}), 'hex')", 2 * count)
 }
 
 /// The texts of statements that `sqlx` has run, on connections that report them.

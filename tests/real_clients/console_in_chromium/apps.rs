@@ -13,8 +13,53 @@ use crate::support::{
     Answer, Browser, Http, Seed, Server, basic, encode, parameters, redirect_uri, seed_file,
 };
 
+const NATIVE: &str = "demo-native";
+
 /// A client id and a client secret.
 pub(super) type Credentials<'a> = (&'a str, &'a str);
+
+/// An installation of `demo-native`.
+pub(super) struct Phone<'a> {
+    apps: &'a Apps<'a>,
+    pub(super) tag: &'a str,
+    tokens: Answer,
+}
+
+impl Phone<'_> {
+    pub(super) fn is_live(&self) -> bool {
+        self.apps.is_active(&self.tokens)
+    }
+
+    /// Checks that access has ended.
+    #[track_caller]
+    pub(super) fn assert_ended(&self) {
+        assert!(!self.is_live());
+        let token = self.tokens.text("refresh_token");
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &*token)];
+        self.send("/oauth/token", &form).assert_error(400, "invalid_grant");
+    }
+
+    /// Asks whether it has to wipe its data.
+    pub(super) fn asks(&self) -> bool {
+        self.send_token("/oauth/device/wipe/check")
+    }
+
+    /// Reports that its data is gone.
+    pub(super) fn reports(&self) -> bool {
+        self.send_token("/oauth/device/wipe/success")
+    }
+
+    fn send_token(&self, path: &str) -> bool {
+        let answer = self.send(path, &[("token", &*self.tokens.text("refresh_token"))]);
+        assert!([200, 404].contains(&answer.status), "{answer:?}");
+        answer.status == 200
+    }
+
+    fn send(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let form = [&[("client_id", NATIVE)], form].concat();
+        self.apps.http.post(&self.apps.server.url(path), &[], &form)
+    }
+}
 
 /// The apps of the seed, and others.
 pub(super) struct Apps<'a> {
@@ -81,6 +126,35 @@ impl<'a> Apps<'a> {
             ("code_verifier", verifier.expose_secret()),
         ];
         self.post("/oauth/token", credentials, &form)
+    }
+
+    /// Installs `demo-native` on a phone of a user.
+    pub(super) fn install<'b>(&'b self, user: &str, tag: &'b str) -> Phone<'b> {
+        let (first, rest) = user.split_at(1);
+        self.install_as(user, tag, &format!("{}{rest}’s {tag}", first.to_uppercase()))
+    }
+
+    /// Installs `demo-native` on a phone with this name.
+    pub(super) fn install_as<'b>(&'b self, user: &str, tag: &'b str, name: &str) -> Phone<'b> {
+        let redirect_uri = redirect_uri(&self.seed, NATIVE);
+        let mut tokens = None;
+        // Those of the second of a revocation may be dead.
+        wait_until("the tokens live", || {
+            let (came_back, verifier) = self.authorize((NATIVE, &redirect_uri), user, "approve");
+            let form = [
+                ("grant_type", "authorization_code"),
+                ("client_id", NATIVE),
+                ("code", &*parameters(&came_back)["code"]),
+                ("redirect_uri", &*redirect_uri),
+                ("code_verifier", verifier.expose_secret()),
+                ("install_tag_id", tag),
+                ("install_name", name),
+            ];
+            let answer = self.http.post(&self.server.url("/oauth/token"), &[], &form);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            self.is_active(tokens.insert(answer))
+        });
+        Phone { apps: self, tag, tokens: tokens.unwrap() }
     }
 
     /// Returns live tokens of an app of the seed as a user. Those of the second of a revocation may be dead.

@@ -3,6 +3,7 @@
 mod apps;
 mod controls;
 mod detours;
+mod devices;
 pub(crate) mod inspection;
 mod keyboard;
 mod moving;

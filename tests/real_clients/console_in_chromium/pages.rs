@@ -9,7 +9,7 @@ use crate::sandbox::Folder;
 use crate::support::{Answer, Chrome, Server, seed_file};
 
 /// The pages, each with a name for its pictures. Those that are the answer to a form are in `story`.
-const PAGES: [(&str, &str); 45] = [
+const PAGES: [(&str, &str); 54] = [
     ("apps", "/apps"),
     ("apps-found", "/apps?search=team&flow=authorization_code"),
     ("apps-none", "/apps?search=no%20such%20app"),
@@ -33,8 +33,17 @@ const PAGES: [(&str, &str); 45] = [
     ("preview", "/apps/demo-web/preview"),
     ("preview-token", "/apps/demo-web/preview?flow=authorization_code&user=ann&scope=files.list"),
     ("users", "/apps/demo-web/users"),
-    ("users-none", "/apps/demo-native/users"),
+    ("users-none", "/apps/demo-spa/users"),
     ("users-revoke", "/apps/demo-web/users/revoke?user=ann"),
+    ("users-revoke-wipe", "/apps/demo-native/users/revoke?user=ann"),
+    ("devices", "/devices"),
+    ("devices-none", "/devices?user=no%20such%20user"),
+    ("devices-of-app", "/apps/demo-native/devices"),
+    ("devices-of-app-none", "/apps/demo-web/devices"),
+    ("device", "/devices/demo-native/ann/tag-1"),
+    ("device-revoke", "/devices/demo-native/ann/tag-1/revoke"),
+    ("device-wipe", "/devices/demo-native/ann/tag-1/wipe"),
+    ("device-unknown", "/devices/demo-native/ann/tag-9"),
     ("user", "/users/ann"),
     ("user-revoke", "/users/ann/revoke"),
     ("usage", "/apps/demo-web/usage"),
@@ -58,10 +67,11 @@ const PAGES: [(&str, &str); 45] = [
 ];
 
 /// The pages of a user, and the host's own.
-const PAGES_OF_USERS: [(&str, &str); 6] = [
+const PAGES_OF_USERS: [(&str, &str); 7] = [
     ("account", "/account"),
     ("account-remove", "/account/remove/demo-web"),
     ("account-sign-out", "/account/sign-out"),
+    ("account-wipe-long", "/account/devices/demo-native/long/wipe"),
     ("account-no-such-app", "/account/remove/no-such-app"),
     ("home", "/"),
     ("not-an-administrator", "/console"),
@@ -99,6 +109,9 @@ fn use_apps(apps: &Apps<'_>) -> Answer {
     assert_eq!(apps.by_itself((web.0, "not its secret"), "files.list").status, 401);
     let tokens = apps.tokens("demo-web", "ann");
     assert_eq!(apps.rotate("demo-web").status, 200);
+    apps.install("ann", "tag-1");
+    apps.install_as("ann", "long", &"Phone\u{202e}<b>".repeat(14));
+    apps.install_as("ann", &"tag".repeat(40), &"long".repeat(30));
     tokens
 }
 
