@@ -208,7 +208,6 @@ impl Program {
             Arc::clone(&users),
         )
         .hooks(SlowDigests)
-        .devices(store.clone())
         .audit(sinks)
         .catalog(catalog.clone())
         .hosts(InstanceHosts::new(&seed.hosts)?);
