@@ -9,7 +9,7 @@ use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, Listing, Page, RequestWipe, RevocationReason,
-    RevocationTarget, Revoked, SharedDevices, Store, Wipe, WipeRequest, WipeStep,
+    RevocationTarget, Revoked, SharedDevices, Store, Wipe, WipeAdvance, WipeRequest, WipeStep,
 };
 
 /// How long an order to wipe is kept at least: a phone that was offline for a year is still wiped.
@@ -63,15 +63,24 @@ impl<'a, S: Store> AdminParts<'a, S> {
             return Err(AdminError::NoRemoteWipe);
         }
         match request_wipe(devices, key, by, why, self.clock.now()).await? {
-            RequestWipe::Requested(revoked) | RequestWipe::Pending(revoked) => Ok(revoked),
+            RequestWipe::Requested(revoked)
+            | RequestWipe::Pending(revoked)
+            | RequestWipe::Wiped(revoked) => Ok(revoked),
             RequestWipe::Unknown => Err(AdminError::UnknownDevice),
         }
     }
 
-    /// Withdraws an order.
-    pub(super) async fn withdraw_wipe(&self, key: &DeviceKey) -> Result<(), AdminError> {
+    /// Ends the order that `device` was read with.
+    pub(super) async fn end_order(
+        &self,
+        device: Option<Device>,
+        step: WipeStep,
+    ) -> Result<(), AdminError> {
         let (devices, now) = (self.stored_devices()?, self.clock.now());
-        match devices.advance_wipe(key, WipeStep::Withdraw, now, now).await? {
+        let device = device.ok_or(AdminError::WipeNotWithdrawable)?;
+        let ordered_at = device.wipe.order().ok_or(AdminError::WipeNotWithdrawable)?.at;
+        let advance = WipeAdvance { key: device.key, step, ordered_at, keep_until: now, now };
+        match devices.advance_wipe(&advance).await? {
             AdvanceWipe::Advanced => Ok(()),
             AdvanceWipe::Unchanged | AdvanceWipe::Refused => Err(AdminError::WipeNotWithdrawable),
         }
@@ -133,7 +142,8 @@ impl<S: Store> Admin<'_, S> {
     /// active. The data is gone once the phone has asked and reported: until then it stays on a phone that
     /// is offline. The order is kept for two years.
     ///
-    /// While an order is pending, another one leaves it as it was, and succeeds.
+    /// While an order is pending, another one leaves it as it was, and succeeds. On a device that has reported and
+    /// has not logged in since, it only ends access: nothing is left to wipe.
     ///
     /// # Errors
     ///
@@ -154,10 +164,30 @@ impl<S: Store> Admin<'_, S> {
     /// [`AdminError::WipeNotWithdrawable`] once the device has asked, or if no order is pending;
     /// [`AdminError::NoDevices`]; and [`AdminError::Store`]: repeat the call.
     pub async fn withdraw_wipe(&self, key: &DeviceKey) -> Result<(), AdminError> {
-        let result = self.parts.withdraw_wipe(key).await;
+        let result = self.end_order(key, WipeStep::Withdraw).await;
         let action = Action::WithdrawWipe { device: key.device_id.clone() };
         self.record_device(action, key, &result);
         result
+    }
+
+    /// Gives up the order to wipe a device that will never report, also after it was told: it is lost for good or
+    /// broken, or was reset without a report. The id may log in again. Its access of before stays revoked, and its
+    /// data may still be on the phone.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::WipeNotWithdrawable`] if no order is pending; [`AdminError::NoDevices`]; and
+    /// [`AdminError::Store`]: repeat the call.
+    pub async fn abandon_wipe(&self, key: &DeviceKey) -> Result<(), AdminError> {
+        let result = self.end_order(key, WipeStep::Abandon).await;
+        let action = Action::AbandonWipe { device: key.device_id.clone() };
+        self.record_device(action, key, &result);
+        result
+    }
+
+    async fn end_order(&self, key: &DeviceKey, step: WipeStep) -> Result<(), AdminError> {
+        let device = self.parts.stored_devices()?.find_device(key).await?;
+        self.parts.end_order(device, step).await
     }
 
     /// Orders the wipe of every known device of `target`, then [revokes](Self::revoke) the target. The devices of
@@ -252,8 +282,8 @@ impl<S: Store> Admin<'_, S> {
                 wipes.pending += 1;
                 return Ok(());
             }
-            // It was removed after it was listed.
-            Ok(RequestWipe::Unknown) => return Ok(()),
+            // It was removed, or has reported, after it was listed.
+            Ok(RequestWipe::Unknown | RequestWipe::Wiped(_)) => return Ok(()),
             Err(_) => {}
         }
         self.record_order(&key, &result);

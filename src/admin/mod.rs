@@ -316,8 +316,8 @@ impl<S: Store> Admin<'_, S> {
     }
 
     /// Removes rows that have no effect any more: up to `limit` expired grants, past revocations and
-    /// assertion ids, and up to `limit` devices if the server has them. Call it regularly, and again at once while it returns
-    /// [`more`](Pruned::more). Not audited.
+    /// assertion ids, and up to `limit` devices if the server has them. Call it regularly, and again at once
+    /// while it returns [`more`](Pruned::more). Not audited.
     ///
     /// # Errors
     ///

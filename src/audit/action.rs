@@ -148,6 +148,11 @@ pub enum Action {
         /// The device of the event's app and user.
         device: DeviceId,
     },
+    /// The order to wipe a device was given up, because it will never report.
+    AbandonWipe {
+        /// The device of the event's app and user.
+        device: DeviceId,
+    },
     /// Everything that is stored about a user was exported.
     ExportSubject,
     /// The audit queue was full and dropped events.
@@ -198,6 +203,7 @@ impl Action {
             Self::WithdrawConsent => "withdraw_consent",
             Self::OrderWipe { .. } => "order_wipe",
             Self::WithdrawWipe { .. } => "withdraw_wipe",
+            Self::AbandonWipe { .. } => "abandon_wipe",
             Self::ExportSubject => "export_subject",
             Self::DropEvents { .. } => "drop_events",
             Self::LoseEvents { .. } => "lose_events",

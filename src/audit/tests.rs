@@ -77,6 +77,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::WithdrawConsent,
         Action::OrderWipe { device: DeviceId::new("phone").unwrap() },
         Action::WithdrawWipe { device: DeviceId::new("phone").unwrap() },
+        Action::AbandonWipe { device: DeviceId::new("phone").unwrap() },
     ];
     for action in actions {
         let json = serde_json::to_value(event(action.clone(), Outcome::Success)).unwrap();

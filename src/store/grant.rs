@@ -156,7 +156,8 @@ impl Grant {
     /// one row. A store that locks the row may call this and write the row back.
     ///
     /// `void` says that something outside the row ends the grant: a cutoff covers
-    /// [its facts](Self::facts_of_redemption), or its app is disabled or deleted. The row has changed unless the answer is [`RedeemCode::Refused`].
+    /// [its facts](Self::facts_of_redemption), or its app is disabled or deleted. The row has changed unless
+    /// the answer is [`RedeemCode::Refused`].
     pub fn redeem(&mut self, redemption: &CodeRedemption, void: bool) -> RedeemCode {
         if self.client_id != redemption.client_id
             || !self.salt_digest.matches(&redemption.salt_digest)

@@ -26,8 +26,9 @@ pub trait GrantStore: Send + Sync {
     /// * Every revocation before the instant was in force when this process learned of it. Every
     ///   revocation that is called from now on is at or after it.
     /// * It is later than every [revocation](Self::revoke), [withdrawal](Self::withdraw_consent) and
-    ///   [order to wipe](super::DeviceStore::request_wipe) that this value has answered, except those of single grants, and than every one that a look-up of an app
-    ///   or [`apps_version`](super::AppRegistry::apps_version) has seen.
+    ///   [order to wipe](super::DeviceStore::request_wipe) that this value has answered, except those of
+    ///   single grants, and than every one that a look-up of an app or
+    ///   [`apps_version`](super::AppRegistry::apps_version) has seen.
     fn seen(&self) -> UnixTime;
 
     /// Returns `instant`, or the latest instant before it that the store's clock is known to have reached,

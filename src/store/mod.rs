@@ -69,7 +69,7 @@ pub use cached_apps::CachedApps;
 pub(crate) use device::SharedDevices;
 pub use device::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, RequestWipe,
-    SeeDevice, Wipe, WipeOrder, WipeRequest, WipeStep,
+    SeeDevice, Wipe, WipeAdvance, WipeOrder, WipeRequest, WipeStep,
 };
 pub use feed::{FeedCursor, InvalidCursor, RevocationFeed};
 pub(crate) use grant::MAX_TICKET_LIFETIME;

@@ -262,6 +262,10 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("apps of Nextcloud's remote wipe", &["nextclouds_paths_are_mounted_for_a_few_apps_on_demand"]),
     (
+        "devices of a user at an app, apart from those that are to be wiped",
+        &["a_user_has_64_devices_at_an_app", "a_user_has_64_devices_at_an_app_at_most"],
+    ),
+    (
         "row of a device after its last access has expired, or after its wipe",
         &["an_unused_device_is_pruned_with_the_other_rows", "a_phone_asks_wipes_and_reports"],
     ),

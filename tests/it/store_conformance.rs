@@ -363,6 +363,27 @@ fn the_kit_rejects_a_wipe_that_advances_in_two_steps() {
     fails_exactly(Alteration::ReadsThenWritesDevices, &["one_of_many_steps_of_a_wipe_is_taken"]);
 }
 
+/// W6: a report of an order that was withdrawn.
+#[test]
+fn the_kit_rejects_a_step_of_another_order() {
+    fails_exactly(Alteration::TakesStepsOfOtherOrders, &["a_step_is_bound_to_its_order"]);
+}
+
+/// W1: devices without end.
+#[test]
+fn the_kit_rejects_a_store_that_keeps_every_device() {
+    fails_exactly(Alteration::KeepsEveryDevice, &["a_user_has_64_devices_at_an_app"]);
+}
+
+/// W5: a wiped device that goes on as the same installation.
+#[test]
+fn the_kit_rejects_an_installation_that_outlives_its_wipe() {
+    fails_exactly(
+        Alteration::ForgetsInstallations,
+        &["a_device_is_found_as_it_was_seen", "a_device_that_is_to_be_wiped_is_not_seen"],
+    );
+}
+
 /// W18: a device that is to be wiped is not pruned as others are.
 #[test]
 fn the_kit_rejects_early_pruning_of_devices_to_be_wiped() {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use grantor::ids::{ClientId, DeviceId, Subject};
 use grantor::store::{
-    DeviceKey, DeviceSighting, DeviceStore as _, GrantStore as _, PostgresStore, RequestWipe,
-    RevocationReason, SeeDevice, WipeRequest, WipeStep,
+    AdvanceWipe, DeviceKey, DeviceSighting, DeviceStore as _, GrantStore as _, PostgresStore,
+    RequestWipe, RevocationReason, SeeDevice, WipeAdvance, WipeRequest, WipeStep,
 };
 use sqlx::{Executor as _, Row as _};
 
@@ -28,6 +28,7 @@ async fn see(store: &PostgresStore, key: &DeviceKey) {
         name: Some("Phone".to_owned()),
         grant_id: grant.grant_id,
         salt_digest: grant.salt_digest,
+        authorized_at: grant.authorized_at,
         keep_until: now().plus(Duration::from_hours(1)),
         now: now(),
     };
@@ -46,6 +47,15 @@ async fn order(store: &PostgresStore, key: &DeviceKey) {
     };
     let answer = store.request_wipe(&request).await.unwrap();
     assert!(matches!(answer, RequestWipe::Requested(_)), "{answer:?}");
+}
+
+/// Takes a step of the pending order.
+async fn advance(store: &PostgresStore, key: &DeviceKey, step: WipeStep) {
+    let device = store.find_device(key).await.unwrap().unwrap();
+    let ordered_at = device.wipe.order().unwrap().at;
+    let (key, now) = (key.clone(), now());
+    let advance = WipeAdvance { key, step, ordered_at, keep_until: now, now };
+    assert_eq!(store.advance_wipe(&advance).await.unwrap(), AdvanceWipe::Advanced);
 }
 
 /// Tables without devices get theirs, and a program that knows none goes on.
@@ -108,8 +118,8 @@ fn the_statements_of_a_device_use_an_index() {
         for sql in [
             format!(
                 "INSERT INTO {prefix}devices (client_id, subject, device, first_seen, last_seen, \
-                     wipe, grant_id, salt_digest, keep_until) \
-                 SELECT 'app' || n % 50, 'user' || n, 'phone', n, n, CASE n % 1000 WHEN 0 THEN 1 \
+                     installed_at, wipe, grant_id, salt_digest, keep_until) \
+                 SELECT 'app' || n % 50, 'user' || n, 'phone', n, n, n, CASE n % 1000 WHEN 0 THEN 1 \
                      ELSE 0 END, decode(md5(n::text), 'hex'), '', n \
                  FROM generate_series(1, 20000) n"
             ),
@@ -127,7 +137,7 @@ fn the_statements_of_a_device_use_an_index() {
         store.find_device(&key).await.unwrap();
         store.note_policy(&key, "1").await.unwrap();
         order(store, &key).await;
-        store.advance_wipe(&key, WipeStep::Notify, now(), now()).await.unwrap();
+        advance(store, &key, WipeStep::Notify).await;
 
         let prepared = "SELECT name, statement, cardinality(parameter_types) AS parameters \
              FROM pg_prepared_statements WHERE strpos(statement, $1) > 0 ORDER BY prepare_time";
@@ -195,7 +205,7 @@ fn an_erased_user_leaves_only_devices_that_are_to_be_wiped() {
         };
         assert_eq!(erase().await, 1);
         assert_eq!(there().await, [false, true, true]);
-        store.advance_wipe(&wiped, WipeStep::Finish, now(), now()).await.unwrap();
+        advance(&store, &wiped, WipeStep::Finish).await;
         assert_eq!(erase().await, 1);
         assert_eq!(there().await, [false, false, true]);
         assert_eq!(erase().await, 0);

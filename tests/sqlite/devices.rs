@@ -3,8 +3,9 @@
 use grantor::ids::{ClientId, DeviceId, Subject};
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
-    DeviceKey, DeviceSighting, DeviceStore as _, GrantStore as _, RequestWipe, RevocationReason,
-    Rotate, SeeDevice, SqliteSettings, SqliteStore, TablePrefix, WipeRequest, WipeStep,
+    AdvanceWipe, DeviceKey, DeviceSighting, DeviceStore as _, GrantStore as _, RequestWipe,
+    RevocationReason, Rotate, SeeDevice, SqliteSettings, SqliteStore, TablePrefix, WipeAdvance,
+    WipeRequest, WipeStep,
 };
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -27,6 +28,7 @@ fn see(runtime: &Tokio, desk: &Desk, key: &DeviceKey) {
         name: Some("Phone".to_owned()),
         grant_id: grant.grant_id,
         salt_digest: grant.salt_digest,
+        authorized_at: grant.authorized_at,
         keep_until: at(HOUR),
         now: at(0),
     };
@@ -116,8 +118,10 @@ fn an_erased_user_leaves_only_devices_that_are_to_be_wiped() {
         |key: &DeviceKey| runtime.block_on(desk.store.find_device(key)).unwrap().is_some();
     assert_eq!(erase(), 1);
     assert_eq!([&idle, &wiped, &of_bob].map(is_there), [false, true, true]);
-    let report = desk.store.advance_wipe(&wiped, WipeStep::Finish, at(HOUR), at(3));
-    runtime.block_on(report).unwrap();
+    let (key, step, ordered_at) = (wiped.clone(), WipeStep::Finish, at(1));
+    let report = WipeAdvance { key, step, ordered_at, keep_until: at(HOUR), now: at(3) };
+    let report = runtime.block_on(desk.store.advance_wipe(&report)).unwrap();
+    assert_eq!(report, AdvanceWipe::Advanced);
     assert_eq!(erase(), 1);
     assert_eq!([&idle, &wiped, &of_bob].map(is_there), [false, false, true]);
     assert_eq!(erase(), 0);

@@ -9,6 +9,8 @@ mod chance;
 mod contract;
 mod crash;
 mod fan_out;
+#[path = "../support/rounds.rs"]
+mod rounds;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;

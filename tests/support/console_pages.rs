@@ -123,6 +123,7 @@ impl<S: Store + DeviceStore + AuditStore + 'static> Pages<S> {
             name: Some("Ann's phone".to_owned()),
             grant_id: grant,
             salt_digest: Digest::from_bytes([5; 32]),
+            authorized_at: now,
             keep_until: now.plus(Duration::from_hours(24 * 90)),
             now,
         };
@@ -219,9 +220,9 @@ pub(crate) fn filling(sqlite: bool, prefix: &str, app: &ClientId, rows: &Rows) -
             numbers(*grants),
         ),
         format!(
-            "INSERT INTO {p}devices (client_id, subject, device, name, first_seen, last_seen, wipe, \
-                 ordered_at, ordered_by, grant_id, salt_digest, keep_until) \
-             SELECT {own}, {user}, 'tag-' || n, 'A phone', {now} - n * 1000, {now}, \
+            "INSERT INTO {p}devices (client_id, subject, device, name, first_seen, last_seen, \
+                 installed_at, wipe, ordered_at, ordered_by, grant_id, salt_digest, keep_until) \
+             SELECT {own}, {user}, 'tag-' || n, 'A phone', {now} - n * 1000, {now}, {now} - n * 1000, \
                  CASE WHEN n % 50 = 0 THEN 1 ELSE 0 END, CASE WHEN n % 50 = 0 THEN {now} END, \
                  CASE WHEN n % 50 = 0 THEN 'root' END, {}, {}, {now} + 5184000000 FROM {}",
             bytes(16, "device"),

@@ -6,7 +6,9 @@ use super::{Account, AdminError};
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId};
-use crate::store::{Device, DeviceFilter, DeviceKey, Page, RevocationReason, Revoked, Store, Wipe};
+use crate::store::{
+    Device, DeviceFilter, DeviceKey, Page, RevocationReason, Revoked, Store, Wipe, WipeStep,
+};
 
 /// The installations of apps on the phones of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,10 +132,8 @@ impl<S: Store> Account<'_, S> {
 
     async fn withdraw_own(&self, key: &DeviceKey) -> Result<(), AdminError> {
         let device = self.parts.stored_devices()?.find_device(key).await?;
-        if !device.is_some_and(|device| self.may_withdraw(&device.wipe)) {
-            return Err(AdminError::WipeNotWithdrawable);
-        }
-        self.parts.withdraw_wipe(key).await
+        let device = device.filter(|device| self.may_withdraw(&device.wipe));
+        self.parts.end_order(device, WipeStep::Withdraw).await
     }
 
     fn may_withdraw(&self, wipe: &Wipe) -> bool {

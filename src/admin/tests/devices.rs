@@ -4,7 +4,7 @@ use super::*;
 use crate::app::MobileSecurity;
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, SeeDevice, Wipe,
-    WipeStep,
+    WipeAdvance, WipeStep,
 };
 
 /// An app that obeys orders to wipe its data.
@@ -22,6 +22,7 @@ fn installed(world: &World, number: u8, client_id: &ClientId, user: &str) -> (Gr
         name: Some(format!("Phone of {user}")),
         grant_id: grant.grant_id,
         salt_digest: grant.salt_digest,
+        authorized_at: grant.authorized_at,
         keep_until: grant.expires_at,
         now: world.clock.now(),
     };
@@ -41,8 +42,10 @@ fn is_ordered(world: &World, key: &DeviceKey) -> bool {
 }
 
 fn take(world: &World, key: &DeviceKey, step: WipeStep) -> AdvanceWipe {
-    let now = world.clock.now();
-    block_on(DeviceStore::advance_wipe(&world.store, key, step, now, now)).unwrap()
+    let (now, device) = (world.clock.now(), find(world, key));
+    let ordered_at = device.wipe.order().map_or(now, |order| order.at);
+    let advance = WipeAdvance { key: key.clone(), step, ordered_at, keep_until: now, now };
+    block_on(DeviceStore::advance_wipe(&world.store, &advance)).unwrap()
 }
 
 /// The last event: action, outcome and reason.
@@ -126,6 +129,43 @@ fn an_order_is_withdrawn_before_the_device_asks_and_not_afterwards() {
         assert_eq!(told(&world), refused);
         assert_eq!(find(&world, &key), before);
     }
+}
+
+/// W13: an administrator gives up an order that the phone will never report, also after it was told. The access
+/// stays revoked, and the id is free.
+#[test]
+fn an_order_is_abandoned_until_the_device_reports() {
+    let world = World::new();
+    let admin = world.admin();
+    let app = world.register(wiped_app()).client_id;
+    let (grant, key) = installed(&world, 1, &app, "ann");
+    let abandon = || block_on(admin.abandon_wipe(&key));
+    let refused = ("abandon_wipe", "refused", Some("wipe_not_withdrawable".to_owned()));
+    assert!(matches!(abandon(), Err(AdminError::WipeNotWithdrawable)));
+    assert_eq!(told(&world), refused);
+    for is_told in [false, true] {
+        block_on(admin.order_wipe(&key)).unwrap();
+        if is_told {
+            assert_eq!(take(&world, &key, WipeStep::Notify), AdvanceWipe::Advanced);
+        }
+        abandon().unwrap();
+        let event = world.last_event();
+        assert_eq!(event.action, Action::AbandonWipe { device: key.device_id.clone() });
+        assert_eq!(
+            (event.client_id, event.subject),
+            (Some(app.clone()), Some(key.subject.clone()))
+        );
+        assert_eq!(find(&world, &key).wipe, Wipe::None);
+        assert!(!world.is_live(&grant));
+    }
+    block_on(admin.order_wipe(&key)).unwrap();
+    assert_eq!(take(&world, &key, WipeStep::Finish), AdvanceWipe::Advanced);
+    assert!(matches!(abandon(), Err(AdminError::WipeNotWithdrawable)));
+
+    // Nothing is left to wipe, and the id is not locked.
+    let before = find(&world, &key);
+    block_on(admin.order_wipe(&key)).unwrap();
+    assert_eq!(find(&world, &key), before);
 }
 
 /// W20: with the option, a revocation orders the wipe of the devices of its target, of those whose app obeys.

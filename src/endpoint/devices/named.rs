@@ -53,6 +53,7 @@ impl NamedDevice {
             name: self.name.clone(),
             grant_id: grant.grant_id,
             salt_digest: grant.salt_digest,
+            authorized_at: grant.authorized_at,
             keep_until: grant.expires_at.max(now).plus(KEPT),
             now,
         })

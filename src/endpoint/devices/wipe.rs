@@ -9,6 +9,9 @@
 //! A genuine token costs only its own device, so that a stranger at the address of a phone cannot keep the phone
 //! from its wipe. Questions and reports have separate budgets, so that neither starves the other.
 //!
+//! A report also needs the row of the grant, if there is one: only the live refresh token and the one before it
+//! report.
+//!
 //! No app is looked up, because the phones of a disabled or deleted app are wiped, too. A forged token is
 //! refused without a store call, and with the answer of a device that is not to be wiped.
 
@@ -29,7 +32,7 @@ use crate::rate_limit::WipeKind;
 use crate::server_secret::handle::GrantHandle;
 use crate::store::{
     AdvanceWipe, Device, DeviceKey, RequestWipe, RevocationReason, SharedDevices, Store,
-    StoreError, Wipe, WipeRequest, WipeStep,
+    StoreError, Wipe, WipeAdvance, WipeRequest, WipeStep,
 };
 
 const PARAMETERS: [&str; 3] = ["token", "client_id", "reason"];
@@ -107,9 +110,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail.enter(Step::Claim);
         match device.wipe {
             Wipe::Notified { .. } => Ok(Effect::None),
-            Wipe::Requested { .. } => {
-                let (key, kept) = (&device.key, device.keep_until);
-                effect(devices.advance_wipe(key, WipeStep::Notify, kept, facts.now).await?)
+            Wipe::Requested { order } => {
+                let advance = WipeAdvance {
+                    key: device.key,
+                    step: WipeStep::Notify,
+                    ordered_at: order.at,
+                    keep_until: device.keep_until,
+                    now: facts.now,
+                };
+                effect(devices.advance_wipe(&advance).await?)
             }
             Wipe::None | Wipe::Done { .. } => Err(Rejection::NotToBeWiped.into()),
         }
@@ -126,6 +135,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let (devices, device) = self.proven_device(&token, trail).await?;
         let pin = form.get("reason") == Some(PIN);
         trail.action = Action::FinishWipe { device: Some(device.key.device_id.clone()), pin };
+        if !pin && !device.wipe.is_pending() {
+            return Err(Rejection::NotToBeWiped.into());
+        }
+        self.check_is_recent(&token.1).await?;
         trail.enter(Step::Claim);
         let kept = facts.now.plus(KEPT);
         match device.wipe {
@@ -142,14 +155,35 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 };
                 match devices.request_wipe(&report).await? {
                     RequestWipe::Requested(_) | RequestWipe::Pending(_) => Ok(Effect::Changed),
+                    // Another report came first.
+                    RequestWipe::Wiped(_) => Ok(Effect::None),
                     RequestWipe::Unknown => Err(Rejection::NotToBeWiped.into()),
                 }
             }
-            Wipe::Requested { .. } | Wipe::Notified { .. } => {
-                let step = WipeStep::Finish;
-                effect(devices.advance_wipe(&device.key, step, kept, facts.now).await?)
+            Wipe::Requested { order } | Wipe::Notified { order, .. } => {
+                let advance = WipeAdvance {
+                    key: device.key,
+                    step: WipeStep::Finish,
+                    ordered_at: order.at,
+                    keep_until: kept,
+                    now: facts.now,
+                };
+                effect(devices.advance_wipe(&advance).await?)
             }
             Wipe::None | Wipe::Done { .. } => Err(Rejection::NotToBeWiped.into()),
+        }
+    }
+
+    /// Checks that a report comes with the live refresh token of its grant, or with the one before it, which
+    /// the phone has if it lost an answer. An older one may have leaked long ago, and would end an order that
+    /// the phone has not obeyed. Without the row of the grant, every generation counts.
+    async fn check_is_recent(&self, handle: &GrantHandle) -> Result<(), EndpointError> {
+        let row = self.store.find_grant(&handle.grant_id).await?;
+        match row {
+            Some(row) if handle.generation.saturating_add(1) < row.generation => {
+                Err(Rejection::NotToBeWiped.into())
+            }
+            _ => Ok(()),
         }
     }
 
@@ -227,7 +261,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     }
 
     /// Returns the device of an opened token: the one that was last seen under its grant, also after the row of
-    /// the grant is gone. An earlier grant of the device has only its own row.
+    /// the grant is gone. An earlier grant of the device has only its own row. One from before the wipe of the
+    /// device belongs to an installation that is gone.
     async fn device_of(
         &self,
         devices: &dyn SharedDevices,
@@ -236,7 +271,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<Option<Device>, StoreError> {
         let salt = handle.salt.digest(&handle.grant_id);
         let device = devices.find_device_of(&handle.grant_id).await?;
-        let is_own = |it: &Device| it.key.client_id == *client_id && it.salt_digest.matches(&salt);
+        let is_own = |it: &Device| {
+            let of_grant = it.key.client_id == *client_id && it.grant_id == handle.grant_id;
+            of_grant && it.salt_digest.matches(&salt)
+        };
         if let Some(device) = device.filter(is_own) {
             return Ok(Some(device));
         }
@@ -248,7 +286,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         };
         let Some(device_id) = grant.device else { return Ok(None) };
         let key = DeviceKey { client_id: grant.client_id, subject: grant.subject, device_id };
-        devices.find_device(&key).await
+        let device = devices.find_device(&key).await?;
+        Ok(device.filter(|device| grant.authorized_at >= device.installed_at))
     }
 }
 

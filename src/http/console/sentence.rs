@@ -186,7 +186,10 @@ impl Writer<'_> {
             self.plain(super::texts::apps::origin(*origin));
         } else if let Action::TellWipe { device } | Action::FinishWipe { device, .. } = action {
             self.name(device.as_ref().map_or("", DeviceId::as_str));
-        } else if let Action::OrderWipe { device } | Action::WithdrawWipe { device } = action {
+        } else if let Action::OrderWipe { device }
+        | Action::WithdrawWipe { device }
+        | Action::AbandonWipe { device } = action
+        {
             self.name(device.as_str());
         } else if let Action::DropEvents { dropped } = action {
             self.plain(dropped.to_string());

@@ -5,7 +5,7 @@ use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, Listing, Page,
-    Pruned, RequestWipe, SeeDevice, StoreError, WipeRequest, WipeStep,
+    Pruned, RequestWipe, SeeDevice, StoreError, WipeAdvance, WipeRequest,
 };
 
 impl DeviceStore for AnyStore {
@@ -33,14 +33,8 @@ impl DeviceStore for AnyStore {
         on_any!(self.request_wipe(request).await)
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
-        on_any!(self.advance_wipe(key, step, keep_until, now).await)
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        on_any!(self.advance_wipe(advance).await)
     }
 
     async fn note_policy(&self, key: &DeviceKey, version: &str) -> Result<(), StoreError> {

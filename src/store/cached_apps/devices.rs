@@ -5,7 +5,7 @@ use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, Listing, Page,
-    Pruned, RequestWipe, SeeDevice, StoreError, WipeRequest, WipeStep,
+    Pruned, RequestWipe, SeeDevice, StoreError, WipeAdvance, WipeRequest,
 };
 
 impl<S: DeviceStore> DeviceStore for CachedApps<S> {
@@ -31,20 +31,17 @@ impl<S: DeviceStore> DeviceStore for CachedApps<S> {
 
     async fn request_wipe(&self, request: &WipeRequest) -> Result<RequestWipe, StoreError> {
         let answer = self.store.request_wipe(request).await?;
-        if let RequestWipe::Requested(revoked) | RequestWipe::Pending(revoked) = answer {
+        if let RequestWipe::Requested(revoked)
+        | RequestWipe::Pending(revoked)
+        | RequestWipe::Wiped(revoked) = answer
+        {
             self.saw_revocation(revoked);
         }
         Ok(answer)
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
-        self.store.advance_wipe(key, step, keep_until, now).await
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        self.store.advance_wipe(advance).await
     }
 
     async fn note_policy(&self, key: &DeviceKey, version: &str) -> Result<(), StoreError> {

@@ -4,12 +4,13 @@ use super::bench::{Bench, Cast, GRANT_LIFE, HOUR, at};
 use super::{Check, Runner, Violation};
 use crate::store::{
     AdvanceWipe, CodeRedemption, Device, DeviceKey, DeviceSighting, DeviceStore, Grant,
-    RequestWipe, RevocationReason, SeeDevice, Store, WipeRequest, WipeStep,
+    RequestWipe, RevocationReason, SeeDevice, Store, WipeAdvance, WipeRequest, WipeStep,
 };
 
 pub(super) const DAY: i64 = 24 * HOUR;
 /// The steps of a wipe.
-pub(super) const STEPS: [WipeStep; 3] = [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw];
+pub(super) const STEPS: [WipeStep; 4] =
+    [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw, WipeStep::Abandon];
 /// How long these checks keep a device.
 pub(super) const KEPT: i64 = 90 * DAY;
 /// How long these checks keep a device that is to be wiped.
@@ -38,6 +39,7 @@ pub(super) fn sighting(key: &DeviceKey, grant: &Grant, millis: i64) -> DeviceSig
         name: None,
         grant_id: grant.grant_id,
         salt_digest: grant.salt_digest,
+        authorized_at: grant.authorized_at,
         keep_until: at(millis + KEPT),
         now: at(millis),
     }
@@ -51,6 +53,17 @@ pub(super) fn order(key: &DeviceKey, millis: i64) -> WipeRequest {
         why: RevocationReason::Administrator,
         until: at(millis + GRANT_LIFE),
         keep_until: at(millis + KEPT_TO_BE_WIPED),
+        now: at(millis),
+    }
+}
+
+/// Returns a step of the order that was given at `ordered`.
+pub(super) fn advance(key: &DeviceKey, step: WipeStep, ordered: i64, millis: i64) -> WipeAdvance {
+    WipeAdvance {
+        key: key.clone(),
+        step,
+        ordered_at: at(ordered),
+        keep_until: at(millis + KEPT),
         now: at(millis),
     }
 }
@@ -81,13 +94,14 @@ impl<S: Store + DeviceStore, R: Runner> Bench<'_, S, R> {
         self.wait(self.store.request_wipe(request))
     }
 
+    /// Takes a step of the order that was given at 0.
     pub(super) fn advance(
         &self,
         key: &DeviceKey,
         step: WipeStep,
         millis: i64,
     ) -> Check<AdvanceWipe> {
-        self.wait(self.store.advance_wipe(key, step, at(millis + KEPT), at(millis)))
+        self.wait(self.store.advance_wipe(&advance(key, step, 0, millis)))
     }
 
     /// Returns the device of `cast`, seen under a grant that has no row.
@@ -103,7 +117,7 @@ impl<S: Store + DeviceStore, R: Runner> Bench<'_, S, R> {
     pub(super) fn ordered(&self, key: &DeviceKey, millis: i64) -> Check {
         match self.wipe(&order(key, millis))? {
             RequestWipe::Requested(_) => Ok(()),
-            other @ (RequestWipe::Pending(_) | RequestWipe::Unknown) => {
+            other @ (RequestWipe::Pending(_) | RequestWipe::Wiped(_) | RequestWipe::Unknown) => {
                 Err(Violation::new(format!("{other:?} for the first order of a known device")))
             }
         }

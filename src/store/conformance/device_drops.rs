@@ -1,8 +1,8 @@
 //! Checks of [`DeviceStore`] with futures that are dropped at every await: a step is done or not done, never
 //! half.
 
-use super::bench::{at, holds, same};
-use super::device_bench::{KEPT, code_on, order, sighting};
+use super::bench::{holds, same};
+use super::device_bench::{STEPS, advance, code_on, order, sighting};
 use super::dropped_futures::{at_every_await, is_either, leaves_none, poll_and_drop};
 use super::{Check, Kit, Runner};
 use crate::store::{
@@ -28,7 +28,7 @@ pub fn no_dropped_call_of_a_device_leaves_a_transaction_open<S: Store + DeviceSt
     leaves_none(&bench, other, || {
         let key = bench.seen(&bench.cast()?)?;
         bench.ordered(&key, 0)?;
-        Ok(async move { store.advance_wipe(&key, WipeStep::Notify, at(KEPT), at(1)).await })
+        Ok(async move { store.advance_wipe(&advance(&key, WipeStep::Notify, 0, 1)).await })
     })?;
     leaves_none(&bench, other, || {
         let key = bench.seen(&bench.cast()?)?;
@@ -93,20 +93,21 @@ pub fn a_dropped_step_of_a_wipe_is_done_or_not_done<S: Store + DeviceStore, R: R
     kit: &Kit<S, R>,
 ) -> Check {
     let bench = kit.bench();
-    for step in [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw] {
+    for step in STEPS {
         at_every_await(|polls| {
             let key = bench.seen(&bench.cast()?)?;
             bench.ordered(&key, 0)?;
             let before = bench.device_row(&key)?;
             let mut after = before.clone();
-            after.advance_wipe(step, at(KEPT), at(1));
-            let call = bench.store.advance_wipe(&key, step, at(KEPT), at(1));
-            let ready = poll_and_drop(&bench, polls, call)?;
+            let advance = advance(&key, step, 0, 1);
+            after.advance_wipe(&advance);
+            let ready = poll_and_drop(&bench, polls, bench.store.advance_wipe(&advance))?;
             let found = bench.device_row(&key)?;
             holds(found == before || found == after, || format!("half taken: {found:?}"))?;
             let again = bench.advance(&key, step, 1)?;
-            // A step that was withdrawn, and taken, does not follow any more.
-            let told = again != AdvanceWipe::Refused || step == WipeStep::Withdraw;
+            // An order that has ended has no further steps.
+            let ends = matches!(step, WipeStep::Withdraw | WipeStep::Abandon);
+            let told = again != AdvanceWipe::Refused || ends;
             holds(told, || format!("{step:?}, taken again: {again:?}"))?;
             Ok(ready)
         })?;

@@ -41,8 +41,8 @@ impl Play {
                 RequestWipe::Requested(_) => break,
                 // The others see it.
                 RequestWipe::Unknown => thread::yield_now(),
-                pending @ RequestWipe::Pending(_) => {
-                    return Err(Violation::new(format!("{pending:?} for the first order")));
+                other @ (RequestWipe::Pending(_) | RequestWipe::Wiped(_)) => {
+                    return Err(Violation::new(format!("{other:?} for the first order")));
                 }
             }
         }
@@ -259,15 +259,17 @@ pub fn one_of_many_orders_is_given<S: Store + DeviceStore, R: Runner>(kit: &Kit<
     )
 }
 
-/// W5, W6, W13: of many steps at once each is taken once, and of a notification and a withdrawal one.
+/// W5, W6, W13: of many steps at once each is taken once, and of a notification and a withdrawal one, as of a
+/// report and an abandonment.
 pub fn one_of_many_steps_of_a_wipe_is_taken<S: Store + DeviceStore, R: Runner>(
     kit: &Kit<S, R>,
 ) -> Check {
     let bench = kit.bench();
     let other = kit.other_bench(&bench);
-    let step = |round: usize, contender: usize| match (round % 3, contender % 2) {
+    let step = |round: usize, contender: usize| match (round % 4, contender % 2) {
         (0 | 2, 0) => WipeStep::Notify,
         (0, _) => WipeStep::Withdraw,
+        (3, 0) => WipeStep::Abandon,
         _ => WipeStep::Finish,
     };
     race(
@@ -290,7 +292,7 @@ pub fn one_of_many_steps_of_a_wipe_is_taken<S: Store + DeviceStore, R: Runner>(
             let refused = count(&answers, |answer| *answer == AdvanceWipe::Refused);
             let wipe = bench.device_row(key)?.wipe;
             let (notified, withdrawn) = (taken(WipeStep::Notify), taken(WipeStep::Withdraw));
-            if round.is_multiple_of(3) {
+            if round.is_multiple_of(4) {
                 same("steps taken", notified + withdrawn, 1)?;
                 let told = matches!(wipe, Wipe::Notified { .. });
                 same("whether the device is told", told, notified == 1)?;
@@ -298,7 +300,11 @@ pub fn one_of_many_steps_of_a_wipe_is_taken<S: Store + DeviceStore, R: Runner>(
                 let expected = if told { CONTENDERS / 2 } else { CONTENDERS - 1 };
                 return same("steps refused", refused, expected);
             }
-            same("reports taken", taken(WipeStep::Finish), 1)?;
+            let (reported, abandoned) = (taken(WipeStep::Finish), taken(WipeStep::Abandon));
+            same("reports and abandonments taken", reported + abandoned, 1)?;
+            if abandoned == 1 {
+                return same("the wipe that was abandoned", wipe, Wipe::None);
+            }
             holds(notified <= 1, || "a device is told twice")?;
             holds(matches!(wipe, Wipe::Done { .. }), || format!("{wipe:?} after a report"))
         },

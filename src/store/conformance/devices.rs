@@ -32,6 +32,9 @@ pub fn a_device_is_found_as_it_was_seen<S: Store + DeviceStore, R: Runner>(
         // By a clock that was set back.
         sighting(&key, &one, -DAY),
         DeviceSighting { keep_until: at(KEPT * 2), ..sighting(&key, &two, 30) },
+        DeviceSighting { authorized_at: at(5), ..sighting(&key, &two, 40) },
+        DeviceSighting { authorized_at: at(-5), ..sighting(&key, &one, 50) },
+        DeviceSighting { authorized_at: at(5), ..sighting(&key, &two, 60) },
     ];
     let mut expected: Option<Device> = None;
     for sighting in &sightings {
@@ -43,6 +46,61 @@ pub fn a_device_is_found_as_it_was_seen<S: Store + DeviceStore, R: Runner>(
             None => expected = Some(Device::first(sighting)),
         }
         same("the device found", bench.device(&key)?, expected.clone())?;
+    }
+    Ok(())
+}
+
+/// W1: a user has at most 64 devices at an app, apart from those that are to be wiped. A further one takes the
+/// place of the one that was seen longest ago.
+pub fn a_user_has_64_devices_at_an_app<S: Store + DeviceStore, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    let (cast, other) = (bench.cast()?, bench.cast()?);
+    let grant = cast.grant()?;
+    let numbered = |number: i64| -> Check<DeviceKey> {
+        let device_id = DeviceId::new(format!("{number:03}")).map_err(invalid)?;
+        Ok(DeviceKey { device_id, ..cast.key() })
+    };
+    let see = |number: i64, millis: i64| {
+        let seen = bench.see(&sighting(&numbered(number)?, &grant, millis))?;
+        same("a sighting", seen, SeeDevice::Seen)
+    };
+    let gone = || -> Check<Vec<i64>> {
+        let mut gone = Vec::new();
+        for number in 0..=68 {
+            if bench.device(&numbered(number)?)?.is_none() {
+                gone.push(number);
+            }
+        }
+        Ok(gone)
+    };
+    let neighbours = [
+        bench.seen(&Cast { subject: other.subject.clone(), ..cast.clone() })?,
+        bench.seen(&Cast { client_id: other.client_id.clone(), ..cast.clone() })?,
+    ];
+    // 4 and 5 are seen at one instant.
+    for number in 0..64 {
+        see(number, if number == 5 { 4 } else { number })?;
+    }
+    same("the devices that are missing from 64", gone()?, vec![64, 65, 66, 67, 68])?;
+    see(64, 64)?;
+    same("the devices that are missing after one more", gone()?, vec![0, 65, 66, 67, 68])?;
+    // One that is to be wiped has no place to give.
+    bench.ordered(&numbered(1)?, 0)?;
+    see(65, 65)?;
+    same("the devices that are missing beside an order", gone()?, vec![0, 66, 67, 68])?;
+    see(66, 66)?;
+    same("the devices that are missing, the order spared", gone()?, vec![0, 2, 67, 68])?;
+    let report = bench.advance(&numbered(1)?, WipeStep::Finish, 67)?;
+    same("the report", report, AdvanceWipe::Advanced)?;
+    see(3, 67)?;
+    same("the devices that are missing after the report", gone()?, vec![0, 1, 2, 67, 68])?;
+    // By a clock that was set back: the device that is seen stays.
+    see(67, -DAY)?;
+    same("the devices that are missing in the end", gone()?, vec![0, 1, 2, 4, 68])?;
+    for key in &neighbours {
+        bench.device_row(key)?;
     }
     Ok(())
 }

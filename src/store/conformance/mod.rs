@@ -304,6 +304,7 @@ fn checks_of_devices<S: Store + DeviceStore, R: Runner>() -> Vec<NamedCheck<S, R
     named! {
         devices {
             a_device_is_found_as_it_was_seen,
+            a_user_has_64_devices_at_an_app,
             a_device_belongs_to_one_app_and_user,
             a_device_is_found_by_its_last_grant,
             devices_are_listed_in_the_order_of_their_keys,
@@ -315,6 +316,9 @@ fn checks_of_devices<S: Store + DeviceStore, R: Runner>() -> Vec<NamedCheck<S, R
             an_order_ends_the_access_of_the_device,
             an_unknown_device_is_not_wiped,
             a_second_order_ends_access_again,
+            an_order_on_a_wiped_device_only_ends_access,
+            a_step_is_bound_to_its_order,
+            an_abandoned_order_frees_the_id,
             a_wipe_advances_and_never_goes_back,
             a_device_that_is_to_be_wiped_is_not_seen,
             a_withdrawn_order_revives_no_grant,

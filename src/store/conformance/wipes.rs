@@ -1,13 +1,13 @@
 //! Checks of the wipe of a device, one caller at a time.
 
 use super::bench::{Cast, at, end, holds, same};
-use super::device_bench::{KEPT, STEPS, code_on, order, sighting};
+use super::device_bench::{KEPT_TO_BE_WIPED, STEPS, advance, code_on, order, sighting};
 use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
 use crate::ids::DeviceId;
 use crate::store::{
-    AdvanceWipe, DeviceSighting, DeviceStore, FeedCursor, GrantRefusal, RedeemCode, RequestWipe,
-    SeeDevice, Store, Wipe, WipeRequest, WipeStep,
+    AdvanceWipe, Device, DeviceSighting, DeviceStore, FeedCursor, Grant, GrantRefusal, RedeemCode,
+    RequestWipe, SeeDevice, Store, Wipe, WipeRequest, WipeStep,
 };
 
 /// W3: with the order every grant and token of the device is void, also a code that would be redeemed on it.
@@ -30,7 +30,7 @@ pub fn an_order_ends_the_access_of_the_device<S: Store + DeviceStore, R: Runner>
     expected.order_wipe(&request);
     let at = match bench.wipe(&request)? {
         RequestWipe::Requested(revoked) => revoked.at,
-        other @ (RequestWipe::Pending(_) | RequestWipe::Unknown) => {
+        other @ (RequestWipe::Pending(_) | RequestWipe::Wiped(_) | RequestWipe::Unknown) => {
             return Err(Violation::new(format!("{other:?} for the first order")));
         }
     };
@@ -72,7 +72,8 @@ pub fn an_unknown_device_is_not_wiped<S: Store + DeviceStore, R: Runner>(kit: &K
     bench.is_alive("a grant on a device that is not known", &family, 0)
 }
 
-/// W3: an order that is given again leaves the first as it was, and ends what was granted meanwhile.
+/// W3, W18: an order that is given again leaves the first as it was, keeps the row for longer, and ends what was
+/// granted meanwhile.
 pub fn a_second_order_ends_access_again<S: Store + DeviceStore, R: Runner>(
     kit: &Kit<S, R>,
 ) -> Check {
@@ -85,13 +86,88 @@ pub fn a_second_order_ends_access_again<S: Store + DeviceStore, R: Runner>(
             bench.advance(&key, WipeStep::Notify, 1)?;
         }
         let (before, family) = (bench.device_row(&key)?, bench.family(&cast)?);
-        let request = WipeRequest { by: Some("another".to_owned()), ..order(&key, 2) };
+        let millis = if notified { 2 } else { 3 };
+        let request = WipeRequest { by: Some("another".to_owned()), ..order(&key, millis) };
         let answer = bench.wipe(&request)?;
         holds(matches!(answer, RequestWipe::Pending(_)), || {
             format!("{answer:?} for a second order")
         })?;
+        let expected = Device { keep_until: at(3 + KEPT_TO_BE_WIPED), ..before };
+        same("the device", bench.device_row(&key)?, expected)?;
+        bench.is_dead("a grant from between the orders", &family, 4)?;
+    }
+    Ok(())
+}
+
+/// W3: an order on a device that has reported ends its access again, and does not lock its id.
+pub fn an_order_on_a_wiped_device_only_ends_access<S: Store + DeviceStore, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    for is_ordered in [true, false] {
+        let cast = bench.cast()?;
+        let key = bench.seen(&cast)?;
+        if is_ordered {
+            bench.ordered(&key, 0)?;
+            let report = bench.advance(&key, WipeStep::Finish, 1)?;
+            same("the report", report, AdvanceWipe::Advanced)?;
+        } else {
+            bench.wipe(&WipeRequest { by: None, ..order(&key, 1) })?;
+        }
+        let (before, family) = (bench.device_row(&key)?, bench.family(&cast)?);
+        let answer = bench.wipe(&order(&key, 2))?;
+        holds(matches!(answer, RequestWipe::Wiped(_)), || {
+            format!("{answer:?} for an order on a wiped device")
+        })?;
         same("the device", bench.device_row(&key)?, before)?;
-        bench.is_dead("a grant from between the orders", &family, 3)?;
+        bench.is_dead("a grant on the wiped device", &family, 3)?;
+        let seen = bench.see(&sighting(&key, &cast.grant()?, 4))?;
+        same("a sighting after the order", seen, SeeDevice::Seen)?;
+    }
+    Ok(())
+}
+
+/// W6, W13: a step of an order that was withdrawn leaves the next order as it is.
+pub fn a_step_is_bound_to_its_order<S: Store + DeviceStore, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let key = bench.seen(&bench.cast()?)?;
+    bench.ordered(&key, 0)?;
+    same("the withdrawal", bench.advance(&key, WipeStep::Withdraw, 1)?, AdvanceWipe::Advanced)?;
+    bench.ordered(&key, 2)?;
+    for notified in [false, true] {
+        if notified {
+            let notify = advance(&key, WipeStep::Notify, 2, 3);
+            let answer = bench.wait(bench.store.advance_wipe(&notify))?;
+            same("the question", answer, AdvanceWipe::Advanced)?;
+        }
+        let before = bench.device_row(&key)?;
+        for step in STEPS {
+            let what = format!("{step:?} of another order");
+            same(&what, bench.advance(&key, step, 4)?, AdvanceWipe::Refused)?;
+            same(&format!("the device after {what}"), bench.device_row(&key)?, before.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// W13: an order that the administrator gives up revives no grant, and frees the id.
+pub fn an_abandoned_order_frees_the_id<S: Store + DeviceStore, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    for notified in [false, true] {
+        let cast = bench.cast()?;
+        let (key, family) = (bench.seen(&cast)?, bench.family(&cast)?);
+        bench.ordered(&key, 0)?;
+        if notified {
+            same("the question", bench.advance(&key, WipeStep::Notify, 1)?, AdvanceWipe::Advanced)?;
+        }
+        same("a step", bench.advance(&key, WipeStep::Abandon, 2)?, AdvanceWipe::Advanced)?;
+        same("the wipe", bench.device_row(&key)?.wipe, Wipe::None)?;
+        bench.is_dead("a grant under an abandoned order", &family, 3)?;
+        let seen = bench.see(&sighting(&key, &cast.grant()?, 3))?;
+        same("a sighting after an abandoned order", seen, SeeDevice::Seen)?;
+        bench.is_alive("a grant after an abandoned order", &bench.family(&cast)?, 3)?;
     }
     Ok(())
 }
@@ -102,19 +178,20 @@ pub fn a_wipe_advances_and_never_goes_back<S: Store + DeviceStore, R: Runner>(
 ) -> Check {
     let bench = kit.bench();
     // The steps before, after an order.
-    let histories: [Option<&[WipeStep]>; 6] = [
+    let histories: [Option<&[WipeStep]>; 7] = [
         None,
         Some(&[]),
         Some(&[WipeStep::Notify]),
         Some(&[WipeStep::Finish]),
         Some(&[WipeStep::Notify, WipeStep::Finish]),
         Some(&[WipeStep::Withdraw]),
+        Some(&[WipeStep::Notify, WipeStep::Abandon]),
     ];
     for history in histories {
         for step in STEPS {
             let key = bench.seen(&bench.cast()?)?;
             if let Some(steps) = history {
-                bench.ordered(&key, 1)?;
+                bench.ordered(&key, 0)?;
                 for step in steps {
                     let answer = bench.advance(&key, *step, 2)?;
                     same("a step that follows", answer, AdvanceWipe::Advanced)?;
@@ -123,7 +200,7 @@ pub fn a_wipe_advances_and_never_goes_back<S: Store + DeviceStore, R: Runner>(
             let mut expected = bench.device_row(&key)?;
             // Twice: a step that was taken is there before.
             for millis in [3, 4] {
-                let answer = expected.advance_wipe(step, at(millis + KEPT), at(millis));
+                let answer = expected.advance_wipe(&advance(&key, step, 0, millis));
                 let what = format!("{step:?} after {history:?}");
                 same(&what, bench.advance(&key, step, millis)?, answer)?;
                 same(
@@ -161,10 +238,12 @@ pub fn a_device_that_is_to_be_wiped_is_not_seen<S: Store + DeviceStore, R: Runne
     }
     same("the report", bench.advance(&key, WipeStep::Finish, 2)?, AdvanceWipe::Advanced)?;
     let mut expected = bench.device_row(&key)?;
-    let next = sighting(&key, &cast.grant()?, 20);
+    let grant = Grant { authorized_at: at(15), ..cast.grant()? };
+    let next = sighting(&key, &grant, 20);
     same("a sighting after the wipe", bench.see(&next)?, SeeDevice::Seen)?;
     expected.see(&next);
     same("the device after its wipe", bench.device_row(&key)?, expected)?;
+    same("its installation", bench.device_row(&key)?.installed_at, at(15))?;
     bench.ordered(&key, 30)
 }
 
@@ -203,7 +282,12 @@ pub fn a_device_may_report_a_wipe_of_its_own<S: Store + DeviceStore, R: Runner>(
         let (family, mut expected) = (bench.family(&cast)?, bench.device_row(&key)?);
         let request = WipeRequest { by: None, ..order(&key, 2) };
         let answer = bench.wipe(&request)?;
-        holds(matches!(answer, RequestWipe::Requested(_)), || format!("{answer:?} for a report"))?;
+        let is_told = if matches!(expected.wipe, Wipe::Done { .. }) {
+            matches!(answer, RequestWipe::Wiped(_))
+        } else {
+            matches!(answer, RequestWipe::Requested(_))
+        };
+        holds(is_told, || format!("{answer:?} for a report after {history:?}"))?;
         expected.order_wipe(&request);
         same(&format!("the device after {history:?}"), bench.device_row(&key)?, expected)?;
         bench.is_dead("a grant on a device that wiped itself", &family, 3)?;

@@ -38,6 +38,9 @@ pub struct Device {
     pub name: Option<String>,
     /// When it was first seen.
     pub first_seen: UnixTime,
+    /// The date of the first grant of this installation. A grant of an earlier date belongs to an installation
+    /// that was wiped, and proves nothing about this one.
+    pub installed_at: UnixTime,
     /// When it was last seen, to the day.
     pub last_seen: UnixTime,
     /// How far the wipe of its data is.
@@ -122,6 +125,8 @@ pub struct DeviceSighting {
     pub grant_id: GrantId,
     /// The digest of the salt of that grant.
     pub salt_digest: Digest,
+    /// The [date](super::Grant::authorized_at) of that grant.
+    pub authorized_at: UnixTime,
     /// Until when the row is kept at least.
     pub keep_until: UnixTime,
     /// The present instant.
@@ -175,6 +180,9 @@ pub enum RequestWipe {
     Requested(Revoked),
     /// An order was pending and stays as it was. The access of the device has ended.
     Pending(Revoked),
+    /// The device has reported that its data is gone, and was not seen since. The wipe stays done. The access
+    /// of the device has ended.
+    Wiped(Revoked),
     /// The store knows no such device. Nothing changed.
     Unknown,
 }
@@ -189,6 +197,25 @@ pub enum WipeStep {
     Finish,
     /// The order is withdrawn, while the device has not asked.
     Withdraw,
+    /// The administrator gives the order up, because the device will never report: it is lost or broken, or
+    /// another one has its id. The id may get access again. Its earlier grants stay dead.
+    Abandon,
+}
+
+/// The argument of [`DeviceStore::advance_wipe`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "hosts call the store in their own tests")]
+pub struct WipeAdvance {
+    /// The device.
+    pub key: DeviceKey,
+    /// The step.
+    pub step: WipeStep,
+    /// The [instant](WipeOrder::at) of the order that the caller has read. A step of another order is refused.
+    pub ordered_at: UnixTime,
+    /// Until when the row is kept at least.
+    pub keep_until: UnixTime,
+    /// The present instant.
+    pub now: UnixTime,
 }
 
 /// The answer of [`DeviceStore::advance_wipe`].
@@ -199,7 +226,8 @@ pub enum AdvanceWipe {
     Advanced,
     /// The wipe was there before: the device was told, or has reported. Nothing changed.
     Unchanged,
-    /// The step does not follow from where the wipe is, or the store knows no such device. Nothing changed.
+    /// The step does not follow from where the wipe is, the order is another one, or the store knows no such
+    /// device. Nothing changed.
     Refused,
 }
 

@@ -1,11 +1,14 @@
 //! The rules of a device's row. A store that locks the row may call them and write the row back.
 
 use super::{
-    AdvanceWipe, Device, DeviceSighting, SeeDevice, Wipe, WipeOrder, WipeRequest, WipeStep,
+    AdvanceWipe, Device, DeviceKey, DeviceSighting, RequestWipe, Revoked, SeeDevice, Wipe,
+    WipeAdvance, WipeOrder, WipeRequest, WipeStep,
 };
-use crate::clock::UnixTime;
 
 impl Device {
+    /// The greatest number of devices of one app and user that are not to be wiped.
+    pub const MAX_OF_USER: usize = 64;
+
     /// Creates the row of a device that is seen for the first time.
     #[must_use]
     pub fn first(sighting: &DeviceSighting) -> Self {
@@ -14,6 +17,7 @@ impl Device {
             name: sighting.name.clone(),
             first_seen: sighting.now,
             last_seen: sighting.now,
+            installed_at: sighting.authorized_at,
             wipe: Wipe::None,
             policy_seen: None,
             grant_id: sighting.grant_id,
@@ -28,7 +32,10 @@ impl Device {
         if self.wipe.is_pending() {
             return SeeDevice::ToBeWiped;
         }
-        if self.wipe != Wipe::None {
+        if self.wipe == Wipe::None {
+            self.installed_at = self.installed_at.min(sighting.authorized_at);
+        } else {
+            self.installed_at = sighting.authorized_at;
             self.policy_seen = None;
         }
         self.wipe = Wipe::None;
@@ -42,46 +49,73 @@ impl Device {
         SeeDevice::Seen
     }
 
-    /// Applies the promise of [`DeviceStore::request_wipe`](super::DeviceStore::request_wipe) to the row.
-    /// Returns whether the row has changed. The store ends the access of the device in any case.
-    pub fn order_wipe(&mut self, request: &WipeRequest) -> bool {
+    /// Returns the devices that a sighting of `seen` removes: those of its app and user that were seen longest
+    /// ago, beyond [`MAX_OF_USER`](Self::MAX_OF_USER). On a tie the lesser id is removed first. The device
+    /// that is seen stays, and so do devices that are to be wiped.
+    #[must_use]
+    pub fn crowded_out<'a>(
+        seen: &DeviceKey,
+        devices: impl IntoIterator<Item = &'a Self>,
+    ) -> Vec<DeviceKey> {
+        let is_rival = |device: &&Self| {
+            let key = &device.key;
+            let of_user = key.client_id == seen.client_id && key.subject == seen.subject;
+            of_user && key.device_id != seen.device_id && !device.wipe.is_pending()
+        };
+        let mut rivals: Vec<_> = devices.into_iter().filter(is_rival).collect();
+        rivals.sort_unstable_by(|one, other| {
+            (other.last_seen, &other.key).cmp(&(one.last_seen, &one.key))
+        });
+        rivals.into_iter().skip(Self::MAX_OF_USER - 1).map(|it| it.key.clone()).collect()
+    }
+
+    /// Applies the promise of [`DeviceStore::request_wipe`](super::DeviceStore::request_wipe) to the row, and
+    /// returns the answer for the revocation with which the store ends the access of the device.
+    pub fn order_wipe(&mut self, request: &WipeRequest) -> fn(Revoked) -> RequestWipe {
         let at = request.now;
-        match &request.by {
-            Some(_) if self.wipe.is_pending() => return false,
-            Some(by) => self.wipe = Wipe::Requested { order: WipeOrder { at, by: by.clone() } },
-            None => self.wipe = Wipe::Done { order: self.wipe.order().cloned(), at },
-        }
+        let answer: fn(Revoked) -> RequestWipe = match (&request.by, &self.wipe) {
+            (_, Wipe::Done { .. }) => return RequestWipe::Wiped,
+            (Some(_), Wipe::Requested { .. } | Wipe::Notified { .. }) => RequestWipe::Pending,
+            (Some(by), Wipe::None) => {
+                self.wipe = Wipe::Requested { order: WipeOrder { at, by: by.clone() } };
+                RequestWipe::Requested
+            }
+            (None, wipe) => {
+                self.wipe = Wipe::Done { order: wipe.order().cloned(), at };
+                RequestWipe::Requested
+            }
+        };
         self.keep_until = self.keep_until.max(request.keep_until);
-        true
+        answer
     }
 
     /// Applies the promise of [`DeviceStore::advance_wipe`](super::DeviceStore::advance_wipe) to the row.
     /// It has changed if the answer is [`AdvanceWipe::Advanced`].
-    pub fn advance_wipe(
-        &mut self,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> AdvanceWipe {
-        let next = match (step, &self.wipe) {
+    pub fn advance_wipe(&mut self, advance: &WipeAdvance) -> AdvanceWipe {
+        if self.wipe.order().is_none_or(|order| order.at != advance.ordered_at) {
+            return AdvanceWipe::Refused;
+        }
+        let at = advance.now;
+        let next = match (advance.step, &self.wipe) {
             (WipeStep::Notify, Wipe::Requested { order }) => {
-                Wipe::Notified { order: order.clone(), at: now }
+                Wipe::Notified { order: order.clone(), at }
             }
             (WipeStep::Finish, Wipe::Requested { order } | Wipe::Notified { order, .. }) => {
-                Wipe::Done { order: Some(order.clone()), at: now }
+                Wipe::Done { order: Some(order.clone()), at }
             }
-            (WipeStep::Withdraw, Wipe::Requested { .. }) => Wipe::None,
+            (WipeStep::Withdraw | WipeStep::Abandon, Wipe::Requested { .. })
+            | (WipeStep::Abandon, Wipe::Notified { .. }) => Wipe::None,
             (WipeStep::Notify, Wipe::Notified { .. }) | (WipeStep::Finish, Wipe::Done { .. }) => {
                 return AdvanceWipe::Unchanged;
             }
-            (WipeStep::Notify, Wipe::None | Wipe::Done { .. })
+            (WipeStep::Notify | WipeStep::Abandon, Wipe::None | Wipe::Done { .. })
             | (WipeStep::Finish, Wipe::None)
             | (WipeStep::Withdraw, Wipe::None | Wipe::Notified { .. } | Wipe::Done { .. }) => {
                 return AdvanceWipe::Refused;
             }
         };
         self.wipe = next;
-        self.keep_until = self.keep_until.max(keep_until);
+        self.keep_until = self.keep_until.max(advance.keep_until);
         AdvanceWipe::Advanced
     }
 }
@@ -89,9 +123,10 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixTime;
     use crate::ids::{ClientId, DeviceId, GrantId, Subject};
     use crate::secret::Digest;
-    use crate::store::{DeviceKey, RevocationReason};
+    use crate::store::RevocationReason;
 
     fn at(millis: i64) -> UnixTime {
         UnixTime::from_millis(millis)
@@ -111,6 +146,7 @@ mod tests {
             name: None,
             grant_id: GrantId::from_bytes([grant; 16]),
             salt_digest: Digest::from_bytes([grant; 32]),
+            authorized_at: at(i64::from(grant)),
             keep_until: at(now + 100),
             now: at(now),
         }
@@ -131,35 +167,53 @@ mod tests {
         Device::first(&sighting(1, now))
     }
 
+    /// Gives the order of `request`, and returns the answer.
+    fn give(device: &mut Device, request: &WipeRequest) -> RequestWipe {
+        device.order_wipe(request)(Revoked { at: at(0) })
+    }
+
     fn ordered(now: i64) -> Device {
         let mut device = seen(now);
-        assert!(device.order_wipe(&request(Some("root"), now)));
+        let answer = give(&mut device, &request(Some("root"), now));
+        assert!(matches!(answer, RequestWipe::Requested(_)));
         device
     }
 
-    /// W5, W6, W13: a wipe goes forward only, and can be withdrawn until the device has asked.
+    /// A step of an order that was given at 0.
+    fn step(step: WipeStep, now: i64) -> WipeAdvance {
+        WipeAdvance { key: key(), step, ordered_at: at(0), keep_until: at(9_000), now: at(now) }
+    }
+
+    /// W5, W6, W13: a wipe goes forward only. It can be withdrawn until the device has asked, and abandoned
+    /// until it has reported.
     #[test]
     fn a_wipe_advances_and_never_goes_back() {
-        let is = |device: &mut Device, step, answer| {
-            assert_eq!(device.advance_wipe(step, at(9_000), at(5)), answer, "{step:?} {device:?}");
+        let is = |device: &mut Device, taken, answer| {
+            assert_eq!(device.advance_wipe(&step(taken, 5)), answer, "{taken:?} {device:?}");
         };
         let mut device = seen(0);
-        for step in [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw] {
+        for step in [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw, WipeStep::Abandon] {
             is(&mut device, step, AdvanceWipe::Refused);
         }
         assert_eq!(device, seen(0));
 
-        let mut withdrawn = ordered(0);
-        is(&mut withdrawn, WipeStep::Withdraw, AdvanceWipe::Advanced);
-        assert_eq!(withdrawn.wipe, Wipe::None);
+        for end in [WipeStep::Withdraw, WipeStep::Abandon] {
+            let mut ended = ordered(0);
+            is(&mut ended, end, AdvanceWipe::Advanced);
+            assert_eq!(ended.wipe, Wipe::None);
+        }
 
         let mut device = ordered(0);
         is(&mut device, WipeStep::Notify, AdvanceWipe::Advanced);
         is(&mut device, WipeStep::Notify, AdvanceWipe::Unchanged);
         is(&mut device, WipeStep::Withdraw, AdvanceWipe::Refused);
+        let mut abandoned = device.clone();
+        is(&mut abandoned, WipeStep::Abandon, AdvanceWipe::Advanced);
+        assert_eq!(abandoned.wipe, Wipe::None);
+        assert_eq!(abandoned.see(&sighting(2, 6)), SeeDevice::Seen);
         is(&mut device, WipeStep::Finish, AdvanceWipe::Advanced);
         is(&mut device, WipeStep::Finish, AdvanceWipe::Unchanged);
-        for step in [WipeStep::Notify, WipeStep::Withdraw] {
+        for step in [WipeStep::Notify, WipeStep::Withdraw, WipeStep::Abandon] {
             is(&mut device, step, AdvanceWipe::Refused);
         }
         assert_eq!(device.wipe.order().unwrap().by, "root");
@@ -169,12 +223,42 @@ mod tests {
         is(&mut ordered(0), WipeStep::Finish, AdvanceWipe::Advanced);
     }
 
+    /// W6: a report of an order that was withdrawn does not end the next one.
+    #[test]
+    fn a_step_of_another_order_is_refused() {
+        let before = ordered(7);
+        for taken in [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw, WipeStep::Abandon] {
+            let mut device = before.clone();
+            assert_eq!(device.advance_wipe(&step(taken, 9)), AdvanceWipe::Refused);
+            assert_eq!(device, before);
+        }
+    }
+
+    /// W3, W18: a second order keeps the row for longer, and changes nothing else.
     #[test]
     fn a_second_order_leaves_the_first_as_it_was() {
         let mut device = ordered(10);
-        assert!(!device.order_wipe(&request(Some("another"), 20)));
+        let answer = give(&mut device, &request(Some("another"), 20));
+        assert!(matches!(answer, RequestWipe::Pending(_)));
         let order = WipeOrder { at: at(10), by: "root".to_owned() };
         assert_eq!(device.wipe, Wipe::Requested { order });
+        assert_eq!(device.keep_until, at(1_020));
+        give(&mut device, &request(Some("another"), 5));
+        assert_eq!(device.keep_until, at(1_020));
+    }
+
+    /// W3: an order does not lock the id of a device that has nothing left to wipe, nor a report that comes twice.
+    #[test]
+    fn a_wiped_device_is_not_ordered_to_wipe_again() {
+        let mut device = ordered(0);
+        device.advance_wipe(&step(WipeStep::Finish, 1));
+        let before = device.clone();
+        for by in [Some("root"), None] {
+            let answer = give(&mut device, &request(by, 2));
+            assert!(matches!(answer, RequestWipe::Wiped(_)), "{answer:?}");
+            assert_eq!(device, before);
+        }
+        assert_eq!(device.see(&sighting(2, 3)), SeeDevice::Seen);
     }
 
     /// W12: a device that is to be wiped gets no access; once it is wiped it is a new installation.
@@ -185,11 +269,47 @@ mod tests {
         let before = device.clone();
         assert_eq!(device.see(&sighting(2, 50)), SeeDevice::ToBeWiped);
         assert_eq!(device, before);
-        device.advance_wipe(WipeStep::Finish, at(60), at(60));
+        device.advance_wipe(&step(WipeStep::Finish, 60));
         assert_eq!(device.see(&sighting(2, 70)), SeeDevice::Seen);
         assert_eq!((device.wipe, device.policy_seen), (Wipe::None, None));
         assert_eq!(device.grant_id, GrantId::from_bytes([2; 16]));
         assert_eq!((device.first_seen, device.last_seen), (at(0), at(70)));
+        assert_eq!(device.installed_at, at(2));
+    }
+
+    /// W5: an installation is as old as its earliest grant, and no older than the wipe before it.
+    #[test]
+    fn an_installation_begins_with_its_earliest_grant_after_a_wipe() {
+        let mut device = Device::first(&sighting(5, 10));
+        for (grant, expected) in [(7, 5), (3, 3), (4, 3)] {
+            device.see(&sighting(grant, 20));
+            assert_eq!(device.installed_at, at(expected));
+        }
+        give(&mut device, &request(None, 30));
+        device.see(&sighting(9, 40));
+        assert_eq!(device.installed_at, at(9));
+    }
+
+    #[test]
+    fn a_user_has_64_devices_at_an_app_at_most() {
+        let device = |number: i64| {
+            let device_id = DeviceId::new(format!("{number:03}")).unwrap();
+            let (key, last_seen) = (DeviceKey { device_id, ..key() }, at(number / 2));
+            Device { key, last_seen, ..seen(0) }
+        };
+        let mut devices: Vec<_> = (0..64).map(device).collect();
+        let of_bob = DeviceKey { subject: Subject::new("bob").unwrap(), ..key() };
+        devices.push(Device { key: of_bob, ..seen(0) });
+        devices.push(ordered(0));
+        let removed = |seen: i64, devices: &[Device]| -> Vec<String> {
+            let keys = Device::crowded_out(&device(seen).key, devices);
+            keys.iter().map(|key| key.device_id.to_string()).collect()
+        };
+        assert!(removed(63, &devices).is_empty());
+        assert_eq!(removed(64, &devices), ["000"]);
+        devices.push(device(64));
+        assert_eq!(removed(65, &devices), ["001", "000"]);
+        assert_eq!(removed(0, &devices), ["001"]);
     }
 
     #[test]
@@ -207,10 +327,10 @@ mod tests {
     #[test]
     fn a_device_may_report_a_wipe_of_its_own() {
         let mut device = seen(0);
-        assert!(device.order_wipe(&request(None, 5)));
+        assert!(matches!(give(&mut device, &request(None, 5)), RequestWipe::Requested(_)));
         assert_eq!(device.wipe, Wipe::Done { order: None, at: at(5) });
         let mut device = ordered(0);
-        assert!(device.order_wipe(&request(None, 5)));
+        assert!(matches!(give(&mut device, &request(None, 5)), RequestWipe::Requested(_)));
         assert_eq!(device.wipe.order().unwrap().by, "root");
         assert!(!device.wipe.is_pending());
     }

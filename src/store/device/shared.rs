@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use super::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, RequestWipe,
-    SeeDevice, WipeRequest, WipeStep,
+    SeeDevice, WipeAdvance, WipeRequest,
 };
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
@@ -24,13 +24,7 @@ pub(crate) trait SharedDevices: Send + Sync {
         page: Page<DeviceKey>,
     ) -> Boxed<'a, Listing<Device, DeviceKey>>;
     fn request_wipe<'a>(&'a self, request: &'a WipeRequest) -> Boxed<'a, RequestWipe>;
-    fn advance_wipe<'a>(
-        &'a self,
-        key: &'a DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Boxed<'a, AdvanceWipe>;
+    fn advance_wipe<'a>(&'a self, advance: &'a WipeAdvance) -> Boxed<'a, AdvanceWipe>;
     fn note_policy<'a>(&'a self, key: &'a DeviceKey, version: &'a str) -> Boxed<'a, ()>;
     fn prune_devices(&self, now: UnixTime, limit: usize) -> Boxed<'_, Pruned>;
 }
@@ -60,14 +54,8 @@ impl<T: DeviceStore> SharedDevices for T {
         Box::pin(DeviceStore::request_wipe(self, request))
     }
 
-    fn advance_wipe<'a>(
-        &'a self,
-        key: &'a DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Boxed<'a, AdvanceWipe> {
-        Box::pin(DeviceStore::advance_wipe(self, key, step, keep_until, now))
+    fn advance_wipe<'a>(&'a self, advance: &'a WipeAdvance) -> Boxed<'a, AdvanceWipe> {
+        Box::pin(DeviceStore::advance_wipe(self, advance))
     }
 
     fn note_policy<'a>(&'a self, key: &'a DeviceKey, version: &'a str) -> Boxed<'a, ()> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, RequestWipe, SeeDevice,
-    WipeRequest, WipeStep,
+    WipeAdvance, WipeRequest,
 };
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
@@ -18,7 +18,10 @@ pub trait DeviceStore: Send + Sync {
     ///
     /// # Contract
     ///
-    /// * As [`Device::first`] where no row exists, else as [`Device::see`], in one atomic step.
+    /// * As [`Device::see`] if the device has a row, else as [`Device::first`], in one atomic step.
+    /// * If the device is seen, the same step removes those that
+    ///   [crowd the user's devices](Device::crowded_out). Sightings that overlap may exceed the number until
+    ///   the next one.
     /// * The answer is not older than the call: it sees every order that was answered before.
     ///
     /// # Errors
@@ -47,8 +50,9 @@ pub trait DeviceStore: Send + Sync {
     ///
     /// # Contract
     ///
-    /// As [`find_device`](Self::find_device). If several devices were last seen under the grant, one that is to
-    /// be wiped goes first, then the one that was seen last.
+    /// As [`find_device`](Self::find_device). The server sees one device under a grant, because a grant keeps its
+    /// device and a dead code is no sighting. If requests with one live code named several, one that is to be
+    /// wiped goes first, then the one that was seen last.
     ///
     /// # Errors
     ///
@@ -77,7 +81,10 @@ pub trait DeviceStore: Send + Sync {
     ///   [`RevocationTarget::Device`](crate::store::RevocationTarget::Device), in one atomic step: at no instant
     ///   is the device ordered to wipe and alive, or dead without the order.
     /// * No redemption or rotation that overlaps the call leaves a survivor.
-    /// * Idempotent: while an order is pending, the answer is [`RequestWipe::Pending`].
+    /// * Idempotent: while an order is pending, the answer is [`RequestWipe::Pending`], and the row is kept for as
+    ///   long as the later order says.
+    /// * An order leaves the wipe of a device as it is if the device has reported and was not seen since:
+    ///   [`RequestWipe::Wiped`].
     ///
     /// # Errors
     ///
@@ -93,17 +100,14 @@ pub trait DeviceStore: Send + Sync {
     ///
     /// As [`Device::advance_wipe`], in one atomic step: of any number of calls with one step exactly one
     /// answers [`AdvanceWipe::Advanced`], and of a withdrawal and a notification that race only one does. A
-    /// withdrawal revives no grant.
+    /// step of another order than the pending one changes nothing. A withdrawal revives no grant.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if the step may or may not have been taken. Repeating the call settles it.
     fn advance_wipe(
         &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
+        advance: &WipeAdvance,
     ) -> impl Future<Output = Result<AdvanceWipe, StoreError>> + Send;
 
     /// Notes the version of the policy document that a device has read: 1 to 64 bytes of ASCII.
@@ -164,14 +168,8 @@ impl<T: DeviceStore> DeviceStore for Arc<T> {
         T::request_wipe(self, request).await
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
-        T::advance_wipe(self, key, step, keep_until, now).await
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        T::advance_wipe(self, advance).await
     }
 
     async fn note_policy(&self, key: &DeviceKey, version: &str) -> Result<(), StoreError> {

@@ -1,15 +1,16 @@
 //! [`DeviceStore`] in memory.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 use super::listing::FirstOf;
 use super::table::{Row, SWEEP, Table};
 use super::{MemoryStore, read, write};
 use crate::clock::UnixTime;
-use crate::ids::GrantId;
+use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, Listing, Page,
-    Pruned, RequestWipe, SeeDevice, StoreError, WipeRequest, WipeStep,
+    Pruned, RequestWipe, SeeDevice, StoreError, WipeAdvance, WipeRequest,
 };
 
 impl Row for Device {
@@ -18,11 +19,12 @@ impl Row for Device {
     }
 }
 
-/// The devices, by their keys and by the grants under which they were last seen.
+/// The devices, by their keys, by the grants under which they were last seen, and by app and user.
 #[derive(Default)]
 pub(super) struct Devices {
     rows: Table<DeviceKey, Device>,
     of_grants: HashMap<GrantId, BTreeSet<DeviceKey>>,
+    of_users: HashMap<(ClientId, Subject), BTreeSet<DeviceId>>,
 }
 
 impl Devices {
@@ -36,13 +38,25 @@ impl Devices {
                 return answer;
             }
             if before != sighting.grant_id {
-                self.forget(before, key);
+                take_from(&mut self.of_grants, &before, key);
             }
         } else {
             self.rows.place(key.clone()).put(Device::first(sighting));
+            self.of_users.entry(user(key)).or_default().insert(key.device_id.clone());
         }
         self.of_grants.entry(sighting.grant_id).or_default().insert(key.clone());
+        for key in Device::crowded_out(key, self.of_user(key)) {
+            if let Some(device) = self.rows.remove(&key) {
+                self.forget(&device);
+            }
+        }
         SeeDevice::Seen
+    }
+
+    /// Returns the devices of the app and user of `key`.
+    fn of_user(&self, key: &DeviceKey) -> impl Iterator<Item = &Device> {
+        let ids = self.of_users.get(&user(key)).into_iter().flatten();
+        ids.filter_map(|id| self.rows.find(&DeviceKey { device_id: id.clone(), ..key.clone() }))
     }
 
     fn of_grant(&self, grant_id: &GrantId) -> Option<&Device> {
@@ -52,13 +66,10 @@ impl Devices {
         devices.reduce(|best, next| if rank(next) > rank(best) { next } else { best })
     }
 
-    fn forget(&mut self, grant_id: GrantId, key: &DeviceKey) {
-        if let Some(keys) = self.of_grants.get_mut(&grant_id) {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.of_grants.remove(&grant_id);
-            }
-        }
+    /// Removes a device that has no row any more from the indexes.
+    fn forget(&mut self, Device { key, grant_id, .. }: &Device) {
+        take_from(&mut self.of_grants, grant_id, key);
+        take_from(&mut self.of_users, &user(key), &key.device_id);
     }
 
     fn prune(&mut self, now: UnixTime, limit: usize) -> Pruned {
@@ -66,10 +77,24 @@ impl Devices {
         while removed < limit
             && let Some(device) = self.rows.pop_inert(now)
         {
-            self.forget(device.grant_id, &device.key);
+            self.forget(&device);
             removed += 1;
         }
         Pruned { removed, more: self.rows.has_inert(now) }
+    }
+}
+
+fn user(key: &DeviceKey) -> (ClientId, Subject) {
+    (key.client_id.clone(), key.subject.clone())
+}
+
+/// Removes `item` from the set at `place`, and the set with its last item.
+fn take_from<K: Eq + Hash, T: Ord>(sets: &mut HashMap<K, BTreeSet<T>>, place: &K, item: &T) {
+    if let Some(set) = sets.get_mut(place) {
+        set.remove(item);
+        if set.is_empty() {
+            sets.remove(place);
+        }
     }
 }
 
@@ -106,21 +131,14 @@ impl DeviceStore for MemoryStore {
         let Some(device) = devices.rows.find_mut(&request.key) else {
             return Ok(RequestWipe::Unknown);
         };
-        let is_new = device.order_wipe(request);
-        let revoked = self.cut_off(&request.revocation());
-        Ok(if is_new { RequestWipe::Requested(revoked) } else { RequestWipe::Pending(revoked) })
+        let answer = device.order_wipe(request);
+        Ok(answer(self.cut_off(&request.revocation())))
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
         let mut devices = write(&self.devices);
-        let device = devices.rows.find_mut(key);
-        Ok(device.map_or(AdvanceWipe::Refused, |it| it.advance_wipe(step, keep_until, now)))
+        let device = devices.rows.find_mut(&advance.key);
+        Ok(device.map_or(AdvanceWipe::Refused, |it| it.advance_wipe(advance)))
     }
 
     async fn note_policy(&self, key: &DeviceKey, version: &str) -> Result<(), StoreError> {

@@ -92,6 +92,17 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         Some(row)
     }
 
+    /// Removes a row before it is inert. It takes the time of a walk through the queue.
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        let removed = self.slot(key)?;
+        let hash = self.hasher.hash_one(key);
+        if let Ok(found) = self.index.find_entry(hash, |other| *other == removed) {
+            found.remove();
+        }
+        self.queue.retain(|Reverse(Due { slot, .. })| *slot != removed);
+        self.slots.take(removed).map(|(_, row)| row)
+    }
+
     /// Checks whether a row is inert at `now`.
     pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
         while let Some(mut first) = self.queue.peek_mut() {
@@ -237,6 +248,20 @@ mod tests {
         assert_eq!(table.pop_inert(at(29)), None);
         assert_eq!(table.pop_inert(at(30)), Some(at(30)));
         assert!(table.queue.is_empty() && table.rows().next().is_none() && table.index.is_empty());
+    }
+
+    #[test]
+    fn a_removed_row_leaves_no_trace() {
+        let mut table = <Table<_, _>>::default();
+        table.place(1).put(at(10));
+        table.place(2).put(at(20));
+        assert_eq!(table.remove(&3), None);
+        assert_eq!(table.remove(&1), Some(at(10)));
+        assert_eq!((table.find(&1), table.queue.len()), (None, 1));
+        table.place(4).put(at(30));
+        assert_eq!(table.pop_inert(at(29)), Some(at(20)));
+        assert_eq!(table.pop_inert(at(29)), None);
+        assert_eq!(table.find(&4), Some(&at(30)));
     }
 
     #[test]

@@ -12,17 +12,18 @@ use super::statements::{INSERT_SINCE, REPLACE_REVOCATION, Tables, tick};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::store::sql::{
-    self, DEVICE_COLUMNS, DONE, DeviceRow, FIRST_OF_GRANT, NONE, NOTIFIED, Names, REQUESTED,
-    WipeColumns, reason_code, statement, write_target,
+    self, DEVICE_COLUMNS, DONE, DeviceRow, FIRST_OF_GRANT, MAX_OTHERS, NONE, NOTIFIED, Names,
+    REQUESTED, WipeColumns, reason_code, statement, write_target,
 };
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, Listing, Page,
-    Pruned, RequestWipe, Revoked, SeeDevice, StoreError, WipeRequest, WipeStep,
+    Pruned, RequestWipe, Revoked, SeeDevice, StoreError, WipeAdvance, WipeRequest, WipeStep,
 };
 
 /// The outcomes of an order, in the row of the device.
 const ORDERED: i16 = 1;
 const PENDING: i16 = 2;
+const WIPED: i16 = 3;
 
 /// The number of attempts to explain a refusal while the row keeps changing.
 const MAX_LOOKS: usize = 20;
@@ -65,39 +66,58 @@ impl Statements {
 /// The row with the key `$1` app, `$2` user, `$3` device.
 const IS_NAMED: &str = "client_id = $1 AND subject = $2 AND device = $3";
 
-/// `$4` name, `$5` now, `$6` grant, `$7` salt, `$8` until when the row is kept. A row that exists is locked
-/// before its wipe is looked at, so no order is missed. No row is returned if one is pending.
+/// `$4` name, `$5` now, `$6` grant, `$7` salt, `$8` until when the row is kept, `$9` date of the grant, `$10` the
+/// greatest number of other devices. A row that exists is locked before its wipe is looked at, so no order is
+/// missed. No row is returned if one is pending.
+///
+/// The devices that are crowded out are those of the beginning of the statement. A locked one stays until the
+/// next sighting: its wipe may be ordered just now.
 fn see(p: &Tables<'_>) -> String {
+    let of_user = "client_id = $1 AND subject = $2";
+    let is_idle = format!("wipe NOT IN ({REQUESTED}, {NOTIFIED})");
     format!(
-        "INSERT INTO {p}devices AS d (client_id, subject, device, name, first_seen, last_seen, \
-             wipe, grant_id, salt_digest, keep_until) \
-         VALUES ($1, $2, $3, $4, $5, $5, {NONE}, $6, $7, $8) \
+        "WITH seen AS (INSERT INTO {p}devices AS d (client_id, subject, device, name, first_seen, \
+             last_seen, installed_at, wipe, grant_id, salt_digest, keep_until) \
+         VALUES ($1, $2, $3, $4, $5, $5, $9, {NONE}, $6, $7, $8) \
          ON CONFLICT (client_id, subject, device) DO UPDATE SET \
              name = COALESCE(EXCLUDED.name, d.name), \
              last_seen = GREATEST(d.last_seen, EXCLUDED.last_seen), \
+             installed_at = CASE WHEN d.wipe = {NONE} \
+                 THEN LEAST(d.installed_at, EXCLUDED.installed_at) \
+                 ELSE EXCLUDED.installed_at END, \
              policy = CASE WHEN d.wipe = {NONE} THEN d.policy END, \
              wipe = {NONE}, ordered_at = NULL, ordered_by = NULL, wiped_at = NULL, \
              grant_id = EXCLUDED.grant_id, salt_digest = EXCLUDED.salt_digest, \
              keep_until = GREATEST(d.keep_until, EXCLUDED.keep_until) \
-         WHERE d.wipe NOT IN ({REQUESTED}, {NOTIFIED}) RETURNING 1"
+         WHERE d.{is_idle} RETURNING 1 AS is_seen), \
+         crowd AS (SELECT device FROM {p}devices \
+             WHERE {of_user} AND {is_idle} AND EXISTS (SELECT 1 FROM seen) AND device IN \
+                 (SELECT device FROM {p}devices WHERE {of_user} AND device <> $3 AND {is_idle} \
+                     ORDER BY last_seen DESC, device DESC OFFSET $10) \
+             FOR UPDATE SKIP LOCKED), \
+         gone AS (DELETE FROM {p}devices \
+             WHERE {of_user} AND device IN (SELECT device FROM crowd) RETURNING 1) \
+         SELECT is_seen FROM seen"
     )
 }
 
 /// `$4` the device as a target, `$5` why, `$6` the latest expiry of a token, `$7` now, `$8` who orders it, `$9`
 /// until when the row is kept. The row of the device is locked before those of its grants.
 fn request_wipe(p: &Tables<'_>) -> String {
-    let stays = format!("$8::text IS NOT NULL AND d.wipe IN ({REQUESTED}, {NOTIFIED})");
+    let is_pending = format!("$8::text IS NOT NULL AND d.wipe IN ({REQUESTED}, {NOTIFIED})");
+    let stays = format!("(d.wipe = {DONE} OR ({is_pending}))");
     let insert = INSERT_SINCE.replace("{p}", &p.to_string());
     let tick = tick(p, "(SELECT count(*) FROM ended) >= 0 AND EXISTS (SELECT 1 FROM marked)");
     format!(
         "WITH marked AS (UPDATE {p}devices AS d SET \
-             outcome = CASE WHEN {stays} THEN {PENDING} ELSE {ORDERED} END, \
+             outcome = CASE WHEN d.wipe = {DONE} THEN {WIPED} WHEN {is_pending} THEN {PENDING} \
+                 ELSE {ORDERED} END, \
              wipe = CASE WHEN {stays} THEN d.wipe WHEN $8 IS NULL THEN {DONE} \
                  ELSE {REQUESTED} END, \
              ordered_at = CASE WHEN $8 IS NULL OR {stays} THEN d.ordered_at ELSE $7 END, \
              ordered_by = CASE WHEN $8 IS NULL OR {stays} THEN d.ordered_by ELSE $8 END, \
              wiped_at = CASE WHEN {stays} THEN d.wiped_at WHEN $8 IS NULL THEN $7 END, \
-             keep_until = CASE WHEN {stays} THEN d.keep_until \
+             keep_until = CASE WHEN d.wipe = {DONE} THEN d.keep_until \
                  ELSE GREATEST(d.keep_until, $9) END \
              WHERE {IS_NAMED} RETURNING d.outcome), \
          ended AS (UPDATE {p}grants SET revoked_at = $7, revoked_why = $5 \
@@ -111,8 +131,9 @@ fn request_wipe(p: &Tables<'_>) -> String {
     )
 }
 
-/// `$4` the next state, `$5` until when the row is kept, `$6` now. `before` is the state that the statement saw
-/// when it began.
+/// `$4` the next state, `$5` until when the row is kept, `$6` now, `$7` the instant of the order, `$8` whether the
+/// device may have been told. `before` is the state that the statement saw when it began, if the order was the
+/// same.
 fn advance_wipe(p: &Tables<'_>) -> String {
     format!(
         "WITH turned AS (UPDATE {p}devices SET wipe = $4, \
@@ -120,10 +141,11 @@ fn advance_wipe(p: &Tables<'_>) -> String {
              ordered_at = CASE WHEN $4 <> {NONE} THEN ordered_at END, \
              ordered_by = CASE WHEN $4 <> {NONE} THEN ordered_by END, \
              keep_until = GREATEST(keep_until, $5) \
-             WHERE {IS_NAMED} AND (wipe = {REQUESTED} OR (wipe = {NOTIFIED} AND $4 = {DONE})) \
+             WHERE {IS_NAMED} AND ordered_at = $7 \
+                 AND (wipe = {REQUESTED} OR (wipe = {NOTIFIED} AND $8)) \
              RETURNING 1) \
          SELECT EXISTS (SELECT 1 FROM turned) AS advanced, \
-             (SELECT wipe FROM {p}devices WHERE {IS_NAMED}) AS before"
+             (SELECT wipe FROM {p}devices WHERE {IS_NAMED} AND ordered_at = $7) AS before"
     )
 }
 
@@ -136,6 +158,7 @@ fn device(names: &Names, row: &PgRow) -> Result<Option<Device>, StoreError> {
         name: column(row, "name")?,
         first_seen: column(row, "first_seen")?,
         last_seen: column(row, "last_seen")?,
+        installed_at: column(row, "installed_at")?,
         wipe: WipeColumns {
             state: column(row, "wipe")?,
             ordered_at: column(row, "ordered_at")?,
@@ -169,6 +192,8 @@ impl DeviceStore for PostgresStore {
                 .bind(&sighting.grant_id.as_bytes()[..])
                 .bind(&sighting.salt_digest.as_bytes()[..])
                 .bind(sighting.keep_until.as_millis())
+                .bind(sighting.authorized_at.as_millis())
+                .bind(MAX_OTHERS)
         };
         let seen = self.row(make).await?;
         Ok(if seen.is_some() { SeeDevice::Seen } else { SeeDevice::ToBeWiped })
@@ -217,26 +242,28 @@ impl DeviceStore for PostgresStore {
         let Some(row) = self.row(make).await? else { return Ok(RequestWipe::Unknown) };
         let at = instant(&row, "at")?;
         self.seen.saw(after(at));
-        let is_new = column::<i16>(&row, "outcome")? == ORDERED;
         let revoked = Revoked { at };
-        Ok(if is_new { RequestWipe::Requested(revoked) } else { RequestWipe::Pending(revoked) })
+        Ok(match column::<i16>(&row, "outcome")? {
+            WIPED => RequestWipe::Wiped(revoked),
+            PENDING => RequestWipe::Pending(revoked),
+            _ => RequestWipe::Requested(revoked),
+        })
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
-        let next = match step {
-            WipeStep::Notify => NOTIFIED,
-            WipeStep::Finish => DONE,
-            WipeStep::Withdraw => NONE,
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        let (next, also_notified) = match advance.step {
+            WipeStep::Notify => (NOTIFIED, false),
+            WipeStep::Finish => (DONE, true),
+            WipeStep::Withdraw => (NONE, false),
+            WipeStep::Abandon => (NONE, true),
         };
         let make = || {
-            let advance = self.of_key(&self.sql.devices.advance_wipe, key).bind(next);
-            advance.bind(keep_until.as_millis()).bind(now.as_millis())
+            self.of_key(&self.sql.devices.advance_wipe, &advance.key)
+                .bind(next)
+                .bind(advance.keep_until.as_millis())
+                .bind(advance.now.as_millis())
+                .bind(advance.ordered_at.as_millis())
+                .bind(also_notified)
         };
         // The row may change between the beginning of the statement and its lock.
         for _ in 0..MAX_LOOKS {
@@ -244,7 +271,7 @@ impl DeviceStore for PostgresStore {
             if column(&row, "advanced")? {
                 return Ok(AdvanceWipe::Advanced);
             }
-            if let Some(answer) = sql::not_advanced(step, column(&row, "before")?) {
+            if let Some(answer) = sql::not_advanced(advance.step, column(&row, "before")?) {
                 return Ok(answer);
             }
         }

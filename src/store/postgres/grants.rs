@@ -41,8 +41,8 @@ impl PostgresStore {
         write_target(&self.names, &RevocationTarget::Grant(grant_id))
     }
 
-    /// Applies a rule to the row, judged with `device` if it has none, after a statement changed nothing. Returns `None` if the rule would now
-    /// change the row, because it changed between the two reads.
+    /// Applies a rule to the row, judged with `device` if it has none, after a statement changed nothing.
+    /// Returns `None` if the rule would now change the row, because it changed between the two reads.
     async fn diagnose<T>(
         &self,
         grant_id: GrantId,

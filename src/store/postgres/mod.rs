@@ -345,8 +345,8 @@ impl PostgresStore {
 
     /// Revokes all access as a user, then removes the user's grants, consents, devices and audit events. Returns
     /// the number of removed rows. A device that is still to be wiped stays, so that it learns of it: call again
-    /// after its wipe, or let pruning remove it. The revocation replaces those of the user at one app and on one device. It
-    /// remains and names the user until `until`, so that issued tokens stay void.
+    /// after its wipe, or let pruning remove it. The revocation replaces those of the user at one app and on one
+    /// device. It remains and names the user until `until`, so that issued tokens stay void.
     ///
     /// `now` and `until` are as [`Revocation::at`] and [`Revocation::until`]. Usage names no user. Events
     /// that wait in a queue are written later: call again to remove them.

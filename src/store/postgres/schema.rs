@@ -188,6 +188,7 @@ CREATE TABLE IF NOT EXISTS {prefix}devices (
     name text,
     first_seen bigint NOT NULL,
     last_seen bigint NOT NULL,
+    installed_at bigint NOT NULL,
     wipe smallint NOT NULL,
     ordered_at bigint,
     ordered_by text,

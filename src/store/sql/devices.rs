@@ -12,13 +12,16 @@ use crate::store::{
 
 /// The columns of a device.
 pub(in crate::store) const DEVICE_COLUMNS: &str = "client_id, subject, device, name, first_seen, \
-    last_seen, wipe, ordered_at, ordered_by, wiped_at, policy, grant_id, salt_digest, keep_until";
+    last_seen, installed_at, wipe, ordered_at, ordered_by, wiped_at, policy, grant_id, salt_digest, keep_until";
 
 /// The states of a wipe in the column `wipe`. A number once given never changes.
 pub(in crate::store) const NONE: i16 = 0;
 pub(in crate::store) const REQUESTED: i16 = 1;
 pub(in crate::store) const NOTIFIED: i16 = 2;
 pub(in crate::store) const DONE: i16 = 3;
+
+/// The number of other devices of a user that a sighting leaves, apart from those that are to be wiped.
+pub(in crate::store) const MAX_OTHERS: i64 = 63;
 
 /// The order in which the devices of a grant are found, as [`find_device_of`](crate::store::DeviceStore::find_device_of)
 /// has it.
@@ -33,6 +36,7 @@ pub(in crate::store) struct DeviceRow {
     pub(in crate::store) name: Option<String>,
     pub(in crate::store) first_seen: i64,
     pub(in crate::store) last_seen: i64,
+    pub(in crate::store) installed_at: i64,
     pub(in crate::store) wipe: WipeColumns,
     pub(in crate::store) policy: Option<String>,
     pub(in crate::store) grant_id: Vec<u8>,
@@ -100,6 +104,7 @@ impl DeviceRow {
             name: self.name,
             first_seen: UnixTime::from_millis(self.first_seen),
             last_seen: UnixTime::from_millis(self.last_seen),
+            installed_at: UnixTime::from_millis(self.installed_at),
             wipe: self.wipe.into_wipe()?,
             policy_seen: self.policy,
             grant_id: GrantId::from_bytes(grant_id),
@@ -109,14 +114,15 @@ impl DeviceRow {
     }
 }
 
-/// Returns the answer of a step that did not advance a wipe in `state`, or `None` if it would.
+/// Returns the answer of a step that did not advance a wipe, or `None` if it would. `state` is that of the wipe
+/// if it has the order of the step.
 #[cfg(feature = "postgres")]
 pub(in crate::store) const fn not_advanced(
     step: WipeStep,
     state: Option<i16>,
 ) -> Option<AdvanceWipe> {
     match (step, state) {
-        (_, Some(REQUESTED)) | (WipeStep::Finish, Some(NOTIFIED)) => None,
+        (_, Some(REQUESTED)) | (WipeStep::Finish | WipeStep::Abandon, Some(NOTIFIED)) => None,
         (WipeStep::Notify, Some(NOTIFIED)) | (WipeStep::Finish, Some(DONE)) => {
             Some(AdvanceWipe::Unchanged)
         }
@@ -168,6 +174,13 @@ where
 #[cfg(feature = "sqlite")]
 mod tests {
     use super::*;
+    #[cfg(feature = "postgres")]
+    use crate::store::WipeAdvance;
+
+    #[test]
+    fn the_statements_leave_as_many_devices_as_the_rule() {
+        assert_eq!(usize::try_from(MAX_OTHERS).unwrap() + 1, Device::MAX_OF_USER);
+    }
 
     #[test]
     fn a_wipe_is_read_as_it_was_written() {
@@ -198,12 +211,17 @@ mod tests {
             Wipe::None,
             Wipe::Requested { order: order() },
             Wipe::Notified { order: order(), at },
+            Wipe::Done { order: Some(order()), at },
             Wipe::Done { order: None, at },
         ] {
-            for step in [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw] {
+            let steps = [WipeStep::Notify, WipeStep::Finish, WipeStep::Withdraw, WipeStep::Abandon];
+            for step in steps {
                 let mut device = device(wipe.clone());
-                let answer = device.advance_wipe(step, at, at);
-                let told = not_advanced(step, Some(WipeColumns::of(&wipe).state));
+                let key = device.key.clone();
+                let advance = WipeAdvance { key, step, ordered_at: at, keep_until: at, now: at };
+                let answer = device.advance_wipe(&advance);
+                let state = wipe.order().map(|_| WipeColumns::of(&wipe).state);
+                let told = not_advanced(step, state);
                 assert_eq!(told.unwrap_or(AdvanceWipe::Advanced), answer, "{step:?} {wipe:?}");
             }
         }
@@ -222,6 +240,7 @@ mod tests {
             name: None,
             first_seen: at,
             last_seen: at,
+            installed_at: at,
             wipe,
             policy_seen: None,
             grant_id: GrantId::from_bytes([1; 16]),

@@ -15,7 +15,9 @@ mod target;
 
 pub(super) use audit::counter_code;
 pub(super) use codes::{purpose_code, reason_code, reason_of};
-pub(super) use devices::{DEVICE_COLUMNS, DeviceRow, FIRST_OF_GRANT, WipeColumns, list_devices};
+pub(super) use devices::{
+    DEVICE_COLUMNS, DeviceRow, FIRST_OF_GRANT, MAX_OTHERS, WipeColumns, list_devices,
+};
 #[cfg(feature = "postgres")]
 pub(super) use devices::{DONE, NONE, NOTIFIED, REQUESTED, not_advanced};
 pub(super) use document::{read_app, write_app};

@@ -8,10 +8,10 @@ use super::batch::{Batch, Bound, Failed};
 use super::steps::{self, MAX_PRUNED};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
-use crate::store::sql::{self, DeviceRow, Names, WipeColumns};
+use crate::store::sql::{self, DeviceRow, MAX_OTHERS, Names, WipeColumns};
 use crate::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, Listing, Page,
-    Pruned, RequestWipe, SeeDevice, StoreError, WipeRequest, WipeStep,
+    Pruned, RequestWipe, SeeDevice, StoreError, WipeAdvance, WipeRequest,
 };
 
 impl DeviceStore for SqliteStore {
@@ -52,23 +52,22 @@ impl DeviceStore for SqliteStore {
     async fn request_wipe(&self, request: &WipeRequest) -> Result<RequestWipe, StoreError> {
         let request = request.clone();
         let answer = self.run(move |batch| request_wipe(batch, &request)).await?;
-        if let RequestWipe::Requested(revoked) | RequestWipe::Pending(revoked) = answer {
+        if let RequestWipe::Requested(revoked)
+        | RequestWipe::Pending(revoked)
+        | RequestWipe::Wiped(revoked) = answer
+        {
             self.saw_revocation(revoked);
         }
         Ok(answer)
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
-        let key = key.clone();
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        let advance = advance.clone();
         self.run(move |batch| {
-            let Some(mut device) = find(batch, &key)? else { return Ok(AdvanceWipe::Refused) };
-            let answer = device.advance_wipe(step, keep_until, now);
+            let Some(mut device) = find(batch, &advance.key)? else {
+                return Ok(AdvanceWipe::Refused);
+            };
+            let answer = device.advance_wipe(&advance);
             if answer == AdvanceWipe::Advanced {
                 change(batch, &device)?;
             }
@@ -121,6 +120,7 @@ fn columns(row: &SqliteRow) -> Result<DeviceRow, sqlx::Error> {
         name: row.try_get("name")?,
         first_seen: row.try_get("first_seen")?,
         last_seen: row.try_get("last_seen")?,
+        installed_at: row.try_get("installed_at")?,
         wipe: WipeColumns {
             state: row.try_get("wipe")?,
             ordered_at: row.try_get("ordered_at")?,
@@ -142,9 +142,14 @@ fn see(batch: &mut Batch<'_>, sighting: &DeviceSighting) -> Result<SeeDevice, Fa
             .bind(sighting.now.as_millis())
             .bind(&sighting.grant_id.as_bytes()[..])
             .bind(&sighting.salt_digest.as_bytes()[..])
-            .bind(sighting.keep_until.as_millis()),
+            .bind(sighting.keep_until.as_millis())
+            .bind(sighting.authorized_at.as_millis()),
     )?;
-    Ok(if seen > 0 { SeeDevice::Seen } else { SeeDevice::ToBeWiped })
+    if seen == 0 {
+        return Ok(SeeDevice::ToBeWiped);
+    }
+    batch.execute(of_key(&sql.crowd_out_devices, &names, &sighting.key).bind(MAX_OTHERS))?;
+    Ok(SeeDevice::Seen)
 }
 
 fn find(batch: &mut Batch<'_>, key: &DeviceKey) -> Result<Option<Device>, Failed> {
@@ -171,10 +176,10 @@ fn change(batch: &mut Batch<'_>, device: &Device) -> Result<(), Failed> {
 /// Orders the wipe and ends access, in the transaction of the batch.
 fn request_wipe(batch: &mut Batch<'_>, request: &WipeRequest) -> Result<RequestWipe, Failed> {
     let Some(mut device) = find(batch, &request.key)? else { return Ok(RequestWipe::Unknown) };
-    let is_new = device.order_wipe(request);
-    if is_new {
+    let before = device.clone();
+    let answer = device.order_wipe(request);
+    if device != before {
         change(batch, &device)?;
     }
-    let revoked = steps::revoke(batch, &request.revocation())?;
-    Ok(if is_new { RequestWipe::Requested(revoked) } else { RequestWipe::Pending(revoked) })
+    Ok(answer(steps::revoke(batch, &request.revocation())?))
 }

@@ -156,20 +156,21 @@ CREATE INDEX {p}grants_app ON {p}grants (substr(client_id, -4), grant_id);
     // The next addition.
     "\
 CREATE TABLE {p}devices (
-  client_id   TEXT    NOT NULL,
-  subject     TEXT    NOT NULL,
-  device      TEXT    NOT NULL,
-  name        TEXT,
-  first_seen  INTEGER NOT NULL,
-  last_seen   INTEGER NOT NULL,
-  wipe        INTEGER NOT NULL, -- 0 none, 1 requested, 2 notified, 3 done
-  ordered_at  INTEGER,
-  ordered_by  TEXT,
-  wiped_at    INTEGER,          -- when the device was told, or has reported
-  policy      TEXT,
-  grant_id    BLOB    NOT NULL, -- under which it was last seen
-  salt_digest BLOB    NOT NULL,
-  keep_until  INTEGER NOT NULL,
+  client_id    TEXT    NOT NULL,
+  subject      TEXT    NOT NULL,
+  device       TEXT    NOT NULL,
+  name         TEXT,
+  first_seen   INTEGER NOT NULL,
+  last_seen    INTEGER NOT NULL,
+  installed_at INTEGER NOT NULL, -- the date of the first grant of this installation
+  wipe         INTEGER NOT NULL, -- 0 none, 1 requested, 2 notified, 3 done
+  ordered_at   INTEGER,
+  ordered_by   TEXT,
+  wiped_at     INTEGER,          -- when the device was told, or has reported
+  policy       TEXT,
+  grant_id     BLOB    NOT NULL, -- under which it was last seen
+  salt_digest  BLOB    NOT NULL,
+  keep_until   INTEGER NOT NULL,
   PRIMARY KEY (client_id, subject, device)
 ) WITHOUT ROWID;
 CREATE INDEX {p}devices_subject ON {p}devices (subject, client_id, device);

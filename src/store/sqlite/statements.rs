@@ -323,13 +323,20 @@ DELETE FROM {p}audit WHERE id IN (SELECT id FROM {p}audit WHERE subject = ?1 LIM
     /// The key of a device is ?1 app, ?2 user, ?3 device. A device that is to be wiped is left as it is.
     see_device = "\
 INSERT INTO {p}devices (client_id, subject, device, name, first_seen, last_seen, wipe, grant_id,
-  salt_digest, keep_until)
-VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?7, ?8)
+  salt_digest, keep_until, installed_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, 0, ?6, ?7, ?8, ?9)
 ON CONFLICT (client_id, subject, device) DO UPDATE SET name = COALESCE(excluded.name, name),
-  last_seen = max(last_seen, excluded.last_seen), policy = CASE wipe WHEN 0 THEN policy END,
+  last_seen = max(last_seen, excluded.last_seen), installed_at = CASE wipe
+    WHEN 0 THEN min(installed_at, excluded.installed_at) ELSE excluded.installed_at END, policy = CASE wipe WHEN 0 THEN policy END,
   wipe = 0, ordered_at = NULL, ordered_by = NULL, wiped_at = NULL, grant_id = excluded.grant_id,
   salt_digest = excluded.salt_digest, keep_until = max(keep_until, excluded.keep_until)
 WHERE wipe NOT IN (1, 2)";
+    /// Removes the other devices of the user that were seen longest ago, beyond ?4.
+    crowd_out_devices = "\
+DELETE FROM {p}devices WHERE client_id = ?1 AND subject = ?2 AND device IN (
+  SELECT device FROM {p}devices
+  WHERE client_id = ?1 AND subject = ?2 AND device <> ?3 AND wipe NOT IN (1, 2)
+  ORDER BY last_seen DESC, device DESC LIMIT -1 OFFSET ?4)";
     find_device = "\
 SELECT {device} FROM {p}devices WHERE client_id = ?1 AND subject = ?2 AND device = ?3";
     find_device_of = "\

@@ -7,13 +7,14 @@ use grantor::clock::UnixTime;
 use grantor::ids::{GrantId, Subject};
 use grantor::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, GrantStore as _,
-    Listing, Page, Pruned, RequestWipe, Revoked, SeeDevice, StoreError, Wipe, WipeRequest,
-    WipeStep,
+    Listing, Page, Pruned, RequestWipe, Revoked, SeeDevice, StoreError, Wipe, WipeAdvance,
+    WipeRequest,
 };
 
 use super::{
-    AlteredStore, OrdersAfterTheRevocation, PrunesDevicesEarly, ReadsThenWritesDevices,
-    RevokesAfterTheOrder, SeesWhatIsToBeWiped, SharesDevicesAmongUsers, yield_once,
+    AlteredStore, ForgetsInstallations, KeepsEveryDevice, OrdersAfterTheRevocation,
+    PrunesDevicesEarly, ReadsThenWritesDevices, RevokesAfterTheOrder, SeesWhatIsToBeWiped,
+    SharesDevicesAmongUsers, TakesStepsOfOtherOrders, yield_once,
 };
 
 impl AlteredStore {
@@ -35,19 +36,19 @@ impl AlteredStore {
         Some(Device { key: key.clone(), ..device })
     }
 
-    /// Writes the order into the row of the device, if there is one, and returns whether it is new.
+    /// Writes the order into the row of the device, if there is one, and returns the answer.
     fn order(
         &self,
         devices: &mut BTreeMap<DeviceKey, Device>,
         request: &WipeRequest,
-    ) -> Option<bool> {
+    ) -> Option<fn(Revoked) -> RequestWipe> {
         let device = devices.get_mut(&self.place(&request.key))?;
         let kept = device.keep_until;
-        let is_new = device.order_wipe(request);
+        let answer = device.order_wipe(request);
         if self.is(PrunesDevicesEarly) {
             device.keep_until = kept;
         }
-        Some(is_new)
+        Some(answer)
     }
 
     async fn end_access(&self, request: &WipeRequest) -> Result<Revoked, StoreError> {
@@ -55,23 +56,28 @@ impl AlteredStore {
     }
 }
 
-fn answer(is_new: bool, revoked: Revoked) -> RequestWipe {
-    if is_new { RequestWipe::Requested(revoked) } else { RequestWipe::Pending(revoked) }
-}
-
 impl DeviceStore for AlteredStore {
     async fn see_device(&self, sighting: &DeviceSighting) -> Result<SeeDevice, StoreError> {
         let see = async {
             let mut devices = self.devices();
             let place = self.place(&sighting.key);
-            let Some(device) = devices.get_mut(&place) else {
-                devices.insert(place, Device::first(sighting));
-                return SeeDevice::Seen;
-            };
+            let device = devices.entry(place.clone()).or_insert_with(|| Device::first(sighting));
             if self.is(SeesWhatIsToBeWiped) {
                 device.wipe = Wipe::None;
             }
-            device.see(sighting)
+            let installed_at = device.installed_at;
+            if device.see(sighting) == SeeDevice::ToBeWiped {
+                return SeeDevice::ToBeWiped;
+            }
+            if self.is(ForgetsInstallations) {
+                device.installed_at = installed_at;
+            }
+            if !self.is(KeepsEveryDevice) {
+                for gone in Device::crowded_out(&place, devices.values()) {
+                    devices.remove(&gone);
+                }
+            }
+            SeeDevice::Seen
         };
         Ok(self.step(see).await)
     }
@@ -113,47 +119,48 @@ impl DeviceStore for AlteredStore {
             let revoked = self.end_access(request).await?;
             yield_once().await;
             std::thread::yield_now();
-            let is_new = self.order(&mut self.devices(), request);
-            return Ok(answer(is_new == Some(true), revoked));
+            let answer = self.order(&mut self.devices(), request);
+            return Ok(answer.map_or(RequestWipe::Unknown, |answer| answer(revoked)));
         }
         if self.is(RevokesAfterTheOrder) {
-            let is_new = self.order(&mut self.devices(), request);
-            let Some(is_new) = is_new else { return Ok(RequestWipe::Unknown) };
+            let answer = self.order(&mut self.devices(), request);
+            let Some(answer) = answer else { return Ok(RequestWipe::Unknown) };
             yield_once().await;
             std::thread::yield_now();
-            return Ok(answer(is_new, self.end_access(request).await?));
+            return Ok(answer(self.end_access(request).await?));
         }
         let order = async {
             // Each reader of the devices waits, and no await does.
             let mut devices = self.devices();
-            let Some(is_new) = self.order(&mut devices, request) else {
+            let Some(answer) = self.order(&mut devices, request) else {
                 return RequestWipe::Unknown;
             };
-            answer(is_new, self.sound.lock().enter(request.revocation()))
+            answer(self.sound.lock().enter(request.revocation()))
         };
         Ok(self.step(order).await)
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        let key = &advance.key;
         if self.is(ReadsThenWritesDevices) {
             let Some(mut device) = self.found(key) else { return Ok(AdvanceWipe::Refused) };
-            let answer = device.advance_wipe(step, keep_until, now);
+            let answer = device.advance_wipe(advance);
             std::thread::yield_now();
             self.devices().insert(key.clone(), device);
             return Ok(answer);
         }
-        let advance = async {
+        let step = async {
             let mut devices = self.devices();
-            let device = devices.get_mut(&self.place(key));
-            device.map_or(AdvanceWipe::Refused, |it| it.advance_wipe(step, keep_until, now))
+            let Some(device) = devices.get_mut(&self.place(key)) else {
+                return AdvanceWipe::Refused;
+            };
+            let mut advance = advance.clone();
+            if let Some(order) = device.wipe.order().filter(|_| self.is(TakesStepsOfOtherOrders)) {
+                advance.ordered_at = order.at;
+            }
+            device.advance_wipe(&advance)
         };
-        Ok(self.step(advance).await)
+        Ok(self.step(step).await)
     }
 
     async fn note_policy(&self, key: &DeviceKey, version: &str) -> Result<(), StoreError> {

@@ -94,6 +94,12 @@ pub(crate) enum Alteration {
     ReadsThenWritesDevices,
     /// Keeps a device that is to be wiped no longer than any other.
     PrunesDevicesEarly,
+    /// Takes a step of any order as one of the pending order.
+    TakesStepsOfOtherOrders,
+    /// Keeps every device of a user.
+    KeepsEveryDevice,
+    /// Begins an installation with the first grant that the device ever had.
+    ForgetsInstallations,
     /// Sees a device although it is to be wiped.
     SeesWhatIsToBeWiped,
     /// Has one row for a device id of all users.
@@ -107,13 +113,14 @@ pub(crate) enum Alteration {
 use Alteration::{
     Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps, ComparesCutoffsWithTheRow,
     ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps, DatesAfterTheWait,
-    DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsItsRevocations,
-    ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents, JudgesWithoutTheDevice,
-    ListsConsentsOfAll, ListsWhatWasCutOff, OrdersAfterTheRevocation, Panics,
-    PrunesAssertionsEarly, PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate,
-    ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn,
-    RevivesTheRevoked, RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken,
-    SeesWhatIsToBeWiped, SharesDevicesAmongUsers, TrustsTheClock,
+    DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsInstallations,
+    ForgetsItsRevocations, ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents,
+    JudgesWithoutTheDevice, KeepsEveryDevice, ListsConsentsOfAll, ListsWhatWasCutOff,
+    OrdersAfterTheRevocation, Panics, PrunesAssertionsEarly, PrunesDevicesEarly,
+    PrunesPendingRowsEarly, PrunesPendingRowsLate, ReadsTheFeedByTime, ReadsThenWrites,
+    ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesAfterTheOrder,
+    RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped, SharesDevicesAmongUsers,
+    TakesStepsOfOtherOrders, TrustsTheClock,
 };
 
 impl Alteration {
@@ -122,13 +129,16 @@ impl Alteration {
         matches!(
             self,
             Awaits
+                | ForgetsInstallations
                 | JudgesWithoutTheDevice
+                | KeepsEveryDevice
                 | OrdersAfterTheRevocation
                 | PrunesDevicesEarly
                 | ReadsThenWritesDevices
                 | RevokesAfterTheOrder
                 | SeesWhatIsToBeWiped
                 | SharesDevicesAmongUsers
+                | TakesStepsOfOtherOrders
         )
     }
 }
@@ -278,6 +288,9 @@ impl AlteredStore {
             | OrdersAfterTheRevocation
             | ReadsThenWritesDevices
             | PrunesDevicesEarly
+            | TakesStepsOfOtherOrders
+            | KeepsEveryDevice
+            | ForgetsInstallations
             | SeesWhatIsToBeWiped
             | SharesDevicesAmongUsers
             | JudgesWithoutTheDevice

@@ -21,6 +21,7 @@ pub(super) fn see(world: &World, key: &DeviceKey, name: Option<&str>) {
         name: name.map(str::to_owned),
         grant_id: GrantId::from_bytes([9; 16]),
         salt_digest: Digest::from_bytes([9; 32]),
+        authorized_at: now,
         keep_until: now.plus(Duration::from_hours(24 * 90)),
         now,
     };

@@ -7,7 +7,7 @@ use grantor::clock::UnixTime;
 use grantor::ids::GrantId;
 use grantor::store::{
     AdvanceWipe, Device, DeviceFilter, DeviceKey, DeviceSighting, DeviceStore, Listing,
-    MemoryStore, Page, Pruned, RequestWipe, SeeDevice, StoreError, WipeRequest, WipeStep,
+    MemoryStore, Page, Pruned, RequestWipe, SeeDevice, StoreError, WipeAdvance, WipeRequest,
 };
 
 pub(super) struct Counting {
@@ -65,14 +65,8 @@ impl DeviceStore for Counting {
         self.note("request_wipe")?.request_wipe(request).await
     }
 
-    async fn advance_wipe(
-        &self,
-        key: &DeviceKey,
-        step: WipeStep,
-        keep_until: UnixTime,
-        now: UnixTime,
-    ) -> Result<AdvanceWipe, StoreError> {
-        self.note("advance_wipe")?.advance_wipe(key, step, keep_until, now).await
+    async fn advance_wipe(&self, advance: &WipeAdvance) -> Result<AdvanceWipe, StoreError> {
+        self.note("advance_wipe")?.advance_wipe(advance).await
     }
 
     async fn note_policy(&self, key: &DeviceKey, version: &str) -> Result<(), StoreError> {

@@ -209,7 +209,8 @@ fn the_refusal_of_a_dead_token_tells_where_to_ask() {
 
     // Not for a forged token, a code, another error, or an app that cannot be wiped.
     let has_hint = |answer: &Answer| answer.json.get("wipe_check").is_some();
-    let forged = phones.world.refresh(&app, &format!("{}A", &token[..token.len() - 1]));
+    let letter = if token.as_bytes()[8] == b'A' { 'B' } else { 'A' };
+    let forged = phones.world.refresh(&app, &format!("{}{letter}{}", &token[..8], &token[9..]));
     forged.assert_error(400, "invalid_grant");
     assert!(!has_hint(&forged));
     let foreign = phones.world.refresh(&phones.app(), &token);
@@ -294,6 +295,30 @@ fn a_phone_that_refreshes_often_is_seen_once_a_day() {
     }
     let device = phones.device(&app, "ann", "tag").unwrap();
     assert!(device.last_seen > device.first_seen);
+}
+
+/// W12: a dead code is no sighting, and is refused as without a device. A wiped device stays wiped, and the grant
+/// under which it was last seen stays known.
+#[test]
+fn a_dead_code_does_not_make_a_wiped_device_new() {
+    let phones = Phones::new();
+    let app = phones.app();
+    let token = phones.log_in(&app, "tag").text("refresh_token").to_owned();
+    let (revoked, expired) = (phones.world.code(&app), phones.world.code(&app));
+    phones.order(&app, "tag");
+    assert_eq!(phones.report(&app, &token).status, 200);
+    let before = phones.device(&app, "ann", "tag").unwrap();
+    phones.devices.take_calls();
+    phones.redeem(&app, &revoked, &[("install_tag_id", "tag")]).assert_error(400, "invalid_grant");
+    phones.world.assert_refused("claim", "grant_revoked", None);
+    let (other, unseen) = (phones.world.code(&app), "unseen");
+    phones.advance(601);
+    phones.redeem(&app, &expired, &[("install_tag_id", "tag")]).assert_error(400, "invalid_grant");
+    phones.redeem(&app, &other, &[("install_tag_id", unseen)]).assert_error(400, "invalid_grant");
+    phones.world.assert_refused("claim", "grant_expired", None);
+    assert!(phones.devices.take_calls().is_empty());
+    assert_eq!(phones.device(&app, "ann", "tag").unwrap(), before);
+    assert!(phones.device(&app, "ann", unseen).is_none());
 }
 
 /// W12: a dead token is no sighting: a wiped device stays wiped.

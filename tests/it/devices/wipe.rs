@@ -2,11 +2,11 @@
 
 use grantor::audit::{Action, Actor};
 use grantor::ids::DeviceId;
-use grantor::store::{DeviceStore as _, RequestWipe, Wipe, WipeStep};
+use grantor::store::{DeviceStore as _, RequestWipe, Wipe, WipeAdvance, WipeStep};
 use http::Request;
 
 use super::{
-    CHECK, DAY, Phones, SUCCESS, assert_counts, assert_no, assert_private_json, assert_wipe, key,
+    CHECK, DAY, Phones, SUCCESS, assert_counts, assert_no, assert_private_json, assert_wipe,
 };
 use crate::support::{Answered, encode};
 
@@ -86,10 +86,14 @@ fn a_phone_is_not_told_of_a_withdrawn_order() {
     let tokens = phones.log_in(&app, "tag");
     phones.order(&app, "tag");
     let device = phones.device(&app, "ann", "tag").unwrap();
-    let now = phones.world.clock_now();
-    let key = key(&app, "ann", "tag");
-    let withdrawn = phones.memory.advance_wipe(&key, WipeStep::Withdraw, device.keep_until, now);
-    phones.world.block_on(withdrawn).unwrap();
+    let withdrawal = WipeAdvance {
+        ordered_at: device.wipe.order().unwrap().at,
+        key: device.key,
+        step: WipeStep::Withdraw,
+        keep_until: device.keep_until,
+        now: phones.world.clock_now(),
+    };
+    phones.world.block_on(phones.memory.advance_wipe(&withdrawal)).unwrap();
     assert_no(&phones.check(&app, tokens.text("refresh_token")));
     assert_no(&phones.report(&app, tokens.text("refresh_token")));
     assert!(phones.world.is_revoked(&tokens), "the grant stays dead");

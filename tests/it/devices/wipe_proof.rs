@@ -7,7 +7,7 @@ use grantor::store::{
     AppRegistry as _, GrantStore as _, Revocation, RevocationReason, RevocationTarget,
 };
 
-use super::{CHECK, DAY, PhoneWorld, Phones, SUCCESS, assert_no, assert_wipe};
+use super::{CHECK, DAY, PhoneWorld, Phones, SUCCESS, assert_counts, assert_no, assert_wipe};
 use crate::support::{App, ROOT, Wire, World, new_key, public_app};
 
 /// W5: a live, a spent, a revoked, an expired and a pruned token prove their device.
@@ -55,6 +55,62 @@ fn the_token_of_an_earlier_grant_proves_the_device_too() {
     assert_wipe(&phones.check(&app, &newest));
 }
 
+/// W5, W6, W17: the dead token of an installation that was wiped says nothing about the one that took its id: it
+/// neither asks nor reports for it, and does not end its access.
+#[test]
+fn the_token_of_a_wiped_installation_does_not_reach_the_next_one() {
+    let phones = Phones::new();
+    let app = phones.app();
+    let earlier = phones.log_in(&app, "tag").text("refresh_token").to_owned();
+    let latest = phones.log_in(&app, "tag").text("refresh_token").to_owned();
+    phones.order(&app, "tag");
+    assert_counts(&phones.report(&app, &latest));
+    phones.advance(60);
+    let next = phones.log_in(&app, "tag");
+    let by_pin = |token: &str| phones.ask(SUCCESS, &app, token, &[("reason", "pin")]);
+    for dead in [&earlier, &latest] {
+        assert_no(&by_pin(dead));
+        assert_eq!(phones.state(&app, "tag"), "none");
+        assert!(!phones.world.is_revoked(&next));
+    }
+    phones.order(&app, "tag");
+    for dead in [&earlier, &latest] {
+        assert_no(&phones.check(&app, dead));
+        assert_no(&phones.report(&app, dead));
+        assert_no(&by_pin(dead));
+        assert_eq!(phones.state(&app, "tag"), "requested");
+    }
+    // A second grant of the new installation does not make the first one strange.
+    assert_wipe(&phones.check(&app, next.text("refresh_token")));
+    assert_counts(&phones.report(&app, next.text("refresh_token")));
+}
+
+/// W6, W17: only the live token of a grant and the one before it report. An older one asks, but ends no order.
+#[test]
+fn a_token_that_was_spent_long_ago_reports_nothing() {
+    let phones = Phones::new();
+    let app = phones.app();
+    let mut tokens = vec![phones.log_in(&app, "tag").text("refresh_token").to_owned()];
+    for generation in 0..2 {
+        let next = phones.world.refresh(&app, &tokens[generation]);
+        tokens.push(next.text("refresh_token").to_owned());
+    }
+    let by_pin = |token: &str| phones.ask(SUCCESS, &app, token, &[("reason", "pin")]);
+    assert_no(&by_pin(&tokens[0]));
+    assert_eq!(phones.state(&app, "tag"), "none");
+    assert_eq!(phones.world.refresh(&app, &tokens[2]).status, 200);
+    phones.order(&app, "tag");
+    for spent in [&tokens[0], &tokens[1]] {
+        assert_no(&phones.report(&app, spent));
+        assert_no(&by_pin(spent));
+        assert_wipe(&phones.check(&app, spent));
+        assert_eq!(phones.state(&app, "tag"), "notified");
+    }
+    // The phone may have lost the answer with the newest.
+    assert_counts(&phones.report(&app, &tokens[2]));
+    assert_eq!(phones.state(&app, "tag"), "done");
+}
+
 /// W5: an ordered wipe outlives the app: a disabled and a deleted one are not asked for.
 #[test]
 fn the_phone_of_a_disabled_or_deleted_app_is_wiped() {
@@ -90,9 +146,9 @@ fn nothing_but_a_refresh_token_of_the_app_is_evidence() {
     phones.devices.take_calls();
 
     let end = token.len() - 1;
-    let last = if token.ends_with('A') { 'B' } else { 'A' };
+    let letter = if token.as_bytes()[end - 8] == b'A' { 'B' } else { 'A' };
     let forged = [
-        format!("{}{last}{}", &token[..end - 8], &token[end - 7..]),
+        format!("{}{letter}{}", &token[..end - 8], &token[end - 7..]),
         token[..end].to_owned(),
         format!("{token}AAAA"),
         token.replacen("grt_", "gac_", 1),
@@ -197,5 +253,5 @@ fn the_axum_router_mounts_the_endpoints() {
     assert_no(&phones.check(&app, tokens.text("refresh_token")));
     phones.order(&app, "tag");
     assert_wipe(&phones.check(&app, tokens.text("refresh_token")));
-    super::assert_counts(&phones.report(&app, tokens.text("refresh_token")));
+    assert_counts(&phones.report(&app, tokens.text("refresh_token")));
 }

@@ -17,7 +17,9 @@ use crate::protocol::pkce::{CodeChallenge, CodeVerifier, CodeVerifierError};
 use crate::protocol::redirect_uri::{self, InstanceHosts};
 use crate::secret::Digest;
 use crate::server_secret::handle::{GrantHandle, HandleKind, Salt};
-use crate::store::{CodeRedemption, Grant as GrantRow, RedeemCode, RevocationReason, Store};
+use crate::store::{
+    CodeRedemption, Grant as GrantRow, GrantRefusal, RedeemCode, RevocationReason, Store,
+};
 use crate::users::UserDirectory;
 
 pub(in crate::endpoint::token) struct AuthorizationCode;
@@ -101,10 +103,13 @@ impl Grant for AuthorizationCode {
             return Err(refuse(&context.store, &redemption).await);
         }
         let user = context.active_user(&row.subject).await?;
+        let sighting = facts.device.and_then(|named| named.sighting(&row, facts.now));
+        if sighting.is_some() {
+            check_is_live(&context.store, &row, &redemption).await?;
+        }
         let (scope, authorized_at) = (row.scope.clone(), row.authorized_at);
         let issues_refresh_token = app.settings().issues_refresh_token();
         let right = CodeRight { redemption, salt, authorized_at, issues_refresh_token };
-        let sighting = facts.device.and_then(|named| named.sighting(&row, facts.now));
         Ok(valid_row(row, user, scope, right).seen_on(sighting))
     }
 }
@@ -175,6 +180,25 @@ fn proven_binding(
     }
     let default = code_binding(uri, false, challenge);
     if row.binding.matches(&default) { default } else { named }
+}
+
+/// Refuses a dead code as the claim would, before its device is seen. The sighting would make a wiped device new,
+/// and replace its newest grant by a dead one.
+async fn check_is_live<S: Store>(
+    store: &S,
+    row: &GrantRow,
+    redemption: &CodeRedemption,
+) -> Result<(), EndpointError> {
+    let is_expired = row.code_expires_at <= redemption.now || row.expires_at <= redemption.now;
+    let refusal =
+        if row.revoked.is_some() || store.is_revoked(&row.facts_of_redemption(redemption)).await? {
+            GrantRefusal::Revoked
+        } else if is_expired {
+            GrantRefusal::Expired
+        } else {
+            return Ok(());
+        };
+    Err(Rejection::GrantRefused(AuthorizationCode::TYPE, refusal).into())
 }
 
 /// Refuses a spent code or wrong bindings. The store revokes or counts, even if more is wrong with

@@ -78,7 +78,7 @@ pub(in super::super) const WIPED_ITSELF: Words = (
     "to report that the data on a device is gone",
 );
 
-pub(in super::super) const ACTIONS: [Words; 33] = [
+pub(in super::super) const ACTIONS: [Words; 34] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -203,6 +203,12 @@ pub(in super::super) const ACTIONS: [Words; 33] = [
         "Withdraw a wipe",
         "{actor} withdrew the order to wipe the data of {app} on device {details} of {user}",
         "to withdraw the order to wipe device {details} of {user}",
+    ),
+    (
+        "abandon_wipe",
+        "Give up a wipe",
+        "{actor} gave up the order to wipe the data of {app} on device {details} of {user}",
+        "to give up the order to wipe device {details} of {user}",
     ),
     (
         "export_subject",
