@@ -67,6 +67,12 @@ fn failures_with_a_spent_budget_do_not_prolong_it() {
 
 /// N4: a source that changes its client id with each request has one budget for all of them.
 #[test]
+fn a_limiter_is_shown_by_its_quotas() {
+    let shown = format!("{:?}", limiter());
+    assert!(shown.starts_with("RateLimiter { limits: RateLimits"), "{shown}");
+}
+
+#[test]
 fn a_source_has_one_budget_for_all_client_ids() {
     let (limiter, here) = (limiter(), source("192.0.2.1"));
     for number in 0..5 {
