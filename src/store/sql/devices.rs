@@ -6,9 +6,9 @@ use super::{Names, unreadable};
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, GrantId, Subject};
 use crate::secret::Digest;
-use crate::store::{
-    AdvanceWipe, Device, DeviceFilter, DeviceKey, Page, StoreError, Wipe, WipeOrder, WipeStep,
-};
+#[cfg(feature = "postgres")]
+use crate::store::{AdvanceWipe, WipeStep};
+use crate::store::{Device, DeviceFilter, DeviceKey, Page, StoreError, Wipe, WipeOrder};
 
 /// The columns of a device.
 pub(in crate::store) const DEVICE_COLUMNS: &str = "client_id, subject, device, name, first_seen, \
