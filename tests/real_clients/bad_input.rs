@@ -280,7 +280,7 @@ fn every_endpoint_in_the_metadata_exists() {
             let expected: &[u16] = match &**name {
                 "jwks_uri" => &[200],
                 "authorization_endpoint" => &[400],
-                "revocation_feed_endpoint" => &[401],
+                "revocation_feed_endpoint" | "device_policy_endpoint" => &[401],
                 _ => &[405],
             };
             assert!(expected.contains(&answer.status), "{name}: {answer:?}");

@@ -88,7 +88,7 @@ impl Controls {
         controls.used.extend(self.used);
         ended.insert(test.to_owned());
         if ended.len() == TESTS.len() {
-            let Controls { seen, used } = controls;
+            let Self { seen, used } = controls;
             assert!(seen.len() > 100, "{seen:?}");
             let left: Vec<_> = seen.difference(used).map(String::as_str).collect();
             assert!(left.is_empty(), "{} without a test:\n{}", left.len(), left.join("\n"));

@@ -45,9 +45,9 @@ fn the_apps_of_one_server_move_to_another() {
     chrome.click("a[href$='/server/export']");
     let export = folder.file("apps.json");
     wait_until("the export is there", || export.exists());
-    let text = std::fs::read_to_string(&export).unwrap();
+    let exported = std::fs::read_to_string(&export).unwrap();
     for secret in Seed::read().secrets() {
-        assert!(!text.contains(&secret), "a secret is in the export");
+        assert!(!exported.contains(&secret), "a secret is in the export");
     }
     inspection.assert_quiet(&old);
 
