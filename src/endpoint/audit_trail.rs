@@ -1,5 +1,7 @@
 //! The record of a request: audit events, usage, counted failures and telemetry.
 
+use std::sync::Arc;
+
 use crate::app::{CustomApp, Flow};
 use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::endpoint::context::Context;
@@ -29,6 +31,8 @@ pub(crate) struct AuditTrail<'a> {
     proof: Proof,
     /// Whether a failure was reserved, so that a refusal charges none.
     reserved_failure: bool,
+    /// The URL at which a phone asks about its wipe, if the refusal of its refresh token shall tell it.
+    pub(crate) wipe_check: Option<Arc<str>>,
     /// The step that the request has reached. A failure names it.
     step: Step,
     notes: Vec<Action>,
@@ -90,6 +94,7 @@ impl<'a> AuditTrail<'a> {
             client_id: None,
             proof: Proof::None,
             reserved_failure: false,
+            wipe_check: None,
             step: Step::Parse,
             notes: Vec::new(),
             observation: request.observation(),

@@ -164,11 +164,11 @@ impl EndpointError {
     }
 
     /// Tells the client of a dead grant where to ask whether it has to wipe its data.
-    pub(crate) fn with_wipe_check(mut self, url: Option<&Arc<str>>) -> Self {
+    pub(crate) fn with_wipe_check(mut self, url: Option<Arc<str>>) -> Self {
         if let Self::Rejected { rejection, wipe_check, .. } = &mut self
             && rejection.error_code() == ErrorCode::InvalidGrant
         {
-            *wipe_check = url.cloned();
+            *wipe_check = url;
         }
         self
     }

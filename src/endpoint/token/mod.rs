@@ -32,7 +32,6 @@ pub(crate) use grant::refresh_token::check_flow;
 
 use crate::audit::Action;
 use crate::endpoint::audit_trail::{Answered, AuditTrail};
-use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
@@ -49,7 +48,7 @@ use grant::client_credentials::ClientCredentials;
 use grant::jwt_bearer::JwtBearer;
 use grant::refresh_token::RefreshToken;
 use grant::{Grant, Right as _};
-use request::{Asked, TokenRequest};
+use request::TokenRequest;
 
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
@@ -58,6 +57,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         let mut trail =
             AuditTrail::new(Action::IssueToken { grant_type: None }, request, &*self.audit);
         let result = self.dispatch(request, facts, &mut trail).await;
+        let wipe_check = trail.wipe_check.take();
+        let result = result.map_err(|error| error.with_wipe_check(wipe_check));
         self.record(&facts, trail, result)
     }
 
@@ -111,31 +112,15 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let against = self.proof_context(facts.now);
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
             let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
-            let hint = self.wipe_hint(G::TYPE, &app);
-            let issued = self.issue::<G>(app, proof, form, &asked, facts, trail).await;
-            issued.map_err(|error| error.with_wipe_check(hint))
-        }
-    }
-
-    /// Issues the token of an app whose credential is genuine.
-    #[expect(clippy::manual_async_fn, reason = "as for `respond`")]
-    fn issue<G: Grant>(
-        &self,
-        app: AuthenticatedApp,
-        proof: G::Proof<'_>,
-        form: &Form<'_>,
-        asked: &Asked<'_>,
-        facts: &RequestFacts<'_>,
-        trail: &mut AuditTrail<'_>,
-    ) -> impl Future<Output = Result<TokenResponse, EndpointError>> + Send {
-        async move {
+            // From here on the credential is genuine, and a refusal may be the end of a phone's access.
+            trail.wipe_check = self.wipe_hint(G::TYPE, &app).cloned();
             let device = self.named_device(G::TYPE, form, &app)?;
             let facts = &facts.on_device(device.as_ref());
             let valid = G::validate(proof, &app, self, facts, trail).await?;
             valid.origin().check_subject(app.client_id())?;
             trail.enter(Step::Scope);
             let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
-            let decided = decide::decide(&app, valid.offer(), asked, &apis, facts.now)?;
+            let decided = decide::decide(&app, valid.offer(), &asked, &apis, facts.now)?;
             trail.decided(decided.scope(), decided.resource());
             trail.enter(Step::Hook);
             let extra = self.ask_host(G::TYPE, &app, valid.origin(), &decided, facts.now).await?;
