@@ -183,13 +183,22 @@ impl<S: Store, R: Runner> Kit<S, R> {
     where
         S: DeviceStore,
     {
-        let of_devices = checks_of_devices::<S, R>().into_iter();
-        let of_issuers = self.second_issuer.iter().flat_map(|_| devices_of_issuers::<S, R>());
         let mut report = self.run();
-        let more = self.run_each(of_devices.chain(of_issuers));
+        let more = self.run_devices_only();
         report.passed.extend(more.passed);
         report.failed.extend(more.failed);
         report
+    }
+
+    /// Runs the checks of devices, and no other.
+    #[must_use]
+    pub fn run_devices_only(&self) -> Report
+    where
+        S: DeviceStore,
+    {
+        let of_devices = checks_of_devices::<S, R>().into_iter();
+        let of_issuers = self.second_issuer.iter().flat_map(|_| devices_of_issuers::<S, R>());
+        self.run_each(of_devices.chain(of_issuers))
     }
 
     fn run_each(&self, checks: impl Iterator<Item = NamedCheck<S, R>>) -> Report {
