@@ -22,7 +22,7 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 
 /// Each page, by its name and its path below the console. `{app}` is an app with many grants, `{user}` a user
-/// with a few, `{grant}` one of them, `{device}` a device of the user.
+/// with a few, `{grant}` one of them, `{device}` a device of the user, `{lost}` one with an order to wipe it.
 pub(crate) const PAGES: &[(&str, &str)] = &[
     ("Apps", "/apps"),
     ("Apps: a search without a result", "/apps?search=no+such+app"),
@@ -50,6 +50,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("A device", "/devices/{device}"),
     ("A device: revoke", "/devices/{device}/revoke"),
     ("A device: wipe", "/devices/{device}/wipe"),
+    ("A device: give up the wipe", "/devices/{lost}/abandon"),
     ("Usage", "/apps/{app}/usage?days=90"),
     ("Activity", "/apps/{app}/activity"),
     ("Activity: failures", "/apps/{app}/activity?outcome=failed"),
@@ -61,6 +62,10 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
     ("Server: revoke everything", "/server/revoke"),
     ("Server: import", "/server/import"),
 ];
+
+/// The devices of the user.
+const DEVICE: &str = "phone";
+const LOST: &str = "lost phone";
 
 /// An administrator who may do everything.
 pub(crate) struct Staff;
@@ -77,7 +82,6 @@ pub(crate) struct Pages<S> {
     pub(crate) app: ClientId,
     user: Subject,
     grant: GrantId,
-    device: DeviceId,
 }
 
 impl<S: Store + DeviceStore + AuditStore + 'static> Pages<S> {
@@ -115,34 +119,40 @@ impl<S: Store + DeviceStore + AuditStore + 'static> Pages<S> {
             new.code_expires_at = new.expires_at;
             store.insert_grant(new).await.unwrap();
         }
-        let device = DeviceId::new("phone").unwrap();
-        let key =
-            DeviceKey { client_id: app.clone(), subject: user.clone(), device_id: device.clone() };
-        let sighting = DeviceSighting {
-            key,
-            name: Some("Ann's phone".to_owned()),
-            grant_id: grant,
-            salt_digest: Digest::from_bytes([5; 32]),
-            authorized_at: now,
-            keep_until: now.plus(Duration::from_hours(24 * 90)),
-            now,
+        let key = |device: &str| DeviceKey {
+            client_id: app.clone(),
+            subject: user.clone(),
+            device_id: DeviceId::new(device).unwrap(),
         };
-        store.see_device(&sighting).await.unwrap();
+        for (key, grant_id) in [(key(DEVICE), grant), (key(LOST), GrantId::from_bytes([255; 16]))] {
+            let sighting = DeviceSighting {
+                key,
+                name: Some("Ann's phone".to_owned()),
+                grant_id,
+                salt_digest: Digest::from_bytes([5; 32]),
+                authorized_at: now,
+                keep_until: now.plus(Duration::from_hours(24 * 90)),
+                now,
+            };
+            store.see_device(&sighting).await.unwrap();
+        }
+        server.admin("ann").order_wipe(&key(LOST)).await.unwrap();
         let action = Action::IssueToken { grant_type: Some(GrantType::RefreshToken) };
         let event = AuditEvent::new(now, Actor::App(app.clone()), action, Outcome::Success);
         let event = event.with_app(&app).with_subject(&user).with_grant(grant);
         let id = EventId::generate(now, &OsRandom::new()).unwrap();
         store.append(&[NewEvent { id, event }]).await.unwrap();
         let console = Console::new(server, Staff, "/console").unwrap().with_audit_log(store);
-        Self { console, app, user, grant, device }
+        Self { console, app, user, grant }
     }
 
     /// Requests a page of [`PAGES`] and returns its length.
     pub(crate) async fn visit(&self, path: &str) -> usize {
         let path = path.replace("{app}", self.app.as_str()).replace("{user}", self.user.as_str());
         let path = path.replace("{grant}", &self.grant.to_string());
-        let device = format!("{}/{}/{}", self.app, self.user, self.device);
-        let path = path.replace("{device}", &device);
+        let of_user = format!("{}/{}", self.app, self.user);
+        let path = path.replace("{device}", &format!("{of_user}/{DEVICE}"));
+        let path = path.replace("{lost}", &format!("{of_user}/{LOST}"));
         let request = Request::get(format!("/console{path}")).body(Vec::new()).unwrap();
         let page = self.console.handle(request).await.unwrap();
         assert_eq!(page.status(), StatusCode::OK, "{path}");

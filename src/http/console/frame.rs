@@ -107,6 +107,7 @@ pub(super) enum Done {
     Saved,
     SavedWithoutKeys,
     Unchanged,
+    WipeAbandoned,
     WipeOrdered,
     WipeWithdrawn,
 }
@@ -127,6 +128,7 @@ impl Done {
         (Self::Saved, "saved", text::SAVED),
         (Self::SavedWithoutKeys, "saved-without-keys", text::SAVED_WITHOUT_KEYS),
         (Self::Unchanged, "unchanged", text::UNCHANGED),
+        (Self::WipeAbandoned, "wipe-abandoned", devices::ABANDONED),
         (Self::WipeOrdered, "wipe-ordered", devices::ORDERED),
         (Self::WipeWithdrawn, "wipe-withdrawn", devices::WITHDRAWN),
     ];

@@ -25,7 +25,7 @@ pub(super) enum Problem {
     DeviceGone,
     /// The app does not obey orders to wipe its data.
     NoRemoteWipe,
-    /// There is no order to wipe the device that could be withdrawn.
+    /// There is no order to wipe the device that could be withdrawn, or given up.
     WipeNotWithdrawable,
     /// The administrator's role is too low.
     Role(ConsoleRole),

@@ -179,13 +179,75 @@ fn two_administrators_order_and_withdraw_one_wipe() {
     let late = ann.post(&format!("{page}/withdraw"), &[]);
     check(&late.body, MOUNT);
     assert_eq!(late.status, 409);
-    assert!(late.body.contains("The order cannot be withdrawn"));
+    assert!(late.body.contains("The order cannot be ended"));
     assert!(!phone.asks() && !phone.is_live(), "its access stays revoked");
 
     assert_eq!(ann.post(&format!("{page}/wipe"), &[("word", "wipe")]).status, 303);
     assert!(phone.asks());
     assert_eq!(carl.post(&format!("{page}/withdraw"), &[]).status, 409);
     assert!(phone.asks() && phone.reports());
+}
+
+/// W13: an order that the phone was told and never obeys is given up on a page of its own. The id may log in again.
+#[test]
+fn an_order_that_a_phone_never_obeys_is_given_up() {
+    let world = world_of_phones();
+    let (app, _) = registered(&world, wiped_app());
+    let phone = Phone::install(&world, &app, "ann", "tag-1");
+    let console = console(&world);
+    let desk = Desk::new(&console, "security");
+    let page = page_of(&phone.key);
+    let abandon = format!("{page}/abandon");
+    let has_button = |role: &str| {
+        let page = Desk::new(&console, role).page(&page);
+        check(&page, MOUNT);
+        tags(&page).iter().any(|tag| {
+            tag.attribute("href") == Some(&format!("{MOUNT}{abandon}"))
+                && tag.text == "Give up the wipe"
+        })
+    };
+    let is_refused = || {
+        [desk.get(&abandon), desk.post(&abandon, &[])].iter().all(|answer| {
+            check(&answer.body, MOUNT);
+            answer.status == 409 && answer.body.contains("The order cannot be ended")
+        })
+    };
+    assert!(!has_button("security") && is_refused(), "no order");
+    assert_eq!(desk.post(&format!("{page}/wipe"), &[("word", "wipe")]).status, 303);
+    assert!(!has_button("security"), "it can be withdrawn");
+    assert!(phone.asks());
+    assert!(has_button("security") && !has_button("edit") && !has_button("view"));
+
+    let confirm = desk.page(&abandon);
+    check(&confirm, MOUNT);
+    let said = text_of(&confirm);
+    for text in ["Told to wipe, just now.", "Phone of ann", "The data may still be on the phone."] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    assert!(phone.asks(), "a page changes nothing");
+    assert_eq!(log_in(&world, &app, "ann", "tag-1").status, 400, "the order locks the id");
+    let answer = desk.post(&abandon, &[]);
+    assert_eq!(reported(&answer), format!("{MOUNT}{page}?done=wipe-abandoned"));
+    let next = answer.header("location").unwrap().strip_prefix(MOUNT).unwrap();
+    let next = desk.page(next);
+    check(&next, MOUNT);
+    assert!(next.contains("The order is given up.") && next.contains("Wipe this device"));
+    let event = world.events().into_iter().find(|it| it.action.as_str() == "abandon_wipe");
+    let event = event.filter(|event| event.outcome.as_str() == "success").unwrap();
+    assert_eq!(event.actor, Actor::Administrator("ann".into()));
+    assert_eq!(event.action, Action::AbandonWipe { device: phone.key.device_id.clone() });
+    assert_eq!((event.client_id, event.subject), (Some(app.id.clone()), Some(subject("ann"))));
+    assert!(!phone.asks() && !phone.is_live(), "its access of before stays revoked");
+    assert!(is_refused(), "the order is gone");
+    assert_eq!(log_in(&world, &app, "ann", "tag-1").status, 200);
+
+    // A report that came first ends the order, and nothing is given up.
+    let phone = Phone::install(&world, &app, "ann", "tag-2");
+    let abandon = format!("{}/abandon", page_of(&phone.key));
+    world.block_on(world.server.admin("root").order_wipe(&phone.key)).unwrap();
+    assert!(phone.asks() && phone.reports());
+    assert_eq!(desk.post(&abandon, &[]).status, 409);
+    assert!(text_of(&desk.page(&page_of(&phone.key))).contains("Wiped: the phone reported"));
 }
 
 /// H2: other roles see each page of a device and none that changes something.
@@ -203,10 +265,10 @@ fn roles_that_may_not_end_access_only_look_at_devices() {
             check(&shown, MOUNT);
             assert!(!shown.contains("method=\"post\"") && !shown.contains(&format!("{page}/")));
         }
-        for act in ["revoke", "wipe"] {
+        for act in ["revoke", "wipe", "abandon"] {
             assert_eq!(desk.get(&format!("{page}/{act}")).status, 403);
         }
-        for act in ["revoke", "wipe", "withdraw"] {
+        for act in ["revoke", "wipe", "withdraw", "abandon"] {
             assert_eq!(desk.post(&format!("{page}/{act}"), &[("word", "wipe")]).status, 403);
         }
     }

@@ -65,6 +65,7 @@ const PAGES: &[&str] = &[
     "/devices/{device}?done={text}",
     "/devices/{device}/revoke",
     "/devices/{device}/wipe",
+    "/devices/{device}/abandon",
     "/devices/{device}/{text}",
     "/devices/{app}/{text}/{text}",
     "/apps/{app}/usage",
@@ -183,11 +184,10 @@ fn every_page_shows_hostile_texts_as_texts() {
             links.filter_map(|url| url.strip_prefix("/admin/oauth/devices/")).collect();
         assert_eq!(devices.len(), 2, "{listed}");
         let segments = devices.iter().find(|it| it.ends_with("/tablet")).unwrap();
-        let told = desk.page(&format!(
-            "/devices/{}",
-            devices.iter().find(|it| !it.ends_with("/tablet")).unwrap()
-        ));
-        check(&told, MOUNT);
+        let ordered = devices.iter().find(|it| !it.ends_with("/tablet")).unwrap();
+        for page in [format!("/devices/{ordered}"), format!("/devices/{ordered}/abandon")] {
+            check(&desk.page(&page), MOUNT);
+        }
         for page in PAGES {
             // The URI of a request has at most 64 KiB.
             let several = page.matches("{text}").count() > 1;

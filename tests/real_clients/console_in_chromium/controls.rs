@@ -26,7 +26,7 @@ pub(super) const SCRIPT: &str = r#"
         if (!isOwn(location)) return;
         const page = ({ pathname }) =>
             pathname.replace(/^(\/console\/(?:apps|users)|\/account\/remove)\/[^/]+/, "$1/*")
-                .replace(/^(\/(?:console|account)\/devices)(?:\/[^/]+){2,3}?(?=\/(?:wipe|revoke|withdraw)$|$)/, "$1/*");
+                .replace(/^(\/(?:console|account)\/devices)(?:\/[^/]+){2,3}?(?=\/(?:wipe|revoke|withdraw|abandon)$|$)/, "$1/*");
         const words = (it) => {
             const copy = it.cloneNode(true);
             for (const name of copy.querySelectorAll("bdi")) name.remove();

@@ -60,7 +60,6 @@ impl Work<'_> {
         chrome.open(page.as_str());
         assert_says(chrome, &["Told to wipe, just now. The phone has not reported yet."]);
         assert_silent(chrome, &["<button"]);
-        inspection.check("device-told");
         assert!(phone.reports() && !phone.asks());
         chrome.open(page.as_str());
         assert_says(chrome, &["Wiped: the phone reported, just now, that its data is gone."]);
@@ -72,6 +71,27 @@ impl Work<'_> {
         self.order(phone.tag);
         self.chrome.press("Withdraw the wipe");
         assert_says(self.chrome, &["The order is withdrawn."]);
+        assert!(!phone.asks());
+        phone.assert_ended();
+    }
+
+    /// W13: an order that the phone was told is given up, and the phone is not told again.
+    fn abandon(&self, phone: &Phone<'_>) {
+        let chrome = self.chrome;
+        self.order(phone.tag);
+        let page = chrome.url();
+        assert!(phone.asks());
+        chrome.open(page.as_str());
+        self.inspection.check("device-told");
+        chrome.press("Give up the wipe");
+        assert_says(chrome, &["Told to wipe, just now.", "The data may still be on the phone."]);
+        self.inspection.check("device-abandon");
+        chrome.press("Cancel");
+        assert!(phone.asks());
+        chrome.press("Give up the wipe");
+        chrome.press("Give up the wipe");
+        assert_says(chrome, &["The order is given up.", "Wipe this device"]);
+        self.inspection.check("device-abandoned");
         assert!(!phone.asks());
         phone.assert_ended();
     }
@@ -110,17 +130,17 @@ impl Work<'_> {
         self.inspection.check("danger-revoke-wipe");
         chrome.tick("#wipe", true);
         chrome.press("Revoke everything");
-        assert_says(chrome, &["The access ended, and the wipe of 4 devices is ordered."]);
+        assert_says(chrome, &["The access ended, and the wipe of 5 devices is ordered."]);
         for phone in &phones {
             phone.assert_ended();
             assert!(phone.asks());
         }
         chrome.follow(".tabs a[href$='/devices']");
         chrome.press("To be wiped");
-        assert_eq!(chrome.count("tbody tr"), 4);
+        assert_eq!(chrome.count("tbody tr"), 5);
         self.inspection.check("devices-to-be-wiped");
         chrome.press("All");
-        assert_eq!(chrome.count("tbody tr"), 5);
+        assert_eq!(chrome.count("tbody tr"), 6);
         chrome.type_into("#user", "no such user");
         chrome.press("Find devices");
         chrome.press("Show all devices");
@@ -140,6 +160,10 @@ impl Work<'_> {
             (
                 "withdraw_wipe",
                 "Administrator root withdrew the order to wipe the data of app demo-native on device tag-2 of ann",
+            ),
+            (
+                "abandon_wipe",
+                "Administrator root gave up the order to wipe the data of app demo-native on device tag-6 of ann",
             ),
             ("tell_wipe", "device tag-1 of ann"),
             ("finish_wipe", "device tag-1 of ann"),
@@ -161,10 +185,12 @@ fn an_administrator_wipes_phones() {
     let inspection = Inspection::new(&chrome, &axe);
     let work = Work { chrome: &chrome, apps: Apps::of(&server), inspection };
     let apps = Apps::of(&server);
-    let [first, second, third] = ["tag-1", "tag-2", "tag-3"].map(|tag| apps.install("ann", tag));
+    let [first, second, third, lost] =
+        ["tag-1", "tag-2", "tag-3", "tag-6"].map(|tag| apps.install("ann", tag));
     sign_in(&chrome, &server, "root", "/console");
     work.wipe(&first, &second);
     work.withdraw(&second);
+    work.abandon(&lost);
     work.revoke(&third);
     work.revoke_and_wipe();
     work.read_audit_log();

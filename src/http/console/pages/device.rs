@@ -14,6 +14,7 @@ use super::super::visit::Visit;
 use super::super::wipe_state::{Part, WipeState};
 use super::devices::AppOfDevices;
 use super::revoke_access::RevokeAccess;
+use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::store::{Device, DeviceKey, RevocationTarget, Store, Wipe};
@@ -43,6 +44,8 @@ enum Act {
     Order(String),
     /// The form that withdraws the order.
     Withdraw(String),
+    /// The page that gives the order up.
+    Abandon(String),
     /// There is none, for a reason.
     None(&'static str),
 }
@@ -60,9 +63,26 @@ struct WipePage<'a> {
     is_wrong: bool,
 }
 
+#[derive(Template)]
+#[template(path = "console/device_abandon.html")]
+struct AbandonPage<'a> {
+    frame: Frame<'a>,
+    name: String,
+    device: Device,
+    app: String,
+    wipe: Option<WipeState>,
+    action: String,
+    cancel: String,
+}
+
 /// Returns the name of a device for people, or its id.
 fn name_of(device: &Device) -> String {
     device.name.clone().unwrap_or_else(|| device.key.device_id.to_string())
+}
+
+/// Returns the name of the app of a device, or its id if it is deleted.
+fn name_of_app(app: Option<&CustomApp>, key: &DeviceKey) -> String {
+    app.map_or_else(|| key.client_id.to_string(), |app| app.settings().name().to_owned())
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
@@ -75,7 +95,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let page = self.device_link(key);
         let act = match &device.wipe {
             Wipe::Requested { .. } => Act::Withdraw(format!("{page}/withdraw")),
-            Wipe::Notified { .. } => Act::None(text::WIPE_TOLD),
+            Wipe::Notified { .. } => Act::Abandon(format!("{page}/abandon")),
             Wipe::Done { .. } => Act::None(text::WIPE_AGAIN),
             Wipe::None if obeys => Act::Order(format!("{page}/wipe")),
             Wipe::None => Act::None(text::WIPE_IMPOSSIBLE),
@@ -84,8 +104,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             app.as_ref().map_or(text::NO_RULES, |app| AppOfDevices::of(app).rules_of(&device));
         self.page(&DevicePage {
             frame: self.device_frame(&device, name_of(&device), false),
-            app: app
-                .map_or_else(|| key.client_id.to_string(), |app| app.settings().name().to_owned()),
+            app: name_of_app(app.as_deref(), key),
             app_url: self.app_link(&key.client_id, ""),
             user: key.subject.to_string(),
             user_url: self.link(&format!("/users/{}", path::segment_of(key.subject.as_str()))),
@@ -115,6 +134,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (false, "wipe") => self.wipe_form(StatusCode::OK, segments, None).await,
             (true, "wipe") => self.wipe(segments, form).await,
             (true, "withdraw") => self.withdraw_wipe(segments).await,
+            (false, "abandon") => self.confirm_abandonment(segments).await,
+            (true, "abandon") => self.abandon_wipe(segments).await,
             _ => Err(Problem::NotFound),
         }
     }
@@ -165,6 +186,32 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let key = path::device(segments).ok_or(Problem::NotFound)?;
         self.admin().withdraw_wipe(&key).await?;
         Ok(self.see(&self.device_link(&key), Done::WipeWithdrawn))
+    }
+
+    /// Shows what is left if an order is given up.
+    async fn confirm_abandonment(&self, segments: &[&str]) -> Result<Page, Problem> {
+        let device = self.found_device(segments).await?;
+        if !device.wipe.is_pending() {
+            return Err(Problem::WipeNotWithdrawable);
+        }
+        let app = self.admin().find(&device.key.client_id).await?;
+        let page = self.device_link(&device.key);
+        self.page(&AbandonPage {
+            frame: self.device_frame(&device, text::ABANDON.to_owned(), true),
+            name: name_of(&device),
+            app: name_of_app(app.as_deref(), &device.key),
+            wipe: WipeState::new(&device.wipe, &text::STATES, self.now()),
+            action: format!("{page}/abandon"),
+            cancel: page,
+            device,
+        })
+    }
+
+    /// Gives the order up.
+    async fn abandon_wipe(&self, segments: &[&str]) -> Result<Page, Problem> {
+        let key = path::device(segments).ok_or(Problem::NotFound)?;
+        self.admin().abandon_wipe(&key).await?;
+        Ok(self.see(&self.device_link(&key), Done::WipeAbandoned))
     }
 
     /// Shows what a wipe does.

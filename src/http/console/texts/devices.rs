@@ -60,6 +60,8 @@ pub(in super::super) const WIPE_IMPOSSIBLE: Text = "This app does not obey an or
 pub(in super::super) const WIPE_AGAIN: Text = "The data is gone, and the app has not logged in since. When it logs in again, the device counts as a new one.";
 pub(in super::super) const WIPE_TOLD: Text =
     "The order cannot be withdrawn any more: the phone was told, and deletes the data.";
+pub(in super::super) const ABANDON: Text = "Give up the wipe";
+pub(in super::super) const ABANDON_HINT: Text = "For a phone that will never report: lost for good, broken, or reset. The order locks its id until it is given up.";
 pub(in super::super) const WITHDRAW_TITLE: Text = "Withdraw the wipe";
 pub(in super::super) const WITHDRAW_HINT: Text = "The phone keeps its data. Its access stays revoked, so the app has to log in again. This is possible until the phone asks.";
 pub(in super::super) const WITHDRAW: Text = "Withdraw the wipe";
@@ -84,6 +86,13 @@ pub(in super::super) const WIPE_AFTERWARDS: Text =
     "Afterwards: the phone reports, and this device shows that it is wiped.";
 pub(in super::super) const WIPE_UNDO: Text =
     "You can withdraw the order until the phone asks. What it has deleted does not come back.";
+pub(in super::super) const ABANDON_STEPS: [Text; 3] = [
+    "The order ends: if the phone asks again, it is not told to wipe.",
+    "The data may still be on the phone. No report will say that it is gone.",
+    "The access of before stays revoked. The app may log in again under this id.",
+];
+pub(in super::super) const ABANDON_UNDO: Text =
+    "If the phone turns up, you can order a new wipe while the device is listed.";
 pub(in super::super) const TYPE_WORD: Text = "Type this word to confirm";
 /// The word to type. Names of devices have characters that no keyboard has, and ids are long.
 pub(in super::super) const WORD: Text = "wipe";
@@ -98,6 +107,8 @@ pub(in super::super) const ORDERED: Text =
     "The wipe is ordered, and the access ended. The phone is told when it next asks.";
 pub(in super::super) const WITHDRAWN: Text =
     "The order is withdrawn. The phone keeps its data, and has to log in again.";
+pub(in super::super) const ABANDONED: Text =
+    "The order is given up. The data may still be on the phone, and the app may log in again.";
 
 /// Says what a revocation that also wiped has done.
 pub(in super::super) fn revoked_and_wiped(done: [usize; 3]) -> String {

@@ -19,8 +19,8 @@ pub(in super::super) const NO_REMOTE_WIPE: Words = (
      Revoke its access instead.",
 );
 pub(in super::super) const WIPE_NOT_WITHDRAWABLE: Words = (
-    "The order cannot be withdrawn",
-    "Nothing was changed. The device has asked in the meantime, or another administrator has withdrawn the order. The \
+    "The order cannot be ended",
+    "Nothing was changed. Meanwhile the device has asked or reported, or another administrator has ended the order. The \
      page of the device says how far the wipe is.",
 );
 pub(in super::super) const ROLE_EDIT: Words =
