@@ -3,6 +3,7 @@
 use grantor::app::{Impersonable, ImpersonationPolicy};
 use grantor::audit::{Action, Actor};
 use grantor::ids::Group;
+use grantor::store::AppRegistry as _;
 use grantor::users::{Members, User};
 
 use super::desk::{Desk, MOUNT, console, registered, reported};
@@ -171,6 +172,50 @@ fn a_policy_that_cannot_be_read_is_not_saved() {
     }
     assert_eq!(desk.post(&path, &[("version", "x")]).status, 400);
     assert_eq!(policy_of(&world, &app), ImpersonationPolicy::anyone());
+}
+
+/// W15: an app that an earlier version stored with an unusable pattern of `allowed_apps` keeps its policy until the
+/// pattern is corrected. The page names the field.
+#[test]
+fn an_old_pattern_of_another_page_is_named() {
+    let world = World::new();
+    let (app, path) = registered(&world, backend_app());
+    let admin = world.server.admin("x");
+    let stored = world.block_on(admin.find(&app.id)).unwrap().unwrap();
+    world.block_on(admin.delete(&app.id)).unwrap();
+    let mut record = serde_json::to_value(&*stored).unwrap();
+    record["settings"]["mobile_security"] = serde_json::json!({ "allowed_apps": ["com.example*"] });
+    let old = serde_json::from_value(record).unwrap();
+    world.block_on(world.store.insert_app(old)).unwrap();
+    let console = console(&world);
+    let (desk, page) = (Desk::new(&console, "security"), format!("{path}/impersonation"));
+    let version = value_of(&desk.page(&page), "version");
+    let fields =
+        [("version", &*version), ("allow", "members"), ("subjects", "ann"), ("limit", "app")];
+    let answer = desk.post(&page, &fields);
+    check(&answer.body, MOUNT);
+    assert_eq!(answer.status, 422);
+    let said = words(&answer.body);
+    for text in ["Nothing was saved.", "mobile_security.allowed_apps", "write com.example.*"] {
+        assert!(said.contains(text), "{text}: {said}");
+    }
+    let areas = tags(&answer.body);
+    let subjects = areas.iter().find(|tag| tag.attribute("name") == Some("subjects")).unwrap();
+    assert_eq!(subjects.text, "ann", "what was typed stays");
+    assert_eq!(policy_of(&world, &app), ImpersonationPolicy::anyone());
+
+    let security = format!("{path}/security");
+    let fields = [
+        ("version", &*version),
+        ("pin", "after"),
+        ("minutes", "15"),
+        ("allowed_apps", "com.example.*"),
+    ];
+    let corrected = desk.post(&security, &fields);
+    assert_eq!(corrected.status, 303, "{}", corrected.body);
+    let version = value_of(&desk.page(&page), "version");
+    let fields = [("version", &*version), ("allow", "nobody"), ("limit", "app")];
+    assert_eq!(desk.post(&page, &fields).status, 303);
 }
 
 /// H8: the second of two administrators sees both policies, and saves the own one by one button.

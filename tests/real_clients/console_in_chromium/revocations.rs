@@ -68,7 +68,7 @@ impl Work<'_> {
         self.find("ann");
         chrome.press("ann");
         inspection.check_roughly("user-of-apps");
-        assert_says(chrome, &["demo-web", OTHER]);
+        assert_says(chrome, &["Team Calendar", "R&D <Planning> \"Board\""]);
         chrome.follow("a[href*='/apps/demo-web/users/revoke?grant=']");
         chrome.press("Revoke grant");
         apps.assert_ended("demo-web", &first);

@@ -73,6 +73,8 @@ struct Typed {
 /// The sentences beside the fields.
 #[derive(Default)]
 struct Mistakes {
+    /// About a setting of another page.
+    elsewhere: Option<String>,
     allow: Option<&'static str>,
     subjects: Vec<String>,
     groups: Vec<String>,
@@ -83,9 +85,10 @@ struct Mistakes {
 
 impl Mistakes {
     fn is_empty(&self) -> bool {
-        let Self { allow, subjects, groups, except_subjects, except_groups, scope } = self;
+        let Self { elsewhere, allow, subjects, groups, except_subjects, except_groups, scope } =
+            self;
         let lists = [subjects, groups, except_subjects, except_groups, scope];
-        allow.is_none() && lists.iter().all(|it| it.is_empty())
+        elsewhere.is_none() && allow.is_none() && lists.iter().all(|it| it.is_empty())
     }
 }
 
@@ -237,19 +240,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             let (status, none) = (StatusCode::CONFLICT, Mistakes::default());
             return self.impersonation_form(status, &app, version, None, none, ("", None));
         };
+        let wrong = |mistakes: Mistakes| {
+            let (status, typed) = (StatusCode::UNPROCESSABLE_ENTITY, Some(&typed));
+            self.impersonation_form(status, &app, version, typed, mistakes, ("", None))
+        };
         let policy = match typed.check() {
             Ok(policy) => policy,
-            Err(mistakes) => {
-                let (status, typed) = (StatusCode::UNPROCESSABLE_ENTITY, Some(&typed));
-                return self.impersonation_form(
-                    status,
-                    &app,
-                    version,
-                    typed,
-                    *mistakes,
-                    ("", None),
-                );
-            }
+            Err(mistakes) => return wrong(*mistakes),
         };
         let link = self.app_link(app.client_id(), Tab::Impersonation.path());
         if app.version() == version && *jwt.impersonation() == policy {
@@ -265,6 +262,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 let stored = Typed::from(stored.unwrap_or(&ImpersonationPolicy::none()));
                 let differences = Typed::from(&policy).differences(&stored);
                 self.conflict_page(&app, Tab::Impersonation, form, differences)
+            }
+            Err(AdminError::Invalid(invalid)) => {
+                wrong(Mistakes { elsewhere: Some(invalid.to_string()), ..Mistakes::default() })
             }
             Err(error) => Err(error.into()),
         }

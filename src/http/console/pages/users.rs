@@ -1,6 +1,9 @@
 //! The users of an app: who has granted what, since when, on which device. And the access of all apps as one
 //! user.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use askama::Template;
 use url::form_urlencoded::Serializer;
 
@@ -14,12 +17,14 @@ use super::super::{path, texts};
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
 use crate::http::Page;
-use crate::ids::{GrantId, Subject};
+use crate::ids::{ClientId, GrantId, Subject};
 use crate::store::{self, Grant, GrantFilter, Listing, Store};
 use crate::users::UserDirectory;
 
 /// The number of grants on a page.
 const PER_PAGE: usize = 50;
+/// The number of apps that the page of a user looks up. Each costs a read, unless the store keeps apps.
+const MOST_APPS: usize = 10;
 
 #[derive(Template)]
 #[template(path = "console/users.html")]
@@ -40,7 +45,7 @@ struct Users<'a> {
 }
 
 struct Row {
-    /// The user, or on the page of a user the app.
+    /// The user, or on the page of a user the app, by its client id if it was not looked up.
     name: String,
     url: String,
     device: Option<String>,
@@ -101,10 +106,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let filter = GrantFilter::all().of_subject(subject.clone());
         let found = self.grants_after(&filter, after).await?;
         let page = self.link(&format!("/users/{}", path::segment_of(subject.as_str())));
+        let apps = self.apps_of(&found.items).await?;
         let row = |grant: &Grant| {
+            let app = apps.get(&grant.client_id).map(|app| &**app);
+            let name = app.map_or(grant.client_id.as_str(), |app| app.settings().name());
             let url = self.app_link(&grant.client_id, "users");
             let url = list_link(&url, subject.as_str(), None);
-            self.grant_row(grant, grant.client_id.as_str(), url, None)
+            self.grant_row(grant, name, url, app)
         };
         let rows = found.items.iter().map(row).collect();
         let devices = list_link(&self.link("/devices"), subject.as_str(), None);
@@ -121,6 +129,21 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             next: found.next.map(|last| list_link(&page, "", Some(last))),
             action: page,
         })
+    }
+
+    /// Looks up the first apps of `grants`.
+    async fn apps_of(
+        &self,
+        grants: &[Grant],
+    ) -> Result<BTreeMap<ClientId, Arc<CustomApp>>, Problem> {
+        let names: BTreeSet<_> = grants.iter().map(|grant| &grant.client_id).collect();
+        let mut apps = BTreeMap::new();
+        for client_id in names.into_iter().take(MOST_APPS) {
+            if let Some(app) = self.server.store().find_app(client_id).await? {
+                apps.insert(client_id.clone(), app);
+            }
+        }
+        Ok(apps)
     }
 
     async fn grants_after(

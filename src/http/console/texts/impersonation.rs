@@ -95,6 +95,8 @@ pub(in super::super) const SCOPE_LIST: Text = "Scopes";
 pub(in super::super) const SCOPE_LIST_HINT: Text = "With spaces or lines between.";
 pub(in super::super) const SCOPE_EMPTY: Text =
     "List a scope, or choose all scopes of the app: with none, each request is refused.";
+pub(in super::super) const ELSEWHERE: Text =
+    "Nothing was saved. Correct another setting of this app first:";
 pub(in super::super) const SAVE: Text = "Save policy";
 
 /// The sentence of a scope that cannot be read.
