@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::KEPT;
 use crate::app::AppSettings;
 use crate::audit::Action;
+use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
@@ -110,15 +111,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         trail.enter(Step::Claim);
         match device.wipe {
             Wipe::Notified { .. } => Ok(Effect::None),
-            Wipe::Requested { order } => {
-                let advance = WipeAdvance {
-                    key: device.key,
-                    step: WipeStep::Notify,
-                    ordered_at: order.at,
-                    keep_until: device.keep_until,
-                    now: facts.now,
-                };
-                effect(devices.advance_wipe(&advance).await?)
+            Wipe::Requested { .. } => {
+                let keep_until = device.keep_until;
+                take_step(devices, device, WipeStep::Notify, keep_until, facts.now).await
             }
             Wipe::None | Wipe::Done { .. } => Err(Rejection::NotToBeWiped.into()),
         }
@@ -160,15 +155,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                     RequestWipe::Unknown => Err(Rejection::NotToBeWiped.into()),
                 }
             }
-            Wipe::Requested { order } | Wipe::Notified { order, .. } => {
-                let advance = WipeAdvance {
-                    key: device.key,
-                    step: WipeStep::Finish,
-                    ordered_at: order.at,
-                    keep_until: kept,
-                    now: facts.now,
-                };
-                effect(devices.advance_wipe(&advance).await?)
+            Wipe::Requested { .. } | Wipe::Notified { .. } => {
+                take_step(devices, device, WipeStep::Finish, kept, facts.now).await
             }
             Wipe::None | Wipe::Done { .. } => Err(Rejection::NotToBeWiped.into()),
         }
@@ -297,10 +285,18 @@ fn read<'a>(request: &FormRequest<'a>) -> Result<Form<'a>, Rejection> {
     Ok(form)
 }
 
-/// Returns the effect of a step. Another request may have taken it meanwhile, or an administrator may have
-/// withdrawn the order.
-fn effect(answer: AdvanceWipe) -> Result<Effect, EndpointError> {
-    match answer {
+/// Takes a step of the order that `device` was read with. Another request may have taken it meanwhile, or an
+/// administrator may have withdrawn the order.
+async fn take_step(
+    devices: &dyn SharedDevices,
+    device: Device,
+    step: WipeStep,
+    keep_until: UnixTime,
+    now: UnixTime,
+) -> Result<Effect, EndpointError> {
+    let order = device.wipe.order().ok_or(Rejection::NotToBeWiped)?;
+    let advance = WipeAdvance { step, ordered_at: order.at, keep_until, now, key: device.key };
+    match devices.advance_wipe(&advance).await? {
         AdvanceWipe::Advanced => Ok(Effect::Changed),
         AdvanceWipe::Unchanged => Ok(Effect::None),
         AdvanceWipe::Refused => Err(Rejection::NotToBeWiped.into()),

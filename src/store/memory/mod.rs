@@ -42,8 +42,8 @@ const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 /// A store in the memory of this process: fast, and lost with it.
 ///
 /// It serves one issuer of one process whose grants need not survive a restart, and tests. Every
-/// insertion removes a few inert rows, so that grants, assertions, revocations and devices stay bounded without
-/// [`prune`](GrantStore::prune), which frees their memory sooner. Consents stay until they are
+/// insertion removes a few inert rows, so that grants, assertions, revocations and devices stay bounded
+/// without [`prune`](GrantStore::prune), which frees their memory sooner. Consents stay until they are
 /// withdrawn or their app is deleted. As an [`AuditStore`](crate::audit::AuditStore) it keeps the newest
 /// 10,000 events.
 ///

@@ -12,7 +12,8 @@ use crate::store::{Device, DeviceFilter, DeviceKey, Page, StoreError, Wipe, Wipe
 
 /// The columns of a device.
 pub(in crate::store) const DEVICE_COLUMNS: &str = "client_id, subject, device, name, first_seen, \
-    last_seen, installed_at, wipe, ordered_at, ordered_by, wiped_at, policy, grant_id, salt_digest, keep_until";
+    last_seen, installed_at, wipe, ordered_at, ordered_by, wiped_at, policy, grant_id, salt_digest, \
+    keep_until";
 
 /// The states of a wipe in the column `wipe`. A number once given never changes.
 pub(in crate::store) const NONE: i16 = 0;
