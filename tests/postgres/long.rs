@@ -16,6 +16,8 @@ mod full_disk;
 mod issuer_contract;
 mod kit;
 mod levels;
+#[path = "../support/other_process.rs"]
+mod other_process;
 mod pooler;
 #[path = "../faults/proxy.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
@@ -40,6 +42,8 @@ mod targets;
 #[expect(dead_code, reason = "the quick tests need more of it")]
 mod views;
 mod waits;
+#[path = "../support/wipe_races.rs"]
+mod wipe_races;
 mod wipes;
 mod world;
 mod writers;

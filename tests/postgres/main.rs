@@ -12,7 +12,6 @@ mod agreement;
 mod audit;
 #[expect(dead_code, reason = "the long tests need more of it")]
 mod chance;
-#[expect(dead_code, reason = "the long tests need more of it")]
 mod child;
 #[expect(dead_code, reason = "the long tests and the benches need more of it")]
 mod cluster;
@@ -34,6 +33,9 @@ mod issuers;
 mod kit;
 mod limits;
 mod opening;
+#[path = "../support/other_process.rs"]
+#[expect(dead_code, reason = "the long tests need more of it")]
+mod other_process;
 mod outages;
 #[path = "../support/overtaken.rs"]
 mod overtaken;

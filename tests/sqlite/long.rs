@@ -9,6 +9,9 @@ mod chance;
 mod contract;
 mod crash;
 mod fan_out;
+#[path = "../support/other_process.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod other_process;
 #[path = "../support/rounds.rs"]
 mod rounds;
 #[path = "../sandbox/mod.rs"]
@@ -21,6 +24,8 @@ mod shared;
 mod support;
 #[path = "../support/targets.rs"]
 mod targets;
+#[path = "../support/wipe_races.rs"]
+mod wipe_races;
 mod wipes;
 
 /// The rounds of many refreshes at once.
