@@ -148,6 +148,19 @@ fn any_store() -> Figure {
     )
 }
 
+/// A refresh on a device that was seen today, relative to one of an app without devices.
+fn devices() -> Figure {
+    let without = World::new(Algorithm::HS256);
+    let with = World::with_a_device(Algorithm::HS256);
+    let (mut last, mut last_of_device) =
+        (without.authorize_and_redeem(), with.authorize_and_redeem());
+    plain(
+        "devices/refresh/HS256",
+        || last_of_device = with.token(&with.refresh_form(&last_of_device)),
+        || last = without.token(&without.refresh_form(&last)),
+    )
+}
+
 fn client_credentials() -> Figure {
     let world = World::new(Algorithm::HS256);
     let form = world.client_credentials_form();
@@ -232,7 +245,7 @@ fn client_secret() -> Figure {
 /// The name of a figure and the function that measures it.
 type Measured = (&'static str, fn() -> Figure);
 
-const FIGURES: [Measured; 14] = [
+const FIGURES: [Measured; 15] = [
     ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
     ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
     ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
@@ -241,6 +254,7 @@ const FIGURES: [Measured; 14] = [
     ("verify/HS256", || verify("verify/HS256", Algorithm::HS256)),
     ("grant/refresh/HS256", refresh),
     ("any_store/refresh/HS256", any_store),
+    ("devices/refresh/HS256", devices),
     ("grant/client_credentials/HS256", client_credentials),
     ("grant/jwt_bearer/ES256", jwt_bearer),
     ("grant/authorization_code/HS256", authorization_code),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use grantor::app::{ImpersonationPolicy, JwtSettings, RateQuota};
+use grantor::app::{ImpersonationPolicy, JwtSettings, MobileSecurity, RateQuota};
 use grantor::audit::NoAudit;
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
@@ -17,7 +17,10 @@ use grantor::resource_server::BearerVerifier;
 use grantor::store::Store;
 use grantor::store::conformance::Runner;
 use grantor::test_kit::measure::AccessTokens;
-use grantor::{Flow, Issuer, MemoryStore, Scope, ServerSecret, SigningKey, Subject, User};
+use grantor::users::MemoryUsers;
+use grantor::{
+    Flow, Issuer, MemoryStore, Scope, ServerBuilder, ServerSecret, SigningKey, Subject, User,
+};
 
 use super::floor::Floor;
 pub(crate) use crate::support::ISSUER;
@@ -111,6 +114,8 @@ impl Runner for NowReady {
     }
 }
 
+type Builder<S> = ServerBuilder<Arc<S>, Arc<MemoryUsers>>;
+
 /// A server and an app with every flow and without a consent prompt.
 pub(crate) struct World<S = MemoryStore> {
     server: Arc<Server<S>>,
@@ -118,6 +123,8 @@ pub(crate) struct World<S = MemoryStore> {
     client_id: String,
     /// `&client_id=…&client_secret=…`
     credentials: String,
+    /// `&install_tag_id=…`, if logins name a device.
+    device: &'static str,
     login: Login,
     verifier: CodeVerifier,
     query: String,
@@ -129,16 +136,36 @@ impl World {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         Self::over(MemoryStore::new(), algorithm)
     }
+
+    /// Creates a server with devices, and an app whose logins name one.
+    pub(crate) fn with_a_device(algorithm: Algorithm) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        let devices = Arc::clone(&store);
+        let mut rules = MobileSecurity::default();
+        rules.remote_wipe = true;
+        let mut world = Self::made(store, algorithm, rules, |builder| builder.devices(devices));
+        world.device = "&install_tag_id=phone";
+        world
+    }
 }
 
 impl<S: Store + 'static> World<S> {
     pub(crate) fn over(store: S, algorithm: Algorithm) -> Self {
+        Self::made(store, algorithm, MobileSecurity::default(), |builder| builder)
+    }
+
+    fn made(
+        store: impl Into<Arc<S>>,
+        algorithm: Algorithm,
+        rules: MobileSecurity,
+        configure: impl FnOnce(Builder<S>) -> Builder<S>,
+    ) -> Self {
         let ann = Subject::new("ann@example.com").unwrap();
         let (clock, key) = (SystemClock::new(), signing_key(algorithm));
         // The limits are on, but too high to be reached.
         let limits = RateLimits::default().with_volume(RateQuota::new(60_000_000, 1_000_000));
         let world = support::World::over(store, clock, NowReady, key, |builder| {
-            builder.rate_limits(limits).audit(NoAudit::new())
+            configure(builder.rate_limits(limits).audit(NoAudit::new()))
         });
         world.users.put(User::new(ann.clone()));
         let backend_keys =
@@ -150,6 +177,7 @@ impl<S: Store + 'static> World<S> {
                 .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials])
                 .scope(Scope::parse(SCOPE).unwrap())
                 .require_consent(false)
+                .mobile_security(rules)
                 .jwt(jwt),
         );
         let client_id = app.id.as_str().to_owned();
@@ -165,6 +193,7 @@ impl<S: Store + 'static> World<S> {
             algorithm,
             credentials: format!("&client_id={client_id}&client_secret={}", app.secret.unwrap()),
             client_id,
+            device: "",
             login: Login::new(ann, "session"),
             verifier,
             query,
@@ -197,8 +226,8 @@ impl<S: Store + 'static> World<S> {
     pub(crate) fn code_form(&self, code: &str) -> String {
         let redirect_uri = "&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcb&code_verifier=";
         let verifier = self.verifier.expose_secret();
-        ["grant_type=authorization_code&code=", code, redirect_uri, verifier, &self.credentials]
-            .concat()
+        let begin = "grant_type=authorization_code&code=";
+        [begin, code, redirect_uri, verifier, self.device, &self.credentials].concat()
     }
 
     pub(crate) fn refresh_form(&self, answer: &str) -> String {
