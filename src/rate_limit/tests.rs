@@ -65,13 +65,13 @@ fn failures_with_a_spent_budget_do_not_prolong_it() {
     assert!(fail(&limiter, "e", Some(&here), later(10)).is_err());
 }
 
-/// N4: a source that changes its client id with each request has one budget for all of them.
 #[test]
 fn a_limiter_is_shown_by_its_quotas() {
     let shown = format!("{:?}", limiter());
     assert!(shown.starts_with("RateLimiter { limits: RateLimits"), "{shown}");
 }
 
+/// N4: a source that changes its client id with each request has one budget for all of them.
 #[test]
 fn a_source_has_one_budget_for_all_client_ids() {
     let (limiter, here) = (limiter(), source("192.0.2.1"));
@@ -146,6 +146,34 @@ fn each_grant_has_its_own_budget_and_a_dead_one_spends_nothing_of_its_app() {
     let left = (0..9).filter(|_| limiter.charge_volume(&public, NOW).is_ok()).count();
     assert_eq!(left, 3);
     limiter.give_back_volume(&ClientId::new("unknown").unwrap());
+}
+
+/// W7: a source, and each kind of request of a device, spends a budget of its own.
+#[test]
+fn requests_about_wipes_spend_separate_budgets_and_learn_when_to_retry() {
+    let limits = RateLimits::none()
+        .with_source_wipes(RateQuota::new(2, 3))
+        .with_device_wipes(RateQuota::new(3, 2));
+    let limiter = RateLimiter::new(limits);
+    let (here, there) = (source("192.0.2.1"), source("192.0.2.2"));
+    let forged = |from| limiter.charge_source_wipe(from, NOW);
+    for _ in 0..3 {
+        assert_eq!(forged(Some(&here)), Ok(()));
+    }
+    assert_eq!(forged(Some(&here)), Err(RetryAfter { seconds: 30 }));
+    assert_eq!(forged(Some(&there)), Ok(()));
+    assert_eq!(forged(None), Ok(()));
+    for kind in [WipeKind::Question, WipeKind::Report] {
+        let genuine = |device: &[u8], at| limiter.charge_device_wipe(kind, device, at);
+        assert_eq!(genuine(b"one", NOW), Ok(()), "{kind:?}");
+        assert_eq!(genuine(b"one", NOW), Ok(()), "{kind:?}");
+        assert_eq!(genuine(b"one", NOW), Err(RetryAfter { seconds: 20 }), "{kind:?}");
+        assert_eq!(genuine(b"other", NOW), Ok(()), "{kind:?}");
+    }
+    assert_eq!(limiter.charge_source_wipe(Some(&here), later(30)), Ok(()));
+    for kind in [WipeKind::Question, WipeKind::Report] {
+        assert_eq!(limiter.charge_device_wipe(kind, b"one", later(30)), Ok(()), "{kind:?}");
+    }
 }
 
 #[test]

@@ -393,3 +393,6 @@ impl Transport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
