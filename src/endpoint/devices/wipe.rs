@@ -259,11 +259,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<Option<Device>, StoreError> {
         let salt = handle.salt.digest(&handle.grant_id);
         let device = devices.find_device_of(&handle.grant_id).await?;
-        let is_own = |it: &Device| {
-            let of_grant = it.key.client_id == *client_id && it.grant_id == handle.grant_id;
-            of_grant && it.salt_digest.matches(&salt)
-        };
-        if let Some(device) = device.filter(is_own) {
+        if let Some(device) = device.filter(|it| is_own(it, client_id, handle)) {
             return Ok(Some(device));
         }
         let grant = self.store.find_grant(&handle.grant_id).await?;
@@ -285,6 +281,12 @@ fn read<'a>(request: &FormRequest<'a>) -> Result<Form<'a>, Rejection> {
     Ok(form)
 }
 
+/// Checks whether `device` was last seen under the grant of `handle`, a token of `client_id`.
+fn is_own(device: &Device, client_id: &ClientId, handle: &GrantHandle) -> bool {
+    let of_grant = device.key.client_id == *client_id && device.grant_id == handle.grant_id;
+    of_grant && device.salt_digest.matches(&handle.salt.digest(&handle.grant_id))
+}
+
 /// Takes a step of the order that `device` was read with. Another request may have taken it meanwhile, or an
 /// administrator may have withdrawn the order.
 async fn take_step(
@@ -300,5 +302,43 @@ async fn take_step(
         AdvanceWipe::Advanced => Ok(Effect::Changed),
         AdvanceWipe::Unchanged => Ok(Effect::None),
         AdvanceWipe::Refused => Err(Rejection::NotToBeWiped.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixTime;
+    use crate::ids::{DeviceId, GrantId, Subject};
+    use crate::server_secret::handle::Salt;
+    use crate::store::DeviceSighting;
+
+    /// W5: a token proves the device of its own grant by its salt, and no other device.
+    #[test]
+    fn a_token_proves_a_device_by_its_app_its_grant_and_its_salt() {
+        let client = |id: &str| ClientId::new(id).unwrap();
+        let handle = |grant: u8, salt: u8| GrantHandle {
+            grant_id: GrantId::from_bytes([grant; 16]),
+            salt: Salt([salt; 16]),
+            generation: 1,
+        };
+        let own = handle(1, 2);
+        let device = Device::first(&DeviceSighting {
+            key: DeviceKey {
+                client_id: client("app"),
+                subject: Subject::new("ann").unwrap(),
+                device_id: DeviceId::new("phone").unwrap(),
+            },
+            name: None,
+            grant_id: own.grant_id,
+            salt_digest: own.salt.digest(&own.grant_id),
+            authorized_at: UnixTime::EPOCH,
+            keep_until: UnixTime::EPOCH,
+            now: UnixTime::EPOCH,
+        });
+        assert!(is_own(&device, &client("app"), &own));
+        assert!(!is_own(&device, &client("other"), &own));
+        assert!(!is_own(&device, &client("app"), &handle(1, 3)));
+        assert!(!is_own(&device, &client("app"), &handle(3, 2)));
     }
 }
