@@ -326,7 +326,8 @@ impl<S: Store> Admin<'_, S> {
     ///
     /// [`apply`](Self::apply) refuses to touch a registered app. Hand it over with
     /// [`AppOrigin::Declared`], and the next `apply` makes it as declared. An app that is taken out of the
-    /// configuration stays enabled if it is [`AppOrigin::Registered`] by then.
+    /// configuration stays enabled if it is [`AppOrigin::Registered`] by then. The same origin adopts an app that
+    /// [describes itself](AppOrigin::is_self_described): the administrator vouches for it from then on.
     ///
     /// # Errors
     ///

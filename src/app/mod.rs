@@ -4,6 +4,7 @@
 //! [`AppSettings`]. [`Admin::register`](crate::admin::Admin::register) adds a client id and
 //! secrets, which makes a [`CustomApp`].
 
+mod client_metadata;
 mod credentials;
 mod draft;
 pub(crate) mod impersonation;
@@ -12,11 +13,13 @@ mod mobile_security;
 mod origin;
 mod settings;
 mod strictness;
+mod template;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+pub use client_metadata::{ApplicationType, AuthenticationMethodName, ClientMetadata};
 pub use credentials::{AppCredentials, Credentials};
 pub use draft::AppDraft;
 pub use impersonation::{Impersonable, ImpersonationPolicy, ImpersonationRule, NotPermitted};
@@ -25,6 +28,7 @@ pub use mobile_security::{MobileSecurity, PinPolicy, PolicyDocument};
 pub use origin::AppOrigin;
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
+pub use template::{AppTemplate, DescribedApp, DroppedRedirectUri};
 
 pub use crate::server_secret::{GivenSecret, StoredSecret};
 
@@ -224,10 +228,21 @@ impl CustomApp {
         self.enabled
     }
 
-    /// Returns whether administrators or the host's configuration manage the app.
+    /// Returns the party that manages the app.
     #[must_use]
     pub fn origin(&self) -> AppOrigin {
         self.origin
+    }
+
+    /// Returns true if the app may use `flow`: its settings list it, and it is not
+    /// [self-described](AppOrigin::is_self_described) if the flow needs no consent of a user.
+    #[must_use]
+    pub fn may_use(&self, flow: Flow) -> bool {
+        let needs_consent = match flow {
+            Flow::AuthorizationCode => true,
+            Flow::JwtBearer | Flow::ClientCredentials => false,
+        };
+        self.settings.allows(flow) && (needs_consent || !self.origin.is_self_described())
     }
 
     /// Returns the digests of the app's secrets with their validity windows.

@@ -39,6 +39,9 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         let credentials = PresentedCredentials::read(request, &form)?;
         trail.enter(Step::Client);
         let app = self.authenticate_confidential(credentials, facts, trail).await?;
+        if app.origin().is_self_described() {
+            return Err(Rejection::SelfDescribedApp.into());
+        }
         // The feed names every app and user, so only resource servers may read it.
         if self.resource_servers_of(app.client_id()).next().is_none() {
             return Err(Rejection::NotAResourceServer.into());

@@ -155,6 +155,8 @@ pub enum Rejection {
     // -- introspection and the revocation feed
     /// The app is public. A client id alone does not authenticate it.
     PublicApp,
+    /// The app registered itself, or a document describes it. It may not introspect, nor read the feed.
+    SelfDescribedApp,
     /// The app does not belong to a resource server.
     NotAResourceServer,
     // -- authorization endpoint

@@ -354,6 +354,13 @@ impl Rejection {
             .decided_by("mobile_security"),
             Self::PublicApp => entry(C::InvalidClient, S::Client, "public_app", CLIENT)
                 .decided_by("authentication"),
+            Self::SelfDescribedApp => entry(
+                C::UnauthorizedClient,
+                S::Client,
+                "self_described_app",
+                "the app described itself, and gets tokens by consent only",
+            )
+            .decided_by("origin"),
             Self::NotAResourceServer => entry(
                 C::UnauthorizedClient,
                 S::Client,

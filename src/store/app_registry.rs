@@ -17,6 +17,8 @@ pub struct AppQuery {
     pub enabled: Option<bool>,
     /// Only apps that the host's configuration manages, or only others.
     pub declared: Option<bool>,
+    /// Only apps that describe themselves, or only others.
+    pub self_described: Option<bool>,
     /// Only apps with this flow.
     pub flow: Option<Flow>,
 }
@@ -49,6 +51,14 @@ impl AppQuery {
         self
     }
 
+    /// Selects only apps that [describe themselves](crate::app::AppOrigin::is_self_described) (`true`), or only
+    /// others (`false`).
+    #[must_use]
+    pub fn self_described(mut self, self_described: bool) -> Self {
+        self.self_described = Some(self_described);
+        self
+    }
+
     /// Selects only apps with `flow`.
     #[must_use]
     pub fn with_flow(mut self, flow: Flow) -> Self {
@@ -66,6 +76,7 @@ impl AppQuery {
         });
         text && self.enabled.is_none_or(|enabled| enabled == app.is_enabled())
             && self.declared.is_none_or(|declared| declared == app.origin().is_declared())
+            && self.self_described.is_none_or(|asked| asked == app.origin().is_self_described())
             && self.flow.is_none_or(|flow| app.settings().allows(flow))
     }
 
@@ -73,7 +84,10 @@ impl AppQuery {
     /// `enabled` only. Most searches end with the first.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) const fn reads(&self, limit: usize) -> [usize; 2] {
-        let is_indexed = self.text.is_none() && self.declared.is_none() && self.flow.is_none();
+        let is_indexed = self.text.is_none()
+            && self.declared.is_none()
+            && self.self_described.is_none()
+            && self.flow.is_none();
         if is_indexed { [limit.saturating_add(1), 0] } else { [200, 1_800] }
     }
 }

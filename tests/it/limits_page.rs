@@ -134,6 +134,15 @@ const TESTS: &[(&str, &[&str])] = &[
             "the_clock_may_differ_by_the_skew",
         ],
     ),
+    ("client metadata, as JSON", &["metadata_have_their_documented_bounds"]),
+    (
+        "redirect URIs of client metadata; another list, each text of it",
+        &["metadata_have_their_documented_bounds"],
+    ),
+    (
+        "URL in client metadata; another text, except for the name",
+        &["metadata_have_their_documented_bounds"],
+    ),
     (
         "apps of a declaration; its text; listed problems",
         &["a_declaration_has_its_documented_bounds"],

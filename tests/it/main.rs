@@ -71,6 +71,7 @@ mod revocation_feed;
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
 mod scopes;
+mod self_described;
 mod server_edges;
 mod signing_keys;
 mod store_conformance;

@@ -89,6 +89,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::NotToBeWiped, "invalid_grant", 400),
         (R::NoMobileSecurity, "invalid_request", 404),
         (R::PublicApp, "invalid_client", 401),
+        (R::SelfDescribedApp, "unauthorized_client", 400),
         (R::NotAResourceServer, "unauthorized_client", 400),
         (R::RedirectUri, "invalid_request", 400),
         (R::UnsupportedResponseType, "unsupported_response_type", 400),

@@ -49,6 +49,9 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         let PresentedToken { credentials, token } = PresentedToken::read(request, &form)?;
         trail.enter(Step::Client);
         let app = self.authenticate_confidential(credentials, facts, trail).await?;
+        if app.origin().is_self_described() {
+            return Err(Rejection::SelfDescribedApp.into());
+        }
         trail.enter(Step::Grant);
         let servers: Vec<_> = self.resource_servers_of(app.client_id()).collect();
         if HandleKind::RefreshToken.begins(token) {
@@ -190,7 +193,7 @@ fn check_live(
     now: UnixTime,
 ) -> Result<UnixTime, Rejection> {
     // An administrator disabled the flow or refresh tokens of the app, and may enable them again.
-    check_flow(owner.settings(), grant).map_err(|_| Rejection::RevokedToken)?;
+    check_flow(owner, grant).map_err(|_| Rejection::RevokedToken)?;
     if handle.generation != grant.generation {
         return Err(Rejection::SpentToken);
     }

@@ -185,6 +185,23 @@ impl RedirectUri {
         &self.text
     }
 
+    /// Checks whether `%%HOST%%` stands for a host name of this instance.
+    pub(crate) fn is_template(&self) -> bool {
+        self.kind == Kind::HostTemplate
+    }
+
+    /// Returns the scheme, if it is the app's own.
+    pub(crate) fn custom_scheme(&self) -> Option<&str> {
+        let scheme = self.text.split_once(':').map(|(scheme, _)| scheme);
+        scheme.filter(|_| self.kind == Kind::CustomScheme)
+    }
+
+    /// Checks whether the URI leads to a program on the user's own device, whose port the app chooses.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        matches!(self.kind, Kind::Loopback { .. })
+    }
+
     /// Returns the URI of the response if `requested` matches this URI.
     #[must_use]
     pub fn matches(&self, requested: &str, hosts: &InstanceHosts) -> Option<ResolvedRedirectUri> {

@@ -63,7 +63,7 @@ impl Grant for ClientCredentials {
 pub(in crate::endpoint::token) fn check_flow(app: &CustomApp) -> Result<(), Rejection> {
     let settings = app.settings();
     let confidential = settings.client_type() == ClientType::Confidential;
-    if confidential && settings.allows(Flow::ClientCredentials) {
+    if confidential && app.may_use(Flow::ClientCredentials) {
         Ok(())
     } else {
         Err(Rejection::FlowNotAllowed(ClientCredentials::TYPE))

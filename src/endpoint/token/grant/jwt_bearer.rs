@@ -164,7 +164,7 @@ impl Right for AssertionRight {
 
 /// Returns the settings of an app that has this grant.
 pub(in crate::endpoint::token) fn settings(app: &CustomApp) -> Result<&JwtSettings, Rejection> {
-    let jwt = app.settings().jwt().filter(|_| app.settings().allows(Flow::JwtBearer));
+    let jwt = app.settings().jwt().filter(|_| app.may_use(Flow::JwtBearer));
     jwt.ok_or(Rejection::FlowNotAllowed(JwtBearer::TYPE))
 }
 

@@ -1,7 +1,7 @@
 //! The refresh token grant: RFC 6749 section 6, RFC 9700 section 4.14.2.
 
 use super::{Claimed, Grant, ProofContext, Right, Valid, narrowed, required, valid_row};
-use crate::app::{AppSettings, ClientType, CustomApp, Flow, JwtSettings};
+use crate::app::{ClientType, CustomApp, Flow, JwtSettings};
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
@@ -80,7 +80,7 @@ impl Grant for RefreshToken {
         // The row was read after the request began. Requests that spend the token from here on overlap this
         // one, which may reach the store after its client has given it up and gone on.
         rotation.proves_reuse = rotation.grace_millis == 0;
-        check_flow(settings, &row)?;
+        check_flow(app, &row)?;
         let user = context.active_user(&row.subject).await?;
         let scope = match settings.jwt().filter(|_| row.made_by() == Flow::JwtBearer) {
             Some(jwt) => {
@@ -126,8 +126,8 @@ impl Right for RotationRight {
 }
 
 /// Checks that the app still has refresh tokens, and the flow that made the grant.
-pub(crate) fn check_flow(settings: &AppSettings, row: &GrantRow) -> Result<(), Rejection> {
-    let flow = row.made_by();
+pub(crate) fn check_flow(app: &CustomApp, row: &GrantRow) -> Result<(), Rejection> {
+    let (settings, flow) = (app.settings(), row.made_by());
     let (grant_type, refresh) = match flow {
         Flow::AuthorizationCode => (GrantType::AuthorizationCode, true),
         Flow::JwtBearer => {
@@ -138,7 +138,7 @@ pub(crate) fn check_flow(settings: &AppSettings, row: &GrantRow) -> Result<(), R
     };
     if !settings.issues_refresh_token() || !refresh {
         Err(Rejection::RefreshNotAllowed)
-    } else if settings.allows(flow) {
+    } else if app.may_use(flow) {
         Ok(())
     } else {
         Err(Rejection::FlowNotAllowed(grant_type))

@@ -25,10 +25,11 @@ const STATES: [(&str, &str); 3] = [
     ("enabled", texts::apps::ENABLED),
     ("disabled", texts::apps::DISABLED),
 ];
-const ORIGINS: [(&str, &str); 3] = [
+const ORIGINS: [(&str, &str); 4] = [
     ("", texts::apps::ANY),
     ("registered", texts::apps::REGISTERED),
     ("declared", texts::apps::DECLARED),
+    ("self_described", texts::apps::SELF_DESCRIBED),
 ];
 const FLOWS: [(&str, &str); 4] = [
     ("", texts::apps::ANY),
@@ -103,8 +104,9 @@ impl<'a> Asked<'a> {
             _ => {}
         }
         match self.origin {
-            "registered" => query = query.declared(false),
+            "registered" => query = query.declared(false).self_described(false),
             "declared" => query = query.declared(true),
+            "self_described" => query = query.self_described(true),
             _ => {}
         }
         match self.flow {
@@ -198,7 +200,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             description: first_line.to_owned(),
             url: self.link(&format!("/apps/{}", path::segment(app.client_id()))),
             flows: settings.flows().iter().map(|flow| texts::apps::flow(*flow)).collect(),
-            origin: app.origin().is_declared().then_some(texts::apps::MARK),
+            origin: texts::apps::mark(app.origin()),
             last_used,
             unused,
             is_enabled: app.is_enabled(),

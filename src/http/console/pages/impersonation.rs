@@ -204,7 +204,7 @@ fn members(
 
 /// Returns the settings of an app that has the flow.
 fn assertions(app: &CustomApp) -> Option<&JwtSettings> {
-    app.settings().jwt().filter(|_| app.settings().allows(Flow::JwtBearer))
+    app.settings().jwt().filter(|_| app.may_use(Flow::JwtBearer))
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {

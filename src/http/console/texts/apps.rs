@@ -21,8 +21,9 @@ pub(in super::super) const DISABLED: &str = "Disabled";
 pub(in super::super) const REGISTERED: &str = "Registered here";
 pub(in super::super) const DECLARED: &str = "From the configuration";
 pub(in super::super) const WITHDRAWN: &str = "No longer in the configuration";
-/// Beside the state of an app of the configuration.
-pub(in super::super) const MARK: &str = "Configuration";
+pub(in super::super) const SELF_DESCRIBED: &str = "Describe themselves";
+pub(in super::super) const SELF_REGISTERED: &str = "Registered itself";
+pub(in super::super) const DOCUMENT: &str = "Describes itself in a document";
 pub(in super::super) const FIRST: &str = "First page";
 pub(in super::super) const NEXT: &str = "Next page";
 pub(in super::super) const PAGES: &str = "Pages of the list";
@@ -48,5 +49,17 @@ pub(in super::super) const fn origin(origin: AppOrigin) -> &'static str {
         AppOrigin::Registered => REGISTERED,
         AppOrigin::Declared => DECLARED,
         AppOrigin::Withdrawn => WITHDRAWN,
+        AppOrigin::SelfRegistered => SELF_REGISTERED,
+        AppOrigin::Document => DOCUMENT,
+    }
+}
+
+/// Returns the mark beside the state of an app that no administrator registered.
+pub(in super::super) const fn mark(origin: AppOrigin) -> Option<&'static str> {
+    match origin {
+        AppOrigin::Registered => None,
+        AppOrigin::Declared | AppOrigin::Withdrawn => Some("Configuration"),
+        AppOrigin::SelfRegistered => Some("Self-registered"),
+        AppOrigin::Document => Some("Document"),
     }
 }

@@ -1,0 +1,3 @@
+//! Apps that no administrator registered.
+
+mod powers;
