@@ -8,6 +8,7 @@
 //! | [`storage`] | the stores, their promises, tables, costs and tested faults |
 //! | [`keys`] | roots and signing keys, where they are, and their rotation |
 //! | [`resource_servers`] | APIs that check tokens, in this process and in others |
+//! | [`mcp`] | MCP servers, and the clients that log in at them |
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
 //! | [`devices`] | phones: the device of a token, remote wipe, delivery of the rules |
@@ -22,7 +23,7 @@
 //! The pages are the files in `docs/` of the package. A link to another page leads there, here and on a
 //! code host: each page defines its links at its end, and this module defines the same labels before them. A
 //! link to a file that is no page, such as a decision record or an example, leads here. The package has
-//! these files, below `docs/` and `examples/`, except for `examples/actix_host`, which is a crate of its own.
+//! these files, below `docs/` and `examples/`, except for `examples/actix_host` and `examples/mcp_server`, which are crates of their own.
 
 /// The labels of links between pages. A definition before the text wins over the one in the text.
 macro_rules! links {
@@ -67,6 +68,7 @@ macro_rules! links {
 [keys.md#where-they-are]: crate::guide::keys#where-they-are
 [limits.md#console]: crate::guide::limits#console
 [limits.md#the-server]: crate::guide::limits#the-server
+[mcp.md]: crate::guide::mcp
 [migration.md]: crate::guide::migration
 [mobile.md]: crate::guide::mobile
 [mobile.md#the-document]: crate::guide::mobile#the-document
@@ -125,6 +127,14 @@ pub mod administration {}
     doc = "Build the documentation with the features `axum` and `fetch` to read this page."
 )]
 pub mod resource_servers {}
+
+#[doc = links!()]
+#[cfg_attr(feature = "axum", doc = include_str!("../docs/mcp.md"))]
+#[cfg_attr(
+    not(feature = "axum"),
+    doc = "Build the documentation with the feature `axum` to read this page."
+)]
+pub mod mcp {}
 
 #[doc = links!()]
 #[cfg_attr(all(feature = "axum", feature = "console"), doc = include_str!("../docs/console.md"))]

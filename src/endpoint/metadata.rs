@@ -1,5 +1,4 @@
-//! The metadata of the server (RFC 8414) and of the APIs that it issues tokens for (RFC 9728). It lists
-//! only endpoints and features that are available.
+//! The metadata of the server (RFC 8414). They list only endpoints and features that are available.
 
 use std::collections::BTreeSet;
 
@@ -140,28 +139,4 @@ pub(crate) fn server_metadata_json(
 /// Returns the algorithms of `private_key_jwt`, which uses public keys only.
 fn assertion_algorithms() -> Vec<&'static str> {
     Algorithm::ALL.iter().filter(|it| !it.is_symmetric()).map(|it| it.as_str()).collect()
-}
-
-#[derive(Serialize)]
-struct ResourceMetadata<'a> {
-    resource: &'a str,
-    authorization_servers: [&'a str; 1],
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    scopes_supported: Vec<&'a str>,
-    bearer_methods_supported: [&'static str; 1],
-    #[serde(skip_serializing_if = "str::is_empty")]
-    resource_name: &'a str,
-}
-
-/// Returns the metadata of an API that accepts tokens of the server `issuer` (RFC 9728 section 2), as
-/// JSON. The API serves it at `/.well-known/oauth-protected-resource`, followed by its own path.
-pub(crate) fn resource_metadata_json(resource: &ResourceServer, issuer: &Issuer) -> String {
-    let metadata = ResourceMetadata {
-        resource: resource.identifier.as_str(),
-        authorization_servers: [issuer.as_str()],
-        scopes_supported: resource.scopes.tokens().collect(),
-        bearer_methods_supported: ["header"],
-        resource_name: &resource.name,
-    };
-    serde_json::to_string(&metadata).unwrap_or_default()
 }

@@ -55,6 +55,7 @@ mod request_id;
 mod response;
 mod session_cookie;
 mod span;
+mod well_known;
 
 use std::fmt;
 use std::sync::Arc;
@@ -74,16 +75,13 @@ pub use session_cookie::{SessionCookie, SessionSecret};
 
 use crate::endpoint::audit_trail::Answered;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::metadata::resource_metadata_json;
 use crate::endpoint::token::TokenResponse;
 use crate::hooks::{Hooks, NoHooks};
-use crate::ids::{ClientId, Issuer};
+use crate::ids::ClientId;
 use crate::observe::metrics::{Metrics, RequestOutcome};
 use crate::observe::observation::Observation;
 use crate::protocol::form::MAX_FORM_BYTES;
-use crate::protocol::paths::{Paths, ServerEndpoint, resource_path};
-use crate::protocol::uri::is_same_origin;
-use crate::resource_server::resource::ResourceServer;
+use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::server::AuthorizationServer;
 use crate::store::{RevocationFeed, Store};
 use crate::users::UserDirectory;
@@ -140,10 +138,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     fn with_paths(server: Arc<AuthorizationServer<S, U, H>>, interaction: I, paths: Paths) -> Self {
         let issuer = server.issuer();
         let route = |endpoint| Some((paths.full(issuer, endpoint)?, endpoint));
-        let routes = ServerEndpoint::ALL.into_iter().filter_map(route).collect();
+        let routes = ServerEndpoint::ALL.into_iter().filter_map(route);
+        let routes = routes.chain(well_known::of_openid(&paths, issuer)).collect();
         let challenge = format!("Basic realm=\"{}\", charset=\"UTF-8\"", issuer.as_str());
         let resources = match paths.get(ServerEndpoint::ResourceMetadata) {
-            Some(well_known) => documents(well_known, issuer, server.resource_servers()),
+            Some(known) => well_known::of_apis(known, issuer, server.resource_servers()),
             None => Vec::new(),
         };
         Self {
@@ -345,28 +344,6 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         let failed = |error| response::error(&error, &self.challenge);
         (result.map_or_else(failed, respond), client_id)
     }
-}
-
-/// Returns the metadata of each API at the issuer's own origin, with its path. If an API has two entries,
-/// for example one of a gateway, the first counts.
-fn documents(
-    well_known: &str,
-    issuer: &Issuer,
-    resources: &[ResourceServer],
-) -> Vec<(String, String)> {
-    let mut documents: Vec<(String, String)> = Vec::new();
-    for resource in resources {
-        let identifier = resource.identifier.as_str();
-        if is_same_origin(identifier, issuer.as_str())
-            && let Some(path) = resource_path(identifier)
-        {
-            let path = format!("{well_known}{path}");
-            if !documents.iter().any(|(known, _)| *known == path) {
-                documents.push((path, resource_metadata_json(resource, issuer)));
-            }
-        }
-    }
-    documents
 }
 
 impl<S, U, H, I> fmt::Debug for HttpEndpoints<S, U, H, I> {

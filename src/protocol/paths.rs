@@ -217,7 +217,7 @@ pub(crate) fn origin(url: &str) -> &str {
 }
 
 /// Returns the path of a URL with an authority, without a slash at its end, and its query.
-fn path(url: &str) -> &str {
+pub(crate) fn path(url: &str) -> &str {
     let (_, path) = url.split_at(after_authority(url));
     path.trim_end_matches('/')
 }

@@ -9,17 +9,21 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 
 use super::layer::sent_uri;
-use super::{BearerRequest, BearerVerifier, Challenge};
+use super::{BearerRequest, BearerVerifier, Challenge, ProtectedResource};
 use crate::jwt::AccessTokenClaims;
 #[cfg(feature = "tracing")]
 use crate::observe::panics::caught;
-use crate::protocol::scope::ScopeToken;
+use crate::protocol::scope::Scope;
 
 impl IntoResponse for Challenge {
     fn into_response(self) -> Response {
@@ -33,8 +37,8 @@ impl IntoResponse for Challenge {
 pub enum BearerRejection {
     /// The request was refused.
     Challenge(Box<Challenge>),
-    /// The extensions hold no `Arc<BearerVerifier>`, or [`RequiredScope::SCOPE`] is not a scope
-    /// token. Logged as an error (feature `tracing`).
+    /// The extensions hold no `Arc<BearerVerifier>`, or [`RequiredScope::SCOPE`] is malformed or empty. Logged
+    /// as an error (feature `tracing`).
     Misconfigured,
 }
 
@@ -63,7 +67,7 @@ fn tell_misconfigured() {
     let _ = caught(|| {
         ::tracing::error!(
             "an extractor is misconfigured: the router needs an Extension(Arc<BearerVerifier>), and \
-             RequiredScope::SCOPE must be one scope token"
+             RequiredScope::SCOPE must be a scope"
         );
     });
 }
@@ -124,7 +128,7 @@ impl<S: Sync> FromRequestParts<S> for Enforced {
 /// }
 /// ```
 pub trait RequiredScope {
-    /// One scope token (RFC 6749 section 3.3).
+    /// One scope token or several, with spaces between (RFC 6749 section 3.3).
     const SCOPE: &'static str;
 }
 
@@ -147,7 +151,8 @@ impl<S: Sync, R: RequiredScope> FromRequestParts<S> for RequireScope<R> {
     type Rejection = BearerRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, BearerRejection> {
-        let required = ScopeToken::new(R::SCOPE).map_err(|_| BearerRejection::Misconfigured)?;
+        let required = Scope::parse(R::SCOPE).ok().filter(|scope| !scope.is_empty());
+        let required = required.ok_or(BearerRejection::Misconfigured)?;
         let verifier = verifier(parts)?;
         let check = || verifier.require_scope(&required, bearer_of(parts));
         let claims = verifier.check_again(check).await?;
@@ -162,4 +167,33 @@ fn bearer_of(parts: &Parts) -> BearerRequest<'_> {
 fn verifier(parts: &Parts) -> Result<&BearerVerifier, BearerRejection> {
     let verifier = parts.extensions.get::<Arc<BearerVerifier>>();
     verifier.map(|verifier| &**verifier).ok_or(BearerRejection::Misconfigured)
+}
+
+impl ProtectedResource {
+    /// Returns a router that answers the metadata at their path, to scripts of every origin, too. It is empty if the
+    /// metadata have no URL. Merge it into the router of the API's host, at the root.
+    ///
+    /// An authorization server in the same process serves the metadata of a registered
+    /// [`ResourceServer`](super::ResourceServer) already, and two routes for one path make axum panic.
+    pub fn axum_router(&self) -> Router {
+        const EVERY: (HeaderName, HeaderValue) =
+            (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        const JSON: (HeaderName, HeaderValue) =
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        const CACHED: (HeaderName, HeaderValue) =
+            (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        let Some(path) = self.metadata_path() else { return Router::new() };
+        // A brace in the identifier is no parameter of a route.
+        let path = path.replace('{', "{{").replace('}', "}}");
+        let json = Bytes::from(self.metadata_json());
+        let document = async move || ([EVERY, JSON, CACHED], json);
+        let preflight = async |asked: HeaderMap| {
+            let mut permitted = HeaderMap::from_iter([EVERY]);
+            if let Some(asked) = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                permitted.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+            }
+            (StatusCode::NO_CONTENT, permitted)
+        };
+        Router::new().without_v07_checks().route(&path, get(document).options(preflight))
+    }
 }

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 
 use super::RevocationsUnknown;
 use crate::jwt::AccessTokenError;
-use crate::protocol::scope::ScopeToken;
+use crate::protocol::scope::Scope;
 use crate::store::StoreError;
 
 /// The cause of a refused request, for logs.
@@ -41,8 +41,8 @@ pub enum Refusal {
     /// The token is valid, but its scope is insufficient.
     #[error("the scope of the token is insufficient for this request")]
     InsufficientScope {
-        /// A scope token that allows the request.
-        missing: ScopeToken,
+        /// Every scope token that the operation needs, those of the token included.
+        required: Scope,
     },
     /// The catalog has no such method and path, so no scope allows the request.
     #[error("no scope allows this method on this path")]
@@ -66,12 +66,14 @@ impl Refusal {
 ///
 /// | cause | status | `error` |
 /// | --- | --- | --- |
-/// | no bearer token or another scheme | 401 | none |
+/// | no bearer token or another scheme | 401 | none; the `scope` of the operation if it is known |
 /// | more than one token, or none after `Bearer` | 400 | `invalid_request` |
-/// | token malformed, expired, revoked or for another API | 401 | `invalid_token` |
-/// | scope insufficient | 403 | `insufficient_scope`, with a sufficient `scope` |
+/// | token malformed, expired, revoked or for another API | 401 | `invalid_token`; the same |
+/// | scope insufficient | 403 | `insufficient_scope`, with the whole `scope` of the operation |
 /// | request not in the catalog | 403 | `insufficient_scope`, without `scope` |
 /// | revocations unknown, keys of the issuer too old | 503 | no header |
+///
+/// The `scope` never has `offline_access`, which is a wish of the client and no right at an API.
 #[doc(alias = "WWW-Authenticate")]
 #[derive(Debug, thiserror::Error)]
 #[error("the request was refused")]
@@ -80,13 +82,21 @@ pub struct Challenge {
     refusal: Refusal,
     realm: Box<str>,
     metadata_url: Option<Box<str>>,
+    /// The scope of the operation, for a client that has no valid token. May be empty.
+    needed: Scope,
 }
 
 impl Challenge {
     /// Creates a challenge. `realm` is an issuer or a resource. Both are URIs, which need no escaping in a quoted
     /// string.
     pub(super) fn new(refusal: Refusal, realm: &str, metadata_url: Option<&str>) -> Self {
-        Self { refusal, realm: realm.into(), metadata_url: metadata_url.map(Into::into) }
+        let metadata_url = metadata_url.map(Into::into);
+        Self { refusal, realm: realm.into(), metadata_url, needed: Scope::empty() }
+    }
+
+    /// Names the scope of the operation, for a client that has no valid token.
+    pub(super) fn needing(self, needed: &Scope) -> Self {
+        Self { needed: needed.clone(), ..self }
     }
 
     /// Returns the HTTP status: 400, 401, 403 or 503.
@@ -118,8 +128,16 @@ impl Challenge {
         if let Some(url) = &self.metadata_url {
             _ = write!(header, ", resource_metadata=\"{url}\"");
         }
-        if let Refusal::InsufficientScope { missing } = &self.refusal {
-            _ = write!(header, ", scope=\"{}\"", missing.as_str());
+        let scope = if let Refusal::InsufficientScope { required } = &self.refusal {
+            required.clone()
+        } else if status == 401 {
+            self.needed.clone()
+        } else {
+            Scope::empty()
+        };
+        let scope = scope.without_offline_access();
+        if !scope.is_empty() {
+            _ = write!(header, ", scope=\"{}\"", scope.as_str());
         }
         Some(header)
     }

@@ -38,32 +38,37 @@
 
 #[cfg(feature = "axum")]
 mod axum;
+mod bearer_request;
 mod challenge;
 mod feed_reader;
 mod keys;
 #[cfg(feature = "tower")]
 mod layer;
+#[cfg(feature = "axum")]
+mod mcp;
+mod protected_resource;
 mod remote_keys;
 pub(crate) mod resource;
 mod revocation_list;
 mod server_documents;
 mod token_cache;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use http::Uri;
-use http::header::{self, HeaderMap};
 
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::{Bearer, BearerRejection, Enforced, RequireScope, RequiredScope};
+pub use bearer_request::BearerRequest;
 pub use challenge::{Challenge, Refusal};
 pub use feed_reader::FeedReader;
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use layer::{BearerFuture, BearerLayer, BearerService};
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use mcp::{MAX_MESSAGE_BYTES, McpLayer, McpService};
+pub use protected_resource::ProtectedResource;
 pub use resource::ResourceServer;
 pub use revocation_list::{RevocationList, RevocationsUnknown};
 pub use server_documents::{DiscoveryError, ServerDocument};
@@ -73,80 +78,13 @@ use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
 use crate::jwt::{AccessTokenClaims, KeyRing, VerifyingKeys};
-use crate::protocol::scope::ScopeToken;
+use crate::protocol::scope::Scope;
 use crate::store::{AccessFacts, GrantStore};
 use keys::Keys;
 use remote_keys::RemoteKeys;
 use token_cache::TokenCache;
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
-
-/// The places of a request that may hold a bearer token (RFC 6750 section 2).
-///
-/// Only the header is read, because tokens in URLs end up in logs. An `Option<&str>` with the
-/// header's value converts into a request.
-#[derive(Clone, Copy, Default)]
-pub struct BearerRequest<'a> {
-    authorization: Option<&'a str>,
-    elsewhere: bool,
-}
-
-impl<'a> BearerRequest<'a> {
-    /// Creates a request with this value of the `Authorization` header.
-    #[must_use]
-    pub const fn new(authorization: Option<&'a str>) -> Self {
-        Self { authorization, elsewhere: false }
-    }
-
-    /// Reads the `Authorization` header of a request, and whether it has another one or a token in its URL.
-    #[must_use]
-    pub fn of(headers: &'a HeaderMap, uri: &Uri) -> Self {
-        let mut found = headers.get_all(header::AUTHORIZATION).iter();
-        let header = found.next().and_then(|value| value.to_str().ok());
-        let parameters = uri.query().unwrap_or_default().split('&');
-        let in_url =
-            parameters.filter_map(|pair| pair.split('=').next()).any(|it| it == "access_token");
-        Self::new(header).with_token_elsewhere(in_url || found.next().is_some())
-    }
-
-    /// Sets whether the request also has a token in its query or body (`access_token`) or a second
-    /// `Authorization` header. Such a request is refused.
-    #[must_use]
-    pub const fn with_token_elsewhere(mut self, elsewhere: bool) -> Self {
-        self.elsewhere = elsewhere;
-        self
-    }
-
-    pub(crate) fn token(self) -> Result<&'a str, Refusal> {
-        let header = self.authorization.ok_or(Refusal::NoToken)?;
-        let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-        if !scheme.eq_ignore_ascii_case("Bearer") {
-            return Err(Refusal::NoToken);
-        }
-        if self.elsewhere {
-            return Err(Refusal::TokenTwice);
-        }
-        match token.trim_matches(' ') {
-            "" => Err(Refusal::EmptyToken),
-            token => Ok(token),
-        }
-    }
-}
-
-impl<'a> From<Option<&'a str>> for BearerRequest<'a> {
-    fn from(authorization: Option<&'a str>) -> Self {
-        Self::new(authorization)
-    }
-}
-
-impl fmt::Debug for BearerRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BearerRequest")
-            .field("has_authorization", &self.authorization.is_some())
-            .field("elsewhere", &self.elsewhere)
-            .finish()
-    }
-}
 
 /// A verifier of the access tokens that one authorization server issues for one API.
 ///
@@ -257,6 +195,18 @@ impl BearerVerifier {
         self
     }
 
+    /// Accepts tokens for `resource`, and names its metadata in challenges: [`with_resource`](Self::with_resource) and
+    /// [`with_metadata_url`](Self::with_metadata_url) in one. Both URLs are the public ones, and no header of a request
+    /// or of a proxy changes them.
+    #[must_use]
+    pub fn with_protected_resource(self, resource: &ProtectedResource) -> Self {
+        let verifier = self.with_resource(resource.identifier().clone());
+        match resource.metadata_url() {
+            Some(url) => verifier.with_metadata_url(&url),
+            None => verifier,
+        }
+    }
+
     /// Sets the table that maps requests to scopes.
     #[must_use]
     pub fn with_enforcement(mut self, table: EnforcementTable) -> Self {
@@ -362,22 +312,29 @@ impl BearerVerifier {
         Ok(claims)
     }
 
-    /// Performs [`check`](Self::check), and checks that the scope covers `required`, without the
-    /// catalog.
+    /// Performs [`check`](Self::check), and checks that the scope covers every token of `required`, without the
+    /// catalog. The challenge names all of them, also if the request has no valid token, so that a client needs one
+    /// authorization request for the operation.
     ///
     /// # Errors
     ///
     /// The [`Challenge`] to answer with.
     pub fn require_scope<'a>(
         &self,
-        required: &ScopeToken,
+        required: &Scope,
         request: impl Into<BearerRequest<'a>>,
     ) -> Result<Arc<AccessTokenClaims>, Challenge> {
-        let claims = self.check(request)?;
-        if claims.scope.covers_token(required) {
-            return Ok(claims);
+        let claims = self.check(request).map_err(|challenge| challenge.needing(required))?;
+        self.check_scope(required, &claims)?;
+        Ok(claims)
+    }
+
+    /// Checks that the scope of a verified token covers `required`.
+    fn check_scope(&self, required: &Scope, claims: &AccessTokenClaims) -> Result<(), Challenge> {
+        if claims.scope.covers(required) {
+            return Ok(());
         }
-        Err(self.challenge(Refusal::InsufficientScope { missing: required.clone() }))
+        Err(self.challenge(Refusal::InsufficientScope { required: required.clone() }))
     }
 
     fn checked(&self, request: BearerRequest<'_>) -> Result<Arc<AccessTokenClaims>, Refusal> {
@@ -425,7 +382,7 @@ impl BearerVerifier {
         match table.decide(method, path, &claims.scope) {
             Enforcement::Allow => Ok(()),
             Enforcement::Insufficient { missing } => {
-                Err(Refusal::InsufficientScope { missing: missing.clone() })
+                Err(Refusal::InsufficientScope { required: missing.clone().into() })
             }
             Enforcement::Unmapped => Err(Refusal::Unmapped),
         }

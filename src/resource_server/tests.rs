@@ -179,7 +179,7 @@ fn a_challenge_names_the_metadata_of_the_api() {
     assert_eq!(header, format!("Bearer realm=\"{API}\""));
 }
 
-/// S3: insufficient scope is `insufficient_scope`, with a scope that allows the request.
+/// S3, M17: insufficient scope is `insufficient_scope`, with a scope that allows the request.
 #[test]
 fn insufficient_scope_names_a_scope_that_allows_the_request() {
     let api = api();
@@ -193,7 +193,7 @@ fn insufficient_scope_names_a_scope_that_allows_the_request() {
     );
     assert_eq!(challenge.www_authenticate(), Some(expected));
     assert!(
-        matches!(challenge.refusal(), Refusal::InsufficientScope { missing } if missing.as_str() == "PUT/users/*")
+        matches!(challenge.refusal(), Refusal::InsufficientScope { required } if required.as_str() == "PUT/users/*")
     );
     // Without a token the challenge does not mention scopes.
     let challenge = api.verifier.authorize("PUT", "/users/42", None).unwrap_err();

@@ -165,7 +165,7 @@ fn approving_no_scope_is_a_denial() {
     assert_eq!(world.redeem(&bare, &code_of(&response), &verifier).status, 200);
 }
 
-/// A remembered consent covers the same and narrower scope. Wider scope and `prompt=consent` always
+/// M13: a remembered consent covers the same and narrower scope. Wider scope and `prompt=consent` always
 /// ask.
 #[test]
 fn remembered_consent_is_not_asked_for_again() {

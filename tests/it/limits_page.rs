@@ -433,6 +433,14 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("age of a discovered issuer's keys", &["keys_stay_in_use_for_an_hour_while_fetches_fail"]),
     ("requests that wait for a fetch of keys", &["many_requests_share_one_fetch"]),
+    (
+        "message that `McpLayer` reads, if an operation has a scope of its own",
+        &["a_message_has_at_most_4_mib", "without_scopes_of_operations_no_message_is_read"],
+    ),
+    (
+        "time for a client to send that message",
+        &["a_message_that_does_not_arrive_within_30_seconds_is_408"],
+    ),
     // Fetching
     ("response that `Fetcher` reads", &["a_response_has_its_largest_size"]),
     (

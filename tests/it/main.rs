@@ -50,6 +50,7 @@ mod late_refresh;
 mod limits;
 mod limits_page;
 mod login;
+mod mcp;
 mod migrate;
 mod minted_tokens;
 mod overlap;
