@@ -79,7 +79,7 @@ export class Browser {
       const names = form.fields.map(([name]) => name);
       let fields = form.fields;
       if (names.includes("password")) {
-        const mine = { username: user, password };
+        const mine = { name: user, username: user, password };
         fields = fields.map(([name, value]) => [name, mine[name] ?? value]);
       } else if (names.includes("ticket")) {
         const there = form.buttons.some(([name, value]) => name === "decision" && value === decision);

@@ -80,7 +80,7 @@ class Browser:
         """Fills in the login or the consent form of a page and sends it."""
         for form in Forms(page).forms:
             if "password" in form.names():
-                mine = {"username": user, "password": password}
+                mine = {"name": user, "username": user, "password": password}
                 fields = [(name, mine.get(name, value)) for name, value in form.fields]
             elif "ticket" in form.names():
                 assert ("decision", decision) in form.buttons, "no such button"

@@ -1,5 +1,6 @@
-//! Clients of other projects against the example server, over loopback HTTP. They are the crate `oauth2`,
-//! Authlib and oauth4webapi (`tests/interop`), Chromium, OpenSSL, and a socket that sends any bytes.
+//! Clients of other projects against the example servers, over loopback HTTP. They are the crate `oauth2`,
+//! Authlib, oauth4webapi and the SDKs of MCP (`tests/interop`), Chromium, OpenSSL, and a socket that sends any
+//! bytes.
 //!
 //! A test whose client is not installed says so in a line and passes, unless `GRANTOR_REQUIRE_SERVICES`
 //! is `1`. `.ci/install` installs the clients.
@@ -12,6 +13,7 @@ mod devices;
 mod foreign_libraries;
 mod graceful_stop;
 mod login;
+mod mcp;
 mod oauth2_crate;
 mod openssl_keys;
 mod output;

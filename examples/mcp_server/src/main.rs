@@ -1,0 +1,72 @@
+//! An MCP server with its own authorization server, in one process: tools over streamable HTTP (crate `rmcp`), a
+//! login and a consent page, and a tool that needs more scope than the others. Users and pages are those of
+//! `examples/host`.
+//!
+//! ```console
+//! $ cargo run --manifest-path examples/mcp_server/Cargo.toml
+//! ```
+//!
+//! | option | effect |
+//! | --- | --- |
+//! | `--listen ADDRESS` | default `127.0.0.1:8091` |
+//! | `--issuer URL` | the public URL, behind a proxy; default `http://` and the address |
+//! | `--folder PATH` | database and key file; default `target/mcp-server` |
+//! | `--ready-file PATH` | a file that is written when the server accepts connections: JSON with `pid`, `issuer`, `mcp`, and `user` and `password` if the folder is new |
+//! | `--check` | starts this program, goes through every step with the client of `rmcp`, and ends |
+//! | `--client URL USER IDENTITY` | logs in at a running server with the client of `rmcp`. The password is in `MCP_PASSWORD`. IDENTITY is `registered=ID`, `document=URL` or `register` |
+
+mod browser;
+mod check;
+mod client;
+mod notes;
+mod server;
+#[path = "../../common/site/mod.rs"]
+mod site;
+
+use std::path::PathBuf;
+
+use grantor::Issuer;
+use tokio::net::TcpListener;
+
+use client::Identity;
+use site::BoxError;
+
+/// The options of a server.
+struct Options {
+    listen: String,
+    issuer: Option<String>,
+    folder: PathBuf,
+    ready_file: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let mut options = Options {
+        listen: "127.0.0.1:8091".to_owned(),
+        issuer: None,
+        folder: "target/mcp-server".into(),
+        ready_file: None,
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{option} needs a value"));
+        match option.as_str() {
+            "--listen" => options.listen = value()?,
+            "--issuer" => options.issuer = Some(value()?),
+            "--folder" => options.folder = value()?.into(),
+            "--ready-file" => options.ready_file = Some(value()?.into()),
+            "--check" => return check::check().await,
+            "--client" => {
+                let (url, user, identity) = (value()?, value()?, value()?);
+                let password = std::env::var("MCP_PASSWORD")?;
+                return client::run(&url, &Identity::read(&identity)?, (&user, &password)).await;
+            }
+            _ => return Err(format!("unknown option {option}").into()),
+        }
+    }
+    std::fs::create_dir_all(&options.folder)?;
+    let listener = TcpListener::bind(&options.listen).await?;
+    let own = format!("http://{}", listener.local_addr()?);
+    let issuer = Issuer::new(options.issuer.unwrap_or(own))?;
+    server::serve(listener, issuer, &options.folder, options.ready_file.as_deref()).await
+}
