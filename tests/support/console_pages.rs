@@ -65,7 +65,7 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
 
 /// The devices of the user.
 const DEVICE: &str = "phone";
-const LOST: &str = "lost phone";
+const LOST: &str = "lost-phone";
 
 /// An administrator who may do everything.
 pub(crate) struct Staff;
