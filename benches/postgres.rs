@@ -96,6 +96,7 @@ fn redeemed(world: &world::World, grant: &Grant) {
         confirmation: None,
         binds: true,
         device: None,
+        polling: None,
         claim: 1,
         now: world::now(),
     };

@@ -85,6 +85,7 @@ async fn redeem(store: &SqliteStore, client_id: &ClientId) -> Grant {
         confirmation: None,
         binds: true,
         device: None,
+        polling: None,
         claim: u64::MAX / 3,
         now: at(1_000),
     };

@@ -11,6 +11,7 @@
 //! | [`mcp`] | MCP servers, and the clients that log in at them |
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
+//! | [`device_grant`] | televisions, consoles and command lines: the device authorization grant |
 //! | [`devices`] | phones: the device of a token, remote wipe, delivery of the rules |
 //! | [`mobile`] | rules that an app enforces on a phone, for administrators and developers of apps |
 //! | [`migration`] | clients of five other servers |
@@ -48,6 +49,7 @@ macro_rules! links {
 [decisions/0023-old-programs-work-on-new-tables.md]: crate::guide#files-beside-the-guide
 [decisions/0035-additions-to-the-tables.md]: crate::guide#files-beside-the-guide
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
+[device-grant.md]: crate::guide::device_grant
 [devices.md]: crate::guide::devices
 [devices.md#after-a-restore-after-a-new-root]: crate::guide::devices#after-a-restore-after-a-new-root
 [devices.md#delivery-of-the-policy-document]: crate::guide::devices#delivery-of-the-policy-document
@@ -66,6 +68,7 @@ macro_rules! links {
 [keys.md]: crate::guide::keys
 [keys.md#rotation]: crate::guide::keys#rotation
 [keys.md#where-they-are]: crate::guide::keys#where-they-are
+[limits.md]: crate::guide::limits
 [limits.md#console]: crate::guide::limits#console
 [limits.md#the-server]: crate::guide::limits#the-server
 [mcp.md]: crate::guide::mcp
@@ -86,6 +89,7 @@ macro_rules! links {
 [storage.md#audit-log-and-usage]: crate::guide::storage#audit-log-and-usage
 [storage.md#maintenance]: crate::guide::storage#maintenance
 [storage.md#upgrading]: crate::guide::storage#upgrading
+[threat-model.md#device-grant]: crate::guide::threat_model#device-grant
 [threat-model.md#not-covered]: crate::guide::threat_model#not-covered
 [threat-model.md#phones]: crate::guide::threat_model#phones
 "
@@ -143,6 +147,10 @@ pub mod mcp {}
     doc = "Build the documentation with the features `axum` and `console` to read this page."
 )]
 pub mod console {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/device-grant.md")]
+pub mod device_grant {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/devices.md")]

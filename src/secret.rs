@@ -62,6 +62,11 @@ secret_text! {
 }
 
 secret_text! {
+    /// A device code (RFC 8628 section 3.2): a sealed handle that begins with `gdc_`.
+    DeviceCode
+}
+
+secret_text! {
     /// A refresh token (RFC 6749 section 1.5): a sealed handle that begins with `grt_`.
     RefreshToken
 }

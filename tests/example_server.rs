@@ -4,6 +4,8 @@
 
 #[path = "../examples/server/args.rs"]
 mod args;
+#[path = "../examples/server/device_pages.rs"]
+mod device_pages;
 #[path = "../examples/server/digests.rs"]
 mod digests;
 #[path = "../examples/server/admin_api/offered.rs"]

@@ -12,6 +12,7 @@ mod check;
 mod console;
 mod declare;
 mod demo_api;
+mod device_pages;
 mod digests;
 mod log;
 mod pages;
@@ -42,6 +43,7 @@ use axum::routing::get;
 use grantor::audit::{AuditEvent, AuditQueue, AuditSink};
 use grantor::catalog::ApiCatalog;
 use grantor::clock::SystemClock;
+use grantor::endpoint::DeviceGrant;
 use grantor::http::{HttpEndpoints, MAX_BODY_BYTES};
 use grantor::ids::Resource;
 use grantor::observe::MetricsText;
@@ -57,7 +59,7 @@ use tokio::sync::Semaphore;
 use args::Args;
 use digests::SlowDigests;
 use log::Log;
-use seed::Seed;
+use seed::{Seed, SeedDeviceGrant};
 use sessions::Sessions;
 use site::{Browsers, Site};
 use tries::Tries;
@@ -217,6 +219,12 @@ impl Program {
         if seed.devices.is_some() {
             builder = builder.devices(store.clone());
         }
+        if let Some(SeedDeviceGrant { lifetime, interval }) = seed.device_grant {
+            let grant = DeviceGrant::new(store.clone())
+                .lifetime(Duration::from_secs(lifetime))
+                .interval(Duration::from_secs(interval));
+            builder = builder.device_grant(grant);
+        }
         for resource_server in &seed.resource_servers {
             builder = builder.resource_server(resource_server.clone());
         }
@@ -225,6 +233,7 @@ impl Program {
         let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();
         let site = Arc::new(Site {
             authorize: url(ServerEndpoint::Authorization),
+            device: url(ServerEndpoint::DeviceVerification),
             metadata: url(ServerEndpoint::Metadata),
             keys: url(ServerEndpoint::JwkSet),
             store,

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
-use grantor::endpoint::{AuthorizationError, ConsentPrompt, Voucher};
+use grantor::endpoint::{AuthorizationError, ConsentPrompt, RequestedScope, Voucher};
 use grantor::error::Rejection;
+use grantor::ids::Resource;
 
 use crate::sessions::Session;
 use crate::tries::Tries;
@@ -78,11 +79,31 @@ pub(crate) fn consent(prompt: &ConsentPrompt, action: &str, here: Option<&str>) 
         escape(action),
         escape(&prompt.ticket),
     );
-    if prompt.scopes.is_empty() {
+    asked(&mut body, &prompt.scopes, &prompt.resources);
+    if prompt.can_be_remembered {
+        body.push_str(
+            "<div class=\"remember\"><input type=\"checkbox\" id=\"remember\" name=\"remember\" \
+             value=\"yes\">\n<label for=\"remember\">Do not ask me again for this</label></div>\n",
+        );
+    }
+    _ = write!(
+        body,
+        "<div class=\"buttons\">\n\
+         <button type=\"submit\" name=\"decision\" value=\"approve\">Allow</button>\n\
+         <button type=\"submit\" class=\"second\" name=\"decision\" value=\"deny\">Deny</button>\n\
+         </div>\n</form>\n<p class=\"soft below\">You will be sent to <code>{}</code></p>\n",
+        escape(destination(prompt.redirect_uri.as_str())),
+    );
+    page(StatusCode::OK, Width::Card, &format!("{} asks for access", prompt.app_name), &body)
+}
+
+/// Adds the requested scopes, each ticked, and the APIs to a form.
+pub(crate) fn asked(body: &mut String, scopes: &[RequestedScope], resources: &[Resource]) {
+    if scopes.is_empty() {
         body.push_str("<p>It only asks to know who you are.</p>\n");
     } else {
         body.push_str("<fieldset>\n<legend>It will be able to</legend>\n");
-        for (number, scope) in prompt.scopes.iter().enumerate() {
+        for (number, scope) in scopes.iter().enumerate() {
             let token = escape(&scope.token);
             _ = write!(
                 body,
@@ -102,25 +123,10 @@ pub(crate) fn consent(prompt: &ConsentPrompt, action: &str, here: Option<&str>) 
         }
         body.push_str("</fieldset>\n");
     }
-    for resource in &prompt.resources {
+    for resource in resources {
         let resource = escape(resource.as_str());
         _ = writeln!(body, "<p class=\"soft\">At this API: <code>{resource}</code></p>");
     }
-    if prompt.can_be_remembered {
-        body.push_str(
-            "<div class=\"remember\"><input type=\"checkbox\" id=\"remember\" name=\"remember\" \
-             value=\"yes\">\n<label for=\"remember\">Do not ask me again for this</label></div>\n",
-        );
-    }
-    _ = write!(
-        body,
-        "<div class=\"buttons\">\n\
-         <button type=\"submit\" name=\"decision\" value=\"approve\">Allow</button>\n\
-         <button type=\"submit\" class=\"second\" name=\"decision\" value=\"deny\">Deny</button>\n\
-         </div>\n</form>\n<p class=\"soft below\">You will be sent to <code>{}</code></p>\n",
-        escape(destination(prompt.redirect_uri.as_str())),
-    );
-    page(StatusCode::OK, Width::Card, &format!("{} asks for access", prompt.app_name), &body)
 }
 
 /// Returns the scheme and host of a redirect URI, which tell the user where the browser goes.

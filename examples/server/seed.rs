@@ -1,4 +1,4 @@
-//! The seed: users, apps, resource servers, the API catalog and the devices, as JSON.
+//! The seed: users, apps, resource servers, the API catalog, the devices and the device grant, as JSON.
 //!
 //! It is parsed in two steps: first as JSON, to remove comments and replace placeholders, then into
 //! types that reject unknown fields and name their position. The library reads the apps.
@@ -32,6 +32,8 @@ pub(crate) struct Seed {
     pub(crate) resource_servers: Vec<ResourceServer>,
     /// Remote wipe and the rules for phones. Off if it is absent.
     pub(crate) devices: Option<SeedDevices>,
+    /// The device grant. Off if it is absent.
+    pub(crate) device_grant: Option<SeedDeviceGrant>,
     /// The apps as they are written.
     #[serde(default)]
     pub(crate) apps: Value,
@@ -59,6 +61,26 @@ pub(crate) struct SeedDevices {
     /// The apps whose phones speak Nextcloud's remote wipe. Its paths are not there if the list is empty.
     #[serde(default)]
     pub(crate) nextcloud: Vec<ClientId>,
+}
+
+/// The device authorization grant (RFC 8628).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedDeviceGrant {
+    /// The lifetime of the codes, in seconds.
+    #[serde(default = "ten_minutes")]
+    pub(crate) lifetime: u64,
+    /// The least time between two polls, in seconds.
+    #[serde(default = "five_seconds")]
+    pub(crate) interval: u64,
+}
+
+const fn ten_minutes() -> u64 {
+    600
+}
+
+const fn five_seconds() -> u64 {
+    5
 }
 
 const fn yes() -> bool {

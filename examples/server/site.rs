@@ -13,13 +13,14 @@ use axum::routing::{get, post};
 use grantor::Subject;
 use grantor::clock::{Clock, SystemClock};
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
-use grantor::http::Interaction;
+use grantor::http::{DeviceStep, Interaction};
 use grantor::ids::ClientId;
 use grantor::random::OsRandom;
 use grantor::store::{AnyStore, AppRegistry};
 use grantor::users::DirectoryError;
 use tokio::sync::Semaphore;
 
+use crate::device_pages;
 use crate::pages::{self, Callback, LoginForm};
 use crate::sessions::{Session, Sessions, random_text};
 use crate::tries::Tries;
@@ -32,8 +33,10 @@ pub(crate) const HASHING: usize = 4;
 
 /// The state of the pages.
 pub(crate) struct Site {
-    /// The path of the authorization endpoint, the only place that a login returns to.
+    /// The path of the authorization endpoint, to which a login returns.
     pub(crate) authorize: String,
+    /// The path of the page for the codes of devices, likewise; empty without the device grant.
+    pub(crate) device: String,
     /// The path of the server's metadata.
     pub(crate) metadata: String,
     /// The path of the server's public keys.
@@ -97,7 +100,9 @@ impl Site {
         if [web::CONSOLE, web::ACCOUNT].iter().any(|own| web::is_below(own, return_to)) {
             return return_to;
         }
-        web::local(&self.authorize, return_to)
+        let is_device = !self.device.is_empty()
+            && (return_to == self.device || web::local(&self.device, return_to) != "/");
+        if is_device { return_to } else { web::local(&self.authorize, return_to) }
     }
 
     /// Returns the name of the app that requests the login.
@@ -154,6 +159,20 @@ impl Interaction for Browsers {
 
     async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
         pages::authorization_error(error)
+    }
+
+    async fn device_page(&self, request: &Parts, step: &DeviceStep<'_>) -> Page {
+        match step {
+            DeviceStep::LogIn { return_to } => {
+                let shown = Shown::fresh(self.0.local(return_to));
+                self.0.login_form(&request.headers, shown).await
+            }
+            DeviceStep::EnterCode { action, user_code, error } => {
+                device_pages::enter_code(action, *user_code, *error)
+            }
+            DeviceStep::AskConsent { action, prompt } => device_pages::consent(prompt, action),
+            DeviceStep::Decided(decision) => device_pages::decided(decision),
+        }
     }
 }
 
@@ -292,6 +311,7 @@ mod tests {
         let users = Users::new(&serde_json::from_value::<Vec<_>>(ann).unwrap(), &random).unwrap();
         Site {
             authorize: AUTHORIZE.to_owned(),
+            device: "/oauth/device".to_owned(),
             metadata: String::new(),
             keys: String::new(),
             store: MemoryStore::new().into(),
@@ -348,12 +368,24 @@ mod tests {
     #[test]
     fn a_login_leads_back_to_the_pages_of_the_library_only() {
         let site = site();
-        for own in ["/account", "/account/sign-out", "/console/apps", "/oauth/authorize?a=b"] {
+        for own in [
+            "/account",
+            "/account/sign-out",
+            "/console/apps",
+            "/oauth/authorize?a=b",
+            "/oauth/device",
+            "/oauth/device?user_code=BCDF-GHJK",
+        ] {
             assert_eq!(site.local(own), own);
         }
-        for other in
-            ["//evil.example", "/accounts", "/account/../x?", "/account\\x", "/admin", "/logout"]
-        {
+        for other in [
+            "//evil.example",
+            "/accounts",
+            "/account/../x?",
+            "/account\\x",
+            "/admin",
+            "/oauth/devices",
+        ] {
             assert_eq!(site.local(other), "/", "{other}");
         }
     }

@@ -16,6 +16,7 @@ mod devices;
 mod error;
 mod grants;
 mod inquiry;
+mod pruning;
 mod shown_once;
 mod subject_record;
 mod transfer;
@@ -34,6 +35,7 @@ pub use declared::{
 pub use devices::RevokedAndWiped;
 pub use error::AdminError;
 pub(crate) use inquiry::Inquiries;
+pub(crate) use pruning::prune;
 pub use subject_record::{DeviceRecord, GrantRecord, SubjectRecord};
 pub use transfer::{AppExport, ExportError, ImportedApp};
 
@@ -55,7 +57,7 @@ use crate::secret::{ClientSecret, SignatureSecret};
 use crate::server_secret::{GivenSecret, Pepper, Sealed, Sealing, SecretDigest, is_long};
 use crate::store::{
     AppQuery, Grant, GrantFilter, InsertApp, Listing, Page, Pruned, Revocation, RevocationReason,
-    RevocationTarget, Revoked, SharedDevices, Store, StoreError,
+    RevocationTarget, Revoked, SharedDevices, SharedPending, Store, StoreError,
 };
 
 /// The administrative interface of a server, for one administrator.
@@ -76,6 +78,8 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) inquiries: &'a dyn Inquiries,
     /// The devices, if the server wipes phones.
     pub(crate) devices: Option<&'a dyn SharedDevices>,
+    /// The codes of devices, if the server has the device grant.
+    pub(crate) pending: Option<&'a dyn SharedPending>,
 }
 
 impl<S> AdminParts<'_, S> {
@@ -316,14 +320,14 @@ impl<S: Store> Admin<'_, S> {
     }
 
     /// Removes rows that have no effect any more: up to `limit` expired grants, past revocations and
-    /// assertion ids, and up to `limit` devices if the server has them. Call it regularly, and again at once
-    /// while it returns [`more`](Pruned::more). Not audited.
+    /// assertion ids, up to `limit` devices and up to `limit` codes of devices if the server has them. Call it
+    /// regularly, and again at once while it returns [`more`](Pruned::more). Not audited.
     ///
     /// # Errors
     ///
     /// [`StoreError`] if some may not have been removed.
     pub async fn prune(&self, limit: usize) -> Result<Pruned, StoreError> {
-        prune(self.parts.store, self.parts.devices, self.parts.clock.now(), limit).await
+        prune(&self.parts, self.parts.clock.now(), limit).await
     }
 
     async fn end_access(
@@ -400,20 +404,6 @@ impl<S: Store> Admin<'_, S> {
         self.parts.record(&AuditEvent { client_id: client_id.cloned(), ..event });
         result
     }
-}
-
-/// Removes a batch of rows that have no effect any more, and a batch of devices.
-pub(crate) async fn prune<S: Store>(
-    store: &S,
-    devices: Option<&dyn SharedDevices>,
-    now: UnixTime,
-    limit: usize,
-) -> Result<Pruned, StoreError> {
-    let rows = store.prune(now, limit).await?;
-    let Some(devices) = devices else { return Ok(rows) };
-    let devices = devices.prune_devices(now, limit).await?;
-    let removed = rows.removed.saturating_add(devices.removed);
-    Ok(Pruned { removed, more: rows.more || devices.more })
 }
 
 /// Returns the latest expiry of anything granted until `now`.

@@ -412,13 +412,15 @@ impl AppDraft {
     fn check_refresh_token(&self) -> Result<(), InvalidApp> {
         let by_assertion = self.flows.contains(&Flow::JwtBearer)
             && self.jwt.as_ref().is_some_and(JwtSettings::issues_refresh_token);
-        if !self.refresh_token || by_assertion || self.flows.contains(&Flow::AuthorizationCode) {
+        let by_user = [Flow::AuthorizationCode, Flow::DeviceCode];
+        let by_user = by_user.iter().any(|flow| self.flows.contains(flow));
+        if !self.refresh_token || by_assertion || by_user {
             return Ok(());
         }
         Err(InvalidApp::new(
             "refresh_token",
-            "requires a flow that gives refresh tokens: authorization_code, or jwt_bearer with \
-             `jwt.refresh_token`",
+            "requires a flow that gives refresh tokens: authorization_code, device_code, or jwt_bearer \
+             with `jwt.refresh_token`",
         ))
     }
 

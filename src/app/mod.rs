@@ -75,6 +75,9 @@ pub enum Flow {
     JwtBearer,
     /// The client credentials grant (RFC 6749 section 4.4): the app acts for itself.
     ClientCredentials,
+    /// The device authorization grant (RFC 8628): a user approves in a browser on another device. A stranger can
+    /// ask a user to approve the stranger's device, so only apps for devices without a browser should have it.
+    DeviceCode,
 }
 
 /// The client type of RFC 6749 section 2.1.
@@ -235,14 +238,15 @@ impl CustomApp {
     }
 
     /// Returns true if the app may use `flow`: its settings list it, and it is not
-    /// [self-described](AppOrigin::is_self_described) if the flow needs no consent of a user.
+    /// [self-described](AppOrigin::is_self_described) if the flow needs no consent of a user, or lets a stranger ask
+    /// a user for it.
     #[must_use]
     pub fn may_use(&self, flow: Flow) -> bool {
-        let needs_consent = match flow {
+        let is_for_all = match flow {
             Flow::AuthorizationCode => true,
-            Flow::JwtBearer | Flow::ClientCredentials => false,
+            Flow::JwtBearer | Flow::ClientCredentials | Flow::DeviceCode => false,
         };
-        self.settings.allows(flow) && (needs_consent || !self.origin.is_self_described())
+        self.settings.allows(flow) && (is_for_all || !self.origin.is_self_described())
     }
 
     /// Returns the digests of the app's secrets with their validity windows.

@@ -81,6 +81,12 @@ pub enum Action {
     IssueCode,
     /// The user denied the request.
     DenyAuthorization,
+    /// A device asked for a device code and a user code.
+    AuthorizeDevice,
+    /// A user entered the code of a device. Success means that the user gets a prompt.
+    EnterUserCode,
+    /// The user approved the request of a device.
+    ApproveDevice,
     /// An introspection request. Success means an active token; a refusal says why the token is
     /// inactive.
     Introspect,
@@ -182,6 +188,9 @@ impl Action {
             Self::RequireLogin => "require_login",
             Self::IssueCode => "issue_code",
             Self::DenyAuthorization => "deny_authorization",
+            Self::AuthorizeDevice => "authorize_device",
+            Self::EnterUserCode => "enter_user_code",
+            Self::ApproveDevice => "approve_device",
             Self::Introspect => "introspect",
             Self::RevokeToken => "revoke_token",
             Self::ReadRevocations => "read_revocations",

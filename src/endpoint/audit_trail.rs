@@ -39,6 +39,8 @@ pub(crate) struct AuditTrail<'a> {
     observation: Option<&'a Observation>,
     /// Whether a sink listens. Without one, the names that only events have are not kept.
     is_recorded: bool,
+    /// Whether the request found a user who has not decided yet: it is neither recorded nor counted.
+    is_waiting: bool,
 }
 
 /// The means by which an app has proved its identity.
@@ -99,6 +101,7 @@ impl<'a> AuditTrail<'a> {
             notes: Vec::new(),
             observation: request.observation(),
             is_recorded: sink.is_listening(),
+            is_waiting: false,
         };
         trail.enter(Step::Parse);
         trail
@@ -135,6 +138,12 @@ impl<'a> AuditTrail<'a> {
     /// Leaves the request out of the audit log.
     pub(crate) fn silence(&mut self) {
         self.is_recorded = false;
+    }
+
+    /// Leaves the request out of the audit log and the usage: a device asks again and again until its user decides.
+    pub(crate) fn wait_for_user(&mut self) {
+        self.silence();
+        self.is_waiting = true;
     }
 
     /// Notes the user concerned, or the app that acts for itself.
@@ -230,7 +239,7 @@ impl<S, U, H> Context<S, U, H> {
             };
             observation.end(trail.client_id.as_ref(), grant_type, &outcome);
         }
-        if let Some(client_id) = trail.proven_app() {
+        if let Some(client_id) = trail.proven_app().filter(|_| !trail.is_waiting) {
             self.usage.record_request(facts.now, client_id, &trail.action, &outcome);
         }
         if trail.is_recorded {

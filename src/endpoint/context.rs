@@ -9,6 +9,7 @@ use crate::audit::AuditSink;
 use crate::audit::usage::Usage;
 use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, UnixTime};
+use crate::endpoint::device_authorization::DeviceGrants;
 use crate::endpoint::devices::Devices;
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
@@ -61,6 +62,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) resource_servers: Vec<ResourceServer>,
     /// The devices, if the server wipes phones.
     pub(crate) devices: Option<Devices>,
+    /// The device grant, if the server has it.
+    pub(crate) device_grants: Option<Box<DeviceGrants>>,
 }
 
 impl<S: GrantStore, U, H> Context<S, U, H> {

@@ -37,6 +37,9 @@ struct ServerMetadata<'a> {
     revocation: Option<Revocation>,
     #[serde(flatten)]
     introspection: Option<Introspection>,
+    /// RFC 8628 section 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_authorization_endpoint: Option<String>,
     /// This member and the next three are extensions: RFC 8414 section 2 allows more members.
     #[serde(skip_serializing_if = "Option::is_none")]
     revocation_feed_endpoint: Option<String>,
@@ -88,10 +91,15 @@ pub(crate) fn server_metadata_json(
 ) -> String {
     let url = |endpoint| paths.url(issuer, endpoint);
     let browsers = paths.get(ServerEndpoint::Authorization).is_some();
+    let devices = paths.get(ServerEndpoint::DeviceAuthorization).is_some();
     let only = |offered: bool, all: &'static [&'static str]| if offered { all } else { &[] };
     let grant_types = GrantType::ALL
         .into_iter()
-        .filter(|it| browsers || *it != GrantType::AuthorizationCode)
+        .filter(|it| match it {
+            GrantType::AuthorizationCode => browsers,
+            GrantType::DeviceCode => devices,
+            GrantType::RefreshToken | GrantType::JwtBearer | GrantType::ClientCredentials => true,
+        })
         .map(GrantType::as_str);
     let of_catalog = catalog.into_iter().flat_map(ApiCatalog::scopes_supported);
     let of_resources = resources.iter().flat_map(|resource| resource.scopes.tokens());
@@ -123,6 +131,7 @@ pub(crate) fn server_metadata_json(
                 introspection_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
             }
         }),
+        device_authorization_endpoint: url(ServerEndpoint::DeviceAuthorization),
         revocation_feed_endpoint: url(ServerEndpoint::Revocations),
         device_wipe_check_endpoint: url(ServerEndpoint::DeviceWipeCheck),
         device_wipe_success_endpoint: url(ServerEndpoint::DeviceWipeSuccess),

@@ -1,5 +1,5 @@
 //! The endpoints, as typed requests and responses: authorization, token, introspection, revocation,
-//! the feed of revocations, devices, and the metadata.
+//! the feed of revocations, device authorization, devices, and the metadata.
 //!
 //! # The authorization endpoint
 //!
@@ -26,6 +26,7 @@ pub(crate) mod authorization;
 pub(crate) mod caller;
 pub(crate) mod client_authentication;
 pub(crate) mod context;
+pub(crate) mod device_authorization;
 pub(crate) mod devices;
 pub(crate) mod form_request;
 pub(crate) mod introspection;
@@ -41,6 +42,7 @@ pub use authorization::{
     Decision, Login, LoginNeeded, Moment, NextStep, RequestedScope, Voucher,
 };
 pub use caller::Caller;
+pub use device_authorization::{DeviceAuthorization, DeviceDecision, DeviceGrant, DevicePrompt};
 pub use devices::DevicePolicy;
 pub use form_request::FormRequest;
 pub use introspection::{ActiveToken, Introspection};

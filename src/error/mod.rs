@@ -8,6 +8,7 @@
 //! that refused and the setting that decided.
 
 mod assertion_settings;
+mod device_grant_refusal;
 mod rejection;
 mod rejection_table;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use device_grant_refusal::DeviceGrantRefusal;
 pub use rejection::Rejection;
 
 use crate::hooks::HookError;
@@ -50,6 +52,12 @@ pub enum ErrorCode {
     InvalidTarget,
     /// `access_denied`
     AccessDenied,
+    /// `authorization_pending` (RFC 8628)
+    AuthorizationPending,
+    /// `slow_down` (RFC 8628)
+    SlowDown,
+    /// `expired_token` (RFC 8628)
+    ExpiredToken,
     /// `login_required` (OpenID Connect Core 1.0)
     LoginRequired,
     /// `consent_required` (OpenID Connect Core 1.0)
@@ -74,6 +82,9 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AccessDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::ExpiredToken => "expired_token",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::ServerError => "server_error",
@@ -240,6 +251,9 @@ impl EndpointError {
                 | ErrorCode::InvalidScope
                 | ErrorCode::InvalidTarget
                 | ErrorCode::AccessDenied
+                | ErrorCode::AuthorizationPending
+                | ErrorCode::SlowDown
+                | ErrorCode::ExpiredToken
                 | ErrorCode::LoginRequired
                 | ErrorCode::ConsentRequired
                 | ErrorCode::ServerError => 400,

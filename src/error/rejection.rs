@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::ErrorCode;
+use super::{DeviceGrantRefusal, ErrorCode};
 use crate::app::NotPermitted;
 use crate::jwt::AssertionError;
 use crate::observe::Step;
@@ -102,6 +102,8 @@ pub enum Rejection {
     RefreshTokenReused,
     /// The refresh token is bound to a key or certificate that the request does not prove.
     WrongKey,
+    /// The device grant refuses a request, a poll or a user code.
+    DeviceGrant(DeviceGrantRefusal),
     /// The assertion of the JWT bearer grant is invalid.
     Assertion(AssertionError),
     /// The assertion names an unknown user.

@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub(super) setting: Option<&'static str>,
 }
 
-const fn entry(
+pub(super) const fn entry(
     code: ErrorCode,
     step: Step,
     reason: &'static str,
@@ -31,7 +31,7 @@ const fn entry(
 
 impl Entry {
     /// Sets the setting that decided.
-    const fn decided_by(self, setting: &'static str) -> Self {
+    pub(super) const fn decided_by(self, setting: &'static str) -> Self {
         Self { setting: Some(setting), ..self }
     }
 }
@@ -247,6 +247,7 @@ impl Rejection {
                 entry(C::InvalidGrant, S::Claim, REFRESH_TOKEN_REUSED, HANDLE)
             }
             Self::WrongKey => entry(C::InvalidGrant, S::Claim, "wrong_key", HANDLE),
+            Self::DeviceGrant(refusal) => refusal.entry(),
             Self::Assertion(error) => {
                 let jti_missing = matches!(error, AssertionError::JtiMissing);
                 let description = if jti_missing { JTI_MISSING } else { error.description() };

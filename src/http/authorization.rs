@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::users::UserDirectory;
 
 /// A consent page has a field for each scope, beside those of any other form.
-const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
+pub(super) const MAX_DECISION_FIELDS: usize = MAX_PARAMETERS + Scope::MAX_TOKENS;
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
     /// Answers an authorization request, in the URL or in a form (RFC 6749 section 3.1).
@@ -139,7 +139,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     }
 
     /// Asks the host for the login. `moment` is from before.
-    async fn login(
+    pub(super) async fn login(
         &self,
         exchange: &Exchange<'_>,
         moment: Moment,
@@ -149,23 +149,12 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     }
 
     /// Redirects to the app, or shows the error page.
-    async fn authorization_error(
+    pub(super) async fn authorization_error(
         &self,
         exchange: &Exchange<'_>,
         error: &AuthorizationError,
     ) -> Answer {
-        let (client_id, outcome) = match error {
-            AuthorizationError::Redirect { rejection, client_id, .. } => {
-                (client_id, refused(rejection))
-            }
-            AuthorizationError::Show { error, client_id } => match error {
-                EndpointError::Rejected { rejection, .. } => (client_id, refused(rejection)),
-                EndpointError::Failed(fault) | EndpointError::Unavailable(fault) => {
-                    (client_id, Outcome::failed(crate::observe::Step::Claim, fault))
-                }
-            },
-        };
-        exchange.observation.end(client_id.as_ref(), None, &outcome);
+        observe(exchange, error);
         if let Some(location) = error.location() {
             return see_other(location);
         }
@@ -179,12 +168,28 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         protected(page)
     }
 
-    fn own_path(&self, endpoint: ServerEndpoint) -> String {
+    pub(super) fn own_path(&self, endpoint: ServerEndpoint) -> String {
         self.paths.full(self.server.issuer(), endpoint).unwrap_or_default()
     }
 }
 
-fn protected(mut page: Answer) -> Answer {
+/// Ends the observation of a request that was refused.
+pub(super) fn observe(exchange: &Exchange<'_>, error: &AuthorizationError) {
+    let (client_id, outcome) = match error {
+        AuthorizationError::Redirect { rejection, client_id, .. } => {
+            (client_id, refused(rejection))
+        }
+        AuthorizationError::Show { error, client_id } => match error {
+            EndpointError::Rejected { rejection, .. } => (client_id, refused(rejection)),
+            EndpointError::Failed(fault) | EndpointError::Unavailable(fault) => {
+                (client_id, Outcome::failed(crate::observe::Step::Claim, fault))
+            }
+        },
+    };
+    exchange.observation.end(client_id.as_ref(), None, &outcome);
+}
+
+pub(super) fn protected(mut page: Answer) -> Answer {
     protect_page(&mut page);
     page
 }
@@ -194,7 +199,7 @@ fn refused(rejection: &Rejection) -> Outcome {
 }
 
 /// Returns the status of an error page. It is never 401, because a page challenges for no credentials.
-fn shown_status(error: &AuthorizationError) -> StatusCode {
+pub(super) fn shown_status(error: &AuthorizationError) -> StatusCode {
     let status = match error {
         AuthorizationError::Show { error, .. } => error.status(),
         AuthorizationError::Redirect { .. } => 400,
@@ -206,7 +211,7 @@ fn shown_status(error: &AuthorizationError) -> StatusCode {
 }
 
 /// Reads the decision from the fields that [`Interaction::consent_page`] documents.
-fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
+pub(super) fn read_decision(form: &Form<'_>) -> Result<Decision, Rejection> {
     match form.one("decision")? {
         Some("deny") => Ok(Decision::Deny),
         Some("approve") => {

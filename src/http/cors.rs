@@ -27,6 +27,7 @@ const fn readers(endpoint: ServerEndpoint) -> Readers {
         ServerEndpoint::Token
         | ServerEndpoint::Revocation
         | ServerEndpoint::Introspection
+        | ServerEndpoint::DeviceAuthorization
         | ServerEndpoint::DeviceWipeCheck
         | ServerEndpoint::DeviceWipeSuccess
         | ServerEndpoint::DevicePolicy => Readers::OriginsOfTheApp,
@@ -34,9 +35,10 @@ const fn readers(endpoint: ServerEndpoint) -> Readers {
             Readers::AllOrigins
         }
         // For browser navigation, not for scripts (RFC 9700 section 2.6).
-        ServerEndpoint::Authorization | ServerEndpoint::Decision | ServerEndpoint::Revocations => {
-            Readers::NoOrigin
-        }
+        ServerEndpoint::Authorization
+        | ServerEndpoint::Decision
+        | ServerEndpoint::DeviceVerification
+        | ServerEndpoint::Revocations => Readers::NoOrigin,
     }
 }
 

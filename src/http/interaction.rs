@@ -1,4 +1,4 @@
-//! The host's part of the authorization endpoint: the login of the user, and the pages.
+//! The host's part of the authorization endpoint and of the device grant: the login of the user, and the pages.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use http::{Response, StatusCode};
 use crate::endpoint::authorization::{
     AuthorizationError, AuthorizationRequest, ConsentPrompt, Login,
 };
+use crate::endpoint::device_authorization::{DeviceDecision, DevicePrompt};
 use crate::users::DirectoryError;
 
 /// A page or a redirect to one, with its whole body.
@@ -74,6 +75,48 @@ pub trait Interaction: Send + Sync {
         request: &Parts,
         error: &AuthorizationError,
     ) -> impl Future<Output = Page> + Send;
+
+    /// Returns the page of the [device grant](crate::guide::device_grant) at `step`. The default is status 404, for
+    /// a server without the grant.
+    fn device_page(
+        &self,
+        request: &Parts,
+        step: &DeviceStep<'_>,
+    ) -> impl Future<Output = Page> + Send {
+        let _ = (request, step);
+        std::future::ready(not_found())
+    }
+}
+
+/// The step of a user at the page of the device grant (RFC 8628 section 3.3).
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a host has to show all of them")]
+pub enum DeviceStep<'a> {
+    /// No user is logged in. The page is a login page or a redirect to one.
+    LogIn {
+        /// The path and query on this host to which the host sends the browser afterwards.
+        return_to: &'a str,
+    },
+    /// The user types the code that the device shows. The form posts it to `action` as `user_code`.
+    EnterCode {
+        /// The path that the form posts to.
+        action: &'a str,
+        /// The code of the link that the user followed, to fill the field. The user still has to compare it with
+        /// the device and to send the form.
+        user_code: Option<&'a str>,
+        /// The reason why the last code was not accepted. The library sets the status.
+        error: Option<&'a AuthorizationError>,
+    },
+    /// The user is asked for consent. The form posts the fields of [`Interaction::consent_page`] to `action`, apart
+    /// from `remember`: a device is always asked for anew.
+    AskConsent {
+        /// The path that the form posts to.
+        action: &'a str,
+        /// The content of the page.
+        prompt: &'a DevicePrompt,
+    },
+    /// The decision is stored, and the user goes back to the device.
+    Decided(&'a DeviceDecision),
 }
 
 impl<T: Interaction> Interaction for Arc<T> {
@@ -96,6 +139,10 @@ impl<T: Interaction> Interaction for Arc<T> {
 
     async fn error_page(&self, request: &Parts, error: &AuthorizationError) -> Page {
         T::error_page(self, request, error).await
+    }
+
+    async fn device_page(&self, request: &Parts, step: &DeviceStep<'_>) -> Page {
+        T::device_page(self, request, step).await
     }
 }
 

@@ -45,6 +45,7 @@ mod browser;
 #[cfg_attr(docsrs, doc(cfg(feature = "console")))]
 pub mod console;
 mod cors;
+mod device_grant;
 mod devices;
 mod interaction;
 mod issuers;
@@ -67,13 +68,14 @@ use http::{Method, Request, Response, StatusCode};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::{axum_issuers, axum_router};
 pub use devices::InvalidNextcloudWipe;
-pub use interaction::{Interaction, NoInteraction, Page};
+pub use interaction::{DeviceStep, Interaction, NoInteraction, Page};
 pub use issuers::{IssuerConflict, Issuers};
 pub use prefix::InvalidPrefix;
 pub use response::protect_page;
 pub use session_cookie::{SessionCookie, SessionSecret};
 
 use crate::endpoint::audit_trail::Answered;
+use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::TokenResponse;
 use crate::hooks::{Hooks, NoHooks};
@@ -118,11 +120,14 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> HttpEndpoints<S, U, H> {
-    /// Returns the endpoints of `server` without the authorization endpoint, which needs a browser.
+    /// Returns the endpoints of `server` without the authorization endpoint and those of the device grant, which
+    /// need a browser.
     #[must_use]
     pub fn without_interaction(server: Arc<AuthorizationServer<S, U, H>>) -> Self {
         let paths = server.paths().clone();
-        let paths = paths.without(ServerEndpoint::Authorization).without(ServerEndpoint::Decision);
+        let of_browsers = [ServerEndpoint::Authorization, ServerEndpoint::Decision];
+        let of_browsers = of_browsers.into_iter().chain(ServerEndpoint::OF_DEVICE_GRANT);
+        let paths = of_browsers.fold(paths, Paths::without);
         Self::with_paths(server, NoInteraction::new(), paths)
     }
 }
@@ -309,6 +314,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                 };
                 return Ok(self.answered(answered, json));
             }
+            ServerEndpoint::DeviceAuthorization => {
+                let answered = context.device_authorization(&exchange.form_request()?).await;
+                let json =
+                    |codes: DeviceAuthorization| private_json(StatusCode::OK, codes.to_json());
+                return Ok(self.answered(answered, json));
+            }
+            ServerEndpoint::DeviceVerification => self.device_page(exchange).await?,
             ServerEndpoint::DeviceWipeCheck => {
                 let answered = context.check_wipe(&exchange.form_request()?, &self.nextcloud).await;
                 return Ok(self.answered(answered, devices::wipe_check));

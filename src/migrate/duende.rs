@@ -63,8 +63,8 @@ const DROPPED: &[(&str, &str)] = &[
     ("PrefixClientClaims", "Hooks::before_issue of the host adds claims"),
     ("PairWiseSubjectSalt", "every app gets the same subject of a user"),
     ("Properties", "apps have no properties of the host"),
-    ("UserCodeType", "the device grant is not offered"),
-    ("DeviceCodeLifetime", "the device grant is not offered"),
+    ("UserCodeType", "every user code has 8 letters"),
+    ("DeviceCodeLifetime", "the server has one lifetime of device codes"),
     ("CibaLifetime", "this server has no backchannel authentication"),
     ("PollingInterval", "this server has no backchannel authentication"),
     ("PushedAuthorizationLifetime", NO_REQUEST_OBJECT),
@@ -263,6 +263,7 @@ fn flows(members: &mut Members, notes: &mut Notes) -> Flows {
                 notes.narrowed(&field, "hybrid: the code flow alone is offered");
             }
             "client_credentials" => flows.add(Flow::ClientCredentials),
+            "urn:ietf:params:oauth:grant-type:device_code" => flows.add(Flow::DeviceCode),
             "implicit" => notes.dropped(&field, IMPLICIT),
             "password" => notes.dropped(&field, PASSWORD),
             _ => notes.dropped(&field, format!("{}: this server has no such grant", quoted(&name))),

@@ -44,9 +44,15 @@ const DROPPED: &[(&str, &str)] = &[
     ("implicit_grant_access_token_lifespan", "the implicit flow is not offered"),
     ("implicit_grant_id_token_lifespan", "the implicit flow is not offered"),
     ("jwt_bearer_grant_access_token_lifespan", "an app has one lifetime of access tokens"),
-    ("device_authorization_grant_access_token_lifespan", "the device grant is not offered"),
-    ("device_authorization_grant_id_token_lifespan", "the device grant is not offered"),
-    ("device_authorization_grant_refresh_token_lifespan", "the device grant is not offered"),
+    (
+        "device_authorization_grant_access_token_lifespan",
+        "an app has one lifetime of access tokens",
+    ),
+    ("device_authorization_grant_id_token_lifespan", NO_OPENID),
+    (
+        "device_authorization_grant_refresh_token_lifespan",
+        "an app has one lifetime of refresh tokens",
+    ),
 ];
 
 /// Lists the clients of an export: a list, an object with `items` or `clients`, or one client.

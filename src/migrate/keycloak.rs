@@ -78,7 +78,6 @@ const DROPPED_ATTRIBUTES: &[(&str, &str)] = &[
     ("id.token.as.detached.signature", NO_OPENID),
     ("logoUri", SHOWN_NOWHERE),
     ("login_theme", "the host has the pages"),
-    ("oauth2.device.authorization.grant.enabled", "the device grant is not offered"),
     ("oidc.ciba.grant.enabled", "this server has no backchannel authentication"),
     ("policyUri", SHOWN_NOWHERE),
     ("post.logout.redirect.uris", NO_LOGOUT),
@@ -254,6 +253,9 @@ fn flows(members: &mut Members, attributes: &mut Members, notes: &mut Notes) -> 
     }
     if members.flag("serviceAccountsEnabled", notes).unwrap_or(false) {
         flows.add(Flow::ClientCredentials);
+    }
+    if attributes.flag("oauth2.device.authorization.grant.enabled", notes).unwrap_or(false) {
+        flows.add(Flow::DeviceCode);
     }
     if members.flag("implicitFlowEnabled", notes).unwrap_or(false) {
         notes.dropped("implicitFlowEnabled", IMPLICIT);

@@ -164,6 +164,7 @@ impl Flows {
             match name.as_str() {
                 "authorization_code" => read.add(Flow::AuthorizationCode),
                 "client_credentials" => read.add(Flow::ClientCredentials),
+                "urn:ietf:params:oauth:grant-type:device_code" => read.add(Flow::DeviceCode),
                 "refresh_token" => read.refresh = true,
                 "implicit" => notes.dropped(&field, IMPLICIT),
                 "password" => notes.dropped(&field, PASSWORD),

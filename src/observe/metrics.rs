@@ -59,6 +59,7 @@ pub(super) const TOKEN_GRANTS: [Option<GrantType>; GrantType::ALL.len() + 1] = [
     Some(GrantType::RefreshToken),
     Some(GrantType::JwtBearer),
     Some(GrantType::ClientCredentials),
+    Some(GrantType::DeviceCode),
     None,
 ];
 

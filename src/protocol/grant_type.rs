@@ -17,12 +17,19 @@ pub enum GrantType {
     JwtBearer,
     /// The app's own credentials alone (RFC 6749 section 4.4).
     ClientCredentials,
+    /// A device code (RFC 8628 section 3.4).
+    DeviceCode,
 }
 
 impl GrantType {
     /// Every grant type, in the order of their indices.
-    pub const ALL: [Self; 4] =
-        [Self::AuthorizationCode, Self::RefreshToken, Self::JwtBearer, Self::ClientCredentials];
+    pub const ALL: [Self; 5] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::JwtBearer,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+    ];
 
     /// Returns its value on the wire.
     #[must_use]
@@ -32,6 +39,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::ClientCredentials => "client_credentials",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
         }
     }
 

@@ -19,6 +19,10 @@ pub enum ServerEndpoint {
     Introspection,
     /// The feed of revocations for resource servers.
     Revocations,
+    /// Requests of devices for a code (RFC 8628 section 3.1).
+    DeviceAuthorization,
+    /// The page at which a user enters the code of a device (RFC 8628 section 3.3).
+    DeviceVerification,
     /// The question of a phone whether it has to wipe its data.
     DeviceWipeCheck,
     /// The report of a phone that it has wiped its data.
@@ -35,13 +39,15 @@ pub enum ServerEndpoint {
 
 impl ServerEndpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Authorization,
         Self::Decision,
         Self::Token,
         Self::Revocation,
         Self::Introspection,
         Self::Revocations,
+        Self::DeviceAuthorization,
+        Self::DeviceVerification,
         Self::DeviceWipeCheck,
         Self::DeviceWipeSuccess,
         Self::DevicePolicy,
@@ -49,6 +55,10 @@ impl ServerEndpoint {
         Self::Metadata,
         Self::ResourceMetadata,
     ];
+
+    /// The endpoints of a server with the device grant.
+    pub(crate) const OF_DEVICE_GRANT: [Self; 2] =
+        [Self::DeviceAuthorization, Self::DeviceVerification];
 
     /// The endpoints of a server with devices.
     pub(crate) const OF_DEVICES: [Self; 3] =
@@ -64,6 +74,8 @@ impl ServerEndpoint {
             Self::Revocation => "revocation",
             Self::Introspection => "introspection",
             Self::Revocations => "revocations",
+            Self::DeviceAuthorization => "device_authorization",
+            Self::DeviceVerification => "device_verification",
             Self::DeviceWipeCheck => "device_wipe_check",
             Self::DeviceWipeSuccess => "device_wipe_success",
             Self::DevicePolicy => "device_policy",
@@ -77,11 +89,12 @@ impl ServerEndpoint {
     #[must_use]
     pub const fn methods(self) -> &'static str {
         match self {
-            Self::Authorization => "GET, POST",
+            Self::Authorization | Self::DeviceVerification => "GET, POST",
             Self::Decision
             | Self::Token
             | Self::Revocation
             | Self::Introspection
+            | Self::DeviceAuthorization
             | Self::DeviceWipeCheck
             | Self::DeviceWipeSuccess => "POST",
             Self::Revocations
@@ -119,9 +132,10 @@ pub struct InvalidPath;
 
 impl Default for Paths {
     /// `/oauth/authorize`, `/oauth/decision`, `/oauth/token`, `/oauth/revoke`, `/oauth/introspect`,
-    /// `/oauth/revocations`, `/oauth/device/wipe/check`, `/oauth/device/wipe/success`,
-    /// `/oauth/device/policy`, `/oauth/jwks`, and the two well-known paths. Those of devices are mounted only if
-    /// the server [has devices](crate::ServerBuilder::devices).
+    /// `/oauth/revocations`, `/oauth/device_authorization`, `/oauth/device`, `/oauth/device/wipe/check`,
+    /// `/oauth/device/wipe/success`, `/oauth/device/policy`, `/oauth/jwks`, and the two well-known paths. The first
+    /// two of devices are mounted only if the server has the [device grant](crate::ServerBuilder::device_grant), the
+    /// others only if it [has devices](crate::ServerBuilder::devices).
     fn default() -> Self {
         let path = |endpoint| match endpoint {
             ServerEndpoint::Authorization => "/oauth/authorize",
@@ -130,6 +144,8 @@ impl Default for Paths {
             ServerEndpoint::Revocation => "/oauth/revoke",
             ServerEndpoint::Introspection => "/oauth/introspect",
             ServerEndpoint::Revocations => "/oauth/revocations",
+            ServerEndpoint::DeviceAuthorization => "/oauth/device_authorization",
+            ServerEndpoint::DeviceVerification => "/oauth/device",
             ServerEndpoint::DeviceWipeCheck => "/oauth/device/wipe/check",
             ServerEndpoint::DeviceWipeSuccess => "/oauth/device/wipe/success",
             ServerEndpoint::DevicePolicy => "/oauth/device/policy",
@@ -196,6 +212,8 @@ impl Paths {
             | ServerEndpoint::Revocation
             | ServerEndpoint::Introspection
             | ServerEndpoint::Revocations
+            | ServerEndpoint::DeviceAuthorization
+            | ServerEndpoint::DeviceVerification
             | ServerEndpoint::DeviceWipeCheck
             | ServerEndpoint::DeviceWipeSuccess
             | ServerEndpoint::DevicePolicy

@@ -35,6 +35,7 @@
 //! [`count`](crate::audit::AuditEvent::count). See [`RateLimits::with_stranger_events`].
 
 mod budgets;
+mod device_grant;
 mod gcra;
 pub(crate) mod monotonic;
 pub(crate) mod repeats;
@@ -45,6 +46,7 @@ use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 
 use budgets::Budgets;
+pub(crate) use device_grant::DeviceGrantBudgets;
 use gcra::{Budget, Rate, SpentUntil};
 use monotonic::Monotonic;
 
@@ -64,6 +66,9 @@ use crate::ids::{ClientId, Source};
 /// | requests of a source about wipes, with a token that proves nothing | 2 a minute, 10 at once |
 /// | questions of a device about its wipe | 2 a minute, 10 at once |
 /// | reports of a device about its wipe | 2 a minute, 10 at once |
+/// | requests of a source for device codes, by public apps | 20 a minute, 60 at once |
+/// | wrong user codes of a user, and of a source | 5 a minute, 10 at once |
+/// | wrong user codes of all | 300 a minute, 300 at once |
 /// | audit events of unauthenticated callers | 600 a minute, 1,000 at once |
 ///
 /// ```
@@ -81,6 +86,9 @@ pub struct RateLimits {
     source_failures: Option<RateQuota>,
     source_wipes: Option<RateQuota>,
     device_wipes: Option<RateQuota>,
+    device_requests: Option<RateQuota>,
+    user_codes: Option<RateQuota>,
+    all_user_codes: Option<RateQuota>,
     stranger_events: Option<RateQuota>,
 }
 
@@ -93,6 +101,9 @@ impl Default for RateLimits {
             .with_source_failures(RateQuota::new(120, 120))
             .with_source_wipes(RateQuota::new(2, 10))
             .with_device_wipes(RateQuota::new(2, 10))
+            .with_device_requests(RateQuota::new(20, 60))
+            .with_user_codes(RateQuota::new(5, 10))
+            .with_all_user_codes(RateQuota::new(300, 300))
             .with_stranger_events(RateQuota::new(600, 1_000))
     }
 }
@@ -108,6 +119,9 @@ impl RateLimits {
             source_failures: None,
             source_wipes: None,
             device_wipes: None,
+            device_requests: None,
+            user_codes: None,
+            all_user_codes: None,
             stranger_events: None,
         }
     }
@@ -155,6 +169,31 @@ impl RateLimits {
     #[must_use]
     pub const fn with_device_wipes(mut self, quota: RateQuota) -> Self {
         self.device_wipes = Some(quota);
+        self
+    }
+
+    /// Sets the quota of requests for device codes from a source, by public apps. Requests of one public app from
+    /// all sources have the quota of [`with_volume`](Self::with_volume) in a budget of their own, so that strangers
+    /// who know a client id spend nothing of the app's tokens. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_device_requests(mut self, quota: RateQuota) -> Self {
+        self.device_requests = Some(quota);
+        self
+    }
+
+    /// Sets the quota of wrong user codes of one user, and that of one source, at the page of the device grant.
+    /// Beyond it no code is looked up. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_user_codes(mut self, quota: RateQuota) -> Self {
+        self.user_codes = Some(quota);
+        self
+    }
+
+    /// Sets the quota of wrong user codes of all users and sources together. A code has 34 bits, so at 300 a minute
+    /// and 1,000 pending codes a guess is right once in two months. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_all_user_codes(mut self, quota: RateQuota) -> Self {
+        self.all_user_codes = Some(quota);
         self
     }
 

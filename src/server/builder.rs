@@ -12,6 +12,7 @@ use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, SystemClock};
 use crate::endpoint::client_authentication::MAX_SLOW_CHECKS;
 use crate::endpoint::context::Context;
+use crate::endpoint::device_authorization::{DeviceGrant, DeviceGrants};
 use crate::endpoint::devices::Devices;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{Issuer, Resource};
@@ -21,7 +22,7 @@ use crate::protocol::redirect_uri::InstanceHosts;
 use crate::protocol::resources::Resources;
 use crate::random::{JtiSource, OsRandom, SecureRandom};
 use crate::rate_limit::repeats::Repeats;
-use crate::rate_limit::{RateLimiter, RateLimits};
+use crate::rate_limit::{DeviceGrantBudgets, RateLimiter, RateLimits};
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, RootPrint, Sealing, ServerSecret};
@@ -53,6 +54,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     client_assertion_lifetime: Duration,
     resource_servers: Vec<ResourceServer>,
     devices: Option<Arc<dyn SharedDevices>>,
+    device_grant: Option<DeviceGrant>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -87,6 +89,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             client_assertion_lifetime: MAX_CLIENT_ASSERTION_LIFETIME,
             resource_servers: Vec::new(),
             devices: None,
+            device_grant: None,
         }
     }
 }
@@ -113,6 +116,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             client_assertion_lifetime: self.client_assertion_lifetime,
             resource_servers: self.resource_servers,
             devices: self.devices,
+            device_grant: self.device_grant,
         }
     }
 
@@ -209,6 +213,18 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.devices = Some(Arc::new(devices));
         self
     }
+
+    /// Offers the device authorization grant (RFC 8628) to the apps that may use
+    /// [`Flow::DeviceCode`](crate::Flow::DeviceCode). The host shows a page,
+    /// [`Interaction::device_page`](crate::http::Interaction::device_page). Default: none, and nothing of
+    /// [the grant](crate::guide::device_grant) is read or mounted.
+    ///
+    /// It needs a path for [`ServerEndpoint::DeviceVerification`](crate::protocol::ServerEndpoint), which devices
+    /// show to users. A server without one does not have the grant.
+    pub fn device_grant(mut self, settings: DeviceGrant) -> Self {
+        self.device_grant = Some(settings);
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -237,12 +253,24 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         if self.devices.is_none() {
             self.paths = ServerEndpoint::OF_DEVICES.into_iter().fold(self.paths, Paths::without);
         }
+        let page = self.paths.url(&self.issuer, ServerEndpoint::DeviceVerification);
+        let device_grants = self.device_grant.zip(page).map(|(settings, page)| {
+            let user_codes = self.secret.handle_keys("user code", self.issuer.as_str());
+            let limits = self.limits;
+            let budgets = |interval| DeviceGrantBudgets::new(&limits, interval);
+            Box::new(DeviceGrants::new(settings, page, user_codes, budgets))
+        });
+        if device_grants.is_none() {
+            self.paths =
+                ServerEndpoint::OF_DEVICE_GRANT.into_iter().fold(self.paths, Paths::without);
+        }
         let url = |endpoint| self.paths.url(&self.issuer, endpoint);
         let token_endpoint_url = self.token_endpoint_url.or_else(|| url(ServerEndpoint::Token));
         let others = [
             ServerEndpoint::Revocation,
             ServerEndpoint::Introspection,
             ServerEndpoint::Revocations,
+            ServerEndpoint::DeviceAuthorization,
         ];
         let endpoint_urls =
             token_endpoint_url.iter().cloned().chain(others.into_iter().filter_map(url)).collect();
@@ -279,6 +307,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 client_assertion_lifetime: self.client_assertion_lifetime,
                 resource_servers: self.resource_servers,
                 devices: self.devices.map(|store| Devices { store, wipe_check }),
+                device_grants,
             },
         }
     }

@@ -1,6 +1,7 @@
 //! The authorization server: every typed endpoint, and administration.
 
 mod builder;
+mod device_grant;
 mod key_states;
 mod upkeep;
 
@@ -268,13 +269,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             usage: &context.usage,
             inquiries: context,
             devices: context.devices.as_ref().map(|devices| &*devices.store),
+            pending: context.device_grants.as_ref().map(|grants| &*grants.store),
         }
     }
 
     /// Removes a batch of rows that have no effect any more.
     pub(crate) async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
-        let parts = self.admin_parts();
-        admin::prune(parts.store, parts.devices, now, limit).await
+        admin::prune(&self.admin_parts(), now, limit).await
     }
 
     /// Returns the usage of an app since this process started; nothing after this process deleted it.
@@ -318,16 +319,23 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         &self.paths
     }
 
-    /// Checks whether `path` leads a browser back to the authorization endpoint, as the `return_to` of
-    /// [`Interaction::login_page`](crate::http::Interaction::login_page) does.
+    /// Checks whether `path` leads a browser back to the authorization endpoint or to the page of the device grant,
+    /// as the `return_to` of [`Interaction::login_page`](crate::http::Interaction::login_page) and of
+    /// [`DeviceStep::LogIn`](crate::http::DeviceStep::LogIn) does.
     ///
     /// It travels through the host's login form, so a stranger's link may hold another one. A host that
     /// redirects only to what this accepts is no open redirector (RFC 9700 section 4.11).
     #[must_use]
     pub fn is_return_to(&self, path: &str) -> bool {
-        let own = self.paths.full(self.issuer(), ServerEndpoint::Authorization);
-        let query = own.and_then(|own| path.strip_prefix(&*own)?.strip_prefix('?'));
-        query.is_some_and(|query| query.bytes().all(|byte| byte.is_ascii_graphic()))
+        let after = |endpoint| {
+            let own = self.paths.full(self.issuer(), endpoint)?;
+            path.strip_prefix(&*own)
+        };
+        let query = after(ServerEndpoint::Authorization).and_then(|rest| rest.strip_prefix('?'));
+        let is_plain = |query: &str| query.bytes().all(|byte| byte.is_ascii_graphic());
+        query.is_some_and(is_plain)
+            || after(ServerEndpoint::DeviceVerification)
+                .is_some_and(|rest| rest.is_empty() || (rest.starts_with('?') && is_plain(rest)))
     }
 
     /// Returns the metadata of the server (RFC 8414) as JSON, with the endpoints at its

@@ -1,4 +1,4 @@
-//! Sealed handles: authorization codes, refresh tokens, consent tickets and login markers.
+//! Sealed handles: authorization codes, device codes, refresh tokens, consent tickets and login markers.
 //!
 //! A handle is a prefix for secret scanners, then base64url of `version | key id | payload | MAC`. The
 //! MAC is HMAC-SHA-256 over length-prefixed fields that include the kind, the issuer and the binding,
@@ -32,6 +32,10 @@ pub(crate) enum HandleKind {
     Ticket,
     /// The instant at which a login was demanded, on its way through the browser and back.
     LoginMarker,
+    /// A device code.
+    DeviceCode,
+    /// A consent ticket of the device grant.
+    DeviceTicket,
 }
 
 impl HandleKind {
@@ -41,6 +45,8 @@ impl HandleKind {
             Self::RefreshToken => "grt_",
             Self::Ticket => "gti_",
             Self::LoginMarker => "glm_",
+            Self::DeviceCode => "gdc_",
+            Self::DeviceTicket => "gdt_",
         }
     }
 
@@ -60,6 +66,8 @@ pub(crate) struct Handles {
     refresh_token: Keys<hmac::Key>,
     ticket: Keys<hmac::Key>,
     login_marker: Keys<hmac::Key>,
+    device_code: Keys<hmac::Key>,
+    device_ticket: Keys<hmac::Key>,
 }
 
 impl Handles {
@@ -73,6 +81,8 @@ impl Handles {
             refresh_token: keys(HandleKind::RefreshToken),
             ticket: keys(HandleKind::Ticket),
             login_marker: keys(HandleKind::LoginMarker),
+            device_code: keys(HandleKind::DeviceCode),
+            device_ticket: keys(HandleKind::DeviceTicket),
         }
     }
 
@@ -82,6 +92,8 @@ impl Handles {
             HandleKind::RefreshToken => &self.refresh_token,
             HandleKind::Ticket => &self.ticket,
             HandleKind::LoginMarker => &self.login_marker,
+            HandleKind::DeviceCode => &self.device_code,
+            HandleKind::DeviceTicket => &self.device_ticket,
         }
     }
 
@@ -275,6 +287,8 @@ mod tests {
             HandleKind::RefreshToken,
             HandleKind::Ticket,
             HandleKind::LoginMarker,
+            HandleKind::DeviceCode,
+            HandleKind::DeviceTicket,
         ] {
             for (here, sealing) in issuers.iter().enumerate() {
                 let text = sealing.seal(kind, &[b"binding"], &[b"payload"]);

@@ -102,6 +102,11 @@ impl<K> Keys<K> {
         &self.newest
     }
 
+    /// Returns every key, the newest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &K> {
+        std::iter::once(&self.newest).chain(&self.older).map(|(_, key)| key)
+    }
+
     /// Returns the key with this tag.
     pub(crate) fn find(&self, tag: KeyTag) -> Option<&K> {
         let (newest, key) = &self.newest;

@@ -261,15 +261,20 @@ pub(crate) enum Purpose<'a> {
     SignatureSecret(&'a ClientId),
     /// New secrets on their way to a page of this session.
     ShownOnce(&'a str),
+    /// The request of a device under this key, in the store.
+    DeviceRequest(&'a Digest),
 }
 
 impl Purpose<'_> {
     fn associated_data(self, key_id: [u8; 4]) -> aead::Aad<Vec<u8>> {
-        let (purpose, bound_to): (&[u8], &str) = match self {
-            Self::SignatureSecret(client_id) => (b"grantor signature secret", client_id.as_str()),
-            Self::ShownOnce(session) => (b"grantor credentials shown once", session),
+        let (purpose, bound_to): (&[u8], &[u8]) = match self {
+            Self::SignatureSecret(client_id) => {
+                (b"grantor signature secret", client_id.as_str().as_bytes())
+            }
+            Self::ShownOnce(session) => (b"grantor credentials shown once", session.as_bytes()),
+            Self::DeviceRequest(key) => (b"grantor device request", key.as_bytes()),
         };
-        aead::Aad::from([purpose, &key_id, bound_to.as_bytes()].concat())
+        aead::Aad::from([purpose, &key_id, bound_to].concat())
     }
 }
 

@@ -13,7 +13,8 @@ use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
 use crate::store::{
-    AccessFacts, CodeRedemption, GrantRefusal, RedeemCode, RevocationReason, Rotate, Rotation,
+    AccessFacts, CodeRedemption, GrantRefusal, Polling, RedeemCode, RevocationReason, Rotate,
+    Rotation,
 };
 
 /// The number of redemptions with wrong bindings after which a code is void.
@@ -89,7 +90,7 @@ pub struct Grant {
     /// old values knows whether it won.
     #[serde(default)]
     pub claim: u64,
-    /// How often the live generation was handed out again to its predecessor. It stays at
+    /// How often the live generation was handed out again to its predecessor, or to a polled code. It stays at
     /// [`u8::MAX`] and ends nothing.
     #[serde(default)]
     pub retries: u8,
@@ -157,7 +158,7 @@ impl Grant {
     ///
     /// `void` says that something outside the row ends the grant: a cutoff covers
     /// [its facts](Self::facts_of_redemption), or its app is disabled or deleted. The row has changed unless
-    /// the answer is [`RedeemCode::Refused`].
+    /// the answer is [`RedeemCode::Refused`] or [`RedeemCode::Spent`].
     pub fn redeem(&mut self, redemption: &CodeRedemption, void: bool) -> RedeemCode {
         if self.client_id != redemption.client_id
             || !self.salt_digest.matches(&redemption.salt_digest)
@@ -170,6 +171,9 @@ impl Grant {
             // thief who redeemed first would have bound the grant to his own.
             if !bound {
                 return RedeemCode::Refused(GrantRefusal::Unknown);
+            }
+            if let Some(polling) = redemption.polling {
+                return self.redeem_again(redemption, polling, void);
             }
             self.revoke(RevocationReason::CodeReplayed, redemption.now);
             return RedeemCode::AlreadyRedeemed;
@@ -196,6 +200,31 @@ impl Grant {
         self.rotated_at = redemption.now;
         self.claim = redemption.claim;
         RedeemCode::Redeemed
+    }
+
+    /// Answers a polled code that was redeemed before.
+    fn redeem_again(
+        &mut self,
+        redemption: &CodeRedemption,
+        polling: Polling,
+        void: bool,
+    ) -> RedeemCode {
+        if void || self.revoked.is_some() {
+            return RedeemCode::Refused(GrantRefusal::Revoked);
+        }
+        if self.expires_at <= redemption.now {
+            return RedeemCode::Refused(GrantRefusal::Expired);
+        }
+        if !self.admits_key(redemption.confirmation) {
+            return RedeemCode::Refused(GrantRefusal::Unknown);
+        }
+        let age = redemption.now.millis_since(self.rotated_at);
+        let (least, most) = polling.retry_ages();
+        if self.generation != 1 || age <= least || age >= most {
+            return RedeemCode::Spent;
+        }
+        self.retries = self.retries.saturating_add(1);
+        RedeemCode::Retried
     }
 
     /// Applies the promise of [`GrantStore::rotate`](crate::store::GrantStore::rotate) to one row.

@@ -102,6 +102,9 @@ pub trait GrantStore: Send + Sync {
     /// * The [`confirmation`](Grant::confirmation) of the row is compared and written in the same step.
     /// * So is the [`device`](CodeRedemption::device): the grant gets it, and a cutoff that covers the grant with
     ///   this device voids it.
+    /// * A [polled](CodeRedemption::polling) code that was redeemed before revokes nothing. While generation 1 is
+    ///   live and its age is within the grace, as for [`rotate`](Self::rotate), every call answers
+    ///   [`RedeemCode::Retried`]; later, [`RedeemCode::Spent`].
     ///
     /// # Errors
     ///

@@ -55,6 +55,7 @@ fn redemption(after: i64) -> CodeRedemption {
         confirmation: None,
         binds: true,
         device: None,
+        polling: None,
         claim: 7,
         now: at(after),
     }
@@ -117,8 +118,62 @@ fn a_code_is_answered_by_the_state_of_its_grant() {
                 let end = (at(after), RevocationReason::CodeReplayed);
                 assert_eq!(grant.revoked, before.revoked.or(Some(end)), "{name}");
             }
-            RedeemCode::Mismatch | RedeemCode::Refused(_) => assert_eq!(grant, before, "{name}"),
+            RedeemCode::Mismatch
+            | RedeemCode::Retried
+            | RedeemCode::Spent
+            | RedeemCode::Refused(_) => assert_eq!(grant, before, "{name}"),
         }
+    }
+}
+
+/// D16: a polled code is answered again within its grace, while generation 1 is live. Nothing ends the grant.
+#[test]
+fn a_polled_code_is_answered_again_within_its_grace() {
+    const EXPIRED: RedeemCode = RedeemCode::Refused(GrantRefusal::Expired);
+    let revoked = |mut grant: Grant| {
+        grant.revoke(RevocationReason::Denied, at(0));
+        grant
+    };
+    let table = [
+        ("pending", pending(), 0, false, RedeemCode::Redeemed),
+        ("expired", pending(), CODE_LIFE, false, EXPIRED),
+        ("denied", revoked(pending()), 0, false, RedeemCode::Refused(REVOKED)),
+        ("at once", live(1), 0, false, RedeemCode::Retried),
+        ("at the end of the grace", live(1), GRACE - 1, false, RedeemCode::Retried),
+        ("after the grace", live(1), GRACE, false, RedeemCode::Spent),
+        ("by a clock set back", live(1), -4_999, false, RedeemCode::Retried),
+        ("by a clock set back further", live(1), -5_000, false, RedeemCode::Spent),
+        ("rotated", live(2), 0, false, RedeemCode::Spent),
+        ("the grant expired", live(1), LIFE, false, EXPIRED),
+        ("revoked", revoked(live(1)), 0, false, RedeemCode::Refused(REVOKED)),
+        ("cut off", live(1), 0, true, RedeemCode::Refused(REVOKED)),
+    ];
+    for (name, mut grant, after, void, expected) in table {
+        let mut before = grant.clone();
+        let polling = Some(Polling { grace_millis: GRACE, skew_millis: 0 });
+        let code = CodeRedemption { polling, ..redemption(after) };
+        assert_eq!(grant.redeem(&code, void), expected, "{name}");
+        match expected {
+            RedeemCode::Redeemed => assert_eq!((grant.generation, grant.claim), (1, 7), "{name}"),
+            RedeemCode::Retried => {
+                before.retries += 1;
+                assert_eq!(grant, before, "{name}");
+            }
+            RedeemCode::AlreadyRedeemed
+            | RedeemCode::Spent
+            | RedeemCode::Mismatch
+            | RedeemCode::Refused(_) => assert_eq!(grant, before, "{name}"),
+        }
+    }
+    let none = Some(Polling { grace_millis: 0, skew_millis: 9_000 });
+    let code = CodeRedemption { polling: none, ..redemption(0) };
+    assert_eq!(live(1).redeem(&code, false), RedeemCode::Spent);
+    let skewed = Some(Polling { grace_millis: GRACE, skew_millis: 9_000 });
+    for (after, expected) in
+        [(GRACE + 8_999, RedeemCode::Retried), (GRACE + 9_000, RedeemCode::Spent)]
+    {
+        let code = CodeRedemption { polling: skewed, ..redemption(after) };
+        assert_eq!(live(1).redeem(&code, false), expected, "{after}");
     }
 }
 
@@ -347,7 +402,7 @@ fn the_first_reason_for_which_a_grant_ended_stands() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Redeem { right: bool, key: Option<Confirmation> },
+    Redeem { right: bool, polled: bool, key: Option<Confirmation> },
     Rotate { generation: u32, grace: bool, proves_reuse: bool, key: Option<Confirmation> },
     Revoke,
 }
@@ -355,7 +410,8 @@ enum Step {
 fn step() -> impl Strategy<Value = (Step, i64, bool)> {
     let a_key = || prop_oneof![2 => Just(None), 4 => Just(Some(key(5))), 1 => Just(Some(key(6)))];
     let step = prop_oneof![
-        2 => (any::<bool>(), a_key()).prop_map(|(right, key)| Step::Redeem { right, key }),
+        2 => (any::<bool>(), any::<bool>(), a_key())
+            .prop_map(|(right, polled, key)| Step::Redeem { right, polled, key }),
         8 => (0..6_u32, any::<bool>(), any::<bool>(), a_key()).prop_map(|it| {
             let (generation, grace, proves_reuse, key) = it;
             Step::Rotate { generation, grace, proves_reuse, key }
@@ -412,10 +468,12 @@ proptest! {
                     grant.revoke(RevocationReason::Administrator, at(clock));
                     ended = true;
                 }
-                Step::Redeem { right, key } => {
+                Step::Redeem { right, polled, key } => {
                     let binding = digest(if right { 2 } else { 9 });
-                    let code =
-                        CodeRedemption { binding, confirmation: key, binds, ..redemption(clock) };
+                    let polling =
+                        polled.then_some(Polling { grace_millis: GRACE, skew_millis: 0 });
+                    let code = CodeRedemption { binding, confirmation: key, binds, ..redemption(clock) };
+                    let code = CodeRedemption { polling, ..code };
                     match grant.redeem(&code, void) {
                         RedeemCode::Redeemed => {
                             prop_assert!(redeemable && !ended && !void && right);
@@ -423,12 +481,19 @@ proptest! {
                             prop_assert_eq!(grant.confirmation, key.filter(|_| binds));
                         }
                         RedeemCode::AlreadyRedeemed => {
-                            prop_assert!(live > 0 && right);
+                            prop_assert!(live > 0 && right && !polled);
                             ended = true;
                         }
                         RedeemCode::Mismatch => {
                             prop_assert!(!right && live == 0);
                             ended |= grant.mismatches == MAX_MISMATCHES;
+                        }
+                        RedeemCode::Retried => {
+                            prop_assert!(polled && live == 1 && !ended && !void && right);
+                        }
+                        RedeemCode::Spent => {
+                            prop_assert!(polled && live > 0 && !ended && right);
+                            prop_assert_eq!(&grant, &before);
                         }
                         RedeemCode::Refused(_) => prop_assert_eq!(&grant, &before),
                     }

@@ -4,7 +4,8 @@
 //! Both belong in one database: a redemption, a rotation and a claim check everything that can change in
 //! *one* atomic step, including whether the app is enabled. [`Store`] is both at once; every type that
 //! implements the two implements it. The audit log and usage have a trait of their own,
-//! [`AuditStore`](crate::audit::AuditStore), and so have the devices that can be wiped, [`DeviceStore`].
+//! [`AuditStore`](crate::audit::AuditStore), so have the devices that can be wiped,
+//! [`DeviceStore`], and requests that wait for a user, [`PendingStore`].
 //!
 //! A store serves one issuer. The SQL stores open views of further issuers over the same tables, such as with
 //! [`AnyStore::for_issuers`].
@@ -45,6 +46,7 @@ mod feed;
 mod grant;
 mod grant_store;
 mod memory;
+mod pending;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod pruning;
@@ -76,6 +78,8 @@ pub(crate) use grant::MAX_TICKET_LIFETIME;
 pub use grant::{Grant, MAX_MISMATCHES};
 pub use grant_store::GrantStore;
 pub use memory::MemoryStore;
+pub(crate) use pending::SharedPending;
+pub use pending::{Keep, PendingRecord, PendingStore};
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub use postgres::PostgresStore;
@@ -83,7 +87,7 @@ pub(crate) use pruning::yield_now;
 pub use pruning::{Pruning, prune_regularly};
 pub use records::{
     AssertionClaim, ClaimAssertion, CodeRedemption, Consent, GrantFilter, GrantRefusal,
-    InsertGrant, Pruned, RedeemCode, Revoked, Rotate, Rotation,
+    InsertGrant, Polling, Pruned, RedeemCode, Revoked, Rotate, Rotation,
 };
 pub use revocation::{AccessFacts, Revocation, RevocationReason, RevocationTarget};
 

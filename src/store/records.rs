@@ -45,10 +45,41 @@ pub struct CodeRedemption {
     pub binds: bool,
     /// The device that the request names. The grant gets it, unless it has one.
     pub device: Option<DeviceId>,
+    /// How a code is judged that its client polls with (RFC 8628 section 3.4). `None` for an authorization
+    /// code.
+    pub polling: Option<Polling>,
     /// A random id of this request.
     pub claim: u64,
     /// The present instant.
     pub now: UnixTime,
+}
+
+/// The rule for a code that its client polls with: presenting it again is no replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "hosts call the store in their own tests")]
+pub struct Polling {
+    /// How long after the redemption the same answer is given again, in milliseconds. 0: never.
+    pub grace_millis: i64,
+    /// As [`Rotation::skew_millis`].
+    pub skew_millis: i64,
+}
+
+impl Polling {
+    /// Returns the ages of generation 1, in milliseconds, between which its code is answered again.
+    #[must_use]
+    pub fn retry_ages(&self) -> (i64, i64) {
+        retry_ages(self.grace_millis, self.skew_millis)
+    }
+}
+
+/// How far the clock may jump back, in milliseconds, before a grace window closes.
+const CLOCK_JUMP_MILLIS: i64 = 5_000;
+
+/// Returns the ages between which an answer is given again. Without grace there are none.
+fn retry_ages(grace_millis: i64, skew_millis: i64) -> (i64, i64) {
+    let least = -skew_millis.max(CLOCK_JUMP_MILLIS);
+    let most = grace_millis.saturating_add(skew_millis);
+    (least, if grace_millis > 0 { most } else { least })
 }
 
 /// The answer of [`GrantStore::redeem_code`](super::GrantStore::redeem_code).
@@ -59,6 +90,11 @@ pub enum RedeemCode {
     Redeemed,
     /// The code had been redeemed; this call has revoked the grant, or found it revoked.
     AlreadyRedeemed,
+    /// The polled code had been redeemed, the grace is open, and generation 1 is live: the client lost its
+    /// answer and gets it again. Only [`Grant::retries`] has changed.
+    Retried,
+    /// The polled code had been redeemed, and its grace has ended. Nothing changed.
+    Spent,
     /// The bindings or the key are wrong. Only the count has changed.
     Mismatch,
     /// Nothing changed.
@@ -101,16 +137,11 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// How far the clock may jump back, in milliseconds, before the grace window closes.
-    const CLOCK_JUMP_MILLIS: i64 = 5_000;
-
     /// Returns the ages of the live generation, in milliseconds, between which its predecessor is answered
     /// again. Without grace there are none.
     #[must_use]
     pub fn retry_ages(&self) -> (i64, i64) {
-        let least = -self.skew_millis.max(Self::CLOCK_JUMP_MILLIS);
-        let most = self.grace_millis.saturating_add(self.skew_millis);
-        (least, if self.grace_millis > 0 { most } else { least })
+        retry_ages(self.grace_millis, self.skew_millis)
     }
 
     /// Returns the age of the live generation, in milliseconds, from which it has expired.

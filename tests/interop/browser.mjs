@@ -35,7 +35,7 @@ export function forms(page) {
   });
 }
 
-/** Follows redirects until one leads to the redirect URI of the app. */
+/** Follows redirects until one leads to the redirect URI of the app, or until a device is decided on. */
 export class Browser {
   #cookies = new Map();
   #redirectUri;
@@ -70,6 +70,33 @@ export class Browser {
       }
       if (answer.status !== 200) throw new Error(`a page with status ${answer.status}`);
       [url, answer] = await this.#submit(url, await answer.text(), user, password, decision);
+    }
+    throw new Error("this leads nowhere");
+  }
+
+  /** Opens the page for a device, logs in, sends the code and decides; answers with the last page. */
+  async decideDevice(url, user, password, decision, userCode) {
+    let answer = await this.#load(url);
+    for (let step = 0; step < 10; step += 1) {
+      const location = answer.headers.get("location");
+      if (location !== null) {
+        url = new URL(location, url);
+        answer = await this.#load(url);
+        continue;
+      }
+      if (answer.status !== 200) throw new Error(`a page with status ${answer.status}`);
+      const page = await answer.text();
+      const form = forms(page).find(({ fields }) => fields.some(([name]) => name.includes("code")));
+      if (form) {
+        const fields = form.fields.map(([name, value]) => [name, value || userCode]);
+        const target = new URL(form.action, url);
+        answer = await this.#load(target, { method: "POST", body: new URLSearchParams(fields) });
+        url = target;
+      } else if (forms(page).length === 0) {
+        return page;
+      } else {
+        [url, answer] = await this.#submit(url, page, user, password, decision);
+      }
     }
     throw new Error("this leads nowhere");
   }

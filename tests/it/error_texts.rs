@@ -142,8 +142,8 @@ fn app_cases() -> Vec<(Value, &'static str)> {
         ),
         (
             json!({ "flows": ["jwt_bearer"], "refresh_token": true }),
-            "`refresh_token` requires a flow that gives refresh tokens: authorization_code, or \
-             jwt_bearer with `jwt.refresh_token`",
+            "`refresh_token` requires a flow that gives refresh tokens: authorization_code, \
+             device_code, or jwt_bearer with `jwt.refresh_token`",
         ),
         (json!({ "resources": apis }), "`resources` must list at most 50 resources"),
         (

@@ -29,11 +29,15 @@ const TESTS: &[(&str, &[&str])] = &[
         "query with which the browser returns from a login",
         &["a_query_too_long_to_return_is_refused_before_the_login"],
     ),
-    ("`code`, `refresh_token`, ticket", &["an_authorization_request_has_its_documented_bounds"]),
+    (
+        "`code`, `device_code`, `refresh_token`, ticket",
+        &["an_authorization_request_has_its_documented_bounds"],
+    ),
     (
         "`install_tag_id`, `install_name`, of apps with mobile security",
         &["an_id_is_printable_ascii_and_a_name_has_no_control_characters"],
     ),
+    ("`user_code`, as typed", &["a_code_is_read_as_users_type_it"]),
     ("`resource`", &["the_apis_of_a_request_are_bounded", "names_have_their_documented_lengths"]),
     // Names
     ("client id", &["names_have_their_documented_lengths"]),
@@ -256,6 +260,46 @@ const TESTS: &[(&str, &[&str])] = &[
     (
         "remembered budgets of wipes: of sources, and of devices",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
+    ),
+    (
+        "remembered budgets of the device grant: requests of sources and of public apps, wrong user codes of users and sources",
+        &["a_million_wrong_codes_from_many_are_refused"],
+    ),
+    (
+        "remembered polls of device codes",
+        &["codes_do_not_slow_each_other_down_and_their_number_is_bounded"],
+    ),
+    (
+        "lifetime of a device code and its user code",
+        &["the_settings_of_the_grant_are_clamped", "a_device_code_expires_at_its_instant"],
+    ),
+    (
+        "interval between polls; with hasty polls",
+        &[
+            "the_settings_of_the_grant_are_clamped",
+            "the_interval_grows_with_hasty_polls_and_stays_in_reach",
+        ],
+    ),
+    (
+        "time for which a redeemed device code is answered again",
+        &["a_lost_answer_is_given_again_within_the_grace", "the_settings_of_the_grant_are_clamped"],
+    ),
+    ("user codes that are drawn for a request", &["a_user_code_that_is_taken_is_drawn_anew"]),
+    ("sealed bytes of a pending record", &["a_record_is_found_as_it_was_kept"]),
+    (
+        "requests of one source for device codes, by public apps",
+        &["the_defaults_are_those_of_the_table", "strangers_cannot_fill_the_store_with_requests"],
+    ),
+    (
+        "requests for device codes in the name of one public app",
+        &["device_requests_of_strangers_are_limited_by_source_and_by_app"],
+    ),
+    (
+        "wrong user codes of one user, and of one source; of all",
+        &[
+            "a_million_wrong_codes_from_one_source_or_user_are_refused",
+            "a_million_wrong_codes_from_many_are_refused",
+        ],
     ),
     (
         "requests of one source about wipes, with tokens that prove nothing; questions of one device; its reports",

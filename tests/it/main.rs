@@ -29,6 +29,7 @@ mod console;
 mod custom_store;
 mod decision;
 mod declared_apps;
+mod device_grant;
 mod devices;
 mod edges;
 mod ends;

@@ -559,3 +559,24 @@ fn an_export_has_its_documented_bounds() {
     assert!(migration.report.clients[0].notes.iter().any(|note| note.field == quoted));
     assert!(!migration.report.to_string().contains('\u{7}'));
 }
+
+/// E4: the device grant travels as a flow.
+#[test]
+fn a_client_of_devices_keeps_its_flow() {
+    let grant = "urn:ietf:params:oauth:grant-type:device_code";
+    let hydra = json!([{ "client_id": "tv", "client_name": "TV", "scope": "a",
+        "grant_types": [grant], "token_endpoint_auth_method": "none" }]);
+    let duende = json!([{ "ClientId": "tv", "ClientName": "TV", "RequireClientSecret": false,
+        "AllowedGrantTypes": [grant], "AllowedScopes": ["a"] }]);
+    for (format, export) in [(ExportFormat::Hydra, hydra), (ExportFormat::Duende, duende)] {
+        let migration = migrate::read(format, &export.to_string()).unwrap();
+        assert_eq!(settings(&migration, "tv").flows(), [Flow::DeviceCode], "{format:?}");
+    }
+    let attributes = |enabled: &str| {
+        let client = json!({ "clientId": "tv", "publicClient": true, "standardFlowEnabled": false,
+            "attributes": { "oauth2.device.authorization.grant.enabled": enabled } });
+        migrate::read(ExportFormat::Keycloak, &json!([client]).to_string()).unwrap()
+    };
+    assert_eq!(settings(&attributes("true"), "tv").flows(), [Flow::DeviceCode]);
+    assert!(attributes("false").declared.apps().is_empty());
+}

@@ -16,16 +16,20 @@ use crate::custom_store::CustomStore;
 #[test]
 fn the_memory_store_passes_the_kit() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
-    let report = kit.with_rounds(300).run_with_devices();
-    assert!(report.is_passed(), "{report}");
+    let kit = kit.with_rounds(300);
+    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+        assert!(report.is_passed(), "{report}");
+    }
 }
 
 /// Z33: the choice at run time changes no answer.
 #[test]
 fn any_store_in_memory_passes_the_kits() {
     let new_store = || AnyStore::from(MemoryStore::new());
-    let report = Kit::new(new_store).with_rounds(200).run();
-    assert!(report.is_passed(), "{report}");
+    let kit = Kit::new(new_store).with_rounds(200);
+    for report in [kit.run(), kit.run_pending_only()] {
+        assert!(report.is_passed(), "{report}");
+    }
     let report = AuditKit::new(new_store).with_rounds(20).run();
     assert!(report.is_passed(), "{report}");
 }
@@ -33,9 +37,10 @@ fn any_store_in_memory_passes_the_kits() {
 /// Cached apps change neither the view of one process nor the checks of the statements.
 #[test]
 fn a_store_with_cached_apps_passes_the_kit() {
-    let report =
-        Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(300).run_with_devices();
-    assert!(report.is_passed(), "{report}");
+    let kit = Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(300);
+    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+        assert!(report.is_passed(), "{report}");
+    }
     let awaiting = || CachedApps::new(AlteredStore::new(Alteration::Awaits));
     let report = Kit::new(awaiting).with_rounds(100).run_with_devices();
     assert!(report.is_passed(), "{report}");
@@ -52,6 +57,9 @@ fn the_example_store_passes_the_kit() {
 fn a_store_that_suspends_passes_the_kit() {
     let report = report_on(Alteration::Awaits);
     assert!(report.is_passed(), "{report}");
+    let awaiting = || AlteredStore::new(Alteration::Awaits);
+    let report = Kit::new(awaiting).with_rounds(50).run_pending_only();
+    assert!(report.is_passed(), "{report}");
 }
 
 #[test]
@@ -62,6 +70,7 @@ fn the_kit_rejects_read_then_write_in_every_race_and_only_there() {
             "one_of_many_registrations_wins",
             "one_of_many_decisions_wins",
             "one_of_many_redemptions_wins",
+            "one_of_many_polls_redeems",
             "many_wrong_bindings_are_all_counted",
             "one_of_many_rotations_wins",
             "one_of_many_keys_binds_a_grant",
@@ -185,8 +194,10 @@ fn the_kit_rejects_a_page_of_grants_that_a_cutoff_has_ended() {
 #[test]
 fn the_kit_rejects_issuers_that_share_a_view() {
     let kit = Kit::new(|| Arc::new(MemoryStore::new())).with_second_issuer(Arc::clone);
-    let report = kit.with_rounds(1).run_with_devices();
-    let failed: Vec<_> = report.failed.iter().map(|(name, _)| *name).collect();
+    let kit = kit.with_rounds(1);
+    let (report, pending) = (kit.run_with_devices(), kit.run_pending_only());
+    let failed = report.failed.iter().chain(&pending.failed);
+    let failed: Vec<_> = failed.map(|(name, _)| *name).collect();
     assert_eq!(
         failed,
         [
@@ -196,6 +207,7 @@ fn the_kit_rejects_issuers_that_share_a_view() {
             "issuers_share_no_assertions",
             "issuers_share_no_consents",
             "issuers_share_no_devices",
+            "issuers_share_no_records",
         ]
     );
 }
@@ -206,6 +218,7 @@ fn the_kit_names_the_checks_that_ignored_expiry_fails() {
         Alteration::ForgetsExpiry,
         &[
             "a_code_expires_at_its_instant",
+            "the_grace_of_a_polled_code_ends_without_a_revocation",
             "rotation_does_not_extend_the_life_of_a_grant",
             "a_rotation_that_was_overtaken_proves_no_reuse",
         ],
@@ -423,6 +436,37 @@ fn the_kit_rejects_a_redemption_that_is_judged_without_its_device() {
     );
 }
 
+/// D16: a store that revokes on a second poll, or never ends the grace.
+#[test]
+fn the_kit_rejects_a_polled_code_without_its_rule() {
+    let polls = [
+        "a_polled_code_is_given_again_within_the_grace",
+        "the_grace_of_a_polled_code_ends_without_a_revocation",
+        "a_stranger_gets_no_polled_code_again",
+        "one_of_many_polls_redeems",
+        "no_polled_code_survives_a_revocation",
+    ];
+    let [given, ends, stranger, one, survives] = polls;
+    let report = fails(Alteration::TakesPollsForReplays, &[given, ends, one, survives]);
+    assert!(report.failed.iter().all(|(name, _)| polls.contains(name)), "{report}");
+    assert!(!report.failed(stranger), "{report}");
+    fails_exactly(Alteration::AnswersPollsForever, &[ends]);
+}
+
+/// D9: pending records that are kept in two steps, overwritten, found too long, freed too late or pruned too early.
+#[test]
+fn the_kit_rejects_each_fault_of_pending_records() {
+    let taken = "a_key_is_taken_until_its_record_expires";
+    let one = "one_of_many_records_is_kept";
+    let pruned = "prune_removes_expired_records_only";
+    fails_exactly(Alteration::KeepsInTwoSteps, &[one]);
+    let dropped = "a_dropped_record_is_kept_or_not";
+    fails_exactly(Alteration::OverwritesRecords, &[taken, one, dropped]);
+    fails_exactly(Alteration::FindsExpiredRecords, &[taken]);
+    fails_exactly(Alteration::FreesKeysByPruning, &[taken, one]);
+    fails_exactly(Alteration::PrunesRecordsEarly, &[pruned]);
+}
+
 #[test]
 fn the_kit_rejects_a_change_count_apart_from_its_change() {
     fails(Alteration::CountsInTwoSteps, &["changes_at_once_are_all_counted"]);
@@ -442,8 +486,10 @@ fn a_panicking_store_fails_the_kit_and_hangs_no_race() {
 #[test]
 fn the_kit_runs_every_public_check_of_the_store() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
-    let report = kit.with_rounds(1).run_with_devices();
-    let run: BTreeSet<String> = report.passed.iter().map(ToString::to_string).collect();
+    let kit = kit.with_rounds(1);
+    let (report, pending) = (kit.run_with_devices(), kit.run_pending_only());
+    let run = report.passed.iter().chain(&pending.passed);
+    let run: BTreeSet<String> = run.map(ToString::to_string).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/conformance");
     let mut written = BTreeSet::new();
     for file in fs::read_dir(folder).unwrap() {
@@ -474,6 +520,9 @@ fn a_host_may_use_its_own_runner() {
 /// race that can be lost. A fault of devices meets the checks of devices alone.
 fn report_on(alteration: Alteration) -> Report {
     let kit = Kit::new(move || AlteredStore::new(alteration)).with_rounds(200);
+    if alteration.is_of_pending() {
+        return kit.run_pending_only();
+    }
     // The first is sound, and the second breaks a promise about codes, too.
     if matches!(alteration, Alteration::Awaits | Alteration::JudgesWithoutTheDevice) {
         kit.run_with_devices()

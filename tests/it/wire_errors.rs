@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use grantor::app::NotPermitted;
-use grantor::error::{EndpointError, ErrorCode, Fault, Rejection};
+use grantor::error::{DeviceGrantRefusal, EndpointError, ErrorCode, Fault, Rejection};
 use grantor::jwt::AssertionError;
 use grantor::protocol::{CodeChallengeError, GrantType};
 use grantor::store::{AssertionPurpose, GrantRefusal, StoreError};
@@ -58,6 +58,14 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::Overtaken, "invalid_grant", 400),
         (R::BindingMismatch, "invalid_grant", 400),
         (R::CodeGuessed, "invalid_grant", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::Pending), "authorization_pending", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::TooHasty), "slow_down", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::Expired), "expired_token", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::Denied), "access_denied", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::Spent), "invalid_grant", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::UnknownUserCode), "invalid_request", 400),
+        (R::DeviceGrant(DeviceGrantRefusal::TooManyUserCodes), "temporarily_unavailable", 429),
+        (R::DeviceGrant(DeviceGrantRefusal::TooManyRequests), "temporarily_unavailable", 429),
         (R::VerifierMissing, "invalid_grant", 400),
         (R::VerifierMalformed, "invalid_grant", 400),
         (R::CodeReplayed, "invalid_grant", 400),

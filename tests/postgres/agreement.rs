@@ -5,7 +5,8 @@ use grantor::ids::{ClientId, DeviceId, SessionId};
 use grantor::protocol::Confirmation;
 use grantor::secret::Digest;
 use grantor::store::{
-    CodeRedemption, Grant, GrantStore as _, InsertGrant, PostgresStore, RevocationReason, Rotation,
+    CodeRedemption, Grant, GrantStore as _, InsertGrant, Polling, PostgresStore, RevocationReason,
+    Rotation,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -100,31 +101,38 @@ fn a_redemption_does_what_the_rule_says() {
     let store = new_store(&runtime, &pool);
     let world = World::new(runtime, store);
     let store = world.server.store().store();
-    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>(), device());
+    let polling = (0_i64..4_000, 0_i64..9_000)
+        .prop_map(|(grace_millis, skew_millis)| Polling { grace_millis, skew_millis });
+    let polling = proptest::option::of(polling);
+    let redemptions =
+        (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>(), device(), polling);
     let cases = (grants(&world.app.id), redemptions);
-    let judge =
-        |(grant, (binding, salt_digest, now, claim, confirmation, binds, device)): (Grant, _)| {
-            let (answer, expected, mut rule, redemption) = world.runtime().block_on(async {
-                let rule = insert(store, grant).await;
-                let redemption = CodeRedemption {
-                    grant_id: rule.grant_id,
-                    client_id: rule.client_id.clone(),
-                    binding,
-                    salt_digest,
-                    confirmation,
-                    binds,
-                    device,
-                    claim,
-                    now,
-                };
-                let answer = store.redeem_code(&redemption).await.unwrap();
-                let row = store.find_grant(&rule.grant_id).await.unwrap().unwrap();
-                (answer, row, rule, redemption)
-            });
-            prop_assert_eq!(answer, rule.redeem(&redemption, false));
-            prop_assert_eq!(expected, rule);
-            Ok(())
-        };
+    let judge = |(
+        grant,
+        (binding, salt_digest, now, claim, confirmation, binds, device, polling),
+    ): (Grant, _)| {
+        let (answer, expected, mut rule, redemption) = world.runtime().block_on(async {
+            let rule = insert(store, grant).await;
+            let redemption = CodeRedemption {
+                grant_id: rule.grant_id,
+                client_id: rule.client_id.clone(),
+                binding,
+                salt_digest,
+                confirmation,
+                binds,
+                device,
+                polling,
+                claim,
+                now,
+            };
+            let answer = store.redeem_code(&redemption).await.unwrap();
+            let row = store.find_grant(&rule.grant_id).await.unwrap().unwrap();
+            (answer, row, rule, redemption)
+        });
+        prop_assert_eq!(answer, rule.redeem(&redemption, false));
+        prop_assert_eq!(expected, rule);
+        Ok(())
+    };
     runner().run(&cases, judge).unwrap();
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use grantor::audit::conformance::AuditKit;
 use grantor::store::PostgresStore;
-use grantor::store::conformance::{Kit, devices, issuers};
+use grantor::store::conformance::{Kit, devices, issuers, pending};
 use tokio::runtime::Runtime;
 
 use super::cluster::{database, new_store, pool, runtime};
@@ -28,12 +28,13 @@ fn the_view_of_an_issuer_keeps_the_contract() {
         move || new_store(&runtime, &pool)
     };
     let (here, there, make) = (Arc::clone(&runtime), Arc::clone(&runtime), new_store.clone());
-    let report = Kit::new(move || view(&here, &make(), "a"))
+    let kit = Kit::new(move || view(&here, &make(), "a"))
         .with_second_issuer(move |store| view(&there, store, "b"))
         .with_runner(new_runner())
-        .with_rounds(1)
-        .run_with_devices();
-    assert!(report.is_passed(), "{report}");
+        .with_rounds(1);
+    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+        assert!(report.is_passed(), "{report}");
+    }
     let there = Arc::clone(&runtime);
     let with_first = Kit::new(new_store.clone())
         .with_second_issuer(move |store| view(&there, store, "b"))
@@ -44,6 +45,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
     issuers::issuers_share_no_assertions(&with_first).unwrap();
     issuers::issuers_share_no_consents(&with_first).unwrap();
     devices::issuers_share_no_devices(&with_first).unwrap();
+    pending::issuers_share_no_records(&with_first).unwrap();
     let here = Arc::clone(&runtime);
     let kit = AuditKit::new(move || view(&here, &new_store(), "a"));
     let report = kit.with_runner(new_runner()).with_rounds(1).run();

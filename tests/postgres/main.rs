@@ -39,6 +39,7 @@ mod other_process;
 mod outages;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
+mod pending;
 mod plans;
 mod processes;
 mod races;

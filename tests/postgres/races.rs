@@ -21,6 +21,7 @@ pub(crate) fn redemption(grant: &Grant, now: UnixTime) -> CodeRedemption {
         confirmation: None,
         binds: true,
         device: None,
+        polling: None,
         claim: u64::from_ne_bytes(random_bytes()),
         now,
     }

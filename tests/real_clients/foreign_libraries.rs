@@ -81,3 +81,18 @@ fn oauth4webapi_goes_through_every_flow() {
     node.arg(script("oauth4webapi_client.mjs")).env("INTEROP_NODE_MODULES", modules);
     run(&mut node, 90);
 }
+
+/// D8 to D10, D12, D14 to D16: two clients of devices, one strict and one that polls by itself, and a browser
+/// without scripts.
+#[test]
+fn oauth4webapi_and_openid_client_connect_devices() {
+    let modules = target_folder().join("interop/node_modules");
+    let are_there = ["oauth4webapi", "openid-client"].map(|name| modules.join(name).is_dir());
+    if are_there != [true; 2] || !works(command("node").arg("--version")) {
+        let wanted = "Node with oauth4webapi and openid-client";
+        return skip("oauth4webapi_and_openid_client_connect_devices", wanted);
+    }
+    let mut node = command("node");
+    node.arg(script("device_clients.mjs")).env("INTEROP_NODE_MODULES", modules);
+    run(&mut node, 17);
+}

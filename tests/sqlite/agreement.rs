@@ -7,7 +7,7 @@ use grantor::random::OsRandom;
 use grantor::secret::Digest;
 use grantor::store::conformance::Runner as _;
 use grantor::store::{
-    CodeRedemption, Grant, GrantStore as _, InsertGrant, RevocationReason, Rotation,
+    CodeRedemption, Grant, GrantStore as _, InsertGrant, Polling, RevocationReason, Rotation,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -100,28 +100,35 @@ fn row(runtime: &Tokio, desk: &Desk, grant: &Grant) -> Grant {
 fn a_redemption_does_what_the_rule_says() {
     let (folder, runtime) = (Folder::in_memory(), Tokio::new());
     let desk = runtime.desk(&folder.file("a.db"));
-    let redemptions = (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>(), device());
+    let polling = (0_i64..4_000, 0_i64..9_000)
+        .prop_map(|(grace_millis, skew_millis)| Polling { grace_millis, skew_millis });
+    let polling = proptest::option::of(polling);
+    let redemptions =
+        (digest(), digest(), instant(), any::<u64>(), key(), any::<bool>(), device(), polling);
     let cases = (grants(&desk), redemptions);
-    let judge =
-        |(grant, (binding, salt_digest, now, claim, confirmation, binds, device)): (Grant, _)| {
-            let mut expected = insert(&runtime, &desk, grant);
-            let (grant_id, client_id) = (expected.grant_id, expected.client_id.clone());
-            let redemption = CodeRedemption {
-                grant_id,
-                client_id,
-                binding,
-                salt_digest,
-                confirmation,
-                binds,
-                device,
-                claim,
-                now,
-            };
-            let answer = runtime.block_on(desk.store.redeem_code(&redemption)).unwrap();
-            prop_assert_eq!(answer, expected.redeem(&redemption, false));
-            prop_assert_eq!(row(&runtime, &desk, &expected), expected);
-            Ok(())
+    let judge = |(
+        grant,
+        (binding, salt_digest, now, claim, confirmation, binds, device, polling),
+    ): (Grant, _)| {
+        let mut expected = insert(&runtime, &desk, grant);
+        let (grant_id, client_id) = (expected.grant_id, expected.client_id.clone());
+        let redemption = CodeRedemption {
+            grant_id,
+            client_id,
+            binding,
+            salt_digest,
+            confirmation,
+            binds,
+            device,
+            polling,
+            claim,
+            now,
         };
+        let answer = runtime.block_on(desk.store.redeem_code(&redemption)).unwrap();
+        prop_assert_eq!(answer, expected.redeem(&redemption, false));
+        prop_assert_eq!(row(&runtime, &desk, &expected), expected);
+        Ok(())
+    };
     runner().run(&cases, judge).unwrap();
 }
 

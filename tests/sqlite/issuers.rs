@@ -2,7 +2,7 @@
 
 use grantor::audit::conformance::AuditKit;
 use grantor::ids::Issuer;
-use grantor::store::conformance::{Kit, Runner as _, devices, issuers};
+use grantor::store::conformance::{Kit, Runner as _, devices, issuers, pending};
 use grantor::store::{AnyStore, SqliteStore};
 
 use crate::contract::Shared;
@@ -21,12 +21,13 @@ fn the_view_of_an_issuer_keeps_the_contract() {
     let runner = Shared::new();
     let (stores, here, there) =
         (runner.stores(Folder::in_memory()), runner.clone(), runner.clone());
-    let report = Kit::new(move || view(&here, &stores(), "a"))
+    let kit = Kit::new(move || view(&here, &stores(), "a"))
         .with_second_issuer(move |store| view(&there, store, "b"))
         .with_runner(runner.clone())
-        .with_rounds(5)
-        .run_with_devices();
-    assert!(report.is_passed(), "{report}");
+        .with_rounds(5);
+    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+        assert!(report.is_passed(), "{report}");
+    }
     let (stores, there) = (runner.stores(Folder::in_memory()), runner.clone());
     let with_first = Kit::new(stores)
         .with_second_issuer(move |store| view(&there, store, "b"))
@@ -37,6 +38,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
     issuers::issuers_share_no_assertions(&with_first).unwrap();
     issuers::issuers_share_no_consents(&with_first).unwrap();
     devices::issuers_share_no_devices(&with_first).unwrap();
+    pending::issuers_share_no_records(&with_first).unwrap();
 }
 
 #[test]

@@ -34,6 +34,7 @@ mod open_transactions;
 mod opening;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
+mod pending;
 mod restored;
 #[path = "../support/revision_2.rs"]
 mod revision_2;

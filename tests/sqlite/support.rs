@@ -141,6 +141,7 @@ pub(crate) fn code(grant: &Grant) -> CodeRedemption {
         confirmation: None,
         binds: true,
         device: None,
+        polling: None,
         claim: 1,
         now: at(1),
     }

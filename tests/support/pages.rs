@@ -2,7 +2,7 @@
 
 use grantor::clock::UnixTime;
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
-use grantor::http::{Interaction, Page};
+use grantor::http::{DeviceStep, Interaction, Page};
 use grantor::users::DirectoryError;
 use http::Response;
 use http::request::Parts;
@@ -40,8 +40,29 @@ impl Interaction for Lines {
     }
 
     async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
-        page(format!("error {}", error.rejection().map_or("failed", |it| it.reason())))
+        page(format!("error {}", reason(error)))
     }
+
+    async fn device_page(&self, _: &Parts, step: &DeviceStep<'_>) -> Page {
+        page(match step {
+            DeviceStep::LogIn { return_to } => format!("login|{return_to}"),
+            DeviceStep::EnterCode { action, user_code, error } => {
+                let (code, why) = (user_code.unwrap_or_default(), error.map_or("", reason));
+                format!("enter|{action}|{code}|{why}")
+            }
+            DeviceStep::AskConsent { action, prompt } => {
+                let scopes: Vec<_> = prompt.scopes.iter().map(|it| it.token.as_str()).collect();
+                let address = prompt.device_address.as_ref().map_or("", |it| it.as_str());
+                let shown = [&*scopes.join(" "), &prompt.app_name, &prompt.user_code, address];
+                format!("consent|{action}|{}|{}", prompt.ticket, shown.join("|"))
+            }
+            DeviceStep::Decided(decision) => format!("decided|{}", decision.approved),
+        })
+    }
+}
+
+fn reason(error: &AuthorizationError) -> &'static str {
+    error.rejection().map_or("failed", |it| it.reason())
 }
 
 fn page(text: String) -> Page {

@@ -43,6 +43,7 @@ pub(crate) fn redemption(n: u8, client_id: &ClientId) -> CodeRedemption {
         confirmation: None,
         binds: false,
         device: None,
+        polling: None,
         claim: 1,
         now: at(5),
     }

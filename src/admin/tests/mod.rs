@@ -63,6 +63,7 @@ impl World {
             usage: &self.usage,
             inquiries: self.server.context(),
             devices: Some(&self.store),
+            pending: None,
         }
     }
 

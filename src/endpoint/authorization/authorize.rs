@@ -176,7 +176,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(!consent.is_some_and(covers))
     }
 
-    fn requested_scopes(&self, scope: &Scope, agreed: &Scope) -> Vec<RequestedScope> {
+    /// Returns the requested scope, as a consent page shows it.
+    pub(crate) fn requested_scopes(&self, scope: &Scope, agreed: &Scope) -> Vec<RequestedScope> {
         let requested = |token: &str, titles| RequestedScope {
             token: token.to_owned(),
             titles,

@@ -15,8 +15,8 @@ use crate::protocol::grant_type::GrantType;
 use crate::protocol::redirect_uri::{self, ResolvedRedirectUri};
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
-use crate::secret::AuthorizationCode;
-use crate::server_secret::handle::GrantHandle;
+use crate::secret::{AuthorizationCode, Digest};
+use crate::server_secret::handle::{GrantHandle, Salt};
 use crate::store::{
     Consent, Grant, InsertGrant, Revocation, RevocationReason, RevocationTarget, Store, StoreError,
 };
@@ -141,7 +141,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 
     /// Returns the date of a decision: an instant from before the check of the login. If the host does not
     /// state one, the check began at most the margin before now.
-    async fn date_of(&self, login: &Login, now: UnixTime) -> Result<UnixTime, StoreError> {
+    pub(crate) async fn date_of(
+        &self,
+        login: &Login,
+        now: UnixTime,
+    ) -> Result<UnixTime, StoreError> {
         match login.moment() {
             Some(moment) => Ok(moment.instant()),
             None => Ok(self.store.instant(now).await?.minus(STORE_CLOCK_MARGIN)),
@@ -249,7 +253,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<Grant, AuthorizationError> {
         let resources = self.granted_resources(app, ticket.resources.clone());
         let skew = self.store.clock_skew();
-        new_grant(app, ticket, login, decision, resources, now, skew).map_err(|rejection| {
+        let code_lifetime = seconds(app.settings().code_lifetime());
+        let to_decide = ToDecide {
+            grant_id: ticket.grant_id,
+            salt: ticket.salt,
+            scope: &ticket.scope,
+            binding: ticket.binding,
+            decidable_until: ticket.expires_at,
+            // The host that redeems it may have a clock that is ahead.
+            redeemable_until: now.plus(code_lifetime).plus(skew),
+        };
+        let row = decided_row(app, &to_decide, login, decision, resources, now);
+        row.map_err(|rejection| {
             if rejection == Rejection::ScopeWithdrawn {
                 ticket.return_to(&self.issuer).refuse(rejection)
             } else {
@@ -284,23 +299,36 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     }
 }
 
+/// A request that a user decides on.
+pub(crate) struct ToDecide<'a> {
+    pub(crate) grant_id: GrantId,
+    pub(crate) salt: Salt,
+    /// The requested scope.
+    pub(crate) scope: &'a Scope,
+    /// The digest of the bindings of the code.
+    pub(crate) binding: Digest,
+    /// When the last ticket of the request expires.
+    pub(crate) decidable_until: UnixTime,
+    /// When the code expires.
+    pub(crate) redeemable_until: UnixTime,
+}
+
 /// Returns the row of a decision. A denial is a grant that is revoked from the start.
-fn new_grant(
+pub(crate) fn decided_row(
     app: &CustomApp,
-    ticket: &Ticket,
+    request: &ToDecide<'_>,
     login: &Login,
     decision: &Decision,
     resources: Option<Resources>,
     now: UnixTime,
-    clock_skew: Duration,
 ) -> Result<Grant, Rejection> {
     let settings = app.settings();
     let nothing = Scope::empty();
     let approved = match decision {
-        Decision::Approve(Approval { scope, .. }) => scope.as_ref().unwrap_or(&ticket.scope),
+        Decision::Approve(Approval { scope, .. }) => scope.as_ref().unwrap_or(request.scope),
         Decision::Deny => &nothing,
     };
-    if !ticket.scope.covers(approved) {
+    if !request.scope.covers(approved) {
         return Err(Rejection::ScopeExceedsGrant);
     }
     // The app may have lost scope since the consent prompt.
@@ -308,22 +336,21 @@ fn new_grant(
     if scope.is_empty() && !approved.is_empty() {
         return Err(Rejection::ScopeWithdrawn);
     }
-    let denied = *decision == Decision::Deny || (approved.is_empty() && !ticket.scope.is_empty());
+    let denied = *decision == Decision::Deny || (approved.is_empty() && !request.scope.is_empty());
     let (client_id, subject) = (app.client_id().clone(), login.subject().clone());
-    let mut grant = Grant::new(ticket.grant_id, client_id, subject, scope);
+    let mut grant = Grant::new(request.grant_id, client_id, subject, scope);
     grant.resources = resources;
     grant.device = login.device().cloned();
     grant.auth_time = login.auth_time();
     grant.circumstances = login.circumstances().cloned().map(Box::new);
-    grant.binding = ticket.binding;
-    grant.salt_digest = ticket.salt.digest(&ticket.grant_id);
-    // The host that redeems it may have a clock that is ahead.
-    grant.code_expires_at = now.plus(seconds(settings.code_lifetime())).plus(clock_skew);
+    grant.binding = request.binding;
+    grant.salt_digest = request.salt.digest(&request.grant_id);
+    grant.code_expires_at = request.redeemable_until;
     let expires_at = ends_at(settings, now, grant.code_expires_at);
     // The row must outlive the ticket even if lifetimes were edited, to refuse a second decision.
-    grant.expires_at = expires_at.max(ticket.expires_at);
+    grant.expires_at = expires_at.max(request.decidable_until);
     if denied {
-        grant.expires_at = ticket.expires_at;
+        grant.expires_at = request.decidable_until;
         grant.revoke(RevocationReason::Denied, now);
     }
     Ok(grant)

@@ -9,7 +9,7 @@ mod request;
 mod response;
 mod ticket;
 
-pub(crate) use decide::ends_at;
+pub(crate) use decide::{ToDecide, decided_row, ends_at};
 pub(crate) use request::{asked_resources, requested_scope};
 
 pub use authorize::{ConsentPrompt, NextStep, RequestedScope, Voucher};

@@ -99,7 +99,7 @@ pub enum AuthorizationError {
 }
 
 impl AuthorizationError {
-    pub(super) fn show(error: impl Into<EndpointError>, client_id: Option<&ClientId>) -> Self {
+    pub(crate) fn show(error: impl Into<EndpointError>, client_id: Option<&ClientId>) -> Self {
         Self::Show { error: error.into(), client_id: client_id.cloned() }
     }
 

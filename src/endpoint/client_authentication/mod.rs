@@ -159,6 +159,21 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         Ok((AuthenticatedApp { app }, proof))
     }
 
+    /// Admits an app that asks on behalf of a user. A public app only names itself: then its budget is not charged,
+    /// and the answer is false.
+    pub(crate) fn admit_to_ask(
+        &self,
+        client: IdentifiedApp,
+        facts: &RequestFacts<'_>,
+        trail: &mut AuditTrail<'_>,
+    ) -> Result<(Arc<CustomApp>, bool), EndpointError> {
+        if client.standing == Standing::Named {
+            return Ok((client.app, false));
+        }
+        let (app, ()) = self.admit(client, |_, _| Ok(()), |()| None, facts, trail)?;
+        Ok((app.app, true))
+    }
+
     fn charge_app(&self, app: &CustomApp, facts: &RequestFacts<'_>) -> Result<(), EndpointError> {
         let charged = self.limiter.charge_volume(app, facts.now);
         charged.map_err(|retry| EndpointError::limited(Rejection::QuotaExceeded, retry))

@@ -35,7 +35,7 @@ use crate::endpoint::audit_trail::{Answered, AuditTrail};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
-use crate::error::EndpointError;
+use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
 use crate::observe::Step;
 use crate::protocol::form::Form;
@@ -45,6 +45,7 @@ use crate::users::UserDirectory;
 
 use grant::authorization_code::AuthorizationCode;
 use grant::client_credentials::ClientCredentials;
+use grant::device_code::DeviceCode;
 use grant::jwt_bearer::JwtBearer;
 use grant::refresh_token::RefreshToken;
 use grant::{Grant, Right as _};
@@ -81,6 +82,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             GrantType::ClientCredentials => {
                 self.respond::<ClientCredentials>(request, &form, facts, trail).await
             }
+            GrantType::DeviceCode if self.device_grants.is_some() => {
+                self.respond::<DeviceCode>(request, &form, facts, trail).await
+            }
+            GrantType::DeviceCode => Err(Rejection::UnsupportedGrantType.into()),
         }
     }
 

@@ -175,10 +175,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         let scope = request.scope.filter(|text| !text.is_empty());
         let asked = Asked { scope, resource: request.resource()? };
         let (grant_type, refreshes, valid, asked) = match request.flow {
-            Flow::AuthorizationCode => {
+            flow @ (Flow::AuthorizationCode | Flow::DeviceCode) => {
+                let grant_type = if flow == Flow::DeviceCode {
+                    GrantType::DeviceCode
+                } else {
+                    GrantType::AuthorizationCode
+                };
+                if !settings.allows(flow) {
+                    return Err(Rejection::FlowNotAllowed(grant_type).into());
+                }
                 let valid = self.approved(app, request, now).await?;
                 let asked = Asked { scope: None, resource: None };
-                (GrantType::AuthorizationCode, settings.issues_refresh_token(), valid, asked)
+                (grant_type, settings.issues_refresh_token(), valid, asked)
             }
             Flow::JwtBearer => {
                 let jwt = jwt_bearer::settings(app)?;
@@ -229,9 +237,6 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         now: UnixTime,
     ) -> Result<Valid<()>, EndpointError> {
         let settings = app.settings();
-        if !settings.allows(Flow::AuthorizationCode) {
-            return Err(Rejection::FlowNotAllowed(GrantType::AuthorizationCode).into());
-        }
         let scope = requested_scope(settings, request.scope.unwrap_or_default())?;
         let resources = asked_resources(request.resource.into_iter(), settings, &self.issuer)?;
         let subject = Subject::new(request.user()?).map_err(|_| Rejection::InactiveUser)?;

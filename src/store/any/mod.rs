@@ -3,6 +3,7 @@
 mod delegation;
 mod devices;
 mod opening;
+mod pending;
 
 use std::fmt;
 use std::sync::Arc;

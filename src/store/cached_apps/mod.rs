@@ -4,6 +4,7 @@ mod devices;
 mod flights;
 mod grants;
 mod known;
+mod pending;
 #[cfg(test)]
 mod tests;
 

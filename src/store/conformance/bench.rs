@@ -137,6 +137,7 @@ pub(super) fn code(grant: &Grant, millis: i64) -> CodeRedemption {
         confirmation: grant.confirmation,
         binds: true,
         device: None,
+        polling: None,
         claim: 1,
         now: at(millis),
     }

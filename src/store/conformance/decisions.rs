@@ -41,7 +41,8 @@ pub fn a_grant_is_found_as_it_was_decided<S: Store, R: Runner>(kit: &Kit<S, R>) 
         ..cast.grant()?
     };
     let mut grants = vec![plain, full];
-    let flows = [Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials];
+    let flows =
+        [Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials, Flow::DeviceCode];
     for flow in flows.map(Some).into_iter().chain([None]) {
         let actor = Some(ClientId::new("the actor").map_err(invalid)?);
         grants.push(Grant { flow, ..cast.grant()? });

@@ -26,7 +26,8 @@
 //! }
 //! ```
 //!
-//! A store that also implements [`DeviceStore`] runs them all with [`Kit::run_with_devices`].
+//! A store that also implements [`DeviceStore`] runs them all with [`Kit::run_with_devices`], and one that
+//! implements [`PendingStore`] also [`Kit::run_pending_only`].
 //!
 //! The checks give instants of their own and never read a clock, so a store may take its time from them
 //! or from anywhere else.
@@ -42,15 +43,18 @@ pub mod codes;
 pub mod consent;
 pub mod decisions;
 mod device_bench;
+pub mod device_codes;
 pub mod device_drops;
 pub mod device_races;
 pub mod devices;
 pub mod dropped_futures;
 pub mod feed;
 pub mod issuers;
+pub mod pending;
 pub mod prune;
 mod race;
 pub mod races;
+mod report;
 pub mod revocation;
 pub mod revocation_races;
 pub mod rotation;
@@ -63,7 +67,8 @@ use self::bench::Bench;
 pub(crate) use self::bench::{at, holds, random_bytes, same};
 pub(crate) use self::dropped_futures::{at_every_await, poll_and_drop_on};
 pub(crate) use self::race::{CONTENDERS, race};
-use super::{DeviceStore, Store, StoreError};
+pub use self::report::Report;
+use super::{DeviceStore, PendingStore, Store, StoreError};
 
 /// Runs the futures of a store to their end.
 pub trait Runner: Sync {
@@ -201,6 +206,16 @@ impl<S: Store, R: Runner> Kit<S, R> {
         self.run_each(of_devices.chain(of_issuers))
     }
 
+    /// Runs the checks of a [`PendingStore`] alone.
+    #[must_use]
+    pub fn run_pending_only(&self) -> Report
+    where
+        S: PendingStore,
+    {
+        let of_issuers = self.second_issuer.iter().flat_map(|_| pending_of_issuers::<S, R>());
+        self.run_each(checks_of_pending::<S, R>().into_iter().chain(of_issuers))
+    }
+
     fn run_each(&self, checks: impl Iterator<Item = NamedCheck<S, R>>) -> Report {
         let mut report = Report { passed: Vec::new(), failed: Vec::new() };
         for (name, check) in checks {
@@ -240,41 +255,6 @@ impl<S, R> fmt::Debug for Kit<S, R> {
     }
 }
 
-/// The checks that a store passed and those that it failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// The names of the checks that it passed.
-    pub passed: Vec<&'static str>,
-    /// The names of the checks that it failed, and how.
-    pub failed: Vec<(&'static str, Violation)>,
-}
-
-impl Report {
-    /// Checks whether the store keeps the contract, as far as the kit can tell.
-    #[must_use]
-    pub fn is_passed(&self) -> bool {
-        self.failed.is_empty()
-    }
-
-    /// Checks whether the check with this name failed.
-    #[must_use]
-    pub fn failed(&self, name: &str) -> bool {
-        self.failed.iter().any(|(failed, _)| *failed == name)
-    }
-}
-
-/// Writes one line, and one for each check that failed.
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} checks passed, {} failed", self.passed.len(), self.failed.len())?;
-        for (name, violation) in &self.failed {
-            write!(f, "\n  {name}: {violation}")?;
-        }
-        Ok(())
-    }
-}
-
 /// The checks that spare the rest of their module if they fail.
 const OPEN_TRANSACTION: [&str; 2] = [
     "no_dropped_future_leaves_a_transaction_open",
@@ -297,6 +277,26 @@ fn checks_of_issuers<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_revocation_reaches_one_issuer_only,
             issuers_share_no_assertions,
             issuers_share_no_consents,
+        }
+    }
+}
+
+fn pending_of_issuers<S: Store + PendingStore, R: Runner>() -> Vec<NamedCheck<S, R>> {
+    named! {
+        pending {
+            issuers_share_no_records,
+        }
+    }
+}
+
+fn checks_of_pending<S: Store + PendingStore, R: Runner>() -> Vec<NamedCheck<S, R>> {
+    named! {
+        pending {
+            a_record_is_found_as_it_was_kept,
+            a_key_is_taken_until_its_record_expires,
+            one_of_many_records_is_kept,
+            prune_removes_expired_records_only,
+            a_dropped_record_is_kept_or_not,
         }
     }
 }
@@ -386,6 +386,13 @@ fn checks<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_redemption_binds_the_grant_of_a_public_app,
             a_redemption_gives_the_grant_its_device,
             a_redemption_is_judged_with_its_device,
+        }
+        device_codes {
+            a_polled_code_is_given_again_within_the_grace,
+            the_grace_of_a_polled_code_ends_without_a_revocation,
+            a_stranger_gets_no_polled_code_again,
+            one_of_many_polls_redeems,
+            no_polled_code_survives_a_revocation,
         }
         rotation {
             rotation_makes_the_successor_live,

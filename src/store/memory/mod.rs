@@ -6,6 +6,7 @@ mod devices;
 mod grant_row;
 mod ledger;
 mod listing;
+mod pending;
 mod slots;
 mod table;
 
@@ -23,6 +24,7 @@ use self::devices::Devices;
 use self::grant_row::GrantRow;
 use self::ledger::Ledger;
 use self::listing::FirstOf;
+use self::pending::Pending;
 use self::table::{GrantIdHasher, Row, Shards};
 use super::store_clock::StoreClock;
 use super::{
@@ -68,6 +70,7 @@ pub struct MemoryStore {
     grants: Shards<GrantId, GrantRow, BuildHasherDefault<GrantIdHasher>>,
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
     devices: RwLock<Devices>,
+    pending: RwLock<Pending>,
     ledger: RwLock<Ledger>,
     clock: StoreClock,
     /// The instant of the latest cutoff: a grant that was authorized later need not ask the ledger.

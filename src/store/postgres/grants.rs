@@ -78,11 +78,14 @@ impl PostgresStore {
                 .bind(confirmation_bytes(redemption.confirmation))
                 .bind(redemption.binds)
                 .bind(redemption.device.as_ref().map(DeviceId::as_str))
+                .bind(redemption.polling.map(|polling| polling.retry_ages().0))
+                .bind(redemption.polling.map(|polling| polling.retry_ages().1))
         };
         for _ in 0..MAX_LOOKS {
             if let Some(row) = self.row(redeem).await? {
                 return match column(&row, "outcome")? {
                     outcome::REDEEMED => Ok(RedeemCode::Redeemed),
+                    outcome::RETRIED => Ok(RedeemCode::Retried),
                     outcome::MISMATCH | outcome::VOIDED => Ok(RedeemCode::Mismatch),
                     outcome::REPLAYED | outcome::REPLAYED_AGAIN => Ok(RedeemCode::AlreadyRedeemed),
                     _ => Err(unknown_outcome()),
@@ -90,7 +93,8 @@ impl PostgresStore {
             }
             let unknown = RedeemCode::Refused(GrantRefusal::Unknown);
             let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
-            let is_refusal = |answer: &RedeemCode| matches!(answer, RedeemCode::Refused(_));
+            let is_refusal =
+                |answer: &RedeemCode| matches!(answer, RedeemCode::Refused(_) | RedeemCode::Spent);
             let (grant_id, device) = (redemption.grant_id, redemption.device.as_ref());
             let answer = self.diagnose(grant_id, device, unknown, rule, is_refusal).await?;
             if let Some(answer) = answer {

@@ -13,6 +13,7 @@ mod listing;
 mod new_grant;
 mod opening;
 mod outcome;
+mod pending;
 mod pruning;
 mod roots;
 mod rows;

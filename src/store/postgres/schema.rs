@@ -9,7 +9,7 @@ pub(super) const REVISION: i32 = 3;
 
 /// The number of the last addition, on which programs without it work. A program also works on tables with
 /// further additions.
-pub(super) const ADDITIONS: i32 = 2;
+pub(super) const ADDITIONS: i32 = 3;
 
 /// Adapts a script to the server that calls itself `version`.
 pub(super) fn script_for(version: &str, script: &str) -> String {
@@ -206,6 +206,14 @@ CREATE INDEX IF NOT EXISTS {index}devices_of_grant ON {prefix}devices (grant_id)
 CREATE INDEX IF NOT EXISTS {index}devices_by_end ON {prefix}devices (keep_until);
 CREATE INDEX IF NOT EXISTS {index}devices_to_be_wiped
     ON {prefix}devices (client_id, subject, device) WHERE wipe IN (1, 2);
+CREATE TABLE IF NOT EXISTS {prefix}pending (
+    issuer int4 NOT NULL,
+    key bytea NOT NULL,
+    sealed bytea NOT NULL,
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (issuer, key)
+);
+CREATE INDEX IF NOT EXISTS {index}pending_by_end ON {prefix}pending (expires_at);
 UPDATE {prefix}clock SET additions = {ADDITIONS} WHERE id = 1 AND additions < {ADDITIONS};
 "#
     )

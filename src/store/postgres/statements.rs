@@ -25,7 +25,7 @@ use super::issuers::Issuers;
 use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
-use super::{audit, devices, new_grant, outcome};
+use super::{audit, devices, new_grant, outcome, pending};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -90,6 +90,7 @@ pub(super) struct Statements {
     pub(super) roots: Roots,
     pub(super) audit: audit::Statements,
     pub(super) devices: devices::Statements,
+    pub(super) pending: pending::Statements,
 }
 
 impl Statements {
@@ -192,6 +193,7 @@ impl Statements {
             roots: Roots::new(p),
             audit: audit::Statements::new(p),
             devices: devices::Statements::new(p),
+            pending: pending::Statements::new(p),
         }
     }
 }
@@ -296,7 +298,8 @@ fn tell(p: &Tables<'_>, ended: &str, target: &str) -> String {
 }
 
 /// `$1` grant, `$2` app, `$3` salt, `$4` binding, `$5` claim, `$6` now, `$7` the grant as a target, `$8`
-/// the key that the request proves, `$9` whether it binds, `$10` its device.
+/// the key that the request proves, `$9` whether it binds, `$10` its device, `$11` and `$12` the ages between
+/// which a polled code is answered again, else NULL.
 fn redeem_code(p: &Tables<'_>) -> String {
     let (replayed, guessed) =
         (reason_code(RevocationReason::CodeReplayed), reason_code(RevocationReason::CodeGuessed));
@@ -306,6 +309,12 @@ fn redeem_code(p: &Tables<'_>) -> String {
         "g.binding = $4 AND (g.confirmation IS NULL OR g.confirmation IS NOT DISTINCT FROM $8)";
     let is_redeemed = format!("g.generation = 0 AND {is_bound}");
     let is_guessed = format!("g.mismatches + 1 >= {MAX_MISMATCHES}");
+    let retried = outcome::RETRIED;
+    let is_polled = "$11::bigint IS NOT NULL";
+    let is_retry = format!(
+        "{is_polled} AND g.generation = 1 AND {is_bound} AND g.revoked_at IS NULL \
+         AND g.expires_at > $6 AND $6 - g.rotated_at > $11 AND $6 - g.rotated_at < $12"
+    );
     format!(
         "WITH turned AS (UPDATE {p}grants AS g SET \
              generation = CASE WHEN {is_redeemed} THEN 1 ELSE g.generation END, \
@@ -317,19 +326,21 @@ fn redeem_code(p: &Tables<'_>) -> String {
              device = CASE WHEN {is_redeemed} THEN COALESCE(g.device, $10) ELSE g.device END, \
              mismatches = CASE WHEN g.generation = 0 AND NOT ({is_bound}) \
                  THEN g.mismatches + 1 ELSE g.mismatches END, \
-             revoked_at = CASE WHEN {is_redeemed} THEN NULL \
+             retries = CASE WHEN {is_retry} THEN LEAST(g.retries + 1, {MAX_RETRIES}) \
+                 ELSE g.retries END, \
+             revoked_at = CASE WHEN {is_redeemed} OR ({is_retry}) THEN NULL \
                  WHEN g.generation > 0 THEN COALESCE(g.revoked_at, $6) \
                  WHEN {is_guessed} THEN $6 END, \
-             revoked_why = CASE WHEN {is_redeemed} THEN NULL \
+             revoked_why = CASE WHEN {is_redeemed} OR ({is_retry}) THEN NULL \
                  WHEN g.generation > 0 THEN COALESCE(g.revoked_why, {replayed}) \
                  WHEN {is_guessed} THEN {guessed} END, \
-             outcome = CASE WHEN {is_redeemed} THEN {redeemed} \
+             outcome = CASE WHEN {is_redeemed} THEN {redeemed} WHEN {is_retry} THEN {retried} \
                  WHEN g.generation > 0 AND g.revoked_at IS NULL THEN {ended} \
                  WHEN g.generation > 0 THEN {again} \
                  WHEN {is_guessed} THEN {voided} ELSE {mismatch} END \
              WHERE {IS_NAMED} \
-             AND ((g.generation > 0 AND g.binding = $4) \
-                 OR (g.generation = 0 AND g.revoked_at IS NULL \
+             AND ((g.generation > 0 AND g.binding = $4 AND NOT ({is_polled})) \
+                 OR ({is_retry} AND {valid}) OR (g.generation = 0 AND g.revoked_at IS NULL \
                      AND g.code_expires_at > $6 AND g.expires_at > $6 AND {valid})) \
              RETURNING g.outcome, g.revoked_why, g.expires_at), \
          {tell} SELECT outcome FROM turned",

@@ -64,12 +64,14 @@ const fn flow_code(flow: Flow) -> i16 {
         Flow::AuthorizationCode => 1,
         Flow::JwtBearer => 2,
         Flow::ClientCredentials => 3,
+        Flow::DeviceCode => 4,
     }
 }
 
 /// Reads what [`flow_code`] returned.
 fn flow_of(code: i16) -> Result<Flow, StoreError> {
-    let flows = [Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials];
+    let flows =
+        [Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials, Flow::DeviceCode];
     let found = flows.into_iter().find(|flow| flow_code(*flow) == code);
     found.ok_or_else(|| unreadable("flow"))
 }
@@ -96,12 +98,14 @@ mod tests {
         consent.flow = Some(Flow::AuthorizationCode);
         let mut own = plain.clone();
         own.flow = Some(Flow::ClientCredentials);
+        let mut device = plain.clone();
+        device.flow = Some(Flow::DeviceCode);
         let mut bound = plain.clone();
         (bound.confirmation, bound.bound_from) =
             (Some(Confirmation::Certificate(Digest::from_bytes([9; 32]))), 3);
         let mut session = plain.clone();
         session.circumstances.get_or_insert_default().session = Some(SessionId::new("s").unwrap());
-        for grant in [plain, impersonation, assertion, consent, own, bound, session] {
+        for grant in [plain, impersonation, assertion, consent, own, device, bound, session] {
             let mut read = grant.clone();
             (read.flow, read.confirmation, read.bound_from) =
                 (Some(Flow::ClientCredentials), None, 9);
@@ -115,6 +119,6 @@ mod tests {
                 assert_eq!(Rare::from_document(document.as_deref()).unwrap(), Rare::of(&grant));
             }
         }
-        assert!(flow_of(0).is_err() && flow_of(4).is_err());
+        assert!(flow_of(0).is_err() && flow_of(5).is_err());
     }
 }

@@ -11,6 +11,7 @@ mod erasure;
 mod grants;
 mod issuers;
 mod opening;
+mod pending;
 mod reads;
 mod rows;
 mod schema;

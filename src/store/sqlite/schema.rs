@@ -180,6 +180,18 @@ CREATE INDEX {p}devices_to_be_wiped ON {p}devices (client_id, subject, device)
   WHERE wipe IN (1, 2);
 UPDATE {p}meta SET additions = 5;
 ",
+    // The next addition.
+    "\
+CREATE TABLE {p}pending (
+  issuer     INTEGER NOT NULL, -- 0 for the first
+  key        BLOB    NOT NULL, -- a keyed digest
+  sealed     BLOB    NOT NULL, -- encrypted
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (issuer, key)
+) WITHOUT ROWID;
+CREATE INDEX {p}pending_expires_at ON {p}pending (expires_at);
+UPDATE {p}meta SET additions = 6;
+",
 ];
 
 /// The last script after which earlier programs no longer work on the tables, or ask for its number. The scripts

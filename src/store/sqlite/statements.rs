@@ -354,6 +354,17 @@ DELETE FROM {p}devices WHERE (client_id, subject, device) IN (SELECT client_id, 
     has_old_devices = "SELECT EXISTS (SELECT 1 FROM {p}devices WHERE keep_until <= ?1) AS has_old";
     erase_devices = "DELETE FROM {p}devices WHERE subject = ?1 AND wipe NOT IN (1, 2)";
 
+    keep_pending = "\
+INSERT INTO {p}pending (issuer, key, sealed, expires_at) VALUES (?1, ?2, ?3, ?4)
+ON CONFLICT (issuer, key) DO UPDATE SET sealed = excluded.sealed, expires_at = excluded.expires_at
+WHERE expires_at <= ?5";
+    find_pending = "\
+SELECT sealed FROM {p}pending WHERE issuer = ?1 AND key = ?2 AND expires_at > ?3";
+    prune_pending = "\
+DELETE FROM {p}pending WHERE (issuer, key) IN (SELECT issuer, key
+  FROM {p}pending WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    has_old_pending = "SELECT EXISTS (SELECT 1 FROM {p}pending WHERE expires_at <= ?1) AS has_old";
+
     find_roots = "\
 SELECT print FROM {p}roots WHERE print > ?1 AND (?2 IS NULL OR print < ?2) ORDER BY place";
     forget_root = "DELETE FROM {p}roots WHERE print = ?1";

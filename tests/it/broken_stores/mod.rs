@@ -3,6 +3,7 @@
 //! Stores in production have had each of these faults.
 
 mod devices;
+mod pending;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
@@ -13,11 +14,13 @@ use std::time::Duration;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::secret::Digest;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
     CodeRedemption, Consent, DeleteApp, Device, DeviceKey, FeedCursor, Grant, GrantFilter,
-    GrantRefusal, GrantStore, InsertApp, InsertGrant, Listing, Page, Pruned, RedeemCode,
-    Revocation, RevocationFeed, RevocationTarget, Revoked, Rotate, Rotation, StoreError, UpdateApp,
+    GrantRefusal, GrantStore, InsertApp, InsertGrant, Listing, Page, PendingRecord, Polling,
+    Pruned, RedeemCode, Revocation, RevocationFeed, RevocationTarget, Revoked, Rotate, Rotation,
+    StoreError, UpdateApp,
 };
 
 use crate::custom_store::{CustomStore, Tables};
@@ -106,24 +109,51 @@ pub(crate) enum Alteration {
     SharesDevicesAmongUsers,
     /// Gives a grant the device of its redemption without looking for a revocation of it.
     JudgesWithoutTheDevice,
+    /// Takes a polled code that comes again for a replay.
+    TakesPollsForReplays,
+    /// Answers a polled code again without end.
+    AnswersPollsForever,
+    /// Looks for a pending record in one step and keeps it in another.
+    KeepsInTwoSteps,
+    /// Keeps a pending record in the place of another.
+    OverwritesRecords,
+    /// Finds a pending record that has expired.
+    FindsExpiredRecords,
+    /// Frees the key of a pending record when it is pruned.
+    FreesKeysByPruning,
+    /// Removes pending records that have not expired.
+    PrunesRecordsEarly,
     /// Unfinished: rotation panics.
     Panics,
 }
 
 use Alteration::{
-    Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps, ComparesCutoffsWithTheRow,
-    ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps, DatesAfterTheWait,
-    DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, ForgetsExpiry, ForgetsInstallations,
-    ForgetsItsRevocations, ForgetsTombstones, IgnoresKeys, IgnoresOvertaking, IgnoresParents,
-    JudgesWithoutTheDevice, KeepsEveryDevice, ListsConsentsOfAll, ListsWhatWasCutOff,
-    OrdersAfterTheRevocation, Panics, PrunesAssertionsEarly, PrunesDevicesEarly,
-    PrunesPendingRowsEarly, PrunesPendingRowsLate, ReadsTheFeedByTime, ReadsThenWrites,
-    ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesAfterTheOrder,
-    RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped, SharesDevicesAmongUsers,
-    TakesStepsOfOtherOrders, TrustsTheClock,
+    AnswersPollsForever, Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps,
+    ComparesCutoffsWithTheRow, ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps,
+    DatesAfterTheWait, DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, FindsExpiredRecords,
+    ForgetsExpiry, ForgetsInstallations, ForgetsItsRevocations, ForgetsTombstones,
+    FreesKeysByPruning, IgnoresKeys, IgnoresOvertaking, IgnoresParents, JudgesWithoutTheDevice,
+    KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll, ListsWhatWasCutOff,
+    OrdersAfterTheRevocation, OverwritesRecords, Panics, PrunesAssertionsEarly, PrunesDevicesEarly,
+    PrunesPendingRowsEarly, PrunesPendingRowsLate, PrunesRecordsEarly, ReadsTheFeedByTime,
+    ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked,
+    RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped,
+    SharesDevicesAmongUsers, TakesPollsForReplays, TakesStepsOfOtherOrders, TrustsTheClock,
 };
 
 impl Alteration {
+    /// Checks whether it changes how the store keeps pending records.
+    pub(crate) fn is_of_pending(self) -> bool {
+        matches!(
+            self,
+            FindsExpiredRecords
+                | FreesKeysByPruning
+                | KeepsInTwoSteps
+                | OverwritesRecords
+                | PrunesRecordsEarly
+        )
+    }
+
     /// Checks whether it changes how the store keeps devices.
     pub(crate) fn is_of_devices(self) -> bool {
         matches!(
@@ -153,12 +183,13 @@ pub(crate) struct AlteredStore {
     made_at: Mutex<HashMap<GrantId, UnixTime>>,
     /// Locked before the tables.
     devices: Mutex<BTreeMap<DeviceKey, Device>>,
+    pending: Mutex<HashMap<Digest, PendingRecord>>,
 }
 
 impl AlteredStore {
     pub(crate) fn new(alteration: Alteration) -> Self {
-        let (made_at, devices) = (Mutex::default(), Mutex::default());
-        Self { sound: CustomStore::default(), alteration, made_at, devices }
+        let (made_at, devices, pending) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { sound: CustomStore::default(), alteration, made_at, devices, pending }
     }
 
     fn is(&self, alteration: Alteration) -> bool {
@@ -194,6 +225,7 @@ impl AlteredStore {
     }
 
     /// Does what `Tables::apply` of the sound store does, with the fault.
+    #[expect(clippy::too_many_lines, reason = "an arm for each fault")]
     fn apply<T>(
         &self,
         grant_id: GrantId,
@@ -294,6 +326,13 @@ impl AlteredStore {
             | SeesWhatIsToBeWiped
             | SharesDevicesAmongUsers
             | JudgesWithoutTheDevice
+            | TakesPollsForReplays
+            | AnswersPollsForever
+            | KeepsInTwoSteps
+            | OverwritesRecords
+            | FindsExpiredRecords
+            | FreesKeysByPruning
+            | PrunesRecordsEarly
             | Panics => self.sound.lock().apply(grant_id, redemption, now, rule),
         }
     }
@@ -452,7 +491,14 @@ impl GrantStore for AlteredStore {
             if self.is(IgnoresKeys) {
                 return without_key(grant, |grant| grant.redeem(&keyless, void));
             }
-            grant.redeem(redemption, void)
+            let polling = match redemption.polling {
+                Some(_) if self.is(TakesPollsForReplays) => None,
+                Some(polling) if self.is(AnswersPollsForever) => {
+                    Some(Polling { grace_millis: i64::MAX / 2, ..polling })
+                }
+                polling => polling,
+            };
+            grant.redeem(&CodeRedemption { polling, ..redemption.clone() }, void)
         };
         let applied =
             async { self.apply(redemption.grant_id, Some(redemption), redemption.now, rule) };

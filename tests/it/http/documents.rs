@@ -33,8 +33,9 @@ fn metadata_lists_exactly_the_mounted_endpoints() {
             named += 1;
         }
     }
-    // Except the decision, which belongs to a page, the documents themselves, and the three of devices.
-    assert_eq!(named, ServerEndpoint::ALL.len() - 6);
+    // Except the decision, which belongs to a page, the documents themselves, the three of devices, and the two of
+    // the device grant.
+    assert_eq!(named, ServerEndpoint::ALL.len() - 8);
     assert_eq!(json["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(json["authorization_response_iss_parameter_supported"], true);
     assert_eq!(json["response_types_supported"], serde_json::json!(["code"]));

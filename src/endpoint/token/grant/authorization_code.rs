@@ -96,6 +96,7 @@ impl Grant for AuthorizationCode {
             confirmation: None,
             binds: app.settings().client_type() == ClientType::Public,
             device: facts.device.and_then(|named| named.id.clone()),
+            polling: None,
             claim: facts.claim_id(),
             now: facts.now,
         };
@@ -230,6 +231,10 @@ const fn refused(answer: RedeemCode) -> Option<Rejection> {
         RedeemCode::Redeemed => None,
         RedeemCode::AlreadyRedeemed => Some(Rejection::CodeReplayed),
         RedeemCode::Mismatch => Some(Rejection::BindingMismatch),
+        // Only a polled code is answered again.
+        RedeemCode::Retried | RedeemCode::Spent => {
+            Some(Rejection::GrantRefused(AuthorizationCode::TYPE, GrantRefusal::Unknown))
+        }
         RedeemCode::Refused(refusal) => {
             Some(Rejection::GrantRefused(AuthorizationCode::TYPE, refusal))
         }

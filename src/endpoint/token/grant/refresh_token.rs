@@ -135,6 +135,7 @@ pub(crate) fn check_flow(app: &CustomApp, row: &GrantRow) -> Result<(), Rejectio
             (GrantType::JwtBearer, refresh)
         }
         Flow::ClientCredentials => (GrantType::ClientCredentials, false),
+        Flow::DeviceCode => (GrantType::DeviceCode, true),
     };
     if !settings.issues_refresh_token() || !refresh {
         Err(Rejection::RefreshNotAllowed)

@@ -177,6 +177,7 @@ impl AppForm {
             (self.authorization_code, Flow::AuthorizationCode),
             (self.jwt_bearer, Flow::JwtBearer),
             (self.client_credentials, Flow::ClientCredentials),
+            (self.device_code, Flow::DeviceCode),
         ];
         all.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, flow)| flow).collect()
     }
@@ -184,7 +185,8 @@ impl AppForm {
     /// The switch counts only if a chosen flow gives refresh tokens: otherwise the page does not show it.
     fn gets_refresh_tokens(&self) -> bool {
         let by_assertion = self.jwt_bearer && self.jwt.refresh_token;
-        (self.refresh_token && self.authorization_code) || by_assertion
+        let by_user = self.authorization_code || self.device_code;
+        (self.refresh_token && by_user) || by_assertion
     }
 
     fn authentication(&self, mistakes: &mut Mistakes) -> ClientAuthentication {

@@ -31,11 +31,12 @@ const ORIGINS: [(&str, &str); 4] = [
     ("declared", texts::apps::DECLARED),
     ("self_described", texts::apps::SELF_DESCRIBED),
 ];
-const FLOWS: [(&str, &str); 4] = [
+const FLOWS: [(&str, &str); 5] = [
     ("", texts::apps::ANY),
     ("authorization_code", texts::apps::flow(Flow::AuthorizationCode)),
     ("jwt_bearer", texts::apps::flow(Flow::JwtBearer)),
     ("client_credentials", texts::apps::flow(Flow::ClientCredentials)),
+    ("device_code", texts::apps::flow(Flow::DeviceCode)),
 ];
 
 #[derive(Template)]
@@ -113,6 +114,7 @@ impl<'a> Asked<'a> {
             "authorization_code" => query.with_flow(Flow::AuthorizationCode),
             "jwt_bearer" => query.with_flow(Flow::JwtBearer),
             "client_credentials" => query.with_flow(Flow::ClientCredentials),
+            "device_code" => query.with_flow(Flow::DeviceCode),
             _ => query,
         }
     }

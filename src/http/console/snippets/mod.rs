@@ -40,6 +40,7 @@ pub(super) fn of_app(app: &CustomApp, server: &Server<'_>) -> Vec<FlowSnippets> 
             Flow::AuthorizationCode => "code",
             Flow::JwtBearer => "jwt",
             Flow::ClientCredentials => "machine",
+            Flow::DeviceCode => "device",
         };
         let snippet = |language, code| Snippet {
             id: format!("{name}-{}", str::to_ascii_lowercase(language)),

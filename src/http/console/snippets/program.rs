@@ -75,7 +75,8 @@ pub(super) struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Returns the program of a flow, or `None` if the server has no endpoint for it.
+    /// Returns the program of a flow, or `None` if the server has no endpoint for it, or the flow is more than one
+    /// token request.
     pub(super) fn of(app: &'a CustomApp, flow: Flow, server: &'a Server<'_>) -> Option<Self> {
         let settings = app.settings();
         let mut program = Self {
@@ -116,6 +117,7 @@ impl<'a> Program<'a> {
             Flow::ClientCredentials => {
                 program.form = vec![("grant_type", Value::text("client_credentials"))];
             }
+            Flow::DeviceCode => return None,
         }
         let impersonation = settings.jwt().and_then(|jwt| jwt.impersonation().scope.as_ref());
         let scope = match impersonation.filter(|_| flow == Flow::JwtBearer) {

@@ -25,6 +25,9 @@ pub(in super::super) const JWT_HINT: Text = "The app signs a statement and acts 
 pub(in super::super) const MACHINE: Text = "Client credentials";
 pub(in super::super) const MACHINE_HINT: Text =
     "The app acts for itself, without a user. Choose it for jobs and services.";
+pub(in super::super) const DEVICE: Text = "Device code";
+pub(in super::super) const DEVICE_HINT: Text = "A user types a code from a screen, such as a television's. Choose it only for devices without a browser: \
+     strangers trick users into typing codes of the stranger's device.";
 pub(in super::super) const AUTHENTICATION: Text = "How the app proves who it is";
 pub(in super::super) const AUTHENTICATION_MISSING: Text = "Choose how the app proves who it is.";
 /// Value, name, explanation.

@@ -41,6 +41,7 @@ pub(in super::super) const fn flow(flow: Flow) -> &'static str {
         Flow::AuthorizationCode => "Authorization code",
         Flow::JwtBearer => "JWT bearer",
         Flow::ClientCredentials => "Client credentials",
+        Flow::DeviceCode => "Device code",
     }
 }
 

@@ -78,7 +78,7 @@ pub(in super::super) const WIPED_ITSELF: Words = (
     "to report that the data on a device is gone",
 );
 
-pub(in super::super) const ACTIONS: [Words; 34] = [
+pub(in super::super) const ACTIONS: [Words; 37] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -118,6 +118,24 @@ pub(in super::super) const ACTIONS: [Words; 34] = [
     ),
     ("issue_code", "Issue a code", "{user} gave {app} access", "to get a code"),
     ("deny_authorization", "Deny access", "{user} denied {app} access", "to deny access"),
+    (
+        "authorize_device",
+        "Ask for a device",
+        "{app} asked for the code of a device",
+        "to ask for the code of a device",
+    ),
+    (
+        "enter_user_code",
+        "Enter a code",
+        "{user} entered the code of a device of {app}",
+        "to enter the code of a device",
+    ),
+    (
+        "approve_device",
+        "Approve a device",
+        "{user} gave a device of {app} access",
+        "to give a device access",
+    ),
     (
         "introspect",
         "Introspect a token",
@@ -240,7 +258,7 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 48] = [
+const REASONS: [(&str, &str); 54] = [
     ("no_devices", "the server keeps no devices"),
     ("device_not_found", "there is no such device"),
     ("no_remote_wipe", "the app does not obey orders to wipe its data"),
@@ -285,6 +303,12 @@ const REASONS: [(&str, &str); 48] = [
     ("resource_not_granted", "the user did not grant access to this resource"),
     ("resource_not_allowed", "the app may not use this resource"),
     ("consent_denied", "the user denied it"),
+    ("device_denied", "the user denied it"),
+    ("device_code_expired", "the code of the device has expired"),
+    ("device_code_spent", "the code of the device was used before"),
+    ("unknown_user_code", "no device shows this code"),
+    ("too_many_user_codes", "too many wrong codes were entered"),
+    ("too_many_device_requests", "too many devices ask for a code"),
     ("login_required", "the user has to log in"),
     ("consent_required", "the user has to agree"),
     ("rate_limits", "the app sends too many requests"),

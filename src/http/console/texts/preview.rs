@@ -46,10 +46,11 @@ pub(in super::super) const LEFT_OUT: Text = "Scopes left out";
 pub(in super::super) const OF_HOST: Text = "Added by the host.";
 
 /// The flows in the order of the form: value of the field.
-pub(in super::super) const FLOWS: [(Flow, Text); 3] = [
+pub(in super::super) const FLOWS: [(Flow, Text); 4] = [
     (Flow::AuthorizationCode, "authorization_code"),
     (Flow::JwtBearer, "jwt_bearer"),
     (Flow::ClientCredentials, "client_credentials"),
+    (Flow::DeviceCode, "device_code"),
 ];
 
 /// The claims in the order of the page, with their meaning.

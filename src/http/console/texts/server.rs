@@ -110,6 +110,8 @@ pub(in super::super) const fn endpoint(endpoint: ServerEndpoint) -> Text {
         ServerEndpoint::Revocation => "Revocation",
         ServerEndpoint::Introspection => "Introspection",
         ServerEndpoint::Revocations => "Feed of revocations",
+        ServerEndpoint::DeviceAuthorization => "Codes for devices",
+        ServerEndpoint::DeviceVerification => "Page for the code of a device",
         ServerEndpoint::DeviceWipeCheck => "Question of a phone about its wipe",
         ServerEndpoint::DeviceWipeSuccess => "Report of a wiped phone",
         ServerEndpoint::DevicePolicy => "Rules for phones",

@@ -37,5 +37,9 @@ pub(in super::super) const fn about(flow: Flow) -> Text {
              page never does."
         }
         Flow::ClientCredentials => "The app acts for itself, without a user.",
+        Flow::DeviceCode => {
+            "A device shows a code. A user types it on another device, signs in and agrees, while the app asks \
+             for its token again and again."
+        }
     }
 }

@@ -25,6 +25,7 @@ pub(in super::super) const fn flow(grant_type: GrantType) -> Text {
         GrantType::RefreshToken => "Refresh token",
         GrantType::JwtBearer => "JWT bearer",
         GrantType::ClientCredentials => "Client credentials",
+        GrantType::DeviceCode => "Device code",
     }
 }
 

@@ -1,0 +1,58 @@
+//! A server, and an app, without the device grant.
+
+use std::sync::Arc;
+
+use grantor::http::HttpEndpoints;
+use grantor::{Flow, RedirectUri};
+
+use super::{Devices, GRANT_TYPE, PAGE, tv};
+use crate::support::{CALLBACK, Lines, World, code_app};
+
+/// D7: off by default, the server answers no path of the grant, names none, and does not support its grant type.
+#[test]
+fn a_server_without_the_device_grant_has_nothing_of_it() {
+    let world = World::unlimited();
+    let app = world.register(tv());
+    let endpoints = HttpEndpoints::new(Arc::clone(&world.server), Lines);
+    for path in [PAGE, "/oauth/device_authorization"] {
+        assert_eq!(endpoints.endpoint_at(path), None, "{path}");
+    }
+    assert!(!world.server.metadata().contains("device"));
+    assert!(!world.server.is_return_to(PAGE));
+    let form = [("grant_type", GRANT_TYPE), ("device_code", "gdc_AAAA")];
+    world.post(&app, &form).assert_error(400, "unsupported_grant_type");
+}
+
+/// D7: off by default, an app gets no codes, and its poll is refused before the code is looked at.
+#[test]
+fn an_app_without_the_flow_gets_no_codes() {
+    let devices = Devices::new();
+    let app = devices.world.register(code_app());
+    devices.ask(&app, &[]).assert_error(400, "unauthorized_client");
+    devices.world.assert_refused("grant", "flow_not_allowed", Some("flows"));
+    assert!(devices.records.kept().is_empty());
+    devices.poll(&app, "gdc_AAAA").assert_error(400, "unauthorized_client");
+
+    let app = devices.world.register(tv());
+    let codes = devices.codes(&app);
+    devices.approve(&codes.user, "ann");
+    devices.world.edit(&app, |draft| {
+        let uri = RedirectUri::parse(CALLBACK).unwrap();
+        draft.flows([Flow::AuthorizationCode]).redirect_uri(uri)
+    });
+    devices.poll(&app, &codes.device).assert_error(400, "unauthorized_client");
+}
+
+/// D7: endpoints without browsers have no page for the user, so they have no codes for devices.
+#[test]
+fn endpoints_without_pages_do_not_offer_the_grant() {
+    let devices = Devices::new();
+    let endpoints = HttpEndpoints::without_interaction(Arc::clone(&devices.world.server));
+    for path in [PAGE, "/oauth/device_authorization"] {
+        assert_eq!(endpoints.endpoint_at(path), None, "{path}");
+    }
+    let request = http::Request::get("/.well-known/oauth-authorization-server");
+    let answer = devices.world.block_on(endpoints.handle(request.body("").unwrap())).unwrap();
+    let metadata = String::from_utf8(answer.into_body()).unwrap();
+    assert!(!metadata.contains("device"), "{metadata}");
+}
