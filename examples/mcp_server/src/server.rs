@@ -120,7 +120,7 @@ pub(crate) async fn serve(
         .layer(DefaultBodyLimit::max(16 * 1024))
         .with_state(site);
     let router = pages.merge(tools).merge(axum_router(&Arc::new(endpoints)));
-    announce(&issuer, &mcp, password, ready_file)?;
+    announce(&issuer, &mcp, password.as_deref(), ready_file)?;
 
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let (mut terminate, mut interrupt) =
@@ -151,11 +151,11 @@ fn transport(issuer: &Issuer) -> StreamableHttpServerConfig {
 fn announce(
     issuer: &Issuer,
     mcp: &Resource,
-    password: Option<String>,
+    password: Option<&str>,
     ready_file: Option<&Path>,
 ) -> Result<(), BoxError> {
     println!("The MCP server is {mcp}, and its authorization server is {issuer}.");
-    if let Some(password) = &password {
+    if let Some(password) = password {
         println!("The first user is {USER}, with the password {password}");
     }
     println!("Registered client: notes-cli. Ctrl-C stops the server.");
