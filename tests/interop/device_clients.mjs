@@ -33,6 +33,10 @@ function check(what, holds) {
   if (!holds) process.exit(1);
 }
 
+const sorted = (scope) => scope.split(" ").sort().join(" ");
+/** The same tokens, in any order. */
+const sameScope = (one, other) => sorted(one) === sorted(other);
+
 /** The error of the server with which the promise fails. */
 async function errorOf(promise) {
   const reason = await promise.then(() => undefined, (error) => error);
@@ -68,7 +72,7 @@ async function strict() {
   const page = await decide(codes.verification_uri_complete, "approve");
   check("the link fills the code in", page.includes("connected"));
   const tokens = await poll(codes);
-  check("the approved code gives a token", tokens.scope === settings.scope);
+  check("the approved code gives a token", sameScope(tokens.scope, settings.scope));
   const again = await poll(codes);
   check("a lost answer is given again", again.refresh_token === tokens.refresh_token);
   const refreshed = await oauth.processRefreshTokenResponse(as, client,
@@ -92,7 +96,7 @@ async function comfortable() {
   const polls = openid.pollDeviceAuthorizationGrant(config, codes);
   await decide(codes.verification_uri, "approve", codes.user_code);
   const tokens = await polls;
-  check("openid-client polls until the user approves", tokens.scope === "profile files.list");
+  check("openid-client polls until the user approves", sameScope(tokens.scope, "profile files.list"));
   const more = await openid.refreshTokenGrant(config, tokens.refresh_token);
   check("openid-client refreshes", more.access_token !== tokens.access_token);
 

@@ -94,5 +94,5 @@ fn oauth4webapi_and_openid_client_connect_devices() {
     }
     let mut node = command("node");
     node.arg(script("device_clients.mjs")).env("INTEROP_NODE_MODULES", modules);
-    run(&mut node, 17);
+    run(&mut node, 16);
 }
