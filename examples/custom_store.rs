@@ -154,8 +154,9 @@ impl AppRegistry for CustomStore {
         if tables.apps.contains_key(app.client_id()) {
             return Ok(InsertApp::AlreadyExists);
         }
+        // The caches of other processes stay as they are if a stranger's app appears.
+        tables.apps_version += u64::from(!app.origin().is_self_described());
         tables.apps.insert(app.client_id().clone(), Arc::new(app));
-        tables.apps_version += 1;
         Ok(InsertApp::Inserted)
     }
 

@@ -12,6 +12,7 @@
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
 //! | [`device_grant`] | televisions, consoles and command lines: the device authorization grant |
+//! | [`self_described_apps`] | apps that introduce themselves by a document: switch, template, consent page, administration |
 //! | [`devices`] | phones: the device of a token, remote wipe, delivery of the rules |
 //! | [`mobile`] | rules that an app enforces on a phone, for administrators and developers of apps |
 //! | [`migration`] | clients of five other servers |
@@ -151,6 +152,10 @@ pub mod console {}
 #[doc = links!()]
 #[doc = include_str!("../docs/device-grant.md")]
 pub mod device_grant {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/self-described-apps.md")]
+pub mod self_described_apps {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/devices.md")]

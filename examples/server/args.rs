@@ -33,6 +33,9 @@ Options:
                        tokens and secrets can be read on it
   --group-readable-keys
                        accepts a key file that its group may read, as in the volume of a secret
+  --fetch-ca FILE      trusts the authorities of a PEM file, instead of the system's, when it fetches documents
+                       and keys of apps; for tests (--features axum,fetch)
+  --fetch-loopback     also fetches from this machine; for tests
   --no-limits          disables every rate limit, for tokens and for logins
   --playground         adds a page to the console that runs the code flow in the browser; without
                        --seed it is there anyway (--features axum,console)
@@ -58,6 +61,9 @@ pub(crate) struct Args {
     pub(crate) store: String,
     pub(crate) keys: Option<PathBuf>,
     pub(crate) group_readable_keys: bool,
+    /// The file with the authorities that fetches trust.
+    pub(crate) fetch_ca: Option<PathBuf>,
+    pub(crate) fetch_loopback: bool,
     pub(crate) limits: bool,
     pub(crate) playground: bool,
     pub(crate) log: bool,
@@ -81,6 +87,8 @@ impl Args {
             store: "memory:".to_owned(),
             keys: None,
             group_readable_keys: false,
+            fetch_ca: None,
+            fetch_loopback: false,
             limits: true,
             playground: false,
             log: false,
@@ -93,6 +101,7 @@ impl Args {
             match argument.as_str() {
                 "--plain-http" => plain_http = true,
                 "--group-readable-keys" => args.group_readable_keys = true,
+                "--fetch-loopback" => args.fetch_loopback = true,
                 "--no-limits" => args.limits = false,
                 "--playground" => args.playground = true,
                 "--log" => args.log = true,
@@ -120,7 +129,15 @@ impl Args {
     }
 
     fn set(&mut self, option: &str, value: Option<&str>) -> Result<(), String> {
-        let options = ["--listen", "--signing-alg", "--seed", "--ready-file", "--store", "--keys"];
+        let options = [
+            "--listen",
+            "--signing-alg",
+            "--seed",
+            "--ready-file",
+            "--store",
+            "--keys",
+            "--fetch-ca",
+        ];
         if !options.contains(&option) {
             return Err(format!("unknown option {option}, see --help"));
         }
@@ -142,6 +159,7 @@ impl Args {
             }
             "--seed" => self.seed = Some(value.into()),
             "--ready-file" => self.ready_file = Some(value.into()),
+            "--fetch-ca" => self.fetch_ca = Some(value.into()),
             "--keys" => self.keys = Some(value.into()),
             _ => {
                 let url = if value == "memory" { "memory:" } else { value };

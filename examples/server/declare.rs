@@ -36,7 +36,9 @@ pub(crate) async fn declare(
 fn with_secrets(mut app: ImportedApp, random: &dyn SecureRandom) -> Result<ImportedApp, BoxError> {
     let settings = app.settings().clone();
     let client_secret = match settings.authentication() {
-        ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => false,
+        ClientAuthentication::PrivateKeyJwt(_)
+        | ClientAuthentication::PrivateKeyJwtUri(_)
+        | ClientAuthentication::None => false,
         ClientAuthentication::ClientSecret
         | ClientAuthentication::ClientSecretBasic
         | ClientAuthentication::ClientSecretPost

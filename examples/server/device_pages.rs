@@ -56,7 +56,7 @@ pub(crate) fn consent(prompt: &DevicePrompt, action: &str) -> Page {
     let mut body = format!("<h1>{app} asks for access on another device</h1>\n");
     body.push_str(match prompt.vouched_by {
         Voucher::Administrator => "<p class=\"soft\">Registered by your administrator.</p>\n",
-        _ => "<p class=\"soft\">The app chose this name itself.</p>\n",
+        Voucher::Unverified(_) | _ => "<p class=\"soft\">The app chose this name itself.</p>\n",
     });
     for line in prompt.app_description.lines().filter(|line| !line.is_empty()) {
         _ = writeln!(body, "<p class=\"soft\">{}</p>", escape(line));

@@ -14,6 +14,7 @@ mod declare;
 mod demo_api;
 mod device_pages;
 mod digests;
+mod fetching;
 mod log;
 mod pages;
 mod secrets;
@@ -134,6 +135,9 @@ async fn run(args: &Args) -> Result<(), BoxError> {
     let told = serve::told_to_stop()?;
     let task = tokio::spawn(upkeep.run(tokio::time::sleep));
     handle.started().await;
+    for warning in fetching::warnings(args) {
+        say(std::io::stdout(), warning);
+    }
     serve::announce(args.ready_file.as_deref(), &issuer)?;
     match tries {
         Some(tries) if !args.check => {
@@ -228,6 +232,7 @@ impl Program {
         for resource_server in &seed.resource_servers {
             builder = builder.resource_server(resource_server.clone());
         }
+        let builder = fetching::fetching(builder, &seed, args)?;
         let server = Arc::new(builder.start().await?);
         let apps = declare::declare(&server, &seed, &random).await?;
         let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();

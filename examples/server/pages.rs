@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use axum::http::StatusCode;
-use grantor::endpoint::{AuthorizationError, ConsentPrompt, RequestedScope, Voucher};
+use grantor::endpoint::{
+    AuthorizationError, ConsentPrompt, RequestedScope, SelfDescription, Voucher,
+};
 use grantor::error::Rejection;
 use grantor::ids::Resource;
 
@@ -54,15 +56,53 @@ pub(crate) fn login(status: StatusCode, form: &LoginForm<'_>) -> Page {
     page(status, Width::Card, "Sign in", &body)
 }
 
+/// Renders who asks, if the app describes itself: the host that answers for it first, then the name that it claims.
+fn unverified(app: &str, facts: &SelfDescription) -> String {
+    let mut text = match &facts.client_host {
+        Some(host) => format!("<h1>An app of {} asks for access</h1>\n", escape(host)),
+        None => "<h1>An unknown app asks for access</h1>\n".to_owned(),
+    };
+    _ = writeln!(
+        text,
+        "<p>It calls itself <strong>{app}</strong>. This name is not verified: another app may use the same.</p>"
+    );
+    _ = match &facts.redirect_host {
+        Some(host) => {
+            writeln!(text, "<p>The access goes to <strong>{}</strong>.</p>", escape(host))
+        }
+        None => writeln!(text, "<p>The access goes to a program on your device.</p>"),
+    };
+    if facts.only_loopback {
+        text.push_str(
+            "<p><strong>Any program on your device can ask in this name.</strong> Go on only if you have just \
+             started it yourself.</p>\n",
+        );
+    }
+    text
+}
+
 /// Renders the consent page. Every scope is ticked, and an unticked one is not granted. `here` is
 /// the URL of the page if it can be requested again.
 pub(crate) fn consent(prompt: &ConsentPrompt, action: &str, here: Option<&str>) -> Page {
     let app = escape(&prompt.app_name);
-    let mut body = format!("<h1>{app} asks for access</h1>\n");
-    body.push_str(match prompt.vouched_by {
-        Voucher::Administrator => "<p class=\"soft\">Registered by your administrator.</p>\n",
-        _ => "<p class=\"soft\">The app chose this name itself.</p>\n",
-    });
+    let mut body = String::new();
+    match &prompt.vouched_by {
+        Voucher::Administrator => {
+            _ = writeln!(
+                body,
+                "<h1>{app} asks for access</h1>\n\
+                 <p class=\"soft\">Registered by your administrator.</p>"
+            );
+        }
+        Voucher::Unverified(facts) => body.push_str(&unverified(&app, facts)),
+        _ => {
+            _ = writeln!(
+                body,
+                "<h1>{app} asks for access</h1>\n\
+                 <p class=\"soft\">The app chose this name itself.</p>"
+            );
+        }
+    }
     let other = here.map_or_else(String::new, |here| {
         let return_to: String = url::form_urlencoded::byte_serialize(here.as_bytes()).collect();
         format!(" <a href=\"/login?return_to={return_to}\">Not you?</a>")

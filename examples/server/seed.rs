@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use grantor::admin::{DeclaredApps, SecretReference};
+use grantor::app::AppTemplate;
 use grantor::catalog::ApiCatalog;
 use grantor::ids::{ClientId, Group, Resource};
 use grantor::resource_server::ResourceServer;
@@ -34,6 +35,8 @@ pub(crate) struct Seed {
     pub(crate) devices: Option<SeedDevices>,
     /// The device grant. Off if it is absent.
     pub(crate) device_grant: Option<SeedDeviceGrant>,
+    /// Apps that describe themselves in a document. Off if it is absent.
+    pub(crate) client_documents: Option<SeedDocuments>,
     /// The apps as they are written.
     #[serde(default)]
     pub(crate) apps: Value,
@@ -52,6 +55,20 @@ pub(crate) struct SeedUser {
     /// Other claims that assertions may use to name the user.
     #[serde(default)]
     pub(crate) claims: BTreeMap<String, String>,
+}
+
+/// Apps that describe themselves in a document at their client id.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(not(feature = "fetch"), expect(dead_code, reason = "read, and then refused"))]
+pub(crate) struct SeedDocuments {
+    pub(crate) template: AppTemplate,
+    #[serde(default)]
+    pub(crate) allow_hosts: Vec<String>,
+    #[serde(default)]
+    pub(crate) deny_hosts: Vec<String>,
+    /// The shortest time for which a document is fresh, in seconds. Default: 300.
+    pub(crate) shortest_freshness: Option<u64>,
 }
 
 /// The devices of apps with mobile security.
@@ -242,6 +259,18 @@ mod tests {
         assert_eq!(nextcloud(DEMO), Some(vec![app]));
         let unknown = problem(r#"{"devices": {"nextclouds": []}}"#);
         assert!(unknown.starts_with("the seed, at devices.nextclouds: unknown field"), "{unknown}");
+    }
+
+    #[test]
+    fn documents_are_off_unless_the_seed_has_a_template() {
+        assert!(Seed::parse("{}", &issuer()).unwrap().client_documents.is_none());
+        let text = r#"{"client_documents": {"template": {"scope": "a b", "refresh_token": true,
+            "custom_schemes": ["cursor"]}, "shortest_freshness": 5}}"#;
+        let documents = Seed::parse(text, &issuer()).unwrap().client_documents.unwrap();
+        assert!(documents.template.check().is_ok());
+        assert_eq!(documents.shortest_freshness, Some(5));
+        let unknown = problem(r#"{"client_documents": {"template": {"scope": "a", "flows": []}}}"#);
+        assert!(unknown.contains("client_documents.template"), "{unknown}");
     }
 
     #[test]

@@ -321,7 +321,8 @@ impl<S: Store> Admin<'_, S> {
 
     /// Removes rows that have no effect any more: up to `limit` expired grants, past revocations and
     /// assertion ids, up to `limit` devices and up to `limit` codes of devices if the server has them. Call it
-    /// regularly, and again at once while it returns [`more`](Pruned::more). Not audited.
+    /// regularly, and again at once while it returns [`more`](Pruned::more). Not audited. An [`Upkeep`](crate::Upkeep) also removes the rows of
+    /// apps without a grant that a document describes.
     ///
     /// # Errors
     ///
@@ -416,7 +417,9 @@ fn has_client_secret(settings: &AppSettings) -> bool {
         ClientAuthentication::ClientSecret
         | ClientAuthentication::ClientSecretBasic
         | ClientAuthentication::ClientSecretPost => true,
-        ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => false,
+        ClientAuthentication::PrivateKeyJwt(_)
+        | ClientAuthentication::PrivateKeyJwtUri(_)
+        | ClientAuthentication::None => false,
     }
 }
 

@@ -353,12 +353,15 @@ impl AppDraft {
             ClientAuthentication::PrivateKeyJwt(keys) if keys.hold_secret() => {
                 Err(InvalidApp::new("authentication", "must hold public keys only"))
             }
-            ClientAuthentication::PrivateKeyJwt(_) => match self.client_assertion_lifetime {
-                None | Some(1..=3_600) => Ok(()),
-                Some(_) => {
-                    Err(InvalidApp::new("client_assertion_lifetime", "must be 1 to 3600 seconds"))
+            ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::PrivateKeyJwtUri(_) => {
+                match self.client_assertion_lifetime {
+                    None | Some(1..=3_600) => Ok(()),
+                    Some(_) => Err(InvalidApp::new(
+                        "client_assertion_lifetime",
+                        "must be 1 to 3600 seconds",
+                    )),
                 }
-            },
+            }
             ClientAuthentication::ClientSecret
             | ClientAuthentication::ClientSecretBasic
             | ClientAuthentication::ClientSecretPost

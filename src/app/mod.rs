@@ -8,7 +8,9 @@ mod client_metadata;
 mod credentials;
 mod draft;
 pub(crate) mod impersonation;
+mod jwks_uri;
 mod jwt_settings;
+mod metadata_document;
 mod mobile_security;
 mod origin;
 mod settings;
@@ -23,7 +25,10 @@ pub use client_metadata::{ApplicationType, AuthenticationMethodName, ClientMetad
 pub use credentials::{AppCredentials, Credentials};
 pub use draft::AppDraft;
 pub use impersonation::{Impersonable, ImpersonationPolicy, ImpersonationRule, NotPermitted};
+pub use jwks_uri::JwksUri;
 pub use jwt_settings::{AssertionKeys, JtiRule, JwtSettings};
+pub(crate) use metadata_document::DocumentUrl;
+pub use metadata_document::{DocumentProblem, MetadataDocument};
 pub use mobile_security::{MobileSecurity, PinPolicy, PolicyDocument};
 pub use origin::AppOrigin;
 pub use settings::AppSettings;
@@ -106,6 +111,9 @@ pub enum ClientAuthentication {
     ClientSecretPost,
     /// An assertion signed by one of these keys (RFC 7523 section 2.2).
     PrivateKeyJwt(VerifyingKeys),
+    /// An assertion signed by one of the keys at this URL (`jwks_uri`). It requires a server that fetches
+    /// [app keys](crate::ServerBuilder::app_keys).
+    PrivateKeyJwtUri(JwksUri),
     /// No authentication: a public app.
     None,
 }
@@ -118,7 +126,8 @@ impl ClientAuthentication {
             Self::ClientSecret
             | Self::ClientSecretBasic
             | Self::ClientSecretPost
-            | Self::PrivateKeyJwt(_) => ClientType::Confidential,
+            | Self::PrivateKeyJwt(_)
+            | Self::PrivateKeyJwtUri(_) => ClientType::Confidential,
             Self::None => ClientType::Public,
         }
     }
@@ -178,6 +187,9 @@ pub struct CustomApp {
     enabled: bool,
     #[serde(default, skip_serializing_if = "AppOrigin::is_registered")]
     origin: AppOrigin,
+    /// Boxed, because most apps have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    document: Option<Box<MetadataDocument>>,
     credentials: Credentials,
     version: u64,
     created_at: UnixTime,
@@ -206,6 +218,7 @@ impl CustomApp {
             settings,
             enabled: true,
             origin: AppOrigin::Registered,
+            document: None,
             credentials,
             version,
             created_at: now,
@@ -285,6 +298,7 @@ impl CustomApp {
             settings: &mut app.settings,
             enabled: &mut app.enabled,
             origin: &mut app.origin,
+            document: &mut app.document,
             credentials: &mut app.credentials,
         });
         app
@@ -296,6 +310,7 @@ pub(crate) struct AppEdit<'a> {
     pub(crate) settings: &'a mut AppSettings,
     pub(crate) enabled: &'a mut bool,
     pub(crate) origin: &'a mut AppOrigin,
+    pub(crate) document: &'a mut Option<Box<MetadataDocument>>,
     pub(crate) credentials: &'a mut Credentials,
 }
 

@@ -237,6 +237,7 @@ impl AppSettings {
             ClientAuthentication::ClientSecret
             | ClientAuthentication::ClientSecretBasic
             | ClientAuthentication::ClientSecretPost
+            | ClientAuthentication::PrivateKeyJwtUri(_)
             | ClientAuthentication::None => &[],
         };
         let jwt = match self.jwt().map(JwtSettings::assertion_keys) {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppDraft, AppSettings, AuthenticationMethodName, ClientAuthentication, ClientMetadata, Flow,
-    InvalidApp, RateQuota, ScopePolicy,
+    InvalidApp, JwksUri, RateQuota, ScopePolicy,
 };
 use crate::ids::Resource;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -293,9 +293,12 @@ fn authentication(
         AuthenticationMethodName::None => Ok(ClientAuthentication::None),
         AuthenticationMethodName::ClientSecretBasic => Ok(ClientAuthentication::ClientSecretBasic),
         AuthenticationMethodName::ClientSecretPost => Ok(ClientAuthentication::ClientSecretPost),
-        AuthenticationMethodName::PrivateKeyJwt => match &metadata.jwks {
-            Some(keys) => Ok(ClientAuthentication::PrivateKeyJwt(keys.clone())),
-            None => Err(InvalidApp::new("jwks", "is required by private_key_jwt")),
+        AuthenticationMethodName::PrivateKeyJwt => match (&metadata.jwks, &metadata.jwks_uri) {
+            (Some(keys), _) => Ok(ClientAuthentication::PrivateKeyJwt(keys.clone())),
+            (None, Some(uri)) => Ok(ClientAuthentication::PrivateKeyJwtUri(JwksUri::new(uri)?)),
+            (None, None) => {
+                Err(InvalidApp::new("jwks", "or `jwks_uri` is required by private_key_jwt"))
+            }
         },
     }
 }

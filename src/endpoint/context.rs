@@ -9,6 +9,8 @@ use crate::audit::AuditSink;
 use crate::audit::usage::Usage;
 use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, UnixTime};
+use crate::endpoint::client_authentication::AppKeys;
+use crate::endpoint::client_documents::Documents;
 use crate::endpoint::device_authorization::DeviceGrants;
 use crate::endpoint::devices::Devices;
 use crate::ids::{ClientId, Issuer};
@@ -64,6 +66,10 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) devices: Option<Devices>,
     /// The device grant, if the server has it.
     pub(crate) device_grants: Option<Box<DeviceGrants>>,
+    /// The documents of apps that describe themselves, if the server fetches them.
+    pub(crate) documents: Option<Box<Documents>>,
+    /// The keys of apps that publish them, if the server fetches any.
+    pub(crate) app_keys: Option<AppKeys>,
 }
 
 impl<S: GrantStore, U, H> Context<S, U, H> {

@@ -53,6 +53,8 @@ struct ServerMetadata<'a> {
     code_challenge_methods_supported: &'static [&'static str],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     authorization_response_iss_parameter_supported: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    client_id_metadata_document_supported: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     prompt_values_supported: &'static [&'static str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -88,6 +90,7 @@ pub(crate) fn server_metadata_json(
     publishes_keys: bool,
     catalog: Option<&ApiCatalog>,
     resources: &[ResourceServer],
+    documents: bool,
 ) -> String {
     let url = |endpoint| paths.url(issuer, endpoint);
     let browsers = paths.get(ServerEndpoint::Authorization).is_some();
@@ -138,6 +141,7 @@ pub(crate) fn server_metadata_json(
         device_policy_endpoint: url(ServerEndpoint::DevicePolicy),
         code_challenge_methods_supported: only(browsers, &["S256"]),
         authorization_response_iss_parameter_supported: browsers,
+        client_id_metadata_document_supported: documents && browsers,
         prompt_values_supported: only(browsers, &["none", "login", "consent", "select_account"]),
         protected_resources: resources.iter().map(|it| it.identifier.as_str()).collect(),
     };

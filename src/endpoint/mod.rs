@@ -25,6 +25,7 @@ pub(crate) mod audit_trail;
 pub(crate) mod authorization;
 pub(crate) mod caller;
 pub(crate) mod client_authentication;
+pub(crate) mod client_documents;
 pub(crate) mod context;
 pub(crate) mod device_authorization;
 pub(crate) mod devices;
@@ -39,9 +40,10 @@ pub(crate) mod token;
 
 pub use authorization::{
     Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, ConsentPrompt,
-    Decision, Login, LoginNeeded, Moment, NextStep, RequestedScope, Voucher,
+    Decision, Login, LoginNeeded, Moment, NextStep, RequestedScope, SelfDescription, Voucher,
 };
 pub use caller::Caller;
+pub use client_documents::{ClientDocuments, GoneDocument};
 pub use device_authorization::{DeviceAuthorization, DeviceDecision, DeviceGrant, DevicePrompt};
 pub use devices::DevicePolicy;
 pub use form_request::FormRequest;

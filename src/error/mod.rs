@@ -9,6 +9,7 @@
 
 mod assertion_settings;
 mod device_grant_refusal;
+mod document_entry;
 mod rejection;
 mod rejection_table;
 

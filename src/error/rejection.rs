@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{DeviceGrantRefusal, ErrorCode};
-use crate::app::NotPermitted;
+use crate::app::{DocumentProblem, NotPermitted};
 use crate::jwt::AssertionError;
 use crate::observe::Step;
 use crate::protocol::grant_type::GrantType;
@@ -57,10 +57,14 @@ pub enum Rejection {
     UnknownClient,
     /// The app is disabled.
     AppDisabled,
+    /// The app describes itself in a document, which is not usable now.
+    ClientDocument(DocumentProblem),
     /// The client secret is wrong or expired.
     WrongSecret,
     /// The app must use another authentication method.
     WrongAuthenticationMethod,
+    /// The keys at the app's `jwks_uri` cannot be fetched.
+    ClientKeysUnavailable,
     /// The client assertion is invalid.
     ClientAssertion(AssertionError),
     /// The assertion was used before.
@@ -80,6 +84,8 @@ pub enum Rejection {
     // -- grant
     /// The app may not use this grant type.
     FlowNotAllowed(GrantType),
+    /// The document that describes the app is gone.
+    DocumentGone,
     /// The app may not use refresh tokens.
     RefreshNotAllowed,
     /// The server did not issue this code or refresh token to this app.
@@ -200,6 +206,8 @@ impl Rejection {
             format!("{name} has an unsupported value").into()
         } else if let Self::DuplicateParameter(name) = self {
             format!("{name} appears more than once").into()
+        } else if let Self::ClientDocument(DocumentProblem::Member(name)) = self {
+            format!("{name} in the client metadata document is not usable").into()
         } else {
             self.entry().description.into()
         }

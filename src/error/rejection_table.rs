@@ -1,6 +1,7 @@
 //! The table of rejections: the wire code and the audit entry of each cause.
 
 use super::assertion_settings::{assertion_setting, client_assertion_setting};
+use super::document_entry::{DOCUMENT_GONE, SELF_DESCRIBED_APP, document_entry};
 use super::{ErrorCode, Rejection};
 use crate::app::NotPermitted;
 use crate::audit::{
@@ -155,6 +156,11 @@ impl Rejection {
             Self::AppDisabled => {
                 entry(C::InvalidClient, S::Client, "app_disabled", CLIENT).decided_by("enabled")
             }
+            Self::ClientDocument(problem) => document_entry(*problem),
+            Self::ClientKeysUnavailable => {
+                entry(C::InvalidClient, S::Client, "client_keys_unavailable", CLIENT)
+                    .decided_by("authentication")
+            }
             Self::WrongSecret => entry(C::InvalidClient, S::Client, "wrong_secret", CLIENT)
                 .decided_by("client_secrets"),
             Self::WrongAuthenticationMethod => {
@@ -214,6 +220,7 @@ impl Rejection {
                 "the app may not use this grant type",
             )
             .decided_by("flows"),
+            Self::DocumentGone => DOCUMENT_GONE,
             Self::RefreshNotAllowed => entry(
                 C::UnauthorizedClient,
                 S::Grant,
@@ -355,13 +362,7 @@ impl Rejection {
             .decided_by("mobile_security"),
             Self::PublicApp => entry(C::InvalidClient, S::Client, "public_app", CLIENT)
                 .decided_by("authentication"),
-            Self::SelfDescribedApp => entry(
-                C::UnauthorizedClient,
-                S::Client,
-                "self_described_app",
-                "the app described itself, and gets tokens by consent only",
-            )
-            .decided_by("origin"),
+            Self::SelfDescribedApp => SELF_DESCRIBED_APP,
             Self::NotAResourceServer => entry(
                 C::UnauthorizedClient,
                 S::Client,

@@ -306,7 +306,9 @@ impl Basics {
         let name = name.unwrap_or_else(|| id.chars().take(100).collect());
         let description = text("description", self.description.as_deref(), 1_000, notes);
         let uses_secret = match &authentication {
-            ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => false,
+            ClientAuthentication::PrivateKeyJwt(_)
+            | ClientAuthentication::PrivateKeyJwtUri(_)
+            | ClientAuthentication::None => false,
             ClientAuthentication::ClientSecret
             | ClientAuthentication::ClientSecretBasic
             | ClientAuthentication::ClientSecretPost => true,

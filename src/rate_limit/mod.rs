@@ -12,6 +12,8 @@
 //! * **A device** has a budget of questions about its wipe, and one of reports. A refresh token, live or dead,
 //!   authenticates them. A request whose token proves nothing is charged to its source instead.
 //!
+//! * **A source** also has a budget of client metadata documents that are not known yet, if the server fetches any.
+//!
 //! A caller that has spent a budget gets 429 with `Retry-After`. Each process has budgets of its own.
 //!
 //! # What failures refuse
@@ -69,6 +71,7 @@ use crate::ids::{ClientId, Source};
 /// | requests of a source for device codes, by public apps | 20 a minute, 60 at once |
 /// | wrong user codes of a user, and of a source | 5 a minute, 10 at once |
 /// | wrong user codes of all | 300 a minute, 300 at once |
+/// | client metadata documents that a source asks for and that are not fresh | 60 a minute, 120 at once |
 /// | audit events of unauthenticated callers | 600 a minute, 1,000 at once |
 ///
 /// ```
@@ -89,6 +92,7 @@ pub struct RateLimits {
     device_requests: Option<RateQuota>,
     user_codes: Option<RateQuota>,
     all_user_codes: Option<RateQuota>,
+    source_documents: Option<RateQuota>,
     stranger_events: Option<RateQuota>,
 }
 
@@ -104,6 +108,7 @@ impl Default for RateLimits {
             .with_device_requests(RateQuota::new(20, 60))
             .with_user_codes(RateQuota::new(5, 10))
             .with_all_user_codes(RateQuota::new(300, 300))
+            .with_source_documents(RateQuota::new(60, 120))
             .with_stranger_events(RateQuota::new(600, 1_000))
     }
 }
@@ -122,6 +127,7 @@ impl RateLimits {
             device_requests: None,
             user_codes: None,
             all_user_codes: None,
+            source_documents: None,
             stranger_events: None,
         }
     }
@@ -197,6 +203,14 @@ impl RateLimits {
         self
     }
 
+    /// Sets the quota of client metadata documents that a source asks for and that are not fresh, so that they are
+    /// fetched. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_source_documents(mut self, quota: RateQuota) -> Self {
+        self.source_documents = Some(quota);
+        self
+    }
+
     /// Sets the quota of audit events of unauthenticated callers, over all sources. Beyond it, events are
     /// only counted, and one event a minute for each kind states the count, without source or app. A 0 in it
     /// counts as 1.
@@ -230,6 +244,7 @@ pub(crate) struct RateLimiter {
     /// Boxed, because most servers have no devices.
     source_wipes: Option<Box<Budgets>>,
     device_wipes: Option<Box<Budgets>>,
+    source_documents: Option<Box<Budgets>>,
     hasher: RandomState,
 }
 
@@ -269,6 +284,7 @@ impl RateLimiter {
             source_failures: limits.source_failures.map(Budgets::new),
             source_wipes: limits.source_wipes.map(Budgets::new).map(Box::new),
             device_wipes: limits.device_wipes.map(Budgets::new).map(Box::new),
+            source_documents: limits.source_documents.map(Budgets::new).map(Box::new),
             hasher: RandomState::new(),
         }
     }
@@ -348,6 +364,20 @@ impl RateLimiter {
         let Some(wipes) = &self.device_wipes else { return Ok(()) };
         let now = self.time.tell(now);
         let charged = wipes.charge(self.hasher.hash_one((kind, grant)), now);
+        charged.map_err(|spent| retry_after(spent, now))
+    }
+
+    /// Charges a document that has to be fetched to the source of the request. Refuses if its budget is spent.
+    pub(crate) fn charge_document(
+        &self,
+        source: Option<&Source>,
+        now: UnixTime,
+    ) -> Result<(), RetryAfter> {
+        let (Some(documents), Some(source)) = (&self.source_documents, source) else {
+            return Ok(());
+        };
+        let now = self.time.tell(now);
+        let charged = documents.charge(self.hasher.hash_one(SourceKey::of(source)), now);
         charged.map_err(|spent| retry_after(spent, now))
     }
 

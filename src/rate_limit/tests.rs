@@ -236,24 +236,27 @@ fn a_clock_that_jumps_back_or_far_ahead_locks_no_app_out() {
 #[test]
 fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     const DOCUMENTED_KEYS: usize = 65_536;
-    const DOCUMENTED_BYTES: usize = 11 << 20;
+    const DOCUMENTED_BYTES: usize = 14 << 20;
     let (limiter, victim) = (limiter(), source("192.0.2.1"));
     while fail(&limiter, "victim", Some(&victim), NOW).is_ok() {}
     while limiter.charge_grant(b"victim", NOW).is_ok() {}
     while limiter.charge_source_wipe(Some(&victim), NOW).is_ok() {}
     while limiter.charge_device_wipe(WipeKind::Report, b"victim", NOW).is_ok() {}
+    while limiter.charge_document(Some(&victim), NOW).is_ok() {}
     let [failures, source_failures, grants] =
         [&limiter.failures, &limiter.source_failures, &limiter.grants]
             .map(|table| table.as_ref().unwrap());
-    let [source_wipes, device_wipes] =
-        [&limiter.source_wipes, &limiter.device_wipes].map(|table| &**table.as_ref().unwrap());
-    let tables = [failures, source_failures, grants, source_wipes, device_wipes];
+    let [source_wipes, device_wipes, documents] =
+        [&limiter.source_wipes, &limiter.device_wipes, &limiter.source_documents]
+            .map(|table| &**table.as_ref().unwrap());
+    let tables = [failures, source_failures, grants, source_wipes, device_wipes, documents];
     for number in 0..2 * DOCUMENTED_KEYS {
         let name = format!("stranger {number}");
         let _ = fail(&limiter, &name, Some(&source(&name)), NOW);
         let _ = limiter.charge_grant(name.as_bytes(), NOW);
         let _ = limiter.charge_source_wipe(Some(&source(&name)), NOW);
         let _ = limiter.charge_device_wipe(WipeKind::Report, name.as_bytes(), NOW);
+        let _ = limiter.charge_document(Some(&source(&name)), NOW);
         if number == DOCUMENTED_KEYS {
             let most = tables.map(|table| table.size().0).into_iter().max().unwrap();
             assert!(most > DOCUMENTED_KEYS / 2, "the flood reached only {most} keys");
@@ -263,6 +266,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     assert!(limiter.charge_grant(b"victim", NOW).is_err());
     assert!(limiter.charge_source_wipe(Some(&victim), NOW).is_err());
     assert!(limiter.charge_device_wipe(WipeKind::Report, b"victim", NOW).is_err());
+    assert!(limiter.charge_document(Some(&victim), NOW).is_err());
     assert_eq!(Budgets::MAX, DOCUMENTED_KEYS);
     let sizes = tables.map(Budgets::size);
     assert!(sizes.iter().all(|(keys, _)| *keys <= DOCUMENTED_KEYS), "{sizes:?}");
@@ -295,4 +299,17 @@ fn zero_in_a_quota_of_the_server_counts_as_one() {
     let limiter = RateLimiter::new(RateLimits::none().with_volume(RateQuota::new(0, 0)));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Ok(()));
     assert_eq!(limiter.charge_volume(&app("app", None), NOW), Err(RetryAfter { seconds: 60 }));
+}
+
+/// L18: the default budget of documents for a source.
+#[test]
+fn documents_have_a_default_budget() {
+    let (limiter, source) = (RateLimiter::new(RateLimits::default()), source("192.0.2.1"));
+    let ask = |seconds: i64| {
+        let now = UnixTime::from_seconds(1_700_000_000 + seconds);
+        limiter.charge_document(Some(&source), now).is_ok()
+    };
+    assert_eq!((0..200).filter(|_| ask(0)).count(), 120);
+    assert_eq!((0..200).filter(|_| ask(60)).count(), 60);
+    assert!(limiter.charge_document(None, UnixTime::from_seconds(1_700_000_000)).is_ok());
 }

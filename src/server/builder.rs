@@ -10,10 +10,12 @@ use crate::audit::usage::Usage;
 use crate::audit::{AuditSink, NoAudit, Shielded};
 use crate::catalog::ApiCatalog;
 use crate::clock::{Clock, SystemClock};
-use crate::endpoint::client_authentication::MAX_SLOW_CHECKS;
+use crate::endpoint::client_authentication::{AppKeys, MAX_SLOW_CHECKS};
+use crate::endpoint::client_documents::{ClientDocuments, Documents};
 use crate::endpoint::context::Context;
 use crate::endpoint::device_authorization::{DeviceGrant, DeviceGrants};
 use crate::endpoint::devices::Devices;
+use crate::fetch::Fetch;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::{KeyRing, VerifyingKey};
@@ -55,6 +57,8 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     resource_servers: Vec<ResourceServer>,
     devices: Option<Arc<dyn SharedDevices>>,
     device_grant: Option<DeviceGrant>,
+    documents: Option<Box<Documents>>,
+    app_keys: Option<AppKeys>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -90,6 +94,8 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             resource_servers: Vec::new(),
             devices: None,
             device_grant: None,
+            documents: None,
+            app_keys: None,
         }
     }
 }
@@ -117,6 +123,8 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             resource_servers: self.resource_servers,
             devices: self.devices,
             device_grant: self.device_grant,
+            documents: self.documents,
+            app_keys: self.app_keys,
         }
     }
 
@@ -225,6 +233,27 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.device_grant = Some(settings);
         self
     }
+
+    /// Fetches the keys of apps that publish them at a `jwks_uri`
+    /// ([`PrivateKeyJwtUri`](crate::app::ClientAuthentication::PrivateKeyJwtUri)) with `fetch`. Default: with that of
+    /// [`client_documents`](Self::client_documents), or else not at all, and such an app cannot authenticate.
+    ///
+    /// A key that is not known leads to one fetch a minute for each URL. Keys are fetched again after an hour, and used
+    /// for a day while that fails.
+    pub fn app_keys(mut self, fetch: impl Fetch + 'static) -> Self {
+        self.app_keys = Some(AppKeys::new(Arc::new(fetch)));
+        self
+    }
+
+    /// Accepts apps that describe themselves in a document at the URL that is their client id (client id metadata
+    /// documents). Default: none, and no document is fetched.
+    ///
+    /// See [the guide](crate::guide::self_described_apps) for what such an app gets and what the consent page has to
+    /// say.
+    pub fn client_documents(mut self, documents: ClientDocuments) -> Self {
+        self.documents = Some(Box::new(Documents::new(documents)));
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -277,6 +306,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         // Without a token endpoint the issuer is the only audience: an empty `aud` must not match.
         let token_endpoint_url =
             token_endpoint_url.unwrap_or_else(|| self.issuer.as_str().to_owned());
+        let of_documents = self.documents.as_ref().map(|documents| documents.fetch_of());
+        let app_keys = self.app_keys.or_else(|| of_documents.map(AppKeys::new));
         let wipe_check = url(ServerEndpoint::DeviceWipeCheck).map(Arc::from);
         AuthorizationServer {
             paths: self.paths,
@@ -308,6 +339,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 resource_servers: self.resource_servers,
                 devices: self.devices.map(|store| Devices { store, wipe_check }),
                 device_grants,
+                documents: self.documents,
+                app_keys,
             },
         }
     }

@@ -275,7 +275,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
 
     /// Removes a batch of rows that have no effect any more.
     pub(crate) async fn prune(&self, now: UnixTime, limit: usize) -> Result<Pruned, StoreError> {
-        admin::prune(&self.admin_parts(), now, limit).await
+        let rows = admin::prune(&self.admin_parts(), now, limit).await?;
+        let apps = self.context.prune_described(now, limit.saturating_sub(rows.removed)).await?;
+        Ok(Pruned { removed: rows.removed.saturating_add(apps.removed), more: rows.more })
     }
 
     /// Returns the usage of an app since this process started; nothing after this process deleted it.
@@ -352,6 +354,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             context.keys.at(self.now()).publishes_keys(),
             context.catalog.as_deref(),
             &context.resource_servers,
+            context.documents.is_some(),
         )
     }
 

@@ -257,6 +257,9 @@ pub trait AppRegistry: Send + Sync {
     ///
     /// * Every insertion, update and removal that was made adds one at least. None of many concurrent ones
     ///   is missed.
+    /// * The insertion of an app that [describes itself](crate::app::AppOrigin::is_self_described) adds nothing:
+    ///   strangers cause it, and it would make every process read every app again. A cache keeps the absence of an
+    ///   app no longer than its bound.
     /// * A change and its number become visible in one step: a caller that reads the number finds the apps
     ///   as that change left them, or later. It is read from the primary.
     /// * Every revocation before the instant is in force.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use grantor::app::AppDraft;
+use grantor::Scope;
+use grantor::app::{AppDraft, AppTemplate, AuthenticationMethodName, ClientMetadata};
 use grantor::error::Rejection;
 use grantor::jwt::AssertionError;
 use grantor::protocol::CodeChallengeError;
@@ -24,7 +25,8 @@ const DELIBERATE: [&str; 4] = [
 ];
 
 /// Settings of the server and of an app that are no part of an app's JSON in the seed.
-const ELSEWHERE: [&str; 3] = ["client_secrets", "rate_limits", "hooks"];
+const ELSEWHERE: [&str; 5] =
+    ["client_secrets", "rate_limits", "hooks", "client_documents", "origin"];
 
 fn all_rejections() -> Vec<Rejection> {
     use CodeChallengeError as E;
@@ -266,7 +268,11 @@ fn jwt_cases() -> Vec<(Value, &'static str)> {
 
 /// Errors that the cases do not reach: JSON holds no symmetric key, and the others need a stored app. Each
 /// has a test of its own.
-const OTHER_APP_ERRORS: [(&str, &str); 8] = [
+const OTHER_APP_ERRORS: [(&str, &str); 9] = [
+    (
+        "jwks_uri",
+        "must be an https URL of at most 2000 bytes, without user information and fragment",
+    ),
     ("client_id", "must not be the subject of a user"),
     ("authentication", "must hold public keys only"),
     ("jwt.keys", "must hold public keys only"),
@@ -305,6 +311,14 @@ fn an_invalid_setting_is_named_with_its_rule() {
     }
     // Every error in the source has a case.
     let mut covered: BTreeSet<String> = cases.iter().map(|(_, text)| (*text).to_owned()).collect();
+    for (metadata, text) in metadata_cases() {
+        let read = ClientMetadata::parse(metadata.to_string().as_bytes());
+        let template = AppTemplate::new(Scope::parse("a").unwrap());
+        let method = AuthenticationMethodName::None;
+        let error = read.and_then(|read| template.describe(&read, "App", method)).unwrap_err();
+        assert_eq!(error.to_string(), text, "{metadata}");
+        covered.insert(text.to_owned());
+    }
     covered.extend(OTHER_APP_ERRORS.map(|(field, problem)| format!("`{field}` {problem}")));
     let mut found = BTreeSet::new();
     // A file of unit tests has no errors of its own, and may have quotation marks in raw literals.
@@ -314,6 +328,34 @@ fn an_invalid_setting_is_named_with_its_rule() {
     assert!(found.len() > 40, "{found:?}");
     let uncovered: Vec<_> = found.difference(&covered).collect();
     assert!(uncovered.is_empty(), "no case for {uncovered:#?}");
+}
+
+/// Metadata of clients, and the text that refuses each.
+fn metadata_cases() -> [(Value, &'static str); 8] {
+    let uris = json!(["https://a.example/"]);
+    let long = "x".repeat(16_384);
+    [
+        (json!([]), "`metadata` must be a JSON object without a duplicate member"),
+        (json!({"unknown": long}), "`metadata` must have at most 16384 bytes"),
+        (
+            json!({"jwks": p256(), "jwks_uri": "https://a.example/"}),
+            "`jwks_uri` must not be beside `jwks`",
+        ),
+        (
+            json!({"redirect_uris": uris, "grant_types": []}),
+            "`grant_types` must list authorization_code",
+        ),
+        (json!({"redirect_uris": uris, "response_types": []}), "`response_types` must list code"),
+        (json!({}), "`redirect_uris` must list at least one URI"),
+        (
+            json!({"redirect_uris": uris, "scope": "b"}),
+            "`scope` has nothing that such apps may get",
+        ),
+        (
+            json!({"redirect_uris": uris, "token_endpoint_auth_method": "private_key_jwt"}),
+            "`jwks` or `jwks_uri` is required by private_key_jwt",
+        ),
+    ]
 }
 
 /// Returns the Rust files below a folder.

@@ -138,6 +138,34 @@ const TESTS: &[(&str, &[&str])] = &[
             "the_clock_may_differ_by_the_skew",
         ],
     ),
+    (
+        "client metadata document; its client id",
+        &[
+            "an_unusable_answer_is_refused_and_not_cached",
+            "a_client_id_in_another_form_is_never_fetched",
+        ],
+    ),
+    (
+        "time for which a document is fresh (`ClientDocuments::freshness`)",
+        &["a_document_is_fresh_as_its_headers_say_within_the_bounds"],
+    ),
+    (
+        "documents in memory; documents fetched at once, by a process",
+        &["the_cache_is_bounded_and_fetches_at_once_too"],
+    ),
+    (
+        "keys at a `jwks_uri`; URLs with keys in memory",
+        &["the_sets_of_keys_are_bounded", "a_key_set_has_its_largest_size"],
+    ),
+    (
+        "time between two fetches of a `jwks_uri`; age of keys in use",
+        &["keys_are_fetched_once_a_minute_and_used_for_a_day"],
+    ),
+    (
+        "apps without a grant that one round of the upkeep looks at",
+        &["a_round_looks_at_two_hundred_apps"],
+    ),
+    ("`jwks_uri`", &["a_jwks_uri_is_https_and_bounded"]),
     ("client metadata, as JSON", &["metadata_have_their_documented_bounds"]),
     (
         "redirect URIs of client metadata; another list, each text of it",
@@ -258,7 +286,7 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
-        "remembered budgets of wipes: of sources, and of devices",
+        "remembered budgets of wipes: of sources, and of devices; of documents",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
@@ -302,6 +330,10 @@ const TESTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "client metadata documents that a source asks for and that are not fresh",
+        &["a_source_has_a_budget_of_documents", "documents_have_a_default_budget"],
+    ),
+    (
         "requests of one source about wipes, with tokens that prove nothing; questions of one device; its reports",
         &[
             "forged_tokens_spend_the_budget_of_their_source_and_suppress_no_wipe",
@@ -323,7 +355,7 @@ const TESTS: &[(&str, &[&str])] = &[
         &["an_unused_device_is_pruned_with_the_other_rows", "a_phone_asks_wipes_and_reports"],
     ),
     (
-        "memory of these five tables, for each issuer",
+        "memory of these six tables, for each issuer",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     ("failures of one client id and source", &["the_defaults_are_the_documented_ones"]),

@@ -469,6 +469,7 @@ fn the_kit_rejects_each_fault_of_pending_records() {
 
 #[test]
 fn the_kit_rejects_a_change_count_apart_from_its_change() {
+    fails(Alteration::CountsDescribedApps, &["a_described_app_is_inserted_uncounted"]);
     fails(Alteration::CountsInTwoSteps, &["changes_at_once_are_all_counted"]);
     fails(Alteration::CountsBeforeItChanges, &["a_change_is_seen_before_it_is_counted"]);
 }

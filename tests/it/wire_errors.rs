@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use grantor::app::NotPermitted;
+use grantor::app::{DocumentProblem, NotPermitted};
 use grantor::error::{DeviceGrantRefusal, EndpointError, ErrorCode, Fault, Rejection};
 use grantor::jwt::AssertionError;
 use grantor::protocol::{CodeChallengeError, GrantType};
@@ -97,6 +97,11 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::NotToBeWiped, "invalid_grant", 400),
         (R::NoMobileSecurity, "invalid_request", 404),
         (R::PublicApp, "invalid_client", 401),
+        (R::ClientDocument(DocumentProblem::Gone), "invalid_client", 401),
+        (R::ClientDocument(DocumentProblem::Changed), "invalid_request", 400),
+        (R::ClientKeysUnavailable, "invalid_client", 401),
+        (R::DocumentGone, "invalid_grant", 400),
+        (R::ClientDocument(DocumentProblem::TooMany), "temporarily_unavailable", 429),
         (R::SelfDescribedApp, "unauthorized_client", 400),
         (R::NotAResourceServer, "unauthorized_client", 400),
         (R::RedirectUri, "invalid_request", 400),

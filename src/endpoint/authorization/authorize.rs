@@ -5,13 +5,14 @@ use super::login::{Login, LoginNeeded};
 use super::request::AuthorizationRequest;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use super::ticket::Ticket;
-use crate::app::{ClientType, CustomApp};
+use crate::app::{ClientType, CustomApp, DocumentUrl};
 use crate::catalog::Endpoint;
 use crate::clock::UnixTime;
+use crate::endpoint::client_documents::{FoundApp, Standing};
 use crate::endpoint::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{Resource, Subject};
-use crate::protocol::redirect_uri::ResolvedRedirectUri;
+use crate::protocol::redirect_uri::{RedirectUri, ResolvedRedirectUri};
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::server_secret::handle::new_grant_names;
@@ -30,14 +31,46 @@ pub struct RequestedScope {
 }
 
 /// The party that vouches for the name and the description of an app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Voucher {
     /// The administrator who registered the app.
     Administrator,
+    /// No party: the app describes itself, and its name may be that of another. Show the hosts, which it cannot
+    /// choose freely.
+    Unverified(SelfDescription),
 }
 
-/// The content of a consent page. Escape every text: administrators wrote them.
+impl Voucher {
+    fn of(app: &CustomApp, redirect_uri: &ResolvedRedirectUri) -> Self {
+        if !app.origin().is_self_described() {
+            return Self::Administrator;
+        }
+        let url = app.metadata_document().and_then(|_| DocumentUrl::of(app.client_id()));
+        Self::Unverified(SelfDescription {
+            client_host: url.map(|url| url.host().to_owned()),
+            redirect_host: redirect_uri.host().map(str::to_owned),
+            only_loopback: app.settings().redirect_uris().iter().all(RedirectUri::is_loopback),
+        })
+    }
+}
+
+/// The facts about an app that describes itself, for its consent page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SelfDescription {
+    /// The host of the document that describes the app. Show it first: its owner is the party to trust. `None` if the
+    /// app registered itself.
+    pub client_host: Option<String>,
+    /// The host that gets the answer. `None` for a custom scheme: a program on the user's device gets it.
+    pub redirect_host: Option<String>,
+    /// Whether each of the app's redirect URIs leads to the user's own device. Then every program there can use this
+    /// client id: warn the user, who alone knows which program sent the browser here.
+    pub only_loopback: bool,
+}
+
+/// The content of a consent page. Escape every text: administrators wrote them, or strangers, as
+/// [`vouched_by`](Self::vouched_by) says.
 ///
 /// `Debug` does not show the ticket.
 #[derive(Clone)]
@@ -106,7 +139,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let client_id = request.app.client_id().clone();
         let shown = |error: EndpointError| AuthorizationError::show(error, Some(&client_id));
         // The user may have taken long to log in.
-        let app = self.revalidate(&client_id, &request.redirect_uri).await.map_err(shown)?;
+        let source = request.source.clone();
+        let found = self.revalidate(&client_id, &request.redirect_uri, source.as_ref()).await;
+        let FoundApp { app, standing } = found.map_err(shown)?;
         let Some(login) = self.sufficient_login(&request, login, now)? else {
             let needed = self.login_needed(request, now)?;
             return Ok((NextStep::LogIn(needed), None));
@@ -115,8 +150,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Err(shown(Rejection::SubjectIsClientId.into()));
         }
         let demands = request.demands;
-        let mut ticket = self.new_ticket(request, now).map_err(|error| shown(error.into()))?;
+        let mut ticket =
+            self.new_ticket(request, &app, now).map_err(|error| shown(error.into()))?;
+        // No consent was given to a description that no row has.
         let asked = demands.consent
+            || standing != Standing::Stored
             || self.must_ask(&app, &ticket, login).await.map_err(|error| shown(error.into()))?;
         if !asked {
             let approved = self.approve_unasked(&app, &ticket, login, now).await?;
@@ -131,7 +169,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Err(ticket.return_to(&self.issuer).refuse(Rejection::ConsentRequired));
         }
         let before = self.store.find_consent(&client_id, login.subject()).await;
-        let agreed = before.map_err(|error| shown(error.into()))?.map(|before| before.scope);
+        let before = before.map_err(|error| shown(error.into()))?;
+        let before = before.filter(|before| app.counts_consent_of(before.given_at));
+        let agreed = before.filter(|_| standing == Standing::Stored).map(|before| before.scope);
         let access = Access {
             grant_id: ticket.grant_id,
             scope: ticket.scope.clone(),
@@ -140,7 +180,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let prompt = ConsentPrompt {
             app_name: app.settings().name().to_owned(),
             app_description: app.settings().description().to_owned(),
-            vouched_by: Voucher::Administrator,
+            vouched_by: Voucher::of(&app, &ticket.redirect_uri),
             can_be_remembered: can_be_remembered(&app, &ticket),
             scopes: self.requested_scopes(&ticket.scope, &agreed.unwrap_or_default()),
             resources: ticket.resources.iter().flat_map(Resources::iter).cloned().collect(),
@@ -171,7 +211,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
         let consent = self.store.find_consent(app.client_id(), login.subject()).await?;
         let covers = |consent: Consent| {
-            consent.scope.covers(&ticket.scope) && consent.is_for(self.default_api(app).as_ref())
+            consent.scope.covers(&ticket.scope)
+                && consent.is_for(self.default_api(app).as_ref())
+                && app.counts_consent_of(consent.given_at)
         };
         Ok(!consent.is_some_and(covers))
     }

@@ -1,16 +1,16 @@
 //! The decision of the user becomes a row once, and the code is a handle of that row.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::login::Login;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use super::ticket::Ticket;
-use crate::app::{AppSettings, CustomApp, Flow};
+use crate::app::{AppSettings, CustomApp, DocumentProblem, Flow};
 use crate::clock::UnixTime;
+use crate::endpoint::client_documents::{FoundApp, Standing};
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
 use crate::error::{EndpointError, Fault, Rejection};
-use crate::ids::{ClientId, GrantId, Resource};
+use crate::ids::{ClientId, GrantId, Issuer, Resource, Source};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::redirect_uri::{self, ResolvedRedirectUri};
 use crate::protocol::resources::Resources;
@@ -63,6 +63,14 @@ pub(super) struct StoredDecision {
     pub(super) answer: Result<AuthorizationResponse, AuthorizationError>,
 }
 
+impl StoredDecision {
+    /// Returns a denial.
+    fn denied(ticket: Ticket, access: Access, issuer: &Issuer) -> Self {
+        let answer = Err(ticket.return_to(issuer).refuse(Rejection::ConsentDenied));
+        Self { client_id: ticket.client_id, access, approved: false, answer }
+    }
+}
+
 /// The scope of an approval, and whether it is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -104,6 +112,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         ticket: &str,
         login: &Login,
         decision: Decision,
+        source: Option<&Source>,
     ) -> Result<StoredDecision, AuthorizationError> {
         let now = self.clock.now();
         let ticket = self.open_ticket(ticket, login)?;
@@ -112,12 +121,23 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Err(shown(Rejection::TicketExpired.into()));
         }
         let date = self.date_of(login, now).await.map_err(|error| shown(error.into()))?;
-        let app = self.revalidate(&ticket.client_id, &ticket.redirect_uri).await.map_err(shown)?;
-        let grant = self.decided_grant(&app, &ticket, login, &decision, now)?;
+        let found = self.revalidate(&ticket.client_id, &ticket.redirect_uri, source).await;
+        let found = found.map_err(shown)?;
+        if ticket.described != found.app.description_digest() {
+            return Err(shown(Rejection::ClientDocument(DocumentProblem::Changed).into()));
+        }
+        let grant = self.decided_grant(&found.app, &ticket, login, &decision, now)?;
         let grant = Grant { authorized_at: date, ..grant };
         let denied = grant.revoked.is_some();
-        let inserted = self.store.insert_grant(grant.clone()).await;
-        let grant = match inserted.map_err(|error| shown(error.into()))? {
+        if denied && found.standing == Standing::New {
+            // A denial writes no row of an app, so it has none of its own.
+            return Ok(StoredDecision::denied(ticket, Access::of(&grant), &self.issuer));
+        }
+        if !denied {
+            self.keep_described(&found, date).await.map_err(shown)?;
+        }
+        let inserted = self.insert_decided(&found.app, &grant).await;
+        let grant = match inserted.map_err(shown)? {
             InsertGrant::Inserted { authorized_at } => Grant { authorized_at, ..grant },
             InsertGrant::AlreadyDecided => {
                 self.first_decision(&ticket, denied, now).await.map_err(shown)?
@@ -129,14 +149,27 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         // A consent has no API: an approval for one would skip the prompt for another.
         let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
         if remembers && !denied && ticket.resources.is_none() {
-            self.remember(grant).await.map_err(shown)?;
+            self.remember(&found.app, grant).await.map_err(shown)?;
         }
-        let answer = if denied {
-            Err(ticket.return_to(&self.issuer).refuse(Rejection::ConsentDenied))
-        } else {
-            Ok(self.code_response(&ticket))
-        };
-        Ok(StoredDecision { client_id: ticket.client_id, access, approved: !denied, answer })
+        if denied {
+            return Ok(StoredDecision::denied(ticket, access, &self.issuer));
+        }
+        let answer = Ok(self.code_response(&ticket));
+        Ok(StoredDecision { client_id: ticket.client_id, access, approved: true, answer })
+    }
+
+    /// Inserts the row of a decision. If the prune has meanwhile removed the row of a described app, because it had
+    /// no grant, both are inserted.
+    async fn insert_decided(
+        &self,
+        app: &CustomApp,
+        grant: &Grant,
+    ) -> Result<InsertGrant, EndpointError> {
+        let inserted = self.store.insert_grant(grant.clone()).await?;
+        if inserted == InsertGrant::AppInactive && self.restore_described(app).await? {
+            return Ok(self.store.insert_grant(grant.clone()).await?);
+        }
+        Ok(inserted)
     }
 
     /// Returns the date of a decision: an instant from before the check of the login. If the host does not
@@ -168,7 +201,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let grant = Grant { authorized_at: date, ..grant };
         let (target, until) = (RevocationTarget::Grant(grant.grant_id), grant.expires_at);
         let access = Access::of(&grant);
-        match self.store.insert_grant(grant).await.map_err(|error| shown(error.into()))? {
+        match self.insert_decided(app, &grant).await.map_err(shown)? {
             InsertGrant::Inserted { .. } => {}
             InsertGrant::Revoked => return Ok(None),
             InsertGrant::AlreadyDecided => {
@@ -190,9 +223,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         client_id: &ClientId,
         redirect_uri: &ResolvedRedirectUri,
-    ) -> Result<Arc<CustomApp>, EndpointError> {
-        let app = self.store.find_app(client_id).await?;
-        let app = app.ok_or(Rejection::UnknownClient)?;
+        source: Option<&Source>,
+    ) -> Result<FoundApp, EndpointError> {
+        let found = self.find_client(client_id, source).await?;
+        let app = &found.app;
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
@@ -202,7 +236,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let registered = app.settings().redirect_uris();
         redirect_uri::resolve(registered, Some(redirect_uri.as_str()), &self.hosts)
             .map_err(|_| Rejection::RedirectUri)?;
-        Ok(app)
+        Ok(found)
     }
 
     /// Returns the grant of an earlier submission with the same decision: a denial, or an approval with
@@ -229,8 +263,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 
     /// Remembers the consent in the row, dated as the row: a repeated form may say something else, and
     /// a later withdrawal wins, also over the union with the earlier consent.
-    async fn remember(&self, grant: Grant) -> Result<(), EndpointError> {
+    async fn remember(&self, app: &CustomApp, grant: Grant) -> Result<(), EndpointError> {
         let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
+        let before = before.filter(|before| app.counts_consent_of(before.given_at));
         let resource = grant.resources.as_ref().map(Resources::first).cloned();
         let scope = match before.filter(|before| before.is_for(resource.as_ref())) {
             Some(before) => before.scope.union(&grant.scope),

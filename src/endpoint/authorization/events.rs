@@ -52,7 +52,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         decision: Decision,
         caller: Caller<'_>,
     ) -> Result<AuthorizationResponse, AuthorizationError> {
-        let stored = self.store_decision(ticket, login, decision).await;
+        let stored = self.store_decision(ticket, login, decision, caller.source).await;
         let StoredDecision { client_id, access, approved, answer } =
             stored.map_err(|error| self.refuse(Action::IssueCode, Some(login), error, caller))?;
         let action = if approved { Action::IssueCode } else { Action::DenyAuthorization };

@@ -12,7 +12,7 @@ mod ticket;
 pub(crate) use decide::{ToDecide, decided_row, ends_at};
 pub(crate) use request::{asked_resources, requested_scope};
 
-pub use authorize::{ConsentPrompt, NextStep, RequestedScope, Voucher};
+pub use authorize::{ConsentPrompt, NextStep, RequestedScope, SelfDescription, Voucher};
 pub use decide::{Approval, Decision};
 pub use login::{Login, LoginNeeded, Moment};
 pub use request::AuthorizationRequest;

@@ -179,7 +179,7 @@ where
         caller: Caller<'_>,
     ) -> Result<AuthorizationRequest, AuthorizationError> {
         let form = Form::parse(query.as_bytes()).map_err(|error| shown(Rejection::from(error)))?;
-        let destination = self.validate_destination(&form).await?;
+        let destination = self.validate_destination(&form, caller.source).await?;
         match self.validate_parameters(&form, &destination) {
             Ok(Asked { binding, scope, resources, demands }) => Ok(AuthorizationRequest {
                 app: destination.app,
@@ -210,15 +210,15 @@ where
     async fn validate_destination(
         &self,
         form: &Form<'_>,
+        source: Option<&Source>,
     ) -> Result<Destination, AuthorizationError> {
         let once = |name| form.one(name).map_err(|duplicate| shown(duplicate.into()));
         let client_id = once("client_id")?.ok_or(Rejection::MissingParameter("client_id"));
         let client_id = client_id.map_err(shown)?;
         let requested = once("redirect_uri")?;
         let client_id = ClientId::new(client_id).map_err(|_| shown(Rejection::UnknownClient))?;
-        let app = self.store.find_app(&client_id).await;
-        let app = app.map_err(|error| AuthorizationError::show(error, Some(&client_id)))?;
-        let app = app.ok_or_else(|| shown_for(&client_id, Rejection::UnknownClient))?;
+        let found = self.find_client(&client_id, source).await;
+        let app = found.map_err(|error| AuthorizationError::show(error, Some(&client_id)))?.app;
         if !app.is_enabled() {
             return Err(shown_for(&client_id, Rejection::AppDisabled));
         }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::login::Login;
 use super::request::AuthorizationRequest;
 use super::response::ReturnTo;
+use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::error::Rejection;
@@ -29,6 +30,9 @@ pub(super) struct Ticket {
     pub(super) state: Option<String>,
     pub(super) scope: Scope,
     pub(super) resources: Option<Resources>,
+    /// The digest of the description that the user saw, of an app that a document describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) described: Option<Digest>,
     pub(super) expires_at: UnixTime,
 }
 
@@ -47,6 +51,7 @@ impl<S, U, H> Context<S, U, H> {
     pub(super) fn new_ticket(
         &self,
         request: AuthorizationRequest,
+        app: &CustomApp,
         now: UnixTime,
     ) -> Result<Ticket, RandomError> {
         // Never longer than the grant lives: a valid ticket finds its decision in a row.
@@ -62,6 +67,7 @@ impl<S, U, H> Context<S, U, H> {
             state: request.state,
             scope: request.scope,
             resources: request.resources,
+            described: app.description_digest(),
             expires_at: now.plus(lifetime),
         })
     }

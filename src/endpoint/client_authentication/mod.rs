@@ -2,16 +2,22 @@
 //! [`PresentedCredentials`] become an [`IdentifiedApp`], and admission makes it an
 //! [`AuthenticatedApp`].
 
+mod app_keys;
 mod presented;
 mod slow_digest;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use app_keys::AppKeys;
 pub(crate) use presented::PresentedCredentials;
 pub(crate) use slow_digest::MAX_SLOW_CHECKS;
 
-use crate::app::{AppSettings, ClientAuthentication, ClientType, CustomApp, JwtSettings};
+use app_keys::Need;
+
+use crate::app::{
+    AppSettings, ClientAuthentication, ClientType, CustomApp, DocumentUrl, JwtSettings,
+};
 use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::{AuditTrail, Proof};
@@ -22,7 +28,7 @@ use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion, peek_issuer, peek_subject};
 use crate::jwt::keys::decoy_keys;
-use crate::jwt::{Algorithm, AssertionError};
+use crate::jwt::{Algorithm, AssertionError, VerifyingKeys};
 use crate::secret::ClientSecret;
 use crate::server_secret::{SecretMatch, is_long};
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
@@ -80,7 +86,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     ) -> Result<IdentifiedApp, EndpointError> {
         let client_id = claimed_client_id(&credentials, grant_assertion)?;
         trail.claimed(&client_id);
-        let app = self.store.find_app(&client_id).await?;
+        let app = self.find_presented(&client_id).await?;
         let standing = match credentials {
             PresentedCredentials::Basic { .. } | PresentedCredentials::Post { .. } => {
                 Standing::Proven
@@ -109,6 +115,19 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             return Err(Rejection::AppDisabled.into());
         }
         Ok(IdentifiedApp { app, standing })
+    }
+
+    /// Finds an app. A document's row is written by the decision of a user, maybe just now in another process: it is
+    /// read past the cache, which may still hold that there was none.
+    async fn find_presented(
+        &self,
+        client_id: &ClientId,
+    ) -> Result<Option<Arc<CustomApp>>, EndpointError> {
+        let found = self.store.find_app(client_id).await?;
+        if found.is_none() && self.documents.is_some() && DocumentUrl::of(client_id).is_some() {
+            return Ok(self.store.read_app(client_id).await?);
+        }
+        Ok(found)
     }
 
     /// Authenticates an app by its credentials alone. A public app is refused like an unknown one.
@@ -258,6 +277,20 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         }
     }
 
+    /// Returns the keys at the URL of an app that has them there.
+    async fn fetched_keys(
+        &self,
+        method: Option<&ClientAuthentication>,
+        need: Need,
+        now: UnixTime,
+    ) -> Result<Option<Arc<VerifyingKeys>>, Rejection> {
+        let Some(ClientAuthentication::PrivateKeyJwtUri(uri)) = method else { return Ok(None) };
+        let keys = self.app_keys.as_ref().ok_or(Rejection::ClientKeysUnavailable)?;
+        // Boxed, so that other apps pay nothing for the state of a fetch.
+        let found = Box::pin(keys.at(uri, need, now)).await;
+        found.map(Some).ok_or(Rejection::ClientKeysUnavailable)
+    }
+
     /// Checks a client assertion and claims its `jti`. An unknown client, and one with another method, cost
     /// as much as a wrong signature: one look-up, one verification.
     ///
@@ -271,18 +304,18 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
-        let keys = app.as_ref().and_then(|app| match app.settings().authentication() {
-            ClientAuthentication::PrivateKeyJwt(keys) => Some(keys),
-            ClientAuthentication::ClientSecret
-            | ClientAuthentication::ClientSecretBasic
-            | ClientAuthentication::ClientSecretPost
-            | ClientAuthentication::None => None,
-        });
+        let method = app.as_ref().map(|app| app.settings().authentication());
+        let fetched = self.fetched_keys(method, Need::Use, facts.now).await?;
+        let keys = match method {
+            Some(ClientAuthentication::PrivateKeyJwt(keys)) => Some(keys),
+            _ => fetched.as_deref(),
+        };
         let settings = app.as_ref().map(|app| app.settings());
         let by_url = settings.is_some_and(AppSettings::allows_endpoint_audience);
         let limit = self.client_assertion_lifetime;
         let own_limit = settings.and_then(AppSettings::client_assertion_lifetime);
-        let rules = AssertionRules {
+        let newer;
+        let mut rules = AssertionRules {
             purpose: AssertionPurpose::ClientAuthentication,
             client_id,
             issuer: client_id.as_str(),
@@ -296,7 +329,14 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             needs_jti: true,
             clock_skew: CLOCK_SKEW,
         };
-        let verdict = rules.verify(assertion, facts.now).map_err(Rejection::ClientAssertion);
+        let mut verdict = rules.verify(assertion, facts.now);
+        if fetched.is_some() && matches!(verdict, Err(AssertionError::UnknownKey)) {
+            // The app may have a new key.
+            newer = self.fetched_keys(method, Need::Newer, facts.now).await?;
+            rules.keys = newer.as_deref().unwrap_or_else(|| decoy_keys());
+            verdict = rules.verify(assertion, facts.now);
+        }
+        let verdict = verdict.map_err(Rejection::ClientAssertion);
         let (Some(app), Some(_)) = (&app, keys) else {
             return Err(refused_without_keys(app.is_some(), verdict).into());
         };
@@ -404,7 +444,9 @@ impl Transport {
             ClientAuthentication::ClientSecret => true,
             ClientAuthentication::ClientSecretBasic => self == Self::Basic,
             ClientAuthentication::ClientSecretPost => self == Self::Post,
-            ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => false,
+            ClientAuthentication::PrivateKeyJwt(_)
+            | ClientAuthentication::PrivateKeyJwtUri(_)
+            | ClientAuthentication::None => false,
         }
     }
 }

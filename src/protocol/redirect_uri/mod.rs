@@ -288,6 +288,15 @@ impl ResolvedRedirectUri {
         !self.0.starts_with("https://")
     }
 
+    /// Returns the host without port, of a URI on the web or on loopback.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let rest = self.0.strip_prefix("https://").or_else(|| self.0.strip_prefix("http://"))?;
+        let authority = rest.get(..rest.find(['/', '?']).unwrap_or(rest.len()))?;
+        let literal = authority.rfind(']').map_or(0, |end| end.saturating_add(1));
+        let end = authority.get(literal..)?.find(':').map_or(authority.len(), |at| literal + at);
+        authority.get(..end)
+    }
+
     /// Appends form-encoded `parameters` to the query. An existing query is unchanged (RFC 6749 section
     /// 3.1.2, appendix B).
     #[must_use]

@@ -111,6 +111,24 @@ pub fn every_change_of_an_app_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -
     grown("a deletion", updated)
 }
 
+/// The insertion of an app that describes itself leaves the version as it is: strangers must not empty the caches.
+/// Its later changes count.
+pub fn a_described_app_is_inserted_uncounted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let version = || -> Check<u64> { Ok(bench.wait(bench.store.apps_version())?.version) };
+    for origin in [AppOrigin::SelfRegistered, AppOrigin::Document] {
+        let app = new_app()?.edited(at(1), |edit| *edit.origin = origin);
+        let before = version()?;
+        let inserted = bench.wait(bench.store.insert_app(app.clone()))?;
+        same("a new app", inserted, InsertApp::Inserted)?;
+        same("the version after an insertion", version()?, before)?;
+        same("the app found", &*bench.app(app.client_id())?, &app)?;
+        bench.enable(app.client_id(), false)?;
+        holds(version()? > before, || "an update of a described app is not counted")?;
+    }
+    Ok(())
+}
+
 /// A listing shows every app that the query selects once, in order, in pages no larger than asked.
 pub fn apps_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();

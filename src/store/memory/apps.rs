@@ -28,8 +28,11 @@ impl AppRegistry for MemoryStore {
         match write(&self.apps).entry(app.client_id().clone()) {
             Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
             Entry::Vacant(vacant) => {
+                let counts = !app.origin().is_self_described();
                 vacant.insert(Arc::new(app));
-                self.count_change();
+                if counts {
+                    self.count_change();
+                }
                 Ok(InsertApp::Inserted)
             }
         }

@@ -23,9 +23,11 @@ impl AppRegistry for PostgresStore {
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         let document = write_app(&app)?;
+        let is_counted = !app.origin().is_self_described();
+        let sql = if is_counted { &self.sql.insert_app } else { &self.sql.insert_described };
         let inserted = self
             .row(|| {
-                query(self.sql.insert_app.clone())
+                query(sql.clone())
                     .bind(self.names.write(app.client_id().as_str()))
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())

@@ -55,6 +55,7 @@ pub(super) struct Statements {
     pub(super) check: SqlStr,
     pub(super) find_app: SqlStr,
     pub(super) insert_app: SqlStr,
+    pub(super) insert_described: SqlStr,
     pub(super) update_app: SqlStr,
     pub(super) delete_app: SqlStr,
     pub(super) apps_version: SqlStr,
@@ -103,13 +104,8 @@ impl Statements {
                  FROM {p}clock AS c WHERE id = 1"
             )),
             find_app: statement(seen(p, ", document", "LEFT JOIN {p}apps ON client_id = $1")),
-            insert_app: statement(counted(
-                p,
-                &format!(
-                    "INSERT INTO {p}apps (client_id, enabled, version, document) \
-                     VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
-                ),
-            )),
+            insert_app: statement(counted(p, &insert_app(p))),
+            insert_described: statement(insert_app(p)),
             update_app: statement(counted(
                 p,
                 &format!(
@@ -218,6 +214,14 @@ pub(super) fn tag(name: &str) -> String {
 /// Returns the expression for the target that covers everything of the issuer whose client id is `app`.
 pub(super) fn everything(app: &str) -> String {
     format!("(CASE ascii({app}) WHEN 10 THEN '*:' || {} ELSE '*' END)", tag(app))
+}
+
+/// `$1` client id, `$2` enabled, `$3` version, `$4` the record.
+fn insert_app(p: &Tables<'_>) -> String {
+    format!(
+        "INSERT INTO {p}apps (client_id, enabled, version, document) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
+    )
 }
 
 /// Returns a statement that changes an app and counts the change. `$1` is its client id.

@@ -22,6 +22,7 @@ struct Change {
     client_id: ClientId,
     version: i64,
     is_enabled: bool,
+    is_self_described: bool,
     record: String,
 }
 
@@ -31,6 +32,7 @@ impl Change {
             client_id: app.client_id().clone(),
             version: app.version().cast_signed(),
             is_enabled: app.is_enabled(),
+            is_self_described: app.origin().is_self_described(),
             record: write_app(app)?,
         })
     }
@@ -74,7 +76,9 @@ impl AppRegistry for SqliteStore {
             if inserted == 0 {
                 return Ok(InsertApp::AlreadyExists);
             }
-            count(batch)?;
+            if !change.is_self_described {
+                count(batch)?;
+            }
             Ok(InsertApp::Inserted)
         };
         self.run(insert).await

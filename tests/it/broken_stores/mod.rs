@@ -65,6 +65,8 @@ pub(crate) enum Alteration {
     CountsBeforeItChanges,
     /// Counts changes of apps by reading the number and writing the next.
     CountsInTwoSteps,
+    /// Counts the insertion of an app that describes itself.
+    CountsDescribedApps,
     /// Neither compares nor writes the key of a grant.
     IgnoresKeys,
     /// Rotates in one step and binds the grant to the key in another.
@@ -129,16 +131,17 @@ pub(crate) enum Alteration {
 
 use Alteration::{
     AnswersPollsForever, Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps,
-    ComparesCutoffsWithTheRow, ComparesVersionsByOrder, CountsBeforeItChanges, CountsInTwoSteps,
-    DatesAfterTheWait, DatesByTheClaim, DecidesForAnyApp, DropsCircumstances, FindsExpiredRecords,
-    ForgetsExpiry, ForgetsInstallations, ForgetsItsRevocations, ForgetsTombstones,
-    FreesKeysByPruning, IgnoresKeys, IgnoresOvertaking, IgnoresParents, JudgesWithoutTheDevice,
-    KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll, ListsWhatWasCutOff,
-    OrdersAfterTheRevocation, OverwritesRecords, Panics, PrunesAssertionsEarly, PrunesDevicesEarly,
-    PrunesPendingRowsEarly, PrunesPendingRowsLate, PrunesRecordsEarly, ReadsTheFeedByTime,
-    ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked,
-    RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped,
-    SharesDevicesAmongUsers, TakesPollsForReplays, TakesStepsOfOtherOrders, TrustsTheClock,
+    ComparesCutoffsWithTheRow, ComparesVersionsByOrder, CountsBeforeItChanges, CountsDescribedApps,
+    CountsInTwoSteps, DatesAfterTheWait, DatesByTheClaim, DecidesForAnyApp, DropsCircumstances,
+    FindsExpiredRecords, ForgetsExpiry, ForgetsInstallations, ForgetsItsRevocations,
+    ForgetsTombstones, FreesKeysByPruning, IgnoresKeys, IgnoresOvertaking, IgnoresParents,
+    JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll,
+    ListsWhatWasCutOff, OrdersAfterTheRevocation, OverwritesRecords, Panics, PrunesAssertionsEarly,
+    PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, PrunesRecordsEarly,
+    ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn,
+    RevivesTheRevoked, RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken,
+    SeesWhatIsToBeWiped, SharesDevicesAmongUsers, TakesPollsForReplays, TakesStepsOfOtherOrders,
+    TrustsTheClock,
 };
 
 impl Alteration {
@@ -293,6 +296,7 @@ impl AlteredStore {
             Awaits
             | ClaimsInTwoSteps
             | CountsBeforeItChanges
+            | CountsDescribedApps
             | CountsInTwoSteps
             | ForgetsTombstones
             | ReadsTheFeedByTime
@@ -371,11 +375,14 @@ impl AppRegistry for AlteredStore {
             std::thread::yield_now();
             if !taken {
                 let mut tables = self.sound.lock();
+                tables.apps_version += u64::from(!app.origin().is_self_described());
                 tables.apps.insert(app.client_id().clone(), Arc::new(app));
-                tables.apps_version += 1;
                 return Ok(InsertApp::Inserted);
             }
             return Ok(InsertApp::AlreadyExists);
+        }
+        if self.is(CountsDescribedApps) {
+            self.sound.lock().apps_version += 1;
         }
         self.step(self.sound.insert_app(app)).await
     }

@@ -42,6 +42,7 @@ fn the_list_is_searched_and_filtered_by_links_that_keep_the_rest() {
         ("?state=enabled&flow=client_credentials", &["Declared machine"]),
         ("?origin=declared", &["Declared machine"]),
         ("?origin=registered&flow=authorization_code", &["Reports"]),
+        ("?origin=self_described", &[]),
         ("?flow=jwt_bearer", &[]),
         ("?state=nonsense", &["Declared machine", "Machine", "Reports"]),
     ] {
@@ -53,6 +54,11 @@ fn the_list_is_searched_and_filtered_by_links_that_keep_the_rest() {
         assert_eq!(page.contains("No app fits"), found.is_empty());
     }
     assert!(desk.page("/apps").contains(">Configuration<"));
+    let described = world.register(code_app().name("Described"));
+    world.block_on(admin.set_origin(&described.id, AppOrigin::Document)).unwrap();
+    assert_eq!(names(&desk.page("/apps?origin=self_described")), ["Described"]);
+    assert!(desk.page("/apps?origin=self_described").contains(">Document<"));
+    assert!(names(&desk.page("/apps?origin=registered&search=Described")).is_empty());
     let page = desk.page("/apps?search=a%26b&state=enabled");
     let links: Vec<_> =
         tags(&page).iter().filter_map(|it| it.attribute("href").map(str::to_owned)).collect();

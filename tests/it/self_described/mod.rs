@@ -1,3 +1,10 @@
 //! Apps that no administrator registered.
 
+mod consent;
+mod document;
+mod keys;
+mod limits;
+#[cfg(feature = "fetch")]
+mod network;
 mod powers;
+mod site;

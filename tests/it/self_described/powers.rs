@@ -77,8 +77,9 @@ fn a_self_described_app_impersonates_no_user() {
 fn a_self_described_app_introspects_nothing() {
     for origin in ORIGINS {
         let world = world();
-        let app = described(&world, code_app(), origin);
+        let app = described(&world, code_app(), AppOrigin::Registered);
         let tokens = world.tokens(&app);
+        block_on(world.server.admin("tester").set_origin(&app.id, origin)).unwrap();
         for token in ["access_token", "refresh_token"] {
             let answer = world.introspect(&app, tokens.text(token));
             answer.assert_error(400, "unauthorized_client");

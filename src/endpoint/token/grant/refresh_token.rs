@@ -137,7 +137,9 @@ pub(crate) fn check_flow(app: &CustomApp, row: &GrantRow) -> Result<(), Rejectio
         Flow::ClientCredentials => (GrantType::ClientCredentials, false),
         Flow::DeviceCode => (GrantType::DeviceCode, true),
     };
-    if !settings.issues_refresh_token() || !refresh {
+    if app.is_document_gone() {
+        Err(Rejection::DocumentGone)
+    } else if !settings.issues_refresh_token() || !refresh {
         Err(Rejection::RefreshNotAllowed)
     } else if app.may_use(flow) {
         Ok(())

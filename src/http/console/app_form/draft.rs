@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{AppForm, JwtForm, keys};
 use crate::app::{
     AppDraft, AppSettings, ClientAuthentication, ClientType, Flow, Impersonable, InvalidApp,
-    JwtSettings, Pkce,
+    JwksUri, JwtSettings, Pkce,
 };
 use crate::http::console::lines::{self, lines, numbered};
 use crate::http::console::texts::app_form as text;
@@ -109,7 +109,10 @@ impl AppForm {
         let draft = base.map_or_else(|| AppDraft::confidential(&*self.name), AppDraft::from);
         let authentication = self.authentication(&mut mistakes);
         let is_public = authentication.client_type() == ClientType::Public;
-        let signs = matches!(authentication, ClientAuthentication::PrivateKeyJwt(_));
+        let signs = matches!(
+            authentication,
+            ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::PrivateKeyJwtUri(_)
+        );
         let mut draft = draft
             .name(&*self.name)
             .description(&*self.description)
@@ -195,6 +198,15 @@ impl AppForm {
             "client_secret_basic" => ClientAuthentication::ClientSecretBasic,
             "client_secret_post" => ClientAuthentication::ClientSecretPost,
             "none" => ClientAuthentication::None,
+            "private_key_jwt" if self.client_keys.trim().starts_with("https://") => {
+                match JwksUri::new(self.client_keys.trim()) {
+                    Ok(uri) => ClientAuthentication::PrivateKeyJwtUri(uri),
+                    Err(error) => {
+                        mistakes.add("client_keys", text::sentence(error.problem()));
+                        ClientAuthentication::default()
+                    }
+                }
+            }
             "private_key_jwt" => match read_keys(&self.client_keys, "client_keys", mistakes) {
                 Some(keys) => ClientAuthentication::PrivateKeyJwt(keys),
                 None => ClientAuthentication::default(),

@@ -97,6 +97,7 @@ impl AppForm {
             settings.scope().tokens().partition(|it| is_known(it));
         let client_keys = match settings.authentication() {
             ClientAuthentication::PrivateKeyJwt(keys) => written_keys(keys),
+            ClientAuthentication::PrivateKeyJwtUri(uri) => uri.as_str().to_owned(),
             ClientAuthentication::ClientSecret
             | ClientAuthentication::ClientSecretBasic
             | ClientAuthentication::ClientSecretPost
@@ -262,7 +263,9 @@ pub(super) const fn authentication(method: &ClientAuthentication) -> &'static st
         ClientAuthentication::ClientSecret => "client_secret",
         ClientAuthentication::ClientSecretBasic => "client_secret_basic",
         ClientAuthentication::ClientSecretPost => "client_secret_post",
-        ClientAuthentication::PrivateKeyJwt(_) => "private_key_jwt",
+        ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::PrivateKeyJwtUri(_) => {
+            "private_key_jwt"
+        }
         ClientAuthentication::None => "none",
     }
 }

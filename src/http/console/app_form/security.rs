@@ -12,7 +12,10 @@ pub(in super::super) fn beyond_edit(old: Option<&AppSettings>, new: &AppSettings
         && old.authentication() != new.authentication()
     {
         let own_keys = |of: &AppSettings| {
-            matches!(of.authentication(), ClientAuthentication::PrivateKeyJwt(_))
+            matches!(
+                of.authentication(),
+                ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::PrivateKeyJwtUri(_)
+            )
         };
         let field = if own_keys(old) && own_keys(new) { "client_keys" } else { "authentication" };
         mistakes.add(field, text::NEEDS_SECURITY);

@@ -160,7 +160,9 @@ fn uses_secret(app: &CustomApp) -> bool {
         ClientAuthentication::ClientSecret
         | ClientAuthentication::ClientSecretBasic
         | ClientAuthentication::ClientSecretPost => true,
-        ClientAuthentication::PrivateKeyJwt(_) | ClientAuthentication::None => false,
+        ClientAuthentication::PrivateKeyJwt(_)
+        | ClientAuthentication::PrivateKeyJwtUri(_)
+        | ClientAuthentication::None => false,
     }
 }
 

@@ -145,7 +145,8 @@ impl<'a> Program<'a> {
                 let secret = ("client_secret", Value::Environment(CLIENT_SECRET));
                 self.form.extend([in_form, secret]);
             }
-            ClientAuthentication::PrivateKeyJwt(keys) => {
+            method @ (ClientAuthentication::PrivateKeyJwt(_)
+            | ClientAuthentication::PrivateKeyJwtUri(_)) => {
                 let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
                 self.form.push(("client_assertion_type", Value::text(kind)));
                 self.form.push(("client_assertion", Value::Local("client_assertion")));
@@ -155,12 +156,17 @@ impl<'a> Program<'a> {
                     ("aud", Value::text(server.issuer)),
                 ];
                 let longest = app.settings().client_assertion_lifetime();
+                let key = if let ClientAuthentication::PrivateKeyJwt(keys) = method {
+                    key_of(keys, &[], CLIENT_KEY_FILE)
+                } else {
+                    Key { algorithm: Algorithm::RS256, id: None, file: CLIENT_KEY_FILE }
+                };
                 self.assertions.push(Assertion {
                     name: "client_assertion",
                     claims,
                     has_id: true,
                     seconds: longest.unwrap_or(ASSERTION_SECONDS).min(ASSERTION_SECONDS),
-                    key: key_of(keys, &[], CLIENT_KEY_FILE),
+                    key,
                 });
             }
             ClientAuthentication::None => self.form.push(in_form),

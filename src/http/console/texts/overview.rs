@@ -41,6 +41,7 @@ pub(in super::super) const fn authentication(method: &ClientAuthentication) -> &
         ClientAuthentication::ClientSecretBasic => "a client secret in the header",
         ClientAuthentication::ClientSecretPost => "a client secret in the body",
         ClientAuthentication::PrivateKeyJwt(_) => "a key of its own (private_key_jwt)",
+        ClientAuthentication::PrivateKeyJwtUri(_) => "a key at its jwks_uri (private_key_jwt)",
         ClientAuthentication::None => "nothing: a public app cannot keep a secret",
     }
 }
