@@ -13,6 +13,7 @@
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
 //! | [`device_grant`] | televisions, consoles and command lines: the device authorization grant |
 //! | [`self_described_apps`] | apps that introduce themselves by a document: switch, template, consent page, administration |
+//! | [`registration`] | apps that register themselves: callers, rules, bounds, management |
 //! | [`devices`] | phones: the device of a token, remote wipe, delivery of the rules |
 //! | [`mobile`] | rules that an app enforces on a phone, for administrators and developers of apps |
 //! | [`migration`] | clients of five other servers |
@@ -76,6 +77,7 @@ macro_rules! links {
 [migration.md]: crate::guide::migration
 [mobile.md]: crate::guide::mobile
 [mobile.md#the-document]: crate::guide::mobile#the-document
+[registration.md]: crate::guide::registration
 [resource-servers.md]: crate::guide::resource_servers
 [resource-servers.md#how-fast-a-change-arrives]: crate::guide::resource_servers#how-fast-a-change-arrives
 [runbooks.md#a-backup-was-restored]: crate::guide::runbooks#a-backup-was-restored
@@ -86,6 +88,7 @@ macro_rules! links {
 [runbooks.md#the-key-file-is-lost]: crate::guide::runbooks#the-key-file-is-lost
 [runbooks.md#the-serversecret-has-leaked]: crate::guide::runbooks#the-serversecret-has-leaked
 [runbooks.md#the-upkeep-reports-a-failure]: crate::guide::runbooks#the-upkeep-reports-a-failure
+[self-described-apps.md]: crate::guide::self_described_apps
 [storage.md]: crate::guide::storage
 [storage.md#audit-log-and-usage]: crate::guide::storage#audit-log-and-usage
 [storage.md#maintenance]: crate::guide::storage#maintenance
@@ -160,6 +163,10 @@ pub mod self_described_apps {}
 #[doc = links!()]
 #[doc = include_str!("../docs/devices.md")]
 pub mod devices {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/registration.md")]
+pub mod registration {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/mobile.md")]

@@ -71,6 +71,16 @@ secret_text! {
     RefreshToken
 }
 
+secret_text! {
+    /// A token with which a caller may register an app (RFC 7591 section 3). The host hands it out.
+    InitialAccessToken
+}
+
+secret_text! {
+    /// A token with which an app manages its own registration (RFC 7592 section 2). It begins with `gra_`.
+    RegistrationAccessToken
+}
+
 /// An access token (RFC 6749 section 1.4): a JWT in the profile of RFC 9068.
 ///
 /// `Debug` is redacted. Memory is not zeroized, because the response to the client contains a copy that
@@ -113,6 +123,13 @@ impl SignatureSecret {
     /// Generates a secret of 256 random bits, with a prefix for secret scanners.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random_text("gss_", random).map(Self)
+    }
+}
+
+impl RegistrationAccessToken {
+    /// Generates a token of 256 random bits, with a prefix for secret scanners.
+    pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
+        random_text("gra_", random).map(Self)
     }
 }
 

@@ -181,7 +181,7 @@ impl Program {
             return Err("--playground needs --features axum,console".into());
         }
         let (clock, random) = (SystemClock::new(), OsRandom::new());
-        let seed = match &args.seed {
+        let mut seed = match &args.seed {
             Some(path) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|error| format!("--seed {}: {error}", path.display()))?;
@@ -228,6 +228,9 @@ impl Program {
                 .lifetime(Duration::from_secs(lifetime))
                 .interval(Duration::from_secs(interval));
             builder = builder.device_grant(grant);
+        }
+        if let Some(registration) = seed.registration.take() {
+            builder = builder.registration(registration.rules()?);
         }
         for resource_server in &seed.resource_servers {
             builder = builder.resource_server(resource_server.clone());

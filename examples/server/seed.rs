@@ -4,12 +4,16 @@
 //! types that reject unknown fields and name their position. The library reads the apps.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use grantor::admin::{DeclaredApps, SecretReference};
 use grantor::app::AppTemplate;
 use grantor::catalog::ApiCatalog;
+use grantor::endpoint::{Registration, RegistrationAccess};
 use grantor::ids::{ClientId, Group, Resource};
+use grantor::jwt::StatementIssuer;
 use grantor::resource_server::ResourceServer;
+use grantor::secret::InitialAccessToken;
 use grantor::{Issuer, Subject};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +35,8 @@ pub(crate) struct Seed {
     pub(crate) catalog: Option<ApiCatalog>,
     #[serde(default)]
     pub(crate) resource_servers: Vec<ResourceServer>,
+    /// The registration of apps by themselves. Off if it is absent.
+    pub(crate) registration: Option<SeedRegistration>,
     /// Remote wipe and the rules for phones. Off if it is absent.
     pub(crate) devices: Option<SeedDevices>,
     /// The device grant. Off if it is absent.
@@ -98,6 +104,67 @@ const fn ten_minutes() -> u64 {
 
 const fn five_seconds() -> u64 {
     5
+}
+
+/// The rules by which apps register themselves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedRegistration {
+    template: AppTemplate,
+    #[serde(default)]
+    access: SeedAccess,
+    #[serde(default)]
+    management: bool,
+    #[serde(default = "yes")]
+    drop_unusable_redirect_uris: bool,
+    max_apps: Option<usize>,
+    /// In seconds.
+    unused_lifetime: Option<u64>,
+    /// In seconds.
+    idle_lifetime: Option<u64>,
+}
+
+/// The callers that may register an app.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SeedAccess {
+    #[default]
+    Open,
+    InitialAccessToken(Vec<String>),
+    SoftwareStatement(Vec<StatementIssuer>),
+}
+
+impl SeedRegistration {
+    /// Returns the rules as the library has them.
+    ///
+    /// # Errors
+    ///
+    /// A message with the setting at fault.
+    pub(crate) fn rules(self) -> Result<Registration, String> {
+        let access = match self.access {
+            SeedAccess::Open => RegistrationAccess::Open,
+            SeedAccess::InitialAccessToken(tokens) => RegistrationAccess::InitialAccessToken(
+                tokens.into_iter().map(InitialAccessToken::new).collect(),
+            ),
+            SeedAccess::SoftwareStatement(issuers) => {
+                RegistrationAccess::SoftwareStatement(issuers)
+            }
+        };
+        let mut rules = Registration::new(self.template, access)
+            .map_err(|invalid| format!("the seed, at registration: {invalid}"))?
+            .management(self.management)
+            .drop_unusable_redirect_uris(self.drop_unusable_redirect_uris);
+        if let Some(apps) = self.max_apps {
+            rules = rules.max_apps(apps);
+        }
+        if let Some(seconds) = self.unused_lifetime {
+            rules = rules.unused_lifetime(Duration::from_secs(seconds));
+        }
+        if let Some(seconds) = self.idle_lifetime {
+            rules = rules.idle_lifetime(Duration::from_secs(seconds));
+        }
+        Ok(rules)
+    }
 }
 
 const fn yes() -> bool {
@@ -271,6 +338,29 @@ mod tests {
         assert_eq!(documents.shortest_freshness, Some(5));
         let unknown = problem(r#"{"client_documents": {"template": {"scope": "a", "flows": []}}}"#);
         assert!(unknown.contains("client_documents.template"), "{unknown}");
+    }
+
+    #[test]
+    fn registration_is_off_unless_the_seed_has_it() {
+        let rules = |text: &str| {
+            let seed = Seed::parse(text, &issuer())?;
+            seed.registration.map(SeedRegistration::rules).transpose()
+        };
+        assert!(rules("{}").unwrap().is_none());
+        assert!(rules(DEMO).unwrap().is_some());
+        let with = |access: &str| {
+            rules(&format!(
+                r#"{{"registration": {{"template": {{"scope": "a"}}, "access": {access}}}}}"#
+            ))
+        };
+        assert!(with(r#"{"initial_access_token": ["0123456789abcdef012345"]}"#).unwrap().is_some());
+        let short = with(r#"{"initial_access_token": ["short"]}"#).err().unwrap();
+        assert!(short.starts_with("the seed, at registration: `access` "), "{short}");
+        let unknown = with("\"closed\"").err().unwrap();
+        assert!(
+            unknown.starts_with("the seed, at registration.access: unknown variant"),
+            "{unknown}"
+        );
     }
 
     #[test]

@@ -438,6 +438,9 @@ pub(super) fn replace_settings(edit: &mut AppEdit<'_>, settings: AppSettings) {
     if settings.client_type() == ClientType::Public {
         edit.credentials.clear_signature_secret();
     }
+    if let Some(registration) = edit.registration {
+        registration.is_administered = true;
+    }
     *edit.settings = settings;
 }
 

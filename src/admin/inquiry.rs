@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::{Admin, AdminError};
 use crate::app::CustomApp;
+use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::{PreviewRequest, TokenPreview, UserCheck};
 use crate::error::{EndpointError, Fault};
 use crate::hooks::Hooks;
 use crate::ids::{ClientId, Subject};
-use crate::store::Store;
+use crate::store::{Pruned, Store, StoreError};
 use crate::users::{DirectoryError, UserDirectory};
 
 /// Questions that need more of the server than its store.
@@ -32,6 +33,9 @@ pub(crate) trait Inquiries: Sync {
     ) -> Answer<'a, TokenPreview, Fault>;
 
     fn introspect<'a>(&'a self, token: &'a str) -> Answer<'a, Introspection, EndpointError>;
+
+    /// Deletes the unused among the next apps that registered themselves.
+    fn prune_registrations(&self, now: UnixTime, limit: usize) -> Answer<'_, Pruned, StoreError>;
 }
 
 type Answer<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -59,6 +63,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Inquiries for Context<S, U, H> {
 
     fn introspect<'a>(&'a self, token: &'a str) -> Answer<'a, Introspection, EndpointError> {
         Box::pin(self.introspect_any(token))
+    }
+
+    fn prune_registrations(&self, now: UnixTime, limit: usize) -> Answer<'_, Pruned, StoreError> {
+        Box::pin(Self::prune_registrations(self, now, limit))
     }
 }
 

@@ -320,9 +320,10 @@ impl<S: Store> Admin<'_, S> {
     }
 
     /// Removes rows that have no effect any more: up to `limit` expired grants, past revocations and
-    /// assertion ids, up to `limit` devices and up to `limit` codes of devices if the server has them. Call it
-    /// regularly, and again at once while it returns [`more`](Pruned::more). Not audited. An [`Upkeep`](crate::Upkeep) also removes the rows of
-    /// apps without a grant that a document describes.
+    /// assertion ids, up to `limit` devices and up to `limit` codes of devices if the server has them, and the unused
+    /// among `limit` apps that registered themselves. Call it regularly, and again at once while it returns
+    /// [`more`](Pruned::more). Only the deletion of an app is audited. An [`Upkeep`](crate::Upkeep) also removes the rows
+    /// of apps without a grant that a document describes.
     ///
     /// # Errors
     ///

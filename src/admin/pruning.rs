@@ -5,6 +5,7 @@ use crate::clock::UnixTime;
 use crate::store::{Pruned, Store, StoreError};
 
 /// Removes a batch of rows that have no effect any more, and a batch from each other store that the server has.
+/// Deletes the unused among a batch of apps that registered themselves.
 pub(crate) async fn prune<S: Store>(
     parts: &AdminParts<'_, S>,
     now: UnixTime,
@@ -21,5 +22,6 @@ pub(crate) async fn prune<S: Store>(
     if let Some(pending) = parts.pending {
         add(pending.prune_kept(now, limit).await?);
     }
+    add(parts.inquiries.prune_registrations(now, limit).await?);
     Ok(all)
 }

@@ -207,7 +207,9 @@ impl CustomApp {
 
     /// Returns true if a consent of `given_at` was given to the present description.
     pub(crate) fn counts_consent_of(&self, given_at: UnixTime) -> bool {
-        self.metadata_document().is_none_or(|document| given_at >= document.since)
+        let of_document = self.metadata_document().map(|document| document.since);
+        let of_registration = self.registration().map(|registration| registration.since);
+        of_document.max(of_registration).is_none_or(|since| given_at >= since)
     }
 }
 

@@ -13,6 +13,7 @@ mod jwt_settings;
 mod metadata_document;
 mod mobile_security;
 mod origin;
+mod self_registration;
 mod settings;
 mod strictness;
 mod template;
@@ -31,6 +32,7 @@ pub(crate) use metadata_document::DocumentUrl;
 pub use metadata_document::{DocumentProblem, MetadataDocument};
 pub use mobile_security::{MobileSecurity, PinPolicy, PolicyDocument};
 pub use origin::AppOrigin;
+pub use self_registration::SelfRegistration;
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
 pub use template::{AppTemplate, DescribedApp, DroppedRedirectUri};
@@ -190,6 +192,7 @@ pub struct CustomApp {
     /// Boxed, because most apps have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     document: Option<Box<MetadataDocument>>,
+    registration: Option<Box<SelfRegistration>>,
     credentials: Credentials,
     version: u64,
     created_at: UnixTime,
@@ -219,6 +222,7 @@ impl CustomApp {
             enabled: true,
             origin: AppOrigin::Registered,
             document: None,
+            registration: None,
             credentials,
             version,
             created_at: now,
@@ -262,6 +266,12 @@ impl CustomApp {
         self.settings.allows(flow) && (is_for_all || !self.origin.is_self_described())
     }
 
+    /// Returns what the app stated when it registered itself (RFC 7591).
+    #[must_use]
+    pub fn registration(&self) -> Option<&SelfRegistration> {
+        self.registration.as_deref()
+    }
+
     /// Returns the digests of the app's secrets with their validity windows.
     #[must_use]
     pub fn credentials(&self) -> &Credentials {
@@ -299,6 +309,7 @@ impl CustomApp {
             enabled: &mut app.enabled,
             origin: &mut app.origin,
             document: &mut app.document,
+            registration: &mut app.registration,
             credentials: &mut app.credentials,
         });
         app
@@ -311,6 +322,7 @@ pub(crate) struct AppEdit<'a> {
     pub(crate) enabled: &'a mut bool,
     pub(crate) origin: &'a mut AppOrigin,
     pub(crate) document: &'a mut Option<Box<MetadataDocument>>,
+    pub(crate) registration: &'a mut Option<Box<SelfRegistration>>,
     pub(crate) credentials: &'a mut Credentials,
 }
 

@@ -109,7 +109,9 @@ pub enum Action {
     },
     /// A phone asked for the rules of its app. Only refusals and failures are recorded.
     ReadPolicy,
-    /// An app was registered.
+    /// An app asked for its own registration. Only refusals and failures are recorded.
+    ReadRegistration,
+    /// An app was registered: by an administrator, or by itself, an unknown actor.
     RegisterApp,
     /// An app was registered under an existing client id.
     ImportApp,
@@ -197,6 +199,7 @@ impl Action {
             Self::TellWipe { .. } => "tell_wipe",
             Self::FinishWipe { .. } => "finish_wipe",
             Self::ReadPolicy => "read_policy",
+            Self::ReadRegistration => "read_registration",
             Self::RegisterApp => "register_app",
             Self::ImportApp => "import_app",
             Self::EditApp { .. } => "edit_app",

@@ -65,6 +65,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::TellWipe { device: DeviceId::new("phone").ok() },
         Action::FinishWipe { device: None, pin: true },
         Action::ReadPolicy,
+        Action::ReadRegistration,
         Action::RegisterApp,
         Action::ImportApp,
         Action::EditApp { changed: vec!["scope".to_owned()] },

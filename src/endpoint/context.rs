@@ -13,6 +13,7 @@ use crate::endpoint::client_authentication::AppKeys;
 use crate::endpoint::client_documents::Documents;
 use crate::endpoint::device_authorization::DeviceGrants;
 use crate::endpoint::devices::Devices;
+use crate::endpoint::registration::Registrations;
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
 use crate::protocol::redirect_uri::InstanceHosts;
@@ -70,6 +71,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) documents: Option<Box<Documents>>,
     /// The keys of apps that publish them, if the server fetches any.
     pub(crate) app_keys: Option<AppKeys>,
+    /// The registration of apps by themselves, if the server allows it.
+    pub(crate) registrations: Option<Box<Registrations>>,
 }
 
 impl<S: GrantStore, U, H> Context<S, U, H> {

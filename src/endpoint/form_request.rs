@@ -73,6 +73,10 @@ impl<'a> FormRequest<'a> {
         self.caller
     }
 
+    pub(crate) const fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     pub(crate) fn form(&self) -> Result<Form<'a>, Rejection> {
         Form::parse(self.body).map_err(Rejection::from)
     }

@@ -24,6 +24,8 @@ struct ServerMetadata<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     token_endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     jwks_uri: Option<String>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     scopes_supported: BTreeSet<&'a str>,
@@ -110,6 +112,7 @@ pub(crate) fn server_metadata_json(
         issuer: issuer.as_str(),
         authorization_endpoint: url(ServerEndpoint::Authorization),
         token_endpoint: url(ServerEndpoint::Token),
+        registration_endpoint: url(ServerEndpoint::Registration),
         jwks_uri: url(ServerEndpoint::JwkSet).filter(|_| publishes_keys),
         scopes_supported: of_catalog.map(ScopeToken::as_str).chain(of_resources).collect(),
         response_types_supported: only(browsers, &["code"]),

@@ -1,5 +1,5 @@
 //! The endpoints, as typed requests and responses: authorization, token, introspection, revocation,
-//! the feed of revocations, device authorization, devices, and the metadata.
+//! the feed of revocations, device authorization, devices, registration, and the metadata.
 //!
 //! # The authorization endpoint
 //!
@@ -33,6 +33,7 @@ pub(crate) mod form_request;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
 pub(crate) mod presented_token;
+pub(crate) mod registration;
 pub(crate) mod request_facts;
 mod revocation;
 mod revocation_feed;
@@ -48,4 +49,5 @@ pub use device_authorization::{DeviceAuthorization, DeviceDecision, DeviceGrant,
 pub use devices::DevicePolicy;
 pub use form_request::FormRequest;
 pub use introspection::{ActiveToken, Introspection};
+pub use registration::{Registration, RegistrationAccess, RegistrationResponse};
 pub use token::TokenResponse;

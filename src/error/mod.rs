@@ -10,6 +10,7 @@
 mod assertion_settings;
 mod device_grant_refusal;
 mod document_entry;
+mod registration;
 mod rejection;
 mod rejection_table;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use device_grant_refusal::DeviceGrantRefusal;
+pub use registration::RegistrationRefusal;
 pub use rejection::Rejection;
 
 use crate::hooks::HookError;
@@ -28,8 +30,8 @@ use crate::rate_limit::RetryAfter;
 use crate::store::StoreError;
 use crate::users::DirectoryError;
 
-/// The error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 8707 section 2, and OpenID Connect
-/// Core 1.0 section 3.1.2.6.
+/// The error codes of RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 7591 section 3.2.2, RFC 8707
+/// section 2, and OpenID Connect Core 1.0 section 3.1.2.6.
 #[doc(alias = "error")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +53,16 @@ pub enum ErrorCode {
     InvalidScope,
     /// `invalid_target` (RFC 8707)
     InvalidTarget,
+    /// `invalid_token` (RFC 6750)
+    InvalidToken,
+    /// `invalid_redirect_uri` (RFC 7591)
+    InvalidRedirectUri,
+    /// `invalid_client_metadata` (RFC 7591)
+    InvalidClientMetadata,
+    /// `invalid_software_statement` (RFC 7591)
+    InvalidSoftwareStatement,
+    /// `unapproved_software_statement` (RFC 7591)
+    UnapprovedSoftwareStatement,
     /// `access_denied`
     AccessDenied,
     /// `authorization_pending` (RFC 8628)
@@ -82,6 +94,11 @@ impl ErrorCode {
             Self::UnsupportedResponseType => "unsupported_response_type",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
+            Self::InvalidToken => "invalid_token",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidSoftwareStatement => "invalid_software_statement",
+            Self::UnapprovedSoftwareStatement => "unapproved_software_statement",
             Self::AccessDenied => "access_denied",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
@@ -239,10 +256,23 @@ impl EndpointError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Rejected { rejection: Rejection::FormTooLarge, .. } => 413,
-            Self::Rejected { rejection: Rejection::NoMobileSecurity, .. } => 404,
+            Self::Rejected {
+                rejection:
+                    Rejection::FormTooLarge | Rejection::Registration(RegistrationRefusal::TooLarge),
+                ..
+            } => 413,
+            Self::Rejected {
+                rejection:
+                    Rejection::NoMobileSecurity
+                    | Rejection::Registration(RegistrationRefusal::NotOffered),
+                ..
+            } => 404,
+            Self::Rejected {
+                rejection: Rejection::Registration(RegistrationRefusal::Administered),
+                ..
+            } => 403,
             Self::Rejected { rejection, .. } => match rejection.error_code() {
-                ErrorCode::InvalidClient => 401,
+                ErrorCode::InvalidClient | ErrorCode::InvalidToken => 401,
                 ErrorCode::TemporarilyUnavailable => 429,
                 ErrorCode::InvalidRequest
                 | ErrorCode::InvalidGrant
@@ -251,6 +281,10 @@ impl EndpointError {
                 | ErrorCode::UnsupportedResponseType
                 | ErrorCode::InvalidScope
                 | ErrorCode::InvalidTarget
+                | ErrorCode::InvalidRedirectUri
+                | ErrorCode::InvalidClientMetadata
+                | ErrorCode::InvalidSoftwareStatement
+                | ErrorCode::UnapprovedSoftwareStatement
                 | ErrorCode::AccessDenied
                 | ErrorCode::AuthorizationPending
                 | ErrorCode::SlowDown

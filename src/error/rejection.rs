@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{DeviceGrantRefusal, ErrorCode};
+use super::{DeviceGrantRefusal, ErrorCode, RegistrationRefusal};
 use crate::app::{DocumentProblem, NotPermitted};
 use crate::jwt::AssertionError;
 use crate::observe::Step;
@@ -167,6 +167,9 @@ pub enum Rejection {
     SelfDescribedApp,
     /// The app does not belong to a resource server.
     NotAResourceServer,
+    // -- registration of apps by themselves
+    /// The registration, or its management by the app, is refused.
+    Registration(RegistrationRefusal),
     // -- authorization endpoint
     /// `redirect_uri` is not registered, or is absent although the app has several.
     RedirectUri,
@@ -208,6 +211,8 @@ impl Rejection {
             format!("{name} appears more than once").into()
         } else if let Self::ClientDocument(DocumentProblem::Member(name)) = self {
             format!("{name} in the client metadata document is not usable").into()
+        } else if let Self::Registration(refusal) = self {
+            refusal.description()
         } else {
             self.entry().description.into()
         }

@@ -370,6 +370,7 @@ impl Rejection {
                 "the app is not a resource server",
             )
             .decided_by("resource_servers"),
+            Self::Registration(refusal) => refusal.entry(),
             Self::RedirectUri => entry(
                 C::InvalidRequest,
                 S::Parse,

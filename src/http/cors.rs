@@ -30,7 +30,9 @@ const fn readers(endpoint: ServerEndpoint) -> Readers {
         | ServerEndpoint::DeviceAuthorization
         | ServerEndpoint::DeviceWipeCheck
         | ServerEndpoint::DeviceWipeSuccess
-        | ServerEndpoint::DevicePolicy => Readers::OriginsOfTheApp,
+        | ServerEndpoint::DevicePolicy
+        | ServerEndpoint::Registration
+        | ServerEndpoint::ClientConfiguration => Readers::OriginsOfTheApp,
         ServerEndpoint::JwkSet | ServerEndpoint::Metadata | ServerEndpoint::ResourceMetadata => {
             Readers::AllOrigins
         }

@@ -119,7 +119,7 @@ fn is_known(etag: &str, request: &HeaderMap) -> bool {
 }
 
 /// Returns the challenge to a request with a dead token, or with none (RFC 6750 section 3).
-fn bearer_challenge(issuer: &Issuer, has_token: bool) -> Answer {
+pub(super) fn bearer_challenge(issuer: &Issuer, has_token: bool) -> Answer {
     let mut answer = empty(StatusCode::UNAUTHORIZED);
     let mut challenge = format!("Bearer realm=\"{}\"", issuer.as_str());
     if has_token {

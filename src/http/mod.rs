@@ -51,6 +51,7 @@ mod interaction;
 mod issuers;
 mod origin;
 mod prefix;
+mod registration;
 mod request;
 mod request_id;
 mod response;
@@ -333,6 +334,13 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             ServerEndpoint::DevicePolicy => {
                 let answered = context.device_policy(&exchange.bodiless_request()?).await;
                 return Ok(self.policy(exchange, answered));
+            }
+            ServerEndpoint::Registration => {
+                let answered = context.register(&exchange.json_request()?).await;
+                return Ok(self.registered(answered, StatusCode::CREATED));
+            }
+            ServerEndpoint::ClientConfiguration => {
+                return self.client_configuration(exchange).await;
             }
             ServerEndpoint::JwkSet => public_json(self.server.jwk_set()),
             ServerEndpoint::Metadata => public_json(self.metadata.clone()),

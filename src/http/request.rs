@@ -112,6 +112,27 @@ impl<'a> Exchange<'a> {
         Ok((self.bodiless_request()?, cursor))
     }
 
+    /// Returns the request of an app that registers itself: its metadata are the body, as JSON.
+    pub(super) fn json_request(&self) -> Result<FormRequest<'a>, InvalidHttpRequest> {
+        let mut types = self.parts.headers.get_all(header::CONTENT_TYPE).iter();
+        let is_json = |value: &HeaderValue| {
+            let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
+            essence.trim().eq_ignore_ascii_case("application/json")
+        };
+        match (types.next(), types.next()) {
+            (Some(one), None) if is_json(one) => self.authorized(FormRequest::new(self.body)),
+            _ => Err(InvalidHttpRequest("the body must be application/json")),
+        }
+    }
+
+    /// Returns the client id in the URL of a request about a registration.
+    pub(super) fn client_id(&self) -> Result<String, InvalidHttpRequest> {
+        let query = self.parts.uri.query().unwrap_or_default();
+        let form = Form::parse(query.as_bytes()).ok();
+        let client_id = form.as_ref().and_then(|form| form.one("client_id").ok().flatten());
+        client_id.map(str::to_owned).ok_or(InvalidHttpRequest("the URL must have one client_id"))
+    }
+
     /// Returns a request whose credentials are in the header, and nothing in the body.
     pub(super) fn bodiless_request(&self) -> Result<FormRequest<'a>, InvalidHttpRequest> {
         self.authorized(FormRequest::new(&[]))
@@ -133,6 +154,7 @@ fn allowed(endpoint: ServerEndpoint) -> HeaderValue {
     match endpoint.methods() {
         "GET" => HeaderValue::from_static("GET, HEAD, OPTIONS"),
         "POST" => HeaderValue::from_static("POST, OPTIONS"),
+        "GET, PUT, DELETE" => HeaderValue::from_static("GET, PUT, DELETE, OPTIONS"),
         _ => HeaderValue::from_static("GET, POST, OPTIONS"),
     }
 }

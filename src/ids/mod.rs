@@ -283,7 +283,12 @@ impl ClientId {
     /// Generates a client id of 128 random bits, in base64url.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         let bytes: [u8; 16] = random::array(random)?;
-        Ok(Self(URL_SAFE_NO_PAD.encode(bytes).into()))
+        Ok(Self::of_bytes(bytes))
+    }
+
+    /// Returns the client id that a generated one with these bits is.
+    pub(crate) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(bytes).into())
     }
 }
 

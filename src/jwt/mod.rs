@@ -19,6 +19,7 @@ mod circumstances;
 mod claims;
 mod jws;
 pub(crate) mod keys;
+pub(crate) mod software_statement;
 
 pub use access_token::{AccessTokenClaims, AccessTokenError, RESERVED_CLAIMS};
 pub use assertion::AssertionError;
@@ -28,6 +29,8 @@ pub use keys::{
     SigningError, SigningKey, TokenSigner, TokenSignerError, VerifyingKey, VerifyingKeys,
     jwk_set_json,
 };
+
+pub use software_statement::StatementIssuer;
 
 /// The longest JWT that the server signs or accepts, in bytes.
 const MAX_TOKEN_BYTES: usize = 16 * 1024;

@@ -29,6 +29,10 @@ pub enum ServerEndpoint {
     DeviceWipeSuccess,
     /// The rules of an app, for its installations on phones.
     DevicePolicy,
+    /// The registration of apps by themselves (RFC 7591).
+    Registration,
+    /// The registration of an app, for the app (RFC 7592).
+    ClientConfiguration,
     /// The server's public keys (RFC 7517 section 5).
     JwkSet,
     /// The server's metadata (RFC 8414).
@@ -39,7 +43,7 @@ pub enum ServerEndpoint {
 
 impl ServerEndpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Authorization,
         Self::Decision,
         Self::Token,
@@ -51,6 +55,8 @@ impl ServerEndpoint {
         Self::DeviceWipeCheck,
         Self::DeviceWipeSuccess,
         Self::DevicePolicy,
+        Self::Registration,
+        Self::ClientConfiguration,
         Self::JwkSet,
         Self::Metadata,
         Self::ResourceMetadata,
@@ -79,6 +85,8 @@ impl ServerEndpoint {
             Self::DeviceWipeCheck => "device_wipe_check",
             Self::DeviceWipeSuccess => "device_wipe_success",
             Self::DevicePolicy => "device_policy",
+            Self::Registration => "registration",
+            Self::ClientConfiguration => "client_configuration",
             Self::JwkSet => "jwk_set",
             Self::Metadata => "metadata",
             Self::ResourceMetadata => "resource_metadata",
@@ -96,7 +104,9 @@ impl ServerEndpoint {
             | Self::Introspection
             | Self::DeviceAuthorization
             | Self::DeviceWipeCheck
-            | Self::DeviceWipeSuccess => "POST",
+            | Self::DeviceWipeSuccess
+            | Self::Registration => "POST",
+            Self::ClientConfiguration => "GET, PUT, DELETE",
             Self::Revocations
             | Self::DevicePolicy
             | Self::JwkSet
@@ -133,9 +143,11 @@ pub struct InvalidPath;
 impl Default for Paths {
     /// `/oauth/authorize`, `/oauth/decision`, `/oauth/token`, `/oauth/revoke`, `/oauth/introspect`,
     /// `/oauth/revocations`, `/oauth/device_authorization`, `/oauth/device`, `/oauth/device/wipe/check`,
-    /// `/oauth/device/wipe/success`, `/oauth/device/policy`, `/oauth/jwks`, and the two well-known paths. The first
-    /// two of devices are mounted only if the server has the [device grant](crate::ServerBuilder::device_grant), the
-    /// others only if it [has devices](crate::ServerBuilder::devices).
+    /// `/oauth/device/wipe/success`, `/oauth/device/policy`, `/oauth/register`, `/oauth/register/client`, `/oauth/jwks`,
+    /// and the two well-known paths. The first two of devices are mounted only if the server has the
+    /// [device grant](crate::ServerBuilder::device_grant), the others only if it
+    /// [has devices](crate::ServerBuilder::devices), and those of registration only if it
+    /// [registers apps](crate::ServerBuilder::registration).
     fn default() -> Self {
         let path = |endpoint| match endpoint {
             ServerEndpoint::Authorization => "/oauth/authorize",
@@ -149,6 +161,8 @@ impl Default for Paths {
             ServerEndpoint::DeviceWipeCheck => "/oauth/device/wipe/check",
             ServerEndpoint::DeviceWipeSuccess => "/oauth/device/wipe/success",
             ServerEndpoint::DevicePolicy => "/oauth/device/policy",
+            ServerEndpoint::Registration => "/oauth/register",
+            ServerEndpoint::ClientConfiguration => "/oauth/register/client",
             ServerEndpoint::JwkSet => "/oauth/jwks",
             ServerEndpoint::Metadata => "/.well-known/oauth-authorization-server",
             ServerEndpoint::ResourceMetadata => "/.well-known/oauth-protected-resource",
@@ -217,6 +231,8 @@ impl Paths {
             | ServerEndpoint::DeviceWipeCheck
             | ServerEndpoint::DeviceWipeSuccess
             | ServerEndpoint::DevicePolicy
+            | ServerEndpoint::Registration
+            | ServerEndpoint::ClientConfiguration
             | ServerEndpoint::JwkSet => format!("{of_issuer}{own}"),
         })
     }

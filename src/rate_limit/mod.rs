@@ -13,6 +13,7 @@
 //!   authenticates them. A request whose token proves nothing is charged to its source instead.
 //!
 //! * **A source** also has a budget of client metadata documents that are not known yet, if the server fetches any.
+//! * **A source** also has a budget of apps that it registers, if the server lets apps register themselves.
 //!
 //! A caller that has spent a budget gets 429 with `Retry-After`. Each process has budgets of its own.
 //!
@@ -72,6 +73,7 @@ use crate::ids::{ClientId, Source};
 /// | wrong user codes of a user, and of a source | 5 a minute, 10 at once |
 /// | wrong user codes of all | 300 a minute, 300 at once |
 /// | client metadata documents that a source asks for and that are not fresh | 60 a minute, 120 at once |
+/// | apps that register themselves from a source | 30 a minute, 60 at once |
 /// | audit events of unauthenticated callers | 600 a minute, 1,000 at once |
 ///
 /// ```
@@ -93,6 +95,7 @@ pub struct RateLimits {
     user_codes: Option<RateQuota>,
     all_user_codes: Option<RateQuota>,
     source_documents: Option<RateQuota>,
+    source_registrations: Option<RateQuota>,
     stranger_events: Option<RateQuota>,
 }
 
@@ -109,6 +112,7 @@ impl Default for RateLimits {
             .with_user_codes(RateQuota::new(5, 10))
             .with_all_user_codes(RateQuota::new(300, 300))
             .with_source_documents(RateQuota::new(60, 120))
+            .with_source_registrations(RateQuota::new(30, 60))
             .with_stranger_events(RateQuota::new(600, 1_000))
     }
 }
@@ -128,6 +132,7 @@ impl RateLimits {
             user_codes: None,
             all_user_codes: None,
             source_documents: None,
+            source_registrations: None,
             stranger_events: None,
         }
     }
@@ -211,6 +216,14 @@ impl RateLimits {
         self
     }
 
+    /// Sets the quota of apps that register themselves from one source. A public app that a source registers again
+    /// with the same metadata costs nothing. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_source_registrations(mut self, quota: RateQuota) -> Self {
+        self.source_registrations = Some(quota);
+        self
+    }
+
     /// Sets the quota of audit events of unauthenticated callers, over all sources. Beyond it, events are
     /// only counted, and one event a minute for each kind states the count, without source or app. A 0 in it
     /// counts as 1.
@@ -245,6 +258,7 @@ pub(crate) struct RateLimiter {
     source_wipes: Option<Box<Budgets>>,
     device_wipes: Option<Box<Budgets>>,
     source_documents: Option<Box<Budgets>>,
+    source_registrations: Option<Box<Budgets>>,
     hasher: RandomState,
 }
 
@@ -285,6 +299,7 @@ impl RateLimiter {
             source_wipes: limits.source_wipes.map(Budgets::new).map(Box::new),
             device_wipes: limits.device_wipes.map(Budgets::new).map(Box::new),
             source_documents: limits.source_documents.map(Budgets::new).map(Box::new),
+            source_registrations: limits.source_registrations.map(Budgets::new).map(Box::new),
             hasher: RandomState::new(),
         }
     }
@@ -381,6 +396,28 @@ impl RateLimiter {
         charged.map_err(|spent| retry_after(spent, now))
     }
 
+    /// Charges a registration to its source. Refuses if its budget is spent. Returns the key, to give it back.
+    pub(crate) fn charge_registration(
+        &self,
+        source: Option<&Source>,
+        now: UnixTime,
+    ) -> Result<Option<u64>, RetryAfter> {
+        let (Some(registrations), Some(source)) = (&self.source_registrations, source) else {
+            return Ok(None);
+        };
+        let now = self.time.tell(now);
+        let key = self.hasher.hash_one(SourceKey::of(source));
+        registrations.charge(key, now).map_err(|spent| retry_after(spent, now))?;
+        Ok(Some(key))
+    }
+
+    /// Undoes the charge of a registration: the app was registered before.
+    pub(crate) fn give_back_registration(&self, charged: Option<u64>) {
+        if let (Some(registrations), Some(key)) = (&self.source_registrations, charged) {
+            registrations.give_back(key);
+        }
+    }
+
     /// Charges a request to `app`, which has authenticated. Refuses if its budget is spent.
     pub(crate) fn charge_volume(&self, app: &CustomApp, now: UnixTime) -> Result<(), RetryAfter> {
         let Some(quota) = app.settings().rate_quota().or(self.limits.volume) else { return Ok(()) };
@@ -431,6 +468,18 @@ impl<'a> SourceKey<'a> {
                 Self::V6([a, b, c, d])
             }
             Err(_) => Self::Name(source.as_str()),
+        }
+    }
+
+    /// Returns bytes that differ for different keys.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::V4(octets) => [&[4], &octets[..]].concat(),
+            Self::V6(segments) => {
+                let segments = segments.iter().flat_map(|segment| segment.to_be_bytes());
+                std::iter::once(6).chain(segments).collect()
+            }
+            Self::Name(name) => [&[0], name.as_bytes()].concat(),
         }
     }
 }

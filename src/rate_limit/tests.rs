@@ -148,6 +148,27 @@ fn each_grant_has_its_own_budget_and_a_dead_one_spends_nothing_of_its_app() {
     limiter.give_back_volume(&ClientId::new("unknown").unwrap());
 }
 
+/// Y11: a source spends a budget of registrations, and one that made no app is given back.
+#[test]
+fn registrations_spend_the_budget_of_their_source() {
+    let limiter =
+        RateLimiter::new(RateLimits::none().with_source_registrations(RateQuota::new(2, 3)));
+    let (here, there) = (source("2001:db8::1"), source("2001:db8:0:1::1"));
+    let register = |from| limiter.charge_registration(from, NOW);
+    for _ in 0..100 {
+        limiter.give_back_registration(register(Some(&here)).unwrap());
+    }
+    for address in ["2001:db8::1", "2001:db8::2", "2001:db8::3"] {
+        let charged = limiter.charge_registration(Some(&source(address)), NOW);
+        assert!(charged.unwrap().is_some());
+    }
+    assert_eq!(register(Some(&here)), Err(RetryAfter { seconds: 30 }));
+    assert!(register(Some(&there)).is_ok());
+    assert_eq!(register(None), Ok(None));
+    let unlimited = RateLimiter::new(RateLimits::none());
+    assert_eq!(unlimited.charge_registration(Some(&here), NOW), Ok(None));
+}
+
 /// W7: a source, and each kind of request of a device, spends a budget of its own.
 #[test]
 fn requests_about_wipes_spend_separate_budgets_and_learn_when_to_retry() {
@@ -236,25 +257,32 @@ fn a_clock_that_jumps_back_or_far_ahead_locks_no_app_out() {
 #[test]
 fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     const DOCUMENTED_KEYS: usize = 65_536;
-    const DOCUMENTED_BYTES: usize = 14 << 20;
+    const DOCUMENTED_BYTES: usize = 15 << 20;
     let (limiter, victim) = (limiter(), source("192.0.2.1"));
     while fail(&limiter, "victim", Some(&victim), NOW).is_ok() {}
     while limiter.charge_grant(b"victim", NOW).is_ok() {}
     while limiter.charge_source_wipe(Some(&victim), NOW).is_ok() {}
+    while limiter.charge_registration(Some(&victim), NOW).is_ok() {}
     while limiter.charge_device_wipe(WipeKind::Report, b"victim", NOW).is_ok() {}
     while limiter.charge_document(Some(&victim), NOW).is_ok() {}
     let [failures, source_failures, grants] =
         [&limiter.failures, &limiter.source_failures, &limiter.grants]
             .map(|table| table.as_ref().unwrap());
-    let [source_wipes, device_wipes, documents] =
-        [&limiter.source_wipes, &limiter.device_wipes, &limiter.source_documents]
-            .map(|table| &**table.as_ref().unwrap());
-    let tables = [failures, source_failures, grants, source_wipes, device_wipes, documents];
+    let [source_wipes, device_wipes, documents, registrations] = [
+        &limiter.source_wipes,
+        &limiter.device_wipes,
+        &limiter.source_documents,
+        &limiter.source_registrations,
+    ]
+    .map(|table| &**table.as_ref().unwrap());
+    let tables =
+        [failures, source_failures, grants, source_wipes, device_wipes, documents, registrations];
     for number in 0..2 * DOCUMENTED_KEYS {
         let name = format!("stranger {number}");
         let _ = fail(&limiter, &name, Some(&source(&name)), NOW);
         let _ = limiter.charge_grant(name.as_bytes(), NOW);
         let _ = limiter.charge_source_wipe(Some(&source(&name)), NOW);
+        let _ = limiter.charge_registration(Some(&source(&name)), NOW);
         let _ = limiter.charge_device_wipe(WipeKind::Report, name.as_bytes(), NOW);
         let _ = limiter.charge_document(Some(&source(&name)), NOW);
         if number == DOCUMENTED_KEYS {
@@ -265,6 +293,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     assert!(fail(&limiter, "victim", Some(&victim), NOW).is_err());
     assert!(limiter.charge_grant(b"victim", NOW).is_err());
     assert!(limiter.charge_source_wipe(Some(&victim), NOW).is_err());
+    assert!(limiter.charge_registration(Some(&victim), NOW).is_err());
     assert!(limiter.charge_device_wipe(WipeKind::Report, b"victim", NOW).is_err());
     assert!(limiter.charge_document(Some(&victim), NOW).is_err());
     assert_eq!(Budgets::MAX, DOCUMENTED_KEYS);

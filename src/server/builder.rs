@@ -15,6 +15,7 @@ use crate::endpoint::client_documents::{ClientDocuments, Documents};
 use crate::endpoint::context::Context;
 use crate::endpoint::device_authorization::{DeviceGrant, DeviceGrants};
 use crate::endpoint::devices::Devices;
+use crate::endpoint::registration::{Registration, Registrations};
 use crate::fetch::Fetch;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{Issuer, Resource};
@@ -59,6 +60,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     device_grant: Option<DeviceGrant>,
     documents: Option<Box<Documents>>,
     app_keys: Option<AppKeys>,
+    registration: Option<Registration>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -96,6 +98,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             device_grant: None,
             documents: None,
             app_keys: None,
+            registration: None,
         }
     }
 }
@@ -125,6 +128,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             device_grant: self.device_grant,
             documents: self.documents,
             app_keys: self.app_keys,
+            registration: self.registration,
         }
     }
 
@@ -254,6 +258,15 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.documents = Some(Box::new(Documents::new(documents)));
         self
     }
+
+    /// Lets apps register themselves by these rules (RFC 7591): see [registration](crate::guide::registration).
+    /// Default: no, and nothing of it is mounted.
+    ///
+    /// Run an [`Upkeep`](crate::Upkeep), which prunes the unused ones.
+    pub fn registration(mut self, registration: Registration) -> Self {
+        self.registration = Some(registration);
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -293,6 +306,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
             self.paths =
                 ServerEndpoint::OF_DEVICE_GRANT.into_iter().fold(self.paths, Paths::without);
         }
+        let is_offered = |endpoint: &ServerEndpoint| match (&self.registration, endpoint) {
+            (None, _) => false,
+            (Some(rules), ServerEndpoint::ClientConfiguration) => rules.has_management(),
+            (Some(_), _) => true,
+        };
+        let of_registration = [ServerEndpoint::Registration, ServerEndpoint::ClientConfiguration];
+        let off = of_registration.into_iter().filter(|endpoint| !is_offered(endpoint));
+        self.paths = off.fold(self.paths, Paths::without);
         let url = |endpoint| self.paths.url(&self.issuer, endpoint);
         let token_endpoint_url = self.token_endpoint_url.or_else(|| url(ServerEndpoint::Token));
         let others = [
@@ -309,6 +330,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         let of_documents = self.documents.as_ref().map(|documents| documents.fetch_of());
         let app_keys = self.app_keys.or_else(|| of_documents.map(AppKeys::new));
         let wipe_check = url(ServerEndpoint::DeviceWipeCheck).map(Arc::from);
+        let configuration = url(ServerEndpoint::ClientConfiguration);
+        let registrations = self.registration.map(|rules| Registrations::new(rules, configuration));
         AuthorizationServer {
             paths: self.paths,
             roots: self.secret.roots_claim(),
@@ -341,6 +364,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 device_grants,
                 documents: self.documents,
                 app_keys,
+                registrations: registrations.map(Box::new),
             },
         }
     }

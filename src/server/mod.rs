@@ -26,6 +26,7 @@ use crate::endpoint::devices::DevicePolicy;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::metadata::server_metadata_json;
+use crate::endpoint::registration::RegistrationResponse;
 use crate::endpoint::token::TokenResponse;
 use crate::error::EndpointError;
 use crate::hooks::{Hooks, NoHooks};
@@ -155,6 +156,64 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         request: &FormRequest<'_>,
     ) -> Result<DevicePolicy, EndpointError> {
         self.context.device_policy(request).await.result
+    }
+
+    /// Answers an app that registers itself (RFC 7591 section 3). The request has the client metadata as JSON in place
+    /// of a form, and an initial access token, if the [rules](ServerBuilder::registration) want one, as
+    /// `Authorization: Bearer`.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, with status 404 if no rules were given, or failed, with a cause for the operator.
+    /// After a failure the app may exist without anyone holding its secrets; a prune removes it.
+    pub async fn register(
+        &self,
+        request: &FormRequest<'_>,
+    ) -> Result<RegistrationResponse, EndpointError> {
+        self.context.register(request).await.result
+    }
+
+    /// Answers an app that reads its registration (RFC 7592 section 2.1). The request has the registration access token
+    /// as `Authorization: Bearer`.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, with status 404 unless the rules allow management, or failed, with a cause for the
+    /// operator.
+    pub async fn read_registration(
+        &self,
+        client_id: &str,
+        request: &FormRequest<'_>,
+    ) -> Result<RegistrationResponse, EndpointError> {
+        self.context.read_registration(client_id, request).await.result
+    }
+
+    /// Answers an app that replaces its metadata (RFC 7592 section 2.2). The request is that of
+    /// [`register`](Self::register), with the registration access token, which the answer replaces.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_registration`](Self::read_registration), and [`Unavailable`](EndpointError::Unavailable) if others
+    /// edit the app again and again. After a failure the token may have been replaced.
+    pub async fn update_registration(
+        &self,
+        client_id: &str,
+        request: &FormRequest<'_>,
+    ) -> Result<RegistrationResponse, EndpointError> {
+        self.context.update_registration(client_id, request).await.result
+    }
+
+    /// Answers an app that deletes itself (RFC 7592 section 2.3), which ends its access at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`update_registration`](Self::update_registration).
+    pub async fn delete_registration(
+        &self,
+        client_id: &str,
+        request: &FormRequest<'_>,
+    ) -> Result<(), EndpointError> {
+        self.context.delete_registration(client_id, request).await.result
     }
 
     /// Reads the query of a request at the authorization endpoint (RFC 6749 section 4.1.1). The host

@@ -170,6 +170,13 @@ impl Pepper {
         !self.is_of_newest_root(&mark.key_id)
     }
 
+    /// Returns the digest that names the registration of an app without a secret. Only this server can compute it.
+    pub(crate) fn registration(&self, source: &[u8], metadata: &[u8]) -> Digest {
+        let fields = [&length_prefix(source)[..], source, metadata].concat();
+        // No client id is empty, so this is the digest of no secret.
+        mac(&self.keys.newest.1, "", &fields)
+    }
+
     fn is_of_newest_root(&self, key_id: &str) -> bool {
         key_id == self.newest_id || key_id == self.unbound_id
     }

@@ -268,12 +268,16 @@ fn jwt_cases() -> Vec<(Value, &'static str)> {
 
 /// Errors that the cases do not reach: JSON holds no symmetric key, and the others need a stored app. Each
 /// has a test of its own.
-const OTHER_APP_ERRORS: [(&str, &str); 9] = [
+const OTHER_APP_ERRORS: [(&str, &str); 13] = [
     (
         "jwks_uri",
         "must be an https URL of at most 2000 bytes, without user information and fragment",
     ),
     ("client_id", "must not be the subject of a user"),
+    ("client_id", "must be that of the app"),
+    ("client_secret", "must be a text"),
+    ("jwks_uri", "is not fetched here: `jwks` is read"),
+    ("client_secret", "must be absent or that of the app"),
     ("authentication", "must hold public keys only"),
     ("jwt.keys", "must hold public keys only"),
     ("scope", "still covers the removed tokens by a wider one"),

@@ -166,7 +166,10 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_round_looks_at_two_hundred_apps"],
     ),
     ("`jwks_uri`", &["a_jwks_uri_is_https_and_bounded"]),
-    ("client metadata, as JSON", &["metadata_have_their_documented_bounds"]),
+    (
+        "client metadata, as JSON; the body of a registration, with a software statement",
+        &["metadata_have_their_documented_bounds", "the_body_is_a_bounded_json_object"],
+    ),
     (
         "redirect URIs of client metadata; another list, each text of it",
         &["metadata_have_their_documented_bounds"],
@@ -174,6 +177,10 @@ const TESTS: &[(&str, &[&str])] = &[
     (
         "URL in client metadata; another text, except for the name",
         &["metadata_have_their_documented_bounds"],
+    ),
+    (
+        "initial access tokens, each; issuers of software statements",
+        &["tokens_and_issuers_have_their_documented_bounds"],
     ),
     (
         "apps of a declaration; its text; listed problems",
@@ -345,6 +352,23 @@ const TESTS: &[(&str, &[&str])] = &[
         "reads of the policy document with the access tokens of one grant",
         &["reads_of_the_rules_spend_the_budget_of_their_grant"],
     ),
+    (
+        "new apps that register themselves from one source",
+        &["a_source_registers_a_bounded_number_of_apps"],
+    ),
+    (
+        "apps that have registered themselves, counted once a minute in each process",
+        &["the_rules_have_their_documented_bounds", "the_number_of_registered_apps_is_bounded"],
+    ),
+    (
+        "life of a registered app that no user gave access; after its last access ended, to a quarter",
+        &[
+            "the_rules_have_their_documented_bounds",
+            "an_app_that_no_user_gave_access_ends_after_an_hour",
+            "an_app_without_access_any_more_ends_after_the_idle_lifetime",
+        ],
+    ),
+    ("uses of one registration access token", &["a_registration_token_has_a_budget_of_its_own"]),
     ("apps of Nextcloud's remote wipe", &["nextclouds_paths_are_mounted_for_a_few_apps_on_demand"]),
     (
         "devices of a user at an app, apart from those that are to be wiped",
@@ -355,7 +379,11 @@ const TESTS: &[(&str, &[&str])] = &[
         &["an_unused_device_is_pruned_with_the_other_rows", "a_phone_asks_wipes_and_reports"],
     ),
     (
-        "memory of these six tables, for each issuer",
+        "remembered budgets of registrations, by source",
+        &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
+    ),
+    (
+        "memory of these seven tables, for each issuer",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     ("failures of one client id and source", &["the_defaults_are_the_documented_ones"]),

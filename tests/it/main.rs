@@ -62,6 +62,7 @@ mod redaction;
 mod redirect_uri;
 mod refresh_reuse;
 mod refresh_token;
+mod registration;
 mod remote;
 #[cfg(all(feature = "axum", feature = "fetch"))]
 mod remote_network;

@@ -1,9 +1,12 @@
 //! The errors on the wire: the whole table, and that nothing else reaches the client.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use grantor::app::{DocumentProblem, NotPermitted};
-use grantor::error::{DeviceGrantRefusal, EndpointError, ErrorCode, Fault, Rejection};
+use grantor::error::{
+    DeviceGrantRefusal, EndpointError, ErrorCode, Fault, RegistrationRefusal as Refusal, Rejection,
+};
 use grantor::jwt::AssertionError;
 use grantor::protocol::{CodeChallengeError, GrantType};
 use grantor::store::{AssertionPurpose, GrantRefusal, StoreError};
@@ -104,6 +107,33 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::ClientDocument(DocumentProblem::TooMany), "temporarily_unavailable", 429),
         (R::SelfDescribedApp, "unauthorized_client", 400),
         (R::NotAResourceServer, "unauthorized_client", 400),
+        (R::Registration(Refusal::NotOffered), "invalid_request", 404),
+        (R::Registration(Refusal::TooLarge), "invalid_client_metadata", 413),
+        (
+            R::Registration(Refusal::Metadata {
+                member: "scope",
+                problem: Cow::Borrowed("must be \"plain\""),
+            }),
+            "invalid_client_metadata",
+            400,
+        ),
+        (
+            R::Registration(Refusal::RedirectUris { problem: Cow::Borrowed("must be usable") }),
+            "invalid_redirect_uri",
+            400,
+        ),
+        (R::Registration(Refusal::InitialAccessToken), "invalid_token", 401),
+        (R::Registration(Refusal::AccessToken), "invalid_token", 401),
+        (R::Registration(Refusal::NoSoftwareStatement), "invalid_software_statement", 400),
+        (R::Registration(Refusal::SoftwareStatement), "invalid_software_statement", 400),
+        (
+            R::Registration(Refusal::UnapprovedSoftwareStatement),
+            "unapproved_software_statement",
+            400,
+        ),
+        (R::Registration(Refusal::TooMany), "temporarily_unavailable", 429),
+        (R::Registration(Refusal::TooManyApps), "temporarily_unavailable", 429),
+        (R::Registration(Refusal::Administered), "access_denied", 403),
         (R::RedirectUri, "invalid_request", 400),
         (R::UnsupportedResponseType, "unsupported_response_type", 400),
         (R::CodeChallenge(CodeChallengeError::Plain), "invalid_request", 400),

@@ -69,6 +69,19 @@ fn phones_of_nextclouds_protocol_obey_an_administrator() {
     run(command(python).arg("-B").arg(script("nextcloud_wipe_client.py")), 70);
 }
 
+/// Y4, Y5, Y7, Y8, Y9 and Y14: a strict client registers an app, gets tokens with it, reads, changes and deletes it.
+#[test]
+fn oauth4webapi_registers_an_app_and_deletes_it() {
+    let modules = target_folder().join("interop/node_modules");
+    let there = modules.join("oauth4webapi").is_dir();
+    if !there || !works(command("node").arg("--version")) {
+        return skip("oauth4webapi_registers_an_app_and_deletes_it", "Node with oauth4webapi");
+    }
+    let mut node = command("node");
+    node.arg(script("registration_client.mjs")).env("INTEROP_NODE_MODULES", modules);
+    run(&mut node, 20);
+}
+
 /// M1 and M2: a strict client finds every endpoint by the metadata and uses it.
 #[test]
 fn oauth4webapi_goes_through_every_flow() {

@@ -78,7 +78,7 @@ pub(in super::super) const WIPED_ITSELF: Words = (
     "to report that the data on a device is gone",
 );
 
-pub(in super::super) const ACTIONS: [Words; 37] = [
+pub(in super::super) const ACTIONS: [Words; 38] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -166,6 +166,12 @@ pub(in super::super) const ACTIONS: [Words; 37] = [
         "Read the rules for phones",
         "{actor} read the rules for phones",
         "to read the rules for phones",
+    ),
+    (
+        "read_registration",
+        "Read its registration",
+        "{actor} read its registration",
+        "to read its registration",
     ),
     ("register_app", "Register an app", "{actor} registered {app}", "to register {app}"),
     ("import_app", "Import an app", "{actor} imported {app}", "to import {app}"),
@@ -258,7 +264,7 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 54] = [
+const REASONS: [(&str, &str); 61] = [
     ("no_devices", "the server keeps no devices"),
     ("device_not_found", "there is no such device"),
     ("no_remote_wipe", "the app does not obey orders to wipe its data"),
@@ -313,6 +319,13 @@ const REASONS: [(&str, &str); 54] = [
     ("consent_required", "the user has to agree"),
     ("rate_limits", "the app sends too many requests"),
     ("too_many_failures", "the source has failed too often"),
+    ("client_metadata", "what the app states of itself is not usable"),
+    ("redirect_uris", "none of the redirect URIs is usable"),
+    ("initial_access_token", "the token for registrations is absent or wrong"),
+    ("registration_access_token", "the token of the registration is absent or wrong"),
+    ("too_many_registrations", "the source registers too many apps"),
+    ("too_many_registered_apps", "too many apps have registered themselves"),
+    ("administered_registration", "an administrator has edited the app"),
 ];
 
 /// Returns a reason in words.
@@ -322,8 +335,9 @@ pub(in super::super) fn reason(name: &str) -> String {
 }
 
 /// Settings that decide, in words.
-const SETTINGS: [(&str, &str); 18] = [
+const SETTINGS: [(&str, &str); 19] = [
     ("mobile_security.remote_wipe", "whether the app can be told to wipe its data"),
+    ("registration", "how the server lets apps register themselves"),
     ("enabled", "whether the app is enabled"),
     ("client_secrets", "the client secrets of the app"),
     ("authentication", "how the app proves its identity"),

@@ -115,6 +115,8 @@ pub(in super::super) const fn endpoint(endpoint: ServerEndpoint) -> Text {
         ServerEndpoint::DeviceWipeCheck => "Question of a phone about its wipe",
         ServerEndpoint::DeviceWipeSuccess => "Report of a wiped phone",
         ServerEndpoint::DevicePolicy => "Rules for phones",
+        ServerEndpoint::Registration => "Registration of apps by themselves",
+        ServerEndpoint::ClientConfiguration => "Registration of an app, for the app",
         ServerEndpoint::JwkSet => "Public keys",
         ServerEndpoint::Metadata => "Metadata",
         ServerEndpoint::ResourceMetadata => "Metadata of APIs",
