@@ -26,7 +26,6 @@ pub(super) const SELF_DESCRIBED_APP: Entry = entry(
 pub(super) const fn document_entry(problem: DocumentProblem) -> Entry {
     use DocumentProblem as P;
     const UNREACHABLE: &str = "the client metadata document is not reachable";
-    const STATUS: &str = "the client metadata document was not answered with status 200";
     match problem {
         P::HostNotAllowed => client(
             "client_document_host",
@@ -48,8 +47,14 @@ pub(super) const fn document_entry(problem: DocumentProblem) -> Entry {
         ),
         P::Address => client("client_document_address", UNREACHABLE),
         P::Unreachable => client("client_document_unreachable", UNREACHABLE),
-        P::Status => client("client_document_status", STATUS),
-        P::Gone => client("client_document_gone", STATUS),
+        P::Status => client(
+            "client_document_status",
+            "the client metadata document was not answered with status 200",
+        ),
+        P::Gone => client(
+            "client_document_gone",
+            "the client metadata document is gone: it was answered with status 404 or 410",
+        ),
         P::ContentType => client(
             "client_document_content_type",
             "the client metadata document is not application/json",

@@ -15,13 +15,14 @@ use serde_json::{Value, json};
 use crate::wire_errors::{ASSERTION_ERRORS, TABLE};
 
 /// The texts that several rejections share on the wire, because a difference would tell an attacker
-/// which client, code, token or user exists. The audit log tells them apart by the reason.
-const DELIBERATE: [&str; 4] = [
+/// which client, code, token, user or inner host exists. The audit log tells them apart by the reason.
+const DELIBERATE: [&str; 5] = [
     "client authentication failed",
     "the code or refresh token is invalid, expired, revoked, or bound to another app, redirect_uri \
      or code_verifier",
     "the token is not active",
     "the app may not act as this user",
+    "the client metadata document is not reachable",
 ];
 
 /// Settings of the server and of an app that are no part of an app's JSON in the seed.

@@ -141,6 +141,7 @@ impl<S: Store + DeviceStore + 'static> Party<S> {
             salt_digest: grant.salt_digest,
             confirmation: None,
             binds: true,
+            polling: None,
             device: Some(self.key(race).device_id),
             claim: claim(),
             now: now(),
@@ -196,14 +197,13 @@ impl<S: Store + DeviceStore + 'static> Party<S> {
                 keep_until: now.plus(Duration::from_hours(48)),
                 now,
             };
-            match self.store.request_wipe(&request).await.unwrap() {
-                RequestWipe::Requested(_) => {
-                    return vec![Call { told: "Requested".to_owned(), began, ended: micros() }];
-                }
-                // The other process sees it.
-                RequestWipe::Unknown => tokio::task::yield_now().await,
-                other => panic!("{other:?} for the first order"),
+            let answer = self.store.request_wipe(&request).await.unwrap();
+            if matches!(answer, RequestWipe::Requested(_)) {
+                return vec![Call { told: "Requested".to_owned(), began, ended: micros() }];
             }
+            // The other process sees it.
+            assert_eq!(answer, RequestWipe::Unknown, "the first order");
+            tokio::task::yield_now().await;
         }
     }
 
