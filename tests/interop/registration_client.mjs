@@ -1,10 +1,11 @@
-// An app registers itself with oauth4webapi, gets tokens, and manages its registration.
+// An app registers itself with oauth4webapi, gets tokens, and manages its registration. Another does the first two with
+// openid-client.
 //
 //     registration_client.mjs ISSUER SEED
 //
 // ISSUER is the base URL of a server that was started with the file SEED, which has open registration with
 // management. The script prints one line for each check and ends with a non-zero status at the first failure. No
-// line shows a secret. It finds the library in INTEROP_NODE_MODULES, or where .ci/install puts it.
+// line shows a secret. It finds the libraries in INTEROP_NODE_MODULES, or where .ci/install puts it.
 
 import { webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -17,7 +18,9 @@ globalThis.crypto ??= webcrypto;
 
 const here = dirname(fileURLToPath(import.meta.url));
 const modules = process.env.INTEROP_NODE_MODULES ?? join(here, "../../target/interop/node_modules");
-const oauth = await import(pathToFileURL(resolve(modules, "oauth4webapi/build/index.js")));
+const library = (path) => import(pathToFileURL(resolve(modules, path)));
+const oauth = await library("oauth4webapi/build/index.js");
+const openid = await library("openid-client/build/index.js");
 
 const [ISSUER, SEED] = process.argv.slice(2);
 const USER = "ann";
@@ -147,4 +150,25 @@ check("it is gone", (await manage(second, "GET")).error === "invalid_token");
 const late = await refresh(as, web, auth, tokens.refresh_token)
   .then(() => undefined, (reason) => reason);
 check("its access has ended", late !== undefined);
+
+// openid-client discovers, registers and takes the secret by itself. It sends the secret in the body, unless it is told
+// otherwise, so the app registers that.
+const config = await openid.dynamicClientRegistration(issuer, {
+  client_name: "Interop openid-client",
+  redirect_uris: [callback],
+  token_endpoint_auth_method: "client_secret_post",
+}, undefined, { algorithm: "oauth2", execute: [openid.allowInsecureRequests] });
+check("openid-client registers an app", config.clientMetadata().client_secret.startsWith("gcs_"));
+const pkceCodeVerifier = openid.randomPKCECodeVerifier();
+const asked = openid.buildAuthorizationUrl(config, {
+  redirect_uri: callback,
+  scope: "profile",
+  code_challenge: await openid.calculatePKCECodeChallenge(pkceCodeVerifier),
+  code_challenge_method: "S256",
+});
+const location = await new Browser(callback).open(asked, USER, password, "approve");
+const granted = await openid.authorizationCodeGrant(config, location, { pkceCodeVerifier });
+check("its app logs in", granted.scope === "profile");
+const more = await openid.refreshTokenGrant(config, granted.refresh_token);
+check("and refreshes", more.refresh_token !== granted.refresh_token);
 console.log("all checks passed");

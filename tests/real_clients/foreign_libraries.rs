@@ -70,16 +70,18 @@ fn phones_of_nextclouds_protocol_obey_an_administrator() {
 }
 
 /// Y4, Y5, Y7, Y8, Y9 and Y14: a strict client registers an app, gets tokens with it, reads, changes and deletes it.
+/// Another registers and logs in by itself.
 #[test]
-fn oauth4webapi_registers_an_app_and_deletes_it() {
+fn oauth4webapi_and_openid_client_register_apps() {
     let modules = target_folder().join("interop/node_modules");
-    let there = modules.join("oauth4webapi").is_dir();
-    if !there || !works(command("node").arg("--version")) {
-        return skip("oauth4webapi_registers_an_app_and_deletes_it", "Node with oauth4webapi");
+    let are_there = ["oauth4webapi", "openid-client"].map(|name| modules.join(name).is_dir());
+    if are_there != [true; 2] || !works(command("node").arg("--version")) {
+        let wanted = "Node with oauth4webapi and openid-client";
+        return skip("oauth4webapi_and_openid_client_register_apps", wanted);
     }
     let mut node = command("node");
     node.arg(script("registration_client.mjs")).env("INTEROP_NODE_MODULES", modules);
-    run(&mut node, 20);
+    run(&mut node, 23);
 }
 
 /// M1 and M2: a strict client finds every endpoint by the metadata and uses it.

@@ -1,5 +1,6 @@
 //! MCP clients of other projects at `examples/mcp_server`, each with its own authorization: discovery, a code with
-//! PKCE, tools, a refresh, and a step-up if the client makes one.
+//! PKCE, tools, a refresh, and a step-up if the client makes one. Each is known to the server in three ways: an
+//! administrator has registered it, it describes itself by a document, or it registers itself.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,10 +8,27 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::sandbox::{Folder, command, wait_until};
-use crate::support::{skip, target_folder};
+use crate::support::{DocumentHost, skip, target_folder};
 
-/// The ways in which a client is known at the server, as its program takes them.
-const REGISTERED: &str = "registered=notes-cli";
+/// The ways in which a client is known at the server.
+#[derive(Clone, Copy)]
+enum Identity {
+    Registered,
+    Document,
+    Register,
+}
+use Identity::{Document, Register, Registered};
+
+impl Identity {
+    /// The identity as the programs take it.
+    fn argument(self, documents: &DocumentHost) -> String {
+        match self {
+            Registered => "registered=notes-cli".to_owned(),
+            Document => format!("document={}", documents.url()),
+            Register => "register".to_owned(),
+        }
+    }
+}
 
 /// A running MCP server. It ends with the value.
 struct McpServer {
@@ -28,6 +46,8 @@ impl McpServer {
             .arg(folder.path())
             .arg("--ready-file")
             .arg(&file)
+            .arg("--fetch-local")
+            .arg(DocumentHost::authorities())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -66,7 +86,7 @@ fn works(program: &mut Command) -> bool {
 }
 
 /// Lets a client log in with this identity, unless a program is missing.
-fn log_in(test: &str, missing: Option<&str>, client: Command, identity: &str, at_least: usize) {
+fn log_in(test: &str, missing: Option<&str>, client: Command, identity: Identity, at_least: usize) {
     if let Some(missing) = missing {
         return skip(test, missing);
     }
@@ -74,8 +94,9 @@ fn log_in(test: &str, missing: Option<&str>, client: Command, identity: &str, at
         return skip(test, "examples/mcp_server, which `.ci/run` builds");
     };
     let (server, mut client) = (McpServer::start(&program), client);
+    let documents = DocumentHost::start();
     let output = client
-        .args([server.text("mcp"), server.text("user"), identity])
+        .args([server.text("mcp"), server.text("user"), &identity.argument(&documents)])
         .env("MCP_PASSWORD", server.text("password"))
         .stdin(Stdio::null())
         .output()
@@ -85,6 +106,12 @@ fn log_in(test: &str, missing: Option<&str>, client: Command, identity: &str, at
     assert!(output.status.success(), "{checks}\n{errors}");
     let passed = checks.lines().filter(|line| line.starts_with("ok ")).count();
     assert!(passed >= at_least && checks.ends_with("all checks passed\n"), "{checks}\n{errors}");
+    let is_fetched = documents.fetches() > 0;
+    assert_eq!(
+        is_fetched,
+        matches!(identity, Document),
+        "the server fetches a document: {is_fetched}"
+    );
 }
 
 fn script(name: &str) -> PathBuf {
@@ -92,7 +119,7 @@ fn script(name: &str) -> PathBuf {
 }
 
 /// Lets a program for Node log in.
-fn node(test: &str, package: &str, name: &str, identity: &str, at_least: usize) {
+fn node(test: &str, package: &str, name: &str, identity: Identity, at_least: usize) {
     let modules = target_folder().join("interop/node_modules");
     let is_there = modules.join(package).is_dir() && works(command("node").arg("--version"));
     let missing = (!is_there).then(|| format!("Node with {package}"));
@@ -101,42 +128,122 @@ fn node(test: &str, package: &str, name: &str, identity: &str, at_least: usize) 
     log_in(test, missing.as_deref(), node, identity, at_least);
 }
 
-/// M6, M17: the SDK for TypeScript 1.x. It shows the 403 to its caller if it has a refresh token, and steps up without.
-#[test]
-fn the_typescript_sdk_1_logs_in() {
-    let test = "the_typescript_sdk_1_logs_in";
-    node(test, "@modelcontextprotocol/sdk", "sdk_1.mjs", REGISTERED, 19);
-}
-
-/// M6, M17: the client for TypeScript 2.x steps up by itself.
-#[test]
-fn the_typescript_client_2_logs_in_and_steps_up() {
-    let test = "the_typescript_client_2_logs_in_and_steps_up";
-    node(test, "@modelcontextprotocol/client", "client_2.mjs", REGISTERED, 19);
-}
-
-/// M17: mcp-remote logs in for a client that knows no authorization, keeps its tokens and refreshes them.
-#[test]
-fn mcp_remote_logs_in_and_refreshes() {
-    let test = "mcp_remote_logs_in_and_refreshes";
-    node(test, "mcp-remote", "mcp_remote.mjs", REGISTERED, 9);
-}
-
-/// M6, M17: the SDK for Python steps up by itself.
-#[test]
-fn the_python_sdk_logs_in_and_steps_up() {
+fn python(test: &str, identity: Identity) {
     let python = target_folder().join("interop/venv/bin/python");
     let is_there = works(command(&python).args(["-c", "import mcp, requests"]));
     let missing = (!is_there).then_some("Python with mcp");
     let mut client = command(python);
     client.arg("-B").arg(script("python_sdk.py"));
-    log_in("the_python_sdk_logs_in_and_steps_up", missing, client, REGISTERED, 15);
+    log_in(test, missing, client, identity, 15);
 }
 
-/// M6, M17: the SDK for Rust names the scope of its step-up by the challenge. Its program is in the example.
-#[test]
-fn the_rust_sdk_logs_in_and_steps_up() {
+fn rust(test: &str, identity: Identity) {
     let mut client = command(program().unwrap_or_default());
     client.arg("--client");
-    log_in("the_rust_sdk_logs_in_and_steps_up", None, client, REGISTERED, 9);
+    log_in(test, None, client, identity, 9);
+}
+
+/// M6, M17: the SDK for TypeScript 1.x. It shows the 403 to its caller if it has a refresh token, and steps up without.
+#[test]
+fn the_typescript_sdk_1_logs_in() {
+    let test = "the_typescript_sdk_1_logs_in";
+    node(test, "@modelcontextprotocol/sdk", "sdk_1.mjs", Registered, 19);
+}
+
+/// M6, M17: the client for TypeScript 2.x. It steps up by itself.
+#[test]
+fn the_typescript_client_2_logs_in_and_steps_up() {
+    let test = "the_typescript_client_2_logs_in_and_steps_up";
+    node(test, "@modelcontextprotocol/client", "client_2.mjs", Registered, 19);
+}
+
+/// M6, M17: mcp-remote. It logs in for a client that knows no authorization, and keeps its tokens.
+#[test]
+fn mcp_remote_logs_in_and_refreshes() {
+    let test = "mcp_remote_logs_in_and_refreshes";
+    node(test, "mcp-remote", "mcp_remote.mjs", Registered, 9);
+}
+
+/// M6, M17: the SDK for Python. It steps up by itself.
+#[test]
+fn the_python_sdk_logs_in_and_steps_up() {
+    let test = "the_python_sdk_logs_in_and_steps_up";
+    python(test, Registered);
+}
+
+/// M6, M17: the SDK for Rust. It names the scope of its step-up by the challenge. Its program is in the example.
+#[test]
+fn the_rust_sdk_logs_in_and_steps_up() {
+    let test = "the_rust_sdk_logs_in_and_steps_up";
+    rust(test, Registered);
+}
+
+/// Y5, Y13, M17: the SDK for TypeScript 1.x has no registration, and makes one.
+#[test]
+fn the_typescript_sdk_1_registers_itself_and_logs_in() {
+    let test = "the_typescript_sdk_1_registers_itself_and_logs_in";
+    node(test, "@modelcontextprotocol/sdk", "sdk_1.mjs", Register, 19);
+}
+
+/// Y5, Y13, M17: the client for TypeScript 2.x has no registration, and makes one.
+#[test]
+fn the_typescript_client_2_registers_itself_and_logs_in_and_steps_up() {
+    let test = "the_typescript_client_2_registers_itself_and_logs_in_and_steps_up";
+    node(test, "@modelcontextprotocol/client", "client_2.mjs", Register, 19);
+}
+
+/// Y5, Y13, M17: mcp-remote has no registration, and makes one.
+#[test]
+fn mcp_remote_registers_itself_and_logs_in_and_refreshes() {
+    let test = "mcp_remote_registers_itself_and_logs_in_and_refreshes";
+    node(test, "mcp-remote", "mcp_remote.mjs", Register, 9);
+}
+
+/// Y5, Y13, M17: the SDK for Python has no registration, and makes one.
+#[test]
+fn the_python_sdk_registers_itself_and_logs_in_and_steps_up() {
+    let test = "the_python_sdk_registers_itself_and_logs_in_and_steps_up";
+    python(test, Register);
+}
+
+/// Y5, Y13, M17: the SDK for Rust has no registration, and makes one.
+#[test]
+fn the_rust_sdk_registers_itself_and_logs_in_and_steps_up() {
+    let test = "the_rust_sdk_registers_itself_and_logs_in_and_steps_up";
+    rust(test, Register);
+}
+
+/// M7, M17: the client id of the SDK for TypeScript 1.x is the URL of its document.
+#[test]
+fn the_typescript_sdk_1_logs_in_by_a_document() {
+    let test = "the_typescript_sdk_1_logs_in_by_a_document";
+    node(test, "@modelcontextprotocol/sdk", "sdk_1.mjs", Document, 19);
+}
+
+/// M7, M17: the client id of the client for TypeScript 2.x is the URL of its document.
+#[test]
+fn the_typescript_client_2_logs_in_and_steps_up_by_a_document() {
+    let test = "the_typescript_client_2_logs_in_and_steps_up_by_a_document";
+    node(test, "@modelcontextprotocol/client", "client_2.mjs", Document, 19);
+}
+
+/// M7, M17: the client id of mcp-remote is the URL of its document.
+#[test]
+fn mcp_remote_logs_in_and_refreshes_by_a_document() {
+    let test = "mcp_remote_logs_in_and_refreshes_by_a_document";
+    node(test, "mcp-remote", "mcp_remote.mjs", Document, 9);
+}
+
+/// M7, M17: the client id of the SDK for Python is the URL of its document.
+#[test]
+fn the_python_sdk_logs_in_and_steps_up_by_a_document() {
+    let test = "the_python_sdk_logs_in_and_steps_up_by_a_document";
+    python(test, Document);
+}
+
+/// M7, M17: the client id of the SDK for Rust is the URL of its document.
+#[test]
+fn the_rust_sdk_logs_in_and_steps_up_by_a_document() {
+    let test = "the_rust_sdk_logs_in_and_steps_up_by_a_document";
+    rust(test, Document);
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use grantor::Subject;
 use grantor::admin::AuthorizedApp;
-use grantor::endpoint::ConsentPrompt;
+use grantor::endpoint::{ConsentPrompt, Voucher};
 use grantor::http::{Page, protect_page};
 use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -28,7 +28,9 @@ pub(crate) fn login(token: &str, return_to: &str, name: &str, problem: &str) -> 
 
 /// Renders the consent page, with the fields that `Interaction::consent_page` lists.
 pub(crate) fn consent(prompt: &ConsentPrompt, action: &str) -> Page {
-    let mut body = format!(
+    let mut body = unverified(&prompt.vouched_by);
+    _ = write!(
+        body,
         "<p>{}</p><p>You are {}. It will be able to:</p><form method=\"post\" action=\"{}\">
          <input type=\"hidden\" name=\"ticket\" value=\"{}\">",
         escape(&prompt.app_description),
@@ -54,6 +56,23 @@ pub(crate) fn consent(prompt: &ConsentPrompt, action: &str) -> Page {
          <button name=\"decision\" value=\"deny\">Deny</button></form>",
     );
     page(&format!("{} asks for access", prompt.app_name), &body)
+}
+
+/// Returns the facts about an app that describes itself, whose name may be that of another.
+fn unverified(vouched_by: &Voucher) -> String {
+    let Voucher::Unverified(facts) = vouched_by else { return String::new() };
+    let host = |host: &Option<String>, none| host.as_deref().map_or(none, escape);
+    let mut text = format!(
+        "<p>This is an app of {}, and its name is not verified. The access goes to {}.</p>",
+        host(&facts.client_host, "an unknown party".to_owned()),
+        host(&facts.redirect_host, "a program on your device".to_owned()),
+    );
+    if facts.only_loopback {
+        text.push_str(
+            "<p>Any program on your device can ask in this name. Go on only if you have just started it.</p>",
+        );
+    }
+    text
 }
 
 /// Renders the apps of a user, each with a button that removes it.

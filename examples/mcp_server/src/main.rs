@@ -12,6 +12,7 @@
 //! | `--issuer URL` | the public URL, behind a proxy; default `http://` and the address |
 //! | `--folder PATH` | database and key file; default `target/mcp-server` |
 //! | `--ready-file PATH` | a file that is written when the server accepts connections: JSON with `pid`, `issuer`, `mcp`, and `user` and `password` if the folder is new |
+//! | `--fetch-local CA` | documents of clients come from this machine, too, with the authorities of this PEM file instead of the system's; for tests |
 //! | `--check` | starts this program, goes through every step with the client of `rmcp`, and ends |
 //! | `--client URL USER IDENTITY` | logs in at a running server with the client of `rmcp`. The password is in `MCP_PASSWORD`. IDENTITY is `registered=ID`, `document=URL` or `register` |
 
@@ -37,15 +38,19 @@ struct Options {
     issuer: Option<String>,
     folder: PathBuf,
     ready_file: Option<PathBuf>,
+    fetch_local: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
+    // The client of rmcp takes the provider of the process.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let mut options = Options {
         listen: "127.0.0.1:8091".to_owned(),
         issuer: None,
         folder: "target/mcp-server".into(),
         ready_file: None,
+        fetch_local: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
@@ -55,6 +60,7 @@ async fn main() -> Result<(), BoxError> {
             "--issuer" => options.issuer = Some(value()?),
             "--folder" => options.folder = value()?.into(),
             "--ready-file" => options.ready_file = Some(value()?.into()),
+            "--fetch-local" => options.fetch_local = Some(value()?.into()),
             "--check" => return check::check().await,
             "--client" => {
                 let (url, user, identity) = (value()?, value()?, value()?);
@@ -68,5 +74,6 @@ async fn main() -> Result<(), BoxError> {
     let listener = TcpListener::bind(&options.listen).await?;
     let own = format!("http://{}", listener.local_addr()?);
     let issuer = Issuer::new(options.issuer.unwrap_or(own))?;
-    server::serve(listener, issuer, &options.folder, options.ready_file.as_deref()).await
+    let fetcher = server::fetcher(options.fetch_local.as_deref())?;
+    server::serve(listener, issuer, &options.folder, options.ready_file.as_deref(), fetcher).await
 }

@@ -11,7 +11,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use grantor::admin::{DeclaredApps, SecretReference};
+use grantor::app::AppTemplate;
 use grantor::clock::{Clock as _, SystemClock};
+use grantor::endpoint::{ClientDocuments, Registration, RegistrationAccess};
+use grantor::fetch::Fetcher;
 use grantor::http::{HttpEndpoints, Page, SessionCookie, axum_router};
 use grantor::ids::{ClientId, Resource};
 use grantor::jwt::Algorithm;
@@ -51,12 +54,33 @@ fn declared_apps(mcp: &Resource) -> String {
     .to_string()
 }
 
-/// The configuration of the authorization server: the one place for what more it shall offer.
+/// The configuration of the authorization server: the one place for what more it shall offer. A client that no
+/// administrator knows describes itself by a document at its client id, or registers itself.
 fn configure(
     builder: ServerBuilder<AnyStore, Users>,
-    mcp: ResourceServer,
-) -> ServerBuilder<AnyStore, Users> {
-    builder.resource_server(mcp)
+    described: ResourceServer,
+    mcp: &Resource,
+    fetcher: Fetcher,
+) -> Result<ServerBuilder<AnyStore, Users>, BoxError> {
+    let template = AppTemplate::new(Scope::parse(&format!("{READ} {WRITE}"))?)
+        .refresh_token(true)
+        .resources([mcp.clone()])
+        .default_resource(Some(mcp.clone()));
+    // Clients register the scope of their first request, and step up later.
+    let registration =
+        Registration::new(template.clone(), RegistrationAccess::Open)?.narrow_scope(false);
+    Ok(builder
+        .client_documents(ClientDocuments::new(template, fetcher)?)
+        .registration(registration)
+        .resource_server(described))
+}
+
+/// Returns the fetcher of documents, from this machine, too, if there is a file of authorities.
+pub(crate) fn fetcher(local: Option<&Path>) -> Result<Fetcher, BoxError> {
+    let Some(authorities) = local else { return Ok(Fetcher::new()?) };
+    let authorities = std::fs::read_to_string(authorities)?;
+    let local = Fetcher::builder().root_certificates(&authorities)?.allow_network("127.0.0.0/8")?;
+    Ok(local.build()?)
 }
 
 /// Serves until SIGTERM or Ctrl-C.
@@ -65,6 +89,7 @@ pub(crate) async fn serve(
     issuer: Issuer,
     folder: &Path,
     ready_file: Option<&Path>,
+    fetcher: Fetcher,
 ) -> Result<(), BoxError> {
     let pool = SqliteStore::open_pool(folder.join("notes.db")).await?;
     let store: AnyStore = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await?.into();
@@ -83,7 +108,7 @@ pub(crate) async fn serve(
         .with_scopes(Scope::parse(&format!("{READ} {WRITE}"))?);
     let builder =
         AuthorizationServer::builder(issuer.clone(), secret, ring, store.clone(), users.clone());
-    let server = Arc::new(configure(builder, described.clone()).start().await?);
+    let server = Arc::new(configure(builder, described.clone(), &mcp, fetcher)?.start().await?);
     let declared = DeclaredApps::from_json(&declared_apps(&mcp), SecretReference::read)?;
     server.admin("configuration").apply(&declared).await?;
 
@@ -158,7 +183,7 @@ fn announce(
     if let Some(password) = password {
         println!("The first user is {USER}, with the password {password}");
     }
-    println!("Registered client: notes-cli. Ctrl-C stops the server.");
+    println!("Registered client: notes-cli. Others register themselves. Ctrl-C stops the server.");
     let Some(path) = ready_file else { return Ok(()) };
     let ready = serde_json::json!({
         "pid": std::process::id(), "issuer": issuer, "mcp": mcp, "user": USER, "password": password,

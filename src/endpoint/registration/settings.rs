@@ -36,6 +36,7 @@ pub struct Registration {
     pub(super) access: RegistrationAccess,
     pub(super) has_management: bool,
     pub(super) drops_redirect_uris: bool,
+    pub(super) narrows_scope: bool,
     pub(super) max_apps: usize,
     pub(super) unused_lifetime: Duration,
     pub(super) idle_lifetime: Duration,
@@ -70,6 +71,7 @@ impl Registration {
             access,
             has_management: false,
             drops_redirect_uris: true,
+            narrows_scope: true,
             max_apps: 10_000,
             unused_lifetime: Duration::from_hours(1),
             idle_lifetime: Duration::from_hours(14 * 24),
@@ -94,6 +96,16 @@ impl Registration {
     /// for every platform.
     pub const fn drop_unusable_redirect_uris(mut self, dropped: bool) -> Self {
         self.drops_redirect_uris = dropped;
+        self
+    }
+
+    /// Sets whether a stated `scope` narrows that of the template. Otherwise each app has the template's scope, which
+    /// the answer tells. Default: yes.
+    ///
+    /// Set it to no for clients of MCP: they register the scope of their first request, and later ask for more (RFC
+    /// 7591 section 3.2.1 lets the server replace the value). Users still consent to each scope.
+    pub const fn narrow_scope(mut self, narrowed: bool) -> Self {
+        self.narrows_scope = narrowed;
         self
     }
 

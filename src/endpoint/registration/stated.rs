@@ -115,6 +115,9 @@ impl Stated {
             metadata = overruled(metadata, parse(&claims)?);
             vouched = Some((issuer, text));
         }
+        if !rules.narrows_scope {
+            metadata.scope = None;
+        }
         // RFC 7591 section 2: the default of the method.
         let default = AuthenticationMethodName::ClientSecretBasic;
         let DescribedApp { settings, dropped, .. } =

@@ -99,6 +99,18 @@ fn the_answer_states_every_value_as_it_was_set() {
     assert_eq!(registered(&world, &no_refresh)["grant_types"], json!(["authorization_code"]));
 }
 
+/// Y12: if the host does not let apps narrow the scope, each has that of the template, and the answer tells.
+#[test]
+fn a_stated_scope_is_replaced_by_the_whole_one_if_the_host_says_so() {
+    let world = world(open().narrow_scope(false));
+    for stated in ["b", "x", "a b c x"] {
+        let told = registered(&world, &with(public(), json!({ "scope": stated })));
+        assert_eq!(told["scope"], "a b c", "{stated}");
+    }
+    let answer = register(&world, &with(public(), json!({ "scope": 7 })));
+    problem(&answer, 400, "invalid_client_metadata");
+}
+
 /// Y9: the authentication method is the one asked for, and `client_secret_basic` if none is. The secret works.
 #[test]
 fn the_authentication_method_is_the_one_asked_for() {

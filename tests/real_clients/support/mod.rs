@@ -4,6 +4,7 @@ mod browser;
 mod client;
 #[cfg(feature = "console")]
 mod devtools;
+mod document_host;
 mod flows;
 mod raw;
 mod seed;
@@ -12,6 +13,7 @@ mod webdriver;
 
 pub(crate) use browser::Browser;
 pub(crate) use client::{Answer, Http, basic, encode};
+pub(crate) use document_host::DocumentHost;
 pub(crate) use flows::{code_url, parameters, redirect_uri};
 pub(crate) use raw::{Connection, RawAnswer, exchange};
 pub(crate) use seed::{Seed, seed_file};
