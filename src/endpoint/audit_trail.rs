@@ -7,7 +7,7 @@ use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
-use crate::error::{EndpointError, ErrorCode, Rejection};
+use crate::error::{DeviceGrantRefusal as Device, EndpointError, ErrorCode, Rejection};
 use crate::ids::{ClientId, GrantId, Resource, Subject};
 use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
@@ -61,6 +61,8 @@ enum Failure {
     /// The source's. The app gets its request back, so that a dead or stolen token spends no budget of the
     /// app's other users.
     DeadGrant,
+    /// None. The app gets its request back: anybody can ask for a device code in its name, and poll.
+    NoGrantYet,
     /// Those of the client id and source, and of the source.
     OfClient,
     /// The source's.
@@ -176,9 +178,18 @@ impl<'a> AuditTrail<'a> {
         if self.reserved_failure || self.proof == Proof::Credentials || is_limit {
             return Failure::None;
         }
-        let is_dead = rejection.error_code() == ErrorCode::InvalidGrant;
         if self.proof == Proof::Grant {
-            return if is_dead { Failure::DeadGrant } else { Failure::None };
+            let is_dead = rejection.error_code() == ErrorCode::InvalidGrant
+                || matches!(rejection, Rejection::DeviceGrant(Device::Expired | Device::Denied));
+            let is_pending =
+                matches!(rejection, Rejection::DeviceGrant(Device::Pending | Device::TooHasty));
+            return if is_dead {
+                Failure::DeadGrant
+            } else if is_pending {
+                Failure::NoGrantYet
+            } else {
+                Failure::None
+            };
         }
         let is_forged = matches!(rejection, Rejection::Assertion(_) | Rejection::InvalidHandle(_))
             || rejection.is_token_state();
@@ -263,12 +274,15 @@ impl<S, U, H> Context<S, U, H> {
             let client_id = client_id.map(ClientId::as_str);
             self.limiter.reserve_failure(client_id, facts.caller.source, facts.now).err()
         };
-        let refused = match trail.failure(rejection) {
-            Failure::None => None,
+        let failure = trail.failure(rejection);
+        if matches!(failure, Failure::DeadGrant | Failure::NoGrantYet)
+            && let Some(client_id) = &trail.client_id
+        {
+            self.limiter.give_back_volume(client_id);
+        }
+        let refused = match failure {
+            Failure::None | Failure::NoGrantYet => None,
             Failure::DeadGrant => {
-                if let Some(client_id) = &trail.client_id {
-                    self.limiter.give_back_volume(client_id);
-                }
                 let _ = reserve(None);
                 None
             }

@@ -1,6 +1,8 @@
 //! Polls, and the token that ends them.
 
+use grantor::app::RateQuota;
 use grantor::ids::Subject;
+use grantor::rate_limit::RateLimits;
 use grantor::store::RevocationTarget;
 use grantor::users::User;
 
@@ -64,6 +66,33 @@ fn polling_a_pending_code_writes_nothing() {
     assert_eq!((devices.records.kept().len(), devices.records.searches()), (kept, 0));
     assert_eq!(devices.world.events().len(), events);
     assert_eq!(devices.world.server.usage(&app.id).refused, 0);
+}
+
+/// D8, D10: anybody may ask for a device code in the name of a public app. Polls of such codes, pending, expired or
+/// denied, leave the budget of the app to its users.
+#[test]
+fn polls_of_strangers_spend_nothing_of_a_public_app() {
+    let devices = Devices::limited(RateLimits::none().with_volume(RateQuota::new(60, 5)));
+    let app = devices.world.register(tv());
+    let mine = devices.codes(&app);
+    devices.approve(&mine.user, "ann");
+    let tokens = devices.poll(&app, &mine.device);
+    assert_eq!(tokens.status, 200, "{tokens:?}");
+    let (foreign, denied) = (devices.codes(&app), devices.codes(&app));
+    devices.deny(&denied.user, "ann");
+    for _ in 0..10 {
+        let poll = devices.poll(&app, &foreign.device);
+        assert!(["authorization_pending", "slow_down"].contains(&poll.text("error")), "{poll:?}");
+        devices.poll(&app, &denied.device).assert_error(400, "access_denied");
+    }
+    let refreshed = devices.world.refresh(&app, tokens.text("refresh_token"));
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
+    devices.advance(600);
+    for _ in 0..10 {
+        devices.poll(&app, &foreign.device).assert_error(400, "expired_token");
+    }
+    let again = devices.world.refresh(&app, refreshed.text("refresh_token"));
+    assert_eq!(again.status, 200, "{again:?}");
 }
 
 /// D16: one token; a client that lost its answer gets the same refresh token within the grace; later it gets

@@ -73,6 +73,7 @@ impl Server {
             !json.is_null() || ended.is_some()
         });
         if let Some(status) = ended {
+            self.read_to_the_end();
             return Err(format!("the server ended with {status}: {}", self.output()));
         }
         assert_eq!(json["pid"], self.child.id());
@@ -106,10 +107,15 @@ impl Server {
             ended = self.child.try_wait().unwrap();
             ended.is_some()
         });
+        self.read_to_the_end();
+        ended.unwrap()
+    }
+
+    /// Waits for what a server wrote before it ended.
+    fn read_to_the_end(&mut self) {
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        ended.unwrap()
     }
 }
 
