@@ -1,7 +1,8 @@
 //! The operations that JSON-RPC messages name. A message that two parsers could read differently is refused.
 
-use std::fmt;
+use std::{fmt, str};
 
+use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -20,14 +21,42 @@ impl Operation {
     }
 }
 
+/// Returns whether the headers say that the body is JSON in UTF-8 and without a content coding.
+pub(super) fn is_utf8_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).into_iter();
+    let (Some(one), None) = (types.next(), types.next()) else { return false };
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).into_iter();
+    is_utf8_json_type(one) && codings.all(|it| it.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+/// Returns whether a `Content-Type` is `application/json` with no parameter but `charset=utf-8`.
+fn is_utf8_json_type(value: &HeaderValue) -> bool {
+    let Ok(value) = value.to_str() else { return false };
+    let mut parts = value.split(';').map(str::trim);
+    parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+        && parts.all(|parameter| {
+            ["", "charset=utf-8", "charset=\"utf-8\""]
+                .iter()
+                .any(|allowed| parameter.eq_ignore_ascii_case(allowed))
+        })
+}
+
 /// Reads a message, or a batch of them.
 ///
 /// # Errors
 ///
-/// The error of `serde_json` if the text is not JSON, if `method`, `params` or the `name` of the parameters appears
-/// twice, or if `method` is not a text.
+/// The error of `serde_json` if the text is not JSON in UTF-8, if `method`, `params` or the `name` of the parameters
+/// appears twice or in another case, or if `method` is not a text.
 pub(super) fn operations(json: &[u8]) -> Result<Vec<Operation>, serde_json::Error> {
-    serde_json::from_slice::<Messages>(json).map(|messages| messages.0)
+    // `serde_json` does not look at the bytes of texts that it skips.
+    let json = str::from_utf8(json).map_err(serde_json::Error::custom)?;
+    serde_json::from_str::<Messages>(json).map(|messages| messages.0)
+}
+
+/// Returns whether a parser that ignores case reads `key` as `name`: Go folds U+017F to `s`, too.
+fn folds_to(key: &str, name: &str) -> bool {
+    let folded = key.chars().map(|it| if it == '\u{17f}' { 's' } else { it.to_ascii_lowercase() });
+    folded.eq(name.chars())
 }
 
 struct Messages(Vec<Operation>);
@@ -88,7 +117,9 @@ fn read_message<'de, A: MapAccess<'de>>(mut map: A) -> Result<Operation, A::Erro
         match key.as_str() {
             "method" if method.is_none() => method = Some(map.next_value()?),
             "params" if params.is_none() => params = Some(map.next_value::<Params>()?),
-            "method" | "params" => return Err(A::Error::custom("a member appears twice")),
+            key if folds_to(key, "method") || folds_to(key, "params") => {
+                return Err(A::Error::custom("a member appears twice or in another case"));
+            }
             _ => _ = map.next_value::<IgnoredAny>()?,
         }
     }
@@ -117,12 +148,12 @@ impl<'de> Visitor<'de> for ParamsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
         let (mut name, mut seen) = (None, false);
         while let Some(key) = map.next_key::<String>()? {
-            if key != "name" {
+            if !folds_to(&key, "name") {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            if std::mem::replace(&mut seen, true) {
-                return Err(A::Error::custom("a member appears twice"));
+            if key != "name" || std::mem::replace(&mut seen, true) {
+                return Err(A::Error::custom("a member appears twice or in another case"));
             }
             name = map.next_value::<Name>()?.0;
         }
@@ -202,6 +233,13 @@ mod tests {
             r#"{"method":"a","\u006dethod":"b"}"#,
             r#"{"method":"a","params":{},"params":{"name":"b"}}"#,
             r#"{"method":"a","params":{"name":"b","name":"c"}}"#,
+            r#"{"method":"a","Method":"tools/call"}"#,
+            r#"{"METHOD":"tools/call"}"#,
+            r#"{"method":"a","params":{},"Params":{"name":"b"}}"#,
+            "{\"method\":\"a\",\"param\u{17f}\":{}}",
+            r#"{"method":"a","param\u017f":{}}"#,
+            r#"{"method":"a","params":{"name":"b","nAme":"c"}}"#,
+            r#"[{"method":"a"},{"Method":"b"}]"#,
             r#"{"method":7}"#,
             r#"{"method":"a","params":7}"#,
             r#"{"method":"a"} {"method":"b"}"#,
@@ -213,6 +251,48 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert!(operations(b"\x1f\x8b\x08").is_err());
+        assert!(operations(b"{\"method\":\"a\",\"x\":\"\xff\"}").is_err());
+        let inner = r#"{"method":"a","params":{"arguments":{"Name":"x","METHOD":1}},"id":1}"#;
+        assert_eq!(read(inner), Some(one("a", None)), "arguments are the tool's");
+    }
+
+    #[test]
+    fn only_json_in_utf_8_without_a_coding_is_read() {
+        let said = |headers: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            is_utf8_json(&map)
+        };
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json;charset=utf-8",
+            "application/json; Charset=\"UTF-8\";",
+        ] {
+            assert!(said(&[("content-type", good)]), "{good}");
+            assert!(said(&[("content-type", good), ("content-encoding", "Identity")]), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/jsonp",
+            "application/json, text/plain",
+            "application/json; charset=utf-7",
+            "application/json; charset=utf-16le",
+            "application/json; charset=utf-8; charset=utf-7",
+            "application/json; x=\"; charset=utf-8\"; charset=utf-7",
+            "application/json; charset =utf-8",
+        ] {
+            assert!(!said(&[("content-type", bad)]), "{bad}");
+        }
+        let json = ("content-type", "application/json");
+        for coding in ["gzip", "br", "identity, br", ""] {
+            assert!(!said(&[json, ("content-encoding", coding)]), "{coding}");
+        }
+        let twice = [json, ("content-encoding", "identity"), ("content-encoding", "br")];
+        assert!(!said(&twice) && !said(&[json, json]) && !said(&[]));
     }
 
     proptest! {

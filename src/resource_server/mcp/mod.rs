@@ -12,15 +12,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::response::IntoResponse as _;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::time::timeout;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::layer::sent_uri;
 use super::{BearerRequest, BearerVerifier, Challenge, Refusal};
+use crate::jwt::AccessTokenClaims;
 use crate::protocol::scope::Scope;
 use message::Operation;
 
@@ -64,8 +66,12 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// * Once a tool is listed, so is every tool that may be called: a `tools/call` of another one is refused. Without a
 ///   list, the base scope allows every tool.
 /// * A `POST` is read for its JSON-RPC messages if an operation has a scope of its own. They decide, not the headers
-///   that repeat them. In a batch, every message counts. A text that is not JSON, or has a member twice, is refused.
-/// * The server behind gets the request unchanged, with the claims as `Arc<AccessTokenClaims>` in its extensions.
+///   that repeat them. In a batch, every message counts. A text that is not JSON, or has a member twice or in another
+///   case, is refused. The headers have to say JSON in UTF-8, without a content coding; otherwise the status is 415.
+///   The token is checked again after the message was read.
+/// * Then `GET`, `HEAD`, `DELETE` and `OPTIONS` pass without a body, and other methods are answered with status 405.
+/// * The server behind gets a message unchanged, and the claims as `Arc<AccessTokenClaims>` in the extensions of every
+///   request.
 ///
 /// It never looks at the path, so it works at any depth of nesting. It authenticates every request, and knows nothing
 /// of MCP sessions: a server that keeps any has to compare their user with the token's.
@@ -111,28 +117,45 @@ impl McpLayer {
     }
 
     /// Passes a request on, with the claims of its token in its extensions, or returns the answer that refuses it.
-    async fn admit(&self, mut request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
-        let verifier = &*self.verifier;
-        let uri = sent_uri(request.extensions(), request.uri());
-        let bearer = BearerRequest::of(request.headers(), uri);
-        let checked = verifier.check_again(|| verifier.require_scope(&self.scope, bearer)).await;
-        let claims = checked.map_err(|it| refused(&it))?;
-        if request.method() == Method::POST && (self.tools.is_some() || !self.methods.is_empty()) {
-            let (parts, body) = request.into_parts();
-            let body = match timeout(MESSAGE_TIMEOUT, to_bytes(body, MAX_MESSAGE_BYTES)).await {
-                Ok(Ok(body)) => body,
-                // A client that has disconnected reads no answer.
-                Ok(Err(_)) => return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
-                Err(_) => return Err(StatusCode::REQUEST_TIMEOUT.into_response()),
-            };
-            let operations = message::operations(&body).map_err(|_| parse_error())?;
-            let required = self.required(&operations);
-            let required = required.map_err(|it| refused(&verifier.challenge(it)))?;
-            verifier.check_scope(&required, &claims).map_err(|it| refused(&it))?;
-            request = Request::from_parts(parts, Body::from(body));
+    async fn admit(&self, request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
+        let (mut parts, mut body) = request.into_parts();
+        let mut claims = self.check(&parts, &self.scope).await?;
+        if self.tools.is_some() || !self.methods.is_empty() {
+            match parts.method {
+                Method::POST => {
+                    let message = read(&parts.headers, body).await?;
+                    let operations = message::operations(&message).map_err(|_| parse_error())?;
+                    let required = self.required(&operations);
+                    let required = required.map_err(|it| refused(&self.verifier.challenge(it)))?;
+                    // The access may have ended while the message was on its way.
+                    claims = self.check(&parts, &required).await?;
+                    body = Body::from(message);
+                }
+                // A server that reads bodies of these would get a message that was not judged.
+                Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS => {
+                    body = Body::empty();
+                }
+                _ => {
+                    let allowed = HeaderValue::from_static("GET, HEAD, DELETE, OPTIONS, POST");
+                    let status = StatusCode::METHOD_NOT_ALLOWED;
+                    return Err((status, [(header::ALLOW, allowed)]).into_response());
+                }
+            }
         }
-        request.extensions_mut().insert(claims);
-        Ok(request)
+        parts.extensions.insert(claims);
+        Ok(Request::from_parts(parts, body))
+    }
+
+    /// Checks the token of a request, and that its scope covers `scope`.
+    async fn check(
+        &self,
+        parts: &Parts,
+        scope: &Scope,
+    ) -> Result<Arc<AccessTokenClaims>, Response<Body>> {
+        let verifier = &*self.verifier;
+        let bearer = BearerRequest::of(&parts.headers, sent_uri(&parts.extensions, &parts.uri));
+        let checked = verifier.check_again(|| verifier.require_scope(scope, bearer)).await;
+        checked.map_err(|it| refused(&it))
     }
 
     /// Returns every scope that the operations need.
@@ -157,6 +180,21 @@ impl McpLayer {
             }
         }
         Ok(required)
+    }
+}
+
+/// Reads the body of a request, or returns the answer that refuses it.
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Response<Body>> {
+    if !message::is_utf8_json(headers) {
+        const PROBLEM: &str =
+            "A message has the Content-Type application/json, in UTF-8, and no Content-Encoding.";
+        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, PROBLEM).into_response());
+    }
+    match timeout(MESSAGE_TIMEOUT, to_bytes(body, MAX_MESSAGE_BYTES)).await {
+        Ok(Ok(message)) => Ok(message),
+        // A client that has disconnected reads no answer.
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into_response()),
     }
 }
 

@@ -6,6 +6,7 @@ use ::axum::Router;
 use ::axum::body::{Body, Bytes, to_bytes};
 use ::axum::extract::Request;
 use ::axum::routing::any;
+use grantor::clock::ManualClock;
 use grantor::ids::Resource;
 use grantor::jwt::AccessTokenClaims;
 use grantor::protocol::Scope;
@@ -139,6 +140,9 @@ async fn the_messages_alone_name_the_operation() {
         (r#"{"method":"tools/call"}"#.to_owned(), 403),
         (r#"{"method":"tools/list","method":"tools/call"}"#.to_owned(), 400),
         (r#"{"method":"tools/call","params":{"name":"list","name":"add"}}"#.to_owned(), 400),
+        // Some parsers ignore case.
+        (r#"{"method":"ping","Method":"tools/call","params":{"name":"add"}}"#.to_owned(), 400),
+        (r#"{"method":"tools/call","params":{"name":"list","NAME":"add"}}"#.to_owned(), 400),
         ("tools/call".to_owned(), 400),
         (String::new(), 400),
     ] {
@@ -168,6 +172,56 @@ async fn the_messages_alone_name_the_operation() {
     }
 }
 
+/// M17: a message that its headers tell a server to decode otherwise is refused.
+#[tokio::test]
+async fn a_message_is_json_in_utf_8_without_a_coding() {
+    let mcp = Mcp::new();
+    let (router, reader) = (mcp.router(), mcp.token("a"));
+    let utf_7 = r#"{"jsonrpc":"2.0","id":1,"method":"ping","+AG0-ethod":"tools/call","params":{"name":"add"}}"#;
+    for (name, value, body, status) in [
+        ("content-type", "application/json; charset=utf-7", utf_7, 415),
+        ("content-type", "application/json; charset=utf-16le", LIST, 415),
+        ("content-type", "text/plain", LIST, 415),
+        ("content-encoding", "br", LIST, 415),
+        ("content-encoding", "gzip", LIST, 415),
+        ("content-type", "application/json; charset=UTF-8", LIST, 200),
+        ("content-encoding", "identity", LIST, 200),
+    ] {
+        let mut request = message(&reader, body);
+        request.headers_mut().insert(name, value.parse().unwrap());
+        let answer = call(&router, request).await;
+        assert_eq!(answer.status(), status, "{value}");
+        assert_eq!(text(answer).await.starts_with("A message has"), status == 415, "{value}");
+    }
+    let mut untyped = message(&reader, LIST);
+    untyped.headers_mut().remove("content-type");
+    assert_eq!(call(&router, untyped).await.status(), 415);
+}
+
+/// M17: no other method carries a message past the scopes of operations.
+#[tokio::test]
+async fn the_scopes_of_operations_hold_for_every_method() {
+    let mcp = Mcp::new();
+    let (router, reader) = (mcp.router(), mcp.token("a"));
+    let send = |method: &str| {
+        let mut request = message(&reader, ADD);
+        *request.method_mut() = method.parse().unwrap();
+        request
+    };
+    for method in ["PUT", "PATCH", "QUERY", "TRACE", "post"] {
+        let answer = call(&router, send(method)).await;
+        assert_eq!(answer.status(), 405, "{method}");
+        assert_eq!(header(&answer, "allow"), "GET, HEAD, DELETE, OPTIONS, POST");
+        assert_eq!(text(answer).await, "");
+    }
+    for method in ["GET", "DELETE", "OPTIONS"] {
+        let answer = call(&router, send(method)).await;
+        assert_eq!(answer.status(), 200, "{method}");
+        assert!(!text(answer).await.contains("tools/call"), "{method}: its body does not pass");
+    }
+    assert_eq!(call(&router, send("HEAD")).await.status(), 200);
+}
+
 /// Without scopes of operations, the layer leaves messages unread.
 #[tokio::test]
 async fn without_scopes_of_operations_no_message_is_read() {
@@ -178,8 +232,14 @@ async fn without_scopes_of_operations_no_message_is_read() {
             .with_clock(Arc::clone(&mcp.world.clock));
     let layer = McpLayer::new(Arc::new(verifier), scope("a"));
     let mcp = Mcp { layer, ..mcp };
-    let answer = call(&mcp.router(), message(&mcp.token("a"), "no JSON")).await;
-    assert_eq!(answer.status(), 200);
+    let reader = mcp.token("a");
+    for method in ["POST", "PUT", "GET"] {
+        let mut request = message(&reader, "no JSON");
+        *request.method_mut() = method.parse().unwrap();
+        let answer = call(&mcp.router(), request).await;
+        assert_eq!(answer.status(), 200);
+        assert!(text(answer).await.ends_with("no JSON"));
+    }
 }
 
 /// M17: the URL of the metadata is the public one at any depth of nesting and behind any proxy.
@@ -322,4 +382,36 @@ async fn a_message_that_does_not_arrive_within_30_seconds_is_408() {
     let before = tokio::time::Instant::now();
     let answer = call(&mcp.router(), message(&mcp.token("a"), Body::new(Stalled))).await;
     assert_eq!((answer.status().as_u16(), before.elapsed().as_secs()), (408, 30));
+}
+
+/// A message during which an hour passes.
+struct Late(Option<&'static str>, Arc<ManualClock>);
+
+impl http_body::Body for Late {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        self.1.advance(std::time::Duration::from_hours(1));
+        let rest =
+            self.0.take().map(|it| Ok(http_body::Frame::data(Bytes::from_static(it.as_bytes()))));
+        std::task::Poll::Ready(rest)
+    }
+}
+
+/// M17: a token that ends while its message is on its way calls no tool.
+#[tokio::test]
+async fn the_token_is_checked_again_after_the_message() {
+    let mcp = Mcp::new();
+    let writer = mcp.token("a b");
+    assert_eq!(call(&mcp.router(), message(&writer, ADD)).await.status(), 200);
+    let late = Body::new(Late(Some(ADD), Arc::clone(&mcp.world.clock)));
+    let answer = call(&mcp.router(), message(&writer, late)).await;
+    assert_eq!(answer.status(), 401);
+    let challenge = header(&answer, "www-authenticate");
+    assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    assert!(challenge.ends_with("scope=\"a b\""), "{challenge}");
 }
