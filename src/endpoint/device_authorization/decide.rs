@@ -67,18 +67,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let row = self.device_row(&app, &asked, login, decision, now);
         let row = Grant { authorized_at: date, ..row.map_err(|error| shown(error.into()))? };
         let denied = row.revoked.is_some();
-        // For the audit log: the user may have approved a part.
-        asked.scope.clone_from(&row.scope);
-        asked.resources.clone_from(&row.resources);
-        let inserted = self.store.insert_grant(row).await;
-        match inserted.map_err(|error| shown(error.into()))? {
-            InsertGrant::Inserted { .. } => {}
+        let inserted = self.store.insert_grant(row.clone()).await;
+        let stored = match inserted.map_err(|error| shown(error.into()))? {
+            InsertGrant::Inserted { .. } => row,
             InsertGrant::AlreadyDecided => {
-                self.check_repeats(&asked, login, denied).await.map_err(shown)?;
+                self.first_device_decision(&asked, login, denied).await.map_err(shown)?
             }
             InsertGrant::Revoked => return Err(shown(Rejection::Overtaken.into())),
             InsertGrant::AppInactive => return Err(shown(Rejection::AppDisabled.into())),
-        }
+        };
+        // For the audit log: the user may have approved a part.
+        asked.scope = stored.scope;
+        asked.resources = stored.resources;
         let app_name = app.settings().name().to_owned();
         Ok((DeviceDecision { app_name, approved: !denied }, asked))
     }
@@ -107,24 +107,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(row)
     }
 
-    /// Checks that the first decision is the same one, of the same user.
-    async fn check_repeats(
+    /// Returns the grant of the first decision. A different decision, one of another user, and an approval whose
+    /// access has ended are refused.
+    async fn first_device_decision(
         &self,
         asked: &DeviceRequest,
         login: &Login,
         denied: bool,
-    ) -> Result<(), EndpointError> {
+    ) -> Result<Grant, EndpointError> {
         let first = self.store.find_grant(&asked.grant_id).await?;
         let first = first.ok_or(Fault::StoreContract("a decided grant has no row"))?;
-        let repeats = match first.revoked {
-            Some((_, why)) => denied && why == RevocationReason::Denied,
-            None => !denied,
-        };
-        if repeats && first.subject == *login.subject() {
-            Ok(())
-        } else {
-            Err(Rejection::AlreadyDecided.into())
-        }
+        let was_denied = first.revoked.is_some_and(|(_, why)| why == RevocationReason::Denied);
+        let stands = first.subject == *login.subject()
+            && denied == was_denied
+            && (denied || !self.store.is_revoked(&first.facts()).await?);
+        if stands { Ok(first) } else { Err(Rejection::AlreadyDecided.into()) }
     }
 
     /// Records a step of the user that succeeded.

@@ -1,7 +1,9 @@
 //! The page: the code, consent, and the decision.
 
 use grantor::app::RateQuota;
+use grantor::ids::Subject;
 use grantor::rate_limit::RateLimits;
+use grantor::store::RevocationTarget;
 use http::Request;
 
 use super::{Codes, Devices, PAGE, tv};
@@ -185,6 +187,31 @@ fn the_first_decision_wins_and_only_its_user_may_repeat_it() {
             poll.assert_error(400, "access_denied");
         }
     }
+}
+
+/// D15: a repeated approval is recorded with the scope of the first one, and is refused once the access has ended.
+#[test]
+fn a_repeated_approval_is_that_of_the_first_and_of_live_access() {
+    let devices = Devices::new();
+    let app = devices.world.register(tv());
+    let codes = devices.codes(&app);
+    let prompt = devices.prompt(&codes.user, "ann");
+    for scopes in ["a", "a b"] {
+        let answer = devices.decide(&prompt.ticket, "ann", "approve", scopes);
+        assert_eq!(answer.body, "decided|true");
+    }
+    let events = devices.world.events().into_iter();
+    let recorded: Vec<_> = events
+        .filter(|it| it.action.as_str() == "approve_device")
+        .map(|it| it.scope.unwrap().as_str().to_owned())
+        .collect();
+    assert_eq!(recorded, ["a", "a"]);
+    let ann = RevocationTarget::Subject(Subject::new("ann").unwrap());
+    let admin = devices.world.server.admin("root");
+    devices.world.block_on(admin.revoke(ann)).unwrap();
+    devices.advance(60);
+    let again = devices.decide(&prompt.ticket, "ann", "approve", "a");
+    assert_eq!((again.status, &*again.body), (400, "error already_decided"));
 }
 
 /// D15: an approval without any scope is a denial.
