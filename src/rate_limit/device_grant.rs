@@ -21,6 +21,7 @@ pub(crate) struct DeviceGrantBudgets {
     requests_of_source: Option<Budgets>,
     requests_of_app: Option<Budgets>,
     user_codes: Option<Budgets>,
+    source_user_codes: Option<Budgets>,
     all_user_codes: Option<Budgets>,
     pace: Pace,
 }
@@ -42,6 +43,7 @@ impl DeviceGrantBudgets {
             requests_of_source: limits.device_requests.map(Budgets::new),
             requests_of_app: limits.volume.map(Budgets::new),
             user_codes: limits.user_codes.map(Budgets::new),
+            source_user_codes: limits.source_user_codes.map(Budgets::new),
             all_user_codes: limits.all_user_codes.map(Budgets::new),
             pace: Pace::new(interval),
         }
@@ -83,17 +85,17 @@ impl DeviceGrantBudgets {
         let now = self.time.tell(now);
         let mut reserved = ReservedUserCode::default();
         if let Some(budgets) = &self.user_codes {
-            let key = self.hasher.hash_one(("user", subject));
+            let key = self.hasher.hash_one(subject);
             budgets.charge(key, now).map_err(|spent| retry_after(spent, now))?;
             reserved.user = Some(key);
-            if let Some(source) = source {
-                let key = self.hasher.hash_one(("source", SourceKey::of(source)));
-                if let Err(spent) = budgets.charge(key, now) {
-                    self.give_back_user_code(reserved);
-                    return Err(retry_after(spent, now));
-                }
-                reserved.source = Some(key);
+        }
+        if let Some((budgets, source)) = self.source_user_codes.as_ref().zip(source) {
+            let key = self.hasher.hash_one(SourceKey::of(source));
+            if let Err(spent) = budgets.charge(key, now) {
+                self.give_back_user_code(reserved);
+                return Err(retry_after(spent, now));
             }
+            reserved.source = Some(key);
         }
         if let Some(budgets) = &self.all_user_codes {
             if let Err(spent) = budgets.charge(ALL, now) {
@@ -107,10 +109,10 @@ impl DeviceGrantBudgets {
 
     /// Undoes a reservation: the code was right, or was not looked for.
     pub(crate) fn give_back_user_code(&self, reserved: ReservedUserCode) {
-        if let Some(budgets) = &self.user_codes {
-            for key in [reserved.user, reserved.source].into_iter().flatten() {
-                budgets.give_back(key);
-            }
+        let of_user = self.user_codes.as_ref().zip(reserved.user);
+        let of_source = self.source_user_codes.as_ref().zip(reserved.source);
+        for (budgets, key) in of_user.into_iter().chain(of_source) {
+            budgets.give_back(key);
         }
         if let (Some(budgets), true) = (&self.all_user_codes, reserved.is_of_all) {
             budgets.give_back(ALL);
@@ -248,15 +250,37 @@ mod tests {
     /// D13: a million wrong codes from one source, or of one user, are a handful of searches.
     #[test]
     fn a_million_wrong_codes_from_one_source_or_user_are_refused() {
-        for by_source in [true, false] {
+        for (by_source, at_once) in [(true, 120), (false, 10)] {
             let budgets = budgets(&RateLimits::default());
             let admitted = (0..1_000_000).filter(|number| {
                 let (user, source) =
                     if by_source { (user(*number), source(0)) } else { (user(0), source(*number)) };
                 budgets.reserve_user_code(&user, Some(&source), NOW).is_ok()
             });
-            assert_eq!(admitted.count(), 10);
+            assert_eq!(admitted.count(), at_once);
         }
+    }
+
+    /// D13: one user who spends every wrong code at once and each refill leaves the source to the others, and a
+    /// dozen such users spend what it refills.
+    #[test]
+    fn one_user_does_not_spend_the_wrong_codes_of_a_source() {
+        let budgets = budgets(&RateLimits::default());
+        let guess = |number, seconds| {
+            let now = NOW.plus(Duration::from_secs(seconds));
+            budgets.reserve_user_code(&user(number), Some(&source(0)), now).is_ok()
+        };
+        for seconds in (0..7_200).step_by(12) {
+            while guess(0, seconds) {}
+            assert!(guess(1 + seconds, seconds), "{seconds}");
+        }
+        // The source has all of its 120 at once again.
+        assert_eq!((10_000..20_000).filter(|number| guess(*number, 8_000)).count(), 120);
+        assert!(!guess(1, 8_000) && guess(1, 8_001) && !guess(2, 8_001), "60 a minute");
+        let minute: usize = (1..=60)
+            .map(|second| (20_000..20_012).filter(|number| guess(*number, 8_001 + second)).count())
+            .sum();
+        assert_eq!(minute, 60);
     }
 
     /// D13: a million wrong codes from as many users and sources are 300 searches, and the budget of none is
@@ -271,8 +295,10 @@ mod tests {
         let later = NOW.plus(Duration::from_secs(retry));
         let admitted = (7..100).filter(|number| guess(*number, later).is_ok()).count();
         assert_eq!((retry, admitted), (1, 5), "nothing is locked for good");
-        let (keys, _) = budgets.user_codes.as_ref().unwrap().size();
-        assert!(keys <= 65_536, "{keys}");
+        for budgets in [&budgets.user_codes, &budgets.source_user_codes] {
+            let (keys, _) = budgets.as_ref().unwrap().size();
+            assert!(keys <= 65_536, "{keys}");
+        }
     }
 
     /// D8: the defaults of the table of [`RateLimits`], at their edges.

@@ -70,7 +70,8 @@ use crate::ids::{ClientId, Source};
 /// | questions of a device about its wipe | 2 a minute, 10 at once |
 /// | reports of a device about its wipe | 2 a minute, 10 at once |
 /// | requests of a source for device codes, by public apps | 20 a minute, 60 at once |
-/// | wrong user codes of a user, and of a source | 5 a minute, 10 at once |
+/// | wrong user codes of a user | 5 a minute, 10 at once |
+/// | wrong user codes of a source | 60 a minute, 120 at once |
 /// | wrong user codes of all | 300 a minute, 300 at once |
 /// | client metadata documents that a source asks for and that are not fresh | 60 a minute, 120 at once |
 /// | apps that register themselves from a source | 30 a minute, 60 at once |
@@ -93,6 +94,7 @@ pub struct RateLimits {
     device_wipes: Option<RateQuota>,
     device_requests: Option<RateQuota>,
     user_codes: Option<RateQuota>,
+    source_user_codes: Option<RateQuota>,
     all_user_codes: Option<RateQuota>,
     source_documents: Option<RateQuota>,
     source_registrations: Option<RateQuota>,
@@ -110,6 +112,7 @@ impl Default for RateLimits {
             .with_device_wipes(RateQuota::new(2, 10))
             .with_device_requests(RateQuota::new(20, 60))
             .with_user_codes(RateQuota::new(5, 10))
+            .with_source_user_codes(RateQuota::new(60, 120))
             .with_all_user_codes(RateQuota::new(300, 300))
             .with_source_documents(RateQuota::new(60, 120))
             .with_source_registrations(RateQuota::new(30, 60))
@@ -130,6 +133,7 @@ impl RateLimits {
             device_wipes: None,
             device_requests: None,
             user_codes: None,
+            source_user_codes: None,
             all_user_codes: None,
             source_documents: None,
             source_registrations: None,
@@ -192,11 +196,19 @@ impl RateLimits {
         self
     }
 
-    /// Sets the quota of wrong user codes of one user, and that of one source, at the page of the device grant.
-    /// Beyond it no code is looked up. A 0 in it counts as 1.
+    /// Sets the quota of wrong user codes of one user, at the page of the device grant. Beyond it no code is looked
+    /// up. A 0 in it counts as 1.
     #[must_use]
     pub const fn with_user_codes(mut self, quota: RateQuota) -> Self {
         self.user_codes = Some(quota);
+        self
+    }
+
+    /// Sets the quota of wrong user codes of all users at one source. Beyond it no code from there is looked up, so it
+    /// should be several times the quota of a user. A 0 in it counts as 1.
+    #[must_use]
+    pub const fn with_source_user_codes(mut self, quota: RateQuota) -> Self {
+        self.source_user_codes = Some(quota);
         self
     }
 

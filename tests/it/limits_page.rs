@@ -330,9 +330,10 @@ const TESTS: &[(&str, &[&str])] = &[
         &["device_requests_of_strangers_are_limited_by_source_and_by_app"],
     ),
     (
-        "wrong user codes of one user, and of one source; of all",
+        "wrong user codes of one user; of one source; of all",
         &[
             "a_million_wrong_codes_from_one_source_or_user_are_refused",
+            "one_user_does_not_spend_the_wrong_codes_of_a_source",
             "a_million_wrong_codes_from_many_are_refused",
         ],
     ),

@@ -125,10 +125,33 @@ fn wrong_codes_are_limited_and_lock_no_right_code() {
         assert_eq!(limited.body, "enter|/oauth/device||too_many_user_codes");
     }
     assert_eq!(devices.records.searches(), found + 3);
-    assert_eq!(enter(&codes.user, "bob").status, 429, "from the same source");
+    assert_eq!(enter(&codes.user, "bob").status, 200, "another user, from the same source");
     devices.advance(12);
     devices.approve(&codes.user, "ann");
     assert_eq!(devices.poll(&app, &codes.device).status, 200);
+}
+
+/// D13: wrong codes of one user leave the right ones of others at the source alone, and those of several users spend
+/// the budget of the source.
+#[test]
+fn wrong_codes_of_one_user_do_not_lock_out_the_source() {
+    let devices = Devices::limited(RateLimits::default());
+    let codes = devices.codes(&devices.world.register(tv()));
+    let enter = |code: &str, user| devices.submit(&[("user_code", code)], Some(user)).status;
+    let wrong = (0..40).map(|_| enter("BBBB-BBBB", "ann")).filter(|it| *it == 400).count();
+    assert_eq!(wrong, 10);
+    assert_eq!(enter(&codes.user, "bob"), 200);
+    assert_eq!(enter(&codes.user, "ann"), 429);
+
+    let limits = RateLimits::none().with_source_user_codes(RateQuota::new(60, 3));
+    let devices = Devices::limited(limits);
+    let enter =
+        |devices: &Devices, user| devices.submit(&[("user_code", "BBBB-BBBB")], Some(user)).status;
+    for (user, status) in [("ann", 400), ("bob", 400), ("ann", 400), ("bob", 429), ("ann", 429)] {
+        assert_eq!(enter(&devices, user), status);
+    }
+    assert_eq!(devices.records.searches(), 3);
+    assert_eq!(enter(&devices.at_address("198.51.100.1"), "bob"), 400, "another source");
 }
 
 /// D13: wrong codes from many users and sources spend a budget of all.
