@@ -12,7 +12,7 @@ use crate::endpoint::client_documents::{FoundApp, Standing};
 use crate::endpoint::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{Resource, Subject};
-use crate::protocol::redirect_uri::{RedirectUri, ResolvedRedirectUri};
+use crate::protocol::redirect_uri::ResolvedRedirectUri;
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::server_secret::handle::new_grant_names;
@@ -50,7 +50,7 @@ impl Voucher {
         Self::Unverified(SelfDescription {
             client_host: url.map(|url| url.host().to_owned()),
             redirect_host: redirect_uri.host().map(str::to_owned),
-            only_loopback: app.settings().redirect_uris().iter().all(RedirectUri::is_loopback),
+            only_loopback: redirect_uri.is_loopback(),
         })
     }
 }
@@ -64,8 +64,8 @@ pub struct SelfDescription {
     pub client_host: Option<String>,
     /// The host that gets the answer. `None` for a custom scheme: a program on the user's device gets it.
     pub redirect_host: Option<String>,
-    /// Whether each of the app's redirect URIs leads to the user's own device. Then every program there can use this
-    /// client id: warn the user, who alone knows which program sent the browser here.
+    /// Whether the answer goes only to the user's own device, also if the app has other redirect URIs. Then every
+    /// program there can use this client id: warn the user, who alone knows which program sent the browser here.
     pub only_loopback: bool,
 }
 
@@ -244,8 +244,11 @@ fn can_be_remembered(app: &CustomApp, ticket: &Ticket) -> bool {
 }
 
 /// Returns whether consent is never skipped: any program on the device may impersonate a public app
-/// with a custom scheme or loopback redirect (RFC 8252 section 8.6).
+/// with a custom scheme or loopback redirect (RFC 8252 section 8.6), and a stranger's app that lists the redirect URI
+/// of another would get by its own what the user gave to that one.
 fn never_skips(app: &CustomApp, redirect_uri: &ResolvedRedirectUri) -> bool {
-    app.settings().client_type() == ClientType::Public
-        && redirect_uri.is_loopback_or_custom_scheme()
+    let settings = app.settings();
+    (settings.client_type() == ClientType::Public && redirect_uri.is_loopback_or_custom_scheme())
+        || (app.origin().is_self_described()
+            && settings.redirect_uris().iter().any(|uri| uri.host() != redirect_uri.host()))
 }

@@ -196,6 +196,11 @@ impl RedirectUri {
         scheme.filter(|_| self.kind == Kind::CustomScheme)
     }
 
+    /// Returns the host without port, of a URI on the web or on loopback.
+    pub(crate) fn host(&self) -> Option<&str> {
+        host_of(&self.text)
+    }
+
     /// Checks whether the URI leads to a program on the user's own device, whose port the app chooses.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -266,6 +271,14 @@ pub fn resolve(
     }
 }
 
+fn host_of(uri: &str) -> Option<&str> {
+    let rest = uri.strip_prefix("https://").or_else(|| uri.strip_prefix("http://"))?;
+    let authority = rest.get(..rest.find(['/', '?']).unwrap_or(rest.len()))?;
+    let literal = authority.rfind(']').map_or(0, |end| end.saturating_add(1));
+    let end = authority.get(literal..)?.find(':').map_or(authority.len(), |at| literal + at);
+    authority.get(..end)
+}
+
 /// A URI that matched a registered one, so that a redirect to it is safe.
 ///
 /// Only this module constructs it. It can be serialized into a code's binding or a ticket. A caller
@@ -288,13 +301,14 @@ impl ResolvedRedirectUri {
         !self.0.starts_with("https://")
     }
 
+    /// Checks whether the URI leads to the user's own device over `http`: a URI that matched is then on loopback.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.0.starts_with("http://")
+    }
+
     /// Returns the host without port, of a URI on the web or on loopback.
     pub(crate) fn host(&self) -> Option<&str> {
-        let rest = self.0.strip_prefix("https://").or_else(|| self.0.strip_prefix("http://"))?;
-        let authority = rest.get(..rest.find(['/', '?']).unwrap_or(rest.len()))?;
-        let literal = authority.rfind(']').map_or(0, |end| end.saturating_add(1));
-        let end = authority.get(literal..)?.find(':').map_or(authority.len(), |at| literal + at);
-        authority.get(..end)
+        host_of(&self.0)
     }
 
     /// Appends form-encoded `parameters` to the query. An existing query is unchanged (RFC 6749 section

@@ -25,7 +25,7 @@ fn is_asked(world: &World, login: &Login) -> bool {
 }
 
 /// L13: the prompt says that the name is unverified, and has the host of the client id, that of the redirect, and
-/// whether each redirect stays on the user's device.
+/// whether the answer stays on the user's device.
 #[test]
 fn a_prompt_has_the_facts_about_an_app_that_no_party_vouches_for() {
     let (world, site) = world();
@@ -39,6 +39,11 @@ fn a_prompt_has_the_facts_about_an_app_that_no_party_vouches_for() {
     assert_eq!(web.client_host.as_deref(), Some("editor.example"));
     assert_eq!(web.redirect_host.as_deref(), Some("app.example.com"));
     assert!(!web.only_loopback);
+    let mixed = json!({"redirect_uris": [CALLBACK, "http://127.0.0.1:33418/", "a.b:/cb"]});
+    site.publish(EDITOR, &mixed);
+    world.advance(301);
+    assert!(!facts(CALLBACK).only_loopback);
+    assert!(facts("http://127.0.0.1:7777/").only_loopback, "an https URI silences no warning");
     site.publish(EDITOR, &json!({"redirect_uris": ["http://localhost/cb", "http://[::1]/cb"]}));
     world.advance(301);
     let local = facts("http://localhost:7777/cb");
@@ -79,6 +84,22 @@ fn a_changed_description_voids_remembered_consent() {
         assert!(is_asked(&world, &bob), "{change}");
         assert!(!is_asked(&world, &bob));
         assert_eq!(row(&world, EDITOR).unwrap().settings().scope(), &scope("a b c"));
+    }
+}
+
+/// L13: a document may list the redirect URI of another app, or one on the user's device. Each use of such an app is
+/// asked for, although the user agreed before.
+#[test]
+fn a_consent_is_not_remembered_for_redirects_to_several_hosts() {
+    for other in ["https://evil.example/cb", "http://localhost/cb"] {
+        let (world, site) = world();
+        assert!(is_asked(&world, &ann()) && !is_asked(&world, &ann()));
+        site.publish(EDITOR, &json!({"redirect_uris": [CALLBACK, other]}));
+        world.advance(301);
+        assert!(is_asked(&world, &ann()) && is_asked(&world, &ann()), "{other}");
+        let more = [("redirect_uri", other), ("prompt", "none")];
+        let error = world.approve(&code_query(&app(EDITOR), &new_verifier(), &more)).unwrap_err();
+        assert!(error.location().unwrap().contains("error=consent_required"));
     }
 }
 
