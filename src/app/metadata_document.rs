@@ -81,7 +81,7 @@ pub enum DocumentProblem {
     HostNotAllowed,
     /// This source asks for too many documents, or too many are fetched at this moment.
     TooMany,
-    /// The app has changed since the user was asked.
+    /// The app has changed since the user was asked, by its document or by its registration.
     Changed,
     /// The host has an address that may not be fetched.
     Address,
@@ -197,12 +197,13 @@ impl CustomApp {
         self.metadata_document().is_some_and(MetadataDocument::is_gone)
     }
 
-    /// Returns a digest of the app's own description; `None` for an app that no document describes.
+    /// Returns a digest of the app's own description; `None` for an administrator's app.
     pub(crate) fn description_digest(&self) -> Option<Digest> {
-        self.metadata_document()?;
-        // Settings of strings and numbers always have a JSON form.
-        let settings = serde_json::to_vec(&self.settings).unwrap_or_default();
-        Some(Digest::of_fields(&[&settings]))
+        self.origin.is_self_described().then(|| {
+            // Settings of strings and numbers always have a JSON form.
+            let settings = serde_json::to_vec(&self.settings).unwrap_or_default();
+            Digest::of_fields(&[&settings])
+        })
     }
 
     /// Returns true if a consent of `given_at` was given to the present description.

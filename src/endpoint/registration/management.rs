@@ -194,8 +194,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 DeleteApp::Deleted => {
                     registrations.count.forget(1).await;
                     // No store honours a grant of an app that is gone. This ends those that an app would inherit
-                    // that is imported later under the same id, and tells the readers of the feed.
-                    self.end_access(app.client_id(), facts.now).await?;
+                    // that is imported later under the same id, and tells the readers of the feed. Without a grant
+                    // it has no effect, and strangers would fill the table with revocations.
+                    if self.has_grants(app.client_id()).await? {
+                        self.end_access(app.client_id(), facts.now).await?;
+                    }
                     return Ok(());
                 }
                 DeleteApp::Conflict | DeleteApp::NotFound => {}

@@ -86,7 +86,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(true)
     }
 
-    async fn has_grants(&self, client_id: &ClientId) -> Result<bool, StoreError> {
+    /// Checks whether the app has a grant, ended or not.
+    pub(super) async fn has_grants(&self, client_id: &ClientId) -> Result<bool, StoreError> {
         let filter = GrantFilter::all().of_app(client_id.clone());
         let listing = self.store.list_grants(&filter, Page::first(1)).await?;
         Ok(!listing.items.is_empty())

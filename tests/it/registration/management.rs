@@ -2,6 +2,7 @@
 
 use grantor::app::AppDraft;
 use grantor::endpoint::{Approval, Caller, Decision, FormRequest};
+use grantor::store::{FeedCursor, GrantStore as _};
 use http::{Method, Request};
 use pollster::block_on;
 use serde_json::{Value, json};
@@ -237,7 +238,69 @@ fn a_changed_app_is_consented_to_again() {
 
     let same = Own::of(&told).put(&world, &update(&told, json!({ "scope": "a b c" }))).json();
     assert!(!is_asked(CALLBACK));
-    let uris = json!({ "redirect_uris": [CALLBACK, "https://evil.example/cb"] });
+    let other = "https://app.example.com/other";
+    let uris = json!({ "redirect_uris": [CALLBACK, other] });
     assert_eq!(Own::of(&same).put(&world, &update(&told, uris)).status, 200);
-    assert!(is_asked(CALLBACK) && is_asked("https://evil.example/cb"));
+    assert!(is_asked(CALLBACK) && is_asked(other));
+}
+
+/// L13, Y13: an app may list the redirect URI of another next to its own. What the user gave to the one host goes to no
+/// other without a page.
+#[test]
+fn a_consent_to_one_host_gives_no_code_to_another() {
+    let world = world(open());
+    let evil = "https://evil.example/cb";
+    let told = registered(&world, &with(public(), json!({ "redirect_uris": [CALLBACK, evil] })));
+    let client = app(&told);
+    let query = |redirect: &str, prompt: &str| {
+        let more = [("redirect_uri", redirect), ("prompt", prompt)];
+        code_query(&client, &new_verifier(), &more)
+    };
+    let login = ann().with_moment(block_on(world.server.moment()).unwrap());
+    let prompt = world.prompt(&query(CALLBACK, "consent"), &login);
+    assert!(!prompt.can_be_remembered);
+    let yes = Decision::Approve(Approval::default().with_remember(true));
+    let decided = world.server.decide(&prompt.ticket, &login, yes, Caller::default());
+    assert!(parameters(block_on(decided).unwrap().location()).contains_key("code"));
+    for redirect in [evil, CALLBACK] {
+        let refused = world.approve(&query(redirect, "none")).unwrap_err();
+        let location = refused.location().unwrap();
+        assert!(location.contains("error=consent_required"), "{location}");
+    }
+}
+
+/// Y14: an app that no user gave access leaves nothing behind, so registrations and deletions fill no table.
+#[test]
+fn deletions_of_apps_without_access_leave_no_revocation() {
+    let world = managed();
+    for _ in 0..100 {
+        let told = registered(&world, &public());
+        assert_eq!(Own::of(&told).delete(&world).status, 204);
+    }
+    let feed = || {
+        let feed = world.store.revocations_since(FeedCursor::default(), 10, world.clock_now());
+        block_on(feed).unwrap().entries.len()
+    };
+    assert_eq!(feed(), 0);
+    let told = registered(&world, &public());
+    world.tokens(&app(&told));
+    assert_eq!(Own::of(&told).delete(&world).status, 204);
+    assert_eq!(feed(), 1);
+}
+
+/// Y13, Y14: an approval is for the description on the page. If the app has updated it meanwhile, the approval is
+/// refused.
+#[test]
+fn an_approval_is_not_for_an_update_behind_the_page() {
+    let world = managed();
+    let told = registered(&world, &public());
+    let login = ann().with_moment(block_on(world.server.moment()).unwrap());
+    let prompt = world.prompt(&code_query(&app(&told), &new_verifier(), &[]), &login);
+    let renamed = update(&told, json!({ "client_name": "Bank" }));
+    assert_eq!(Own::of(&told).put(&world, &renamed).status, 200);
+    world.advance(11);
+    let yes = Decision::Approve(Approval::default().with_remember(true));
+    let decided = world.server.decide(&prompt.ticket, &login, yes, Caller::default());
+    assert_eq!(block_on(decided).unwrap_err().location(), None);
+    world.assert_refused("client", "client_document_changed", None);
 }
