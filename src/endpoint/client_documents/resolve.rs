@@ -119,10 +119,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             let app = CustomApp::of_document(id, settings, document, version, now);
             return Ok(FoundApp { app: Arc::new(app), standing: Standing::New });
         };
+        // It is back, also with another description: the row has that of the users who agreed, and serves them.
+        let app =
+            if app.is_document_gone() { Arc::new(self.set_gone(&app, false).await?) } else { app };
         if *app.settings() == description.settings {
-            if app.is_document_gone() {
-                self.set_gone(&app, false).await?;
-            }
             return Ok(FoundApp::stored(app));
         }
         let changed = app.edited(now, |edit| {
@@ -150,17 +150,19 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 if documents.settings.gone == GoneDocument::RefuseRefresh
                     && !app.is_document_gone() =>
             {
-                self.set_gone(app, true).await
+                self.set_gone(app, true).await?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
-    /// Writes whether the document of an app is gone. A concurrent change of the app wins.
-    async fn set_gone(&self, app: &CustomApp, gone: bool) -> Result<(), EndpointError> {
+    /// Writes whether the document of an app is gone, and returns the app as written. A concurrent change of the app
+    /// wins.
+    async fn set_gone(&self, app: &CustomApp, gone: bool) -> Result<CustomApp, EndpointError> {
         let changed = app.with_document_gone(gone, self.clock.now());
-        self.store.update_app(changed, app.version()).await?;
-        Ok(())
+        self.store.update_app(changed.clone(), app.version()).await?;
+        Ok(changed)
     }
 
     /// Writes the row of an app as it describes itself, before a user's approval of `date` becomes a grant. Consents

@@ -198,6 +198,27 @@ fn a_gone_document_ends_refreshes_until_it_is_back() {
     }
 }
 
+/// L12: a document that is back with another description lets the refreshes of earlier grants go on. The new one counts
+/// from the next consent.
+#[test]
+fn a_document_that_is_back_and_changed_ends_the_refusal() {
+    let (world, site) = world();
+    let editor = app(EDITOR);
+    let tokens = world.tokens(&editor);
+    site.take_down(EDITOR);
+    world.advance(301);
+    assert_eq!(refusal(&world, EDITOR), "client_document_gone");
+    let refresh = || world.refresh(&editor, tokens.text("refresh_token"));
+    refresh().assert_error(400, "invalid_grant");
+    site.publish(EDITOR, &json!({"client_name": "Another"}));
+    accepted(&world, EDITOR);
+    assert_eq!(refresh().status, 200);
+    assert_eq!(row(&world, EDITOR).unwrap().settings().name(), "Editor");
+    // The approval writes over the row that was just changed.
+    world.tokens(&editor);
+    assert_eq!(row(&world, EDITOR).unwrap().settings().name(), "Another");
+}
+
 /// An administrator disables and deletes such an app like any other. A disabled one stays disabled, and is not fetched.
 #[test]
 fn a_disabled_app_stays_disabled_and_is_not_fetched() {
