@@ -43,6 +43,11 @@ impl JwksUri {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the host, in lower case.
+    pub(crate) fn host(&self) -> Option<String> {
+        url::Url::parse(&self.0).ok()?.host_str().map(str::to_owned)
+    }
 }
 
 impl TryFrom<String> for JwksUri {

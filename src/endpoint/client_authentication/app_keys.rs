@@ -8,11 +8,14 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::ACCEPT;
 
-use crate::app::JwksUri;
+use crate::app::{AppOrigin, ClientAuthentication, CustomApp, JwksUri};
 use crate::clock::UnixTime;
+use crate::endpoint::context::Context;
+use crate::error::Rejection;
 use crate::fetch::DynFetch;
 use crate::jwt::VerifyingKeys;
 use crate::observe::panics::caught_in;
+use crate::store::Store;
 
 /// The age at which keys are fetched again before they are used.
 const REFRESH_AFTER: Duration = Duration::from_hours(1);
@@ -108,6 +111,29 @@ impl AppKeys {
     #[cfg(test)]
     fn count(&self) -> usize {
         lock(&self.sets).len()
+    }
+}
+
+impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
+    /// Returns the keys at the URL of an app that has them there. No fetch is made for a disabled app, and none to a
+    /// host that documents may not name.
+    pub(super) async fn fetched_keys(
+        &self,
+        app: Option<&CustomApp>,
+        need: Need,
+        now: UnixTime,
+    ) -> Result<Option<Arc<VerifyingKeys>>, Rejection> {
+        let Some(app) = app.filter(|app| app.is_enabled()) else { return Ok(None) };
+        let ClientAuthentication::PrivateKeyJwtUri(uri) = app.settings().authentication() else {
+            return Ok(None);
+        };
+        let documents = self.documents.as_ref().filter(|_| app.origin() == AppOrigin::Document);
+        let is_allowed = documents.is_none_or(|it| it.allows_keys_of(app.settings()));
+        let keys = self.app_keys.as_ref().filter(|_| is_allowed);
+        let keys = keys.ok_or(Rejection::ClientKeysUnavailable)?;
+        // Boxed, so that other apps pay nothing for the state of a fetch.
+        let found = Box::pin(keys.at(uri, need, now)).await;
+        found.map(Some).ok_or(Rejection::ClientKeysUnavailable)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion, peek_issuer, peek_subject};
 use crate::jwt::keys::decoy_keys;
-use crate::jwt::{Algorithm, AssertionError, VerifyingKeys};
+use crate::jwt::{Algorithm, AssertionError};
 use crate::secret::ClientSecret;
 use crate::server_secret::{SecretMatch, is_long};
 use crate::store::{AssertionClaim, AssertionPurpose, ClaimAssertion, Store, UpdateApp};
@@ -277,20 +277,6 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         }
     }
 
-    /// Returns the keys at the URL of an app that has them there.
-    async fn fetched_keys(
-        &self,
-        method: Option<&ClientAuthentication>,
-        need: Need,
-        now: UnixTime,
-    ) -> Result<Option<Arc<VerifyingKeys>>, Rejection> {
-        let Some(ClientAuthentication::PrivateKeyJwtUri(uri)) = method else { return Ok(None) };
-        let keys = self.app_keys.as_ref().ok_or(Rejection::ClientKeysUnavailable)?;
-        // Boxed, so that other apps pay nothing for the state of a fetch.
-        let found = Box::pin(keys.at(uri, need, now)).await;
-        found.map(Some).ok_or(Rejection::ClientKeysUnavailable)
-    }
-
     /// Checks a client assertion and claims its `jti`. An unknown client, and one with another method, cost
     /// as much as a wrong signature: one look-up, one verification.
     ///
@@ -305,7 +291,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
         let method = app.as_ref().map(|app| app.settings().authentication());
-        let fetched = self.fetched_keys(method, Need::Use, facts.now).await?;
+        let fetched = self.fetched_keys(app.as_deref(), Need::Use, facts.now).await?;
         let keys = match method {
             Some(ClientAuthentication::PrivateKeyJwt(keys)) => Some(keys),
             _ => fetched.as_deref(),
@@ -332,13 +318,17 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         let mut verdict = rules.verify(assertion, facts.now);
         if fetched.is_some() && matches!(verdict, Err(AssertionError::UnknownKey)) {
             // The app may have a new key.
-            newer = self.fetched_keys(method, Need::Newer, facts.now).await?;
+            newer = self.fetched_keys(app.as_deref(), Need::Newer, facts.now).await?;
             rules.keys = newer.as_deref().unwrap_or_else(|| decoy_keys());
             verdict = rules.verify(assertion, facts.now);
         }
         let verdict = verdict.map_err(Rejection::ClientAssertion);
         let (Some(app), Some(_)) = (&app, keys) else {
-            return Err(refused_without_keys(app.is_some(), verdict).into());
+            let refusal = refused_without_keys(app.is_some(), verdict);
+            // No keys are fetched for a disabled app.
+            let is_disabled = app.as_ref().is_some_and(|app| !app.is_enabled());
+            let has_none = is_disabled && refusal == Rejection::WrongAuthenticationMethod;
+            return Err(if has_none { Rejection::AppDisabled } else { refusal }.into());
         };
         let verified = verdict?;
         if !app.is_enabled() {

@@ -15,7 +15,7 @@ use cache::Cache;
 use hosts::HostList;
 pub(crate) use resolve::{FoundApp, Standing};
 
-use crate::app::{AppTemplate, InvalidApp};
+use crate::app::{AppSettings, AppTemplate, ClientAuthentication, InvalidApp};
 use crate::fetch::{DynFetch, Fetch};
 use crate::ids::ClientId;
 
@@ -90,7 +90,7 @@ impl ClientDocuments {
     }
 
     /// Accepts only documents on these hosts, such as `app.example`, or `*.app.example` for every host below. The
-    /// list is asked before any fetch. Default: every host.
+    /// list is asked before any fetch, also that of the keys at a document's `jwks_uri`. Default: every host.
     pub fn allow_hosts<T: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = T>) -> Self {
         self.allowed = Some(HostList::of(hosts));
         self
@@ -155,6 +155,14 @@ impl Documents {
     pub(crate) fn new(settings: ClientDocuments) -> Self {
         let cache = Cache::new(settings.capacity);
         Self { settings, cache, pruned: Mutex::default() }
+    }
+
+    /// Checks the host of an app's `jwks_uri` against the lists of hosts.
+    pub(crate) fn allows_keys_of(&self, settings: &AppSettings) -> bool {
+        let ClientAuthentication::PrivateKeyJwtUri(uri) = settings.authentication() else {
+            return true;
+        };
+        uri.host().is_some_and(|host| self.settings.allows(&host))
     }
 
     /// Returns the client that fetches.

@@ -238,6 +238,9 @@ impl Documents {
         let public = AuthenticationMethodName::None;
         let described = settings.template.describe(&metadata, url.host(), public);
         let described = described.map_err(|error| DocumentProblem::Member(error.field()))?;
+        if !self.allows_keys_of(&described.settings) {
+            return Err(DocumentProblem::HostNotAllowed);
+        }
         let until = freshness::fresh_until(&headers, now, settings.shortest, settings.longest);
         let document = MetadataDocument::new(now, until);
         Ok(Description { settings: described.settings, document })

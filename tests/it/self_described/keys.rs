@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use grantor::app::ClientAuthentication;
 use grantor::app::JwksUri;
+use grantor::endpoint::FormRequest;
 use http::Response;
+use pollster::block_on;
 use serde_json::{Value, json};
 
-use super::site::{EDITOR, Site, app, world};
+use super::site::{EDITOR, Site, app, documents, refusal, world, world_with};
 use crate::assertions::{Signer, fixture};
-use crate::support::{Answer, App, CALLBACK, ISSUER, World, machine_app};
+use crate::support::{Answer, App, CALLBACK, ISSUER, World, encode, machine_app, new_key};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const KEYS: &str = "https://keys.example/jwks";
@@ -127,4 +129,61 @@ fn a_registered_app_has_its_keys_at_a_jwks_uri() {
     let app = world.register(machine_app().authentication(method()));
     token(&world, &app).assert_error(401, "invalid_client");
     world.assert_refused("client", "client_keys_unavailable", Some("authentication"));
+}
+
+/// L14: the lists of hosts are asked for the `jwks_uri` of a document, too: when it is read, and before keys are fetched
+/// for a row of an earlier list.
+#[test]
+fn keys_on_a_refused_host_are_not_fetched() {
+    let method = json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": KEYS});
+    let (world, site) = world_with(|documents| documents.deny_hosts(["keys.example"]));
+    site.publish(EDITOR, &method);
+    assert_eq!(refusal(&world, EDITOR), "client_document_host");
+    assert_eq!(site.fetches(), 1);
+
+    let (world, site) = super::site::world();
+    site.publish(EDITOR, &method);
+    publish_keys(&site, "1");
+    let (code, verifier) = world.code(&app(EDITOR));
+    let denying = world.beside(new_key(), Arc::clone(&world.store), Arc::clone(&world.users));
+    let denying = denying.client_documents(documents(&site).deny_hosts(["keys.example"])).build();
+    let assertion = signed(&world, &app(EDITOR), "1");
+    let form = encode(&[
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", &verifier),
+        ("client_assertion_type", ASSERTION),
+        ("client_assertion", &assertion),
+    ]);
+    let refused = block_on(denying.token(&FormRequest::new(&form))).unwrap_err();
+    assert_eq!(refused.status(), 401);
+    assert_eq!(site.fetches(), 1);
+}
+
+/// L15: no keys are fetched for an app that an administrator disabled.
+#[test]
+fn no_keys_are_fetched_for_a_disabled_app() {
+    let (world, site) = world();
+    site.publish(
+        EDITOR,
+        &json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": KEYS}),
+    );
+    publish_keys(&site, "1");
+    let editor = app(EDITOR);
+    let (code, _) = world.code(&editor);
+    block_on(world.server.admin("tester").disable(&editor.id)).unwrap();
+    for kid in ["1", "2"] {
+        let assertion = signed(&world, &editor, kid);
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &*code),
+            ("redirect_uri", CALLBACK),
+            ("client_assertion_type", ASSERTION),
+            ("client_assertion", &*assertion),
+        ];
+        world.post(&editor, &form).assert_error(401, "invalid_client");
+        assert_eq!(world.last_event().outcome.reason(), Some("app_disabled"));
+    }
+    assert_eq!(site.fetches(), 1);
 }
