@@ -196,6 +196,10 @@ impl Members {
         if text.chars().count() > MAX_NAME || has_hidden(text) {
             return Err(refused());
         }
+        let is_joiner = |it: char| matches!(it, '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}');
+        if !text.is_empty() && text.chars().all(|it| it.is_whitespace() || is_joiner(it)) {
+            return Err(refused());
+        }
         Ok((!text.is_empty()).then(|| text.to_owned()))
     }
 
@@ -269,23 +273,33 @@ pub(super) fn is_https(text: &str) -> bool {
 }
 
 /// Checks whether `text` has a character that a page shows otherwise than it is written: a control character,
-/// one that turns the direction of writing, one without a shape, or a separator of lines.
+/// one that turns the direction of writing, one without a shape, or a separator of lines. U+200C, U+200D, U+FE0E and
+/// U+FE0F pass, since names in some scripts and emoji have them.
 fn has_hidden(text: &str) -> bool {
     text.chars().any(|character| {
         character.is_control()
             || matches!(
                 character,
                 '\u{ad}'
+                    | '\u{34f}'
                     | '\u{61c}'
-                    | '\u{180e}'
+                    | '\u{115f}'
+                    | '\u{1160}'
+                    | '\u{17b4}'
+                    | '\u{17b5}'
+                    | '\u{180b}'..='\u{180f}'
                     | '\u{200b}'
                     | '\u{200e}'
                     | '\u{200f}'
                     | '\u{2028}'..='\u{202e}'
                     | '\u{2060}'..='\u{206f}'
+                    | '\u{2800}'
+                    | '\u{3164}'
+                    | '\u{fe00}'..='\u{fe0d}'
                     | '\u{feff}'
+                    | '\u{ffa0}'
                     | '\u{fff9}'..='\u{fffb}'
-                    | '\u{e0000}'..='\u{e007f}'
+                    | '\u{e0000}'..='\u{e0fff}'
             )
     })
 }
