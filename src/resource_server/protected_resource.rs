@@ -32,7 +32,7 @@ use crate::protocol::scope::Scope;
 /// A [`BearerVerifier`](super::BearerVerifier) takes it by
 /// [`with_protected_resource`](super::BearerVerifier::with_protected_resource). The authorization server in the same
 /// process serves the metadata of a registered [`ResourceServer`] at its own origin. Any other API serves them itself,
-/// with [`axum_router`](Self::axum_router) (feature `axum`), or [`metadata_json`](Self::metadata_json) at
+/// with `axum_router` (feature `axum`), or [`metadata_json`](Self::metadata_json) at
 /// [`metadata_path`](Self::metadata_path).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtectedResource {

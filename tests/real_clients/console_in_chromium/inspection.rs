@@ -16,6 +16,9 @@ const NARROWEST: u32 = 320;
 const RULES: &str = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']";
 /// The rules about colours, which are all that differs between the schemes.
 const RULES_OF_COLOURS: &str = "['color-contrast', 'link-in-text-block']";
+/// The greatest sum of the shifts of a page while it loads. Web Vitals call 0.1 good. A busy machine may paint a page
+/// before its last part has arrived.
+const MAX_SHIFT: f64 = 0.05;
 /// The shifts of the layout since the page was opened, without those after a key or a click.
 const SHIFTS: &str = "const observer = new PerformanceObserver(() => {}); \
     observer.observe({ type: 'layout-shift', buffered: true }); \
@@ -62,10 +65,12 @@ impl<'a> Inspection<'a> {
     }
 
     /// H16: checks the page that is open in both schemes and on both screens: axe-core finds nothing, nothing is
-    /// cut off, nothing has moved, and the keyboard reaches everything. Keeps pictures as `name`.
+    /// cut off, nothing to speak of has moved, and the keyboard reaches everything. Keeps pictures as `name`.
     pub(crate) fn check(&self, name: &str) {
-        for shift in self.chrome.run(SHIFTS).as_array().unwrap() {
-            self.fault(format!("{name} moves: {shift}"));
+        let shifts = self.chrome.run(SHIFTS);
+        let sum: f64 = shifts.as_array().unwrap().iter().filter_map(Value::as_f64).sum();
+        if sum > MAX_SHIFT {
+            self.fault(format!("{name} moves: {shifts}"));
         }
         self.check_filled(name);
     }
