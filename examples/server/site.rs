@@ -33,7 +33,7 @@ pub(crate) const HASHING: usize = 4;
 
 /// The state of the pages.
 pub(crate) struct Site {
-    /// The path of the authorization endpoint, to which a login returns.
+    /// The path of the authorization endpoint. A login returns there.
     pub(crate) authorize: String,
     /// The path of the page for the codes of devices, likewise; empty without the device grant.
     pub(crate) device: String,

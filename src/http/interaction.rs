@@ -94,7 +94,7 @@ pub trait Interaction: Send + Sync {
 pub enum DeviceStep<'a> {
     /// No user is logged in. The page is a login page or a redirect to one.
     LogIn {
-        /// The path and query on this host to which the host sends the browser afterwards.
+        /// The path and query on this host. The browser goes there afterwards.
         return_to: &'a str,
     },
     /// The user types the code that the device shows. The form posts it to `action` as `user_code`.

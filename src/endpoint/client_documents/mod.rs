@@ -147,7 +147,7 @@ impl fmt::Debug for ClientDocuments {
 pub(crate) struct Documents {
     settings: ClientDocuments,
     cache: Cache,
-    /// The app up to which the rows were looked at.
+    /// The last app that a round has looked at.
     pruned: Mutex<Option<ClientId>>,
 }
 

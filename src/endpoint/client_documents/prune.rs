@@ -51,7 +51,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 }
 
 impl Documents {
-    /// Returns the app up to which rows were looked at. No code panics while it holds the lock.
+    /// Returns the last app that a round has looked at. No code panics while it holds the lock.
     fn pruned(&self) -> MutexGuard<'_, Option<ClientId>> {
         self.pruned.lock().unwrap_or_else(PoisonError::into_inner)
     }
