@@ -5,8 +5,8 @@
 #[path = "../support/rounds.rs"]
 mod rounds;
 
-use grantor::store::MemoryStore;
 use grantor::store::conformance::{Kit, device_races};
+use grantor::store::{AnyStore, CachedApps, MemoryStore};
 
 use self::rounds::rounds;
 
@@ -14,6 +14,16 @@ use self::rounds::rounds;
 fn the_memory_store_passes_every_race_of_the_kit() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
     let report = kit.with_rounds(4_000).run_with_devices();
+    assert!(report.is_passed(), "{report}");
+}
+
+/// Z33: the quick suite plays a few rounds of it.
+#[test]
+fn stores_around_the_memory_store_pass_every_race_of_the_kit() {
+    let report = Kit::new(|| AnyStore::from(MemoryStore::new())).with_rounds(1_000).run();
+    assert!(report.is_passed(), "{report}");
+    let kit = Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(1_000);
+    let report = kit.run_with_devices();
     assert!(report.is_passed(), "{report}");
 }
 
