@@ -74,4 +74,4 @@ const REVOCATIONS: usize = 100;
 /// The rounds of many refreshes at once.
 const FAN_OUTS: usize = 2;
 /// The rounds of each race of the conformance kit.
-const KIT_ROUNDS: usize = 10;
+const KIT_ROUNDS: usize = 5;

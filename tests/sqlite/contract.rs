@@ -75,7 +75,7 @@ fn the_store_keeps_the_contract() {
 /// On a disk commits take longer, so requests gather.
 #[test]
 fn the_store_keeps_the_contract_on_a_disk() {
-    keeps_the_contract(Folder::on_disk(), 5);
+    keeps_the_contract(Folder::on_disk(), super::KIT_ROUNDS.div_ceil(20));
 }
 
 /// Z33: the choice at run time changes no answer.

@@ -60,4 +60,4 @@ mod views;
 /// The rounds of many refreshes at once.
 const FAN_OUTS: usize = 2;
 /// The rounds of each race of the conformance kit.
-const KIT_ROUNDS: usize = 60;
+const KIT_ROUNDS: usize = 30;
