@@ -167,6 +167,15 @@ impl ImpersonationPolicy {
         }
     }
 
+    /// Returns the number of users and groups in the longer of its two lists.
+    pub(crate) fn size(&self) -> usize {
+        let allowed = match &self.allow {
+            Impersonable::Members(members) => members.len(),
+            Impersonable::None | Impersonable::Anyone => 0,
+        };
+        allowed.max(self.except.len())
+    }
+
     /// Checks that `user` may be impersonated.
     ///
     /// # Errors

@@ -303,19 +303,11 @@ impl JwtSettings {
             ("jwt.assertion_authenticates", "requires public keys")
         } else if self.assertion_authenticates && self.issuer.is_some() {
             ("jwt.issuer", "must be absent if the assertion alone authenticates the app")
-        } else if self.impersonation.except.len() > 1_000 || members(&self.impersonation) > 1_000 {
+        } else if self.impersonation.size() > 1_000 {
             ("jwt.impersonation", "must list at most 1000 users and groups")
         } else {
             return Ok(());
         };
         Err(InvalidApp::new(problem.0, problem.1))
-    }
-}
-
-fn members(policy: &ImpersonationPolicy) -> usize {
-    use crate::app::Impersonable;
-    match &policy.allow {
-        Impersonable::Members(members) => members.len(),
-        Impersonable::None | Impersonable::Anyone => 0,
     }
 }

@@ -6,6 +6,7 @@
 
 mod client_metadata;
 mod credentials;
+mod delegation;
 mod draft;
 pub(crate) mod impersonation;
 mod jwks_uri;
@@ -13,10 +14,12 @@ mod jwt_settings;
 mod metadata_document;
 mod mobile_security;
 mod origin;
+pub mod policy;
 mod self_registration;
 mod settings;
 mod strictness;
 mod template;
+mod trusted_issuer;
 
 use std::borrow::Cow;
 
@@ -24,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use client_metadata::{ApplicationType, AuthenticationMethodName, ClientMetadata};
 pub use credentials::{AppCredentials, Credentials};
+pub use delegation::{DelegationPolicy, DelegationRule, SubjectToken, TokenSource};
 pub use draft::AppDraft;
 pub use impersonation::{Impersonable, ImpersonationPolicy, ImpersonationRule, NotPermitted};
 pub use jwks_uri::JwksUri;
@@ -36,6 +40,7 @@ pub use self_registration::SelfRegistration;
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
 pub use template::{AppTemplate, DescribedApp, DroppedRedirectUri};
+pub use trusted_issuer::{IssuerKeys, SubjectPattern, TrustedIssuer, UserTrust, WorkloadRule};
 
 pub use crate::server_secret::{GivenSecret, StoredSecret};
 

@@ -101,6 +101,7 @@ pub use sink::{AuditSink, NoAudit};
 pub use usage::{AppUsage, DayUsage, UsageHistory};
 
 use crate::app::Flow;
+use crate::app::policy::DecisionRecord;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, RequestId, Source, Subject};
 use crate::observe::Outcome;
@@ -173,6 +174,10 @@ pub struct AuditEvent {
     /// server's own API names none.
     #[serde(default, rename = "resource", skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// The decision of the [policy engine](crate::app::policy), if the app asked to act on behalf of a user or as a
+    /// workload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Box<DecisionRecord>>,
     /// The number of requests that the event stands for, usually 1. Equal refusals become one event with
     /// their number, which has the rest from the newest of them. Serialized only if it is not 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -211,6 +216,7 @@ impl AuditEvent {
             flow: None,
             scope: None,
             resources: None,
+            decision: None,
             count: 1,
         }
     }

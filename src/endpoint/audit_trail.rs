@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::app::policy::{Decision, DecisionRecord};
 use crate::app::{CustomApp, Flow};
 use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::endpoint::context::Context;
@@ -9,6 +10,7 @@ use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{DeviceGrantRefusal as Device, EndpointError, ErrorCode, Rejection};
 use crate::ids::{ClientId, GrantId, Resource, Subject};
+use crate::jwt::PriorActor;
 use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
 use crate::protocol::resources::Resources;
@@ -27,6 +29,8 @@ pub(crate) struct AuditTrail<'a> {
     /// The scope and the API of the token.
     scope: Option<Scope>,
     resources: Option<Resources>,
+    /// The rule of the policy engine that decided.
+    decision: Option<Box<DecisionRecord>>,
     client_id: Option<ClientId>,
     proof: Proof,
     /// Whether a failure was reserved, so that a refusal charges none.
@@ -95,6 +99,7 @@ impl<'a> AuditTrail<'a> {
             flow: None,
             scope: None,
             resources: None,
+            decision: None,
             client_id: None,
             proof: Proof::None,
             reserved_failure: false,
@@ -163,6 +168,13 @@ impl<'a> AuditTrail<'a> {
         }
     }
 
+    /// Notes the decision of the policy engine, and the actors before the app.
+    pub(crate) fn decided_by(&mut self, decision: &Decision<'_>, actors: &[PriorActor]) {
+        if self.is_recorded {
+            self.decision = Some(Box::new(decision.record(actors)));
+        }
+    }
+
     /// Notes that the failure of this request is charged already.
     pub(crate) fn reserved_failure(&mut self) {
         self.reserved_failure = true;
@@ -216,6 +228,7 @@ impl<'a> AuditTrail<'a> {
         event.flow = self.flow;
         event.scope.clone_from(&self.scope);
         event.resources.clone_from(&self.resources);
+        event.decision.clone_from(&self.decision);
         event
     }
 }

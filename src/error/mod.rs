@@ -10,6 +10,7 @@
 mod assertion_settings;
 mod device_grant_refusal;
 mod document_entry;
+mod policy_entry;
 mod registration;
 mod rejection;
 mod rejection_table;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::{DeviceGrantRefusal, ErrorCode, RegistrationRefusal};
+use crate::app::policy::{EvidenceKind, Refusal};
 use crate::app::{DocumentProblem, NotPermitted};
 use crate::jwt::AssertionError;
 use crate::observe::Step;
@@ -124,6 +125,8 @@ pub enum Rejection {
     SubjectIsClientId,
     /// The app's policy does not let it impersonate this user.
     ImpersonationDenied(NotPermitted),
+    /// The policy engine refuses other evidence than an assertion of the app.
+    PolicyRefused(EvidenceKind, Refusal),
     // -- scope
     /// The request exceeds the app's scope.
     ScopeExceedsApp,

@@ -2,8 +2,8 @@
 
 use super::assertion_settings::{assertion_setting, client_assertion_setting};
 use super::document_entry::{DOCUMENT_GONE, SELF_DESCRIBED_APP, document_entry};
+use super::policy_entry::{impersonation_reason, policy_entry};
 use super::{ErrorCode, Rejection};
-use crate::app::NotPermitted;
 use crate::audit::{
     ASSERTION_REPLAYED, CODE_GUESSED, CODE_REPLAYED, REFRESH_TOKEN_REUSED, TOO_MANY_FAILURES,
     UNKNOWN_CLIENT,
@@ -286,6 +286,7 @@ impl Rejection {
                 entry(C::InvalidGrant, S::Grant, impersonation_reason(*why), USER)
                     .decided_by("jwt.impersonation")
             }
+            Self::PolicyRefused(kind, refusal) => policy_entry(*kind, *refusal),
             Self::ScopeExceedsApp => entry(
                 C::InvalidScope,
                 S::Scope,
@@ -435,15 +436,6 @@ const fn refusal_reason(refusal: GrantRefusal) -> &'static str {
         GrantRefusal::Unknown => "grant_unknown",
         GrantRefusal::Expired => "grant_expired",
         GrantRefusal::Revoked => "grant_revoked",
-    }
-}
-
-const fn impersonation_reason(why: NotPermitted) -> &'static str {
-    match why {
-        NotPermitted::NoneAllowed => "impersonation_none_allowed",
-        NotPermitted::NotListed => "impersonation_not_listed",
-        NotPermitted::Excepted => "impersonation_excepted",
-        NotPermitted::Inactive => "impersonation_inactive",
     }
 }
 

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use grantor::Scope;
-use grantor::app::{AppDraft, AppTemplate, AuthenticationMethodName, ClientMetadata};
+use grantor::app::{
+    AppDraft, AppTemplate, AuthenticationMethodName, ClientMetadata, TrustedIssuer,
+};
 use grantor::error::Rejection;
 use grantor::jwt::AssertionError;
 use grantor::protocol::CodeChallengeError;
@@ -16,18 +18,26 @@ use crate::wire_errors::{ASSERTION_ERRORS, TABLE};
 
 /// The texts that several rejections share on the wire, because a difference would tell an attacker
 /// which client, code, token, user or inner host exists. The audit log tells them apart by the reason.
-const DELIBERATE: [&str; 5] = [
+const DELIBERATE: [&str; 6] = [
     "client authentication failed",
     "the code or refresh token is invalid, expired, revoked, or bound to another app, redirect_uri \
      or code_verifier",
     "the token is not active",
     "the app may not act as this user",
     "the client metadata document is not reachable",
+    "the subject token is not accepted",
 ];
 
 /// Settings of the server and of an app that are no part of an app's JSON in the seed.
-const ELSEWHERE: [&str; 5] =
-    ["client_secrets", "rate_limits", "hooks", "client_documents", "origin"];
+const ELSEWHERE: [&str; 7] = [
+    "client_secrets",
+    "rate_limits",
+    "hooks",
+    "client_documents",
+    "origin",
+    "trusted_issuers",
+    "delegation",
+];
 
 fn all_rejections() -> Vec<Rejection> {
     use CodeChallengeError as E;
@@ -269,7 +279,8 @@ fn jwt_cases() -> Vec<(Value, &'static str)> {
 
 /// Errors that the cases do not reach: JSON holds no symmetric key, and the others need a stored app. Each
 /// has a test of its own.
-const OTHER_APP_ERRORS: [(&str, &str); 13] = [
+const OTHER_APP_ERRORS: [(&str, &str); 14] = [
+    ("keys", "must hold public keys only"),
     (
         "jwks_uri",
         "must be an https URL of at most 2000 bytes, without user information and fragment",
@@ -324,6 +335,13 @@ fn an_invalid_setting_is_named_with_its_rule() {
         assert_eq!(error.to_string(), text, "{metadata}");
         covered.insert(text.to_owned());
     }
+    for (change, text) in issuer_cases() {
+        let mut issuer = valid_issuer();
+        merge(&mut issuer, &change);
+        let error = serde_json::from_value::<TrustedIssuer>(issuer).unwrap().check().unwrap_err();
+        assert_eq!(error.to_string(), text, "{change}");
+        covered.insert(text.to_owned());
+    }
     covered.extend(OTHER_APP_ERRORS.map(|(field, problem)| format!("`{field}` {problem}")));
     let mut found = BTreeSet::new();
     // A file of unit tests has no errors of its own, and may have quotation marks in raw literals.
@@ -333,6 +351,38 @@ fn an_invalid_setting_is_named_with_its_rule() {
     assert!(found.len() > 40, "{found:?}");
     let uncovered: Vec<_> = found.difference(&covered).collect();
     assert!(uncovered.is_empty(), "no case for {uncovered:#?}");
+}
+
+fn valid_issuer() -> Value {
+    json!({
+        "issuer": "https://idp.example.com",
+        "name": "IdP",
+        "keys": { "keys": p256() },
+        "algorithms": ["ES256"],
+    })
+}
+
+/// The same for a trusted issuer.
+fn issuer_cases() -> Vec<(Value, &'static str)> {
+    let rule = json!({ "app": "ci", "subject": "job" });
+    let mut long = rule.clone();
+    long["claims"] = json!({ "": "x" });
+    vec![
+        (json!({ "name": "" }), "`name` must have 1 to 100 characters without control characters"),
+        (
+            json!({ "algorithms": [] }),
+            "`algorithms` must list at least one, and none with a shared secret",
+        ),
+        (json!({ "max_lifetime": 0 }), "`max_lifetime` must be 1 to 86400 seconds"),
+        (json!({ "clock_skew": 301 }), "`clock_skew` must be 0 to 300 seconds"),
+        (json!({ "tenant": "" }), "`tenant` must be 1 to 255 bytes long"),
+        (json!({ "workload_audience": "" }), "`workload_audience` must be 1 to 255 bytes long"),
+        (json!({ "workloads": vec![rule; 101] }), "`workloads` must list at most 100 rules"),
+        (
+            json!({ "workloads": [long] }),
+            "`workloads` must have at most 16 claims of 1 to 255 bytes, with names of 1 to 64 bytes",
+        ),
+    ]
 }
 
 /// Metadata of clients, and the text that refuses each.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use grantor::app::{DocumentProblem, NotPermitted};
+use grantor::app::policy::{EvidenceKind as Kind, Refusal as By};
+use grantor::app::{DelegationRule as D, DocumentProblem, NotPermitted};
 use grantor::error::{
     DeviceGrantRefusal, EndpointError, ErrorCode, Fault, RegistrationRefusal as Refusal, Rejection,
 };
@@ -84,6 +85,34 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::ImpersonationDenied(NotPermitted::NotListed), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Excepted), "invalid_grant", 400),
         (R::ImpersonationDenied(NotPermitted::Inactive), "invalid_grant", 400),
+        (R::PolicyRefused(Kind::IdentityAssertion, By::NotTrusted), "invalid_grant", 400),
+        (R::PolicyRefused(Kind::IdentityAssertion, By::IssuerExpired), "invalid_grant", 400),
+        (R::PolicyRefused(Kind::IdentityAssertion, By::AppNotNamed), "invalid_grant", 400),
+        (R::PolicyRefused(Kind::Workload, By::AppNotNamed), "unauthorized_client", 400),
+        (R::PolicyRefused(Kind::Workload, By::NoWorkloadRule), "invalid_grant", 400),
+        (R::PolicyRefused(Kind::SubjectToken, By::UnknownUser), "invalid_request", 400),
+        (R::PolicyRefused(Kind::SubjectToken, By::AppNotNamed), "invalid_request", 400),
+        (R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::NoPolicy)), "invalid_request", 400),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::SourceNotListed)),
+            "invalid_request",
+            400,
+        ),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::TargetNotListed)),
+            "invalid_target",
+            400,
+        ),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::Impersonated)),
+            "invalid_request",
+            400,
+        ),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::TooManyActors)),
+            "invalid_request",
+            400,
+        ),
         (R::ScopeExceedsPolicy, "invalid_scope", 400),
         (R::ScopeExceedsAssertion, "invalid_scope", 400),
         (R::ScopeExceedsApp, "invalid_scope", 400),
@@ -270,6 +299,7 @@ fn rejections_that_would_help_an_attacker_look_alike() {
             R::InactiveUser,
             R::ImpersonationDenied(NotPermitted::NotListed),
             R::ImpersonationDenied(NotPermitted::Excepted),
+            R::PolicyRefused(Kind::IdentityAssertion, By::User(NotPermitted::NoneAllowed)),
         ],
     ] {
         for other in alike {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::grant::{check_subject, jwt_bearer};
+use crate::app::policy::{Evidence, PolicyRule, decide};
 use crate::app::{CustomApp, ImpersonationRule, JwtSettings};
+use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::error::Rejection;
 use crate::jwt::AssertionError;
@@ -30,7 +32,11 @@ impl UserCheck {
     /// no user was found.
     #[must_use]
     pub fn rule(&self) -> Option<ImpersonationRule<'_>> {
-        Some(self.app.settings().jwt()?.impersonation().decide(self.user.as_ref()?))
+        self.app.settings().jwt()?;
+        let user = Some(self.user.as_ref()?);
+        let (client_id, settings) = (self.app.client_id(), self.app.settings());
+        let decision = decide(client_id, settings, &Evidence::OwnAssertion, user, UnixTime::EPOCH);
+        if let PolicyRule::User(rule) = decision.rule() { Some(rule) } else { None }
     }
 }
 
@@ -59,7 +65,8 @@ fn answer(app: &CustomApp, name: &str, user: Option<&User>) -> Result<Scope, Rej
     let jwt = jwt_bearer::settings(app)?;
     check_name(app, jwt, name)?;
     let user = user.ok_or(Rejection::UnknownUser)?;
-    let scope = jwt_bearer::permitted_scope(app, jwt, user)?;
+    let decision = jwt_bearer::decide_own(app, user);
+    let scope = jwt_bearer::permitted_scope(app, &decision)?;
     check_subject(&user.subject, app.client_id())?;
     Ok(scope)
 }

@@ -194,7 +194,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
                 check_name(app, jwt, name)?;
                 let user = jwt_bearer::named_user(&self.users, jwt, name).await?;
                 let user = user.ok_or(Rejection::UnknownUser)?;
-                let scope = jwt_bearer::permitted_scope(app, jwt, &user)?;
+                let scope = jwt_bearer::permitted_scope(app, &jwt_bearer::decide_own(app, &user))?;
                 let origin = jwt_bearer::origin(app, user, NO_GRANT);
                 let offer = jwt_bearer::offer(app, jwt, scope, now);
                 let refreshes = jwt_bearer::issues_refresh_token(app, jwt);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
 };
+use crate::app::policy::{Decision, Evidence, decide};
 use crate::app::{AssertionKeys, CustomApp, Flow, JtiRule, JwtSettings};
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
@@ -99,7 +100,9 @@ impl Grant for JwtBearer {
         let user = user.ok_or(Rejection::UnknownUser)?;
         trail.concerns(&user.subject);
         trail.flow = Some(Flow::JwtBearer);
-        let scope = permitted_scope(app, jwt, &user)?;
+        let decision = decide_own(app, &user);
+        trail.decided_by(&decision, &[]);
+        let scope = permitted_scope(app, &decision)?;
         let (grant_id, salt) = if issues_refresh_token(app, jwt) {
             let (grant_id, salt) = new_grant_names(&*context.random)?;
             (grant_id, Some(salt))
@@ -199,15 +202,20 @@ pub(in crate::endpoint::token) async fn named_user<U: UserDirectory>(
     Ok(users.find_user(&subject).await?.filter(|user| user.subject == subject))
 }
 
-/// Returns the most scope that the app gets as `user`, if its policy lets it act as that user.
+/// Decides whether the app may act as `user` on an assertion of its own.
+pub(in crate::endpoint::token) fn decide_own<'a>(app: &'a CustomApp, user: &User) -> Decision<'a> {
+    // No rule about an app's own assertion depends on the time.
+    let now = UnixTime::EPOCH;
+    decide(app.client_id(), app.settings(), &Evidence::OwnAssertion, Some(user), now)
+}
+
+/// Returns the most scope that the app gets by a decision of the policy engine.
 pub(in crate::endpoint::token) fn permitted_scope(
     app: &CustomApp,
-    jwt: &JwtSettings,
-    user: &User,
+    decision: &Decision<'_>,
 ) -> Result<Scope, Rejection> {
-    let policy = jwt.impersonation();
-    policy.permits(user).map_err(Rejection::ImpersonationDenied)?;
-    narrowed(app.settings().scope(), policy.scope.as_ref())
+    Rejection::by_policy(decision)?;
+    narrowed(app.settings().scope(), decision.scope())
 }
 
 /// Returns the origin of an impersonation.

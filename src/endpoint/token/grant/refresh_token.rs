@@ -1,5 +1,6 @@
 //! The refresh token grant: RFC 6749 section 6, RFC 9700 section 4.14.2.
 
+use super::jwt_bearer::decide_own;
 use super::{Claimed, Grant, ProofContext, Right, Valid, narrowed, required, valid_row};
 use crate::app::{ClientType, CustomApp, Flow, JwtSettings};
 use crate::audit::Action;
@@ -83,10 +84,11 @@ impl Grant for RefreshToken {
         check_flow(app, &row)?;
         let user = context.active_user(&row.subject).await?;
         let scope = match settings.jwt().filter(|_| row.made_by() == Flow::JwtBearer) {
-            Some(jwt) => {
-                let policy = jwt.impersonation();
-                policy.permits(&user).map_err(Rejection::ImpersonationDenied)?;
-                narrowed(&row.scope, policy.scope.as_ref())?
+            Some(_) => {
+                let decision = decide_own(app, &user);
+                trail.decided_by(&decision, &[]);
+                Rejection::by_policy(&decision)?;
+                narrowed(&row.scope, decision.scope())?
             }
             None => row.scope.clone(),
         };

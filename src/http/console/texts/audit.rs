@@ -264,7 +264,12 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 61] = [
+const REASONS: [(&str, &str); 66] = [
+    ("issuer_not_trusted", "the server does not trust the issuer for this"),
+    ("issuer_expired", "the trust in the issuer has expired"),
+    ("app_not_named", "the server does not trust the issuer for this app"),
+    ("no_workload_rule", "no rule admits the workload"),
+    ("target_not_listed", "the policy does not list this resource"),
     ("no_devices", "the server keeps no devices"),
     ("device_not_found", "there is no such device"),
     ("no_remote_wipe", "the app does not obey orders to wipe its data"),
@@ -335,7 +340,9 @@ pub(in super::super) fn reason(name: &str) -> String {
 }
 
 /// Settings that decide, in words.
-const SETTINGS: [(&str, &str); 19] = [
+const SETTINGS: [(&str, &str); 21] = [
+    ("trusted_issuers", "the issuers that the server trusts"),
+    ("delegation", "the subject tokens that the app may exchange"),
     ("mobile_security.remote_wipe", "whether the app can be told to wipe its data"),
     ("registration", "how the server lets apps register themselves"),
     ("enabled", "whether the app is enabled"),
