@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use grantor::Subject;
 use grantor::clock::{Clock, SystemClock};
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
-use grantor::http::{DeviceStep, Interaction};
+use grantor::http::{DevicePages, DeviceStep, Interaction};
 use grantor::ids::ClientId;
 use grantor::random::OsRandom;
 use grantor::store::{AnyStore, AppRegistry};
@@ -160,7 +160,9 @@ impl Interaction for Browsers {
     async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
         pages::authorization_error(error)
     }
+}
 
+impl DevicePages for Browsers {
     async fn device_page(&self, request: &Parts, step: &DeviceStep<'_>) -> Page {
         match step {
             DeviceStep::LogIn { return_to } => {

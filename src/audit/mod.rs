@@ -161,6 +161,10 @@ pub struct AuditEvent {
     pub grant_id: Option<GrantId>,
     /// The source of the request, if the host reported it.
     pub source: Option<Source>,
+    /// The source from which a device asked, in the events of the user who enters its code and decides: `source` is
+    /// then that of the user. A stranger's device that a user was tricked into approving shows up here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_source: Option<Source>,
     /// The id of the request. Over HTTP every request has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
@@ -212,6 +216,7 @@ impl AuditEvent {
             subject,
             grant_id: None,
             source: None,
+            device_source: None,
             request_id: None,
             flow: None,
             scope: None,
@@ -246,6 +251,13 @@ impl AuditEvent {
     #[must_use]
     pub fn with_source(mut self, source: Option<&Source>) -> Self {
         self.source = source.cloned();
+        self
+    }
+
+    /// Sets the source from which a device asked for the code that the user of the event enters or decides on.
+    #[must_use]
+    pub fn with_device_source(mut self, source: Option<&Source>) -> Self {
+        self.device_source = source.cloned();
         self
     }
 

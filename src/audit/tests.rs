@@ -44,6 +44,25 @@ fn an_event_is_one_flat_object() {
     );
 }
 
+/// D17: the source of a device stands beside that of the user. An event without it has no such member.
+#[test]
+fn an_event_of_a_device_has_both_sources() {
+    let [device, user] = ["203.0.113.9", "192.0.2.7"].map(|it| Source::new(it).unwrap());
+    let event = event(Action::ApproveDevice, Outcome::Success)
+        .with_source(Some(&user))
+        .with_device_source(Some(&device));
+    let json = serde_json::to_value(&event).unwrap();
+    assert_eq!(
+        (&json["source"], &json["device_source"]),
+        (&"192.0.2.7".into(), &"203.0.113.9".into())
+    );
+    assert_eq!(serde_json::from_value::<AuditEvent>(json).unwrap(), event);
+    let without = event.with_device_source(None);
+    let json = serde_json::to_value(&without).unwrap();
+    assert!(json.get("device_source").is_none());
+    assert_eq!(serde_json::from_value::<AuditEvent>(json).unwrap(), without);
+}
+
 #[test]
 fn every_stable_name_is_the_serialized_one() {
     let actions = [

@@ -10,7 +10,7 @@ use crate::protocol::grant_type::GrantType;
 ///
 /// The fields `at` (RFC 3339) and `detail` (the whole action) are always present. Fields that are
 /// present if they apply: `action`, `outcome`, `step`, `reason`, `setting`, `actor`, `actor_name`,
-/// `client_id`, `subject`, `grant_id`, `source`, `grant_type`, `count`, `issuer`.
+/// `client_id`, `subject`, `grant_id`, `source`, `device_source`, `grant_type`, `count`, `issuer`.
 #[derive(Clone, Debug, Default)]
 pub struct TracingAudit {
     issuer: Option<Issuer>,
@@ -56,6 +56,7 @@ impl AuditSink for TracingAudit {
                     subject = event.subject.as_ref().map(Subject::as_str),
                     grant_id = event.grant_id.map(::tracing::field::display),
                     source = event.source.as_ref().map(Source::as_str),
+                    device_source = event.device_source.as_ref().map(Source::as_str),
                     grant_type = grant_type,
                     issuer = self.issuer.as_ref().map(Issuer::as_str),
                     count = (event.count != 1).then_some(event.count),

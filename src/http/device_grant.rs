@@ -1,11 +1,14 @@
 //! The device grant over HTTP: the page at which a user enters a code, is asked for consent, and decides
 //! (RFC 8628 section 3.3).
 
+use std::pin::Pin;
+
+use http::request::Parts;
 use http::{Method, header};
 
 use super::HttpEndpoints;
 use super::authorization::{MAX_DECISION_FIELDS, observe, protected, read_decision, shown_status};
-use super::interaction::{DeviceStep, Interaction};
+use super::interaction::{DevicePages, DeviceStep, Interaction, Page, not_found};
 use super::origin::Sender;
 use super::request::{Exchange, InvalidHttpRequest};
 use super::response::Answer;
@@ -16,14 +19,47 @@ use crate::error::{DeviceGrantRefusal, EndpointError, Rejection};
 use crate::hooks::Hooks;
 use crate::observe::Outcome;
 use crate::protocol::form::Form;
-use crate::protocol::paths::ServerEndpoint;
+use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::store::Store;
 use crate::users::UserDirectory;
 
 /// The parameter with the code, in the link that a device shows and in the form.
 const USER_CODE: &str = "user_code";
 
+/// The [`device_page`](DevicePages::device_page) of an interaction.
+pub(super) type Shows<I> = for<'a> fn(
+    &'a I,
+    &'a Parts,
+    &'a DeviceStep<'a>,
+) -> Pin<Box<dyn Future<Output = Page> + Send + 'a>>;
+
+/// Returns the paths of endpoints without the page of the device grant.
+pub(super) fn without(paths: Paths) -> Paths {
+    ServerEndpoint::OF_DEVICE_GRANT.into_iter().fold(paths, Paths::without)
+}
+
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
+    /// Mounts the endpoints of the [device grant](crate::guide::device_grant) and names them in the metadata, with the
+    /// page of the host's [`Interaction`]. Default: neither, so that no device sends its user to a page that is not
+    /// there. Without [`device_grant`](crate::ServerBuilder::device_grant) at the server, this changes nothing.
+    #[must_use]
+    pub fn with_device_pages(mut self) -> Self
+    where
+        I: DevicePages,
+    {
+        self.device_pages = Some(|pages, request, step| Box::pin(pages.device_page(request, step)));
+        self.metadata = self.server.metadata_at(&self.paths);
+        self
+    }
+
+    /// Returns the host's page at `step`.
+    async fn shown(&self, exchange: &Exchange<'_>, step: &DeviceStep<'_>) -> Page {
+        match self.device_pages {
+            Some(shows) => shows(&self.interaction, exchange.parts, step).await,
+            None => not_found(),
+        }
+    }
+
     /// Answers a browser at the page of the device grant. A link fills the code in, and neither searches for it nor
     /// decides.
     pub(super) async fn device_page(
@@ -58,14 +94,14 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         Ok(if login.is_some() {
             let user_code = user_code.as_deref();
             let step = DeviceStep::EnterCode { action: &action, user_code, error: None };
-            protected(self.interaction.device_page(exchange.parts, &step).await)
+            protected(self.shown(exchange, &step).await)
         } else {
             let return_to = match user_code {
                 Some(code) => format!("{action}?{USER_CODE}={code}"),
                 None => action,
             };
             let step = DeviceStep::LogIn { return_to: &return_to };
-            protected(self.interaction.device_page(exchange.parts, &step).await)
+            protected(self.shown(exchange, &step).await)
         })
     }
 
@@ -89,7 +125,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                 self.server.decide_device(ticket, &login, decision, exchange.caller()).await?;
             exchange.observation.end(None, None, &Outcome::Success);
             let step = DeviceStep::Decided(&decided);
-            return Ok(protected(self.interaction.device_page(exchange.parts, &step).await));
+            return Ok(protected(self.shown(exchange, &step).await));
         }
         let typed = one(USER_CODE)?.unwrap_or_default();
         let Some(login) = login else {
@@ -109,7 +145,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             Ok(prompt) => {
                 exchange.observation.end(None, None, &Outcome::Success);
                 let step = DeviceStep::AskConsent { action: &action, prompt: &prompt };
-                return Ok(protected(self.interaction.device_page(exchange.parts, &step).await));
+                return Ok(protected(self.shown(exchange, &step).await));
             }
             Err(error) => error,
         };
@@ -128,7 +164,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         }
         observe(exchange, &error);
         let step = DeviceStep::EnterCode { action: &action, user_code: None, error: Some(&error) };
-        let mut page = self.interaction.device_page(exchange.parts, &step).await;
+        let mut page = self.shown(exchange, &step).await;
         *page.status_mut() = shown_status(&error);
         if let AuthorizationError::Show { error, .. } = &error
             && let Some(seconds) = error.retry_after()

@@ -75,17 +75,19 @@ pub trait Interaction: Send + Sync {
         request: &Parts,
         error: &AuthorizationError,
     ) -> impl Future<Output = Page> + Send;
+}
 
-    /// Returns the page of the [device grant](crate::guide::device_grant) at `step`. The default is status 404, for
-    /// a server without the grant.
+/// The host's page of the [device grant](crate::guide::device_grant), for
+/// [`HttpEndpoints::with_device_pages`](super::HttpEndpoints::with_device_pages).
+///
+/// The duties are those of [`Interaction`].
+pub trait DevicePages: Interaction {
+    /// Returns the page at `step`. The library sets the status of a step with an error.
     fn device_page(
         &self,
         request: &Parts,
         step: &DeviceStep<'_>,
-    ) -> impl Future<Output = Page> + Send {
-        let _ = (request, step);
-        std::future::ready(not_found())
-    }
+    ) -> impl Future<Output = Page> + Send;
 }
 
 /// The step of a user at the page of the device grant (RFC 8628 section 3.3).
@@ -140,7 +142,9 @@ impl<T: Interaction> Interaction for Arc<T> {
     async fn error_page(&self, request: &Parts, error: &AuthorizationError) -> Page {
         T::error_page(self, request, error).await
     }
+}
 
+impl<T: DevicePages> DevicePages for Arc<T> {
     async fn device_page(&self, request: &Parts, step: &DeviceStep<'_>) -> Page {
         T::device_page(self, request, step).await
     }
@@ -159,7 +163,7 @@ impl NoInteraction {
     }
 }
 
-fn not_found() -> Page {
+pub(super) fn not_found() -> Page {
     let mut page = Page::default();
     *page.status_mut() = StatusCode::NOT_FOUND;
     page

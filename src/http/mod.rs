@@ -69,7 +69,7 @@ use http::{Method, Request, Response, StatusCode};
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use axum::{axum_issuers, axum_router};
 pub use devices::InvalidNextcloudWipe;
-pub use interaction::{DeviceStep, Interaction, NoInteraction, Page};
+pub use interaction::{DevicePages, DeviceStep, Interaction, NoInteraction, Page};
 pub use issuers::{IssuerConflict, Issuers};
 pub use prefix::InvalidPrefix;
 pub use response::protect_page;
@@ -106,6 +106,8 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
     interaction: I,
     paths: Paths,
     routes: Vec<(String, ServerEndpoint)>,
+    /// The page of the device grant. Without one, its endpoints are not mounted.
+    device_pages: Option<device_grant::Shows<I>>,
     metadata: String,
     /// The metadata documents of APIs, with their paths.
     resources: Vec<(String, String)>,
@@ -127,14 +129,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> HttpEndpoints<S, U, H> {
     pub fn without_interaction(server: Arc<AuthorizationServer<S, U, H>>) -> Self {
         let paths = server.paths().clone();
         let of_browsers = [ServerEndpoint::Authorization, ServerEndpoint::Decision];
-        let of_browsers = of_browsers.into_iter().chain(ServerEndpoint::OF_DEVICE_GRANT);
-        let paths = of_browsers.fold(paths, Paths::without);
+        let paths = of_browsers.into_iter().fold(paths, Paths::without);
         Self::with_paths(server, NoInteraction::new(), paths)
     }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H, I> {
-    /// Returns the endpoints of `server`, with the login and the pages of `interaction`.
+    /// Returns the endpoints of `server`, with the login and the pages of `interaction`. Those of the device grant
+    /// need [`with_device_pages`](Self::with_device_pages), too.
     #[must_use]
     pub fn new(server: Arc<AuthorizationServer<S, U, H>>, interaction: I) -> Self {
         let paths = server.paths().clone();
@@ -155,9 +157,10 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             // Every character of an issuer is allowed in a header.
             challenge: HeaderValue::try_from(challenge)
                 .unwrap_or(HeaderValue::from_static("Basic realm=\"oauth\"")),
-            metadata: server.metadata_at(&paths),
+            metadata: server.metadata_at(&device_grant::without(paths.clone())),
             request_ids: RequestIds::new(server.random()),
             interaction,
+            device_pages: None,
             routes,
             resources,
             paths,
@@ -219,7 +222,12 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     pub fn routes(&self) -> impl Iterator<Item = (&str, ServerEndpoint)> {
         let resources =
             self.resources.iter().map(|(path, _)| (&**path, ServerEndpoint::ResourceMetadata));
-        let others = self.routes.iter().filter(|(_, it)| *it != ServerEndpoint::ResourceMetadata);
+        let has_page = self.device_pages.is_some();
+        let is_mounted = move |endpoint: &ServerEndpoint| {
+            *endpoint != ServerEndpoint::ResourceMetadata
+                && (has_page || !ServerEndpoint::OF_DEVICE_GRANT.contains(endpoint))
+        };
+        let others = self.routes.iter().filter(move |(_, endpoint)| is_mounted(endpoint));
         others.map(|(path, endpoint)| (&**path, *endpoint)).chain(resources)
     }
 

@@ -1,15 +1,16 @@
 //! The budgets of the device grant, and the pace of its polls. A server without the grant has none.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use super::apps::AppBudgets;
 use super::budgets::Budgets;
 use super::monotonic::Monotonic;
+use super::pace::Pace;
 use super::{RateLimits, RetryAfter, SourceKey, retry_after};
+use crate::app::CustomApp;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, GrantId, Source, Subject};
+use crate::ids::{GrantId, Source, Subject};
 
 /// The key of a budget that all share.
 const ALL: u64 = 0;
@@ -19,7 +20,7 @@ pub(crate) struct DeviceGrantBudgets {
     time: Monotonic,
     hasher: RandomState,
     requests_of_source: Option<Budgets>,
-    requests_of_app: Option<Budgets>,
+    requests_of_app: AppBudgets,
     user_codes: Option<Budgets>,
     source_user_codes: Option<Budgets>,
     all_user_codes: Option<Budgets>,
@@ -41,7 +42,7 @@ impl DeviceGrantBudgets {
             time: Monotonic::default(),
             hasher: RandomState::new(),
             requests_of_source: limits.device_requests.map(Budgets::new),
-            requests_of_app: limits.volume.map(Budgets::new),
+            requests_of_app: AppBudgets::new(limits.volume),
             user_codes: limits.user_codes.map(Budgets::new),
             source_user_codes: limits.source_user_codes.map(Budgets::new),
             all_user_codes: limits.all_user_codes.map(Budgets::new),
@@ -49,11 +50,11 @@ impl DeviceGrantBudgets {
         }
     }
 
-    /// Charges a request for a device code to its source, and to the public app that it names. Refuses if a
-    /// budget is spent, and then charges neither.
+    /// Charges a request for a device code to its source, and to the public app that it names, by the quota of the
+    /// app or else the server's. Refuses if a budget is spent, and then charges neither.
     pub(crate) fn charge_request(
         &self,
-        client_id: &ClientId,
+        app: &CustomApp,
         source: Option<&Source>,
         now: UnixTime,
     ) -> Result<(), RetryAfter> {
@@ -63,9 +64,7 @@ impl DeviceGrantBudgets {
         if let Some((budgets, key)) = of_source {
             budgets.charge(key, now).map_err(|spent| retry_after(spent, now))?;
         }
-        if let Some(budgets) = &self.requests_of_app
-            && let Err(spent) = budgets.charge(self.hasher.hash_one(client_id), now)
-        {
+        if let Err(spent) = self.requests_of_app.charge(app, now) {
             if let Some((budgets, key)) = of_source {
                 budgets.give_back(key);
             }
@@ -84,10 +83,10 @@ impl DeviceGrantBudgets {
     ) -> Result<ReservedUserCode, RetryAfter> {
         let now = self.time.tell(now);
         let mut reserved = ReservedUserCode::default();
-        if let Some(budgets) = &self.user_codes {
-            let key = self.hasher.hash_one(subject);
-            budgets.charge(key, now).map_err(|spent| retry_after(spent, now))?;
-            reserved.user = Some(key);
+        // That of all first, and then the source: once it is spent, more sources and users add nothing to the tables.
+        if let Some(budgets) = &self.all_user_codes {
+            budgets.charge(ALL, now).map_err(|spent| retry_after(spent, now))?;
+            reserved.is_of_all = true;
         }
         if let Some((budgets, source)) = self.source_user_codes.as_ref().zip(source) {
             let key = self.hasher.hash_one(SourceKey::of(source));
@@ -97,12 +96,13 @@ impl DeviceGrantBudgets {
             }
             reserved.source = Some(key);
         }
-        if let Some(budgets) = &self.all_user_codes {
-            if let Err(spent) = budgets.charge(ALL, now) {
+        if let Some(budgets) = &self.user_codes {
+            let key = self.hasher.hash_one(subject);
+            if let Err(spent) = budgets.charge(key, now) {
                 self.give_back_user_code(reserved);
                 return Err(retry_after(spent, now));
             }
-            reserved.is_of_all = true;
+            reserved.user = Some(key);
         }
         Ok(reserved)
     }
@@ -125,113 +125,11 @@ impl DeviceGrantBudgets {
     }
 }
 
-/// The pace of the polls (RFC 8628 section 3.5). A hasty poll adds 5 seconds to the interval of its code, as it
-/// does at the client. The wait counts from the last poll that was not hasty, so that a client at its old pace gets
-/// through, too.
-struct Pace {
-    interval: u64,
-    polls: Mutex<HashMap<GrantId, Poll>>,
-}
-
-#[derive(Clone, Copy)]
-struct Poll {
-    /// The last poll that was not hasty.
-    at: u64,
-    interval: u64,
-}
-
-impl Pace {
-    /// The most codes that are remembered. Beyond, all start anew: the pace protects the server, no secret.
-    const MAX: usize = 65_536;
-    const SECOND: u64 = 1_000_000_000;
-    /// The time that a hasty poll adds to the interval.
-    const STEP: u64 = 5 * Self::SECOND;
-    const MAX_INTERVAL: u64 = 60 * Self::SECOND;
-    /// How much too early a poll may be: networks delay one more than the next.
-    const TOLERANCE: u64 = Self::SECOND;
-
-    fn new(interval: Duration) -> Self {
-        let interval = interval.as_secs().saturating_mul(Self::SECOND).min(Self::MAX_INTERVAL);
-        Self { interval, polls: Mutex::default() }
-    }
-
-    fn admits(&self, grant_id: &GrantId, now: u64) -> bool {
-        let mut polls = self.polls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(poll) = polls.get_mut(grant_id) {
-            if now.saturating_sub(poll.at).saturating_add(Self::TOLERANCE) < poll.interval {
-                poll.interval = poll.interval.saturating_add(Self::STEP).min(Self::MAX_INTERVAL);
-                return false;
-            }
-            poll.at = now;
-            return true;
-        }
-        if polls.len() >= Self::MAX {
-            polls.retain(|_, poll| now.saturating_sub(poll.at) < Self::MAX_INTERVAL);
-            if polls.len() >= Self::MAX {
-                polls.clear();
-            }
-        }
-        polls.insert(*grant_id, Poll { at: now, interval: self.interval });
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::RateQuota;
-
-    fn id(number: u64) -> GrantId {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&number.to_be_bytes());
-        GrantId::from_bytes(bytes)
-    }
-
-    fn pace(seconds: u64) -> impl Fn(u64) -> bool {
-        let pace = Pace::new(Duration::from_secs(seconds));
-        // From an hour on, as a process that has run for a while.
-        move |tenths| pace.admits(&id(1), (36_000 + tenths) * Pace::SECOND / 10)
-    }
-
-    /// D10: the first poll may come right away.
-    #[test]
-    fn the_first_poll_is_never_hasty() {
-        let admits = pace(5);
-        assert!(admits(0));
-        assert!(Pace::new(Duration::from_mins(1)).admits(&id(1), 0));
-    }
-
-    /// D11: each hasty poll adds 5 seconds, up to a minute, and a client at the told pace gets through.
-    #[test]
-    fn the_interval_grows_with_hasty_polls_and_stays_in_reach() {
-        let admits = pace(5);
-        assert!(admits(0) && admits(40) && admits(80), "a second early is in time");
-        assert!(!admits(119), "told: 10 seconds");
-        assert!(!admits(169), "told: 15 seconds, from 8 s on");
-        assert!(admits(220), "14 seconds after the last poll in time");
-        for hasty in 221..240 {
-            assert!(!admits(hasty));
-        }
-        assert!(!admits(220 + 589));
-        assert!(admits(220 + 590), "a minute at most");
-    }
-
-    /// D11: a client that does not slow down still gets through now and then.
-    #[test]
-    fn a_client_at_its_old_pace_gets_through() {
-        let admits = pace(5);
-        let admitted = (0..60).filter(|poll| admits(poll * 30)).count();
-        assert!(admitted >= 3, "{admitted}");
-    }
-
-    #[test]
-    fn codes_do_not_slow_each_other_down_and_their_number_is_bounded() {
-        let pace = Pace::new(Duration::from_secs(5));
-        for number in 0..200_000 {
-            assert!(pace.admits(&id(number), 0));
-        }
-        assert!(pace.polls.lock().unwrap().len() <= Pace::MAX);
-    }
+    use crate::app::{AppDraft, Credentials, Flow, RateQuota};
+    use crate::ids::ClientId;
 
     fn budgets(limits: &RateLimits) -> DeviceGrantBudgets {
         DeviceGrantBudgets::new(limits, Duration::from_secs(5))
@@ -247,15 +145,25 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
-    /// D13: a million wrong codes from one source, or of one user, are a handful of searches.
+    /// Users and sources, made once: a loop of a million spends its time on guesses.
+    fn callers(number: u64) -> Vec<(Subject, Source)> {
+        (0..number).map(|number| (user(number), source(number))).collect()
+    }
+
+    /// A million in all.
+    const FLOOD: usize = 333_334;
+
+    /// D13: a flood of wrong codes from one source, or of one user, is a handful of searches.
     #[test]
-    fn a_million_wrong_codes_from_one_source_or_user_are_refused() {
+    fn a_flood_of_wrong_codes_from_one_source_or_user_is_refused() {
+        let callers = callers(1_000);
+        let (own_user, own_source) = (user(0), source(0));
         for (by_source, at_once) in [(true, 120), (false, 10)] {
             let budgets = budgets(&RateLimits::default());
-            let admitted = (0..1_000_000).filter(|number| {
+            let admitted = callers.iter().cycle().take(FLOOD).filter(|(user, source)| {
                 let (user, source) =
-                    if by_source { (user(*number), source(0)) } else { (user(0), source(*number)) };
-                budgets.reserve_user_code(&user, Some(&source), NOW).is_ok()
+                    if by_source { (user, &own_source) } else { (&own_user, source) };
+                budgets.reserve_user_code(user, Some(source), NOW).is_ok()
             });
             assert_eq!(admitted.count(), at_once);
         }
@@ -283,22 +191,31 @@ mod tests {
         assert_eq!(minute, 60);
     }
 
-    /// D13: a million wrong codes from as many users and sources are 300 searches, and the budget of none is
-    /// spent by what all have spent.
+    /// D13: a flood of wrong codes from as many users and sources is 300 searches. It spends no other budget, and the
+    /// server remembers no user and no source of it.
     #[test]
-    fn a_million_wrong_codes_from_many_are_refused() {
+    fn a_flood_of_wrong_codes_from_many_is_refused() {
         let budgets = budgets(&RateLimits::default());
-        let guess =
-            |number, now| budgets.reserve_user_code(&user(number), Some(&source(number)), now);
-        assert_eq!((0..1_000_000).filter(|number| guess(*number, NOW).is_ok()).count(), 300);
-        let retry = guess(7, NOW).unwrap_err().seconds;
+        let callers = callers(70_000);
+        let guess = |(user, source): &(Subject, Source), now| {
+            budgets.reserve_user_code(user, Some(source), now)
+        };
+        let guesses = callers.iter().cycle().take(FLOOD);
+        assert_eq!(guesses.filter(|caller| guess(caller, NOW).is_ok()).count(), 300);
+        let retry = guess(&callers[7], NOW).unwrap_err().seconds;
         let later = NOW.plus(Duration::from_secs(retry));
-        let admitted = (7..100).filter(|number| guess(*number, later).is_ok()).count();
-        assert_eq!((retry, admitted), (1, 5), "nothing is locked for good");
+        let admitted = callers[7..100].iter().filter(|caller| guess(caller, later).is_ok());
+        assert_eq!((retry, admitted.count()), (1, 5), "nothing is locked for good");
         for budgets in [&budgets.user_codes, &budgets.source_user_codes] {
             let (keys, _) = budgets.as_ref().unwrap().size();
-            assert!(keys <= 65_536, "{keys}");
+            assert_eq!(keys, 300);
         }
+    }
+
+    fn tv(name: &str, quota: Option<RateQuota>) -> CustomApp {
+        let draft = AppDraft::public("Television").flow(Flow::DeviceCode).rate_quota(quota);
+        let (id, settings) = (ClientId::new(name).unwrap(), draft.build().unwrap());
+        CustomApp::new(id, settings, Credentials::default(), 1, NOW)
     }
 
     /// D8: the defaults of the table of [`RateLimits`], at their edges.
@@ -306,8 +223,7 @@ mod tests {
     fn the_defaults_are_those_of_the_table() {
         let budgets = budgets(&RateLimits::default());
         let ask = |name: &str, number| {
-            let name = ClientId::new(name).unwrap();
-            budgets.charge_request(&name, Some(&source(number)), NOW).is_ok()
+            budgets.charge_request(&tv(name, None), Some(&source(number)), NOW).is_ok()
         };
         assert_eq!((0..100).filter(|_| ask("one source", 0)).count(), 60);
         assert_eq!((1..2_000).filter(|number| ask("one app", *number)).count(), 1_000);
@@ -334,10 +250,9 @@ mod tests {
             .with_device_requests(RateQuota::new(60, 2))
             .with_volume(RateQuota::new(60, 3));
         let budgets = budgets(&limits);
-        let app = |name: &str| ClientId::new(name).unwrap();
         let ask = |name: &str, number, seconds| {
             let now = NOW.plus(Duration::from_secs(seconds));
-            budgets.charge_request(&app(name), Some(&source(number)), now)
+            budgets.charge_request(&tv(name, None), Some(&source(number)), now)
         };
         assert!(ask("a", 1, 0).is_ok() && ask("a", 1, 0).is_ok());
         assert!(ask("a", 1, 0).is_err(), "the source is spent");
@@ -345,5 +260,21 @@ mod tests {
         assert!(ask("b", 2, 0).is_ok(), "a refusal by the app costs the source nothing");
         assert!(ask("b", 2, 0).is_err(), "the source is spent");
         assert!(ask("a", 1, 1).is_ok());
+    }
+
+    /// D8: the quota of the app itself comes before the server's, also if the server has none.
+    #[test]
+    fn device_requests_are_limited_by_the_quota_of_the_app() {
+        let strict = tv("strict", Some(RateQuota::new(1, 2)));
+        for limits in [RateLimits::none(), RateLimits::none().with_volume(RateQuota::new(60, 5))] {
+            let budgets = budgets(&limits);
+            let ask = |app: &CustomApp| {
+                (0..10)
+                    .filter(|it| budgets.charge_request(app, Some(&source(*it)), NOW).is_ok())
+                    .count()
+            };
+            assert_eq!(ask(&strict), 2);
+            assert_eq!(ask(&tv("other", None)), if limits == RateLimits::none() { 10 } else { 5 });
+        }
     }
 }

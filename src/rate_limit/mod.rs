@@ -37,20 +37,21 @@
 //! if the caller has authenticated. The others become one event with their
 //! [`count`](crate::audit::AuditEvent::count). See [`RateLimits::with_stranger_events`].
 
+mod apps;
 mod budgets;
 mod device_grant;
 mod gcra;
 pub(crate) mod monotonic;
+mod pace;
 pub(crate) mod repeats;
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::sync::{PoisonError, RwLock};
 
+use apps::AppBudgets;
 use budgets::Budgets;
 pub(crate) use device_grant::DeviceGrantBudgets;
-use gcra::{Budget, Rate, SpentUntil};
+use gcra::SpentUntil;
 use monotonic::Monotonic;
 
 use crate::app::{CustomApp, RateQuota};
@@ -188,8 +189,8 @@ impl RateLimits {
     }
 
     /// Sets the quota of requests for device codes from a source, by public apps. Requests of one public app from
-    /// all sources have the quota of [`with_volume`](Self::with_volume) in a budget of their own, so that strangers
-    /// who know a client id spend nothing of the app's tokens. A 0 in it counts as 1.
+    /// all sources have the quota of the app, or else of [`with_volume`](Self::with_volume), in a budget of their own,
+    /// so that strangers who know a client id spend nothing of the app's tokens. A 0 in it counts as 1.
     #[must_use]
     pub const fn with_device_requests(mut self, quota: RateQuota) -> Self {
         self.device_requests = Some(quota);
@@ -262,7 +263,7 @@ pub struct RetryAfter {
 pub(crate) struct RateLimiter {
     limits: RateLimits,
     time: Monotonic,
-    volume: RwLock<HashMap<ClientId, Volume, foldhash::fast::RandomState>>,
+    volume: AppBudgets,
     grants: Option<Budgets>,
     failures: Option<Budgets>,
     source_failures: Option<Budgets>,
@@ -273,14 +274,6 @@ pub(crate) struct RateLimiter {
     source_registrations: Option<Box<Budgets>>,
     hasher: RandomState,
 }
-
-struct Volume {
-    quota: RateQuota,
-    budget: Budget,
-}
-
-/// The largest number of apps with a budget. Strangers cannot add to them.
-const MAX_APPS: usize = 100_000;
 
 /// A request of a phone about its wipe. Each kind has a budget of its own.
 #[derive(Clone, Copy, Debug, Hash)]
@@ -304,7 +297,7 @@ impl RateLimiter {
         Self {
             limits,
             time: Monotonic::default(),
-            volume: RwLock::default(),
+            volume: AppBudgets::new(limits.volume),
             grants: limits.grants.map(Budgets::new),
             failures: limits.failures.map(Budgets::new),
             source_failures: limits.source_failures.map(Budgets::new),
@@ -432,33 +425,13 @@ impl RateLimiter {
 
     /// Charges a request to `app`, which has authenticated. Refuses if its budget is spent.
     pub(crate) fn charge_volume(&self, app: &CustomApp, now: UnixTime) -> Result<(), RetryAfter> {
-        let Some(quota) = app.settings().rate_quota().or(self.limits.volume) else { return Ok(()) };
         let now = self.time.tell(now);
-        let apps = self.volume.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(volume) = apps.get(app.client_id())
-            && volume.quota == quota
-        {
-            return volume.budget.charge(now).map_err(|spent| retry_after(spent, now));
-        }
-        drop(apps);
-        let mut apps = self.volume.write().unwrap_or_else(PoisonError::into_inner);
-        if apps.len() >= MAX_APPS {
-            apps.clear();
-        }
-        let new = || Volume { quota, budget: Budget::new(Rate::new(quota)) };
-        let volume = apps.entry(app.client_id().clone()).or_insert_with(new);
-        if volume.quota != quota {
-            *volume = new();
-        }
-        volume.budget.charge(now).map_err(|spent| retry_after(spent, now))
+        self.volume.charge(app, now).map_err(|spent| retry_after(spent, now))
     }
 
     /// Gives a charged request back to the app `client_id`.
     pub(crate) fn give_back_volume(&self, client_id: &ClientId) {
-        let apps = self.volume.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(volume) = apps.get(client_id) {
-            volume.budget.give_back();
-        }
+        self.volume.give_back(client_id);
     }
 }
 

@@ -227,12 +227,12 @@ impl<S, U, H> ServerBuilder<S, U, H> {
     }
 
     /// Offers the device authorization grant (RFC 8628) to the apps that may use
-    /// [`Flow::DeviceCode`](crate::Flow::DeviceCode). The host shows a page,
-    /// [`Interaction::device_page`](crate::http::Interaction::device_page). Default: none, and nothing of
+    /// [`Flow::DeviceCode`](crate::Flow::DeviceCode). Default: none, and nothing of
     /// [the grant](crate::guide::device_grant) is read or mounted.
     ///
-    /// It needs a path for [`ServerEndpoint::DeviceVerification`](crate::protocol::ServerEndpoint), which devices
-    /// show to users. A server without one does not have the grant.
+    /// The host shows a page at the path of [`ServerEndpoint::DeviceVerification`](crate::protocol::ServerEndpoint),
+    /// which devices show to users: [`HttpEndpoints::with_device_pages`](crate::http::HttpEndpoints::with_device_pages)
+    /// mounts it. A server without the path does not have the grant.
     pub fn device_grant(mut self, settings: DeviceGrant) -> Self {
         self.device_grant = Some(settings);
         self

@@ -283,7 +283,10 @@ const TESTS: &[(&str, &[&str])] = &[
     ("page of a listing", &["a_page_of_a_listing_holds_200"]),
     ("grants that `Account::apps` reads", &["a_list_reads_at_most_1000_grants"]),
     ("page of the revocation feed", &["pages_of_the_feed_are_contiguous"]),
-    ("remembered volume budgets of apps", &["the_budgets_of_apps_start_over_beyond_their_number"]),
+    (
+        "remembered volume budgets of apps, and those of requests for device codes in their names",
+        &["the_budgets_of_apps_start_over_beyond_their_number"],
+    ),
     (
         "remembered failure budgets: of client ids and sources, and of sources",
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
@@ -297,12 +300,12 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget"],
     ),
     (
-        "remembered budgets of the device grant: requests of sources and of public apps, wrong user codes of users and sources",
-        &["a_million_wrong_codes_from_many_are_refused"],
+        "remembered budgets of the device grant: requests of sources, wrong user codes of users and sources",
+        &["a_flood_of_wrong_codes_from_many_is_refused"],
     ),
     (
-        "remembered polls of device codes",
-        &["codes_do_not_slow_each_other_down_and_their_number_is_bounded"],
+        "device codes whose pace of polls is remembered",
+        &["a_flood_of_codes_forgets_no_pace_in_use_and_is_bounded"],
     ),
     (
         "lifetime of a device code and its user code",
@@ -327,14 +330,17 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     (
         "requests for device codes in the name of one public app",
-        &["device_requests_of_strangers_are_limited_by_source_and_by_app"],
+        &[
+            "device_requests_of_strangers_are_limited_by_source_and_by_app",
+            "device_requests_are_limited_by_the_quota_of_the_app",
+        ],
     ),
     (
         "wrong user codes of one user; of one source; of all",
         &[
-            "a_million_wrong_codes_from_one_source_or_user_are_refused",
+            "a_flood_of_wrong_codes_from_one_source_or_user_is_refused",
             "one_user_does_not_spend_the_wrong_codes_of_a_source",
-            "a_million_wrong_codes_from_many_are_refused",
+            "a_flood_of_wrong_codes_from_many_is_refused",
         ],
     ),
     (

@@ -453,18 +453,21 @@ fn the_kit_rejects_a_polled_code_without_its_rule() {
     fails_exactly(Alteration::AnswersPollsForever, &[ends]);
 }
 
-/// D9: pending records that are kept in two steps, overwritten, found too long, freed too late or pruned too early.
+/// D9: pending records that are kept in two steps, overwritten, found too long, freed too late, pruned too early or
+/// after they were kept anew.
 #[test]
 fn the_kit_rejects_each_fault_of_pending_records() {
     let taken = "a_key_is_taken_until_its_record_expires";
     let one = "one_of_many_records_is_kept";
     let pruned = "prune_removes_expired_records_only";
+    let anew = "no_prune_removes_a_record_that_is_kept_anew";
     fails_exactly(Alteration::KeepsInTwoSteps, &[one]);
     let dropped = "a_dropped_record_is_kept_or_not";
     fails_exactly(Alteration::OverwritesRecords, &[taken, one, dropped]);
     fails_exactly(Alteration::FindsExpiredRecords, &[taken]);
     fails_exactly(Alteration::FreesKeysByPruning, &[taken, one]);
-    fails_exactly(Alteration::PrunesRecordsEarly, &[pruned]);
+    fails_exactly(Alteration::PrunesRecordsEarly, &[pruned, anew]);
+    fails_exactly(Alteration::PrunesRecordsInTwoSteps, &[anew]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use grantor::clock::UnixTime;
 use grantor::endpoint::{AuthorizationError, AuthorizationRequest, ConsentPrompt, Login};
-use grantor::http::{DeviceStep, Interaction, Page};
+use grantor::http::{DevicePages, DeviceStep, Interaction, Page};
 use grantor::users::DirectoryError;
 use http::Response;
 use http::request::Parts;
@@ -42,7 +42,9 @@ impl Interaction for Lines {
     async fn error_page(&self, _: &Parts, error: &AuthorizationError) -> Page {
         page(format!("error {}", reason(error)))
     }
+}
 
+impl DevicePages for Lines {
     async fn device_page(&self, _: &Parts, step: &DeviceStep<'_>) -> Page {
         page(match step {
             DeviceStep::LogIn { return_to } => format!("login|{return_to}"),

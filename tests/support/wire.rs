@@ -40,7 +40,7 @@ where
     R: Runner,
 {
     pub(crate) fn send(&self, mut request: Request<String>) -> Answered {
-        let endpoints = || HttpEndpoints::new(Arc::clone(&self.server), Lines);
+        let endpoints = || HttpEndpoints::new(Arc::clone(&self.server), Lines).with_device_pages();
         match &self.wire {
             Wire::InProcess => {
                 request.extensions_mut().insert(self.source.clone());

@@ -102,8 +102,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let resources = self.granted_resources(app, asked.resources.clone());
         let mut row = decided_row(app, &to_decide, login, decision, resources, now)?;
         row.flow = Some(Flow::DeviceCode);
-        // The browser is not the device that gets access.
+        // The browser is not the device that gets access. The end of its session is not the end of the device's.
         row.device = None;
+        if let Some(circumstances) = &mut row.circumstances {
+            circumstances.session = None;
+        }
+        row.circumstances = row.circumstances.filter(|it| !it.is_empty());
         Ok(row)
     }
 
@@ -139,6 +143,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let event = AuditEvent::new(self.clock.now(), actor, action, Outcome::Success)
             .with_app(&asked.client_id)
             .with_source(caller.source)
+            .with_device_source(asked.source.as_ref())
             .with_access(asked.grant_id, Flow::DeviceCode, &asked.scope, asked.resources.as_ref());
         self.record_event(&event.with_request_id(caller.request_id));
     }

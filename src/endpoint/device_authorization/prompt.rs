@@ -121,7 +121,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             app_description: app.settings().description().to_owned(),
             vouched_by: Voucher::Administrator,
             user_code: code.to_text(),
-            device_address: asked.source.as_deref().and_then(|it| Source::new(it).ok()),
+            device_address: asked.source.clone(),
             requested_at: asked.requested_at,
             scopes: self.requested_scopes(&asked.scope, &agreed.unwrap_or_default()),
             resources: asked.resources.iter().flat_map(Resources::iter).cloned().collect(),

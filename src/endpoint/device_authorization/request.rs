@@ -16,7 +16,7 @@ use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{DeviceGrantRefusal, EndpointError, Fault, Rejection};
 use crate::hooks::Hooks;
-use crate::ids::{ClientId, GrantId};
+use crate::ids::{ClientId, GrantId, Source};
 use crate::observe::Step;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
@@ -100,7 +100,7 @@ pub(super) struct DeviceRequest {
     pub(super) scope: Scope,
     pub(super) resources: Option<Resources>,
     /// The address of the device, if the host tells.
-    pub(super) source: Option<String>,
+    pub(super) source: Option<Source>,
     pub(super) requested_at: UnixTime,
     pub(super) expires_at: UnixTime,
 }
@@ -137,9 +137,8 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         let scope = requested_scope(app.settings(), form.get("scope").unwrap_or_default())?;
         let resources = asked_resources(form.all("resource"), app.settings(), &self.issuer)?;
         if !is_proven {
-            // The app only named itself, so its own budget is not charged.
-            let source = facts.caller.source;
-            let charged = grants.budgets.charge_request(app.client_id(), source, facts.now);
+            // The app only named itself, so the budget of its tokens is not charged.
+            let charged = grants.budgets.charge_request(&app, facts.caller.source, facts.now);
             let limited = DeviceGrantRefusal::TooManyRequests;
             charged
                 .map_err(|retry| EndpointError::limited(Rejection::DeviceGrant(limited), retry))?;
@@ -154,7 +153,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             client_id: app.client_id().clone(),
             scope,
             resources,
-            source: facts.caller.source.map(|source| source.as_str().to_owned()),
+            source: facts.caller.source.cloned(),
             requested_at: facts.now,
             expires_at: facts.now.plus(grants.lifetime),
         };

@@ -296,6 +296,7 @@ fn checks_of_pending<S: Store + PendingStore, R: Runner>() -> Vec<NamedCheck<S, 
             a_key_is_taken_until_its_record_expires,
             one_of_many_records_is_kept,
             prune_removes_expired_records_only,
+            no_prune_removes_a_record_that_is_kept_anew,
             a_dropped_record_is_kept_or_not,
         }
     }

@@ -118,6 +118,34 @@ pub fn prune_removes_expired_records_only<S: Store + PendingStore, R: Runner>(
     same("its own batch", prune(LIFE + 1)?, (1, false))
 }
 
+/// D9: a record that is kept while an expired one with its key is pruned stays.
+pub fn no_prune_removes_a_record_that_is_kept_anew<S: Store + PendingStore, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    race(
+        bench.rounds.div_ceil(4),
+        |_| {
+            let one = record(vec![1])?;
+            same("a record", bench.keep(&one, 0)?, Keep::Kept)?;
+            Ok(PendingRecord { sealed: vec![2], expires_at: at(2 * LIFE), ..one })
+        },
+        |anew, contender| {
+            if contender == 0 {
+                return bench.keep(anew, LIFE).map(Some);
+            }
+            bench.wait(bench.store.prune_kept(at(LIFE), CONTENDERS)).map(|_| None)
+        },
+        |anew, answers| {
+            // Another check tells whether an expired record is in the way.
+            if answers.first() != Some(&Some(Keep::Kept)) {
+                return Ok(());
+            }
+            same("the bytes", bench.kept(&anew.key, LIFE)?, Some(vec![2]))
+        },
+    )
+}
+
 /// A dropped future has kept a record or not, and leaves no transaction open.
 pub fn a_dropped_record_is_kept_or_not<S: Store + PendingStore, R: Runner>(
     kit: &Kit<S, R>,

@@ -125,6 +125,8 @@ pub(crate) enum Alteration {
     FreesKeysByPruning,
     /// Removes pending records that have not expired.
     PrunesRecordsEarly,
+    /// Looks for expired records in one step, and removes their keys in another.
+    PrunesRecordsInTwoSteps,
     /// Unfinished: rotation panics.
     Panics,
 }
@@ -138,10 +140,10 @@ use Alteration::{
     JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll,
     ListsWhatWasCutOff, OrdersAfterTheRevocation, OverwritesRecords, Panics, PrunesAssertionsEarly,
     PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, PrunesRecordsEarly,
-    ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn,
-    RevivesTheRevoked, RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken,
-    SeesWhatIsToBeWiped, SharesDevicesAmongUsers, TakesPollsForReplays, TakesStepsOfOtherOrders,
-    TrustsTheClock,
+    PrunesRecordsInTwoSteps, ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices,
+    RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesAfterTheOrder, RevokesDevicesByName,
+    RevokesTheOvertaken, SeesWhatIsToBeWiped, SharesDevicesAmongUsers, TakesPollsForReplays,
+    TakesStepsOfOtherOrders, TrustsTheClock,
 };
 
 impl Alteration {
@@ -154,6 +156,7 @@ impl Alteration {
                 | KeepsInTwoSteps
                 | OverwritesRecords
                 | PrunesRecordsEarly
+                | PrunesRecordsInTwoSteps
         )
     }
 
@@ -337,6 +340,7 @@ impl AlteredStore {
             | FindsExpiredRecords
             | FreesKeysByPruning
             | PrunesRecordsEarly
+            | PrunesRecordsInTwoSteps
             | Panics => self.sound.lock().apply(grant_id, redemption, now, rule),
         }
     }

@@ -6,7 +6,7 @@ use grantor::store::{Keep, PendingRecord, PendingStore, Pruned, StoreError};
 
 use super::{
     AlteredStore, FindsExpiredRecords, FreesKeysByPruning, KeepsInTwoSteps, OverwritesRecords,
-    PrunesRecordsEarly, yield_once,
+    PrunesRecordsEarly, PrunesRecordsInTwoSteps, yield_once,
 };
 
 impl AlteredStore {
@@ -57,6 +57,11 @@ impl PendingStore for AlteredStore {
         let is_due = |kept: &PendingRecord| kept.expires_at <= now || self.is(PrunesRecordsEarly);
         let due: Vec<_> =
             pending.values().filter(|kept| is_due(kept)).map(|kept| kept.key).collect();
+        if self.is(PrunesRecordsInTwoSteps) {
+            drop(pending);
+            std::thread::yield_now();
+            pending = self.pending.lock().unwrap();
+        }
         for key in due.iter().take(limit) {
             pending.remove(key);
         }

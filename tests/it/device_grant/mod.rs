@@ -3,6 +3,7 @@
 mod off;
 mod page;
 mod polls;
+mod races;
 mod records;
 mod request;
 mod stores;

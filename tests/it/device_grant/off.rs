@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use grantor::http::HttpEndpoints;
+use grantor::hooks::NoHooks;
+use grantor::http::{HttpEndpoints, Interaction};
+use grantor::users::MemoryUsers;
 use grantor::{Flow, RedirectUri};
 
 use super::{Devices, GRANT_TYPE, PAGE, tv};
+use crate::faulty_store::FaultyStore;
 use crate::support::{CALLBACK, Lines, World, code_app};
 
 /// D7: off by default, the server answers no path of the grant, names none, and does not support its grant type.
@@ -13,7 +16,7 @@ use crate::support::{CALLBACK, Lines, World, code_app};
 fn a_server_without_the_device_grant_has_nothing_of_it() {
     let world = World::unlimited();
     let app = world.register(tv());
-    let endpoints = HttpEndpoints::new(Arc::clone(&world.server), Lines);
+    let endpoints = HttpEndpoints::new(Arc::clone(&world.server), Lines).with_device_pages();
     for path in [PAGE, "/oauth/device_authorization"] {
         assert_eq!(endpoints.endpoint_at(path), None, "{path}");
     }
@@ -43,16 +46,32 @@ fn an_app_without_the_flow_gets_no_codes() {
     devices.poll(&app, &codes.device).assert_error(400, "unauthorized_client");
 }
 
-/// D7: endpoints without browsers have no page for the user, so they have no codes for devices.
-#[test]
-fn endpoints_without_pages_do_not_offer_the_grant() {
-    let devices = Devices::new();
-    let endpoints = HttpEndpoints::without_interaction(Arc::clone(&devices.world.server));
-    for path in [PAGE, "/oauth/device_authorization"] {
-        assert_eq!(endpoints.endpoint_at(path), None, "{path}");
-    }
+/// Returns whether the endpoints have the page, give codes, and name either in the metadata.
+fn offers<I: Interaction>(
+    devices: &Devices,
+    endpoints: &HttpEndpoints<Arc<FaultyStore>, Arc<MemoryUsers>, NoHooks, I>,
+) -> [bool; 3] {
     let request = http::Request::get("/.well-known/oauth-authorization-server");
     let answer = devices.world.block_on(endpoints.handle(request.body("").unwrap())).unwrap();
     let metadata = String::from_utf8(answer.into_body()).unwrap();
-    assert!(!metadata.contains("device"), "{metadata}");
+    let [page, codes] = [PAGE, "/oauth/device_authorization"].map(|path| {
+        let request = http::Request::get(path).body("").unwrap();
+        assert_eq!(
+            endpoints.endpoint_at(path).is_some(),
+            devices.world.block_on(endpoints.handle(request)).is_some()
+        );
+        endpoints.endpoint_at(path).is_some()
+    });
+    [page, codes, metadata.contains("device")]
+}
+
+/// D7: endpoints without browsers, or without the page for the code, have no codes for devices.
+#[test]
+fn endpoints_without_the_page_do_not_offer_the_grant() {
+    let devices = &Devices::new();
+    let server = || Arc::clone(&devices.world.server);
+    assert_eq!(offers(devices, &HttpEndpoints::without_interaction(server())), [false; 3]);
+    let without_page = HttpEndpoints::new(server(), Lines);
+    assert_eq!(offers(devices, &without_page), [false; 3]);
+    assert_eq!(offers(devices, &without_page.with_device_pages()), [true; 3]);
 }

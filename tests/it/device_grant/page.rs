@@ -82,6 +82,42 @@ fn consent_shows_the_app_the_code_and_the_address_of_the_device() {
     assert_eq!(approved.scope.unwrap().as_str(), "a");
 }
 
+/// D17: the events of the user name the address of the device beside that of the user, and the grant by which the
+/// request and the token are found.
+#[test]
+fn events_of_a_decision_name_the_address_of_the_device() {
+    let mut devices = Devices::new();
+    let app = devices.world.register(tv());
+    for approves in [true, false] {
+        devices = devices.at_address("203.0.113.9");
+        let codes = devices.codes(&app);
+        devices = devices.at_address("192.0.2.7");
+        if approves {
+            devices.approve(&codes.user, "ann");
+        } else {
+            devices.deny(&codes.user, "ann");
+        }
+    }
+    let mut events = devices.world.events();
+    events.retain(|event| event.grant_id.is_some());
+    events.reverse();
+    let events: Vec<_> = events
+        .into_iter()
+        .map(|event| {
+            let sources = [event.source, event.device_source].map(|it| it.map(|it| it.to_string()));
+            (event.action.as_str().to_owned(), event.grant_id.unwrap(), sources)
+        })
+        .collect();
+    let [device, user] = ["203.0.113.9", "192.0.2.7"].map(|it| Some(it.to_owned()));
+    for (decided, decision) in events.chunks(3).zip(["approve_device", "deny_authorization"]) {
+        let [(asked, grant, of_device), entered, last] = decided else { panic!("{events:?}") };
+        assert_eq!((&**asked, of_device), ("authorize_device", &[device.clone(), None]));
+        let both = [user.clone(), device.clone()];
+        assert_eq!(entered, &("enter_user_code".to_owned(), *grant, both.clone()));
+        assert_eq!(last, &(decision.to_owned(), *grant, both));
+    }
+}
+
 /// D14: a device is asked for anew, also if the user has agreed to the app before, and no approval is remembered.
 #[test]
 fn every_device_needs_its_own_consent() {

@@ -1,7 +1,8 @@
 //! Polls, and the token that ends them.
 
 use grantor::app::RateQuota;
-use grantor::ids::Subject;
+use grantor::endpoint::{Caller, Decision, Login};
+use grantor::ids::{SessionId, Subject};
 use grantor::rate_limit::RateLimits;
 use grantor::store::RevocationTarget;
 use grantor::users::User;
@@ -260,4 +261,32 @@ fn what_ends_the_access_of_a_user_ends_an_approval() {
     devices.poll(&app, &codes.device).assert_error(400, "invalid_grant");
     devices.world.users.put(User::new(ann));
     assert_eq!(devices.poll(&app, &codes.device).status, 200);
+}
+
+/// D18: the device is not part of the browser session in which the user approved. Its tokens state no `sid`, and the
+/// logout leaves its access. They state how the user authenticated.
+#[test]
+fn a_logout_of_the_browser_leaves_the_access_of_the_device() {
+    let devices = Devices::new();
+    let app = devices.world.register(tv());
+    let codes = devices.codes(&app);
+    let session: SessionId = "s-7".parse().unwrap();
+    let login = Login::new(Subject::new("ann").unwrap(), "browser")
+        .with_session_id(session.clone())
+        .with_acr("gold".parse().unwrap());
+    let world = &devices.world;
+    let server = &world.server;
+    let caller = Caller::default();
+    let prompt = world.block_on(server.enter_user_code(&codes.user, &login, caller)).unwrap();
+    let decided = server.decide_device(&prompt.ticket, &login, Decision::approve(), caller);
+    assert!(world.block_on(decided).unwrap().approved);
+    let tokens = devices.poll(&app, &codes.device);
+    let claims = tokens.claims();
+    assert_eq!((claims.get("sid"), &claims["acr"]), (None, &"gold".into()));
+
+    let admin = server.admin("root");
+    world.block_on(admin.revoke(RevocationTarget::Session(session))).unwrap();
+    assert!(!world.is_revoked(&tokens));
+    let refreshed = world.refresh(&app, tokens.text("refresh_token"));
+    assert_eq!(refreshed.status, 200, "{refreshed:?}");
 }

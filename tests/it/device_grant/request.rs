@@ -177,6 +177,23 @@ fn strangers_cannot_fill_the_store_with_requests() {
     devices.world.assert_refused("rate_limit", "quota_exceeded", Some("rate_quota"));
 }
 
+/// D8: the quota of the app itself limits requests in its name, from all sources, without a limit of the server.
+#[test]
+fn the_quota_of_an_app_limits_requests_in_its_name() {
+    let mut devices = Devices::new();
+    let strict = devices.world.register(tv().rate_quota(Some(RateQuota::new(60, 2))));
+    for number in 1..=2 {
+        devices = devices.at_address(&format!("198.51.100.{number}"));
+        devices.codes(&strict);
+    }
+    devices = devices.at_address("198.51.100.3");
+    let limited = devices.ask(&strict, &[]);
+    limited.assert_error(429, "temporarily_unavailable");
+    assert_eq!(limited.retry_after, Some(1));
+    devices.advance(1);
+    devices.codes(&strict);
+}
+
 /// D8: a device app needs no redirect URI.
 #[test]
 fn an_app_of_devices_has_no_redirect_uri() {

@@ -13,7 +13,7 @@ use crate::support::{Answered, Lines, ROOT, World, ask, body_of, encode, new_key
 
 const NEW_ROOT: &[u8] = b"fedcba9876543210fedcba9876543210";
 
-/// D9: a user code is found by another process, also after a new root has come.
+/// D9, D19: a user code is found by another process, also after a new root has come.
 #[test]
 fn a_user_code_is_found_under_an_older_root() {
     let world = World::with(|builder| builder.device_grant(DeviceGrant::new(MemoryStore::new())));
@@ -34,7 +34,7 @@ fn a_user_code_is_found_under_an_older_root() {
     let request = FormRequest::new(&body);
     let codes = pollster::block_on(old.device_authorization(&request)).unwrap();
     let new = Arc::new(new);
-    let endpoints = HttpEndpoints::new(Arc::clone(&new), Lines);
+    let endpoints = HttpEndpoints::new(Arc::clone(&new), Lines).with_device_pages();
     let submit = |form: &[(&str, &str)]| {
         let request = Request::post("/oauth/device")
             .header("content-type", "application/x-www-form-urlencoded")
