@@ -1,5 +1,6 @@
 //! The self-check: starts this program in a new folder, logs in with the client of `rmcp`, and stops it by SIGTERM.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) async fn check() -> Result<(), BoxError> {
     let folder = std::env::temp_dir().join(format!("grantor-{}-mcp", std::process::id()));
     std::fs::create_dir(&folder)?;
     let ready = folder.join("ready.json");
+    // One of an earlier start, which did not come to its end.
+    std::fs::write(folder.join("ready.new"), "")?;
     let mut command = Command::new(std::env::current_exe()?);
     let command = command.args(["--listen", "127.0.0.1:0", "--folder"]).arg(&folder);
     let command =
@@ -42,6 +45,8 @@ pub(crate) async fn check() -> Result<(), BoxError> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
+    let mode = std::fs::metadata(server.folder.join("ready.json"))?.permissions().mode();
+    expect("the file with the password is its owner's", mode & 0o777 == 0o600)?;
     let member = |name: &str| ready.get(name).and_then(Value::as_str).unwrap_or_default();
     let (issuer, mcp) = (member("issuer"), member("mcp"));
 

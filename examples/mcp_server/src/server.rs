@@ -1,6 +1,9 @@
 //! The server: an authorization server, and an MCP server that accepts its tokens.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -190,8 +193,19 @@ fn announce(
     });
     // In one step, so that a reader sees the whole file.
     let new = path.with_extension("new");
-    std::fs::write(&new, ready.to_string())?;
+    write_private(&new, &ready.to_string())?;
     Ok(std::fs::rename(new, path)?)
+}
+
+/// Writes a file with a password, which only its owner may read.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    // A file of an earlier start keeps its mode.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 async fn show_login(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
