@@ -16,15 +16,15 @@ static HANDLES: LazyLock<SealedHandles> = LazyLock::new(|| {
 libfuzzer_sys::fuzz_target!(|input: (u8, u8, &str)| {
     let (from, until, texts) = input;
     let [text, bound_to, payload] = parts(texts);
-    for prefix in ["", "gac_", "grt_", "gti_", "glm_"] {
+    for prefix in ["", "gac_", "grt_", "gti_", "glm_", "gdc_", "gdt_"] {
         check(bound_to, &format!("{prefix}{text}"));
     }
     for (kind, sealed) in HANDLES.seal(bound_to, payload.as_bytes()).into_iter().enumerate() {
-        let mut only_this = [const { None }; 4];
+        let mut only_this = [const { None }; 6];
         only_this[kind] = Some(payload.as_bytes().to_vec());
         assert_eq!(HANDLES.open(bound_to, &sealed), only_this);
         if text != bound_to {
-            assert_eq!(HANDLES.open(text, &sealed), [const { None }; 4]);
+            assert_eq!(HANDLES.open(text, &sealed), [const { None }; 6]);
         }
         let until = usize::from(until) % (sealed.len() + 1);
         let mut changed = sealed;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::UnixTime;
+use crate::endpoint::device_authorization::UserCode;
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::assertion::{AssertionPurpose, AssertionRules, peek_issuer, peek_subject};
 use crate::jwt::{Algorithm, AssertionError, VerifyingKeys};
@@ -26,13 +27,25 @@ pub fn basic_header(header: &[u8]) -> Option<(String, String)> {
     Some((credentials.client_id, credentials.client_secret.to_string()))
 }
 
+/// Reads a user code of the device grant, and returns it as a device shows it.
+#[must_use]
+pub fn user_code(typed: &str) -> Option<String> {
+    UserCode::parse(typed).map(UserCode::to_text)
+}
+
 /// The sealed handles of one server.
 #[derive(Debug)]
 pub struct SealedHandles(Handles);
 
 impl SealedHandles {
-    const KINDS: [HandleKind; 4] =
-        [HandleKind::Code, HandleKind::RefreshToken, HandleKind::Ticket, HandleKind::LoginMarker];
+    const KINDS: [HandleKind; 6] = [
+        HandleKind::Code,
+        HandleKind::RefreshToken,
+        HandleKind::Ticket,
+        HandleKind::LoginMarker,
+        HandleKind::DeviceCode,
+        HandleKind::DeviceTicket,
+    ];
 
     /// Derives the keys from this secret.
     #[must_use]
@@ -40,16 +53,17 @@ impl SealedHandles {
         Self(Handles::new(secret, issuer))
     }
 
-    /// Seals a handle of each kind with this payload: code, refresh token, ticket, login marker.
+    /// Seals a handle of each kind with this payload: code, refresh token, ticket, login marker, device code,
+    /// ticket of the device grant.
     #[must_use]
-    pub fn seal(&self, bound_to: &str, payload: &[u8]) -> [String; 4] {
+    pub fn seal(&self, bound_to: &str, payload: &[u8]) -> [String; 6] {
         Self::KINDS.map(|kind| self.0.seal(kind, &[bound_to.as_bytes()], &[payload]))
     }
 
     /// Opens `text` as a handle of each kind and returns the payloads. A handle that does not open
     /// must not decode as a grant either.
     #[must_use]
-    pub fn open(&self, bound_to: &str, text: &str) -> [Option<Vec<u8>>; 4] {
+    pub fn open(&self, bound_to: &str, text: &str) -> [Option<Vec<u8>>; 6] {
         Self::KINDS.map(|kind| {
             let bound = [bound_to.as_bytes()];
             let payload = self.0.open(kind, &bound, text, |payload| Some(payload.to_vec())).ok();
