@@ -161,6 +161,19 @@ fn devices() -> Figure {
     )
 }
 
+/// A refresh of an app that describes itself, relative to one of the same app after an administrator has adopted it.
+fn described() -> Figure {
+    let described = World::with_a_document(Algorithm::HS256, false);
+    let adopted = World::with_a_document(Algorithm::HS256, true);
+    let (mut last, mut last_of_adopted) =
+        (described.authorize_and_redeem(), adopted.authorize_and_redeem());
+    plain(
+        "described/refresh/HS256",
+        || last = described.token(&described.refresh_form(&last)),
+        || last_of_adopted = adopted.token(&adopted.refresh_form(&last_of_adopted)),
+    )
+}
+
 fn client_credentials() -> Figure {
     let world = World::new(Algorithm::HS256);
     let form = world.client_credentials_form();
@@ -245,7 +258,7 @@ fn client_secret() -> Figure {
 /// The name of a figure and the function that measures it.
 type Measured = (&'static str, fn() -> Figure);
 
-const FIGURES: [Measured; 15] = [
+const FIGURES: [Measured; 16] = [
     ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
     ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
     ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
@@ -255,6 +268,7 @@ const FIGURES: [Measured; 15] = [
     ("grant/refresh/HS256", refresh),
     ("any_store/refresh/HS256", any_store),
     ("devices/refresh/HS256", devices),
+    ("described/refresh/HS256", described),
     ("grant/client_credentials/HS256", client_credentials),
     ("grant/jwt_bearer/ES256", jwt_bearer),
     ("grant/authorization_code/HS256", authorization_code),

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use grantor::app::{ImpersonationPolicy, JwtSettings, MobileSecurity, RateQuota};
+use grantor::app::{
+    AppOrigin, AppTemplate, ImpersonationPolicy, JwtSettings, MobileSecurity, RateQuota,
+};
 use grantor::audit::NoAudit;
 use grantor::catalog::{ApiCatalog, Endpoint};
 use grantor::clock::{Clock, SystemClock, UnixTime};
-use grantor::endpoint::{Caller, FormRequest, Login, NextStep};
+use grantor::endpoint::{Caller, ClientDocuments, Decision, FormRequest, Login, NextStep};
+use grantor::fetch::{Fetch, FetchError};
 use grantor::ids::ClientId;
 use grantor::jwt::{Algorithm, VerifyingKeys};
 use grantor::protocol::{CodeVerifier, ScopeToken};
@@ -147,6 +150,58 @@ impl World {
         world.device = "&install_tag_id=phone";
         world
     }
+
+    /// Creates a server and an app that describes itself in a document. With `adopted`, an administrator has made the
+    /// app its own.
+    pub(crate) fn with_a_document(algorithm: Algorithm, adopted: bool) -> Self {
+        let template = AppTemplate::new(Scope::parse(SCOPE).unwrap()).refresh_token(true);
+        let documents = ClientDocuments::new(template, Document).unwrap();
+        let clock = SystemClock::new();
+        let (store, key) = (Arc::new(MemoryStore::new()), signing_key(algorithm));
+        let world = support::World::over(store, clock, NowReady, key, |builder| {
+            let limits = RateLimits::none();
+            builder.rate_limits(limits).audit(NoAudit::new()).client_documents(documents)
+        });
+        let ann = Subject::new("ann@example.com").unwrap();
+        world.users.put(User::new(ann.clone()));
+        let login = Login::new(ann, "session");
+        let world =
+            Self::of(world.server, algorithm, DOCUMENT, format!("&client_id={DOCUMENT}"), login);
+        let server = &world.server;
+        let request =
+            now_ready(server.authorization_request(&world.query, Caller::default())).unwrap();
+        let step = now_ready(server.authorize(request, Some(&world.login))).unwrap();
+        let prompt = if let NextStep::AskConsent(prompt) = step { Some(prompt) } else { None };
+        let ticket = prompt.unwrap().ticket;
+        let yes = Decision::approve();
+        now_ready(server.decide(&ticket, &world.login, yes, Caller::default())).unwrap();
+        if adopted {
+            let id = ClientId::new(DOCUMENT).unwrap();
+            now_ready(server.admin("bench").set_origin(&id, AppOrigin::Registered)).unwrap();
+        }
+        world
+    }
+}
+
+/// The client id of the app that describes itself.
+const DOCUMENT: &str = "https://app.example.com/client";
+
+/// Answers with the document of [`DOCUMENT`].
+struct Document;
+
+impl Fetch for Document {
+    async fn fetch(
+        &self,
+        _: http::Request<Vec<u8>>,
+        _: usize,
+    ) -> Result<http::Response<Vec<u8>>, FetchError> {
+        let document = serde_json::json!({
+            "client_id": DOCUMENT, "redirect_uris": ["https://app.example.com/cb"],
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        let answer = http::Response::builder().header("content-type", "application/json");
+        answer.body(document.to_string().into_bytes()).map_err(FetchError::new)
+    }
 }
 
 impl<S: Store + 'static> World<S> {
@@ -180,7 +235,18 @@ impl<S: Store + 'static> World<S> {
                 .mobile_security(rules)
                 .jwt(jwt),
         );
-        let client_id = app.id.as_str().to_owned();
+        let credentials = format!("&client_id={}&client_secret={}", app.id, app.secret.unwrap());
+        Self::of(world.server, algorithm, app.id.as_str(), credentials, Login::new(ann, "session"))
+    }
+
+    /// Asks in the name of an app.
+    fn of(
+        server: Arc<Server<S>>,
+        algorithm: Algorithm,
+        client_id: &str,
+        credentials: String,
+        login: Login,
+    ) -> Self {
         let verifier = CodeVerifier::generate(&OsRandom::new()).unwrap();
         let query = format!(
             "response_type=code&client_id={client_id}&redirect_uri=https%3A%2F%2Fapp.example.com\
@@ -189,12 +255,12 @@ impl<S: Store + 'static> World<S> {
             verifier.challenge()
         );
         Self {
-            server: world.server,
+            server,
             algorithm,
-            credentials: format!("&client_id={client_id}&client_secret={}", app.secret.unwrap()),
-            client_id,
+            credentials,
+            client_id: client_id.to_owned(),
             device: "",
-            login: Login::new(ann, "session"),
+            login,
             verifier,
             query,
             backend: jsonwebtoken::EncodingKey::from_ec_pem(ES256_PEM.as_bytes()).unwrap(),
