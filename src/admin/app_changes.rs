@@ -412,17 +412,8 @@ struct Change {
 impl Change {
     /// Returns the settings that differ, by their names in JSON.
     fn fields(&self) -> Vec<String> {
-        changed_fields(self.before.settings(), self.after.settings())
+        self.before.settings().changes_to(self.after.settings())
     }
-}
-
-/// Returns the settings that differ, by their names in JSON.
-pub(super) fn changed_fields(before: &AppSettings, after: &AppSettings) -> Vec<String> {
-    let json = |settings: &AppSettings| serde_json::to_value(settings).unwrap_or_default();
-    let (before, after) = (json(before), json(after));
-    let fields = after.as_object().into_iter().flatten();
-    let differ = fields.filter(|(field, value)| before.get(field) != Some(value));
-    differ.map(|(field, _)| field.clone()).collect()
 }
 
 /// Returns the app with these settings, without the secrets that they do not use.

@@ -83,6 +83,8 @@ pub enum DocumentProblem {
     TooMany,
     /// The app has changed since the user was asked, by its document or by its registration.
     Changed,
+    /// As many apps as the host allows are known by their documents.
+    TooManyApps,
     /// The host has an address that may not be fetched.
     Address,
     /// There was no complete answer.

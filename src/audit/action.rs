@@ -111,7 +111,8 @@ pub enum Action {
     ReadPolicy,
     /// An app asked for its own registration. Only refusals and failures are recorded.
     ReadRegistration,
-    /// An app was registered: by an administrator, or by itself, an unknown actor.
+    /// An app was registered: by an administrator, by the first consent of a user to its document, or by itself, an
+    /// unknown actor.
     RegisterApp,
     /// An app was registered under an existing client id.
     ImportApp,

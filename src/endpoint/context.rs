@@ -13,6 +13,7 @@ use crate::endpoint::client_authentication::AppKeys;
 use crate::endpoint::client_documents::Documents;
 use crate::endpoint::device_authorization::DeviceGrants;
 use crate::endpoint::devices::Devices;
+use crate::endpoint::fetches::Places;
 use crate::endpoint::registration::Registrations;
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
@@ -69,8 +70,10 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) device_grants: Option<Box<DeviceGrants>>,
     /// The documents of apps that describe themselves, if the server fetches them.
     pub(crate) documents: Option<Box<Documents>>,
+    /// The places for fetches that strangers cause.
+    pub(crate) fetch_places: Box<Places>,
     /// The keys of apps that publish them, if the server fetches any.
-    pub(crate) app_keys: Option<AppKeys>,
+    pub(crate) app_keys: Option<Box<AppKeys>>,
     /// The registration of apps by themselves, if the server allows it.
     pub(crate) registrations: Option<Box<Registrations>>,
 }

@@ -29,6 +29,7 @@ pub(crate) mod client_documents;
 pub(crate) mod context;
 pub(crate) mod device_authorization;
 pub(crate) mod devices;
+pub(crate) mod fetches;
 pub(crate) mod form_request;
 pub(crate) mod introspection;
 pub(crate) mod metadata;

@@ -45,6 +45,13 @@ pub(super) const fn document_entry(problem: DocumentProblem) -> Entry {
             "client_document_changed",
             "the app has changed meanwhile: go back to the app and start again",
         ),
+        P::TooManyApps => entry(
+            ErrorCode::TemporarilyUnavailable,
+            Step::RateLimit,
+            "client_document_too_many_apps",
+            "too many apps describe themselves to this server: try again later",
+        )
+        .decided_by("client_documents"),
         P::Address => client("client_document_address", UNREACHABLE),
         P::Unreachable => client("client_document_unreachable", UNREACHABLE),
         P::Status => client(

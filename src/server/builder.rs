@@ -243,7 +243,8 @@ impl<S, U, H> ServerBuilder<S, U, H> {
     /// [`client_documents`](Self::client_documents), or else not at all, and such an app cannot authenticate.
     ///
     /// A key that is not known leads to one fetch a minute for each URL. Keys are fetched again after an hour, and used
-    /// for a day while that fails.
+    /// for a day while that fails. A fetch is charged to its source
+    /// ([`RateLimits::with_source_documents`](crate::rate_limit::RateLimits::with_source_documents)).
     pub fn app_keys(mut self, fetch: impl Fetch + 'static) -> Self {
         self.app_keys = Some(AppKeys::new(Arc::new(fetch)));
         self
@@ -363,7 +364,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 devices: self.devices.map(|store| Devices { store, wipe_check }),
                 device_grants,
                 documents: self.documents,
-                app_keys,
+                fetch_places: Box::default(),
+                app_keys: app_keys.map(Box::new),
                 registrations: registrations.map(Box::new),
             },
         }

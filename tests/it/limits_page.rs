@@ -142,7 +142,7 @@ const TESTS: &[(&str, &[&str])] = &[
         "client metadata document; its client id",
         &[
             "an_unusable_answer_is_refused_and_not_cached",
-            "a_client_id_in_another_form_is_never_fetched",
+            "the_longest_client_id_of_a_document_has_255_bytes",
         ],
     ),
     (
@@ -150,16 +150,28 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_document_is_fresh_as_its_headers_say_within_the_bounds"],
     ),
     (
-        "documents in memory; documents fetched at once, by a process",
-        &["the_cache_is_bounded_and_fetches_at_once_too"],
+        "documents of apps with a row in memory, and of others; apps with a row (`ClientDocuments::max_apps`)",
+        &[
+            "the_capacity_is_for_the_documents_in_memory",
+            "a_flood_of_documents_removes_none_in_use",
+            "consents_make_a_bounded_number_of_rows",
+        ],
     ),
     (
-        "keys at a `jwks_uri`; URLs with keys in memory",
-        &["the_sets_of_keys_are_bounded", "a_key_set_has_its_largest_size"],
+        "documents and key sets fetched at once by a process; from one host; for one source",
+        &["a_host_and_a_source_have_a_share_of_the_places"],
     ),
     (
-        "time between two fetches of a `jwks_uri`; age of keys in use",
-        &["keys_are_fetched_once_a_minute_and_used_for_a_day"],
+        "keys at a `jwks_uri`; URLs with keys in memory, of registered apps and of others",
+        &["a_flood_of_urls_removes_no_keys_in_use", "a_key_set_has_its_largest_size"],
+    ),
+    (
+        "time between two fetches of a `jwks_uri` or of a document with keys; age of keys in use",
+        &[
+            "keys_are_fetched_once_a_minute_and_used_for_a_day",
+            "the_keys_of_an_app_follow_its_document",
+            "the_keys_of_a_document_that_is_not_reachable_are_used_for_a_day",
+        ],
     ),
     (
         "apps without a grant that one round of the upkeep looks at",
@@ -344,8 +356,12 @@ const TESTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "client metadata documents that a source asks for and that are not fresh",
-        &["a_source_has_a_budget_of_documents", "documents_have_a_default_budget"],
+        "client metadata documents and key sets that are fetched for a source",
+        &[
+            "a_source_has_a_budget_of_documents",
+            "a_fetch_of_keys_is_charged_to_its_source",
+            "documents_have_a_default_budget",
+        ],
     ),
     (
         "requests of one source about wipes, with tokens that prove nothing; questions of one device; its reports",

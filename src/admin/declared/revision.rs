@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::admin::app_changes::{changed_fields, replace_settings};
+use crate::admin::app_changes::replace_settings;
 use crate::admin::{Admin, AdminError, ImportedApp, has_client_secret};
 use crate::app::{
     AppOrigin, AssertionKeys, ClientType, CustomApp, Flow, JwtSettings, StoredSecret,
@@ -72,7 +72,7 @@ impl<S: Store> Admin<'_, S> {
             return Err(AdminError::AlreadyExists);
         }
         let mut revision = Revision {
-            changed: changed_fields(app.settings(), &declared.settings),
+            changed: app.settings().changes_to(&declared.settings),
             ..Revision::default()
         };
         let client_secret = self.client_secret_relation(app, declared, now);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::login::Login;
 use super::response::{AuthorizationError, AuthorizationResponse};
 use super::ticket::Ticket;
-use crate::app::{AppSettings, CustomApp, DocumentProblem, Flow};
+use crate::app::{AppSettings, CustomApp, DocumentProblem, Flow, MetadataDocument};
 use crate::clock::UnixTime;
 use crate::endpoint::client_documents::{FoundApp, Standing};
 use crate::endpoint::context::{Context, STORE_CLOCK_MARGIN};
@@ -126,17 +126,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         if ticket.described != found.app.description_digest() {
             return Err(shown(Rejection::ClientDocument(DocumentProblem::Changed).into()));
         }
-        let grant = self.decided_grant(&found.app, &ticket, login, &decision, now)?;
+        // A document may have been slow, and the code lives from now on.
+        let decided_at = self.clock.now();
+        let grant = self.decided_grant(&found.app, &ticket, login, &decision, decided_at)?;
         let grant = Grant { authorized_at: date, ..grant };
         let denied = grant.revoked.is_some();
         if denied && found.standing == Standing::New {
             // A denial writes no row of an app, so it has none of its own.
             return Ok(StoredDecision::denied(ticket, Access::of(&grant), &self.issuer));
         }
-        if !denied {
-            self.keep_described(&found, date).await.map_err(shown)?;
-        }
-        let inserted = self.insert_decided(&found.app, &grant).await;
+        let app = if denied {
+            found.app
+        } else {
+            self.keep_described(found, login.subject(), source).await.map_err(shown)?
+        };
+        let inserted = self.insert_decided(&app, &grant).await;
         let grant = match inserted.map_err(shown)? {
             InsertGrant::Inserted { authorized_at } => Grant { authorized_at, ..grant },
             InsertGrant::AlreadyDecided => {
@@ -149,7 +153,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         // A consent has no API: an approval for one would skip the prompt for another.
         let remembers = matches!(decision, Decision::Approve(Approval { remember: true, .. }));
         if remembers && !denied && ticket.resources.is_none() {
-            self.remember(&found.app, grant).await.map_err(shown)?;
+            self.remember(&app, grant).await.map_err(shown)?;
         }
         if denied {
             return Ok(StoredDecision::denied(ticket, access, &self.issuer));
@@ -158,22 +162,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(StoredDecision { client_id: ticket.client_id, access, approved: true, answer })
     }
 
-    /// Inserts the row of a decision. If the prune has meanwhile removed the row of a described app, because it had
-    /// no grant, both are inserted.
-    async fn insert_decided(
-        &self,
-        app: &CustomApp,
-        grant: &Grant,
-    ) -> Result<InsertGrant, EndpointError> {
-        let inserted = self.store.insert_grant(grant.clone()).await?;
-        if inserted == InsertGrant::AppInactive && self.restore_described(app).await? {
-            return Ok(self.store.insert_grant(grant.clone()).await?);
-        }
-        Ok(inserted)
-    }
-
     /// Returns the date of a decision: an instant from before the check of the login. If the host does not
     /// state one, the check began at most the margin before now.
+    ///
+    /// It is taken before the app is looked up, which may fetch a slow document: a revocation that is called
+    /// meanwhile ends what the user decides on.
     pub(crate) async fn date_of(
         &self,
         login: &Login,
@@ -201,9 +194,14 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let grant = Grant { authorized_at: date, ..grant };
         let (target, until) = (RevocationTarget::Grant(grant.grant_id), grant.expires_at);
         let access = Access::of(&grant);
-        match self.insert_decided(app, &grant).await.map_err(shown)? {
+        let inserted = self.store.insert_grant(grant.clone()).await;
+        match inserted.map_err(|error| shown(error.into()))? {
             InsertGrant::Inserted { .. } => {}
             InsertGrant::Revoked => return Ok(None),
+            // The consent has gone with the row of a described app. Only a user brings it back.
+            InsertGrant::AppInactive if self.is_without_row(app).await.map_err(shown)? => {
+                return Ok(None);
+            }
             InsertGrant::AlreadyDecided => {
                 return Err(shown(Fault::StoreContract("a fresh grant id was taken").into()));
             }
@@ -263,6 +261,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
 
     /// Remembers the consent in the row, dated as the row: a repeated form may say something else, and
     /// a later withdrawal wins, also over the union with the earlier consent.
+    ///
+    /// A consent to a description is never dated before it, so that it counts. The row has that date since before the
+    /// grant was inserted, so a later withdrawal still wins. If the row has another description by now, that of another
+    /// process, the consent is not remembered: it would count for the other.
     async fn remember(&self, app: &CustomApp, grant: Grant) -> Result<(), EndpointError> {
         let before = self.store.find_consent(&grant.client_id, &grant.subject).await?;
         let before = before.filter(|before| app.counts_consent_of(before.given_at));
@@ -271,7 +273,15 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             Some(before) => before.scope.union(&grant.scope),
             None => grant.scope,
         };
-        let Grant { client_id, subject, authorized_at: given_at, .. } = grant;
+        if app.metadata_document().is_some() {
+            let row = self.store.read_app(app.client_id()).await?;
+            if row.is_none_or(|row| row.settings() != app.settings()) {
+                return Ok(());
+            }
+        }
+        let Grant { client_id, subject, authorized_at, .. } = grant;
+        let since = app.metadata_document().map(MetadataDocument::since);
+        let given_at = since.map_or(authorized_at, |since| since.max(authorized_at));
         let consent = Consent { client_id, subject, scope, resource, given_at };
         Ok(self.store.remember_consent(consent).await?)
     }

@@ -1,6 +1,8 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context as Polling, Poll, Waker};
 
 use super::*;
+use crate::app::DocumentProblem;
 use crate::fetch::{Fetch, FetchError};
 use crate::jwt::{Algorithm, SigningKey, jwk_set_json};
 
@@ -9,12 +11,17 @@ use crate::jwt::{Algorithm, SigningKey, jwk_set_json};
 struct Keys {
     set: Mutex<Option<String>>,
     requests: AtomicUsize,
+    hangs: AtomicBool,
 }
 
 impl Keys {
     fn publish(&self, keys: &[&SigningKey]) {
         let keys: Vec<_> = keys.iter().map(|key| key.verifying_key()).collect();
-        *lock(&self.set) = Some(jwk_set_json(&keys));
+        self.answer(Some(jwk_set_json(&keys)));
+    }
+
+    fn answer(&self, set: Option<String>) {
+        *self.set.lock().unwrap() = set;
     }
 
     fn requests(&self) -> usize {
@@ -30,13 +37,38 @@ impl Fetch for Arc<Keys> {
     ) -> Result<http::Response<Vec<u8>>, FetchError> {
         self.requests.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
-        let set = lock(&self.set).clone().ok_or(FetchError::Url("down"))?;
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        let set = self.set.lock().unwrap().clone().ok_or(FetchError::Url("down"))?;
         Ok(http::Response::new(set.into_bytes()))
     }
 }
 
 fn at(seconds: i64) -> UnixTime {
     UnixTime::from_seconds(1_700_000_000 + seconds)
+}
+
+/// Asks for keys on behalf of an app that describes itself. Every fetch is admitted.
+async fn ask(
+    keys: &AppKeys,
+    uri: &JwksUri,
+    need: Need,
+    seconds: i64,
+) -> Option<Arc<VerifyingKeys>> {
+    keys.at(uri, need, Class::Stranger, at(seconds), || Ok(())).await.unwrap()
+}
+
+/// Polls a future once.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    match std::pin::Pin::new(future).poll(&mut Polling::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+fn uri_of(number: usize) -> JwksUri {
+    JwksUri::new(&format!("https://a{number}.example/jwks")).unwrap()
 }
 
 fn app_keys() -> (Arc<Keys>, Arc<AppKeys>, JwksUri) {
@@ -51,7 +83,7 @@ async fn keys_are_fetched_once_a_minute_and_used_for_a_day() {
     let (server, keys, uri) = app_keys();
     let [old, new] = [(); 2].map(|()| SigningKey::generate(Algorithm::ES256).unwrap());
     let ask = async |need, seconds| {
-        let found = keys.at(&uri, need, at(seconds)).await;
+        let found = ask(&keys, &uri, need, seconds).await;
         (found.map_or(0, |keys| keys.iter().count()), server.requests())
     };
     assert_eq!(ask(Need::Use, 0).await, (0, 1), "the server of keys is down");
@@ -68,12 +100,12 @@ async fn keys_are_fetched_once_a_minute_and_used_for_a_day() {
         assert_eq!(ask(Need::Newer, seconds).await, (2, 3));
     }
     assert_eq!(ask(Need::Use, 70 + 3_600).await, (2, 4), "an hour has passed");
-    *lock(&server.set) = None;
+    server.answer(None);
     let hour = 70 + 3_600;
     assert_eq!(ask(Need::Use, 2 * hour).await, (2, 5), "down again");
     assert_eq!(ask(Need::Use, hour + 86_400).await.0, 2);
     assert_eq!(ask(Need::Use, hour + 86_401).await.0, 0, "a day has passed");
-    *lock(&server.set) = Some("<html>".to_owned());
+    server.answer(Some("<html>".to_owned()));
     assert_eq!(ask(Need::Use, hour + 90_000).await.0, 0);
     server.publish(&[&new]);
     assert_eq!(ask(Need::Use, hour + 90_060).await.0, 1);
@@ -89,7 +121,7 @@ async fn requests_at_once_share_the_fetch_of_keys() {
         let (keys, uri) = (Arc::clone(&keys), uri.clone());
         tasks.push(tokio::spawn(async move {
             let need = if number % 2 == 0 { Need::Use } else { Need::Newer };
-            keys.at(&uri, need, at(0)).await.is_some()
+            ask(&keys, &uri, need, 0).await.is_some()
         }));
     }
     for task in tasks {
@@ -98,14 +130,96 @@ async fn requests_at_once_share_the_fetch_of_keys() {
     assert_eq!(server.requests(), 1);
 }
 
+/// L15: a key set without a usable key ends the keys of before. Another answer is a failure.
 #[tokio::test]
-async fn the_sets_of_keys_are_bounded() {
-    let (_, keys, _) = app_keys();
-    for number in 0..1_100 {
-        let uri = JwksUri::new(&format!("https://a{number}.example/jwks")).unwrap();
-        assert!(keys.at(&uri, Need::Use, at(0)).await.is_none());
-        assert!(keys.count() <= MAX_SETS);
+async fn a_key_set_without_a_usable_key_ends_those_of_before() {
+    for (answer, expected) in [
+        (r#"{"keys":[]}"#, Some(0)),
+        (r#"{"keys":[{"kty":"EC","crv":"P-521"}]}"#, Some(0)),
+        (r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#, Some(0)),
+        (r#"{"error":"maintenance"}"#, Some(1)),
+        ("[]", Some(1)),
+    ] {
+        let (server, keys, uri) = app_keys();
+        server.publish(&[&SigningKey::generate(Algorithm::ES256).unwrap()]);
+        assert!(ask(&keys, &uri, Need::Use, 0).await.is_some());
+        server.answer(Some(answer.to_owned()));
+        let found = ask(&keys, &uri, Need::Use, 3_600).await;
+        assert_eq!(found.map(|keys| keys.iter().count()), expected, "{answer}");
     }
+}
+
+/// L15: while the host of the keys hangs, known keys verify. Only a request without usable keys, or with an unknown key,
+/// waits; it goes on with the fetch if the one before it hangs up.
+#[tokio::test]
+async fn a_slow_fetch_holds_up_no_request_with_known_keys() {
+    let (server, keys, uri) = app_keys();
+    server.publish(&[&SigningKey::generate(Algorithm::ES256).unwrap()]);
+    assert!(ask(&keys, &uri, Need::Use, 0).await.is_some());
+    server.hangs.store(true, Ordering::SeqCst);
+    let mut first = Box::pin(ask(&keys, &uri, Need::Use, 3_600));
+    while server.requests() < 2 {
+        assert!(poll_once(&mut first).is_none());
+    }
+    for _ in 0..3 {
+        let mut other = Box::pin(ask(&keys, &uri, Need::Use, 3_600));
+        assert!(poll_once(&mut other).flatten().is_some(), "keys are known");
+    }
+    let mut unknown = Box::pin(ask(&keys, &uri, Need::Newer, 3_600));
+    assert!(poll_once(&mut unknown).is_none());
+    assert_eq!(server.requests(), 2, "one fetch");
+    drop(first);
+    server.hangs.store(false, Ordering::SeqCst);
+    assert!(unknown.await.is_some());
+    assert_eq!(server.requests(), 3);
+}
+
+/// A stranger who asks and hangs up keeps no other from the keys.
+#[tokio::test]
+async fn a_caller_that_hangs_up_leaves_no_pause() {
+    let (server, keys, uri) = app_keys();
+    server.publish(&[&SigningKey::generate(Algorithm::ES256).unwrap()]);
+    let mut dropped = Box::pin(ask(&keys, &uri, Need::Use, 0));
+    assert!(poll_once(&mut dropped).is_none());
+    drop(dropped);
+    assert!(ask(&keys, &uri, Need::Use, 0).await.is_some());
+    assert_eq!(server.requests(), 2);
+}
+
+/// L18: if a fetch is refused, known keys are used. Without any the caller gets the refusal, and the next may ask.
+#[tokio::test]
+async fn a_refused_fetch_leaves_the_known_keys_in_use() {
+    let (server, keys, uri) = app_keys();
+    server.publish(&[&SigningKey::generate(Algorithm::ES256).unwrap()]);
+    let spent = || Err::<(), _>(Rejection::ClientDocument(DocumentProblem::TooMany).into());
+    let refused = keys.at(&uri, Need::Use, Class::Stranger, at(0), spent).await;
+    assert!(refused.is_err());
+    assert!(ask(&keys, &uri, Need::Use, 0).await.is_some());
+    let known = keys.at(&uri, Need::Use, Class::Stranger, at(3_600), spent).await;
+    assert!(known.unwrap().is_some());
+    assert_eq!(server.requests(), 1);
+}
+
+/// L18: a flood of URLs removes neither the keys of a registered app, nor those that verify assertions.
+#[tokio::test]
+async fn a_flood_of_urls_removes_no_keys_in_use() {
+    let (server, keys, used) = app_keys();
+    server.publish(&[&SigningKey::generate(Algorithm::ES256).unwrap()]);
+    let registered = JwksUri::new("https://registered.example/jwks").unwrap();
+    let found = keys.at(&registered, Need::Use, Class::Vouched, at(0), || Ok(())).await;
+    assert!(found.unwrap().is_some());
+    assert!(ask(&keys, &used, Need::Use, 0).await.is_some());
+    for number in 0..2_100 {
+        assert!(ask(&keys, &uri_of(number), Need::Use, 0).await.is_some());
+        keys.note_use(&used, Class::Stranger);
+        assert!(keys.sets().len() <= MAX_SETS + 1);
+    }
+    let before = server.requests();
+    assert!(ask(&keys, &used, Need::Use, 1).await.is_some());
+    assert!(ask(&keys, &registered, Need::Use, 1).await.is_some());
+    assert_eq!(server.requests(), before);
+    assert!(ask(&keys, &uri_of(0), Need::Use, 1).await.is_some());
+    assert_eq!(server.requests(), before + 1, "it had to make room");
 }
 
 #[tokio::test]
@@ -114,8 +228,8 @@ async fn a_key_set_has_its_largest_size() {
     let set = jwk_set_json(&[SigningKey::generate(Algorithm::ES256).unwrap().verifying_key()]);
     for (bytes, found) in [(MAX_BYTES + 1, false), (MAX_BYTES, true)] {
         let padding = " ".repeat(bytes - set.len());
-        *lock(&server.set) = Some(format!("{set}{padding}"));
+        server.answer(Some(format!("{set}{padding}")));
         let seconds = if found { 10 } else { 0 };
-        assert_eq!(keys.at(&uri, Need::Use, at(seconds)).await.is_some(), found, "{bytes}");
+        assert_eq!(ask(&keys, &uri, Need::Use, seconds).await.is_some(), found, "{bytes}");
     }
 }

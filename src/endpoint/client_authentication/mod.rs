@@ -13,7 +13,7 @@ pub(crate) use app_keys::AppKeys;
 pub(crate) use presented::PresentedCredentials;
 pub(crate) use slow_digest::MAX_SLOW_CHECKS;
 
-use app_keys::Need;
+use app_keys::FoundKeys;
 
 use crate::app::{
     AppSettings, ClientAuthentication, ClientType, CustomApp, DocumentUrl, JwtSettings,
@@ -22,6 +22,7 @@ use crate::audit::Action;
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::{AuditTrail, Proof};
 use crate::endpoint::context::Context;
+use crate::endpoint::fetches::Need;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::hooks::Hooks;
@@ -290,12 +291,9 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Arc<CustomApp>, EndpointError> {
-        let method = app.as_ref().map(|app| app.settings().authentication());
-        let fetched = self.fetched_keys(app.as_deref(), Need::Use, facts.now).await?;
-        let keys = match method {
-            Some(ClientAuthentication::PrivateKeyJwt(keys)) => Some(keys),
-            _ => fetched.as_deref(),
-        };
+        let source = facts.caller.source;
+        let found = self.keys_of(app.as_deref(), Need::Use, source, facts.now).await?;
+        let keys = found.as_ref().and_then(FoundKeys::keys);
         let settings = app.as_ref().map(|app| app.settings());
         let by_url = settings.is_some_and(AppSettings::allows_endpoint_audience);
         let limit = self.client_assertion_lifetime;
@@ -316,14 +314,17 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             clock_skew: CLOCK_SKEW,
         };
         let mut verdict = rules.verify(assertion, facts.now);
-        if fetched.is_some() && matches!(verdict, Err(AssertionError::UnknownKey)) {
-            // The app may have a new key.
-            newer = self.fetched_keys(app.as_deref(), Need::Newer, facts.now).await?;
-            rules.keys = newer.as_deref().unwrap_or_else(|| decoy_keys());
+        if found.as_ref().is_some_and(FoundKeys::may_be_newer)
+            && matches!(verdict, Err(AssertionError::UnknownKey | AssertionError::Algorithm))
+        {
+            // The app may have a new key, also for another algorithm.
+            newer = self.keys_of(app.as_deref(), Need::Newer, source, facts.now).await?;
+            let newer = newer.as_ref().and_then(FoundKeys::keys);
+            rules.keys = newer.unwrap_or_else(|| decoy_keys());
             verdict = rules.verify(assertion, facts.now);
         }
         let verdict = verdict.map_err(Rejection::ClientAssertion);
-        let (Some(app), Some(_)) = (&app, keys) else {
+        let (Some(app), Some(found), Some(_)) = (&app, &found, keys) else {
             let refusal = refused_without_keys(app.is_some(), verdict);
             // No keys are fetched for a disabled app.
             let is_disabled = app.as_ref().is_some_and(|app| !app.is_enabled());
@@ -331,6 +332,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             return Err(if has_none { Rejection::AppDisabled } else { refusal }.into());
         };
         let verified = verdict?;
+        self.note_key_use(app, found);
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }

@@ -1,12 +1,8 @@
-use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::app::{AppTemplate, AuthenticationMethodName, ClientMetadata, DocumentProblem};
 use crate::protocol::scope::Scope;
-
-const BUSY: Rejection = Rejection::ClientDocument(DocumentProblem::TooMany);
-const GONE: Rejection = Rejection::ClientDocument(DocumentProblem::Gone);
 
 fn at(seconds: i64) -> UnixTime {
     UnixTime::from_seconds(seconds)
@@ -25,57 +21,40 @@ fn description(fetched: i64, until: i64) -> Arc<Description> {
     Arc::new(Description { settings, document: MetadataDocument::new(at(fetched), at(until)) })
 }
 
-/// L18: callers for one URL share one fetch, also its failure, and nothing of it stays behind.
-#[tokio::test]
-async fn callers_share_one_fetch_and_its_failure() {
-    for result in [Ok(description(0, 300)), Err(GONE)] {
-        let cache = Arc::new(Cache::new(8));
-        let fetches = Arc::new(AtomicUsize::new(0));
-        let mut tasks = Vec::new();
-        for _ in 0..58 {
-            let (cache, fetches, result) =
-                (Arc::clone(&cache), Arc::clone(&fetches), result.clone());
-            tasks.push(tokio::spawn(async move {
-                let fetch = async {
-                    fetches.fetch_add(1, Ordering::SeqCst);
-                    tokio::task::yield_now().await;
-                    result
-                };
-                cache.fetched(&id(1), None, at(1), BUSY, fetch).await.is_ok()
-            }));
-        }
-        for task in tasks {
-            assert_eq!(task.await.unwrap(), result.is_ok());
-        }
-        assert_eq!(fetches.load(Ordering::SeqCst), 1);
-        assert_eq!(cache.counts(), (usize::from(result.is_ok()), 0));
-    }
+/// Fetches the document of an app at `now`. It is fresh for 300 seconds.
+async fn fetch(cache: &Cache, number: usize, class: Class, now: i64) {
+    let fetch = async { Ok(Ok(description(now, now + 300))) };
+    cache.fetched(&id(number), class, None, at(now), fetch).await.unwrap().unwrap();
 }
 
-/// L18: a caller that gives up leaves the fetch to the next, and the last one leaves nothing.
+/// L18: a failure of the fetch is every waiter's, and a refusal to fetch the caller's own. Neither stays behind.
 #[tokio::test]
-async fn a_dropped_caller_leaves_nothing_behind() {
-    let (cache, id) = (Cache::new(8), id(1));
-    let hangs = cache.fetched(&id, None, at(1), BUSY, std::future::pending());
-    let waited = tokio::time::timeout(std::time::Duration::ZERO, hangs).await;
-    assert!(waited.is_err());
+async fn a_failure_is_not_kept() {
+    const GONE: Rejection = Rejection::ClientDocument(DocumentProblem::Gone);
+    let cache = Cache::new(8);
+    let answer = |result: Result<Fetched, EndpointError>| async { result };
+    let failed = answer(Ok(Err(GONE)));
+    let failed = cache.fetched(&id(1), Class::Stranger, None, at(1), failed).await;
+    assert_eq!(failed.unwrap().unwrap_err(), GONE);
+    let refused = answer(Err(Rejection::UnknownClient.into()));
+    let refused = cache.fetched(&id(1), Class::Stranger, None, at(1), refused).await;
+    assert!(refused.is_err());
     assert_eq!(cache.counts(), (0, 0));
-    let fetched = cache.fetched(&id, None, at(1), BUSY, async { Ok(description(1, 300)) });
-    assert!(fetched.await.is_ok());
 }
 
 /// L11: a fresh document is not fetched again, unless another process has seen the document later.
 #[tokio::test]
 async fn a_fresh_document_is_used_until_another_process_has_seen_a_newer_one() {
     let cache = Cache::new(8);
-    let fetches = Cell::new(0);
+    let count = AtomicUsize::new(0);
     let ask = async |seen_at: Option<i64>, now: i64| {
         let fetch = async {
-            fetches.set(fetches.get() + 1);
-            Ok(description(now, now + 300))
+            count.fetch_add(1, Ordering::SeqCst);
+            Ok(Ok(description(now, now + 300)))
         };
-        cache.fetched(&id(1), seen_at.map(at), at(now), BUSY, fetch).await.unwrap();
-        fetches.get()
+        let fetched = cache.fetched(&id(1), Class::Stranger, seen_at.map(at), at(now), fetch).await;
+        fetched.unwrap().unwrap();
+        count.load(Ordering::SeqCst)
     };
     assert_eq!(ask(None, 1_000).await, 1);
     assert_eq!(ask(None, 1_299).await, 1);
@@ -85,31 +64,35 @@ async fn a_fresh_document_is_used_until_another_process_has_seen_a_newer_one() {
     assert_eq!(ask(None, 900).await, 4, "the clock was set back");
 }
 
-/// L18: the cache has its capacity, and those that expire first make room.
+/// L18: a flood of documents, each fresh for longer, removes neither those of apps with a row nor one in use.
 #[tokio::test]
-async fn the_cache_is_bounded_and_fetches_at_once_too() {
+async fn a_flood_of_documents_removes_none_in_use() {
     let cache = Cache::new(16);
-    for number in 0..1_000_usize {
-        let until = 1_000 + i64::try_from(number).unwrap();
-        let fetch = async { Ok(description(0, until)) };
-        cache.fetched(&id(number), None, at(1), BUSY, fetch).await.unwrap();
-        assert!(cache.counts().0 <= 16);
+    fetch(&cache, 1, Class::Vouched, 1).await;
+    fetch(&cache, 2, Class::Stranger, 1).await;
+    for number in 0..1_000 {
+        let fetch = async { Ok(Ok(description(1, 100_000))) };
+        let flood = cache.fetched(&id(5_000 + number), Class::Stranger, None, at(1), fetch).await;
+        flood.unwrap().unwrap();
+        assert!(cache.fresh(&id(2), Class::Stranger, None, at(2)).is_some());
+        assert!(cache.counts().0 <= 17);
     }
-    assert!(cache.fresh(&id(999), None, at(1)).is_some());
-    let pending: Vec<_> =
-        (0..ClientDocuments::MAX_FETCHES).map(|number| id(5_000 + number)).collect();
-    let mut held: Vec<_> = pending
-        .iter()
-        .map(|id| Box::pin(cache.fetched(id, None, at(1), BUSY, std::future::pending())))
-        .collect();
-    for fetch in &mut held {
-        let waited = tokio::time::timeout(std::time::Duration::ZERO, fetch).await;
-        assert!(waited.is_err());
+    assert!(cache.fresh(&id(1), Class::Vouched, None, at(2)).is_some());
+    assert!(cache.fresh(&id(5_000), Class::Stranger, None, at(2)).is_none());
+}
+
+/// L12: what is known of a gone document serves no new request, until it is fetched again.
+#[tokio::test]
+async fn a_gone_document_is_not_fresh() {
+    for class in [Class::Stranger, Class::Vouched] {
+        let cache = Cache::new(8);
+        fetch(&cache, 1, class, 1).await;
+        cache.note_failure(&id(1), class, Failure { at: at(2), is_gone: false });
+        assert!(cache.fresh(&id(1), class, None, at(2)).is_some());
+        cache.note_failure(&id(1), class, Failure { at: at(2), is_gone: true });
+        assert!(cache.fresh(&id(1), class, None, at(2)).is_none());
+        assert_eq!(cache.memory(&id(1)).description.is_some(), class == Class::Vouched);
+        fetch(&cache, 1, class, 3).await;
+        assert!(cache.fresh(&id(1), class, None, at(4)).is_some());
     }
-    let last = id(9_000);
-    let late = cache.fetched(&last, None, at(1), BUSY, async { Ok(description(1, 300)) });
-    assert_eq!(late.await.unwrap_err(), BUSY);
-    drop(held);
-    let late = cache.fetched(&last, None, at(1), BUSY, async { Ok(description(1, 300)) });
-    assert!(late.await.is_ok());
 }

@@ -2,20 +2,25 @@
 //! (draft-ietf-oauth-client-id-metadata-document-02). The rules without I/O are in `app::metadata_document`.
 
 mod cache;
+mod follow;
 mod freshness;
 mod hosts;
 mod prune;
 mod resolve;
+mod rows;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache::Cache;
+pub(crate) use cache::Description;
 use hosts::HostList;
 pub(crate) use resolve::{FoundApp, Standing};
+use rows::RowCount;
 
-use crate::app::{AppSettings, AppTemplate, ClientAuthentication, InvalidApp};
+use crate::app::{AppTemplate, InvalidApp, JwksUri};
+use crate::endpoint::fetches::Places;
 use crate::fetch::{DynFetch, Fetch};
 use crate::ids::ClientId;
 
@@ -49,6 +54,7 @@ pub struct ClientDocuments {
     shortest: Duration,
     longest: Duration,
     capacity: usize,
+    max_apps: usize,
     gone: GoneDocument,
 }
 
@@ -67,8 +73,12 @@ pub enum GoneDocument {
 impl ClientDocuments {
     /// The largest accepted document, in bytes.
     pub const MAX_BYTES: usize = 5 * 1024;
-    /// The documents that a process fetches at once.
-    pub const MAX_FETCHES: usize = 64;
+    /// The documents and key sets of such apps that a process fetches at once.
+    pub const MAX_FETCHES: usize = Places::ALL;
+    /// The part of them from one host.
+    pub const MAX_FETCHES_OF_HOST: usize = Places::OF_HOST;
+    /// The part of them for one source.
+    pub const MAX_FETCHES_OF_SOURCE: usize = Places::OF_SOURCE;
 
     /// Fetches documents with `fetch`, and gives the apps the settings of `template`.
     ///
@@ -85,6 +95,7 @@ impl ClientDocuments {
             shortest: Duration::from_mins(5),
             longest: Duration::from_hours(24),
             capacity: 1_000,
+            max_apps: 10_000,
             gone: GoneDocument::default(),
         })
     }
@@ -110,9 +121,19 @@ impl ClientDocuments {
         self
     }
 
-    /// Sets how many documents are kept in memory, at least 8. Default: 1,000.
+    /// Sets how many documents of apps with a row are kept in memory, and how many of others, at least 8 each. Those
+    /// that were not used for the longest time make room. Default: 1,000.
     pub fn capacity(mut self, documents: usize) -> Self {
         self.capacity = documents.max(8);
+        self
+    }
+
+    /// Sets how many apps may have a row by their documents, at least 1. Beyond it, the first consent to another app is
+    /// refused until the upkeep has removed one without grants. Default: 10,000.
+    ///
+    /// Each process counts again every five minutes at most. In between, others may exceed the number by what they add.
+    pub fn max_apps(mut self, apps: usize) -> Self {
+        self.max_apps = apps.max(1);
         self
     }
 
@@ -137,6 +158,7 @@ impl fmt::Debug for ClientDocuments {
             .field("shortest", &self.shortest)
             .field("longest", &self.longest)
             .field("capacity", &self.capacity)
+            .field("max_apps", &self.max_apps)
             .field("gone", &self.gone)
             .finish_non_exhaustive()
     }
@@ -147,6 +169,7 @@ impl fmt::Debug for ClientDocuments {
 pub(crate) struct Documents {
     settings: ClientDocuments,
     cache: Cache,
+    rows: RowCount,
     /// The last app that a round has looked at.
     pruned: Mutex<Option<ClientId>>,
 }
@@ -154,14 +177,11 @@ pub(crate) struct Documents {
 impl Documents {
     pub(crate) fn new(settings: ClientDocuments) -> Self {
         let cache = Cache::new(settings.capacity);
-        Self { settings, cache, pruned: Mutex::default() }
+        Self { settings, cache, rows: RowCount::default(), pruned: Mutex::default() }
     }
 
     /// Checks the host of an app's `jwks_uri` against the lists of hosts.
-    pub(crate) fn allows_keys_of(&self, settings: &AppSettings) -> bool {
-        let ClientAuthentication::PrivateKeyJwtUri(uri) = settings.authentication() else {
-            return true;
-        };
+    pub(crate) fn allows_keys_at(&self, uri: &JwksUri) -> bool {
         uri.host().is_some_and(|host| self.settings.allows(&host))
     }
 

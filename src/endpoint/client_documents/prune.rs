@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use super::Documents;
 use crate::app::AppOrigin;
+use crate::audit::{Action, Actor, AuditEvent};
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::ids::ClientId;
+use crate::observe::Outcome;
 use crate::store::{AppQuery, DeleteApp, GrantFilter, Page, Pruned, Store, StoreError};
 
 /// How long a row without a grant stays after its last change: its first grant comes a moment after it.
@@ -25,7 +27,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         now: UnixTime,
         limit: usize,
     ) -> Result<Pruned, StoreError> {
-        let mut removed = 0;
+        let mut removed = 0_usize;
         let Some(documents) = self.documents.as_deref() else {
             return Ok(Pruned { removed, more: false });
         };
@@ -42,9 +44,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             if !self.store.list_grants(&of_app, Page::first(1)).await?.items.is_empty() {
                 continue;
             }
-            let deleted = self.store.delete_app(app.client_id(), app.version()).await?;
-            removed += usize::from(deleted == DeleteApp::Deleted);
+            if self.store.delete_app(app.client_id(), app.version()).await? != DeleteApp::Deleted {
+                continue;
+            }
+            removed = removed.saturating_add(1);
+            let event = AuditEvent::new(now, Actor::Server, Action::DeleteApp, Outcome::Success);
+            let event = event.with_app(app.client_id());
+            self.usage.record(&event);
+            self.audit.record(&event);
         }
+        documents.rows.forget(removed).await;
         *documents.pruned() = listing.next;
         Ok(Pruned { removed, more: false })
     }

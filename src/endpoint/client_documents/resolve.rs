@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 
-use super::cache::{Description, is_fresh};
+use super::cache::{Description, Failure, Fetched, is_fresh};
 use super::{ClientDocuments, Documents, GoneDocument, freshness};
 use crate::app::{
-    AppOrigin, AuthenticationMethodName, CustomApp, DocumentProblem, DocumentUrl, MetadataDocument,
+    AppOrigin, AuthenticationMethodName, ClientAuthentication, CustomApp, DocumentProblem,
+    DocumentUrl, MetadataDocument,
 };
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
+use crate::endpoint::fetches::{self, Class};
 use crate::error::{EndpointError, Rejection};
 use crate::fetch::FetchError;
 use crate::ids::{ClientId, Source};
 use crate::observe::panics::caught_in;
-use crate::store::{InsertApp, Store, UpdateApp};
-
-const TOO_MANY: Rejection = Rejection::ClientDocument(DocumentProblem::TooMany);
+use crate::store::Store;
 
 /// The app of an authorization request.
 #[derive(Clone, Debug)]
@@ -79,29 +79,45 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             return Err(Rejection::ClientDocument(DocumentProblem::HostNotAllowed).into());
         }
         let now = self.clock.now();
+        let class = class_of(stored.as_deref());
         let row = stored.as_ref().and_then(|app| app.metadata_document());
         let seen_at = row.map(MetadataDocument::seen_at);
-        let known = documents.cache.fresh(url.client_id(), seen_at, now);
+        let known = documents.cache.fresh(url.client_id(), class, seen_at, now);
         if let (Some(app), Some(row), None) = (&stored, row, &known)
             && is_fresh(row, now)
             && !row.is_gone()
         {
             return Ok(FoundApp::stored(Arc::clone(app)));
         }
-        let description = if let Some(known) = known {
-            known
-        } else {
-            let charged = self.limiter.charge_document(source, now);
-            charged.map_err(|retry| EndpointError::limited(TOO_MANY, retry))?;
-            match documents.fetch(url, seen_at, now).await {
+        let description = match known {
+            Some(known) => known,
+            None => match self.fetch_document(documents, url, class, seen_at, source, now).await? {
                 Ok(description) => description,
                 Err(rejection) => {
-                    self.note_gone(documents, url, stored.as_ref(), &rejection).await?;
+                    self.note_gone(documents, url, stored.as_deref(), &rejection).await?;
                     return Err(rejection.into());
                 }
-            }
+            },
         };
         self.app_of(url, stored, &description, now).await
+    }
+
+    /// Fetches the document of an app, or shares the fetch of another request.
+    pub(super) async fn fetch_document(
+        &self,
+        documents: &Documents,
+        url: DocumentUrl<'_>,
+        class: Class,
+        seen_at: Option<UnixTime>,
+        source: Option<&Source>,
+        now: UnixTime,
+    ) -> Result<Fetched, EndpointError> {
+        let fetch = async {
+            let _place = self.admit_fetch(url.host(), source, now)?;
+            let fetched = documents.fetch(url, now).await;
+            Ok(fetched.map(Arc::new).map_err(Rejection::ClientDocument))
+        };
+        documents.cache.fetched(url.client_id(), class, seen_at, now, fetch).await
     }
 
     /// Returns the app of a description. A document that is back is noted in the row.
@@ -133,18 +149,20 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(FoundApp { app: Arc::new(changed), standing })
     }
 
-    /// Notes in the row that the document is gone, so that refreshes are refused.
-    async fn note_gone(
+    /// Notes that the document is gone. In the row, so that refreshes are refused.
+    pub(super) async fn note_gone(
         &self,
         documents: &Documents,
         url: DocumentUrl<'_>,
-        stored: Option<&Arc<CustomApp>>,
+        stored: Option<&CustomApp>,
         rejection: &Rejection,
     ) -> Result<(), EndpointError> {
         if *rejection != Rejection::ClientDocument(DocumentProblem::Gone) {
             return Ok(());
         }
-        documents.cache.forget(url.client_id());
+        let failure = Failure { at: self.clock.now(), is_gone: true };
+        let class = class_of(stored);
+        documents.cache.note_failure(url.client_id(), class, failure);
         match stored {
             Some(app)
                 if documents.settings.gone == GoneDocument::RefuseRefresh
@@ -164,67 +182,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         self.store.update_app(changed.clone(), app.version()).await?;
         Ok(changed)
     }
-
-    /// Writes the row of an app as it describes itself, before a user's approval of `date` becomes a grant. Consents
-    /// count from then on.
-    pub(crate) async fn keep_described(
-        &self,
-        found: &FoundApp,
-        date: UnixTime,
-    ) -> Result<(), EndpointError> {
-        let expected = match found.standing {
-            Standing::Stored => return Ok(()),
-            Standing::New => None,
-            Standing::Changed { version } => Some(version),
-        };
-        let app = (*found.app).clone().with_consents_since(date);
-        let was_written = match expected {
-            None => self.store.insert_app(app).await? == InsertApp::Inserted,
-            Some(version) => self.store.update_app(app, version).await? == UpdateApp::Updated,
-        };
-        if was_written { Ok(()) } else { self.accept_other(&found.app).await }
-    }
-
-    /// Writes the row of a described app again, if the prune has removed it since it was read. Returns false if the
-    /// row is there.
-    pub(crate) async fn restore_described(&self, app: &CustomApp) -> Result<bool, EndpointError> {
-        if app.metadata_document().is_none()
-            || self.store.read_app(app.client_id()).await?.is_some()
-        {
-            return Ok(false);
-        }
-        let version = CustomApp::first_version(&*self.random)?;
-        let inserted = self.store.insert_app(app.clone().with_first_version(version)).await?;
-        Ok(inserted == InsertApp::Inserted)
-    }
-
-    /// Accepts the row that another request wrote first, if it has the same description.
-    async fn accept_other(&self, app: &CustomApp) -> Result<(), EndpointError> {
-        let other = self.store.read_app(app.client_id()).await?;
-        match other {
-            Some(other) if !other.is_enabled() => Err(Rejection::AppDisabled.into()),
-            Some(other) if other.settings() == app.settings() => Ok(()),
-            _ => Err(Rejection::ClientDocument(DocumentProblem::Changed).into()),
-        }
-    }
 }
 
 impl Documents {
-    /// Fetches the document of an app, or shares the fetch of another request.
+    /// Fetches and reads the document of an app.
     async fn fetch(
-        &self,
-        url: DocumentUrl<'_>,
-        seen_at: Option<UnixTime>,
-        now: UnixTime,
-    ) -> Result<Arc<Description>, Rejection> {
-        let fetch = async {
-            let fetched = self.fetch_alone(url, now).await;
-            fetched.map(Arc::new).map_err(Rejection::ClientDocument)
-        };
-        self.cache.fetched(url.client_id(), seen_at, now, TOO_MANY, fetch).await
-    }
-
-    async fn fetch_alone(
         &self,
         url: DocumentUrl<'_>,
         now: UnixTime,
@@ -238,7 +200,9 @@ impl Documents {
         let public = AuthenticationMethodName::None;
         let described = settings.template.describe(&metadata, url.host(), public);
         let described = described.map_err(|error| DocumentProblem::Member(error.field()))?;
-        if !self.allows_keys_of(&described.settings) {
+        if let ClientAuthentication::PrivateKeyJwtUri(uri) = described.settings.authentication()
+            && !self.allows_keys_at(uri)
+        {
             return Err(DocumentProblem::HostNotAllowed);
         }
         let until = freshness::fresh_until(&headers, now, settings.shortest, settings.longest);
@@ -248,8 +212,8 @@ impl Documents {
 
     /// Returns the headers and the body of an answer with status 200.
     async fn get(&self, url: &str) -> Result<(HeaderMap, Vec<u8>), DocumentProblem> {
-        let request = http::Request::get(url).header(ACCEPT, "application/json").body(Vec::new());
-        let request = request.map_err(|_| DocumentProblem::Unreachable)?;
+        let request = fetches::request(url, "application/json");
+        let request = request.ok_or(DocumentProblem::Unreachable)?;
         let fetched = self.settings.fetch.fetch_boxed(request, ClientDocuments::MAX_BYTES);
         let answer = match caught_in(fetched).await {
             Ok(Ok(answer)) => answer,
@@ -267,6 +231,11 @@ impl Documents {
             _ => Err(DocumentProblem::Status),
         }
     }
+}
+
+/// Returns the class of what is kept of an app.
+fn class_of(stored: Option<&CustomApp>) -> Class {
+    if stored.is_some() { Class::Vouched } else { Class::Stranger }
 }
 
 /// Checks whether the one `Content-Type` is `application/json`, or another type in the form of JSON (RFC 6839).

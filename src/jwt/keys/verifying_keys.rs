@@ -156,7 +156,8 @@ impl VerifyingKeys {
         &self.passed_over
     }
 
-    /// Creates the set of the server's own keys, of any number: it accepts every key that it publishes.
+    /// Creates the set of the server's own keys, of any number: it accepts every key that it publishes. The set of an app
+    /// that publishes no usable key is empty.
     pub(crate) const fn of_server(keys: Vec<VerifyingKey>) -> Self {
         Self { keys, passed_over: Vec::new() }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use grantor::endpoint::{Caller, Decision, Login, NextStep, Voucher};
+use grantor::endpoint::{Approval, Caller, Decision, Login, NextStep, Voucher};
+use http::Response;
 use pollster::block_on;
 use serde_json::json;
 
-use super::site::{EDITOR, app, documents, row, world};
+use super::site::{EDITOR, Site, app, documents, row, world};
 use crate::support::{CALLBACK, World, ann, code_query, new_key, new_verifier, scope, subject};
 
 /// Sends `login` through the authorization endpoint, and approves if asked. Returns whether the user was asked.
@@ -129,6 +130,63 @@ fn an_approval_is_for_the_description_on_the_page() {
     assert_eq!(refused.unwrap_err().location(), None);
     world.assert_refused("client", "client_document_changed", None);
     assert!(row(&world, EDITOR).is_none());
+}
+
+/// L11: the user approved the whole of another description after this one was fetched. A narrower approval of this one
+/// is not widened by that.
+#[test]
+fn a_consent_to_another_description_widens_none() {
+    let (world, site) = world();
+    assert!(is_asked(&world, &ann()));
+    world.advance(301);
+    let old = world.beside(new_key(), Arc::clone(&world.store), Arc::clone(&world.users));
+    let document = Site::document(EDITOR, &json!({})).to_string().into_bytes();
+    let lasting = Response::builder().header("content-type", "application/json");
+    site.answer(EDITOR, lasting.header("cache-control", "max-age=3600").body(document).unwrap());
+    let old = old.client_documents(documents(&site)).build();
+    let query = code_query(&app(EDITOR), &new_verifier(), &[("prompt", "consent")]);
+    let at_old = || block_on(old.authorization_request(&query, Caller::default())).unwrap();
+    at_old();
+    site.publish(EDITOR, &json!({"client_name": "Another"}));
+    let prompt = world.prompt(&query, &ann());
+    assert_eq!(prompt.app_name, "Another");
+    world.advance(30);
+    let NextStep::AskConsent(whole) = block_on(old.authorize(at_old(), Some(&ann()))).unwrap()
+    else {
+        panic!("asked for by the app")
+    };
+    assert_eq!(whole.app_name, "Editor");
+    let yes = Decision::approve();
+    block_on(old.decide(&whole.ticket, &ann(), yes, Caller::default())).unwrap();
+    world.advance(1);
+    let part = Decision::Approve(Approval::default().with_scope(scope("a")));
+    block_on(world.server.decide(&prompt.ticket, &ann(), part, Caller::default())).unwrap();
+    let silent = |scope: &str| {
+        let more = [("scope", scope), ("prompt", "none")];
+        world.approve(&code_query(&app(EDITOR), &new_verifier(), &more)).is_ok()
+    };
+    assert!(silent("a") && !silent("a b"));
+}
+
+/// The description changes after the user was asked, and before the decision, of an app that others use already: the
+/// approval is refused, and the row stays as it was.
+#[test]
+fn a_description_that_changes_before_the_decision_voids_the_page() {
+    let (world, site) = world();
+    let bob = Login::new(subject("bob"), "session of bob");
+    assert!(is_asked(&world, &bob));
+    let query = code_query(&app(EDITOR), &new_verifier(), &[]);
+    let prompt = world.prompt(&query, &ann());
+    let before = row(&world, EDITOR).unwrap();
+    site.publish(EDITOR, &json!({"redirect_uris": [CALLBACK, "https://app.example.com/other"]}));
+    world.advance(301);
+    let yes = Decision::approve();
+    let refused = block_on(world.server.decide(&prompt.ticket, &ann(), yes, Caller::default()));
+    assert_eq!(refused.unwrap_err().location(), None);
+    world.assert_refused("client", "client_document_changed", None);
+    assert_eq!(row(&world, EDITOR).unwrap().version(), before.version());
+    assert!(is_asked(&world, &ann()));
+    assert_eq!(row(&world, EDITOR).unwrap().settings().redirect_uris().len(), 2);
 }
 
 /// Two users who approve first at the same time: one row, and each gets a code.

@@ -66,6 +66,43 @@ fn a_source_has_a_budget_of_documents() {
     assert_eq!(ask("https://c.example/c", "192.0.2.1"), spent);
 }
 
+/// L18: a slow host takes its share of the fetches at once, and one source its own. Others go on, also for the keys of
+/// apps.
+#[test]
+fn a_slow_host_takes_only_its_share_of_the_fetches() {
+    let (world, site) = world_with(|documents| documents);
+    let slow = |number: usize| format!("https://slow.example/{number}");
+    for number in 0..9 {
+        site.publish(&slow(number), &json!({}));
+    }
+    site.hang("https://slow.example/");
+    let sources = ["192.0.2.1", "192.0.2.2"].map(|source| Source::new(source).unwrap());
+    let queries: Vec<_> =
+        (0..9).map(|it| code_query(&app(&slow(it)), &new_verifier(), &[])).collect();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut ask = |number: usize, source: usize| {
+        let caller = Caller::default().at(&sources[source]);
+        let mut asked = Box::pin(world.server.authorization_request(&queries[number], caller));
+        match asked.as_mut().poll(&mut context) {
+            Poll::Pending => Some(asked),
+            Poll::Ready(refused) => {
+                assert_eq!(refused.unwrap_err().location(), None);
+                None
+            }
+        }
+    };
+    let held: Vec<_> = (0..4).map(|number| ask(number, 0).unwrap()).collect();
+    for source in [0, 1] {
+        assert!(ask(4, source).is_none());
+        world.assert_refused("rate_limit", "client_document_too_many", Some("rate_limits"));
+    }
+    assert!(ask(0, 1).is_some(), "it shares the fetch");
+    assert_eq!(site.fetches(), 4);
+    accepted(&world, EDITOR);
+    drop(held);
+    assert!(ask(4, 0).is_some());
+}
+
 /// 10,000 documents become apps beside 100,000 look-ups of a registered app: another process reads that app once. The
 /// same number of registrations by an administrator makes it read the app again and again.
 #[test]

@@ -7,4 +7,5 @@ mod limits;
 #[cfg(feature = "fetch")]
 mod network;
 mod powers;
+mod rows;
 mod site;

@@ -26,6 +26,8 @@ use crate::support::{World, code_query, new_verifier};
 enum Page {
     /// With these bytes.
     Answer(Vec<u8>),
+    /// With these bytes, on a connection that stays open.
+    Open(Vec<u8>),
     /// With a byte of the body now and then, for ever.
     Drips,
     /// With chunks of the body, for ever.
@@ -106,9 +108,18 @@ impl Host {
 }
 
 async fn answer(mut stream: TlsStream<TcpStream>, pages: &Mutex<HashMap<String, Page>>) {
+    while answer_once(&mut stream, pages).await {}
+    _ = stream.shutdown().await;
+}
+
+/// Answers a request. Returns whether the connection stays open.
+async fn answer_once(
+    stream: &mut TlsStream<TcpStream>,
+    pages: &Mutex<HashMap<String, Page>>,
+) -> bool {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let Ok(byte) = stream.read_u8().await else { return };
+        let Ok(byte) = stream.read_u8().await else { return false };
         head.push(byte);
     }
     let head = String::from_utf8(head).unwrap();
@@ -118,6 +129,9 @@ async fn answer(mut stream: TlsStream<TcpStream>, pages: &Mutex<HashMap<String, 
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     match page {
         Some(Page::Answer(bytes)) => _ = stream.write_all(&bytes).await,
+        Some(Page::Open(bytes)) => {
+            return stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok();
+        }
         Some(Page::Drips) => {
             _ = stream.write_all(begin).await;
             while stream.write_all(b"1\r\n \r\n").await.is_ok() && stream.flush().await.is_ok() {
@@ -131,7 +145,7 @@ async fn answer(mut stream: TlsStream<TcpStream>, pages: &Mutex<HashMap<String, 
         }
         None => _ = stream.write_all(b"HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n").await,
     }
-    _ = stream.shutdown().await;
+    false
 }
 
 fn world(fetcher: FetcherBuilder) -> World {
@@ -195,6 +209,21 @@ fn only_a_plain_answer_over_tls_is_a_document() {
     let other = format!("https://localhost:{}/good", host.at.port());
     let reason = visit(&world, &other).unwrap_err();
     assert!(["client_document_unreachable", "client_document_address"].contains(&&*reason));
+}
+
+/// L18: a host that keeps its connections open costs the server none: strangers name any number of hosts.
+#[test]
+fn no_connection_to_a_strangers_host_stays_open() {
+    let host = Host::start();
+    let world = world(Fetcher::builder().allow_network("127.0.0.1").unwrap());
+    for path in ["/a", "/b"] {
+        let document = Site::document(&host.url(path), &json!({})).to_string();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: keep-alive";
+        let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{document}", document.len());
+        host.put(path, Page::Open(answer.into_bytes()));
+        assert_eq!(visit(&world, &host.url(path)), Ok(()));
+    }
+    assert_eq!(host.connections(), 2, "the first was not kept");
 }
 
 /// L4, L7: an address that is not public is refused before any connection, as a literal and by a name that resolves to

@@ -23,7 +23,13 @@ pub(super) const EDITOR: &str = "https://editor.example/client";
 pub(super) struct Site {
     answers: Mutex<HashMap<String, Response<Vec<u8>>>>,
     fetches: AtomicUsize,
+    meanwhile: Mutex<Option<Meanwhile>>,
+    /// The beginning of the URLs that are never answered.
+    hanging: Mutex<Option<String>>,
 }
+
+/// An act during a fetch.
+type Meanwhile = Box<dyn FnOnce() + Send>;
 
 impl Site {
     /// The document of an app with one redirect URI, and `changes`.
@@ -56,6 +62,16 @@ impl Site {
         self.answers.lock().unwrap().remove(url);
     }
 
+    /// Leaves requests for URLs that begin so without an answer.
+    pub(super) fn hang(&self, beginning: &str) {
+        *self.hanging.lock().unwrap() = Some(beginning.to_owned());
+    }
+
+    /// Calls `act` during the next fetch.
+    pub(super) fn meanwhile(&self, act: impl FnOnce() + Send + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(act));
+    }
+
     /// Returns the number of fetches so far.
     pub(super) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
@@ -69,8 +85,17 @@ impl Fetch for Site {
         max_bytes: usize,
     ) -> Result<Response<Vec<u8>>, FetchError> {
         self.fetches.fetch_add(1, Ordering::SeqCst);
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(act) = meanwhile {
+            act();
+        }
+        let url = request.uri().to_string();
+        let hangs = self.hanging.lock().unwrap().as_ref().is_some_and(|it| url.starts_with(it));
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         let answers = self.answers.lock().unwrap();
-        let Some(answer) = answers.get(&request.uri().to_string()) else {
+        let Some(answer) = answers.get(&url) else {
             return Ok(Response::builder().status(404).body(Vec::new()).unwrap());
         };
         if answer.body().len() > max_bytes {
