@@ -574,6 +574,10 @@ const TESTS: &[(&str, &[&str])] = &[
         "time of a request of `Fetcher`, to the end of the response",
         &["a_request_ends_at_its_deadline"],
     ),
+    (
+        "names that a `Fetcher` looks up at once, also for requests that were given up",
+        &["look_ups_that_do_not_end_have_a_bound"],
+    ),
     ("requests of a `Fetcher` in flight for one URL", &["one_request_for_a_url_runs_at_a_time"]),
     // SQLite
     ("requests that share a commit", &["at_most_256_requests_share_a_commit"]),
