@@ -75,6 +75,12 @@ impl CustomStore {
 }
 
 impl Tables {
+    /// Counts a change of an app, by the app before an update or removal and after an insertion. Strangers change the
+    /// apps that describe themselves, so the caches of other processes stay as they are.
+    pub(crate) fn count_change_of(&mut self, app: &CustomApp) {
+        self.apps_version += u64::from(!app.origin().is_self_described());
+    }
+
     /// Returns true if the app is registered and enabled.
     fn is_active(&self, client_id: &ClientId) -> bool {
         self.apps.get(client_id).is_some_and(|app| app.is_enabled())
@@ -154,8 +160,7 @@ impl AppRegistry for CustomStore {
         if tables.apps.contains_key(app.client_id()) {
             return Ok(InsertApp::AlreadyExists);
         }
-        // The caches of other processes stay as they are if a stranger's app appears.
-        tables.apps_version += u64::from(!app.origin().is_self_described());
+        tables.count_change_of(&app);
         tables.apps.insert(app.client_id().clone(), Arc::new(app));
         Ok(InsertApp::Inserted)
     }
@@ -167,14 +172,14 @@ impl AppRegistry for CustomStore {
     ) -> Result<UpdateApp, StoreError> {
         let mut tables = self.lock();
         // In SQL: UPDATE .. WHERE client_id = $1 AND version = $2.
-        Ok(match tables.apps.get_mut(app.client_id()) {
+        Ok(match tables.apps.get(app.client_id()).cloned() {
             None => UpdateApp::NotFound,
             Some(stored) if stored.version() != expected_version => UpdateApp::Conflict,
             Some(stored) => {
-                *stored = Arc::new(app);
                 // In the same statement or transaction, so that a reader of the version sees the
                 // change.
-                tables.apps_version += 1;
+                tables.count_change_of(&stored);
+                tables.apps.insert(app.client_id().clone(), Arc::new(app));
                 UpdateApp::Updated
             }
         })
@@ -187,13 +192,13 @@ impl AppRegistry for CustomStore {
     ) -> Result<DeleteApp, StoreError> {
         let mut tables = self.lock();
         // In SQL: DELETE .. WHERE client_id = $1 AND version = $2.
-        Ok(match tables.apps.get(client_id) {
+        Ok(match tables.apps.get(client_id).cloned() {
             None => DeleteApp::NotFound,
             Some(stored) if stored.version() != expected_version => DeleteApp::Conflict,
-            Some(_) => {
+            Some(stored) => {
+                tables.count_change_of(&stored);
                 tables.apps.remove(client_id);
                 tables.consents.retain(|(of_app, _), _| of_app != client_id);
-                tables.apps_version += 1;
                 DeleteApp::Deleted
             }
         })

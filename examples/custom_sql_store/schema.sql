@@ -42,15 +42,17 @@ CREATE TABLE store_clock (
   app_changes INTEGER NOT NULL
 );
 INSERT INTO store_clock VALUES (1, 0, 0);
--- Apps that describe themselves are not counted when they appear: strangers cause it.
+-- Apps that describe themselves are not counted when they appear, change or go: strangers cause it.
 CREATE TRIGGER insertions_are_counted AFTER INSERT ON applications
 WHEN coalesce(NEW.record ->> 'origin', '') NOT IN ('self_registered', 'document') BEGIN
   UPDATE store_clock SET app_changes = app_changes + 1;
 END;
-CREATE TRIGGER updates_are_counted AFTER UPDATE ON applications BEGIN
+CREATE TRIGGER updates_are_counted AFTER UPDATE ON applications
+WHEN coalesce(OLD.record ->> 'origin', '') NOT IN ('self_registered', 'document') BEGIN
   UPDATE store_clock SET app_changes = app_changes + 1;
 END;
-CREATE TRIGGER removals_are_counted AFTER DELETE ON applications BEGIN
+CREATE TRIGGER removals_are_counted AFTER DELETE ON applications
+WHEN coalesce(OLD.record ->> 'origin', '') NOT IN ('self_registered', 'document') BEGIN
   UPDATE store_clock SET app_changes = app_changes + 1;
 END;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Listing, Page, StoreError};
-use crate::app::{CustomApp, Flow};
+use crate::app::{AppOrigin, CustomApp, Flow};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 
@@ -130,7 +130,7 @@ pub enum DeleteApp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "hosts' stores make it")]
 pub struct AppsVersion {
-    /// A number that grows with every change of the apps.
+    /// A number that grows with every change of the apps, except for those that describe themselves.
     pub version: u64,
     /// An instant of the store's clock, as [`GrantStore::seen`](super::GrantStore::seen) returns it.
     pub seen: UnixTime,
@@ -238,6 +238,38 @@ pub trait AppRegistry: Send + Sync {
         page: Page<ClientId>,
     ) -> impl Future<Output = Result<Listing<Arc<CustomApp>, ClientId>, StoreError>> + Send;
 
+    /// Counts the apps that registered themselves ([`AppOrigin::SelfRegistered`]), up to `most`.
+    ///
+    /// The default lists the apps that describe themselves, page by page. A database should count by an index: each
+    /// process of a server with [registration](crate::ServerBuilder::registration) asks once a minute.
+    ///
+    /// # Contract
+    ///
+    /// The answer is the number of these apps, or `most` if there are more. It includes every change that was answered
+    /// before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it cannot tell.
+    fn count_self_registered_apps(
+        &self,
+        most: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send {
+        async move {
+            let query = AppQuery::all().self_described(true);
+            let mut apps = 0_usize;
+            let mut next = Some(Page::first(Page::<()>::MAX_LIMIT));
+            while let Some(page) = next.filter(|_| apps < most) {
+                let listing = self.list_apps(&query, page.clone()).await?;
+                let own =
+                    listing.items.iter().filter(|it| it.origin() == AppOrigin::SelfRegistered);
+                apps = apps.saturating_add(own.count());
+                next = listing.next.map(|last| page.after(last));
+            }
+            Ok(apps.min(most))
+        }
+    }
+
     /// Prepares for a request. A cache asks here what other processes have changed, if that is due: a
     /// revocation that it learns of then does not overlap the request.
     ///
@@ -250,16 +282,18 @@ pub trait AppRegistry: Send + Sync {
         async { Ok(()) }
     }
 
-    /// Returns a number that grows with every change of the apps, by any process, and an instant.
-    /// [`CachedApps`](super::CachedApps) uses it to tell whether its entries are valid.
+    /// Returns a number that grows with every change of the apps that administrators and the host's configuration
+    /// manage, by any process, and an instant. [`CachedApps`](super::CachedApps) uses it to tell whether its entries
+    /// are valid.
     ///
     /// # Contract
     ///
     /// * Every insertion, update and removal that was made adds one at least. None of many concurrent ones
     ///   is missed.
-    /// * The insertion of an app that [describes itself](crate::app::AppOrigin::is_self_described) adds nothing:
-    ///   strangers cause it, and it would make every process read every app again. A cache keeps the absence of an
-    ///   app no longer than its bound.
+    /// * The insertion of an app that [describes itself](AppOrigin::is_self_described) adds nothing, and neither does
+    ///   the update or removal of an app that described itself until then: strangers cause them, and they would make
+    ///   every process read every app again. A cache keeps such an app, and the absence of an app, no longer than its
+    ///   bound.
     /// * A change and its number become visible in one step: a caller that reads the number finds the apps
     ///   as that change left them, or later. It is read from the primary.
     /// * Every revocation before the instant is in force.
@@ -308,6 +342,10 @@ impl<T: AppRegistry> AppRegistry for Arc<T> {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         T::list_apps(self, query, page).await
+    }
+
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        T::count_self_registered_apps(self, most).await
     }
 
     async fn refresh(&self) -> Result<(), StoreError> {

@@ -30,6 +30,7 @@ pub(crate) enum Method {
     UpdateApp,
     DeleteApp,
     ListApps,
+    CountApps,
     AppsVersion,
     Instant,
     InsertGrant,
@@ -211,6 +212,10 @@ impl AppRegistry for FaultyStore {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         self.call(Method::ListApps, self.inner.list_apps(query, page)).await
+    }
+
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        self.call(Method::CountApps, self.inner.count_self_registered_apps(most)).await
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {

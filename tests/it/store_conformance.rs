@@ -472,9 +472,17 @@ fn the_kit_rejects_each_fault_of_pending_records() {
 
 #[test]
 fn the_kit_rejects_a_change_count_apart_from_its_change() {
-    fails(Alteration::CountsDescribedApps, &["a_described_app_is_inserted_uncounted"]);
+    let described = "changes_of_described_apps_are_not_counted";
+    fails(Alteration::CountsDescribedApps, &[described]);
+    fails(Alteration::CountsDescribedChanges, &[described]);
+    fails(Alteration::CountsByTheNewOrigin, &[described]);
     fails(Alteration::CountsInTwoSteps, &["changes_at_once_are_all_counted"]);
     fails(Alteration::CountsBeforeItChanges, &["a_change_is_seen_before_it_is_counted"]);
+}
+
+#[test]
+fn the_kit_rejects_a_store_that_counts_documents_as_registrations() {
+    fails(Alteration::CountsDocumentsAsRegistrations, &["self_registered_apps_are_counted"]);
 }
 
 #[test]

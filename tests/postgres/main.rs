@@ -43,6 +43,9 @@ mod pending;
 mod plans;
 mod processes;
 mod races;
+#[path = "../support/registering.rs"]
+mod registering;
+mod registrations;
 #[path = "../support/revision_2.rs"]
 mod revision_2;
 mod revokers;

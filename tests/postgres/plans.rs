@@ -37,7 +37,7 @@ fn the_statements_of_a_token_go_by_primary_key() {
                  FROM generate_series(1, 5000) n"
             ),
             format!(
-                "INSERT INTO {prefix}apps SELECT 'app' || n, true, 1, '' \
+                "INSERT INTO {prefix}apps SELECT 'app' || n, true, 1, '{{}}' \
                  FROM generate_series(1, 5000) n"
             ),
             "ANALYZE".to_owned(),

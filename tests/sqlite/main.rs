@@ -35,6 +35,9 @@ mod opening;
 #[path = "../support/overtaken.rs"]
 mod overtaken;
 mod pending;
+#[path = "../support/registering.rs"]
+mod registering;
+mod registrations;
 mod restored;
 #[path = "../support/revision_2.rs"]
 mod revision_2;

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use async_lock::Mutex;
 
-use crate::app::AppOrigin;
 use crate::clock::UnixTime;
-use crate::store::{AppQuery, AppRegistry, Page, StoreError};
+use crate::store::{AppRegistry, StoreError};
 
 /// How long a count is used. Other processes register and prune meanwhile.
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -35,7 +34,8 @@ impl AppCount {
         let mut counted = self.0.lock().await;
         let age = counted.at.map(|at| Duration::from_millis(now.millis_since(at).unsigned_abs()));
         if age.is_none_or(|age| age >= LIFETIME) {
-            *counted = Counted { apps: count(store).await?, at: Some(now) };
+            let apps = store.count_self_registered_apps(most).await?;
+            *counted = Counted { apps, at: Some(now) };
         }
         if counted.apps >= most {
             return Ok(false);
@@ -49,17 +49,4 @@ impl AppCount {
         let mut counted = self.0.lock().await;
         counted.apps = counted.apps.saturating_sub(apps);
     }
-}
-
-async fn count<S: AppRegistry>(store: &S) -> Result<usize, StoreError> {
-    let query = AppQuery::all().self_described(true);
-    let mut apps = 0_usize;
-    let mut next = Some(Page::first(Page::<()>::MAX_LIMIT));
-    while let Some(page) = next {
-        let listing = store.list_apps(&query, page.clone()).await?;
-        let own = listing.items.iter().filter(|app| app.origin() == AppOrigin::SelfRegistered);
-        apps = apps.saturating_add(own.count());
-        next = listing.next.map(|last| page.after(last));
-    }
-    Ok(apps)
 }

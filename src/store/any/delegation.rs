@@ -73,6 +73,10 @@ impl AppRegistry for AnyStore {
         on_any!(self.list_apps(query, page).await)
     }
 
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        on_any!(self.count_self_registered_apps(most).await)
+    }
+
     async fn refresh(&self) -> Result<(), StoreError> {
         on_any!(self.refresh().await)
     }

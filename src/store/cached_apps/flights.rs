@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_lock::OnceCell;
 
 use super::apart;
+use super::known::Mark;
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
@@ -63,8 +64,8 @@ impl Polls {
 
 /// A call for one app.
 pub(super) struct Flight {
-    /// The epoch of the apps that was known before the call.
-    epoch: u64,
+    /// What was known of the apps before the call.
+    mark: Mark,
     began: UnixTime,
     pub(super) landing: Landing<Option<Arc<CustomApp>>>,
     /// The number of waiters. It changes under the lock of the flights only.
@@ -76,26 +77,26 @@ pub(super) struct Flight {
 pub(super) struct Flights(Mutex<HashMap<ClientId, Arc<Flight>>>);
 
 impl Flights {
-    /// Returns the flight for `client_id`, if it began at most `bound` away from `began` and knew of
-    /// `epoch`, or else a new one.
+    /// Returns the flight for `client_id`, if it began at most `bound` away from `began` and knew `mark`, or else a new
+    /// one.
     pub(super) fn board<'a>(
         &'a self,
         client_id: &'a ClientId,
-        epoch: u64,
+        mark: Mark,
         began: UnixTime,
         bound: Duration,
     ) -> Aboard<'a> {
         let mut flights = lock(&self.0);
         let under_way = flights.get(client_id).filter(|flight| {
             !flight.landing.is_initialized()
-                && flight.epoch == epoch
+                && flight.mark == mark
                 && apart(began, flight.began) <= bound
         });
         let flight = if let Some(flight) = under_way {
             Arc::clone(flight)
         } else {
             let (landing, seats) = (OnceCell::new(), AtomicUsize::new(0));
-            let flight = Arc::new(Flight { epoch, began, landing, seats });
+            let flight = Arc::new(Flight { mark, began, landing, seats });
             flights.insert(client_id.clone(), Arc::clone(&flight));
             flight
         };

@@ -24,17 +24,36 @@ pub(super) struct Known {
     absent: Mutex<HashMap<ClientId, Read>>,
 }
 
-/// When an app was read, and the epoch that was known before.
+/// What was known of the apps when a read began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The number of changes of the version.
+    epoch: u64,
+    /// The number of the latest poll.
+    poll: u64,
+}
+
+impl Mark {
+    /// Checks whether an app that was read at this mark is as the latest poll has seen the apps. An app that describes
+    /// itself changes without a change of the version, so it is read again after each poll.
+    fn vouches_for(self, app: &CustomApp, latest: Latest) -> bool {
+        self.epoch == latest.epoch
+            && (self.poll == latest.poll || !app.origin().is_self_described())
+    }
+}
+
+/// When an app was read, and what was known before.
 #[derive(Clone, Copy)]
 struct Read {
-    epoch: u64,
+    mark: Mark,
     at: UnixTime,
 }
 
 #[derive(Default)]
 struct Found {
     latest: Option<Latest>,
-    /// Only registered apps are in it, so its hash need not withstand chosen keys.
+    /// An app is in it only if it has a row. Strangers choose the ids of documents, which get a row by the approval of
+    /// a user each, and the seed of the hash is random.
     apps: HashMap<ClientId, Entry, RandomState>,
 }
 
@@ -69,9 +88,10 @@ impl Known {
         read(&self.found).latest.map(|latest| apart(began, latest.asked_at))
     }
 
-    /// Returns the present epoch.
-    pub(super) fn epoch(&self) -> u64 {
-        read(&self.found).latest.map_or(0, |latest| latest.epoch)
+    /// Returns what is known now.
+    pub(super) fn mark(&self) -> Mark {
+        let latest = read(&self.found).latest;
+        latest.map_or_else(Mark::default, |it| Mark { epoch: it.epoch, poll: it.poll })
     }
 
     /// Returns the instant of the store's clock that the latest poll returned.
@@ -115,7 +135,9 @@ impl Known {
         let found = read(&self.found);
         let latest = found.latest.filter(|latest| apart(began, latest.asked_at) <= bound)?;
         let entry = found.apps.get(client_id)?;
-        if entry.read.epoch != latest.epoch || apart(began, entry.read.at) > self.max_age {
+        if !entry.read.mark.vouches_for(&entry.app, latest)
+            || apart(began, entry.read.at) > self.max_age
+        {
             return None;
         }
         // Written rarely, so that processors do not contend for it.
@@ -127,20 +149,20 @@ impl Known {
 
     /// Checks whether no app had this id, at most `bound` away from `began`.
     pub(super) fn is_absent(&self, client_id: &ClientId, began: UnixTime, bound: Duration) -> bool {
-        let epoch = self.epoch();
+        let epoch = self.mark().epoch;
         let read = lock(&self.absent).get(client_id).copied();
-        read.is_some_and(|read| read.epoch == epoch && apart(began, read.at) <= bound)
+        read.is_some_and(|read| read.mark.epoch == epoch && apart(began, read.at) <= bound)
     }
 
-    /// Caches the answer of the store to a call that began at `at`, when `epoch` was known.
+    /// Caches the answer of the store to a call that began at `at`, when `mark` was known.
     pub(super) fn keep(
         &self,
         client_id: &ClientId,
-        epoch: u64,
+        mark: Mark,
         at: UnixTime,
         app: Option<Arc<CustomApp>>,
     ) {
-        let read = Read { epoch, at };
+        let read = Read { mark, at };
         let Some(app) = app else {
             write(&self.found).apps.remove(client_id);
             let mut absent = lock(&self.absent);
@@ -153,7 +175,7 @@ impl Known {
         lock(&self.absent).remove(client_id);
         let mut found = write(&self.found);
         if found.apps.len() >= self.capacity && !found.apps.contains_key(client_id) {
-            found.make_room(epoch, self.capacity);
+            found.make_room(mark.epoch, self.capacity);
         }
         // Not used yet: an entry that is used again stays longer.
         let entry = Entry { app, read, used: AtomicBool::new(false) };
@@ -176,7 +198,7 @@ impl Found {
     /// Drops stale entries, then entries that were not used since the last time, then any. An eighth is
     /// free afterwards, so that this happens rarely.
     fn make_room(&mut self, epoch: u64, capacity: usize) {
-        self.apps.retain(|_, entry| entry.read.epoch == epoch);
+        self.apps.retain(|_, entry| entry.read.mark.epoch == epoch);
         let wanted = capacity - capacity / 8;
         let mut surplus = self.apps.len().saturating_sub(wanted);
         self.apps.retain(|_, entry| {

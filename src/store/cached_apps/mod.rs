@@ -35,6 +35,9 @@ use crate::ids::ClientId;
 /// * After a revocation through this value the next caller asks, too: what is dated after the revocation must
 ///   not rest on an app from before it.
 /// * Concurrent callers for one uncached app share one call to the store.
+/// * An app that [describes itself](crate::app::AppOrigin::is_self_described) changes without the number, so that
+///   strangers empty no cache. It is read again after each answer of the store, twice within the bound while there is
+///   traffic.
 /// * Ids without an app are cached apart, 1,024 of them and no longer than the bound, so that unknown
 ///   ids displace no app.
 /// * If the store does not return the number within the bound, every look-up fails with [`StoreError`].
@@ -169,15 +172,15 @@ impl<S: AppRegistry> CachedApps<S> {
         began: UnixTime,
     ) -> Result<Option<Arc<CustomApp>>, StoreError> {
         // Taken before the call: the answer is no older.
-        let epoch = self.known.epoch();
-        let aboard = self.flights.board(client_id, epoch, began, self.bound);
+        let mark = self.known.mark();
+        let aboard = self.flights.board(client_id, mark, began, self.bound);
         let landing = aboard.flight.landing.get_or_init(|| async {
             // The poll before may have ended meanwhile.
             if let Kept::Known(app) = self.look_up(client_id, began) {
                 return Ok(app);
             }
             let found = self.store.find_app(client_id).await.map_err(Arc::new)?;
-            aboard.if_on_course(|| self.known.keep(client_id, epoch, began, found.clone()));
+            aboard.if_on_course(|| self.known.keep(client_id, mark, began, found.clone()));
             Ok(found)
         });
         landing.await.clone().map_err(|error| StoreError::new(Shared(error)))
@@ -231,6 +234,10 @@ impl<S: AppRegistry> AppRegistry for CachedApps<S> {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         self.store.list_apps(query, page).await
+    }
+
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        self.store.count_self_registered_apps(most).await
     }
 
     async fn refresh(&self) -> Result<(), StoreError> {

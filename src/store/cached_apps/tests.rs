@@ -8,7 +8,7 @@ use pollster::block_on;
 use proptest::prelude::*;
 
 use super::*;
-use crate::app::{AppDraft, Credentials, Flow};
+use crate::app::{AppDraft, AppOrigin, Credentials, Flow};
 use crate::clock::ManualClock;
 use crate::store::MemoryStore;
 
@@ -178,6 +178,60 @@ fn an_app_that_another_process_disabled_stops_within_the_bound() {
         process.pass(BOUND);
         assert!(!process.is_enabled(&app), "disabled after {millis} ms");
     }
+}
+
+impl Process {
+    /// Registers an app that describes itself, in another process.
+    fn stranger(&self, name: &str) -> CustomApp {
+        let app = self.app(name);
+        block_on(self.store.delete_app(app.client_id(), 1)).unwrap();
+        let app = app.edited(START, |edit| *edit.origin = AppOrigin::SelfRegistered);
+        block_on(self.store.insert_app(app.clone())).unwrap();
+        app
+    }
+}
+
+/// L12, Y14: an app that describes itself changes without the number, and stops within the bound all the same, to the
+/// millisecond.
+#[test]
+fn an_app_that_describes_itself_stops_within_the_bound() {
+    for millis in (0..=1_000).step_by(7) {
+        for ends in [false, true] {
+            let process = Process::new();
+            let app = process.stranger("app");
+            assert!(process.is_enabled(&app));
+            process.pass(Duration::from_millis(millis));
+            assert!(process.is_enabled(&app));
+            let before = block_on(process.store.apps_version()).unwrap();
+            if ends {
+                block_on(process.store.inner.delete_app(app.client_id(), app.version())).unwrap();
+            } else {
+                turn(&process.store.inner, app.client_id());
+            }
+            assert_eq!(block_on(process.store.apps_version()).unwrap().version, before.version);
+            process.pass(BOUND);
+            let found = process.find(&app);
+            assert!(!found.is_some_and(|it| it.is_enabled()), "changed after {millis} ms");
+        }
+    }
+}
+
+/// L12, Y14: an app that describes itself is read again with each poll. What is dated by a poll rests on no app from
+/// before it.
+#[test]
+fn an_app_that_describes_itself_is_read_once_after_each_poll() {
+    let process = Process::new();
+    let (app, stranger) = (process.app("app"), process.stranger("stranger"));
+    for _ in 0..100 {
+        assert!(process.is_enabled(&app) && process.is_enabled(&stranger));
+        process.pass(Duration::from_millis(10));
+    }
+    assert_eq!(process.store.asked(), (3, 2), "one read of the app, and two of the stranger");
+    assert!(process.is_enabled(&stranger));
+    turn(&process.store.inner, stranger.client_id());
+    // As after a revocation that another process has answered.
+    block_on(process.cache.apps_version()).unwrap();
+    assert!(!process.is_enabled(&stranger));
 }
 
 #[test]
@@ -355,7 +409,7 @@ fn a_version_that_comes_again_revives_no_entry() {
     let process = Process::new();
     let app = Arc::new(process.app("app"));
     known.learn(1, START, answer(10));
-    known.keep(app.client_id(), known.epoch(), START, Some(Arc::clone(&app)));
+    known.keep(app.client_id(), known.mark(), START, Some(Arc::clone(&app)));
     assert!(known.find(app.client_id(), START, BOUND).is_some());
     known.learn(2, START, answer(8));
     known.learn(3, START, answer(10));

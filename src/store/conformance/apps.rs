@@ -111,22 +111,86 @@ pub fn every_change_of_an_app_is_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -
     grown("a deletion", updated)
 }
 
-/// The insertion of an app that describes itself leaves the version as it is: strangers must not empty the caches.
-/// Its later changes count.
-pub fn a_described_app_is_inserted_uncounted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+/// The insertion, the updates and the deletion of an app that describes itself leave the version as it is: strangers
+/// must not empty the caches. An update that makes another app of this kind counts, because caches have it as one of
+/// the other kind.
+pub fn changes_of_described_apps_are_not_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
     let bench = kit.bench();
     let version = || -> Check<u64> { Ok(bench.wait(bench.store.apps_version())?.version) };
+    let become_of = |id: &ClientId, origin| -> Check {
+        let app = bench.app(id)?;
+        let changed = app.edited(at(2), |edit| *edit.origin = origin);
+        let updated = bench.wait(bench.store.update_app(changed.clone(), app.version()))?;
+        same("an update", updated, UpdateApp::Updated)?;
+        same("the app found", &*bench.app(id)?, &changed)
+    };
     for origin in [AppOrigin::SelfRegistered, AppOrigin::Document] {
         let app = new_app()?.edited(at(1), |edit| *edit.origin = origin);
+        let id = app.client_id();
         let before = version()?;
         let inserted = bench.wait(bench.store.insert_app(app.clone()))?;
         same("a new app", inserted, InsertApp::Inserted)?;
         same("the version after an insertion", version()?, before)?;
-        same("the app found", &*bench.app(app.client_id())?, &app)?;
-        bench.enable(app.client_id(), false)?;
-        holds(version()? > before, || "an update of a described app is not counted")?;
+        same("the app found", &*bench.app(id)?, &app)?;
+        bench.enable(id, false)?;
+        same("the version after an update", version()?, before)?;
+        same("the deletion", bench.delete(id)?, DeleteApp::Deleted)?;
+        same("the version after a deletion", version()?, before)?;
+        let found = bench.wait(bench.store.find_app(id))?;
+        holds(found.is_none(), || "a deleted app is found")?;
+
+        let app = new_app()?;
+        let id = app.client_id();
+        bench.wait(bench.store.insert_app(app.clone()))?;
+        let before = version()?;
+        become_of(id, origin)?;
+        let after = version()?;
+        holds(after > before, || "an app that comes to describe itself is not counted")?;
+        become_of(id, AppOrigin::Registered)?;
+        let adopted = version()?;
+        bench.enable(id, false)?;
+        holds(version()? > adopted, || "an update of an app that was adopted is not counted")?;
     }
     Ok(())
+}
+
+/// Apps that registered themselves are counted, up to a number: no others, none twice, and none that is gone.
+pub fn self_registered_apps_are_counted<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let count = |most| bench.wait(bench.store.count_self_registered_apps(most));
+    // Other checks may have left some.
+    let before = count(usize::MAX)?;
+    let mut own = Vec::new();
+    for origin in [
+        AppOrigin::SelfRegistered,
+        AppOrigin::Document,
+        AppOrigin::SelfRegistered,
+        AppOrigin::Registered,
+        AppOrigin::Declared,
+        AppOrigin::SelfRegistered,
+    ] {
+        let app = new_app()?.edited(at(1), |edit| *edit.origin = origin);
+        bench.wait(bench.store.insert_app(app.clone()))?;
+        if origin == AppOrigin::SelfRegistered {
+            own.push(app.client_id().clone());
+        }
+    }
+    let counted = |what: &str, apps: usize| {
+        same(what, count(usize::MAX)?, before.saturating_add(apps))?;
+        same("a number that is reached", count(before.saturating_add(apps))?, before + apps)?;
+        same("no more than asked", count(1)?, 1)
+    };
+    counted("the apps", 3)?;
+    same("none of none", count(0)?, 0)?;
+    let [adopted, disabled, deleted] = &own[..] else { return Ok(()) };
+    bench.enable(disabled, false)?;
+    counted("one is disabled", 3)?;
+    bench.delete(deleted)?;
+    counted("one is deleted", 2)?;
+    let app = bench.app(adopted)?;
+    let registered = app.edited(at(2), |edit| *edit.origin = AppOrigin::Registered);
+    bench.wait(bench.store.update_app(registered, app.version()))?;
+    counted("one is adopted", 1)
 }
 
 /// A listing shows every app that the query selects once, in order, in pages no larger than asked.

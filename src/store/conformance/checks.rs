@@ -31,7 +31,8 @@ fn of_decisions<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_deleted_app_is_gone,
             a_change_of_a_deleted_app_spares_its_successor,
             every_change_of_an_app_is_counted,
-            a_described_app_is_inserted_uncounted,
+            changes_of_described_apps_are_not_counted,
+            self_registered_apps_are_counted,
             apps_are_listed_in_the_order_of_their_ids,
         }
         decisions {

@@ -1,8 +1,9 @@
 //! Checks of two issuers that share a database: neither finds, lists, claims nor ends anything of the
 //! other. They run if the kit has a [second view](super::Kit::with_second_issuer).
 
-use super::bench::{Bench, Cast, at, claim, code, end, holds, same, token};
+use super::bench::{Bench, Cast, at, claim, code, end, holds, new_app, same, token};
 use super::{Check, Kit, Runner, Violation};
+use crate::app::AppOrigin;
 use crate::protocol::scope::Scope;
 use crate::store::{
     AppQuery, Consent, DeleteApp, FeedCursor, Grant, GrantFilter, GrantRefusal, InsertApp, Page,
@@ -43,6 +44,14 @@ pub fn issuers_share_no_apps<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
         same("how often an issuer lists its app", listed, 1)?;
         here.cast()?;
         same("the apps after another issuer has a new one", list(there)?, ids)?;
+        let count = |bench: &Bench<'_, S, R>| {
+            bench.wait(bench.store.count_self_registered_apps(usize::MAX))
+        };
+        let before = (count(here)?, count(there)?);
+        let stranger = new_app()?.edited(at(1), |edit| *edit.origin = AppOrigin::SelfRegistered);
+        here.wait(here.store.insert_app(stranger))?;
+        let counted = (count(here)?, count(there)?);
+        same("the apps that registered themselves", counted, (before.0 + 1, before.1))?;
         here.enable(&cast.client_id, false)?;
         let app = there.app(&cast.client_id)?;
         holds(app.is_enabled(), || "an issuer disables the app of another")?;

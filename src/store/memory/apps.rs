@@ -6,16 +6,19 @@ use std::sync::atomic::Ordering;
 
 use super::listing::FirstOf;
 use super::{MemoryStore, read, write};
-use crate::app::CustomApp;
+use crate::app::{AppOrigin, CustomApp};
 use crate::ids::ClientId;
 use crate::store::{
     AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
 
 impl MemoryStore {
-    /// Counts a change. The caller holds the lock of the apps.
-    fn count_change(&self) {
-        self.apps_version.fetch_add(1, Ordering::Relaxed);
+    /// Counts a change of `app`, as it is before a change or after its insertion. The caller holds the lock of the
+    /// apps.
+    fn count_change(&self, app: &CustomApp) {
+        if !app.origin().is_self_described() {
+            self.apps_version.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -28,11 +31,7 @@ impl AppRegistry for MemoryStore {
         match write(&self.apps).entry(app.client_id().clone()) {
             Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
             Entry::Vacant(vacant) => {
-                let counts = !app.origin().is_self_described();
-                vacant.insert(Arc::new(app));
-                if counts {
-                    self.count_change();
-                }
+                self.count_change(vacant.insert(Arc::new(app)));
                 Ok(InsertApp::Inserted)
             }
         }
@@ -47,8 +46,8 @@ impl AppRegistry for MemoryStore {
             None => Ok(UpdateApp::NotFound),
             Some(stored) if stored.version() != expected_version => Ok(UpdateApp::Conflict),
             Some(stored) => {
+                self.count_change(stored);
                 *stored = Arc::new(app);
-                self.count_change();
                 Ok(UpdateApp::Updated)
             }
         }
@@ -63,10 +62,10 @@ impl AppRegistry for MemoryStore {
         match apps.get(client_id) {
             None => Ok(DeleteApp::NotFound),
             Some(stored) if stored.version() != expected_version => Ok(DeleteApp::Conflict),
-            Some(_) => {
+            Some(stored) => {
+                self.count_change(stored);
                 write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
                 apps.remove(client_id);
-                self.count_change();
                 Ok(DeleteApp::Deleted)
             }
         }
@@ -84,6 +83,12 @@ impl AppRegistry for MemoryStore {
             }
         }
         Ok(first.into_listing())
+    }
+
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        let apps = read(&self.apps);
+        let own = apps.values().filter(|app| app.origin() == AppOrigin::SelfRegistered);
+        Ok(own.take(most).count())
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {

@@ -113,6 +113,17 @@ impl AppRegistry for PostgresStore {
         Ok(Listing::new(found, after))
     }
 
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        let count = || {
+            query(self.sql.count_self_registered.clone())
+                .bind(self.names.floor())
+                .bind(self.names.ceiling())
+                .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        };
+        let row = self.one_row(count).await?;
+        Ok(usize::try_from(column::<i64>(&row, "apps")?).unwrap_or(usize::MAX))
+    }
+
     async fn refresh(&self) -> Result<(), StoreError> {
         // Once a process: the clock of the first request has to be known, too.
         if !self.seen.is_known() {

@@ -1,5 +1,6 @@
 //! The store on PostgreSQL: many processes, on many machines, over one database.
 
+mod app_changes;
 mod apps;
 mod audit;
 mod connections;

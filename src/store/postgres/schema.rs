@@ -1,5 +1,6 @@
 //! The tables, as scripts that may run any number of times.
 
+use super::app_changes::ORIGIN;
 use crate::store::TablePrefix;
 
 /// The number that programs compare for equality. It changes when they no longer work on the tables.
@@ -9,7 +10,7 @@ pub(super) const REVISION: i32 = 3;
 
 /// The number of the last addition, on which programs without it work. A program also works on tables with
 /// further additions.
-pub(super) const ADDITIONS: i32 = 3;
+pub(super) const ADDITIONS: i32 = 4;
 
 /// Adapts a script to the server that calls itself `version`.
 pub(super) fn script_for(version: &str, script: &str) -> String {
@@ -214,6 +215,8 @@ CREATE TABLE IF NOT EXISTS {prefix}pending (
     PRIMARY KEY (issuer, key)
 );
 CREATE INDEX IF NOT EXISTS {index}pending_by_end ON {prefix}pending (expires_at);
+CREATE INDEX IF NOT EXISTS {index}apps_by_origin ON {prefix}apps ({ORIGIN}, client_id)
+    WHERE {ORIGIN} IS NOT NULL;
 UPDATE {prefix}clock SET additions = {ADDITIONS} WHERE id = 1 AND additions < {ADDITIONS};
 "#
     )

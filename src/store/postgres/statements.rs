@@ -25,7 +25,7 @@ use super::issuers::Issuers;
 use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
-use super::{audit, devices, new_grant, outcome, pending};
+use super::{app_changes, audit, devices, new_grant, outcome, pending};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -61,6 +61,7 @@ pub(super) struct Statements {
     pub(super) apps_version: SqlStr,
     pub(super) present: SqlStr,
     pub(super) list_apps: SqlStr,
+    pub(super) count_self_registered: SqlStr,
     pub(super) insert_grant: SqlStr,
     pub(super) redeem_code: SqlStr,
     pub(super) rotate: SqlStr,
@@ -104,19 +105,10 @@ impl Statements {
                  FROM {p}clock AS c WHERE id = 1"
             )),
             find_app: statement(seen(p, ", document", "LEFT JOIN {p}apps ON client_id = $1")),
-            insert_app: statement(counted(p, &insert_app(p))),
-            insert_described: statement(insert_app(p)),
-            update_app: statement(counted(
-                p,
-                &format!(
-                    "UPDATE {p}apps SET enabled = $2, version = $3, document = $4 \
-                     WHERE client_id = $1 AND version = $5 RETURNING 1"
-                ),
-            )),
-            delete_app: statement(counted(
-                p,
-                &format!("DELETE FROM {p}apps WHERE client_id = $1 AND version = $2 RETURNING 1"),
-            )),
+            insert_app: statement(app_changes::insert_app(p)),
+            insert_described: statement(app_changes::insert_described(p)),
+            update_app: statement(app_changes::update_app(p)),
+            delete_app: statement(app_changes::delete_app(p)),
             apps_version: statement(seen(
                 p,
                 &format!(", counted, {UNLIMITED}"),
@@ -129,6 +121,7 @@ impl Statements {
                  AND ($2::bool IS NULL OR enabled = $2) \
                  ORDER BY client_id LIMIT $3"
             )),
+            count_self_registered: statement(app_changes::count_self_registered(p)),
             insert_grant: statement(new_grant::insert_grant(p)),
             redeem_code: statement(redeem_code(p)),
             rotate: statement(rotate(p)),
@@ -214,27 +207,6 @@ pub(super) fn tag(name: &str) -> String {
 /// Returns the expression for the target that covers everything of the issuer whose client id is `app`.
 pub(super) fn everything(app: &str) -> String {
     format!("(CASE ascii({app}) WHEN 10 THEN '*:' || {} ELSE '*' END)", tag(app))
-}
-
-/// `$1` client id, `$2` enabled, `$3` version, `$4` the record.
-fn insert_app(p: &Tables<'_>) -> String {
-    format!(
-        "INSERT INTO {p}apps (client_id, enabled, version, document) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
-    )
-}
-
-/// Returns a statement that changes an app and counts the change. `$1` is its client id.
-fn counted(p: &Tables<'_>, change: &str) -> String {
-    format!(
-        "WITH changed AS ({change}), \
-         counted AS (UPDATE {p}app_changes SET counted = counted + 1 \
-             WHERE id = 1 AND ascii($1) <> 10 AND EXISTS (SELECT 1 FROM changed)), \
-         counted_of AS (UPDATE {p}issuers SET app_changes = app_changes + 1 \
-             WHERE id = CASE ascii($1) WHEN 10 THEN CAST(split_part($1, chr(10), 2) AS int4) END \
-             AND EXISTS (SELECT 1 FROM changed)) \
-         SELECT 1 FROM changed"
-    )
 }
 
 /// The clock of the database, which advances within a statement.

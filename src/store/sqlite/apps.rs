@@ -93,6 +93,7 @@ impl AppRegistry for SqliteStore {
         let expected = expected_version.cast_signed();
         let update = move |batch: &mut Batch<'_>| -> Result<_, Failed> {
             let (sql, names) = (batch.sql, batch.names.clone());
+            let was_described = was_described(batch, &change.client_id, expected)?;
             let updated = batch.execute(
                 sqlx::query(sql.update_app.clone())
                     .bind(names.write(change.client_id.as_str()))
@@ -102,7 +103,9 @@ impl AppRegistry for SqliteStore {
                     .bind(expected),
             )?;
             if updated > 0 {
-                count(batch)?;
+                if !was_described {
+                    count(batch)?;
+                }
                 return Ok(UpdateApp::Updated);
             }
             let found = sqlx::query(sql.find_app.clone());
@@ -121,6 +124,7 @@ impl AppRegistry for SqliteStore {
         let expected = expected_version.cast_signed();
         let delete = move |batch: &mut Batch<'_>| {
             let (sql, names) = (batch.sql, batch.names.clone());
+            let was_described = was_described(batch, &client_id, expected)?;
             let client_id = names.write(client_id.as_str()).into_owned();
             let client_id = client_id.as_str();
             let delete = sqlx::query(sql.delete_app.clone()).bind(client_id).bind(expected);
@@ -132,7 +136,9 @@ impl AppRegistry for SqliteStore {
                 });
             }
             batch.execute(sqlx::query(sql.delete_consents_of_app.clone()).bind(client_id))?;
-            count(batch)?;
+            if !was_described {
+                count(batch)?;
+            }
             Ok(DeleteApp::Deleted)
         };
         self.run(delete).await
@@ -172,6 +178,18 @@ impl AppRegistry for SqliteStore {
         Ok(Listing::new(found, after))
     }
 
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        let row = sqlx::query(self.sql.count_self_registered.clone())
+            .bind(self.names.floor())
+            .bind(self.names.ceiling())
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .fetch_one(self.readers()?)
+            .await
+            .map_err(StoreError::new)?;
+        let apps: i64 = row.try_get("apps").map_err(StoreError::new)?;
+        Ok(usize::try_from(apps).unwrap_or(usize::MAX))
+    }
+
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         let query = match self.names.number() {
             None => sqlx::query(self.sql.apps_version.clone()),
@@ -182,6 +200,18 @@ impl AppRegistry for SqliteStore {
         let counted: i64 = row.try_get("apps").map_err(StoreError::new)?;
         Ok(AppsVersion { version: counted.cast_unsigned(), seen: self.saw_clock(&row)? })
     }
+}
+
+/// Checks whether the app described itself at `version`. Its change is then not counted.
+fn was_described(
+    batch: &mut Batch<'_>,
+    client_id: &ClientId,
+    version: i64,
+) -> Result<bool, sqlx::Error> {
+    let names = batch.names.clone();
+    let find = sqlx::query(batch.sql.was_described.clone());
+    let find = find.bind(names.write(client_id.as_str()).into_owned()).bind(version);
+    Ok(batch.find(find)?.is_some())
 }
 
 /// Counts a change of an app of the issuer.

@@ -192,6 +192,12 @@ CREATE TABLE {p}pending (
 CREATE INDEX {p}pending_expires_at ON {p}pending (expires_at);
 UPDATE {p}meta SET additions = 6;
 ",
+    // The next addition.
+    "\
+CREATE INDEX {p}apps_origin ON {p}apps (record ->> '$.origin', client_id)
+  WHERE record ->> '$.origin' IS NOT NULL;
+UPDATE {p}meta SET additions = 7;
+",
 ];
 
 /// The last script after which earlier programs no longer work on the tables, or ask for its number. The scripts

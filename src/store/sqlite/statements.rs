@@ -130,6 +130,13 @@ ON CONFLICT (client_id) DO NOTHING";
     update_app = "\
 UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 AND version = ?5";
     delete_app = "DELETE FROM {p}apps WHERE client_id = ?1 AND version = ?2";
+    /// Whether the app described itself at this version.
+    was_described = "\
+SELECT 1 FROM {p}apps WHERE client_id = ?1 AND version = ?2
+  AND record ->> '$.origin' IN ('self_registered', 'document')";
+    count_self_registered = "\
+SELECT count(*) AS apps FROM (SELECT 1 FROM {p}apps WHERE record ->> '$.origin' = 'self_registered'
+  AND record ->> '$.origin' IS NOT NULL AND client_id > ?1 AND (?2 IS NULL OR client_id < ?2) LIMIT ?3)";
     count_app = "UPDATE {p}meta SET apps = apps + 1 WHERE id = 1";
     count_app_of = "UPDATE {p}issuers SET app_changes = app_changes + 1 WHERE id = ?1";
     apps_version = "SELECT apps, clock FROM {p}meta WHERE id = 1";

@@ -67,6 +67,12 @@ pub(crate) enum Alteration {
     CountsInTwoSteps,
     /// Counts the insertion of an app that describes itself.
     CountsDescribedApps,
+    /// Counts the changes of an app that describes itself.
+    CountsDescribedChanges,
+    /// Leaves a change uncounted if the app describes itself afterwards.
+    CountsByTheNewOrigin,
+    /// Counts every app that describes itself as one that registered itself.
+    CountsDocumentsAsRegistrations,
     /// Neither compares nor writes the key of a grant.
     IgnoresKeys,
     /// Rotates in one step and binds the grant to the key in another.
@@ -133,11 +139,12 @@ pub(crate) enum Alteration {
 
 use Alteration::{
     AnswersPollsForever, Awaits, BindsInTwoSteps, CapsRetries, ClaimsInTwoSteps,
-    ComparesCutoffsWithTheRow, ComparesVersionsByOrder, CountsBeforeItChanges, CountsDescribedApps,
-    CountsInTwoSteps, DatesAfterTheWait, DatesByTheClaim, DecidesForAnyApp, DropsCircumstances,
-    FindsExpiredRecords, ForgetsExpiry, ForgetsInstallations, ForgetsItsRevocations,
-    ForgetsTombstones, FreesKeysByPruning, IgnoresKeys, IgnoresOvertaking, IgnoresParents,
-    JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll,
+    ComparesCutoffsWithTheRow, ComparesVersionsByOrder, CountsBeforeItChanges,
+    CountsByTheNewOrigin, CountsDescribedApps, CountsDescribedChanges,
+    CountsDocumentsAsRegistrations, CountsInTwoSteps, DatesAfterTheWait, DatesByTheClaim,
+    DecidesForAnyApp, DropsCircumstances, FindsExpiredRecords, ForgetsExpiry, ForgetsInstallations,
+    ForgetsItsRevocations, ForgetsTombstones, FreesKeysByPruning, IgnoresKeys, IgnoresOvertaking,
+    IgnoresParents, JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll,
     ListsWhatWasCutOff, OrdersAfterTheRevocation, OverwritesRecords, Panics, PrunesAssertionsEarly,
     PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, PrunesRecordsEarly,
     PrunesRecordsInTwoSteps, ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices,
@@ -299,7 +306,10 @@ impl AlteredStore {
             Awaits
             | ClaimsInTwoSteps
             | CountsBeforeItChanges
+            | CountsByTheNewOrigin
             | CountsDescribedApps
+            | CountsDescribedChanges
+            | CountsDocumentsAsRegistrations
             | CountsInTwoSteps
             | ForgetsTombstones
             | ReadsTheFeedByTime
@@ -379,7 +389,7 @@ impl AppRegistry for AlteredStore {
             std::thread::yield_now();
             if !taken {
                 let mut tables = self.sound.lock();
-                tables.apps_version += u64::from(!app.origin().is_self_described());
+                tables.count_change_of(&app);
                 tables.apps.insert(app.client_id().clone(), Arc::new(app));
                 return Ok(InsertApp::Inserted);
             }
@@ -402,6 +412,15 @@ impl AppRegistry for AlteredStore {
                 return self.sound.update_app(app, stored).await;
             }
         }
+        if self.is(CountsDescribedChanges) {
+            self.sound.lock().apps_version += 1;
+        }
+        if self.is(CountsByTheNewOrigin) && app.origin().is_self_described() {
+            let before = self.sound.lock().apps_version;
+            let updated = self.sound.update_app(app, expected_version).await;
+            self.sound.lock().apps_version = before;
+            return updated;
+        }
         if !self.is(CountsBeforeItChanges) && !self.is(CountsInTwoSteps) {
             return self.step(self.sound.update_app(app, expected_version)).await;
         }
@@ -422,6 +441,9 @@ impl AppRegistry for AlteredStore {
         client_id: &ClientId,
         expected_version: u64,
     ) -> Result<DeleteApp, StoreError> {
+        if self.is(CountsDescribedChanges) {
+            self.sound.lock().apps_version += 1;
+        }
         self.step(self.sound.delete_app(client_id, expected_version)).await
     }
 
@@ -431,6 +453,15 @@ impl AppRegistry for AlteredStore {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         self.step(self.sound.list_apps(query, page)).await
+    }
+
+    async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
+        if self.is(CountsDocumentsAsRegistrations) {
+            let query = AppQuery::all().self_described(true);
+            let apps = self.sound.list_apps(&query, Page::first(Page::<()>::MAX_LIMIT)).await?;
+            return Ok(apps.items.len().min(most));
+        }
+        self.step(self.sound.count_self_registered_apps(most)).await
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
