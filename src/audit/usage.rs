@@ -75,8 +75,8 @@ impl DayUsage {
 
 /// The usage counters of one process.
 ///
-/// Only registered apps that authenticated are counted, so unauthenticated callers cannot make it
-/// grow.
+/// Only apps that authenticated are counted. Apps that register themselves come and go, and this process learns of a
+/// deletion only if it made it, so beyond [`MAX_APPS`] all counters start over.
 #[derive(Debug, Default)]
 pub(crate) struct Usage(RwLock<HashMap<ClientId, Counters, RandomState>>);
 
@@ -88,6 +88,9 @@ struct Counters {
     /// In milliseconds.
     last_used: AtomicI64,
 }
+
+/// The most apps with counters.
+const MAX_APPS: usize = 100_000;
 
 impl Usage {
     /// Returns the usage of an app, zero if nothing was counted.
@@ -131,6 +134,9 @@ impl Usage {
         }
         drop(apps);
         let mut apps = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if apps.len() >= MAX_APPS {
+            apps.clear();
+        }
         apps.entry(client_id.clone()).or_default().count(issued, at, times);
     }
 }
@@ -243,6 +249,19 @@ mod tests {
         assert_eq!(UsageChange::of(&event(Actor::Unknown)), None);
         let known = event(Actor::App(app("a")));
         assert_eq!(UsageChange::of(&known), Some(UsageChange::Counted(&app("a"), None)));
+    }
+
+    /// The bound of `docs/limits.md`, and one beyond.
+    #[test]
+    fn the_counters_start_over_beyond_their_number() {
+        let usage = Usage::default();
+        (0..100_000).for_each(|app| record(&usage, 1, &app.to_string(), &Outcome::Success));
+        assert_eq!(usage.of(&app("0")).refused, 0);
+        assert_eq!(usage.0.read().unwrap().len(), 100_000);
+        record(&usage, 1, "0", &Outcome::Success);
+        assert_eq!(usage.0.read().unwrap().len(), 100_000);
+        record(&usage, 1, "beyond", &Outcome::Success);
+        assert_eq!(usage.0.read().unwrap().len(), 1);
     }
 
     #[test]

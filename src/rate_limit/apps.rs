@@ -7,7 +7,8 @@ use super::gcra::{Budget, Rate, SpentUntil};
 use crate::app::{CustomApp, RateQuota};
 use crate::ids::ClientId;
 
-/// The largest number of apps with a budget. Beyond, all start anew. Only registered apps have one.
+/// The largest number of apps with a budget. Beyond, full budgets are forgotten, and then all. Strangers add to them by
+/// apps that register themselves, which have limits of their own.
 const MAX_APPS: usize = 100_000;
 
 /// The budgets of apps for one kind of request.
@@ -39,7 +40,10 @@ impl AppBudgets {
         drop(apps);
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         if apps.len() >= MAX_APPS {
-            apps.clear();
+            apps.retain(|_, volume| !volume.budget.is_full(now));
+            if apps.len() >= MAX_APPS {
+                apps.clear();
+            }
         }
         let new = || Volume { quota, budget: Budget::new(Rate::new(quota)) };
         let volume = apps.entry(app.client_id().clone()).or_insert_with(new);

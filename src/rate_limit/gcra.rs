@@ -53,6 +53,11 @@ impl Budget {
         Self { rate, full_at: AtomicU64::new(0) }
     }
 
+    /// Checks whether nothing of the budget is spent.
+    pub(super) fn is_full(&self, now: u64) -> bool {
+        self.full_at.load(Ordering::Relaxed) <= now
+    }
+
     pub(super) fn charge(&self, now: u64) -> Result<(), SpentUntil> {
         let mut full_at = self.full_at.load(Ordering::Relaxed);
         loop {

@@ -22,8 +22,8 @@ const LOOK: u64 = 10_000_000_000;
 const SINGLES: u8 = 5;
 /// The same for a caller that has authenticated, and has a budget of its own.
 const SINGLES_OF_KNOWN: u8 = 20;
-/// The most kinds of events, counted by source. Beyond it, events of unauthenticated callers are counted
-/// without their source.
+/// The most kinds of events, counted by source. Beyond it, events of unauthenticated callers are counted without their
+/// source, and so are those of others beyond the budget.
 const MAX_KINDS: usize = 4_096;
 
 /// The counts of equal events.
@@ -115,7 +115,8 @@ impl Repeats {
             }
             return single;
         }
-        if !is_stranger && is_full {
+        // Apps may have registered themselves, so their kinds have no end either.
+        if !is_stranger && is_full && strangers.charge(now).is_ok() {
             return true;
         }
         if !is_full && has_room() {

@@ -159,6 +159,22 @@ fn the_table_of_kinds_is_bounded() {
     assert!(repeats.admits(&AuditEvent::new(NOW, app, Action::Authorize, refused)));
 }
 
+/// N4: apps that registered themselves have authenticated, too. If the kinds are full, their events share the quota, and
+/// the others are counted.
+#[test]
+fn events_of_ever_new_apps_are_bounded() {
+    let repeats = repeats(1_000);
+    let refused = Outcome::refused(Step::Scope, "scope_exceeds_app", None);
+    let event = |number: usize| {
+        let app = Actor::App(ClientId::new(number.to_string()).unwrap());
+        AuditEvent::new(NOW, app, Action::Authorize, refused.clone())
+    };
+    let recorded = (0..20_000).filter(|number| repeats.admits(&event(*number))).count();
+    assert_eq!(recorded, MAX_KINDS + 1_000);
+    let counted: u64 = repeats.due(later(70)).iter().map(|event| event.count).sum();
+    assert_eq!(counted, 20_000 - 4_096 - 1_000);
+}
+
 /// The counts come out although the clock goes back.
 #[test]
 fn a_clock_that_goes_back_delays_no_count_for_long() {

@@ -303,7 +303,7 @@ fn a_flood_of_names_is_bounded_and_does_not_wash_out_a_spent_budget() {
     assert!(bytes <= DOCUMENTED_BYTES, "{bytes} bytes");
 }
 
-/// The bound of `docs/limits.md`, and one beyond. Only registered apps reach it.
+/// The bound of `docs/limits.md`, and one beyond, by apps that all have spent some of their budget.
 #[test]
 fn the_budgets_of_apps_start_over_beyond_their_number() {
     const DOCUMENTED: usize = 100_000;
@@ -321,6 +321,22 @@ fn the_budgets_of_apps_start_over_beyond_their_number() {
     charge(DOCUMENTED);
     assert_eq!(limiter.volume.len(), 1);
     assert_eq!(limiter.charge_volume(&spent, NOW), Ok(()));
+}
+
+/// Y11: apps that register themselves and are not used any more leave the table, and wash out no spent budget.
+#[test]
+fn apps_with_a_full_budget_make_room_first() {
+    let (limiter, spent) = (limiter(), app("spent", None));
+    let charge = |number: usize, at| {
+        let id = ClientId::new(number.to_string()).unwrap();
+        let app = CustomApp::new(id, spent.settings().clone(), Credentials::default(), 1, at);
+        limiter.charge_volume(&app, at).unwrap();
+    };
+    (1..100_000).for_each(|number| charge(number, NOW));
+    while limiter.charge_volume(&spent, later(60)).is_ok() {}
+    charge(100_000, later(60));
+    assert_eq!(limiter.volume.len(), 2);
+    assert!(limiter.charge_volume(&spent, later(60)).is_err());
 }
 
 #[test]

@@ -296,8 +296,15 @@ const TESTS: &[(&str, &[&str])] = &[
     ("grants that `Account::apps` reads", &["a_list_reads_at_most_1000_grants"]),
     ("page of the revocation feed", &["pages_of_the_feed_are_contiguous"]),
     (
+        "apps whose usage a process counts in memory",
+        &["the_counters_start_over_beyond_their_number"],
+    ),
+    (
         "remembered volume budgets of apps, and those of requests for device codes in their names",
-        &["the_budgets_of_apps_start_over_beyond_their_number"],
+        &[
+            "the_budgets_of_apps_start_over_beyond_their_number",
+            "apps_with_a_full_budget_make_room_first",
+        ],
     ),
     (
         "remembered failure budgets: of client ids and sources, and of sources",
@@ -376,8 +383,12 @@ const TESTS: &[(&str, &[&str])] = &[
         &["reads_of_the_rules_spend_the_budget_of_their_grant"],
     ),
     (
-        "new apps that register themselves from one source",
-        &["a_source_registers_a_bounded_number_of_apps"],
+        "registrations from one source, refused ones included, their updates and deletions",
+        &[
+            "a_source_registers_a_bounded_number_of_apps",
+            "a_refused_registration_spends_the_budget_of_its_source",
+            "changes_of_registrations_spend_the_budget_of_their_source",
+        ],
     ),
     (
         "apps that have registered themselves, counted once a minute in each process",
@@ -423,7 +434,10 @@ const TESTS: &[(&str, &[&str])] = &[
         "equal refusals from one source with an audit event each",
         &["only_equal_events_are_counted_together", "events_of_known_callers_keep_their_users"],
     ),
-    ("kinds of events that are counted by source", &["the_table_of_kinds_is_bounded"]),
+    (
+        "kinds of events that are counted by source",
+        &["the_table_of_kinds_is_bounded", "events_of_ever_new_apps_are_bounded"],
+    ),
     ("memory of these counts", &["the_table_of_kinds_is_bounded"]),
     (
         "audit events of unauthenticated callers, over all sources",
