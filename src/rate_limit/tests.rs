@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::app::{AppDraft, Credentials, Flow};
+use crate::app::{AppDraft, Credentials, Flow, RateQuota};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
