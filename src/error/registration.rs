@@ -27,9 +27,11 @@ pub enum RegistrationRefusal {
         /// The rule that the first breaks, without the value.
         problem: Cow<'static, str>,
     },
-    /// The initial access token is absent or wrong.
+    /// The request has no bearer token, and needs one.
+    NoToken,
+    /// The initial access token is wrong.
     InitialAccessToken,
-    /// The registration access token is absent or wrong, or the app no longer exists.
+    /// The registration access token is wrong, or the app no longer exists.
     AccessToken,
     /// The server registers apps by a software statement only, and there is none.
     NoSoftwareStatement,
@@ -37,7 +39,7 @@ pub enum RegistrationRefusal {
     SoftwareStatement,
     /// The server does not trust the issuer of the software statement.
     UnapprovedSoftwareStatement,
-    /// This source registers too many apps.
+    /// This source registers or changes too many apps.
     TooMany,
     /// As many apps as the server allows have registered themselves.
     TooManyApps,
@@ -52,6 +54,7 @@ impl RegistrationRefusal {
             Self::RedirectUris { problem } => plain(&format!("redirect_uris {problem}")).into(),
             Self::NotOffered
             | Self::TooLarge
+            | Self::NoToken
             | Self::InitialAccessToken
             | Self::AccessToken
             | Self::NoSoftwareStatement
@@ -93,18 +96,21 @@ impl RegistrationRefusal {
                 entry(C::InvalidRedirectUri, S::Parse, "redirect_uris", "no redirect URI is usable")
                     .decided_by(SETTING)
             }
+            Self::NoToken => {
+                entry(C::InvalidToken, S::Client, "no_bearer_token", "a bearer token is required")
+            }
             Self::InitialAccessToken => entry(
                 C::InvalidToken,
                 S::Client,
                 "initial_access_token",
-                "the initial access token is absent or wrong",
+                "the initial access token is wrong",
             )
             .decided_by(SETTING),
             Self::AccessToken => entry(
                 C::InvalidToken,
                 S::Client,
                 "registration_access_token",
-                "the registration access token is absent or wrong",
+                "the registration access token is wrong",
             ),
             Self::NoSoftwareStatement => entry(
                 C::InvalidSoftwareStatement,
@@ -131,7 +137,7 @@ impl RegistrationRefusal {
                 C::TemporarilyUnavailable,
                 S::RateLimit,
                 "too_many_registrations",
-                "too many apps are registered from here, try again later",
+                "too many apps are registered or changed from here, try again later",
             )
             .decided_by("rate_limits"),
             Self::TooManyApps => entry(
@@ -145,7 +151,7 @@ impl RegistrationRefusal {
                 C::AccessDenied,
                 S::Grant,
                 "administered_registration",
-                "an administrator has edited the app, which can no longer change itself",
+                "an administrator has edited the app, which can no longer describe itself",
             ),
         }
     }

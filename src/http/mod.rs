@@ -124,11 +124,16 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
 
 impl<S: Store, U: UserDirectory, H: Hooks> HttpEndpoints<S, U, H> {
     /// Returns the endpoints of `server` without the authorization endpoint and those of the device grant, which
-    /// need a browser.
+    /// need a browser, and without the registration of apps, which get tokens at the authorization endpoint only.
     #[must_use]
     pub fn without_interaction(server: Arc<AuthorizationServer<S, U, H>>) -> Self {
         let paths = server.paths().clone();
-        let of_browsers = [ServerEndpoint::Authorization, ServerEndpoint::Decision];
+        let of_browsers = [
+            ServerEndpoint::Authorization,
+            ServerEndpoint::Decision,
+            ServerEndpoint::Registration,
+            ServerEndpoint::ClientConfiguration,
+        ];
         let paths = of_browsers.into_iter().fold(paths, Paths::without);
         Self::with_paths(server, NoInteraction::new(), paths)
     }

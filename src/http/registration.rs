@@ -8,7 +8,7 @@ use super::response::{Answer, empty, private_json};
 use super::{HttpEndpoints, Interaction};
 use crate::endpoint::RegistrationResponse;
 use crate::endpoint::audit_trail::Answered;
-use crate::error::{EndpointError, ErrorCode};
+use crate::error::{EndpointError, ErrorCode, RegistrationRefusal, Rejection};
 use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::store::Store;
@@ -50,12 +50,17 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         })
     }
 
-    /// Answers as the other endpoints do, but with the challenge of RFC 6750 for an absent or wrong token.
+    /// Answers as the other endpoints do, but with the challenge of RFC 6750 section 3 for an absent or wrong token. A
+    /// request without a token gets no error code (section 3.1).
     fn challenged<T>(
         &self,
         answered: Answered<T>,
         respond: impl FnOnce(T) -> Answer,
     ) -> (Answer, Option<ClientId>) {
+        let refusal = answered.result.as_ref().err().and_then(EndpointError::rejection);
+        if let Some(Rejection::Registration(RegistrationRefusal::NoToken)) = refusal {
+            return (bearer_challenge(self.server.issuer(), false), answered.client_id);
+        }
         let is_token = |error: &EndpointError| error.error_code() == ErrorCode::InvalidToken;
         let wrong_token = answered.result.as_ref().err().is_some_and(is_token);
         let (mut answer, client_id) = self.answered(answered, respond);

@@ -12,12 +12,20 @@ use crate::clock::UnixTime;
 /// How far the clock of an issuer may be off.
 const CLOCK_SKEW: Duration = Duration::from_secs(10);
 
+/// The `typ` of a software statement.
+const TYPE: &str = "software-statement+jwt";
+
 /// A party whose software statements the server accepts: its `iss`, and the public keys that verify them.
+///
+/// A statement has `typ` `software-statement+jwt`, so that no other token of the party passes as one (RFC 8725 section
+/// 3.11).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatementIssuer {
     issuer: String,
     keys: VerifyingKeys,
+    #[serde(default)]
+    plain_type: bool,
 }
 
 /// A software statement that is refused.
@@ -41,7 +49,17 @@ impl StatementIssuer {
     /// Creates an issuer whose statements have `issuer` as `iss` and are signed with one of `keys`.
     #[must_use]
     pub fn new(issuer: impl Into<String>, keys: VerifyingKeys) -> Self {
-        Self { issuer: issuer.into(), keys }
+        Self { issuer: issuer.into(), keys, plain_type: false }
+    }
+
+    /// Sets whether a statement may also have `typ` `JWT`, or none. Default: no.
+    ///
+    /// Most directories need it, because RFC 7591 names no type. The price: every JWT without a type of its own that
+    /// the party signs with these keys, such as an ID token, passes as a statement. The keys should sign nothing else.
+    #[must_use]
+    pub const fn with_plain_type(mut self, accepted: bool) -> Self {
+        self.plain_type = accepted;
+        self
     }
 
     /// Returns the `iss` of its statements.
@@ -57,8 +75,7 @@ impl StatementIssuer {
     }
 }
 
-/// Verifies a statement by the keys of its issuer. `typ` is absent or `JWT`, so that no other token of the issuer
-/// passes. `exp`, `nbf`, `iat` and `aud` may be absent; `aud` must otherwise name `audience`.
+/// Verifies a statement by the keys of its issuer. `typ` is that of statements, unless the issuer is excepted. `exp`, `nbf`, `iat` and `aud` may be absent; `aud` must otherwise name `audience`.
 pub(crate) fn verify_statement(
     statement: &str,
     issuers: &[StatementIssuer],
@@ -68,13 +85,14 @@ pub(crate) fn verify_statement(
     const INVALID: StatementError = StatementError::Invalid;
     let jws = Compact::parse(statement).map_err(|_| INVALID)?;
     let header = Header::of(&jws).map_err(|_| INVALID)?;
-    if header.has_type() && !header.is_type("JWT") {
-        return Err(INVALID);
-    }
     let claims = Object::parse(jws.payload()).ok_or(INVALID)?;
     let stated = claims.text("iss", INVALID)?.ok_or(INVALID)?;
     let issuer = issuers.iter().find(|known| known.issuer == stated);
     let issuer = issuer.ok_or(StatementError::Unapproved)?;
+    let has_plain_type = !header.has_type() || header.is_type("JWT");
+    if !header.is_type(TYPE) && !(has_plain_type && issuer.plain_type) {
+        return Err(INVALID);
+    }
     jws.verify(&header, &issuer.keys, Algorithm::ALL).map_err(|_| INVALID)?;
 
     let latest_present = now.plus(CLOCK_SKEW);
@@ -108,9 +126,18 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_seconds(1_000);
 
     fn verdict(key: &SigningKey, header: &str, claims: &str) -> Result<String, StatementError> {
+        verdict_of(StatementIssuer::new("vendor", key.verifying_key().into()), key, header, claims)
+    }
+
+    fn verdict_of(
+        vendor: StatementIssuer,
+        key: &SigningKey,
+        header: &str,
+        claims: &str,
+    ) -> Result<String, StatementError> {
         let known = SigningKey::generate(Algorithm::EdDSA).unwrap();
         let other = StatementIssuer::new("other", known.verifying_key().into());
-        let issuers = [other, StatementIssuer::new("vendor", key.verifying_key().into())];
+        let issuers = [other, vendor];
         let statement = signed(key, header, claims);
         verify_statement(&statement, &issuers, US, NOW).map(|it| it.issuer)
     }
@@ -119,7 +146,7 @@ mod tests {
     #[test]
     fn a_statement_is_of_a_known_issuer_and_for_this_server() {
         let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
-        let good = r#"{"alg":"EdDSA","typ":"JWT"}"#;
+        let good = r#"{"alg":"EdDSA","typ":"software-statement+jwt"}"#;
         let vendor = Ok("vendor".to_owned());
         for claims in [
             r#"{"iss":"vendor"}"#,
@@ -144,9 +171,33 @@ mod tests {
         }
         let stranger = verdict(&key, good, r#"{"iss":"stranger"}"#);
         assert_eq!(stranger, Err(StatementError::Unapproved));
-        for header in [r#"{"alg":"EdDSA","typ":"at+jwt"}"#, r#"{"alg":"EdDSA","crit":[]}"#] {
-            let refused = verdict(&key, header, r#"{"iss":"vendor"}"#);
-            assert_eq!(refused, Err(StatementError::Invalid), "{header}");
+        let critical = r#"{"alg":"EdDSA","typ":"software-statement+jwt","crit":[]}"#;
+        let refused = verdict(&key, critical, r#"{"iss":"vendor"}"#);
+        assert_eq!(refused, Err(StatementError::Invalid));
+    }
+
+    /// Y16: another JWT of the issuer, such as an ID token, is no statement. An issuer that types none needs a setting,
+    /// and even then its typed tokens are none.
+    #[test]
+    fn a_statement_has_a_type_of_its_own() {
+        let key = SigningKey::generate(Algorithm::EdDSA).unwrap();
+        let strict = StatementIssuer::new("vendor", key.verifying_key().into());
+        let plain = strict.clone().with_plain_type(true);
+        for (header, is_strict, is_plain) in [
+            (r#"{"alg":"EdDSA","typ":"software-statement+jwt"}"#, true, true),
+            (r#"{"alg":"EdDSA","typ":"application/software-statement+jwt"}"#, true, true),
+            (r#"{"alg":"EdDSA","typ":"JWT"}"#, false, true),
+            (r#"{"alg":"EdDSA"}"#, false, true),
+            (r#"{"alg":"EdDSA","typ":"at+jwt"}"#, false, false),
+            (r#"{"alg":"EdDSA","typ":""}"#, false, false),
+            (r#"{"alg":"EdDSA","typ":7}"#, false, false),
+        ] {
+            for (issuer, accepted) in [(&strict, is_strict), (&plain, is_plain)] {
+                let verdict = verdict_of(issuer.clone(), &key, header, r#"{"iss":"vendor"}"#);
+                assert_eq!(verdict.is_ok(), accepted, "{header}");
+            }
         }
+        let text = serde_json::to_value(&strict).unwrap();
+        assert_eq!(serde_json::from_value::<StatementIssuer>(text).unwrap(), strict);
     }
 }

@@ -75,6 +75,7 @@ pub const REFUSAL_REASONS: &[&str] = &[
     "malformed_scope",
     "metadata_too_large",
     "missing_parameter",
+    "no_bearer_token",
     "no_credentials",
     "no_delegation_policy",
     "no_mobile_security",

@@ -160,6 +160,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
             "invalid_redirect_uri",
             400,
         ),
+        (R::Registration(Refusal::NoToken), "invalid_token", 401),
         (R::Registration(Refusal::InitialAccessToken), "invalid_token", 401),
         (R::Registration(Refusal::AccessToken), "invalid_token", 401),
         (R::Registration(Refusal::NoSoftwareStatement), "invalid_software_statement", 400),

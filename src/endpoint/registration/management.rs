@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::stated::{Described, Stated};
 use super::{
-    ACCESS_TOKEN, CONSENT_MARGIN, RegistrationResponse, Registrations, limited, uses_secret,
+    ACCESS_TOKEN, CONSENT_MARGIN, RegistrationResponse, Registrations, bearer_token, limited,
+    uses_secret,
 };
 use crate::app::{AppOrigin, AppSettings, CustomApp, InvalidApp, SelfRegistration};
 use crate::audit::Action;
@@ -17,7 +18,6 @@ use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Fault, RegistrationRefusal};
 use crate::ids::ClientId;
 use crate::observe::Step;
-use crate::resource_server::BearerRequest;
 use crate::secret::RegistrationAccessToken;
 use crate::server_secret::declared_form;
 use crate::store::{
@@ -37,8 +37,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let facts = RequestFacts::new(self.clock.now(), request);
         let mut trail = AuditTrail::new(Action::ReadRegistration, request, &*self.audit);
         let found = self.managed_app(client_id, request, &facts, &mut trail).await;
-        if found.is_ok() {
+        if let Ok((_, app, token)) = &found {
             trail.silence();
+            self.renew_access_token(app, token, facts.now).await;
         }
         let result = found.map(|(registrations, app, token)| RegistrationResponse {
             configuration: registrations.configuration_of(app.client_id()),
@@ -77,9 +78,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         self.record(&facts, trail, result)
     }
 
-    /// Finds the app that the registration access token of the request proves. It is read past any cache, because an
-    /// update replaces its token. For an app that no longer exists the answer is the same as for a wrong token (RFC
-    /// 7592 section 2.1).
+    /// Finds the app that the registration access token of the request proves, and charges the request to the token.
     async fn managed_app<'r>(
         &self,
         client_id: &str,
@@ -90,23 +89,47 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let registrations = self.registrations.as_deref().filter(|it| it.rules.has_management);
         let registrations = registrations.ok_or(RegistrationRefusal::NotOffered)?;
         trail.enter(Step::Client);
-        let wrong = || EndpointError::from(RegistrationRefusal::AccessToken);
-        let token = BearerRequest::new(request.authorization_header()).token();
-        let token = token.map_err(|_| wrong())?;
-        let client_id = ClientId::new(client_id).map_err(|_| wrong())?;
+        let token = bearer_token(request, RegistrationRefusal::AccessToken)?;
+        let client_id = ClientId::new(client_id).map_err(|_| RegistrationRefusal::AccessToken)?;
         trail.claimed(&client_id);
-        let app = self.store.read_app(&client_id).await?.ok_or_else(wrong)?;
-        let digest = app.registration().and_then(|registration| registration.access_token.as_ref());
-        let form = declared_form(ACCESS_TOKEN, token.as_bytes());
-        let is_shown = digest.is_some_and(|it| self.pepper.is_marked(it, &client_id, &form));
-        if !is_shown || app.origin() != AppOrigin::SelfRegistered || !app.is_enabled() {
-            return Err(wrong());
-        }
+        let app = self.app_of_token(&client_id, token).await?;
         trail.authenticated(&app, Proof::Credentials);
         let name = [b"registration", client_id.as_str().as_bytes()].concat();
         let charged = self.limiter.charge_grant(&name, facts.now);
         charged.map_err(|retry| limited(RegistrationRefusal::TooMany, retry))?;
         Ok((registrations, app, token))
+    }
+
+    /// Finds the app that `token` proves. It is read past any cache, because an update replaces its token. For an app
+    /// that no longer exists the answer is the same as for a wrong token (RFC 7592 section 2.1).
+    async fn app_of_token(
+        &self,
+        client_id: &ClientId,
+        token: &str,
+    ) -> Result<Arc<CustomApp>, EndpointError> {
+        let wrong = RegistrationRefusal::AccessToken;
+        let app = self.store.read_app(client_id).await?.ok_or_else(|| wrong.clone())?;
+        let digest = app.registration().and_then(|registration| registration.access_token.as_ref());
+        let form = declared_form(ACCESS_TOKEN, token.as_bytes());
+        let is_shown = digest.is_some_and(|it| self.pepper.is_marked(it, client_id, &form));
+        if !is_shown || app.origin() != AppOrigin::SelfRegistered || !app.is_enabled() {
+            return Err(wrong.into());
+        }
+        Ok(app)
+    }
+
+    /// Renews the digest of a registration access token that was just shown, if its pepper is an older one, best effort:
+    /// the old pepper can then retire. An update does so by itself.
+    async fn renew_access_token(&self, app: &CustomApp, token: &str, now: UnixTime) {
+        let digest = app.registration().and_then(|registration| registration.access_token.as_ref());
+        if digest.is_some_and(|digest| self.pepper.is_stale(digest)) {
+            let renewed = self.access_token_digest(app.client_id(), token);
+            let renewed = app.edited(now, |edit| {
+                edit.registration.get_or_insert_default().access_token = Some(renewed);
+            });
+            let _: Result<UpdateApp, StoreError> =
+                self.store.update_app(renewed, app.version()).await;
+        }
     }
 
     async fn update_app(
@@ -116,13 +139,18 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<RegistrationResponse, EndpointError> {
+        let (registrations, mut app, shown) =
+            self.managed_app(client_id, request, facts, trail).await?;
+        trail.enter(Step::RateLimit);
+        self.charge_source(facts)?;
+        trail.enter(Step::Parse);
+        let mut stated = Stated::parse(request.body())?;
+        stated.check_update_of(client_id)?;
+        let stated_secret = stated.client_secret.take();
+        let described = self.described(stated, registrations, facts.now)?;
+        trail.enter(Step::Claim);
         for _ in 0..ROUNDS {
-            let (registrations, app, _) =
-                self.managed_app(client_id, request, facts, trail).await?;
-            trail.enter(Step::Parse);
-            let stated = Stated::parse(request.body())?;
-            stated.check_update_of(client_id)?;
-            if let Some(secret) = &stated.client_secret {
+            if let Some(secret) = &stated_secret {
                 let kept = &app.credentials().client_secrets;
                 if self.pepper.find(client_id, secret, kept, true, facts.now).is_none() {
                     return Err(refused("client_secret", "must be absent or that of the app"));
@@ -131,8 +159,6 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             if app.registration().is_some_and(|it| it.is_administered) {
                 return Err(RegistrationRefusal::Administered.into());
             }
-            let described = self.described(stated, registrations, facts.now)?;
-            trail.enter(Step::Claim);
             trail.action = Action::EditApp { changed: changed(&app, &described) };
             let mut secret = None;
             let mut stored = None;
@@ -141,7 +167,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 (secret, stored) = (Some(new), Some(digest));
             }
             let token = RegistrationAccessToken::generate(&*self.random)?;
-            let digest = self.access_token_digest(app.client_id(), &token);
+            let digest = self.access_token_digest(app.client_id(), token.expose_secret());
             let after = app.edited(facts.now, |edit| {
                 let before = edit.registration.as_deref().cloned().unwrap_or_default();
                 let since = if voids_consents(edit.settings, &described.settings) {
@@ -173,7 +199,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                     });
                 }
                 // The next round finds the app that the other change left, or none.
-                UpdateApp::Conflict | UpdateApp::NotFound => {}
+                UpdateApp::Conflict | UpdateApp::NotFound => {
+                    app = self.app_of_token(app.client_id(), shown).await?;
+                }
             }
         }
         Err(EndpointError::Unavailable(Fault::Store(overtaken())))
@@ -186,10 +214,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<(), EndpointError> {
+        let (registrations, mut app, shown) =
+            self.managed_app(client_id, request, facts, trail).await?;
+        trail.enter(Step::RateLimit);
+        self.charge_source(facts)?;
+        trail.enter(Step::Claim);
         for _ in 0..ROUNDS {
-            let (registrations, app, _) =
-                self.managed_app(client_id, request, facts, trail).await?;
-            trail.enter(Step::Claim);
             match self.store.delete_app(app.client_id(), app.version()).await? {
                 DeleteApp::Deleted => {
                     registrations.count.forget(1).await;
@@ -201,7 +231,9 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                     }
                     return Ok(());
                 }
-                DeleteApp::Conflict | DeleteApp::NotFound => {}
+                DeleteApp::Conflict | DeleteApp::NotFound => {
+                    app = self.app_of_token(app.client_id(), shown).await?;
+                }
             }
         }
         Err(EndpointError::Unavailable(Fault::Store(overtaken())))

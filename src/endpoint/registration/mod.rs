@@ -32,7 +32,7 @@ use crate::ids::{ClientId, Source};
 use crate::observe::Step;
 use crate::random::RandomError;
 use crate::rate_limit::{RetryAfter, SourceKey};
-use crate::resource_server::BearerRequest;
+use crate::resource_server::{BearerRequest, Refusal};
 use crate::secret::{ClientSecret, RegistrationAccessToken};
 use crate::server_secret::{KeyedDigest, SecretDigest, declared_form};
 use crate::store::{InsertApp, Store};
@@ -75,10 +75,11 @@ impl Registrations {
         match &self.rules.access {
             RegistrationAccess::Open | RegistrationAccess::SoftwareStatement(_) => Ok(()),
             RegistrationAccess::InitialAccessToken(tokens) => {
-                let token = BearerRequest::new(request.authorization_header()).token();
-                match token {
-                    Ok(token) if is_one_of(tokens, token) => Ok(()),
-                    _ => Err(RegistrationRefusal::InitialAccessToken),
+                let token = bearer_token(request, RegistrationRefusal::InitialAccessToken)?;
+                if is_one_of(tokens, token) {
+                    Ok(())
+                } else {
+                    Err(RegistrationRefusal::InitialAccessToken)
                 }
             }
         }
@@ -120,18 +121,19 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     ) -> Result<RegistrationResponse, EndpointError> {
         let registrations = self.registrations.as_deref().ok_or(RegistrationRefusal::NotOffered)?;
         registrations.admit(request)?;
+        trail.enter(Step::RateLimit);
+        // Before the metadata are parsed, and a signature is verified: a stranger may choose both.
+        let charged = self.charge_source(facts)?;
+        trail.enter(Step::Parse);
         let stated = Stated::parse(request.body())?;
         let described = self.described(stated, registrations, facts.now)?;
-        trail.enter(Step::RateLimit);
-        let charged = self.limiter.charge_registration(facts.caller.source, facts.now);
-        let charged = charged.map_err(|retry| limited(RegistrationRefusal::TooMany, retry))?;
         trail.enter(Step::Claim);
         let repeatable = self.repeatable_id(registrations, &described, facts.caller.source);
         if let Some(client_id) = &repeatable
             && let Some(app) = self.store.find_app(client_id).await?
         {
             self.limiter.give_back_registration(charged);
-            return Ok(repeated(app, described, trail));
+            return repeated(app, described, trail);
         }
         let rules = &registrations.rules;
         if !registrations.count.reserve(&self.store, rules.max_apps, facts.now).await? {
@@ -151,7 +153,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
                 self.limiter.give_back_registration(charged);
                 let app = self.store.read_app(&client_id).await?;
                 let app = app.ok_or(Fault::StoreContract("an app that exists is not found"))?;
-                return Ok(repeated(app, described, trail));
+                return repeated(app, described, trail);
             }
         }
         Ok(RegistrationResponse {
@@ -162,6 +164,12 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             dropped: described.dropped,
             statement: described.statement,
         })
+    }
+
+    /// Charges a registration, or a change of one, to the source of the request.
+    fn charge_source(&self, facts: &RequestFacts<'_>) -> Result<Option<u64>, EndpointError> {
+        let charged = self.limiter.charge_registration(facts.caller.source, facts.now);
+        charged.map_err(|retry| limited(RegistrationRefusal::TooMany, retry))
     }
 
     fn described(
@@ -206,7 +214,8 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         }
         let access_token =
             if is_managed { Some(RegistrationAccessToken::generate(&*self.random)?) } else { None };
-        let digest = access_token.as_ref().map(|it| self.access_token_digest(client_id, it));
+        let digest =
+            access_token.as_ref().map(|it| self.access_token_digest(client_id, it.expose_secret()));
         let registration =
             SelfRegistration { access_token: digest, ..described.registration.clone() };
         let version = CustomApp::first_version(&*self.random)?;
@@ -231,33 +240,50 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok((secret, stored))
     }
 
-    fn access_token_digest(
-        &self,
-        client_id: &ClientId,
-        token: &RegistrationAccessToken,
-    ) -> KeyedDigest {
-        let form = declared_form(ACCESS_TOKEN, token.expose_secret().as_bytes());
-        self.pepper.mark(client_id, &form)
+    fn access_token_digest(&self, client_id: &ClientId, token: &str) -> KeyedDigest {
+        self.pepper.mark(client_id, &declared_form(ACCESS_TOKEN, token.as_bytes()))
     }
 }
 
 /// Returns the answer to a registration of an app that its source has registered before. No secret is issued again,
 /// and nothing has changed.
+///
+/// If an administrator has edited or adopted the app meanwhile, the client goes on with what is left of its description,
+/// and learns nothing that the administrator has added.
 fn repeated(
-    app: Arc<CustomApp>,
+    mut app: Arc<CustomApp>,
     described: Described,
     trail: &mut AuditTrail<'_>,
-) -> RegistrationResponse {
+) -> Result<RegistrationResponse, EndpointError> {
     trail.claimed(app.client_id());
+    let left = described.left_of(app.settings()).ok_or(RegistrationRefusal::Administered)?;
     trail.silence();
-    RegistrationResponse {
+    if left != *app.settings() {
+        app = Arc::new(app.edited(app.updated_at(), |edit| {
+            *edit.settings = left;
+            *edit.credentials = Credentials::default();
+            *edit.registration = Some(Box::new(described.registration));
+        }));
+    }
+    Ok(RegistrationResponse {
         app,
         client_secret: None,
         access_token: None,
         configuration: None,
         dropped: described.dropped,
         statement: described.statement,
-    }
+    })
+}
+
+/// Returns the bearer token of a request, or refuses one that is malformed as `wrong`.
+fn bearer_token<'r>(
+    request: &FormRequest<'r>,
+    wrong: RegistrationRefusal,
+) -> Result<&'r str, RegistrationRefusal> {
+    BearerRequest::new(request.authorization_header()).token().map_err(|refusal| match refusal {
+        Refusal::NoToken => RegistrationRefusal::NoToken,
+        _ => wrong,
+    })
 }
 
 fn limited(refusal: RegistrationRefusal, retry: RetryAfter) -> EndpointError {

@@ -19,7 +19,8 @@ use crate::secret::{ClientSecret, RegistrationAccessToken};
 /// `Debug` shows no secret.
 #[non_exhaustive]
 pub struct RegistrationResponse {
-    /// The app.
+    /// The app, as the client may know it. It is not the app of the store if an administrator has edited that one and
+    /// the client registers again.
     pub app: Arc<CustomApp>,
     /// The client secret, if this request generated one. It cannot be read again.
     pub client_secret: Option<ClientSecret>,

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::settings::{Registration, RegistrationAccess};
 use crate::app::{
-    AppSettings, AuthenticationMethodName, ClientAuthentication, ClientMetadata, DescribedApp,
-    DroppedRedirectUri, InvalidApp, SelfRegistration,
+    AppDraft, AppSettings, AuthenticationMethodName, ClientAuthentication, ClientMetadata,
+    DescribedApp, DroppedRedirectUri, Flow, InvalidApp, SelfRegistration,
 };
 use crate::clock::UnixTime;
 use crate::error::RegistrationRefusal;
@@ -36,6 +36,28 @@ pub(super) struct Described {
     pub(super) dropped: Vec<DroppedRedirectUri>,
     /// The software statement as it was presented.
     pub(super) statement: Option<String>,
+}
+
+impl Described {
+    /// Returns the settings as far as an app that has `present` by now may still use them. Returns `None` if it can no
+    /// longer use them at all.
+    ///
+    /// Of an app that no administrator has changed they are all left: its client id follows from them.
+    pub(super) fn left_of(&self, present: &AppSettings) -> Option<AppSettings> {
+        let of_flow = present.allows(Flow::AuthorizationCode);
+        if !of_flow || present.authentication() != self.settings.authentication() {
+            return None;
+        }
+        let draft = AppDraft::from(&self.settings);
+        let uris = self.settings.redirect_uris().iter();
+        let uris = uris.filter(|uri| present.redirect_uris().contains(uri)).cloned();
+        let scope = self.settings.scope().intersection(present.scope());
+        if scope.is_empty() != self.settings.scope().is_empty() {
+            return None;
+        }
+        let refreshes = self.settings.issues_refresh_token() && present.issues_refresh_token();
+        draft.redirect_uris(uris).scope(scope).refresh_token(refreshes).build().ok()
+    }
 }
 
 /// The members that client metadata alone do not have.
@@ -120,8 +142,13 @@ impl Stated {
         }
         // RFC 7591 section 2: the default of the method.
         let default = AuthenticationMethodName::ClientSecretBasic;
-        let DescribedApp { settings, dropped, .. } =
+        let DescribedApp { mut settings, dropped, .. } =
             rules.template.describe(&metadata, UNNAMED, default)?;
+        if metadata.token_endpoint_auth_method.is_none() {
+            // Such a client has not chosen, and many send the secret in the body without regard to the answer.
+            let either = ClientAuthentication::ClientSecret;
+            settings = AppDraft::from(settings).authentication(either).build()?;
+        }
         if matches!(settings.authentication(), ClientAuthentication::PrivateKeyJwtUri(_))
             && !fetches_keys
         {

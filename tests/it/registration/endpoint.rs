@@ -1,10 +1,13 @@
 //! The registration endpoint in open mode: the app that it makes, and the metadata that it refuses.
 
-use grantor::app::AppOrigin;
+use std::sync::Arc;
+
+use grantor::app::{AppOrigin, ClientAuthentication};
 use grantor::audit::Actor;
 use grantor::endpoint::{FormRequest, Voucher};
+use grantor::http::HttpEndpoints;
 use grantor::ids::Source;
-use grantor::protocol::{Paths, ServerEndpoint};
+use grantor::protocol::{Paths, RedirectUri, ServerEndpoint};
 use grantor::store::{AppQuery, Page};
 use http::{Method, Request};
 use pollster::block_on;
@@ -13,7 +16,7 @@ use serde_json::{Value, json};
 use super::{
     REGISTER, app, open, problem, public, register, registered, send, template, with, world,
 };
-use crate::support::{CALLBACK, World, code_query, new_verifier};
+use crate::support::{CALLBACK, Lines, World, code_query, new_verifier};
 
 /// Y4: without rules there is no endpoint, and the metadata name none. The host may move it.
 #[test]
@@ -130,6 +133,10 @@ fn the_authentication_method_is_the_one_asked_for() {
         assert!(told.get("registration_access_token").is_none());
         if set == "client_secret_basic" {
             let app = app(&told);
+            // An app that has chosen is held to it. Many clients send the secret in the body if they have not.
+            let (code, verifier) = world.code(&app);
+            let in_body = world.redeem(&app, &code, &verifier).status;
+            assert_eq!(in_body, if asked.is_null() { 200 } else { 401 });
             let (code, verifier) = world.code(&app);
             let header = crate::support::basic(app.id.as_str(), app.secret.as_deref().unwrap());
             let form = crate::support::encode(&[
@@ -283,6 +290,39 @@ fn a_repeated_public_registration_is_the_same_app() {
     assert_eq!(listed.unwrap().items.len(), 5);
 }
 
+/// Y10: an app that an administrator has edited or adopted is the same for its client, which goes on with what is left
+/// of its own description, and learns nothing that the administrator has added.
+#[test]
+fn a_repeated_registration_tells_nothing_that_an_administrator_added() {
+    let world = world(open());
+    let first = registered(&world, &public());
+    let client = app(&first);
+    let internal = RedirectUri::parse("https://internal.example/cb").unwrap();
+    world.edit(&client, |draft| {
+        draft.name("Secret project").redirect_uri(internal).scope(crate::support::scope("a z"))
+    });
+    let left = with(first.clone(), json!({ "scope": "a" }));
+    assert_eq!(registered(&world, &public()), left);
+    let admin = world.server.admin("admin");
+    block_on(admin.set_origin(&client.id, AppOrigin::Registered)).unwrap();
+    assert_eq!(registered(&world, &public()), left);
+    let listed = block_on(admin.list(&AppQuery::all(), Page::first(10)));
+    assert_eq!(listed.unwrap().items.len(), 1);
+    world.edit(&client, |draft| draft.refresh_token(false));
+    let told = registered(&world, &public());
+    assert_eq!(told["grant_types"], json!(["authorization_code"]));
+
+    // Its client cannot use a confidential app, or one without its redirect URI.
+    world.edit(&client, |draft| draft.authentication(ClientAuthentication::ClientSecret));
+    register(&world, &public()).assert_error(403, "access_denied");
+    world.assert_refused("grant", "administered_registration", None);
+    world.edit(&client, |draft| {
+        let other = RedirectUri::parse("https://internal.example/cb").unwrap();
+        draft.authentication(ClientAuthentication::None).redirect_uris([other])
+    });
+    register(&world, &public()).assert_error(403, "access_denied");
+}
+
 /// Y13 and L17: the app gets tokens by consent only. A user is asked, and it gets no client credentials and learns
 /// nothing of tokens.
 #[test]
@@ -326,6 +366,31 @@ fn hostile_texts_are_refused_by_name() {
         let problem = problem(&answer, 400, "invalid_client_metadata");
         assert!(problem.starts_with(member), "{problem}");
         assert!(!problem.contains("liame") && !problem.contains("alert"), "{problem}");
+    }
+}
+
+/// Y17: a set of keys in the metadata has at most 16.
+#[test]
+fn a_set_of_keys_has_at_most_sixteen() {
+    let world = world(open());
+    let keys = |number: usize| {
+        let key = |kid: usize| {
+            json!({
+                "kty": "OKP", "crv": "Ed25519", "kid": kid.to_string(),
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+            })
+        };
+        let keys: Vec<_> = (0..number).map(key).collect();
+        let metadata = json!({
+            "token_endpoint_auth_method": "private_key_jwt", "jwks": { "keys": keys },
+        });
+        register(&world, &with(public(), metadata))
+    };
+    let told = keys(16);
+    assert_eq!((told.status, told.json()["jwks"]["keys"].as_array().unwrap().len()), (201, 16));
+    for number in [17, 0] {
+        let problem = problem(&keys(number), 400, "invalid_client_metadata");
+        assert!(problem.starts_with("jwks"), "{problem}");
     }
 }
 
@@ -386,15 +451,33 @@ fn administrators_list_disable_and_delete_a_registered_app() {
     world.tokens(&app(&again));
 }
 
+/// Y4: the apps that register themselves get tokens at the authorization endpoint only. A process without it names and has
+/// no registration.
+#[test]
+fn a_process_without_an_authorization_endpoint_registers_no_apps() {
+    let world = world(open().management(true));
+    let endpoints = HttpEndpoints::without_interaction(Arc::clone(&world.server));
+    let ask = |method: Method, path: &str| {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header("content-type", "application/json");
+        block_on(endpoints.handle(request.body(public().to_string()).unwrap()))
+    };
+    let metadata = ask(Method::GET, "/.well-known/oauth-authorization-server").unwrap();
+    let metadata: Value = serde_json::from_slice(metadata.body()).unwrap();
+    for absent in ["registration_endpoint", "authorization_endpoint"] {
+        assert_eq!(metadata.get(absent), None);
+    }
+    assert_eq!(metadata["token_endpoint"], "https://as.example.com/oauth/token");
+    for path in [REGISTER, "/oauth/register/client?client_id=a"] {
+        assert!(ask(Method::POST, path).is_none(), "{path} is a path of this process");
+    }
+}
+
 /// Scripts read the answer from the origins of the app that registered, as at the token endpoint.
 #[test]
 fn scripts_of_the_apps_own_origin_read_the_answer() {
-    use std::sync::Arc;
-
-    use grantor::http::HttpEndpoints;
-
     let world = world(open());
-    let endpoints = HttpEndpoints::without_interaction(Arc::clone(&world.server));
+    let endpoints = HttpEndpoints::new(Arc::clone(&world.server), Lines);
     let endpoints = endpoints.with_cross_origin(true);
     let post = |origin: &str, metadata: &Value| {
         let request = Request::post(REGISTER)

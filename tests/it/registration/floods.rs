@@ -10,7 +10,8 @@ use grantor::store::{AppQuery, CachedApps, Page};
 use pollster::block_on;
 use serde_json::json;
 
-use super::{app, open, public, with, world};
+use super::management::{Own, update};
+use super::{app, open, public, registered, with, world};
 use crate::faulty_store::{FaultyStore, Method};
 use crate::support::{World, ask, body_of, code_app, new_key};
 
@@ -109,6 +110,46 @@ fn registrations_empty_no_cache_of_another_process() {
         }
     }
     assert_eq!((apps(&world), reads), (1_001, 1));
+}
+
+/// Y11, Y14: updates and deletions of registrations, and a prune of them, leave the cached apps of other processes
+/// alone. 200 of them, each between two polls of the cache, make the other process read its one app once.
+#[test]
+fn changes_of_registrations_empty_no_cache_of_another_process() {
+    let world = world(open().management(true));
+    let client = world.register(code_app());
+    let mut token = world.tokens(&client).text("refresh_token").to_owned();
+    let store = Arc::new(FaultyStore::new(Arc::clone(&world.store)));
+    let cached = CachedApps::new(store).clock(Arc::clone(&world.clock));
+    let other = world.beside(new_key(), cached, Arc::clone(&world.users)).build();
+    let mut refresh = || {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token.as_str())];
+        token = ask(&other, &body_of(&client, &form)).text("refresh_token").to_owned();
+        let calls = other.store().store().take_calls();
+        assert!(calls.contains(&Method::AppsVersion), "it polls");
+        calls.iter().filter(|call| **call == Method::FindApp).count()
+    };
+    let mut reads = refresh();
+    for round in 0..100 {
+        let told = registered(&world, &public());
+        let changed = Own::of(&told).put(&world, &update(&told, json!({ "client_name": "B" })));
+        assert_eq!(changed.status, 200);
+        world.advance(1);
+        reads += refresh();
+        if round % 2 == 0 {
+            assert_eq!(Own::of(&changed.json()).delete(&world).status, 204);
+            world.advance(1);
+            reads += refresh();
+        }
+    }
+    assert_eq!((reads, apps(&world)), (1, 51));
+    world.advance(3_600);
+    assert_eq!(refresh(), 1, "an entry of five minutes is read again");
+    let admin = world.server.admin("tester");
+    while block_on(admin.prune(10)).unwrap().more {}
+    assert_eq!(apps(&world), 1);
+    world.advance(1);
+    assert_eq!(refresh(), 0);
 }
 
 /// Y10: of many equal registrations at once one makes the app, and all get it.

@@ -1,47 +1,63 @@
 //! An app manages its own registration (RFC 7592).
 
-use grantor::app::AppDraft;
+use std::sync::Arc;
+use std::time::Duration;
+
+use grantor::AuthorizationServer;
+use grantor::app::{AppDraft, RateQuota};
 use grantor::endpoint::{Approval, Caller, Decision, FormRequest};
+use grantor::error::EndpointError;
+use grantor::ids::Issuer;
+use grantor::rate_limit::RateLimits;
+use grantor::server_secret::ServerSecret;
 use grantor::store::{FeedCursor, GrantStore as _};
 use http::{Method, Request};
 use pollster::block_on;
 use serde_json::{Value, json};
 
 use super::{app, open, problem, public, registered, send, with, world};
-use crate::support::{Answered, CALLBACK, World, ann, code_query, new_verifier, parameters, scope};
+use crate::faulty_store::{FaultyStore, Method as Calls};
+use crate::support::{
+    Answered, CALLBACK, ISSUER, ROOT, Server, World, ann, code_query, new_key, new_verifier,
+    parameters, scope,
+};
 
 fn managed() -> World {
     world(open().management(true))
 }
 
 /// The registration of an app: where, and by which token.
-struct Own {
+pub(super) struct Own {
     path: String,
     token: String,
 }
 
 impl Own {
-    fn of(told: &Value) -> Self {
+    pub(super) fn of(told: &Value) -> Self {
         let url = told["registration_client_uri"].as_str().unwrap();
         let path = url.strip_prefix("https://as.example.com").unwrap().to_owned();
         Self { path, token: told["registration_access_token"].as_str().unwrap().to_owned() }
+    }
+
+    fn header(&self) -> String {
+        format!("Bearer {}", self.token)
     }
 
     fn get(&self, world: &World) -> Answered {
         send(world, Method::GET, &self.path, Some(&self.token), "")
     }
 
-    fn put(&self, world: &World, metadata: &Value) -> Answered {
+    pub(super) fn put(&self, world: &World, metadata: &Value) -> Answered {
         send(world, Method::PUT, &self.path, Some(&self.token), &metadata.to_string())
     }
 
-    fn delete(&self, world: &World) -> Answered {
+    pub(super) fn delete(&self, world: &World) -> Answered {
         send(world, Method::DELETE, &self.path, Some(&self.token), "")
     }
 }
 
 /// `metadata` as an update of the app `told`.
-fn update(told: &Value, changes: Value) -> Value {
+pub(super) fn update(told: &Value, changes: Value) -> Value {
     with(with(public(), json!({ "client_id": told["client_id"] })), changes)
 }
 
@@ -79,7 +95,13 @@ fn an_app_reads_its_registration() {
             world.assert_refused("client", "registration_access_token", None);
         }
     }
-    send(&world, Method::GET, &own.path, None, "").assert_error(401, "invalid_token");
+    // RFC 6750 section 3.1: no error code without a token.
+    for method in [Method::GET, Method::DELETE] {
+        let missing = send(&world, method, &own.path, None, "");
+        let challenge = Some(r#"Bearer realm="https://as.example.com""#);
+        assert_eq!((missing.status, missing.header("www-authenticate")), (401, challenge));
+        assert_eq!(missing.body, "");
+    }
     send(&world, Method::GET, "/oauth/register/client", Some(&own.token), "")
         .assert_error(400, "invalid_request");
     let post = world.send(Request::post(&*own.path).body(String::new()).unwrap());
@@ -106,6 +128,101 @@ fn a_registration_token_has_a_budget_of_its_own() {
     assert_eq!((limited.status(), limited.retry_after()), (429, Some(1)));
     let other = Own::of(&registered(&world, &public()));
     assert_eq!(other.get(&world).status, 200);
+}
+
+/// A process beside the world, over `store`, with limits.
+fn limited_beside(
+    world: &World,
+    store: &Arc<FaultyStore>,
+    limits: RateLimits,
+) -> Server<FaultyStore> {
+    let other = world.beside(new_key(), Arc::clone(store), Arc::clone(&world.users));
+    other.registration(open().management(true)).rate_limits(limits).build()
+}
+
+/// Sends an update of the app `told` to a process.
+fn put_at(
+    server: &Server<FaultyStore>,
+    world: &World,
+    told: &Value,
+    name: &str,
+) -> Result<Value, EndpointError> {
+    let metadata = update(told, json!({ "client_name": name, "token_endpoint_auth_method": null }));
+    let (body, header) = (metadata.to_string(), Own::of(told).header());
+    let request = FormRequest::new(&body).authorization(&header).source(&world.source);
+    let answer =
+        block_on(server.update_registration(told["client_id"].as_str().unwrap(), &request));
+    answer.map(|it| serde_json::from_str(&it.to_json()).unwrap())
+}
+
+/// Y14: an update spends the budget of its token once, also if another change of the app comes first.
+#[test]
+fn an_update_that_is_overtaken_spends_the_budget_of_its_token_once() {
+    let world = managed();
+    let told = registered(&world, &with(public(), json!({ "token_endpoint_auth_method": null })));
+    let store = Arc::new(FaultyStore::new(Arc::clone(&world.store)));
+    let limits = RateLimits::none().with_grants(RateQuota::new(1, 1));
+    let other = limited_beside(&world, &store, limits);
+    let (server, id) = (Arc::clone(&world.server), app(&told).id);
+    store.meanwhile(Calls::FindApp, move || {
+        let admin = server.admin("admin");
+        block_on(admin.rotate_client_secret(&id, Duration::ZERO)).unwrap();
+    });
+    let second = put_at(&other, &world, &told, "Second").unwrap();
+    let calls = store.take_calls();
+    assert_eq!(calls.iter().filter(|call| **call == Calls::UpdateApp).count(), 2, "{calls:?}");
+    let refused = put_at(&other, &world, &second, "Third").unwrap_err();
+    assert_eq!((refused.status(), refused.retry_after()), (429, Some(60)));
+}
+
+/// Y11, Y14: updates and deletions spend the budget of registrations of their source, and reads do not. With a spent
+/// budget nothing changes.
+#[test]
+fn changes_of_registrations_spend_the_budget_of_their_source() {
+    let world = managed();
+    let told = registered(&world, &with(public(), json!({ "token_endpoint_auth_method": null })));
+    let store = Arc::new(FaultyStore::new(Arc::clone(&world.store)));
+    let limits = RateLimits::none().with_source_registrations(RateQuota::new(1, 1));
+    let other = limited_beside(&world, &store, limits);
+    let id = told["client_id"].as_str().unwrap();
+    let second = put_at(&other, &world, &told, "Second").unwrap();
+    let header = Own::of(&second).header();
+    let request = FormRequest::new("").authorization(&header).source(&world.source);
+    let delete = || block_on(other.delete_registration(id, &request));
+    let read = || block_on(other.read_registration(id, &request)).unwrap();
+    let refused = put_at(&other, &world, &second, "Third").unwrap_err();
+    assert_eq!((refused.status(), refused.retry_after()), (429, Some(60)));
+    world.assert_refused("rate_limit", "too_many_registrations", Some("rate_limits"));
+    assert_eq!(delete().unwrap_err().status(), 429);
+    assert_eq!(read().app.settings().name(), "Second");
+    world.advance(60);
+    delete().unwrap();
+}
+
+/// Y14: a registration access token outlives the pepper under which it was made, if the app reads or updates its
+/// registration before that pepper retires.
+#[test]
+fn a_read_renews_the_digest_of_a_registration_token() {
+    const NEXT: &[u8] = b"fedcba9876543210fedcba9876543210";
+    let world = managed();
+    let (kept, lost) = (registered(&world, &public()), registered(&world, &public()));
+    let process = |secret: ServerSecret| {
+        let (store, users) = (Arc::clone(&world.store), Arc::clone(&world.users));
+        let issuer = Issuer::new(ISSUER).unwrap();
+        let process = AuthorizationServer::builder(issuer, secret, new_key(), store, users);
+        process.clock(Arc::clone(&world.clock)).registration(open().management(true)).build()
+    };
+    let both = process(ServerSecret::new(NEXT).unwrap().accepting_pepper(ROOT).unwrap());
+    let read = |server: &Server, told: &Value| {
+        let header = Own::of(told).header();
+        let request = FormRequest::new("").authorization(&header);
+        let answer = server.read_registration(told["client_id"].as_str().unwrap(), &request);
+        block_on(answer).map(|_| ()).map_err(|error| error.status())
+    };
+    assert_eq!(read(&both, &kept), Ok(()));
+    assert_eq!(read(&both, &kept), Ok(()));
+    let retired = process(ServerSecret::new(NEXT).unwrap());
+    assert_eq!((read(&retired, &kept), read(&retired, &lost)), (Ok(()), Err(401)));
 }
 
 /// Y10: an app with a token of its own is shared by no two registrations.

@@ -1,7 +1,9 @@
 //! Registration by an initial access token, and by a software statement.
 
+use grantor::app::RateQuota;
 use grantor::endpoint::{Registration, RegistrationAccess};
 use grantor::jwt::StatementIssuer;
+use grantor::rate_limit::RateLimits;
 use grantor::secret::InitialAccessToken;
 use http::Method;
 use serde_json::{Value, json};
@@ -20,7 +22,13 @@ fn a_caller_needs_an_initial_access_token() {
     let world = world(Registration::new(template(), access).unwrap());
     let post =
         |token: Option<&str>| send(&world, Method::POST, REGISTER, token, &public().to_string());
-    for wrong in [None, Some("wrong"), Some(&TOKEN[1..])] {
+    // RFC 6750 section 3.1: no error code without a token.
+    let missing = post(None);
+    let challenge = Some(r#"Bearer realm="https://as.example.com""#);
+    assert_eq!((missing.status, missing.header("www-authenticate")), (401, challenge));
+    assert_eq!(missing.body, "");
+    world.assert_refused("client", "no_bearer_token", None);
+    for wrong in [Some("wrong"), Some(&TOKEN[1..]), Some("")] {
         let answer = post(wrong);
         answer.assert_error(401, "invalid_token");
         assert!(answer.header("www-authenticate").unwrap().starts_with("Bearer realm="));
@@ -38,6 +46,11 @@ fn by_statement() -> World {
     world(Registration::new(template(), access).unwrap())
 }
 
+/// The signer of the vendor's statements.
+fn vendor() -> Signer {
+    Signer::backend().with_typ(Some("software-statement+jwt"))
+}
+
 fn stated(signer: &Signer, claims: &Value) -> Value {
     with(public(), json!({ "software_statement": signer.sign(claims) }))
 }
@@ -45,7 +58,7 @@ fn stated(signer: &Signer, claims: &Value) -> Value {
 /// Y16: a statement of a trusted issuer is required, its claims win over the other members, and the answer repeats it.
 #[test]
 fn the_claims_of_a_software_statement_win() {
-    let signer = Signer::backend();
+    let signer = vendor();
     let world = by_statement();
     let claims = json!({
         "iss": "https://vendor.example",
@@ -68,8 +81,12 @@ fn the_claims_of_a_software_statement_win() {
     let answer = register(&world, &stated(&signer, &stranger));
     problem(&answer, 400, "unapproved_software_statement");
     let forged = Signer::ec(jsonwebtoken::Algorithm::ES256, "p256_private");
+    let forged = forged.with_typ(Some("software-statement+jwt"));
     for bad in [
         stated(&forged, &claims),
+        // As an ID token of the vendor.
+        stated(&Signer::backend(), &claims),
+        stated(&Signer::backend().with_typ(None), &claims),
         stated(&signer, &with(claims.clone(), json!({ "exp": 1 }))),
         stated(&signer, &with(claims.clone(), json!({ "aud": "https://other.example" }))),
         with(public(), json!({ "software_statement": "a.b" })),
@@ -81,10 +98,45 @@ fn the_claims_of_a_software_statement_win() {
     problem(&register(&world, &lying), 400, "invalid_client_metadata");
 }
 
+/// Y16: a host may except an issuer that gives its statements no type.
+#[test]
+fn an_issuer_may_be_excepted_from_the_type() {
+    let issuer = StatementIssuer::new("https://vendor.example", backend_keys());
+    let access = RegistrationAccess::SoftwareStatement(vec![issuer.with_plain_type(true)]);
+    let world = world(Registration::new(template(), access).unwrap());
+    let claims = json!({ "iss": "https://vendor.example", "client_name": "Vouched" });
+    for signer in [vendor(), Signer::backend(), Signer::backend().with_typ(None)] {
+        assert_eq!(registered(&world, &stated(&signer, &claims))["client_name"], "Vouched");
+    }
+    let token = stated(&Signer::backend().with_typ(Some("at+jwt")), &claims);
+    problem(&register(&world, &token), 400, "invalid_software_statement");
+}
+
+/// Y11: a source pays before its statement is verified, so that signatures cost a stranger its budget.
+#[test]
+fn a_refused_registration_spends_the_budget_of_its_source() {
+    let issuers = vec![StatementIssuer::new("https://vendor.example", backend_keys())];
+    let access = RegistrationAccess::SoftwareStatement(issuers);
+    let rules = Registration::new(template(), access).unwrap();
+    let limits = RateLimits::none().with_source_registrations(RateQuota::new(1, 3));
+    let world = World::with(|builder| builder.registration(rules).rate_limits(limits));
+    let forged = Signer::ec(jsonwebtoken::Algorithm::ES256, "p256_private");
+    let forged = forged.with_typ(Some("software-statement+jwt"));
+    let claims = json!({ "iss": "https://vendor.example" });
+    for bad in [stated(&forged, &claims), public(), json!({ "jwks": 1 })] {
+        assert_eq!(register(&world, &bad).status, 400);
+    }
+    let good = stated(&vendor(), &claims);
+    assert_eq!(register(&world, &good).status, 429);
+    world.assert_refused("rate_limit", "too_many_registrations", Some("rate_limits"));
+    world.advance(60);
+    assert_eq!(register(&world, &good).status, 201);
+}
+
 /// Y16: a statement does not count where the server asks for none.
 #[test]
 fn an_open_server_ignores_a_software_statement() {
-    let signer = Signer::backend();
+    let signer = vendor();
     let claims = json!({ "iss": "https://vendor.example", "client_name": "Vouched" });
     let told = registered(&world(super::open()), &stated(&signer, &claims));
     assert_eq!(told["client_name"], "Editor");
