@@ -90,7 +90,8 @@ pub(crate) fn verify_statement(
     let issuer = issuers.iter().find(|known| known.issuer == stated);
     let issuer = issuer.ok_or(StatementError::Unapproved)?;
     let has_plain_type = !header.has_type() || header.is_type("JWT");
-    if !header.is_type(TYPE) && !(has_plain_type && issuer.plain_type) {
+    let is_statement = header.is_type(TYPE) || (has_plain_type && issuer.plain_type);
+    if !is_statement {
         return Err(INVALID);
     }
     jws.verify(&header, &issuer.keys, Algorithm::ALL).map_err(|_| INVALID)?;

@@ -280,9 +280,9 @@ fn bearer_token<'r>(
     request: &FormRequest<'r>,
     wrong: RegistrationRefusal,
 ) -> Result<&'r str, RegistrationRefusal> {
-    BearerRequest::new(request.authorization_header()).token().map_err(|refusal| match refusal {
-        Refusal::NoToken => RegistrationRefusal::NoToken,
-        _ => wrong,
+    let token = BearerRequest::new(request.authorization_header()).token();
+    token.map_err(|refusal| {
+        if matches!(refusal, Refusal::NoToken) { RegistrationRefusal::NoToken } else { wrong }
     })
 }
 
