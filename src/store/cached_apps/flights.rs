@@ -64,7 +64,7 @@ impl Polls {
 
 /// A call for one app.
 pub(super) struct Flight {
-    /// What was known of the apps before the call.
+    /// The state of the apps that was known before the call.
     mark: Mark,
     began: UnixTime,
     pub(super) landing: Landing<Option<Arc<CustomApp>>>,

@@ -24,7 +24,7 @@ pub(super) struct Known {
     absent: Mutex<HashMap<ClientId, Read>>,
 }
 
-/// What was known of the apps when a read began.
+/// The state of the apps that was known when a read began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     /// The number of changes of the version.
