@@ -23,6 +23,11 @@ impl Client {
             self.host,
             form.len(),
         );
+        self.exchange(&request)
+    }
+
+    /// Sends a request and returns the body of the response.
+    pub(crate) fn exchange(&mut self, request: &str) -> String {
         self.stream.write_all(request.as_bytes()).unwrap();
         let mut received = Vec::with_capacity(2_048);
         let mut chunk = [0; 4_096];

@@ -23,9 +23,14 @@ impl Server {
             .args(["--example", "server"])
             .status();
         assert!(built.unwrap().success(), "the example server does not build");
+        Self::example_at(&scratch().join("../examples/server"), root)
+    }
+
+    /// Starts the example server `program` with the apps of this bench in the checkout at `root`.
+    pub(crate) fn example_at(program: &Path, root: &Path) -> Self {
         let ready = scratch().join("ready.json");
         _ = fs::remove_file(&ready);
-        let process = on_one_core(&scratch().join("../examples/server"))
+        let process = on_one_core(program)
             .args(["--listen", "127.0.0.1:0", "--no-limits", "--signing-alg", "ES256", "--seed"])
             .arg(root.join("benches/load/seed.json"))
             .arg("--ready-file")
@@ -47,11 +52,14 @@ impl Server {
 
     /// Starts this program again as a floor.
     pub(crate) fn floor(kind: &str) -> Self {
-        let mut process = on_one_core(&std::env::current_exe().unwrap())
-            .env("GRANTOR_BENCH_FLOOR", kind)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut floor = on_one_core(&std::env::current_exe().unwrap());
+        floor.env("GRANTOR_BENCH_FLOOR", kind);
+        Self::printing(floor)
+    }
+
+    /// Starts a program that prints its address as its first line.
+    pub(crate) fn printing(mut program: Command) -> Self {
+        let mut process = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().parse().unwrap();
@@ -86,7 +94,7 @@ impl Drop for Server {
 
 /// Runs `program` on the last core, away from the client. Wake-ups across cores are random and cost
 /// more than the measured work. `taskset` is part of util-linux.
-fn on_one_core(program: &Path) -> Command {
+pub(crate) fn on_one_core(program: &Path) -> Command {
     let last = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
     let mut command = Command::new("taskset");
     command.arg("--cpu-list").arg(last.to_string()).arg(program);
