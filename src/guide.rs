@@ -19,6 +19,7 @@
 //! | [`migration`] | clients of five other servers |
 //! | [`runbooks`] | the steps after a leak, a loss, a restore or a failover |
 //! | [`limits`] | the bound of every input |
+//! | [`performance`] | costs beside other libraries, and how to measure them |
 //! | [`threat_model`] | threats of RFC 6819, RFC 9700 and RFC 10017, and their mitigations |
 //!
 //! # Files beside the guide
@@ -32,6 +33,7 @@
 macro_rules! links {
     () => {
         "
+[../README.md]: crate::guide#files-beside-the-guide
 [../examples/server/README.md]: crate::guide#files-beside-the-guide
 [administration.md]: crate::guide::administration
 [administration.md#apps-of-the-configuration]: crate::guide::administration#apps-of-the-configuration
@@ -183,6 +185,10 @@ pub mod runbooks {}
 #[doc = links!()]
 #[doc = include_str!("../docs/limits.md")]
 pub mod limits {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/threat-model.md")]
