@@ -34,6 +34,8 @@ pub struct IssueDecision<'a> {
     pub scope: &'a Scope,
     /// The API that the token is for; `None` is the server's issuer.
     pub resource: Option<&'a Resource>,
+    /// The other APIs, if the token is for several: only token exchange gives such a token.
+    pub further_resources: &'a [Resource],
     /// The device that the grant was made on.
     pub device: Option<&'a DeviceId>,
     /// The present instant.

@@ -69,7 +69,7 @@ pub struct PriorActor {
 
 /// A parent of a derived token: an entry of its `via` claim. If it is void, so is the token.
 ///
-/// The user is the one of the derived token.
+/// The user is the one of the derived token, unless `subject` names another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "a caller that checks tokens constructs it")]
 pub struct Parent {
@@ -77,6 +77,10 @@ pub struct Parent {
     pub grant_id: GrantId,
     /// The app to which it was granted.
     pub client_id: ClientId,
+    /// `sub`: the subject, if it is not that of the derived token: another app, whose own token proved the
+    /// actor.
+    #[serde(rename = "sub", default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Subject>,
     /// The device on which it was granted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceId>,

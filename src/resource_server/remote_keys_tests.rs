@@ -112,6 +112,7 @@ fn token(key: &SigningKey) -> String {
     let new = NewAccessToken {
         subject: "alice",
         audience: ISSUER,
+        further_audiences: &[],
         client_id: &ClientId::new("app").unwrap(),
         scope: "files.read",
         token_id: [1; 16],
@@ -123,6 +124,7 @@ fn token(key: &SigningKey) -> String {
         actor: None,
         device: None,
         circumstances: None,
+        via: &[],
         extra: &Map::new(),
     };
     format!("Bearer {}", testing::access_token(key, &issuer, &new))

@@ -75,6 +75,7 @@ impl Token<'_> {
         let new = NewAccessToken {
             subject: "alice",
             audience: self.audience,
+            further_audiences: &[],
             client_id: &ClientId::new("app").unwrap(),
             scope: self.scope,
             token_id: [1; 16],
@@ -86,6 +87,7 @@ impl Token<'_> {
             actor: None,
             device: None,
             circumstances: None,
+            via: &[],
             extra: &Map::new(),
         };
         format!("Bearer {}", testing::access_token(key, &self.issuer, &new))

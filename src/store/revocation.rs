@@ -33,12 +33,12 @@ impl<'a> AccessFacts<'a> {
     /// Iterates over the facts of the token itself and of each of its parents. The token is void if one
     /// of them is.
     ///
-    /// The user of a parent is the user of the token.
+    /// The user of a parent is the user of the token, unless the parent names another subject.
     pub fn lineage(self) -> impl Iterator<Item = Self> {
         let of_parent = move |parent: &'a Parent| Self {
             grant_id: parent.grant_id,
             client_id: &parent.client_id,
-            subject: self.subject,
+            subject: parent.subject.as_ref().unwrap_or(self.subject),
             device: parent.device.as_ref(),
             session: parent.session.as_ref(),
             evidence_issuer: parent.evidence_issuer.as_ref(),
@@ -46,6 +46,21 @@ impl<'a> AccessFacts<'a> {
             via: &[],
         };
         std::iter::once(Self { via: &[], ..self }).chain(self.via.iter().map(of_parent))
+    }
+
+    /// Returns the token itself as a parent of a token for the same user that is derived from it. The parents of
+    /// the derived token are this one and those of [`via`](Self::via).
+    #[must_use]
+    pub fn to_parent(&self) -> Parent {
+        Parent {
+            grant_id: self.grant_id,
+            client_id: self.client_id.clone(),
+            subject: None,
+            device: self.device.cloned(),
+            session: self.session.cloned(),
+            evidence_issuer: self.evidence_issuer.cloned(),
+            authorized_at: self.authorized_at,
+        }
     }
 }
 
@@ -236,6 +251,7 @@ mod tests {
         let parent = Parent {
             grant_id: GrantId::from_bytes([2; 16]),
             client_id: other.clone(),
+            subject: None,
             device: Some(phone.clone()),
             session: Some(session.clone()),
             evidence_issuer: Some(idp.clone()),
@@ -273,6 +289,17 @@ mod tests {
             RevocationTarget::Device(app.clone(), user.clone(), phone),
         ] {
             assert!(!end(target).voids(&facts));
+        }
+        let worker = Subject::new("worker").unwrap();
+        let actor = Parent { subject: Some(worker.clone()), ..parent.clone() };
+        let facts = AccessFacts { via: &[actor], ..facts };
+        let pair = RevocationTarget::AppAndSubject(other.clone(), worker.clone());
+        for (target, voids) in [
+            (RevocationTarget::Subject(worker), true),
+            (pair, true),
+            (RevocationTarget::AppAndSubject(other, user.clone()), false),
+        ] {
+            assert_eq!(end(target).voids(&facts), voids);
         }
     }
 }

@@ -32,6 +32,7 @@ impl AccessTokens {
         let token = NewAccessToken {
             subject: "ann@example.com",
             audience: self.issuer.as_str(),
+            further_audiences: &[],
             client_id: &self.client_id,
             scope: "files.read files.write profile",
             token_id: [7; 16],
@@ -43,6 +44,7 @@ impl AccessTokens {
             actor: None,
             device: None,
             circumstances: None,
+            via: &[],
             extra: &serde_json::Map::new(),
         };
         let payload = token.payload(&self.issuer);

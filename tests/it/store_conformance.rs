@@ -181,7 +181,11 @@ fn the_kit_rejects_a_list_of_consents_of_other_users() {
 fn the_kit_rejects_ignored_parents() {
     fails_exactly(
         Alteration::IgnoresParents,
-        &["a_derived_token_is_void_with_each_of_its_parents"],
+        &[
+            "a_derived_token_is_void_with_each_of_its_parents",
+            "a_derived_token_is_void_with_the_access_of_its_actor",
+            "no_derived_token_survives_a_revocation",
+        ],
     );
 }
 
@@ -268,6 +272,7 @@ fn the_kit_rejects_missing_tombstones() {
         &[
             "a_grant_without_a_row_leaves_a_tombstone",
             "a_derived_token_is_void_with_each_of_its_parents",
+            "a_derived_token_is_void_with_the_access_of_its_actor",
             "the_feed_shows_every_revocation_in_force",
             "prune_keeps_a_revocation_until_its_latest_end",
             "a_feed_that_is_read_while_it_is_written_loses_nothing",

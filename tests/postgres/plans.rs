@@ -55,7 +55,9 @@ fn the_statements_of_a_token_go_by_primary_key() {
         let redemption = redemption(&grant, now());
         store.redeem_code(&redemption).await.unwrap();
         store.rotate(&rotation(&grant, 1, now())).await.unwrap();
+        let parent = grant.facts().to_parent();
         store.is_revoked(&AccessFacts { ..grant.facts() }).await.unwrap();
+        store.is_revoked(&AccessFacts { via: &[parent], ..grant.facts() }).await.unwrap();
         // To authenticate an app, for a token alone, and for a grant with a refresh token.
         for (grant, makes_row) in [(None, false), (Some("ann"), false), (Some("bob"), true)] {
             let claim = AssertionClaim {
@@ -99,6 +101,6 @@ fn the_statements_of_a_token_go_by_primary_key() {
                 assert_eq!(others, primary, "{sql}\n{plan}");
             }
         }
-        assert!(looked_at >= 9, "{looked_at} statements were looked at");
+        assert!(looked_at >= 10, "{looked_at} statements were looked at");
     });
 }

@@ -2,7 +2,6 @@
 
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, DeviceId, EvidenceIssuer, GrantId, SessionId, Subject};
-use grantor::jwt::Parent;
 use grantor::protocol::Scope;
 use grantor::secret::Digest;
 use grantor::store::{
@@ -100,14 +99,7 @@ pub(crate) async fn new_targets_end_what_they_name<S: Store>(store: &S, apps: [&
         // A token without a row, and one that descends from the grant.
         let facts = AccessFacts { grant_id: GrantId::from_bytes([99; 16]), ..victim.facts() };
         assert!(store.is_revoked(&facts).await.unwrap(), "{target:?}");
-        let parent = Parent {
-            grant_id: victim.grant_id,
-            client_id: victim.client_id.clone(),
-            device: victim.device.clone(),
-            session: victim.session().cloned(),
-            evidence_issuer: victim.evidence_issuer().cloned(),
-            authorized_at: victim.authorized_at,
-        };
+        let parent = victim.facts().to_parent();
         let derived = AccessFacts {
             client_id: other,
             device: None,

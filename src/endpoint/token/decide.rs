@@ -19,6 +19,7 @@ use crate::resource_server::resource::ResourceServer;
 pub(super) struct Decided<'a> {
     scope: Scope,
     resource: Option<Resource>,
+    further: Vec<Resource>,
     expires_at: UnixTime,
     issuer: &'a Issuer,
 }
@@ -35,6 +36,11 @@ impl Decided<'_> {
     /// The API that the token is for; `None` is the server's issuer.
     pub(super) const fn resource(&self) -> Option<&Resource> {
         self.resource.as_ref()
+    }
+
+    /// The other APIs, if the token is for several.
+    pub(super) fn further_resources(&self) -> &[Resource] {
+        &self.further
     }
 
     /// The API that the token is for, as `aud` names it.
@@ -83,7 +89,7 @@ pub(super) fn decide<'a>(
     // Never later than the grant that it descends from.
     let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
     let expires_at = now.plus(lifetime).min(offer.ends_at);
-    Ok(Decided { scope, resource, expires_at, issuer: apis.issuer })
+    Ok(Decided { scope, resource, further: Vec::new(), expires_at, issuer: apis.issuer })
 }
 
 /// Returns the scope that the request asks for, by its parameter or else by its assertion. The

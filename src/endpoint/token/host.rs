@@ -59,6 +59,7 @@ fn decision<'a>(
         actor: origin.actor.as_ref(),
         scope: decided.scope(),
         resource: decided.resource(),
+        further_resources: decided.further_resources(),
         device: origin.device.as_ref(),
         now,
         expires_at: decided.expires_at(),

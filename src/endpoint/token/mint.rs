@@ -54,6 +54,7 @@ pub(super) fn claims<'a>(
     NewAccessToken {
         subject: origin.subject.as_str(),
         audience: decided.audience(),
+        further_audiences: decided.further_resources(),
         client_id: app.client_id(),
         scope: decided.scope().as_str(),
         token_id,
@@ -65,6 +66,7 @@ pub(super) fn claims<'a>(
         actor: origin.actor.as_ref(),
         device: origin.device.as_ref(),
         circumstances: origin.circumstances.as_deref(),
+        via: &origin.via,
         extra,
     }
 }

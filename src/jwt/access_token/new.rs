@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use super::rare;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Issuer};
-use crate::jwt::Circumstances;
+use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Resource};
+use crate::jwt::{Circumstances, Parent};
 use crate::protocol::base64url;
 use crate::random::JTI_BYTES;
 
@@ -43,6 +43,8 @@ pub(crate) struct NewAccessToken<'a> {
     pub(crate) subject: &'a str,
     /// The resource, or the issuer if the client requested none.
     pub(crate) audience: &'a str,
+    /// The other resources, if the token is for several.
+    pub(crate) further_audiences: &'a [Resource],
     pub(crate) client_id: &'a ClientId,
     /// Omitted if empty: RFC 6749 section 3.3 knows no empty scope.
     pub(crate) scope: &'a str,
@@ -57,6 +59,8 @@ pub(crate) struct NewAccessToken<'a> {
     pub(crate) actor: Option<&'a ClientId>,
     pub(crate) device: Option<&'a DeviceId>,
     pub(crate) circumstances: Option<&'a Circumstances>,
+    /// The grants that a derived token descends from.
+    pub(crate) via: &'a [Parent],
     /// Claims of the host, none of them in [`RESERVED_CLAIMS`].
     pub(crate) extra: &'a Map<String, Value>,
 }
@@ -70,7 +74,11 @@ impl NewAccessToken<'_> {
         json.extend_from_slice(b",\"sub\":");
         text(&mut json, self.subject);
         json.extend_from_slice(b",\"aud\":");
-        text(&mut json, self.audience);
+        if self.further_audiences.is_empty() {
+            text(&mut json, self.audience);
+        } else {
+            rare::append_audiences(&mut json, self.audience, self.further_audiences);
+        }
         json.extend_from_slice(b",\"client_id\":");
         text(&mut json, self.client_id.as_str());
         if !self.scope.is_empty() {
@@ -102,6 +110,7 @@ impl NewAccessToken<'_> {
         if let Some(circumstances) = self.circumstances {
             rare::append(&mut json, circumstances);
         }
+        rare::append_via(&mut json, self.via);
         for (name, value) in self.extra {
             json.push(b',');
             text(&mut json, name);
@@ -174,10 +183,30 @@ mod tests {
             evidence_issuer: "https://idp.example.com".parse().ok(),
             authorization_details: r#"[{"type":"pay","amount":"1.50"}]"#.parse().ok(),
         };
+        let parent = Parent {
+            grant_id: GrantId::from_bytes([9; 16]),
+            client_id: client_id.clone(),
+            subject: None,
+            device: None,
+            session: None,
+            evidence_issuer: None,
+            authorized_at: UnixTime::from_millis(1_699_999_998_000),
+        };
+        let actor = Parent {
+            grant_id: GrantId::from_bytes([8; 16]),
+            subject: "worker".parse().ok(),
+            device: Some(device.clone()),
+            session: circumstances.session.clone(),
+            evidence_issuer: circumstances.evidence_issuer.clone(),
+            authorized_at: UnixTime::from_millis(1_699_999_997_000),
+            ..parent.clone()
+        };
+        let via = [parent, actor];
         let extra = json!({ "tenant": "acme", "ro\"les": ["a", 1, null] });
         let new = NewAccessToken {
             subject: "jürgen\u{1}@example.com",
             audience: "https://api.example.com",
+            further_audiences: &[],
             client_id: &client_id,
             scope: "files.read GET/users/*",
             token_id: [0xff; 16],
@@ -189,6 +218,7 @@ mod tests {
             actor: Some(&client_id),
             device: Some(&device),
             circumstances: Some(&circumstances),
+            via: &via,
             extra: extra.as_object().unwrap(),
         };
         let expected = json!({
@@ -212,6 +242,22 @@ mod tests {
             "sid": "session \"7\"",
             "evidence_issuer": "https://idp.example.com",
             "authorization_details": [{ "type": "pay", "amount": "1.50" }],
+            "via": [
+                {
+                    "grant_id": "CQkJCQkJCQkJCQkJCQkJCQ",
+                    "client_id": r#"app "7" \ x"#,
+                    "authorized_at": 1_699_999_998_000_i64,
+                },
+                {
+                    "grant_id": "CAgICAgICAgICAgICAgICA",
+                    "client_id": r#"app "7" \ x"#,
+                    "sub": "worker",
+                    "device": "device",
+                    "sid": "session \"7\"",
+                    "evidence_issuer": "https://idp.example.com",
+                    "authorized_at": 1_699_999_997_000_i64,
+                },
+            ],
             "device": "device",
             "tenant": "acme",
             "ro\"les": ["a", 1, null],
@@ -239,6 +285,7 @@ mod tests {
             let new = NewAccessToken {
                 subject: "alice",
                 audience: "https://api.example.com",
+                further_audiences: &[],
                 client_id: &client_id,
                 scope,
                 token_id: [0; 16],
@@ -250,6 +297,7 @@ mod tests {
                 actor: None,
                 device: None,
                 circumstances: None,
+                via: &[],
                 extra: &Map::new(),
             };
             block_on(signer.sign(TYPE, &new.payload(&issuer)))

@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess};
 
 use super::new::text;
 use super::once;
-use crate::ids::{AuthenticationContext, ClientId, EvidenceIssuer, SessionId};
+use crate::ids::{AuthenticationContext, ClientId, EvidenceIssuer, Resource, SessionId};
 use crate::jwt::claims::Text;
 use crate::jwt::{Circumstances, Parent, PriorActor};
 use crate::protocol::authorization_details::AuthorizationDetails;
@@ -26,6 +26,26 @@ pub(super) fn append_act(json: &mut Vec<u8>, actor: &ClientId, prior_actors: &[P
         }
     }
     json.resize(json.len() + 1 + prior_actors.len(), b'}');
+}
+
+/// Appends the names of several APIs (RFC 7519 section 4.1.3).
+pub(super) fn append_audiences(json: &mut Vec<u8>, first: &str, further: &[Resource]) {
+    json.push(b'[');
+    text(json, first);
+    for resource in further {
+        json.push(b',');
+        text(json, resource.as_str());
+    }
+    json.push(b']');
+}
+
+/// Appends the parents of a derived token.
+pub(super) fn append_via(json: &mut Vec<u8>, via: &[Parent]) {
+    if !via.is_empty() {
+        json.extend_from_slice(b",\"via\":");
+        // Writing to memory cannot fail, and every member has a JSON form.
+        _ = serde_json::to_writer(json, via);
+    }
 }
 
 /// Appends the claims for the circumstances of a grant, `act` apart.

@@ -148,6 +148,7 @@ fn issue(server: &Server, new: &Issue) -> String {
     let token = NewAccessToken {
         subject: new.subject.as_str(),
         audience: API,
+        further_audiences: &[],
         client_id: &new.client_id,
         scope: new.scope.as_str(),
         token_id: new.token_id,
@@ -159,6 +160,7 @@ fn issue(server: &Server, new: &Issue) -> String {
         actor: new.acts.then_some(&new.client_id),
         device: new.device.as_ref(),
         circumstances: Some(&new.circumstances),
+        via: &[],
         extra: &new.extra,
     };
     access_token(&server.key, &server.issuer, &token)
@@ -215,6 +217,7 @@ fn a_derived_token_states_its_parents() {
     let expected = Parent {
         grant_id: GrantId::from_bytes([7; 16]),
         client_id: ClientId::new("app").unwrap(),
+        subject: None,
         device: "phone".parse().ok(),
         session: "s".parse().ok(),
         evidence_issuer: "https://idp.example".parse().ok(),

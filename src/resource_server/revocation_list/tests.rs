@@ -35,6 +35,7 @@ fn names() -> Names {
     let parent = Parent {
         grant_id: GrantId::from_bytes([2; 16]),
         client_id: ClientId::new("b").unwrap(),
+        subject: None,
         device: Some(DeviceId::new("d").unwrap()),
         session: Some(SessionId::new("d").unwrap()),
         evidence_issuer: Some(EvidenceIssuer::new("d").unwrap()),

@@ -124,6 +124,7 @@ fn of_the_end_of_access<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             a_deleted_app_is_refused,
             a_token_without_a_row_obeys_cutoffs,
             a_derived_token_is_void_with_each_of_its_parents,
+            a_derived_token_is_void_with_the_access_of_its_actor,
             the_live_grants_of_a_page_are_told_at_once,
         }
         feed {
@@ -165,6 +166,7 @@ fn of_races<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
             no_family_survives_a_revocation,
             no_claim_survives_a_revocation,
             no_decision_survives_a_revocation,
+            no_derived_token_survives_a_revocation,
             no_consent_survives_its_withdrawal,
             a_withdrawal_is_seen_whole,
         }

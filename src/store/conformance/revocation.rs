@@ -274,14 +274,8 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
         let row = bench.decide(Grant { subject: own.subject.clone(), ..cast.grant()? })?;
         let rowless = Grant { subject: own.subject.clone(), ..cast.grant()? };
         let innocent = bench.family(&other)?;
-        let parents = [&innocent, &row, &rowless].map(|grant| Parent {
-            grant_id: grant.grant_id,
-            client_id: grant.client_id.clone(),
-            device: grant.device.clone(),
-            session: grant.session().cloned(),
-            evidence_issuer: grant.evidence_issuer().cloned(),
-            authorized_at: row.authorized_at,
-        });
+        let parents = [&innocent, &row, &rowless]
+            .map(|grant| Parent { authorized_at: row.authorized_at, ..grant.facts().to_parent() });
         let grant = own.grant()?;
         // Its own instant is later than every cutoff of this check.
         let late = row.authorized_at.plus(Duration::from_hours(24));
@@ -304,6 +298,35 @@ pub fn a_derived_token_is_void_with_each_of_its_parents<S: Store, R: Runner>(
         let covers_all =
             matches!(target, Some(RevocationTarget::Everything | RevocationTarget::Subject(_)));
         holds(bench.is_revoked(&bystander)? == covers_all, || format!("{}: another", what()))?;
+    }
+    Ok(())
+}
+
+/// A derived token is void if the own access of an app that proved its actor is: by the end of that app's access to
+/// itself. The end of the same app's access as the user does not matter.
+pub fn a_derived_token_is_void_with_the_access_of_its_actor<S: Store, R: Runner>(
+    kit: &Kit<S, R>,
+) -> Check {
+    let bench = kit.bench();
+    for index in 0..4 {
+        let (own, actor) = (bench.cast()?, bench.cast()?);
+        let itself = Subject::from(&actor.client_id);
+        let rowless = bench.dated(Grant { subject: itself.clone(), ..actor.grant()? })?;
+        let parent = Parent { subject: Some(itself.clone()), ..rowless.facts().to_parent() };
+        let grant = own.grant()?;
+        let late = rowless.authorized_at.plus(Duration::from_hours(24));
+        let via = std::slice::from_ref(&parent);
+        let derived = AccessFacts { authorized_at: late, via, ..grant.facts() };
+        let app = actor.client_id.clone();
+        let (target, voids) = match index {
+            0 => (RevocationTarget::Subject(itself), true),
+            1 => (RevocationTarget::AppAndSubject(app, itself), true),
+            2 => (RevocationTarget::Grant(rowless.grant_id), true),
+            _ => (RevocationTarget::AppAndSubject(app, own.subject.clone()), false),
+        };
+        bench.revoke(&end(target.clone(), 0))?;
+        let revoked = bench.is_revoked(&derived)?;
+        same(&format!("void after the end of {target:?}"), revoked, voids)?;
     }
     Ok(())
 }

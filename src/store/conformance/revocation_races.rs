@@ -8,8 +8,8 @@ use super::{Check, Kit, Runner, Violation};
 use crate::clock::UnixTime;
 use crate::protocol::scope::Scope;
 use crate::store::{
-    ClaimAssertion, Consent, Grant, GrantRefusal, InsertGrant, RedeemCode, RevocationTarget,
-    Rotate, Store,
+    AccessFacts, ClaimAssertion, Consent, Grant, GrantRefusal, InsertGrant, RedeemCode,
+    RevocationTarget, Rotate, Store,
 };
 
 /// The ways in which access ends.
@@ -280,6 +280,43 @@ pub fn no_decision_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -
             Ok(Newborn { cutoff: None, authorized_at, before, after })
         },
         |play, answers| play.judge_newborn(&bench, answers),
+    )
+}
+
+/// X15: a token that is derived while the access behind its subject token ends is void. None is derived after the
+/// end.
+pub fn no_derived_token_survives_a_revocation<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let derive = |grant: &Grant, app: &Cast| -> Check<_> {
+        let fresh = Grant { subject: grant.subject.clone(), ..bench.dated(app.grant()?)? };
+        Ok((fresh, grant.facts().to_parent()))
+    };
+    race(
+        bench.rounds.div_ceil(4),
+        |round| Ok((Play::set(&bench, round, |cast| bench.family(cast))?, bench.cast()?)),
+        |(play, app), contender| {
+            if contender == 0 {
+                return play.revoke(&bench).map(|_| None);
+            }
+            let Some(grant) = play.grants.get(contender) else { return Ok(None) };
+            let derived = derive(grant, app)?;
+            let after = play.was_answered();
+            if bench.is_revoked(&grant.facts())? {
+                return Ok(None);
+            }
+            holds(!after, || format!("a token is derived after {:?}", play.ending))?;
+            Ok(Some(derived))
+        },
+        |(play, _), answers| {
+            for (grant, parent) in answers.into_iter().flatten() {
+                let via = std::slice::from_ref(&parent);
+                let derived = AccessFacts { via, ..grant.facts() };
+                holds(bench.is_revoked(&derived)?, || {
+                    format!("a derived token lives after {:?}", play.ending)
+                })?;
+            }
+            Ok(())
+        },
     )
 }
 

@@ -37,7 +37,7 @@ pub(super) fn after(revoked_at: UnixTime) -> UnixTime {
 }
 
 impl PostgresStore {
-    fn as_target(&self, grant_id: GrantId) -> String {
+    pub(super) fn as_target(&self, grant_id: GrantId) -> String {
         write_target(&self.names, &RevocationTarget::Grant(grant_id))
     }
 
@@ -145,23 +145,6 @@ impl PostgresStore {
             }
         }
         Err(StoreError::new("the grant changes faster than it can be read"))
-    }
-
-    /// Checks whether a token itself is void, without its parents.
-    async fn is_one_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        let target = self.as_target(facts.grant_id);
-        let make = || {
-            query(self.sql.is_revoked.clone())
-                .bind(&facts.grant_id.as_bytes()[..])
-                .bind(self.names.write(facts.client_id.as_str()))
-                .bind(self.names.write(facts.subject.as_str()))
-                .bind(facts.device.map(DeviceId::as_str))
-                .bind(target.as_str())
-                .bind(facts.authorized_at.as_millis())
-                .bind(facts.session.map(SessionId::as_str))
-                .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
-        };
-        column(&self.one_row(make).await?, "revoked")
     }
 }
 
@@ -323,12 +306,7 @@ impl GrantStore for PostgresStore {
     }
 
     async fn is_revoked(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
-        for facts in facts.lineage() {
-            if self.is_one_revoked(&facts).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        self.is_void(facts).await
     }
 
     async fn live_among(&self, grants: &[Grant]) -> Result<Vec<GrantId>, StoreError> {

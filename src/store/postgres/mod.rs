@@ -9,6 +9,7 @@ mod devices;
 mod finds;
 mod grants;
 mod issuers;
+mod judging;
 mod limits;
 mod listing;
 mod new_grant;

@@ -71,22 +71,19 @@ pub(super) async fn is_revoked(
     store: &SqliteStore,
     facts: &AccessFacts<'_>,
 ) -> Result<bool, StoreError> {
-    for facts in facts.lineage() {
-        if is_one_revoked(store, &facts).await? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Checks whether a token itself is void, without its parents.
-async fn is_one_revoked(store: &SqliteStore, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
     let names = &store.names;
-    let row = rows::bind_covered(names, sqlx::query(store.sql.is_revoked.clone()), facts)
-        .bind(write_target(names, &RevocationTarget::Grant(facts.grant_id)))
-        .bind(&facts.grant_id.as_bytes()[..])
-        .fetch_one(store.readers()?)
-        .await;
+    let lineage;
+    let statement = if facts.via.is_empty() {
+        rows::bind_covered(names, sqlx::query(store.sql.is_revoked.clone()), facts)
+            .bind(write_target(names, &RevocationTarget::Grant(facts.grant_id)))
+            .bind(&facts.grant_id.as_bytes()[..])
+    } else {
+        let one = |facts: AccessFacts<'_>| rows::facts_as_json(names, &facts);
+        lineage = serde_json::to_string(&facts.lineage().map(one).collect::<Vec<_>>())
+            .map_err(StoreError::new)?;
+        sqlx::query(store.sql.is_one_revoked.clone()).bind(lineage.as_str())
+    };
+    let row = statement.fetch_one(store.readers()?).await;
     row.and_then(|row| row.try_get("is_revoked")).map_err(StoreError::new)
 }
 
@@ -110,7 +107,7 @@ pub(super) async fn live_among(
     found.iter().map(id).collect()
 }
 
-fn hex(grant_id: GrantId) -> String {
+pub(super) fn hex(grant_id: GrantId) -> String {
     format!("{:032x}", u128::from_be_bytes(*grant_id.as_bytes()))
 }
 

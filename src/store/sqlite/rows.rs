@@ -1,5 +1,6 @@
 //! Conversions from the rows of SQLite.
 
+use serde_json::{Value, json};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -7,8 +8,10 @@ use super::batch::Bound;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, DeviceId, EvidenceIssuer, SessionId, Subject};
 use crate::secret::Digest;
-use crate::store::sql::{GrantRow, Names, Rare, read_target, reason_of};
-use crate::store::{AccessFacts, Consent, FeedCursor, Grant, Revocation, StoreError};
+use crate::store::sql::{GrantRow, Names, Rare, read_target, reason_of, write_target};
+use crate::store::{
+    AccessFacts, Consent, FeedCursor, Grant, Revocation, RevocationTarget, StoreError,
+};
 
 /// Returns four bytes of a digest, for the index by subject.
 pub(super) fn subject_key(subject: &str) -> i32 {
@@ -30,6 +33,20 @@ pub(super) fn bind_covered<'q>(
         .bind(facts.device.map(DeviceId::as_str))
         .bind(facts.session.map(SessionId::as_str))
         .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
+}
+
+/// Returns the facts of a token without its parents, as the statement that judges several reads them.
+pub(super) fn facts_as_json(names: &Names, facts: &AccessFacts<'_>) -> Value {
+    json!([
+        facts.authorized_at.as_millis(),
+        names.write(facts.client_id.as_str()),
+        names.write(facts.subject.as_str()),
+        facts.device.map(DeviceId::as_str),
+        facts.session.map(SessionId::as_str),
+        facts.evidence_issuer.map(EvidenceIssuer::as_str),
+        write_target(names, &RevocationTarget::Grant(facts.grant_id)),
+        super::reads::hex(facts.grant_id),
+    ])
 }
 
 /// Reads the grant in a row, unless it is of another issuer.

@@ -42,6 +42,24 @@ const COVERED: &str = "\
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'session:' || {tag_2} || ?5 AND since >= ?1)
   OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = 'evidence:' || {tag_2} || ?6 AND since >= ?1))";
 
+/// Whether a token itself is void. Takes, after the parameters of [`COVERED`], the grant as a target and its id.
+const REVOKED: &str = "\
+(NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?2 AND enabled = 1)
+  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?7) OR {covered}
+  OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?8 AND revoked_at IS NOT NULL))";
+
+/// The columns of the facts `f` that take the place of the parameters of [`REVOKED`].
+const FACTS: [(&str, &str); 8] = [
+    ("?1", "f.at"),
+    ("?2", "f.app"),
+    ("?3", "f.subject"),
+    ("?4", "f.device"),
+    ("?5", "f.session"),
+    ("?6", "f.evidence"),
+    ("?7", "f.target"),
+    ("?8", "f.grant_id"),
+];
+
 /// The device of the grant `g`, or else that of the parameter.
 const DEVICE_2: &str = "COALESCE(g.device, ?2)";
 const DEVICE_7: &str = "COALESCE(g.device, ?7)";
@@ -68,6 +86,13 @@ g.generation, g.rotated_at, g.claim, g.retries, g.mismatches, g.revoked_at, g.re
 
 /// The names in a target, which follow its kind.
 const NAMES_OF_TARGET: &str = "substr(target, instr(target, ':') + 1)";
+
+/// Returns [`REVOKED`] for the columns of the facts `f`.
+fn revoked_of_facts() -> String {
+    let revoked = REVOKED.replace("{covered}", COVERED);
+    let revoked = revoked.replace("{all_2}", &everything("?2")).replace("{tag_2}", &tag("?2"));
+    FACTS.iter().fold(revoked, |sql, (parameter, column)| sql.replace(parameter, column))
+}
 
 /// Returns the expression for the tag with which `name` begins.
 fn tag(name: &str) -> String {
@@ -100,7 +125,8 @@ macro_rules! statements {
                     let sql = sql.replace("{void}", VOID).replace("{grant}", GRANT);
                     let sql = sql.replace("{device}", DEVICE_COLUMNS);
                     let sql = sql.replace("{first_of_grant}", FIRST_OF_GRANT);
-                    let sql = sql.replace("{covered}", COVERED);
+                    let sql = sql.replace("{revoked_f}", &revoked_of_facts());
+                    let sql = sql.replace("{revoked}", REVOKED).replace("{covered}", COVERED);
                     let sql = sql.replace("{unbound}", UNBOUND).replace("{session}", SESSION);
                     let sql = sql.replace("{evidence}", EVIDENCE);
                     let sql = sql.replace("{all_g}", &everything("g.client_id"));
@@ -231,12 +257,14 @@ INSERT INTO {p}revocations (target, at, tie, why, until, since) VALUES (?1, ?2, 
 ON CONFLICT (target) DO UPDATE SET at = excluded.at, tie = excluded.tie, why = excluded.why,
   until = max(until, excluded.until), since = excluded.since";
     is_covered = "SELECT {covered} AS is_covered";
-    /// Takes, after the parameters of `{covered}`, the grant as a target and its id.
-    is_revoked = "\
-SELECT NOT EXISTS (SELECT 1 FROM {p}apps WHERE client_id = ?2 AND enabled = 1)
-  OR EXISTS (SELECT 1 FROM {p}revocations WHERE target = ?7) OR {covered}
-  OR EXISTS (SELECT 1 FROM {p}grants WHERE grant_id = ?8 AND revoked_at IS NOT NULL)
-  AS is_revoked";
+    is_revoked = "SELECT {revoked} AS is_revoked";
+    /// Judges a token and its parents, each an array of JSON with the parameters of `{revoked}`; the id is in
+    /// hexadecimal.
+    is_one_revoked = "\
+SELECT EXISTS (SELECT 1 FROM (SELECT value ->> 0 AS at, value ->> 1 AS app, value ->> 2 AS subject,
+    value ->> 3 AS device, value ->> 4 AS session, value ->> 5 AS evidence, value ->> 6 AS target,
+    unhex(value ->> 7) AS grant_id FROM json_each(?1)) AS f
+  WHERE {revoked_f}) AS is_revoked";
     /// Takes the ids in hexadecimal as a JSON array.
     live_among = "\
 SELECT g.grant_id FROM {p}grants AS g

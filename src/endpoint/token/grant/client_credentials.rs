@@ -86,6 +86,7 @@ pub(in crate::endpoint::token) fn own_access(
         device: None,
         auth_time: None,
         circumstances: None,
+        via: Vec::new(),
     };
     let offer = Offer {
         scope: settings.scope().clone(),

@@ -228,6 +228,7 @@ pub(in crate::endpoint::token) fn origin(app: &CustomApp, user: User, grant_id: 
         device: None,
         auth_time: None,
         circumstances: None,
+        via: Vec::new(),
     }
 }
 

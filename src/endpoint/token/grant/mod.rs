@@ -18,7 +18,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
-use crate::jwt::Circumstances;
+use crate::jwt::{Circumstances, Parent};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
@@ -168,6 +168,8 @@ pub(super) struct Origin {
     /// When the user had last logged in, if the grant tells.
     pub(super) auth_time: Option<UnixTime>,
     pub(super) circumstances: Option<Box<Circumstances>>,
+    /// The grants that a derived token descends from.
+    pub(super) via: Vec<Parent>,
 }
 
 impl Origin {
@@ -277,6 +279,7 @@ pub(super) fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) ->
         device: row.device,
         auth_time: row.auth_time,
         circumstances: row.circumstances,
+        via: Vec::new(),
     };
     let offer = Offer {
         scope,

@@ -1,0 +1,78 @@
+//! The single predicate: whether a token, or a grant that it descends from, is void.
+
+use sqlx::query;
+
+use super::PostgresStore;
+use super::rows::column;
+
+use crate::ids::{DeviceId, EvidenceIssuer, SessionId};
+use crate::store::sql::Names;
+use crate::store::{AccessFacts, StoreError};
+
+/// The facts of a token and of its parents, an array for each parameter.
+#[derive(Default)]
+struct Lineage {
+    grant_ids: Vec<Vec<u8>>,
+    client_ids: Vec<String>,
+    subjects: Vec<String>,
+    devices: Vec<Option<String>>,
+    targets: Vec<String>,
+    dates: Vec<i64>,
+    sessions: Vec<Option<String>>,
+    evidence: Vec<Option<String>>,
+}
+
+impl Lineage {
+    fn add(&mut self, facts: &AccessFacts<'_>, target: String, names: &Names) {
+        let owned = |text: Option<&str>| text.map(ToOwned::to_owned);
+        self.grant_ids.push(facts.grant_id.as_bytes().to_vec());
+        self.client_ids.push(names.write(facts.client_id.as_str()).into_owned());
+        self.subjects.push(names.write(facts.subject.as_str()).into_owned());
+        self.devices.push(owned(facts.device.map(DeviceId::as_str)));
+        self.targets.push(target);
+        self.dates.push(facts.authorized_at.as_millis());
+        self.sessions.push(owned(facts.session.map(SessionId::as_str)));
+        self.evidence.push(owned(facts.evidence_issuer.map(EvidenceIssuer::as_str)));
+    }
+}
+
+impl PostgresStore {
+    /// Checks whether a token or one of its parents is void, with one statement.
+    pub(super) async fn is_void(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        if !facts.via.is_empty() {
+            return self.is_one_void(facts).await;
+        }
+        let target = self.as_target(facts.grant_id);
+        let make = || {
+            query(self.sql.is_revoked.clone())
+                .bind(&facts.grant_id.as_bytes()[..])
+                .bind(self.names.write(facts.client_id.as_str()))
+                .bind(self.names.write(facts.subject.as_str()))
+                .bind(facts.device.map(DeviceId::as_str))
+                .bind(target.as_str())
+                .bind(facts.authorized_at.as_millis())
+                .bind(facts.session.map(SessionId::as_str))
+                .bind(facts.evidence_issuer.map(EvidenceIssuer::as_str))
+        };
+        column(&self.one_row(make).await?, "revoked")
+    }
+
+    async fn is_one_void(&self, facts: &AccessFacts<'_>) -> Result<bool, StoreError> {
+        let mut all = Lineage::default();
+        for facts in facts.lineage() {
+            all.add(&facts, self.as_target(facts.grant_id), &self.names);
+        }
+        let make = || {
+            query(self.sql.is_one_revoked.clone())
+                .bind(&all.grant_ids)
+                .bind(&all.client_ids)
+                .bind(&all.subjects)
+                .bind(&all.devices)
+                .bind(&all.targets)
+                .bind(&all.dates)
+                .bind(&all.sessions)
+                .bind(&all.evidence)
+        };
+        column(&self.one_row(make).await?, "revoked")
+    }
+}
