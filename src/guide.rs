@@ -12,6 +12,7 @@
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
 //! | [`device_grant`] | televisions, consoles and command lines: the device authorization grant |
+//! | [`token_exchange`] | an API that needs another API for a user's request |
 //! | [`self_described_apps`] | apps that introduce themselves by a document: switch, template, consent page, administration |
 //! | [`registration`] | apps that register themselves: callers, rules, bounds, management |
 //! | [`devices`] | phones: the device of a token, remote wipe, delivery of the rules |
@@ -95,6 +96,7 @@ macro_rules! links {
 [storage.md#audit-log-and-usage]: crate::guide::storage#audit-log-and-usage
 [storage.md#maintenance]: crate::guide::storage#maintenance
 [storage.md#upgrading]: crate::guide::storage#upgrading
+[token-exchange.md]: crate::guide::token_exchange
 [threat-model.md#device-grant]: crate::guide::threat_model#device-grant
 [threat-model.md#not-covered]: crate::guide::threat_model#not-covered
 [threat-model.md#phones]: crate::guide::threat_model#phones
@@ -157,6 +159,10 @@ pub mod console {}
 #[doc = links!()]
 #[doc = include_str!("../docs/device-grant.md")]
 pub mod device_grant {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/token-exchange.md")]
+pub mod token_exchange {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/self-described-apps.md")]

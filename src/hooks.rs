@@ -70,6 +70,9 @@ pub enum HookError {
     /// The host's code added a claim that only the server may set.
     #[error("a hook added the reserved claim `{0}`")]
     ReservedClaim(String),
+    /// The host's code added a claim `may_act` that names no app (RFC 8693 section 4.4).
+    #[error("a hook added a malformed claim `may_act`")]
+    MalformedMayAct,
     /// The host's code added more claims than fit into a token.
     #[error("a hook added more than 3 KiB of claims")]
     TooManyClaims,

@@ -1,9 +1,11 @@
 //! Delegation policies: which subject tokens an app may exchange (RFC 8693), for which APIs and users.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{ImpersonationPolicy, TrustedIssuer};
-use crate::ids::{ClientId, EvidenceIssuer, Resource};
+use super::{ImpersonationPolicy, InvalidApp, TrustedIssuer};
+use crate::ids::{ClientId, EvidenceIssuer, Issuer, Resource};
+use crate::protocol::resources::Resources;
 
 /// A rule that says which subject tokens an app may exchange, for which APIs, and for which users.
 ///
@@ -15,8 +17,12 @@ use crate::ids::{ClientId, EvidenceIssuer, Resource};
 pub struct DelegationPolicy {
     /// The apps whose access tokens of this server may be subject tokens.
     pub apps: Vec<ClientId>,
-    /// The trusted issuers whose tokens may be subject tokens.
+    /// The trusted issuers whose tokens may be subject tokens. The token endpoint exchanges tokens of this server
+    /// only, so for now the list decides in [`policy::decide`](super::policy::decide) alone.
     pub issuers: Vec<EvidenceIssuer>,
+    /// The other apps that may be the actor: each proves it by an actor token, an access token of its own. The app
+    /// itself needs no entry.
+    pub actors: Vec<ClientId>,
     /// The APIs for which a derived token may be.
     pub targets: Vec<Resource>,
     /// The largest number of actors of a derived token, the app included: 1 to 4. Default: 4.
@@ -32,6 +38,7 @@ impl Default for DelegationPolicy {
         Self {
             apps: Vec::new(),
             issuers: Vec::new(),
+            actors: Vec::new(),
             targets: Vec::new(),
             max_actors: Self::MAX_ACTORS,
             impersonated: false,
@@ -48,8 +55,14 @@ pub struct SubjectToken<'a> {
     pub policy: Option<&'a DelegationPolicy>,
     /// Where the token is from.
     pub source: TokenSource<'a>,
-    /// The API that the derived token is for.
-    pub target: &'a Resource,
+    /// Whether the subject token was issued to the app, or names the app or an API of it in `aud`.
+    pub is_for_app: bool,
+    /// The APIs that the derived token is for.
+    pub targets: &'a Resources,
+    /// The app that acts with the derived token.
+    pub actor: &'a ClientId,
+    /// Whether the `may_act` of the subject token, if it has one, names the actor (RFC 8693 section 4.4).
+    pub may_act: bool,
     /// The number of actors that the subject token names.
     pub actors: usize,
     /// Whether an app impersonates the user with the subject token.
@@ -76,8 +89,14 @@ pub enum DelegationRule {
     SourceNotListed,
     /// The policy does not list the API.
     TargetNotListed,
+    /// The subject token was neither issued to the app nor meant for it.
+    NotForApp,
     /// An app impersonates the user with the subject token.
     Impersonated,
+    /// The actor is neither the app nor listed.
+    ActorNotListed,
+    /// The `may_act` of the subject token names another actor.
+    NotMayAct,
     /// The derived token would have too many actors.
     TooManyActors,
 }
@@ -90,6 +109,9 @@ impl DelegationRule {
             Self::NoPolicy => "no_delegation_policy",
             Self::SourceNotListed => "source_not_listed",
             Self::TargetNotListed => "target_not_listed",
+            Self::NotForApp => "subject_token_not_for_app",
+            Self::ActorNotListed => "actor_not_listed",
+            Self::NotMayAct => "not_may_act",
             Self::Impersonated => "impersonated_subject_token",
             Self::TooManyActors => "too_many_actors",
         }
@@ -100,22 +122,116 @@ impl DelegationPolicy {
     /// The greatest number of actors of a token.
     pub const MAX_ACTORS: u8 = 4;
 
-    /// Checks a subject token by the rules that do not depend on the user.
-    pub(super) fn admit(&self, token: &SubjectToken<'_>) -> Result<(), DelegationRule> {
+    /// Creates a policy that accepts subject tokens of `apps` for `targets`, on behalf of no user.
+    #[must_use]
+    pub fn new(
+        apps: impl IntoIterator<Item = ClientId>,
+        targets: impl IntoIterator<Item = Resource>,
+    ) -> Self {
+        Self {
+            apps: apps.into_iter().collect(),
+            targets: targets.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Sets the users on whose behalf the app may act, and the scope ceiling.
+    #[must_use]
+    pub fn with_users(mut self, users: ImpersonationPolicy) -> Self {
+        self.users = users;
+        self
+    }
+
+    /// Sets the trusted issuers whose tokens may be subject tokens.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: impl IntoIterator<Item = EvidenceIssuer>) -> Self {
+        self.issuers = issuers.into_iter().collect();
+        self
+    }
+
+    /// Sets the other apps that may be the actor.
+    #[must_use]
+    pub fn with_actors(mut self, actors: impl IntoIterator<Item = ClientId>) -> Self {
+        self.actors = actors.into_iter().collect();
+        self
+    }
+
+    /// Sets the largest number of actors of a derived token, the app included: 1 to 4.
+    #[must_use]
+    pub fn with_max_actors(mut self, actors: u8) -> Self {
+        self.max_actors = actors;
+        self
+    }
+
+    /// Sets whether a token with which an app already impersonates a user may be a subject token.
+    #[must_use]
+    pub fn with_impersonated(mut self, accepted: bool) -> Self {
+        self.impersonated = accepted;
+        self
+    }
+
+    /// Checks the ranges of the settings.
+    pub(super) fn check(&self) -> Result<(), InvalidApp> {
+        let problem = if self.apps.len() > 1_000 {
+            ("delegation.apps", "must list at most 1000 apps")
+        } else if self.issuers.len() > 100 {
+            ("delegation.issuers", "must list at most 100 issuers")
+        } else if self.actors.len() > 100 {
+            ("delegation.actors", "must list at most 100 apps")
+        } else if self.targets.len() > 50 {
+            ("delegation.targets", "must list at most 50 resources")
+        } else if !(1..=Self::MAX_ACTORS).contains(&self.max_actors) {
+            ("delegation.max_actors", "must be 1 to 4")
+        } else if self.users.size() > 1_000 {
+            ("delegation.users", "must list at most 1000 users and groups")
+        } else {
+            return Ok(());
+        };
+        Err(InvalidApp::new(problem.0, problem.1))
+    }
+
+    /// Checks a subject token that the app `client_id` presents, by the rules that do not depend on the user.
+    pub(super) fn admit(
+        &self,
+        client_id: &ClientId,
+        token: &SubjectToken<'_>,
+    ) -> Result<(), DelegationRule> {
+        let is_target = |asked: &Resource| self.targets.iter().any(|own| own.is_equivalent(asked));
         let is_listed = match token.source {
             TokenSource::App(app) => self.apps.contains(app),
             TokenSource::Issuer(issuer) => self.issuers.contains(issuer.issuer()),
         };
         if !is_listed {
             Err(DelegationRule::SourceNotListed)
-        } else if !self.targets.iter().any(|target| target.is_equivalent(token.target)) {
-            Err(DelegationRule::TargetNotListed)
+        } else if !token.is_for_app {
+            Err(DelegationRule::NotForApp)
         } else if token.impersonated && !self.impersonated {
             Err(DelegationRule::Impersonated)
+        } else if token.actor != client_id && !self.actors.contains(token.actor) {
+            Err(DelegationRule::ActorNotListed)
+        } else if !token.may_act {
+            Err(DelegationRule::NotMayAct)
         } else if token.actors >= usize::from(self.max_actors) {
             Err(DelegationRule::TooManyActors)
+        } else if !token.targets.iter().all(is_target) {
+            Err(DelegationRule::TargetNotListed)
         } else {
             Ok(())
         }
     }
+}
+
+/// Checks whether the claim `may_act` of a subject token names the app `actor` of the server `issuer`: each of its
+/// members is known and equal. A claim that names no actor, or in another form, names none (RFC 8693 section 4.4).
+pub(crate) fn names_actor(may_act: &Value, actor: &ClientId, issuer: &Issuer) -> bool {
+    let Some(members) = may_act.as_object() else { return false };
+    let expected = |name: &str| match name {
+        "sub" | "client_id" => Some(actor.as_str()),
+        "iss" => Some(issuer.as_str()),
+        _ => None,
+    };
+    ["sub", "client_id"].iter().any(|name| members.contains_key(*name))
+        && members.iter().all(|(name, value)| {
+            expected(name).is_some_and(|expected| value.as_str() == Some(expected))
+        })
 }

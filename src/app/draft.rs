@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppSettings, ClientAuthentication, Flow, InvalidApp, JwtSettings, MobileSecurity, Pkce,
-    RateQuota, ScopePolicy,
+    AppSettings, ClientAuthentication, DelegationPolicy, Flow, InvalidApp, JwtSettings,
+    MobileSecurity, Pkce, RateQuota, ScopePolicy,
 };
 use crate::ids::Resource;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -66,6 +66,8 @@ pub struct AppDraft {
     pub(super) client_assertion_endpoint_audience: bool,
     #[serde(default)]
     pub(super) jwt: Option<JwtSettings>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) delegation: Option<DelegationPolicy>,
     #[serde(default)]
     pub(super) mobile_security: MobileSecurity,
     #[serde(default)]
@@ -123,6 +125,7 @@ impl AppDraft {
             client_assertion_lifetime: None,
             client_assertion_endpoint_audience: false,
             jwt: None,
+            delegation: None,
             mobile_security: MobileSecurity::default(),
             rate_quota: None,
         }
@@ -287,6 +290,13 @@ impl AppDraft {
         self
     }
 
+    /// Sets which subject tokens the app may exchange, for which APIs and users (RFC 8693). The flow
+    /// [`TokenExchange`](Flow::TokenExchange) requires it.
+    pub fn delegation(mut self, policy: impl Into<Option<DelegationPolicy>>) -> Self {
+        self.delegation = policy.into();
+        self
+    }
+
     /// Sets the rules that the app enforces on a phone.
     pub fn mobile_security(mut self, settings: MobileSecurity) -> Self {
         self.mobile_security = settings;
@@ -323,6 +333,7 @@ impl AppDraft {
             self.mobile_security.check(),
             self.jwt.as_ref().map_or(Ok(()), JwtSettings::check),
             self.check_jwt_flow(),
+            self.check_delegation(),
             self.check_refresh_token(),
             self.rate_quota.map_or(Ok(()), RateQuota::check),
         ]
@@ -390,6 +401,8 @@ impl AppDraft {
             Err(InvalidApp::new("flows", "must not list a flow twice"))
         } else if public && self.flows.contains(&Flow::ClientCredentials) {
             Err(InvalidApp::new("flows", "must not include client_credentials for a public app"))
+        } else if public && self.flows.contains(&Flow::TokenExchange) {
+            Err(InvalidApp::new("flows", "must not include token_exchange for a public app"))
         } else if self.flows.contains(&Flow::AuthorizationCode) && self.redirect_uris.is_empty() {
             Err(InvalidApp::new(
                 "redirect_uris",
@@ -459,5 +472,15 @@ impl AppDraft {
             ));
         }
         Ok(())
+    }
+
+    fn check_delegation(&self) -> Result<(), InvalidApp> {
+        match &self.delegation {
+            Some(policy) => policy.check(),
+            None if self.flows.contains(&Flow::TokenExchange) => {
+                Err(InvalidApp::new("delegation", "is required by the flow token_exchange"))
+            }
+            None => Ok(()),
+        }
     }
 }

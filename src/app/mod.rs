@@ -6,7 +6,7 @@
 
 mod client_metadata;
 mod credentials;
-mod delegation;
+pub(crate) mod delegation;
 mod draft;
 pub(crate) mod impersonation;
 mod jwks_uri;
@@ -90,6 +90,9 @@ pub enum Flow {
     /// The device authorization grant (RFC 8628): a user approves in a browser on another device. A stranger can
     /// ask a user to approve the stranger's device, so only apps for devices without a browser should have it.
     DeviceCode,
+    /// Token exchange (RFC 8693): the app presents an access token of a user, and gets one for another API, under its
+    /// [`DelegationPolicy`]. Confidential apps only.
+    TokenExchange,
 }
 
 /// The client type of RFC 6749 section 2.1.
@@ -266,7 +269,9 @@ impl CustomApp {
     pub fn may_use(&self, flow: Flow) -> bool {
         let is_for_all = match flow {
             Flow::AuthorizationCode => true,
-            Flow::JwtBearer | Flow::ClientCredentials | Flow::DeviceCode => false,
+            Flow::JwtBearer | Flow::ClientCredentials | Flow::DeviceCode | Flow::TokenExchange => {
+                false
+            }
         };
         self.settings.allows(flow) && (is_for_all || !self.origin.is_self_described())
     }

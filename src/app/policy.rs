@@ -18,7 +18,7 @@ use super::delegation::{DelegationRule, SubjectToken, TokenSource};
 use super::trusted_issuer::{TrustedIssuer, UserTrust, WorkloadRule};
 use super::{AppSettings, ImpersonationPolicy, ImpersonationRule, JwtSettings, NotPermitted};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, EvidenceIssuer};
+use crate::ids::{ClientId, EvidenceIssuer, GrantId};
 use crate::jwt::PriorActor;
 use crate::protocol::scope::Scope;
 use crate::users::{Member, User};
@@ -225,6 +225,7 @@ impl<'a> Decision<'a> {
             rule: Cow::Borrowed(self.rule.as_str()),
             entry: self.rule.entry().map(str::to_owned),
             actors: actors.to_vec(),
+            via: Vec::new(),
         }
     }
 }
@@ -246,6 +247,9 @@ pub struct DecisionRecord {
     /// The actors before the app, latest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actors: Vec<PriorActor>,
+    /// The grants that a derived token descends from, that of its subject token first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<GrantId>,
 }
 
 /// Decides whether the app `client_id` may act as `user` at `now` on this evidence, which the caller has verified.
@@ -321,7 +325,7 @@ pub fn decide<'a>(
                 let Some(policy) = token.policy else {
                     return PolicyRule::Delegation(DelegationRule::NoPolicy);
                 };
-                match policy.admit(&token) {
+                match policy.admit(client_id, &token) {
                     Ok(()) => about_user(Some(&policy.users)),
                     Err(rule) => PolicyRule::Delegation(rule),
                 }

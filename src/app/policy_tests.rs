@@ -6,6 +6,7 @@ use crate::app::{
 };
 use crate::ids::{Group, Resource, Subject};
 use crate::jwt::{Algorithm, SigningKey, VerifyingKeys};
+use crate::protocol::resources::Resources;
 use crate::users::Members;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_000);
@@ -124,14 +125,20 @@ fn a_subject_token_needs_a_listed_source_and_target() {
     let policy = DelegationPolicy {
         apps: vec![app("web")],
         targets: vec![files.clone()],
+        actors: vec![app("worker")],
         users: ImpersonationPolicy::members(groups(&["staff"])),
         ..DelegationPolicy::default()
     };
-    let (web, phone) = (app("web"), app("phone"));
+    let (web, phone, me, worker) = (app("web"), app("phone"), app("app"), app("worker"));
+    let both: Resources = "https://files.example https://mail.example".parse().unwrap();
+    let [files, mail] = [files, mail].map(Resources::from);
     let good = SubjectToken {
         policy: Some(&policy),
         source: TokenSource::App(&web),
-        target: &files,
+        is_for_app: true,
+        targets: &files,
+        actor: &me,
+        may_act: true,
         actors: 0,
         impersonated: false,
     };
@@ -151,7 +158,16 @@ fn a_subject_token_needs_a_listed_source_and_target() {
             user("ann", &["staff"]),
             "source_not_listed",
         ),
-        (SubjectToken { target: &mail, ..good }, user("ann", &["staff"]), "target_not_listed"),
+        (SubjectToken { targets: &mail, ..good }, user("ann", &["staff"]), "target_not_listed"),
+        (SubjectToken { targets: &both, ..good }, user("ann", &["staff"]), "target_not_listed"),
+        (
+            SubjectToken { is_for_app: false, ..good },
+            user("ann", &["staff"]),
+            "subject_token_not_for_app",
+        ),
+        (SubjectToken { actor: &worker, ..good }, user("ann", &["staff"]), "listed_group"),
+        (SubjectToken { actor: &phone, ..good }, user("ann", &["staff"]), "actor_not_listed"),
+        (SubjectToken { may_act: false, ..good }, user("ann", &["staff"]), "not_may_act"),
         (
             SubjectToken { impersonated: true, ..good },
             user("ann", &["staff"]),

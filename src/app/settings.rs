@@ -4,8 +4,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    AppDraft, AssertionKeys, ClientAuthentication, ClientType, Flow, InvalidApp, JwtSettings,
-    MobileSecurity, Pkce, RateQuota, ScopePolicy,
+    AppDraft, AssertionKeys, ClientAuthentication, ClientType, DelegationPolicy, Flow, InvalidApp,
+    JwtSettings, MobileSecurity, Pkce, RateQuota, ScopePolicy,
 };
 use crate::ids::Resource;
 use crate::jwt::PassedOverKey;
@@ -227,6 +227,12 @@ impl AppSettings {
     #[must_use]
     pub fn jwt(&self) -> Option<&JwtSettings> {
         self.0.jwt.as_ref()
+    }
+
+    /// Returns which subject tokens the app may exchange, and for what.
+    #[must_use]
+    pub fn delegation(&self) -> Option<&DelegationPolicy> {
+        self.0.delegation.as_ref()
     }
 
     /// Returns the keys that were read with these settings and cannot verify assertions (RFC 7517 section

@@ -10,7 +10,7 @@ use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{DeviceGrantRefusal as Device, EndpointError, ErrorCode, Rejection};
 use crate::ids::{ClientId, GrantId, Resource, Subject};
-use crate::jwt::PriorActor;
+use crate::jwt::{Parent, PriorActor};
 use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
 use crate::protocol::resources::Resources;
@@ -172,6 +172,13 @@ impl<'a> AuditTrail<'a> {
     pub(crate) fn decided_by(&mut self, decision: &Decision<'_>, actors: &[PriorActor]) {
         if self.is_recorded {
             self.decision = Some(Box::new(decision.record(actors)));
+        }
+    }
+
+    /// Notes the grants that a derived token descends from, after the decision.
+    pub(crate) fn descends_from(&mut self, via: &[Parent]) {
+        if let Some(decision) = &mut self.decision {
+            decision.via = via.iter().map(|parent| parent.grant_id).collect();
         }
     }
 

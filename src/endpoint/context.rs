@@ -68,6 +68,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) devices: Option<Devices>,
     /// The device grant, if the server has it.
     pub(crate) device_grants: Option<Box<DeviceGrants>>,
+    /// Whether the server exchanges tokens (RFC 8693).
+    pub(crate) exchanges_tokens: bool,
     /// The documents of apps that describe themselves, if the server fetches them.
     pub(crate) documents: Option<Box<Documents>>,
     /// The places for fetches that strangers cause.

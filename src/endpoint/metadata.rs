@@ -93,6 +93,7 @@ pub(crate) fn server_metadata_json(
     catalog: Option<&ApiCatalog>,
     resources: &[ResourceServer],
     documents: bool,
+    exchanges_tokens: bool,
 ) -> String {
     let url = |endpoint| paths.url(issuer, endpoint);
     let browsers = paths.get(ServerEndpoint::Authorization).is_some();
@@ -103,6 +104,7 @@ pub(crate) fn server_metadata_json(
         .filter(|it| match it {
             GrantType::AuthorizationCode => browsers,
             GrantType::DeviceCode => devices,
+            GrantType::TokenExchange => exchanges_tokens,
             GrantType::RefreshToken | GrantType::JwtBearer | GrantType::ClientCredentials => true,
         })
         .map(GrantType::as_str);

@@ -10,6 +10,7 @@
 mod assertion_settings;
 mod device_grant_refusal;
 mod document_entry;
+mod exchange_refusal;
 mod policy_entry;
 mod registration;
 mod rejection;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 pub use device_grant_refusal::DeviceGrantRefusal;
+pub use exchange_refusal::{ExchangeRefusal, TokenFault};
 pub use registration::RegistrationRefusal;
 pub use rejection::Rejection;
 

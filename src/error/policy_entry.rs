@@ -48,10 +48,7 @@ pub(super) const fn policy_entry(kind: EvidenceKind, refusal: Refusal) -> Entry 
             "no_workload_rule",
             "no rule for this app admits the workload: compare its claims with those of the rules",
         ),
-        Refusal::Delegation(rule @ DelegationRule::TargetNotListed) => {
-            (ErrorCode::InvalidTarget, rule.as_str(), SUBJECT_TOKEN)
-        }
-        Refusal::Delegation(rule) => (ErrorCode::InvalidRequest, rule.as_str(), SUBJECT_TOKEN),
+        Refusal::Delegation(rule) => return delegation_entry(rule),
     };
     let (code, description) = match kind {
         // RFC 6749 section 5.2: the grant is good, and not for this app.
@@ -60,10 +57,7 @@ pub(super) const fn policy_entry(kind: EvidenceKind, refusal: Refusal) -> Entry 
             "no rule for workloads of the issuer of the assertion names this app",
         ),
         // RFC 8693 section 2.2.2.
-        EvidenceKind::SubjectToken if matches!(code, ErrorCode::InvalidGrant) => {
-            (ErrorCode::InvalidRequest, SUBJECT_TOKEN)
-        }
-        EvidenceKind::SubjectToken => (code, SUBJECT_TOKEN),
+        EvidenceKind::SubjectToken => (ErrorCode::InvalidRequest, SUBJECT_TOKEN),
         EvidenceKind::OwnAssertion | EvidenceKind::IdentityAssertion | EvidenceKind::Workload => {
             (code, description)
         }
@@ -74,6 +68,41 @@ pub(super) const fn policy_entry(kind: EvidenceKind, refusal: Refusal) -> Entry 
         EvidenceKind::IdentityAssertion | EvidenceKind::Workload => "trusted_issuers",
     };
     entry(code, Step::Grant, reason, description).decided_by(setting)
+}
+
+/// The app has authenticated: its developer may know which rule of its own policy refuses.
+const fn delegation_entry(rule: DelegationRule) -> Entry {
+    let (code, description) = match rule {
+        DelegationRule::NoPolicy => {
+            (ErrorCode::InvalidRequest, "the app has no policy for exchanges")
+        }
+        DelegationRule::SourceNotListed => (
+            ErrorCode::InvalidRequest,
+            "the app may not exchange tokens of the app or issuer of subject_token",
+        ),
+        DelegationRule::NotForApp => (
+            ErrorCode::InvalidRequest,
+            "subject_token was not issued to the app, and aud names neither the app nor an API of it",
+        ),
+        DelegationRule::Impersonated => (
+            ErrorCode::InvalidRequest,
+            "the app may not exchange a token by which an app impersonates a user",
+        ),
+        DelegationRule::ActorNotListed => {
+            (ErrorCode::InvalidRequest, "the app of actor_token may not be the actor")
+        }
+        DelegationRule::NotMayAct => {
+            (ErrorCode::InvalidRequest, "may_act of subject_token names another actor")
+        }
+        DelegationRule::TooManyActors => {
+            (ErrorCode::InvalidRequest, "the chain of actors would be too long")
+        }
+        DelegationRule::TargetNotListed => (
+            ErrorCode::InvalidTarget,
+            "the app may not exchange tokens for this resource or audience",
+        ),
+    };
+    entry(code, Step::Grant, rule.as_str(), description).decided_by("delegation")
 }
 
 pub(super) const fn impersonation_reason(why: NotPermitted) -> &'static str {

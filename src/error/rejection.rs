@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{DeviceGrantRefusal, ErrorCode, RegistrationRefusal};
+use super::{DeviceGrantRefusal, ErrorCode, ExchangeRefusal, RegistrationRefusal};
 use crate::app::policy::{EvidenceKind, Refusal};
 use crate::app::{DocumentProblem, NotPermitted};
 use crate::jwt::AssertionError;
@@ -127,6 +127,8 @@ pub enum Rejection {
     ImpersonationDenied(NotPermitted),
     /// The policy engine refuses other evidence than an assertion of the app.
     PolicyRefused(EvidenceKind, Refusal),
+    /// Token exchange refuses a token, its target or its scope.
+    Exchange(ExchangeRefusal),
     // -- scope
     /// The request exceeds the app's scope.
     ScopeExceedsApp,

@@ -286,6 +286,7 @@ impl Rejection {
                 entry(C::InvalidGrant, S::Grant, impersonation_reason(*why), USER)
                     .decided_by("jwt.impersonation")
             }
+            Self::Exchange(refusal) => refusal.entry(),
             Self::PolicyRefused(kind, refusal) => policy_entry(*kind, *refusal),
             Self::ScopeExceedsApp => entry(
                 C::InvalidScope,

@@ -171,6 +171,9 @@ impl Flows {
                 "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
                     notes.undecided(&field, JWT_BEARER);
                 }
+                "urn:ietf:params:oauth:grant-type:token-exchange" => {
+                    notes.undecided(&field, TOKEN_EXCHANGE);
+                }
                 _ => notes
                     .dropped(&field, format!("{}: this server has no such grant", quoted(&name))),
             }
@@ -211,6 +214,9 @@ pub(super) const PASSWORD: &str =
     "the password grant is not offered (RFC 9700 section 2.4): use the code flow with PKCE";
 const JWT_BEARER: &str = "the keys of assertions and the users that they may name are not in the client: add the \
                           flow jwt_bearer and `jwt` to the declaration";
+
+const TOKEN_EXCHANGE: &str = "which tokens it may exchange, for which APIs and users, is not in the client: add the \
+                              flow token_exchange and `delegation` to the declaration";
 
 /// Returns a lifetime within its range, or `None` for the default.
 pub(super) fn lifetime(field: &str, seconds: i64, max: u32, notes: &mut Notes) -> Option<u32> {

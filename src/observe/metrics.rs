@@ -60,6 +60,7 @@ pub(super) const TOKEN_GRANTS: [Option<GrantType>; GrantType::ALL.len() + 1] = [
     Some(GrantType::JwtBearer),
     Some(GrantType::ClientCredentials),
     Some(GrantType::DeviceCode),
+    Some(GrantType::TokenExchange),
     None,
 ];
 

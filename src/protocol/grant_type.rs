@@ -19,16 +19,19 @@ pub enum GrantType {
     ClientCredentials,
     /// A device code (RFC 8628 section 3.4).
     DeviceCode,
+    /// A token of a user (RFC 8693 section 2.1).
+    TokenExchange,
 }
 
 impl GrantType {
     /// Every grant type, in the order of their indices.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
         Self::JwtBearer,
         Self::ClientCredentials,
         Self::DeviceCode,
+        Self::TokenExchange,
     ];
 
     /// Returns its value on the wire.
@@ -40,6 +43,7 @@ impl GrantType {
             Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 

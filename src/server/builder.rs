@@ -58,6 +58,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     resource_servers: Vec<ResourceServer>,
     devices: Option<Arc<dyn SharedDevices>>,
     device_grant: Option<DeviceGrant>,
+    token_exchange: bool,
     documents: Option<Box<Documents>>,
     app_keys: Option<AppKeys>,
     registration: Option<Registration>,
@@ -96,6 +97,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             resource_servers: Vec::new(),
             devices: None,
             device_grant: None,
+            token_exchange: false,
             documents: None,
             app_keys: None,
             registration: None,
@@ -126,6 +128,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             resource_servers: self.resource_servers,
             devices: self.devices,
             device_grant: self.device_grant,
+            token_exchange: self.token_exchange,
             documents: self.documents,
             app_keys: self.app_keys,
             registration: self.registration,
@@ -235,6 +238,13 @@ impl<S, U, H> ServerBuilder<S, U, H> {
     /// mounts it. A server without the path does not have the grant.
     pub fn device_grant(mut self, settings: DeviceGrant) -> Self {
         self.device_grant = Some(settings);
+        self
+    }
+
+    /// Exchanges tokens (RFC 8693) for the apps that may use [`Flow::TokenExchange`](crate::Flow::TokenExchange), each
+    /// under its [`DelegationPolicy`](crate::app::DelegationPolicy). Default: no, and the grant type is unknown.
+    pub fn token_exchange(mut self, offered: bool) -> Self {
+        self.token_exchange = offered;
         self
     }
 
@@ -363,6 +373,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 resource_servers: self.resource_servers,
                 devices: self.devices.map(|store| Devices { store, wipe_check }),
                 device_grants,
+                exchanges_tokens: self.token_exchange,
                 documents: self.documents,
                 fetch_places: Box::default(),
                 app_keys: app_keys.map(Box::new),

@@ -414,6 +414,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             context.catalog.as_deref(),
             &context.resource_servers,
             context.documents.is_some(),
+            context.exchanges_tokens,
         )
     }
 

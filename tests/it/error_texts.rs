@@ -277,6 +277,36 @@ fn jwt_cases() -> Vec<(Value, &'static str)> {
     ]
 }
 
+/// The same for the settings of exchanges.
+fn delegation_cases() -> Vec<(Value, &'static str)> {
+    let many =
+        |count: usize| -> Vec<_> { (0..count).map(|it| format!("https://x/{it}")).collect() };
+    let policy = |change: Value| json!({ "delegation": change });
+    let (public, flow) = (json!("none"), json!(["token_exchange"]));
+    vec![
+        (json!({ "flows": flow }), "`delegation` is required by the flow token_exchange"),
+        (
+            json!({ "authentication": public, "flows": flow, "redirect_uris": [] }),
+            "`flows` must not include token_exchange for a public app",
+        ),
+        (policy(json!({ "apps": many(1_001) })), "`delegation.apps` must list at most 1000 apps"),
+        (
+            policy(json!({ "issuers": many(101) })),
+            "`delegation.issuers` must list at most 100 issuers",
+        ),
+        (policy(json!({ "actors": many(101) })), "`delegation.actors` must list at most 100 apps"),
+        (
+            policy(json!({ "targets": many(51) })),
+            "`delegation.targets` must list at most 50 resources",
+        ),
+        (policy(json!({ "max_actors": 5 })), "`delegation.max_actors` must be 1 to 4"),
+        (
+            policy(json!({ "users": { "except": { "subjects": many(1_001) } } })),
+            "`delegation.users` must list at most 1000 users and groups",
+        ),
+    ]
+}
+
 /// Errors that the cases do not reach: JSON holds no symmetric key, and the others need a stored app. Each
 /// has a test of its own.
 const OTHER_APP_ERRORS: [(&str, &str); 14] = [
@@ -316,7 +346,7 @@ fn an_invalid_setting_is_named_with_its_rule() {
     let build = |app: Value| serde_json::from_value::<AppDraft>(app).unwrap().build();
     build(valid_app()).unwrap();
     let mut texts = BTreeSet::new();
-    let cases = [app_cases(), phone_cases(), jwt_cases()].concat();
+    let cases = [app_cases(), phone_cases(), jwt_cases(), delegation_cases()].concat();
     for (change, text) in &cases {
         let mut app = valid_app();
         merge(&mut app, change);

@@ -212,6 +212,17 @@ const TESTS: &[(&str, &[&str])] = &[
         "users and groups that a policy lists",
         &["settings_of_assertions_have_their_documented_bounds"],
     ),
+    (
+        "apps, issuers, actors and targets of a policy for exchanges",
+        &["a_policy_for_exchanges_has_its_documented_bounds"],
+    ),
+    (
+        "actors of a derived token, by that policy",
+        &[
+            "a_policy_for_exchanges_has_its_documented_bounds",
+            "the_chain_is_kept_and_has_at_most_four_actors",
+        ],
+    ),
     ("PIN after idle minutes; wrong PINs", &["settings_of_an_app_have_their_documented_bounds"]),
     ("allowed apps on a phone", &["settings_of_an_app_have_their_documented_bounds"]),
     (
@@ -234,7 +245,10 @@ const TESTS: &[(&str, &[&str])] = &[
         &["too_many_claims_are_refused_and_consume_no_grant"],
     ),
     ("`authorization_details`", &["details_are_an_array_of_typed_objects_within_their_limits"]),
-    ("parents of a derived token", &["a_derived_token_states_its_parents"]),
+    (
+        "parents of a derived token",
+        &["a_derived_token_states_its_parents", "a_token_has_at_most_four_parents"],
+    ),
     ("assertion", &["an_assertion_has_its_documented_bounds"]),
     ("`jti` of an assertion", &["an_assertion_has_its_documented_bounds"]),
     ("text of keys (PEM, JWK, JWK Set)", &["keys_have_their_documented_numbers_and_lengths"]),

@@ -80,6 +80,7 @@ mod signing_keys;
 mod store_conformance;
 mod subjects;
 mod ticket;
+mod token_exchange;
 mod token_preview;
 mod token_request;
 mod upkeep;

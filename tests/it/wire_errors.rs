@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use grantor::app::policy::{EvidenceKind as Kind, Refusal as By};
 use grantor::app::{DelegationRule as D, DocumentProblem, NotPermitted};
 use grantor::error::{
-    DeviceGrantRefusal, EndpointError, ErrorCode, Fault, RegistrationRefusal as Refusal, Rejection,
+    DeviceGrantRefusal, EndpointError, ErrorCode, ExchangeRefusal as Exchange, Fault,
+    RegistrationRefusal as Refusal, Rejection, TokenFault,
 };
 use grantor::jwt::AssertionError;
 use grantor::protocol::{CodeChallengeError, GrantType};
@@ -113,6 +114,35 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
             "invalid_request",
             400,
         ),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::NotForApp)),
+            "invalid_request",
+            400,
+        ),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::ActorNotListed)),
+            "invalid_request",
+            400,
+        ),
+        (
+            R::PolicyRefused(Kind::SubjectToken, By::Delegation(D::NotMayAct)),
+            "invalid_request",
+            400,
+        ),
+        (R::Exchange(Exchange::Subject(TokenFault::Invalid)), "invalid_request", 400),
+        (R::Exchange(Exchange::Subject(TokenFault::Expired)), "invalid_request", 400),
+        (R::Exchange(Exchange::Subject(TokenFault::Revoked)), "invalid_request", 400),
+        (R::Exchange(Exchange::Subject(TokenFault::Bound)), "invalid_request", 400),
+        (R::Exchange(Exchange::Subject(TokenFault::WrongSubject)), "invalid_request", 400),
+        (R::Exchange(Exchange::Actor(TokenFault::Invalid)), "invalid_request", 400),
+        (R::Exchange(Exchange::Actor(TokenFault::Expired)), "invalid_request", 400),
+        (R::Exchange(Exchange::Actor(TokenFault::Revoked)), "invalid_request", 400),
+        (R::Exchange(Exchange::Actor(TokenFault::Bound)), "invalid_request", 400),
+        (R::Exchange(Exchange::Actor(TokenFault::WrongSubject)), "invalid_request", 400),
+        (R::Exchange(Exchange::InactiveUser), "invalid_request", 400),
+        (R::Exchange(Exchange::NoTarget), "invalid_request", 400),
+        (R::Exchange(Exchange::ScopeTooWide), "invalid_scope", 400),
+        (R::Exchange(Exchange::NoScope), "invalid_scope", 400),
         (R::ScopeExceedsPolicy, "invalid_scope", 400),
         (R::ScopeExceedsAssertion, "invalid_scope", 400),
         (R::ScopeExceedsApp, "invalid_scope", 400),

@@ -10,7 +10,7 @@ use grantor::clock::{Clock, ManualClock, UnixTime};
 use grantor::endpoint::Login;
 use grantor::hooks::{Hooks, NoHooks};
 use grantor::ids::{ClientId, DeviceId, Group, Issuer, Source, Subject};
-use grantor::jwt::{Algorithm, KeyRing, SigningKey};
+use grantor::jwt::{Algorithm, KeyRing, Parent, SigningKey};
 use grantor::rate_limit::RateLimits;
 use grantor::server_secret::ServerSecret;
 use grantor::store::conformance::{Runner, Threads};
@@ -165,6 +165,8 @@ where
         let text = |name: &str| claims[name].as_str().unwrap();
         let device = claims["device"].as_str().map(|name| DeviceId::new(name).unwrap());
         let session = claims["sid"].as_str().map(|name| name.parse().unwrap());
+        let via: Option<Vec<Parent>> = serde_json::from_value(claims["via"].clone()).unwrap();
+        let via = via.unwrap_or_default();
         let facts = AccessFacts {
             grant_id: text("grant_id").parse().unwrap(),
             client_id: &ClientId::new(text("client_id")).unwrap(),
@@ -172,7 +174,7 @@ where
             device: device.as_ref(),
             session: session.as_ref(),
             evidence_issuer: None,
-            via: &[],
+            via: &via,
             authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
         };
         self.block_on(self.store.is_revoked(&facts)).unwrap()

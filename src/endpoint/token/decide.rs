@@ -7,7 +7,7 @@ use super::grant::{Offer, OfferedResource};
 use super::request::Asked;
 use crate::app::{AppSettings, CustomApp};
 use crate::clock::UnixTime;
-use crate::error::Rejection;
+use crate::error::{ExchangeRefusal, Rejection};
 use crate::ids::{Issuer, Resource};
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::{NarrowError, Scope};
@@ -83,13 +83,18 @@ pub(super) fn decide<'a>(
 ) -> Result<Decided<'a>, Rejection> {
     let settings = app.settings();
     let scope = asked_scope(asked.scope, offer.signed_scope.as_deref())?;
-    let by_user = matches!(offer.resource, OfferedResource::Decided(_));
-    let scope = decide_scope(settings, &offer.scope, scope, by_user)?;
-    let resource = decide_resource(settings, apis, &offer.resource, asked.resource.as_ref())?;
+    let scope = decide_scope(settings, &offer.scope, scope, &offer.resource)?;
+    let (resource, further) = match &offer.resource {
+        OfferedResource::Targets(targets) => decide_targets(apis, targets),
+        offered @ (OfferedResource::Decided(_) | OfferedResource::Open) => {
+            let resource = decide_resource(settings, apis, offered, asked.resource.as_ref())?;
+            (resource, Vec::new())
+        }
+    };
     // Never later than the grant that it descends from.
     let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
     let expires_at = now.plus(lifetime).min(offer.ends_at);
-    Ok(Decided { scope, resource, further: Vec::new(), expires_at, issuer: apis.issuer })
+    Ok(Decided { scope, resource, further, expires_at, issuer: apis.issuer })
 }
 
 /// Returns the scope that the request asks for, by its parameter or else by its assertion. The
@@ -117,7 +122,7 @@ fn decide_scope(
     settings: &AppSettings,
     granted: &Scope,
     asked: Option<&str>,
-    by_user: bool,
+    offered: &OfferedResource,
 ) -> Result<Scope, Rejection> {
     let app = settings.scope();
     let Some(asked) = asked else {
@@ -127,12 +132,31 @@ fn decide_scope(
     };
     let scope = settings.narrow(granted, asked).map_err(|error| match error {
         NarrowError::Invalid(_) => Rejection::MalformedScope,
-        NarrowError::TooWide { .. } if by_user => Rejection::ScopeExceedsGrant,
+        NarrowError::TooWide { .. } if matches!(offered, OfferedResource::Decided(_)) => {
+            Rejection::ScopeExceedsGrant
+        }
+        NarrowError::TooWide { .. }
+            if matches!(offered, OfferedResource::Targets(_)) && app.narrow(asked).is_ok() =>
+        {
+            Rejection::Exchange(ExchangeRefusal::ScopeTooWide)
+        }
         // Within the app's own scope, the impersonation policy is narrower.
         NarrowError::TooWide { .. } if app.narrow(asked).is_ok() => Rejection::ScopeExceedsPolicy,
         NarrowError::TooWide { .. } => Rejection::ScopeExceedsApp,
     })?;
     settings.narrow(app, scope.as_str()).map_err(|_| Rejection::ScopeExceedsApp)
+}
+
+/// Returns the first of several APIs and the others, each by its own name.
+fn decide_targets(apis: &Apis<'_>, targets: &Resources) -> (Option<Resource>, Vec<Resource>) {
+    let own = |target: &Resource| {
+        let issuer = Resource::new(apis.issuer.as_str()).ok().filter(|_| apis.is_own(target));
+        issuer.unwrap_or_else(|| apis.own_name(target))
+    };
+    let further: Vec<_> = targets.iter().skip(1).map(own).collect();
+    let first = targets.first();
+    let is_issuer = further.is_empty() && apis.is_own(first);
+    ((!is_issuer).then(|| own(first)), further)
 }
 
 fn decide_resource(
@@ -143,7 +167,7 @@ fn decide_resource(
 ) -> Result<Option<Resource>, Rejection> {
     let default = settings.default_resource();
     let chosen = match (offered, asked) {
-        (OfferedResource::Open, asked) => asked.or(default),
+        (OfferedResource::Open | OfferedResource::Targets(_), asked) => asked.or(default),
         (OfferedResource::Decided(granted), None) => {
             granted.as_ref().map(Resources::first).or(default)
         }
@@ -181,7 +205,8 @@ mod tests {
     ) -> Result<String, Rejection> {
         let app = AppDraft::confidential("app").flow(Flow::ClientCredentials).scope(scope(app));
         let settings = app.scope_policy(policy).build().unwrap();
-        decide_scope(&settings, &scope(granted), asked, true).map(|scope| scope.to_string())
+        decide_scope(&settings, &scope(granted), asked, &OfferedResource::Decided(None))
+            .map(|scope| scope.to_string())
     }
 
     /// Z5: an app that is set so gets what is left, never more than was granted and never nothing.

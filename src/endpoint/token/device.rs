@@ -30,7 +30,10 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             GrantType::AuthorizationCode => NamedDevice::read(form).map(Some),
             // The grant has its device since the code was redeemed.
             GrantType::RefreshToken => Ok(Some(NamedDevice::default())),
-            GrantType::JwtBearer | GrantType::ClientCredentials | GrantType::DeviceCode => {
+            GrantType::JwtBearer
+            | GrantType::ClientCredentials
+            | GrantType::DeviceCode
+            | GrantType::TokenExchange => {
                 let none = NamedDevice::present_id(form).is_none();
                 if none { Ok(None) } else { Err(Rejection::DeviceNotAllowed) }
             }

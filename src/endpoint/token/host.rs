@@ -79,7 +79,18 @@ fn checked(claims: Map<String, Value>) -> Result<Map<String, Value>, HookError> 
     if let Some(name) = claims.keys().find(|name| RESERVED_CLAIMS.contains(&name.as_str())) {
         return Err(HookError::ReservedClaim(name.clone()));
     }
+    if claims.get("may_act").is_some_and(|it| !is_may_act(it)) {
+        return Err(HookError::MalformedMayAct);
+    }
     // A map of strings and values always has a JSON form.
     let length = serde_json::to_string(&claims).map_or(usize::MAX, |json| json.len());
     if length > MAX_ADDED_CLAIMS { Err(HookError::TooManyClaims) } else { Ok(claims) }
+}
+
+/// Checks that a claim `may_act` names an app, so that an exchange can match it.
+fn is_may_act(claim: &Value) -> bool {
+    let Some(members) = claim.as_object() else { return false };
+    members.iter().all(|(name, value)| {
+        ["sub", "client_id", "iss"].contains(&name.as_str()) && value.is_string()
+    }) && (members.contains_key("sub") || members.contains_key("client_id"))
 }

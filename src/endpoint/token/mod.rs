@@ -48,6 +48,7 @@ use grant::client_credentials::ClientCredentials;
 use grant::device_code::DeviceCode;
 use grant::jwt_bearer::JwtBearer;
 use grant::refresh_token::RefreshToken;
+use grant::token_exchange::TokenExchange;
 use grant::{Grant, Right as _};
 use request::TokenRequest;
 
@@ -85,7 +86,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             GrantType::DeviceCode if self.device_grants.is_some() => {
                 self.respond::<DeviceCode>(request, &form, facts, trail).await
             }
-            GrantType::DeviceCode => Err(Rejection::UnsupportedGrantType.into()),
+            GrantType::TokenExchange if self.exchanges_tokens => {
+                self.respond::<TokenExchange>(request, &form, facts, trail).await
+            }
+            GrantType::DeviceCode | GrantType::TokenExchange => {
+                Err(Rejection::UnsupportedGrantType.into())
+            }
         }
     }
 
@@ -134,7 +140,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let (origin, right) = valid.into_right();
             let claimed = right.claim(&self.store, &decided, trail).await?;
             trail.enter(Step::Mint);
-            self.mint(&app, &origin, decided, &claimed, &extra, facts).await
+            let response = self.mint(&app, &origin, decided, &claimed, &extra, facts).await?;
+            Ok(TokenResponse { issued_token_type: G::ISSUED_TOKEN_TYPE, ..response })
         }
     }
 }

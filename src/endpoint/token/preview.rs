@@ -200,6 +200,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
                 let refreshes = jwt_bearer::issues_refresh_token(app, jwt);
                 (GrantType::JwtBearer, refreshes, Valid::without_right(origin, offer), asked)
             }
+            // An exchange gives what its subject token leaves over, and there is none to preview.
+            Flow::TokenExchange => return Err(Rejection::UnsupportedParameter("flow").into()),
             Flow::ClientCredentials => {
                 client_credentials::check_flow(app)?;
                 let (origin, offer) = client_credentials::own_access(app, NO_GRANT, now);

@@ -11,9 +11,6 @@ use crate::protocol::grant_type::GrantType;
 /// The names of the parameters of every token request, beside those of client authentication.
 const PARAMETERS: [&str; 3] = ["grant_type", "scope", "resource"];
 
-/// The parameters that may repeat (RFC 8707 section 2).
-const REPEATABLE: [&str; 1] = ["resource"];
-
 /// The parameters of a token request, each present at most once. None is checked.
 pub(super) struct TokenRequest<'f, G: Grant> {
     pub(super) credentials: PresentedCredentials<'f>,
@@ -33,9 +30,9 @@ impl<'f, G: Grant> TokenRequest<'f, G> {
     /// The order of refusals is fixed: duplicate parameters, the parameters of the grant, `resource`,
     /// client authentication. All of them come before the store is asked.
     pub(super) fn read(request: &FormRequest<'_>, form: &'f Form<'_>) -> Result<Self, Rejection> {
-        refuse_duplicates(form, known().chain(G::PARAMETERS.iter().copied()), &REPEATABLE)?;
+        refuse_duplicates(form, known().chain(G::PARAMETERS.iter().copied()), G::REPEATABLE)?;
         let presented = G::read(form)?;
-        let resource = read_resource(form)?;
+        let resource = if G::READS_TARGETS { None } else { read_resource(form)? };
         let credentials = PresentedCredentials::read(request, form)?;
         let asked = Asked { scope: form.get("scope"), resource };
         Ok(Self { credentials, presented, asked })

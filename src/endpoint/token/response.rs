@@ -18,6 +18,8 @@ pub struct TokenResponse {
     pub scope: Scope,
     /// The refresh token, if the app gets one.
     pub refresh_token: Option<RefreshToken>,
+    /// The type of the issued token, after an exchange (RFC 8693 section 2.2.1).
+    pub issued_token_type: Option<&'static str>,
 }
 
 impl TokenResponse {
@@ -27,7 +29,7 @@ impl TokenResponse {
         scope: Scope,
         refresh_token: Option<RefreshToken>,
     ) -> Self {
-        Self { access_token, expires_in, scope, refresh_token }
+        Self { access_token, expires_in, scope, refresh_token, issued_token_type: None }
     }
 
     /// Returns the body of the response as JSON. Do not log it: it contains the tokens.
@@ -48,6 +50,11 @@ impl TokenResponse {
         if !scope.is_empty() {
             json.push_str(",\"scope\":\"");
             json.push_str(scope);
+            json.push('"');
+        }
+        if let Some(issued) = self.issued_token_type {
+            json.push_str(",\"issued_token_type\":\"");
+            json.push_str(issued);
             json.push('"');
         }
         if let Some(refresh_token) = refresh_token {

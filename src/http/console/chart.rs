@@ -14,12 +14,13 @@ const LEAST: u64 = 20;
 const STEP: u64 = 100;
 const BAR: u64 = 80;
 /// The classes of the flows, in the order of the stack, and of refusals.
-const CLASSES: [(GrantType, &str); 5] = [
+const CLASSES: [(GrantType, &str); 6] = [
     (GrantType::AuthorizationCode, "flow-1"),
     (GrantType::RefreshToken, "flow-2"),
     (GrantType::JwtBearer, "flow-3"),
     (GrantType::ClientCredentials, "flow-4"),
     (GrantType::DeviceCode, "flow-5"),
+    (GrantType::TokenExchange, "flow-6"),
 ];
 const REFUSED: &str = "refused";
 

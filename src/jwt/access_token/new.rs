@@ -13,6 +13,9 @@ use crate::random::JTI_BYTES;
 
 /// The claims that a host may not add to an access token: the server writes them, or they would change
 /// the meaning of the token.
+///
+/// A host may add `may_act` (RFC 8693 section 4.4), which restricts who exchanges the token: an object of texts with
+/// `sub` or `client_id`, the client id of an app, and maybe `iss`, this server.
 pub const RESERVED_CLAIMS: &[&str] = &[
     "iss",
     "sub",
@@ -27,7 +30,6 @@ pub const RESERVED_CLAIMS: &[&str] = &[
     "authorized_at",
     "auth_time",
     "act",
-    "may_act",
     "device",
     "cnf",
     "acr",

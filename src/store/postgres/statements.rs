@@ -25,7 +25,7 @@ use super::issuers::Issuers;
 use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
-use super::{app_changes, audit, devices, new_grant, outcome, pending};
+use super::{app_changes, audit, devices, judging, new_grant, outcome, pending};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -157,8 +157,8 @@ impl Statements {
                 INSERT_SINCE.replace("{p}", &p.to_string()),
                 REPLACE_REVOCATION
             )),
-            is_revoked: statement(is_revoked(p)),
-            is_one_revoked: statement(is_one_revoked(p)),
+            is_revoked: statement(judging::is_revoked(p)),
+            is_one_revoked: statement(judging::is_one_revoked(p)),
             live_among: statement(live_among(p)),
             revocations_since: statement(format!(
                 "SELECT {REAL_TIME} AS now, r.target, r.at, r.why, r.until FROM (SELECT 1) AS one \
@@ -390,49 +390,6 @@ fn end_many(p: &Tables<'_>, condition: &str) -> String {
              RETURNING 1), \
          tick AS ({}) {insert} SELECT $1, tick.at, $2, $3 FROM tick {REPLACE_REVOCATION}",
         tick(p, "(SELECT count(*) FROM ended) >= 0")
-    )
-}
-
-/// `$1` grant, `$2` app, `$3` user, `$4` device, `$5` the grant as a target, `$6` the instant of the
-/// decision, `$7` session, `$8` evidence issuer.
-fn is_revoked(p: &Tables<'_>) -> String {
-    format!("SELECT {} AS revoked", revoked(p))
-}
-
-/// The parameters of [`is_revoked`], each an array with a member for the token and for each of its parents.
-fn is_one_revoked(p: &Tables<'_>) -> String {
-    const COLUMNS: [(&str, &str); 8] = [
-        ("$1", "f.grant_id"),
-        ("$2", "f.client_id"),
-        ("$3", "f.subject"),
-        ("$4", "f.device"),
-        ("$5", "f.target"),
-        ("$6", "f.at"),
-        ("$7", "f.session"),
-        ("$8", "f.evidence"),
-    ];
-    let of_one = COLUMNS.iter().fold(revoked(p), |sql, (from, to)| sql.replace(from, to));
-    format!(
-        "SELECT EXISTS (SELECT 1 FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], \
-             $5::text[], $6::bigint[], $7::text[], $8::text[]) \
-             AS f (grant_id, client_id, subject, device, target, at, session, evidence) \
-         WHERE {of_one}) AS revoked"
-    )
-}
-
-/// Whether a token itself is void. The parameters are those of [`is_revoked`]. Of rows found by key, the value is
-/// asked for: an `EXISTS` in a list of several would be hashed, with a scan of the table.
-fn revoked(p: &Tables<'_>) -> String {
-    format!(
-        "((SELECT enabled FROM {p}apps WHERE client_id = $2) IS NOT TRUE \
-         OR (SELECT revoked_at FROM {p}grants WHERE grant_id = $1) IS NOT NULL \
-         OR EXISTS (SELECT 1 FROM {p}revocations \
-             WHERE target IN ({all}, 'a:' || $2, 's:' || $3, 'p:' || $2 || chr(10) || $3, \
-                 'd:' || {tag} || $4, 'device:' || $2 || chr(10) || $3 || chr(10) || $4, \
-                 'session:' || {tag} || $7, 'evidence:' || {tag} || $8, $5) \
-             AND (COALESCE(at, since) >= $6 OR target = $5)))",
-        all = everything("$2"),
-        tag = tag("$2"),
     )
 }
 

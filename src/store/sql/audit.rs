@@ -114,6 +114,7 @@ pub(in crate::store) const fn counter_code(issued: Option<GrantType>) -> i16 {
         Some(GrantType::JwtBearer) => 3,
         Some(GrantType::ClientCredentials) => 4,
         Some(GrantType::DeviceCode) => 5,
+        Some(GrantType::TokenExchange) => 6,
     }
 }
 
@@ -130,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_counter_is_read_as_it_was_written() {
-        for counter in [None, Some(GrantType::RefreshToken), Some(GrantType::DeviceCode)] {
+        for counter in [None].into_iter().chain(GrantType::ALL.map(Some)) {
             assert_eq!(counter_of(counter_code(counter).into()).unwrap(), counter);
         }
-        assert!(counter_of(6).is_err() && counter_of(-1).is_err());
+        assert!(counter_of(7).is_err() && counter_of(-1).is_err());
     }
 }

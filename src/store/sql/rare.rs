@@ -65,13 +65,19 @@ const fn flow_code(flow: Flow) -> i16 {
         Flow::JwtBearer => 2,
         Flow::ClientCredentials => 3,
         Flow::DeviceCode => 4,
+        Flow::TokenExchange => 5,
     }
 }
 
 /// Reads what [`flow_code`] returned.
 fn flow_of(code: i16) -> Result<Flow, StoreError> {
-    let flows =
-        [Flow::AuthorizationCode, Flow::JwtBearer, Flow::ClientCredentials, Flow::DeviceCode];
+    let flows = [
+        Flow::AuthorizationCode,
+        Flow::JwtBearer,
+        Flow::ClientCredentials,
+        Flow::DeviceCode,
+        Flow::TokenExchange,
+    ];
     let found = flows.into_iter().find(|flow| flow_code(*flow) == code);
     found.ok_or_else(|| unreadable("flow"))
 }
@@ -119,6 +125,6 @@ mod tests {
                 assert_eq!(Rare::from_document(document.as_deref()).unwrap(), Rare::of(&grant));
             }
         }
-        assert!(flow_of(0).is_err() && flow_of(5).is_err());
+        assert!(flow_of(0).is_err() && flow_of(6).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! *Settings* of an app, and conflicts.
 
 use grantor::app::{
-    AppDraft, AppOrigin, ClientAuthentication, Flow, ImpersonationPolicy, JwtSettings, Pkce,
+    AppDraft, AppOrigin, ClientAuthentication, DelegationPolicy, Flow, ImpersonationPolicy,
+    JwtSettings, Pkce,
 };
 use grantor::audit::Actor;
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
@@ -225,7 +226,7 @@ fn a_role_that_may_edit_changes_neither_credentials_nor_the_users_of_an_app() {
     assert!(!Desk::new(&console, "view").page(&settings).contains(sentence));
     let page = edit.page(&settings);
     check(&page, MOUNT);
-    assert_eq!(page.matches(sentence).count(), 2);
+    assert_eq!(page.matches(sentence).count(), 3);
     // The rest is saved, with the keys and the policy as they are.
     let fields = typed(&page);
     let before = stored();
@@ -255,7 +256,7 @@ fn a_role_that_may_edit_changes_neither_credentials_nor_the_users_of_an_app() {
         let tags = tags(&refused.body);
         let error = format!("{field}_error");
         assert!(tags.iter().any(|tag| tag.attribute("id") == Some(&error)), "{changed:?}");
-        assert_eq!(refused.body.matches(sentence).count(), 3, "{changed:?}");
+        assert_eq!(refused.body.matches(sentence).count(), 4, "{changed:?}");
         assert_eq!(value_of(&refused.body, "name"), "Typed");
         assert_eq!(stored().version(), renamed.version(), "{changed:?}");
     }
@@ -276,4 +277,53 @@ fn a_role_that_may_edit_changes_neither_credentials_nor_the_users_of_an_app() {
     let other = world.block_on(world.server.admin("x").find(&other.id)).unwrap().unwrap();
     assert!(!other.settings().allows(Flow::JwtBearer));
     assert_eq!(security.post(&settings, &flow).status, 303);
+}
+
+/// Token exchange is allowed by the highest role only, with its sources, targets and users. Rules of the policy that
+/// the form does not show stay.
+#[test]
+fn token_exchange_is_allowed_with_its_sources_targets_and_users() {
+    let world = World::new();
+    let (app, path) = registered(&world, machine_app());
+    let stored = || world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
+    let console = console(&world);
+    let (edit, security) = (Desk::new(&console, "edit"), Desk::new(&console, "security"));
+    let settings = format!("{path}/settings");
+    let typed_policy = [
+        ("token_exchange", "on"),
+        ("exchange_apps", "web\nphone"),
+        ("exchange_targets", "https://files.example.com"),
+        ("exchange_allow", "members"),
+        ("exchange_subjects", "ann"),
+        ("exchange_groups", "staff"),
+    ];
+    let fields = typed(&edit.page(&settings));
+    let refused = edit.post(&settings, &with(&fields, &typed_policy));
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("Your role may not let an app act as users"));
+
+    let mut wrong = typed_policy;
+    (wrong[1].1, wrong[2].1, wrong[4].1) = (" web", "files", "\u{7f}");
+    let refused = security.post(&settings, &with(&fields, &wrong));
+    check(&refused.body, MOUNT);
+    for field in ["exchange_apps_error", "exchange_targets_error", "exchange_members_error"] {
+        assert!(refused.body.contains(field), "{field}");
+    }
+
+    assert_eq!(security.post(&settings, &with(&fields, &typed_policy)).status, 303);
+    let policy = stored().settings().delegation().unwrap().clone();
+    let json = serde_json::json!({
+        "apps": ["web", "phone"],
+        "targets": ["https://files.example.com"],
+        "users": { "allow": { "members": { "subjects": ["ann"], "groups": ["staff"] } } },
+    });
+    assert_eq!(policy, serde_json::from_value::<DelegationPolicy>(json).unwrap());
+    world.edit(&app, |draft| draft.delegation(policy.clone().with_max_actors(2)));
+    let fields = typed(&security.page(&settings));
+    let anyone = with(&fields, &[("exchange_allow", "anyone")]);
+    assert_eq!(edit.post(&settings, &anyone).status, 422);
+    assert_eq!(security.post(&settings, &anyone).status, 303);
+    let changed = stored().settings().delegation().unwrap().clone();
+    let expected = policy.with_max_actors(2).with_users(ImpersonationPolicy::anyone());
+    assert_eq!(changed, expected);
 }

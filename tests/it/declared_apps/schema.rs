@@ -158,6 +158,7 @@ fn full() -> Value {
         &json!({
             "rate_quota": { "per_minute": 1, "burst": 1 },
             "jwt": { "impersonation": { "allow": { "members": { "groups": ["staff"] } } } },
+            "delegation": { "users": { "allow": { "members": { "groups": ["staff"] } } } },
             "mobile_security": { "block_after_hours": 24, "wipe_after_days": 1 },
         }),
     );
@@ -177,6 +178,8 @@ fn the_schema_has_every_field_of_the_types() {
         ("/jwt/impersonation", "impersonation"),
         ("/jwt/impersonation/except", "members"),
         ("/jwt/impersonation/allow/members", "members"),
+        ("/delegation", "delegation"),
+        ("/delegation/users", "impersonation"),
         ("/mobile_security", "mobile_security"),
         ("/rate_quota", "rate_quota"),
     ] {

@@ -8,6 +8,9 @@ pub(super) mod client_credentials;
 pub(super) mod device_code;
 pub(super) mod jwt_bearer;
 pub(super) mod refresh_token;
+pub(super) mod token_exchange;
+
+use std::time::Duration;
 
 use super::decide::Decided;
 use crate::app::CustomApp;
@@ -18,7 +21,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
-use crate::jwt::{Circumstances, Parent};
+use crate::jwt::{Circumstances, KeyRing, Parent};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
@@ -33,6 +36,12 @@ pub(super) trait Grant: Sized + 'static {
     const TYPE: GrantType;
     /// The names of the parameters that this grant reads, beside those of every token request.
     const PARAMETERS: &'static [&'static str];
+    /// The names of the parameters that may repeat (RFC 8707 section 2).
+    const REPEATABLE: &'static [&'static str] = &["resource"];
+    /// Whether the grant itself reads the APIs of the token, which may be several.
+    const READS_TARGETS: bool = false;
+    /// The type of the issued token, if the response states it (RFC 8693 section 2.2.1).
+    const ISSUED_TOKEN_TYPE: Option<&'static str> = None;
     /// The parameters, unchecked.
     type Presented<'f>: Send;
     /// The result of every check that needs neither store nor host: an opened handle, a verified
@@ -92,6 +101,9 @@ pub(super) struct ProofContext<'a> {
     sealing: &'a Sealing,
     issuer: &'a Issuer,
     token_endpoint_url: &'a String,
+    keys: &'a KeyRing,
+    /// How far ahead the clock of the host may be that issued a token.
+    host_skew: Duration,
     now: UnixTime,
 }
 
@@ -205,6 +217,8 @@ pub(super) enum OfferedResource {
     Decided(Option<Resources>),
     /// No user decided: the request may choose among those of the app.
     Open,
+    /// The request chose these, and the app's policy for exchanges allows them.
+    Targets(Resources),
 }
 
 /// Proof that this request owns its grant. Only [`Right::claim`] makes one.
@@ -242,6 +256,8 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             sealing: &self.sealing,
             issuer: &self.issuer,
             token_endpoint_url: &self.token_endpoint_url,
+            keys: &self.keys,
+            host_skew: self.host_skew(),
             now,
         }
     }

@@ -138,6 +138,7 @@ pub(crate) fn check_flow(app: &CustomApp, row: &GrantRow) -> Result<(), Rejectio
         }
         Flow::ClientCredentials => (GrantType::ClientCredentials, false),
         Flow::DeviceCode => (GrantType::DeviceCode, true),
+        Flow::TokenExchange => (GrantType::TokenExchange, false),
     };
     if app.is_document_gone() {
         Err(Rejection::DocumentGone)

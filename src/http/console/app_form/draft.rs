@@ -27,7 +27,7 @@ pub(in super::super) struct Checked {
 pub(in super::super) struct Mistakes(BTreeMap<usize, (&'static str, Vec<String>)>);
 
 /// The fields in the order of the form. A mistake of no field comes first.
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 22] = [
     "form",
     "name",
     "description",
@@ -47,6 +47,9 @@ const FIELDS: [&str; 19] = [
     "jwt_refresh_token",
     "jwt_allow",
     "jwt_members",
+    "exchange_apps",
+    "exchange_targets",
+    "exchange_members",
 ];
 
 impl Mistakes {
@@ -91,6 +94,9 @@ impl Mistakes {
             "jwt.assertion_authenticates" => "jwt_authenticates",
             "jwt.jti" | "jwt.refresh_token" => "jwt_refresh_token",
             "jwt.impersonation" => "jwt_members",
+            "delegation.apps" => "exchange_apps",
+            "delegation.targets" => "exchange_targets",
+            "delegation.users" => "exchange_members",
             known if FIELDS.contains(&known) => known,
             _ => "form",
         };
@@ -141,6 +147,10 @@ impl AppForm {
         {
             draft = draft.jwt(jwt);
         }
+        if self.token_exchange {
+            let base = base.and_then(AppSettings::delegation);
+            draft = draft.delegation(self.exchange.policy(base, &mut mistakes));
+        }
         for invalid in draft.problems() {
             let known = match invalid.field() {
                 "name" if self.name.is_empty() => Some(("name", text::NAME_MISSING)),
@@ -181,6 +191,7 @@ impl AppForm {
             (self.jwt_bearer, Flow::JwtBearer),
             (self.client_credentials, Flow::ClientCredentials),
             (self.device_code, Flow::DeviceCode),
+            (self.token_exchange, Flow::TokenExchange),
         ];
         all.into_iter().filter(|(is_chosen, _)| *is_chosen).map(|(_, flow)| flow).collect()
     }

@@ -1,6 +1,7 @@
 //! The form of an app's settings, as it was typed. *New app*, *Settings* and the page of a conflict share it.
 
 mod draft;
+mod exchange;
 mod keys;
 mod lifetime;
 mod security;
@@ -9,6 +10,7 @@ mod view;
 use serde_json::Value;
 
 pub(super) use draft::Mistakes;
+use exchange::ExchangeForm;
 pub(super) use lifetime::Lifetime;
 pub(super) use security::beyond_edit;
 pub(super) use view::AppFormView;
@@ -37,6 +39,7 @@ pub(super) struct AppForm {
     pub(super) jwt_bearer: bool,
     pub(super) client_credentials: bool,
     pub(super) device_code: bool,
+    pub(super) token_exchange: bool,
     /// A name of [`ClientAuthentication`] in JSON.
     pub(super) authentication: String,
     pub(super) client_keys: String,
@@ -51,6 +54,7 @@ pub(super) struct AppForm {
     /// Other scopes, one a line.
     pub(super) other_scopes: String,
     pub(super) jwt: JwtForm,
+    pub(super) exchange: ExchangeForm,
 }
 
 /// The settings of assertions as texts and boxes.
@@ -83,6 +87,7 @@ impl AppForm {
             access: Lifetime::of(3_600),
             refresh: Lifetime::of(60 * 86_400),
             jwt: JwtForm::of(None),
+            exchange: ExchangeForm::of(None),
             ..Self::default()
         }
     }
@@ -112,6 +117,7 @@ impl AppForm {
             jwt_bearer: settings.allows(Flow::JwtBearer),
             client_credentials: settings.allows(Flow::ClientCredentials),
             device_code: settings.allows(Flow::DeviceCode),
+            token_exchange: settings.allows(Flow::TokenExchange),
             authentication: authentication(settings.authentication()).to_owned(),
             client_keys,
             refresh_token: settings.issues_refresh_token(),
@@ -123,6 +129,7 @@ impl AppForm {
             scopes: scopes.into_iter().map(str::to_owned).collect(),
             other_scopes: others.join("\n"),
             jwt: JwtForm::of(settings.jwt()),
+            exchange: ExchangeForm::of(settings.delegation()),
         }
     }
 
@@ -141,6 +148,7 @@ impl AppForm {
             jwt_bearer: fields.has("jwt_bearer"),
             client_credentials: fields.has("client_credentials"),
             device_code: fields.has("device_code"),
+            token_exchange: fields.has("token_exchange"),
             authentication: one("authentication"),
             client_keys: keys("client_keys"),
             refresh_token: fields.has("refresh_token"),
@@ -165,6 +173,7 @@ impl AppForm {
                 except_subjects: one("jwt_except_subjects"),
                 except_groups: one("jwt_except_groups"),
             },
+            exchange: ExchangeForm::of_fields(fields),
         }
     }
 
@@ -174,13 +183,14 @@ impl AppForm {
         let mut scopes = self.scopes.clone();
         scopes.extend(lines(&self.other_scopes).map(str::to_owned));
         scopes.sort();
-        vec![
+        let mut rows = vec![
             (text::NAME, self.name.clone()),
             (text::DESCRIPTION, self.description.clone()),
             (text::CODE, yes(self.authorization_code)),
             (text::JWT, yes(self.jwt_bearer)),
             (text::MACHINE, yes(self.client_credentials)),
             (text::DEVICE, yes(self.device_code)),
+            (text::EXCHANGE, yes(self.token_exchange)),
             (text::AUTHENTICATION, self.authentication.clone()),
             (text::CLIENT_KEYS, self.client_keys.trim().to_owned()),
             (text::REFRESH, yes(self.refresh_token)),
@@ -202,7 +212,9 @@ impl AppForm {
             (text::JWT_GROUPS, self.jwt.groups.trim().to_owned()),
             (text::JWT_EXCEPT_SUBJECTS, self.jwt.except_subjects.trim().to_owned()),
             (text::JWT_EXCEPT_GROUPS, self.jwt.except_groups.trim().to_owned()),
-        ]
+        ];
+        rows.extend(self.exchange.rows());
+        rows
     }
 
     /// Returns the settings that differ from those of `stored`.

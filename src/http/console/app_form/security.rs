@@ -20,10 +20,24 @@ pub(in super::super) fn beyond_edit(old: Option<&AppSettings>, new: &AppSettings
         let field = if own_keys(old) && own_keys(new) { "client_keys" } else { "authentication" };
         mistakes.add(field, text::NEEDS_SECURITY);
     }
-    let acts = |of: &AppSettings| of.allows(Flow::JwtBearer);
-    if acts(new) && !old.is_some_and(acts) {
-        mistakes.add("flows", text::FLOW_NEEDS_SECURITY);
-        return mistakes;
+    for flow in [Flow::JwtBearer, Flow::TokenExchange] {
+        let acts = |of: &AppSettings| of.allows(flow);
+        if acts(new) && !old.is_some_and(acts) {
+            mistakes.add("flows", text::FLOW_NEEDS_SECURITY);
+            return mistakes;
+        }
+    }
+    let (before, now) = (old.and_then(AppSettings::delegation), new.delegation());
+    if before != now {
+        for (field, is_changed) in [
+            ("exchange_apps", before.map(|it| &it.apps) != now.map(|it| &it.apps)),
+            ("exchange_targets", before.map(|it| &it.targets) != now.map(|it| &it.targets)),
+            ("exchange_members", before.map(|it| &it.users) != now.map(|it| &it.users)),
+        ] {
+            if is_changed {
+                mistakes.add(field, text::NEEDS_SECURITY);
+            }
+        }
     }
     match (old.and_then(AppSettings::jwt), new.jwt()) {
         (_, None) => {}

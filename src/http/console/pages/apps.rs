@@ -31,12 +31,13 @@ const ORIGINS: [(&str, &str); 4] = [
     ("declared", texts::apps::DECLARED),
     ("self_described", texts::apps::SELF_DESCRIBED),
 ];
-const FLOWS: [(&str, &str); 5] = [
+const FLOWS: [(&str, &str); 6] = [
     ("", texts::apps::ANY),
     ("authorization_code", texts::apps::flow(Flow::AuthorizationCode)),
     ("jwt_bearer", texts::apps::flow(Flow::JwtBearer)),
     ("client_credentials", texts::apps::flow(Flow::ClientCredentials)),
     ("device_code", texts::apps::flow(Flow::DeviceCode)),
+    ("token_exchange", texts::apps::flow(Flow::TokenExchange)),
 ];
 
 #[derive(Template)]
@@ -115,6 +116,7 @@ impl<'a> Asked<'a> {
             "jwt_bearer" => query.with_flow(Flow::JwtBearer),
             "client_credentials" => query.with_flow(Flow::ClientCredentials),
             "device_code" => query.with_flow(Flow::DeviceCode),
+            "token_exchange" => query.with_flow(Flow::TokenExchange),
             _ => query,
         }
     }

@@ -41,6 +41,7 @@ pub(super) fn of_app(app: &CustomApp, server: &Server<'_>) -> Vec<FlowSnippets> 
             Flow::JwtBearer => "jwt",
             Flow::ClientCredentials => "machine",
             Flow::DeviceCode => "device",
+            Flow::TokenExchange => "exchange",
         };
         let snippet = |language, code| Snippet {
             id: format!("{name}-{}", str::to_ascii_lowercase(language)),

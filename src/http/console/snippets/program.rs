@@ -117,7 +117,7 @@ impl<'a> Program<'a> {
             Flow::ClientCredentials => {
                 program.form = vec![("grant_type", Value::text("client_credentials"))];
             }
-            Flow::DeviceCode => return None,
+            Flow::DeviceCode | Flow::TokenExchange => return None,
         }
         let impersonation = settings.jwt().and_then(|jwt| jwt.impersonation().scope.as_ref());
         let scope = match impersonation.filter(|_| flow == Flow::JwtBearer) {

@@ -28,6 +28,9 @@ pub(in super::super) const MACHINE_HINT: Text =
 pub(in super::super) const DEVICE: Text = "Device code";
 pub(in super::super) const DEVICE_HINT: Text = "A user types a code from a screen, such as a television's. Choose it only for devices without a browser: \
      strangers trick users into typing codes of the stranger's device.";
+pub(in super::super) const EXCHANGE: Text = "Token exchange";
+pub(in super::super) const EXCHANGE_HINT: Text = "The app presents a token that it got for a user, and gets one for another API. Choose it for an API that needs \
+     another API.";
 pub(in super::super) const AUTHENTICATION: Text = "How the app proves who it is";
 pub(in super::super) const AUTHENTICATION_MISSING: Text = "Choose how the app proves who it is.";
 /// Value, name, explanation.
@@ -125,13 +128,23 @@ pub(in super::super) const JWT_SUBJECTS: Text = "Users";
 pub(in super::super) const JWT_GROUPS: Text = "Groups";
 pub(in super::super) const JWT_EXCEPT_SUBJECTS: Text = "Except these users";
 pub(in super::super) const JWT_EXCEPT_GROUPS: Text = "Except members of these groups";
+pub(in super::super) const EXCHANGE_SECTION: Text = "Exchanged tokens";
+pub(in super::super) const EXCHANGE_WARNING: Text =
+    "With this flow the app acts for users at other APIs. Name apps, APIs and users narrowly.";
+pub(in super::super) const EXCHANGE_APPS: Text = "Apps whose tokens it may exchange";
+pub(in super::super) const EXCHANGE_APPS_HINT: Text = "One client id a line.";
+pub(in super::super) const EXCHANGE_TARGETS: Text = "APIs that it gets tokens for";
+pub(in super::super) const EXCHANGE_TARGETS_HINT: Text = "One URI a line, as the API knows itself.";
+pub(in super::super) const EXCHANGE_ALLOW: Text = "Users whose tokens it may exchange";
+pub(in super::super) const EXCHANGE_SUBJECTS: Text = "Users of exchanged tokens";
+pub(in super::super) const EXCHANGE_GROUPS: Text = "Groups of exchanged tokens";
 pub(in super::super) const ONE_A_LINE: Text = "One a line.";
 
 pub(in super::super) const SECURITY_ONLY: Text =
     "Your role may not change this. An administrator who may manage credentials and access can.";
 pub(in super::super) const NEEDS_SECURITY: Text = "Your role may not change this. Put it back to save the rest, or ask an administrator who may manage \
      credentials and access.";
-pub(in super::super) const FLOW_NEEDS_SECURITY: Text = "Your role may not let an app act as users by JWT bearer. Ask an administrator who may manage \
+pub(in super::super) const FLOW_NEEDS_SECURITY: Text = "Your role may not let an app act as users by JWT bearer or token exchange. Ask an administrator who may manage \
      credentials and access.";
 
 pub(in super::super) const NEW_TITLE: Text = "New app";
@@ -161,6 +174,9 @@ pub(in super::super) fn field(name: &str) -> &'static str {
         "jwt_authenticates" => JWT_ALONE,
         "jwt_refresh_token" => JWT_REFRESH,
         "jwt_allow" | "jwt_members" => JWT_ALLOW,
+        "exchange_apps" => EXCHANGE_APPS,
+        "exchange_targets" => EXCHANGE_TARGETS,
+        "exchange_members" => EXCHANGE_ALLOW,
         _ => "The app",
     }
 }

@@ -42,6 +42,7 @@ pub(in super::super) const fn flow(flow: Flow) -> &'static str {
         Flow::JwtBearer => "JWT bearer",
         Flow::ClientCredentials => "Client credentials",
         Flow::DeviceCode => "Device code",
+        Flow::TokenExchange => "Token exchange",
     }
 }
 

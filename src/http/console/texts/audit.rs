@@ -264,12 +264,29 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 66] = [
+const REASONS: [(&str, &str); 83] = [
     ("issuer_not_trusted", "the server does not trust the issuer for this"),
     ("issuer_expired", "the trust in the issuer has expired"),
     ("app_not_named", "the server does not trust the issuer for this app"),
     ("no_workload_rule", "no rule admits the workload"),
     ("target_not_listed", "the policy does not list this resource"),
+    ("no_target", "the request does not name the API"),
+    ("subject_token_not_for_app", "the token was neither issued to the app nor meant for it"),
+    ("actor_not_listed", "the policy does not list the actor"),
+    ("not_may_act", "the token names another actor"),
+    ("subject_token_invalid", "the token is not an access token of this server"),
+    ("subject_token_expired", "the token has expired"),
+    ("subject_token_revoked", "the token was revoked"),
+    ("subject_token_bound", "the token is bound to a key"),
+    ("subject_token_without_user", "the token is not of a user"),
+    ("subject_token_user_inactive", "there is no such user, or the user is not active"),
+    ("actor_token_invalid", "the token of the actor is not an access token of this server"),
+    ("actor_token_expired", "the token of the actor has expired"),
+    ("actor_token_revoked", "the token of the actor was revoked"),
+    ("actor_token_bound", "the token of the actor is bound to a key"),
+    ("actor_token_not_of_app", "the token of the actor is not an app's own"),
+    ("scope_exceeds_subject_token", "the token or the target does not have this scope"),
+    ("no_scope_left", "nothing is left of the scope of the token"),
     ("no_devices", "the server keeps no devices"),
     ("device_not_found", "there is no such device"),
     ("no_remote_wipe", "the app does not obey orders to wipe its data"),

@@ -41,5 +41,8 @@ pub(in super::super) const fn about(flow: Flow) -> Text {
             "A device shows a code. A user types it on another device, signs in and agrees, while the app asks \
              for its token again and again."
         }
+        Flow::TokenExchange => {
+            "The app presents a token that it got for a user, and gets one for another API (RFC 8693)."
+        }
     }
 }

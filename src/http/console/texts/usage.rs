@@ -26,6 +26,7 @@ pub(in super::super) const fn flow(grant_type: GrantType) -> Text {
         GrantType::JwtBearer => "JWT bearer",
         GrantType::ClientCredentials => "Client credentials",
         GrantType::DeviceCode => "Device code",
+        GrantType::TokenExchange => "Token exchange",
     }
 }
 
