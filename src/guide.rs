@@ -11,6 +11,7 @@
 //! | [`mcp`] | MCP servers, and the clients that log in at them |
 //! | [`console`] | pages for administrators, in the host's own service |
 //! | [`administration`] | apps, secrets, revocation, declared apps, the audit log |
+//! | [`acting_on_behalf`] | the policy engine, trusted issuers, ID-JAG and workloads |
 //! | [`device_grant`] | televisions, consoles and command lines: the device authorization grant |
 //! | [`token_exchange`] | an API that needs another API for a user's request |
 //! | [`self_described_apps`] | apps that introduce themselves by a document: switch, template, consent page, administration |
@@ -36,6 +37,7 @@ macro_rules! links {
         "
 [../README.md]: crate::guide#files-beside-the-guide
 [../examples/server/README.md]: crate::guide#files-beside-the-guide
+[acting-on-behalf.md]: crate::guide::acting_on_behalf
 [administration.md]: crate::guide::administration
 [administration.md#apps-of-the-configuration]: crate::guide::administration#apps-of-the-configuration
 [administration.md#audit-usage-budgets]: crate::guide::administration#audit-usage-budgets
@@ -155,6 +157,10 @@ pub mod mcp {}
     doc = "Build the documentation with the features `axum` and `console` to read this page."
 )]
 pub mod console {}
+
+#[doc = links!()]
+#[doc = include_str!("../docs/acting-on-behalf.md")]
+pub mod acting_on_behalf {}
 
 #[doc = links!()]
 #[doc = include_str!("../docs/device-grant.md")]

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Group, Subject};
+use crate::ids::{EvidenceIssuer, Group, Subject};
 
 /// A user of the host.
 #[doc(alias = "resource_owner")]
@@ -154,9 +154,34 @@ pub trait UserDirectory: Send + Sync {
             }
         }
     }
+
+    /// Finds the user that is linked to `subject` at another issuer, `sub` and `iss` of its tokens: the account with
+    /// which the user logs in at the host by that issuer.
+    ///
+    /// The default implementation returns `None`.
+    ///
+    /// # Errors
+    ///
+    /// [`DirectoryError`] if the lookup fails.
+    fn find_linked_user(
+        &self,
+        issuer: &EvidenceIssuer,
+        subject: &str,
+    ) -> impl Future<Output = Result<Option<User>, DirectoryError>> + Send {
+        _ = (issuer, subject);
+        async { Ok(None) }
+    }
 }
 
 impl<T: UserDirectory> UserDirectory for Arc<T> {
+    async fn find_linked_user(
+        &self,
+        issuer: &EvidenceIssuer,
+        subject: &str,
+    ) -> Result<Option<User>, DirectoryError> {
+        T::find_linked_user(self, issuer, subject).await
+    }
+
     async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
         T::find_user(self, subject).await
     }
@@ -170,34 +195,78 @@ impl<T: UserDirectory> UserDirectory for Arc<T> {
     }
 }
 
-/// A user directory in memory, for tests, examples and small services. It finds users by `sub`
-/// only.
+/// A user directory in memory, for tests, examples and small services. It finds users by `sub`, by the accounts that
+/// are [linked](Self::link) to them, and by the [claims](Self::name) that they were given.
 #[derive(Debug, Default)]
-pub struct MemoryUsers(RwLock<HashMap<Subject, User>>);
+pub struct MemoryUsers {
+    users: RwLock<HashMap<Subject, User>>,
+    /// By an issuer and its subject.
+    links: RwLock<HashMap<(String, String), Subject>>,
+    /// By a claim and its value.
+    names: RwLock<HashMap<(String, String), Subject>>,
+}
 
 impl MemoryUsers {
     /// Creates a directory of `users`.
     #[must_use]
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let users = users.into_iter().map(|user| (user.subject.clone(), user));
-        Self(RwLock::new(users.collect()))
+        Self { users: RwLock::new(users.collect()), ..Self::default() }
+    }
+
+    /// Links the account `subject` at another issuer to a user.
+    pub fn link(&self, issuer: &EvidenceIssuer, subject: impl Into<String>, user: &Subject) {
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        links.insert((issuer.as_str().to_owned(), subject.into()), user.clone());
+    }
+
+    /// Lets a user be found by the value of a claim, such as `email`.
+    pub fn name(&self, claim: impl Into<String>, value: impl Into<String>, user: &Subject) {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        names.insert((claim.into(), value.into()), user.clone());
+    }
+
+    fn find(&self, subject: &Subject) -> Option<User> {
+        self.users.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned()
     }
 
     /// Adds a user, or replaces the user with the same subject.
     pub fn put(&self, user: User) {
-        let mut users = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
         users.insert(user.subject.clone(), user);
     }
 
     /// Removes a user.
     pub fn remove(&self, subject: &Subject) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(subject);
+        self.users.write().unwrap_or_else(PoisonError::into_inner).remove(subject);
     }
 }
 
 impl UserDirectory for MemoryUsers {
     async fn find_user(&self, subject: &Subject) -> Result<Option<User>, DirectoryError> {
-        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).get(subject).cloned())
+        Ok(self.find(subject))
+    }
+
+    async fn find_user_by_claim(
+        &self,
+        claim: &str,
+        value: &str,
+    ) -> Result<Option<User>, DirectoryError> {
+        let key = (claim.to_owned(), value.to_owned());
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let of_sub = || Subject::new(value).ok().filter(|_| claim == "sub");
+        let subject = names.get(&key).cloned().or_else(of_sub);
+        Ok(subject.and_then(|subject| self.find(&subject)))
+    }
+
+    async fn find_linked_user(
+        &self,
+        issuer: &EvidenceIssuer,
+        subject: &str,
+    ) -> Result<Option<User>, DirectoryError> {
+        let key = (issuer.as_str().to_owned(), subject.to_owned());
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(links.get(&key).and_then(|subject| self.find(subject)))
     }
 }
 

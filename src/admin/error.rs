@@ -16,7 +16,7 @@ use crate::users::DirectoryError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
-    /// The app does not exist.
+    /// The app, or the trusted issuer, does not exist.
     #[error("the app does not exist")]
     NotFound,
     /// Another administrator edited the app first. Read it again and repeat the edit.
@@ -42,6 +42,9 @@ pub enum AdminError {
     /// The server has no [devices](crate::ServerBuilder::devices).
     #[error("the server keeps no devices: give its builder a store of devices")]
     NoDevices,
+    /// The server has no [trusted issuers](crate::ServerBuilder::trusted_issuers).
+    #[error("the server trusts no issuers: give its builder a store of them")]
+    NoTrustedIssuers,
     /// The device does not exist.
     #[error("the device does not exist")]
     UnknownDevice,
@@ -77,6 +80,7 @@ impl AdminError {
                 Outcome::refused(Step::Parse, "invalid_setting", Some(invalid.field()))
             }
             Self::NoDevices => Outcome::refused(Step::Claim, "no_devices", None),
+            Self::NoTrustedIssuers => Outcome::refused(Step::Claim, "no_trusted_issuers", None),
             Self::UnknownDevice => Outcome::refused(Step::Claim, "device_not_found", None),
             Self::NoRemoteWipe => {
                 let setting = Some("mobile_security.remote_wipe");

@@ -8,10 +8,10 @@ use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::token::{PreviewRequest, TokenPreview, UserCheck};
+use crate::endpoint::token::{EvidenceCheck, PreviewRequest, TokenPreview, UserCheck};
 use crate::error::{EndpointError, Fault};
 use crate::hooks::Hooks;
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, Issuer, Subject};
 use crate::store::{Pruned, Store, StoreError};
 use crate::users::{DirectoryError, UserDirectory};
 
@@ -25,6 +25,15 @@ pub(crate) trait Inquiries: Sync {
         app: Arc<CustomApp>,
         name: &'a str,
     ) -> Answer<'a, UserCheck, DirectoryError>;
+
+    /// Returns the name of the server.
+    fn issuer(&self) -> &Issuer;
+
+    fn check_evidence<'a>(
+        &'a self,
+        app: Arc<CustomApp>,
+        assertion: &'a str,
+    ) -> Answer<'a, EvidenceCheck, Fault>;
 
     fn preview<'a>(
         &'a self,
@@ -51,6 +60,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> Inquiries for Context<S, U, H> {
         name: &'a str,
     ) -> Answer<'a, UserCheck, DirectoryError> {
         Box::pin(Self::check_user(self, app, name))
+    }
+
+    fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    fn check_evidence<'a>(
+        &'a self,
+        app: Arc<CustomApp>,
+        assertion: &'a str,
+    ) -> Answer<'a, EvidenceCheck, Fault> {
+        Box::pin(Self::check_evidence(self, app, assertion))
     }
 
     fn preview<'a>(

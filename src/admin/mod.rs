@@ -20,6 +20,7 @@ mod pruning;
 mod shown_once;
 mod subject_record;
 mod transfer;
+mod trusted_issuers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,7 +41,8 @@ pub use subject_record::{DeviceRecord, GrantRecord, SubjectRecord};
 pub use transfer::{AppExport, ExportError, ImportedApp};
 
 pub use crate::endpoint::token::{
-    LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview, UserCheck,
+    EvidenceCheck, LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview,
+    UserCheck,
 };
 
 use crate::app::{
@@ -50,6 +52,7 @@ use crate::app::{
 use crate::audit::usage::Usage;
 use crate::audit::{Action, Actor, AuditEvent, AuditSink};
 use crate::clock::{Clock, UnixTime};
+use crate::endpoint::trusted_issuers::TrustedIssuers;
 use crate::ids::{ClientId, GrantId, Subject};
 use crate::observe::Outcome;
 use crate::random::SecureRandom;
@@ -80,6 +83,8 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) devices: Option<&'a dyn SharedDevices>,
     /// The codes of devices, if the server has the device grant.
     pub(crate) pending: Option<&'a dyn SharedPending>,
+    /// The trusted issuers, if the server accepts evidence of others.
+    pub(crate) issuers: Option<&'a TrustedIssuers>,
 }
 
 impl<S> AdminParts<'_, S> {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::app::AppOrigin;
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, Subject};
 use crate::protocol::grant_type::GrantType;
 use crate::store::RevocationTarget;
 
@@ -162,6 +162,21 @@ pub enum Action {
         /// The device of the event's app and user.
         device: DeviceId,
     },
+    /// Another issuer was trusted.
+    AddTrustedIssuer {
+        /// The issuer.
+        issuer: EvidenceIssuer,
+    },
+    /// The settings of a trusted issuer were edited.
+    EditTrustedIssuer {
+        /// The issuer.
+        issuer: EvidenceIssuer,
+    },
+    /// The trust in an issuer ended, and with it the access that was granted on its evidence.
+    RemoveTrustedIssuer {
+        /// The issuer.
+        issuer: EvidenceIssuer,
+    },
     /// Everything that is stored about a user was exported.
     ExportSubject,
     /// The audit queue was full and dropped events.
@@ -217,6 +232,9 @@ impl Action {
             Self::OrderWipe { .. } => "order_wipe",
             Self::WithdrawWipe { .. } => "withdraw_wipe",
             Self::AbandonWipe { .. } => "abandon_wipe",
+            Self::AddTrustedIssuer { .. } => "add_trusted_issuer",
+            Self::EditTrustedIssuer { .. } => "edit_trusted_issuer",
+            Self::RemoveTrustedIssuer { .. } => "remove_trusted_issuer",
             Self::ExportSubject => "export_subject",
             Self::DropEvents { .. } => "drop_events",
             Self::LoseEvents { .. } => "lose_events",

@@ -99,6 +99,9 @@ fn every_stable_name_is_the_serialized_one() {
         Action::Revoke { target: RevocationTarget::Everything },
         Action::WithdrawConsent,
         Action::OrderWipe { device: DeviceId::new("phone").unwrap() },
+        Action::AddTrustedIssuer { issuer: "https://idp.example".parse().unwrap() },
+        Action::EditTrustedIssuer { issuer: "https://idp.example".parse().unwrap() },
+        Action::RemoveTrustedIssuer { issuer: "https://idp.example".parse().unwrap() },
         Action::WithdrawWipe { device: DeviceId::new("phone").unwrap() },
         Action::AbandonWipe { device: DeviceId::new("phone").unwrap() },
     ];

@@ -15,6 +15,7 @@ use crate::endpoint::device_authorization::DeviceGrants;
 use crate::endpoint::devices::Devices;
 use crate::endpoint::fetches::Places;
 use crate::endpoint::registration::Registrations;
+use crate::endpoint::trusted_issuers::TrustedIssuers;
 use crate::ids::{ClientId, Issuer};
 use crate::jwt::KeyRing;
 use crate::protocol::redirect_uri::InstanceHosts;
@@ -78,6 +79,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) app_keys: Option<Box<AppKeys>>,
     /// The registration of apps by themselves, if the server allows it.
     pub(crate) registrations: Option<Box<Registrations>>,
+    /// The trusted issuers, if the server accepts evidence of others.
+    pub(crate) issuers: Option<Box<TrustedIssuers>>,
 }
 
 impl<S: GrantStore, U, H> Context<S, U, H> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::catalog::ApiCatalog;
 use crate::ids::Issuer;
 use crate::jwt::Algorithm;
+use crate::jwt::evidence::GRANT_PROFILE;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::protocol::scope::ScopeToken;
@@ -33,6 +34,9 @@ struct ServerMetadata<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     response_modes_supported: &'static [&'static str],
     grant_types_supported: Vec<&'static str>,
+    /// ID-JAG section 7.2.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    authorization_grant_profiles_supported: &'static [&'static str],
     #[serde(flatten)]
     token_endpoint_auth: Option<TokenEndpointAuth>,
     #[serde(flatten)]
@@ -85,6 +89,16 @@ struct Introspection {
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
 }
 
+/// The parts of a server that it may lack.
+#[derive(Clone, Copy)]
+pub(crate) struct Offers {
+    /// It accepts documents that describe apps.
+    pub(crate) documents: bool,
+    pub(crate) exchanges_tokens: bool,
+    /// An issuer is trusted for ID-JAG.
+    pub(crate) id_jag: bool,
+}
+
 /// Returns the metadata of the server `issuer` with its endpoints at `paths`, as JSON.
 pub(crate) fn server_metadata_json(
     issuer: &Issuer,
@@ -92,9 +106,9 @@ pub(crate) fn server_metadata_json(
     publishes_keys: bool,
     catalog: Option<&ApiCatalog>,
     resources: &[ResourceServer],
-    documents: bool,
-    exchanges_tokens: bool,
+    offers: Offers,
 ) -> String {
+    let Offers { documents, exchanges_tokens, id_jag } = offers;
     let url = |endpoint| paths.url(issuer, endpoint);
     let browsers = paths.get(ServerEndpoint::Authorization).is_some();
     let devices = paths.get(ServerEndpoint::DeviceAuthorization).is_some();
@@ -123,6 +137,7 @@ pub(crate) fn server_metadata_json(
             Some(_) => grant_types.collect(),
             None => Vec::new(),
         },
+        authorization_grant_profiles_supported: only(id_jag, &[GRANT_PROFILE]),
         token_endpoint_auth: url(ServerEndpoint::Token).map(|_| TokenEndpointAuth {
             token_endpoint_auth_methods_supported: &ANY,
             token_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),

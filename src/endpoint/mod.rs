@@ -39,6 +39,7 @@ pub(crate) mod request_facts;
 mod revocation;
 mod revocation_feed;
 pub(crate) mod token;
+pub(crate) mod trusted_issuers;
 
 pub use authorization::{
     Approval, AuthorizationError, AuthorizationRequest, AuthorizationResponse, ConsentPrompt,

@@ -33,5 +33,8 @@ pub(super) const fn assertion_setting(error: AssertionError) -> Option<&'static 
         | E::ExpMissing
         | E::Jti
         | E::Scope => None,
+        E::ClientId | E::Tenant | E::Resource | E::AuthorizationDetails | E::Act => {
+            Some("trusted_issuers")
+        }
     }
 }

@@ -125,6 +125,8 @@ pub enum Rejection {
     SubjectIsClientId,
     /// The app's policy does not let it impersonate this user.
     ImpersonationDenied(NotPermitted),
+    /// The keys of the trusted issuer that signed the assertion cannot be fetched.
+    IssuerKeysUnavailable,
     /// The policy engine refuses other evidence than an assertion of the app.
     PolicyRefused(EvidenceKind, Refusal),
     /// Token exchange refuses a token, its target or its scope.

@@ -287,6 +287,13 @@ impl Rejection {
                     .decided_by("jwt.impersonation")
             }
             Self::Exchange(refusal) => refusal.entry(),
+            Self::IssuerKeysUnavailable => entry(
+                C::InvalidGrant,
+                S::Grant,
+                "issuer_keys_unavailable",
+                "the keys of the issuer of the assertion cannot be fetched, try again later",
+            )
+            .decided_by("trusted_issuers"),
             Self::PolicyRefused(kind, refusal) => policy_entry(*kind, *refusal),
             Self::ScopeExceedsApp => entry(
                 C::InvalidScope,

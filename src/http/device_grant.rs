@@ -48,7 +48,10 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         I: DevicePages,
     {
         self.device_pages = Some(|pages, request, step| Box::pin(pages.device_page(request, step)));
-        self.metadata = self.server.metadata_at(&self.paths);
+        self.metadata = self.server.metadata_at(&self.paths, false);
+        if let Some(with) = &mut self.metadata_with_id_jag {
+            *with = self.server.metadata_at(&self.paths, true);
+        }
         self
     }
 

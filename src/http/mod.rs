@@ -109,6 +109,8 @@ pub struct HttpEndpoints<S, U, H = NoHooks, I = NoInteraction> {
     /// The page of the device grant. Without one, its endpoints are not mounted.
     device_pages: Option<device_grant::Shows<I>>,
     metadata: String,
+    /// The same while an issuer is trusted for ID-JAG. `None` if none can be.
+    metadata_with_id_jag: Option<String>,
     /// The metadata documents of APIs, with their paths.
     resources: Vec<(String, String)>,
     /// The apps of Nextcloud's protocol.
@@ -162,7 +164,9 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             // Every character of an issuer is allowed in a header.
             challenge: HeaderValue::try_from(challenge)
                 .unwrap_or(HeaderValue::from_static("Basic realm=\"oauth\"")),
-            metadata: server.metadata_at(&device_grant::without(paths.clone())),
+            metadata: server.metadata_at(&device_grant::without(paths.clone()), false),
+            metadata_with_id_jag: (server.context().issuers.is_some())
+                .then(|| server.metadata_at(&device_grant::without(paths.clone()), true)),
             request_ids: RequestIds::new(server.random()),
             interaction,
             device_pages: None,
@@ -356,7 +360,10 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                 return self.client_configuration(exchange).await;
             }
             ServerEndpoint::JwkSet => public_json(self.server.jwk_set()),
-            ServerEndpoint::Metadata => public_json(self.metadata.clone()),
+            ServerEndpoint::Metadata => public_json(match &self.metadata_with_id_jag {
+                Some(with) if context.trusts_id_jag().await => with.clone(),
+                Some(_) | None => self.metadata.clone(),
+            }),
             ServerEndpoint::ResourceMetadata => {
                 let of_path = |(own, _): &&(String, String)| own == exchange.path();
                 match self.resources.iter().find(of_path) {

@@ -31,6 +31,14 @@ impl<'a> Object<'a> {
         self.0.iter().find(|(own, _)| own.0 == name).map(|(_, member)| member)
     }
 
+    /// Iterates over the members that are strings.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter_map(|(name, member)| match member {
+            Member::Text(text) => Some((&*name.0, &*text.0)),
+            Member::Date(_) | Member::Texts(_) | Member::Other => None,
+        })
+    }
+
     /// Removes and returns the member `name`.
     pub(super) fn take(&mut self, name: &str) -> Option<Member<'a>> {
         let at = self.0.iter().position(|(own, _)| own.0 == name)?;

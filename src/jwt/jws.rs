@@ -136,6 +136,16 @@ impl<'a> Header<'a> {
         Ok(Self { algorithm, key_id, typ })
     }
 
+    /// Checks whether [`verify`](Compact::verify) would find no key.
+    pub(super) fn lacks_key(&self, keys: &VerifyingKeys, allowed: &[Algorithm]) -> bool {
+        let fits = |key: &VerifyingKey| {
+            let wanted = self.key_id.as_ref().map(|Text(id)| &**id);
+            let own = key.key_id().map(KeyId::as_str);
+            key.allows(self.algorithm) && (wanted.is_none() || own.is_none() || own == wanted)
+        };
+        allowed.contains(&self.algorithm) && !keys.iter().any(fits)
+    }
+
     /// Checks whether `typ` is present.
     pub(super) const fn has_type(&self) -> bool {
         self.typ.is_some()

@@ -17,6 +17,7 @@ pub(crate) mod access_token;
 pub(crate) mod assertion;
 mod circumstances;
 mod claims;
+pub(crate) mod evidence;
 mod jws;
 pub(crate) mod keys;
 pub(crate) mod software_statement;

@@ -71,6 +71,7 @@ pub const REFUSAL_REASONS: &[&str] = &[
     "invalid_handle",
     "invalid_ticket",
     "issuer_expired",
+    "issuer_keys_unavailable",
     "issuer_not_trusted",
     "login_required",
     "malformed_authorization",

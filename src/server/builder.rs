@@ -16,6 +16,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::device_authorization::{DeviceGrant, DeviceGrants};
 use crate::endpoint::devices::Devices;
 use crate::endpoint::registration::{Registration, Registrations};
+use crate::endpoint::trusted_issuers::TrustedIssuers;
 use crate::fetch::Fetch;
 use crate::hooks::{Hooks, NoHooks};
 use crate::ids::{Issuer, Resource};
@@ -29,7 +30,9 @@ use crate::rate_limit::{DeviceGrantBudgets, RateLimiter, RateLimits};
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, RootPrint, Sealing, ServerSecret};
-use crate::store::{DeviceStore, MAX_TICKET_LIFETIME, SharedDevices, Store, StoreError};
+use crate::store::{
+    DeviceStore, IssuerStore, MAX_TICKET_LIFETIME, SharedDevices, Store, StoreError,
+};
 use crate::users::UserDirectory;
 
 /// The longest lifetime of an assertion that authenticates an app, and the default.
@@ -62,6 +65,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     documents: Option<Box<Documents>>,
     app_keys: Option<AppKeys>,
     registration: Option<Registration>,
+    issuers: Option<Box<TrustedIssuers>>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -101,6 +105,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             documents: None,
             app_keys: None,
             registration: None,
+            issuers: None,
         }
     }
 }
@@ -132,6 +137,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             documents: self.documents,
             app_keys: self.app_keys,
             registration: self.registration,
+            issuers: self.issuers,
         }
     }
 
@@ -278,6 +284,17 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.registration = Some(registration);
         self
     }
+
+    /// Accepts the evidence of the trusted issuers in `store`, which administrators
+    /// [add](crate::admin::Admin::add_trusted_issuer): see [the guide](crate::guide::acting_on_behalf). Default: none,
+    /// and nothing of it is read.
+    ///
+    /// `store` may be the server's own, or another. Records are kept in memory for a second. Issuers whose keys are at
+    /// a URL need [`app_keys`](Self::app_keys), which fetches them.
+    pub fn trusted_issuers(mut self, store: impl IssuerStore + 'static) -> Self {
+        self.issuers = Some(Box::new(TrustedIssuers::new(store)));
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -378,6 +395,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 fetch_places: Box::default(),
                 app_keys: app_keys.map(Box::new),
                 registrations: registrations.map(Box::new),
+                issuers: self.issuers,
             },
         }
     }

@@ -25,7 +25,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::devices::DevicePolicy;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::metadata::server_metadata_json;
+use crate::endpoint::metadata::{Offers, server_metadata_json};
 use crate::endpoint::registration::RegistrationResponse;
 use crate::endpoint::token::TokenResponse;
 use crate::error::EndpointError;
@@ -329,6 +329,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             inquiries: context,
             devices: context.devices.as_ref().map(|devices| &*devices.store),
             pending: context.device_grants.as_ref().map(|grants| &*grants.store),
+            issuers: context.issuers.as_deref(),
         }
     }
 
@@ -401,11 +402,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
 
     /// Returns the metadata of the server (RFC 8414) as JSON, with the endpoints at its
     /// [`paths`](Self::paths).
+    ///
+    /// It leaves out the profiles of assertions, which depend on the [trusted
+    /// issuers](crate::ServerBuilder::trusted_issuers) at the moment. Over HTTP, the document has them.
     pub fn metadata(&self) -> String {
-        self.metadata_at(&self.paths)
+        self.metadata_at(&self.paths, false)
     }
 
-    pub(crate) fn metadata_at(&self, paths: &Paths) -> String {
+    pub(crate) fn metadata_at(&self, paths: &Paths, id_jag: bool) -> String {
         let context = &self.context;
         server_metadata_json(
             &context.issuer,
@@ -413,8 +417,11 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             context.keys.at(self.now()).publishes_keys(),
             context.catalog.as_deref(),
             &context.resource_servers,
-            context.documents.is_some(),
-            context.exchanges_tokens,
+            Offers {
+                documents: context.documents.is_some(),
+                exchanges_tokens: context.exchanges_tokens,
+                id_jag,
+            },
         )
     }
 

@@ -57,6 +57,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store_clock;
+mod trusted_issuers;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -90,6 +91,8 @@ pub use records::{
     InsertGrant, Polling, Pruned, RedeemCode, Revoked, Rotate, Rotation,
 };
 pub use revocation::{AccessFacts, Revocation, RevocationReason, RevocationTarget};
+pub(crate) use trusted_issuers::SharedIssuers;
+pub use trusted_issuers::{IssuerRecord, IssuerStore, PutIssuer};
 
 pub use crate::jwt::assertion::AssertionPurpose;
 

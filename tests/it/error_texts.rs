@@ -309,7 +309,9 @@ fn delegation_cases() -> Vec<(Value, &'static str)> {
 
 /// Errors that the cases do not reach: JSON holds no symmetric key, and the others need a stored app. Each
 /// has a test of its own.
-const OTHER_APP_ERRORS: [(&str, &str); 14] = [
+const OTHER_APP_ERRORS: [(&str, &str); 16] = [
+    ("issuer", "is one more than the server trusts: 100"),
+    ("issuer", "must not be this server"),
     ("keys", "must hold public keys only"),
     (
         "jwks_uri",

@@ -55,6 +55,26 @@ const TESTS: &[(&str, &[&str])] = &[
             "an_intersection_beyond_the_limits_gets_narrower_not_longer",
         ],
     ),
+    // Trusted issuers
+    ("trusted issuers of a server", &["a_server_trusts_a_hundred_issuers"]),
+    (
+        "apps of a trusted issuer, for one kind of evidence",
+        &["a_record_with_a_setting_out_of_range_is_refused_by_its_name"],
+    ),
+    (
+        "rules for workloads of a trusted issuer",
+        &["a_record_with_a_setting_out_of_range_is_refused_by_its_name"],
+    ),
+    ("pattern of a subject", &["a_pattern_that_would_match_too_much_is_refused"]),
+    (
+        "lifetime of a token of a trusted issuer",
+        &["a_record_with_a_setting_out_of_range_is_refused_by_its_name"],
+    ),
+    (
+        "clock skew of a trusted issuer",
+        &["a_record_with_a_setting_out_of_range_is_refused_by_its_name"],
+    ),
+    ("actors of an identity assertion", &["a_tenant_is_the_one_of_the_record"]),
     // Apps
     ("name", &["settings_of_an_app_have_their_documented_bounds"]),
     ("description", &["settings_of_an_app_have_their_documented_bounds"]),

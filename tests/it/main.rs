@@ -83,5 +83,6 @@ mod ticket;
 mod token_exchange;
 mod token_preview;
 mod token_request;
+mod trusted_issuers;
 mod upkeep;
 mod wire_errors;

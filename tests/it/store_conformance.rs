@@ -17,7 +17,7 @@ use crate::custom_store::CustomStore;
 fn the_memory_store_passes_the_kit() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
     let kit = kit.with_rounds(100);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
 }
@@ -38,7 +38,7 @@ fn any_store_in_memory_passes_the_kits() {
 #[test]
 fn a_store_with_cached_apps_passes_the_kit() {
     let kit = Kit::new(|| CachedApps::new(MemoryStore::new())).with_rounds(100);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
     let awaiting = || CachedApps::new(AlteredStore::new(Alteration::Awaits));
@@ -475,6 +475,18 @@ fn the_kit_rejects_each_fault_of_pending_records() {
     fails_exactly(Alteration::PrunesRecordsInTwoSteps, &[anew]);
 }
 
+/// Records of trusted issuers that are edited in two steps or over another edit, or outlive their removal.
+#[test]
+fn the_kit_rejects_each_fault_of_trusted_issuers() {
+    let edited = "an_edit_of_an_issuer_needs_its_version";
+    let one = "one_of_many_edits_of_an_issuer_succeeds";
+    let removed = "a_removed_issuer_is_gone";
+    let dropped = "a_dropped_edit_of_an_issuer_is_stored_or_not";
+    fails_exactly(Alteration::EditsIssuersInTwoSteps, &[one]);
+    fails_exactly(Alteration::IgnoresIssuerVersions, &[edited, removed, one, dropped]);
+    fails_exactly(Alteration::KeepsRemovedIssuers, &[removed]);
+}
+
 #[test]
 fn the_kit_rejects_a_change_count_apart_from_its_change() {
     let described = "changes_of_described_apps_are_not_counted";
@@ -505,7 +517,8 @@ fn the_kit_runs_every_public_check_of_the_store() {
     let kit = Kit::new(MemoryStore::new).with_second_issuer(|_| MemoryStore::new());
     let kit = kit.with_rounds(1);
     let (report, pending) = (kit.run_with_devices(), kit.run_pending_only());
-    let run = report.passed.iter().chain(&pending.passed);
+    let trust = kit.run_trusted_issuers_only();
+    let run = report.passed.iter().chain(&pending.passed).chain(&trust.passed);
     let run: BTreeSet<String> = run.map(ToString::to_string).collect();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/conformance");
     let mut written = BTreeSet::new();
@@ -538,6 +551,9 @@ fn report_on(alteration: Alteration, rounds: usize) -> Report {
     let kit = Kit::new(move || AlteredStore::new(alteration)).with_rounds(rounds);
     if alteration.is_of_pending() {
         return kit.run_pending_only();
+    }
+    if alteration.is_of_trusted_issuers() {
+        return kit.run_trusted_issuers_only();
     }
     // The first is sound, and the second breaks a promise about codes, too.
     if matches!(alteration, Alteration::Awaits | Alteration::JudgesWithoutTheDevice) {

@@ -143,6 +143,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::Exchange(Exchange::NoTarget), "invalid_request", 400),
         (R::Exchange(Exchange::ScopeTooWide), "invalid_scope", 400),
         (R::Exchange(Exchange::NoScope), "invalid_scope", 400),
+        (R::IssuerKeysUnavailable, "invalid_grant", 400),
         (R::ScopeExceedsPolicy, "invalid_scope", 400),
         (R::ScopeExceedsAssertion, "invalid_scope", 400),
         (R::ScopeExceedsApp, "invalid_scope", 400),
@@ -217,7 +218,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
 };
 
 /// Every fault of an assertion.
-pub(crate) const ASSERTION_ERRORS: [AssertionError; 24] = {
+pub(crate) const ASSERTION_ERRORS: [AssertionError; 29] = {
     use AssertionError as E;
     [
         E::NotAJwt,
@@ -244,6 +245,11 @@ pub(crate) const ASSERTION_ERRORS: [AssertionError; 24] = {
         E::JtiMissing,
         E::Jti,
         E::Scope,
+        E::ClientId,
+        E::Tenant,
+        E::Resource,
+        E::AuthorizationDetails,
+        E::Act,
     ]
 };
 

@@ -19,7 +19,7 @@ fn any_store_in_a_database_keeps_the_contract() {
     let schema = new_store().schema().unwrap();
     assert!(schema.starts_with("PostgreSQL, version "), "{schema}");
     let kit = Kit::new(new_store).with_runner(runner).with_rounds(20);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
 }

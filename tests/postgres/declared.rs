@@ -18,7 +18,6 @@ fn processes_on_one_database_apply_one_declaration_at_once() {
         let users = MemoryUsers::default();
         AuthorizationServer::builder(issuer, secret, new_key(), store.clone(), users).build()
     };
-    let servers = [server(), server(), server()];
-    let [one, two, three] = &servers;
-    runtime.block_on(apply_at_once([one, two, three]));
+    let [one, two, three] = [Box::new(server()), Box::new(server()), Box::new(server())];
+    runtime.block_on(apply_at_once([&*one, &*two, &*three]));
 }

@@ -32,7 +32,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
         .with_second_issuer(move |store| view(&there, store, "b"))
         .with_runner(new_runner())
         .with_rounds(1);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
     let there = Arc::clone(&runtime);

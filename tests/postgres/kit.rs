@@ -47,7 +47,7 @@ fn the_postgres_store_keeps_the_contract() {
         .with_other_process(other)
         .with_runner(runner)
         .with_rounds(rounds(super::KIT_ROUNDS));
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
         eprintln!("{report}");
     }

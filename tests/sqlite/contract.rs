@@ -61,7 +61,7 @@ fn keeps_the_contract(folder: Folder, rounds: usize) {
         .with_other_process(runner.other())
         .with_runner(runner)
         .with_rounds(rounds);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
 }
@@ -85,7 +85,7 @@ fn any_store_in_a_file_keeps_the_contract() {
     let stores = runner.stores(Folder::in_memory());
     let new_store = move || AnyStore::from(stores());
     let kit = Kit::new(new_store).with_runner(runner).with_rounds(2);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
 }

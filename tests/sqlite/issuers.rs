@@ -25,7 +25,7 @@ fn the_view_of_an_issuer_keeps_the_contract() {
         .with_second_issuer(move |store| view(&there, store, "b"))
         .with_runner(runner.clone())
         .with_rounds(5);
-    for report in [kit.run_with_devices(), kit.run_pending_only()] {
+    for report in [kit.run_with_devices(), kit.run_pending_only(), kit.run_trusted_issuers_only()] {
         assert!(report.is_passed(), "{report}");
     }
     let (stores, there) = (runner.stores(Folder::in_memory()), runner.clone());

@@ -167,13 +167,14 @@ where
         let session = claims["sid"].as_str().map(|name| name.parse().unwrap());
         let via: Option<Vec<Parent>> = serde_json::from_value(claims["via"].clone()).unwrap();
         let via = via.unwrap_or_default();
+        let issuer = claims["evidence_issuer"].as_str().map(|name| name.parse().unwrap());
         let facts = AccessFacts {
             grant_id: text("grant_id").parse().unwrap(),
             client_id: &ClientId::new(text("client_id")).unwrap(),
             subject: &subject(text("sub")),
             device: device.as_ref(),
             session: session.as_ref(),
-            evidence_issuer: None,
+            evidence_issuer: issuer.as_ref(),
             via: &via,
             authorized_at: UnixTime::from_millis(claims["authorized_at"].as_i64().unwrap()),
         };

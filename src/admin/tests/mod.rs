@@ -64,6 +64,7 @@ impl World {
             inquiries: self.server.context(),
             devices: Some(&self.store),
             pending: None,
+            issuers: None,
         }
     }
 

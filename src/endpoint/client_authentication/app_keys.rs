@@ -227,6 +227,21 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         Ok(found.ok_or(Rejection::ClientKeysUnavailable)?)
     }
 
+    /// Returns the keys of a trusted issuer at `uri`. Strangers may ask in its name, so each fetch has a budget.
+    pub(crate) async fn keys_of_issuer(
+        &self,
+        uri: &JwksUri,
+        need: Need,
+        source: Option<&Source>,
+        now: UnixTime,
+    ) -> Result<Arc<VerifyingKeys>, EndpointError> {
+        let keys = self.app_keys.as_ref().ok_or(Rejection::IssuerKeysUnavailable)?;
+        let admit = || self.charge_fetch(source, now);
+        let found = keys.at(uri, need, Class::Vouched, now, admit).await?;
+        keys.note_use(uri, Class::Vouched);
+        Ok(found.ok_or(Rejection::IssuerKeysUnavailable)?)
+    }
+
     /// Notes that keys of an app have verified an assertion.
     pub(super) fn note_key_use(&self, app: &CustomApp, found: &FoundKeys<'_>) {
         if let (Some(keys), FoundKeys::AtUri(_, uri)) = (&self.app_keys, found) {

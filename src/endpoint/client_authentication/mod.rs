@@ -17,6 +17,7 @@ use app_keys::FoundKeys;
 
 use crate::app::{
     AppSettings, ClientAuthentication, ClientType, CustomApp, DocumentUrl, JwtSettings,
+    TrustedIssuer, WorkloadRule,
 };
 use crate::audit::Action;
 use crate::clock::UnixTime;
@@ -28,6 +29,7 @@ use crate::error::{EndpointError, Fault, Rejection};
 use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion, peek_issuer, peek_subject};
+use crate::jwt::evidence::{is_id_jag, peek_workload};
 use crate::jwt::keys::decoy_keys;
 use crate::jwt::{Algorithm, AssertionError};
 use crate::secret::ClientSecret;
@@ -60,6 +62,14 @@ enum Standing {
     Charged,
 }
 
+/// The assertion of a JWT bearer grant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GrantAssertion<'a> {
+    pub(crate) text: &'a str,
+    /// The trusted issuer that it names, not verified.
+    pub(crate) issuer: Option<&'a TrustedIssuer>,
+}
+
 /// An app that has proved its identity: by its credentials, or by a code, token or assertion that
 /// this server issued to it or that it signed. Only [`admit`](Context::admit) makes one.
 #[derive(Debug)]
@@ -81,7 +91,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     pub(crate) async fn authenticate(
         &self,
         credentials: PresentedCredentials<'_>,
-        grant_assertion: Option<&str>,
+        grant_assertion: Option<GrantAssertion<'_>>,
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<IdentifiedApp, EndpointError> {
@@ -109,7 +119,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
                 self.check_assertion(&client_id, app, assertion, facts, trail).await?
             }
             PresentedCredentials::Name { client_id: named } => {
-                check_name(app, named.is_some(), grant_assertion.is_some())?
+                check_name(app, named.is_some(), grant_assertion)?
             }
         };
         if !app.is_enabled() {
@@ -384,7 +394,7 @@ fn refused_without_keys(known: bool, verdict: Result<VerifiedAssertion, Rejectio
 /// cannot be registered.
 fn claimed_client_id(
     credentials: &PresentedCredentials<'_>,
-    grant_assertion: Option<&str>,
+    grant_assertion: Option<GrantAssertion<'_>>,
 ) -> Result<ClientId, Rejection> {
     let named = |id: &str| ClientId::new(id).map_err(|_| Rejection::NoCredentials);
     match credentials {
@@ -396,7 +406,13 @@ fn claimed_client_id(
             ClientId::new(subject).map_err(|_| Rejection::UnknownClient)
         }
         PresentedCredentials::Name { client_id: None } => {
-            let assertion = grant_assertion.ok_or(Rejection::NoCredentials)?;
+            let GrantAssertion { text: assertion, issuer } =
+                grant_assertion.ok_or(Rejection::NoCredentials)?;
+            if let Some(record) = issuer {
+                let rule = workload_rule(assertion, record, None);
+                let rule = rule.filter(|rule| rule.authenticates());
+                return Ok(rule.ok_or(Rejection::NoCredentials)?.app().clone());
+            }
             let issuer = peek_issuer(assertion).map_err(Rejection::Assertion)?;
             ClientId::new(issuer).map_err(|_| Rejection::Assertion(AssertionError::Iss))
         }
@@ -408,7 +424,7 @@ fn claimed_client_id(
 fn check_name(
     app: Option<Arc<CustomApp>>,
     has_client_id: bool,
-    has_grant_assertion: bool,
+    grant_assertion: Option<GrantAssertion<'_>>,
 ) -> Result<Arc<CustomApp>, Rejection> {
     let unknown = if has_client_id {
         Rejection::UnknownClient
@@ -416,12 +432,31 @@ fn check_name(
         Rejection::Assertion(AssertionError::Iss)
     };
     let app = app.ok_or(unknown)?;
-    let proves_itself = || app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates);
+    let proves_itself = |grant: GrantAssertion<'_>| match grant.issuer {
+        Some(record) => workload_rule(grant.text, record, Some(app.client_id()))
+            .is_some_and(WorkloadRule::authenticates),
+        None => app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates),
+    };
     match app.settings().client_type() {
         ClientType::Public => Ok(app),
-        ClientType::Confidential if has_grant_assertion && proves_itself() => Ok(app),
+        ClientType::Confidential if grant_assertion.is_some_and(proves_itself) => Ok(app),
         ClientType::Confidential => Err(Rejection::NoCredentials),
     }
+}
+
+/// Returns the rule that admits the workload of an assertion, **not verified**. The policy engine finds the same one
+/// after the assertion is verified.
+fn workload_rule<'a>(
+    assertion: &str,
+    record: &'a TrustedIssuer,
+    app: Option<&ClientId>,
+) -> Option<&'a WorkloadRule> {
+    if record.workloads().is_empty() || is_id_jag(assertion) {
+        return None;
+    }
+    let (subject, claims) = peek_workload(assertion)?;
+    let mut of_app = record.workloads().iter().filter(|it| app.is_none_or(|app| it.app() == app));
+    of_app.find(|rule| rule.admits(&subject, &claims))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

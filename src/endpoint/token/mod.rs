@@ -13,6 +13,7 @@
 //! is decided before the claim, and the claim decides every race: a failure before it has changed
 //! nothing, and nothing is signed before it. What no row dates is dated before the first check.
 
+mod check_evidence;
 mod check_user;
 mod decide;
 mod device;
@@ -23,6 +24,7 @@ mod preview;
 mod request;
 mod response;
 
+pub use check_evidence::EvidenceCheck;
 pub use check_user::UserCheck;
 pub use preview::{LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview};
 pub use response::TokenResponse;
@@ -32,6 +34,7 @@ pub(crate) use grant::refresh_token::check_flow;
 
 use crate::audit::Action;
 use crate::endpoint::audit_trail::{Answered, AuditTrail};
+use crate::endpoint::client_authentication::GrantAssertion;
 use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
@@ -117,10 +120,19 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             self.store.refresh().await?;
             // Before every check, so that a revocation that overlaps one of them covers the token.
             let facts = &facts.dated(self.date(facts.now));
-            let client =
-                self.authenticate(credentials, G::assertion(&presented), facts, trail).await?;
+            let assertion = G::assertion(&presented);
+            let record = self.issuer_of(assertion, facts.now).await?;
+            let grant = assertion.map(|text| GrantAssertion { text, issuer: record.as_deref() });
+            let client = self.authenticate(credentials, grant, facts, trail).await?;
             trail.enter(Step::Grant);
-            let against = self.proof_context(facts.now);
+            let trust = match record.zip(assertion) {
+                Some((record, text)) => {
+                    let source = facts.caller.source;
+                    Some(Box::pin(self.trust(record, text, source, facts.now)).await?)
+                }
+                None => None,
+            };
+            let against = self.proof_context(trust.as_ref(), facts.now);
             let prove = |app: &_, _: &mut _| G::prove(presented, app, &against);
             let (app, proof) = self.admit(client, prove, G::name, facts, trail)?;
             // From here on the credential is genuine, and a refusal may be the end of a phone's access.

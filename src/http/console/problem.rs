@@ -59,7 +59,9 @@ impl From<AdminError> for Problem {
             AdminError::NotFound => Self::AppGone,
             AdminError::Conflict { .. } | AdminError::AlreadyExists => Self::Conflict,
             AdminError::Invalid(_) => Self::BadForm,
-            AdminError::NoDevices | AdminError::NoDevicesOfTarget => Self::NotFound,
+            AdminError::NoDevices
+            | AdminError::NoTrustedIssuers
+            | AdminError::NoDevicesOfTarget => Self::NotFound,
             AdminError::UnknownDevice => Self::DeviceGone,
             AdminError::NoRemoteWipe => Self::NoRemoteWipe,
             AdminError::WipeNotWithdrawable => Self::WipeNotWithdrawable,

@@ -191,6 +191,11 @@ impl Writer<'_> {
         | Action::AbandonWipe { device } = action
         {
             self.name(device.as_str());
+        } else if let Action::AddTrustedIssuer { issuer }
+        | Action::EditTrustedIssuer { issuer }
+        | Action::RemoveTrustedIssuer { issuer } = action
+        {
+            self.name(issuer.as_str());
         } else if let Action::DropEvents { dropped } = action {
             self.plain(dropped.to_string());
         } else if let Action::Revoke { target } = action {

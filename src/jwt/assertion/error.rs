@@ -55,6 +55,16 @@ pub enum AssertionError {
     Jti,
     /// `scope` is not a string.
     Scope,
+    /// `client_id` of an identity assertion is not the app that presents it.
+    ClientId,
+    /// `tenant` is not the one that the server expects from the issuer.
+    Tenant,
+    /// `resource` is missing although the server requires it, or not a URI or an array of URIs.
+    Resource,
+    /// `authorization_details` are not supported.
+    AuthorizationDetails,
+    /// `act` is malformed, or names too many actors.
+    Act,
 }
 
 impl AssertionError {
@@ -113,6 +123,15 @@ impl AssertionError {
             Self::JtiMissing => "the claim jti is missing or not a string",
             Self::Jti => "the claim jti is empty or longer than 255 bytes",
             Self::Scope => "the claim scope is not a string",
+            Self::ClientId => "the claim client_id is not the app that presents the assertion",
+            Self::Tenant => "the claim tenant is not the one that this server expects",
+            Self::Resource => {
+                "the claim resource is required here, and is a URI or an array of URIs"
+            }
+            Self::AuthorizationDetails => {
+                "the claim authorization_details is not supported by this server"
+            }
+            Self::Act => "the claim act is malformed, or names more than three actors",
         }
     }
 }

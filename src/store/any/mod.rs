@@ -4,6 +4,7 @@ mod delegation;
 mod devices;
 mod opening;
 mod pending;
+mod trusted_issuers;
 
 use std::fmt;
 use std::sync::Arc;

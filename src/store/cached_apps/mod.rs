@@ -7,6 +7,7 @@ mod known;
 mod pending;
 #[cfg(test)]
 mod tests;
+mod trusted_issuers;
 
 use std::fmt;
 use std::sync::Arc;

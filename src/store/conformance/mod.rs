@@ -27,7 +27,8 @@
 //! ```
 //!
 //! A store that also implements [`DeviceStore`] runs them all with [`Kit::run_with_devices`], and one that
-//! implements [`PendingStore`] also [`Kit::run_pending_only`].
+//! implements [`PendingStore`] also [`Kit::run_pending_only`], and one that implements [`IssuerStore`]
+//! [`Kit::run_trusted_issuers_only`].
 //!
 //! The checks give instants of their own and never read a clock, so a store may take its time from them
 //! or from anywhere else.
@@ -59,6 +60,7 @@ mod report;
 pub mod revocation;
 pub mod revocation_races;
 pub mod rotation;
+pub mod trusted_issuers;
 pub mod wipes;
 
 use std::fmt;
@@ -70,7 +72,7 @@ use self::checks::NamedCheck;
 pub(crate) use self::dropped_futures::{at_every_await, poll_and_drop_on};
 pub(crate) use self::race::{CONTENDERS, race};
 pub use self::report::Report;
-use super::{DeviceStore, PendingStore, Store, StoreError};
+use super::{DeviceStore, IssuerStore, PendingStore, Store, StoreError};
 
 /// Runs the futures of a store to their end.
 pub trait Runner: Sync {
@@ -218,6 +220,16 @@ impl<S: Store, R: Runner> Kit<S, R> {
         let of_issuers =
             self.second_issuer.iter().flat_map(|_| checks::pending_of_issuers::<S, R>());
         self.run_each(checks::of_pending::<S, R>().into_iter().chain(of_issuers))
+    }
+
+    /// Runs the checks of an [`IssuerStore`] alone.
+    #[must_use]
+    pub fn run_trusted_issuers_only(&self) -> Report
+    where
+        S: IssuerStore,
+    {
+        let of_issuers = self.second_issuer.iter().flat_map(|_| trusted_issuers::of_two());
+        self.run_each(trusted_issuers::all().into_iter().chain(of_issuers))
     }
 
     fn run_each(&self, checks: impl Iterator<Item = NamedCheck<S, R>>) -> Report {

@@ -9,6 +9,7 @@ mod listing;
 mod pending;
 mod slots;
 mod table;
+mod trusted_issuers;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,6 +27,7 @@ use self::ledger::Ledger;
 use self::listing::FirstOf;
 use self::pending::Pending;
 use self::table::{GrantIdHasher, Row, Shards};
+use self::trusted_issuers::TrustedIssuers;
 use super::store_clock::StoreClock;
 use super::{
     AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, CodeRedemption, Consent,
@@ -71,6 +73,7 @@ pub struct MemoryStore {
     consents: RwLock<HashMap<(ClientId, Subject), Consent>>,
     devices: RwLock<Devices>,
     pending: RwLock<Pending>,
+    trusted_issuers: RwLock<TrustedIssuers>,
     ledger: RwLock<Ledger>,
     clock: StoreClock,
     /// The instant of the latest cutoff: a grant that was authorized later need not ask the ledger.

@@ -23,6 +23,7 @@ mod run;
 mod schema;
 mod seen;
 mod statements;
+mod trusted_issuers;
 
 use std::fmt;
 use std::sync::Arc;

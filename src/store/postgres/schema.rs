@@ -10,7 +10,7 @@ pub(super) const REVISION: i32 = 3;
 
 /// The number of the last addition, on which programs without it work. A program also works on tables with
 /// further additions.
-pub(super) const ADDITIONS: i32 = 4;
+pub(super) const ADDITIONS: i32 = 5;
 
 /// Adapts a script to the server that calls itself `version`.
 pub(super) fn script_for(version: &str, script: &str) -> String {
@@ -217,6 +217,13 @@ CREATE TABLE IF NOT EXISTS {prefix}pending (
 CREATE INDEX IF NOT EXISTS {index}pending_by_end ON {prefix}pending (expires_at);
 CREATE INDEX IF NOT EXISTS {index}apps_by_origin ON {prefix}apps ({ORIGIN}, client_id)
     WHERE {ORIGIN} IS NOT NULL;
+CREATE TABLE IF NOT EXISTS {prefix}trusted_issuers (
+    issuer int4 NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    record text NOT NULL,
+    PRIMARY KEY (issuer, name)
+);
 UPDATE {prefix}clock SET additions = {ADDITIONS} WHERE id = 1 AND additions < {ADDITIONS};
 "#
     )

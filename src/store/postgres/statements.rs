@@ -25,7 +25,7 @@ use super::issuers::Issuers;
 use super::limits::UNLIMITED;
 use super::pruning::{Prune, prune_all};
 use super::roots::Roots;
-use super::{app_changes, audit, devices, judging, new_grant, outcome, pending};
+use super::{app_changes, audit, devices, judging, new_grant, outcome, pending, trusted_issuers};
 use crate::store::sql::{reason_code, statement};
 use crate::store::{MAX_MISMATCHES, RevocationReason, TablePrefix};
 
@@ -94,6 +94,7 @@ pub(super) struct Statements {
     pub(super) audit: audit::Statements,
     pub(super) devices: devices::Statements,
     pub(super) pending: pending::Statements,
+    pub(super) trusted_issuers: trusted_issuers::Statements,
 }
 
 impl Statements {
@@ -185,6 +186,7 @@ impl Statements {
             audit: audit::Statements::new(p),
             devices: devices::Statements::new(p),
             pending: pending::Statements::new(p),
+            trusted_issuers: trusted_issuers::Statements::new(p),
         }
     }
 }

@@ -18,6 +18,7 @@ mod schema;
 mod settings;
 mod statements;
 mod steps;
+mod trusted_issuers;
 mod writer;
 
 use std::fmt;

@@ -198,6 +198,17 @@ CREATE INDEX {p}apps_origin ON {p}apps (record ->> '$.origin', client_id)
   WHERE record ->> '$.origin' IS NOT NULL;
 UPDATE {p}meta SET additions = 7;
 ",
+    // The next addition.
+    "\
+CREATE TABLE {p}trusted_issuers (
+  issuer  INTEGER NOT NULL, -- of the server; 0 for the first
+  name    TEXT    NOT NULL, -- `iss` of the trusted one
+  version INTEGER NOT NULL,
+  record  TEXT    NOT NULL, -- JSON
+  PRIMARY KEY (issuer, name)
+) WITHOUT ROWID;
+UPDATE {p}meta SET additions = 8;
+",
 ];
 
 /// The last script after which earlier programs no longer work on the tables, or ask for its number. The scripts

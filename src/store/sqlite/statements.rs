@@ -398,6 +398,16 @@ SELECT sealed FROM {p}pending WHERE issuer = ?1 AND key = ?2 AND expires_at > ?3
     prune_pending = "\
 DELETE FROM {p}pending WHERE (issuer, key) IN (SELECT issuer, key
   FROM {p}pending WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+    list_trusted_issuers = "\
+SELECT record FROM {p}trusted_issuers WHERE issuer = ?1 ORDER BY name";
+    /// The fifth parameter is the one of `edit_trusted_issuer`.
+    add_trusted_issuer = "\
+INSERT INTO {p}trusted_issuers (issuer, name, version, record) SELECT ?1, ?2, ?3, ?4 WHERE ?5 IS NULL
+ON CONFLICT (issuer, name) DO NOTHING";
+    edit_trusted_issuer = "\
+UPDATE {p}trusted_issuers SET version = ?3, record = ?4
+WHERE issuer = ?1 AND name = ?2 AND version = ?5";
+    remove_trusted_issuer = "DELETE FROM {p}trusted_issuers WHERE issuer = ?1 AND name = ?2";
     has_old_pending = "SELECT EXISTS (SELECT 1 FROM {p}pending WHERE expires_at <= ?1) AS has_old";
 
     find_roots = "\

@@ -4,6 +4,7 @@
 
 mod devices;
 mod pending;
+mod trusted_issuers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
@@ -13,14 +14,14 @@ use std::time::Duration;
 
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
-use grantor::ids::{ClientId, GrantId, Subject};
+use grantor::ids::{ClientId, EvidenceIssuer, GrantId, Subject};
 use grantor::secret::Digest;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
     CodeRedemption, Consent, DeleteApp, Device, DeviceKey, FeedCursor, Grant, GrantFilter,
-    GrantRefusal, GrantStore, InsertApp, InsertGrant, Listing, Page, PendingRecord, Polling,
-    Pruned, RedeemCode, Revocation, RevocationFeed, RevocationTarget, Revoked, Rotate, Rotation,
-    StoreError, UpdateApp,
+    GrantRefusal, GrantStore, InsertApp, InsertGrant, IssuerRecord, Listing, Page, PendingRecord,
+    Polling, Pruned, RedeemCode, Revocation, RevocationFeed, RevocationTarget, Revoked, Rotate,
+    Rotation, StoreError, UpdateApp,
 };
 
 use crate::custom_store::{CustomStore, Tables};
@@ -133,6 +134,12 @@ pub(crate) enum Alteration {
     PrunesRecordsEarly,
     /// Looks for expired records in one step, and removes their keys in another.
     PrunesRecordsInTwoSteps,
+    /// Looks for the version of a trusted issuer in one step and stores its record in another.
+    EditsIssuersInTwoSteps,
+    /// Stores the record of a trusted issuer over any version.
+    IgnoresIssuerVersions,
+    /// Answers that a trusted issuer is removed, and keeps it.
+    KeepsRemovedIssuers,
     /// Unfinished: rotation panics.
     Panics,
 }
@@ -142,15 +149,16 @@ use Alteration::{
     ComparesCutoffsWithTheRow, ComparesVersionsByOrder, CountsBeforeItChanges,
     CountsByTheNewOrigin, CountsDescribedApps, CountsDescribedChanges,
     CountsDocumentsAsRegistrations, CountsInTwoSteps, DatesAfterTheWait, DatesByTheClaim,
-    DecidesForAnyApp, DropsCircumstances, FindsExpiredRecords, ForgetsExpiry, ForgetsInstallations,
-    ForgetsItsRevocations, ForgetsTombstones, FreesKeysByPruning, IgnoresKeys, IgnoresOvertaking,
-    IgnoresParents, JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, ListsConsentsOfAll,
-    ListsWhatWasCutOff, OrdersAfterTheRevocation, OverwritesRecords, Panics, PrunesAssertionsEarly,
-    PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate, PrunesRecordsEarly,
-    PrunesRecordsInTwoSteps, ReadsTheFeedByTime, ReadsThenWrites, ReadsThenWritesDevices,
-    RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesAfterTheOrder, RevokesDevicesByName,
-    RevokesTheOvertaken, SeesWhatIsToBeWiped, SharesDevicesAmongUsers, TakesPollsForReplays,
-    TakesStepsOfOtherOrders, TrustsTheClock,
+    DecidesForAnyApp, DropsCircumstances, EditsIssuersInTwoSteps, FindsExpiredRecords,
+    ForgetsExpiry, ForgetsInstallations, ForgetsItsRevocations, ForgetsTombstones,
+    FreesKeysByPruning, IgnoresIssuerVersions, IgnoresKeys, IgnoresOvertaking, IgnoresParents,
+    JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, KeepsRemovedIssuers,
+    ListsConsentsOfAll, ListsWhatWasCutOff, OrdersAfterTheRevocation, OverwritesRecords, Panics,
+    PrunesAssertionsEarly, PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate,
+    PrunesRecordsEarly, PrunesRecordsInTwoSteps, ReadsTheFeedByTime, ReadsThenWrites,
+    ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesAfterTheOrder,
+    RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped, SharesDevicesAmongUsers,
+    TakesPollsForReplays, TakesStepsOfOtherOrders, TrustsTheClock,
 };
 
 impl Alteration {
@@ -165,6 +173,11 @@ impl Alteration {
                 | PrunesRecordsEarly
                 | PrunesRecordsInTwoSteps
         )
+    }
+
+    /// Checks whether it changes how the store keeps trusted issuers.
+    pub(crate) fn is_of_trusted_issuers(self) -> bool {
+        matches!(self, EditsIssuersInTwoSteps | IgnoresIssuerVersions | KeepsRemovedIssuers)
     }
 
     /// Checks whether it changes how the store keeps devices.
@@ -197,12 +210,14 @@ pub(crate) struct AlteredStore {
     /// Locked before the tables.
     devices: Mutex<BTreeMap<DeviceKey, Device>>,
     pending: Mutex<HashMap<Digest, PendingRecord>>,
+    trusted: Mutex<BTreeMap<EvidenceIssuer, IssuerRecord>>,
 }
 
 impl AlteredStore {
     pub(crate) fn new(alteration: Alteration) -> Self {
         let (made_at, devices, pending) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { sound: CustomStore::default(), alteration, made_at, devices, pending }
+        let trusted = Mutex::default();
+        Self { sound: CustomStore::default(), alteration, made_at, devices, pending, trusted }
     }
 
     fn is(&self, alteration: Alteration) -> bool {
@@ -351,6 +366,9 @@ impl AlteredStore {
             | FreesKeysByPruning
             | PrunesRecordsEarly
             | PrunesRecordsInTwoSteps
+            | EditsIssuersInTwoSteps
+            | IgnoresIssuerVersions
+            | KeepsRemovedIssuers
             | Panics => self.sound.lock().apply(grant_id, redemption, now, rule),
         }
     }

@@ -8,4 +8,4 @@ mod limits;
 mod network;
 mod powers;
 mod rows;
-mod site;
+pub(crate) mod site;

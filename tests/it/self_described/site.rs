@@ -20,7 +20,7 @@ pub(super) const EDITOR: &str = "https://editor.example/client";
 
 /// Answers by URL, from memory. A URL without an answer has status 404.
 #[derive(Default)]
-pub(super) struct Site {
+pub(crate) struct Site {
     answers: Mutex<HashMap<String, Response<Vec<u8>>>>,
     fetches: AtomicUsize,
     meanwhile: Mutex<Option<Meanwhile>>,
@@ -54,11 +54,11 @@ impl Site {
         self.answer(client_id, answer.body(document.into_bytes()).unwrap());
     }
 
-    pub(super) fn answer(&self, url: &str, answer: Response<Vec<u8>>) {
+    pub(crate) fn answer(&self, url: &str, answer: Response<Vec<u8>>) {
         self.answers.lock().unwrap().insert(url.to_owned(), answer);
     }
 
-    pub(super) fn take_down(&self, url: &str) {
+    pub(crate) fn take_down(&self, url: &str) {
         self.answers.lock().unwrap().remove(url);
     }
 
@@ -73,7 +73,7 @@ impl Site {
     }
 
     /// Returns the number of fetches so far.
-    pub(super) fn fetches(&self) -> usize {
+    pub(crate) fn fetches(&self) -> usize {
         self.fetches.load(Ordering::SeqCst)
     }
 }

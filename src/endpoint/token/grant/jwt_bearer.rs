@@ -1,21 +1,25 @@
 //! The JWT bearer grant: RFC 7523 section 2.1, with impersonation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, narrowed, required,
+    Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, evidence, narrowed,
+    required,
 };
 use crate::app::policy::{Decision, Evidence, decide};
-use crate::app::{AssertionKeys, CustomApp, Flow, JtiRule, JwtSettings};
+use crate::app::{AssertionKeys, CustomApp, Flow, JtiRule, JwtSettings, TrustedIssuer};
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
+use crate::endpoint::trusted_issuers::Trust;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{GrantId, Resource, Subject};
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
+use crate::jwt::evidence::is_id_jag;
 use crate::jwt::{Algorithm, AssertionError, VerifyingKey, VerifyingKeys};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
@@ -40,7 +44,7 @@ impl Grant for JwtBearer {
     const TYPE: GrantType = GrantType::JwtBearer;
     const PARAMETERS: &'static [&'static str] = &["assertion"];
     type Presented<'f> = &'f str;
-    type Proof<'f> = VerifiedAssertion;
+    type Proof<'f> = Proof;
     type Right = AssertionRight;
 
     fn read<'f>(form: &'f Form<'_>) -> Result<Self::Presented<'f>, Rejection> {
@@ -56,6 +60,10 @@ impl Grant for JwtBearer {
         app: &CustomApp,
         against: &ProofContext<'_>,
     ) -> Result<Self::Proof<'f>, EndpointError> {
+        if let Some(trust) = against.trust.filter(|trust| is_foreign(assertion, app, trust)) {
+            let verified = evidence::prove(assertion, app, trust, against)?;
+            return Ok(Proof::OfIssuer(verified, Arc::clone(&trust.record)));
+        }
         let jwt = settings(app)?;
         let secret_key;
         let (keys, fitting) = match jwt.assertion_keys() {
@@ -80,21 +88,32 @@ impl Grant for JwtBearer {
             needs_jti: jwt.jti() == JtiRule::Required,
             clock_skew: seconds(jwt.clock_skew()),
         };
-        Ok(rules.verify(assertion, against.now).map_err(Rejection::Assertion)?)
+        let verified = rules.verify(assertion, against.now);
+        Ok(Proof::Own(verified.map_err(Rejection::Assertion)?))
     }
 
-    fn name<'p>(verified: &'p Self::Proof<'_>) -> Option<&'p [u8]> {
+    fn name<'p>(proof: &'p Self::Proof<'_>) -> Option<&'p [u8]> {
+        let jti = match proof {
+            Proof::Own(verified) => &verified.jti,
+            Proof::OfIssuer(verified, _) => &verified.common().jti,
+        };
         // Without a `jti` it may be used again and again.
-        verified.jti.as_ref().map(|jti| &jti.as_bytes()[..])
+        jti.as_ref().map(|jti| &jti.as_bytes()[..])
     }
 
     async fn validate<S: Store, U: UserDirectory, H: Sync>(
-        verified: Self::Proof<'_>,
+        proof: Self::Proof<'_>,
         app: &AuthenticatedApp,
         context: &Context<S, U, H>,
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<AssertionRight>, EndpointError> {
+        let verified = match proof {
+            Proof::Own(verified) => verified,
+            Proof::OfIssuer(verified, record) => {
+                return Box::pin(of_issuer(verified, &record, app, context, facts, trail)).await;
+            }
+        };
         let jwt = settings(app)?;
         let user = named_user(&context.users, jwt, &verified.subject).await?;
         let user = user.ok_or(Rejection::UnknownUser)?;
@@ -112,16 +131,7 @@ impl Grant for JwtBearer {
         trail.grant_id = Some(grant_id);
         let origin = origin(app, user, grant_id);
         let offer = Offer { signed_scope: verified.scope, ..offer(app, jwt, scope, facts.now) };
-        let (jti, expires_at) = match verified.jti {
-            // For the largest skew: a later edit of the app must not make a used assertion usable.
-            Some(jti) => {
-                (jti, claim_expiry(verified.expires_at, seconds(JwtSettings::MAX_CLOCK_SKEW)))
-            }
-            // A fresh name: the claim dates the grant, and refuses no later use.
-            None => {
-                (Digest::of_fields(&[grant_id.as_bytes()]), claim_expiry(facts.now, Duration::ZERO))
-            }
-        };
+        let (jti, expires_at) = use_of(verified.jti, verified.expires_at, grant_id, facts.now);
         let claim = AssertionClaim {
             client_id: app.client_id().clone(),
             purpose: AssertionPurpose::Grant,
@@ -133,6 +143,74 @@ impl Grant for JwtBearer {
         };
         Ok(Valid::new(origin, offer, AssertionRight { claim, salt }))
     }
+}
+
+/// The proof of an assertion.
+pub(in crate::endpoint::token) enum Proof {
+    /// The app signed it.
+    Own(VerifiedAssertion),
+    /// A trusted issuer signed it.
+    OfIssuer(evidence::Verified, Arc<TrustedIssuer>),
+}
+
+/// Checks whether an assertion of a trusted issuer is to be taken as one. An app whose own assertions have the same
+/// `iss` keeps them.
+fn is_foreign(assertion: &str, app: &CustomApp, trust: &Trust) -> bool {
+    let is_own = |jwt| issuer(app, jwt) == trust.record.issuer().as_str();
+    !app.settings().jwt().is_some_and(is_own) || is_id_jag(assertion)
+}
+
+/// Returns the name under which the use of an assertion is claimed, and until when it is kept.
+fn use_of(
+    jti: Option<Digest>,
+    expires_at: UnixTime,
+    grant_id: GrantId,
+    now: UnixTime,
+) -> (Digest, UnixTime) {
+    match jti {
+        // For the largest skew: a later edit of the app must not make a used assertion usable.
+        Some(jti) => (jti, claim_expiry(expires_at, seconds(JwtSettings::MAX_CLOCK_SKEW))),
+        // A fresh name: the claim dates the grant, and refuses no later use.
+        None => (Digest::of_fields(&[grant_id.as_bytes()]), claim_expiry(now, Duration::ZERO)),
+    }
+}
+
+/// Validates an assertion of a trusted issuer. It never gives a refresh token: the issuer decides again.
+async fn of_issuer<S: Store, U: UserDirectory, H: Sync>(
+    verified: evidence::Verified,
+    record: &TrustedIssuer,
+    app: &AuthenticatedApp,
+    context: &Context<S, U, H>,
+    facts: &RequestFacts<'_>,
+    trail: &mut AuditTrail<'_>,
+) -> Result<Valid<AssertionRight>, EndpointError> {
+    let decided = evidence::decide_on(&verified, app, record, &context.users, facts.now).await?;
+    match &decided.user {
+        Some(user) => trail.concerns(&user.subject),
+        None if decided.decision.outcome().is_ok() => trail.concerns(&app.client_id().into()),
+        None => {}
+    }
+    trail.flow = Some(Flow::JwtBearer);
+    trail.decided_by(&decided.decision, verified.actors());
+    let grant_id = facts.rowless_grant_id();
+    Rejection::by_policy(&decided.decision)?;
+    trail.grant_id = Some(grant_id);
+    let (name, end) = (verified.common().jti, verified.common().expires_at);
+    let user = decided.user;
+    let scope = permitted_scope(app, &decided.decision)?;
+    let (origin, offer) =
+        evidence::access(verified, scope, user, app, record, grant_id, facts.now)?;
+    let (jti, expires_at) = use_of(name, end, grant_id, facts.now);
+    let claim = AssertionClaim {
+        client_id: app.client_id().clone(),
+        purpose: AssertionPurpose::Grant,
+        jti,
+        expires_at,
+        grant: Some(new_grant(app, &origin, &offer, None, facts)),
+        makes_row: false,
+        now: facts.now,
+    };
+    Ok(Valid::new(origin, offer, AssertionRight { claim, salt: None }))
 }
 
 impl Right for AssertionRight {
@@ -265,6 +343,7 @@ fn new_grant(
     let (id, client_id) = (origin.grant_id, app.client_id().clone());
     let mut row = GrantRow::new(id, client_id, origin.subject.clone(), Scope::empty());
     row.actor.clone_from(&origin.actor);
+    row.circumstances.clone_from(&origin.circumstances);
     if let Some(salt) = salt {
         row.salt_digest = salt.digest(&id);
     }

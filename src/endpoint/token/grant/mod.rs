@@ -6,6 +6,7 @@
 pub(super) mod authorization_code;
 pub(super) mod client_credentials;
 pub(super) mod device_code;
+pub(super) mod evidence;
 pub(super) mod jwt_bearer;
 pub(super) mod refresh_token;
 pub(super) mod token_exchange;
@@ -19,6 +20,7 @@ use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::AuthenticatedApp;
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
+use crate::endpoint::trusted_issuers::Trust;
 use crate::error::{EndpointError, Rejection};
 use crate::ids::{ClientId, DeviceId, GrantId, Issuer, Subject};
 use crate::jwt::{Circumstances, KeyRing, Parent};
@@ -104,6 +106,8 @@ pub(super) struct ProofContext<'a> {
     keys: &'a KeyRing,
     /// How far ahead the clock of the host may be that issued a token.
     host_skew: Duration,
+    /// The issuer that signed the assertion, if it is a trusted one.
+    trust: Option<&'a Trust>,
     now: UnixTime,
 }
 
@@ -250,7 +254,11 @@ impl Claimed {
 }
 
 impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
-    pub(super) fn proof_context(&self, now: UnixTime) -> ProofContext<'_> {
+    pub(super) fn proof_context<'a>(
+        &'a self,
+        trust: Option<&'a Trust>,
+        now: UnixTime,
+    ) -> ProofContext<'a> {
         ProofContext {
             handles: &self.handles,
             sealing: &self.sealing,
@@ -258,6 +266,7 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             token_endpoint_url: &self.token_endpoint_url,
             keys: &self.keys,
             host_skew: self.host_skew(),
+            trust,
             now,
         }
     }

@@ -253,6 +253,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 | AdminError::Random(_)
                 | AdminError::Preview(_)
                 | AdminError::NoDevices
+                | AdminError::NoTrustedIssuers
                 | AdminError::UnknownDevice
                 | AdminError::NoRemoteWipe
                 | AdminError::WipeNotWithdrawable

@@ -78,7 +78,7 @@ pub(in super::super) const WIPED_ITSELF: Words = (
     "to report that the data on a device is gone",
 );
 
-pub(in super::super) const ACTIONS: [Words; 38] = [
+pub(in super::super) const ACTIONS: [Words; 41] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -221,6 +221,24 @@ pub(in super::super) const ACTIONS: [Words; 38] = [
         "Order a wipe",
         "{actor} ordered {app} to wipe its data on device {details} of {user}",
         "to order a wipe of device {details} of {user}",
+    ),
+    (
+        "add_trusted_issuer",
+        "Trust an issuer",
+        "{actor} let the server trust the issuer {details}",
+        "to let the server trust the issuer {details}",
+    ),
+    (
+        "edit_trusted_issuer",
+        "Edit a trusted issuer",
+        "{actor} edited the settings of the trusted issuer {details}",
+        "to edit the settings of the trusted issuer {details}",
+    ),
+    (
+        "remove_trusted_issuer",
+        "End the trust in an issuer",
+        "{actor} ended the trust in the issuer {details}, and the access on its evidence",
+        "to end the trust in the issuer {details}",
     ),
     (
         "withdraw_wipe",

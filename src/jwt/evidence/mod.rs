@@ -1,0 +1,159 @@
+//! Tokens of trusted issuers, as evidence for a grant. The profile of ID-JAG has a file of its own.
+
+mod id_jag;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::assertion::AssertionError;
+use super::claims::{Member, Object};
+use super::jws::{Compact, Header};
+use super::{Algorithm, VerifyingKeys};
+use crate::clock::UnixTime;
+use crate::secret::Digest;
+
+pub(crate) use id_jag::{GRANT_PROFILE, IdJagRules, VerifiedIdJag, is_id_jag};
+
+/// The longest `jti`, in bytes.
+const MAX_JTI: usize = 255;
+
+/// The rules for every token of a trusted issuer.
+#[derive(Debug)]
+pub(crate) struct EvidenceRules<'a> {
+    /// The required `iss`.
+    pub(crate) issuer: &'a str,
+    /// `aud` must be this, alone.
+    pub(crate) audience: &'a str,
+    pub(crate) keys: &'a VerifyingKeys,
+    pub(crate) algorithms: &'a [Algorithm],
+    /// The longest time to `exp`, from now and from `iat`.
+    pub(crate) max_lifetime: Duration,
+    /// The tolerated difference between the issuer's clock and ours.
+    pub(crate) clock_skew: Duration,
+    /// Whether the token may be presented again, and so needs no `jti`.
+    pub(crate) reuse: bool,
+}
+
+/// The claims that every token has.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) subject: String,
+    /// Digest of `iss` and `jti`. `None` if the token may be presented again.
+    pub(crate) jti: Option<Digest>,
+    pub(crate) expires_at: UnixTime,
+}
+
+/// A token of a workload, verified.
+#[derive(Debug)]
+pub(crate) struct VerifiedWorkload {
+    pub(crate) evidence: Evidence,
+    /// The claims that are strings.
+    pub(crate) claims: BTreeMap<String, String>,
+}
+
+impl EvidenceRules<'_> {
+    /// Verifies the token of a workload at `now`. Platforms state no `typ`, or `JWT`.
+    pub(crate) fn verify_workload(
+        &self,
+        token: &str,
+        now: UnixTime,
+    ) -> Result<VerifiedWorkload, AssertionError> {
+        let jws = Compact::parse(token)?;
+        let header = Header::of(&jws)?;
+        if header.has_type() && !header.is_type("JWT") {
+            return Err(AssertionError::Typ);
+        }
+        let claims = self.signed_claims(&jws, &header)?;
+        Ok(VerifiedWorkload { evidence: self.check(&claims, now)?, claims: texts(&claims) })
+    }
+
+    /// Checks the signature, before any claim.
+    fn signed_claims<'a>(
+        &self,
+        jws: &'a Compact<'_>,
+        header: &Header<'_>,
+    ) -> Result<Object<'a>, AssertionError> {
+        jws.verify(header, self.keys, self.algorithms)?;
+        Object::parse(jws.payload()).ok_or(AssertionError::Claims)
+    }
+
+    /// Checks the claims that every token has.
+    fn check(&self, claims: &Object<'_>, now: UnixTime) -> Result<Evidence, AssertionError> {
+        let issuer = required(claims, "iss", AssertionError::IssMissing)?;
+        if issuer != self.issuer {
+            return Err(AssertionError::Iss);
+        }
+        let subject = required(claims, "sub", AssertionError::SubMissing)?;
+        if subject.is_empty() {
+            return Err(AssertionError::Sub);
+        }
+        match claims.get("aud") {
+            Some(Member::Text(name)) if name.0 == self.audience => {}
+            Some(Member::Texts(names)) if names.len() > 1 => {
+                return Err(AssertionError::AudSeveral);
+            }
+            Some(Member::Texts(names)) if names.iter().any(|it| it.0 == self.audience) => {}
+            Some(Member::Text(_) | Member::Texts(_)) => return Err(AssertionError::Aud),
+            Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
+        }
+        let expires_at = self.check_times(claims, now)?;
+        let token_id = claims.text("jti", AssertionError::JtiMissing)?;
+        if token_id.is_some_and(|id| id.is_empty() || id.len() > MAX_JTI) {
+            return Err(AssertionError::Jti);
+        }
+        if token_id.is_none() && !self.reuse {
+            return Err(AssertionError::JtiMissing);
+        }
+        let once = token_id.filter(|_| !self.reuse);
+        let jti = once.map(|id| Digest::of_fields(&[issuer.as_bytes(), id.as_bytes()]));
+        Ok(Evidence { subject: subject.to_owned(), jti, expires_at })
+    }
+
+    fn check_times(&self, claims: &Object<'_>, now: UnixTime) -> Result<UnixTime, AssertionError> {
+        let latest_present = now.plus(self.clock_skew);
+        let exp = claims.date("exp", AssertionError::ExpMissing)?;
+        let exp = exp.ok_or(AssertionError::ExpMissing)?;
+        if now >= exp.plus(self.clock_skew) {
+            return Err(AssertionError::ExpPast);
+        }
+        if exp > latest_present.plus(self.max_lifetime) {
+            return Err(AssertionError::ExpTooFar);
+        }
+        if claims.date("nbf", AssertionError::Nbf)?.is_some_and(|nbf| nbf > latest_present) {
+            return Err(AssertionError::Nbf);
+        }
+        let wrong_iat = |iat: UnixTime| iat > latest_present || exp > iat.plus(self.max_lifetime);
+        if claims.date("iat", AssertionError::Iat)?.is_some_and(wrong_iat) {
+            return Err(AssertionError::Iat);
+        }
+        Ok(exp)
+    }
+}
+
+/// Returns the `sub` and the claims of a workload's token that are strings, **not verified**: only to find the rule
+/// of the app that verifies it.
+pub(crate) fn peek_workload(token: &str) -> Option<(String, BTreeMap<String, String>)> {
+    let jws = Compact::parse(token).ok()?;
+    let claims = Object::parse(jws.payload())?;
+    let subject = claims.text("sub", ()).ok()??.to_owned();
+    Some((subject, texts(&claims)))
+}
+
+/// Checks whether none of `keys` is the one that the header of a token names, so that newer ones are worth a fetch.
+pub(crate) fn lacks_key(token: &str, keys: &VerifyingKeys, algorithms: &[Algorithm]) -> bool {
+    let Ok(jws) = Compact::parse(token) else { return false };
+    Header::of(&jws).is_ok_and(|header| header.lacks_key(keys, algorithms))
+}
+
+fn texts(claims: &Object<'_>) -> BTreeMap<String, String> {
+    let texts = claims.texts();
+    texts.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn required<'c>(
+    claims: &'c Object<'_>,
+    name: &str,
+    missing: AssertionError,
+) -> Result<&'c str, AssertionError> {
+    claims.text(name, missing)?.ok_or(missing)
+}

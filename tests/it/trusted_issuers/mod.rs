@@ -1,0 +1,98 @@
+//! Assertions of trusted issuers at the JWT bearer grant.
+
+mod administration;
+mod id_jag;
+mod keys;
+mod workloads;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use grantor::app::{
+    AppDraft, ImpersonationPolicy, IssuerKeys, JwtSettings, TrustedIssuer, UserTrust,
+};
+use grantor::ids::{EvidenceIssuer, Subject};
+use grantor::jwt::{Algorithm, VerifyingKeys};
+use grantor::store::MemoryStore;
+use pollster::block_on;
+use serde_json::{Value, json};
+
+use crate::assertions::{Signer, fixture, impersonator, with};
+use crate::support::{Answer, App, ISSUER, World};
+
+const IDP: &str = "https://acme.idp.example";
+
+fn evidence_issuer() -> EvidenceIssuer {
+    EvidenceIssuer::new(IDP).unwrap()
+}
+
+fn world() -> World {
+    let world = World::with(|builder| builder.trusted_issuers(MemoryStore::new()));
+    world.users.link(&evidence_issuer(), "U019488227", &Subject::new("ann").unwrap());
+    world
+}
+
+/// A confidential app whose own assertions get no user.
+fn wiki() -> AppDraft {
+    impersonator(JwtSettings::signature_secret())
+}
+
+fn idp_keys() -> IssuerKeys {
+    IssuerKeys::Keys(VerifyingKeys::from_pem(&fixture("p256_public")).unwrap())
+}
+
+fn idp() -> TrustedIssuer {
+    TrustedIssuer::new(evidence_issuer(), "Acme", idp_keys(), [Algorithm::ES256])
+}
+
+fn users_of(app: &App) -> UserTrust {
+    UserTrust::new([app.id.clone()]).with_policy(ImpersonationPolicy::anyone())
+}
+
+fn idp_signer() -> Signer {
+    Signer::ec(jsonwebtoken::Algorithm::ES256, "p256_private")
+}
+
+fn trust(world: &World, settings: TrustedIssuer) {
+    block_on(world.server.admin("root").add_trusted_issuer(settings)).unwrap();
+}
+
+/// A world with an identity provider that is trusted for identity assertions about anyone, and the app that presents them.
+fn with_idp(change: impl FnOnce(TrustedIssuer, UserTrust) -> TrustedIssuer) -> (World, App) {
+    let world = world();
+    let app = world.register(wiki());
+    trust(&world, change(idp(), users_of(&app)));
+    (world, app)
+}
+
+/// The claims of an identity assertion in the shape of the draft, with `change`.
+fn id_jag_claims(world: &World, app: &App, change: &Value) -> Value {
+    static USED: AtomicU64 = AtomicU64::new(0);
+    let now = world.clock_now().as_seconds();
+    let claims = json!({
+        "jti": format!("9e43f81b64a33f20116179-{}", USED.fetch_add(1, Ordering::Relaxed)),
+        "iss": IDP,
+        "sub": "U019488227",
+        "aud": ISSUER,
+        "client_id": app.id.as_str(),
+        "exp": now + 300,
+        "iat": now,
+        "auth_time": now - 60,
+        "amr": ["mfa", "hwk"],
+    });
+    with(&claims, change)
+}
+
+fn id_jag(world: &World, app: &App, change: &Value) -> String {
+    let signer = idp_signer().with_typ(Some("oauth-id-jag+jwt"));
+    signer.sign(&id_jag_claims(world, app, change))
+}
+
+/// Presents an identity assertion with `change`.
+fn ask(world: &World, app: &App, change: &Value) -> Answer {
+    world.present(app, &id_jag(world, app, change), &[])
+}
+
+/// Returns the claims of the access token.
+fn read(answer: &Answer) -> Value {
+    answer.claims()
+}
