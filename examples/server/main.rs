@@ -175,20 +175,21 @@ struct Program {
     playground: bool,
 }
 
+/// Returns the seed of the arguments, or the one for trying out.
+fn read_seed(args: &Args, issuer: &Issuer) -> Result<Seed, BoxError> {
+    let Some(path) = &args.seed else { return Ok(Seed::parse(seed::DEMO, issuer)?) };
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| format!("--seed {}: {error}", path.display()))?;
+    Ok(Seed::parse(&text, issuer)?)
+}
+
 impl Program {
     async fn build(args: &Args, issuer: &Issuer) -> Result<Self, BoxError> {
         if args.playground && !cfg!(feature = "console") {
             return Err("--playground needs --features axum,console".into());
         }
         let (clock, random) = (SystemClock::new(), OsRandom::new());
-        let mut seed = match &args.seed {
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| format!("--seed {}: {error}", path.display()))?;
-                Seed::parse(&text, issuer)?
-            }
-            None => Seed::parse(seed::DEMO, issuer)?,
-        };
+        let mut seed = read_seed(args, issuer)?;
         let catalog = match &seed.catalog {
             Some(catalog) => catalog.clone(),
             None => Seed::parse(seed::DEMO, issuer)?.catalog.unwrap_or_default(),
@@ -216,7 +217,8 @@ impl Program {
         .hooks(SlowDigests)
         .audit(sinks)
         .catalog(catalog.clone())
-        .hosts(InstanceHosts::new(&seed.hosts)?);
+        .hosts(InstanceHosts::new(&seed.hosts)?)
+        .token_exchange(seed.token_exchange);
         if !args.limits {
             builder = builder.rate_limits(RateLimits::none());
         }

@@ -41,6 +41,9 @@ pub(crate) struct Seed {
     pub(crate) devices: Option<SeedDevices>,
     /// The device grant. Off if it is absent.
     pub(crate) device_grant: Option<SeedDeviceGrant>,
+    /// Token exchange.
+    #[serde(default)]
+    pub(crate) token_exchange: bool,
     /// Apps that describe themselves in a document. Off if it is absent.
     pub(crate) client_documents: Option<SeedDocuments>,
     /// The apps as they are written.

@@ -31,6 +31,11 @@ pub fn signed(header: &str, payload: &str) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
+/// Decodes base64url of a genuine token.
+pub fn decoded(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
 /// Returns whether a JWT is exactly one that [`signed`] makes. A fuzzer sees every genuine token
 /// that its target compares, and may send it again.
 pub fn is_signed(jwt: &str) -> bool {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use grantor::AuthorizationServer;
 use grantor::admin::ImportedApp;
-use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings};
+use grantor::app::{AppDraft, DelegationPolicy, Flow, ImpersonationPolicy, JwtSettings};
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::endpoint::Login;
 use grantor::ids::{ClientId, Issuer, Resource, Subject};
@@ -28,6 +28,9 @@ pub const CLIENT_SECRET: &str = "gcs_2r5u8x-A7Ck3Gm9Qe4Tw1Zy6Bn0Hs5Vd8Jf2Lp7Rt";
 pub const CALLBACK: &str = "https://app.example.com/cb";
 /// The app's scope.
 pub const SCOPE: &str = "files.read files.write GET/users/*";
+
+/// The APIs for which the app exchanges tokens.
+pub const TARGETS: [&str; 2] = ["https://files.example.com", "https://mail.example.com/v1"];
 
 /// The root of the server secret and the HS256 secret of the server. Unlike [`crate::SECRET`], no
 /// target signs with it.
@@ -56,13 +59,18 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     )
     .clock(ManualClock::new(UnixTime::from_seconds(NOW)))
     .rate_limits(RateLimits::none())
+    .token_exchange(true)
     .resource_server(api.with_gateway(true))
     .build();
     let key = include_str!("../../tests/fixtures/test_only_p256_public.pem");
     let jwt = JwtSettings::keys(VerifyingKeys::from_pem(key).unwrap())
         .with_impersonation(ImpersonationPolicy::anyone());
+    let targets = TARGETS.map(|name| Resource::new(name).unwrap());
+    let exchanges = DelegationPolicy::new([client_id.clone()], targets)
+        .with_users(ImpersonationPolicy::anyone());
     let draft = AppDraft::confidential("Reports")
-        .flows([Flow::AuthorizationCode, Flow::JwtBearer])
+        .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::TokenExchange])
+        .delegation(exchanges)
         .redirect_uri(RedirectUri::parse(CALLBACK).unwrap())
         .scope(Scope::parse(SCOPE).unwrap())
         .refresh_token(true)

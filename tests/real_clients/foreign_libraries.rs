@@ -111,3 +111,17 @@ fn oauth4webapi_and_openid_client_connect_devices() {
     node.arg(script("device_clients.mjs")).env("INTEROP_NODE_MODULES", modules);
     run(&mut node, 16);
 }
+
+/// X9, X15, X17, X18, X23: two clients exchange a token of a user, one strict.
+#[test]
+fn oauth4webapi_and_openid_client_exchange_tokens() {
+    let modules = target_folder().join("interop/node_modules");
+    let are_there = ["oauth4webapi", "openid-client"].map(|name| modules.join(name).is_dir());
+    if are_there != [true; 2] || !works(command("node").arg("--version")) {
+        let wanted = "Node with oauth4webapi and openid-client";
+        return skip("oauth4webapi_and_openid_client_exchange_tokens", wanted);
+    }
+    let mut node = command("node");
+    node.arg(script("exchange_clients.mjs")).env("INTEROP_NODE_MODULES", modules);
+    run(&mut node, 12);
+}
