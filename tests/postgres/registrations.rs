@@ -61,7 +61,8 @@ fn tables_of_the_addition_before_get_the_index_of_origins() {
     let created = format!("CREATE INDEX IF NOT EXISTS {prefix}apps_by_origin");
     let (before, _) = schema.split_once(&created).unwrap();
     let additions = |number: u8| format!("additions int4 NOT NULL DEFAULT {number}");
-    let before = before.replace(&additions(4), &additions(3));
+    assert!(before.contains(&additions(5)), "{before}");
+    let before = before.replace(&additions(5), &additions(3));
     runtime.block_on(async {
         pool.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
         let old = format!(

