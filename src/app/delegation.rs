@@ -53,7 +53,7 @@ impl Default for DelegationPolicy {
 pub struct SubjectToken<'a> {
     /// The policy of the app. `None` allows nothing.
     pub policy: Option<&'a DelegationPolicy>,
-    /// Where the token is from.
+    /// The issuer of the token, or the app that it was issued to.
     pub source: TokenSource<'a>,
     /// Whether the subject token was issued to the app, or names the app or an API of it in `aud`.
     pub is_for_app: bool,

@@ -86,7 +86,7 @@ impl AssertionRules<'_> {
         let issuer = self.check_issuer(&claims)?;
         let subject = self.check_subject(&claims, issuer)?;
         self.check_audience(&claims)?;
-        let expires_at = self.check_times(&claims, now)?;
+        let expires_at = check_times(&claims, now, self.clock_skew, self.max_lifetime)?;
         let token_id = claims.text("jti", AssertionError::JtiMissing)?;
         if self.needs_jti && token_id.is_none() {
             return Err(AssertionError::JtiMissing);
@@ -189,26 +189,32 @@ impl AssertionRules<'_> {
             audience.0 == self.audience || self.endpoints.iter().any(|url| audience.0 == *url);
         if is_server { Ok(()) } else { Err(AssertionError::Aud) }
     }
+}
 
-    fn check_times(&self, claims: &Object<'_>, now: UnixTime) -> Result<UnixTime, AssertionError> {
-        let latest_present = now.plus(self.clock_skew);
-        let exp = claims.date("exp", AssertionError::ExpMissing)?;
-        let exp = exp.ok_or(AssertionError::ExpMissing)?;
-        if now >= exp.plus(self.clock_skew) {
-            return Err(AssertionError::ExpPast);
-        }
-        if exp > latest_present.plus(self.max_lifetime) {
-            return Err(AssertionError::ExpTooFar);
-        }
-        if claims.date("nbf", AssertionError::Nbf)?.is_some_and(|nbf| nbf > latest_present) {
-            return Err(AssertionError::Nbf);
-        }
-        let wrong_iat = |iat: UnixTime| iat > latest_present || exp > iat.plus(self.max_lifetime);
-        if claims.date("iat", AssertionError::Iat)?.is_some_and(wrong_iat) {
-            return Err(AssertionError::Iat);
-        }
-        Ok(exp)
+/// Checks `exp`, `nbf` and `iat` of an assertion or of other evidence, and returns `exp`.
+pub(in crate::jwt) fn check_times(
+    claims: &Object<'_>,
+    now: UnixTime,
+    clock_skew: Duration,
+    max_lifetime: Duration,
+) -> Result<UnixTime, AssertionError> {
+    let latest_present = now.plus(clock_skew);
+    let exp = claims.date("exp", AssertionError::ExpMissing)?;
+    let exp = exp.ok_or(AssertionError::ExpMissing)?;
+    if now >= exp.plus(clock_skew) {
+        return Err(AssertionError::ExpPast);
     }
+    if exp > latest_present.plus(max_lifetime) {
+        return Err(AssertionError::ExpTooFar);
+    }
+    if claims.date("nbf", AssertionError::Nbf)?.is_some_and(|nbf| nbf > latest_present) {
+        return Err(AssertionError::Nbf);
+    }
+    let wrong_iat = |iat: UnixTime| iat > latest_present || exp > iat.plus(max_lifetime);
+    if claims.date("iat", AssertionError::Iat)?.is_some_and(wrong_iat) {
+        return Err(AssertionError::Iat);
+    }
+    Ok(exp)
 }
 
 fn text<'c>(

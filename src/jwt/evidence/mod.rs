@@ -5,7 +5,7 @@ mod id_jag;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::assertion::AssertionError;
+use super::assertion::{AssertionError, check_times};
 use super::claims::{Member, Object};
 use super::jws::{Compact, Header};
 use super::{Algorithm, VerifyingKeys};
@@ -96,7 +96,7 @@ impl EvidenceRules<'_> {
             Some(Member::Text(_) | Member::Texts(_)) => return Err(AssertionError::Aud),
             Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
         }
-        let expires_at = self.check_times(claims, now)?;
+        let expires_at = check_times(claims, now, self.clock_skew, self.max_lifetime)?;
         let token_id = claims.text("jti", AssertionError::JtiMissing)?;
         if token_id.is_some_and(|id| id.is_empty() || id.len() > MAX_JTI) {
             return Err(AssertionError::Jti);
@@ -107,26 +107,6 @@ impl EvidenceRules<'_> {
         let once = token_id.filter(|_| !self.reuse);
         let jti = once.map(|id| Digest::of_fields(&[issuer.as_bytes(), id.as_bytes()]));
         Ok(Evidence { subject: subject.to_owned(), jti, expires_at })
-    }
-
-    fn check_times(&self, claims: &Object<'_>, now: UnixTime) -> Result<UnixTime, AssertionError> {
-        let latest_present = now.plus(self.clock_skew);
-        let exp = claims.date("exp", AssertionError::ExpMissing)?;
-        let exp = exp.ok_or(AssertionError::ExpMissing)?;
-        if now >= exp.plus(self.clock_skew) {
-            return Err(AssertionError::ExpPast);
-        }
-        if exp > latest_present.plus(self.max_lifetime) {
-            return Err(AssertionError::ExpTooFar);
-        }
-        if claims.date("nbf", AssertionError::Nbf)?.is_some_and(|nbf| nbf > latest_present) {
-            return Err(AssertionError::Nbf);
-        }
-        let wrong_iat = |iat: UnixTime| iat > latest_present || exp > iat.plus(self.max_lifetime);
-        if claims.date("iat", AssertionError::Iat)?.is_some_and(wrong_iat) {
-            return Err(AssertionError::Iat);
-        }
-        Ok(exp)
     }
 }
 

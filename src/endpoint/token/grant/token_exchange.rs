@@ -294,7 +294,7 @@ fn is_impersonated(subject: &AccessTokenClaims) -> bool {
 }
 
 /// Returns true if the token was issued to the app, or names it or one of its APIs as its audience. Any other app is
-/// a confused deputy, to which the token has leaked.
+/// a confused deputy: the token has leaked to it.
 fn is_for(app: &ClientId, subject: &AccessTokenClaims, servers: &[ResourceServer]) -> bool {
     let own = || servers.iter().filter(|server| server.client_id == *app);
     subject.client_id == *app
