@@ -38,6 +38,9 @@ macro_rules! links {
 [../README.md]: crate::guide#files-beside-the-guide
 [../examples/server/README.md]: crate::guide#files-beside-the-guide
 [acting-on-behalf.md]: crate::guide::acting_on_behalf
+[acting-on-behalf.md#identity-assertions-id-jag]: crate::guide::acting_on_behalf#identity-assertions-id-jag
+[acting-on-behalf.md#trusted-issuers]: crate::guide::acting_on_behalf#trusted-issuers
+[acting-on-behalf.md#workloads]: crate::guide::acting_on_behalf#workloads
 [administration.md]: crate::guide::administration
 [administration.md#apps-of-the-configuration]: crate::guide::administration#apps-of-the-configuration
 [administration.md#audit-usage-budgets]: crate::guide::administration#audit-usage-budgets
@@ -55,6 +58,7 @@ macro_rules! links {
 [decisions/0021-connections-are-passed-on.md]: crate::guide#files-beside-the-guide
 [decisions/0023-old-programs-work-on-new-tables.md]: crate::guide#files-beside-the-guide
 [decisions/0035-additions-to-the-tables.md]: crate::guide#files-beside-the-guide
+[decisions/0040-what-an-exchange-accepts-and-gives.md]: crate::guide#files-beside-the-guide
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
 [device-grant.md]: crate::guide::device_grant
 [devices.md]: crate::guide::devices

@@ -28,7 +28,7 @@ impl<S: Store> Admin<'_, S> {
     /// # Errors
     ///
     /// [`AdminError::Invalid`] if a setting is out of its range, there are [`TrustedIssuer::MAX`] already, or the
-    /// issuer is this server and trusted for ID-JAG: a server must not accept one of its own;
+    /// issuer is this server and trusted for users: a server must not accept evidence of its own;
     /// [`AdminError::AlreadyExists`], [`AdminError::NoTrustedIssuers`], [`AdminError::Random`] and
     /// [`AdminError::Store`].
     pub async fn add_trusted_issuer(
@@ -160,7 +160,7 @@ impl<S: Store> Admin<'_, S> {
     fn check_issuer(&self, settings: &TrustedIssuer) -> Result<(), InvalidApp> {
         settings.check()?;
         let is_own = settings.issuer().as_str() == self.parts.inquiries.issuer().as_str();
-        if is_own && settings.id_jag().is_some() {
+        if is_own && (settings.id_jag().is_some() || settings.subject_tokens().is_some()) {
             return Err(InvalidApp::new("issuer", "must not be this server"));
         }
         Ok(())

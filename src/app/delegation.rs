@@ -17,8 +17,8 @@ use crate::protocol::resources::Resources;
 pub struct DelegationPolicy {
     /// The apps whose access tokens of this server may be subject tokens.
     pub apps: Vec<ClientId>,
-    /// The trusted issuers whose tokens may be subject tokens. The token endpoint exchanges tokens of this server
-    /// only, so for now the list decides in [`policy::decide`](super::policy::decide) alone.
+    /// The trusted issuers whose tokens may be subject tokens. The record of the issuer must also
+    /// [name the app](TrustedIssuer::with_subject_tokens), and allow the user.
     pub issuers: Vec<EvidenceIssuer>,
     /// The other apps that may be the actor: each proves it by an actor token, an access token of its own. The app
     /// itself needs no entry.
@@ -55,7 +55,8 @@ pub struct SubjectToken<'a> {
     pub policy: Option<&'a DelegationPolicy>,
     /// The issuer of the token, or the app that it was issued to.
     pub source: TokenSource<'a>,
-    /// Whether the subject token was issued to the app, or names the app or an API of it in `aud`.
+    /// Whether the subject token was issued to the app, or names the app or an API of it in `aud`. A token of another
+    /// issuer may instead be for this server alone.
     pub is_for_app: bool,
     /// The APIs that the derived token is for.
     pub targets: &'a Resources,
@@ -65,7 +66,8 @@ pub struct SubjectToken<'a> {
     pub may_act: bool,
     /// The number of actors that the subject token names.
     pub actors: usize,
-    /// Whether an app impersonates the user with the subject token.
+    /// Whether an app impersonates the user with the subject token. For a token of another issuer, whether it names an
+    /// actor.
     pub impersonated: bool,
 }
 

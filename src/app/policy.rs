@@ -6,7 +6,8 @@
 //! own assertion      (RFC 7523)         the app's ImpersonationPolicy
 //! trusted issuer     (ID-JAG)           the issuer's ImpersonationPolicy, without the app's exceptions
 //! workload           (RFC 7523)         the app itself, by the issuer's rules for workloads
-//! subject token      (RFC 8693)         the app's DelegationPolicy, without the app's exceptions
+//! subject token      (RFC 8693)         the app's DelegationPolicy, without the app's exceptions; for a token of a
+//!                                       trusted issuer, its ImpersonationPolicy, too
 //! ```
 
 use std::borrow::Cow;
@@ -56,6 +57,8 @@ pub struct Decision<'a> {
     evidence: EvidenceKind,
     issuer: Option<&'a EvidenceIssuer>,
     ceiling: Option<&'a Scope>,
+    /// The ceiling of the issuer's record, if a policy of the app decides, too.
+    ceiling_of_issuer: Option<&'a Scope>,
 }
 
 /// The kind of [`Evidence`].
@@ -210,10 +213,13 @@ impl<'a> Decision<'a> {
         self.rule.outcome()
     }
 
-    /// Returns the scope ceiling of the policy that decided. `None` means the app's own scope.
+    /// Returns the scope ceiling of the policies that decided. `None` means the app's own scope.
     #[must_use]
-    pub const fn scope(&self) -> Option<&'a Scope> {
-        self.ceiling
+    pub fn scope(&self) -> Option<Cow<'a, Scope>> {
+        match (self.ceiling, self.ceiling_of_issuer) {
+            (Some(ceiling), Some(of_issuer)) => Some(Cow::Owned(ceiling.intersection(of_issuer))),
+            (ceiling, of_issuer) => ceiling.or(of_issuer).map(Cow::Borrowed),
+        }
     }
 
     /// Returns the decision as it is audited. `actors` are the earlier actors of the evidence.
@@ -286,6 +292,7 @@ pub fn decide<'a>(
 ) -> Decision<'a> {
     let own = settings.jwt().map(JwtSettings::impersonation);
     let about_user = |policy: Option<&'a ImpersonationPolicy>| about_user(policy, own, user);
+    let mut ceiling_of_issuer = None;
     let (kind, issuer, rule, ceiling) = match *evidence {
         Evidence::OwnAssertion => (
             EvidenceKind::OwnAssertion,
@@ -317,25 +324,31 @@ pub fn decide<'a>(
                 TokenSource::Issuer(record) => Some(record),
                 TokenSource::App(_) => None,
             };
+            let trust = record.and_then(TrustedIssuer::subject_tokens);
             let names = |record: &'a TrustedIssuer| {
-                let is_named = record.subject_tokens().map(|trust| trust.names(client_id));
-                of_issuer(record, is_named, now)
+                of_issuer(record, trust.map(|trust| trust.names(client_id)), now)
             };
             let by_policy = || {
                 let Some(policy) = token.policy else {
                     return PolicyRule::Delegation(DelegationRule::NoPolicy);
                 };
-                match policy.admit(client_id, &token) {
-                    Ok(()) => about_user(Some(&policy.users)),
-                    Err(rule) => PolicyRule::Delegation(rule),
+                if let Err(rule) = policy.admit(client_id, &token) {
+                    return PolicyRule::Delegation(rule);
                 }
+                let rule = about_user(Some(&policy.users));
+                // Both must allow. The refusal is told, whichever it is.
+                let of_issuer = trust.map(|trust| about_user(Some(&trust.policy)));
+                of_issuer
+                    .filter(|it| rule.outcome().is_ok() && it.outcome().is_err())
+                    .unwrap_or(rule)
             };
             let rule = record.and_then(names).unwrap_or_else(by_policy);
+            ceiling_of_issuer = trust.and_then(|trust| trust.policy.scope.as_ref());
             let ceiling = token.policy.and_then(|policy| policy.users.scope.as_ref());
             (EvidenceKind::SubjectToken, record.map(TrustedIssuer::issuer), rule, ceiling)
         }
     };
-    Decision { rule, evidence: kind, issuer, ceiling }
+    Decision { rule, evidence: kind, issuer, ceiling, ceiling_of_issuer }
 }
 
 /// Returns the rule by which the record of an issuer refuses, for every user. `is_named` tells

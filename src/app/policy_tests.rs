@@ -108,7 +108,7 @@ fn a_workload_is_admitted_by_a_rule_of_its_app() {
         let decision = decide(&app(client), &settings, &Evidence::Workload(workload), None, NOW);
         let told = decision.record(&[]);
         assert_eq!(told.issuer.as_ref(), Some(record.issuer()));
-        (decision.outcome(), told.entry, decision.scope().map(ToString::to_string))
+        (decision.outcome(), told.entry, decision.scope().map(|scope| scope.to_string()))
     };
     assert_eq!(asked("app", "job:2"), (Ok(()), Some("job:2".to_owned()), Some("a".to_owned())));
     assert_eq!(asked("app", "job:1"), (Err(Refusal::NoWorkloadRule), None, None));
@@ -241,5 +241,62 @@ proptest! {
         prop_assert_eq!(of_issuer.outcome().is_ok(), expected, "{:?}", of_issuer);
         // A decision has one rule, and the same again.
         prop_assert_eq!(decide(&client, &settings, &evidence, Some(&user), NOW), of_issuer);
+    }
+
+    /// A subject token of an issuer is allowed exactly if the record, the policy of the app for exchanges and the
+    /// exceptions of the app's own policy allow it. The scope is below both ceilings.
+    #[test]
+    fn a_subject_token_of_an_issuer_needs_both_policies(
+        own in any_policy(),
+        of_app in any_policy(),
+        of_record in any_policy(),
+        user in any_user(),
+        named in any::<bool>(),
+        listed in any::<bool>(),
+        expired in any::<bool>(),
+        scopes in (any::<bool>(), any::<bool>()),
+    ) {
+        let settings = settings(Some(own.clone()));
+        let limited = |policy: &ImpersonationPolicy, limits: bool, scope: &str| {
+            let scope = Scope::parse(scope).unwrap();
+            if limits { policy.clone().with_scope(scope) } else { policy.clone() }
+        };
+        let issuers = listed.then(|| idp().issuer().clone());
+        let target = Resource::new("https://files.example").unwrap();
+        let policy = DelegationPolicy::new([], [target.clone()])
+            .with_issuers(issuers)
+            .with_users(limited(&of_app, scopes.0, "a b"));
+        let record = idp()
+            .with_subject_tokens(trust(limited(&of_record, scopes.1, "b c")))
+            .with_expiry(expired.then_some(NOW));
+        let client = app(if named { "app" } else { "else" });
+        let targets = Resources::from(target);
+        let token = SubjectToken {
+            policy: Some(&policy),
+            source: TokenSource::Issuer(&record),
+            is_for_app: true,
+            targets: &targets,
+            actor: &client,
+            may_act: true,
+            actors: 0,
+            impersonated: false,
+        };
+        let decision = decide(&client, &settings, &Evidence::SubjectToken(token), Some(&user), NOW);
+        let expected = named
+            && listed
+            && !expired
+            && user.active
+            && of_app.permits(&user).is_ok()
+            && of_record.permits(&user).is_ok()
+            && own.except.find(&user).is_none();
+        prop_assert_eq!(decision.outcome().is_ok(), expected, "{:?}", decision);
+        let scope = decision.scope().map(|scope| scope.to_string());
+        let ceiling = match scopes {
+            (true, true) => Some("b"),
+            (true, false) => Some("a b"),
+            (false, true) => Some("b c"),
+            (false, false) => None,
+        };
+        prop_assert_eq!(scope.as_deref(), ceiling);
     }
 }

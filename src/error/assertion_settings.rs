@@ -32,7 +32,8 @@ pub(super) const fn assertion_setting(error: AssertionError) -> Option<&'static 
         | E::Claims
         | E::ExpMissing
         | E::Jti
-        | E::Scope => None,
+        | E::Scope
+        | E::Bound => None,
         E::ClientId | E::Tenant | E::Resource | E::AuthorizationDetails | E::Act => {
             Some("trusted_issuers")
         }

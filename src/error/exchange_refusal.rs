@@ -2,6 +2,7 @@
 
 use super::ErrorCode as C;
 use super::rejection_table::{Entry, entry};
+use crate::jwt::AssertionError;
 use crate::observe::Step as S;
 
 /// The cause for which token exchange refuses a request.
@@ -12,6 +13,14 @@ pub enum ExchangeRefusal {
     Subject(TokenFault),
     /// The actor token.
     Actor(TokenFault),
+    /// The subject token of a trusted issuer breaks a rule.
+    Evidence(AssertionError),
+    /// The server trusts no issuer of the name that the subject token states.
+    UnknownIssuer,
+    /// The keys of the trusted issuer of the subject token cannot be fetched.
+    IssuerKeysUnavailable,
+    /// The subject token was presented before, and its issuer's record allows one use.
+    Replayed,
     /// The account of the user was deleted or is not active.
     InactiveUser,
     /// The request names no target, and the policy does not allow exactly one.
@@ -67,6 +76,38 @@ impl ExchangeRefusal {
             ),
             Self::Actor(F::WrongSubject) => {
                 ("actor_token_not_of_app", "actor_token is not a token that an app got for itself")
+            }
+            Self::Evidence(error) => {
+                let description = error.description();
+                return entry(C::InvalidRequest, S::Grant, "subject_token_evidence", description)
+                    .decided_by("trusted_issuers");
+            }
+            Self::UnknownIssuer => {
+                return entry(
+                    C::InvalidRequest,
+                    S::Grant,
+                    "subject_token_issuer_unknown",
+                    "subject_token is not of an issuer that this server trusts",
+                )
+                .decided_by("trusted_issuers");
+            }
+            Self::IssuerKeysUnavailable => {
+                return entry(
+                    C::InvalidRequest,
+                    S::Grant,
+                    "subject_token_keys_unavailable",
+                    "the keys of the issuer of subject_token cannot be fetched, try again later",
+                )
+                .decided_by("trusted_issuers");
+            }
+            Self::Replayed => {
+                return entry(
+                    C::InvalidRequest,
+                    S::Claim,
+                    "subject_token_replayed",
+                    "subject_token was presented before: this server accepts each token of its issuer once",
+                )
+                .decided_by("trusted_issuers");
             }
             Self::InactiveUser => {
                 ("subject_token_user_inactive", "the user of subject_token is not active")

@@ -62,7 +62,10 @@ pub(super) const fn policy_entry(kind: EvidenceKind, refusal: Refusal) -> Entry 
             (code, description)
         }
     };
+    let of_record =
+        matches!(refusal, Refusal::NotTrusted | Refusal::IssuerExpired | Refusal::AppNotNamed);
     let setting = match kind {
+        EvidenceKind::SubjectToken if of_record => "trusted_issuers",
         EvidenceKind::SubjectToken => "delegation",
         EvidenceKind::OwnAssertion => "jwt.impersonation",
         EvidenceKind::IdentityAssertion | EvidenceKind::Workload => "trusted_issuers",

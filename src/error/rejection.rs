@@ -220,6 +220,8 @@ impl Rejection {
             format!("{name} in the client metadata document is not usable").into()
         } else if let Self::Registration(refusal) = self {
             refusal.description()
+        } else if let Self::Exchange(ExchangeRefusal::Evidence(error)) = self {
+            format!("subject_token: {}", error.description()).into()
         } else {
             self.entry().description.into()
         }

@@ -8,6 +8,7 @@ use super::claims::{Member, Object, Text};
 use super::{Algorithm, MAX_TOKEN_BYTES, VerifyingKey, VerifyingKeys};
 use crate::ids::KeyId;
 use crate::protocol::base64url;
+use crate::secret::Digest;
 
 /// Header parameters that change the meaning of a token. None is supported, so a token with one is
 /// refused (RFC 7515 section 4.1.11, RFC 7797). Every other parameter that is not used is ignored (RFC
@@ -67,6 +68,12 @@ impl<'a> Compact<'a> {
     /// Returns the payload, not verified.
     pub(super) fn payload(&self) -> &[u8] {
         self.decoded.get(self.header_end..self.payload_end).unwrap_or_default()
+    }
+
+    /// Returns the digest of what is signed. The signature has no part in it: for some algorithms, there are several of
+    /// one text.
+    pub(super) fn digest(&self) -> Digest {
+        Digest::of_fields(&[self.signing_input.as_bytes()])
     }
 
     fn signature(&self) -> &[u8] {

@@ -139,6 +139,10 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::Exchange(Exchange::Actor(TokenFault::Revoked)), "invalid_request", 400),
         (R::Exchange(Exchange::Actor(TokenFault::Bound)), "invalid_request", 400),
         (R::Exchange(Exchange::Actor(TokenFault::WrongSubject)), "invalid_request", 400),
+        (R::Exchange(Exchange::Evidence(AssertionError::Typ)), "invalid_request", 400),
+        (R::Exchange(Exchange::UnknownIssuer), "invalid_request", 400),
+        (R::Exchange(Exchange::IssuerKeysUnavailable), "invalid_request", 400),
+        (R::Exchange(Exchange::Replayed), "invalid_request", 400),
         (R::Exchange(Exchange::InactiveUser), "invalid_request", 400),
         (R::Exchange(Exchange::NoTarget), "invalid_request", 400),
         (R::Exchange(Exchange::ScopeTooWide), "invalid_scope", 400),
@@ -218,7 +222,7 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
 };
 
 /// Every fault of an assertion.
-pub(crate) const ASSERTION_ERRORS: [AssertionError; 29] = {
+pub(crate) const ASSERTION_ERRORS: [AssertionError; 30] = {
     use AssertionError as E;
     [
         E::NotAJwt,
@@ -250,6 +254,7 @@ pub(crate) const ASSERTION_ERRORS: [AssertionError; 29] = {
         E::Resource,
         E::AuthorizationDetails,
         E::Act,
+        E::Bound,
     ]
 };
 

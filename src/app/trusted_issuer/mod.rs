@@ -99,7 +99,7 @@ pub struct UserTrust {
     #[serde(default)]
     pub by_email: bool,
     /// Whether the evidence must name the API (`resource`), as enterprise-managed authorization of MCP servers
-    /// requires. Default: no.
+    /// requires. Default: no, and always no for subject tokens.
     #[serde(default)]
     pub requires_resource: bool,
     /// The users that the apps may act for on this evidence, and the scope ceiling. Default: none.
@@ -260,7 +260,10 @@ impl TrustedIssuer {
         self
     }
 
-    /// Accepts tokens about users as subject tokens (RFC 8693).
+    /// Accepts tokens about users, access tokens in JWT form and ID tokens, as subject tokens (RFC 8693). The app that
+    /// exchanges them also needs the issuer in its [policy](super::DelegationPolicy::issuers).
+    ///
+    /// Most clients exchange a token more than once: allow it by [`with_reuse`](Self::with_reuse).
     #[must_use]
     pub fn with_subject_tokens(mut self, trust: UserTrust) -> Self {
         self.subject_tokens = Some(trust);
@@ -416,6 +419,11 @@ impl TrustedIssuer {
         } else {
             for (trust, fields) in [&self.id_jag, &self.subject_tokens].into_iter().zip(TRUST) {
                 trust.as_ref().map_or(Ok(()), |trust| trust.check(fields))?;
+            }
+            // The request for an exchange names the API.
+            if self.subject_tokens.as_ref().is_some_and(|trust| trust.requires_resource) {
+                let field = "subject_tokens.requires_resource";
+                return Err(InvalidApp::new(field, "must be false: the request names the API"));
             }
             return Ok(());
         };

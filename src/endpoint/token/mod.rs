@@ -120,12 +120,12 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             self.store.refresh().await?;
             // Before every check, so that a revocation that overlaps one of them covers the token.
             let facts = &facts.dated(self.date(facts.now));
-            let assertion = G::assertion(&presented);
-            let record = self.issuer_of(assertion, facts.now).await?;
+            let (assertion, evidence) = (G::assertion(&presented), G::evidence(&presented));
+            let record = self.issuer_of(evidence, facts.now).await?;
             let grant = assertion.map(|text| GrantAssertion { text, issuer: record.as_deref() });
             let client = self.authenticate(credentials, grant, facts, trail).await?;
             trail.enter(Step::Grant);
-            let trust = match record.zip(assertion) {
+            let trust = match record.zip(evidence) {
                 Some((record, text)) => {
                     let source = facts.caller.source;
                     Some(Box::pin(self.trust(record, text, source, facts.now)).await?)

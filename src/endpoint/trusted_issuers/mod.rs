@@ -103,11 +103,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let IssuerKeys::Uri(uri) = record.keys() else {
             return Ok(Trust { record, fetched: None });
         };
-        let mut keys = Box::pin(self.keys_of_issuer(uri, Need::Use, source, now)).await?;
-        if lacks_key(assertion, &keys, record.algorithms()) {
-            keys = Box::pin(self.keys_of_issuer(uri, Need::Newer, source, now)).await?;
+        let mut fetched = Box::pin(self.keys_of_issuer(uri, Need::Use, source, now)).await?;
+        let lacks_key = |keys: &Arc<_>| lacks_key(assertion, keys, record.algorithms());
+        if fetched.as_ref().is_some_and(lacks_key) {
+            fetched = Box::pin(self.keys_of_issuer(uri, Need::Newer, source, now)).await?;
         }
-        let fetched = Some(keys);
         Ok(Trust { record, fetched })
     }
 

@@ -65,6 +65,8 @@ pub enum AssertionError {
     AuthorizationDetails,
     /// `act` is malformed, or names too many actors.
     Act,
+    /// `cnf` binds the token to a key.
+    Bound,
 }
 
 impl AssertionError {
@@ -132,6 +134,9 @@ impl AssertionError {
                 "the claim authorization_details is not supported by this server"
             }
             Self::Act => "the claim act is malformed, or names more than three actors",
+            Self::Bound => {
+                "the claim cnf binds the token to a key: this server takes bearer tokens only"
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Tokens of trusted issuers, as evidence for a grant. The profile of ID-JAG has a file of its own.
+//! Tokens of trusted issuers, as evidence for a grant. The profile of ID-JAG and the subject tokens of exchanges have
+//! files of their own.
 
 mod id_jag;
+mod subject_token;
+mod user_claims;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,6 +16,8 @@ use crate::clock::UnixTime;
 use crate::secret::Digest;
 
 pub(crate) use id_jag::{GRANT_PROFILE, IdJagRules, VerifiedIdJag, is_id_jag};
+pub(crate) use subject_token::{SubjectTokenRules, VerifiedSubjectToken};
+pub(crate) use user_claims::{UserClaims, UserRules};
 
 /// The longest `jti`, in bytes.
 const MAX_JTI: usize = 255;
@@ -22,7 +27,7 @@ const MAX_JTI: usize = 255;
 pub(crate) struct EvidenceRules<'a> {
     /// The required `iss`.
     pub(crate) issuer: &'a str,
-    /// `aud` must be this, alone.
+    /// `aud` must be this, alone. A subject token may instead name the app that presents it.
     pub(crate) audience: &'a str,
     pub(crate) keys: &'a VerifyingKeys,
     pub(crate) algorithms: &'a [Algorithm],
@@ -77,16 +82,8 @@ impl EvidenceRules<'_> {
         Object::parse(jws.payload()).ok_or(AssertionError::Claims)
     }
 
-    /// Checks the claims that every token has.
+    /// Checks the claims that every token has, and that it is for this server alone.
     fn check(&self, claims: &Object<'_>, now: UnixTime) -> Result<Evidence, AssertionError> {
-        let issuer = required(claims, "iss", AssertionError::IssMissing)?;
-        if issuer != self.issuer {
-            return Err(AssertionError::Iss);
-        }
-        let subject = required(claims, "sub", AssertionError::SubMissing)?;
-        if subject.is_empty() {
-            return Err(AssertionError::Sub);
-        }
         match claims.get("aud") {
             Some(Member::Text(name)) if name.0 == self.audience => {}
             Some(Member::Texts(names)) if names.len() > 1 => {
@@ -95,6 +92,23 @@ impl EvidenceRules<'_> {
             Some(Member::Texts(names)) if names.iter().any(|it| it.0 == self.audience) => {}
             Some(Member::Text(_) | Member::Texts(_)) => return Err(AssertionError::Aud),
             Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
+        }
+        self.check_for_any(claims, now)
+    }
+
+    /// Checks the claims that every token has, without its audience.
+    fn check_for_any(
+        &self,
+        claims: &Object<'_>,
+        now: UnixTime,
+    ) -> Result<Evidence, AssertionError> {
+        let issuer = required(claims, "iss", AssertionError::IssMissing)?;
+        if issuer != self.issuer {
+            return Err(AssertionError::Iss);
+        }
+        let subject = required(claims, "sub", AssertionError::SubMissing)?;
+        if subject.is_empty() {
+            return Err(AssertionError::Sub);
         }
         let expires_at = check_times(claims, now, self.clock_skew, self.max_lifetime)?;
         let token_id = claims.text("jti", AssertionError::JtiMissing)?;

@@ -2,27 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use grantor::app::{AppDraft, ClientAuthentication, Flow};
+use grantor::app::{AppDraft, ClientAuthentication, Flow, SubjectPattern, UserTrust, WorkloadRule};
 use grantor::jwt::VerifyingKeys;
 use grantor::resource_server::BearerVerifier;
 use http::Request;
 use serde_json::{Value, json};
 
+use super::foreign_tokens::{ID_TOKEN, JWT, claims, idp, sign};
 use super::{ACTOR_OF_ACCESS, Chain, FILES, GRANT, OF_ACCESS, ORDERS, policy, resource, staff};
 use crate::assertions::{JWT_BEARER, Signer, backend_jwt, backend_keys};
-use crate::support::{Answer, App, CALLBACK, ISSUER, START, code_app, encode, new_verifier};
+use crate::support::{
+    Answer, App, CALLBACK, ISSUER, START, code_app, encode, new_verifier, subject,
+};
+use crate::trusted_issuers::{IDP, evidence_issuer, trust};
 
 const CLIENT_ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The kinds that each parameter accepts.
-const ACCEPTED: [(&str, &[&str]); 10] = [
+const ACCEPTED: [(&str, &[&str]); 13] = [
     ("code", &["code"]),
-    ("assertion", &["grant assertion"]),
+    ("assertion", &["grant assertion", "ID-JAG of an issuer", "workload token of an issuer"]),
     ("client_assertion", &["client assertion"]),
     ("device_code", &["device code"]),
     ("subject_token", &["access token", "derived token"]),
+    ("subject_token as jwt", &["access token of an issuer", "ID token of an issuer"]),
+    ("subject_token as id_token", &["ID token of an issuer"]),
     ("actor_token", &["own token"]),
+    ("actor_token as jwt", &[]),
     ("token", &["access token", "derived token", "own token", "refresh token"]),
     // Uses the token up.
     ("refresh_token", &["refresh token"]),
@@ -57,8 +64,14 @@ impl Scene {
             .jwt(backend_jwt().with_impersonation(staff()))
             .resources([resource(ORDERS)])
             .default_resource(Some(resource(ORDERS)))
-            .delegation(policy(&["all", "orders"], &[FILES]));
+            .delegation(policy(&["all", "orders"], &[FILES]).with_issuers([evidence_issuer()]));
         let app = chain.world.import("all", draft);
+        // An issuer that is trusted for everything.
+        let users = || UserTrust::new([app.id.clone()]).with_policy(staff());
+        let jobs = WorkloadRule::new(app.id.clone(), SubjectPattern::new("job:*").unwrap());
+        let record = idp().with_id_jag(users()).with_subject_tokens(users()).with_workloads([jobs]);
+        trust(&chain.world, record.with_reuse(true));
+        chain.world.users.link(&evidence_issuer(), "u1", &subject("ann"));
         let gateway = chain.world.import("gateway", crate::support::machine_app());
         Self {
             chain,
@@ -82,6 +95,30 @@ impl Scene {
         let assertion = self.sign(None, &json!({}));
         let own = [("client_assertion_type", CLIENT_ASSERTION), ("client_assertion", &assertion)];
         self.chain.world.post_form(None, &encode(&[form, &own].concat()))
+    }
+
+    /// The JWTs of an issuer that is trusted for everything, about a user that it may vouch for.
+    fn kinds_of_issuer(&self) -> [(&'static str, String); 8] {
+        let signed = |typ: Option<&str>, change: &Value| {
+            let claims = claims(&self.chain, &json!({ "aud": "all" }));
+            sign(typ, &crate::assertions::with(&claims, change))
+        };
+        let for_server =
+            |change: Value| crate::assertions::with(&json!({ "aud": ISSUER }), &change);
+        let authentication = for_server(json!({ "sub": "all", "iss": "all" }));
+        [
+            ("access token of an issuer", signed(Some("at+jwt"), &json!({}))),
+            ("ID token of an issuer", signed(Some("JWT"), &json!({ "nonce": "n" }))),
+            (
+                "ID-JAG of an issuer",
+                signed(Some("oauth-id-jag+jwt"), &for_server(json!({ "client_id": "all" }))),
+            ),
+            ("workload token of an issuer", signed(None, &for_server(json!({ "sub": "job:1" })))),
+            ("client assertion of an issuer", signed(None, &for_server(json!({ "sub": IDP })))),
+            ("client assertion with the issuer's key", signed(None, &authentication)),
+            ("logout token of an issuer", signed(Some("logout+jwt"), &json!({ "events": {} }))),
+            ("event of an issuer", signed(Some("secevent+jwt"), &json!({ "events": {} }))),
+        ]
     }
 
     /// A token of each kind. None is used up by the request that made it.
@@ -121,7 +158,7 @@ impl Scene {
         let url: http::Uri = text(&registered["registration_client_uri"]).parse().unwrap();
         self.registration = url.path_and_query().unwrap().to_string();
         let events = json!({ "http://schemas.openid.net/event/backchannel-logout": {} });
-        BTreeMap::from([
+        let own = BTreeMap::from([
             ("code", code),
             ("refresh token", user.text("refresh_token").to_owned()),
             ("access token", access),
@@ -145,7 +182,8 @@ impl Scene {
                 "software statement",
                 self.sign(Some("JWT"), &json!({ "software_id": "editor", "sub": null })),
             ),
-        ])
+        ]);
+        own.into_iter().chain(self.kinds_of_issuer()).collect()
     }
 
     /// Presents `token` at a parameter.
@@ -176,9 +214,15 @@ impl Scene {
                 return answer.text("error") == "authorization_pending" && token == device;
             }
             "subject_token" => self.post(&[GRANT, OF_ACCESS, ("subject_token", token)]),
-            "actor_token" => {
+            "subject_token as jwt" | "subject_token as id_token" => {
+                let kind = if parameter.ends_with("id_token") { ID_TOKEN } else { JWT };
+                self.post(&[GRANT, ("subject_token_type", kind), ("subject_token", token)])
+            }
+            "actor_token" | "actor_token as jwt" => {
                 let subject = ("subject_token", &*self.user_token);
-                self.post(&[GRANT, OF_ACCESS, subject, ACTOR_OF_ACCESS, ("actor_token", token)])
+                let of_access = parameter == "actor_token";
+                let kind = if of_access { ACTOR_OF_ACCESS } else { ("actor_token_type", JWT) };
+                self.post(&[GRANT, OF_ACCESS, subject, kind, ("actor_token", token)])
             }
             "token" => return world.introspect(&self.gateway, token).json["active"] == true,
             "bearer" => {

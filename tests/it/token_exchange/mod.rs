@@ -3,6 +3,8 @@
 mod actors;
 mod chains;
 mod confusion;
+mod foreign_tokens;
+mod foreign_users;
 mod lineage;
 mod narrowing;
 mod requests;
@@ -103,7 +105,8 @@ impl<H: Hooks + 'static> Chain<H> {
         let registration = Registration::new(template, RegistrationAccess::Open).unwrap();
         let world = World::over(store, clock, Threads, key(), |builder| {
             let registration = registration.management(true);
-            apis(builder.hooks(hooks)).device_grant(devices).registration(registration)
+            let builder = apis(builder.hooks(hooks)).trusted_issuers(MemoryStore::new());
+            builder.device_grant(devices).registration(registration)
         });
         let for_orders =
             code_app().resources([resource(ORDERS)]).default_resource(Some(resource(ORDERS)));

@@ -75,7 +75,8 @@ fn the_parameters_go_together() {
     chain.derived(&chain.orders, &token, &empty);
 }
 
-/// X4: another type than an access token, known or not, is refused where it stands.
+/// X4: another type than an access token, known or not, is refused where it stands. A subject token that is called a JWT
+/// or an ID token is of a trusted issuer.
 #[test]
 fn another_token_type_is_refused() {
     let chain = Chain::new();
@@ -84,8 +85,13 @@ fn another_token_type_is_refused() {
     for kind in ["refresh_token", "id_token", "jwt", "saml2", "id-jag", "Access_Token", "x"] {
         let urn = format!("urn:ietf:params:oauth:token-type:{kind}");
         let form = [GRANT, subject, ("subject_token_type", &urn)];
+        let answer = chain.world.post(&chain.orders, &form);
+        let reason = match kind {
+            "id_token" | "jwt" => "subject_token_issuer_unknown",
+            _ => "unsupported_parameter",
+        };
+        chain.refused(&answer, "invalid_request", reason);
         for answer in [
-            chain.world.post(&chain.orders, &form),
             chain.exchange(&chain.orders, &token, &[("requested_token_type", &urn)]),
             chain.exchange(
                 &chain.orders,

@@ -9,8 +9,8 @@ use super::{Chain, FILES, exchanger, policy};
 use crate::assertions::{Signer, backend_jwt, impersonator};
 use crate::support::{START, World, subject};
 
-/// X12: an app to which a token has leaked that was neither issued to it nor is for its API exchanges nothing, and
-/// does not learn whether it is live.
+/// X12: a token leaks to an app. The token was not issued to the app, and is for another API. The app exchanges nothing,
+/// and does not learn whether the token is live.
 #[test]
 fn a_confused_deputy_exchanges_nothing() {
     let chain = Chain::new();

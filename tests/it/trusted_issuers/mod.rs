@@ -19,9 +19,9 @@ use serde_json::{Value, json};
 use crate::assertions::{Signer, fixture, impersonator, with};
 use crate::support::{Answer, App, ISSUER, World};
 
-const IDP: &str = "https://acme.idp.example";
+pub(crate) const IDP: &str = "https://acme.idp.example";
 
-fn evidence_issuer() -> EvidenceIssuer {
+pub(crate) fn evidence_issuer() -> EvidenceIssuer {
     EvidenceIssuer::new(IDP).unwrap()
 }
 
@@ -52,7 +52,7 @@ fn idp_signer() -> Signer {
     Signer::ec(jsonwebtoken::Algorithm::ES256, "p256_private")
 }
 
-fn trust(world: &World, settings: TrustedIssuer) {
+pub(crate) fn trust(world: &World, settings: TrustedIssuer) {
     block_on(world.server.admin("root").add_trusted_issuer(settings)).unwrap();
 }
 

@@ -10,8 +10,10 @@ use crate::clock::UnixTime;
 use crate::endpoint::trusted_issuers::Trust;
 use crate::error::Rejection;
 use crate::ids::{GrantId, Subject};
-use crate::jwt::evidence::{EvidenceRules, IdJagRules, VerifiedIdJag, VerifiedWorkload, is_id_jag};
-use crate::jwt::{Circumstances, PriorActor};
+use crate::jwt::evidence::{
+    EvidenceRules, IdJagRules, UserClaims, UserRules, VerifiedIdJag, VerifiedWorkload, is_id_jag,
+};
+use crate::jwt::{Circumstances, PriorActor, VerifyingKeys};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
 use crate::users::{DirectoryError, User, UserDirectory};
@@ -34,7 +36,7 @@ impl Verified {
     /// Returns the actors before the app, latest first.
     pub(in crate::endpoint::token) fn actors(&self) -> &[PriorActor] {
         match self {
-            Self::IdJag(claims) => &claims.actors,
+            Self::IdJag(claims) => &claims.user.actors,
             Self::Workload(_) => &[],
         }
     }
@@ -51,15 +53,8 @@ pub(in crate::endpoint::token) fn prove(
         return Err(Rejection::FlowNotAllowed(GrantType::JwtBearer));
     }
     let record = &*trust.record;
-    let mut rules = EvidenceRules {
-        issuer: record.issuer().as_str(),
-        audience: against.issuer.as_str(),
-        keys: trust.keys().ok_or(Rejection::IssuerKeysUnavailable)?,
-        algorithms: record.algorithms(),
-        max_lifetime: Duration::from_secs(record.max_lifetime().into()),
-        clock_skew: Duration::from_secs(record.clock_skew().into()),
-        reuse: record.allows_reuse(),
-    };
+    let keys = trust.keys().ok_or(Rejection::IssuerKeysUnavailable)?;
+    let mut rules = rules_of(record, keys, against);
     let verified = if is_id_jag(assertion) {
         // Section 8.1: a public app asks the user.
         if app.settings().client_type() == ClientType::Public {
@@ -68,10 +63,9 @@ pub(in crate::endpoint::token) fn prove(
         let users = record.id_jag();
         let rules = IdJagRules {
             evidence: rules,
+            users: user_rules(record, users),
             client_id: app.client_id(),
-            tenant: record.tenant(),
             requires_resource: users.is_some_and(|users| users.requires_resource),
-            user_claim: users.and_then(|users| users.user_claim.as_deref()),
         };
         rules.verify(assertion, against.now).map(|claims| Verified::IdJag(Box::new(claims)))
     } else {
@@ -79,6 +73,35 @@ pub(in crate::endpoint::token) fn prove(
         rules.verify_workload(assertion, against.now).map(Verified::Workload)
     };
     verified.map_err(Rejection::Assertion)
+}
+
+/// Returns the rules for every token of a trusted issuer.
+pub(super) fn rules_of<'a>(
+    record: &'a TrustedIssuer,
+    keys: &'a VerifyingKeys,
+    against: &ProofContext<'a>,
+) -> EvidenceRules<'a> {
+    EvidenceRules {
+        issuer: record.issuer().as_str(),
+        audience: against.issuer.as_str(),
+        keys,
+        algorithms: record.algorithms(),
+        max_lifetime: Duration::from_secs(record.max_lifetime().into()),
+        clock_skew: Duration::from_secs(record.clock_skew().into()),
+        reuse: record.allows_reuse(),
+    }
+}
+
+/// Returns the rules for claims about a user. `trust` is that for this kind of token.
+pub(super) fn user_rules<'a>(
+    record: &'a TrustedIssuer,
+    trust: Option<&'a UserTrust>,
+) -> UserRules<'a> {
+    UserRules {
+        issuer: record.issuer().as_str(),
+        tenant: record.tenant(),
+        user_claim: trust.and_then(|trust| trust.user_claim.as_deref()),
+    }
 }
 
 /// The user that evidence is about, and the decision of the policy engine.
@@ -111,19 +134,22 @@ pub(in crate::endpoint::token) async fn decide_on<'a, U: UserDirectory>(
     else {
         return Ok(Decided { user: None, decision });
     };
-    let user = find_user(claims, record, trust, users).await?;
+    let (subject, user) = (&claims.evidence.subject, &claims.user);
+    let user = find_user(subject, user, record, trust, users).await?;
     let decision = decide(client_id, settings, &evidence, user.as_ref(), now);
     Ok(Decided { user, decision })
 }
 
-/// Finds the user of an identity assertion: by the host's link, by the claim of the record, by a verified address.
-async fn find_user<U: UserDirectory>(
-    claims: &VerifiedIdJag,
+/// Finds the user that a trusted issuer calls `subject`: by the host's link, by the claim of the record, by a verified
+/// address.
+pub(super) async fn find_user<U: UserDirectory>(
+    subject: &str,
+    claims: &UserClaims,
     record: &TrustedIssuer,
     trust: &UserTrust,
     users: &U,
 ) -> Result<Option<User>, DirectoryError> {
-    let linked = users.find_linked_user(record.issuer(), &claims.evidence.subject).await?;
+    let linked = users.find_linked_user(record.issuer(), subject).await?;
     if linked.is_some() {
         return Ok(linked);
     }
@@ -168,17 +194,18 @@ pub(in crate::endpoint::token) fn access(
     let mut auth_time = None;
     if let Verified::IdJag(claims) = verified {
         // The issuer does not know the policy of this server: what both allow is granted.
-        if let Some(signed) = claims.scope {
+        let user = claims.user;
+        if let Some(signed) = user.scope {
             let ceiling = Scope::parse(&signed).map_err(|_| Rejection::MalformedScope)?;
             offer.scope = narrowed(&offer.scope, Some(&ceiling))?;
         }
         if let Some(resources) = claims.resources {
             offer.resource = OfferedResource::Decided(Some(resources));
         }
-        auth_time = claims.auth_time;
-        circumstances.prior_actors = claims.actors;
-        circumstances.acr = claims.acr;
-        circumstances.amr = claims.amr;
+        auth_time = user.auth_time;
+        circumstances.prior_actors = user.actors;
+        circumstances.acr = user.acr;
+        circumstances.amr = user.amr;
     }
     let acts_for = user.as_ref();
     let origin = Origin {

@@ -293,7 +293,7 @@ pub(in crate::endpoint::token) fn permitted_scope(
     decision: &Decision<'_>,
 ) -> Result<Scope, Rejection> {
     Rejection::by_policy(decision)?;
-    narrowed(app.settings().scope(), decision.scope())
+    narrowed(app.settings().scope(), decision.scope().as_deref())
 }
 
 /// Returns the origin of an impersonation.

@@ -9,6 +9,7 @@ pub(super) mod device_code;
 pub(super) mod evidence;
 pub(super) mod jwt_bearer;
 pub(super) mod refresh_token;
+mod subject_token;
 pub(super) mod token_exchange;
 
 use std::time::Duration;
@@ -60,6 +61,11 @@ pub(super) trait Grant: Sized + 'static {
         None
     }
 
+    /// Returns the token that a trusted issuer may have signed, if there is one.
+    fn evidence<'f>(presented: &Self::Presented<'f>) -> Option<&'f str> {
+        Self::assertion(presented)
+    }
+
     /// Checks that the app has the grant type, and that the credential was issued to it or signed by
     /// it. For an app that only named itself, this is the proof of its identity.
     fn prove<'f>(
@@ -106,7 +112,7 @@ pub(super) struct ProofContext<'a> {
     keys: &'a KeyRing,
     /// How far ahead the clock of the host may be that issued a token.
     host_skew: Duration,
-    /// The issuer that signed the assertion, if it is a trusted one.
+    /// The issuer that signed the [evidence](Grant::evidence), if it is a trusted one.
     trust: Option<&'a Trust>,
     now: UnixTime,
 }

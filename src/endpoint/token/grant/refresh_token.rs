@@ -88,7 +88,7 @@ impl Grant for RefreshToken {
                 let decision = decide_own(app, &user);
                 trail.decided_by(&decision, &[]);
                 Rejection::by_policy(&decision)?;
-                narrowed(&row.scope, decision.scope())?
+                narrowed(&row.scope, decision.scope().as_deref())?
             }
             None => row.scope.clone(),
         };

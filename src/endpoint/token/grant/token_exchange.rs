@@ -1,41 +1,42 @@
-//! The token exchange grant: RFC 8693. An app presents an access token of a user that was meant for it, and gets a
-//! token for another API, under its delegation policy.
+//! The token exchange grant: RFC 8693. An app presents a token of a user that was meant for it, and gets a token for
+//! another API, under its delegation policy.
 //!
 //! The derived token has a grant id of its own without a row, and states everything that it descends from
-//! (`via`): it is void as soon as one of those is. Nothing is claimed, because an exchange uses nothing up.
+//! (`via`): it is void as soon as one of those is. An exchange uses nothing up, except a token of a trusted issuer whose
+//! record allows one use.
 
+use std::time::Duration;
+
+use super::subject_token::{ACCESS_TOKEN, SubjectTokenType, VerifiedSubject, verify_own};
 use super::{Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right, Valid, required};
 use crate::app::delegation::names_actor;
-use crate::app::policy::{Decision, Evidence, EvidenceKind, PolicyRule, Refusal, decide};
+use crate::app::policy::{Decision, Evidence, EvidenceKind, Refusal, decide};
 use crate::app::{
-    ClientType, CustomApp, DelegationPolicy, DelegationRule, Flow, SubjectToken, TokenSource,
+    ClientType, CustomApp, DelegationPolicy, DelegationRule, Flow, SubjectToken, TrustedIssuer,
 };
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
-use crate::endpoint::client_authentication::AuthenticatedApp;
+use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, ExchangeRefusal, Rejection, TokenFault};
-use crate::ids::{ClientId, Resource, Subject};
-use crate::jwt::access_token::AccessTokenRules;
-use crate::jwt::{AccessTokenClaims, AccessTokenError, Circumstances, Parent, PriorActor};
+use crate::ids::Resource;
+use crate::jwt::{AccessTokenClaims, Circumstances, Parent};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::resource_server::resource::ResourceServer;
-use crate::store::{AccessFacts, Store};
+use crate::store::{AccessFacts, AssertionClaim, AssertionPurpose, ClaimAssertion, Store};
 use crate::users::{User, UserDirectory};
-
-/// The token type identifier of access tokens (RFC 8693 section 3).
-const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 pub(in crate::endpoint::token) struct TokenExchange;
 
 /// The parameters, unchecked.
 pub(in crate::endpoint::token) struct Presented<'f> {
     subject: &'f str,
+    subject_type: SubjectTokenType,
     actor: Option<&'f str>,
     targets: Vec<Target<'f>>,
 }
@@ -48,14 +49,15 @@ enum Target<'f> {
 
 /// The verified tokens, and the APIs asked for.
 pub(in crate::endpoint::token) struct Exchange<'f> {
-    subject: AccessTokenClaims,
+    subject: VerifiedSubject,
     actor: Option<AccessTokenClaims>,
     targets: Vec<Target<'f>>,
 }
 
-/// The right to a derived token. There is nothing to claim.
+/// The right to a derived token. There is nothing to claim, unless the subject token is good for one use.
 pub(in crate::endpoint::token) struct DerivedRight {
     authorized_at: UnixTime,
+    claim: Option<Box<AssertionClaim>>,
 }
 
 impl Grant for TokenExchange {
@@ -77,14 +79,16 @@ impl Grant for TokenExchange {
 
     fn read<'f>(form: &'f Form<'_>) -> Result<Self::Presented<'f>, Rejection> {
         let subject = required(form, "subject_token")?;
-        required(form, "subject_token_type")?;
+        let subject_type = required(form, "subject_token_type")?;
         let actor = form.get("actor_token");
         if actor.is_some() {
             required(form, "actor_token_type")?;
         } else if form.get("actor_token_type").is_some() {
             return Err(Rejection::MissingParameter("actor_token"));
         }
-        for name in ["subject_token_type", "actor_token_type", "requested_token_type"] {
+        let subject_type = SubjectTokenType::from_wire(subject_type)
+            .ok_or(Rejection::UnsupportedParameter("subject_token_type"))?;
+        for name in ["actor_token_type", "requested_token_type"] {
             if form.get(name).is_some_and(|named| named != ACCESS_TOKEN) {
                 return Err(Rejection::UnsupportedParameter(name));
             }
@@ -96,7 +100,12 @@ impl Grant for TokenExchange {
         }
         let audiences = form.all("audience").filter(|text| !text.is_empty());
         targets.extend(audiences.map(Target::Audience));
-        Ok(Presented { subject, actor, targets })
+        Ok(Presented { subject, subject_type, actor, targets })
+    }
+
+    fn evidence<'f>(presented: &Self::Presented<'f>) -> Option<&'f str> {
+        let is_own = presented.subject_type == SubjectTokenType::AccessToken;
+        (!is_own).then_some(presented.subject)
     }
 
     fn prove<'f>(
@@ -105,9 +114,9 @@ impl Grant for TokenExchange {
         against: &ProofContext<'_>,
     ) -> Result<Self::Proof<'f>, EndpointError> {
         check_flow(app)?;
-        let Presented { subject, actor, targets } = presented;
-        let subject = verify(subject, against).map_err(ExchangeRefusal::Subject)?;
-        let actor = actor.map(|token| verify(token, against)).transpose();
+        let Presented { subject, subject_type, actor, targets } = presented;
+        let subject = VerifiedSubject::verify(subject, subject_type, against)?;
+        let actor = actor.map(|token| verify_own(token, against)).transpose();
         Ok(Exchange { subject, actor: actor.map_err(ExchangeRefusal::Actor)?, targets })
     }
 
@@ -119,64 +128,69 @@ impl Grant for TokenExchange {
         trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<DerivedRight>, EndpointError> {
         let Exchange { subject, actor, targets } = exchange;
-        trail.concerns(&subject.subject);
+        if let Some(own) = subject.own() {
+            trail.concerns(&own.subject);
+        }
         trail.flow = Some(Flow::TokenExchange);
         let grant_id = facts.rowless_grant_id();
         trail.grant_id = Some(grant_id);
         check_subjects(app, &subject, actor.as_ref())?;
         let actor_id = actor.as_ref().map_or(app.client_id(), |token| &token.client_id).clone();
-        let (prior_actors, via) = chain(&subject, actor.as_ref(), app);
+        let (prior_actors, via) = (subject.actors(), lineage(&subject, actor.as_ref(), app));
         let policy = app.settings().delegation();
         let targets = targets_of(&targets, policy, &context.resource_servers)?;
-        let may_act = subject.extra.get("may_act");
+        let may_act = subject.may_act();
+        let (servers, issuer) = (&context.resource_servers, &context.issuer);
         let evidence = Evidence::SubjectToken(SubjectToken {
             policy,
-            source: TokenSource::App(&subject.client_id),
-            is_for_app: is_for(app.client_id(), &subject, &context.resource_servers),
+            source: subject.source(),
+            is_for_app: subject.is_for(app.client_id(), servers, issuer),
             targets: &targets,
             actor: &actor_id,
-            may_act: may_act.is_none_or(|it| names_actor(it, &actor_id, &context.issuer)),
+            may_act: may_act.is_none_or(|it| names_actor(it, &actor_id, issuer)),
             actors: prior_actors.len(),
-            impersonated: is_impersonated(&subject),
+            impersonated: subject.is_impersonated(),
         });
         let judge = |user: Option<&User>| {
             decide(app.client_id(), app.settings(), &evidence, user, facts.now)
         };
-        let mut permitted = |decision: &Decision<'_>| {
+        let permitted = |trail: &mut AuditTrail<'_>, decision: &Decision<'_>| {
             trail.decided_by(decision, &prior_actors);
             trail.descends_from(&via);
             Rejection::by_policy(decision)
         };
         // Before the store is asked: the answer must not tell an app about a token that is not for it.
         let without_user = judge(None);
-        if let PolicyRule::Delegation(_) = without_user.rule() {
-            permitted(&without_user)?;
+        if without_user.outcome() != Err(Refusal::UnknownUser) {
+            permitted(trail, &without_user)?;
         }
         if via.len() > Parent::MAX {
             let refusal = Refusal::Delegation(DelegationRule::TooManyActors);
             return Err(Rejection::PolicyRefused(EvidenceKind::SubjectToken, refusal).into());
         }
-        context.check_live(&subject, ExchangeRefusal::Subject).await?;
+        let user = context.user_of(&subject, app.client_id()).await?;
         if let Some(actor) = &actor {
-            context.check_live(actor, ExchangeRefusal::Actor).await?;
+            context.check_live(&AccessFacts::from(actor), ExchangeRefusal::Actor).await?;
         }
-        let user = context.users.find_user(&subject.subject).await?;
-        let user = user.filter(|user| user.active && user.subject == subject.subject);
-        let user = user.ok_or(ExchangeRefusal::InactiveUser)?;
-        let decision = judge(Some(&user));
-        permitted(&decision)?;
+        if let Some(user) = &user {
+            trail.concerns(&user.subject);
+        }
+        let decision = judge(user.as_ref());
+        permitted(trail, &decision)?;
+        let user = user.ok_or(Rejection::UnknownUser)?;
+        let ends_at = subject.expires_at();
         let offer = Offer {
-            scope: offered_scope(&subject, &targets, &context.resource_servers, &decision)?,
+            scope: offered_scope(subject.scope(app), &targets, servers, &decision)?,
             signed_scope: None,
             resource: OfferedResource::Targets(targets),
-            ends_at: actor.map_or(subject.expires_at, |it| it.expires_at.min(subject.expires_at)),
+            ends_at: actor.map_or(ends_at, |it| it.expires_at.min(ends_at)),
         };
-        let AccessTokenClaims { subject, auth_time, circumstances, .. } = subject;
-        let Circumstances { acr, amr, .. } = circumstances;
-        let circumstances = Circumstances { prior_actors, acr, amr, ..Circumstances::default() };
+        let claim = claim_of(&subject, app, facts);
+        let (auth_time, circumstances) = subject.into_authentication();
+        let circumstances = Circumstances { prior_actors, ..circumstances };
         let origin = Origin {
             grant_id,
-            subject,
+            subject: user.subject.clone(),
             user: Some(user),
             actor: Some(actor_id),
             device: None,
@@ -184,32 +198,26 @@ impl Grant for TokenExchange {
             circumstances: (!circumstances.is_empty()).then(|| Box::new(circumstances)),
             via,
         };
-        Ok(Valid::new(origin, offer, DerivedRight { authorized_at: facts.date }))
+        Ok(Valid::new(origin, offer, DerivedRight { authorized_at: facts.date, claim }))
     }
 }
 
 impl Right for DerivedRight {
     async fn claim<S: Store>(
         self,
-        _: &S,
+        store: &S,
         _: &Decided<'_>,
         _: &mut AuditTrail<'_>,
     ) -> Result<Claimed, EndpointError> {
-        Ok(Claimed { authorized_at: self.authorized_at, successor: None })
-    }
-}
-
-impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Asks the store whether a presented token is void: with all that it descends from, one read.
-    async fn check_live(
-        &self,
-        token: &AccessTokenClaims,
-        refusal: fn(TokenFault) -> ExchangeRefusal,
-    ) -> Result<(), EndpointError> {
-        if self.store.is_revoked(&AccessFacts::from(token)).await? {
-            return Err(refusal(TokenFault::Revoked).into());
+        // Not the date of the claim: a revocation that overlaps the checks covers the token.
+        let claimed = Claimed { authorized_at: self.authorized_at, successor: None };
+        let Some(claim) = self.claim else { return Ok(claimed) };
+        match store.claim_assertion(&claim).await? {
+            ClaimAssertion::First { .. } => Ok(claimed),
+            ClaimAssertion::Replayed => Err(ExchangeRefusal::Replayed.into()),
+            ClaimAssertion::Revoked => Err(ExchangeRefusal::Subject(TokenFault::Revoked).into()),
+            ClaimAssertion::AppInactive => Err(Rejection::AppDisabled.into()),
         }
-        Ok(())
     }
 }
 
@@ -229,34 +237,14 @@ fn check_flow(app: &CustomApp) -> Result<(), Rejection> {
     }
 }
 
-/// Verifies an access token of this server, for any API. Another host may have issued it, whose clock is ahead.
-fn verify(token: &str, against: &ProofContext<'_>) -> Result<AccessTokenClaims, TokenFault> {
-    let keys = against.keys.at(against.now);
-    let rules = AccessTokenRules {
-        keys: keys.verifying(),
-        issuer: against.issuer,
-        audiences: None,
-        clock_skew: against.host_skew,
-    };
-    let claims = rules.verify(token, against.now).map_err(|error| {
-        if error == AccessTokenError::Exp { TokenFault::Expired } else { TokenFault::Invalid }
-    })?;
-    // The skew is for `iat` in the future, not for `exp`.
-    if claims.expires_at <= against.now {
-        return Err(TokenFault::Expired);
-    }
-    // The request proves no key.
-    if claims.extra.contains_key("cnf") { Err(TokenFault::Bound) } else { Ok(claims) }
-}
-
 /// Checks that the subject is a user, and the actor an app that acts for itself.
 fn check_subjects(
     app: &CustomApp,
-    subject: &AccessTokenClaims,
+    subject: &VerifiedSubject,
     actor: Option<&AccessTokenClaims>,
 ) -> Result<(), ExchangeRefusal> {
     let of_app = |token: &AccessTokenClaims| token.subject.is_client(&token.client_id);
-    if of_app(subject) || subject.subject.is_client(app.client_id()) {
+    if subject.own().is_some_and(|own| of_app(own) || own.subject.is_client(app.client_id())) {
         Err(ExchangeRefusal::Subject(TokenFault::WrongSubject))
     } else if actor.is_some_and(|token| !of_app(token)) {
         Err(ExchangeRefusal::Actor(TokenFault::WrongSubject))
@@ -265,43 +253,40 @@ fn check_subjects(
     }
 }
 
-/// Returns the actors before the present one, and what the derived token descends from.
+/// Returns what the derived token descends from.
 ///
 /// The own token of the app itself adds no parent: the derived token is the app's, and judged with it.
-fn chain(
-    subject: &AccessTokenClaims,
+fn lineage(
+    subject: &VerifiedSubject,
     actor: Option<&AccessTokenClaims>,
     app: &CustomApp,
-) -> (Vec<PriorActor>, Vec<Parent>) {
-    let last = subject.actor.as_ref().map(Subject::from);
-    let last = last.map(|subject| PriorActor { subject, issuer: None });
-    let earlier = &subject.circumstances.prior_actors;
-    let prior_actors = last.into_iter().chain(earlier.iter().cloned()).collect();
-    let mut via = vec![AccessFacts::from(subject).to_parent()];
-    via.extend(subject.via.iter().cloned());
+) -> Vec<Parent> {
+    let mut via = subject.parents(app.client_id());
     if let Some(actor) = actor.filter(|actor| actor.client_id != *app.client_id()) {
         let parent = AccessFacts::from(actor).to_parent();
         via.push(Parent { subject: Some(actor.subject.clone()), ..parent });
     }
-    (prior_actors, via)
+    via
 }
 
-/// Returns true if no user decided about the first of the grants that the token descends from, but an app
-/// impersonated the user. Each exchange adds an actor and a parent: an actor without one was there at the start.
-fn is_impersonated(subject: &AccessTokenClaims) -> bool {
-    let actors = usize::from(subject.actor.is_some()) + subject.circumstances.prior_actors.len();
-    actors > subject.via.iter().filter(|parent| parent.subject.is_none()).count()
-}
-
-/// Returns true if the token was issued to the app, or names it or one of its APIs as its audience. Any other app is
-/// a confused deputy: the token has leaked to it.
-fn is_for(app: &ClientId, subject: &AccessTokenClaims, servers: &[ResourceServer]) -> bool {
-    let own = || servers.iter().filter(|server| server.client_id == *app);
-    subject.client_id == *app
-        || subject
-            .audience
-            .iter()
-            .any(|name| name == app.as_str() || own().any(|server| server.is_named(name)))
+/// Returns the use of a subject token that is good for one use.
+fn claim_of(
+    subject: &VerifiedSubject,
+    app: &CustomApp,
+    facts: &RequestFacts<'_>,
+) -> Option<Box<AssertionClaim>> {
+    let jti = subject.single_use()?;
+    // For the largest skew: a later edit of the record must not make a used token usable.
+    let skew = Duration::from_secs(TrustedIssuer::MAX_CLOCK_SKEW.into());
+    Some(Box::new(AssertionClaim {
+        client_id: app.client_id().clone(),
+        purpose: AssertionPurpose::Grant,
+        jti,
+        expires_at: claim_expiry(subject.expires_at(), skew),
+        grant: None,
+        makes_row: false,
+        now: facts.now,
+    }))
 }
 
 /// Returns the APIs asked for. An audience is the URI of an API, or the app of one that the policy lists.
@@ -349,14 +334,14 @@ fn targets_of(
 /// Returns the most scope of the derived token: that of the subject token, as far as the policy allows it and the
 /// targets know it. Without any, the token would still say that the app acts as the user.
 fn offered_scope(
-    subject: &AccessTokenClaims,
+    of_subject: Scope,
     targets: &Resources,
     servers: &[ResourceServer],
     decision: &Decision<'_>,
 ) -> Result<Scope, ExchangeRefusal> {
     let mut scope = match decision.scope() {
-        Some(ceiling) => subject.scope.intersection(ceiling),
-        None => subject.scope.clone(),
+        Some(ceiling) => of_subject.intersection(&ceiling),
+        None => of_subject,
     };
     let known = |target: &Resource| servers.iter().find(|server| server.is_named(target.as_str()));
     let known: Option<Vec<_>> = targets.iter().map(known).collect();

@@ -282,7 +282,7 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 83] = [
+const REASONS: [(&str, &str); 87] = [
     ("issuer_not_trusted", "the server does not trust the issuer for this"),
     ("issuer_expired", "the trust in the issuer has expired"),
     ("app_not_named", "the server does not trust the issuer for this app"),
@@ -296,6 +296,10 @@ const REASONS: [(&str, &str); 83] = [
     ("subject_token_expired", "the token has expired"),
     ("subject_token_revoked", "the token was revoked"),
     ("subject_token_bound", "the token is bound to a key"),
+    ("subject_token_evidence", "the token of the issuer breaks a rule"),
+    ("subject_token_issuer_unknown", "the server does not trust the issuer of the token"),
+    ("subject_token_keys_unavailable", "the keys of the issuer of the token cannot be fetched"),
+    ("subject_token_replayed", "the token was presented before"),
     ("subject_token_without_user", "the token is not of a user"),
     ("subject_token_user_inactive", "there is no such user, or the user is not active"),
     ("actor_token_invalid", "the token of the actor is not an access token of this server"),
