@@ -63,7 +63,7 @@ impl Site {
     }
 
     /// Leaves requests for URLs that begin so without an answer.
-    pub(super) fn hang(&self, beginning: &str) {
+    pub(crate) fn hang(&self, beginning: &str) {
         *self.hanging.lock().unwrap() = Some(beginning.to_owned());
     }
 
