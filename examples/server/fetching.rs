@@ -1,6 +1,7 @@
-//! Fetches of the server: client metadata documents, and keys of apps at a `jwks_uri`.
+//! Fetches of the server: client metadata documents, and keys of apps and of trusted issuers at a URL.
 
 use grantor::ServerBuilder;
+use grantor::app::IssuerKeys;
 use grantor::hooks::Hooks;
 use grantor::store::Store;
 use grantor::users::UserDirectory;
@@ -26,7 +27,7 @@ pub(crate) fn fetching<S: Store, U: UserDirectory, H: Hooks>(
     use grantor::endpoint::ClientDocuments;
     use grantor::fetch::Fetcher;
 
-    if seed.client_documents.is_none() && args.fetch_ca.is_none() && !args.fetch_loopback {
+    if !fetches(seed, args) {
         return Ok(builder);
     }
     let mut fetcher = Fetcher::builder();
@@ -53,6 +54,14 @@ pub(crate) fn fetching<S: Store, U: UserDirectory, H: Hooks>(
     Ok(builder.client_documents(documents))
 }
 
+/// Checks whether the seed or an option asks the server to fetch.
+fn fetches(seed: &Seed, args: &Args) -> bool {
+    let mut issuers = seed.trusted_issuers.iter().flatten();
+    let keys_at_url = issuers.any(|it| matches!(it.keys(), IssuerKeys::Uri(_)));
+    let documents = seed.client_documents.is_some();
+    documents || keys_at_url || args.fetch_ca.is_some() || args.fetch_loopback
+}
+
 /// Refuses a seed or an option that asks the server to fetch.
 #[cfg(not(feature = "fetch"))]
 pub(crate) fn fetching<S: Store, U: UserDirectory, H: Hooks>(
@@ -60,10 +69,11 @@ pub(crate) fn fetching<S: Store, U: UserDirectory, H: Hooks>(
     seed: &Seed,
     args: &Args,
 ) -> Result<ServerBuilder<S, U, H>, BoxError> {
-    if seed.client_documents.is_none() && args.fetch_ca.is_none() && !args.fetch_loopback {
+    if !fetches(seed, args) {
         return Ok(builder);
     }
-    Err("client_documents in the seed, --fetch-ca and --fetch-loopback need --features axum,fetch"
+    Err("client_documents and keys of trusted_issuers at a URL in the seed, --fetch-ca and --fetch-loopback need \
+        --features axum,fetch"
         .into())
 }
 

@@ -25,6 +25,7 @@ mod shell;
 mod sign;
 mod site;
 mod tries;
+mod trust;
 mod users;
 mod web;
 
@@ -231,6 +232,9 @@ impl Program {
                 .interval(Duration::from_secs(interval));
             builder = builder.device_grant(grant);
         }
+        if seed.trusted_issuers.is_some() {
+            builder = builder.trusted_issuers(store.clone());
+        }
         if let Some(registration) = seed.registration.take() {
             builder = builder.registration(registration.rules()?);
         }
@@ -240,6 +244,7 @@ impl Program {
         let builder = fetching::fetching(builder, &seed, args)?;
         let server = Arc::new(builder.start().await?);
         let apps = declare::declare(&server, &seed, &random).await?;
+        trust::trust(&server, seed.trusted_issuers.as_deref().unwrap_or_default()).await?;
         let url = |endpoint| server.paths().full(issuer, endpoint).unwrap_or_default();
         let site = Arc::new(Site {
             authorize: url(ServerEndpoint::Authorization),

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use grantor::admin::{DeclaredApps, SecretReference};
-use grantor::app::AppTemplate;
+use grantor::app::{AppTemplate, TrustedIssuer};
 use grantor::catalog::ApiCatalog;
 use grantor::endpoint::{Registration, RegistrationAccess};
-use grantor::ids::{ClientId, Group, Resource};
+use grantor::ids::{ClientId, EvidenceIssuer, Group, Resource};
 use grantor::jwt::StatementIssuer;
 use grantor::resource_server::ResourceServer;
 use grantor::secret::InitialAccessToken;
@@ -44,6 +44,8 @@ pub(crate) struct Seed {
     /// Token exchange.
     #[serde(default)]
     pub(crate) token_exchange: bool,
+    /// Other issuers whose evidence about users and workloads is accepted. Off if it is absent.
+    pub(crate) trusted_issuers: Option<Vec<TrustedIssuer>>,
     /// Apps that describe themselves in a document. Off if it is absent.
     pub(crate) client_documents: Option<SeedDocuments>,
     /// The apps as they are written.
@@ -64,6 +66,17 @@ pub(crate) struct SeedUser {
     /// Other claims that assertions may use to name the user.
     #[serde(default)]
     pub(crate) claims: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) links: Vec<SeedLink>,
+}
+
+/// The account of a user at a trusted issuer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SeedLink {
+    pub(crate) issuer: EvidenceIssuer,
+    /// The `sub` of the issuer's tokens.
+    pub(crate) subject: String,
 }
 
 /// Apps that describe themselves in a document at their client id.
@@ -329,6 +342,16 @@ mod tests {
         assert_eq!(nextcloud(DEMO), Some(vec![app]));
         let unknown = problem(r#"{"devices": {"nextclouds": []}}"#);
         assert!(unknown.starts_with("the seed, at devices.nextclouds: unknown field"), "{unknown}");
+    }
+
+    #[test]
+    fn other_issuers_are_trusted_only_if_the_seed_lists_them() {
+        assert!(Seed::parse("{}", &issuer()).unwrap().trusted_issuers.is_none());
+        let demo = Seed::parse(DEMO, &issuer()).unwrap().trusted_issuers.unwrap();
+        assert!(demo.len() == 1 && demo[0].check().is_ok());
+        let unknown =
+            problem(r#"{"trusted_issuers": [{"issuer": "https://idp.example", "kid": 1}]}"#);
+        assert!(unknown.starts_with("the seed, at trusted_issuers[0]"), "{unknown}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
+use grantor::ids::EvidenceIssuer;
 use grantor::random::{RandomError, SecureRandom};
 use grantor::users::DirectoryError;
 use grantor::{Subject, User, UserDirectory};
@@ -19,6 +20,8 @@ pub(crate) struct Users {
     by_name: HashMap<Subject, (User, Password)>,
     /// Subjects by the name and value of a claim other than `sub`.
     by_claim: HashMap<(String, String), Subject>,
+    /// Subjects by an issuer and the subject there.
+    by_link: HashMap<(EvidenceIssuer, String), Subject>,
     /// Hashed for unknown names, so that they take as long as known ones.
     decoy: Password,
 }
@@ -52,7 +55,8 @@ impl Users {
     pub(crate) fn new(seed: &[SeedUser], random: &dyn SecureRandom) -> Result<Self, String> {
         let failed = |error: RandomError| error.to_string();
         let decoy = Password::new("", random).map_err(failed)?;
-        let mut all = Self { by_name: HashMap::new(), by_claim: HashMap::new(), decoy };
+        let (by_name, by_claim, by_link) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut all = Self { by_name, by_claim, by_link, decoy };
         for one in seed {
             let user = User::new(one.name.clone())
                 .with_groups(one.groups.iter().cloned())
@@ -65,6 +69,12 @@ impl Users {
                 let claim = (claim.clone(), value.clone());
                 if all.by_claim.insert(claim, one.name.clone()).is_some() {
                     return Err(format!("the seed has two users with a claim of {}", one.name));
+                }
+            }
+            for link in &one.links {
+                let account = (link.issuer.clone(), link.subject.clone());
+                if all.by_link.insert(account, one.name.clone()).is_some() {
+                    return Err(format!("the seed has two users with a link of {}", one.name));
                 }
             }
         }
@@ -117,6 +127,15 @@ impl UserDirectory for Users {
         let subject = self.by_claim.get(&(claim.to_owned(), value.to_owned()));
         Ok(subject.and_then(|subject| self.get(subject.as_str())).cloned())
     }
+
+    async fn find_linked_user(
+        &self,
+        issuer: &EvidenceIssuer,
+        subject: &str,
+    ) -> Result<Option<User>, DirectoryError> {
+        let found = self.by_link.get(&(issuer.clone(), subject.to_owned()));
+        Ok(found.and_then(|subject| self.get(subject.as_str())).cloned())
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +149,8 @@ mod tests {
     fn inactive_and_unknown_users_and_wrong_passwords_are_refused() {
         let seed: Vec<SeedUser> = serde_json::from_value(json!([
             { "name": "ann", "password": "right", "claims": { "email": "ann@example.com" } },
-            { "name": "dave", "password": "right", "active": false },
+            { "name": "dave", "password": "right", "active": false,
+              "links": [{ "issuer": "https://idp.example", "subject": "ann" }] },
         ]))
         .unwrap();
         let users = Users::new(&seed, &OsRandom::new()).unwrap();
@@ -145,5 +165,13 @@ mod tests {
         };
         assert!(find("email", "ann@example.com") && find("sub", "ann"));
         assert!(!find("email", "ann") && !find("name", "ann"));
+        let linked = |issuer, subject| {
+            let issuer = EvidenceIssuer::new(issuer).unwrap();
+            let found = pollster::block_on(users.find_linked_user(&issuer, subject)).unwrap();
+            found.map(|user| user.subject.to_string())
+        };
+        assert_eq!(linked("https://idp.example", "ann").as_deref(), Some("dave"));
+        assert_eq!(linked("https://idp.example", "dave"), None);
+        assert_eq!(linked("https://other.example", "ann"), None);
     }
 }
