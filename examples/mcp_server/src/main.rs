@@ -13,12 +13,14 @@
 //! | `--folder PATH` | database and key file; default `target/mcp-server` |
 //! | `--ready-file PATH` | a file that is written when the server accepts connections: JSON with `pid`, `issuer`, `mcp`, and `user` and `password` if the folder is new |
 //! | `--fetch-local CA` | documents of clients come from this machine, too, with the authorities of this PEM file instead of the system's; for tests |
+//! | `--identity-provider FILE` | users log in at the identity provider of their company, without a page here (enterprise-managed authorization): JSON with its `issuer`, its `jwks_uri`, and `client_id` and `client_secret` of the app that presents its assertions |
 //! | `--check` | starts this program, goes through every step with the client of `rmcp`, and ends |
 //! | `--client URL USER IDENTITY` | logs in at a running server with the client of `rmcp`. The password is in `MCP_PASSWORD`. IDENTITY is `registered=ID`, `document=URL` or `register` |
 
 mod browser;
 mod check;
 mod client;
+mod enterprise;
 mod notes;
 mod server;
 #[path = "../../common/site/mod.rs"]
@@ -30,6 +32,7 @@ use grantor::Issuer;
 use tokio::net::TcpListener;
 
 use client::Identity;
+use enterprise::IdentityProvider;
 use site::BoxError;
 
 /// The options of a server.
@@ -39,6 +42,7 @@ struct Options {
     folder: PathBuf,
     ready_file: Option<PathBuf>,
     fetch_local: Option<PathBuf>,
+    identity_provider: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -51,6 +55,7 @@ async fn main() -> Result<(), BoxError> {
         folder: "target/mcp-server".into(),
         ready_file: None,
         fetch_local: None,
+        identity_provider: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
@@ -61,6 +66,7 @@ async fn main() -> Result<(), BoxError> {
             "--folder" => options.folder = value()?.into(),
             "--ready-file" => options.ready_file = Some(value()?.into()),
             "--fetch-local" => options.fetch_local = Some(value()?.into()),
+            "--identity-provider" => options.identity_provider = Some(value()?.into()),
             "--check" => return check::check().await,
             "--client" => {
                 let (url, user, identity) = (value()?, value()?, value()?);
@@ -75,5 +81,7 @@ async fn main() -> Result<(), BoxError> {
     let own = format!("http://{}", listener.local_addr()?);
     let issuer = Issuer::new(options.issuer.unwrap_or(own))?;
     let fetcher = server::fetcher(options.fetch_local.as_deref())?;
-    server::serve(listener, issuer, &options.folder, options.ready_file.as_deref(), fetcher).await
+    let provider = options.identity_provider.as_deref().map(IdentityProvider::read).transpose()?;
+    let configured = server::Configured { issuer, fetcher, provider };
+    server::serve(listener, configured, &options.folder, options.ready_file.as_deref()).await
 }

@@ -30,9 +30,11 @@ use grantor::store::{AnyStore, SqliteSettings, SqliteStore};
 use grantor::{AuthorizationServer, Issuer, Scope, ServerBuilder, Upkeep};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::enterprise::IdentityProvider;
 use crate::notes::Notes;
 use crate::site::{AccountForm, BoxError, LoginForm, Site, Users, log};
 
@@ -43,18 +45,27 @@ const READ: &str = "notes.read";
 const WRITE: &str = "notes.write";
 
 /// The clients that an administrator has registered, here by configuration.
-fn declared_apps(mcp: &Resource) -> String {
-    serde_json::json!({ "apps": [{
+fn declared_apps(mcp: &Resource, provider: Option<&IdentityProvider>) -> Value {
+    let scope = format!("{READ} {WRITE}");
+    let cli = json!({
         "client_id": "notes-cli",
         "settings": {
             "name": "Notes for the terminal", "description": "Reads and writes your notes.",
             "authentication": "none", "flows": ["authorization_code"], "refresh_token": true,
             // Any port (RFC 8252 section 7.3).
             "redirect_uris": ["http://127.0.0.1/callback", "http://127.0.0.1/oauth/callback"],
-            "scope": format!("{READ} {WRITE}"), "resources": [mcp], "default_resource": mcp,
+            "scope": scope, "resources": [mcp], "default_resource": mcp,
         }
-    }] })
-    .to_string()
+    });
+    let apps: Vec<_> = [cli].into_iter().chain(provider.map(|it| it.app(mcp, &scope))).collect();
+    json!({ "apps": apps })
+}
+
+/// The settings of the administrator.
+pub(crate) struct Configured {
+    pub(crate) issuer: Issuer,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) provider: Option<IdentityProvider>,
 }
 
 /// The configuration of the authorization server: the one place for what more it shall offer. A client that no
@@ -63,7 +74,7 @@ fn configure(
     builder: ServerBuilder<AnyStore, Users>,
     described: ResourceServer,
     mcp: &Resource,
-    fetcher: Fetcher,
+    fetcher: Arc<Fetcher>,
 ) -> Result<ServerBuilder<AnyStore, Users>, BoxError> {
     let template = AppTemplate::new(Scope::parse(&format!("{READ} {WRITE}"))?)
         .refresh_token(true)
@@ -89,11 +100,11 @@ pub(crate) fn fetcher(local: Option<&Path>) -> Result<Fetcher, BoxError> {
 /// Serves until SIGTERM or Ctrl-C.
 pub(crate) async fn serve(
     listener: TcpListener,
-    issuer: Issuer,
+    configured: Configured,
     folder: &Path,
     ready_file: Option<&Path>,
-    fetcher: Fetcher,
 ) -> Result<(), BoxError> {
+    let Configured { issuer, fetcher, provider } = configured;
     let pool = SqliteStore::open_pool(folder.join("notes.db")).await?;
     let store: AnyStore = SqliteStore::with_pool(pool.clone(), SqliteSettings::new()).await?.into();
     let users = Users::open(pool.clone()).await?;
@@ -111,9 +122,24 @@ pub(crate) async fn serve(
         .with_scopes(Scope::parse(&format!("{READ} {WRITE}"))?);
     let builder =
         AuthorizationServer::builder(issuer.clone(), secret, ring, store.clone(), users.clone());
-    let server = Arc::new(configure(builder, described.clone(), &mcp, fetcher)?.start().await?);
-    let declared = DeclaredApps::from_json(&declared_apps(&mcp), SecretReference::read)?;
-    server.admin("configuration").apply(&declared).await?;
+    let fetcher = Arc::new(fetcher);
+    let mut builder = configure(builder, described.clone(), &mcp, Arc::clone(&fetcher))?;
+    if provider.is_some() {
+        builder = builder.trusted_issuers(store.clone()).app_keys(fetcher);
+    }
+    let server = Arc::new(builder.start().await?);
+    let declared = declared_apps(&mcp, provider.as_ref());
+    let declared = DeclaredApps::from_value(declared, SecretReference::read)?;
+    let admin = server.admin("configuration");
+    admin.apply(&declared).await?;
+    if let Some(provider) = provider {
+        let trust = provider.trust();
+        let known = admin.trusted_issuers().await?;
+        match known.iter().find(|it| it.settings.issuer() == trust.issuer()) {
+            Some(known) => admin.edit_trusted_issuer(known.version, trust).await?,
+            None => admin.add_trusted_issuer(trust).await?,
+        };
+    }
 
     let revocations = Arc::new(RevocationList::new());
     let verifier = BearerVerifier::following(issuer.clone(), server.key_ring())
@@ -188,7 +214,7 @@ fn announce(
     }
     println!("Registered client: notes-cli. Others register themselves. Ctrl-C stops the server.");
     let Some(path) = ready_file else { return Ok(()) };
-    let ready = serde_json::json!({
+    let ready = json!({
         "pid": std::process::id(), "issuer": issuer, "mcp": mcp, "user": USER, "password": password,
     });
     // In one step, so that a reader sees the whole file.
