@@ -1,7 +1,5 @@
 //! Three hosts whose clocks are 4 s behind that of the database, right, and 4 s ahead (libfaketime).
 
-use std::path::{Path, PathBuf};
-
 use serde_json::json;
 
 use super::apps::{
@@ -12,6 +10,7 @@ use super::client::{Answer, Client};
 use super::cluster::{Cluster, own_cluster, skipped};
 use super::ledger::{Family, Fate, Ledger};
 use super::oracle::Tables;
+use super::sandbox::faketime::{self, SharedClocks};
 use super::sandbox::wait_until;
 use super::servers::{Environment, Servers};
 
@@ -20,19 +19,6 @@ const OFFSETS: [&str; HOSTS] = ["-4", "+0", "+4"];
 const HOSTS: usize = 3;
 /// Refreshes of one token at once.
 const CONTENDERS: usize = 6;
-
-/// Returns the library that moves the clock of a process, or `None` after a line that says so.
-fn faketime() -> Option<String> {
-    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten();
-    let folders = folders.filter_map(|folder| Some(folder.ok()?.path()));
-    let folders = folders.chain([PathBuf::from("/usr/lib")]);
-    let mut files = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1"));
-    let found = files.find(|file| file.is_file());
-    if found.is_none() {
-        skipped("libfaketime");
-    }
-    Some(found?.to_str()?.to_owned())
-}
 
 fn environment(library: &str, offset: &str) -> Environment {
     vec![
@@ -54,27 +40,13 @@ struct World {
     _shared: SharedClocks,
 }
 
-/// The shared memory of libfaketime. A process that is killed leaves it behind, named by its process id.
-struct SharedClocks;
-
-impl Drop for SharedClocks {
-    fn drop(&mut self) {
-        for file in std::fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-            let name = file.file_name();
-            let id = name.to_str().and_then(|name| {
-                name.strip_prefix("faketime_shm_").or(name.strip_prefix("sem.faketime_sem_"))
-            });
-            if id.is_some_and(|id| !Path::new("/proc").join(id).exists()) {
-                // The watchdog or another test may have been faster.
-                let _ = std::fs::remove_file(file.path());
-            }
-        }
-    }
-}
-
 impl World {
     fn new() -> Option<Self> {
-        let (library, cluster) = (faketime()?, own_cluster()?);
+        let Some(library) = faketime::library() else {
+            skipped("libfaketime");
+            return None;
+        };
+        let cluster = own_cluster()?;
         let environments = OFFSETS.map(|offset| environment(&library, offset)).to_vec();
         let servers = Servers::in_environments(&cluster, environments);
         let clients = servers.clients();

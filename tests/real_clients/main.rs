@@ -22,6 +22,6 @@ mod programs;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;
-#[expect(dead_code, reason = "the long tests need more of it")]
+#[expect(dead_code, unused_imports, reason = "the long tests need more of it")]
 mod support;
 mod upkeep;

@@ -3,6 +3,8 @@
 //! All of them carry the name of the run: folders in their own name, processes in their environment.
 //! `watchdog.sh` waits until the test process is gone, kills the processes and removes the folders.
 
+pub(crate) mod faketime;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fs;

@@ -45,6 +45,11 @@ impl DocumentHost {
         fixture("certificate")
     }
 
+    /// The file with its private key.
+    pub(crate) fn key() -> PathBuf {
+        fixture("private")
+    }
+
     fn document(&self) -> String {
         serde_json::json!({
             "client_id": self.url(), "client_name": "Notes by a document",
