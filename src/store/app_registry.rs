@@ -70,9 +70,9 @@ impl AppQuery {
     #[must_use]
     pub fn admits(&self, app: &CustomApp) -> bool {
         let text = self.text.as_ref().is_none_or(|text| {
-            let text = text.to_lowercase();
-            app.settings().name().to_lowercase().contains(&text)
-                || app.settings().description().to_lowercase().contains(&text)
+            let text = fold(text);
+            fold(app.settings().name()).contains(&text)
+                || fold(app.settings().description()).contains(&text)
         });
         text && self.enabled.is_none_or(|enabled| enabled == app.is_enabled())
             && self.declared.is_none_or(|declared| declared == app.origin().is_declared())
@@ -80,16 +80,25 @@ impl AppQuery {
             && self.flow.is_none_or(|flow| app.settings().allows(flow))
     }
 
-    /// Returns how many rows each of two statements reads for a page of `limit` apps, if the database compares
-    /// `enabled` only. Most searches end with the first.
+    /// Returns how many apps each of two statements finds for a page of `limit`. The second is needed only if apps
+    /// are among them that the query does not select, because a program changed them that does not know
+    /// the columns for searches.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
-    pub(crate) const fn reads(&self, limit: usize) -> [usize; 2] {
-        let is_indexed = self.text.is_none()
-            && self.declared.is_none()
-            && self.self_described.is_none()
-            && self.flow.is_none();
-        if is_indexed { [limit.saturating_add(1), 0] } else { [200, 1_800] }
+    pub(crate) const fn reads(limit: usize) -> [usize; 2] {
+        let first = limit.saturating_add(1);
+        [first, 2_000_usize.saturating_sub(first)]
     }
+}
+
+/// Folds a text for comparison in any case.
+pub(in crate::store) fn fold(text: &str) -> String {
+    text.to_lowercase()
+}
+
+/// Returns what a search looks at, folded: name and description.
+pub(in crate::store) fn folded_text(app: &CustomApp) -> String {
+    // Folded apart, because the case of a letter may depend on its neighbours.
+    [&fold(app.settings().name()), "\n", &fold(app.settings().description())].concat()
 }
 
 /// The answer of [`AppRegistry::insert_app`].

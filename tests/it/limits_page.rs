@@ -564,8 +564,9 @@ const TESTS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "apps that a search, or a filter by origin or flow, reads for a page in a database",
-        &["a_search_reads_2000_apps_for_a_page"],
+        "apps without the columns for searches, or with a folded text of more than 2,000 bytes, that a search reads \
+         for a page in a database",
+        &["a_search_reads_2000_apps_of_an_earlier_program_for_a_page"],
     ),
     ("days of a chart", &["usage_is_a_chart_and_the_same_figures_as_a_table"]),
     ("days of a usage history", &["a_history_goes_back_400_days"]),

@@ -1,11 +1,12 @@
 //! Apps that register themselves, in a database.
 
-use grantor::store::{AppRegistry as _, PostgresStore};
+use grantor::app::Flow;
+use grantor::store::{AppQuery, AppRegistry as _, Page, PostgresStore};
 use sqlx::{Executor as _, Row as _};
 
 use super::cluster::{database, new_prefix, new_store, own_cluster, pool, runtime};
 use super::registering::apps_register_change_and_end;
-use super::world::Blocking;
+use super::world::{Blocking, World};
 
 #[test]
 fn apps_that_register_themselves_live_in_the_database() {
@@ -61,8 +62,8 @@ fn tables_of_the_addition_before_get_the_index_of_origins() {
     let created = format!("CREATE INDEX IF NOT EXISTS {prefix}apps_by_origin");
     let (before, _) = schema.split_once(&created).unwrap();
     let additions = |number: u8| format!("additions int4 NOT NULL DEFAULT {number}");
-    assert!(before.contains(&additions(5)), "{before}");
-    let before = before.replace(&additions(5), &additions(3));
+    assert!(before.contains(&additions(6)), "{before}");
+    let before = before.replace(&additions(6), &additions(3));
     runtime.block_on(async {
         pool.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
         let old = format!(
@@ -78,4 +79,64 @@ fn tables_of_the_addition_before_get_the_index_of_origins() {
         }
         assert_eq!(store.count_self_registered_apps(10).await.unwrap(), 1);
     });
+}
+
+/// A program that does not know the columns for searches works beside this one. What it writes is found at once, and has
+/// the columns after the next `migrate`, as the rows of the addition before.
+#[test]
+fn what_an_earlier_program_wrote_is_found_and_the_next_migration_fills_its_columns() {
+    let Some(database) = database() else { return };
+    let runtime = runtime();
+    let pool = pool(&runtime, database.options(), 4);
+    let store = new_store(&runtime, &pool);
+    let prefix = store.prefix().clone();
+    let world = World::new(runtime, store.clone());
+    let app = world.app.id.as_str();
+    let host = |sql: String| {
+        world.runtime().block_on(pool.execute(sqlx::AssertSqlSafe(sql))).unwrap().rows_affected()
+    };
+    let unfilled = || {
+        let count =
+            format!("SELECT 1 FROM {prefix}apps WHERE folded_version IS DISTINCT FROM version");
+        world.runtime().block_on(pool.fetch_all(sqlx::AssertSqlSafe(count))).unwrap().len()
+    };
+    let found = |text: &str| -> Vec<String> {
+        let query = AppQuery::all().containing(text).with_flow(Flow::AuthorizationCode);
+        let listing = world.runtime().block_on(store.list_apps(&query, Page::first(9))).unwrap();
+        listing.items.iter().map(|app| app.client_id().as_str().to_owned()).collect()
+    };
+    let check = || {
+        assert_eq!(found("invoices"), ["~new"]);
+        assert_eq!(found("letters"), [app]);
+        assert!(found("reports").is_empty());
+    };
+    assert_eq!(found("reports"), [app]);
+    host(format!(
+        "INSERT INTO {prefix}apps (client_id, enabled, version, document) \
+         SELECT '~new', enabled, version, \
+             replace(replace(replace(document, '{app}', '~new'), '\"Reports\"', '\"INVOICES\"'), \
+                 'Writes reports', 'Writes') \
+         FROM {prefix}apps WHERE client_id = '{app}'"
+    ));
+    host(format!(
+        "UPDATE {prefix}apps SET version = version + 1, \
+             document = replace(replace(document, '\"Reports\"', '\"Letters\"'), \
+                 'Writes reports', 'Writes') WHERE client_id = '{app}'"
+    ));
+    assert_eq!(unfilled(), 2);
+    check();
+    world.runtime().block_on(store.migrate()).unwrap();
+    assert_eq!(unfilled(), 0);
+    check();
+    // The tables of the addition before, with a document that this version cannot read.
+    host(format!("DROP INDEX {prefix}apps_search"));
+    host(format!(
+        "ALTER TABLE {prefix}apps DROP COLUMN folded, DROP COLUMN marks, DROP COLUMN folded_version"
+    ));
+    host(format!("UPDATE {prefix}clock SET additions = 5"));
+    host(format!("INSERT INTO {prefix}apps VALUES ('!', false, 1, '{{}}')"));
+    world.runtime().block_on(store.migrate()).unwrap();
+    assert_eq!(unfilled(), 1);
+    host(format!("DELETE FROM {prefix}apps WHERE client_id = '!'"));
+    check();
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::bench::{at, holds, new_app, same};
-use super::{Check, Kit, Runner};
-use crate::app::{AppOrigin, CustomApp};
+use super::{Check, Kit, Runner, Violation};
+use crate::app::{AppDraft, AppOrigin, CustomApp, Flow};
 use crate::ids::ClientId;
 use crate::store::{AppQuery, DeleteApp, InsertApp, Page, Store, UpdateApp};
 
@@ -227,6 +227,17 @@ pub fn apps_are_listed_in_the_order_of_their_ids<S: Store, R: Runner>(kit: &Kit<
     let app = bench.app(&disabled)?;
     let declared = app.edited(at(2), |edit| *edit.origin = AppOrigin::Declared);
     bench.wait(bench.store.update_app(declared, app.version()))?;
-    same("the declared one", list(&AppQuery::all().declared(true), 2)?, vec![disabled])?;
-    same("the registered ones", list(&AppQuery::all().declared(false), 2)?, others)
+    same("the declared one", list(&AppQuery::all().declared(true), 2)?, vec![disabled.clone()])?;
+    same("the registered ones", list(&AppQuery::all().declared(false), 2)?, others)?;
+    let renamed = AppDraft::confidential("ΟΔΟΣ").flow(Flow::DeviceCode);
+    let renamed = renamed.build().map_err(|error| Violation::new(error.to_string()))?;
+    let app = bench.app(&disabled)?;
+    let renamed = app.edited(at(3), |edit| *edit.settings = renamed);
+    bench.wait(bench.store.update_app(renamed, app.version()))?;
+    let query = AppQuery::all().containing("οδος").declared(true).enabled(false);
+    same("by its new name", list(&query, 2)?, vec![disabled.clone()])?;
+    same("by a new flow", list(&AppQuery::all().with_flow(Flow::DeviceCode), 2)?, vec![disabled])?;
+    let query = AppQuery::all().containing("raced").declared(true);
+    same("by its old name", list(&query, 2)?, Vec::new())?;
+    same("by U+0000", list(&AppQuery::all().containing("a\0"), 2)?, Vec::new())
 }

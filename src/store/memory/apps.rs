@@ -8,9 +8,23 @@ use super::listing::FirstOf;
 use super::{MemoryStore, read, write};
 use crate::app::{AppOrigin, CustomApp};
 use crate::ids::ClientId;
+use crate::store::app_registry::{fold, folded_text};
 use crate::store::{
     AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
+
+/// An app in its place.
+pub(super) struct Registered {
+    pub(super) app: Arc<CustomApp>,
+    /// The folded text for searches.
+    folded: Box<str>,
+}
+
+impl Registered {
+    fn new(app: CustomApp) -> Self {
+        Self { folded: folded_text(&app).into(), app: Arc::new(app) }
+    }
+}
 
 impl MemoryStore {
     /// Counts a change of `app`, as it is before a change or after its insertion. The caller holds the lock of the
@@ -24,14 +38,14 @@ impl MemoryStore {
 
 impl AppRegistry for MemoryStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        Ok(read(&self.apps).get(client_id).cloned())
+        Ok(read(&self.apps).get(client_id).map(|it| Arc::clone(&it.app)))
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
         match write(&self.apps).entry(app.client_id().clone()) {
             Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
             Entry::Vacant(vacant) => {
-                self.count_change(vacant.insert(Arc::new(app)));
+                self.count_change(&vacant.insert(Registered::new(app)).app);
                 Ok(InsertApp::Inserted)
             }
         }
@@ -44,10 +58,10 @@ impl AppRegistry for MemoryStore {
     ) -> Result<UpdateApp, StoreError> {
         match write(&self.apps).get_mut(app.client_id()) {
             None => Ok(UpdateApp::NotFound),
-            Some(stored) if stored.version() != expected_version => Ok(UpdateApp::Conflict),
+            Some(stored) if stored.app.version() != expected_version => Ok(UpdateApp::Conflict),
             Some(stored) => {
-                self.count_change(stored);
-                *stored = Arc::new(app);
+                self.count_change(&stored.app);
+                *stored = Registered::new(app);
                 Ok(UpdateApp::Updated)
             }
         }
@@ -61,9 +75,9 @@ impl AppRegistry for MemoryStore {
         let mut apps = write(&self.apps);
         match apps.get(client_id) {
             None => Ok(DeleteApp::NotFound),
-            Some(stored) if stored.version() != expected_version => Ok(DeleteApp::Conflict),
+            Some(stored) if stored.app.version() != expected_version => Ok(DeleteApp::Conflict),
             Some(stored) => {
-                self.count_change(stored);
+                self.count_change(&stored.app);
                 write(&self.consents).retain(|(of_app, _), _| of_app != client_id);
                 apps.remove(client_id);
                 Ok(DeleteApp::Deleted)
@@ -77,8 +91,12 @@ impl AppRegistry for MemoryStore {
         page: Page<ClientId>,
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut first = FirstOf::new(page);
-        for app in read(&self.apps).values() {
-            if first.wants(app.client_id()) && query.admits(app) {
+        let text = query.text.as_deref().map(fold);
+        for Registered { app, folded } in read(&self.apps).values() {
+            if first.wants(app.client_id())
+                && text.as_ref().is_none_or(|text| folded.contains(text))
+                && query.admits(app)
+            {
                 first.put(app.client_id().clone(), Arc::clone(app));
             }
         }
@@ -87,7 +105,7 @@ impl AppRegistry for MemoryStore {
 
     async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
         let apps = read(&self.apps);
-        let own = apps.values().filter(|app| app.origin() == AppOrigin::SelfRegistered);
+        let own = apps.values().filter(|it| it.app.origin() == AppOrigin::SelfRegistered);
         Ok(own.take(most).count())
     }
 

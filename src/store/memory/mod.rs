@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -82,7 +82,7 @@ pub struct MemoryStore {
 }
 
 /// Only administrators add to it, so its hash need not withstand chosen keys.
-type Apps = HashMap<ClientId, Arc<CustomApp>, RandomState>;
+type Apps = HashMap<ClientId, apps::Registered, RandomState>;
 
 type AssertionKey = (Digest, ClientId, AssertionPurpose);
 
@@ -409,7 +409,7 @@ impl GrantStore for MemoryStore {
 }
 
 fn active<'a>(apps: &'a Apps, client_id: &ClientId) -> Option<&'a CustomApp> {
-    apps.get(client_id).map(Arc::as_ref).filter(|app| app.is_enabled())
+    apps.get(client_id).map(|it| &*it.app).filter(|app| app.is_enabled())
 }
 
 fn first_byte(grant_id: GrantId) -> u8 {

@@ -5,32 +5,73 @@ use super::statements::Tables;
 /// The origin of an app, as its index expresses it; NULL for one that an administrator registered.
 pub(super) const ORIGIN: &str = "(CAST(document AS jsonb) ->> 'origin')";
 
+/// A condition that every app meets. The index for searches has it, so that no statement without it uses that index
+/// instead of the primary key.
+pub(super) const IS_SEARCHED: &str = "octet_length(client_id) > 0";
+
 /// As [`insert_described`], and counts the app.
 pub(super) fn insert_app(p: &Tables<'_>) -> String {
     counted(p, &insert_described(p), None)
 }
 
-/// `$1` client id, `$2` enabled, `$3` version, `$4` the record.
+/// `$1` client id, `$2` enabled, `$3` version, `$4` the record, `$5` the folded text, `$6` the marks.
 pub(super) fn insert_described(p: &Tables<'_>) -> String {
     format!(
-        "INSERT INTO {p}apps (client_id, enabled, version, document) \
-         VALUES ($1, $2, $3, $4) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
+        "INSERT INTO {p}apps \
+             (client_id, enabled, version, document, folded, marks, folded_version) \
+         VALUES ($1, $2, $3, $4, $5, $6, $3) ON CONFLICT (client_id) DO NOTHING RETURNING 1"
     )
 }
 
-/// `$1` client id, `$2` enabled, `$3` version, `$4` the record, `$5` the expected version.
+/// As [`insert_described`], and `$7` the expected version.
 pub(super) fn update_app(p: &Tables<'_>) -> String {
     let update = format!(
-        "UPDATE {p}apps SET enabled = $2, version = $3, document = $4 \
-         WHERE client_id = $1 AND version = $5 RETURNING 1"
+        "UPDATE {p}apps SET enabled = $2, version = $3, document = $4, \
+             folded = $5, marks = $6, folded_version = $3 \
+         WHERE client_id = $1 AND version = $7 RETURNING 1"
     );
-    counted(p, &update, Some("$5"))
+    counted(p, &update, Some("$7"))
 }
 
 /// `$1` client id, `$2` the expected version.
 pub(super) fn delete_app(p: &Tables<'_>) -> String {
     let delete = format!("DELETE FROM {p}apps WHERE client_id = $1 AND version = $2 RETURNING 1");
     counted(p, &delete, Some("$2"))
+}
+
+/// `$1` a text before the names, `$2` enabled, `$3` the largest answer, `$4` a text after the names or NULL, `$5` the
+/// folded text, `$6` the marks that are compared, `$7` those of them that the app has. The inner statement reads the
+/// index for searches only, and the rows of apps that an earlier program has written.
+pub(super) fn list_apps(p: &Tables<'_>) -> String {
+    format!(
+        "SELECT document FROM {p}apps WHERE client_id = ANY(ARRAY(\
+             SELECT s.client_id FROM {p}apps s \
+             WHERE {IS_SEARCHED} AND s.client_id > $1 AND ($4::text IS NULL OR s.client_id < $4) \
+             AND CASE WHEN s.folded_version = s.version THEN s.marks & $6 = $7 \
+                 AND ($5::text IS NULL OR s.folded IS NULL OR strpos(s.folded, $5) > 0) \
+                 ELSE $2::bool IS NULL \
+                 OR (SELECT a.enabled FROM {p}apps a WHERE a.client_id = s.client_id) = $2 END \
+             ORDER BY s.client_id LIMIT $3)) ORDER BY client_id"
+    )
+}
+
+/// `$1` a client id as the table has it, `$2` the largest answer.
+pub(super) fn unsearched_apps(p: &Tables<'_>) -> String {
+    format!(
+        "SELECT client_id, version, document FROM {p}apps \
+         WHERE client_id > $1 AND folded_version IS DISTINCT FROM version \
+         ORDER BY client_id LIMIT $2"
+    )
+}
+
+/// Arrays: `$1` client ids, `$2` versions, `$3` folded texts, `$4` marks.
+pub(super) fn fill_searched(p: &Tables<'_>) -> String {
+    format!(
+        "UPDATE {p}apps AS a SET folded = n.folded, marks = n.marks, folded_version = n.version \
+         FROM unnest($1::text[], $2::bigint[], $3::text[], $4::bigint[]) \
+             AS n (client_id, version, folded, marks) \
+         WHERE a.client_id = n.client_id AND a.version = n.version"
+    )
 }
 
 /// `$1` a text before all names of the issuer, `$2` one after all of them or NULL, `$3` the largest answer.

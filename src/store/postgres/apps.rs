@@ -8,10 +8,49 @@ use super::PostgresStore;
 use super::rows::{column, instant};
 use crate::app::CustomApp;
 use crate::ids::ClientId;
-use crate::store::sql::{read_app, write_app};
+use crate::store::sql::{Search, Searched, read_app, write_app};
 use crate::store::{
     AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, StoreError, UpdateApp,
 };
+
+/// The number of apps that one statement of [`PostgresStore::fill_searched`] writes.
+const FILLED: usize = 500;
+
+impl PostgresStore {
+    /// Writes the columns for searches of the apps that a program without them has written.
+    pub(super) async fn fill_searched(&self) -> Result<(), StoreError> {
+        let mut after = String::new();
+        loop {
+            let unsearched = || {
+                let unsearched = query(self.sql.unsearched_apps.clone());
+                unsearched.bind(&after).bind(i64::try_from(FILLED).unwrap_or(i64::MAX))
+            };
+            let rows = self.run(unsearched).await.map_err(StoreError::new)?;
+            let (mut ids, mut versions) = (Vec::new(), Vec::new());
+            let (mut texts, mut marks) = (Vec::new(), Vec::new());
+            for row in &rows {
+                let Some(searched) = Searched::of_document(column(row, "document")?) else {
+                    continue;
+                };
+                ids.push(column::<&str>(row, "client_id")?);
+                versions.push(column::<i64>(row, "version")?);
+                texts.push(searched.folded);
+                marks.push(searched.marks);
+            }
+            let fill = || {
+                let fill = query(self.sql.fill_searched.clone());
+                fill.bind(ids.as_slice()).bind(versions.as_slice()).bind(&texts).bind(&marks)
+            };
+            if !ids.is_empty() {
+                self.run(fill).await.map_err(StoreError::new)?;
+            }
+            match rows.last() {
+                Some(last) if rows.len() == FILLED => after = column(last, "client_id")?,
+                _ => return Ok(()),
+            }
+        }
+    }
+}
 
 impl AppRegistry for PostgresStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
@@ -22,7 +61,7 @@ impl AppRegistry for PostgresStore {
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
-        let document = write_app(&app)?;
+        let (document, searched) = (write_app(&app)?, Searched::of(&app));
         let is_counted = !app.origin().is_self_described();
         let sql = if is_counted { &self.sql.insert_app } else { &self.sql.insert_described };
         let inserted = self
@@ -32,6 +71,8 @@ impl AppRegistry for PostgresStore {
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())
                     .bind(&document)
+                    .bind(searched.folded.as_deref())
+                    .bind(searched.marks)
             })
             .await?;
         Ok(if inserted.is_some() { InsertApp::Inserted } else { InsertApp::AlreadyExists })
@@ -42,7 +83,7 @@ impl AppRegistry for PostgresStore {
         app: CustomApp,
         expected_version: u64,
     ) -> Result<UpdateApp, StoreError> {
-        let document = write_app(&app)?;
+        let (document, searched) = (write_app(&app)?, Searched::of(&app));
         let updated = self
             .row(|| {
                 query(self.sql.update_app.clone())
@@ -50,6 +91,8 @@ impl AppRegistry for PostgresStore {
                     .bind(app.is_enabled())
                     .bind(app.version().cast_signed())
                     .bind(&document)
+                    .bind(searched.folded.as_deref())
+                    .bind(searched.marks)
                     .bind(expected_version.cast_signed())
             })
             .await?;
@@ -86,8 +129,8 @@ impl AppRegistry for PostgresStore {
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut found: Vec<Arc<CustomApp>> = Vec::new();
         let mut after = page.after;
-        // The search text is compared here: databases differ in which letters they fold.
-        for read in asked.reads(page.limit) {
+        let search = Search::of(asked);
+        for read in AppQuery::reads(page.limit) {
             let make = || {
                 query(self.sql.list_apps.clone())
                     .bind(match &after {
@@ -97,6 +140,9 @@ impl AppRegistry for PostgresStore {
                     .bind(asked.enabled)
                     .bind(i64::try_from(read).unwrap_or(i64::MAX))
                     .bind(self.names.ceiling())
+                    .bind(search.text.as_deref())
+                    .bind(search.mask)
+                    .bind(search.marks)
             };
             let rows = self.run(make).await.map_err(StoreError::new)?;
             for row in &rows {

@@ -229,8 +229,9 @@ impl PostgresStore {
     /// any number of times. CockroachDB refuses ` COLLATE "C"`: remove it, as [`migrate`](Self::migrate)
     /// does.
     ///
-    /// To upgrade tables in use, run the statements from the first `ALTER TABLE` on in a second transaction.
-    /// In one transaction with the others, they may deadlock with revocations.
+    /// To upgrade tables in use, run the statements from the first `ALTER TABLE` on in a second transaction, and
+    /// those from the next one, of the grants, in a third. In one transaction, they may deadlock with requests.
+    /// Afterwards, [`migrate`](Self::migrate) needs no right to create tables.
     #[must_use]
     pub fn schema_sql(prefix: &TablePrefix) -> String {
         schema::schema_sql(prefix)
@@ -238,7 +239,8 @@ impl PostgresStore {
 
     /// Creates missing tables, and upgrades those of an earlier version of this crate in place. Several
     /// processes may do so at once, and programs of the previous version continue to work. Current tables
-    /// are not locked.
+    /// are not locked. It also writes what searches compare of the apps that a program of an earlier version has
+    /// written; until then, searches read them in whole.
     ///
     /// # Errors
     ///
@@ -248,11 +250,18 @@ impl PostgresStore {
         let mut attempt = 1;
         loop {
             let found = self.find_version().await?;
-            if found.is_some_and(|found| found.is_current() || found.is_later()) {
+            if found.is_some_and(Found::is_later) {
                 break;
             }
-            match self.migrate_once(found).await {
-                Ok(()) => break,
+            let migrated = match found.filter(|found| found.is_current()) {
+                Some(_) => Ok(()),
+                None => self.migrate_once(found).await,
+            };
+            match migrated {
+                Ok(()) => {
+                    self.fill_searched().await?;
+                    break;
+                }
                 // If two processes create a table at once, one of them is refused, and finds it next time.
                 Err(error) if attempt == MAX_MIGRATIONS || error.as_database_error().is_none() => {
                     return Err(opening::not_migrated(&self.prefix, error));
@@ -299,6 +308,7 @@ impl PostgresStore {
         if found.is_none_or(|found| found.schema_version < SCHEMA_VERSION) {
             pool.execute(script(&schema::tables(&self.prefix))).await?;
         }
+        pool.execute(script(&schema::search(&self.prefix))).await?;
         if !found.is_some_and(Found::has_revision) {
             // An index over millions of grants takes longer than other statements may.
             let upgrade =

@@ -1,6 +1,6 @@
 //! The tables, as scripts that may run any number of times.
 
-use super::app_changes::ORIGIN;
+use super::app_changes::{IS_SEARCHED, ORIGIN};
 use crate::store::TablePrefix;
 
 /// The number that programs compare for equality. It changes when they no longer work on the tables.
@@ -10,7 +10,7 @@ pub(super) const REVISION: i32 = 3;
 
 /// The number of the last addition, on which programs without it work. A program also works on tables with
 /// further additions.
-pub(super) const ADDITIONS: i32 = 5;
+pub(super) const ADDITIONS: i32 = 6;
 
 /// Adapts a script to the server that calls itself `version`.
 pub(super) fn script_for(version: &str, script: &str) -> String {
@@ -24,9 +24,9 @@ pub(super) fn script_for(version: &str, script: &str) -> String {
 
 /// Returns the statements that create the missing tables and indexes.
 ///
-/// The first part locks tables less than the second, so both in one transaction may deadlock.
+/// The parts lock different tables, so that two in one transaction may deadlock with requests.
 pub(super) fn schema_sql(prefix: &TablePrefix) -> String {
-    [tables(prefix), revision_3(prefix), additions(prefix)].concat()
+    [tables(prefix), search(prefix), revision_3(prefix), additions(prefix)].concat()
 }
 
 /// Returns the statements that create the tables of revision 2.
@@ -127,6 +127,21 @@ CREATE TABLE IF NOT EXISTS {prefix}usage (
 ) WITH (fillfactor = 50);
 UPDATE {prefix}clock SET schema_version = {SCHEMA_VERSION}
     WHERE id = 1 AND schema_version < {SCHEMA_VERSION};
+"#
+    )
+}
+
+/// Returns the statements that add the columns for searches to the apps. They are a part of their own, because requests
+/// lock the apps before other tables, or after them.
+pub(super) fn search(prefix: &TablePrefix) -> String {
+    let index = prefix.without_schema();
+    format!(
+        r#"ALTER TABLE {prefix}apps
+    ADD COLUMN IF NOT EXISTS folded text COLLATE "C",
+    ADD COLUMN IF NOT EXISTS marks bigint,
+    ADD COLUMN IF NOT EXISTS folded_version bigint;
+CREATE INDEX IF NOT EXISTS {index}apps_search ON {prefix}apps (client_id)
+    INCLUDE (marks, folded_version, version, folded) WHERE {IS_SEARCHED};
 "#
     )
 }
@@ -235,10 +250,12 @@ mod tests {
 
     /// `PostgresStore::schema_sql` tells the host to split the script there.
     #[test]
-    fn the_first_alter_table_begins_the_second_part() {
+    fn the_first_two_alter_tables_begin_the_other_parts() {
         let prefix = TablePrefix::default();
         assert!(!tables(&prefix).contains("ALTER TABLE"));
-        assert!(revision_3(&prefix).starts_with("ALTER TABLE"));
+        assert!(search(&prefix).starts_with("ALTER TABLE"));
+        assert_eq!(search(&prefix).matches("ALTER TABLE").count(), 1);
+        assert!(revision_3(&prefix).starts_with("ALTER TABLE grantor_grants"));
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(super) struct Statements {
     pub(super) apps_version: SqlStr,
     pub(super) present: SqlStr,
     pub(super) list_apps: SqlStr,
+    pub(super) unsearched_apps: SqlStr,
+    pub(super) fill_searched: SqlStr,
     pub(super) count_self_registered: SqlStr,
     pub(super) insert_grant: SqlStr,
     pub(super) redeem_code: SqlStr,
@@ -117,12 +119,9 @@ impl Statements {
                 "JOIN {p}app_changes AS changes ON changes.id = 1",
             )),
             present: statement(seen(p, "", "")),
-            list_apps: statement(format!(
-                "SELECT document FROM {p}apps \
-                 WHERE client_id > $1 AND ($4::text IS NULL OR client_id < $4) \
-                 AND ($2::bool IS NULL OR enabled = $2) \
-                 ORDER BY client_id LIMIT $3"
-            )),
+            list_apps: statement(app_changes::list_apps(p)),
+            unsearched_apps: statement(app_changes::unsearched_apps(p)),
+            fill_searched: statement(app_changes::fill_searched(p)),
             count_self_registered: statement(app_changes::count_self_registered(p)),
             insert_grant: statement(new_grant::insert_grant(p)),
             redeem_code: statement(redeem_code(p)),

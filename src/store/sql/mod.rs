@@ -10,6 +10,7 @@ mod document;
 mod grant_row;
 mod names;
 mod rare;
+mod search;
 mod table_prefix;
 mod target;
 
@@ -24,6 +25,7 @@ pub(super) use document::{read_app, write_app};
 pub(super) use grant_row::GrantRow;
 pub(super) use names::{Names, in_order};
 pub(super) use rare::Rare;
+pub(super) use search::{Search, Searched};
 pub use table_prefix::{InvalidTablePrefix, TablePrefix};
 pub(super) use target::{read_target, write_target};
 

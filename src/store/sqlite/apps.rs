@@ -11,7 +11,7 @@ use super::batch::{Batch, Failed};
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
-use crate::store::sql::{read_app, write_app};
+use crate::store::sql::{Search, Searched, read_app, write_app};
 use crate::store::{
     AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, Revoked, StoreError,
     UpdateApp,
@@ -24,6 +24,7 @@ struct Change {
     is_enabled: bool,
     is_self_described: bool,
     record: String,
+    searched: Searched,
 }
 
 impl Change {
@@ -34,6 +35,7 @@ impl Change {
             is_enabled: app.is_enabled(),
             is_self_described: app.origin().is_self_described(),
             record: write_app(app)?,
+            searched: Searched::of(app),
         })
     }
 }
@@ -71,7 +73,9 @@ impl AppRegistry for SqliteStore {
                     .bind(names.write(change.client_id.as_str()))
                     .bind(change.version)
                     .bind(change.is_enabled)
-                    .bind(change.record.as_str()),
+                    .bind(change.record.as_str())
+                    .bind(change.searched.folded.as_deref())
+                    .bind(change.searched.marks),
             )?;
             if inserted == 0 {
                 return Ok(InsertApp::AlreadyExists);
@@ -100,6 +104,8 @@ impl AppRegistry for SqliteStore {
                     .bind(change.version)
                     .bind(change.is_enabled)
                     .bind(change.record.as_str())
+                    .bind(change.searched.folded.as_deref())
+                    .bind(change.searched.marks)
                     .bind(expected),
             )?;
             if updated > 0 {
@@ -151,8 +157,8 @@ impl AppRegistry for SqliteStore {
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut found = Vec::new();
         let mut after = page.after;
-        // The search text is compared here, because SQLite folds ASCII letters only.
-        for read in query.reads(page.limit) {
+        let search = Search::of(query);
+        for read in AppQuery::reads(page.limit) {
             let rows = sqlx::query(self.sql.list_apps.clone())
                 .bind(match &after {
                     Some(after) => self.names.write(after.as_str()),
@@ -161,6 +167,9 @@ impl AppRegistry for SqliteStore {
                 .bind(query.enabled)
                 .bind(i64::try_from(read).unwrap_or(i64::MAX))
                 .bind(self.names.ceiling())
+                .bind(search.text.as_deref())
+                .bind(search.mask)
+                .bind(search.marks)
                 .fetch_all(self.readers()?)
                 .await
                 .map_err(StoreError::new)?;

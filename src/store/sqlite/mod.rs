@@ -190,6 +190,7 @@ impl SqliteStore {
         is_on_disk(&mut connection).await?;
         if settings.migrates {
             schema::migrate(&mut connection, prefix.without_schema()).await?;
+            schema::fill_searched(&mut connection, &sql).await?;
         }
         opening::is_known(schema::version(&mut connection, prefix.without_schema()).await?)?;
         // A file that cannot be written fails now, not at the first request.

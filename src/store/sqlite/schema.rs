@@ -4,8 +4,9 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 
 use super::opening::is_known;
+use super::statements::Statements;
 use crate::store::StoreError;
-use crate::store::sql::statement;
+use crate::store::sql::{Searched, statement};
 
 /// The scripts, each from one version to the next; the first creates version 1. `{p}` is the prefix.
 ///
@@ -209,6 +210,15 @@ CREATE TABLE {p}trusted_issuers (
 ) WITHOUT ROWID;
 UPDATE {p}meta SET additions = 8;
 ",
+    // The next addition. Its columns are filled by `fill_searched`.
+    "\
+ALTER TABLE {p}apps ADD COLUMN folded TEXT;            -- for searches; NULL if it is too long
+ALTER TABLE {p}apps ADD COLUMN marks INTEGER;
+ALTER TABLE {p}apps ADD COLUMN folded_version INTEGER; -- for which the two were written
+CREATE INDEX {p}apps_search ON {p}apps
+  (client_id, marks, folded_version, version, folded);
+UPDATE {p}meta SET additions = 9;
+",
 ];
 
 /// The last script after which earlier programs no longer work on the tables, or ask for its number. The scripts
@@ -239,6 +249,36 @@ pub(super) async fn migrate(
         run.map_err(StoreError::new)?;
     }
     transaction.commit().await.map_err(StoreError::new)
+}
+
+/// The number of apps that one transaction of [`fill_searched`] writes.
+const FILLED: i64 = 500;
+
+/// Writes the columns for searches of the apps that a program without them has written.
+pub(super) async fn fill_searched(
+    connection: &mut SqliteConnection,
+    sql: &Statements,
+) -> Result<(), StoreError> {
+    let mut after = String::new();
+    loop {
+        let unsearched = sqlx::query(sql.unsearched_apps.clone()).bind(after.as_str()).bind(FILLED);
+        let rows = unsearched.fetch_all(&mut *connection).await.map_err(StoreError::new)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.try_get("client_id").map_err(StoreError::new)?;
+        let mut transaction =
+            connection.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::new)?;
+        for row in &rows {
+            let record = row.try_get("record").map_err(StoreError::new)?;
+            let Some(searched) = Searched::of_document(record) else { continue };
+            let fill = sqlx::query(sql.fill_searched.clone())
+                .bind(row.try_get::<&str, _>("client_id").map_err(StoreError::new)?)
+                .bind(row.try_get::<i64, _>("version").map_err(StoreError::new)?)
+                .bind(searched.folded)
+                .bind(searched.marks);
+            fill.execute(&mut *transaction).await.map_err(StoreError::new)?;
+        }
+        transaction.commit().await.map_err(StoreError::new)?;
+    }
 }
 
 /// The numbers that tables state; 0 if there are none.

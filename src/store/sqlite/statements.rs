@@ -151,10 +151,11 @@ statements! {
     find_app = "\
 SELECT record, (SELECT clock FROM {p}meta WHERE id = 1) AS clock FROM {p}apps WHERE client_id = ?1";
     insert_app = "\
-INSERT INTO {p}apps (client_id, version, enabled, record) VALUES (?1, ?2, ?3, ?4)
-ON CONFLICT (client_id) DO NOTHING";
+INSERT INTO {p}apps (client_id, version, enabled, record, folded, marks, folded_version)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?2) ON CONFLICT (client_id) DO NOTHING";
     update_app = "\
-UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4 WHERE client_id = ?1 AND version = ?5";
+UPDATE {p}apps SET version = ?2, enabled = ?3, record = ?4, folded = ?5, marks = ?6, folded_version = ?2
+WHERE client_id = ?1 AND version = ?7";
     delete_app = "DELETE FROM {p}apps WHERE client_id = ?1 AND version = ?2";
     /// Whether the app described itself at this version.
     was_described = "\
@@ -175,9 +176,21 @@ SELECT id, issuer FROM {p}issuers WHERE issuer IN (SELECT value FROM json_each(?
 INSERT INTO {p}issuers (id, issuer, app_changes) SELECT COALESCE(max(id), 0) + 1, ?1, 0
 FROM {p}issuers WHERE true ON CONFLICT (issuer) DO NOTHING";
     delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
+    /// ?1 and ?4 enclose the names of the issuer, ?2 enabled, ?3 the largest answer, ?5 the folded text,
+    /// ?6 the marks that are compared, ?7 those of them that the app has. The inner statement reads the index only, apart
+    /// from apps of an earlier program.
     list_apps = "\
-SELECT record FROM {p}apps WHERE client_id > ?1 AND (?4 IS NULL OR client_id < ?4)
-  AND (?2 IS NULL OR enabled = ?2) ORDER BY client_id LIMIT ?3";
+SELECT record FROM {p}apps WHERE client_id IN (
+  SELECT s.client_id FROM {p}apps AS s INDEXED BY {p}apps_search
+  WHERE s.client_id > ?1 AND (?4 IS NULL OR s.client_id < ?4) AND CASE WHEN s.folded_version = s.version
+    THEN s.marks & ?6 = ?7 AND (?5 IS NULL OR s.folded IS NULL OR instr(s.folded, ?5) > 0)
+    ELSE ?2 IS NULL OR (SELECT a.enabled FROM {p}apps AS a WHERE a.client_id = s.client_id) = ?2 END
+  ORDER BY s.client_id LIMIT ?3) ORDER BY client_id";
+    unsearched_apps = "\
+SELECT client_id, version, record FROM {p}apps INDEXED BY {p}apps_search
+WHERE client_id > ?1 AND folded_version IS NOT version ORDER BY client_id LIMIT ?2";
+    fill_searched = "\
+UPDATE {p}apps SET folded = ?3, marks = ?4, folded_version = version WHERE client_id = ?1 AND version = ?2";
 
     /// The state on which a new grant depends.
     ground = "\
