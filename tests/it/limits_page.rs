@@ -491,6 +491,13 @@ const TESTS: &[(&str, &[&str])] = &[
     ),
     ("cached ids of no app", &["an_id_without_an_app_is_looked_up_once_and_displaces_no_app"]),
     (
+        "grants that a process keeps beside PostgreSQL (`with_known_grants`); those that it has read and not rotated",
+        &[
+            "a_flood_of_reads_pushes_out_no_known_grant_and_is_bounded",
+            "without_the_setting_no_grant_is_known",
+        ],
+    ),
+    (
         "events in `MemoryAudit`",
         &[
             "memory_keeps_the_newest_events_and_filters_by_app_subject_and_time",

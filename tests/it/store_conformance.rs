@@ -123,6 +123,11 @@ fn the_kit_rejects_pending_rows_that_stay_too_long_or_too_short() {
 }
 
 #[test]
+fn the_kit_rejects_a_known_grant_that_is_not_as_its_row() {
+    fails_exactly(Alteration::KnowsAnotherScope, &["a_known_grant_is_as_its_row"]);
+}
+
+#[test]
 fn the_kit_rejects_ignored_keys() {
     fails_exactly(
         Alteration::IgnoresKeys,

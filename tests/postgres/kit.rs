@@ -35,6 +35,11 @@ impl Runner for Tokio {
 
 #[test]
 fn the_postgres_store_keeps_the_contract() {
+    keeps_the_contract(0);
+}
+
+/// Runs the kit over a store that keeps `most` grants.
+pub(crate) fn keeps_the_contract(most: usize) {
     let Some(database) = database() else { return };
     let runtime = Arc::new(runtime());
     let pool = pool(&runtime, database.options(), 20);
@@ -43,7 +48,7 @@ fn the_postgres_store_keeps_the_contract() {
     let other = move |store: &PostgresStore| {
         PostgresStore::with_prefix(others.clone(), store.prefix().clone())
     };
-    let kit = Kit::new(move || new_store(&runtime, &pool))
+    let kit = Kit::new(move || new_store(&runtime, &pool).with_known_grants(most))
         .with_other_process(other)
         .with_runner(runner)
         .with_rounds(rounds(super::KIT_ROUNDS));

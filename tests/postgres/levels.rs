@@ -37,3 +37,8 @@ fn repeatable_read_as_the_default_changes_no_answer() {
 fn serializable_as_the_default_changes_no_answer() {
     keeps_the_contract("serializable");
 }
+
+#[test]
+fn a_store_that_keeps_grants_keeps_the_contract() {
+    super::kit::keeps_the_contract(64);
+}

@@ -31,6 +31,7 @@ mod fan_out;
 mod isolation;
 mod issuers;
 mod kit;
+mod known;
 mod limits;
 mod opening;
 #[path = "../support/other_process.rs"]

@@ -123,6 +123,10 @@ impl GrantStore for AnyStore {
         on_any!(self.claim_assertion(claim).await)
     }
 
+    fn known_grant(&self, grant_id: &GrantId) -> Option<Grant> {
+        on_any!(self.known_grant(grant_id))
+    }
+
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
         on_any!(self.find_grant(grant_id).await)
     }

@@ -1,4 +1,4 @@
-//! Grants are not cached: every call goes to the store.
+//! Grants are not cached here: every call goes to the store.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -51,6 +51,10 @@ impl<S: GrantStore> GrantStore for CachedApps<S> {
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
         self.store.claim_assertion(claim).await
+    }
+
+    fn known_grant(&self, grant_id: &GrantId) -> Option<Grant> {
+        self.store.known_grant(grant_id)
     }
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {

@@ -320,6 +320,26 @@ impl<'k, S: Store, R: Runner> Bench<'k, S, R> {
         self.find(grant)?.ok_or_else(|| Violation::new("a stored grant is not found"))
     }
 
+    /// Checks what the store knows without a read of the grant with this row.
+    pub(super) fn knows_no_more_than(&self, row: &Grant) -> Check {
+        let Some(known) = self.store.known_grant(&row.grant_id) else { return Ok(()) };
+        holds(known.generation <= row.generation, || "a known generation is still to come")?;
+        let known = Grant {
+            binding: row.binding,
+            confirmation: row.confirmation,
+            bound_from: row.bound_from,
+            code_expires_at: row.code_expires_at,
+            generation: row.generation,
+            rotated_at: row.rotated_at,
+            claim: row.claim,
+            retries: row.retries,
+            mismatches: row.mismatches,
+            revoked: row.revoked,
+            ..known
+        };
+        same("what is known of a grant", &known, row)
+    }
+
     pub(super) fn is_revoked(&self, facts: &AccessFacts<'_>) -> Check<bool> {
         self.wait(self.store.is_revoked(facts))
     }

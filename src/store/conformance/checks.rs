@@ -80,6 +80,7 @@ fn of_handles<S: Store, R: Runner>() -> Vec<NamedCheck<S, R>> {
         }
         rotation {
             rotation_makes_the_successor_live,
+            a_known_grant_is_as_its_row,
             a_spent_refresh_token_ends_its_family,
             a_stranger_cannot_use_or_end_a_family,
             a_lost_answer_is_given_again_within_the_grace,

@@ -1,8 +1,8 @@
 //! Checks of [`rotate`](crate::store::GrantStore::rotate), one caller at a time.
 
 use super::bench::{
-    CODE_LIFE, EXPIRED, GRANT_LIFE, HOUR, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, key,
-    new_app, random_bytes, random_digest, same, token,
+    CODE_LIFE, EXPIRED, GRANT_LIFE, HOUR, MINUTE, REVOKED, SECOND, UNKNOWN, at, code, end, holds,
+    key, new_app, random_bytes, random_digest, same, token,
 };
 use super::{Check, Kit, Runner};
 use crate::ids::GrantId;
@@ -29,6 +29,24 @@ pub fn rotation_makes_the_successor_live<S: Store, R: Runner>(kit: &Kit<S, R>) -
         same("the row", bench.row(&grant)?, row)?;
     }
     Ok(())
+}
+
+/// A grant that a store knows without a read is as its row, apart from the members that rotations and revocations
+/// change, and its generation is none that is still to come. Nothing that is known answers for a grant that has ended.
+pub fn a_known_grant_is_as_its_row<S: Store, R: Runner>(kit: &Kit<S, R>) -> Check {
+    let bench = kit.bench();
+    let grant = bench.family(&bench.cast()?)?;
+    for generation in 1..4 {
+        let row = bench.row(&grant)?;
+        bench.knows_no_more_than(&row)?;
+        same("a rotation", bench.rotate(&token(&grant, generation, 0))?, Rotate::Rotated)?;
+        bench.knows_no_more_than(&bench.row(&grant)?)?;
+    }
+    bench.revoke(&end(RevocationTarget::Grant(grant.grant_id), 1))?;
+    bench.knows_no_more_than(&bench.row(&grant)?)?;
+    bench.is_dead("after a revocation", &grant, 2)?;
+    let unknown = GrantId::from_bytes(random_bytes()?);
+    holds(bench.store.known_grant(&unknown).is_none(), || "a grant is known that has no row")
 }
 
 /// R9, R10: a spent refresh token ends its family, the live one with it.

@@ -215,7 +215,14 @@ impl GrantStore for PostgresStore {
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
-        self.try_rotate(rotation).await
+        let answer = self.try_rotate(rotation).await;
+        match answer {
+            Ok(Rotate::Rotated | Rotate::Retried { .. } | Rotate::Ahead) => {
+                self.known.rotated(rotation.grant_id, rotation.generation.saturating_add(1));
+            }
+            _ => self.known.forget(&rotation.grant_id),
+        }
+        answer
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
@@ -254,8 +261,16 @@ impl GrantStore for PostgresStore {
         })
     }
 
+    fn known_grant(&self, grant_id: &GrantId) -> Option<Grant> {
+        self.known.find(grant_id)
+    }
+
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        self.find(*grant_id).await
+        let found = self.find(*grant_id).await?;
+        if let Some(grant) = &found {
+            self.known.saw(grant);
+        }
+        Ok(found)
     }
 
     async fn list_grants(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use sqlx::{SqlStr, query};
 
 use super::PostgresStore;
+use super::known::KnownGrants;
 use super::limits::UNLIMITED;
 use super::rows::column;
 use super::run::MAX_ATTEMPTS;
@@ -93,7 +94,10 @@ impl PostgresStore {
             }
         }
         // A look-up that others join reads their grants as those of its own issuer.
-        let view = |names| Self { names, finds: Arc::default(), ..self.clone() };
+        let view = |names| {
+            let known = Arc::new(KnownGrants::new(self.known.most()));
+            Self { names, finds: Arc::default(), known, ..self.clone() }
+        };
         Ok(in_order(&names, &numbers)?.into_iter().map(view).collect())
     }
 }

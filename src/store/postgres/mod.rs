@@ -10,6 +10,7 @@ mod finds;
 mod grants;
 mod issuers;
 mod judging;
+mod known;
 mod limits;
 mod listing;
 mod new_grant;
@@ -35,6 +36,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, query}
 
 use self::connections::Connections;
 use self::finds::Finds;
+use self::known::KnownGrants;
 use self::rows::column;
 use self::run::lacks_tables;
 use self::schema::{ADDITIONS, REVISION, SCHEMA_VERSION};
@@ -90,6 +92,7 @@ pub struct PostgresStore {
     /// Whether the store made the pool, and closes it.
     owns_pool: bool,
     finds: Arc<Finds>,
+    known: Arc<KnownGrants>,
     seen: Arc<Seen>,
     sql: Arc<Statements>,
     prefix: TablePrefix,
@@ -159,6 +162,7 @@ impl PostgresStore {
             connections: Connections::new(pool),
             owns_pool: false,
             finds: Arc::default(),
+            known: Arc::new(KnownGrants::new(0)),
             seen: Arc::default(),
             sql: Arc::new(Statements::new(&Tables { prefix: &prefix, skew: Duration::ZERO })),
             prefix,
@@ -209,6 +213,20 @@ impl PostgresStore {
     #[must_use]
     pub fn with_host_skew(self, skew: Duration) -> Self {
         Self { host_skew: skew.min(MAX_SKEW), ..self }
+    }
+
+    /// Keeps in memory what never changes of the grants that this process has rotated, at most `most` of them and
+    /// about 0.5 KiB each, for each issuer. Default: 0.
+    ///
+    /// A refresh of a known grant then takes one round trip instead of two. The statement decides as before, by the
+    /// row: nothing that was revoked, expired, disabled or spent is given.
+    ///
+    /// The price, with several processes: a spent refresh token that is presented to a process which has seen it live,
+    /// and has not seen it spent, ends its family with the second request instead of the first. The first is refused with
+    /// `temporarily_unavailable`, as a refresh that others have overtaken.
+    #[must_use]
+    pub fn with_known_grants(self, most: usize) -> Self {
+        Self { known: Arc::new(KnownGrants::new(most)), ..self }
     }
 
     /// Adds the settings that suit this store to the options of a pool: READ COMMITTED; 5 s for statements
@@ -382,6 +400,7 @@ impl PostgresStore {
             erase.bind(revoked.at.as_millis()).bind(self.names.tag())
         };
         self.run(covered).await.map_err(StoreError::new)?;
+        self.known.forget_subject(subject);
         let subject = &*self.names.write(subject.as_str());
         let consents = || query(self.sql.erase_consents.clone()).bind(subject);
         let mut erased = self.run(consents).await.map_err(StoreError::new)?.len();

@@ -15,6 +15,7 @@ use std::time::Duration;
 use grantor::app::CustomApp;
 use grantor::clock::UnixTime;
 use grantor::ids::{ClientId, EvidenceIssuer, GrantId, Subject};
+use grantor::protocol::Scope;
 use grantor::secret::Digest;
 use grantor::store::{
     AccessFacts, AppQuery, AppRegistry, AppsVersion, AssertionClaim, ClaimAssertion,
@@ -140,6 +141,8 @@ pub(crate) enum Alteration {
     IgnoresIssuerVersions,
     /// Answers that a trusted issuer is removed, and keeps it.
     KeepsRemovedIssuers,
+    /// Knows of every grant the scope of another.
+    KnowsAnotherScope,
     /// Unfinished: rotation panics.
     Panics,
 }
@@ -153,12 +156,12 @@ use Alteration::{
     ForgetsExpiry, ForgetsInstallations, ForgetsItsRevocations, ForgetsTombstones,
     FreesKeysByPruning, IgnoresIssuerVersions, IgnoresKeys, IgnoresOvertaking, IgnoresParents,
     JudgesWithoutTheDevice, KeepsEveryDevice, KeepsInTwoSteps, KeepsRemovedIssuers,
-    ListsConsentsOfAll, ListsWhatWasCutOff, OrdersAfterTheRevocation, OverwritesRecords, Panics,
-    PrunesAssertionsEarly, PrunesDevicesEarly, PrunesPendingRowsEarly, PrunesPendingRowsLate,
-    PrunesRecordsEarly, PrunesRecordsInTwoSteps, ReadsTheFeedByTime, ReadsThenWrites,
-    ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked, RevokesAfterTheOrder,
-    RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped, SharesDevicesAmongUsers,
-    TakesPollsForReplays, TakesStepsOfOtherOrders, TrustsTheClock,
+    KnowsAnotherScope, ListsConsentsOfAll, ListsWhatWasCutOff, OrdersAfterTheRevocation,
+    OverwritesRecords, Panics, PrunesAssertionsEarly, PrunesDevicesEarly, PrunesPendingRowsEarly,
+    PrunesPendingRowsLate, PrunesRecordsEarly, PrunesRecordsInTwoSteps, ReadsTheFeedByTime,
+    ReadsThenWrites, ReadsThenWritesDevices, RemembersWhatWasWithdrawn, RevivesTheRevoked,
+    RevokesAfterTheOrder, RevokesDevicesByName, RevokesTheOvertaken, SeesWhatIsToBeWiped,
+    SharesDevicesAmongUsers, TakesPollsForReplays, TakesStepsOfOtherOrders, TrustsTheClock,
 };
 
 impl Alteration {
@@ -343,6 +346,7 @@ impl AlteredStore {
             | IgnoresParents
             | CapsRetries
             | RevokesTheOvertaken
+            | KnowsAnotherScope
             | ComparesVersionsByOrder
             | PrunesPendingRowsLate
             | PrunesPendingRowsEarly
@@ -626,6 +630,12 @@ impl GrantStore for AlteredStore {
             self.redate(grant).await;
         }
         self.step(self.sound.claim_assertion(&claim)).await
+    }
+
+    fn known_grant(&self, grant_id: &GrantId) -> Option<Grant> {
+        let mut known = self.sound.lock().grants.get(grant_id).cloned()?;
+        known.scope = Scope::parse("another").unwrap();
+        Some(known).filter(|_| self.is(KnowsAnotherScope))
     }
 
     async fn find_grant(&self, grant_id: &GrantId) -> Result<Option<Grant>, StoreError> {

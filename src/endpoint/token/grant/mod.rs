@@ -287,9 +287,16 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         trail.grant_id = Some(handle.grant_id);
         let row = self.store.find_grant(&handle.grant_id).await?;
         let row = row.ok_or(Rejection::GrantRefused(grant_type, GrantRefusal::Unknown))?;
-        trail.concerns(&row.subject);
-        trail.flow = Some(row.made_by());
-        Ok(row)
+        Ok(recorded(row, trail))
+    }
+
+    /// Returns what the store knows of the row without a read, if the refresh token is the one that it knows to be
+    /// live. The claim judges the row itself. A token that the store knows to be spent proves reuse only by a read.
+    fn known_row(&self, handle: &GrantHandle, trail: &mut AuditTrail<'_>) -> Option<GrantRow> {
+        let row = self.store.known_grant(&handle.grant_id);
+        let row = row.filter(|row| row.generation == handle.generation)?;
+        trail.grant_id = Some(handle.grant_id);
+        Some(recorded(row, trail))
     }
 
     /// Returns the user that the token acts as, if the account is active.
@@ -298,6 +305,13 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         user.filter(|user| user.active && user.subject == *subject)
             .ok_or(Rejection::InactiveUser.into())
     }
+}
+
+/// Records the user and the flow of `row`.
+fn recorded(row: GrantRow, trail: &mut AuditTrail<'_>) -> GrantRow {
+    trail.concerns(&row.subject);
+    trail.flow = Some(row.made_by());
+    row
 }
 
 /// Returns what a row gives, limited to `scope`.

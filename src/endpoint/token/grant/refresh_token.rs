@@ -59,7 +59,16 @@ impl Grant for RefreshToken {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<RotationRight>, EndpointError> {
-        let row = context.row_of(&handle, Self::TYPE, trail).await?;
+        // A device is seen by the row as it is.
+        let known = match facts.device {
+            None => context.known_row(&handle, trail),
+            Some(_) => None,
+        };
+        let is_known = known.is_some();
+        let row = match known {
+            Some(row) => row,
+            None => context.row_of(&handle, Self::TYPE, trail).await?,
+        };
         let settings = app.settings();
         let mut rotation = Rotation {
             grant_id: handle.grant_id,
@@ -75,11 +84,13 @@ impl Grant for RefreshToken {
             claim: facts.claim_id(),
             now: facts.now,
         };
-        if row.has_spent(&rotation) {
+        if !is_known && row.has_spent(&rotation) {
             return Err(refuse(&context.store, &rotation).await);
         }
         // The row was read after the request began. Requests that spend the token from here on overlap this
-        // one, which may reach the store after its client has given it up and gone on.
+        // one, which may reach the store after its client has given it up and gone on. Of a row that is known without
+        // a read, another process may have spent the token before: the store then forgets it, and the next request
+        // with the token reads the row.
         rotation.proves_reuse = rotation.grace_millis == 0;
         check_flow(app, &row)?;
         let user = context.active_user(&row.subject).await?;
