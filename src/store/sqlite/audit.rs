@@ -14,6 +14,9 @@ use crate::store::{
     AuditFilter, AuditRow, DayRow, HistoryRows, Pruned, StoreError, UsageRow, UsageStep, day_of,
 };
 
+/// The number of events that a step of pruning removes. In a large log, each has a page of the index of users to itself.
+const PRUNED_AT_ONCE: usize = 100;
+
 impl SqliteStore {
     pub(crate) async fn append_audit(&self, rows: Vec<AuditRow>) -> Result<(), StoreError> {
         let rows = AuditRow::distinct(rows);
@@ -74,13 +77,32 @@ impl SqliteStore {
         Ok((total, days))
     }
 
+    /// Removes old events in steps, each a transaction that others may share, so that none waits long for the writer.
     pub(crate) async fn prune_audit(
         &self,
         before: [u8; 16],
         before_day: i64,
         limit: usize,
     ) -> Result<Pruned, StoreError> {
-        let limit = i64::try_from(limit.min(MAX_PRUNED)).unwrap_or(0);
+        let limit = limit.min(MAX_PRUNED);
+        let mut removed = 0;
+        loop {
+            let step = PRUNED_AT_ONCE.min(limit - removed);
+            let pruned = self.prune_audit_once(before, before_day, step).await?;
+            removed += pruned.removed;
+            if pruned.removed == 0 || !pruned.more || removed >= limit {
+                return Ok(Pruned { removed, more: pruned.more });
+            }
+        }
+    }
+
+    async fn prune_audit_once(
+        &self,
+        before: [u8; 16],
+        before_day: i64,
+        limit: usize,
+    ) -> Result<Pruned, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(0);
         let prune = move |batch: &mut Batch<'_>| {
             let (sql, names) = (batch.sql, batch.names.clone());
             let (before, issuer) = (&before[..], names.number());

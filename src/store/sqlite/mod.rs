@@ -43,6 +43,8 @@ use super::{StoreError, TablePrefix};
 const BUSY: Duration = Duration::from_secs(5);
 /// The number of connections that read, unless the host passes a pool.
 const READERS: u32 = 4;
+/// The memory for pages that the writer may keep, in KiB: a new grant or event writes pages of indexes in random order.
+const WRITER_PAGES: &str = "-32768";
 /// The size in bytes to which the write-ahead log is cut after a checkpoint.
 const LOG_BYTES: &str = "67108864";
 
@@ -107,6 +109,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(readers);
+        let options = options.pragma("cache_size", WRITER_PAGES);
         Self::assemble(options, readers, true, settings).await
     }
 
