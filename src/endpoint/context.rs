@@ -23,6 +23,7 @@ use crate::protocol::resources::Resources;
 use crate::random::{JtiSource, SecureRandom};
 use crate::rate_limit::RateLimiter;
 use crate::rate_limit::repeats::Repeats;
+use crate::resource_server::VerifiedTokens;
 use crate::resource_server::resource::ResourceServer;
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, Sealing};
@@ -65,6 +66,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) catalog: Option<Arc<ApiCatalog>>,
     pub(crate) ticket_lifetime: Duration,
     pub(crate) resource_servers: Vec<ResourceServer>,
+    /// The access tokens that APIs have introspected.
+    pub(crate) introspected: VerifiedTokens,
     /// The devices, if the server wipes phones.
     pub(crate) devices: Option<Devices>,
     /// The device grant, if the server has it.

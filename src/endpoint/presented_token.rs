@@ -1,5 +1,6 @@
 //! The token of a revocation or introspection request (RFC 7009 section 2.1, RFC 7662 section 2.1).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::UnixTime;
@@ -9,7 +10,7 @@ use crate::endpoint::form_request::{FormRequest, refuse_duplicates};
 use crate::error::{EndpointError, Rejection};
 use crate::ids::ClientId;
 use crate::jwt::access_token::AccessTokenRules;
-use crate::jwt::{AccessTokenClaims, AccessTokenError};
+use crate::jwt::{AccessTokenClaims, AccessTokenError, VerifyingKeys};
 use crate::protocol::form::Form;
 use crate::server_secret::handle::{GrantHandle, HandleKind};
 use crate::store::{Grant, Store};
@@ -41,14 +42,15 @@ impl<'f> PresentedToken<'f> {
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Reads the claims of an access token of this server, for any API, that is valid at `now`. Another host
     /// may have issued it, whose clock is ahead.
+    ///
+    /// A token that was read before costs no signature check. The caller asks the store whether it was revoked.
     pub(crate) fn read_access_token(
         &self,
         token: &str,
         now: UnixTime,
-    ) -> Result<AccessTokenClaims, Rejection> {
-        let claims = self.recognise_access_token(token, now)?;
-        self.check_times(&claims, now)?;
-        Ok(claims)
+    ) -> Result<Arc<AccessTokenClaims>, Rejection> {
+        let verify = |keys: &VerifyingKeys| self.verify_access_token(token, keys);
+        self.introspected.check(token, now, verify, |claims| self.check_times(claims, now))
     }
 
     /// Checks that a recognised access token is valid at `now`.
@@ -71,9 +73,16 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         token: &str,
         now: UnixTime,
     ) -> Result<AccessTokenClaims, Rejection> {
-        let keys = self.keys.at(now);
+        self.verify_access_token(token, self.keys.at(now).verifying())
+    }
+
+    fn verify_access_token(
+        &self,
+        token: &str,
+        keys: &VerifyingKeys,
+    ) -> Result<AccessTokenClaims, Rejection> {
         let rules = AccessTokenRules {
-            keys: keys.verifying(),
+            keys,
             issuer: &self.issuer,
             audiences: None,
             clock_skew: Duration::ZERO,

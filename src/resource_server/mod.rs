@@ -52,6 +52,7 @@ pub(crate) mod resource;
 mod revocation_list;
 mod server_documents;
 mod token_cache;
+mod verified_tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,15 +75,14 @@ pub use revocation_list::{RevocationList, RevocationsUnknown};
 pub use server_documents::{DiscoveryError, ServerDocument};
 
 use crate::catalog::{Enforcement, EnforcementTable};
-use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::clock::{Clock, SystemClock};
 use crate::ids::{Issuer, Resource};
 use crate::jwt::access_token::AccessTokenRules;
-use crate::jwt::{AccessTokenClaims, KeyRing, VerifyingKeys};
+use crate::jwt::{AccessTokenClaims, AccessTokenError, KeyRing, VerifyingKeys};
 use crate::protocol::scope::Scope;
 use crate::store::{AccessFacts, GrantStore};
-use keys::Keys;
 use remote_keys::RemoteKeys;
-use token_cache::TokenCache;
+pub(crate) use verified_tokens::VerifiedTokens;
 
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(1);
 
@@ -101,9 +101,8 @@ pub struct BearerVerifier {
     metadata_url: Option<Box<str>>,
     enforcement: Option<EnforcementTable>,
     revocations: Option<Arc<RevocationList>>,
-    keys: Keys,
     remote: Option<RemoteKeys>,
-    cache: TokenCache,
+    tokens: VerifiedTokens,
 }
 
 impl BearerVerifier {
@@ -117,7 +116,7 @@ impl BearerVerifier {
     /// every request unmapped, and knows no revocations.
     #[must_use]
     pub fn new(issuer: Issuer, keys: VerifyingKeys) -> Self {
-        Self::with_keys(issuer, Keys::given(keys))
+        Self::with_tokens(issuer, VerifiedTokens::given(keys, Self::DEFAULT_CACHE))
     }
 
     /// Creates a verifier of tokens from the server in this process that has the name `issuer` and the
@@ -142,10 +141,10 @@ impl BearerVerifier {
     /// ```
     #[must_use]
     pub fn following(issuer: Issuer, ring: &KeyRing) -> Self {
-        Self::with_keys(issuer, Keys::of_ring(ring.clone()))
+        Self::with_tokens(issuer, VerifiedTokens::following(ring.clone(), Self::DEFAULT_CACHE))
     }
 
-    fn with_keys(issuer: Issuer, keys: Keys) -> Self {
+    fn with_tokens(issuer: Issuer, tokens: VerifiedTokens) -> Self {
         Self {
             issuer,
             resources: Vec::new(),
@@ -154,9 +153,8 @@ impl BearerVerifier {
             metadata_url: None,
             enforcement: None,
             revocations: None,
-            keys,
             remote: None,
-            cache: TokenCache::new(Self::DEFAULT_CACHE),
+            tokens,
         }
     }
 
@@ -228,7 +226,7 @@ impl BearerVerifier {
     /// leaves hardly any uncached.
     #[must_use]
     pub fn with_cache(mut self, tokens: usize) -> Self {
-        self.cache = TokenCache::new(tokens);
+        self.tokens = self.tokens.with_capacity(tokens);
         self
     }
 
@@ -238,7 +236,7 @@ impl BearerVerifier {
     ///
     /// A verifier that [follows](Self::following) a ring has the keys of the ring, and the call is a no-op.
     pub fn replace_keys(&self, keys: VerifyingKeys) {
-        self.keys.replace(keys, &self.cache);
+        self.tokens.replace_keys(keys);
     }
 
     /// Checks the issuer, signature, audience, times and revocation of the request's token, but not
@@ -340,17 +338,12 @@ impl BearerVerifier {
     fn checked(&self, request: BearerRequest<'_>) -> Result<Arc<AccessTokenClaims>, Refusal> {
         let token = request.token()?;
         let now = self.clock.now();
-        self.keys.follow(now, &self.cache);
         if let Some(remote) = &self.remote {
             remote.check_age(now)?;
         }
-        let claims = match self.cache.get(token) {
-            Some(claims) => {
-                claims.check_times(now, self.clock_skew).map_err(Refusal::Token)?;
-                claims
-            }
-            None => self.verify(token, now)?,
-        };
+        let verify = |keys: &VerifyingKeys| self.verify(token, keys);
+        let check = |claims: &AccessTokenClaims| claims.check_times(now, self.clock_skew);
+        let claims = self.tokens.check(token, now, verify, check).map_err(Refusal::Token)?;
         if let Some(list) = &self.revocations {
             let revoked = list.is_revoked(&AccessFacts::from(&*claims), now);
             if revoked.map_err(Refusal::RevocationsUnknown)? {
@@ -360,21 +353,22 @@ impl BearerVerifier {
         Ok(claims)
     }
 
-    fn verify(&self, token: &str, now: UnixTime) -> Result<Arc<AccessTokenClaims>, Refusal> {
+    fn verify(
+        &self,
+        token: &str,
+        keys: &VerifyingKeys,
+    ) -> Result<AccessTokenClaims, AccessTokenError> {
         let mut audiences: Vec<&str> = self.resources.iter().map(Resource::as_str).collect();
         if audiences.is_empty() {
             audiences.push(self.issuer.as_str());
         }
-        let keys = self.keys.read();
         let rules = AccessTokenRules {
-            keys: &keys,
+            keys,
             issuer: &self.issuer,
             audiences: Some(&audiences),
             clock_skew: self.clock_skew,
         };
-        let claims = Arc::new(rules.verify(token, now).map_err(Refusal::Token)?);
-        self.cache.insert(token, &claims, now);
-        Ok(claims)
+        rules.verify_at_any_time(token)
     }
 
     fn enforce(&self, method: &str, path: &str, claims: &AccessTokenClaims) -> Result<(), Refusal> {

@@ -3,7 +3,7 @@ use serde_json::Map;
 
 use super::*;
 use crate::catalog::{ApiCatalog, Endpoint};
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, UnixTime};
 use crate::ids::{ClientId, GrantId};
 use crate::jwt::access_token::NewAccessToken;
 use crate::jwt::{AccessTokenError, Algorithm, RingKey, SigningKey, testing};

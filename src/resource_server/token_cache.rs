@@ -100,7 +100,7 @@ impl fmt::Debug for TokenCache {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::Map;
 
     use super::*;
@@ -109,9 +109,9 @@ mod tests {
     use crate::protocol::scope::Scope;
     use crate::resource_server::BearerVerifier;
 
-    const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
+    pub(crate) const NOW: UnixTime = UnixTime::from_seconds(1_700_000_000);
 
-    fn claims(expires_at: UnixTime) -> Arc<AccessTokenClaims> {
+    pub(crate) fn claims(expires_at: UnixTime) -> Arc<AccessTokenClaims> {
         Arc::new(AccessTokenClaims {
             issuer: Issuer::new("https://as.example.com").unwrap(),
             subject: Subject::new("alice").unwrap(),
@@ -133,7 +133,7 @@ mod tests {
         })
     }
 
-    fn token(number: usize) -> String {
+    pub(crate) fn token(number: usize) -> String {
         format!("header.payload.{number:060}")
     }
 

@@ -594,6 +594,13 @@ const TESTS: &[(&str, &[&str])] = &[
     ("boundary, headers of a part in a form with a file", &["a_malformed_body_is_refused"]),
     // Resource servers
     ("cached verified tokens", &["the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept"]),
+    (
+        "introspected access tokens that the server keeps",
+        &[
+            "a_token_is_verified_once_and_checked_each_time",
+            "the_capacity_is_never_exceeded_and_the_newest_tokens_are_kept",
+        ],
+    ),
     ("clock skew", &["the_times_of_a_cached_token_are_checked_at_each_use"]),
     (
         "age at which the list of revocations closes",

@@ -45,6 +45,7 @@ mod host_clocks;
 mod http;
 mod imported_secrets;
 mod introspection;
+mod introspection_cache;
 mod issuers;
 mod jwt_bearer;
 mod late_refresh;

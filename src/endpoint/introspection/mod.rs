@@ -79,7 +79,9 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             let (handle, grant) = self.open_anyones(token).await?;
             return self.live_refresh_token(None, &handle, grant, now).await;
         }
-        self.live_access_token(self.read_access_token(token, now)?).await
+        let claims = self.read_access_token(token, now)?;
+        self.check_access(&claims).await?;
+        Ok(ActiveToken::from(&*claims))
     }
 
     async fn examine_access_token(
@@ -89,21 +91,21 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<ActiveToken, EndpointError> {
-        let mut claims = self.read_access_token(token, facts.now)?;
+        let claims = self.read_access_token(token, facts.now)?;
         trail.grant_id = Some(claims.grant_id);
         trail.concerns(&claims.subject);
-        show_to(servers, &mut claims)?;
-        self.live_access_token(claims).await
+        let mut active = ActiveToken::from(&*claims);
+        show_to(servers, &mut active)?;
+        self.check_access(&claims).await?;
+        Ok(active)
     }
 
-    async fn live_access_token(
-        &self,
-        claims: AccessTokenClaims,
-    ) -> Result<ActiveToken, EndpointError> {
-        if self.store.is_revoked(&AccessFacts::from(&claims)).await? {
+    /// Checks that the access behind a token has not ended.
+    async fn check_access(&self, claims: &AccessTokenClaims) -> Result<(), EndpointError> {
+        if self.store.is_revoked(&AccessFacts::from(claims)).await? {
             return Err(Rejection::RevokedToken.into());
         }
-        Ok(claims.into())
+        Ok(())
     }
 
     async fn examine_refresh_token(
@@ -164,21 +166,21 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     }
 }
 
-/// Reduces `claims` to the part that the calling API may see: everything for a gateway; otherwise its
+/// Reduces `token` to the part that the calling API may see: everything for a gateway; otherwise its
 /// own names and scopes, if it is in the audience (RFC 7662 section 2.2).
-fn show_to(servers: &[&ResourceServer], claims: &mut AccessTokenClaims) -> Result<(), Rejection> {
+fn show_to(servers: &[&ResourceServer], token: &mut ActiveToken) -> Result<(), Rejection> {
     if servers.iter().any(|server| server.gateway) {
         return Ok(());
     }
     let meant: Vec<_> = servers
         .iter()
-        .filter(|server| claims.audience.iter().any(|name| server.is_named(name)))
+        .filter(|server| token.audience.iter().any(|name| server.is_named(name)))
         .collect();
     let known = meant.iter().map(|server| server.scopes.clone());
     let known = known.reduce(|all, scopes| all.union(&scopes)).ok_or(Rejection::ForeignToken)?;
-    claims.audience.retain(|name| meant.iter().any(|server| server.is_named(name)));
+    token.audience.retain(|name| meant.iter().any(|server| server.is_named(name)));
     if meant.iter().all(|server| !server.scopes.is_empty()) {
-        claims.scope = claims.scope.intersection(&known);
+        token.scope = token.scope.intersection(&known);
     }
     Ok(())
 }

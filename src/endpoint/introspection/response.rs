@@ -65,8 +65,13 @@ impl Introspection {
     /// Returns the body of the response as JSON.
     #[must_use]
     pub fn to_json(&self) -> String {
+        // Claims of the usual length take one allocation.
+        let mut json = Vec::with_capacity(512);
         // A record of strings and numbers always has a JSON form.
-        serde_json::to_string(self).unwrap_or_default()
+        match serde_json::to_writer(&mut json, self) {
+            Ok(()) => String::from_utf8(json).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 }
 
@@ -206,22 +211,22 @@ impl Serialize for Introspection {
     }
 }
 
-impl From<AccessTokenClaims> for ActiveToken {
-    fn from(claims: AccessTokenClaims) -> Self {
+impl From<&AccessTokenClaims> for ActiveToken {
+    fn from(claims: &AccessTokenClaims) -> Self {
         Self {
-            issuer: claims.issuer,
-            subject: claims.subject,
-            audience: claims.audience,
-            client_id: claims.client_id,
-            scope: claims.scope,
+            issuer: claims.issuer.clone(),
+            subject: claims.subject.clone(),
+            audience: claims.audience.clone(),
+            client_id: claims.client_id.clone(),
+            scope: claims.scope.clone(),
             token_type: Some("Bearer"),
-            token_id: Some(claims.token_id),
+            token_id: Some(claims.token_id.clone()),
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
             auth_time: claims.auth_time,
-            actor: claims.actor,
-            device: claims.device,
-            circumstances: claims.circumstances,
+            actor: claims.actor.clone(),
+            device: claims.device.clone(),
+            circumstances: claims.circumstances.clone(),
         }
     }
 }
