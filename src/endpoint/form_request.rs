@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::clock::{Clock, UnixTime};
 use crate::endpoint::caller::Caller;
 use crate::error::Rejection;
 use crate::ids::{RequestId, Source};
@@ -17,6 +18,7 @@ pub struct FormRequest<'a> {
     authorization: Option<&'a str>,
     body: &'a [u8],
     caller: Caller<'a>,
+    now: Option<UnixTime>,
     observation: Option<&'a Observation>,
 }
 
@@ -26,7 +28,7 @@ impl<'a> FormRequest<'a> {
     #[must_use]
     pub fn new(body: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         let body = body.as_ref();
-        Self { authorization: None, body, caller: Caller::default(), observation: None }
+        Self { authorization: None, body, caller: Caller::default(), now: None, observation: None }
     }
 
     /// Sets the value of the `Authorization` header.
@@ -53,6 +55,17 @@ impl<'a> FormRequest<'a> {
     pub(crate) const fn from(mut self, caller: Caller<'a>) -> Self {
         self.caller = caller;
         self
+    }
+
+    /// Sets the instant of the request, for a layer that has read the clock.
+    pub(crate) const fn at(mut self, now: UnixTime) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Returns the instant of the request: the given one, or that of `clock`.
+    pub(crate) fn now(&self, clock: &dyn Clock) -> UnixTime {
+        self.now.unwrap_or_else(|| clock.now())
     }
 
     /// Times the steps of the request with `observation`.

@@ -1,6 +1,6 @@
 //! The facts of a request that never change while it is answered.
 
-use crate::clock::UnixTime;
+use crate::clock::{Clock, UnixTime};
 use crate::endpoint::caller::Caller;
 use crate::endpoint::devices::NamedDevice;
 use crate::endpoint::form_request::FormRequest;
@@ -23,9 +23,9 @@ pub(crate) struct RequestFacts<'a> {
 }
 
 impl<'a> RequestFacts<'a> {
-    pub(crate) fn new(now: UnixTime, request: &FormRequest<'a>) -> Self {
+    pub(crate) fn new(clock: &dyn Clock, request: &FormRequest<'a>) -> Self {
         Self {
-            now,
+            now: request.now(clock),
             caller: request.caller(),
             date: UnixTime::EPOCH,
             device: None,

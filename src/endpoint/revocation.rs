@@ -41,7 +41,7 @@ impl OwnToken {
 impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers a revocation request, and records how it ended.
     pub(crate) async fn revoke(&self, request: &FormRequest<'_>) -> Answered<()> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::RevokeToken, request, &*self.audit);
         let result = self.give_back(request, &facts, &mut trail).await;
         self.record(&facts, trail, result).and(|result| match result {

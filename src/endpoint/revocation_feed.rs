@@ -21,7 +21,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         request: &FormRequest<'_>,
         cursor: FeedCursor,
     ) -> Answered<RevocationFeed> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::ReadRevocations, request, &*self.audit);
         let result = self.read_on(request, cursor, &facts, &mut trail).await;
         self.record(&facts, trail, result)

@@ -19,8 +19,11 @@
 //! # }
 //! ```
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -123,7 +126,7 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
         Ok(body) => body,
         Err(status) => return status.into_response(),
     };
-    endpoints.answer(endpoint, Request::from_parts(parts, body)).await.map(Body::from)
+    endpoints.respond(endpoint, &parts, &body).await.map(Body::from)
 }
 
 /// Puts the address of the client into the extensions, unless the host has put a source there.
@@ -137,16 +140,34 @@ pub(super) fn note_source(parts: &mut Parts) {
 }
 
 /// Reads a whole body. One of `limit` bytes and one more stands for one that is too long.
-pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, StatusCode> {
+pub(super) async fn whole(mut body: Body, limit: usize) -> Result<Bytes, StatusCode> {
     let too_much = || vec![0; limit + 1].into();
     // A body with a length above the limit is not read.
     if !usize::try_from(body.size_hint().lower()).is_ok_and(|it| it <= limit) {
         return Ok(too_much());
     }
-    match timeout(BODY_TIMEOUT, to_bytes(body, limit)).await {
-        Ok(Ok(body)) => Ok(body),
+    // Mostly the whole body came with the head, and needs no timer.
+    let begin = match poll_fn(|context| Poll::Ready(arrived(&mut body, context))).await {
+        Ok(Some(begin)) if body.is_end_stream() && begin.len() <= limit => return Ok(begin),
+        Ok(Some(begin)) => begin,
+        Ok(None) => return Ok(Bytes::new()),
         // A client that has disconnected reads no answer.
+        Err(_) => return Ok(too_much()),
+    };
+    let Some(left) = limit.checked_sub(begin.len()) else { return Ok(too_much()) };
+    match timeout(BODY_TIMEOUT, to_bytes(body, left)).await {
+        Ok(Ok(rest)) if begin.is_empty() => Ok(rest),
+        Ok(Ok(rest)) => Ok([begin, rest].concat().into()),
         Ok(Err(_)) => Ok(too_much()),
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+    }
+}
+
+/// Returns the first frame of a body, no bytes if none has arrived yet, or `None` if the body has ended.
+fn arrived(body: &mut Body, context: &mut Context<'_>) -> Result<Option<Bytes>, axum::Error> {
+    match Pin::new(body).poll_frame(context) {
+        Poll::Ready(Some(frame)) => Ok(Some(frame?.into_data().unwrap_or_default())),
+        Poll::Ready(None) => Ok(None),
+        Poll::Pending => Ok(Some(Bytes::new())),
     }
 }

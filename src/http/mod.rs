@@ -61,8 +61,10 @@ mod well_known;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{self, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 
 #[cfg(feature = "axum")]
@@ -96,6 +98,9 @@ use span::RequestSpan;
 /// The longest body, in bytes. A longer one is answered with status 413, and need not be read
 /// completely.
 pub const MAX_BODY_BYTES: usize = MAX_FORM_BYTES;
+
+/// The time after which the instant of a request no longer dates its answer.
+const STALE_DATE: Duration = Duration::from_millis(500);
 
 /// The endpoints of an [`AuthorizationServer`] over HTTP.
 ///
@@ -215,7 +220,19 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     /// issuers. Counts start anew, so call it before the first request. Default: no label.
     #[must_use]
     pub fn with_issuer_label(mut self, labelled: bool) -> Self {
-        self.metrics = Metrics::labelled(labelled.then(|| self.server.issuer().clone()));
+        let issuer = labelled.then(|| self.server.issuer().clone());
+        self.metrics = Metrics::new(issuer, self.metrics.times_steps());
+        self
+    }
+
+    /// Counts the time that requests spend at each step of the pipeline, as `grantor_step_seconds`. A token request
+    /// then reads the clock about seven times more. Counts start anew, so call it before the first request. Default:
+    /// no.
+    ///
+    /// The span of a request has these times, too, whether they are counted or not.
+    #[must_use]
+    pub fn with_step_times(mut self, counted: bool) -> Self {
+        self.metrics = Metrics::new(self.metrics.issuer().cloned(), counted);
         self
     }
 
@@ -267,31 +284,40 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     where
         B: AsRef<[u8]> + Send,
     {
-        let observation = Observation::start();
         let (parts, body) = request.into_parts();
+        self.respond(endpoint, &parts, body.as_ref()).await
+    }
+
+    /// Answers a request at `endpoint`.
+    async fn respond(&self, endpoint: ServerEndpoint, parts: &Parts, body: &[u8]) -> Answer {
+        let mut observation = Observation::start();
+        let now = self.server.now();
         let id = self.request_ids.of(&parts.extensions, &parts.headers);
         let issuer =
             if self.names_issuer { Some(self.server.issuer()) } else { self.metrics.issuer() };
         let span = RequestSpan::new(endpoint, id.as_str(), issuer);
-        let exchange = Exchange::new(&parts, body.as_ref(), &id, &observation);
+        observation.detailed(self.metrics.times_steps() || span.is_recorded());
+        let exchange = Exchange::new(parts, body, &id, now, &observation);
         let answered = span.around(self.dispatch(endpoint, &exchange)).await;
         let (mut answer, app) = answered.unwrap_or_else(|unread| (unread.into_answer(), None));
         if self.cross_origin {
             cors::admit(&self.server, endpoint, &exchange, app.as_ref(), &mut answer).await;
         }
-        if let Some(date) = self.date.at(self.server.now()) {
+        let took = observation.elapsed();
+        let sent = if took < STALE_DATE { now } else { self.server.now() };
+        if let Some(date) = self.date.at(sent) {
             answer.headers_mut().insert(header::DATE, date);
         }
-        answer.headers_mut().insert(REQUEST_ID, id.into_header());
         if parts.method == Method::HEAD {
             let length = answer.body().len();
             answer.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             answer.body_mut().clear();
         }
         let outcome = RequestOutcome::of_status(answer.status().as_u16());
-        let measured = observation.measured(outcome);
+        let measured = observation.measured(outcome, took);
         self.metrics.count(endpoint, outcome, &measured);
         span.end(&observation, &measured, answer.status());
+        answer.headers_mut().insert(REQUEST_ID, id.into_header());
         answer
     }
 
@@ -306,8 +332,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         }
         let context = self.server.context();
         let answer = match endpoint {
-            ServerEndpoint::Authorization => self.authorize(exchange).await?,
-            ServerEndpoint::Decision => self.decide(exchange).await?,
+            ServerEndpoint::Authorization => Box::pin(self.authorize(exchange)).await?,
+            ServerEndpoint::Decision => Box::pin(self.decide(exchange)).await?,
             ServerEndpoint::Token => {
                 let answered = context.token(&exchange.form_request()?).await;
                 let json = |token: TokenResponse| private_json(StatusCode::OK, token.to_json());
@@ -338,7 +364,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                     |codes: DeviceAuthorization| private_json(StatusCode::OK, codes.to_json());
                 return Ok(self.answered(answered, json));
             }
-            ServerEndpoint::DeviceVerification => self.device_page(exchange).await?,
+            ServerEndpoint::DeviceVerification => Box::pin(self.device_page(exchange)).await?,
             ServerEndpoint::DeviceWipeCheck => {
                 let answered = context.check_wipe(&exchange.form_request()?, &self.nextcloud).await;
                 return Ok(self.answered(answered, devices::wipe_check));
@@ -357,11 +383,11 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                 return Ok(self.registered(answered, StatusCode::CREATED));
             }
             ServerEndpoint::ClientConfiguration => {
-                return self.client_configuration(exchange).await;
+                return Box::pin(self.client_configuration(exchange)).await;
             }
             ServerEndpoint::JwkSet => public_json(self.server.jwk_set()),
             ServerEndpoint::Metadata => public_json(match &self.metadata_with_id_jag {
-                Some(with) if context.trusts_id_jag().await => with.clone(),
+                Some(with) if Box::pin(context.trusts_id_jag()).await => with.clone(),
                 Some(_) | None => self.metadata.clone(),
             }),
             ServerEndpoint::ResourceMetadata => {

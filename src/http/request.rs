@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 
 use super::cors;
 use super::response::{Answer, empty, private_json};
+use crate::clock::UnixTime;
 use crate::endpoint::caller::Caller;
 use crate::endpoint::form_request::FormRequest;
 use crate::error::{ErrorBody, ErrorCode};
@@ -21,6 +22,7 @@ pub(super) struct Exchange<'a> {
     pub(super) parts: &'a Parts,
     body: &'a [u8],
     id: &'a RequestId,
+    now: UnixTime,
     pub(super) observation: &'a Observation,
 }
 
@@ -29,9 +31,10 @@ impl<'a> Exchange<'a> {
         parts: &'a Parts,
         body: &'a [u8],
         id: &'a RequestId,
+        now: UnixTime,
         observation: &'a Observation,
     ) -> Self {
-        Self { parts, body, id, observation }
+        Self { parts, body, id, now, observation }
     }
 
     pub(super) fn path(&self) -> &'a str {
@@ -139,7 +142,7 @@ impl<'a> Exchange<'a> {
     }
 
     fn authorized(&self, request: FormRequest<'a>) -> Result<FormRequest<'a>, InvalidHttpRequest> {
-        let request = request.observed(self.observation).from(self.caller());
+        let request = request.observed(self.observation).from(self.caller()).at(self.now);
         let mut headers = self.parts.headers.get_all(header::AUTHORIZATION).iter();
         match (headers.next(), headers.next()) {
             (None, _) => Ok(request),

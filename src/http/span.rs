@@ -33,13 +33,18 @@ impl RequestSpan {
         ))
     }
 
+    /// Checks whether a subscriber takes the span.
+    pub(super) fn is_recorded(&self) -> bool {
+        !self.0.is_disabled()
+    }
+
     pub(super) fn around<F: Future>(&self, future: F) -> ::tracing::instrument::Instrumented<F> {
         ::tracing::Instrument::instrument(future, self.0.clone())
     }
 
     pub(super) fn end(&self, observation: &Observation, measured: &Measured, status: StatusCode) {
         use std::fmt::Write as _;
-        if self.0.is_disabled() {
+        if !self.is_recorded() {
             return;
         }
         let micros = u64::try_from(measured.took.as_micros()).unwrap_or(u64::MAX);
@@ -80,6 +85,11 @@ pub(super) struct RequestSpan;
 impl RequestSpan {
     pub(super) const fn new(_: ServerEndpoint, _: &str, _: Option<&Issuer>) -> Self {
         Self
+    }
+
+    #[expect(clippy::unused_self, reason = "same signature as with the feature")]
+    pub(super) const fn is_recorded(&self) -> bool {
+        false
     }
 
     #[expect(clippy::unused_self, reason = "same signature as with the feature")]

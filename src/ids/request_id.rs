@@ -44,9 +44,14 @@ impl RequestId {
 
     /// Returns 16 hexadecimal digits.
     pub(crate) fn numbered(number: u64) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |place: usize| {
+            let nibble = number >> (60 - 4 * place) & 15;
+            DIGITS.get(nibble as usize).copied().unwrap_or(b'0')
+        };
         // They are a valid header.
-        let text = format!("{number:016x}");
-        Self(HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("0")))
+        let text: [u8; 16] = std::array::from_fn(digit);
+        Self(HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("0")))
     }
 }
 

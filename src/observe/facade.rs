@@ -49,12 +49,13 @@ mod enabled {
 
     impl Default for Facade {
         fn default() -> Self {
-            Self::new(None)
+            Self::new(None, false)
         }
     }
 
     impl Facade {
-        pub(crate) fn new(issuer: Option<&Issuer>) -> Self {
+        /// `steps` says whether the recorder gets the time at each step.
+        pub(crate) fn new(issuer: Option<&Issuer>, steps: bool) -> Self {
             let issuer = issuer.map(|issuer| SharedString::from(issuer.as_str().to_owned()));
             let own = |family, labels: &[(&'static str, &'static str)]| {
                 key(family, issuer.as_ref(), labels)
@@ -64,7 +65,7 @@ mod enabled {
             };
             let endpoints = ServerEndpoint::ALL.map(|it| ("endpoint", it.as_str()));
             let grants = TOKEN_GRANTS.map(|it| ("grant_type", grant_label(it)));
-            let steps = Step::ALL.map(|it| ("step", it.as_str()));
+            let all_steps = Step::ALL.iter().filter(|_| steps).map(|it| ("step", it.as_str()));
             Self {
                 requests: endpoints.iter().map(|label| by_outcome(REQUESTS, *label)).collect(),
                 token_requests: grants
@@ -72,7 +73,7 @@ mod enabled {
                     .map(|label| by_outcome(TOKEN_REQUESTS, *label))
                     .collect(),
                 latency: endpoints.iter().map(|label| own(REQUEST_SECONDS, &[*label])).collect(),
-                steps: steps.iter().map(|label| own(STEP_SECONDS, &[*label])).collect(),
+                steps: all_steps.map(|label| own(STEP_SECONDS, &[label])).collect(),
                 is_described: AtomicBool::new(false),
                 issuer,
             }
@@ -212,7 +213,7 @@ mod disabled {
     pub(crate) struct Facade;
 
     impl Facade {
-        pub(crate) const fn new(_: Option<&Issuer>) -> Self {
+        pub(crate) const fn new(_: Option<&Issuer>, _: bool) -> Self {
             Self
         }
 

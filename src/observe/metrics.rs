@@ -102,7 +102,7 @@ impl<const N: usize> Counters<N> {
 }
 
 /// Counters of the HTTP layer: answers by endpoint and outcome, token requests by grant type, refusals by
-/// reason, latency by endpoint, and the time that authenticated requests spend at each step.
+/// reason, latency by endpoint and, if the host wants it, the time that requests spend at each step.
 ///
 /// Counting and reading take no lock. [`MetricsText`] puts the metrics of several servers together.
 #[derive(Debug, Default)]
@@ -114,14 +114,21 @@ pub struct Metrics {
     /// The largest array is apart, so that endpoints stay cheap to move.
     refusals: Box<[Counters<{ REFUSAL_REASONS.len() }>; ServerEndpoint::ALL.len()]>,
     latency: [Histogram; ServerEndpoint::ALL.len()],
-    steps: [Histogram; Step::ALL.len()],
+    /// Absent unless the host wants them.
+    steps: Option<Box<[Histogram; Step::ALL.len()]>>,
     facade: Facade,
 }
 
 impl Metrics {
-    /// Creates metrics with the label `issuer`, or without one.
-    pub(crate) fn labelled(issuer: Option<Issuer>) -> Self {
-        Self { facade: Facade::new(issuer.as_ref()), issuer, ..Self::default() }
+    /// Creates metrics with the label `issuer`, or without one. `steps` says whether they count the time at each step.
+    pub(crate) fn new(issuer: Option<Issuer>, steps: bool) -> Self {
+        let facade = Facade::new(issuer.as_ref(), steps);
+        Self { facade, issuer, steps: steps.then(Box::default), ..Self::default() }
+    }
+
+    /// Checks whether the time at each step is counted.
+    pub(crate) const fn times_steps(&self) -> bool {
+        self.steps.is_some()
     }
 
     /// Counts an answered request.
@@ -147,9 +154,11 @@ impl Metrics {
         if let Some(latency) = self.latency.get(endpoint as usize) {
             latency.observe(measured.took);
         }
-        for (step, took) in measured.steps() {
-            if let Some(histogram) = self.steps.get(step as usize) {
-                histogram.observe(took);
+        if let Some(steps) = &self.steps {
+            for (step, took) in measured.steps() {
+                if let Some(histogram) = steps.get(step as usize) {
+                    histogram.observe(took);
+                }
             }
         }
         self.facade.count(endpoint, outcome, measured);
@@ -193,7 +202,7 @@ impl Metrics {
     }
 
     pub(super) fn step(&self, step: Step) -> Option<&Histogram> {
-        self.steps.get(step as usize)
+        self.steps.as_ref()?.get(step as usize)
     }
 
     /// Renders all counters and histograms as [`MetricsText`] does.
@@ -215,7 +224,7 @@ mod tests {
 
     #[test]
     fn requests_are_counted_by_endpoint_and_outcome_with_their_latency() {
-        let metrics = Metrics::default();
+        let metrics = Metrics::new(None, true);
         for micros in [50, 51, 2_000_000] {
             metrics.count(ServerEndpoint::Token, RequestOutcome::Success, &measured(micros));
         }
@@ -249,6 +258,15 @@ mod tests {
             assert!(text.lines().any(|own| own == line), "{line}\n{text}");
         }
         assert_eq!(text.matches("grantor_refusals_total{").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn the_text_has_the_times_of_steps_only_if_a_server_counts_them() {
+        let (plain, timed) = (Metrics::default(), Metrics::new(None, true));
+        assert!(!plain.to_text().contains("grantor_step_seconds"));
+        let both = MetricsText::new().with_server(&plain).with_server(&timed).to_string();
+        assert_eq!(both.matches("# TYPE grantor_step_seconds").count(), 1);
+        assert_eq!(both.matches("grantor_step_seconds_count").count(), Step::ALL.len());
     }
 
     #[test]

@@ -13,9 +13,12 @@ use crate::protocol::grant_type::GrantType;
 
 /// The telemetry of one request, written while it is answered and read afterwards, for metrics and
 /// spans. No decision depends on it.
+///
+/// It reads the clock at the start and at the end, and at each step only if it is detailed.
 #[derive(Debug)]
 pub(crate) struct Observation {
     watch: Stopwatch,
+    is_detailed: bool,
     inner: Mutex<Inner>,
 }
 
@@ -62,7 +65,17 @@ impl Measured {
 impl Observation {
     /// Starts the clock.
     pub(crate) fn start() -> Self {
-        Self { watch: Stopwatch::start(), inner: Mutex::default() }
+        Self { watch: Stopwatch::start(), is_detailed: false, inner: Mutex::default() }
+    }
+
+    /// Also times each step and keeps the name of the app, if a histogram or a span wants them.
+    pub(crate) const fn detailed(&mut self, is_detailed: bool) {
+        self.is_detailed = is_detailed;
+    }
+
+    /// Returns the time since the start.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.watch.elapsed()
     }
 
     /// Returns the values so far.
@@ -74,9 +87,8 @@ impl Observation {
         self.inner().seen.clone()
     }
 
-    /// Returns what metrics count of the request, which has been answered with `outcome`.
-    pub(crate) fn measured(&self, outcome: RequestOutcome) -> Measured {
-        let took = self.watch.elapsed();
+    /// Returns what metrics count of the request, which has been answered with `outcome` after `took`.
+    pub(crate) fn measured(&self, outcome: RequestOutcome, took: Duration) -> Measured {
         let inner = self.inner();
         let Seen { grant_type, steps, outcome: seen, .. } = &inner.seen;
         let refusal = match seen {
@@ -89,6 +101,9 @@ impl Observation {
     }
 
     pub(crate) fn enter(&self, step: Step) {
+        if !self.is_detailed {
+            return;
+        }
         let now = self.watch.elapsed();
         let mut inner = self.inner();
         inner.close_step(now);
@@ -101,10 +116,12 @@ impl Observation {
         grant_type: Option<GrantType>,
         outcome: &Outcome,
     ) {
-        let now = self.watch.elapsed();
+        let now = self.is_detailed.then(|| self.watch.elapsed());
         let mut inner = self.inner();
-        inner.close_step(now);
-        inner.seen.client_id = client_id.cloned();
+        if let Some(now) = now {
+            inner.close_step(now);
+            inner.seen.client_id = client_id.cloned();
+        }
         inner.seen.grant_type = grant_type;
         inner.seen.outcome = Some(outcome.clone());
     }
@@ -131,7 +148,8 @@ mod tests {
 
     #[test]
     fn time_goes_to_the_step_that_is_under_way() {
-        let observation = Observation::start();
+        let mut observation = Observation::start();
+        observation.detailed(true);
         observation.enter(Step::Parse);
         observation.enter(Step::Client);
         std::thread::sleep(Duration::from_millis(2));
@@ -142,7 +160,7 @@ mod tests {
         assert!(seen.steps[Step::Parse as usize] < seen.steps[Step::Client as usize]);
         assert_eq!(seen.steps[Step::Mint as usize], Duration::ZERO);
         assert_eq!((seen.client_id, seen.outcome), (Some(app), Some(Outcome::Success)));
-        let measured = observation.measured(RequestOutcome::Success);
+        let measured = observation.measured(RequestOutcome::Success, observation.elapsed());
         assert!(measured.took >= Duration::from_millis(2));
         assert_eq!(measured.grant_type, Some(GrantType::RefreshToken));
         assert_eq!(measured.refusal, None);
@@ -151,9 +169,27 @@ mod tests {
     }
 
     #[test]
+    fn an_observation_without_details_times_no_step_and_keeps_no_name() {
+        let observation = Observation::start();
+        observation.enter(Step::Client);
+        std::thread::sleep(Duration::from_millis(1));
+        let app = ClientId::new("app").unwrap();
+        observation.end(Some(&app), Some(GrantType::RefreshToken), &Outcome::Success);
+        let measured = observation.measured(RequestOutcome::Success, observation.elapsed());
+        assert!(measured.took >= Duration::from_millis(1));
+        assert_eq!(measured.steps().count(), 0);
+        assert_eq!(measured.grant_type, Some(GrantType::RefreshToken));
+        let seen = observation.seen();
+        assert_eq!((seen.client_id, seen.outcome), (None, Some(Outcome::Success)));
+    }
+
+    #[test]
     fn a_refusal_has_the_reason_of_its_outcome() {
         let observation = Observation::start();
-        let reason = |outcome| observation.measured(outcome).refusal.map(RefusalReason::as_str);
+        let reason = |outcome| {
+            let measured = observation.measured(outcome, Duration::ZERO);
+            measured.refusal.map(RefusalReason::as_str)
+        };
         assert_eq!(reason(RequestOutcome::Success), None);
         assert_eq!(reason(RequestOutcome::Refused), Some("invalid_http_request"));
         observation.end(None, None, &Outcome::refused(Step::Grant, "expired_token", None));

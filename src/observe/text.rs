@@ -142,8 +142,12 @@ impl<'a> MetricsText<'a> {
                 histogram(f, REQUEST_SECONDS.name, *issuer, label, all)?;
             }
         }
-        head(f, STEP_SECONDS)?;
-        for (issuer, servers) in &self.servers {
+        let times_steps = |servers: &[&Metrics]| servers.iter().any(|it| it.times_steps());
+        let of_steps = || self.servers.iter().filter(|(_, servers)| times_steps(servers));
+        if of_steps().next().is_some() {
+            head(f, STEP_SECONDS)?;
+        }
+        for (issuer, servers) in of_steps() {
             for step in Step::ALL {
                 let all = servers.iter().filter_map(|it| it.step(step));
                 histogram(f, STEP_SECONDS.name, *issuer, ("step", step.as_str()), all)?;

@@ -111,7 +111,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         &self,
         request: &FormRequest<'_>,
     ) -> Answered<DeviceAuthorization> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::AuthorizeDevice, request, &*self.audit);
         let result = self.begin_device(request, &facts, &mut trail).await;
         self.record(&facts, trail, result)

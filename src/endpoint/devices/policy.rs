@@ -43,7 +43,7 @@ impl DevicePolicy {
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
     /// Answers a request for the policy document.
     pub(crate) async fn device_policy(&self, request: &FormRequest<'_>) -> Answered<DevicePolicy> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::ReadPolicy, request, &*self.audit);
         let result = self.read_policy(request, &facts, &mut trail).await;
         if result.is_ok() {

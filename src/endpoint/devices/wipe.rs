@@ -57,7 +57,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         request: &FormRequest<'_>,
         apps: &[ClientId],
     ) -> Answered<bool> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::TellWipe { device: None }, request, &*self.audit);
         let result = self.tell(request, apps, &facts, &mut trail).await;
         self.answer_wipe(&facts, trail, result)
@@ -69,7 +69,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         request: &FormRequest<'_>,
         apps: &[ClientId],
     ) -> Answered<bool> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let action = Action::FinishWipe { device: None, pin: false };
         let mut trail = AuditTrail::new(action, request, &*self.audit);
         let result = self.finish(request, apps, &facts, &mut trail).await;

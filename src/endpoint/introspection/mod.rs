@@ -27,7 +27,7 @@ use crate::store::{AccessFacts, Grant, Store};
 impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     /// Answers an introspection request, and records how it ended.
     pub(crate) async fn introspect(&self, request: &FormRequest<'_>) -> Answered<Introspection> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::Introspect, request, &*self.audit);
         let result = self.examine(request, &facts, &mut trail).await;
         self.record(&facts, trail, result).and(|result| match result {

@@ -34,7 +34,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         client_id: &str,
         request: &FormRequest<'_>,
     ) -> Answered<RegistrationResponse> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::ReadRegistration, request, &*self.audit);
         let found = self.managed_app(client_id, request, &facts, &mut trail).await;
         if let Ok((_, app, token)) = &found {
@@ -59,7 +59,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         client_id: &str,
         request: &FormRequest<'_>,
     ) -> Answered<RegistrationResponse> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let action = Action::EditApp { changed: Vec::new() };
         let mut trail = AuditTrail::new(action, request, &*self.audit);
         let result = self.update_app(client_id, request, &facts, &mut trail).await;
@@ -72,7 +72,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         client_id: &str,
         request: &FormRequest<'_>,
     ) -> Answered<()> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::DeleteApp, request, &*self.audit);
         let result = self.delete_app(client_id, request, &facts, &mut trail).await;
         self.record(&facts, trail, result)

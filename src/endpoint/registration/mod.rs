@@ -107,7 +107,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         &self,
         request: &FormRequest<'_>,
     ) -> Answered<RegistrationResponse> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail = AuditTrail::new(Action::RegisterApp, request, &*self.audit);
         let result = self.register_app(request, &facts, &mut trail).await;
         self.record(&facts, trail, result)

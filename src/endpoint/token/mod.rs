@@ -58,7 +58,7 @@ use request::TokenRequest;
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
     pub(crate) async fn token(&self, request: &FormRequest<'_>) -> Answered<TokenResponse> {
-        let facts = RequestFacts::new(self.clock.now(), request);
+        let facts = RequestFacts::new(&*self.clock, request);
         let mut trail =
             AuditTrail::new(Action::IssueToken { grant_type: None }, request, &*self.audit);
         let result = self.dispatch(request, facts, &mut trail).await;

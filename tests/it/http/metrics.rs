@@ -348,7 +348,8 @@ mod facade {
     #[test]
     fn the_facade_has_the_numbers_of_the_text() {
         for labelled in [false, true] {
-            let http = if labelled { Http::labelled() } else { Http::new() };
+            let Http { world, endpoints } = if labelled { Http::labelled() } else { Http::new() };
+            let http = Http { world, endpoints: endpoints.with_step_times(true) };
             let kept = Kept::default();
             with_local_recorder(&kept, || send_requests(&http));
             let scraped = Scraped::read(&http.endpoints.metrics().to_text());

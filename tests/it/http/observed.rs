@@ -13,7 +13,9 @@ use crate::support::{basic, machine_app};
 
 #[test]
 fn requests_are_counted_by_outcome_and_timed_by_step() {
-    let http = Http::new();
+    let Http { world, endpoints } = Http::new();
+    assert!(!endpoints.metrics().to_text().contains("grantor_step_seconds"), "off by default");
+    let http = Http { world, endpoints: endpoints.with_step_times(true) };
     let app = http.world.register(machine_app());
     let header = basic(app.id.as_str(), app.secret.as_deref().unwrap());
     let form = "grant_type=client_credentials";
