@@ -100,8 +100,12 @@ impl Default for MemoryAudit {
 
 impl AuditSink for MemoryAudit {
     fn record(&self, event: &AuditEvent) {
+        self.record_owned(event.clone());
+    }
+
+    fn record_owned(&self, event: AuditEvent) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        events.push_back(event.clone());
+        events.push_back(event);
         while events.len() > self.capacity {
             events.pop_front();
         }

@@ -15,6 +15,12 @@ pub trait AuditSink: Send + Sync + fmt::Debug {
     /// Records an event.
     fn record(&self, event: &AuditEvent);
 
+    /// Records an event that the server needs no longer. A sink that keeps events saves a clone here. Default: calls
+    /// [`record`](Self::record).
+    fn record_owned(&self, event: AuditEvent) {
+        self.record(&event);
+    }
+
     /// Returns false while the sink ignores every event. The server then builds none.
     fn is_listening(&self) -> bool {
         true
@@ -29,6 +35,10 @@ impl<T: AuditSink + ?Sized> AuditSink for Arc<T> {
     fn record(&self, event: &AuditEvent) {
         T::record(self, event);
     }
+
+    fn record_owned(&self, event: AuditEvent) {
+        T::record_owned(self, event);
+    }
 }
 
 /// A sink whose panics end no request. The event is lost.
@@ -38,6 +48,10 @@ pub(crate) struct Shielded<T>(pub(crate) T);
 impl<T: AuditSink> AuditSink for Shielded<T> {
     fn record(&self, event: &AuditEvent) {
         let _ = caught(|| self.0.record(event));
+    }
+
+    fn record_owned(&self, event: AuditEvent) {
+        let _ = caught(|| self.0.record_owned(event));
     }
 
     fn is_listening(&self) -> bool {
@@ -50,6 +64,15 @@ impl AuditSink for Vec<Arc<dyn AuditSink>> {
     fn record(&self, event: &AuditEvent) {
         for sink in self {
             sink.record(event);
+        }
+    }
+
+    fn record_owned(&self, event: AuditEvent) {
+        if let Some((last, others)) = self.split_last() {
+            for sink in others {
+                sink.record(&event);
+            }
+            last.record_owned(event);
         }
     }
 

@@ -278,3 +278,28 @@ fn a_list_of_sinks_listens_if_one_of_them_does() {
     assert!(!Shielded(Arc::clone(&deaf)).is_listening());
     assert!(vec![deaf, keen].is_listening());
 }
+
+#[test]
+fn a_list_of_sinks_passes_each_event_to_all_of_them_also_if_one_panics() {
+    #[derive(Debug)]
+    struct Panicking;
+    impl AuditSink for Panicking {
+        fn record(&self, _: &AuditEvent) {
+            panic!("no space left on device");
+        }
+    }
+    let kept = [(); 2].map(|()| Arc::new(MemoryAudit::default()));
+    let mut sinks: Vec<Arc<dyn AuditSink>> = vec![Arc::new(Shielded(Panicking))];
+    sinks.extend(kept.iter().map(|it| Arc::clone(it) as Arc<dyn AuditSink>));
+    let event = |seconds| {
+        let at = UnixTime::from_seconds(seconds);
+        AuditEvent::new(at, Actor::Server, Action::Introspect, Outcome::Success)
+    };
+    sinks.record(&event(1));
+    sinks.record_owned(event(2));
+    for sink in kept {
+        assert_eq!(sink.find(&AuditQuery::all()), [event(2), event(1)]);
+    }
+    // An empty list has no sink that takes it.
+    Vec::<Arc<dyn AuditSink>>::new().record_owned(event(3));
+}

@@ -18,7 +18,7 @@ use crate::protocol::scope::Scope;
 
 /// The content of a request's audit events. Endpoints write it, and only [`record`](Context::record)
 /// reads it. No decision depends on it, except which budget a refusal is charged to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct AuditTrail<'a> {
     /// The action that the request asks for.
     pub(crate) action: Action,
@@ -224,19 +224,20 @@ impl<'a> AuditTrail<'a> {
         self.client_id.as_ref().filter(|_| self.proof != Proof::None)
     }
 
-    fn event(&self, facts: &RequestFacts<'_>, action: Action, outcome: Outcome) -> AuditEvent {
+    fn into_event(self, facts: &RequestFacts<'_>, action: Action, outcome: Outcome) -> AuditEvent {
         let actor = self.proven_app().cloned().map_or(Actor::Unknown, Actor::App);
-        let mut event = AuditEvent::new(facts.now, actor, action, outcome);
-        event.client_id.clone_from(&self.client_id);
-        event.subject.clone_from(&self.subject);
-        event.grant_id = self.grant_id;
-        event.source = facts.caller.source.cloned();
-        event.request_id = facts.caller.request_id.cloned();
-        event.flow = self.flow;
-        event.scope.clone_from(&self.scope);
-        event.resources.clone_from(&self.resources);
-        event.decision.clone_from(&self.decision);
-        event
+        AuditEvent {
+            client_id: self.client_id,
+            subject: self.subject,
+            grant_id: self.grant_id,
+            source: facts.caller.source.cloned(),
+            request_id: facts.caller.request_id.cloned(),
+            flow: self.flow,
+            scope: self.scope,
+            resources: self.resources,
+            decision: self.decision,
+            ..AuditEvent::new(facts.now, actor, action, outcome)
+        }
     }
 }
 
@@ -273,13 +274,15 @@ impl<S, U, H> Context<S, U, H> {
         if let Some(client_id) = trail.proven_app().filter(|_| !trail.is_waiting) {
             self.usage.record_request(facts.now, client_id, &trail.action, &outcome);
         }
-        if trail.is_recorded {
-            for note in std::mem::take(&mut trail.notes) {
-                self.record_event(&trail.event(facts, note, Outcome::Success));
-            }
-            self.record_event(&trail.event(facts, trail.action.clone(), outcome));
+        if !trail.is_recorded {
+            return Answered { result, client_id: trail.client_id };
         }
-        Answered { result, client_id: trail.client_id }
+        for note in std::mem::take(&mut trail.notes) {
+            self.record_event(trail.clone().into_event(facts, note, Outcome::Success));
+        }
+        let (client_id, action) = (trail.client_id.clone(), trail.action.clone());
+        self.record_event(trail.into_event(facts, action, outcome));
+        Answered { result, client_id }
     }
 
     /// Charges a refusal to its sender. Returns the refusal that replaces it, if the sender has failed too
@@ -313,12 +316,12 @@ impl<S, U, H> Context<S, U, H> {
     }
 
     /// Records an event, or counts it if it repeats others.
-    pub(crate) fn record_event(&self, event: &AuditEvent) {
+    pub(crate) fn record_event(&self, event: AuditEvent) {
         for repeated in self.repeats.due(event.at) {
-            self.audit.record(&repeated);
+            self.audit.record_owned(repeated);
         }
-        if self.repeats.admits(event) {
-            self.audit.record(event);
+        if self.repeats.admits(&event) {
+            self.audit.record_owned(event);
         }
     }
 }

@@ -119,9 +119,16 @@ impl StoredEvent {
             client_id: new.event.client_id.clone(),
             subject: new.subject().cloned(),
             severity: new.event.severity(),
-            json: serde_json::to_string(&new.event).map_err(StoreError::new)?,
+            json: json_of(&new.event)?,
         })
     }
+}
+
+/// Returns the JSON form, mostly in one allocation.
+fn json_of(event: &AuditEvent) -> Result<String, StoreError> {
+    let mut json = Vec::with_capacity(512);
+    serde_json::to_writer(&mut json, event).map_err(StoreError::new)?;
+    String::from_utf8(json).map_err(StoreError::new)
 }
 
 #[cfg(test)]

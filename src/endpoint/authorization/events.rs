@@ -77,7 +77,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             let flow = Flow::AuthorizationCode;
             event = event.with_access(*grant_id, flow, scope, resources.as_ref());
         }
-        self.record_event(&event.with_request_id(caller.request_id));
+        self.record_event(event.with_request_id(caller.request_id));
     }
 
     /// Records a refusal. One that the user sees is charged to the source; if the source has failed too
@@ -116,7 +116,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let mut event = AuditEvent::new(now, actor(login), action, outcome);
         event.client_id.clone_from(client_id);
         let event = event.with_source(caller.source).with_request_id(caller.request_id);
-        self.record_event(&event);
+        self.record_event(event);
         error
     }
 }

@@ -48,7 +48,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         let Some(action) = written else { return self.other_row(&new).await };
         let actor = Actor::User(subject.clone());
         let event = AuditEvent::new(now, actor, action, Outcome::Success);
-        self.record_event(&event.with_app(new.client_id()).with_source(source));
+        self.record_event(event.with_app(new.client_id()).with_source(source));
         Ok(Arc::new(new))
     }
 

@@ -145,6 +145,6 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
             .with_source(caller.source)
             .with_device_source(asked.source.as_ref())
             .with_access(asked.grant_id, Flow::DeviceCode, &asked.scope, asked.resources.as_ref());
-        self.record_event(&event.with_request_id(caller.request_id));
+        self.record_event(event.with_request_id(caller.request_id));
     }
 }

@@ -24,9 +24,9 @@ const BATCH: usize = 256;
 /// A sink that queues events without blocking and writes them to an [`AuditStore`] in the
 /// background.
 ///
-/// [`record`](AuditSink::record) pushes a clone of the event. The future of [`run`](Self::run)
-/// writes batches of up to 256 events, at most 200 ms after the first event of a batch. Clones
-/// share one queue.
+/// [`record_owned`](AuditSink::record_owned) pushes the event, [`record`](AuditSink::record) a clone.
+/// The future of [`run`](Self::run) writes batches of up to 256 events, at most 200 ms after the
+/// first event of a batch. Clones share one queue.
 ///
 /// * If the store fails, panics or gives no answer within 30 s, the batch is kept and retried after 100 ms, 200 ms and so on up
 ///   to 10 s, until it is written. [`writer`](Self::writer) tells how the writing goes.
@@ -55,7 +55,7 @@ struct Pending {
     /// The number of the next event. It makes the id unique, together with the instant.
     number: u32,
     /// The batch in progress. It is kept here so that dropping the writing future loses nothing.
-    batch: Option<Arc<[NewEvent]>>,
+    batch: Option<Arc<Vec<NewEvent>>>,
     /// Events dropped since the last batch, the instant of the latest, and all since the start.
     unreported: u64,
     dropped_at: UnixTime,
@@ -264,7 +264,10 @@ impl AuditQueue {
 
 impl AuditSink for AuditQueue {
     fn record(&self, event: &AuditEvent) {
-        let event = event.clone();
+        self.record_owned(event.clone());
+    }
+
+    fn record_owned(&self, event: AuditEvent) {
         let writer = self.0.lock().push(event, &self.0);
         if let Some(writer) = writer {
             writer.wake();
@@ -312,12 +315,16 @@ impl Pending {
     }
 
     /// Returns the next batch, or `None` if the queue is empty.
-    fn take(&mut self, name: [u8; 10]) -> Option<Arc<[NewEvent]>> {
+    fn take(&mut self, name: [u8; 10]) -> Option<Arc<Vec<NewEvent>>> {
         if let Some(unwritten) = &self.batch {
             return Some(Arc::clone(unwritten));
         }
         let count = self.events.len().min(BATCH);
-        let mut batch: Vec<_> = self.events.drain(..count).collect();
+        let mut batch: Vec<_> = if count == self.events.len() {
+            std::mem::take(&mut self.events).into()
+        } else {
+            self.events.drain(..count).collect()
+        };
         if self.unreported > 0 {
             let dropped = std::mem::take(&mut self.unreported);
             let at = std::mem::replace(&mut self.dropped_at, UnixTime::EPOCH);
@@ -330,7 +337,7 @@ impl Pending {
             return None;
         }
         self.in_batch = count as u64;
-        let batch: Arc<[_]> = batch.into();
+        let batch = Arc::new(batch);
         self.batch = Some(Arc::clone(&batch));
         Some(batch)
     }
