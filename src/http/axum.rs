@@ -121,22 +121,33 @@ async fn answer<S: Store, U: UserDirectory, H: Hooks, I: Interaction>(
     request: Request,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    note_source(&mut parts);
+    // The host's pages see the request, and may look for its source.
+    let source = if ServerEndpoint::OF_PAGES.contains(&endpoint) {
+        note_source(&mut parts);
+        None
+    } else {
+        connected(&parts)
+    };
     let body = match whole(body, MAX_BODY_BYTES).await {
         Ok(body) => body,
         Err(status) => return status.into_response(),
     };
-    endpoints.respond(endpoint, &parts, &body).await.map(Body::from)
+    endpoints.respond(endpoint, &parts, source.as_ref(), &body).await.map(Body::from)
 }
 
 /// Puts the address of the client into the extensions, unless the host has put a source there.
 pub(super) fn note_source(parts: &mut Parts) {
     if parts.extensions.get::<Source>().is_none()
-        && let Some(ConnectInfo(address)) = parts.extensions.get::<ConnectInfo<SocketAddr>>()
+        && let Some(source) = connected(parts)
     {
-        let source = Source::from(address.ip());
         parts.extensions.insert(source);
     }
+}
+
+/// Returns the address of the client.
+fn connected(parts: &Parts) -> Option<Source> {
+    let ConnectInfo(address) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+    Some(Source::from(address.ip()))
 }
 
 /// Reads a whole body. One of `limit` bytes and one more stands for one that is too long.
@@ -169,5 +180,58 @@ fn arrived(body: &mut Body, context: &mut Context<'_>) -> Result<Option<Bytes>, 
         Poll::Ready(Some(frame)) => Ok(Some(frame?.into_data().unwrap_or_default())),
         Poll::Ready(None) => Ok(None),
         Poll::Pending => Ok(Some(Bytes::new())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// A body of these chunks. Before each that is not the first, it is pending once.
+    struct Chunks {
+        left: VecDeque<Bytes>,
+        is_pending: bool,
+    }
+
+    impl axum::body::HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            self.is_pending = !self.is_pending;
+            if self.is_pending {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(self.left.pop_front().map(|chunk| Ok(http_body::Frame::data(chunk))))
+        }
+    }
+
+    fn chunks(chunks: &[&str], is_there: bool) -> Body {
+        let left = chunks.iter().map(|chunk| Bytes::from((*chunk).to_owned())).collect();
+        Body::new(Chunks { left, is_pending: is_there })
+    }
+
+    #[tokio::test]
+    async fn a_body_arrives_whole_in_any_chunks() {
+        for is_there in [false, true] {
+            for parts in [&[][..], &["abcd"], &["a", "bcd"], &["a", "b", "", "c", "d"], &["", ""]] {
+                let whole = whole(chunks(parts, is_there), 4).await.unwrap();
+                assert_eq!(whole, parts.concat(), "{parts:?}");
+            }
+            for parts in [&["abcde"][..], &["abcd", "e"], &["a", "bcd", "ef"], &["abcdefgh", "i"]] {
+                let whole = whole(chunks(parts, is_there), 4).await.unwrap();
+                assert_eq!(whole.len(), 5, "{parts:?}");
+            }
+        }
+        assert_eq!(whole(Body::from("abcd"), 4).await.unwrap(), "abcd");
+        assert_eq!(whole(Body::from("abcde"), 4).await.unwrap().len(), 5);
+        assert_eq!(whole(Body::empty(), 4).await.unwrap(), "");
     }
 }

@@ -77,12 +77,13 @@ pub use prefix::InvalidPrefix;
 pub use response::protect_page;
 pub use session_cookie::{SessionCookie, SessionSecret};
 
+use crate::endpoint::Caller;
 use crate::endpoint::audit_trail::Answered;
 use crate::endpoint::device_authorization::DeviceAuthorization;
 use crate::endpoint::introspection::Introspection;
 use crate::endpoint::token::TokenResponse;
 use crate::hooks::{Hooks, NoHooks};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, Source};
 use crate::observe::metrics::{Metrics, RequestOutcome};
 use crate::observe::observation::Observation;
 use crate::protocol::form::MAX_FORM_BYTES;
@@ -285,11 +286,17 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
         B: AsRef<[u8]> + Send,
     {
         let (parts, body) = request.into_parts();
-        self.respond(endpoint, &parts, body.as_ref()).await
+        self.respond(endpoint, &parts, None, body.as_ref()).await
     }
 
-    /// Answers a request at `endpoint`.
-    async fn respond(&self, endpoint: ServerEndpoint, parts: &Parts, body: &[u8]) -> Answer {
+    /// Answers a request at `endpoint`. A source in the extensions goes before `source`.
+    async fn respond(
+        &self,
+        endpoint: ServerEndpoint,
+        parts: &Parts,
+        source: Option<&Source>,
+        body: &[u8],
+    ) -> Answer {
         let mut observation = Observation::start();
         let now = self.server.now();
         let id = self.request_ids.of(&parts.extensions, &parts.headers);
@@ -297,7 +304,8 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
             if self.names_issuer { Some(self.server.issuer()) } else { self.metrics.issuer() };
         let span = RequestSpan::new(endpoint, id.as_str(), issuer);
         observation.detailed(self.metrics.times_steps() || span.is_recorded());
-        let exchange = Exchange::new(parts, body, &id, now, &observation);
+        let caller = Caller { source: parts.extensions.get().or(source), request_id: Some(&id) };
+        let exchange = Exchange::new(parts, body, caller, now, &observation);
         let answered = span.around(self.dispatch(endpoint, &exchange)).await;
         let (mut answer, app) = answered.unwrap_or_else(|unread| (unread.into_answer(), None));
         if self.cross_origin {

@@ -10,7 +10,6 @@ use crate::clock::UnixTime;
 use crate::endpoint::caller::Caller;
 use crate::endpoint::form_request::FormRequest;
 use crate::error::{ErrorBody, ErrorCode};
-use crate::ids::RequestId;
 use crate::observe::observation::Observation;
 use crate::protocol::form::{Form, MAX_FORM_BYTES};
 use crate::protocol::paths::ServerEndpoint;
@@ -21,7 +20,7 @@ use crate::store::FeedCursor;
 pub(super) struct Exchange<'a> {
     pub(super) parts: &'a Parts,
     body: &'a [u8],
-    id: &'a RequestId,
+    caller: Caller<'a>,
     now: UnixTime,
     pub(super) observation: &'a Observation,
 }
@@ -30,11 +29,11 @@ impl<'a> Exchange<'a> {
     pub(super) const fn new(
         parts: &'a Parts,
         body: &'a [u8],
-        id: &'a RequestId,
+        caller: Caller<'a>,
         now: UnixTime,
         observation: &'a Observation,
     ) -> Self {
-        Self { parts, body, id, now, observation }
+        Self { parts, body, caller, now, observation }
     }
 
     pub(super) fn path(&self) -> &'a str {
@@ -42,8 +41,8 @@ impl<'a> Exchange<'a> {
     }
 
     /// Returns the source, if the host tells, and the id of the request.
-    pub(super) fn caller(&self) -> Caller<'a> {
-        Caller { source: self.parts.extensions.get(), request_id: Some(self.id) }
+    pub(super) const fn caller(&self) -> Caller<'a> {
+        self.caller
     }
 
     /// Returns the value of a header, if it is present and text.
@@ -58,6 +57,9 @@ impl<'a> Exchange<'a> {
         cross_origin: bool,
     ) -> Option<Answer> {
         let method = &self.parts.method;
+        if endpoint.methods() == method.as_str() {
+            return None;
+        }
         let is = |wanted: &str| endpoint.methods().split(", ").any(|own| own == wanted);
         if *method == Method::OPTIONS {
             let preflight = cross_origin.then(|| cors::preflight(endpoint, self)).flatten();
@@ -86,8 +88,10 @@ impl<'a> Exchange<'a> {
         }
         let mut types = self.parts.headers.get_all(header::CONTENT_TYPE).iter();
         let is_form = |value: &HeaderValue| {
-            let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default();
-            essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+            const FORM: &str = "application/x-www-form-urlencoded";
+            // The spelling of most clients needs no parsing.
+            let essence = || value.to_str().unwrap_or_default().split(';').next();
+            value == FORM || essence().unwrap_or_default().trim().eq_ignore_ascii_case(FORM)
         };
         match (types.next(), types.next()) {
             (Some(one), None) if is_form(one) => Ok(self.body),

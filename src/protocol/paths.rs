@@ -66,6 +66,11 @@ impl ServerEndpoint {
     pub(crate) const OF_DEVICE_GRANT: [Self; 2] =
         [Self::DeviceAuthorization, Self::DeviceVerification];
 
+    /// The endpoints whose requests the host's pages see.
+    #[cfg(feature = "axum")]
+    pub(crate) const OF_PAGES: [Self; 3] =
+        [Self::Authorization, Self::Decision, Self::DeviceVerification];
+
     /// The endpoints of a server with devices.
     pub(crate) const OF_DEVICES: [Self; 3] =
         [Self::DeviceWipeCheck, Self::DeviceWipeSuccess, Self::DevicePolicy];
