@@ -25,6 +25,7 @@ const ROUNDS: usize = 41;
 const WARM_UP: usize = 3;
 /// Requests per round.
 const ROUND: usize = 400;
+const TOKEN: &str = "/oauth/token";
 
 /// A row of the table, in microseconds of CPU time per request.
 struct Figure {
@@ -35,9 +36,14 @@ struct Figure {
 }
 
 /// Returns the CPU time of `server` per request in microseconds, and its responses.
-fn round(server: &Server, client: &mut Client, bodies: &[String]) -> (f64, Vec<String>) {
+fn round(
+    server: &Server,
+    client: &mut Client,
+    path: &str,
+    bodies: &[String],
+) -> (f64, Vec<String>) {
     let before = server.cpu_nanos();
-    let answers = bodies.iter().map(|body| client.post(body)).collect();
+    let answers = bodies.iter().map(|body| client.post_to(path, body)).collect();
     ((server.cpu_nanos() - before) as f64 / bodies.len() as f64 / 1_000.0, answers)
 }
 
@@ -49,6 +55,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// Runs the three servers in turns. `next` makes the bodies from grantor's last responses.
 fn figure(
     name: &'static str,
+    path: &str,
     [grantor, signing, bare]: [&Server; 3],
     mut next: impl FnMut(&[String]) -> Vec<String>,
 ) -> Figure {
@@ -58,10 +65,13 @@ fn figure(
     let mut answers = Vec::new();
     for turn in 0..WARM_UP + ROUNDS {
         let bodies = next(&answers);
-        let (took, given) = round(grantor, own, &bodies);
-        assert!(given.iter().all(|json| json.contains("access_token")), "{}", given[0]);
+        let (took, given) = round(grantor, own, path, &bodies);
+        let is_good =
+            |json: &String| json.contains("access_token") || json.contains("active\":true");
+        assert!(given.iter().all(is_good), "{}", given[0]);
         answers = given;
-        let took = [took, round(signing, beside, &bodies).0, round(bare, below, &bodies).0];
+        let took =
+            [took, round(signing, beside, path, &bodies).0, round(bare, below, path, &bodies).0];
         if turn >= WARM_UP {
             times.iter_mut().zip(took).for_each(|(times, took)| times.push(took));
         }
@@ -77,11 +87,17 @@ fn main() {
     let json = std::env::args().any(|argument| argument == "--json");
     let grantor = Server::example();
     let [bare, signing, verifying] = ["bare", "sign", "verify"].map(Server::floor);
+    let mut client = Client::connect(grantor.address());
+    let mut token = || {
+        let answer = client.post(&apps::client_credentials_form());
+        field(&answer, "access_token").to_owned()
+    };
+    let tokens: Vec<String> = (0..ROUND).map(|_| token()).collect();
     let figures = [
-        figure("http/client_credentials/ES256", [&grantor, &signing, &bare], |_| {
+        figure("http/client_credentials/ES256", TOKEN, [&grantor, &signing, &bare], |_| {
             vec![apps::client_credentials_form(); ROUND]
         }),
-        figure("http/refresh/ES256", [&grantor, &signing, &bare], |answers| {
+        figure("http/refresh/ES256", TOKEN, [&grantor, &signing, &bare], |answers| {
             let first = || {
                 let mut client = Client::connect(grantor.address());
                 let form = |_| apps::jwt_bearer_form(apps::REFRESHING, grantor.issuer());
@@ -90,8 +106,12 @@ fn main() {
             let answers = if answers.is_empty() { &first() } else { answers };
             answers.iter().map(|json| apps::refresh_form(field(json, "refresh_token"))).collect()
         }),
-        figure("http/jwt_bearer/ES256", [&grantor, &verifying, &bare], |_| {
+        figure("http/jwt_bearer/ES256", TOKEN, [&grantor, &verifying, &bare], |_| {
             (0..ROUND).map(|_| apps::jwt_bearer_form(apps::PLAIN, grantor.issuer())).collect()
+        }),
+        // Verified in the first round, which is not measured. Nothing is signed.
+        figure("http/introspection/ES256", "/oauth/introspect", [&grantor, &bare, &bare], |_| {
+            tokens.iter().map(|token| apps::introspection_form(token)).collect()
         }),
     ];
     if !json {

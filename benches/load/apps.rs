@@ -9,6 +9,8 @@ const SECRET: &str = "bench-secret-0123456789abcdefghijklmnop";
 pub(crate) const PLAIN: &str = "bench";
 /// The app with assertions for an access token and a refresh token.
 pub(crate) const REFRESHING: &str = "bench-refreshing";
+/// The app of the API.
+const API: &str = "bench-api";
 
 pub(crate) const PRIVATE_KEY: &str =
     include_str!("../../tests/fixtures/test_only_p256_private.pem");
@@ -25,6 +27,11 @@ pub(crate) fn refresh_form(refresh_token: &str) -> String {
         "grant_type=refresh_token&refresh_token={refresh_token}&client_id={REFRESHING}&\
          client_secret={SECRET}"
     )
+}
+
+/// Returns the form of an API that introspects.
+pub(crate) fn introspection_form(token: &str) -> String {
+    format!("token={token}&client_id={API}&client_secret={SECRET}")
 }
 
 /// Returns a form with a fresh assertion.

@@ -17,8 +17,13 @@ impl Client {
 
     /// Sends a token request and returns the body of the response.
     pub(crate) fn post(&mut self, form: &str) -> String {
+        self.post_to("/oauth/token", form)
+    }
+
+    /// Sends a form to `path` and returns the body of the response.
+    pub(crate) fn post_to(&mut self, path: &str, form: &str) -> String {
         let request = format!(
-            "POST /oauth/token HTTP/1.1\r\nHost: {}\r\n\
+            "POST {path} HTTP/1.1\r\nHost: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
             self.host,
             form.len(),

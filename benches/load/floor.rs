@@ -41,7 +41,10 @@ struct Floor {
 pub(crate) async fn serve() {
     let kind = std::env::var(KIND).unwrap();
     let floor = Arc::new(Floor::new(kind != "bare", kind == "verify"));
-    let router = axum::Router::new().route("/oauth/token", post(answer)).with_state(floor);
+    let router = axum::Router::new()
+        .route("/oauth/token", post(answer))
+        .route("/oauth/introspect", post(introspected))
+        .with_state(floor);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("{}", listener.local_addr().unwrap());
     axum::serve(listener, router).await.unwrap();
@@ -62,6 +65,13 @@ async fn answer(
     }
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, floor.json.clone())
+}
+
+/// Answers as long as the introspection of a token.
+async fn introspected(Form(form): Form<HashMap<String, String>>) -> impl IntoResponse {
+    assert!(form.contains_key("token"));
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (headers, format!(r#"{{"active":true,"sub":"{}"}}"#, "x".repeat(270)))
 }
 
 impl Floor {
