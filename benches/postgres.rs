@@ -247,10 +247,13 @@ fn pgbench(cluster: &cluster::Cluster, world: &world::World, statement: &str) ->
     let mut sql = statement.to_owned();
     // From the last, since $1 begins $10.
     for (parameter, value) in [
-        ("$10", "'no user'".to_owned()),
-        ("$9", "CAST(NULL AS bigint)".to_owned()),
-        ("$8", "CAST(5 AS smallint)".to_owned()),
-        ("$7", "CAST(30000 AS bigint)".to_owned()),
+        ("$13", "true".to_owned()),
+        ("$12", "CAST(40000 AS bigint)".to_owned()),
+        ("$11", "true".to_owned()),
+        ("$10", "CAST(NULL AS bytea)".to_owned()),
+        ("$9", "'g:none'".to_owned()),
+        ("$8", "CAST(NULL AS bigint)".to_owned()),
+        ("$7", "CAST(-10000 AS bigint)".to_owned()),
         ("$6", format!("CAST({} AS bigint)", world::now().as_millis())),
         ("$5", "CAST(7 AS bigint)".to_owned()),
         ("$4", "CAST(:generation AS bigint)".to_owned()),
