@@ -13,6 +13,12 @@ use crate::store::{IssuerRecord, PutIssuer, RevocationReason, RevocationTarget, 
 
 /// Trusted issuers. The server needs a [store](crate::ServerBuilder::trusted_issuers) of them.
 impl<S: Store> Admin<'_, S> {
+    /// Checks whether the server has a [store](crate::ServerBuilder::trusted_issuers) of trusted issuers.
+    #[must_use]
+    pub fn has_trusted_issuers(&self) -> bool {
+        self.parts.issuers.is_some()
+    }
+
     /// Lists the trusted issuers in the order of their names on the wire. As JSON, their settings serve as an export,
     /// too: they hold no secrets.
     ///

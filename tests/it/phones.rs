@@ -2,26 +2,36 @@
 
 use std::sync::Arc;
 
+use grantor::ServerBuilder;
 use grantor::app::{AppDraft, MobileSecurity};
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::endpoint::{Approval, Caller, Decision, Login};
+use grantor::hooks::NoHooks;
 use grantor::ids::DeviceId;
 use grantor::rate_limit::RateLimits;
 use grantor::store::conformance::Threads;
 use grantor::store::{DeviceKey, MemoryStore};
+use grantor::users::MemoryUsers;
 
 use crate::support::{
     Answer, App, CALLBACK, START, Wire, World, body_of, code_query, encode, new_key, new_verifier,
     parameters, public_app, subject,
 };
 
+type Builder = ServerBuilder<Arc<MemoryStore>, Arc<MemoryUsers>, NoHooks>;
+
 /// A world whose server has devices.
 pub(crate) fn world_of_phones() -> World {
+    world_of_phones_with(|builder| builder)
+}
+
+/// A world whose server has devices, and more.
+pub(crate) fn world_of_phones_with(configure: impl FnOnce(Builder) -> Builder) -> World {
     let store = Arc::new(MemoryStore::new());
     let devices = Arc::clone(&store);
     let clock = ManualClock::new(UnixTime::from_seconds(START));
     let world = World::over(store, clock, Threads, new_key(), |builder| {
-        builder.devices(devices).rate_limits(RateLimits::none())
+        configure(builder.devices(devices).rate_limits(RateLimits::none()))
     });
     World { wire: Wire::default(), ..world }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use super::grant::{check_subject, evidence, jwt_bearer};
 use crate::app::CustomApp;
 use crate::app::policy::DecisionRecord;
@@ -9,6 +11,7 @@ use crate::endpoint::context::Context;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::EvidenceIssuer;
 use crate::jwt::AssertionError;
+use crate::jwt::evidence::signed_claims;
 use crate::protocol::scope::Scope;
 use crate::store::Store;
 use crate::users::{User, UserDirectory};
@@ -24,6 +27,8 @@ pub struct EvidenceCheck {
     pub issuer: Option<EvidenceIssuer>,
     /// The user that was found. A workload has none.
     pub user: Option<User>,
+    /// The claims of the assertion, if the issuer has signed it. A refusal may come of one of them.
+    pub claims: Option<Map<String, Value>>,
     /// The decision of the [policy engine](crate::app::policy), if the assertion is genuine.
     pub decision: Option<DecisionRecord>,
     /// The most scope that the app gets, or the refusal of the token endpoint. A disabled app is refused first.
@@ -38,7 +43,8 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         assertion: &str,
     ) -> Result<EvidenceCheck, Fault> {
         let answer = Ok(Scope::empty());
-        let mut check = EvidenceCheck { app, issuer: None, user: None, decision: None, answer };
+        let mut check =
+            EvidenceCheck { app, issuer: None, user: None, claims: None, decision: None, answer };
         match self.weigh(assertion, &mut check).await {
             Ok(scope) => check.answer = Ok(scope),
             Err(EndpointError::Rejected { rejection, .. }) => check.answer = Err(rejection),
@@ -63,6 +69,8 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             return Err(Rejection::AppDisabled.into());
         }
         let trust = self.trust(Arc::clone(&record), assertion, None, now).await?;
+        let claims = |keys| signed_claims(assertion, keys, record.algorithms());
+        check.claims = trust.keys().and_then(claims);
         let against = self.proof_context(Some(&trust), now);
         let verified = evidence::prove(assertion, &app, &trust, &against)?;
         let decided = evidence::decide_on(&verified, &app, &record, &self.users, now).await?;

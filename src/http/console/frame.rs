@@ -3,17 +3,18 @@
 use super::access::{Administrator, ConsoleRole};
 use super::own_form;
 use super::texts::app_form::DECLARED;
-use super::texts::{devices, frame as text};
+use super::texts::{devices, frame as text, issuer_form, issuers};
 use super::visit::Visit;
 use crate::app::CustomApp;
 use crate::hooks::Hooks;
-use crate::store::Store;
+use crate::store::{IssuerRecord, Store};
 use crate::users::UserDirectory;
 
 /// A page beside *Apps* in the navigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Apps,
+    Issuers,
     Devices,
     Audit,
     Playground,
@@ -24,6 +25,7 @@ impl Place {
     /// The places that exist, in the order of the navigation: name, path below the console.
     const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::Apps, text::APPS, "/apps"),
+        (Self::Issuers, text::ISSUERS, "/issuers"),
         (Self::Devices, text::DEVICES, "/devices"),
         (Self::Audit, text::AUDIT, "/audit"),
         (Self::Playground, text::PLAYGROUND, "/playground"),
@@ -86,6 +88,30 @@ impl Tab {
     }
 }
 
+/// A page of one trusted issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IssuerTab {
+    Overview,
+    Settings,
+    Check,
+    Danger,
+}
+
+impl IssuerTab {
+    /// The tabs that exist, in their order: name, last segment of the path.
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
+        (Self::Overview, text::OVERVIEW, ""),
+        (Self::Settings, text::SETTINGS, "settings"),
+        (Self::Check, text::CHECK, "check"),
+        (Self::Danger, text::DANGER, "danger"),
+    ];
+
+    /// Returns the last segment of the tab's path.
+    pub(super) fn path(self) -> &'static str {
+        Self::ALL.iter().find(|(tab, ..)| *tab == self).map_or("", |(.., path)| path)
+    }
+}
+
 /// The beginning of the name of a revocation that also wiped. Its numbers follow.
 const WIPED: &str = "wiped-";
 
@@ -99,6 +125,9 @@ pub(super) enum Done {
     Disabled,
     Enabled,
     Ended,
+    EvidenceRevoked,
+    IssuerAdded,
+    IssuerRemoved,
     PlaygroundReady,
     Regenerated,
     Revoked,
@@ -120,6 +149,9 @@ impl Done {
         (Self::Disabled, "disabled", text::APP_DISABLED),
         (Self::Enabled, "enabled", text::ENABLED),
         (Self::Ended, "ended", text::ENDED),
+        (Self::EvidenceRevoked, "evidence-revoked", issuers::REVOKED),
+        (Self::IssuerAdded, "issuer-added", issuer_form::ADDED),
+        (Self::IssuerRemoved, "issuer-removed", issuers::REMOVED),
         (Self::PlaygroundReady, "playground-ready", text::PLAYGROUND_READY),
         (Self::Regenerated, "regenerated", text::REGENERATED),
         (Self::Revoked, "revoked", text::REVOKED),
@@ -192,6 +224,13 @@ impl Crumb {
         Self { name: text::DEVICES.to_owned(), url: visit.link("/devices") }
     }
 
+    /// Returns the breadcrumb of the list of trusted issuers.
+    pub(super) fn issuers<S: Store, U: UserDirectory, H: Hooks>(
+        visit: &Visit<'_, S, U, H>,
+    ) -> Self {
+        Self { name: text::ISSUERS.to_owned(), url: visit.link("/issuers") }
+    }
+
     /// Returns the breadcrumb of the list of apps.
     pub(super) fn apps<S: Store, U: UserDirectory, H: Hooks>(visit: &Visit<'_, S, U, H>) -> Self {
         Self { name: text::APPS.to_owned(), url: visit.link("/apps") }
@@ -208,6 +247,8 @@ pub(super) struct Frame<'a> {
     pub(super) home: String,
     pub(super) places: Vec<Link>,
     pub(super) tabs: Vec<Link>,
+    /// The name of the list of tabs.
+    pub(super) tabs_name: &'static str,
     pub(super) crumbs: Vec<Crumb>,
     /// May be a name that a user of the host chose.
     pub(super) title: String,
@@ -244,11 +285,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             let is_current = self.site.mount.below(here).is_some_and(|below| {
                 below.strip_prefix(path).is_some_and(|it| it.is_empty() || it.starts_with('/'))
                     || (path == "/apps" && below.starts_with("/new-app"))
+                    || (path == "/issuers" && below.starts_with("/new-issuer"))
             });
             Link { name, url, is_current }
         };
         let is_on = |(place, ..): &(Place, &str, &str)| match place {
             Place::Playground => self.site.playground.is_some(),
+            Place::Issuers => self.admin().has_trusted_issuers(),
             Place::Devices => self.admin().has_devices(),
             Place::Apps | Place::Audit | Place::Server => true,
         };
@@ -263,6 +306,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             home: self.link("/apps"),
             places: Place::ALL.iter().copied().filter(is_on).map(place).collect(),
             tabs: Vec::new(),
+            tabs_name: text::TABS,
             crumbs: Vec::new(),
             title: title.into(),
             subtitle: None,
@@ -293,5 +337,21 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         frame.subtitle = Some(app.client_id().as_str().to_owned());
         frame.state = (!app.is_enabled()).then_some(text::DISABLED);
         if here.edits_settings() { frame.of_edit(app) } else { frame }
+    }
+
+    /// Returns the frame of a page of a trusted issuer.
+    pub(super) fn issuer_frame(&self, record: &IssuerRecord, here: IssuerTab) -> Frame<'_> {
+        let issuer = record.settings.issuer();
+        let tab = |(tab, name, path): (IssuerTab, &'static str, &str)| Link {
+            name,
+            url: self.issuer_link(issuer, path),
+            is_current: tab == here,
+        };
+        let mut frame = self.frame(record.settings.name()).with_crumb(Crumb::issuers(self));
+        frame.tabs = IssuerTab::ALL.iter().copied().map(tab).collect();
+        frame.tabs_name = text::ISSUER_TABS;
+        frame.subtitle = Some(issuer.as_str().to_owned());
+        frame.state = record.settings.has_expired(self.now()).then_some(text::EXPIRED);
+        frame
     }
 }

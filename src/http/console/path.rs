@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::ids::{ClientId, DeviceId, Subject};
+use crate::ids::{ClientId, DeviceId, EvidenceIssuer, Subject};
 use crate::protocol::paths::InvalidPath;
 use crate::store::DeviceKey;
 
@@ -99,6 +99,11 @@ pub(super) fn device_id(segment: &str) -> Option<DeviceId> {
 /// Reads the user that a segment stands for.
 pub(super) fn subject(segment: &str) -> Option<Subject> {
     Subject::new(id(segment)?).ok()
+}
+
+/// Reads the issuer that a segment stands for.
+pub(super) fn issuer(segment: &str) -> Option<EvidenceIssuer> {
+    EvidenceIssuer::new(id(segment)?).ok()
 }
 
 fn id(segment: &str) -> Option<String> {

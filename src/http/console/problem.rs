@@ -23,6 +23,8 @@ pub(super) enum Problem {
     AppGone,
     /// There is no such device, any more.
     DeviceGone,
+    /// There is no such trusted issuer, any more.
+    IssuerGone,
     /// The app does not obey orders to wipe its data.
     NoRemoteWipe,
     /// There is no order to wipe the device that could be withdrawn, or given up.
@@ -85,7 +87,9 @@ impl From<ExportError> for Problem {
 impl Problem {
     pub(super) const fn status(self) -> StatusCode {
         match self {
-            Self::NotFound | Self::AppGone | Self::DeviceGone => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::AppGone | Self::DeviceGone | Self::IssuerGone => {
+                StatusCode::NOT_FOUND
+            }
             Self::Role(_) | Self::ForeignForm | Self::StaleForm => StatusCode::FORBIDDEN,
             Self::BadForm => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,6 +116,7 @@ impl Problem {
             Self::NotFound => text::NOT_FOUND,
             Self::AppGone => text::APP_GONE,
             Self::DeviceGone => text::DEVICE_GONE,
+            Self::IssuerGone => text::ISSUER_GONE,
             Self::NoRemoteWipe => text::NO_REMOTE_WIPE,
             Self::WipeNotWithdrawable => text::WIPE_NOT_WITHDRAWABLE,
             Self::Role(ConsoleRole::Security) => text::ROLE_SECURITY,

@@ -50,6 +50,19 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             (_, ["devices", app, user, id, act]) => {
                 self.device_act(is_post, &[app, user, id], act, form).await
             }
+            (false, ["issuers"]) => self.list_issuers().await,
+            (false, ["issuers", issuer]) => self.issuer_overview(issuer).await,
+            (false, ["new-issuer"]) => self.new_issuer(),
+            (true, ["new-issuer"]) => self.create_issuer(form).await,
+            (false, ["issuers", issuer, "settings"]) => self.issuer_settings(issuer).await,
+            (true, ["issuers", issuer, "settings"]) => self.save_issuer(issuer, form).await,
+            (false, ["issuers", issuer, "check"]) => self.issuer_check(issuer).await,
+            (true, ["issuers", issuer, "check"]) => self.check_evidence(issuer, form).await,
+            (false, ["issuers", issuer, "danger"]) => self.issuer_danger(issuer).await,
+            (false, ["issuers", issuer, "danger", act]) => {
+                self.issuer_danger_act(issuer, act).await
+            }
+            (true, ["issuers", issuer, "danger", act]) => self.issuer_act(issuer, act, form).await,
             (false, ["apps", app, "usage"]) => self.usage(app).await,
             (false, ["users", user]) => self.user(user).await,
             (false, ["users", user, "revoke"]) => self.revoke_user(user).await,

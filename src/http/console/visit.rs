@@ -18,9 +18,9 @@ use crate::clock::UnixTime;
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::http::response::{empty, protect_page, see_other};
-use crate::ids::ClientId;
+use crate::ids::{ClientId, EvidenceIssuer};
 use crate::server::AuthorizationServer;
-use crate::store::Store;
+use crate::store::{IssuerRecord, Store};
 use crate::users::UserDirectory;
 
 /// Nothing inline, and nothing of another origin.
@@ -83,6 +83,13 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
         self.admin().find(&client_id).await?.ok_or(Problem::AppGone)
     }
 
+    /// Returns the trusted issuer that a segment of the path names.
+    pub(super) async fn issuer(&self, segment: &str) -> Result<IssuerRecord, Problem> {
+        let issuer = path::issuer(segment).ok_or(Problem::NotFound)?;
+        let all = self.admin().trusted_issuers().await?;
+        all.into_iter().find(|it| *it.settings.issuer() == issuer).ok_or(Problem::IssuerGone)
+    }
+
     /// Returns the link to a page, given as its path below the console.
     pub(super) fn link(&self, below: &str) -> String {
         format!("{}{below}", self.site.mount.outer())
@@ -92,6 +99,12 @@ impl<'a, S: Store, U: UserDirectory, H: Hooks> Visit<'a, S, U, H> {
     pub(super) fn app_link(&self, client_id: &ClientId, tab: &str) -> String {
         let slash = if tab.is_empty() { "" } else { "/" };
         self.link(&format!("/apps/{}{slash}{tab}", path::segment(client_id)))
+    }
+
+    /// Returns the link to a page of a trusted issuer. `tab` is empty for the first.
+    pub(super) fn issuer_link(&self, issuer: &EvidenceIssuer, tab: &str) -> String {
+        let slash = if tab.is_empty() { "" } else { "/" };
+        self.link(&format!("/issuers/{}{slash}{tab}", path::segment_of(issuer.as_str())))
     }
 
     /// Returns a page.

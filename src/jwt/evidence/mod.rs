@@ -133,6 +133,18 @@ pub(crate) fn peek_workload(token: &str) -> Option<(String, BTreeMap<String, Str
     Some((subject, texts(&claims)))
 }
 
+/// Returns the claims of a token that one of `keys` has signed. Nothing else of the token is checked.
+pub(crate) fn signed_claims(
+    token: &str,
+    keys: &VerifyingKeys,
+    algorithms: &[Algorithm],
+) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let jws = Compact::parse(token).ok()?;
+    let header = Header::of(&jws).ok()?;
+    jws.verify(&header, keys, algorithms).ok()?;
+    serde_json::from_slice(jws.payload()).ok()
+}
+
 /// Checks whether none of `keys` is the one that the header of a token names, so that newer ones are worth a fetch.
 pub(crate) fn lacks_key(token: &str, keys: &VerifyingKeys, algorithms: &[Algorithm]) -> bool {
     let Ok(jws) = Compact::parse(token) else { return false };

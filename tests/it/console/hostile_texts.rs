@@ -1,20 +1,25 @@
 //! Every page with hostile texts. A new page is added to `PAGES`.
 
-use grantor::app::{AppDraft, Flow, ImpersonationPolicy, JwtSettings, MobileSecurity};
+use grantor::app::{
+    AppDraft, Flow, ImpersonationPolicy, JwtSettings, MobileSecurity, SubjectPattern,
+    TrustedIssuer, UserTrust, WorkloadRule,
+};
 use grantor::audit::{Action, Actor, AuditEvent};
 use grantor::clock::UnixTime;
 use grantor::http::console::{Console, ConsoleBrand, Playground};
-use grantor::ids::{DeviceId, Group, Subject};
+use grantor::ids::{ClientId, DeviceId, EvidenceIssuer, Group, Subject};
+use grantor::jwt::Algorithm;
 use grantor::observe::Outcome;
 use grantor::protocol::RedirectUri;
-use grantor::store::DeviceKey;
+use grantor::store::{DeviceKey, MemoryStore};
 use grantor::users::Members;
 
 use super::audit::console_with_events;
 use super::desk::{Desk, MOUNT, console, registered};
 use super::html::{check, tags};
-use crate::phones::world_of_phones;
+use crate::phones::world_of_phones_with;
 use crate::support::{World, code_app, encode, scope, subject};
+use crate::trusted_issuers::{idp_keys, trust};
 
 /// The pages, with `{app}` for an app whose every text is hostile and `{text}` for such a text in a query.
 const PAGES: &[&str] = &[
@@ -56,6 +61,17 @@ const PAGES: &[&str] = &[
     "/server?done={text}",
     "/server/revoke",
     "/server/import",
+    "/issuers",
+    "/issuers?search={text}&done={text}",
+    "/new-issuer",
+    "/issuers/{issuer}",
+    "/issuers/{issuer}/settings",
+    "/issuers/{issuer}/check",
+    "/issuers/{issuer}/check?app={text}&evidence={text}",
+    "/issuers/{issuer}/danger",
+    "/issuers/{issuer}/danger/remove",
+    "/issuers/{issuer}/danger/{text}",
+    "/issuers/{text}",
     "/devices",
     "/devices?app={text}&user={text}&state={text}&after={text}",
     "/devices?user={text}",
@@ -132,11 +148,32 @@ fn hostile_policy(text: &str) -> JwtSettings {
     JwtSettings::signature_secret().with_user_claim("<b>claim").with_impersonation(policy)
 }
 
+/// Trusts an issuer with hostile texts, and returns the segment of its path.
+fn trust_hostile(world: &World, desk: &Desk<'_>, text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    let issuer = EvidenceIssuer::new(&*short).unwrap();
+    let ascii = if short.is_ascii() { short.replace(' ', "") } else { "x".to_owned() };
+    let app = ClientId::new(&*ascii).unwrap();
+    let users = UserTrust::new([app.clone()])
+        .with_user_claim(&*short)
+        .with_policy(hostile_policy(text).impersonation().clone());
+    let pattern = SubjectPattern::new(&format!("x:{}", ascii.replace('*', ""))).unwrap();
+    let rule = WorkloadRule::new(app, pattern).with_claim(&*short, &*short);
+    let record = TrustedIssuer::new(issuer, &*short, idp_keys(), [Algorithm::ES256])
+        .with_id_jag(users.clone())
+        .with_subject_tokens(users)
+        .with_workloads([rule])
+        .with_workload_audience(&*short)
+        .with_tenant(&*short);
+    trust(world, record);
+    super::issuers::path_of(desk, &short).strip_prefix("/issuers/").unwrap().to_owned()
+}
+
 /// H5: hostile texts stay texts, on every page.
 #[test]
 fn every_page_shows_hostile_texts_as_texts() {
     for text in texts() {
-        let world = world_of_phones();
+        let world = world_of_phones_with(|builder| builder.trusted_issuers(MemoryStore::new()));
         let short: String = text.chars().take(90).collect();
         let mut rules = MobileSecurity::default();
         rules.remote_wipe = true;
@@ -177,6 +214,7 @@ fn every_page_shows_hostile_texts_as_texts() {
             .redirect_uri(RedirectUri::parse(PLAYGROUND).unwrap())
             .scope(scope("<script>alert(1)</script> javascript:alert(1)"));
         world.import(Playground::CLIENT_ID, own);
+        let issuer = trust_hostile(&world, &desk, &text);
         let listed = desk.page("/devices");
         let links = tags(&listed);
         let links = links.iter().filter_map(|tag| tag.attribute("href"));
@@ -195,7 +233,7 @@ fn every_page_shows_hostile_texts_as_texts() {
             let query = encode(&[("", text)]);
             let page = page.replace("{text}", query.trim_start_matches('='));
             let page = page.replace("{app}", app.id.as_str());
-            let page = page.replace("{device}", segments);
+            let page = page.replace("{device}", segments).replace("{issuer}", &issuer);
             let answer = desk.get(&page);
             check(&answer.body, MOUNT);
             if page.starts_with("/apps?") || page.ends_with("/settings") || page.ends_with("/wipe")
@@ -236,6 +274,7 @@ fn every_form_shows_hostile_texts_again() {
         let answer = desk.post(&format!("{backend}/impersonation"), &policy);
         assert_eq!(answer.status, 422);
         check(&answer.body, MOUNT);
+        trusted_form_shows_again(&text);
         let settings = format!("{path}/settings");
         let short: String = text.chars().take(90).collect();
         let page = desk.page(&settings);
@@ -249,6 +288,24 @@ fn every_form_shows_hostile_texts_again() {
         assert_eq!(answer.status, 409, "{}", answer.body);
         check(&answer.body, MOUNT);
     }
+}
+
+/// Sends the form of a trusted issuer with one text in each field.
+fn trusted_form_shows_again(text: &str) {
+    let world = crate::trusted_issuers::world();
+    let console = console(&world);
+    let desk = Desk::new(&console, "security");
+    let new = desk.page("/new-issuer");
+    let fields = super::settings::typed(&new);
+    let mut typed: Vec<_> = fields.iter().map(|(name, _)| (&**name, text)).collect();
+    for (name, value) in [("id_jag", "on"), ("subject_tokens", "on"), ("workloads", "on")] {
+        typed.push((name, value));
+    }
+    let answer = desk.post("/new-issuer", &typed);
+    assert_eq!(answer.status, 422);
+    check(&answer.body, MOUNT);
+    let typed = text.trim().replace("\r\n", "\n");
+    assert_eq!(super::html::value_of(&answer.body, "issuer"), typed);
 }
 
 /// H5: the name of an administrator is a text like any other.

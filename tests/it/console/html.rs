@@ -105,6 +105,7 @@ const ELEMENTS: &[&str] = &[
     "br",
     "button",
     "code",
+    "datalist",
     "dd",
     "desc",
     "details",

@@ -5,12 +5,14 @@ use grantor::app::{
     JwtSettings, Pkce,
 };
 use grantor::audit::Actor;
+use grantor::ids::{ClientId, EvidenceIssuer, Group};
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
 use grantor::protocol::RedirectUri;
+use grantor::users::Members;
 
 use super::desk::{Desk, MOUNT, console, registered, reported};
 use super::html::{check, tags, value_of};
-use crate::support::{World, code_app, machine_app, scope};
+use crate::support::{World, code_app, machine_app, scope, subject};
 
 /// The fields of a form as a browser would send them unchanged, without the token.
 pub(crate) fn typed(page: &str) -> Vec<(String, String)> {
@@ -33,7 +35,7 @@ pub(crate) fn typed(page: &str) -> Vec<(String, String)> {
 }
 
 /// Returns the fields with some values changed.
-fn with<'a>(
+pub(super) fn with<'a>(
     fields: &'a [(String, String)],
     changed: &[(&'a str, &'a str)],
 ) -> Vec<(&'a str, &'a str)> {
@@ -279,10 +281,10 @@ fn a_role_that_may_edit_changes_neither_credentials_nor_the_users_of_an_app() {
     assert_eq!(security.post(&settings, &flow).status, 303);
 }
 
-/// Token exchange is allowed by the highest role only, with its sources, targets and users. Rules of the policy that
-/// the form does not show stay.
+/// H2, H24: token exchange is allowed by the highest role only. Every rule of its policy has a field, and that of the issuers
+/// is there if the server trusts some or the app names one.
 #[test]
-fn token_exchange_is_allowed_with_its_sources_targets_and_users() {
+fn token_exchange_is_allowed_with_every_rule_of_its_policy() {
     let world = World::new();
     let (app, path) = registered(&world, machine_app());
     let stored = || world.block_on(world.server.admin("x").find(&app.id)).unwrap().unwrap();
@@ -306,7 +308,7 @@ fn token_exchange_is_allowed_with_its_sources_targets_and_users() {
     (wrong[1].1, wrong[2].1, wrong[4].1) = (" web", "files", "\u{7f}");
     let refused = security.post(&settings, &with(&fields, &wrong));
     check(&refused.body, MOUNT);
-    for field in ["exchange_apps_error", "exchange_targets_error", "exchange_members_error"] {
+    for field in ["exchange_apps_error", "exchange_targets_error", "exchange_subjects_error"] {
         assert!(refused.body.contains(field), "{field}");
     }
 
@@ -318,12 +320,45 @@ fn token_exchange_is_allowed_with_its_sources_targets_and_users() {
         "users": { "allow": { "members": { "subjects": ["ann"], "groups": ["staff"] } } },
     });
     assert_eq!(policy, serde_json::from_value::<DelegationPolicy>(json).unwrap());
-    world.edit(&app, |draft| draft.delegation(policy.clone().with_max_actors(2)));
     let fields = typed(&security.page(&settings));
-    let anyone = with(&fields, &[("exchange_allow", "anyone")]);
-    assert_eq!(edit.post(&settings, &anyone).status, 422);
-    assert_eq!(security.post(&settings, &anyone).status, 303);
+    let unchanged = security.post(&settings, &with(&fields, &[]));
+    assert!(reported(&unchanged).ends_with("?done=unchanged"));
+    assert!(!fields.iter().any(|(name, _)| name == "exchange_issuers"), "the server has none");
+    let rest = [
+        ("exchange_issuers", "https://idp.example"),
+        ("exchange_impersonated", "on"),
+        ("exchange_actors", "worker\nother"),
+        ("exchange_max_actors", "2"),
+        ("exchange_allow", "anyone"),
+        ("exchange_except_subjects", "root"),
+        ("exchange_except_groups", "admins"),
+        ("exchange_limit", "listed"),
+        ("exchange_scope", "a\nb"),
+    ];
+    for (field, value) in [("exchange_max_actors", "5"), ("exchange_max_actors", "two")] {
+        let refused = security.post(&settings, &with(&fields, &[(field, value)]));
+        check(&refused.body, MOUNT);
+        assert!(refused.body.contains("exchange_max_actors_error"), "{}", refused.body);
+    }
+    for (field, value) in rest {
+        let refused = edit.post(&settings, &with(&fields, &[(field, value), ("name", "Mine")]));
+        let is_needed = matches!(field, "exchange_limit" | "exchange_scope");
+        assert_eq!(refused.status == 303, field == "exchange_scope", "{field}");
+        assert!(is_needed || refused.body.contains("Your role may not change this."), "{field}");
+    }
+    assert_eq!(stored().settings().delegation(), Some(&policy));
+    let fields = typed(&security.page(&settings));
+    assert_eq!(security.post(&settings, &with(&fields, &rest)).status, 303);
     let changed = stored().settings().delegation().unwrap().clone();
-    let expected = policy.with_max_actors(2).with_users(ImpersonationPolicy::anyone());
+    let except = Members::subjects([subject("root")]).and_groups([Group::new("admins").unwrap()]);
+    let expected = DelegationPolicy::new(policy.apps.clone(), policy.targets.clone())
+        .with_issuers([EvidenceIssuer::new("https://idp.example").unwrap()])
+        .with_impersonated(true)
+        .with_actors(["worker", "other"].map(|app| ClientId::new(app).unwrap()))
+        .with_max_actors(2)
+        .with_users(ImpersonationPolicy::anyone().except(except).with_scope(scope("a b")));
     assert_eq!(changed, expected);
+    let page = security.page(&settings);
+    assert!(page.contains("name=\"exchange_issuers\""), "the app names one");
+    assert!(reported(&security.post(&settings, &with(&typed(&page), &[]))).ends_with("unchanged"));
 }

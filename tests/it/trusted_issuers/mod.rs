@@ -5,6 +5,8 @@ mod id_jag;
 mod keys;
 mod workloads;
 
+pub(crate) use workloads::job as jobs_token;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantor::app::{
@@ -25,30 +27,30 @@ pub(crate) fn evidence_issuer() -> EvidenceIssuer {
     EvidenceIssuer::new(IDP).unwrap()
 }
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let world = World::with(|builder| builder.trusted_issuers(MemoryStore::new()));
     world.users.link(&evidence_issuer(), "U019488227", &Subject::new("ann").unwrap());
     world
 }
 
 /// A confidential app whose own assertions get no user.
-fn wiki() -> AppDraft {
+pub(crate) fn wiki() -> AppDraft {
     impersonator(JwtSettings::signature_secret())
 }
 
-fn idp_keys() -> IssuerKeys {
+pub(crate) fn idp_keys() -> IssuerKeys {
     IssuerKeys::Keys(VerifyingKeys::from_pem(&fixture("p256_public")).unwrap())
 }
 
-fn idp() -> TrustedIssuer {
+pub(crate) fn idp() -> TrustedIssuer {
     TrustedIssuer::new(evidence_issuer(), "Acme", idp_keys(), [Algorithm::ES256])
 }
 
-fn users_of(app: &App) -> UserTrust {
+pub(crate) fn users_of(app: &App) -> UserTrust {
     UserTrust::new([app.id.clone()]).with_policy(ImpersonationPolicy::anyone())
 }
 
-fn idp_signer() -> Signer {
+pub(crate) fn idp_signer() -> Signer {
     Signer::ec(jsonwebtoken::Algorithm::ES256, "p256_private")
 }
 
@@ -57,7 +59,9 @@ pub(crate) fn trust(world: &World, settings: TrustedIssuer) {
 }
 
 /// A world with an identity provider that is trusted for identity assertions about anyone, and the app that presents them.
-fn with_idp(change: impl FnOnce(TrustedIssuer, UserTrust) -> TrustedIssuer) -> (World, App) {
+pub(crate) fn with_idp(
+    change: impl FnOnce(TrustedIssuer, UserTrust) -> TrustedIssuer,
+) -> (World, App) {
     let world = world();
     let app = world.register(wiki());
     trust(&world, change(idp(), users_of(&app)));
@@ -65,7 +69,7 @@ fn with_idp(change: impl FnOnce(TrustedIssuer, UserTrust) -> TrustedIssuer) -> (
 }
 
 /// The claims of an identity assertion in the shape of the draft, with `change`.
-fn id_jag_claims(world: &World, app: &App, change: &Value) -> Value {
+pub(crate) fn id_jag_claims(world: &World, app: &App, change: &Value) -> Value {
     static USED: AtomicU64 = AtomicU64::new(0);
     let now = world.clock_now().as_seconds();
     let claims = json!({
@@ -82,13 +86,13 @@ fn id_jag_claims(world: &World, app: &App, change: &Value) -> Value {
     with(&claims, change)
 }
 
-fn id_jag(world: &World, app: &App, change: &Value) -> String {
+pub(crate) fn id_jag(world: &World, app: &App, change: &Value) -> String {
     let signer = idp_signer().with_typ(Some("oauth-id-jag+jwt"));
     signer.sign(&id_jag_claims(world, app, change))
 }
 
 /// Presents an identity assertion with `change`.
-fn ask(world: &World, app: &App, change: &Value) -> Answer {
+pub(crate) fn ask(world: &World, app: &App, change: &Value) -> Answer {
     world.present(app, &id_jag(world, app, change), &[])
 }
 

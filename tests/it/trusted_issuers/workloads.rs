@@ -25,7 +25,7 @@ fn rule(app: &App, pattern: &str) -> WorkloadRule {
 }
 
 /// The token of a job, as a hosted platform for builds writes it.
-fn job(world: &World, change: &Value) -> String {
+pub(crate) fn job(world: &World, change: &Value) -> String {
     let now = world.clock_now().as_seconds();
     let claims = json!({
         "jti": "example-id-1",

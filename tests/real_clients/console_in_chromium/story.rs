@@ -200,7 +200,7 @@ impl Story<'_> {
         chrome.press("Delete the app");
         chrome.type_into("#name", "Weekly");
         chrome.enter("#name");
-        assert_says(chrome, &["This is not the name of the app."]);
+        assert_says(chrome, &["This is not the name."]);
         self.inspection.check("danger-delete-mistake");
         chrome.fill("#name", APP);
         chrome.enter("#name");

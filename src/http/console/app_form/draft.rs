@@ -1,14 +1,14 @@
 //! From what was typed to checked settings, or to mistakes beside their fields.
 
-use std::collections::BTreeMap;
-
+use super::exchange::EXCHANGE;
 use super::{AppForm, JwtForm, keys};
 use crate::app::{
     AppDraft, AppSettings, ClientAuthentication, ClientType, Flow, Impersonable, InvalidApp,
     JwksUri, JwtSettings, Pkce,
 };
 use crate::http::console::lines::{self, lines, numbered};
-use crate::http::console::texts::app_form as text;
+use crate::http::console::mistakes::{FormFields, Mistakes};
+use crate::http::console::texts::{app_form as text, impersonation};
 use crate::ids::{Group, Subject};
 use crate::jwt::VerifyingKeys;
 use crate::protocol::redirect_uri::RedirectUri;
@@ -22,96 +22,75 @@ pub(in super::super) struct Checked {
     pub(in super::super) left_keys_out: bool,
 }
 
-/// Mistakes by field, in the order of the form.
-#[derive(Clone, Debug, Default)]
-pub(in super::super) struct Mistakes(BTreeMap<usize, (&'static str, Vec<String>)>);
-
-/// The fields in the order of the form. A mistake of no field comes first.
-const FIELDS: [&str; 22] = [
-    "form",
-    "name",
-    "description",
-    "flows",
-    "authentication",
-    "client_keys",
-    "refresh_token",
-    "redirect_uris",
-    "access",
-    "refresh",
-    "scope",
-    "jwt_issuer",
-    "jwt_audience",
-    "jwt_keys",
-    "jwt_user_claim",
-    "jwt_authenticates",
-    "jwt_refresh_token",
-    "jwt_allow",
-    "jwt_members",
-    "exchange_apps",
-    "exchange_targets",
-    "exchange_members",
+/// The fields in the order of the form.
+const FIELDS: FormFields = &[
+    ("form", text::THE_APP),
+    ("name", text::NAME),
+    ("description", text::DESCRIPTION),
+    ("flows", text::FLOWS),
+    ("authentication", text::AUTHENTICATION),
+    ("client_keys", text::CLIENT_KEYS),
+    ("refresh_token", text::REFRESH),
+    ("redirect_uris", text::REDIRECTS),
+    ("access", text::ACCESS),
+    ("refresh", text::REFRESH_LIFETIME),
+    ("scope", text::SCOPES),
+    ("jwt_issuer", text::JWT_ISSUER),
+    ("jwt_audience", text::JWT_AUDIENCE),
+    ("jwt_keys", text::JWT_KEYS),
+    ("jwt_user_claim", text::JWT_CLAIM),
+    ("jwt_authenticates", text::JWT_ALONE),
+    ("jwt_refresh_token", text::JWT_REFRESH),
+    ("jwt_members", text::JWT_ALLOW),
+    ("exchange_apps", text::EXCHANGE_APPS),
+    ("exchange_issuers", text::EXCHANGE_ISSUERS),
+    ("exchange_impersonated", text::EXCHANGE_IMPERSONATED),
+    ("exchange_actors", text::EXCHANGE_ACTORS),
+    ("exchange_max_actors", text::EXCHANGE_MAX_ACTORS),
+    ("exchange_targets", text::EXCHANGE_TARGETS),
+    (EXCHANGE.allow, text::EXCHANGE_ALLOW),
+    (EXCHANGE.subjects, impersonation::SUBJECTS),
+    (EXCHANGE.groups, impersonation::LIST_GROUPS),
+    (EXCHANGE.except_subjects, impersonation::EXCEPT_SUBJECTS),
+    (EXCHANGE.except_groups, impersonation::EXCEPT_GROUPS),
+    (EXCHANGE.scope, impersonation::SCOPE_LIST),
 ];
 
-impl Mistakes {
-    pub(super) fn add(&mut self, field: &'static str, sentence: impl Into<String>) {
-        let place = FIELDS.iter().position(|own| *own == field).unwrap_or(0);
-        let (_, sentences) = self.0.entry(place).or_insert((field, Vec::new()));
-        sentences.push(sentence.into());
-    }
+/// Returns the mistakes of a form that has none.
+pub(in super::super) const fn no_mistakes() -> Mistakes {
+    Mistakes::new(FIELDS)
+}
 
-    pub(in super::super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the sentences about a field.
-    pub(in super::super) fn of(&self, field: &str) -> &[String] {
-        let found = self.0.values().find(|(own, _)| *own == field);
-        found.map_or(&[], |(_, sentences)| sentences)
-    }
-
-    pub(in super::super) fn has(&self, field: &str) -> bool {
-        !self.of(field).is_empty()
-    }
-
-    /// Checks whether a field is the first with a mistake.
-    pub(in super::super) fn is_first(&self, field: &str) -> bool {
-        self.0.values().next().is_some_and(|(first, _)| *first == field)
-    }
-
-    /// Returns every field with a mistake.
-    pub(in super::super) fn fields(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.0.values().map(|(field, _)| (*field, text::field(field)))
-    }
-
-    fn add_invalid(&mut self, invalid: &InvalidApp) {
-        let field = match invalid.field() {
-            "access_token_lifetime" => "access",
-            "refresh_token_lifetime" => "refresh",
-            "jwt" | "jwt.algorithms" => "jwt_keys",
-            "jwt.issuer" => "jwt_issuer",
-            "jwt.audience" => "jwt_audience",
-            "jwt.user_claim" => "jwt_user_claim",
-            "jwt.assertion_authenticates" => "jwt_authenticates",
-            "jwt.jti" | "jwt.refresh_token" => "jwt_refresh_token",
-            "jwt.impersonation" => "jwt_members",
-            "delegation.apps" => "exchange_apps",
-            "delegation.targets" => "exchange_targets",
-            "delegation.users" => "exchange_members",
-            known if FIELDS.contains(&known) => known,
-            _ => "form",
-        };
-        let sentence = match (field, invalid.field()) {
-            ("form", name) => text::other_field(name, invalid.problem()),
-            _ => text::sentence(invalid.problem()),
-        };
-        self.add(field, sentence);
-    }
+fn add_invalid(mistakes: &mut Mistakes, invalid: &InvalidApp) {
+    let field = match invalid.field() {
+        "access_token_lifetime" => "access",
+        "refresh_token_lifetime" => "refresh",
+        "jwt" | "jwt.algorithms" => "jwt_keys",
+        "jwt.issuer" => "jwt_issuer",
+        "jwt.audience" => "jwt_audience",
+        "jwt.user_claim" => "jwt_user_claim",
+        "jwt.assertion_authenticates" => "jwt_authenticates",
+        "jwt.jti" | "jwt.refresh_token" => "jwt_refresh_token",
+        "jwt.impersonation" => "jwt_members",
+        "delegation.apps" => "exchange_apps",
+        "delegation.issuers" => "exchange_issuers",
+        "delegation.actors" => "exchange_actors",
+        "delegation.targets" => "exchange_targets",
+        "delegation.users" => EXCHANGE.subjects,
+        known if FIELDS.iter().any(|(own, _)| *own == known) => known,
+        _ => "form",
+    };
+    let sentence = match (field, invalid.field()) {
+        ("form", name) => text::other_field(name, invalid.problem()),
+        _ => text::sentence(invalid.problem()),
+    };
+    mistakes.add(field, sentence);
 }
 
 impl AppForm {
     /// Checks the form. Settings that it does not show are those of `base`.
     pub(in super::super) fn check(&self, base: Option<&AppSettings>) -> Result<Checked, Mistakes> {
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = no_mistakes();
         let draft = base.map_or_else(|| AppDraft::confidential(&*self.name), AppDraft::from);
         let authentication = self.authentication(&mut mistakes);
         let is_public = authentication.client_type() == ClientType::Public;
@@ -148,8 +127,7 @@ impl AppForm {
             draft = draft.jwt(jwt);
         }
         if self.token_exchange {
-            let base = base.and_then(AppSettings::delegation);
-            draft = draft.delegation(self.exchange.policy(base, &mut mistakes));
+            draft = draft.delegation(self.exchange.policy(&mut mistakes));
         }
         for invalid in draft.problems() {
             let known = match invalid.field() {
@@ -162,7 +140,7 @@ impl AppForm {
                 }
                 "jwt" if mistakes.has("jwt_keys") || mistakes.has("jwt_members") => None,
                 _ => {
-                    mistakes.add_invalid(&invalid);
+                    add_invalid(&mut mistakes, &invalid);
                     None
                 }
             };
@@ -179,7 +157,7 @@ impl AppForm {
                 Ok(Checked { settings, left_keys_out })
             }
             Err(invalid) => {
-                mistakes.add_invalid(&invalid);
+                add_invalid(&mut mistakes, &invalid);
                 Err(mistakes)
             }
         }

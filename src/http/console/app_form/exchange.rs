@@ -1,41 +1,48 @@
-//! The settings of token exchange in the form: sources, targets and users. The rest of a policy comes from
-//! declarations and the host's code, and stays as it is.
+//! The settings of token exchange in the form: sources, actors, targets and users.
 
-use super::Mistakes;
-use crate::app::{DelegationPolicy, Impersonable};
+use crate::app::DelegationPolicy;
 use crate::http::console::fields::Fields;
 use crate::http::console::lines::{self, joined};
+use crate::http::console::mistakes::Mistakes;
+use crate::http::console::policy_form::{PolicyForm, PolicyNames};
 use crate::http::console::texts::app_form as text;
-use crate::ids::{ClientId, Group, Resource, Subject};
-use crate::users::Members;
+use crate::ids::{ClientId, EvidenceIssuer, Resource};
+
+/// The names of the fields of the users.
+pub(in super::super) const EXCHANGE: PolicyNames = PolicyNames {
+    allow: "exchange_allow",
+    subjects: "exchange_subjects",
+    groups: "exchange_groups",
+    except_subjects: "exchange_except_subjects",
+    except_groups: "exchange_except_groups",
+    limit: "exchange_limit",
+    scope: "exchange_scope",
+};
 
 /// The settings of exchanges as texts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct ExchangeForm {
     pub(in super::super) apps: String,
+    pub(in super::super) issuers: String,
+    pub(in super::super) impersonated: bool,
+    pub(in super::super) actors: String,
+    pub(in super::super) max_actors: String,
     pub(in super::super) targets: String,
-    /// "nobody", "members" or "anyone".
-    pub(in super::super) allow: String,
-    pub(in super::super) subjects: String,
-    pub(in super::super) groups: String,
+    pub(in super::super) users: PolicyForm,
 }
 
 impl ExchangeForm {
     pub(super) fn of(policy: Option<&DelegationPolicy>) -> Self {
         let default = DelegationPolicy::default();
         let policy = policy.unwrap_or(&default);
-        let none = Members::default();
-        let (allow, members) = match &policy.users.allow {
-            Impersonable::None => ("nobody", &none),
-            Impersonable::Members(members) => ("members", members),
-            Impersonable::Anyone => ("anyone", &none),
-        };
         Self {
             apps: joined(policy.apps.iter().map(ClientId::as_str)),
+            issuers: joined(policy.issuers.iter().map(EvidenceIssuer::as_str)),
+            impersonated: policy.impersonated,
+            actors: joined(policy.actors.iter().map(ClientId::as_str)),
+            max_actors: policy.max_actors.to_string(),
             targets: joined(policy.targets.iter().map(Resource::as_str)),
-            allow: allow.to_owned(),
-            subjects: joined(members.subjects.iter().map(Subject::as_str)),
-            groups: joined(members.groups.iter().map(Group::as_str)),
+            users: PolicyForm::of(&policy.users),
         }
     }
 
@@ -43,49 +50,55 @@ impl ExchangeForm {
         let one = |name: &str| fields.one(name).replace("\r\n", "\n");
         Self {
             apps: one("exchange_apps"),
+            issuers: one("exchange_issuers"),
+            impersonated: fields.has("exchange_impersonated"),
+            actors: one("exchange_actors"),
+            max_actors: one("exchange_max_actors").trim().to_owned(),
             targets: one("exchange_targets"),
-            allow: one("exchange_allow"),
-            subjects: one("exchange_subjects"),
-            groups: one("exchange_groups"),
+            users: PolicyForm::of_fields(fields, &EXCHANGE),
         }
     }
 
-    /// Returns the policy, with the rules that the form does not show from `base`.
-    pub(super) fn policy(
-        &self,
-        base: Option<&DelegationPolicy>,
-        mistakes: &mut Mistakes,
-    ) -> DelegationPolicy {
-        let mut policy = base.cloned().unwrap_or_default();
+    /// Returns the policy, with a sentence beside each wrong field.
+    pub(super) fn policy(&self, mistakes: &mut Mistakes) -> DelegationPolicy {
         let mut add = |field, sentences: Vec<String>| {
             for sentence in sentences {
                 mistakes.add(field, sentence);
             }
         };
-        let (mut apps, mut targets, mut members) = (Vec::new(), Vec::new(), Vec::new());
-        policy.apps = lines::names(&self.apps, ClientId::new, &mut apps);
-        policy.targets = lines::names(&self.targets, Resource::new, &mut targets);
-        policy.users.allow = match &*self.allow {
-            "anyone" => Impersonable::Anyone,
-            "members" => Impersonable::Members(
-                Members::subjects(lines::names(&self.subjects, Subject::new, &mut members))
-                    .and_groups(lines::names(&self.groups, Group::new, &mut members)),
-            ),
-            _ => Impersonable::None,
-        };
+        let (mut apps, mut issuers, mut actors) = (Vec::new(), Vec::new(), Vec::new());
+        let mut targets = Vec::new();
+        let mut policy = DelegationPolicy::new(
+            lines::names(&self.apps, ClientId::new, &mut apps),
+            lines::names(&self.targets, Resource::new, &mut targets),
+        )
+        .with_issuers(lines::names(&self.issuers, EvidenceIssuer::new, &mut issuers))
+        .with_actors(lines::names(&self.actors, ClientId::new, &mut actors))
+        .with_impersonated(self.impersonated);
         add("exchange_apps", apps);
+        add("exchange_issuers", issuers);
+        add("exchange_actors", actors);
         add("exchange_targets", targets);
-        add("exchange_members", members);
-        policy
+        let known = 1..=DelegationPolicy::MAX_ACTORS;
+        match self.max_actors.parse() {
+            Ok(count) if known.contains(&count) => policy = policy.with_max_actors(count),
+            _ => mistakes.add("exchange_max_actors", text::EXCHANGE_MAX_ACTORS_WRONG),
+        }
+        policy.with_users(self.users.check(&EXCHANGE, mistakes))
     }
 
-    pub(super) fn rows(&self) -> [(&'static str, String); 5] {
-        [
-            (text::EXCHANGE_APPS, self.apps.trim().to_owned()),
-            (text::EXCHANGE_TARGETS, self.targets.trim().to_owned()),
-            (text::EXCHANGE_ALLOW, self.allow.clone()),
-            (text::EXCHANGE_SUBJECTS, self.subjects.trim().to_owned()),
-            (text::EXCHANGE_GROUPS, self.groups.trim().to_owned()),
-        ]
+    pub(super) fn rows(&self) -> Vec<(&'static str, String)> {
+        let list = |text: &str| text.trim().to_owned();
+        let yes = if self.impersonated { text::YES } else { text::NO };
+        let mut rows = vec![
+            (text::EXCHANGE_APPS, list(&self.apps)),
+            (text::EXCHANGE_ISSUERS, list(&self.issuers)),
+            (text::EXCHANGE_IMPERSONATED, yes.to_owned()),
+            (text::EXCHANGE_ACTORS, list(&self.actors)),
+            (text::EXCHANGE_MAX_ACTORS, self.max_actors.clone()),
+            (text::EXCHANGE_TARGETS, list(&self.targets)),
+        ];
+        rows.extend(self.users.rows());
+        rows
     }
 }

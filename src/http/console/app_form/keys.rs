@@ -3,7 +3,7 @@
 use crate::jwt::{KeyError, VerifyingKey, VerifyingKeys};
 
 /// Reads PEM with one or more public keys or certificates, a JWK Set or one JWK.
-pub(super) fn read(text: &str) -> Result<VerifyingKeys, KeyError> {
+pub(in super::super) fn read(text: &str) -> Result<VerifyingKeys, KeyError> {
     let text = text.trim();
     if !text.starts_with('{') {
         return VerifyingKeys::from_pem(text);

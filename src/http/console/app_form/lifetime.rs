@@ -12,7 +12,7 @@ pub(in super::super) const UNITS: [(&str, u32); 4] =
 pub(in super::super) struct Lifetime([String; 4]);
 
 impl Lifetime {
-    pub(super) fn of(seconds: u32) -> Self {
+    pub(in super::super) fn of(seconds: u32) -> Self {
         let mut rest = seconds;
         Self(UNITS.map(|(_, size)| {
             let count = rest / size;
@@ -21,7 +21,7 @@ impl Lifetime {
         }))
     }
 
-    pub(super) fn of_fields(fields: &Fields, name: &str) -> Self {
+    pub(in super::super) fn of_fields(fields: &Fields, name: &str) -> Self {
         Self(UNITS.map(|(unit, _)| fields.one(&format!("{name}_{unit}")).trim().to_owned()))
     }
 
@@ -31,7 +31,7 @@ impl Lifetime {
     }
 
     /// Returns the sum in seconds. An empty text is 0.
-    pub(super) fn seconds(&self) -> Option<u32> {
+    pub(in super::super) fn seconds(&self) -> Option<u32> {
         let parts = self.0.iter().zip(UNITS);
         let mut sum = 0u32;
         for (text, (_, size)) in parts {
@@ -46,7 +46,7 @@ impl Lifetime {
         Some(sum)
     }
 
-    pub(super) fn in_words(&self) -> String {
+    pub(in super::super) fn in_words(&self) -> String {
         self.seconds().map_or_else(|| self.0.join(" "), duration)
     }
 }

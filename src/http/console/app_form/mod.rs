@@ -2,14 +2,15 @@
 
 mod draft;
 mod exchange;
-mod keys;
+pub(super) mod keys;
 mod lifetime;
 mod security;
 mod view;
 
 use serde_json::Value;
 
-pub(super) use draft::Mistakes;
+pub(super) use draft::no_mistakes;
+pub(super) use exchange::EXCHANGE;
 use exchange::ExchangeForm;
 pub(super) use lifetime::Lifetime;
 pub(super) use security::beyond_edit;
@@ -283,7 +284,7 @@ pub(super) const fn authentication(method: &ClientAuthentication) -> &'static st
 }
 
 /// Returns public keys as they can be read again: a JWK Set.
-fn written_keys(keys: &VerifyingKeys) -> String {
+pub(super) fn written_keys(keys: &VerifyingKeys) -> String {
     let json: Value = serde_json::to_value(keys).unwrap_or_default();
     serde_json::to_string_pretty(&json).unwrap_or_default()
 }

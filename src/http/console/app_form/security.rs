@@ -1,13 +1,14 @@
 //! The settings that need the role `Security`: by them an app gets credentials, or acts as users.
 
-use super::Mistakes;
+use super::{EXCHANGE, no_mistakes};
 use crate::app::{AppSettings, ClientAuthentication, Flow, JwtSettings};
+use crate::http::console::mistakes::Mistakes;
 use crate::http::console::texts::app_form as text;
 
 /// Returns a sentence beside each setting of `new` that an administrator with the role `Edit` may not save. `old` is
 /// `None` for a new app, whose credentials are new in any case.
 pub(in super::super) fn beyond_edit(old: Option<&AppSettings>, new: &AppSettings) -> Mistakes {
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = no_mistakes();
     if let Some(old) = old
         && old.authentication() != new.authentication()
     {
@@ -31,8 +32,15 @@ pub(in super::super) fn beyond_edit(old: Option<&AppSettings>, new: &AppSettings
     if before != now {
         for (field, is_changed) in [
             ("exchange_apps", before.map(|it| &it.apps) != now.map(|it| &it.apps)),
+            ("exchange_issuers", before.map(|it| &it.issuers) != now.map(|it| &it.issuers)),
+            (
+                "exchange_impersonated",
+                before.map(|it| it.impersonated) != now.map(|it| it.impersonated),
+            ),
+            ("exchange_actors", before.map(|it| &it.actors) != now.map(|it| &it.actors)),
+            ("exchange_max_actors", before.map(|it| it.max_actors) != now.map(|it| it.max_actors)),
             ("exchange_targets", before.map(|it| &it.targets) != now.map(|it| &it.targets)),
-            ("exchange_members", before.map(|it| &it.users) != now.map(|it| &it.users)),
+            (EXCHANGE.allow, before.map(|it| &it.users) != now.map(|it| &it.users)),
         ] {
             if is_changed {
                 mistakes.add(field, text::NEEDS_SECURITY);

@@ -34,6 +34,8 @@ pub(in super::super) struct AppFormView {
     pub(in super::super) groups: Vec<ScopeGroup>,
     pub(in super::super) hosts: Vec<String>,
     pub(in super::super) understood: Vec<Understood>,
+    /// Whether other issuers may be sources of exchanges, because the server trusts some or the app names one.
+    pub(in super::super) has_issuers: bool,
     /// Whether the app exists already.
     pub(in super::super) is_edit: bool,
 }
@@ -43,6 +45,7 @@ impl AppFormView {
         form: &AppForm,
         catalog: Option<&ApiCatalog>,
         hosts: &InstanceHosts,
+        has_issuers: bool,
     ) -> Self {
         Self {
             groups: catalog.map_or_else(Vec::new, |catalog| groups(form, catalog)),
@@ -50,6 +53,7 @@ impl AppFormView {
             understood: lines(&form.redirect_uris)
                 .filter_map(|line| understood(form, hosts, line))
                 .collect(),
+            has_issuers: has_issuers || !form.exchange.issuers.trim().is_empty(),
             is_edit: !form.version.is_empty(),
         }
     }

@@ -11,12 +11,12 @@ use super::super::texts;
 use super::super::times::When;
 use super::super::visit::Visit;
 use crate::app::CustomApp;
-use crate::audit::{AuditEvent, AuditQuery, EventId, StoredEvent};
+use crate::audit::{Action, AuditEvent, AuditQuery, EventId, StoredEvent};
 use crate::hooks::Hooks;
 use crate::http::Page;
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, EvidenceIssuer, Subject};
 use crate::observe::Outcome;
-use crate::store::{self, Store};
+use crate::store::{self, RevocationTarget, Store};
 use crate::users::UserDirectory;
 
 /// The number of events on a page.
@@ -59,6 +59,8 @@ pub(super) struct Row {
     /// The outcome in a word, and its tone.
     pub(super) label: Option<(&'static str, &'static str)>,
     pub(super) setting: Option<String>,
+    /// The trusted issuer that the event is about, and its page.
+    issuer: Option<(String, String)>,
     raw: String,
 }
 
@@ -138,6 +140,19 @@ impl<'a> Asked<'a> {
         let query = query.finish();
         if query.is_empty() { page.to_owned() } else { format!("{page}?{query}") }
     }
+}
+
+/// Returns the trusted issuer that an event is about: a change of its record, the end of its access, or a decision on its
+/// evidence.
+fn issuer_of(event: &AuditEvent) -> Option<&EvidenceIssuer> {
+    if let Action::AddTrustedIssuer { issuer }
+    | Action::EditTrustedIssuer { issuer }
+    | Action::RemoveTrustedIssuer { issuer }
+    | Action::Revoke { target: RevocationTarget::EvidenceIssuer(issuer) } = &event.action
+    {
+        return Some(issuer);
+    }
+    event.decision.as_ref()?.issuer.as_ref()
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
@@ -224,7 +239,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let when = When::new(stored.at, self.now());
         let Some(event) = event else {
             let later = Piece { text: texts::audit::LATER.to_owned(), is_name: false };
-            return Row { when, pieces: vec![later], label: None, setting: None, raw };
+            let pieces = vec![later];
+            return Row { when, pieces, label: None, setting: None, issuer: None, raw };
         };
         let label = match &event.outcome {
             Outcome::Success => (texts::audit::SUCCEEDED, "good"),
@@ -236,6 +252,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             pieces: sentence(event, named),
             label: Some(label),
             setting: event.outcome.setting().map(str::to_owned),
+            issuer: issuer_of(event)
+                .filter(|_| self.admin().has_trusted_issuers())
+                .map(|issuer| (issuer.as_str().to_owned(), self.issuer_link(issuer, ""))),
             raw,
         }
     }

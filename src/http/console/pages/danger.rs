@@ -38,29 +38,29 @@ impl Act {
 
 #[derive(Template)]
 #[template(path = "console/danger.html")]
-struct Danger<'a> {
-    frame: Frame<'a>,
+pub(super) struct Danger<'a> {
+    pub(super) frame: Frame<'a>,
     /// Title, explanation, link.
-    acts: Vec<(&'static str, &'static str, String)>,
-    may_act: bool,
+    pub(super) acts: Vec<(&'static str, &'static str, String)>,
+    pub(super) may_act: bool,
 }
 
 #[derive(Template)]
 #[template(path = "console/danger_act.html")]
-struct DangerAct<'a> {
-    frame: Frame<'a>,
-    happens: &'static str,
-    undo: &'static str,
-    button: &'static str,
-    ends: Vec<String>,
-    action: String,
-    cancel: String,
+pub(super) struct DangerAct<'a> {
+    pub(super) frame: Frame<'a>,
+    pub(super) happens: &'static str,
+    pub(super) undo: &'static str,
+    pub(super) button: &'static str,
+    pub(super) ends: Vec<String>,
+    pub(super) action: String,
+    pub(super) cancel: String,
     /// The name to type.
-    name: Option<&'a str>,
-    typed: &'a str,
-    is_wrong: bool,
+    pub(super) name: Option<&'a str>,
+    pub(super) typed: &'a str,
+    pub(super) is_wrong: bool,
     /// Whether the devices may be wiped, too.
-    may_wipe: bool,
+    pub(super) may_wipe: bool,
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {

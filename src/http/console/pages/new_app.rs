@@ -4,9 +4,11 @@ use askama::Template;
 use http::StatusCode;
 
 use super::super::access::ConsoleRole;
-use super::super::app_form::{AppForm, AppFormView, Mistakes, beyond_edit};
+use super::super::app_form::{AppForm, AppFormView, EXCHANGE, beyond_edit, no_mistakes};
 use super::super::fields::Fields;
 use super::super::frame::{Crumb, Done, Frame};
+use super::super::mistakes::Mistakes;
+use super::super::policy_form::PolicyNames;
 use super::super::problem::Problem;
 use super::super::texts;
 use super::super::visit::Visit;
@@ -22,6 +24,7 @@ struct NewApp<'a> {
     frame: Frame<'a>,
     form: &'a AppForm,
     view: AppFormView,
+    exchange: PolicyNames,
     mistakes: &'a Mistakes,
     action: String,
     cancel: String,
@@ -33,7 +36,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     /// Shows the form for a new app.
     pub(in super::super) fn new_app(&self) -> Result<Page, Problem> {
         self.require(ConsoleRole::Edit)?;
-        self.new_app_form(StatusCode::OK, &AppForm::of_new_app(), &Mistakes::default())
+        self.new_app_form(StatusCode::OK, &AppForm::of_new_app(), &no_mistakes())
     }
 
     /// Registers an app, or shows the form again with its mistakes.
@@ -47,7 +50,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             }
         };
         if form.has("check") {
-            return self.new_app_form(StatusCode::OK, &typed, &Mistakes::default());
+            return self.new_app_form(StatusCode::OK, &typed, &no_mistakes());
         }
         if !self.may(ConsoleRole::Security) {
             let mistakes = beyond_edit(None, &checked.settings);
@@ -70,7 +73,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     ) -> Result<Page, Problem> {
         let page = NewApp {
             frame: self.frame(texts::app_form::NEW_TITLE).with_crumb(Crumb::apps(self)),
-            view: AppFormView::new(form, self.server.catalog(), self.server.hosts()),
+            view: self.app_form_view(form),
+            exchange: EXCHANGE,
             form,
             mistakes,
             action: self.link("/new-app"),

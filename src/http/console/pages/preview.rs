@@ -50,12 +50,12 @@ struct Token {
     includes_hook: bool,
 }
 
-struct Claim {
-    name: String,
-    value: String,
+pub(super) struct Claim {
+    pub(super) name: String,
+    pub(super) value: String,
     /// Whether the value has several lines.
-    is_block: bool,
-    when: Option<When>,
+    pub(super) is_block: bool,
+    pub(super) when: Option<When>,
     meaning: &'static str,
 }
 
@@ -92,7 +92,7 @@ impl Claim {
 }
 
 /// Returns the claims in the order of the page: those of the server, then those of the host.
-fn claims(claims: &Map<String, Value>, now: UnixTime) -> Vec<Claim> {
+pub(super) fn claims(claims: &Map<String, Value>, now: UnixTime) -> Vec<Claim> {
     let place = |name: &str| text::MEANINGS.iter().position(|(own, _)| *own == name);
     let mut sorted: Vec<_> = claims.iter().collect();
     sorted.sort_by_key(|(name, _)| (place(name).unwrap_or(usize::MAX), *name));

@@ -4,10 +4,12 @@ use askama::Template;
 use http::StatusCode;
 
 use super::super::access::ConsoleRole;
-use super::super::app_form::{AppForm, AppFormView, Mistakes, beyond_edit};
+use super::super::app_form::{AppForm, AppFormView, EXCHANGE, beyond_edit, no_mistakes};
 use super::super::conflict::Difference;
 use super::super::fields::Fields;
 use super::super::frame::{Done, Frame, Tab};
+use super::super::mistakes::Mistakes;
+use super::super::policy_form::PolicyNames;
 use super::super::problem::Problem;
 use super::super::texts;
 use super::super::visit::Visit;
@@ -24,6 +26,7 @@ struct Settings<'a> {
     frame: Frame<'a>,
     form: &'a AppForm,
     view: AppFormView,
+    exchange: PolicyNames,
     mistakes: &'a Mistakes,
     action: String,
     cancel: String,
@@ -39,7 +42,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
     pub(in super::super) async fn settings(&self, segment: &str) -> Result<Page, Problem> {
         let app = self.app(segment).await?;
         let form = self.stored_form(&app);
-        self.settings_form(StatusCode::OK, &app, &form, &Mistakes::default(), None)
+        self.settings_form(StatusCode::OK, &app, &form, &no_mistakes(), None)
     }
 
     /// Saves the settings of an app, or shows the form again with its mistakes or with what another
@@ -61,7 +64,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             }
         };
         if form.has("check") {
-            return self.settings_form(StatusCode::OK, &app, &typed, &Mistakes::default(), None);
+            return self.settings_form(StatusCode::OK, &app, &typed, &no_mistakes(), None);
         }
         if !self.may(ConsoleRole::Security) {
             // Compared with a version that the edit cannot overwrite.
@@ -93,8 +96,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let stored = self.stored_form(&app);
         let differences = typed.differences(&stored);
         let form = AppForm { version: stored.version, ..typed };
-        let (status, none) = (StatusCode::CONFLICT, Mistakes::default());
+        let (status, none) = (StatusCode::CONFLICT, no_mistakes());
         self.settings_form(status, &app, &form, &none, Some(differences))
+    }
+
+    /// Returns the parts of the form that come from the server.
+    pub(super) fn app_form_view(&self, form: &AppForm) -> AppFormView {
+        let (catalog, hosts) = (self.server.catalog(), self.server.hosts());
+        AppFormView::new(form, catalog, hosts, self.admin().has_trusted_issuers())
     }
 
     fn stored_form(&self, app: &CustomApp) -> AppForm {
@@ -114,7 +123,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         let link = self.app_link(app.client_id(), "settings");
         let page = Settings {
             frame: self.app_frame(app, Tab::Settings),
-            view: AppFormView::new(form, self.server.catalog(), self.server.hosts()),
+            view: self.app_form_view(form),
+            exchange: EXCHANGE,
             form,
             mistakes,
             cancel: link.clone(),

@@ -126,7 +126,7 @@ pub(in super::super) const fn problem(problem: Problem) -> (Text, Text) {
             "The server cannot answer at the moment",
             "What you sent may or may not have taken effect. Wait for a moment, and send it again.",
         ),
-        Problem::NotFound | Problem::Role(_) | Problem::TooManyApps => {
+        Problem::NotFound | Problem::IssuerGone | Problem::Role(_) | Problem::TooManyApps => {
             ("There is no such page", "The link is wrong or old. Start from the list of your apps.")
         }
     }

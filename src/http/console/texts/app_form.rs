@@ -7,6 +7,7 @@ pub(in super::super) const NO: Text = "no";
 pub(in super::super) const MISTAKES: Text = "Look at these fields again. Nothing was saved yet:";
 pub(in super::super) const OPTIONAL: Text = "optional";
 
+pub(in super::super) const THE_APP: Text = "The app";
 pub(in super::super) const ABOUT: Text = "About the app";
 pub(in super::super) const NAME: Text = "Name";
 pub(in super::super) const NAME_HINT: Text = "Users see it when they are asked for access.";
@@ -136,8 +137,18 @@ pub(in super::super) const EXCHANGE_APPS_HINT: Text = "One client id a line.";
 pub(in super::super) const EXCHANGE_TARGETS: Text = "APIs that it gets tokens for";
 pub(in super::super) const EXCHANGE_TARGETS_HINT: Text = "One URI a line, as the API knows itself.";
 pub(in super::super) const EXCHANGE_ALLOW: Text = "Users whose tokens it may exchange";
-pub(in super::super) const EXCHANGE_SUBJECTS: Text = "Users of exchanged tokens";
-pub(in super::super) const EXCHANGE_GROUPS: Text = "Groups of exchanged tokens";
+pub(in super::super) const EXCHANGE_ISSUERS: Text = "Trusted issuers whose tokens it may exchange";
+pub(in super::super) const EXCHANGE_ISSUERS_HINT: Text =
+    "One iss a line. The settings of the issuer have to name the app, too.";
+pub(in super::super) const EXCHANGE_IMPERSONATED: Text =
+    "Also tokens with which an app acts as a user";
+pub(in super::super) const EXCHANGE_IMPERSONATED_HINT: Text =
+    "Without it, the user has to have given the app access in person.";
+pub(in super::super) const EXCHANGE_ACTORS: Text = "Other apps that may act";
+pub(in super::super) const EXCHANGE_ACTORS_HINT: Text = "One client id a line. Each proves itself by a token of its own. The app itself may always act.";
+pub(in super::super) const EXCHANGE_MAX_ACTORS: Text = "Most actors in a chain";
+pub(in super::super) const EXCHANGE_MAX_ACTORS_HINT: Text = "1 to 4, this app included.";
+pub(in super::super) const EXCHANGE_MAX_ACTORS_WRONG: Text = "Write a whole number from 1 to 4.";
 pub(in super::super) const ONE_A_LINE: Text = "One a line.";
 
 pub(in super::super) const SECURITY_ONLY: Text =
@@ -153,33 +164,6 @@ pub(in super::super) const SAVE: Text = "Save settings";
 pub(in super::super) const CANCEL: Text = "Cancel";
 pub(in super::super) const DECLARED: Text = "The configuration of the host manages this app. It replaces what you change here when it is \
      applied again.";
-
-/// Returns the name of a field that has a mistake.
-pub(in super::super) fn field(name: &str) -> &'static str {
-    match name {
-        "name" => NAME,
-        "description" => DESCRIPTION,
-        "flows" => FLOWS,
-        "authentication" => AUTHENTICATION,
-        "client_keys" => CLIENT_KEYS,
-        "refresh_token" => REFRESH,
-        "redirect_uris" => REDIRECTS,
-        "access" => ACCESS,
-        "refresh" => REFRESH_LIFETIME,
-        "scope" => SCOPES,
-        "jwt_issuer" => JWT_ISSUER,
-        "jwt_audience" => JWT_AUDIENCE,
-        "jwt_keys" => JWT_KEYS,
-        "jwt_user_claim" => JWT_CLAIM,
-        "jwt_authenticates" => JWT_ALONE,
-        "jwt_refresh_token" => JWT_REFRESH,
-        "jwt_allow" | "jwt_members" => JWT_ALLOW,
-        "exchange_apps" => EXCHANGE_APPS,
-        "exchange_targets" => EXCHANGE_TARGETS,
-        "exchange_members" => EXCHANGE_ALLOW,
-        _ => "The app",
-    }
-}
 
 /// Returns a clause such as `must be 1 to 600 seconds` as a sentence.
 pub(in super::super) fn sentence(clause: &str) -> String {
@@ -245,7 +229,7 @@ pub(in super::super) fn anchor(field: &str) -> &str {
     match field {
         "access" => "access_days",
         "refresh" => "refresh_days",
-        "jwt_allow" => "jwt_members",
+        "max_lifetime" => "max_lifetime_days",
         other => other,
     }
 }

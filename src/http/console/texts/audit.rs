@@ -17,6 +17,7 @@ pub(in super::super) const ERRORS: &str = "Refused or failed";
 pub(in super::super) const WHEN: &str = "When";
 pub(in super::super) const EVENT: &str = "Event";
 pub(in super::super) const SETTING: &str = "Decided by the setting";
+pub(in super::super) const TRUSTED_ISSUER: &str = "Trusted issuer:";
 pub(in super::super) const LATER: &str = "An event of a later version of the server";
 pub(in super::super) const RAW: &str = "Raw event";
 pub(in super::super) const PAGES: &str = "Pages of the log";

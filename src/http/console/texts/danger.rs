@@ -8,8 +8,8 @@ pub(in super::super) const NOT_YOURS: Text =
     "Your role may not end access. Ask an administrator who may manage access.";
 pub(in super::super) const CANCEL: Text = "Cancel";
 pub(in super::super) const ENDS: Text = "What ends";
-pub(in super::super) const TYPE_NAME: Text = "Type the name of the app to confirm";
-pub(in super::super) const NAME_DIFFERS: Text = "This is not the name of the app.";
+pub(in super::super) const TYPE_NAME: Text = "Type the name to confirm";
+pub(in super::super) const NAME_DIFFERS: Text = "This is not the name.";
 
 /// Title, what happens, what can be undone, button.
 pub(in super::super) const DISABLE: [Text; 4] = [

@@ -13,6 +13,10 @@ pub(in super::super) const DEVICE_GONE: Words = (
     "There is no such device",
     "It was removed because it was not seen for a long time, or the link is wrong.",
 );
+pub(in super::super) const ISSUER_GONE: Words = (
+    "There is no such trusted issuer",
+    "The trust in it was ended, or the link is wrong. The audit log says who ended it.",
+);
 pub(in super::super) const NO_REMOTE_WIPE: Words = (
     "This app cannot be wiped",
     "Nothing was changed. Its setting for remote wipe is off, or it was deleted, so it would not obey an order. \
