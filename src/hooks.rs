@@ -1,5 +1,5 @@
-//! Hooks of the host: added claims and a veto before a token is issued, and slow digests of imported
-//! secrets.
+//! Hooks of the host: added claims and a veto before a token is issued, slow digests of imported secrets, and the end
+//! of sessions.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -153,6 +153,24 @@ pub trait Hooks: Send + Sync {
         let _ = (digest, secret);
         std::future::ready(Ok(false))
     }
+
+    /// Ends the sessions of a user at the host, because a trusted issuer ends all access of the user
+    /// ([global token revocation](crate::ServerBuilder::global_token_revocation)): the user has to log in again before
+    /// an app gets new access. Default: nothing, and the sessions of the host stay.
+    ///
+    /// The server calls it before it ends the access, which it does also after an error. The issuer repeats a
+    /// request that failed, so a user without a session is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`HookError`] if sessions may be left. The issuer is told to repeat the request.
+    fn end_sessions(
+        &self,
+        subject: &Subject,
+    ) -> impl Future<Output = Result<(), HookError>> + Send {
+        let _ = subject;
+        std::future::ready(Ok(()))
+    }
 }
 
 /// The absence of hooks: every token is issued as decided.
@@ -188,5 +206,9 @@ impl<T: Hooks> Hooks for Arc<T> {
         secret: &ClientSecret,
     ) -> Result<bool, HookError> {
         T::check_slow_digest(self, digest, secret).await
+    }
+
+    async fn end_sessions(&self, subject: &Subject) -> Result<(), HookError> {
+        T::end_sessions(self, subject).await
     }
 }

@@ -81,8 +81,8 @@ pub(crate) struct AdminParts<'a, S> {
     pub(crate) inquiries: &'a dyn Inquiries,
     /// The devices, if the server wipes phones.
     pub(crate) devices: Option<&'a dyn SharedDevices>,
-    /// The codes of devices, if the server has the device grant.
-    pub(crate) pending: Option<&'a dyn SharedPending>,
+    /// The codes of devices and the used tokens of issuers, as far as the server keeps them.
+    pub(crate) pending: [Option<&'a dyn SharedPending>; 2],
     /// The trusted issuers, if the server accepts evidence of others.
     pub(crate) issuers: Option<&'a TrustedIssuers>,
 }

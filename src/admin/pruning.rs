@@ -19,7 +19,7 @@ pub(crate) async fn prune<S: Store>(
     if let Some(devices) = parts.devices {
         add(devices.prune_devices(now, limit).await?);
     }
-    if let Some(pending) = parts.pending {
+    for pending in parts.pending.into_iter().flatten() {
         add(pending.prune_kept(now, limit).await?);
     }
     add(parts.inquiries.prune_registrations(now, limit).await?);

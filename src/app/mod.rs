@@ -40,7 +40,9 @@ pub use self_registration::SelfRegistration;
 pub use settings::AppSettings;
 pub use strictness::{Pkce, ScopePolicy};
 pub use template::{AppTemplate, DescribedApp, DroppedRedirectUri};
-pub use trusted_issuer::{IssuerKeys, SubjectPattern, TrustedIssuer, UserTrust, WorkloadRule};
+pub use trusted_issuer::{
+    IssuerKeys, RevocationTrust, SubjectPattern, TrustedIssuer, UserTrust, WorkloadRule,
+};
 
 pub use crate::server_secret::{GivenSecret, StoredSecret};
 

@@ -21,6 +21,8 @@ pub enum Actor {
     User(Subject),
     /// An administrator, by the host's name for them.
     Administrator(Arc<str>),
+    /// A trusted issuer that authenticated.
+    Issuer(EvidenceIssuer),
     /// The server itself.
     Server,
     /// An unauthenticated caller. The event's app is then only a claim.
@@ -35,6 +37,7 @@ impl Actor {
             Self::App(_) => "app",
             Self::User(_) => "user",
             Self::Administrator(_) => "administrator",
+            Self::Issuer(_) => "issuer",
             Self::Server => "server",
             Self::Unknown => "unknown",
         }
@@ -47,6 +50,7 @@ impl Actor {
             Self::App(client_id) => Some(client_id.as_str()),
             Self::User(subject) => Some(subject.as_str()),
             Self::Administrator(name) => Some(name),
+            Self::Issuer(issuer) => Some(issuer.as_str()),
             Self::Server | Self::Unknown => None,
         }
     }
@@ -93,6 +97,8 @@ pub enum Action {
     /// A revocation request. The client gets the same response if there was nothing to revoke; the
     /// refusal says why.
     RevokeToken,
+    /// A trusted issuer asked to end all access of a user (global token revocation).
+    RevokeGlobally,
     /// An API polled the revocation feed.
     ReadRevocations,
     /// A phone asked, and was told to wipe its data. Recorded once an order.
@@ -211,6 +217,7 @@ impl Action {
             Self::ApproveDevice => "approve_device",
             Self::Introspect => "introspect",
             Self::RevokeToken => "revoke_token",
+            Self::RevokeGlobally => "revoke_globally",
             Self::ReadRevocations => "read_revocations",
             Self::TellWipe { .. } => "tell_wipe",
             Self::FinishWipe { .. } => "finish_wipe",

@@ -205,7 +205,9 @@ impl AuditEvent {
         let (client_id, subject) = match &actor {
             Actor::App(client_id) => (Some(client_id.clone()), None),
             Actor::User(subject) => (None, Some(subject.clone())),
-            Actor::Administrator(_) | Actor::Server | Actor::Unknown => (None, None),
+            Actor::Administrator(_) | Actor::Issuer(_) | Actor::Server | Actor::Unknown => {
+                (None, None)
+            }
         };
         Self {
             at,

@@ -80,6 +80,7 @@ fn every_stable_name_is_the_serialized_one() {
         Action::ApproveDevice,
         Action::Introspect,
         Action::RevokeToken,
+        Action::RevokeGlobally,
         Action::ReadRevocations,
         Action::TellWipe { device: DeviceId::new("phone").ok() },
         Action::FinishWipe { device: None, pin: true },

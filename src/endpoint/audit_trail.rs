@@ -9,7 +9,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{DeviceGrantRefusal as Device, EndpointError, ErrorCode, Rejection};
-use crate::ids::{ClientId, GrantId, Resource, Subject};
+use crate::ids::{ClientId, EvidenceIssuer, GrantId, Resource, Subject};
 use crate::jwt::{Parent, PriorActor};
 use crate::observe::observation::Observation;
 use crate::observe::{Outcome, Step};
@@ -32,6 +32,8 @@ pub(crate) struct AuditTrail<'a> {
     /// The rule of the policy engine that decided.
     decision: Option<Box<DecisionRecord>>,
     client_id: Option<ClientId>,
+    /// The trusted issuer that has proved its identity.
+    issuer: Option<EvidenceIssuer>,
     proof: Proof,
     /// Whether a failure was reserved, so that a refusal charges none.
     reserved_failure: bool,
@@ -101,6 +103,7 @@ impl<'a> AuditTrail<'a> {
             resources: None,
             decision: None,
             client_id: None,
+            issuer: None,
             proof: Proof::None,
             reserved_failure: false,
             wipe_check: None,
@@ -140,6 +143,11 @@ impl<'a> AuditTrail<'a> {
     pub(crate) fn proven_by_token(&mut self, client_id: &ClientId) {
         self.client_id = Some(client_id.clone());
         self.proof = Proof::Grant;
+    }
+
+    /// Notes the trusted issuer that has proved the request.
+    pub(crate) fn proven_issuer(&mut self, issuer: &EvidenceIssuer) {
+        self.issuer = Some(issuer.clone());
     }
 
     /// Leaves the request out of the audit log.
@@ -225,7 +233,9 @@ impl<'a> AuditTrail<'a> {
     }
 
     fn into_event(self, facts: &RequestFacts<'_>, action: Action, outcome: Outcome) -> AuditEvent {
-        let actor = self.proven_app().cloned().map_or(Actor::Unknown, Actor::App);
+        let app = self.proven_app().cloned().map(Actor::App);
+        let issuer = || self.issuer.clone().map(Actor::Issuer);
+        let actor = app.or_else(issuer).unwrap_or(Actor::Unknown);
         AuditEvent {
             client_id: self.client_id,
             subject: self.subject,

@@ -14,6 +14,7 @@ use crate::endpoint::client_documents::Documents;
 use crate::endpoint::device_authorization::DeviceGrants;
 use crate::endpoint::devices::Devices;
 use crate::endpoint::fetches::Places;
+use crate::endpoint::global_revocation::GlobalRevocation;
 use crate::endpoint::registration::Registrations;
 use crate::endpoint::trusted_issuers::TrustedIssuers;
 use crate::ids::{ClientId, Issuer};
@@ -84,6 +85,8 @@ pub(crate) struct Context<S, U, H> {
     pub(crate) registrations: Option<Box<Registrations>>,
     /// The trusted issuers, if the server accepts evidence of others.
     pub(crate) issuers: Option<Box<TrustedIssuers>>,
+    /// Global token revocation, if the server offers it.
+    pub(crate) global_revocation: Option<Box<GlobalRevocation>>,
 }
 
 impl<S: GrantStore, U, H> Context<S, U, H> {

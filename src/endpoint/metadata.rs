@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::catalog::ApiCatalog;
 use crate::ids::Issuer;
 use crate::jwt::Algorithm;
-use crate::jwt::evidence::GRANT_PROFILE;
+use crate::jwt::evidence::{GRANT_PROFILE, REVOCATION_TYPE};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::paths::{Paths, ServerEndpoint};
 use crate::protocol::scope::ScopeToken;
@@ -43,6 +43,8 @@ struct ServerMetadata<'a> {
     revocation: Option<Revocation>,
     #[serde(flatten)]
     introspection: Option<Introspection>,
+    #[serde(flatten)]
+    global_revocation: Option<GlobalRevocation>,
     /// RFC 8628 section 4.
     #[serde(skip_serializing_if = "Option::is_none")]
     device_authorization_endpoint: Option<String>,
@@ -87,6 +89,13 @@ struct Introspection {
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: &'static [&'static str],
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'static str>,
+}
+
+/// draft-parecki-oauth-global-token-revocation-06 section 5.
+#[derive(Serialize)]
+struct GlobalRevocation {
+    global_token_revocation_endpoint: String,
+    global_token_revocation_endpoint_auth_methods_supported: [&'static str; 1],
 }
 
 /// The parts of a server that it may lack.
@@ -153,6 +162,10 @@ pub(crate) fn server_metadata_json(
                 introspection_endpoint_auth_methods_supported: &CONFIDENTIAL,
                 introspection_endpoint_auth_signing_alg_values_supported: assertion_algorithms(),
             }
+        }),
+        global_revocation: url(ServerEndpoint::GlobalRevocation).map(|url| GlobalRevocation {
+            global_token_revocation_endpoint: url,
+            global_token_revocation_endpoint_auth_methods_supported: [REVOCATION_TYPE],
         }),
         device_authorization_endpoint: url(ServerEndpoint::DeviceAuthorization),
         revocation_feed_endpoint: url(ServerEndpoint::Revocations),

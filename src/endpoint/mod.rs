@@ -31,6 +31,7 @@ pub(crate) mod device_authorization;
 pub(crate) mod devices;
 pub(crate) mod fetches;
 pub(crate) mod form_request;
+pub(crate) mod global_revocation;
 pub(crate) mod introspection;
 pub(crate) mod metadata;
 pub(crate) mod presented_token;

@@ -11,6 +11,7 @@ mod assertion_settings;
 mod device_grant_refusal;
 mod document_entry;
 mod exchange_refusal;
+mod global_revocation;
 mod policy_entry;
 mod registration;
 mod rejection;
@@ -23,6 +24,7 @@ use serde::Serialize;
 
 pub use device_grant_refusal::DeviceGrantRefusal;
 pub use exchange_refusal::{ExchangeRefusal, TokenFault};
+pub use global_revocation::GlobalRevocationRefusal;
 pub use registration::RegistrationRefusal;
 pub use rejection::Rejection;
 
@@ -274,6 +276,9 @@ impl EndpointError {
                 rejection: Rejection::Registration(RegistrationRefusal::Administered),
                 ..
             } => 403,
+            Self::Rejected { rejection: Rejection::GlobalRevocation(refusal), .. } => {
+                refusal.status()
+            }
             Self::Rejected { rejection, .. } => match rejection.error_code() {
                 ErrorCode::InvalidClient | ErrorCode::InvalidToken => 401,
                 ErrorCode::TemporarilyUnavailable => 429,

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{DeviceGrantRefusal, ErrorCode, ExchangeRefusal, RegistrationRefusal};
+use super::{
+    DeviceGrantRefusal, ErrorCode, ExchangeRefusal, GlobalRevocationRefusal, RegistrationRefusal,
+};
 use crate::app::policy::{EvidenceKind, Refusal};
 use crate::app::{DocumentProblem, NotPermitted};
 use crate::jwt::AssertionError;
@@ -177,6 +179,9 @@ pub enum Rejection {
     // -- registration of apps by themselves
     /// The registration, or its management by the app, is refused.
     Registration(RegistrationRefusal),
+    // -- global token revocation
+    /// The request of a trusted issuer to end the access of a user is refused.
+    GlobalRevocation(GlobalRevocationRefusal),
     // -- authorization endpoint
     /// `redirect_uri` is not registered, or is absent although the app has several.
     RedirectUri,

@@ -380,6 +380,7 @@ impl Rejection {
             )
             .decided_by("resource_servers"),
             Self::Registration(refusal) => refusal.entry(),
+            Self::GlobalRevocation(refusal) => refusal.entry(),
             Self::RedirectUri => entry(
                 C::InvalidRequest,
                 S::Parse,

@@ -40,6 +40,8 @@ const fn readers(endpoint: ServerEndpoint) -> Readers {
         ServerEndpoint::Authorization
         | ServerEndpoint::Decision
         | ServerEndpoint::DeviceVerification
+        // For servers.
+        | ServerEndpoint::GlobalRevocation
         | ServerEndpoint::Revocations => Readers::NoOrigin,
     }
 }

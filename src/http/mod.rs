@@ -356,6 +356,10 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
                 let json = |facts: Introspection| private_json(StatusCode::OK, facts.to_json());
                 return Ok(self.answered(answered, json));
             }
+            ServerEndpoint::GlobalRevocation => {
+                let answered = context.revoke_globally(&exchange.json_request()?).await;
+                return Ok(self.challenged(answered, |()| empty(StatusCode::NO_CONTENT)));
+            }
             ServerEndpoint::Revocations => {
                 let (request, cursor) = exchange.feed_request()?;
                 let answered = context.revocations(&request, cursor).await;

@@ -8,7 +8,9 @@ use super::response::{Answer, empty, private_json};
 use super::{HttpEndpoints, Interaction};
 use crate::endpoint::RegistrationResponse;
 use crate::endpoint::audit_trail::Answered;
-use crate::error::{EndpointError, ErrorCode, RegistrationRefusal, Rejection};
+use crate::error::{
+    EndpointError, ErrorCode, GlobalRevocationRefusal, RegistrationRefusal, Rejection,
+};
 use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::store::Store;
@@ -52,13 +54,20 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
 
     /// Answers as the other endpoints do, but with the challenge of RFC 6750 section 3 for an absent or wrong token. A
     /// request without a token gets no error code (section 3.1).
-    fn challenged<T>(
+    pub(super) fn challenged<T>(
         &self,
         answered: Answered<T>,
         respond: impl FnOnce(T) -> Answer,
     ) -> (Answer, Option<ClientId>) {
         let refusal = answered.result.as_ref().err().and_then(EndpointError::rejection);
-        if let Some(Rejection::Registration(RegistrationRefusal::NoToken)) = refusal {
+        let has_none = matches!(
+            refusal,
+            Some(
+                Rejection::Registration(RegistrationRefusal::NoToken)
+                    | Rejection::GlobalRevocation(GlobalRevocationRefusal::NoToken)
+            )
+        );
+        if has_none {
             return (bearer_challenge(self.server.issuer(), false), answered.client_id);
         }
         let is_token = |error: &EndpointError| error.error_code() == ErrorCode::InvalidToken;

@@ -17,6 +17,8 @@ pub enum ServerEndpoint {
     Revocation,
     /// Token introspection (RFC 7662).
     Introspection,
+    /// The end of all access of a user, on the request of a trusted issuer (global token revocation).
+    GlobalRevocation,
     /// The feed of revocations for resource servers.
     Revocations,
     /// Requests of devices for a code (RFC 8628 section 3.1).
@@ -43,12 +45,13 @@ pub enum ServerEndpoint {
 
 impl ServerEndpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Authorization,
         Self::Decision,
         Self::Token,
         Self::Revocation,
         Self::Introspection,
+        Self::GlobalRevocation,
         Self::Revocations,
         Self::DeviceAuthorization,
         Self::DeviceVerification,
@@ -84,6 +87,7 @@ impl ServerEndpoint {
             Self::Token => "token",
             Self::Revocation => "revocation",
             Self::Introspection => "introspection",
+            Self::GlobalRevocation => "global_revocation",
             Self::Revocations => "revocations",
             Self::DeviceAuthorization => "device_authorization",
             Self::DeviceVerification => "device_verification",
@@ -107,6 +111,7 @@ impl ServerEndpoint {
             | Self::Token
             | Self::Revocation
             | Self::Introspection
+            | Self::GlobalRevocation
             | Self::DeviceAuthorization
             | Self::DeviceWipeCheck
             | Self::DeviceWipeSuccess
@@ -147,12 +152,13 @@ pub struct InvalidPath;
 
 impl Default for Paths {
     /// `/oauth/authorize`, `/oauth/decision`, `/oauth/token`, `/oauth/revoke`, `/oauth/introspect`,
-    /// `/oauth/revocations`, `/oauth/device_authorization`, `/oauth/device`, `/oauth/device/wipe/check`,
+    /// `/oauth/global-token-revocation`, `/oauth/revocations`, `/oauth/device_authorization`, `/oauth/device`, `/oauth/device/wipe/check`,
     /// `/oauth/device/wipe/success`, `/oauth/device/policy`, `/oauth/register`, `/oauth/register/client`, `/oauth/jwks`,
     /// and the two well-known paths. The first two of devices are mounted only if the server has the
     /// [device grant](crate::ServerBuilder::device_grant), the others only if it
-    /// [has devices](crate::ServerBuilder::devices), and those of registration only if it
-    /// [registers apps](crate::ServerBuilder::registration).
+    /// [has devices](crate::ServerBuilder::devices), those of registration only if it
+    /// [registers apps](crate::ServerBuilder::registration), and that of issuers only if it offers
+    /// [global token revocation](crate::ServerBuilder::global_token_revocation).
     fn default() -> Self {
         let path = |endpoint| match endpoint {
             ServerEndpoint::Authorization => "/oauth/authorize",
@@ -160,6 +166,7 @@ impl Default for Paths {
             ServerEndpoint::Token => "/oauth/token",
             ServerEndpoint::Revocation => "/oauth/revoke",
             ServerEndpoint::Introspection => "/oauth/introspect",
+            ServerEndpoint::GlobalRevocation => "/oauth/global-token-revocation",
             ServerEndpoint::Revocations => "/oauth/revocations",
             ServerEndpoint::DeviceAuthorization => "/oauth/device_authorization",
             ServerEndpoint::DeviceVerification => "/oauth/device",
@@ -230,6 +237,7 @@ impl Paths {
             | ServerEndpoint::Token
             | ServerEndpoint::Revocation
             | ServerEndpoint::Introspection
+            | ServerEndpoint::GlobalRevocation
             | ServerEndpoint::Revocations
             | ServerEndpoint::DeviceAuthorization
             | ServerEndpoint::DeviceVerification

@@ -15,6 +15,7 @@ use crate::endpoint::client_documents::{ClientDocuments, Documents};
 use crate::endpoint::context::Context;
 use crate::endpoint::device_authorization::{DeviceGrant, DeviceGrants};
 use crate::endpoint::devices::Devices;
+use crate::endpoint::global_revocation::GlobalRevocation;
 use crate::endpoint::registration::{Registration, Registrations};
 use crate::endpoint::trusted_issuers::TrustedIssuers;
 use crate::fetch::Fetch;
@@ -32,7 +33,7 @@ use crate::resource_server::{BearerVerifier, VerifiedTokens};
 use crate::server_secret::handle::Handles;
 use crate::server_secret::{Pepper, RootPrint, Sealing, ServerSecret};
 use crate::store::{
-    DeviceStore, IssuerStore, MAX_TICKET_LIFETIME, SharedDevices, Store, StoreError,
+    DeviceStore, IssuerStore, MAX_TICKET_LIFETIME, PendingStore, SharedDevices, Store, StoreError,
 };
 use crate::users::UserDirectory;
 
@@ -68,6 +69,7 @@ pub struct ServerBuilder<S, U, H = NoHooks> {
     app_keys: Option<AppKeys>,
     registration: Option<Registration>,
     issuers: Option<Box<TrustedIssuers>>,
+    global_revocation: Option<Box<GlobalRevocation>>,
 }
 
 impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
@@ -109,6 +111,7 @@ impl<S: Store, U: UserDirectory> AuthorizationServer<S, U> {
             app_keys: None,
             registration: None,
             issuers: None,
+            global_revocation: None,
         }
     }
 }
@@ -142,6 +145,7 @@ impl<S, U, H> ServerBuilder<S, U, H> {
             app_keys: self.app_keys,
             registration: self.registration,
             issuers: self.issuers,
+            global_revocation: self.global_revocation,
         }
     }
 
@@ -311,6 +315,18 @@ impl<S, U, H> ServerBuilder<S, U, H> {
         self.issuers = Some(Box::new(TrustedIssuers::new(store)));
         self
     }
+
+    /// Lets trusted issuers end all access of their users (global token revocation, Okta's Universal Logout), each as
+    /// far as [its record](crate::app::TrustedIssuer::with_global_revocation) says: see
+    /// [the guide](crate::guide::acting_on_behalf). Default: no, and nothing of it is mounted.
+    ///
+    /// A server without [trusted issuers](Self::trusted_issuers) does not have it. The token of a request is good once.
+    /// The names of used ones are kept in `store`, which may be the server's own or any other that all processes of the
+    /// server share.
+    pub fn global_token_revocation(mut self, store: impl PendingStore + 'static) -> Self {
+        self.global_revocation = Some(Box::new(GlobalRevocation::new(store)));
+        self
+    }
 }
 
 impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
@@ -358,7 +374,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
         let of_registration = [ServerEndpoint::Registration, ServerEndpoint::ClientConfiguration];
         let off = of_registration.into_iter().filter(|endpoint| !is_offered(endpoint));
         self.paths = off.fold(self.paths, Paths::without);
+        let global_revocation = self.global_revocation.filter(|_| self.issuers.is_some());
+        if global_revocation.is_none() {
+            self.paths = self.paths.without(ServerEndpoint::GlobalRevocation);
+        }
         let url = |endpoint| self.paths.url(&self.issuer, endpoint);
+        let global_revocation = global_revocation
+            .zip(url(ServerEndpoint::GlobalRevocation))
+            .map(|(offered, url)| Box::new(offered.at(url)));
         let token_endpoint_url = self.token_endpoint_url.or_else(|| url(ServerEndpoint::Token));
         let others = [
             ServerEndpoint::Revocation,
@@ -415,6 +438,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> ServerBuilder<S, U, H> {
                 app_keys: app_keys.map(Box::new),
                 registrations: registrations.map(Box::new),
                 issuers: self.issuers,
+                global_revocation,
             },
         }
     }

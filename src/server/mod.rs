@@ -101,6 +101,23 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
         self.context.introspect(request).await.result
     }
 
+    /// Answers a trusted issuer that ends all access of one of its users
+    /// ([global token revocation](ServerBuilder::global_token_revocation)). The request has the token of the issuer as
+    /// `Authorization: Bearer`, and a subject identifier (RFC 9493) as JSON in place of a form.
+    ///
+    /// When it returns, no access that the user or an app decided on before is left, and
+    /// [`Hooks::end_sessions`] has been called.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`]: rejected, with the statuses of
+    /// [`GlobalRevocationRefusal`](crate::error::GlobalRevocationRefusal), or
+    /// [`Unavailable`](EndpointError::Unavailable): access or sessions may be left, and the issuer has to repeat the
+    /// request with a new token.
+    pub async fn revoke_globally(&self, request: &FormRequest<'_>) -> Result<(), EndpointError> {
+        self.context.revoke_globally(request).await.result
+    }
+
     /// Returns the revocations after `cursor`, for the app of a
     /// [resource server](ServerBuilder::resource_server). It repeats the request at once while there is
     /// [`more`](RevocationFeed::more), and every few seconds otherwise, and passes the pages to a
@@ -328,7 +345,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> AuthorizationServer<S, U, H> {
             usage: &context.usage,
             inquiries: context,
             devices: context.devices.as_ref().map(|devices| &*devices.store),
-            pending: context.device_grants.as_ref().map(|grants| &*grants.store),
+            pending: [
+                context.device_grants.as_ref().map(|grants| &*grants.store),
+                context.global_revocation.as_ref().map(|offered| &*offered.used),
+            ],
             issuers: context.issuers.as_deref(),
         }
     }

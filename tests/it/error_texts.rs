@@ -18,7 +18,7 @@ use crate::wire_errors::{ASSERTION_ERRORS, TABLE};
 
 /// The texts that several rejections share on the wire, because a difference would tell an attacker
 /// which client, code, token, user or inner host exists. The audit log tells them apart by the reason.
-const DELIBERATE: [&str; 6] = [
+const DELIBERATE: [&str; 8] = [
     "client authentication failed",
     "the code or refresh token is invalid, expired, revoked, or bound to another app, redirect_uri \
      or code_verifier",
@@ -26,6 +26,8 @@ const DELIBERATE: [&str; 6] = [
     "the app may not act as this user",
     "the client metadata document is not reachable",
     "the subject token is not accepted",
+    "the token is not one of a trusted issuer",
+    "the issuer has no such user here",
 ];
 
 /// Settings of the server and of an app that are no part of an app's JSON in the seed.

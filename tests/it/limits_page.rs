@@ -75,6 +75,11 @@ const TESTS: &[(&str, &[&str])] = &[
         &["a_record_with_a_setting_out_of_range_is_refused_by_its_name"],
     ),
     ("actors of an identity assertion", &["a_tenant_is_the_one_of_the_record"]),
+    (
+        "users and groups whose access an issuer may end",
+        &["a_record_with_a_setting_out_of_range_is_refused_by_its_name"],
+    ),
+    ("body of a request to end access", &["a_user_is_named_as_the_record_allows"]),
     // Apps
     ("name", &["settings_of_an_app_have_their_documented_bounds"]),
     ("description", &["settings_of_an_app_have_their_documented_bounds"]),

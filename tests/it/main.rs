@@ -4,6 +4,7 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+use support as shared;
 
 mod account;
 mod administration;
@@ -46,6 +47,8 @@ mod http;
 mod imported_secrets;
 mod introspection;
 mod introspection_cache;
+#[path = "../support/issuer_races.rs"]
+mod issuer_races;
 mod issuers;
 mod jwt_bearer;
 mod late_refresh;
@@ -71,6 +74,8 @@ mod resource_server;
 mod resources;
 mod revocation;
 mod revocation_feed;
+#[path = "../support/rounds.rs"]
+mod rounds;
 #[path = "../sandbox/mod.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod sandbox;

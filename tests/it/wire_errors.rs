@@ -7,7 +7,7 @@ use grantor::app::policy::{EvidenceKind as Kind, Refusal as By};
 use grantor::app::{DelegationRule as D, DocumentProblem, NotPermitted};
 use grantor::error::{
     DeviceGrantRefusal, EndpointError, ErrorCode, ExchangeRefusal as Exchange, Fault,
-    RegistrationRefusal as Refusal, Rejection, TokenFault,
+    GlobalRevocationRefusal as Global, RegistrationRefusal as Refusal, Rejection, TokenFault,
 };
 use grantor::jwt::AssertionError;
 use grantor::protocol::{CodeChallengeError, GrantType};
@@ -208,6 +208,17 @@ pub(crate) const TABLE: &[(Rejection, &str, u16)] = {
         (R::Registration(Refusal::TooMany), "temporarily_unavailable", 429),
         (R::Registration(Refusal::TooManyApps), "temporarily_unavailable", 429),
         (R::Registration(Refusal::Administered), "access_denied", 403),
+        (R::GlobalRevocation(Global::NotOffered), "invalid_request", 404),
+        (R::GlobalRevocation(Global::NoToken), "invalid_token", 401),
+        (R::GlobalRevocation(Global::UnknownIssuer), "invalid_token", 401),
+        (R::GlobalRevocation(Global::KeysUnavailable), "invalid_token", 401),
+        (R::GlobalRevocation(Global::Token(AssertionError::Signature)), "invalid_token", 401),
+        (R::GlobalRevocation(Global::Replayed), "invalid_token", 401),
+        (R::GlobalRevocation(Global::IssuerNotAllowed), "access_denied", 403),
+        (R::GlobalRevocation(Global::Subject), "invalid_request", 400),
+        (R::GlobalRevocation(Global::SubjectNotAllowed), "access_denied", 403),
+        (R::GlobalRevocation(Global::UnknownUser), "invalid_request", 404),
+        (R::GlobalRevocation(Global::UserNotCovered), "invalid_request", 404),
         (R::RedirectUri, "invalid_request", 400),
         (R::UnsupportedResponseType, "unsupported_response_type", 400),
         (R::CodeChallenge(CodeChallengeError::Plain), "invalid_request", 400),

@@ -14,6 +14,9 @@ mod crash;
 mod fan_out;
 mod full_disk;
 mod issuer_contract;
+mod issuer_ends;
+#[path = "../support/issuer_races.rs"]
+mod issuer_races;
 mod kit;
 mod levels;
 #[path = "../support/other_process.rs"]
@@ -35,6 +38,7 @@ mod silence;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "other tests need more of it")]
 mod support;
+use support as shared;
 mod survivors;
 #[path = "../support/targets.rs"]
 mod targets;

@@ -9,6 +9,9 @@ mod chance;
 mod contract;
 mod crash;
 mod fan_out;
+mod issuer_ends;
+#[path = "../support/issuer_races.rs"]
+mod issuer_races;
 #[path = "../support/other_process.rs"]
 #[expect(dead_code, reason = "other tests need more of it")]
 mod other_process;

@@ -63,7 +63,7 @@ impl World {
             usage: &self.usage,
             inquiries: self.server.context(),
             devices: Some(&self.store),
-            pending: None,
+            pending: [None; 2],
             issuers: None,
         }
     }

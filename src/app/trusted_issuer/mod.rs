@@ -1,9 +1,11 @@
 //! Other issuers whose evidence this server accepts.
 
+mod revocation;
 mod workload;
 
 use serde::{Deserialize, Serialize};
 
+pub use revocation::RevocationTrust;
 pub use workload::{SubjectPattern, WorkloadRule};
 
 use super::{ImpersonationPolicy, InvalidApp, JwksUri};
@@ -66,8 +68,8 @@ pub struct TrustedIssuer {
     workloads: Vec<WorkloadRule>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     workload_audience: Option<String>,
-    #[serde(default)]
-    global_revocation: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    global_revocation: Option<RevocationTrust>,
 }
 
 const fn default_max_lifetime() -> u32 {
@@ -209,7 +211,7 @@ impl TrustedIssuer {
             subject_tokens: None,
             workloads: Vec::new(),
             workload_audience: None,
-            global_revocation: false,
+            global_revocation: None,
         }
     }
 
@@ -284,10 +286,10 @@ impl TrustedIssuer {
         self
     }
 
-    /// Sets whether the issuer may end all access of a user (global token revocation). Default: no.
+    /// Lets the issuer end all access of a user (global token revocation). Default: no.
     #[must_use]
-    pub fn with_global_revocation(mut self, allowed: bool) -> Self {
-        self.global_revocation = allowed;
+    pub fn with_global_revocation(mut self, trust: RevocationTrust) -> Self {
+        self.global_revocation = Some(trust);
         self
     }
 
@@ -375,10 +377,10 @@ impl TrustedIssuer {
         self.workload_audience.as_deref()
     }
 
-    /// Returns true if the issuer may end all access of a user.
+    /// Returns the users whose access the issuer may end. `None`: of none.
     #[must_use]
-    pub const fn allows_global_revocation(&self) -> bool {
-        self.global_revocation
+    pub const fn global_revocation(&self) -> Option<&RevocationTrust> {
+        self.global_revocation.as_ref()
     }
 
     /// Checks every setting.
@@ -425,7 +427,7 @@ impl TrustedIssuer {
                 let field = "subject_tokens.requires_resource";
                 return Err(InvalidApp::new(field, "must be false: the request names the API"));
             }
-            return Ok(());
+            return self.global_revocation.as_ref().map_or(Ok(()), RevocationTrust::check);
         };
         Err(InvalidApp::new(problem.0, problem.1))
     }

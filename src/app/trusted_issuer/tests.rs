@@ -1,5 +1,6 @@
 use super::*;
 use crate::jwt::SigningKey;
+use crate::users::Members;
 
 fn keys() -> VerifyingKeys {
     VerifyingKeys::from(SigningKey::generate(Algorithm::EdDSA).unwrap().verifying_key())
@@ -119,7 +120,12 @@ fn a_record_is_plain_json_and_reads_back() {
         .with_tenant("acme")
         .with_reuse(true)
         .with_expiry(Some(UnixTime::from_seconds(9)))
-        .with_global_revocation(true);
+        .with_global_revocation(
+            RevocationTrust::default()
+                .with_subject(true)
+                .with_email(true)
+                .with_users(Members::subjects(["ann".parse().unwrap()])),
+        );
     for record in [record(), full] {
         record.check().unwrap();
         let json = serde_json::to_string(&record).unwrap();
@@ -141,6 +147,7 @@ fn a_record_with_a_setting_out_of_range_is_refused_by_its_name() {
             algorithms.iter().copied(),
         )
     };
+    let many = Members::subjects(vec!["ann".parse().unwrap(); 1_001]);
     for (bad, field) in [
         (TrustedIssuer { name: String::new(), ..record() }, "name"),
         (TrustedIssuer { name: "a\nb".to_owned(), ..record() }, "name"),
@@ -161,6 +168,10 @@ fn a_record_with_a_setting_out_of_range_is_refused_by_its_name() {
         (record().with_workloads(vec![rule("job"); 101]), "workloads"),
         (record().with_workloads([rule("job").with_claim("", "x")]), "workloads"),
         (record().with_workloads([rule("job").with_claim("x", "")]), "workloads"),
+        (
+            record().with_global_revocation(RevocationTrust::default().with_users(many)),
+            "global_revocation.users",
+        ),
     ] {
         assert_eq!(bad.check().unwrap_err().field(), field, "{bad:?}");
     }

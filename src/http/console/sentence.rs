@@ -129,6 +129,10 @@ impl Writer<'_> {
                 self.plain(text::ACTOR_ADMINISTRATOR);
                 self.name(name);
             }
+            Actor::Issuer(issuer) => {
+                self.plain(text::ACTOR_ISSUER);
+                self.name(issuer.as_str());
+            }
             Actor::Server => self.plain(text::ACTOR_SERVER),
             Actor::Unknown => match &event.client_id {
                 Some(client_id) => {

@@ -1,7 +1,8 @@
-//! Tokens of trusted issuers, as evidence for a grant. The profile of ID-JAG and the subject tokens of exchanges have
-//! files of their own.
+//! Tokens of trusted issuers, as evidence for a grant. The profile of ID-JAG, the subject tokens of exchanges and the
+//! tokens of global revocation have files of their own.
 
 mod id_jag;
+mod revocation;
 mod subject_token;
 mod user_claims;
 
@@ -9,13 +10,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::assertion::{AssertionError, check_times};
-use super::claims::{Member, Object};
+use super::claims::{Member, Object, Text};
 use super::jws::{Compact, Header};
 use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::secret::Digest;
 
 pub(crate) use id_jag::{GRANT_PROFILE, IdJagRules, VerifiedIdJag, is_id_jag};
+pub(crate) use revocation::{REVOCATION_TYPE, check_revocation_type};
 pub(crate) use subject_token::{SubjectTokenRules, VerifiedSubjectToken};
 pub(crate) use user_claims::{UserClaims, UserRules};
 
@@ -27,7 +29,8 @@ const MAX_JTI: usize = 255;
 pub(crate) struct EvidenceRules<'a> {
     /// The required `iss`.
     pub(crate) issuer: &'a str,
-    /// `aud` must be this, alone. A subject token may instead name the app that presents it.
+    /// `aud` must be this, alone. A subject token may instead name the app that presents it, and a token of global
+    /// revocation the endpoint.
     pub(crate) audience: &'a str,
     pub(crate) keys: &'a VerifyingKeys,
     pub(crate) algorithms: &'a [Algorithm],
@@ -84,15 +87,7 @@ impl EvidenceRules<'_> {
 
     /// Checks the claims that every token has, and that it is for this server alone.
     fn check(&self, claims: &Object<'_>, now: UnixTime) -> Result<Evidence, AssertionError> {
-        match claims.get("aud") {
-            Some(Member::Text(name)) if name.0 == self.audience => {}
-            Some(Member::Texts(names)) if names.len() > 1 => {
-                return Err(AssertionError::AudSeveral);
-            }
-            Some(Member::Texts(names)) if names.iter().any(|it| it.0 == self.audience) => {}
-            Some(Member::Text(_) | Member::Texts(_)) => return Err(AssertionError::Aud),
-            Some(Member::Date(_) | Member::Other) | None => return Err(AssertionError::AudMissing),
-        }
+        check_audience(claims, &[self.audience])?;
         self.check_for_any(claims, now)
     }
 
@@ -121,6 +116,18 @@ impl EvidenceRules<'_> {
         let once = token_id.filter(|_| !self.reuse);
         let jti = once.map(|id| Digest::of_fields(&[issuer.as_bytes(), id.as_bytes()]));
         Ok(Evidence { subject: subject.to_owned(), jti, expires_at })
+    }
+}
+
+/// Checks that `aud` is one of `names`, alone.
+fn check_audience(claims: &Object<'_>, names: &[&str]) -> Result<(), AssertionError> {
+    let is_server = |name: &Text<'_>| names.contains(&&*name.0);
+    match claims.get("aud") {
+        Some(Member::Text(name)) if is_server(name) => Ok(()),
+        Some(Member::Texts(names)) if names.len() > 1 => Err(AssertionError::AudSeveral),
+        Some(Member::Texts(names)) if names.iter().any(is_server) => Ok(()),
+        Some(Member::Text(_) | Member::Texts(_)) => Err(AssertionError::Aud),
+        Some(Member::Date(_) | Member::Other) | None => Err(AssertionError::AudMissing),
     }
 }
 

@@ -1,7 +1,8 @@
 //! *New issuer* and *Settings* of a trusted issuer, and conflicts.
 
 use grantor::app::{
-    ImpersonationPolicy, IssuerKeys, SubjectPattern, TrustedIssuer, UserTrust, WorkloadRule,
+    ImpersonationPolicy, IssuerKeys, RevocationTrust, SubjectPattern, TrustedIssuer, UserTrust,
+    WorkloadRule,
 };
 use grantor::audit::Actor;
 use grantor::clock::UnixTime;
@@ -50,7 +51,7 @@ fn whole(app: &ClientId) -> TrustedIssuer {
         .with_max_lifetime(90)
         .with_clock_skew(30)
         .with_expiry(Some(UnixTime::from_millis(4_000_000_000_123)))
-        .with_global_revocation(true)
+        .with_global_revocation(RevocationTrust::default().with_email(true))
 }
 
 /// H24: an unchanged form changes nothing, so that every setting has a field; and the role `Security` alone has a form.

@@ -33,9 +33,9 @@ fn metadata_lists_exactly_the_mounted_endpoints() {
             named += 1;
         }
     }
-    // Except the decision, which belongs to a page, the documents themselves, the three of devices, and the two each
-    // of the device grant and of registration.
-    assert_eq!(named, ServerEndpoint::ALL.len() - 10);
+    // Except the decision, which belongs to a page, the documents themselves, the three of devices, the two each of
+    // the device grant and of registration, and the one for issuers.
+    assert_eq!(named, ServerEndpoint::ALL.len() - 11);
     assert_eq!(json["code_challenge_methods_supported"], serde_json::json!(["S256"]));
     assert_eq!(json["authorization_response_iss_parameter_supported"], true);
     assert_eq!(json["response_types_supported"], serde_json::json!(["code"]));

@@ -1,6 +1,7 @@
 //! Assertions of trusted issuers at the JWT bearer grant.
 
 mod administration;
+mod global_revocation;
 mod id_jag;
 mod keys;
 mod workloads;

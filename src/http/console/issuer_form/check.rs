@@ -130,10 +130,14 @@ impl IssuerForm {
             .with_clock_skew(skew.unwrap_or(0))
             .with_reuse(self.reuse)
             .with_expiry(expires)
-            .with_global_revocation(self.global_revocation)
             .with_workloads(rules);
         if !self.tenant.is_empty() {
             settings = settings.with_tenant(&*self.tenant);
+        }
+        if self.global_revocation {
+            // The names of users and their bounds have no field, and stay.
+            let stored = base.and_then(TrustedIssuer::global_revocation);
+            settings = settings.with_global_revocation(stored.cloned().unwrap_or_default());
         }
         if let Some(trust) = id_jag {
             settings = settings.with_id_jag(trust);

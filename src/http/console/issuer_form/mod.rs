@@ -82,7 +82,7 @@ impl IssuerForm {
             reuse: settings.allows_reuse(),
             expires: settings.expires_at().map(written_instant).unwrap_or_default(),
             tenant: settings.tenant().unwrap_or_default().to_owned(),
-            global_revocation: settings.allows_global_revocation(),
+            global_revocation: settings.global_revocation().is_some(),
             id_jag: TrustForm::of(settings.id_jag()),
             subject_tokens: TrustForm::of(settings.subject_tokens()),
             workloads,

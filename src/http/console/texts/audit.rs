@@ -43,6 +43,7 @@ pub(in super::super) const THE_APP: &str = "app ";
 pub(in super::super) const ACTOR_APP: &str = "App ";
 pub(in super::super) const ACTOR_USER: &str = "User ";
 pub(in super::super) const ACTOR_ADMINISTRATOR: &str = "Administrator ";
+pub(in super::super) const ACTOR_ISSUER: &str = "Trusted issuer ";
 pub(in super::super) const ACTOR_SERVER: &str = "The server";
 pub(in super::super) const ACTOR_UNKNOWN: &str = "An unknown caller";
 pub(in super::super) const ACTOR_CLAIMED: &str = "A caller that claims to be ";
@@ -79,7 +80,7 @@ pub(in super::super) const WIPED_ITSELF: Words = (
     "to report that the data on a device is gone",
 );
 
-pub(in super::super) const ACTIONS: [Words; 41] = [
+pub(in super::super) const ACTIONS: [Words; 42] = [
     ("issue_token", "Get a token", "{actor} got a token", "to get a token"),
     (
         "retry_refresh",
@@ -144,6 +145,12 @@ pub(in super::super) const ACTIONS: [Words; 41] = [
         "to introspect a token",
     ),
     ("revoke_token", "Revoke a token", "{actor} revoked a token", "to revoke a token"),
+    (
+        "revoke_globally",
+        "End the access of a user, as an issuer",
+        "{actor} ended all access as {user}",
+        "to end the access of a user",
+    ),
     (
         "read_revocations",
         "Read revocations",
@@ -283,7 +290,13 @@ pub(in super::super) const ACCESS_BY_EVIDENCE: &str = "all access on the evidenc
 pub(in super::super) const ONE_GRANT: &str = "one grant";
 
 /// Reasons in words.
-const REASONS: [(&str, &str); 87] = [
+const REASONS: [(&str, &str); 93] = [
+    ("issuer_unknown", "the server trusts no such issuer"),
+    ("issuer_token_replayed", "the token of the issuer was used twice"),
+    ("issuer_not_allowed", "the issuer may not end the access of users"),
+    ("subject_not_allowed", "the issuer may not name users like this"),
+    ("issuer_user_unknown", "the issuer has no such user here"),
+    ("user_not_covered", "the issuer may not end the access of this user"),
     ("issuer_not_trusted", "the server does not trust the issuer for this"),
     ("issuer_expired", "the trust in the issuer has expired"),
     ("app_not_named", "the server does not trust the issuer for this app"),

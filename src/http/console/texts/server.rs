@@ -109,6 +109,7 @@ pub(in super::super) const fn endpoint(endpoint: ServerEndpoint) -> Text {
         ServerEndpoint::Token => "Token",
         ServerEndpoint::Revocation => "Revocation",
         ServerEndpoint::Introspection => "Introspection",
+        ServerEndpoint::GlobalRevocation => "End of the access of a user, for issuers",
         ServerEndpoint::Revocations => "Feed of revocations",
         ServerEndpoint::DeviceAuthorization => "Codes for devices",
         ServerEndpoint::DeviceVerification => "Page for the code of a device",
