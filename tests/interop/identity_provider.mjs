@@ -29,7 +29,7 @@ export class IdentityProvider {
   }
 
   /** Logs a user in, for an API if `resource` names one. Answers with the ID token and the access token. */
-  async logIn(user, resource) {
+  async logIn(user, resource, scope = "files.list") {
     const verifier = oauth.generateRandomCodeVerifier();
     const state = oauth.generateRandomState();
     const url = new URL(this.as.authorization_endpoint);
@@ -37,7 +37,7 @@ export class IdentityProvider {
       response_type: "code",
       client_id: CLIENT.client_id,
       redirect_uri: REDIRECT,
-      scope: resource ? "openid email files.list" : "openid email",
+      scope: resource ? `openid email ${scope}` : "openid email",
       state,
       login_hint: user,
       code_challenge: await oauth.calculatePKCECodeChallenge(verifier),

@@ -75,7 +75,7 @@ async function withNewKey(issuer) {
         // An access token for an API is a JWT for it.
         getResourceServerInfo: (_, resource) => ({
           audience: resource,
-          scope: "files.list",
+          scope: "files.list reports.read",
           accessTokenFormat: "jwt",
           accessTokenTTL: 600,
           jwt: { sign: { alg: "ES256" } },

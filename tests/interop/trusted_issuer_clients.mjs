@@ -1,5 +1,5 @@
 // oidc-provider as the identity provider of a company, and oauth4webapi as the client that presents its identity
-// assertions (ID-JAG) at the example server, over loopback HTTP.
+// assertions (ID-JAG) and exchanges its access tokens at the example server, over loopback HTTP.
 //
 //     trusted_issuer_clients.mjs ISSUER SEED PROVIDER PID CLOCK
 //
@@ -20,6 +20,9 @@ const oauth = await import(pathToFileURL(resolve(modules, "oauth4webapi/build/in
 const [ISSUER, SEED, PROVIDER, PID, CLOCK] = process.argv.slice(2);
 const API = `${ISSUER}/api`;
 const JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const TYPE = "urn:ietf:params:oauth:token-type";
+const REPORTS = "https://reports.example.com/";
 const PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag";
 const insecure = { [oauth.allowInsecureRequests]: true };
 
@@ -64,17 +67,24 @@ const discovered = await oauth.discoveryRequest(new URL(ISSUER), { algorithm: "o
 const as = await oauth.processDiscoveryResponse(new URL(ISSUER), discovered);
 check("the metadata name the profile", as.authorization_grant_profiles_supported.includes(PROFILE));
 
-/** Presents an assertion. Answers with the token, or with the error of the server. */
-async function present(assertion, id = "acme-wiki", more = {}) {
+/** Asks for a token. Answers with it, or with the error of the server. */
+async function ask(id, grantType, parameters) {
   const [client, auth] = basic(id);
   const response = await oauth.genericTokenEndpointRequest(
-    as, client, auth, JWT_BEARER, new URLSearchParams({ assertion, ...more }), insecure);
+    as, client, auth, grantType, new URLSearchParams(parameters), insecure);
   const answer = oauth.processGenericTokenEndpointResponse(as, client, response);
   return answer.catch((error) => {
     if (typeof error.error !== "string") throw error;
     return { refused: error.error, why: error.error_description };
   });
 }
+
+const present = (assertion, id = "acme-wiki", more = {}) => ask(id, JWT_BEARER, { assertion, ...more });
+const exchange = (token, type = "jwt") => ask("acme-wiki", EXCHANGE, {
+  subject_token: token,
+  subject_token_type: `${TYPE}:${type}`,
+  resource: REPORTS,
+});
 
 async function isActive(token) {
   const [client, auth] = basic("demo-gateway");
@@ -145,12 +155,36 @@ check("a scope beyond the assertion's is refused",
 check("an API beyond the assertion's is refused",
   (await present(await idJag(), "acme-wiki", { resource: "https://reports.example.com/" })).refused === "invalid_target");
 
+// Its access token for this server is a subject token.
+const forReports = async (user) => (await idp.logIn(user, ISSUER, "reports.read")).access_token;
+const subject = await forReports("ann");
+const derived = await exchange(subject);
+check("an access token of the provider is exchanged",
+  derived.issued_token_type === `${TYPE}:access_token` && derived.scope === "reports.read"
+  && derived.refresh_token === undefined);
+const asReports = new Request(REPORTS, { headers: { authorization: `Bearer ${derived.access_token}` } });
+const descends = await oauth.validateJwtAccessToken(as, asReports, REPORTS, insecure);
+check("the new token is of the user here, and descends from the provider's",
+  descends.sub === "ann" && descends.client_id === "acme-wiki" && descends.act.sub === "acme-wiki"
+  && descends.via[0].evidence_issuer === PROVIDER);
+check("it is active", await isActive(derived.access_token));
+for (const [what, ...refused] of [
+  ["a subject token that was exchanged", subject],
+  ["an access token for the API of another app", accessToken],
+  ["an ID token for another client", idToken, "id_token"],
+  ["an identity assertion", await idJag()],
+  ["an access token of the provider as one of this server", await forReports("ann"), "access_token"],
+  ["an access token of a user who is not one of the policy", await forReports("carol")],
+]) {
+  check(`${what} is not exchanged`, (await exchange(...refused)).refused === "invalid_request");
+}
+
 // It rotates its keys, without showing the new one before.
 const before = await idJag();
 const shown = await keys();
 process.kill(PID, "SIGHUP");
 await until("the provider has another key", async () => (await keys()) !== shown);
-const { id_token: newer } = await idp.logIn("ann");
+const { id_token: newer, access_token: spare } = await idp.logIn("ann", ISSUER, "reports.read");
 const after = await idJag({}, newer);
 // Keys are fetched once a minute.
 advance(60);
@@ -169,6 +203,8 @@ check("and does not end the use of the known one", await isActive((await present
 
 await administer("revoke", { target: { evidence_issuer: PROVIDER } });
 check("an administrator ends all that it gave, with one call",
-  !(await isActive(token.access_token)) && !(await isActive(rotated.access_token)));
+  !(await isActive(token.access_token)) && !(await isActive(rotated.access_token))
+  && !(await isActive(derived.access_token)));
+check("and what it had issued before", (await exchange(spare)).refused === "invalid_request");
 await until("the API knows", async () => await statusOf("/files") === 401);
 console.log("all checks passed");

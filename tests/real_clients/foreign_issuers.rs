@@ -15,14 +15,19 @@ fn seed(provider: &IdentityProvider) -> Value {
     for user in seed["users"].as_array_mut().unwrap() {
         user["links"] = json!([{ "issuer": provider.issuer, "subject": user["name"] }]);
     }
+    let staff = json!({ "allow": { "members": { "groups": ["staff"] } } });
     let app = json!({
         "client_id": "acme-wiki",
         "client_secret": "acme-wiki-secret-0123456789abcdefghijk",
         "settings": {
-            "name": "Acme Wiki", "flows": ["jwt_bearer"], "scope": "profile files.list",
+            "name": "Acme Wiki", "flows": ["jwt_bearer", "token_exchange"],
+            "scope": "profile files.list reports.read",
             "resources": ["%%ISSUER%%/api", "https://reports.example.com/"],
             // It signs no assertions of its own.
             "jwt": { "keys": "signature_secret" },
+            "delegation": {
+                "issuers": [provider.issuer], "targets": ["https://reports.example.com/"], "users": staff,
+            },
         },
     });
     seed["apps"].as_array_mut().unwrap().push(app);
@@ -34,14 +39,15 @@ fn seed(provider: &IdentityProvider) -> Value {
         "id_jag": {
             "apps": ["acme-wiki"],
             "requires_resource": true,
-            "policy": { "allow": { "members": { "groups": ["staff"] } } },
+            "policy": staff,
         },
+        "subject_tokens": { "apps": ["acme-wiki"], "policy": staff },
     }]);
     seed
 }
 
-/// J32, J37 to J41, J44, J46: users of an `oidc-provider` get access by its identity assertions, for an app and a
-/// server that it names. It rotates its keys, and is down.
+/// J32, J37 to J41, J44, J46, X27 to X30: users of an `oidc-provider` get access by its identity assertions, for an app
+/// and a server that it names. Its access tokens are exchanged. It rotates its keys, and is down.
 #[test]
 fn users_of_an_oidc_provider_get_access_by_its_identity_assertions() {
     let test = "users_of_an_oidc_provider_get_access_by_its_identity_assertions";
@@ -79,7 +85,7 @@ fn users_of_an_oidc_provider_get_access_by_its_identity_assertions() {
         .args([&server.issuer, file.to_str().unwrap(), &provider.issuer, &provider.pid()])
         .arg(&clock)
         .env("NODE_EXTRA_CA_CERTS", &authorities);
-    scripts::run(&mut client, 23, || server.output());
+    scripts::run(&mut client, 33, || server.output());
 }
 
 /// A seed may not have two records of one issuer.
