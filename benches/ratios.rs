@@ -13,6 +13,7 @@
     reason = "figures are rounded"
 )]
 
+#[expect(dead_code, reason = "another bench uses more of it")]
 mod common;
 #[path = "../tests/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]

@@ -122,6 +122,7 @@ type Builder<S> = ServerBuilder<Arc<S>, Arc<MemoryUsers>>;
 /// A server and an app with every flow and without a consent prompt.
 pub(crate) struct World<S = MemoryStore> {
     server: Arc<Server<S>>,
+    users: Arc<MemoryUsers>,
     algorithm: Algorithm,
     client_id: String,
     /// `&client_id=…&client_secret=…`
@@ -165,8 +166,9 @@ impl World {
         let ann = Subject::new("ann@example.com").unwrap();
         world.users.put(User::new(ann.clone()));
         let login = Login::new(ann, "session");
-        let world =
-            Self::of(world.server, algorithm, DOCUMENT, format!("&client_id={DOCUMENT}"), login);
+        let credentials = format!("&client_id={DOCUMENT}");
+        let (server, users) = (world.server, world.users);
+        let world = Self::of(server, users, algorithm, DOCUMENT, credentials, login);
         let server = &world.server;
         let request =
             now_ready(server.authorization_request(&world.query, Caller::default())).unwrap();
@@ -236,12 +238,23 @@ impl<S: Store + 'static> World<S> {
                 .jwt(jwt),
         );
         let credentials = format!("&client_id={}&client_secret={}", app.id, app.secret.unwrap());
-        Self::of(world.server, algorithm, app.id.as_str(), credentials, Login::new(ann, "session"))
+        let (server, users, login) = (world.server, world.users, Login::new(ann, "session"));
+        Self::of(server, users, algorithm, app.id.as_str(), credentials, login)
+    }
+
+    /// Asks in the name of the same app, for another user.
+    pub(crate) fn of_another_user(&self) -> Self {
+        let bob = Subject::new("bob@example.com").unwrap();
+        self.users.put(User::new(bob.clone()));
+        let (server, users) = (Arc::clone(&self.server), Arc::clone(&self.users));
+        let (id, credentials) = (&self.client_id, self.credentials.clone());
+        Self::of(server, users, self.algorithm, id, credentials, Login::new(bob, "session"))
     }
 
     /// Asks in the name of an app.
     fn of(
         server: Arc<Server<S>>,
+        users: Arc<MemoryUsers>,
         algorithm: Algorithm,
         client_id: &str,
         credentials: String,
@@ -256,6 +269,7 @@ impl<S: Store + 'static> World<S> {
         );
         Self {
             server,
+            users,
             algorithm,
             credentials,
             client_id: client_id.to_owned(),
