@@ -5,8 +5,10 @@
 //! system call would cost more than the rest of a token.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crossbeam_utils::CachePadded;
 use ring::rand::SecureRandom as _;
 use zeroize::Zeroize;
 
@@ -68,7 +70,15 @@ pub(crate) const JTI_BYTES: usize = 16;
 /// A source of token identifiers (`jti`), buffered.
 pub(crate) struct JtiSource {
     // Few shards: two threads rarely meet, and little is drawn in advance.
-    shards: [Mutex<Shard>; 4],
+    shards: [CachePadded<Mutex<Shard>>; 4],
+}
+
+/// The number of threads that have drawn a token identifier.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// The number of this thread. It tries the shard of this number first.
+    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
 }
 
 struct Shard {
@@ -80,7 +90,7 @@ impl JtiSource {
     pub(crate) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| {
-                Mutex::new(Shard { bytes: Box::new([0; BUFFER]), used: BUFFER })
+                CachePadded::new(Mutex::new(Shard { bytes: Box::new([0; BUFFER]), used: BUFFER }))
             }),
         }
     }
@@ -104,8 +114,11 @@ impl JtiSource {
     fn free_shard(&self) -> MutexGuard<'_, Shard> {
         // A poisoned shard contains only random bytes and stays usable.
         let [first, ..] = &self.shards;
-        self.shards
-            .iter()
+        // A thread that ends has no number any more.
+        let own = THREAD.try_with(|number| number % self.shards.len()).unwrap_or_default();
+        let (before, from_own) = self.shards.split_at_checked(own).unwrap_or_default();
+        let mut shards = from_own.iter().chain(before);
+        shards
             .find_map(|shard| shard.try_lock().ok())
             .unwrap_or_else(|| first.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -108,11 +108,6 @@ impl fmt::Debug for AccessToken {
 }
 
 impl ClientSecret {
-    /// Wraps a secret that is zeroized already, without a copy.
-    pub(crate) const fn from_kept(secret: Zeroizing<String>) -> Self {
-        Self(secret)
-    }
-
     /// Generates a secret of 256 random bits, with a prefix for secret scanners.
     pub(crate) fn generate(random: &dyn SecureRandom) -> Result<Self, RandomError> {
         random_text("gcs_", random).map(Self)

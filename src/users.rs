@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crossbeam_utils::sync::ShardedLock;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{EvidenceIssuer, Group, Subject};
@@ -199,7 +201,8 @@ impl<T: UserDirectory> UserDirectory for Arc<T> {
 /// are [linked](Self::link) to them, and by the [claims](Self::name) that they were given.
 #[derive(Debug, Default)]
 pub struct MemoryUsers {
-    users: RwLock<HashMap<Subject, User>>,
+    /// Every token of a user reads it.
+    users: ShardedLock<HashMap<Subject, User, RandomState>>,
     /// By an issuer and its subject.
     links: RwLock<HashMap<(String, String), Subject>>,
     /// By a claim and its value.
@@ -211,7 +214,7 @@ impl MemoryUsers {
     #[must_use]
     pub fn new(users: impl IntoIterator<Item = User>) -> Self {
         let users = users.into_iter().map(|user| (user.subject.clone(), user));
-        Self { users: RwLock::new(users.collect()), ..Self::default() }
+        Self { users: ShardedLock::new(users.collect()), ..Self::default() }
     }
 
     /// Links the account `subject` at another issuer to a user.

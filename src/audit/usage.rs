@@ -3,11 +3,12 @@
 //! The counters of this process start at zero and count the events that are audited. An
 //! [`AuditStore`](crate::audit::AuditStore) keeps the sum over all processes.
 
-use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
 
+use crossbeam_utils::sync::ShardedLock;
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use crate::audit::{Action, Actor, AuditEvent};
@@ -78,7 +79,7 @@ impl DayUsage {
 /// Only apps that authenticated are counted. Apps that register themselves come and go, and this process learns of a
 /// deletion only if it made it, so beyond [`MAX_APPS`] all counters start over.
 #[derive(Debug, Default)]
-pub(crate) struct Usage(RwLock<HashMap<ClientId, Counters, RandomState>>);
+pub(crate) struct Usage(ShardedLock<HashMap<ClientId, Counters, RandomState>>);
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -186,7 +187,10 @@ impl Counters {
             Some(grant_type) => {
                 if let Some(issued) = self.issued.get(grant_type as usize) {
                     issued.fetch_add(times, Ordering::Relaxed);
-                    self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
+                    // Mostly another token was issued in the same millisecond.
+                    if self.last_used.load(Ordering::Relaxed) < at.as_millis() {
+                        self.last_used.fetch_max(at.as_millis(), Ordering::Relaxed);
+                    }
                 }
             }
             None => {

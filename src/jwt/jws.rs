@@ -179,19 +179,19 @@ pub(super) fn header_segment(algorithm: Algorithm, typ: &str, key_id: &KeyId) ->
 }
 
 /// Returns the JWS signing input (RFC 7515 section 5.1), with room for the signature.
-pub(super) fn unsigned(header_segment: &str, payload: &[u8]) -> Vec<u8> {
+pub(super) fn unsigned(header_segment: &str, payload: &[u8]) -> String {
     // Room for an elliptic curve signature; an RSA signature costs more than growing does.
     let room = header_segment.len() + payload.len().div_ceil(3) * 4 + 2 + 128;
-    let mut token = Vec::with_capacity(room);
-    token.extend_from_slice(header_segment.as_bytes());
-    token.push(b'.');
+    let mut token = String::with_capacity(room);
+    token.push_str(header_segment);
+    token.push('.');
     base64url::append(&mut token, payload);
     token
 }
 
 /// Completes a token whose signing input is in `token`.
-pub(super) fn append_signature(token: &mut Vec<u8>, signature: &[u8]) {
-    token.push(b'.');
+pub(super) fn append_signature(token: &mut String, signature: &[u8]) {
+    token.push('.');
     base64url::append(token, signature);
 }
 

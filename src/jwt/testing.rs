@@ -30,9 +30,9 @@ pub(super) fn signed(key: &SigningKey, header: &str, payload: &str) -> String {
 /// Signs a token whose header is encoded already.
 pub(super) fn signed_segment(key: &SigningKey, header_segment: &str, payload: &[u8]) -> String {
     let mut token = jws::unsigned(header_segment, payload);
-    let signature = key.sign(&token).unwrap();
+    let signature = key.sign(token.as_bytes()).unwrap();
     jws::append_signature(&mut token, signature.as_ref());
-    String::from_utf8(token).unwrap()
+    token
 }
 
 /// Signs an access token with a borrowed key, as a server with that key does.

@@ -1,11 +1,9 @@
 //! The `Authorization: Basic` header as OAuth uses it (RFC 7617 section 2, RFC 6749 section 2.3.1).
 
-use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
+use base64_simd::STANDARD;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::protocol::form;
 
@@ -19,8 +17,10 @@ pub(crate) struct InvalidBasicHeader;
 
 /// A client id and a client secret, not verified.
 pub(crate) struct BasicCredentials {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: Zeroizing<String>,
+    /// Both, with a colon between.
+    pair: Zeroizing<String>,
+    /// The length of the client id.
+    colon: usize,
 }
 
 impl BasicCredentials {
@@ -39,31 +39,76 @@ impl BasicCredentials {
         if header.len() > MAX_HEADER_BYTES {
             return Err(InvalidBasicHeader);
         }
-        let plain = STANDARD.decode(encoded.trim_ascii()).map_err(|_| InvalidBasicHeader)?;
-        let plain = Zeroizing::new(plain);
-        let plain = std::str::from_utf8(&plain).map_err(|_| InvalidBasicHeader)?;
-        let (client_id, secret) = plain.split_once(':').ok_or(InvalidBasicHeader)?;
-        if client_id.is_empty() || plain.contains('\0') {
+        let encoded = encoded.trim_ascii();
+        // Room for everything: a reallocation would leave a copy that is not zeroized.
+        let mut plain = Vec::with_capacity(encoded.len());
+        STANDARD.decode_append(encoded, &mut plain).map_err(|_| InvalidBasicHeader)?;
+        let pair = String::from_utf8(plain).map_err(|error| {
+            error.into_bytes().zeroize();
+            InvalidBasicHeader
+        })?;
+        let pair = Zeroizing::new(pair);
+        let (client_id, secret) = pair.split_once(':').ok_or(InvalidBasicHeader)?;
+        if client_id.is_empty() || pair.contains('\0') {
             return Err(InvalidBasicHeader);
         }
-        let decoded =
-            |text| form::decode(text).map(Cow::into_owned).map_err(|_| InvalidBasicHeader);
-        let client_secret = Zeroizing::new(decoded(secret)?);
-        Ok(Some(Self { client_id: decoded(client_id)?, client_secret }))
+        if !pair.contains(['%', '+']) {
+            let colon = client_id.len();
+            return Ok(Some(Self { pair, colon }));
+        }
+        let decoded = |text| form::decode(text).map_err(|_| InvalidBasicHeader);
+        let (client_id, secret) =
+            (decoded(client_id)?, Zeroizing::new(decoded(secret)?.into_owned()));
+        let mut pair = Zeroizing::new(String::with_capacity(client_id.len() + 1 + secret.len()));
+        pair.push_str(&client_id);
+        pair.push(':');
+        pair.push_str(&secret);
+        Ok(Some(Self { pair, colon: client_id.len() }))
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        self.pair.get(..self.colon).unwrap_or_default()
+    }
+
+    pub(crate) fn client_secret(&self) -> &str {
+        self.pair.get(self.colon + 1..).unwrap_or_default()
     }
 }
 
 impl fmt::Debug for BasicCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BasicCredentials")
-            .field("client_id", &self.client_id)
+            .field("client_id", &self.client_id())
             .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// The library that decodes is as strict as another one, also about padding and left-over bits.
+        #[test]
+        fn another_library_decodes_the_same(text in "([A-Za-z0-9+/-]{4}){0,6}[A-Za-z0-9+/=]{0,4}") {
+            let mut decoded = Vec::new();
+            let ours = super::STANDARD.decode_append(&text, &mut decoded).map(|()| decoded);
+            prop_assert_eq!(ours.ok(), STANDARD.decode(&text).ok());
+        }
+
+        /// Up to three characters and the right padding: few of these texts are the canonical encoding of any bytes.
+        #[test]
+        fn left_over_bits_must_be_zero(start in "([A-Za-z0-9+/]{4}){0,6}", end in "[A-Za-z0-9+/]{2,3}") {
+            let text = format!("{start}{end:=<4}");
+            let mut decoded = Vec::new();
+            let ours = super::STANDARD.decode_append(&text, &mut decoded).map(|()| decoded);
+            prop_assert_eq!(ours.ok(), STANDARD.decode(&text).ok());
+        }
+    }
 
     fn parse(plain: impl AsRef<[u8]>) -> Result<Option<BasicCredentials>, InvalidBasicHeader> {
         BasicCredentials::parse(format!("Basic {}", STANDARD.encode(plain)).as_bytes())
@@ -71,7 +116,7 @@ mod tests {
 
     fn pair(plain: &str) -> (String, String) {
         let credentials = parse(plain).unwrap().unwrap();
-        (credentials.client_id, credentials.client_secret.to_string())
+        (credentials.client_id().to_owned(), credentials.client_secret().to_owned())
     }
 
     fn owned(id: &str, secret: &str) -> (String, String) {

@@ -1,7 +1,9 @@
 //! A budget for each app, by its own quota or the server's.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::PoisonError;
+
+use crossbeam_utils::sync::ShardedLock;
 
 use super::gcra::{Budget, Rate, SpentUntil};
 use crate::app::{CustomApp, RateQuota};
@@ -15,7 +17,7 @@ const MAX_APPS: usize = 100_000;
 pub(super) struct AppBudgets {
     /// The quota of an app without one of its own.
     default: Option<RateQuota>,
-    apps: RwLock<HashMap<ClientId, Volume, foldhash::fast::RandomState>>,
+    apps: ShardedLock<HashMap<ClientId, Volume, foldhash::fast::RandomState>>,
 }
 
 struct Volume {
@@ -25,7 +27,7 @@ struct Volume {
 
 impl AppBudgets {
     pub(super) fn new(default: Option<RateQuota>) -> Self {
-        Self { default, apps: RwLock::default() }
+        Self { default, apps: ShardedLock::default() }
     }
 
     /// Charges a request to `app`, unless its budget is spent.

@@ -100,21 +100,22 @@ impl Handles {
     /// Seals the parts of `payload`, bound to `bound_to`.
     pub(crate) fn seal(&self, kind: HandleKind, bound_to: &[&[u8]], payload: &[&[u8]]) -> String {
         let (tag, key) = self.keys(kind).newest();
-        let room = payload.iter().map(|part| part.len()).sum::<usize>();
-        let (mut bytes, start) = bound(bound_to, HEAD_BYTES + room + MAC_BYTES);
-        bytes.push(VERSION);
-        bytes.extend_from_slice(tag);
-        for part in payload {
-            bytes.extend_from_slice(part);
-        }
-        let mac = hmac::sign(key, &bytes);
-        bytes.extend_from_slice(mac.as_ref());
-        let sealed = bytes.get(start..).unwrap_or_default();
-        let mut text = Vec::with_capacity(kind.prefix().len() + sealed.len().div_ceil(3) * 4);
-        text.extend_from_slice(kind.prefix().as_bytes());
-        base64url::append(&mut text, sealed);
-        // A prefix and base64url are UTF-8.
-        String::from_utf8(text).unwrap_or_default()
+        let room = payload.iter().map(|part| part.len()).sum::<usize>() + HEAD_BYTES + MAC_BYTES;
+        let mut text = String::with_capacity(kind.prefix().len() + room.div_ceil(3) * 4);
+        text.push_str(kind.prefix());
+        lend(bound_bytes(bound_to) + room, |bytes| {
+            let (mut bytes, sealed) = (Filled::new(bytes), bound_bytes(bound_to));
+            bytes.bind(bound_to);
+            bytes.push(&[VERSION]);
+            bytes.push(tag);
+            for part in payload {
+                bytes.push(part);
+            }
+            let mac = hmac::sign(key, bytes.filled());
+            bytes.push(mac.as_ref());
+            base64url::append(&mut text, bytes.filled().get(sealed..).unwrap_or_default());
+        });
+        text
     }
 
     /// Opens a handle of this kind and binding, and applies `read` to its payload.
@@ -129,28 +130,65 @@ impl Handles {
         if text.len() > Self::MAX_BYTES {
             return Err(NotOurs);
         }
-        let (mut bytes, start) = bound(bound_to, text.len());
-        base64url::append_decoded(&mut bytes, text).ok_or(NotOurs)?;
-        let (signed, mac) = bytes.split_last_chunk::<MAC_BYTES>().ok_or(NotOurs)?;
-        let sealed = signed.get(start..).ok_or(NotOurs)?;
-        let (head, payload) = sealed.split_first_chunk::<HEAD_BYTES>().ok_or(NotOurs)?;
-        let [version, tag @ ..] = *head;
-        let key = self.keys(kind).find(tag).filter(|_| version == VERSION).ok_or(NotOurs)?;
-        hmac::verify(key, signed, mac).map_err(|_| NotOurs)?;
-        read(payload).ok_or(NotOurs)
+        let start = bound_bytes(bound_to);
+        lend(start + base64url::decoded_room(text.len()), |bytes| {
+            Filled::new(bytes).bind(bound_to);
+            let length = base64url::decode_into(bytes.get_mut(start..)?, text)?;
+            let (signed, mac) = bytes.get(..start + length)?.split_last_chunk::<MAC_BYTES>()?;
+            let (head, payload) = signed.get(start..)?.split_first_chunk::<HEAD_BYTES>()?;
+            let [version, tag @ ..] = *head;
+            let key = self.keys(kind).find(tag).filter(|_| version == VERSION)?;
+            hmac::verify(key, signed, mac).ok()?;
+            read(payload)
+        })
+        .ok_or(NotOurs)
     }
 }
 
-/// Writes the binding, which the MAC covers before the sealed part, and returns the start of that part.
-/// Kind and issuer are in the key.
-fn bound(bound_to: &[&[u8]], room: usize) -> (Vec<u8>, usize) {
-    let prefix: usize = bound_to.iter().map(|field| 4 + field.len()).sum();
-    let mut bytes = Vec::with_capacity(prefix + room);
-    for field in bound_to {
-        bytes.extend_from_slice(&length_prefix(field));
-        bytes.extend_from_slice(field);
+/// Lends `length` bytes. Those of a code or a refresh token lie on the stack.
+fn lend<T>(length: usize, with: impl FnOnce(&mut [u8]) -> T) -> T {
+    let mut few = [0; 256];
+    match few.get_mut(..length) {
+        Some(room) => with(room),
+        None => with(&mut vec![0; length]),
     }
-    (bytes, prefix)
+}
+
+/// Returns the number of bytes that [`Filled::bind`] writes.
+fn bound_bytes(bound_to: &[&[u8]]) -> usize {
+    bound_to.iter().map(|field| 4 + field.len()).sum()
+}
+
+/// Bytes that are filled from their start.
+struct Filled<'a> {
+    bytes: &'a mut [u8],
+    used: usize,
+}
+
+impl<'a> Filled<'a> {
+    const fn new(bytes: &'a mut [u8]) -> Self {
+        Self { bytes, used: 0 }
+    }
+
+    /// Writes `part`. The caller has counted the room for it.
+    fn push(&mut self, part: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.used..self.used + part.len()) {
+            room.copy_from_slice(part);
+            self.used += part.len();
+        }
+    }
+
+    /// Writes the binding, which the MAC covers before the sealed part. Kind and issuer are in the key.
+    fn bind(&mut self, bound_to: &[&[u8]]) {
+        for field in bound_to {
+            self.push(&length_prefix(field));
+            self.push(field);
+        }
+    }
+
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.used).unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Handles {

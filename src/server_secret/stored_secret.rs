@@ -191,12 +191,12 @@ impl Pepper {
     pub(crate) fn find<'a>(
         &self,
         client_id: &str,
-        presented: &ClientSecret,
+        presented: &str,
         stored: &'a [StoredSecret],
         with_guessable: bool,
         now: UnixTime,
     ) -> Option<SecretMatch<'a>> {
-        let presented = presented.expose_secret().as_bytes();
+        let presented = presented.as_bytes();
         let newest = mac(&self.keys.newest.1, client_id, presented);
         let mut found = None;
         for (age, secret) in stored.iter().enumerate() {
@@ -430,12 +430,11 @@ mod tests {
         let both = ServerSecret::new(NEW).unwrap().accepting_pepper(OLD).unwrap();
         let pepper = Pepper::new(&both, &issuer());
         let now = UnixTime::from_seconds(1);
-        let right = ClientSecret::new("s3cret");
-        assert!(pepper.find("app", &right, &secrets, true, now).unwrap().stale);
-        assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, true, now).is_none());
-        assert!(pepper.find("App", &right, &secrets, true, now).is_none());
+        assert!(pepper.find("app", "s3cret", &secrets, true, now).unwrap().stale);
+        assert!(pepper.find("app", "other", &secrets, true, now).is_none());
+        assert!(pepper.find("App", "s3cret", &secrets, true, now).is_none());
         let retired = Pepper::new(&ServerSecret::new(NEW).unwrap(), &issuer());
-        assert!(retired.find("app", &right, &secrets, true, now).is_none());
+        assert!(retired.find("app", "s3cret", &secrets, true, now).is_none());
     }
 
     /// Z23: a digest of a digest moves to the next pepper like any other, and JSON keeps its input.
@@ -450,10 +449,9 @@ mod tests {
         let both = ServerSecret::new(NEW).unwrap().accepting_pepper(OLD).unwrap();
         let now = UnixTime::from_seconds(1);
         for pepper in [old, Pepper::new(&both, &issuer())] {
-            let right = ClientSecret::new("s3cret");
-            assert!(pepper.find("app", &right, &secrets, true, now).unwrap().stale);
-            assert!(pepper.find("app2", &right, &secrets, true, now).is_none());
-            assert!(pepper.find("app", &ClientSecret::new("other"), &secrets, true, now).is_none());
+            assert!(pepper.find("app", "s3cret", &secrets, true, now).unwrap().stale);
+            assert!(pepper.find("app2", "s3cret", &secrets, true, now).is_none());
+            assert!(pepper.find("app", "other", &secrets, true, now).is_none());
         }
         let slow = old_slow(&id);
         let json = serde_json::to_string(&slow).unwrap();
@@ -490,10 +488,9 @@ mod tests {
         let other = Issuer::new("https://as.example.com/tenant").unwrap();
         let (id, now) = (ClientId::new("app").unwrap(), UnixTime::from_seconds(1));
         let (here, there) = (Pepper::new(&secret, &issuer()), Pepper::new(&secret, &other));
-        let right = ClientSecret::new("s3cret");
         let secrets = [stored(&here, &id, "s3cret")];
-        assert!(!here.find("app", &right, &secrets, true, now).unwrap().stale);
-        assert!(there.find("app", &right, &secrets, true, now).is_none());
+        assert!(!here.find("app", "s3cret", &secrets, true, now).unwrap().stale);
+        assert!(there.find("app", "s3cret", &secrets, true, now).is_none());
         let mark = here.mark(&id, b"declared");
         assert!(here.is_marked(&mark, &id, b"declared") && !here.is_stale(&mark));
         assert!(!there.is_marked(&mark, &id, b"declared") && there.is_stale(&mark));
@@ -524,10 +521,9 @@ mod tests {
         for (root, is_old) in [(NEW, false), (OLD, true)] {
             let (before, sealing) = unbound(root);
             let secrets = [stored(&before, &id, "s3cret")];
-            let right = ClientSecret::new("s3cret");
-            let found = pepper.find("app", &right, &secrets, true, now).unwrap();
+            let found = pepper.find("app", "s3cret", &secrets, true, now).unwrap();
             assert_eq!(found.stale, is_old);
-            assert!(pepper.find("app", &ClientSecret::new("no"), &secrets, true, now).is_none());
+            assert!(pepper.find("app", "no", &secrets, true, now).is_none());
             let mark = before.mark(&id, b"declared");
             assert!(pepper.is_marked(&mark, &id, b"declared"));
             assert_eq!(pepper.is_stale(&mark), is_old);

@@ -231,72 +231,45 @@ impl Grant {
     /// `void` as for [`redeem`](Self::redeem). The row has changed unless the answer is
     /// [`Rotate::Refused`], [`Rotate::WrongKey`] or [`Rotate::Overtaken`].
     pub fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
-        // Generation 0 is the code, and only `redeem` asks for its bindings.
-        if rotation.generation == 0
-            || self.client_id != rotation.client_id
-            || !self.salt_digest.matches(&rotation.salt_digest)
-        {
+        if !rotation.is_of(&self.client_id, &self.salt_digest) {
             return Rotate::Refused(GrantRefusal::Unknown);
         }
-        if void || self.revoked.is_some() {
-            return Rotate::Refused(GrantRefusal::Revoked);
-        }
-        if self.is_expired(rotation) {
-            return Rotate::Refused(GrantRefusal::Expired);
-        }
-        // A handle from before the binding proves reuse without the key, else a thief who binds a stolen
-        // refresh token would be safe from its owner.
-        if !self.admits_key(rotation.confirmation)
-            && (rotation.generation >= self.bound_from || self.is_retry(rotation))
-        {
-            return Rotate::WrongKey;
-        }
-        if rotation.generation >= self.generation {
-            // Ahead of the row: the handle was sealed by this server, so the store was rewound.
-            let ahead = rotation.generation > self.generation;
-            let Some(successor) = rotation.generation.checked_add(1) else {
-                return Rotate::Refused(GrantRefusal::Expired);
-            };
-            if self.confirmation.is_none() && rotation.binds && rotation.confirmation.is_some() {
-                self.confirmation = rotation.confirmation;
-                self.bound_from = successor;
-            }
-            self.generation = successor;
-            self.rotated_at = rotation.now;
-            self.claim = rotation.claim;
-            self.retries = 0;
-            return if ahead { Rotate::Ahead } else { Rotate::Rotated };
-        }
-        if self.is_retry(rotation) {
-            self.retries = self.retries.saturating_add(1);
-            return Rotate::Retried { retries: self.retries };
-        }
-        if !rotation.proves_reuse {
-            return Rotate::Overtaken;
-        }
-        self.revoke(RevocationReason::RefreshTokenReused, rotation.now);
-        Rotate::Reused
+        let mut live = self.live();
+        let answer = live.rotate(rotation, void);
+        (self.confirmation, self.bound_from) = (live.confirmation, live.bound_from);
+        (self.generation, self.rotated_at) = (live.generation, live.rotated_at);
+        (self.claim, self.retries, self.revoked) = (live.claim, live.retries, live.revoked);
+        answer
     }
 
-    /// Checks whether a request that proves `key` may use the grant. An unbound one admits every key.
+    /// Returns the members that the rules of rotation read.
+    const fn live(&self) -> Live {
+        Live {
+            confirmation: self.confirmation,
+            bound_from: self.bound_from,
+            expires_at: self.expires_at,
+            generation: self.generation,
+            rotated_at: self.rotated_at,
+            claim: self.claim,
+            retries: self.retries,
+            revoked: self.revoked,
+        }
+    }
+
+    /// Checks whether a request that proves `key` may use the grant.
     fn admits_key(&self, key: Option<Confirmation>) -> bool {
-        self.confirmation.is_none_or(|own| key == Some(own))
+        self.live().admits_key(key)
     }
 
     /// Checks whether the grant has expired, or was idle for too long.
     pub(crate) fn is_expired(&self, rotation: &Rotation) -> bool {
-        let idle = rotation.idle_age().is_some_and(|idle| {
-            self.generation > 0 && rotation.now.millis_since(self.rotated_at) >= idle
-        });
-        idle || self.expires_at <= rotation.now
+        self.live().is_expired(rotation)
     }
 
     /// Checks whether `rotation` presents the immediate predecessor of the live generation in time.
     #[must_use]
     pub fn is_retry(&self, rotation: &Rotation) -> bool {
-        let age = rotation.now.millis_since(self.rotated_at);
-        let (least, most) = rotation.retry_ages();
-        rotation.generation.checked_add(1) == Some(self.generation) && (age > least && age < most)
+        self.live().is_retry(rotation)
     }
 
     /// Checks whether `rotation` presents a generation that has been spent, too long ago for a retry.
@@ -342,6 +315,82 @@ impl Grant {
             authorized_at: self.authorized_at,
             via: &[],
         }
+    }
+}
+
+/// The members of a grant that the rules of rotation read and change, apart from the names in a
+/// [`Rotation`]. A store may keep its rows in another form than [`Grant`].
+#[derive(Clone, Copy)]
+pub(super) struct Live {
+    pub(super) confirmation: Option<Confirmation>,
+    pub(super) bound_from: u32,
+    pub(super) expires_at: UnixTime,
+    pub(super) generation: u32,
+    pub(super) rotated_at: UnixTime,
+    pub(super) claim: u64,
+    pub(super) retries: u8,
+    pub(super) revoked: Option<(UnixTime, RevocationReason)>,
+}
+
+impl Live {
+    /// Does as [`Grant::rotate`] does, for a rotation that [is of](Rotation::is_of) this grant.
+    pub(super) fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
+        if void || self.revoked.is_some() {
+            return Rotate::Refused(GrantRefusal::Revoked);
+        }
+        if self.is_expired(rotation) {
+            return Rotate::Refused(GrantRefusal::Expired);
+        }
+        // A handle from before the binding proves reuse without the key, else a thief who binds a stolen
+        // refresh token would be safe from its owner.
+        if !self.admits_key(rotation.confirmation)
+            && (rotation.generation >= self.bound_from || self.is_retry(rotation))
+        {
+            return Rotate::WrongKey;
+        }
+        if rotation.generation >= self.generation {
+            // Ahead of the row: the handle was sealed by this server, so the store was rewound.
+            let ahead = rotation.generation > self.generation;
+            let Some(successor) = rotation.generation.checked_add(1) else {
+                return Rotate::Refused(GrantRefusal::Expired);
+            };
+            if self.confirmation.is_none() && rotation.binds && rotation.confirmation.is_some() {
+                self.confirmation = rotation.confirmation;
+                self.bound_from = successor;
+            }
+            self.generation = successor;
+            self.rotated_at = rotation.now;
+            self.claim = rotation.claim;
+            self.retries = 0;
+            return if ahead { Rotate::Ahead } else { Rotate::Rotated };
+        }
+        if self.is_retry(rotation) {
+            self.retries = self.retries.saturating_add(1);
+            return Rotate::Retried { retries: self.retries };
+        }
+        if !rotation.proves_reuse {
+            return Rotate::Overtaken;
+        }
+        self.revoked.get_or_insert((rotation.now, RevocationReason::RefreshTokenReused));
+        Rotate::Reused
+    }
+
+    /// Checks whether a request that proves `key` may use the grant. An unbound one admits every key.
+    fn admits_key(&self, key: Option<Confirmation>) -> bool {
+        self.confirmation.is_none_or(|own| key == Some(own))
+    }
+
+    fn is_expired(&self, rotation: &Rotation) -> bool {
+        let idle = rotation.idle_age().is_some_and(|idle| {
+            self.generation > 0 && rotation.now.millis_since(self.rotated_at) >= idle
+        });
+        idle || self.expires_at <= rotation.now
+    }
+
+    fn is_retry(&self, rotation: &Rotation) -> bool {
+        let age = rotation.now.millis_since(self.rotated_at);
+        let (least, most) = rotation.retry_ages();
+        rotation.generation.checked_add(1) == Some(self.generation) && (age > least && age < most)
     }
 }
 

@@ -137,6 +137,14 @@ pub struct Rotation {
 }
 
 impl Rotation {
+    /// Checks whether the handle is a refresh token of a grant with these members. Generation 0 is the code, and only
+    /// a redemption asks for its bindings.
+    pub(super) fn is_of(&self, client_id: &ClientId, salt_digest: &Digest) -> bool {
+        self.generation > 0
+            && self.client_id == *client_id
+            && salt_digest.matches(&self.salt_digest)
+    }
+
     /// Returns the ages of the live generation, in milliseconds, between which its predecessor is answered
     /// again. Without grace there are none.
     #[must_use]

@@ -24,7 +24,7 @@ pub fn form(text: &[u8]) -> Option<Vec<(String, String)>> {
 #[must_use]
 pub fn basic_header(header: &[u8]) -> Option<(String, String)> {
     let credentials = BasicCredentials::parse(header).ok()??;
-    Some((credentials.client_id, credentials.client_secret.to_string()))
+    Some((credentials.client_id().to_owned(), credentials.client_secret().to_owned()))
 }
 
 /// Reads a user code of the device grant, and returns it as a device shows it.

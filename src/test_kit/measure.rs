@@ -88,6 +88,8 @@ impl SecretCheck {
     /// Returns true if `presented` is the secret.
     #[must_use]
     pub fn check(&self, presented: &ClientSecret, now: UnixTime) -> bool {
-        self.pepper.find(self.client_id.as_str(), presented, &self.stored, true, now).is_some()
+        self.pepper
+            .find(self.client_id.as_str(), presented.expose_secret(), &self.stored, true, now)
+            .is_some()
     }
 }

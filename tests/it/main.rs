@@ -35,6 +35,7 @@ mod devices;
 mod edges;
 mod ends;
 mod error_texts;
+mod every_thread;
 mod evidence;
 mod faulty_store;
 mod floods;

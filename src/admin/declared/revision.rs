@@ -165,6 +165,7 @@ impl<S: Store> Admin<'_, S> {
         match (&stored.digest, secret) {
             (SecretDigest::Keyed(_), GivenSecret::Plain(secret)) => {
                 let one = std::slice::from_ref(stored);
+                let secret = secret.expose_secret();
                 pepper.find(declared.client_id.as_str(), secret, one, true, now).is_some()
             }
             (digest, _) => *digest == pepper.digest_given(&declared.client_id, secret),

@@ -89,7 +89,7 @@ impl World {
         let app = self.app(client_id);
         let stored = &app.credentials().client_secrets;
         self.pepper
-            .find(client_id.as_str(), secret, stored, true, self.clock.now())
+            .find(client_id.as_str(), secret.expose_secret(), stored, true, self.clock.now())
             .map(|found| found.superseded)
     }
 

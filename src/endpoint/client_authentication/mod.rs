@@ -49,6 +49,8 @@ const CLAIM_MARGIN: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(crate) struct IdentifiedApp {
     app: Arc<CustomApp>,
+    /// The client id as this request names it.
+    client_id: ClientId,
     standing: Standing,
 }
 
@@ -75,6 +77,15 @@ pub(crate) struct GrantAssertion<'a> {
 #[derive(Debug)]
 pub(crate) struct AuthenticatedApp {
     app: Arc<CustomApp>,
+    client_id: ClientId,
+}
+
+impl AuthenticatedApp {
+    /// Returns a clone of the client id that shares nothing with other requests: each would wait for the others to
+    /// count their references.
+    pub(crate) fn own_client_id(&self) -> ClientId {
+        self.client_id.clone()
+    }
 }
 
 impl std::ops::Deref for AuthenticatedApp {
@@ -99,18 +110,17 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         trail.claimed(&client_id);
         let app = self.find_presented(&client_id).await?;
         let standing = match credentials {
-            PresentedCredentials::Basic { .. } | PresentedCredentials::Post { .. } => {
-                Standing::Proven
-            }
+            PresentedCredentials::Basic(_) | PresentedCredentials::Post { .. } => Standing::Proven,
             PresentedCredentials::Assertion { .. } => Standing::Charged,
             PresentedCredentials::Name { .. } => Standing::Named,
         };
         let app = match credentials {
-            PresentedCredentials::Basic { secret, .. } => {
-                self.check_secret(&client_id, app, &secret, Transport::Basic, facts, trail).await?
+            PresentedCredentials::Basic(basic) => {
+                let secret = basic.client_secret();
+                self.check_secret(&client_id, app, secret, Transport::Basic, facts, trail).await?
             }
             PresentedCredentials::Post { secret, .. } => {
-                self.check_secret(&client_id, app, &secret, Transport::Post, facts, trail).await?
+                self.check_secret(&client_id, app, secret, Transport::Post, facts, trail).await?
             }
             PresentedCredentials::Assertion { client_id: named, assertion } => {
                 if named.is_some_and(|named| named != client_id.as_str()) {
@@ -125,7 +135,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        Ok(IdentifiedApp { app, standing })
+        Ok(IdentifiedApp { app, client_id, standing })
     }
 
     /// Finds an app. A document's row is written by the decision of a user, maybe just now in another process: it is
@@ -170,7 +180,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'t>,
     ) -> Result<(AuthenticatedApp, P), EndpointError> {
-        let IdentifiedApp { app, standing } = client;
+        let IdentifiedApp { app, client_id, standing } = client;
         let proof = if standing == Standing::Named {
             let proof = prove(&app, trail)?;
             trail.authenticated(&app, Proof::Grant);
@@ -186,7 +196,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             }
             prove(&app, trail)?
         };
-        Ok((AuthenticatedApp { app }, proof))
+        Ok((AuthenticatedApp { app, client_id }, proof))
     }
 
     /// Admits an app that asks on behalf of a user. A public app only names itself: then its budget is not charged,
@@ -222,7 +232,7 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
         &self,
         client_id: &ClientId,
         app: Option<Arc<CustomApp>>,
-        secret: &ClientSecret,
+        secret: &str,
         transport: Transport,
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
@@ -256,8 +266,8 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             }
             Some(Err(_)) | None => {}
         }
-        let Some(app) = &app else { return Err(Rejection::UnknownClient.into()) };
-        if !transport.is_allowed(app.settings().authentication()) {
+        let Some(known) = &app else { return Err(Rejection::UnknownClient.into()) };
+        if !transport.is_allowed(known.settings().authentication()) {
             return Err(Rejection::WrongAuthenticationMethod.into());
         }
         let found = found.ok_or(Rejection::WrongSecret)?;
@@ -265,9 +275,9 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
             trail.note(Action::UseSupersededSecret);
         }
         if found.stale {
-            self.renew_digest(app, secret, found, facts, trail).await;
+            self.renew_digest(known, secret, found, facts, trail).await;
         }
-        Ok(Arc::clone(app))
+        app.ok_or(Rejection::UnknownClient.into())
     }
 
     /// Renews a digest that was made under an older pepper or by another server, best effort: a
@@ -275,13 +285,14 @@ impl<S: Store, U: Sync, H: Hooks> Context<S, U, H> {
     async fn renew_digest(
         &self,
         app: &Arc<CustomApp>,
-        secret: &ClientSecret,
+        secret: &str,
         found: SecretMatch<'_>,
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) {
-        let new = self.pepper.digest(app.client_id(), secret);
-        let (old, long) = (&found.stored.digest, is_long(secret));
+        let secret = ClientSecret::new(secret);
+        let new = self.pepper.digest(app.client_id(), &secret);
+        let (old, long) = (&found.stored.digest, is_long(&secret));
         let renewed = app.edited(facts.now, |edit| edit.credentials.renew_digest(old, &new, long));
         if let Ok(UpdateApp::Updated) = self.store.update_app(renewed, app.version()).await {
             trail.note(Action::RenewDigest);
@@ -398,7 +409,7 @@ fn claimed_client_id(
 ) -> Result<ClientId, Rejection> {
     let named = |id: &str| ClientId::new(id).map_err(|_| Rejection::NoCredentials);
     match credentials {
-        PresentedCredentials::Basic { client_id, .. } => named(client_id),
+        PresentedCredentials::Basic(basic) => named(basic.client_id()),
         PresentedCredentials::Post { client_id, .. } => named(client_id),
         PresentedCredentials::Name { client_id: Some(client_id) } => named(client_id),
         PresentedCredentials::Assertion { assertion, .. } => {

@@ -6,16 +6,15 @@ use crate::endpoint::form_request::FormRequest;
 use crate::error::Rejection;
 use crate::protocol::basic_header::BasicCredentials;
 use crate::protocol::form::Form;
-use crate::secret::ClientSecret;
 
 const CLIENT_ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The credentials that a request presents, unchecked.
 pub(crate) enum PresentedCredentials<'f> {
     /// `client_secret_basic`
-    Basic { client_id: String, secret: ClientSecret },
+    Basic(BasicCredentials),
     /// `client_secret_post`
-    Post { client_id: &'f str, secret: ClientSecret },
+    Post { client_id: &'f str, secret: &'f str },
     /// `private_key_jwt`
     Assertion { client_id: Option<&'f str>, assertion: &'f str },
     /// `none`: at most a client id.
@@ -38,10 +37,9 @@ impl<'f> PresentedCredentials<'f> {
         };
         match (request.authorization_header(), secret, assertion) {
             (Some(header), None, None) => read_basic(header, client_id),
-            (None, Some(secret), None) => Ok(Self::Post {
-                client_id: client_id.ok_or(Rejection::NoCredentials)?,
-                secret: ClientSecret::new(secret),
-            }),
+            (None, Some(secret), None) => {
+                Ok(Self::Post { client_id: client_id.ok_or(Rejection::NoCredentials)?, secret })
+            }
             (None, None, Some(assertion)) => Ok(Self::Assertion { client_id, assertion }),
             (None, None, None) => Ok(Self::Name { client_id: client_id.map(Cow::Borrowed) }),
             _ => Err(Rejection::TwoAuthenticationMethods),
@@ -57,13 +55,13 @@ fn read_basic<'f>(
         .ok()
         .flatten()
         .ok_or(Rejection::MalformedAuthorization)?;
-    if client_id.is_some_and(|id| id != basic.client_id) {
+    if client_id.is_some_and(|id| id != basic.client_id()) {
         return Err(Rejection::ClientIdMismatch);
     }
     // An empty secret is none, as an empty `client_secret` is: so public clients name themselves.
-    if basic.client_secret.is_empty() {
-        return Ok(PresentedCredentials::Name { client_id: Some(Cow::Owned(basic.client_id)) });
+    if basic.client_secret().is_empty() {
+        let client_id = Some(Cow::Owned(basic.client_id().to_owned()));
+        return Ok(PresentedCredentials::Name { client_id });
     }
-    let secret = ClientSecret::from_kept(basic.client_secret);
-    Ok(PresentedCredentials::Basic { client_id: basic.client_id, secret })
+    Ok(PresentedCredentials::Basic(basic))
 }

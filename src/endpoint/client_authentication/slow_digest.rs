@@ -16,7 +16,7 @@ impl<S: Sync, U: Sync, H: Hooks> Context<S, U, H> {
     /// replaces the digest by its own.
     pub(super) async fn find_slow<'a>(
         &self,
-        presented: &ClientSecret,
+        presented: &str,
         stored: &'a [StoredSecret],
         now: UnixTime,
     ) -> Result<Option<SecretMatch<'a>>, EndpointError> {
@@ -29,7 +29,8 @@ impl<S: Sync, U: Sync, H: Hooks> Context<S, U, H> {
                 let retry = RetryAfter { seconds: 1 };
                 return Err(EndpointError::limited(Rejection::TooManySlowChecks, retry));
             };
-            if self.hooks.check_slow_digest(slow, presented).await.map_err(Fault::Hook)? {
+            let presented = ClientSecret::new(presented);
+            if self.hooks.check_slow_digest(slow, &presented).await.map_err(Fault::Hook)? {
                 let found = SecretMatch { stored: secret, superseded: age > 0, stale: true };
                 return Ok(Some(found));
             }

@@ -152,7 +152,11 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         for _ in 0..ROUNDS {
             if let Some(secret) = &stated_secret {
                 let kept = &app.credentials().client_secrets;
-                if self.pepper.find(client_id, secret, kept, true, facts.now).is_none() {
+                if self
+                    .pepper
+                    .find(client_id, secret.expose_secret(), kept, true, facts.now)
+                    .is_none()
+                {
                     return Err(refused("client_secret", "must be absent or that of the app"));
                 }
             }

@@ -76,14 +76,14 @@ impl Apis<'_> {
 /// Decides how much of `offer` the app gets.
 pub(super) fn decide<'a>(
     app: &CustomApp,
-    offer: &Offer,
+    offer: Offer,
     asked: &Asked<'_>,
     apis: &Apis<'a>,
     now: UnixTime,
 ) -> Result<Decided<'a>, Rejection> {
     let settings = app.settings();
     let scope = asked_scope(asked.scope, offer.signed_scope.as_deref())?;
-    let scope = decide_scope(settings, &offer.scope, scope, &offer.resource)?;
+    let scope = decide_scope(settings, offer.scope, scope, &offer.resource)?;
     let (resource, further) = match &offer.resource {
         OfferedResource::Targets(targets) => decide_targets(apis, targets),
         offered @ (OfferedResource::Decided(_) | OfferedResource::Open) => {
@@ -120,17 +120,20 @@ fn asked_scope<'a>(
 /// granted and what the app may have now.
 fn decide_scope(
     settings: &AppSettings,
-    granted: &Scope,
+    granted: Scope,
     asked: Option<&str>,
     offered: &OfferedResource,
 ) -> Result<Scope, Rejection> {
     let app = settings.scope();
     let Some(asked) = asked else {
+        if app.covers(&granted) {
+            return Ok(granted);
+        }
         let left = granted.intersection(app);
         let withdrawn = left.is_empty() && !granted.is_empty();
         return if withdrawn { Err(Rejection::ScopeWithdrawn) } else { Ok(left) };
     };
-    let scope = settings.narrow(granted, asked).map_err(|error| match error {
+    let scope = settings.narrow(&granted, asked).map_err(|error| match error {
         NarrowError::Invalid(_) => Rejection::MalformedScope,
         NarrowError::TooWide { .. } if matches!(offered, OfferedResource::Decided(_)) => {
             Rejection::ScopeExceedsGrant
@@ -205,7 +208,7 @@ mod tests {
     ) -> Result<String, Rejection> {
         let app = AppDraft::confidential("app").flow(Flow::ClientCredentials).scope(scope(app));
         let settings = app.scope_policy(policy).build().unwrap();
-        decide_scope(&settings, &scope(granted), asked, &OfferedResource::Decided(None))
+        decide_scope(&settings, scope(granted), asked, &OfferedResource::Decided(None))
             .map(|scope| scope.to_string())
     }
 

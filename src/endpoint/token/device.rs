@@ -67,7 +67,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         row: &Grant,
         rotation: &Rotation,
         facts: &RequestFacts<'_>,
-    ) -> Result<Option<DeviceSighting>, EndpointError> {
+    ) -> Result<Option<Box<DeviceSighting>>, EndpointError> {
         let Some(named) = facts.device else { return Ok(None) };
         if row.device.is_none()
             || day(row.rotated_at) == day(facts.now)
@@ -76,7 +76,7 @@ impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
         {
             return Ok(None);
         }
-        Ok(named.sighting(row, facts.now))
+        Ok(named.sighting(row, facts.now).map(Box::new))
     }
 }
 

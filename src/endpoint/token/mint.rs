@@ -10,8 +10,8 @@ use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::EndpointError;
+use crate::jwt::KeyUse;
 use crate::jwt::access_token::{self, NewAccessToken};
-use crate::jwt::{KeyUse, SigningError};
 use crate::random::JTI_BYTES;
 use crate::secret::{AccessToken, RefreshToken};
 
@@ -33,9 +33,8 @@ impl<S: Sync, U: Sync, H: Sync> Context<S, U, H> {
         let (token_id, authorized_at) = (facts.token_id(), claimed.authorized_at());
         let token = claims(app, origin, &decided, extra, token_id, authorized_at, now);
         let payload = token.payload(&self.issuer);
-        let keys = self.keys.at(now);
-        let signer = keys.signer(KeyUse::AccessToken).ok_or(SigningError::Signature)?;
-        let access_token = AccessToken::new(signer.sign(access_token::TYPE, &payload).await?);
+        let signed = self.keys.sign(KeyUse::AccessToken, now, access_token::TYPE, &payload);
+        let access_token = AccessToken::new(signed.await?);
         let expires_in = decided.expires_at().as_seconds().saturating_sub(now.as_seconds());
         Ok(TokenResponse::new(access_token, expires_in, decided.into_scope(), refresh_token))
     }

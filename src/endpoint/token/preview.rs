@@ -204,18 +204,20 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             Flow::TokenExchange => return Err(Rejection::UnsupportedParameter("flow").into()),
             Flow::ClientCredentials => {
                 client_credentials::check_flow(app)?;
-                let (origin, offer) = client_credentials::own_access(app, NO_GRANT, now);
+                let (origin, offer) =
+                    client_credentials::own_access(app, app.client_id(), NO_GRANT, now);
                 (GrantType::ClientCredentials, false, Valid::without_right(origin, offer), asked)
             }
         };
-        let (origin, offer) = (valid.origin(), valid.offer());
+        let (origin, offer, ()) = valid.into_parts();
+        let refresh_ends_at = refreshes.then_some(offer.ends_at);
         origin.check_subject(app.client_id())?;
         let apis = decide::Apis { issuer: &self.issuer, servers: &self.resource_servers };
         let decided = decide::decide(app, offer, &asked, &apis, now)?;
-        let extra = self.ask_host_for_preview(grant_type, app, origin, &decided, now).await?;
+        let extra = self.ask_host_for_preview(grant_type, app, &origin, &decided, now).await?;
         let includes_hook = extra.is_some();
         let extra = extra.unwrap_or_default();
-        let token = mint::claims(app, origin, &decided, &extra, [0; JTI_BYTES], now, now);
+        let token = mint::claims(app, &origin, &decided, &extra, [0; JTI_BYTES], now, now);
         // The server has just written this object.
         let mut claims: Map<String, Value> =
             serde_json::from_slice(&token.payload(&self.issuer)).unwrap_or_default();
@@ -225,7 +227,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             left_out: left_out(app, request.scope.unwrap_or_default(), decided.scope()),
             issued_at: now,
             expires_at: decided.expires_at(),
-            refresh_ends_at: refreshes.then_some(offer.ends_at),
+            refresh_ends_at,
             includes_hook,
             scope: decided.into_scope(),
         })
@@ -243,10 +245,10 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
         let resources = asked_resources(request.resource.into_iter(), settings, &self.issuer)?;
         let subject = Subject::new(request.user()?).map_err(|_| Rejection::InactiveUser)?;
         let user = self.active_user(&subject).await?;
-        let mut row = GrantRow::new(NO_GRANT, app.client_id().clone(), subject, scope.clone());
+        let mut row = GrantRow::new(NO_GRANT, app.client_id().clone(), subject, scope);
         row.resources = self.granted_resources(app, resources);
         row.expires_at = ends_at(settings, now, now);
-        Ok(valid_row(row, user, scope, ()))
+        Ok(valid_row(row, user, None, ()))
     }
 }
 

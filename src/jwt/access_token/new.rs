@@ -43,12 +43,12 @@ pub const RESERVED_CLAIMS: &[&str] = &[
 /// The claims of a new access token.
 pub(crate) struct NewAccessToken<'a> {
     pub(crate) subject: &'a str,
-    /// The resource, or the issuer if the client requested none.
+    /// The identifier of a resource, or the issuer if the client requested none.
     pub(crate) audience: &'a str,
     /// The other resources, if the token is for several.
     pub(crate) further_audiences: &'a [Resource],
     pub(crate) client_id: &'a ClientId,
-    /// Omitted if empty: RFC 6749 section 3.3 knows no empty scope.
+    /// A [`Scope`](crate::protocol::Scope). Omitted if empty: RFC 6749 section 3.3 knows no empty scope.
     pub(crate) scope: &'a str,
     pub(crate) token_id: [u8; JTI_BYTES],
     pub(crate) issued_at: UnixTime,
@@ -72,12 +72,12 @@ impl NewAccessToken<'_> {
     pub(crate) fn payload(&self, issuer: &Issuer) -> Vec<u8> {
         let mut json = Vec::with_capacity(512);
         json.extend_from_slice(b"{\"iss\":");
-        text(&mut json, issuer.as_str());
+        plain(&mut json, issuer.as_str());
         json.extend_from_slice(b",\"sub\":");
         text(&mut json, self.subject);
         json.extend_from_slice(b",\"aud\":");
         if self.further_audiences.is_empty() {
-            text(&mut json, self.audience);
+            plain(&mut json, self.audience);
         } else {
             rare::append_audiences(&mut json, self.audience, self.further_audiences);
         }
@@ -85,7 +85,7 @@ impl NewAccessToken<'_> {
         text(&mut json, self.client_id.as_str());
         if !self.scope.is_empty() {
             json.extend_from_slice(b",\"scope\":");
-            text(&mut json, self.scope);
+            plain(&mut json, self.scope);
         }
         json.extend_from_slice(b",\"jti\":\"");
         base64url::append(&mut json, &self.token_id);
@@ -124,6 +124,14 @@ impl NewAccessToken<'_> {
     }
 }
 
+/// Appends as a JSON string a value that needs no escapes: neither identifiers that are URIs nor scopes have quotes,
+/// backslashes or control characters.
+pub(super) fn plain(json: &mut Vec<u8>, value: &str) {
+    json.push(b'"');
+    json.extend_from_slice(value.as_bytes());
+    json.push(b'"');
+}
+
 /// Appends `value` as a JSON string.
 pub(super) fn text(json: &mut Vec<u8>, value: &str) {
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
@@ -131,9 +139,7 @@ pub(super) fn text(json: &mut Vec<u8>, value: &str) {
     if value.bytes().fold(false, |found, byte| found | special(byte)) {
         _ = write!(json, "{}", Value::from(value));
     } else {
-        json.push(b'"');
-        json.extend_from_slice(value.as_bytes());
-        json.push(b'"');
+        plain(json, value);
     }
 }
 

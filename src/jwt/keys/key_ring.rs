@@ -1,12 +1,14 @@
 //! The keys of the server, and when each of them signs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
+
+use crossbeam_utils::sync::ShardedLock;
 
 use super::key_use::{Term, signing_key};
 use super::{
-    Algorithm, KeyError, KeyUse, RemoteKey, Signer, SigningKey, VerifyingKey, VerifyingKeys,
-    jwk_set_json,
+    Algorithm, KeyError, KeyUse, RemoteKey, Signer, SigningError, SigningKey, VerifyingKey,
+    VerifyingKeys, jwk_set_json,
 };
 use crate::clock::UnixTime;
 use crate::ids::KeyId;
@@ -101,7 +103,7 @@ pub struct KeyRing(Arc<Shared>);
 struct Shared {
     /// The number of changes. Beside the lock, so that a follower takes no lock while nothing changes.
     changes: AtomicU64,
-    ring: RwLock<Ring>,
+    ring: ShardedLock<Ring>,
 }
 
 #[derive(Debug)]
@@ -152,7 +154,7 @@ impl KeyRing {
     }
 
     fn unchecked(keys: Vec<RingKey>) -> Self {
-        let ring = RwLock::new(Ring { keys, others: Vec::new(), current: None });
+        let ring = ShardedLock::new(Ring { keys, others: Vec::new(), current: None });
         Self(Arc::new(Shared { changes: AtomicU64::new(0), ring }))
     }
 
@@ -191,6 +193,29 @@ impl KeyRing {
             signs: false,
         });
         own.chain(others).collect()
+    }
+
+    /// Signs a JWT as [`Signer::sign`] does, with the key that signs for `key_use` at `now`.
+    ///
+    /// A key in this process signs under the lock: if each request counted a reference to the state, they would
+    /// wait for each other's counts.
+    pub(crate) async fn sign(
+        &self,
+        key_use: KeyUse,
+        now: UnixTime,
+        typ: &str,
+        payload: &[u8],
+    ) -> Result<String, SigningError> {
+        {
+            let ring = self.0.ring.read().unwrap_or_else(PoisonError::into_inner);
+            let current = ring.current.as_ref().filter(|current| current.holds_at(now));
+            let signer = current.and_then(|current| current.signer(key_use));
+            if let Some(signed) = signer.and_then(|signer| signer.sign_here(typ, payload)) {
+                return signed;
+            }
+        }
+        let current = self.at(now);
+        current.signer(key_use).ok_or(SigningError::Signature)?.sign(typ, payload).await
     }
 
     /// Returns the state of the ring at `now`.

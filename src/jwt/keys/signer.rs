@@ -55,31 +55,53 @@ impl Signer {
     /// [`SigningError::TooLong`] above 16 KiB. A remote signer is not called for such a token, except
     /// if only the signature makes it too long.
     pub(crate) async fn sign(&self, typ: &str, payload: &[u8]) -> Result<String, SigningError> {
+        match &self.key {
+            Key::Local(key) => self.sign_with(key, typ, payload),
+            Key::Remote(key) => {
+                let token = self.unsigned(typ, payload)?;
+                let signature = key.sign(token.as_bytes()).await?;
+                signed(token, &signature)
+            }
+        }
+    }
+
+    /// Signs as [`sign`](Self::sign) does, at once. Returns `None` if the key is in another process.
+    pub(super) fn sign_here(
+        &self,
+        typ: &str,
+        payload: &[u8],
+    ) -> Option<Result<String, SigningError>> {
+        match &self.key {
+            Key::Local(key) => Some(self.sign_with(key, typ, payload)),
+            Key::Remote(_) => None,
+        }
+    }
+
+    fn sign_with(
+        &self,
+        key: &SigningKey,
+        typ: &str,
+        payload: &[u8],
+    ) -> Result<String, SigningError> {
+        let token = self.unsigned(typ, payload)?;
+        let signature = key.sign(token.as_bytes())?;
+        signed(token, signature.as_ref())
+    }
+
+    fn unsigned(&self, typ: &str, payload: &[u8]) -> Result<String, SigningError> {
         let header = if typ == access_token::TYPE {
             Cow::Borrowed(&self.access_token_header)
         } else {
             Cow::Owned(self.key.header(typ))
         };
-        let mut token = jws::unsigned(&header, payload);
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(SigningError::TooLong);
-        }
-        match &self.key {
-            Key::Local(key) => {
-                let signature = key.sign(&token)?;
-                jws::append_signature(&mut token, signature.as_ref());
-            }
-            Key::Remote(key) => {
-                let signature = key.sign(&token).await?;
-                jws::append_signature(&mut token, &signature);
-            }
-        }
-        if token.len() > MAX_TOKEN_BYTES {
-            return Err(SigningError::TooLong);
-        }
-        // Base64url and dots are UTF-8.
-        String::from_utf8(token).map_err(|_| SigningError::Signature)
+        let token = jws::unsigned(&header, payload);
+        if token.len() > MAX_TOKEN_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
     }
+}
+
+fn signed(mut token: String, signature: &[u8]) -> Result<String, SigningError> {
+    jws::append_signature(&mut token, signature);
+    if token.len() > MAX_TOKEN_BYTES { Err(SigningError::TooLong) } else { Ok(token) }
 }
 
 impl Key {

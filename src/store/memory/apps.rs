@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::listing::FirstOf;
-use super::{MemoryStore, read, write};
+use super::{MemoryStore, write};
 use crate::app::{AppOrigin, CustomApp};
 use crate::ids::ClientId;
 use crate::store::app_registry::{fold, folded_text};
@@ -38,11 +38,11 @@ impl MemoryStore {
 
 impl AppRegistry for MemoryStore {
     async fn find_app(&self, client_id: &ClientId) -> Result<Option<Arc<CustomApp>>, StoreError> {
-        Ok(read(&self.apps).get(client_id).map(|it| Arc::clone(&it.app)))
+        Ok(self.apps().get(client_id).map(|it| Arc::clone(&it.app)))
     }
 
     async fn insert_app(&self, app: CustomApp) -> Result<InsertApp, StoreError> {
-        match write(&self.apps).entry(app.client_id().clone()) {
+        match self.apps_mut().entry(app.client_id().clone()) {
             Entry::Occupied(_) => Ok(InsertApp::AlreadyExists),
             Entry::Vacant(vacant) => {
                 self.count_change(&vacant.insert(Registered::new(app)).app);
@@ -56,7 +56,7 @@ impl AppRegistry for MemoryStore {
         app: CustomApp,
         expected_version: u64,
     ) -> Result<UpdateApp, StoreError> {
-        match write(&self.apps).get_mut(app.client_id()) {
+        match self.apps_mut().get_mut(app.client_id()) {
             None => Ok(UpdateApp::NotFound),
             Some(stored) if stored.app.version() != expected_version => Ok(UpdateApp::Conflict),
             Some(stored) => {
@@ -72,7 +72,7 @@ impl AppRegistry for MemoryStore {
         client_id: &ClientId,
         expected_version: u64,
     ) -> Result<DeleteApp, StoreError> {
-        let mut apps = write(&self.apps);
+        let mut apps = self.apps_mut();
         match apps.get(client_id) {
             None => Ok(DeleteApp::NotFound),
             Some(stored) if stored.app.version() != expected_version => Ok(DeleteApp::Conflict),
@@ -92,7 +92,7 @@ impl AppRegistry for MemoryStore {
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut first = FirstOf::new(page);
         let text = query.text.as_deref().map(fold);
-        for Registered { app, folded } in read(&self.apps).values() {
+        for Registered { app, folded } in self.apps().values() {
             if first.wants(app.client_id())
                 && text.as_ref().is_none_or(|text| folded.contains(text))
                 && query.admits(app)
@@ -104,14 +104,14 @@ impl AppRegistry for MemoryStore {
     }
 
     async fn count_self_registered_apps(&self, most: usize) -> Result<usize, StoreError> {
-        let apps = read(&self.apps);
+        let apps = self.apps();
         let own = apps.values().filter(|it| it.app.origin() == AppOrigin::SelfRegistered);
         Ok(own.take(most).count())
     }
 
     async fn apps_version(&self) -> Result<AppsVersion, StoreError> {
         // Locked, so that it is not seen before the change that it counts.
-        let _apps = read(&self.apps);
+        let _apps = self.apps();
         let version = self.apps_version.load(Ordering::Relaxed);
         Ok(AppsVersion { version, seen: self.clock.present() })
     }

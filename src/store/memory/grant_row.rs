@@ -10,8 +10,8 @@ use crate::protocol::confirmation::Confirmation;
 use crate::protocol::resources::Resources;
 use crate::protocol::scope::Scope;
 use crate::secret::Digest;
-use crate::store::grant::pending_until;
-use crate::store::{Grant, RevocationReason};
+use crate::store::grant::{Live, pending_until};
+use crate::store::{AccessFacts, Grant, GrantRefusal, RevocationReason, Rotate, Rotation};
 
 pub(super) struct GrantRow {
     client_id: ClientId,
@@ -113,8 +113,69 @@ impl GrantRow {
         }
     }
 
+    /// Applies `rule` to the grant with this id, which is the key of this row.
+    pub(super) fn edit<T>(&mut self, grant_id: GrantId, rule: impl FnOnce(&mut Grant) -> T) -> T {
+        let mut grant = self.to_grant(grant_id);
+        let answer = rule(&mut grant);
+        *self = grant.into();
+        answer
+    }
+
+    /// Does as [`Grant::rotate`] does, in place.
+    pub(super) fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
+        if !rotation.is_of(&self.client_id, &self.salt_digest) {
+            return Rotate::Refused(GrantRefusal::Unknown);
+        }
+        let rare = self.rare.as_deref();
+        let before = Live {
+            confirmation: rare.and_then(|rare| rare.confirmation),
+            bound_from: rare.map_or(0, |rare| rare.bound_from),
+            expires_at: self.expires_at,
+            generation: self.generation,
+            rotated_at: self.rotated_at,
+            claim: self.claim,
+            retries: self.retries,
+            revoked: self.revoked(),
+        };
+        let mut live = before;
+        let answer = live.rotate(rotation, void);
+        (self.generation, self.rotated_at) = (live.generation, live.rotated_at);
+        (self.claim, self.retries) = (live.claim, live.retries);
+        let in_box = |live: &Live| (live.confirmation, live.bound_from, live.revoked);
+        if in_box(&before) != in_box(&live) {
+            let rare = self.rare.get_or_insert_default();
+            (rare.confirmation, rare.bound_from, rare.revoked) = in_box(&live);
+        }
+        answer
+    }
+
+    /// Returns the facts of the grant with this id, which is the key of this row.
+    pub(super) fn facts(&self, grant_id: GrantId) -> AccessFacts<'_> {
+        let rare = self.rare.as_deref();
+        let circumstances = rare.and_then(|rare| rare.circumstances.as_deref());
+        AccessFacts {
+            grant_id,
+            client_id: &self.client_id,
+            subject: &self.subject,
+            device: rare.and_then(|rare| rare.device.as_ref()),
+            session: circumstances.and_then(|it| it.session.as_ref()),
+            evidence_issuer: circumstances.and_then(|it| it.evidence_issuer.as_ref()),
+            authorized_at: self.authorized_at,
+            via: &[],
+        }
+    }
+
+    pub(super) const fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
+    /// Returns when and why the grant ended before its time.
+    pub(super) fn revoked(&self) -> Option<(UnixTime, RevocationReason)> {
+        self.rare.as_ref()?.revoked
+    }
+
     pub(super) fn is_revoked(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.revoked.is_some())
+        self.revoked().is_some()
     }
 }
 
@@ -172,6 +233,55 @@ mod tests {
             let row = GrantRow::from(grant.clone());
             assert_eq!(row.is_revoked(), grant.revoked.is_some());
             assert_eq!(row.to_grant(grant.grant_id), grant);
+        }
+    }
+
+    /// R12: a row rotates in place, and the rules are those of the grant.
+    #[test]
+    fn a_row_rotates_as_its_grant_does() {
+        let key = |byte| Some(Confirmation::Key(Digest::from_bytes([byte; 32])));
+        let mut bound = grant();
+        (bound.confirmation, bound.bound_from) = (key(3), 4);
+        let mut revoked = grant();
+        revoked.revoke(RevocationReason::Client, UnixTime::EPOCH);
+        let mut live = [grant(), bound, revoked];
+        for grant in &mut live {
+            grant.expires_at = UnixTime::from_millis(1_000_000);
+        }
+        for (grant, generation) in live.iter().flat_map(|grant| (0..8).map(move |it| (grant, it))) {
+            for (confirmation, binds, proves_reuse, now, other) in [
+                (None, false, true, 500, false),
+                (key(3), true, true, 500, false),
+                (key(4), true, true, 500, false),
+                (key(3), true, false, 500_000, false),
+                (key(3), true, true, 500_000, false),
+                (key(3), true, true, 2_000_000, false),
+                (None, false, true, 500, true),
+            ] {
+                let client_id = if other { "other" } else { "app" };
+                let rotation = Rotation {
+                    grant_id: grant.grant_id,
+                    client_id: ClientId::new(client_id).unwrap(),
+                    salt_digest: grant.salt_digest,
+                    generation,
+                    confirmation,
+                    binds,
+                    grace_millis: 1_000,
+                    skew_millis: 0,
+                    idle_millis: None,
+                    proves_reuse,
+                    claim: 9,
+                    now: UnixTime::from_millis(now),
+                };
+                for void in [false, true] {
+                    let (mut expected, mut row) = (grant.clone(), GrantRow::from(grant.clone()));
+                    let answer = expected.rotate(&rotation, void);
+                    assert_eq!(row.rotate(&rotation, void), answer, "{rotation:?}");
+                    assert_eq!(row.to_grant(grant.grant_id), expected, "{rotation:?}");
+                    assert_eq!(row.revoked(), expected.revoked);
+                    assert_eq!(row.facts(grant.grant_id), expected.facts());
+                }
+            }
         }
     }
 

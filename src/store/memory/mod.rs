@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use foldhash::fast::RandomState;
 
 use self::audit::Log;
@@ -65,7 +66,8 @@ const ASSERTION_MARGIN: Duration = Duration::from_hours(1);
 // Locks are taken in the order of the fields, and no lock outlives the method that took it.
 #[derive(Default)]
 pub struct MemoryStore {
-    apps: RwLock<Apps>,
+    /// Every token reads it.
+    apps: ShardedLock<Apps>,
     /// Counts the changes of the apps: added to while they are locked.
     apps_version: AtomicU64,
     assertions: Shards<AssertionKey, Claimed, RandomState>,
@@ -107,9 +109,18 @@ impl MemoryStore {
         Self::default()
     }
 
+    /// Reads the apps, and keeps each of them as it is.
+    fn apps(&self) -> ShardedLockReadGuard<'_, Apps> {
+        self.apps.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apps_mut(&self) -> ShardedLockWriteGuard<'_, Apps> {
+        self.apps.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Checks whether a token with these facts is void, parents apart.
     fn is_void(&self, facts: &AccessFacts<'_>) -> bool {
-        if active(&read(&self.apps), facts.client_id).is_none() || self.is_cut_off(facts) {
+        if active(&self.apps(), facts.client_id).is_none() || self.is_cut_off(facts) {
             return true;
         }
         let shard = self.grants.lock(first_byte(facts.grant_id));
@@ -141,9 +152,7 @@ impl MemoryStore {
         let mut ledger = write(&self.ledger);
         let at = self.clock.revocation(revocation.at);
         if let Some(row) = shard.find_mut(&grant_id) {
-            let mut grant = row.to_grant(grant_id);
-            grant.revoke(revocation.why, at);
-            *row = grant.into();
+            row.edit(grant_id, |grant| grant.revoke(revocation.why, at));
         }
         ledger.enter(Revocation { at, ..revocation.clone() }, revocation.at);
         Revoked { at }
@@ -156,22 +165,23 @@ impl MemoryStore {
         grant_id: GrantId,
         redemption: Option<&CodeRedemption>,
         now: UnixTime,
-        rule: impl FnOnce(&mut Grant, bool) -> T,
+        rule: impl FnOnce(&mut GrantRow, bool) -> T,
     ) -> Option<T> {
         // Held to the end: once an app is disabled, none of its rows changes.
-        let apps = read(&self.apps);
+        let apps = self.apps();
         let mut shard = self.grants.lock(first_byte(grant_id));
         let row = shard.find_mut(&grant_id)?;
-        let mut grant = row.to_grant(grant_id);
-        let facts = redemption.map_or_else(|| grant.facts(), |it| grant.facts_of_redemption(it));
-        let void = active(&apps, &grant.client_id).is_none() || self.is_cut_off(&facts);
-        let had_ended = grant.revoked.is_some();
-        let answer = rule(&mut grant, void);
-        let (revoked, expires_at) = (grant.revoked, grant.expires_at);
-        *row = grant.into();
-        if let Some((_, why)) = revoked
+        let mut facts = row.facts(grant_id);
+        if let Some(redemption) = redemption {
+            facts.device = facts.device.or(redemption.device.as_ref());
+        }
+        let void = active(&apps, facts.client_id).is_none() || self.is_cut_off(&facts);
+        let had_ended = row.is_revoked();
+        let answer = rule(row, void);
+        if let Some((_, why)) = row.revoked()
             && !had_ended
         {
+            let expires_at = row.expires_at();
             let target = RevocationTarget::Grant(grant_id);
             let mut ledger = write(&self.ledger);
             let at = self.clock.revocation(now);
@@ -239,7 +249,7 @@ impl GrantStore for MemoryStore {
 
     async fn insert_grant(&self, grant: Grant) -> Result<InsertGrant, StoreError> {
         // Held until the row exists: a later end of the app covers it.
-        let apps = read(&self.apps);
+        let apps = self.apps();
         let Some(app) = active(&apps, &grant.client_id) else {
             return Ok(InsertGrant::AppInactive);
         };
@@ -251,21 +261,23 @@ impl GrantStore for MemoryStore {
     }
 
     async fn redeem_code(&self, redemption: &CodeRedemption) -> Result<RedeemCode, StoreError> {
-        let rule = |grant: &mut Grant, void| grant.redeem(redemption, void);
+        let rule = |row: &mut GrantRow, void| {
+            row.edit(redemption.grant_id, |grant| grant.redeem(redemption, void))
+        };
         Ok(self
             .apply(redemption.grant_id, Some(redemption), redemption.now, rule)
             .unwrap_or(RedeemCode::Refused(GrantRefusal::Unknown)))
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Rotate, StoreError> {
-        let rule = |grant: &mut Grant, void| grant.rotate(rotation, void);
+        let rule = |row: &mut GrantRow, void| row.rotate(rotation, void);
         Ok(self
             .apply(rotation.grant_id, None, rotation.now, rule)
             .unwrap_or(Rotate::Refused(GrantRefusal::Unknown)))
     }
 
     async fn claim_assertion(&self, claim: &AssertionClaim) -> Result<ClaimAssertion, StoreError> {
-        let apps = read(&self.apps);
+        let apps = self.apps();
         let Some(app) = active(&apps, &claim.client_id) else {
             return Ok(ClaimAssertion::AppInactive);
         };

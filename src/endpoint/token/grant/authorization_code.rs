@@ -90,7 +90,7 @@ impl Grant for AuthorizationCode {
             proof;
         let redemption = CodeRedemption {
             grant_id,
-            client_id: app.client_id().clone(),
+            client_id: app.own_client_id(),
             binding: proven_binding(app, &context.hosts, &row, redirect_uri, challenge.as_ref()),
             salt_digest: salt.digest(&grant_id),
             confirmation: None,
@@ -108,10 +108,12 @@ impl Grant for AuthorizationCode {
         if sighting.is_some() {
             check_is_live(&context.store, &row, &redemption).await?;
         }
-        let (scope, authorized_at) = (row.scope.clone(), row.authorized_at);
+        let authorized_at = row.authorized_at;
         let issues_refresh_token = app.settings().issues_refresh_token();
         let right = CodeRight { redemption, salt, authorized_at, issues_refresh_token };
-        Ok(valid_row(row, user, scope, right).seen_on(sighting))
+        let mut valid = valid_row(row, user, None, right);
+        valid.see_on(sighting.map(Box::new));
+        Ok(valid)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, Rejection};
-use crate::ids::{GrantId, Subject};
+use crate::ids::{ClientId, GrantId, Subject};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::store::Store;
@@ -52,7 +52,7 @@ impl Grant for ClientCredentials {
     ) -> Result<Valid<OwnRight>, EndpointError> {
         let grant_id = facts.rowless_grant_id();
         trail.grant_id = Some(grant_id);
-        let (origin, offer) = own_access(app, grant_id, facts.now);
+        let (origin, offer) = own_access(app, &app.own_client_id(), grant_id, facts.now);
         trail.concerns(&origin.subject);
         trail.flow = Some(Flow::ClientCredentials);
         Ok(Valid::new(origin, offer, OwnRight { authorized_at: facts.date }))
@@ -70,9 +70,10 @@ pub(in crate::endpoint::token) fn check_flow(app: &CustomApp) -> Result<(), Reje
     }
 }
 
-/// Returns the access of an app that acts for itself.
+/// Returns the access of an app that acts for itself. `client_id` is equal to that of the app.
 pub(in crate::endpoint::token) fn own_access(
     app: &CustomApp,
+    client_id: &ClientId,
     grant_id: GrantId,
     now: UnixTime,
 ) -> (Origin, Offer) {
@@ -80,7 +81,7 @@ pub(in crate::endpoint::token) fn own_access(
     let lifetime = Duration::from_secs(settings.access_token_lifetime().into());
     let origin = Origin {
         grant_id,
-        subject: Subject::from(app.client_id()),
+        subject: Subject::from(client_id),
         user: None,
         actor: None,
         device: None,

@@ -83,7 +83,7 @@ impl Grant for DeviceCode {
         }
         let redemption = CodeRedemption {
             grant_id,
-            client_id: app.client_id().clone(),
+            client_id: app.own_client_id(),
             binding: device_binding(),
             salt_digest,
             confirmation: None,
@@ -94,10 +94,10 @@ impl Grant for DeviceCode {
             now: facts.now,
         };
         let user = context.active_user(&row.subject).await?;
-        let (scope, authorized_at) = (row.scope.clone(), row.authorized_at);
+        let authorized_at = row.authorized_at;
         let issues_refresh_token = app.settings().issues_refresh_token();
         let right = DeviceRight { redemption, salt, authorized_at, issues_refresh_token };
-        Ok(valid_row(row, user, scope, right))
+        Ok(valid_row(row, user, None, right))
     }
 }
 

@@ -149,25 +149,21 @@ impl<R> Valid<R> {
         &self.origin
     }
 
-    pub(super) const fn offer(&self) -> &Offer {
-        &self.offer
-    }
-
-    /// The device that is seen before the claim.
-    pub(super) fn sighting(&self) -> Option<&DeviceSighting> {
-        self.sighting.as_deref()
+    /// Takes the device that is seen before the claim.
+    pub(super) const fn take_sighting(&mut self) -> Option<Box<DeviceSighting>> {
+        self.sighting.take()
     }
 
     /// Lets the device be seen before the claim. The token names it.
-    fn seen_on(mut self, sighting: Option<DeviceSighting>) -> Self {
+    fn see_on(&mut self, sighting: Option<Box<DeviceSighting>>) {
         if let Some(sighting) = &sighting {
             self.origin.device.get_or_insert_with(|| sighting.key.device_id.clone());
         }
-        Self { sighting: sighting.map(Box::new), ..self }
+        self.sighting = sighting;
     }
 
-    pub(super) fn into_right(self) -> (Origin, R) {
-        (self.origin, self.right)
+    pub(super) fn into_parts(self) -> (Origin, Offer, R) {
+        (self.origin, self.offer, self.right)
     }
 }
 
@@ -314,8 +310,8 @@ fn recorded(row: GrantRow, trail: &mut AuditTrail<'_>) -> GrantRow {
     row
 }
 
-/// Returns what a row gives, limited to `scope`.
-pub(super) fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) -> Valid<R> {
+/// Returns what a row gives, with `scope` in place of its own if there is one.
+pub(super) fn valid_row<R>(row: GrantRow, user: User, scope: Option<Scope>, right: R) -> Valid<R> {
     let origin = Origin {
         grant_id: row.grant_id,
         subject: row.subject,
@@ -327,7 +323,7 @@ pub(super) fn valid_row<R>(row: GrantRow, user: User, scope: Scope, right: R) ->
         via: Vec::new(),
     };
     let offer = Offer {
-        scope,
+        scope: scope.unwrap_or(row.scope),
         signed_scope: None,
         resource: OfferedResource::Decided(row.resources),
         ends_at: row.expires_at,

@@ -72,7 +72,7 @@ impl Grant for RefreshToken {
         let settings = app.settings();
         let mut rotation = Rotation {
             grant_id: handle.grant_id,
-            client_id: app.client_id().clone(),
+            client_id: app.own_client_id(),
             salt_digest: handle.salt.digest(&handle.grant_id),
             generation: handle.generation,
             confirmation: None,
@@ -99,14 +99,16 @@ impl Grant for RefreshToken {
                 let decision = decide_own(app, &user);
                 trail.decided_by(&decision, &[]);
                 Rejection::by_policy(&decision)?;
-                narrowed(&row.scope, decision.scope().as_deref())?
+                Some(narrowed(&row.scope, decision.scope().as_deref())?)
             }
-            None => row.scope.clone(),
+            None => None,
         };
         let sighting = context.due_sighting(&row, &rotation, facts).await?;
         let authorized_at = row.authorized_at;
         let right = RotationRight { rotation, salt: handle.salt, authorized_at };
-        Ok(valid_row(row, user, scope, right).seen_on(sighting))
+        let mut valid = valid_row(row, user, scope, right);
+        valid.see_on(sighting);
+        Ok(valid)
     }
 }
 
