@@ -264,7 +264,8 @@ impl Program {
         let own = |resource: &&Resource| seed::is_below(issuer, resource);
         let identifiers = seed.resource_servers.iter().map(|it| &it.identifier);
         let mut endpoints = HttpEndpoints::new(Arc::clone(&server), Browsers(Arc::clone(&site)))
-            .with_device_pages();
+            .with_device_pages()
+            .with_step_times(true);
         let nextcloud = seed.devices.map(|devices| devices.nextcloud).unwrap_or_default();
         if !nextcloud.is_empty() {
             let mounted = endpoints.with_nextcloud_wipe(nextcloud);
