@@ -30,8 +30,8 @@ pub use account::{
     Account, AuthorizedApp, AuthorizedApps, AuthorizedDevice, AuthorizedDevices, AuthorizedScope,
 };
 pub use declared::{
-    Applied, ApplyError, ChangedApp, DeclarationProblem, DeclaredApps, ImportError, ImportPlan,
-    Imported, InvalidDeclaration, SecretReference,
+    Applied, ApplyError, ChangedApp, ChangedIssuer, DeclarationProblem, DeclaredApps, ImportError,
+    ImportPlan, Imported, InvalidDeclaration, IssuerChanges, SecretReference,
 };
 pub use devices::RevokedAndWiped;
 pub use error::AdminError;
@@ -158,7 +158,8 @@ impl<'a, S: Store> Admin<'a, S> {
         self.existing(client_id).await.map(|app| AppExport::from(&*app))
     }
 
-    /// Exports every app without its secrets, for [`import_all`](Self::import_all) elsewhere. The list is in memory.
+    /// Exports every app without its secrets, and every trusted issuer, for [`import_all`](Self::import_all) elsewhere.
+    /// The list is in memory.
     ///
     /// # Errors
     ///
@@ -176,7 +177,12 @@ impl<'a, S: Store> Admin<'a, S> {
             next = listing.next.map(|last| page.after(last));
         }
         // Stored apps have one client id each, and settings that were checked.
-        DeclaredApps::new(apps).map_err(|invalid| StoreError::new(invalid).into())
+        let declared = DeclaredApps::new(apps).map_err(StoreError::new)?;
+        let issuers = match self.parts.issuers {
+            Some(issuers) => declared::exported(issuers.store().list().await?),
+            None => Vec::new(),
+        };
+        Ok(declared.with_trusted_issuers(issuers).map_err(StoreError::new)?)
     }
 
     /// Finds an app, enabled or not.

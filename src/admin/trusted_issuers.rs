@@ -46,7 +46,8 @@ impl<S: Store> Admin<'_, S> {
         self.audited(Action::AddTrustedIssuer { issuer }, None, result)
     }
 
-    /// Replaces the settings of a trusted issuer if the record is still at the version that was read.
+    /// Replaces the settings of a trusted issuer if the record is still at the version that was read. Those of an issuer
+    /// that the host's configuration declares go back to the declared ones when it is [applied](Self::apply) again.
     ///
     /// Access that was granted on its evidence stays. To end it, [revoke](Self::revoke)
     /// [`RevocationTarget::EvidenceIssuer`].
@@ -118,7 +119,8 @@ impl<S: Store> Admin<'_, S> {
             return Err(InvalidApp::new("issuer", "is one more than the server trusts: 100").into());
         }
         let version = CustomApp::first_version(self.parts.random)?;
-        let record = IssuerRecord { settings, version, updated_at: self.parts.clock.now() };
+        let updated_at = self.parts.clock.now();
+        let record = IssuerRecord { settings, version, updated_at, declared: false };
         let put = issuers.store().put(&record, None).await;
         issuers.forget().await;
         match put? {
@@ -136,7 +138,11 @@ impl<S: Store> Admin<'_, S> {
         self.check_issuer(&settings)?;
         let now = self.parts.clock.now();
         let version = expected.saturating_add(1);
-        let record = IssuerRecord { settings, version, updated_at: now };
+        let all = issuers.store().list().await?;
+        let before = all.iter().find(|it| it.settings.issuer() == settings.issuer());
+        // The configuration that declares it sets the settings again at the next start.
+        let declared = before.is_some_and(|it| it.declared);
+        let record = IssuerRecord { settings, version, updated_at: now, declared };
         let put = issuers.store().put(&record, Some(expected)).await;
         issuers.forget().await;
         match put? {
@@ -163,7 +169,7 @@ impl<S: Store> Admin<'_, S> {
         self.end_access(target, RevocationReason::Administrator).await
     }
 
-    fn check_issuer(&self, settings: &TrustedIssuer) -> Result<(), InvalidApp> {
+    pub(super) fn check_issuer(&self, settings: &TrustedIssuer) -> Result<(), InvalidApp> {
         settings.check()?;
         let is_own = settings.issuer().as_str() == self.parts.inquiries.issuer().as_str();
         if is_own && (settings.id_jag().is_some() || settings.subject_tokens().is_some()) {

@@ -22,8 +22,10 @@ mod template;
 mod trusted_issuer;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use client_metadata::{ApplicationType, AuthenticationMethodName, ClientMetadata};
 pub use credentials::{AppCredentials, Credentials};
@@ -75,6 +77,14 @@ impl InvalidApp {
     pub fn field(&self) -> &'static str {
         self.field
     }
+}
+
+/// Returns the names of the members that differ in two JSON objects. Either may lack some.
+fn changed_members(before: &Value, after: &Value) -> Vec<String> {
+    let names = [before, after].into_iter().filter_map(Value::as_object).flat_map(Map::keys);
+    let names: BTreeSet<_> = names.collect();
+    let differ = names.into_iter().filter(|name| before.get(name) != after.get(name));
+    differ.cloned().collect()
 }
 
 /// A way for an app to get tokens. Refresh tokens are a separate switch.

@@ -269,8 +269,6 @@ impl AppSettings {
     pub(crate) fn changes_to(&self, after: &Self) -> Vec<String> {
         let json = |settings: &Self| serde_json::to_value(settings).unwrap_or_default();
         let (before, after) = (json(self), json(after));
-        let fields = after.as_object().into_iter().flatten();
-        let differ = fields.filter(|(field, value)| before.get(field) != Some(value));
-        differ.map(|(field, _)| field.clone()).collect()
+        super::changed_members(&before, &after)
     }
 }

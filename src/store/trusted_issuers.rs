@@ -20,6 +20,9 @@ pub struct IssuerRecord {
     pub version: u64,
     /// The time of the last edit.
     pub updated_at: UnixTime,
+    /// Whether the host's configuration declares it.
+    #[serde(default)]
+    pub declared: bool,
 }
 
 /// The answer of [`IssuerStore::put_issuer`].

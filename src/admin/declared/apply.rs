@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::issuers::{IssuerChanges, IssuerPlan};
 use super::revision::{Manager, Revision, missing_secret};
 use super::{DeclaredApps, InvalidDeclaration};
 use crate::admin::app_changes::ROUNDS;
 use crate::admin::{Admin, AdminError, ImportedApp};
 use crate::app::{AppOrigin, CustomApp, InvalidApp};
 use crate::audit::Action;
-use crate::ids::{ClientId, Subject};
+use crate::ids::{ClientId, EvidenceIssuer, Subject};
 use crate::store::{
     AppQuery, InsertApp, Page, RevocationReason, RevocationTarget, Store, UpdateApp,
 };
@@ -34,6 +35,9 @@ pub struct Applied {
     /// The apps that are declared as enabled and stay disabled, because an administrator disabled them.
     /// They are in `changed` or `unchanged`, too. [`Admin::enable`] enables them.
     pub held_disabled: Vec<ClientId>,
+    /// The effect on the trusted issuers.
+    #[serde(skip_serializing_if = "IssuerChanges::is_empty")]
+    pub issuers: IssuerChanges,
 }
 
 /// An app that differed from its declaration.
@@ -51,7 +55,10 @@ impl Applied {
     /// Returns true if nothing was to do.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        self.inserted.is_empty() && self.changed.is_empty() && self.disabled.is_empty()
+        self.inserted.is_empty()
+            && self.changed.is_empty()
+            && self.disabled.is_empty()
+            && self.issuers.is_unchanged()
     }
 
     fn add(&mut self, client_id: &ClientId, revision: Revision) {
@@ -78,10 +85,22 @@ pub enum ApplyError {
     #[error("{}: {error}", .client_id.as_ref().map_or("the apps cannot be read", ClientId::as_str))]
     Failed {
         /// The apps up to the failure.
-        done: Applied,
+        done: Box<Applied>,
         /// The app at which it failed, or `None` if the apps could not be listed. This app may or may not
         /// have been written.
         client_id: Option<ClientId>,
+        /// The failure.
+        #[source]
+        error: AdminError,
+    },
+    /// A call about a trusted issuer failed. Apply the declaration again: it goes on where this call ended.
+    #[error("trusted issuer {}: {error}", .issuer.as_ref().map_or("(the list cannot be read)", EvidenceIssuer::as_str))]
+    IssuerFailed {
+        /// The apps, and the issuers up to the failure.
+        done: Box<Applied>,
+        /// The issuer at which it failed, or `None` if the issuers could not be listed. It may or may not have been
+        /// written.
+        issuer: Option<EvidenceIssuer>,
         /// The failure.
         #[source]
         error: AdminError,
@@ -96,6 +115,7 @@ struct Plan<'d> {
     pairs: Vec<Pair<'d>>,
     /// Enabled apps that are no longer declared.
     dropped: Vec<ClientId>,
+    issuers: IssuerPlan<'d>,
 }
 
 /// Apps: declared by the host's configuration.
@@ -110,18 +130,23 @@ impl<S: Store> Admin<'_, S> {
     /// * A setting that an administrator edited goes back to the declared one. An app that an
     ///   administrator disabled stays disabled, and a secret that an administrator rotated stays until the
     ///   declaration brings another one.
+    /// * Trusted issuers are treated alike, after the apps, which they name. One that is no longer declared is not
+    ///   trusted any more, and the access on its evidence ends, as by
+    ///   [`remove_trusted_issuer`](Self::remove_trusted_issuer). Those that an administrator trusts are not touched.
     /// * Grants survive. A secret that changed is set beside the old one, which stays valid for
     ///   [`with_secret_overlap`](DeclaredApps::with_secret_overlap). An app that the declaration disables
     ///   or leaves out loses its grants.
     ///
     /// Every change is audited as a call of its own: `import_app`, `edit_app`, `set_client_secret`,
-    /// `regenerate_signature_secret`, `enable_app` or `disable_app`.
+    /// `regenerate_signature_secret`, `enable_app` or `disable_app`, and `add_trusted_issuer`, `edit_trusted_issuer` or
+    /// `remove_trusted_issuer`.
     ///
     /// # Errors
     ///
     /// [`ApplyError::Invalid`] if an administrator registered an app under one of the client ids, an app
-    /// lacks a secret that it needs, or a user has the client id as subject; [`ApplyError::Failed`] if a
-    /// call failed on the way.
+    /// lacks a secret that it needs, a user has the client id as subject, an administrator trusts one of the issuers,
+    /// or the server has no store of issuers; [`ApplyError::Failed`] and [`ApplyError::IssuerFailed`] if a call failed on
+    /// the way.
     pub async fn apply(&self, declared: &DeclaredApps) -> Result<Applied, ApplyError> {
         let mut refused = Vec::new();
         let planned = self.compare(declared, &mut refused).await;
@@ -133,6 +158,7 @@ impl<S: Store> Admin<'_, S> {
         for (app, stored) in plan.pairs {
             if let Err(error) = self.apply_one(declared, app, stored, &mut done).await {
                 let client_id = Some(app.client_id.clone());
+                let done = Box::new(done);
                 return Err(ApplyError::Failed { done, client_id, error });
             }
         }
@@ -141,10 +167,18 @@ impl<S: Store> Admin<'_, S> {
             match self.audited(Action::DisableApp, Some(&client_id), result) {
                 Ok(()) => done.disabled.push(client_id),
                 Err(error) => {
-                    return Err(ApplyError::Failed { done, client_id: Some(client_id), error });
+                    let (done, client_id) = (Box::new(done), Some(client_id));
+                    return Err(ApplyError::Failed { done, client_id, error });
                 }
             }
         }
+        let mut issuers = IssuerChanges::default();
+        let changed = self.change_issuers(plan.issuers, Manager::Configuration, &mut issuers).await;
+        done.issuers = issuers;
+        changed.map_err(|(issuer, error)| {
+            let done = Box::new(done.clone());
+            ApplyError::IssuerFailed { done, issuer: Some(issuer), error }
+        })?;
         Ok(done)
     }
 
@@ -166,11 +200,13 @@ impl<S: Store> Admin<'_, S> {
                 Ok(revision) => planned.add(&app.client_id, revision),
                 Err(error) => {
                     let client_id = Some(app.client_id.clone());
-                    return Err(ApplyError::Failed { done: planned, client_id, error });
+                    let done = Box::new(planned);
+                    return Err(ApplyError::Failed { done, client_id, error });
                 }
             }
         }
         planned.disabled = plan.dropped;
+        planned.issuers = plan.issuers.changes();
         Ok(planned)
     }
 
@@ -182,7 +218,7 @@ impl<S: Store> Admin<'_, S> {
         refused: &mut Vec<(&'d ClientId, AdminError)>,
     ) -> Result<Plan<'d>, ApplyError> {
         let failed = |client_id: Option<&ClientId>, error: AdminError| ApplyError::Failed {
-            done: Applied::default(),
+            done: Box::default(),
             client_id: client_id.cloned(),
             error,
         };
@@ -224,7 +260,12 @@ impl<S: Store> Admin<'_, S> {
         }
         let dropped = before.into_values().filter(|app| app.is_enabled());
         let dropped = dropped.map(|app| app.client_id().clone()).collect();
-        problems.unless_any(Plan { pairs, dropped }).map_err(ApplyError::Invalid)
+        let issuers = self.compare_issuers(declared, Manager::Configuration, &mut problems).await;
+        let issuers = issuers.map_err(|error| {
+            let done = Box::default();
+            ApplyError::IssuerFailed { done, issuer: None, error }
+        })?;
+        problems.unless_any(Plan { pairs, dropped, issuers }).map_err(ApplyError::Invalid)
     }
 
     pub(super) async fn is_subject(&self, client_id: &ClientId) -> Result<bool, AdminError> {

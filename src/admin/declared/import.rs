@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::issuers::{IssuerChanges, IssuerPlan};
 use super::revision::{Manager, Revision, missing_secret};
 use super::{ChangedApp, DeclaredApps, InvalidDeclaration};
 use crate::admin::{Admin, AdminError, ImportedApp, has_client_secret};
 use crate::app::{AppCredentials, AppOrigin, ClientType, CustomApp};
 use crate::audit::Action;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, EvidenceIssuer};
 use crate::secret::Digest;
 use crate::store::{InsertApp, Store, UpdateApp};
 
@@ -33,6 +34,9 @@ pub struct ImportPlan {
     /// The apps that are imported as enabled and stay disabled, because an administrator disabled them. They are
     /// in `changed` or `unchanged`, too.
     pub held_disabled: Vec<ClientId>,
+    /// The effect on the trusted issuers.
+    #[serde(skip_serializing_if = "IssuerChanges::is_empty")]
+    pub issuers: IssuerChanges,
     /// A digest of the imported apps' versions in the store.
     #[serde(skip)]
     versions: String,
@@ -42,7 +46,7 @@ impl ImportPlan {
     /// Returns true if nothing is to do.
     #[must_use]
     pub fn is_unchanged(&self) -> bool {
-        self.inserted.is_empty() && self.changed.is_empty()
+        self.inserted.is_empty() && self.changed.is_empty() && self.issuers.is_unchanged()
     }
 
     /// Returns a text that differs if the plan, or a version of an app on which it is based, differs. A page sends
@@ -85,6 +89,10 @@ pub struct Imported {
     /// The app at which the import stopped. It may or may not have been written if the store failed; those after it
     /// were not touched. If the import disables it, its grants may have ended even if it was not written.
     pub failed: Option<(ClientId, AdminError)>,
+    /// The changed trusted issuers.
+    pub issuers: IssuerChanges,
+    /// The trusted issuer at which the import stopped, after all apps.
+    pub failed_issuer: Option<(EvidenceIssuer, AdminError)>,
 }
 
 /// The error of [`Admin::plan_import`] and [`Admin::import_all`]. Nothing was written.
@@ -105,6 +113,9 @@ pub enum ImportError {
 /// An app of the import, and the stored one.
 type Pair<'d> = (&'d ImportedApp, Option<Arc<CustomApp>>);
 
+/// The import beside the store.
+type Planned<'d> = (Vec<Pair<'d>>, IssuerPlan<'d>, ImportPlan);
+
 /// Apps: imported together.
 impl<S: Store> Admin<'_, S> {
     /// Returns the effect that [`import_all`](Self::import_all) would have, and writes nothing.
@@ -112,9 +123,10 @@ impl<S: Store> Admin<'_, S> {
     /// # Errors
     ///
     /// [`ImportError::Invalid`] if the host's configuration declares one of the apps, an existing app lacks a secret
-    /// that it would need, or a user has a new client id as subject; [`ImportError::Failed`].
+    /// that it would need, a user has a new client id as subject, the configuration declares one of the issuers, or the
+    /// server has no store of issuers; [`ImportError::Failed`].
     pub async fn plan_import(&self, apps: &DeclaredApps) -> Result<ImportPlan, ImportError> {
-        self.planned(apps).await.map(|(_, plan)| plan)
+        self.planned(apps).await.map(|(_, _, plan)| plan)
     }
 
     /// Imports many apps, as the plan with the [fingerprint](ImportPlan::fingerprint) `plan` says. Administrators
@@ -124,6 +136,9 @@ impl<S: Store> Admin<'_, S> {
     /// unless the import has another one: that is set beside the old one, which stays valid for
     /// [`with_secret_overlap`](DeclaredApps::with_secret_overlap). An app that is imported as disabled loses its
     /// grants, and a disabled one is not enabled. Apps that are not in the import are not touched.
+    ///
+    /// Trusted issuers come after the apps, which they name. Those that are not in the import are not touched, and access
+    /// that was granted on the evidence of one that changes stays.
     ///
     /// Everything is checked first. If a call fails on the way, the result has what was done, and a new plan goes on
     /// from there. If the future is dropped on the way, the generated secrets of the apps inserted by then are lost:
@@ -139,7 +154,7 @@ impl<S: Store> Admin<'_, S> {
         apps: &DeclaredApps,
         plan: &str,
     ) -> Result<Imported, ImportError> {
-        let (pairs, found) = self.planned(apps).await?;
+        let (pairs, issuers, found) = self.planned(apps).await?;
         if found.fingerprint() != plan {
             return Err(ImportError::Changed);
         }
@@ -151,16 +166,15 @@ impl<S: Store> Admin<'_, S> {
             };
             if let Err(error) = result {
                 done.failed = Some((app.client_id.clone(), error));
-                break;
+                return Ok(done);
             }
         }
+        let changed = self.change_issuers(issuers, Manager::Administrator, &mut done.issuers).await;
+        done.failed_issuer = changed.err();
         Ok(done)
     }
 
-    async fn planned<'d>(
-        &self,
-        apps: &'d DeclaredApps,
-    ) -> Result<(Vec<Pair<'d>>, ImportPlan), ImportError> {
+    async fn planned<'d>(&self, apps: &'d DeclaredApps) -> Result<Planned<'d>, ImportError> {
         let (mut plan, mut pairs) = (ImportPlan::default(), Vec::new());
         let mut problems = InvalidDeclaration::default();
         let now = self.parts.clock.now();
@@ -194,7 +208,12 @@ impl<S: Store> Admin<'_, S> {
             }
             pairs.push((app, stored));
         }
-        problems.unless_any((pairs, plan)).map_err(ImportError::Invalid)
+        let issuers = self.compare_issuers(apps, Manager::Administrator, &mut problems).await?;
+        plan.issuers = issuers.changes();
+        for version in issuers.versions() {
+            _ = write!(plan.versions, "{version} ");
+        }
+        problems.unless_any((pairs, issuers, plan)).map_err(ImportError::Invalid)
     }
 
     async fn insert_imported(

@@ -1,8 +1,10 @@
-//! Apps that the host's configuration declares.
+//! Apps and trusted issuers that the host's configuration declares.
 
 mod apply;
 mod import;
+mod issuers;
 mod read;
+mod read_issuers;
 mod revision;
 mod secret_reference;
 
@@ -14,22 +16,27 @@ use serde_json::{Map, Value, json};
 
 pub use apply::{Applied, ApplyError, ChangedApp};
 pub use import::{ImportError, ImportPlan, Imported};
+pub(super) use issuers::exported;
+pub use issuers::{ChangedIssuer, IssuerChanges};
 pub use secret_reference::SecretReference;
 
 use super::ImportedApp;
-use crate::app::AppDraft;
+use crate::app::{AppDraft, TrustedIssuer};
 use crate::clock::UnixTime;
 
 /// The path of the whole declaration.
 const WHOLE: &str = "";
 /// The path of the list of apps.
 const APPS: &str = "apps";
+/// The path of the list of trusted issuers.
+const ISSUERS: &str = "trusted_issuers";
 
-/// The apps that a host's configuration declares, checked. [`Admin::apply`](super::Admin::apply) makes the
+/// The apps and trusted issuers that a host's configuration declares, checked. [`Admin::apply`](super::Admin::apply) makes the
 /// store agree with them.
 ///
 /// In JSON, an object with the member `apps`, whose items are those of
-/// [`AppExport`](super::AppExport) with secrets. `docs/declared-apps.schema.json` is its JSON Schema.
+/// [`AppExport`](super::AppExport) with secrets, and optionally `trusted_issuers`, each the JSON of a
+/// [`TrustedIssuer`], whose keys may be a PEM text, too. `docs/declared-apps.schema.json` is its JSON Schema.
 ///
 /// ```
 /// use grantor::admin::{DeclaredApps, SecretReference};
@@ -51,6 +58,7 @@ const APPS: &str = "apps";
 #[must_use = "a declaration has no effect until it is applied"]
 pub struct DeclaredApps {
     pub(super) apps: Vec<ImportedApp>,
+    pub(super) issuers: Vec<TrustedIssuer>,
     pub(super) overlap: Duration,
 }
 
@@ -70,7 +78,7 @@ impl DeclaredApps {
         let apps: Vec<_> = apps.into_iter().collect();
         let mut problems = InvalidDeclaration::default();
         check_together(&apps, &mut problems);
-        problems.unless_any(Self { apps, overlap: Duration::from_hours(24) })
+        problems.unless_any(Self { apps, issuers: Vec::new(), overlap: Duration::from_hours(24) })
     }
 
     /// Reads a declaration from JSON. `secrets` returns the secret that a reference such as
@@ -102,7 +110,37 @@ impl DeclaredApps {
         json: Value,
         secrets: impl Fn(&SecretReference) -> Result<String, String>,
     ) -> Result<Self, InvalidDeclaration> {
-        Self::new(read::apps(json, &secrets)?)
+        let (apps, issuers) = read::declaration(json, &secrets)?;
+        Self::new(apps)?.with_trusted_issuers(issuers)
+    }
+
+    /// Declares these trusted issuers beside the apps, which are written first. The server needs a
+    /// [store](crate::ServerBuilder::trusted_issuers) of them.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidDeclaration`] if a setting is out of its range, two have one name on the wire, or there are more than
+    /// [`TrustedIssuer::MAX`].
+    pub fn with_trusted_issuers(
+        mut self,
+        issuers: impl IntoIterator<Item = TrustedIssuer>,
+    ) -> Result<Self, InvalidDeclaration> {
+        self.issuers = issuers.into_iter().collect();
+        let mut problems = InvalidDeclaration::default();
+        if self.issuers.len() > TrustedIssuer::MAX {
+            problems.add(ISSUERS, "must have at most 100 items");
+        }
+        let mut places = BTreeMap::new();
+        for (at, record) in self.issuers.iter().enumerate().take(TrustedIssuer::MAX) {
+            if let Some(first) = places.insert(record.issuer().as_str(), at) {
+                let problem = format!("is that of {ISSUERS}[{first}], too");
+                problems.add(format!("{ISSUERS}[{at}].issuer"), problem);
+            }
+            if let Err(invalid) = record.check() {
+                problems.add(format!("{ISSUERS}[{at}].{}", invalid.field()), invalid.problem());
+            }
+        }
+        problems.unless_any(self)
     }
 
     /// Sets how long the secret before stays valid if the declaration brings another one. Default: one day.
@@ -116,6 +154,12 @@ impl DeclaredApps {
         &self.apps
     }
 
+    /// Returns the trusted issuers, in the order of the declaration.
+    #[must_use]
+    pub fn trusted_issuers(&self) -> &[TrustedIssuer] {
+        &self.issuers
+    }
+
     /// Returns the apps, for [`Admin::import`](super::Admin::import): administrators then manage them.
     #[must_use]
     pub fn into_apps(self) -> Vec<ImportedApp> {
@@ -127,7 +171,12 @@ impl DeclaredApps {
     #[must_use]
     pub fn to_json(&self) -> String {
         let apps: Vec<_> = self.apps.iter().map(written).collect();
-        format!("{:#}", json!({ "apps": apps }))
+        let json = if self.issuers.is_empty() {
+            json!({ "apps": apps })
+        } else {
+            json!({ "apps": apps, "trusted_issuers": self.issuers })
+        };
+        format!("{json:#}")
     }
 }
 

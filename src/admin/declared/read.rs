@@ -3,9 +3,9 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
-use super::{APPS, InvalidDeclaration, SecretReference, WHOLE, instant};
+use super::{APPS, ISSUERS, InvalidDeclaration, SecretReference, WHOLE, instant, read_issuers};
 use crate::admin::ImportedApp;
-use crate::app::{AppDraft, AppSettings, GivenSecret};
+use crate::app::{AppDraft, AppSettings, GivenSecret, TrustedIssuer};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::jwt::VerifyingKeys;
@@ -29,16 +29,17 @@ const KEYS: &[&str] = &["/jwt/keys/keys", "/authentication/private_key_jwt"];
 const SECRET_FORMS: &str =
     "must be a text, or an object with one of plain, sha256, sha512, slow, env and file";
 
-/// Reads the apps of a declaration.
-pub(super) fn apps(
+/// Reads the apps and the trusted issuers of a declaration.
+pub(super) fn declaration(
     json: Value,
     resolve: Resolve<'_>,
-) -> Result<Vec<ImportedApp>, InvalidDeclaration> {
+) -> Result<(Vec<ImportedApp>, Vec<TrustedIssuer>), InvalidDeclaration> {
     let mut problems = InvalidDeclaration::default();
     let Value::Object(mut members) = json else {
         return Err(InvalidDeclaration::one(WHOLE, "must be an object with the member apps"));
     };
     let apps = members.remove(APPS);
+    let issuers = members.remove(ISSUERS);
     // Editors read it.
     members.remove("$schema");
     unknown(&members, WHOLE, &mut problems);
@@ -54,7 +55,8 @@ pub(super) fn apps(
     for (at, item) in items.into_iter().enumerate() {
         read.extend(app(item, &format!("apps[{at}]"), resolve, &mut problems));
     }
-    problems.unless_any(read)
+    let issuers = issuers.map(|json| read_issuers::issuers(json, &mut problems));
+    problems.unless_any((read, issuers.unwrap_or_default()))
 }
 
 fn unknown(members: &Map<String, Value>, place: &str, problems: &mut InvalidDeclaration) {
@@ -194,8 +196,38 @@ fn settings(
     place: &str,
     problems: &mut InvalidDeclaration,
 ) -> Option<AppSettings> {
+    if !keys_of_pem(&mut json, KEYS, place, problems) {
+        return None;
+    }
+    let draft = match AppDraft::deserialize(&json) {
+        Ok(draft) => draft,
+        Err(error) => {
+            let probe = |json: Value| match AppDraft::deserialize(json) {
+                Ok(_) => None,
+                Err(error) => Some(error.to_string()),
+            };
+            let faults = Faults { parts: PARTS, place, problems, probe: &probe };
+            faults.find("", &json, &error.to_string());
+            return None;
+        }
+    };
+    let mut valid = true;
+    for invalid in draft.problems() {
+        problems.add(format!("{place}.{}", invalid.field()), invalid.problem());
+        valid = false;
+    }
+    if valid { draft.build().ok() } else { None }
+}
+
+/// Replaces PEM texts at `pointers` by the keys. Returns false if one is not readable.
+pub(super) fn keys_of_pem(
+    json: &mut Value,
+    pointers: &[&str],
+    place: &str,
+    problems: &mut InvalidDeclaration,
+) -> bool {
     let mut readable = true;
-    for pointer in KEYS {
+    for pointer in pointers {
         if let Some(keys) = json.pointer_mut(pointer)
             && let Some(pem) = keys.as_str()
         {
@@ -209,40 +241,22 @@ fn settings(
             }
         }
     }
-    if !readable {
-        return None;
-    }
-    let draft = match AppDraft::deserialize(&json) {
-        Ok(draft) => draft,
-        Err(error) => {
-            let probe = |json: Value| match AppDraft::deserialize(json) {
-                Ok(_) => None,
-                Err(error) => Some(error.to_string()),
-            };
-            Faults { place, problems, probe: &probe }.find("", &json, &error.to_string());
-            return None;
-        }
-    };
-    let mut valid = true;
-    for invalid in draft.problems() {
-        problems.add(format!("{place}.{}", invalid.field()), invalid.problem());
-        valid = false;
-    }
-    if valid { draft.build().ok() } else { None }
+    readable
 }
 
 /// The search for the members at fault in settings that cannot be read.
-struct Faults<'a> {
-    place: &'a str,
-    problems: &'a mut InvalidDeclaration,
+pub(super) struct Faults<'a> {
+    pub(super) parts: &'static [(&'static str, &'static str)],
+    pub(super) place: &'a str,
+    pub(super) problems: &'a mut InvalidDeclaration,
     /// Returns the error of a value in the place of the searched one.
-    probe: &'a dyn Fn(Value) -> Option<String>,
+    pub(super) probe: &'a dyn Fn(Value) -> Option<String>,
 }
 
 impl Faults<'_> {
     /// Adds the errors of `json`, which is at `part` of the settings and whose error is `whole`.
-    fn find(&mut self, part: &str, json: &Value, whole: &str) {
-        let base = PARTS.iter().find(|(place, _)| *place == part);
+    pub(super) fn find(self, part: &str, json: &Value, whole: &str) {
+        let base = self.parts.iter().find(|(place, _)| *place == part);
         let base = base.and_then(|(_, text)| serde_json::from_str::<Map<String, Value>>(text).ok());
         let mut rest = None;
         match (json, base) {
@@ -259,11 +273,13 @@ impl Faults<'_> {
                         Some(value) => sound.insert(name.clone(), value.clone()),
                         None => sound.remove(name),
                     };
-                    Faults { place: self.place, problems: self.problems, probe: &probe }.find(
-                        &format!("{part}.{name}"),
-                        member,
-                        &error,
-                    );
+                    let faults = Faults {
+                        parts: self.parts,
+                        place: self.place,
+                        problems: &mut *self.problems,
+                        probe: &probe,
+                    };
+                    faults.find(&format!("{part}.{name}"), member, &error);
                 }
                 // Such as a member that is missing.
                 rest = (self.probe)(Value::Object(sound));

@@ -383,6 +383,12 @@ impl TrustedIssuer {
         self.global_revocation.as_ref()
     }
 
+    /// Returns the settings that differ in `after`, by their names in JSON.
+    pub(crate) fn changes_to(&self, after: &Self) -> Vec<String> {
+        let json = |record: &Self| serde_json::to_value(record).unwrap_or_default();
+        super::changed_members(&json(self), &json(after))
+    }
+
     /// Checks every setting.
     ///
     /// # Errors

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::Value;
-
-use crate::app::AppSettings;
 
 /// A setting that differs.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +16,8 @@ pub(super) struct Difference {
 }
 
 /// Returns the settings that differ, by their names in JSON.
-pub(super) fn differences(before: &AppSettings, after: &AppSettings) -> Vec<Difference> {
-    let members = |settings: &AppSettings| {
+pub(super) fn differences<T: Serialize>(before: &T, after: &T) -> Vec<Difference> {
+    let members = |settings: &T| {
         let mut found = BTreeMap::new();
         flatten(String::new(), &serde_json::to_value(settings).unwrap_or_default(), &mut found);
         found

@@ -38,7 +38,7 @@ fn record(name: &str, version: u64) -> Check<IssuerRecord> {
     let label = format!("Version {version}, 'quoted' \"twice\" \u{e9}");
     let settings = TrustedIssuer::new(issuer, label, IssuerKeys::Uri(keys), [Algorithm::ES256])
         .with_reuse(true);
-    Ok(IssuerRecord { settings, version, updated_at: at(7) })
+    Ok(IssuerRecord { settings, version, updated_at: at(7), declared: version.is_multiple_of(2) })
 }
 
 fn fresh(version: u64) -> Check<IssuerRecord> {

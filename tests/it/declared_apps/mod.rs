@@ -1,5 +1,6 @@
 //! Apps that the host's configuration declares.
 
+mod issuers;
 mod reading;
 mod schema;
 mod secrets;

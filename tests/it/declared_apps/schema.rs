@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use grantor::admin::DeclaredApps;
-use grantor::app::AppDraft;
+use grantor::app::{AppDraft, TrustedIssuer};
 use serde_json::{Value, json};
 
 use super::{machine, public_pem};
+use crate::assertions::with;
 use crate::error_texts::{merge, p256, valid_app};
 
 fn schema() -> Value {
@@ -92,6 +93,7 @@ impl Validator {
                     text == "*" || own.bytes().all(|it| it.is_ascii_graphic() && it != b'*')
                 }
                 "-----BEGIN " => text.contains("-----BEGIN "),
+                "^https://" => text.starts_with("https://"),
                 _ => {
                     text.len() > 10
                         && text.as_bytes()[4] == b'-'
@@ -164,6 +166,86 @@ fn full() -> Value {
     );
     let draft: AppDraft = serde_json::from_value(settings).unwrap();
     serde_json::to_value(draft.build().unwrap()).unwrap()
+}
+
+/// A trusted issuer with every member.
+fn full_issuer() -> Value {
+    let trust = json!({ "apps": ["one"], "user_claim": "sub", "by_email": true, "requires_resource": true, "policy": {} });
+    let json = json!({
+        "issuer": "https://idp.example",
+        "name": "IdP",
+        "keys": { "uri": "https://idp.example/keys" },
+        "algorithms": ["ES256"],
+        "expires_at": 1_900_000_000_000_i64,
+        "tenant": "acme",
+        "id_jag": trust,
+        "subject_tokens": with(&trust, &json!({ "requires_resource": false })),
+        "workloads": [{ "app": "one", "subject": "job:*", "claims": { "ns": "prod" }, "scope": "a" }],
+        "workload_audience": "api://acme",
+        "global_revocation": { "by_email": true, "users": { "groups": ["staff"] } },
+    });
+    let record: TrustedIssuer = serde_json::from_value(json).unwrap();
+    serde_json::to_value(record).unwrap()
+}
+
+/// Z34: the schema has each field of a trusted issuer, and no other, with its default.
+#[test]
+fn the_schema_has_every_field_of_a_trusted_issuer() {
+    let (schema, full) = (schema(), full_issuer());
+    let least = json!({
+        "issuer": "https://idp.example", "name": "IdP",
+        "keys": { "uri": "https://idp.example/keys" }, "algorithms": ["ES256"],
+        "id_jag": { "apps": ["one"] }, "global_revocation": {},
+        "workloads": [{ "app": "one", "subject": "job:*" }],
+    });
+    let defaults: TrustedIssuer = serde_json::from_value(least).unwrap();
+    let defaults = serde_json::to_value(defaults).unwrap();
+    for (place, definition) in [
+        ("", "trusted_issuer"),
+        ("/id_jag", "user_trust"),
+        ("/subject_tokens", "user_trust"),
+        ("/workloads/0", "workload_rule"),
+        ("/global_revocation", "revocation_trust"),
+    ] {
+        let properties = &schema["$defs"][definition]["properties"];
+        assert_eq!(names(full.pointer(place).unwrap()), names(properties), "{definition}");
+        for (name, rule) in properties.as_object().unwrap() {
+            if let (Some(default), Some(part)) = (rule.get("default"), defaults.pointer(place)) {
+                assert_eq!(default, &part[name], "{definition}.{name}");
+            }
+        }
+    }
+    let whole = |issuer: &Value| json!({ "apps": [], "trusted_issuers": [issuer] });
+    let read = |json: &Value| DeclaredApps::from_value(json.clone(), |_| Err(String::new()));
+    let mut pem = full.clone();
+    pem["keys"] = json!({ "keys": public_pem() });
+    for good in [&full, &pem] {
+        assert_eq!(schema_errors(&whole(good)), [""; 0]);
+        let declared = read(&whole(good)).unwrap();
+        let again = read(&serde_json::from_str(&declared.to_json()).unwrap()).unwrap();
+        assert_eq!(again.trusted_issuers(), declared.trusted_issuers());
+    }
+    for change in [
+        json!({ "color": 1 }),
+        json!({ "issuer": "" }),
+        json!({ "algorithms": [] }),
+        json!({ "algorithms": ["HS256"] }),
+        json!({ "max_lifetime": 0 }),
+        json!({ "clock_skew": 301 }),
+        json!({ "id_jag": { "apps": [] } }),
+        json!({ "global_revocation": true }),
+        json!({ "keys": { "uri": "http://idp.example" } }),
+    ] {
+        let mut bad = full.clone();
+        for (name, value) in change.as_object().unwrap() {
+            bad[name] = value.clone();
+        }
+        assert!(!schema_errors(&whole(&bad)).is_empty(), "{change}");
+        let problems = read(&whole(&bad)).unwrap_err();
+        let place = change.as_object().unwrap().keys().next().unwrap();
+        let path = &problems.problems()[0].path;
+        assert!(path.starts_with(&format!("trusted_issuers[0].{place}")), "{change}: {problems}");
+    }
 }
 
 /// Z34: the schema has each field of the types, and no other.

@@ -15,11 +15,12 @@ use super::super::texts::{self, import as text};
 use super::super::visit::Visit;
 use crate::admin::{
     AdminError, ChangedApp, DeclaredApps, ImportError, ImportPlan, Imported, ImportedApp,
+    IssuerChanges,
 };
-use crate::app::ClientType;
+use crate::app::{ClientType, TrustedIssuer};
 use crate::hooks::Hooks;
 use crate::http::Page;
-use crate::ids::ClientId;
+use crate::ids::{ClientId, EvidenceIssuer};
 use crate::migrate::{ClientOutcome, MigrationReport, Note};
 use crate::secret::{ClientSecret, SignatureSecret};
 use crate::store::Store;
@@ -49,6 +50,7 @@ struct PlanPage<'a> {
     existing: Vec<(String, String)>,
     lists: Vec<List>,
     unchanged: usize,
+    unchanged_issuers: usize,
     report: Vec<Client>,
     /// The fields of the form that imports, unless there is nothing to do.
     form: Option<[(&'static str, String); 3]>,
@@ -64,7 +66,8 @@ struct List {
 
 struct Row {
     name: String,
-    client_id: String,
+    /// The client id, or the name of an issuer on the wire.
+    id: String,
     more: String,
     differences: Vec<Difference>,
 }
@@ -83,6 +86,8 @@ struct ImportedPage<'a> {
     server: String,
     inserted: Vec<New<'a>>,
     changed: Vec<(String, String)>,
+    /// The new and the changed issuers.
+    issuers: [Vec<String>; 2],
     failed: Option<Stopped>,
     has_secrets: bool,
 }
@@ -133,7 +138,8 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         match self.admin().plan_import(&apps).await {
             Ok(plan) => {
                 let differences = self.differences(&apps, &plan).await?;
-                let lists = lists(&apps, &plan, differences);
+                let mut lists = lists(&apps, &plan, differences);
+                lists.extend(self.issuer_lists(&apps, &plan.issuers).await?);
                 self.plan_page(&document, &apps, &plan, lists, report, !shown.is_empty())
             }
             Err(ImportError::Invalid(invalid)) => {
@@ -182,6 +188,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             existing: if has_changed { self.existing(apps, plan) } else { Vec::new() },
             lists,
             unchanged: plan.unchanged.len(),
+            unchanged_issuers: plan.issuers.unchanged.len(),
             report: report.map(clients).unwrap_or_default(),
             form: (!plan.is_unchanged()).then(|| document.form(plan)),
         };
@@ -206,6 +213,37 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             }
         }
         Ok(found)
+    }
+
+    /// Returns the trusted issuers of a plan by their fate.
+    async fn issuer_lists(
+        &self,
+        apps: &DeclaredApps,
+        changes: &IssuerChanges,
+    ) -> Result<Vec<List>, Problem> {
+        if changes.is_unchanged() {
+            return Ok(Vec::new());
+        }
+        let stored = self.admin().trusted_issuers().await?;
+        let row = |issuer: &EvidenceIssuer| {
+            let after = apps.trusted_issuers().iter().find(|it| it.issuer() == issuer);
+            let before = stored.iter().find(|it| it.settings.issuer() == issuer);
+            let found = before.zip(after);
+            Row {
+                name: after.map(TrustedIssuer::name).unwrap_or_default().to_owned(),
+                id: issuer.as_str().to_owned(),
+                more: String::new(),
+                differences: found
+                    .map_or_else(Vec::new, |(before, after)| differences(&before.settings, after)),
+            }
+        };
+        let [new, edits] = text::ISSUER_FATES;
+        let list = |(title, hint, tone), apps: Vec<Row>| List { title, hint, tone, apps };
+        let edited =
+            changes.changed.iter().map(|it| Row { more: it.changed.join(", "), ..row(&it.issuer) });
+        let lists =
+            [list(new, changes.added.iter().map(row).collect()), list(edits, edited.collect())];
+        Ok(lists.into_iter().filter(|list| !list.apps.is_empty()).collect())
     }
 
     /// Returns the apps of the file that exist and got generated secrets if the file created them, each with the
@@ -244,22 +282,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             .iter()
             .map(|app| (app.client_id.as_str().to_owned(), self.app_link(&app.client_id, "")));
         let failed = done.failed.as_ref().map(|(client_id, error)| {
-            let why = match error {
-                AdminError::Conflict { .. } | AdminError::AlreadyExists | AdminError::NotFound => {
-                    text::OTHERS_FIRST
-                }
-                AdminError::Invalid(_)
-                | AdminError::Directory(_)
-                | AdminError::Random(_)
-                | AdminError::Preview(_)
-                | AdminError::NoDevices
-                | AdminError::NoTrustedIssuers
-                | AdminError::UnknownDevice
-                | AdminError::NoRemoteWipe
-                | AdminError::WipeNotWithdrawable
-                | AdminError::NoDevicesOfTarget
-                | AdminError::Store(_) => text::STORE_FAILED,
-            };
+            let why = why(error);
             let app = apps.apps().iter().find(|app| app.client_id() == client_id);
             Stopped {
                 client_id: client_id.as_str().to_owned(),
@@ -270,14 +293,43 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 may_have_ended: app.is_some_and(|app| !app.is_enabled()),
             }
         });
+        let failed = failed.or_else(|| {
+            let (issuer, error) = done.failed_issuer.as_ref()?;
+            let (client_id, why) = (issuer.as_str().to_owned(), why(error));
+            Some(Stopped { client_id, why, credentials: None, may_have_ended: false })
+        });
+        let name = |issuer: &EvidenceIssuer| issuer.as_str().to_owned();
+        let added = done.issuers.added.iter().map(name).collect();
+        let edited = done.issuers.changed.iter().map(|it| name(&it.issuer)).collect();
         self.page(&ImportedPage {
             frame: self.frame(text::DONE_TITLE).with_crumb(Crumb::server(self)),
             server: self.link("/server"),
             has_secrets: inserted.iter().any(|new| !new.secrets.is_empty()),
             inserted,
             changed: changed.collect(),
+            issuers: [added, edited],
             failed,
         })
+    }
+}
+
+/// Says why an import stopped.
+const fn why(error: &AdminError) -> &'static str {
+    match error {
+        AdminError::Conflict { .. } | AdminError::AlreadyExists | AdminError::NotFound => {
+            text::OTHERS_FIRST
+        }
+        AdminError::Invalid(_)
+        | AdminError::Directory(_)
+        | AdminError::Random(_)
+        | AdminError::Preview(_)
+        | AdminError::NoDevices
+        | AdminError::NoTrustedIssuers
+        | AdminError::UnknownDevice
+        | AdminError::NoRemoteWipe
+        | AdminError::WipeNotWithdrawable
+        | AdminError::NoDevicesOfTarget
+        | AdminError::Store(_) => text::STORE_FAILED,
     }
 }
 
@@ -297,7 +349,7 @@ fn lists(
         apps.apps().iter().map(|app| (app.client_id(), app.settings().name())).collect();
     let row = |client_id: &ClientId, more: String| Row {
         name: names.get(client_id).copied().unwrap_or_default().to_owned(),
-        client_id: client_id.as_str().to_owned(),
+        id: client_id.as_str().to_owned(),
         more,
         differences: Vec::new(),
     };

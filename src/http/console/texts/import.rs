@@ -43,7 +43,7 @@ pub(in super::super) const HAS_CHANGED: Text = "This form imported nothing: an a
 pub(in super::super) const SENT_BEFORE: Text = "If you sent the form before, by a double click or before the connection broke, that import may have written \
      a part. Rotate the secrets that you have not seen, of those apps here that it made:";
 pub(in super::super) const NOTHING: Text =
-    "There is nothing to import: every app is as in the file.";
+    "There is nothing to import: everything is as in the file.";
 /// Before the values that a setting loses, and before those that it gets.
 pub(in super::super) const NO_LONGER: Text = "no longer";
 pub(in super::super) const NOW: Text = "now";
@@ -79,14 +79,31 @@ pub(in super::super) const FATES: [(Text, Text, Text); 5] = [
     ),
 ];
 
+/// Title, hint, tone: new, changed.
+pub(in super::super) const ISSUER_FATES: [(Text, Text, Text); 2] = [
+    (
+        "New trusted issuers",
+        "They may vouch for users and workloads of the apps in their records, or end access, as their settings say.",
+        "bad",
+    ),
+    (
+        "Trusted issuers that change",
+        "The settings in the file replace the stored ones. Access on their evidence stays.",
+        "bad",
+    ),
+];
+
 pub(in super::super) const DONE_TITLE: Text = "Imported";
 pub(in super::super) const SECRETS_ONCE: Text = "Copy the new secrets now and store them where the apps can read them. They cannot be shown again.";
 pub(in super::super) const NEW_APPS: Text = "New apps";
 pub(in super::super) const CHANGED_APPS: Text = "Changed apps";
+pub(in super::super) const NEW_ISSUERS: Text = "New trusted issuers";
+pub(in super::super) const CHANGED_ISSUERS: Text = "Changed trusted issuers";
+pub(in super::super) const UNCHANGED_ISSUERS: Text = "Trusted issuers that are as in the file:";
 pub(in super::super) const TO_SERVER: Text = "Go to the server";
 pub(in super::super) const STOPPED_AT: Text = "The import stopped at";
 pub(in super::super) const STOPPED_REST: Text =
-    "Apps after it were not touched. Import the file again: it goes on from there.";
+    "What comes after it was not touched. Import the file again: it goes on from there.";
 /// Before the link to the credentials of the app at which the import stopped.
 pub(in super::super) const STOPPED_SECRETS: Text = "If it is a new app, it may be there without its new secrets being shown. If it is there, rotate its secrets:";
 pub(in super::super) const STOPPED_ENDED: Text =
