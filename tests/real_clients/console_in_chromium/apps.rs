@@ -213,9 +213,45 @@ impl<'a> Apps<'a> {
         let key = std::fs::read(seed_file().with_file_name("demo_jwt_p256.pem")).unwrap();
         let key = jsonwebtoken::EncodingKey::from_ec_pem(&key).unwrap();
         let assertion = jsonwebtoken::encode(&header, &claims, &key).unwrap();
+        self.present(&assertion)
+    }
+
+    /// Returns an identity assertion of an issuer with the key of `demo-backend`, for that app.
+    pub(super) fn evidence(&self, issuer: &str, user: &str) -> String {
+        let now = jsonwebtoken::get_current_timestamp();
+        let claims = json!({
+            "iss": issuer,
+            "sub": user,
+            "aud": self.server.issuer,
+            "client_id": "demo-backend",
+            "act": { "sub": "agent" },
+            "iat": now,
+            "exp": now + 300,
+            "jti": CodeVerifier::generate(&OsRandom::new()).unwrap().expose_secret(),
+        });
+        let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::ES256);
+        header.typ = Some("oauth-id-jag+jwt".to_owned());
+        header.kid = Some("p256-1".to_owned());
+        let key = std::fs::read(seed_file().with_file_name("demo_jwt_p256.pem")).unwrap();
+        let key = jsonwebtoken::EncodingKey::from_ec_pem(&key).unwrap();
+        jsonwebtoken::encode(&header, &claims, &key).unwrap()
+    }
+
+    /// Presents an assertion as `demo-backend`.
+    pub(super) fn present(&self, assertion: &str) -> Answer {
         let kind = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-        let form = [("grant_type", kind), ("assertion", &*assertion)];
+        let form = [("grant_type", kind), ("assertion", assertion)];
         self.post("/oauth/token", self.credentials("demo-backend"), &form)
+    }
+
+    /// Asks for a token on the evidence of an issuer. Those of the second of a revocation may be dead.
+    pub(super) fn by_evidence(&self, issuer: &str, user: &str) -> Answer {
+        let mut answer = None;
+        wait_until("the token lives, or is refused", || {
+            let answer = answer.insert(self.present(&self.evidence(issuer, user)));
+            answer.status != 200 || self.is_active(answer)
+        });
+        answer.unwrap()
     }
 
     /// Returns the `Authorization` header of an administrator's program.

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// The tests that use controls. The last of them to end checks that no control was left out.
-const TESTS: [&str; 10] = [
+const TESTS: [&str; 11] = [
     "a_user_wipes_an_own_phone",
     "an_administrator_decides_what_an_app_may_do",
     "an_administrator_looks_around_and_changes_nothing",
     "an_administrator_registers_edits_rotates_and_deletes_an_app",
     "an_administrator_revokes_a_grant_a_user_and_everything",
     "an_administrator_tries_a_whole_exchange_in_the_browser",
+    "an_administrator_trusts_an_issuer_checks_a_token_and_ends_the_trust",
     "an_administrator_wipes_phones",
     "every_page_is_accessible_in_both_schemes_and_on_a_phone",
     "the_apps_of_one_server_move_to_another",
@@ -25,7 +26,7 @@ pub(super) const SCRIPT: &str = r#"
             origin === location.origin && /^\/(console|account)(\/|$)/.test(pathname);
         if (!isOwn(location)) return;
         const page = ({ pathname }) =>
-            pathname.replace(/^(\/console\/(?:apps|users)|\/account\/remove)\/[^/]+/, "$1/*")
+            pathname.replace(/^(\/console\/(?:apps|users|issuers)|\/account\/remove)\/[^/]+/, "$1/*")
                 .replace(/^(\/(?:console|account)\/devices)(?:\/[^/]+){2,3}?(?=\/(?:wipe|revoke|withdraw|abandon)$|$)/, "$1/*");
         const words = (it) => {
             const copy = it.cloneNode(true);

@@ -5,6 +5,7 @@ mod controls;
 mod detours;
 mod devices;
 pub(crate) mod inspection;
+mod issuers;
 mod keyboard;
 mod moving;
 mod pages;

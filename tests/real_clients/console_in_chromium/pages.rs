@@ -9,7 +9,7 @@ use crate::sandbox::Folder;
 use crate::support::{Answer, Chrome, Server, seed_file};
 
 /// The pages, each with a name for its pictures. Those that are the answer to a form are in `story`.
-const PAGES: [(&str, &str); 54] = [
+const PAGES: [(&str, &str); 64] = [
     ("apps", "/apps"),
     ("apps-found", "/apps?search=team&flow=authorization_code"),
     ("apps-none", "/apps?search=no%20such%20app"),
@@ -36,6 +36,16 @@ const PAGES: [(&str, &str); 54] = [
     ("users-none", "/apps/demo-spa/users"),
     ("users-revoke", "/apps/demo-web/users/revoke?user=ann"),
     ("users-revoke-wipe", "/apps/demo-native/users/revoke?user=ann"),
+    ("issuers", "/issuers"),
+    ("issuers-none", "/issuers?search=no%20such%20issuer"),
+    ("new-issuer", "/new-issuer"),
+    ("issuer", "/issuers/~aHR0cHM6Ly9sb2dpbi5hY21lLmV4YW1wbGU"),
+    ("issuer-settings", "/issuers/~aHR0cHM6Ly9sb2dpbi5hY21lLmV4YW1wbGU/settings"),
+    ("issuer-check", "/issuers/~aHR0cHM6Ly9sb2dpbi5hY21lLmV4YW1wbGU/check"),
+    ("issuer-danger", "/issuers/~aHR0cHM6Ly9sb2dpbi5hY21lLmV4YW1wbGU/danger"),
+    ("issuer-danger-revoke", "/issuers/~aHR0cHM6Ly9sb2dpbi5hY21lLmV4YW1wbGU/danger/revoke"),
+    ("issuer-danger-remove", "/issuers/~aHR0cHM6Ly9sb2dpbi5hY21lLmV4YW1wbGU/danger/remove"),
+    ("issuer-unknown", "/issuers/no-such-issuer"),
     ("devices", "/devices"),
     ("devices-none", "/devices?user=no%20such%20user"),
     ("devices-of-app", "/apps/demo-native/devices"),
