@@ -278,6 +278,13 @@ fn a_conflict_about_an_issuer_shows_both_versions() {
     assert_eq!(conflict.status, 409);
     check(&conflict.body, MOUNT);
     let said = words(&conflict.body);
+    let issuer = |page: &str| {
+        let own = tags(page).into_iter().skip_while(|tag| tag.attribute("id") != Some("form"));
+        own.into_iter().any(|tag| tag.name == "bdi" && tag.text == IDP)
+    };
+    assert!(issuer(&conflict.body), "the issuer has no field, and stays on the page");
+    let wrong = desk.post(&settings, &with(&opened, &[("name", "")]));
+    assert!(wrong.status == 422 && issuer(&wrong.body));
     for text in [
         "Another administrator has changed this issuer",
         "Name Acme of mine Acme of others",

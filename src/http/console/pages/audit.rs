@@ -11,7 +11,7 @@ use super::super::texts;
 use super::super::times::When;
 use super::super::visit::Visit;
 use crate::app::CustomApp;
-use crate::audit::{Action, AuditEvent, AuditQuery, EventId, StoredEvent};
+use crate::audit::{Action, Actor, AuditEvent, AuditQuery, EventId, StoredEvent};
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::ids::{ClientId, EvidenceIssuer, Subject};
@@ -142,14 +142,17 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Returns the trusted issuer that an event is about: a change of its record, the end of its access, or a decision on its
-/// evidence.
+/// Returns the trusted issuer that an event is about: a change of its record, the end of its access, an act of its own, or a
+/// decision on its evidence.
 fn issuer_of(event: &AuditEvent) -> Option<&EvidenceIssuer> {
     if let Action::AddTrustedIssuer { issuer }
     | Action::EditTrustedIssuer { issuer }
     | Action::RemoveTrustedIssuer { issuer }
     | Action::Revoke { target: RevocationTarget::EvidenceIssuer(issuer) } = &event.action
     {
+        return Some(issuer);
+    }
+    if let Actor::Issuer(issuer) = &event.actor {
         return Some(issuer);
     }
     event.decision.as_ref()?.issuer.as_ref()

@@ -99,9 +99,11 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         form: &Fields,
     ) -> Result<Page, Problem> {
         self.require(ConsoleRole::Security)?;
-        let typed = IssuerForm::of_fields(form);
-        let version: u64 = typed.version.parse().map_err(|_| Problem::BadForm)?;
         let record = self.issuer(segment).await?;
+        // It has no field.
+        let issuer = record.settings.issuer().as_str().to_owned();
+        let typed = IssuerForm { issuer, ..IssuerForm::of_fields(form) };
+        let version: u64 = typed.version.parse().map_err(|_| Problem::BadForm)?;
         if form.has("more") {
             return self.issuer_form(StatusCode::OK, &record, &typed, &no_mistakes(), None);
         }

@@ -83,10 +83,10 @@ pub(in super::super) const WORKLOADS_HINT: Text = "A job or service presents the
 pub(in super::super) const AUDIENCE: Text = "Audience of their tokens";
 pub(in super::super) const AUDIENCE_HINT: Text = "Empty means the address of this server.";
 pub(in super::super) const RULE_APP: Text = "App";
-pub(in super::super) const RULE_APP_HINT: Text =
-    "A client id. Empty this and the subject to remove the rule.";
+pub(in super::super) const RULE_APP_HINT: Text = "Without app and subject, the rule is removed.";
 pub(in super::super) const SUBJECT: Text = "Subject";
-pub(in super::super) const SUBJECT_HINT: Text = "Such as repo:acme/site:ref:refs/heads/main. A * is a whole segment between : or /, at the end one or more.";
+pub(in super::super) const SUBJECT_HINT: Text =
+    "Such as repo:acme/*:ref:refs/heads/main. A * is a whole segment, at the end one or more.";
 pub(in super::super) const CLAIMS: Text = "Claims that have to be equal";
 pub(in super::super) const CLAIMS_HINT: Text = "One a line, such as repository_owner_id = 65. Names can be given to another owner: pin the id beside them.";
 pub(in super::super) const NOT_A_CLAIM: Text = "it is not like repository_owner_id = 65";
