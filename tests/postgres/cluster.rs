@@ -328,6 +328,17 @@ pub(crate) fn new_prefix() -> TablePrefix {
     TablePrefix::new(&format!("t{}_{number}_", std::process::id())).unwrap()
 }
 
+/// The statements that made the tables of addition `number`, before `created` was added.
+pub(crate) fn schema_of_addition(prefix: &TablePrefix, created: &str, number: u8) -> String {
+    let schema = PostgresStore::schema_sql(prefix);
+    let (before, _) = schema.split_once(created).unwrap();
+    let named = "additions int4 NOT NULL DEFAULT ";
+    let (head, tail) = before.split_once(named).unwrap();
+    let rest = tail.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    assert!(rest.len() < tail.len(), "{tail}");
+    format!("{head}{named}{number}{rest}")
+}
+
 /// An empty store with tables of its own.
 pub(crate) fn new_store(runtime: &Runtime, pool: &PgPool) -> PostgresStore {
     let store = PostgresStore::with_prefix(pool.clone(), new_prefix()).with_timeout(PATIENCE);

@@ -9,7 +9,9 @@ use grantor::store::{
 };
 use sqlx::{Executor as _, Row as _};
 
-use super::cluster::{database, new_prefix, new_store, own_cluster, pool, runtime};
+use super::cluster::{
+    database, new_prefix, new_store, own_cluster, pool, runtime, schema_of_addition,
+};
 use super::races::redemption;
 use super::world::{World, grant, now};
 
@@ -65,12 +67,8 @@ fn tables_of_the_addition_before_get_devices_and_programs_without_them_go_on() {
     let runtime = runtime();
     let pool = pool(&runtime, database.options(), 4);
     let prefix = new_prefix();
-    let schema = PostgresStore::schema_sql(&prefix);
     let created = format!("CREATE TABLE IF NOT EXISTS {prefix}devices");
-    let (before, _) = schema.split_once(&created).unwrap();
-    let additions = |version: &str| format!("additions int4 NOT NULL DEFAULT {version}");
-    assert!(before.contains(&additions("5")), "{before}");
-    let before = before.replace(&additions("5"), &additions("1"));
+    let before = schema_of_addition(&prefix, &created, 1);
     runtime.block_on(async {
         pool.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
         let store = PostgresStore::with_prefix(pool.clone(), prefix.clone());
@@ -83,7 +81,8 @@ fn tables_of_the_addition_before_get_devices_and_programs_without_them_go_on() {
         let asked = format!("SELECT schema_version, revision, additions FROM {prefix}clock");
         let asked = sqlx::query(sqlx::AssertSqlSafe(asked)).fetch_one(&pool).await.unwrap();
         let asked: [i32; 3] = [0, 1, 2].map(|column| asked.get(column));
-        assert_eq!(asked, [2, 3, 5], "a program of addition 1 may start");
+        assert_eq!(asked[..2], [2, 3], "a program of addition 1 may start");
+        assert!(asked[2] > 1, "{asked:?}");
     });
     let world = World::new(runtime, PostgresStore::with_prefix(pool, prefix));
     let store = world.server.store().store();

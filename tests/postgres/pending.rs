@@ -4,7 +4,7 @@ use grantor::secret::Digest;
 use grantor::store::{GrantStore as _, Keep, PendingRecord, PendingStore as _, PostgresStore};
 use sqlx::{Executor as _, Row as _};
 
-use super::cluster::{database, new_prefix, pool, runtime};
+use super::cluster::{database, new_prefix, pool, runtime, schema_of_addition};
 use super::world::now;
 
 /// Tables without pending records get theirs, and a program that knows none goes on.
@@ -14,12 +14,8 @@ fn tables_of_the_addition_before_get_pending_records_and_programs_without_them_g
     let runtime = runtime();
     let pool = pool(&runtime, database.options(), 4);
     let prefix = new_prefix();
-    let schema = PostgresStore::schema_sql(&prefix);
     let created = format!("CREATE TABLE IF NOT EXISTS {prefix}pending");
-    let (before, _) = schema.split_once(&created).unwrap();
-    let additions = |version: &str| format!("additions int4 NOT NULL DEFAULT {version}");
-    assert!(before.contains(&additions("5")), "{before}");
-    let before = before.replace(&additions("5"), &additions("2"));
+    let before = schema_of_addition(&prefix, &created, 2);
     runtime.block_on(async {
         pool.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
         let store = PostgresStore::with_prefix(pool.clone(), prefix.clone());
@@ -37,7 +33,8 @@ fn tables_of_the_addition_before_get_pending_records_and_programs_without_them_g
         let asked = format!("SELECT schema_version, revision, additions FROM {prefix}clock");
         let asked = sqlx::query(sqlx::AssertSqlSafe(asked)).fetch_one(&pool).await.unwrap();
         let asked: [i32; 3] = [0, 1, 2].map(|column| asked.get(column));
-        assert_eq!(asked, [2, 3, 5], "a program of addition 2 may start");
+        assert_eq!(asked[..2], [2, 3], "a program of addition 2 may start");
+        assert!(asked[2] > 2, "{asked:?}");
         assert!(store.instant(now()).await.is_ok());
     });
 }

@@ -4,7 +4,9 @@ use grantor::app::Flow;
 use grantor::store::{AppQuery, AppRegistry as _, Page, PostgresStore};
 use sqlx::{Executor as _, Row as _};
 
-use super::cluster::{database, new_prefix, new_store, own_cluster, pool, runtime};
+use super::cluster::{
+    database, new_prefix, new_store, own_cluster, pool, runtime, schema_of_addition,
+};
 use super::registering::apps_register_change_and_end;
 use super::world::{Blocking, World};
 
@@ -58,12 +60,8 @@ fn tables_of_the_addition_before_get_the_index_of_origins() {
     let runtime = runtime();
     let pool = pool(&runtime, database.options(), 4);
     let prefix = new_prefix();
-    let schema = PostgresStore::schema_sql(&prefix);
     let created = format!("CREATE INDEX IF NOT EXISTS {prefix}apps_by_origin");
-    let (before, _) = schema.split_once(&created).unwrap();
-    let additions = |number: u8| format!("additions int4 NOT NULL DEFAULT {number}");
-    assert!(before.contains(&additions(6)), "{before}");
-    let before = before.replace(&additions(6), &additions(3));
+    let before = schema_of_addition(&prefix, &created, 3);
     runtime.block_on(async {
         pool.execute(sqlx::AssertSqlSafe(before)).await.unwrap();
         let old = format!(
