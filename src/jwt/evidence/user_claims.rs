@@ -1,5 +1,7 @@
 //! The claims of a trusted issuer's token about a user.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -99,6 +101,9 @@ struct Actor<'a> {
     iss: Option<Text<'a>>,
     #[serde(borrow, default)]
     act: Option<Box<Self>>,
+    /// Other claims. With them, the actor is an object: without, serde would also take an array of its members.
+    #[serde(flatten)]
+    _others: BTreeMap<String, Value>,
 }
 
 impl<'a> Nested<'a> {

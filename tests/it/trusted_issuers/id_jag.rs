@@ -267,6 +267,9 @@ fn a_tenant_is_the_one_of_the_record() {
         json!("agent"),
         json!({}),
         json!({ "sub": "" }),
+        json!(["agent"]),
+        json!(["agent", null, null]),
+        json!({ "sub": "a", "act": ["b", null, null] }),
         json!({ "sub": "a", "act": { "sub": "b", "act": { "sub": "c", "act": { "sub": "d" } } } }),
     ] {
         ask(&world, &app, &json!({ "act": act })).assert_error(400, "invalid_grant");
