@@ -1,11 +1,19 @@
 //! The long tests that need neither a database nor a server. `bash .ci/long` runs them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panic")]
+#![expect(clippy::indexing_slicing, reason = "a test knows what it indexes")]
 
+#[path = "../support/exchange_races.rs"]
+mod exchange_races;
 #[path = "../support/rounds.rs"]
 mod rounds;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "other tests need more of it")]
+mod shared;
 
-use grantor::store::conformance::{Kit, device_races};
+use std::sync::Arc;
+
+use grantor::store::conformance::{Kit, Threads, device_races};
 use grantor::store::{AnyStore, CachedApps, MemoryStore};
 
 use self::rounds::rounds;
@@ -33,4 +41,16 @@ fn nothing_survives_a_wipe_in_a_thousand_rounds() {
     let kit = Kit::new(MemoryStore::new).with_rounds(4 * rounds(1_000));
     device_races::no_code_survives_a_wipe(&kit).unwrap();
     device_races::no_family_survives_a_wipe(&kit).unwrap();
+}
+
+/// X32: thirteen links, each in a thirteenth of the rounds.
+#[test]
+#[expect(clippy::print_stderr, reason = "a test prints what it counted")]
+fn nothing_survives_the_end_of_a_link_in_thousands_of_exchanges() {
+    let store = Arc::new(MemoryStore::new());
+    let stores = [Arc::clone(&store), store];
+    let counts = exchange_races::nothing_survives(stores, Threads, rounds(200));
+    eprintln!("{counts}");
+    // An exchange in memory is shorter than the start of a thread: few rounds met.
+    assert!(counts.met > 0 && counts.refused > 0 && counts.given > 0, "{counts}");
 }

@@ -37,6 +37,8 @@ mod ends;
 mod error_texts;
 mod every_thread;
 mod evidence;
+#[path = "../support/exchange_races.rs"]
+mod exchange_races;
 mod faulty_store;
 mod floods;
 #[cfg(unix)]

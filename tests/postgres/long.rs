@@ -11,6 +11,9 @@ mod child;
 mod cluster;
 mod contenders;
 mod crash;
+#[path = "../support/exchange_races.rs"]
+mod exchange_races;
+mod exchanges;
 mod fan_out;
 mod full_disk;
 mod issuer_contract;
@@ -60,3 +63,5 @@ const REVOCATIONS: usize = 2_000;
 const FAN_OUTS: usize = 100;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 100;
+
+use support as shared;

@@ -8,6 +8,9 @@
 mod chance;
 mod contract;
 mod crash;
+#[path = "../support/exchange_races.rs"]
+mod exchange_races;
+mod exchanges;
 mod fan_out;
 mod issuer_ends;
 #[path = "../support/issuer_races.rs"]

@@ -7,6 +7,7 @@ mod foreign_tokens;
 mod foreign_users;
 mod lineage;
 mod narrowing;
+mod races;
 mod requests;
 mod subject_tokens;
 mod targets;
