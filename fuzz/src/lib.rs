@@ -7,9 +7,10 @@
 pub mod world;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use grantor::jwt::{VerifyingKey, VerifyingKeys};
 use ring::hmac;
+use ring::signature::Ed25519KeyPair;
 
 /// The fixed time of all targets, in seconds.
 pub const NOW: i64 = 1_700_000_000;
@@ -28,6 +29,21 @@ pub fn parts<const N: usize>(input: &str) -> [&str; N] {
 pub fn signed(header: &str, payload: &str) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), message.as_bytes());
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// Returns the key of the trusted issuer of the [world].
+pub fn issuer_key() -> Ed25519KeyPair {
+    let pem = include_str!("../../tests/fixtures/test_only_ed25519_private.pem");
+    let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = STANDARD.decode(text).unwrap();
+    Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der).unwrap()
+}
+
+/// Signs any header and payload as a JWT of the trusted issuer of the [world].
+pub fn signed_by_issuer(key: &Ed25519KeyPair, header: &str, payload: &str) -> String {
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+    let signature = key.sign(message.as_bytes());
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 

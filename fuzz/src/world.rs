@@ -4,11 +4,14 @@ use std::sync::LazyLock;
 
 use grantor::AuthorizationServer;
 use grantor::admin::ImportedApp;
-use grantor::app::{AppDraft, DelegationPolicy, Flow, ImpersonationPolicy, JwtSettings};
+use grantor::app::{
+    AppDraft, DelegationPolicy, Flow, ImpersonationPolicy, IssuerKeys, JwtSettings, SubjectPattern,
+    TrustedIssuer, UserTrust, WorkloadRule,
+};
 use grantor::clock::{ManualClock, UnixTime};
 use grantor::endpoint::Login;
-use grantor::ids::{ClientId, Issuer, Resource, Subject};
-use grantor::jwt::{SigningKey, VerifyingKeys};
+use grantor::ids::{ClientId, EvidenceIssuer, Issuer, Resource, Subject};
+use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
 use grantor::protocol::{RedirectUri, Scope};
 use grantor::rate_limit::RateLimits;
 use grantor::resource_server::ResourceServer;
@@ -29,6 +32,11 @@ pub const CALLBACK: &str = "https://app.example.com/cb";
 /// The app's scope.
 pub const SCOPE: &str = "files.read files.write GET/users/*";
 
+/// The trusted issuer, which calls the user `ann` `u1`.
+pub const IDP: &str = "https://idp.example.com";
+/// The scope ceiling of the trusted issuer, for users and for workloads.
+pub const IDP_SCOPE: &str = "files.read GET/users/*";
+
 /// The APIs for which the app exchanges tokens.
 pub const TARGETS: [&str; 2] = ["https://files.example.com", "https://mail.example.com/v1"];
 
@@ -36,8 +44,8 @@ pub const TARGETS: [&str; 2] = ["https://files.example.com", "https://mail.examp
 /// target signs with it.
 const SERVER_SECRET: &[u8] = b"fedcba9876543210fedcba9876543210";
 
-/// A server without limits, whose only app may use the authorization code flow and the JWT bearer
-/// grant, and introspects every token.
+/// A server without limits, whose only app may use the authorization code flow, the JWT bearer
+/// grant and token exchange, and introspects every token. An issuer is trusted for every evidence.
 pub struct World {
     /// The server.
     pub server: AuthorizationServer<MemoryStore, MemoryUsers>,
@@ -50,16 +58,20 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
     let ann = Subject::new("ann").unwrap();
     let client_id = ClientId::new(CLIENT_ID).unwrap();
     let api = ResourceServer::new(Resource::new(ISSUER).unwrap(), client_id.clone());
+    let users = MemoryUsers::new([User::new(ann.clone())]);
+    let idp = EvidenceIssuer::new(IDP).unwrap();
+    users.link(&idp, "u1", &ann);
     let server = AuthorizationServer::builder(
         Issuer::new(ISSUER).unwrap(),
         ServerSecret::new(SERVER_SECRET).unwrap(),
         SigningKey::from_hmac_secret(SERVER_SECRET).unwrap(),
         MemoryStore::new(),
-        MemoryUsers::new([User::new(ann.clone())]),
+        users,
     )
     .clock(ManualClock::new(UnixTime::from_seconds(NOW)))
     .rate_limits(RateLimits::none())
     .token_exchange(true)
+    .trusted_issuers(MemoryStore::new())
     .resource_server(api.with_gateway(true))
     .build();
     let key = include_str!("../../tests/fixtures/test_only_p256_public.pem");
@@ -67,7 +79,21 @@ pub static WORLD: LazyLock<World> = LazyLock::new(|| {
         .with_impersonation(ImpersonationPolicy::anyone());
     let targets = TARGETS.map(|name| Resource::new(name).unwrap());
     let exchanges = DelegationPolicy::new([client_id.clone()], targets)
+        .with_issuers([idp.clone()])
         .with_users(ImpersonationPolicy::anyone());
+    let key = include_str!("../../tests/fixtures/test_only_ed25519_public.pem");
+    let keys = IssuerKeys::Keys(VerifyingKeys::from_pem(key).unwrap());
+    let scope = || Scope::parse(IDP_SCOPE).unwrap();
+    let policy = ImpersonationPolicy::anyone().with_scope(scope());
+    let users = || UserTrust::new([client_id.clone()]).with_policy(policy.clone());
+    let pattern = SubjectPattern::new("job:*").unwrap();
+    let rule = WorkloadRule::new(client_id.clone(), pattern).with_claim("ns", "prod");
+    let record = TrustedIssuer::new(idp, "IdP", keys, [Algorithm::EdDSA])
+        .with_id_jag(users())
+        .with_subject_tokens(users())
+        .with_workloads([rule.with_scope(scope())])
+        .with_reuse(true);
+    block_on(server.admin("fuzzer").add_trusted_issuer(record)).unwrap();
     let draft = AppDraft::confidential("Reports")
         .flows([Flow::AuthorizationCode, Flow::JwtBearer, Flow::TokenExchange])
         .delegation(exchanges)
