@@ -63,5 +63,3 @@ const REVOCATIONS: usize = 2_000;
 const FAN_OUTS: usize = 100;
 /// The rounds of each race of the conformance kit.
 const KIT_ROUNDS: usize = 100;
-
-use support as shared;
