@@ -15,7 +15,6 @@ mod cluster;
 #[expect(dead_code, reason = "the tests use more of it")]
 mod sandbox;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -180,31 +179,12 @@ async fn log<S: AuditStore>(name: &str, store: &S, rows: usize) {
     assert_eq!(listing.items.len(), 50);
 }
 
-/// A folder on the disk of this build.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        let path = target.join(format!("bench-growth-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Errors have no receiver here.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|it| !it.starts_with("--")).collect();
     let is_asked = |what: &str| arguments.first().is_none_or(|asked| asked == what);
     let rows = arguments.get(1).and_then(|it| it.parse().ok());
     let runtime = cluster::runtime();
-    let folder = Folder::new();
+    let folder = sandbox::Folder::on_disk();
     let cluster = cluster::own_cluster();
     if is_asked("apps") {
         let apps = rows.unwrap_or(10_000);
@@ -212,7 +192,7 @@ fn main() {
             let store = Arc::new(MemoryStore::new());
             fill(&store, apps).await;
             pages("memory", &*store).await;
-            let file = folder.0.join("apps.db");
+            let file = folder.file("apps.db");
             let store = SqliteStore::open(file, SqliteSettings::new()).await.unwrap();
             let store = Arc::new(store);
             fill(&store, apps).await;
@@ -233,7 +213,7 @@ fn main() {
     if is_asked("audit") {
         let events = rows.unwrap_or(1_000_000);
         runtime.block_on(async {
-            let file = folder.0.join("audit.db");
+            let file = folder.file("audit.db");
             let store = SqliteStore::open(file, SqliteSettings::new()).await.unwrap();
             log("sqlite", &store, events).await;
         });
