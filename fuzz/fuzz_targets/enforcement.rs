@@ -52,8 +52,10 @@ libfuzzer_sys::fuzz_target!(|input: &str| {
                     read == "/users/42" || (file && !read.split('/').any(|s| s == "..")),
                     "{path}"
                 );
-                let cut = read.split(';').next().unwrap_or_default();
-                assert!(!matches!(cut, "/files/a/café" | "/files/a/b@c"), "{path}");
+                // As an API reads it that drops the parameters of each segment (RFC 3986 section 3.3).
+                let segments = read.split('/').filter_map(|segment| segment.split(';').next());
+                let cut = segments.collect::<Vec<_>>().join("/");
+                assert!(!matches!(&*cut, "/files/a/café" | "/files/a/b@c"), "{path}");
             }
         }
     }

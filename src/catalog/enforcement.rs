@@ -34,7 +34,7 @@ pub enum Enforcement<'table> {
 ///   another escape (`%252F`). If the decoded path leads to another entry, the request is unmapped:
 ///   `%61dmin` does not match `{name}` beside a literal `admin`.
 /// * A `;` matches only a `;` of an entry, because some APIs drop the text behind it. An escaped
-///   one (`%3B`) matches a parameter if the path without that text leads to the same entry.
+///   one (`%3B`) matches a parameter if the path without that text, up to the end of the segment, leads to the same entry.
 /// * From left to right, a literal segment wins over `{name}.json`, that over `{name}`, and `{name}`
 ///   over `{*name}`. A segment that `{name}.json` matches is not tried as `{name}`. The entry found
 ///   must have the request's method; no other entry is tried. `HEAD` is decided as `GET` unless the
