@@ -267,7 +267,7 @@ impl<S: Store, U: UserDirectory, H: Hooks, I: Interaction> HttpEndpoints<S, U, H
     /// Answers `request`, or returns `None` if no endpoint has its path.
     ///
     /// `request` has its whole body, or the first [`MAX_BODY_BYTES`] and one more byte. The host may put a
-    /// [`Source`](crate::ids::Source) and a [`RequestId`](crate::ids::RequestId) into its extensions.
+    /// [`Source`] and a [`RequestId`](crate::ids::RequestId) into its extensions.
     pub async fn handle<B>(&self, request: Request<B>) -> Option<Response<Vec<u8>>>
     where
         B: AsRef<[u8]> + Send,
