@@ -12,7 +12,7 @@ use crate::store::app_registry::{fold, folded_text};
 
 /// The greatest length of a folded text in bytes. A longer one is left out, and searches read the document.
 /// PostgreSQL refuses an index entry of more than 2,704 bytes.
-const MAX_FOLDED: usize = 2_000;
+pub(in crate::store) const MAX_FOLDED: usize = 2_000;
 
 const ENABLED: i64 = 1;
 const DECLARED: i64 = 1 << 1;

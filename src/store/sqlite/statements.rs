@@ -176,15 +176,17 @@ SELECT id, issuer FROM {p}issuers WHERE issuer IN (SELECT value FROM json_each(?
 INSERT INTO {p}issuers (id, issuer, app_changes) SELECT COALESCE(max(id), 0) + 1, ?1, 0
 FROM {p}issuers WHERE true ON CONFLICT (issuer) DO NOTHING";
     delete_consents_of_app = "DELETE FROM {p}consents WHERE client_id = ?1";
-    /// ?1 and ?4 enclose the names of the issuer, ?2 enabled, ?3 the largest answer, ?5 the folded text,
-    /// ?6 the marks that are compared, ?7 those of them that the app has. The inner statement reads the index only, apart
-    /// from apps of an earlier program.
+    /// ?1 and ?4 enclose the names of the issuer, ?2 enabled, ?3 the largest answer, ?5 a pattern for the folded
+    /// text, ?6 the marks that are compared, ?7 those of them that the app has. The inner statement reads the index only,
+    /// apart from apps of an earlier program. The pattern comes first, because few apps match it: SQLite
+    /// goes from left to right.
     list_apps = "\
 SELECT record FROM {p}apps WHERE client_id IN (
   SELECT s.client_id FROM {p}apps AS s INDEXED BY {p}apps_search
-  WHERE s.client_id > ?1 AND (?4 IS NULL OR s.client_id < ?4) AND CASE WHEN s.folded_version = s.version
-    THEN s.marks & ?6 = ?7 AND (?5 IS NULL OR s.folded IS NULL OR instr(s.folded, ?5) > 0)
-    ELSE ?2 IS NULL OR (SELECT a.enabled FROM {p}apps AS a WHERE a.client_id = s.client_id) = ?2 END
+  WHERE s.client_id > ?1 AND (?4 IS NULL OR s.client_id < ?4) AND (
+    (s.folded GLOB ?5 OR ?5 IS NULL OR s.folded IS NULL) AND s.marks & ?6 = ?7 AND s.folded_version = s.version
+    OR s.folded_version IS NOT s.version
+      AND (?2 IS NULL OR (SELECT a.enabled FROM {p}apps AS a WHERE a.client_id = s.client_id) = ?2))
   ORDER BY s.client_id LIMIT ?3) ORDER BY client_id";
     unsearched_apps = "\
 SELECT client_id, version, record FROM {p}apps INDEXED BY {p}apps_search
