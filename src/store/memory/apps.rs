@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::listing::FirstOf;
+use super::terms::KnownTerms;
 use super::{MemoryStore, write};
 use crate::app::{AppOrigin, CustomApp};
 use crate::ids::ClientId;
@@ -18,11 +19,14 @@ pub(super) struct Registered {
     pub(super) app: Arc<CustomApp>,
     /// The folded text for searches.
     folded: Box<str>,
+    /// The terms of its grants, of those that were made since the app last changed.
+    pub(super) terms: KnownTerms,
 }
 
 impl Registered {
     fn new(app: CustomApp) -> Self {
-        Self { folded: folded_text(&app).into(), app: Arc::new(app) }
+        let folded = folded_text(&app).into();
+        Self { app: Arc::new(app), folded, terms: KnownTerms::default() }
     }
 }
 
@@ -92,7 +96,7 @@ impl AppRegistry for MemoryStore {
     ) -> Result<Listing<Arc<CustomApp>, ClientId>, StoreError> {
         let mut first = FirstOf::new(page);
         let text = query.text.as_deref().map(fold);
-        for Registered { app, folded } in self.apps().values() {
+        for Registered { app, folded, .. } in self.apps().values() {
             if first.wants(app.client_id())
                 && text.as_ref().is_none_or(|text| folded.contains(text))
                 && query.admits(app)

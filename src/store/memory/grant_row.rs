@@ -1,177 +1,144 @@
-//! A grant as it lies in memory, in two thirds of the bytes: members that few grants have lie in a box
-//! of their own, and the grant id is the key of the row.
+//! A grant as it lies in memory, in less than half of the bytes: it shares its terms with others, and the
+//! grant id is the key of the row.
 
+use std::sync::Arc;
+
+use super::instants::{Instants, Low};
 use super::table::Row;
-use crate::app::Flow;
+use super::terms::{KnownTerms, Terms};
 use crate::clock::UnixTime;
-use crate::ids::{ClientId, DeviceId, GrantId, Subject};
-use crate::jwt::Circumstances;
-use crate::protocol::confirmation::Confirmation;
-use crate::protocol::resources::Resources;
-use crate::protocol::scope::Scope;
+use crate::ids::{GrantId, Subject};
 use crate::secret::Digest;
 use crate::store::grant::{Live, pending_until};
 use crate::store::{AccessFacts, Grant, GrantRefusal, RevocationReason, Rotate, Rotation};
 
 pub(super) struct GrantRow {
-    client_id: ClientId,
     subject: Subject,
-    scope: Scope,
-    /// Every grant of a user has one, so it does not lie in the box.
-    resources: Option<Resources>,
-    rare: Option<Box<Rare>>,
+    terms: Arc<Terms>,
     binding: Digest,
     salt_digest: Digest,
-    /// [`NEVER`] if the host did not say.
-    auth_time: UnixTime,
-    authorized_at: UnixTime,
-    code_expires_at: UnixTime,
-    expires_at: UnixTime,
-    rotated_at: UnixTime,
     claim: u64,
-    generation: u32,
+    instants: Low,
     retries: u8,
-    mismatches: u8,
-    flow: Option<Flow>,
-}
-
-/// No user logged in at this instant.
-const NEVER: UnixTime = UnixTime::from_millis(i64::MIN);
-
-/// The members that most grants do without.
-#[derive(Clone, Default, PartialEq)]
-struct Rare {
-    actor: Option<ClientId>,
-    device: Option<DeviceId>,
-    circumstances: Option<Box<Circumstances>>,
-    confirmation: Option<Confirmation>,
-    bound_from: u32,
-    revoked: Option<(UnixTime, RevocationReason)>,
-}
-
-impl From<Grant> for GrantRow {
-    fn from(grant: Grant) -> Self {
-        let rare = Rare {
-            actor: grant.actor,
-            device: grant.device,
-            circumstances: grant.circumstances,
-            confirmation: grant.confirmation,
-            bound_from: grant.bound_from,
-            revoked: grant.revoked,
-        };
-        Self {
-            client_id: grant.client_id,
-            subject: grant.subject,
-            scope: grant.scope,
-            resources: grant.resources,
-            rare: (rare != Rare::default()).then(|| Box::new(rare)),
-            binding: grant.binding,
-            salt_digest: grant.salt_digest,
-            auth_time: grant.auth_time.unwrap_or(NEVER),
-            authorized_at: grant.authorized_at,
-            code_expires_at: grant.code_expires_at,
-            expires_at: grant.expires_at,
-            rotated_at: grant.rotated_at,
-            claim: grant.claim,
-            generation: grant.generation,
-            retries: grant.retries,
-            mismatches: grant.mismatches,
-            flow: grant.flow,
-        }
-    }
 }
 
 impl GrantRow {
-    /// Returns the grant with this id, which is the key of this row.
-    pub(super) fn to_grant(&self, grant_id: GrantId) -> Grant {
-        let rare = self.rare.as_deref().cloned().unwrap_or_default();
-        let Rare { actor, device, circumstances, confirmation, bound_from, revoked } = rare;
-        Grant {
-            grant_id,
-            client_id: self.client_id.clone(),
-            subject: self.subject.clone(),
-            flow: self.flow,
-            actor,
-            scope: self.scope.clone(),
-            resources: self.resources.clone(),
-            device,
-            auth_time: (self.auth_time != NEVER).then_some(self.auth_time),
-            circumstances,
-            binding: self.binding,
-            salt_digest: self.salt_digest,
-            confirmation,
-            bound_from,
-            authorized_at: self.authorized_at,
-            code_expires_at: self.code_expires_at,
-            expires_at: self.expires_at,
-            generation: self.generation,
-            rotated_at: self.rotated_at,
-            claim: self.claim,
-            retries: self.retries,
-            mismatches: self.mismatches,
-            revoked,
+    /// Makes the row of `grant`, which shares the terms that are known.
+    pub(super) fn new(grant: Grant, known: &KnownTerms) -> Self {
+        let (instants, high) = Instants::of(&grant).split();
+        Self {
+            terms: known.share(Terms::new(&grant, high)),
+            subject: grant.subject,
+            binding: grant.binding,
+            salt_digest: grant.salt_digest,
+            claim: grant.claim,
+            instants,
+            retries: grant.retries,
         }
     }
 
-    /// Applies `rule` to the grant with this id, which is the key of this row.
+    fn instants(&self) -> Instants {
+        Instants::join(&self.instants, &self.terms.instants)
+    }
+
+    /// Returns the grant with this id, which is the key of this row.
+    pub(super) fn to_grant(&self, grant_id: GrantId) -> Grant {
+        let (terms, instants) = (&*self.terms, self.instants());
+        Grant {
+            grant_id,
+            client_id: terms.client_id.clone(),
+            subject: self.subject.clone(),
+            flow: terms.flow,
+            actor: terms.actor.clone(),
+            scope: terms.scope.clone(),
+            resources: terms.resources.clone(),
+            device: terms.device.clone(),
+            auth_time: instants.auth_time,
+            circumstances: terms.circumstances.clone(),
+            binding: self.binding,
+            salt_digest: self.salt_digest,
+            confirmation: terms.confirmation,
+            bound_from: terms.bound_from,
+            authorized_at: instants.authorized_at,
+            code_expires_at: instants.code_expires_at,
+            expires_at: instants.expires_at,
+            generation: instants.generation,
+            rotated_at: instants.rotated_at,
+            claim: self.claim,
+            retries: self.retries,
+            mismatches: terms.mismatches,
+            revoked: terms.revoked,
+        }
+    }
+
+    /// Applies `rule` to the grant with this id, which is the key of this row. The rule changes neither
+    /// the user nor a digest.
     pub(super) fn edit<T>(&mut self, grant_id: GrantId, rule: impl FnOnce(&mut Grant) -> T) -> T {
         let mut grant = self.to_grant(grant_id);
         let answer = rule(&mut grant);
-        *self = grant.into();
+        let (instants, high) = Instants::of(&grant).split();
+        let terms = Terms::new(&grant, high);
+        if *self.terms != terms {
+            self.terms = Arc::new(terms);
+        }
+        (self.instants, self.claim, self.retries) = (instants, grant.claim, grant.retries);
         answer
     }
 
     /// Does as [`Grant::rotate`] does, in place.
     pub(super) fn rotate(&mut self, rotation: &Rotation, void: bool) -> Rotate {
-        if !rotation.is_of(&self.client_id, &self.salt_digest) {
+        let terms = &*self.terms;
+        if !rotation.is_of(&terms.client_id, &self.salt_digest) {
             return Rotate::Refused(GrantRefusal::Unknown);
         }
-        let rare = self.rare.as_deref();
+        let instants = self.instants();
         let before = Live {
-            confirmation: rare.and_then(|rare| rare.confirmation),
-            bound_from: rare.map_or(0, |rare| rare.bound_from),
-            expires_at: self.expires_at,
-            generation: self.generation,
-            rotated_at: self.rotated_at,
+            confirmation: terms.confirmation,
+            bound_from: terms.bound_from,
+            expires_at: instants.expires_at,
+            generation: instants.generation,
+            rotated_at: instants.rotated_at,
             claim: self.claim,
             retries: self.retries,
-            revoked: self.revoked(),
+            revoked: terms.revoked,
         };
         let mut live = before;
         let answer = live.rotate(rotation, void);
-        (self.generation, self.rotated_at) = (live.generation, live.rotated_at);
-        (self.claim, self.retries) = (live.claim, live.retries);
-        let in_box = |live: &Live| (live.confirmation, live.bound_from, live.revoked);
-        if in_box(&before) != in_box(&live) {
-            let rare = self.rare.get_or_insert_default();
-            (rare.confirmation, rare.bound_from, rare.revoked) = in_box(&live);
+        let (generation, rotated_at) = (live.generation, live.rotated_at);
+        let (low, high) = Instants { generation, rotated_at, ..instants }.split();
+        (self.instants, self.claim, self.retries) = (low, live.claim, live.retries);
+        let in_terms = |live: &Live| (live.confirmation, live.bound_from, live.revoked);
+        if in_terms(&before) != in_terms(&live) || terms.instants != high {
+            let terms = Arc::make_mut(&mut self.terms);
+            (terms.confirmation, terms.bound_from, terms.revoked) = in_terms(&live);
+            terms.instants = high;
         }
         answer
     }
 
     /// Returns the facts of the grant with this id, which is the key of this row.
     pub(super) fn facts(&self, grant_id: GrantId) -> AccessFacts<'_> {
-        let rare = self.rare.as_deref();
-        let circumstances = rare.and_then(|rare| rare.circumstances.as_deref());
+        let terms = &*self.terms;
+        let circumstances = terms.circumstances.as_deref();
         AccessFacts {
             grant_id,
-            client_id: &self.client_id,
+            client_id: &terms.client_id,
             subject: &self.subject,
-            device: rare.and_then(|rare| rare.device.as_ref()),
+            device: terms.device.as_ref(),
             session: circumstances.and_then(|it| it.session.as_ref()),
             evidence_issuer: circumstances.and_then(|it| it.evidence_issuer.as_ref()),
-            authorized_at: self.authorized_at,
+            authorized_at: self.instants().authorized_at,
             via: &[],
         }
     }
 
-    pub(super) const fn expires_at(&self) -> UnixTime {
-        self.expires_at
+    pub(super) fn expires_at(&self) -> UnixTime {
+        self.instants().expires_at
     }
 
     /// Returns when and why the grant ended before its time.
     pub(super) fn revoked(&self) -> Option<(UnixTime, RevocationReason)> {
-        self.rare.as_ref()?.revoked
+        self.terms.revoked
     }
 
     pub(super) fn is_revoked(&self) -> bool {
@@ -182,17 +149,25 @@ impl GrantRow {
 impl Row for GrantRow {
     fn inert_at(&self) -> UnixTime {
         // As `Grant::inert_at`.
-        if self.generation > 0 {
-            return self.expires_at;
+        let it = self.instants();
+        if it.generation > 0 {
+            return it.expires_at;
         }
-        pending_until(self.authorized_at, self.code_expires_at, self.expires_at)
+        pending_until(it.authorized_at, it.code_expires_at, it.expires_at)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::SessionId;
+    use crate::app::Flow;
+    use crate::ids::{ClientId, DeviceId, SessionId};
+    use crate::protocol::confirmation::Confirmation;
+    use crate::protocol::scope::Scope;
+
+    fn row(grant: Grant) -> GrantRow {
+        GrantRow::new(grant, &KnownTerms::default())
+    }
 
     fn grant() -> Grant {
         let (app, ann) = (ClientId::new("app").unwrap(), Subject::new("ann").unwrap());
@@ -230,7 +205,7 @@ mod tests {
         let mut revoked = grant();
         revoked.revoke(RevocationReason::Denied, UnixTime::EPOCH);
         for grant in [plain, full, revoked] {
-            let row = GrantRow::from(grant.clone());
+            let row = row(grant.clone());
             assert_eq!(row.is_revoked(), grant.revoked.is_some());
             assert_eq!(row.to_grant(grant.grant_id), grant);
         }
@@ -274,7 +249,7 @@ mod tests {
                     now: UnixTime::from_millis(now),
                 };
                 for void in [false, true] {
-                    let (mut expected, mut row) = (grant.clone(), GrantRow::from(grant.clone()));
+                    let (mut expected, mut row) = (grant.clone(), row(grant.clone()));
                     let answer = expected.rotate(&rotation, void);
                     assert_eq!(row.rotate(&rotation, void), answer, "{rotation:?}");
                     assert_eq!(row.to_grant(grant.grant_id), expected, "{rotation:?}");
@@ -287,6 +262,6 @@ mod tests {
 
     #[test]
     fn a_row_takes_no_more_bytes_than_it_has_to() {
-        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 200);
+        assert_eq!(size_of::<Option<(GrantId, GrantRow)>>(), 136);
     }
 }

@@ -4,11 +4,13 @@ mod apps;
 mod audit;
 mod devices;
 mod grant_row;
+mod instants;
 mod ledger;
 mod listing;
 mod pending;
 mod slots;
 mod table;
+mod terms;
 mod trusted_issuers;
 
 use std::collections::HashMap;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
 use foldhash::fast::RandomState;
 
+use self::apps::Registered;
 use self::audit::Log;
 use self::devices::Devices;
 use self::grant_row::GrantRow;
@@ -36,7 +39,6 @@ use super::{
     RedeemCode, Revocation, RevocationFeed, RevocationReason, RevocationTarget, Revoked, Rotate,
     Rotation, StoreError,
 };
-use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::ids::{ClientId, GrantId, Subject};
 use crate::secret::Digest;
@@ -84,7 +86,7 @@ pub struct MemoryStore {
 }
 
 /// Only administrators add to it, so its hash need not withstand chosen keys.
-type Apps = HashMap<ClientId, apps::Registered, RandomState>;
+type Apps = HashMap<ClientId, Registered, RandomState>;
 
 type AssertionKey = (Digest, ClientId, AssertionPurpose);
 
@@ -198,7 +200,7 @@ impl MemoryStore {
     }
 
     /// Makes a row, unless one exists. A grant that was revoked before it had a row is revoked at birth.
-    fn make_row(&self, app: &CustomApp, mut grant: Grant) -> NewRow {
+    fn make_row(&self, app: &Registered, mut grant: Grant) -> NewRow {
         let authorized_at = grant.authorized_at;
         let mut shard = self.grants.lock_to_insert(first_byte(grant.grant_id), authorized_at);
         let place = shard.place(grant.grant_id);
@@ -212,11 +214,12 @@ impl MemoryStore {
             grant.revoke(end.why, end.at);
         }
         // The row shares the names that the app holds.
-        grant.client_id.clone_from(app.client_id());
-        if grant.scope == *app.settings().scope() {
-            grant.scope.clone_from(app.settings().scope());
+        let own_scope = app.app.settings().scope();
+        grant.client_id.clone_from(app.app.client_id());
+        if grant.scope == *own_scope {
+            grant.scope.clone_from(own_scope);
         }
-        place.put(grant.into());
+        place.put(GrantRow::new(grant, &app.terms));
         NewRow::Made { authorized_at }
     }
 }
@@ -420,8 +423,8 @@ impl GrantStore for MemoryStore {
     }
 }
 
-fn active<'a>(apps: &'a Apps, client_id: &ClientId) -> Option<&'a CustomApp> {
-    apps.get(client_id).map(|it| &*it.app).filter(|app| app.is_enabled())
+fn active<'a>(apps: &'a Apps, client_id: &ClientId) -> Option<&'a Registered> {
+    apps.get(client_id).filter(|it| it.app.is_enabled())
 }
 
 fn first_byte(grant_id: GrantId) -> u8 {

@@ -1,5 +1,6 @@
 //! Sharded tables of rows that become inert at an instant, with a queue by that instant.
 //!
+//! A row leaves with the first whole second at which it is inert, so that an entry of the queue has eight bytes.
 //! When a grant's row had 192 bytes, it took 235 bytes here. In a `HashMap` beside a heap of keys it took 352,
 //! or 252 and an allocation of its own if it was boxed. Decision 0014 has the measurement.
 
@@ -7,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hashbrown::HashTable;
 
@@ -35,12 +37,28 @@ pub(super) struct Table<K, V, S = RandomState> {
     queue: BinaryHeap<Reverse<Due>>,
 }
 
-/// When the row in a slot is looked at. Packed, because each row has one.
+/// When the row in a slot is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(C, packed(4))]
 struct Due {
-    at: UnixTime,
+    at: Second,
     slot: Slot,
+}
+
+/// A whole second since 1970, in 32 bits because each row has one. They end in February 2106. Rows that last
+/// longer are then removed as late as the longest of them, and decide as before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Second(u32);
+
+impl Second {
+    /// Returns the first whole second that is not before `instant`.
+    fn from(instant: UnixTime) -> Self {
+        Self::at_or_before(instant.plus(Duration::from_millis(999)))
+    }
+
+    fn at_or_before(instant: UnixTime) -> Self {
+        let second = instant.as_seconds().clamp(0, u32::MAX.into());
+        Self(u32::try_from(second).unwrap_or(u32::MAX))
+    }
 }
 
 // A derived impl would require `K: Default`.
@@ -78,7 +96,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         Place { slot: self.slot(&key), key, table: self }
     }
 
-    /// Removes a row that is inert at `now`, if one exists.
+    /// Removes a row that was inert at the last whole second, if one exists.
     pub(super) fn pop_inert(&mut self, now: UnixTime) -> Option<V> {
         if !self.has_inert(now) {
             return None;
@@ -103,19 +121,22 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         self.slots.take(removed).map(|(_, row)| row)
     }
 
-    /// Checks whether a row is inert at `now`.
+    /// Checks whether a row was inert at the last whole second.
     pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
         while let Some(mut first) = self.queue.peek_mut() {
             let Reverse(Due { at: queued_at, slot }) = *first;
-            if queued_at > now {
+            if queued_at > Second::at_or_before(now) {
                 return false;
             }
             // A row that lasts longer may have replaced it.
-            let inert_at = self.slots.get(slot).map_or(queued_at, |(_, row)| row.inert_at());
-            if inert_at <= now {
-                return true;
+            let inert_at = self.slots.get(slot).map(|(_, row)| row.inert_at());
+            let Some(inert_at) = inert_at.filter(|inert_at| *inert_at > now) else { return true };
+            let later = Second::from(inert_at);
+            if later == queued_at {
+                // Both are beyond the seconds that can be told.
+                return false;
             }
-            first.0.at = inert_at;
+            first.0.at = later;
         }
         false
     }
@@ -150,7 +171,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
         let slot = slots.put((self.key, row));
         let rehash = |slot: &Slot| slots.get(*slot).map_or(0, |(other, _)| hasher.hash_one(other));
         index.insert_unique(hash, slot, rehash);
-        queue.push(Reverse(Due { at: inert_at, slot }));
+        queue.push(Reverse(Due { at: Second::from(inert_at), slot }));
     }
 }
 
@@ -233,8 +254,25 @@ mod tests {
         }
     }
 
-    fn at(millis: i64) -> UnixTime {
-        UnixTime::from_millis(millis)
+    fn at(second: i64) -> UnixTime {
+        UnixTime::from_seconds(second)
+    }
+
+    #[test]
+    fn a_row_leaves_with_the_second_after_its_end() {
+        let mut table = <Table<_, _>>::default();
+        table.place(1).put(UnixTime::from_millis(10_001));
+        assert_eq!(table.pop_inert(UnixTime::from_millis(10_999)), None);
+        assert_eq!(table.pop_inert(at(11)), Some(UnixTime::from_millis(10_001)));
+    }
+
+    #[test]
+    fn a_row_without_an_end_stays() {
+        let mut table = <Table<_, _>>::default();
+        table.place(1).put(UnixTime::MAX);
+        table.place(2).put(at(i64::from(u32::MAX) + 9));
+        assert_eq!(table.pop_inert(at(i64::from(u32::MAX) - 1)), None);
+        assert!(!table.has_inert(at(i64::from(u32::MAX) + 8)));
     }
 
     #[test]
@@ -267,8 +305,8 @@ mod tests {
     #[test]
     fn insertions_keep_a_table_bounded_without_pruning() {
         let shards = <Shards<_, _>>::default();
-        for millis in 0..1_000 {
-            shards.lock_to_insert(7, at(millis)).place(millis).put(at(millis + 10));
+        for second in 0..1_000 {
+            shards.lock_to_insert(7, at(second)).place(second).put(at(second + 10));
         }
         assert!(shards.lock(7).rows().count() <= 11);
     }
