@@ -1,9 +1,9 @@
 //! An impersonation policy and its decisions as sentences.
 
 use super::sentence::{Piece, filled};
-use super::texts::impersonation as text;
+use super::texts::{impersonation as text, issuers};
 use crate::admin::UserCheck;
-use crate::app::{Impersonable, ImpersonationPolicy, ImpersonationRule};
+use crate::app::{Impersonable, ImpersonationPolicy, ImpersonationRule, RevocationTrust};
 use crate::error::Rejection;
 use crate::ids::{Group, Subject};
 use crate::users::{Member, Members};
@@ -28,6 +28,20 @@ pub(super) fn users(policy: &ImpersonationPolicy) -> Vec<Piece> {
     }
     sentence.push(Piece::plain(text::STOP));
     sentence
+}
+
+/// Writes the users whose access a trusted issuer may end.
+pub(super) fn ended_users(trust: &RevocationTrust) -> Vec<Piece> {
+    match &trust.users {
+        None => vec![Piece::plain(issuers::ENDS_EVERY_USER)],
+        Some(members) if members.len() > 0 => {
+            let mut sentence = vec![Piece::plain(issuers::MAY_END)];
+            list(&mut sentence, members);
+            sentence.push(Piece::plain(text::STOP));
+            sentence
+        }
+        Some(_) => vec![Piece::plain(issuers::ENDS_NO_USER)],
+    }
 }
 
 fn list(sentence: &mut Vec<Piece>, members: &Members) {

@@ -128,7 +128,8 @@ pub(super) fn listed_scope(text: &str, field: &str, mistakes: &mut Mistakes) -> 
     None
 }
 
-fn members(
+/// Reads a list of users and groups, with a sentence beside each wrong field.
+pub(super) fn members(
     (subjects, of_subjects): (&str, &str),
     (groups, of_groups): (&str, &str),
     mistakes: &mut Mistakes,

@@ -1,8 +1,8 @@
 //! Every page with hostile texts. A new page is added to `PAGES`.
 
 use grantor::app::{
-    AppDraft, Flow, ImpersonationPolicy, JwtSettings, MobileSecurity, SubjectPattern,
-    TrustedIssuer, UserTrust, WorkloadRule,
+    AppDraft, Flow, ImpersonationPolicy, JwtSettings, MobileSecurity, RevocationTrust,
+    SubjectPattern, TrustedIssuer, UserTrust, WorkloadRule,
 };
 use grantor::audit::{Action, Actor, AuditEvent};
 use grantor::clock::UnixTime;
@@ -138,12 +138,17 @@ pub(super) fn texts() -> Vec<String> {
     texts
 }
 
-/// A policy that lists this text, if a user may have it as a name.
-fn hostile_policy(text: &str) -> JwtSettings {
+/// Users and groups that have this text as a name, if they may.
+fn hostile_members(text: &str) -> Members {
     let short: String = text.chars().take(60).collect();
     let subjects: Vec<_> = Subject::new(&*short).into_iter().collect();
     let groups: Vec<_> = Group::new(&*short).into_iter().collect();
-    let list = Members::subjects(subjects).and_groups(groups);
+    Members::subjects(subjects).and_groups(groups)
+}
+
+/// A policy that lists this text.
+fn hostile_policy(text: &str) -> JwtSettings {
+    let list = hostile_members(text);
     let policy = ImpersonationPolicy::members(list.clone()).except(list);
     JwtSettings::signature_secret().with_user_claim("<b>claim").with_impersonation(policy)
 }
@@ -164,7 +169,8 @@ fn trust_hostile(world: &World, desk: &Desk<'_>, text: &str) -> String {
         .with_subject_tokens(users)
         .with_workloads([rule])
         .with_workload_audience(&*short)
-        .with_tenant(&*short);
+        .with_tenant(&*short)
+        .with_global_revocation(RevocationTrust::default().with_users(hostile_members(text)));
     trust(world, record);
     super::issuers::path_of(desk, &short).strip_prefix("/issuers/").unwrap().to_owned()
 }
@@ -298,7 +304,13 @@ fn trusted_form_shows_again(text: &str) {
     let new = desk.page("/new-issuer");
     let fields = super::settings::typed(&new);
     let mut typed: Vec<_> = fields.iter().map(|(name, _)| (&**name, text)).collect();
-    for (name, value) in [("id_jag", "on"), ("subject_tokens", "on"), ("workloads", "on")] {
+    for (name, value) in [
+        ("id_jag", "on"),
+        ("subject_tokens", "on"),
+        ("workloads", "on"),
+        ("global_revocation", "on"),
+        ("ends_limited", "on"),
+    ] {
         typed.push((name, value));
     }
     let answer = desk.post("/new-issuer", &typed);

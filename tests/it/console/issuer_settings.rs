@@ -34,6 +34,8 @@ fn whole(app: &ClientId) -> TrustedIssuer {
         .with_policy(ImpersonationPolicy::members(list).except(except).with_scope(scope("a b")));
     let rule =
         |pattern: &str| WorkloadRule::new(app.clone(), SubjectPattern::new(pattern).unwrap());
+    let revocation = RevocationTrust::default().with_subject(true).with_email(true);
+    let ended = Members::subjects([subject("bob")]).and_groups([Group::new("guests").unwrap()]);
     idp()
         .with_id_jag(users.clone().with_required_resource(true))
         .with_subject_tokens(users)
@@ -51,7 +53,7 @@ fn whole(app: &ClientId) -> TrustedIssuer {
         .with_max_lifetime(90)
         .with_clock_skew(30)
         .with_expiry(Some(UnixTime::from_millis(4_000_000_000_123)))
-        .with_global_revocation(RevocationTrust::default().with_email(true))
+        .with_global_revocation(revocation.with_users(ended))
 }
 
 /// H24: an unchanged form changes nothing, so that every setting has a field; and the role `Security` alone has a form.
@@ -121,9 +123,15 @@ fn an_issuer_is_added_and_edited_by_its_form() {
         ("rule_1_subject", "repo:acme/*"),
         ("rule_1_claims", "owner_id = 65\r\nref=main"),
         ("expires", "2100-01-31 12:00"),
+        ("global_revocation", "on"),
+        ("ends_by_email", "on"),
+        ("ends_limited", "on"),
+        ("ends_groups", "staff\r\nguests"),
     ];
     let saved = desk.post(&settings, &with(&fields, &changed));
     assert_eq!(reported(&saved), format!("{MOUNT}{settings}?done=saved"));
+    assert_eq!(world.last_event().action.as_str(), "edit_trusted_issuer");
+    assert_eq!(world.last_event().actor, Actor::Administrator("ann".into()));
     ask(&world, &app, &json!({})).assert_error(400, "invalid_grant");
     let all = records(&world);
     let [record] = &all[..] else { panic!() };
@@ -133,12 +141,22 @@ fn an_issuer_is_added_and_edited_by_its_form() {
     assert_eq!((reference.0.as_str(), reference.1.as_str()), ("ref", "main"));
     assert_eq!(record.expires_at(), Some(UnixTime::from_seconds(4_105_080_000)));
     assert_eq!(record.algorithms(), [Algorithm::ES256, Algorithm::RS256]);
-    // The rule goes with its texts.
+    let listed = ["staff", "guests"].map(|group| Group::new(group).unwrap());
+    let ends = RevocationTrust::default().with_email(true).with_users(Members::groups(listed));
+    assert_eq!(record.global_revocation(), Some(&ends));
+    // The rule goes with its texts, and the list of users with its box.
     let fields = typed(&desk.page(&settings));
-    let empty =
-        [("rule_1_app", ""), ("rule_1_subject", ""), ("rule_1_claims", ""), ("workloads", "")];
+    let empty = [
+        ("rule_1_app", ""),
+        ("rule_1_subject", ""),
+        ("rule_1_claims", ""),
+        ("workloads", ""),
+        ("ends_limited", ""),
+    ];
     assert_eq!(desk.post(&settings, &with(&fields, &empty)).status, 303);
-    assert!(records(&world)[0].workloads().is_empty());
+    let record = &records(&world)[0];
+    assert!(record.workloads().is_empty());
+    assert_eq!(record.global_revocation(), Some(&RevocationTrust::default().with_email(true)));
 }
 
 /// H24: each wrong field has its sentence beside it, the cursor is in the first, nothing is lost, and nothing is stored.
@@ -158,6 +176,7 @@ fn each_wrong_field_has_its_sentence() {
         ("workloads", "on"),
         ("rule_1_app", app.id.as_str()),
         ("rule_1_subject", "repo:acme/*"),
+        ("global_revocation", "on"),
     ];
     for (field, wrong, sentence) in [
         ("name", "", "Give the issuer a name."),
@@ -181,10 +200,16 @@ fn each_wrong_field_has_its_sentence() {
         ("rule_1_subject", "*", "Must not begin with `*`"),
         ("rule_1_claims", "owner", "it is not like repository_owner_id = 65"),
         ("rule_1_limited", "on", "List a scope"),
+        ("ends_limited", "on", "List a user or a group, or let the issuer end"),
+        ("ends_subjects", " ann", "it begins or ends with a space"),
+        ("ends_groups", "a\tb", "Line 1"),
     ] {
         let typed: Vec<_> = with(&fields, &good);
         let typed: Vec<_> = typed.into_iter().filter(|(name, _)| *name != field).collect();
-        let answer = desk.post("/new-issuer", &[&typed[..], &[(field, wrong)]].concat());
+        let ends = [("ends_limited", "on")];
+        let ends =
+            if field.starts_with("ends_") && field != "ends_limited" { &ends[..] } else { &[] };
+        let answer = desk.post("/new-issuer", &[&typed[..], &[(field, wrong)], ends].concat());
         assert_eq!(answer.status, 422, "{field} {wrong}");
         check(&answer.body, MOUNT);
         let beside = match field {
@@ -192,6 +217,7 @@ fn each_wrong_field_has_its_sentence() {
             "id_jag_allow" => "id_jag_subjects",
             "id_jag_limit" => "id_jag_scope",
             "rule_1_limited" => "rule_1_scope",
+            "ends_limited" => "ends_subjects",
             field => field,
         };
         let tags = tags(&answer.body);
@@ -273,7 +299,13 @@ fn a_conflict_about_an_issuer_shows_both_versions() {
     let opened = typed(&desk.page(&settings));
     let theirs = [("name", "Acme of others"), ("tenant", "red")];
     assert_eq!(desk.post(&settings, &with(&opened, &theirs)).status, 303);
-    let mine = [("name", "Acme of mine"), ("id_jag", "on"), ("id_jag_apps", app.id.as_str())];
+    let mine = [
+        ("name", "Acme of mine"),
+        ("id_jag", "on"),
+        ("id_jag_apps", app.id.as_str()),
+        ("global_revocation", "on"),
+        ("ends_by_subject", "on"),
+    ];
     let conflict = desk.post(&settings, &with(&opened, &mine));
     assert_eq!(conflict.status, 409);
     check(&conflict.body, MOUNT);
@@ -290,6 +322,8 @@ fn a_conflict_about_an_issuer_shows_both_versions() {
         "Name Acme of mine Acme of others",
         "Tenant empty red",
         "Users, by identity assertion yes no",
+        "It may end all access of a user yes no",
+        "Also by the sub of this server yes empty",
     ] {
         assert!(said.contains(text), "{text}: {said}");
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use grantor::app::{
-    ImpersonationPolicy, IssuerKeys, JwksUri, SubjectPattern, TrustedIssuer, UserTrust,
-    WorkloadRule,
+    ImpersonationPolicy, IssuerKeys, JwksUri, RevocationTrust, SubjectPattern, TrustedIssuer,
+    UserTrust, WorkloadRule,
 };
 use grantor::ids::{EvidenceIssuer, Group};
 use grantor::jwt::Algorithm;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::desk::{Desk, MOUNT, console, reported};
 use super::html::{check, tags, words};
-use crate::support::{World, scope};
+use crate::support::{World, scope, subject};
 use crate::trusted_issuers::{IDP, ask, idp, trust, users_of, wiki, with_idp, world};
 
 /// Returns the path of the page of an issuer, from the list.
@@ -95,11 +95,14 @@ fn the_overview_tells_what_the_server_accepts() {
         .with_claim("repository_owner_id", "65")
         .with_authentication(true)
         .with_scope(scope("c"));
+    let ends = RevocationTrust::default().with_email(true);
+    let ends = ends.with_users(Members::subjects([subject("bob")]));
     let record = idp()
         .with_id_jag(users)
         .with_workloads([rule])
         .with_workload_audience("https://api.example.com")
-        .with_tenant("blue");
+        .with_tenant("blue")
+        .with_global_revocation(ends);
     trust(&world, record);
     let console = console(&world);
     let desk = Desk::new(&console, "view");
@@ -115,6 +118,8 @@ fn the_overview_tells_what_the_server_accepts() {
         "repo:acme/site:* App Team Wiki Claims repository_owner_id = 65 Scopes at most c The app proves itself by the token alone",
         "Issuer iss https://acme.idp.example",
         "Tenant blue",
+        "May end all access of a user yes",
+        "It may end the access of bob. The user is found by the link of the host, by iss and sub the e-mail address of the host's directory",
         "Algorithms ES256 Longest lifetime 1 hour Tolerated clock difference 10 seconds Each is good once",
         "Their aud https://api.example.com",
     ] {

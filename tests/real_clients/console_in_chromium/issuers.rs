@@ -51,6 +51,10 @@ impl Work<'_> {
         assert_eq!(chrome.values("#rule_1_subject"), ["repo:acme/site:*"]);
         chrome.type_into("#rule_2_app", "no-such-app");
         chrome.type_into("#rule_2_subject", "*");
+        chrome.tick("#global_revocation", true);
+        chrome.tick("#ends_by_email", true);
+        chrome.tick("#ends_limited", true);
+        chrome.type_into("#ends_subjects", "ann");
         chrome.press("Trust this issuer");
         assert_says(chrome, &["Must not begin with `*`"]);
         assert_eq!(chrome.run("return document.activeElement.id"), "rule_2_subject");
@@ -60,6 +64,7 @@ impl Work<'_> {
         self.apps.by_evidence(ISSUER, "ann").assert_error(400, "invalid_grant");
         chrome.press("Trust this issuer");
         assert_says(chrome, &["The issuer is trusted.", "The app may act as ann.", NAME]);
+        assert_says(chrome, &["It may end the access of ann."]);
         self.inspection.check("issuer-added");
         assert_eq!(self.apps.by_evidence(ISSUER, "ann").status, 200);
         self.apps.by_evidence(ISSUER, "bob").assert_error(400, "invalid_grant");

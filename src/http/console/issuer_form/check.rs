@@ -1,6 +1,6 @@
 //! From what was typed to a checked record, or to mistakes beside their fields.
 
-use super::{ID_JAG, IssuerForm, SUBJECT_TOKENS, written_instant};
+use super::{ID_JAG, IssuerForm, SUBJECT_TOKENS, revocation, written_instant};
 use crate::app::{InvalidApp, IssuerKeys, JwksUri, TrustedIssuer};
 use crate::clock::UnixTime;
 use crate::http::console::app_form::keys;
@@ -38,6 +38,8 @@ const FIELDS: FormFields = &[
     (SUBJECT_TOKENS.policy.scope, impersonation::SCOPE_LIST),
     ("workloads", text::WORKLOADS),
     ("workload_audience", text::AUDIENCE),
+    (revocation::SUBJECTS, impersonation::SUBJECTS),
+    (revocation::GROUPS, impersonation::LIST_GROUPS),
 ];
 
 /// Returns the mistakes of a form that has none.
@@ -71,6 +73,7 @@ fn add_invalid(mistakes: &mut Mistakes, invalid: &InvalidApp) {
         "subject_tokens.apps" => SUBJECT_TOKENS.apps,
         "subject_tokens.user_claim" => SUBJECT_TOKENS.user_claim,
         "subject_tokens.policy" => SUBJECT_TOKENS.policy.subjects,
+        "global_revocation.users" => revocation::SUBJECTS,
         known if FIELDS.iter().any(|(own, _)| *own == known) => known,
         _ => "form",
     };
@@ -124,6 +127,7 @@ impl IssuerForm {
             mistakes.add("workloads", text::RULES_MISSING);
         }
         let rules: Vec<_> = rules.into_iter().filter_map(|it| it.check(&mut mistakes)).collect();
+        let ends = self.ends.check(&mut mistakes);
         let (Some(issuer), Some(keys)) = (issuer, keys) else { return Err(mistakes) };
         let mut settings = TrustedIssuer::new(issuer, &*self.name, keys, algorithms)
             .with_max_lifetime(lifetime.unwrap_or(1))
@@ -134,10 +138,8 @@ impl IssuerForm {
         if !self.tenant.is_empty() {
             settings = settings.with_tenant(&*self.tenant);
         }
-        if self.global_revocation {
-            // The names of users and their bounds have no field, and stay.
-            let stored = base.and_then(TrustedIssuer::global_revocation);
-            settings = settings.with_global_revocation(stored.cloned().unwrap_or_default());
+        if let Some(trust) = ends {
+            settings = settings.with_global_revocation(trust);
         }
         if let Some(trust) = id_jag {
             settings = settings.with_id_jag(trust);

@@ -1,10 +1,12 @@
 //! The form of a trusted issuer, as it was typed. *New issuer*, *Settings* and the page of a conflict share it.
 
 mod check;
+mod revocation;
 mod rules;
 mod trust;
 
 pub(super) use check::{add_unknown_app, no_mistakes};
+use revocation::RevocationForm;
 use rules::RuleForm;
 use trust::TrustForm;
 pub(super) use trust::{ID_JAG, SUBJECT_TOKENS, TrustNames};
@@ -36,13 +38,13 @@ pub(super) struct IssuerForm {
     /// Such as `2027-01-31 12:00`, in UTC.
     pub(super) expires: String,
     pub(super) tenant: String,
-    pub(super) global_revocation: bool,
     pub(super) id_jag: TrustForm,
     pub(super) subject_tokens: TrustForm,
     /// Whether it is trusted for workloads.
     pub(super) workloads: bool,
     pub(super) workload_audience: String,
     pub(super) rules: Vec<RuleForm>,
+    pub(super) ends: RevocationForm,
 }
 
 impl IssuerForm {
@@ -82,12 +84,12 @@ impl IssuerForm {
             reuse: settings.allows_reuse(),
             expires: settings.expires_at().map(written_instant).unwrap_or_default(),
             tenant: settings.tenant().unwrap_or_default().to_owned(),
-            global_revocation: settings.global_revocation().is_some(),
             id_jag: TrustForm::of(settings.id_jag()),
             subject_tokens: TrustForm::of(settings.subject_tokens()),
             workloads,
             workload_audience: settings.workload_audience().unwrap_or_default().to_owned(),
             rules,
+            ends: RevocationForm::of(settings.global_revocation()),
         }
     }
 
@@ -114,12 +116,12 @@ impl IssuerForm {
             reuse: fields.has("reuse"),
             expires: one("expires").trim().to_owned(),
             tenant: one("tenant").trim().to_owned(),
-            global_revocation: fields.has("global_revocation"),
             id_jag: TrustForm::of_fields(fields, &ID_JAG),
             subject_tokens: TrustForm::of_fields(fields, &SUBJECT_TOKENS),
             workloads: fields.has("workloads"),
             workload_audience: one("workload_audience").trim().to_owned(),
             rules,
+            ends: RevocationForm::of_fields(fields),
         }
     }
 
@@ -142,7 +144,6 @@ impl IssuerForm {
             (text::REUSE, text::yes(self.reuse)),
             (text::EXPIRES, self.expires.clone()),
             (text::TENANT, self.tenant.clone()),
-            (text::GLOBAL, text::yes(self.global_revocation)),
         ];
         rows.extend(self.id_jag.rows(text::ID_JAG));
         rows.extend(self.subject_tokens.rows(text::SUBJECT_TOKENS));
@@ -150,6 +151,7 @@ impl IssuerForm {
         let rules: Vec<_> = self.rules.iter().filter(is_on).map(RuleForm::in_words).collect();
         rows.push((text::WORKLOADS, rules.join("\n")));
         rows.push((text::AUDIENCE, self.workload_audience.clone()));
+        rows.extend(self.ends.rows());
         rows
     }
 

@@ -10,7 +10,7 @@ use super::super::texts::{self, issuers as text};
 use super::super::times::{When, duration};
 use super::super::visit::Visit;
 use super::issuers::{AppNames, NamedApp, State};
-use crate::app::{IssuerKeys, TrustedIssuer, UserTrust, WorkloadRule};
+use crate::app::{IssuerKeys, RevocationTrust, TrustedIssuer, UserTrust, WorkloadRule};
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::jwt::Algorithm;
@@ -34,6 +34,7 @@ struct IssuerPage<'a> {
     skew: String,
     trusts: Vec<Trust<'a>>,
     workloads: Vec<Workload<'a>>,
+    ends: Option<Ends>,
 }
 
 /// The trust in one kind of evidence about users.
@@ -47,6 +48,12 @@ struct Trust<'a> {
     found_by: Vec<(&'static str, Option<&'a str>)>,
     scope: Option<&'a Scope>,
     requires_resource: bool,
+}
+
+/// The users whose access it may end, and the ways to name one.
+struct Ends {
+    users: Vec<Piece>,
+    found_by: Vec<&'static str>,
 }
 
 /// A rule for workloads.
@@ -117,8 +124,18 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             skew: duration(settings.clock_skew()),
             trusts,
             workloads,
+            ends: settings.global_revocation().map(Ends::of),
             settings,
         })
+    }
+}
+
+impl Ends {
+    fn of(trust: &RevocationTrust) -> Self {
+        let mut found_by = vec![text::BY_LINK];
+        found_by.extend(trust.by_subject.then_some(text::BY_SUBJECT));
+        found_by.extend(trust.by_email.then_some(text::BY_ADDRESS));
+        Self { users: policy::ended_users(trust), found_by }
     }
 }
 

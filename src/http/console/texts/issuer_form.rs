@@ -51,10 +51,6 @@ pub(in super::super) const REUSE_HINT: Text = "Without it, a token is good once 
      and most clients that exchange tokens. The price: a stolen token works until it expires.";
 pub(in super::super) const TENANT: Text = "Tenant";
 pub(in super::super) const TENANT_HINT: Text = "If the issuer has several: the claim of its tokens about users has to be equal. Empty means that tokens which name one are refused.";
-pub(in super::super) const GLOBAL: Text = "It may end all access of a user";
-pub(in super::super) const GLOBAL_HINT: Text =
-    "By global token revocation, in every app, for each user that it is trusted for.";
-
 pub(in super::super) const ID_JAG: Text = "Users, by identity assertion";
 pub(in super::super) const ID_JAG_ON: Text = "Trust it for identity assertions";
 pub(in super::super) const ID_JAG_HINT: Text = "The identity provider decides that an app may act for one of its users here (ID-JAG). The user is not asked.";
@@ -100,6 +96,19 @@ pub(in super::super) const LIMITED_HINT: Text = "The most that the workload gets
 pub(in super::super) const RULE_SCOPE: Text = "Scopes";
 pub(in super::super) const RULE_SCOPE_HINT: Text = "With spaces or lines between.";
 pub(in super::super) const MORE: Text = "Add another rule";
+pub(in super::super) const ENDS: Text = "The end of access";
+pub(in super::super) const GLOBAL: Text = "It may end all access of a user";
+pub(in super::super) const GLOBAL_HINT: Text = "By global token revocation, in every app, if the server offers it. The issuer names a user by its own sub, which the host links to a user here.";
+pub(in super::super) const ENDS_BY_SUBJECT: Text = "Also by the sub of this server";
+pub(in super::super) const ENDS_BY_SUBJECT_HINT: Text =
+    "The price: without a list of users below, it may end the access of every user.";
+pub(in super::super) const ENDS_BY_EMAIL: Text = "Also by e-mail address, to end access";
+pub(in super::super) const ENDS_BY_EMAIL_HINT: Text = "That of the host's directory. The price: without a list of users below, it may end the access of every user with an address.";
+pub(in super::super) const ENDS_LIMITED: Text = "Only some users";
+pub(in super::super) const ENDS_LIMITED_HINT: Text =
+    "Each name is then good for these users alone. An issuer with several tenants needs it.";
+pub(in super::super) const ENDS_LIST_EMPTY: Text =
+    "List a user or a group, or let the issuer end the access of all that it can name.";
 pub(in super::super) const RULES_MISSING: Text =
     "Write a rule, or trust the issuer not for workloads.";
 

@@ -48,6 +48,15 @@ pub(in super::super) const AGAIN: Text = "again and again until it expires";
 pub(in super::super) const TENANT: Text = "Tenant";
 pub(in super::super) const NO_TENANT: Text = "none: tokens that name one are refused";
 pub(in super::super) const GLOBAL: Text = "May end all access of a user";
+pub(in super::super) const ENDS_TITLE: Text = "Ends access of users";
+pub(in super::super) const ENDS_HINT: Text =
+    "By global token revocation, in every app, if the server offers it.";
+pub(in super::super) const ENDS_EVERY_USER: Text =
+    "It may end the access of every user that it can name.";
+pub(in super::super) const MAY_END: Text = "It may end the access of ";
+pub(in super::super) const ENDS_NO_USER: Text = "It may end the access of no user.";
+pub(in super::super) const BY_SUBJECT: Text = "the sub of this server";
+pub(in super::super) const BY_ADDRESS: Text = "the e-mail address of the host's directory";
 pub(in super::super) const YES: Text = "yes";
 pub(in super::super) const NO: Text = "no";
 pub(in super::super) const NOTHING: Text = "The server accepts nothing from this issuer: it is trusted neither for users nor for workloads.";
