@@ -1,5 +1,6 @@
 //! The fields of a policy that says which users an app may act as, in the form of a trusted issuer and of an app.
 
+use super::conflict::Difference;
 use super::fields::Fields;
 use super::lines;
 use super::mistakes::Mistakes;
@@ -115,6 +116,12 @@ impl PolicyForm {
             (text::SCOPE_LIST, list(&self.scope)),
         ]
     }
+
+    /// Returns the settings that differ from those of `stored`.
+    pub(super) fn differences(&self, stored: &Self) -> Vec<Difference> {
+        let pairs = self.rows().into_iter().zip(stored.rows());
+        pairs.filter_map(|((name, own), (_, other))| Difference::of(name, own, other)).collect()
+    }
 }
 
 /// Reads a scope ceiling that is not empty: with an empty one, each request would be refused.
@@ -141,6 +148,9 @@ pub(super) fn members(
         for sentence in sentences {
             mistakes.add(field, sentence);
         }
+    }
+    if members.len() > 1_000 {
+        mistakes.add(of_subjects, text::TOO_MANY);
     }
     members
 }
@@ -184,5 +194,13 @@ mod tests {
         assert_eq!(check(&PolicyForm::of(&empty)).1, ["subjects"]);
         let wrong = PolicyForm { except_groups: "x \n".to_owned(), ..PolicyForm::default() };
         assert_eq!(check(&wrong).1, ["except_groups", "allow", "scope"]);
+        let listed = |count: usize| PolicyForm {
+            allow: "members".to_owned(),
+            groups: "a\n".repeat(count),
+            limit: "app".to_owned(),
+            ..PolicyForm::default()
+        };
+        assert_eq!(check(&listed(1_000)).1, [""; 0]);
+        assert_eq!(check(&listed(1_001)).1, ["subjects"]);
     }
 }

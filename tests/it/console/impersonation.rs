@@ -150,17 +150,17 @@ fn a_policy_that_cannot_be_read_is_not_saved() {
     assert_eq!(answer.status, 422);
     check(&answer.body, MOUNT);
     for field in ["subjects", "groups", "except_groups", "scope"] {
-        assert!(answer.body.contains(&format!("id=\"{field}-error\"")), "{field}");
+        assert!(answer.body.contains(&format!("id=\"{field}_error\"")), "{field}");
     }
-    assert!(!answer.body.contains("id=\"except_subjects-error\""));
+    assert!(!answer.body.contains("id=\"except_subjects_error\""));
     assert!(words(&answer.body).contains("Line 1, staff : it begins or ends with a space."));
     let areas = tags(&answer.body);
     let subjects = areas.iter().find(|tag| tag.attribute("name") == Some("subjects")).unwrap();
     assert_eq!(subjects.text, fields[2].1);
     for (changed, error) in [
-        (("allow", "everyone"), "allow-error"),
-        (("subjects", " "), "subjects-error"),
-        (("scope", ""), "scope-error"),
+        (("allow", "everyone"), "allow_error"),
+        (("subjects", " "), "subjects_error"),
+        (("scope", ""), "scope_error"),
     ] {
         let mut fields = vec![("version", &*version), ("allow", "members"), ("limit", "listed")];
         fields.extend([("subjects", "ann"), ("scope", "a")]);
