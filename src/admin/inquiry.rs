@@ -8,7 +8,9 @@ use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::endpoint::context::Context;
 use crate::endpoint::introspection::Introspection;
-use crate::endpoint::token::{EvidenceCheck, PreviewRequest, TokenPreview, UserCheck};
+use crate::endpoint::token::{
+    EvidenceCheck, ExchangeQuestion, PreviewRequest, TokenPreview, UserCheck,
+};
 use crate::error::{EndpointError, Fault};
 use crate::hooks::Hooks;
 use crate::ids::{ClientId, Issuer, Subject};
@@ -33,6 +35,12 @@ pub(crate) trait Inquiries: Sync {
         &'a self,
         app: Arc<CustomApp>,
         assertion: &'a str,
+    ) -> Answer<'a, EvidenceCheck, Fault>;
+
+    fn check_exchange<'a>(
+        &'a self,
+        app: Arc<CustomApp>,
+        question: &'a ExchangeQuestion<'a>,
     ) -> Answer<'a, EvidenceCheck, Fault>;
 
     fn preview<'a>(
@@ -72,6 +80,14 @@ impl<S: Store, U: UserDirectory, H: Hooks> Inquiries for Context<S, U, H> {
         assertion: &'a str,
     ) -> Answer<'a, EvidenceCheck, Fault> {
         Box::pin(Self::check_evidence(self, app, assertion))
+    }
+
+    fn check_exchange<'a>(
+        &'a self,
+        app: Arc<CustomApp>,
+        question: &'a ExchangeQuestion<'a>,
+    ) -> Answer<'a, EvidenceCheck, Fault> {
+        Box::pin(Self::check_exchange(self, app, question))
     }
 
     fn preview<'a>(

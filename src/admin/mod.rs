@@ -41,8 +41,8 @@ pub use subject_record::{DeviceRecord, GrantRecord, SubjectRecord};
 pub use transfer::{AppExport, ExportError, ImportedApp};
 
 pub use crate::endpoint::token::{
-    EvidenceCheck, LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview,
-    UserCheck,
+    EvidenceCheck, ExchangeQuestion, LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit,
+    SubjectTokenType, TokenPreview, UserCheck,
 };
 
 use crate::app::{

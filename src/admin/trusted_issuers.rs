@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Admin, AdminError};
 use crate::app::{CustomApp, InvalidApp, TrustedIssuer};
 use crate::audit::Action;
-use crate::endpoint::token::EvidenceCheck;
+use crate::endpoint::token::{EvidenceCheck, ExchangeQuestion};
 use crate::endpoint::trusted_issuers::TrustedIssuers;
 use crate::error::Fault;
 use crate::ids::{ClientId, EvidenceIssuer};
@@ -97,15 +97,26 @@ impl<S: Store> Admin<'_, S> {
         self.issuers()?;
         let app: Arc<CustomApp> = self.existing(client_id).await?;
         let checked = self.parts.inquiries.check_evidence(app, assertion).await;
-        checked.map_err(|fault| {
-            if let Fault::Store(error) = fault {
-                AdminError::Store(error)
-            } else if let Fault::Directory(error) = fault {
-                AdminError::Directory(error)
-            } else {
-                AdminError::Preview(fault)
-            }
-        })
+        checked.map_err(failed_check)
+    }
+
+    /// Checks an exchange (RFC 8693) as the token endpoint would for the app, and returns the decision with its rule. The
+    /// subject token may be one of a trusted issuer, or an access token of this server.
+    ///
+    /// Nothing is used up or issued, no event tells of the question, and the credentials of the app are not asked for. A
+    /// revoked token is refused. Whether a token that is good once was used before is not looked up.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::NotFound`], [`AdminError::Directory`] and [`AdminError::Store`].
+    pub async fn check_exchange(
+        &self,
+        client_id: &ClientId,
+        question: &ExchangeQuestion<'_>,
+    ) -> Result<EvidenceCheck, AdminError> {
+        let app: Arc<CustomApp> = self.existing(client_id).await?;
+        let checked = self.parts.inquiries.check_exchange(app, question).await;
+        checked.map_err(failed_check)
     }
 
     fn issuers(&self) -> Result<&TrustedIssuers, AdminError> {
@@ -176,5 +187,15 @@ impl<S: Store> Admin<'_, S> {
             return Err(InvalidApp::new("issuer", "must not be this server"));
         }
         Ok(())
+    }
+}
+
+fn failed_check(fault: Fault) -> AdminError {
+    if let Fault::Store(error) = fault {
+        AdminError::Store(error)
+    } else if let Fault::Directory(error) = fault {
+        AdminError::Directory(error)
+    } else {
+        AdminError::Preview(fault)
     }
 }

@@ -95,6 +95,17 @@ impl<T> Answered<T> {
 impl<'a> AuditTrail<'a> {
     pub(crate) fn new(action: Action, request: &FormRequest<'a>, sink: &dyn AuditSink) -> Self {
         let mut trail = Self {
+            observation: request.observation(),
+            is_recorded: sink.is_listening(),
+            ..Self::of_question(action)
+        };
+        trail.enter(Step::Parse);
+        trail
+    }
+
+    /// Returns the trail of a question, which is never recorded.
+    pub(crate) const fn of_question(action: Action) -> Self {
+        Self {
             action,
             subject: None,
             grant_id: None,
@@ -109,12 +120,15 @@ impl<'a> AuditTrail<'a> {
             wipe_check: None,
             step: Step::Parse,
             notes: Vec::new(),
-            observation: request.observation(),
-            is_recorded: sink.is_listening(),
+            observation: None,
+            is_recorded: true,
             is_waiting: false,
-        };
-        trail.enter(Step::Parse);
-        trail
+        }
+    }
+
+    /// Takes the decision of the policy engine.
+    pub(crate) fn take_decision(&mut self) -> Option<DecisionRecord> {
+        self.decision.take().map(|decision| *decision)
     }
 
     /// Notes that the request has reached `step`.

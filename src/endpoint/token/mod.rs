@@ -24,8 +24,9 @@ mod preview;
 mod request;
 mod response;
 
-pub use check_evidence::EvidenceCheck;
+pub use check_evidence::{EvidenceCheck, ExchangeQuestion};
 pub use check_user::UserCheck;
+pub use grant::subject_token::SubjectTokenType;
 pub use preview::{LeftOutScope, PreviewRequest, PreviewedToken, ScopeLimit, TokenPreview};
 pub use response::TokenResponse;
 

@@ -153,8 +153,8 @@ fn hostile_policy(text: &str) -> JwtSettings {
     JwtSettings::signature_secret().with_user_claim("<b>claim").with_impersonation(policy)
 }
 
-/// Trusts an issuer with hostile texts, and returns the segment of its path.
-fn trust_hostile(world: &World, desk: &Desk<'_>, text: &str) -> String {
+/// A trusted issuer with hostile texts: its names, the users it knows, the claims and patterns of its workloads.
+pub(super) fn hostile_issuer(text: &str) -> TrustedIssuer {
     let short: String = text.chars().take(60).collect();
     let issuer = EvidenceIssuer::new(&*short).unwrap();
     let ascii = if short.is_ascii() { short.replace(' ', "") } else { "x".to_owned() };
@@ -164,15 +164,22 @@ fn trust_hostile(world: &World, desk: &Desk<'_>, text: &str) -> String {
         .with_policy(hostile_policy(text).impersonation().clone());
     let pattern = SubjectPattern::new(&format!("x:{}", ascii.replace('*', ""))).unwrap();
     let rule = WorkloadRule::new(app, pattern).with_claim(&*short, &*short);
-    let record = TrustedIssuer::new(issuer, &*short, idp_keys(), [Algorithm::ES256])
+    let ends = RevocationTrust::default().with_users(hostile_members(text));
+    TrustedIssuer::new(issuer, &*short, idp_keys(), [Algorithm::ES256])
         .with_id_jag(users.clone())
         .with_subject_tokens(users)
         .with_workloads([rule])
         .with_workload_audience(&*short)
         .with_tenant(&*short)
-        .with_global_revocation(RevocationTrust::default().with_users(hostile_members(text)));
+        .with_global_revocation(ends)
+}
+
+/// Trusts an issuer with hostile texts, and returns the segment of its path.
+fn trust_hostile(world: &World, desk: &Desk<'_>, text: &str) -> String {
+    let record = hostile_issuer(text);
+    let name = record.name().to_owned();
     trust(world, record);
-    super::issuers::path_of(desk, &short).strip_prefix("/issuers/").unwrap().to_owned()
+    super::issuers::path_of(desk, &name).strip_prefix("/issuers/").unwrap().to_owned()
 }
 
 /// H5: hostile texts stay texts, on every page.
@@ -245,6 +252,16 @@ fn every_page_shows_hostile_texts_as_texts() {
             if page.starts_with("/apps?") || page.ends_with("/settings") || page.ends_with("/wipe")
             {
                 assert_eq!(answer.status, 200, "{page}");
+            }
+            if page == format!("/issuers/{issuer}/check") {
+                for named in ["assertion", "jwt", "access_token", &short] {
+                    let fields =
+                        ["app", "evidence", "actor", "targets"].map(|name| (name, &*short));
+                    let fields = [&fields[..], &[("presented_as", named)]].concat();
+                    check(&desk.post(&page, &fields).body, MOUNT);
+                    let fields = [&fields[1..], &[("app", app.id.as_str())]].concat();
+                    check(&desk.post(&page, &fields).body, MOUNT);
+                }
             }
             if page.ends_with(app.id.as_str()) {
                 assert!(

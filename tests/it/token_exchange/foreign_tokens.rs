@@ -16,7 +16,7 @@ use crate::faulty_store::{FaultyStore, Method, post};
 use crate::support::{Answer, App, ISSUER, START, subject};
 use crate::trusted_issuers::{IDP, evidence_issuer, trust};
 
-pub(super) const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
+pub(crate) const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 pub(super) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// An issuer whose key is not the server's, and that is trusted for nothing.
@@ -31,7 +31,7 @@ pub(super) fn users(chain: &Chain) -> UserTrust {
 }
 
 /// An issuer that is trusted for subject tokens as `change` says. *orders* may exchange them for *files*.
-pub(super) fn with_idp(change: impl FnOnce(TrustedIssuer, UserTrust) -> TrustedIssuer) -> Chain {
+pub(crate) fn with_idp(change: impl FnOnce(TrustedIssuer, UserTrust) -> TrustedIssuer) -> Chain {
     let chain = Chain::new();
     chain.world.users.link(&evidence_issuer(), "u1", &subject("ann"));
     trust(&chain.world, change(idp(), users(&chain)));
@@ -70,11 +70,11 @@ fn replaced(token: &str, claims: &Value) -> String {
     format!("{header}.{}.{signature}", crate::assertions::encoded(&claims.to_string()))
 }
 
-pub(super) fn token(chain: &Chain, change: &Value) -> String {
+pub(crate) fn token(chain: &Chain, change: &Value) -> String {
     sign(Some("at+jwt"), &claims(chain, change))
 }
 
-pub(super) fn present(chain: &Chain, app: &App, kind: &str, token: &str) -> Answer {
+pub(crate) fn present(chain: &Chain, app: &App, kind: &str, token: &str) -> Answer {
     let form = [GRANT, ("subject_token_type", kind), ("subject_token", token), ("resource", FILES)];
     chain.world.post(app, &form)
 }

@@ -3,10 +3,11 @@
 mod actors;
 mod chains;
 mod confusion;
-mod foreign_tokens;
+pub(crate) mod foreign_tokens;
 mod foreign_users;
 mod lineage;
 mod narrowing;
+mod questions;
 mod races;
 mod requests;
 mod subject_tokens;
@@ -36,15 +37,15 @@ const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const OF_ACCESS: (&str, &str) = ("subject_token_type", ACCESS_TOKEN);
 const ACTOR_OF_ACCESS: (&str, &str) = ("actor_token_type", ACCESS_TOKEN);
 const ORDERS: &str = "https://orders.example.com";
-const FILES: &str = "https://files.example.com";
+pub(crate) const FILES: &str = "https://files.example.com";
 const MAIL: &str = "https://mail.example.com";
 
 /// A server with three APIs that are apps, too. A user's token of the app `web` is for *orders*, which may exchange
 /// it for *files*, which may exchange that for *mail*.
-struct Chain<H = NoHooks> {
-    world: World<H>,
+pub(crate) struct Chain<H = NoHooks> {
+    pub(crate) world: World<H>,
     web: App,
-    orders: App,
+    pub(crate) orders: App,
     files: App,
     mail: App,
 }
@@ -119,7 +120,7 @@ impl<H: Hooks + 'static> Chain<H> {
     }
 
     /// The access token of a user who agreed in a browser.
-    fn user_token(&self) -> String {
+    pub(crate) fn user_token(&self) -> String {
         self.world.tokens(&self.web).text("access_token").to_owned()
     }
 
@@ -156,7 +157,7 @@ impl<H: Hooks + 'static> Chain<H> {
     }
 
     /// The own token of an app.
-    fn own_token(&self, app: &App) -> String {
+    pub(crate) fn own_token(&self, app: &App) -> String {
         let answer = self.world.post(app, &[("grant_type", "client_credentials")]);
         answer.text("access_token").to_owned()
     }

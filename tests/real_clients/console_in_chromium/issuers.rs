@@ -94,7 +94,7 @@ impl Work<'_> {
         chrome.press("Add another rule");
     }
 
-    /// H11: a token is checked, comes back in the form alone, and is good afterwards.
+    /// H11: a token is checked, does not come back, and is good afterwards. As a subject token, it is refused.
     fn check(&self) {
         let chrome = self.chrome;
         chrome.press("Check evidence");
@@ -107,6 +107,7 @@ impl Work<'_> {
         chrome.press("Check token");
         assert_says(chrome, &["Accepted: Mail Gateway", "ann is listed.", "Earlier actors"]);
         self.inspection.check("issuer-check-accepted");
+        assert_eq!(chrome.run("return document.getElementById('evidence').value"), "");
         assert!(!chrome.url().as_str().contains(&token[..20]));
         assert_eq!(self.apps.present(&token).status, 200, "it was not used up");
         self.apps.present(&token).assert_error(400, "invalid_grant");
@@ -114,6 +115,14 @@ impl Work<'_> {
         chrome.press("Check token");
         assert_says(chrome, &["Refused: Mail Gateway", "Neither carol nor a group of carol"]);
         self.inspection.check("issuer-check-refused");
+        chrome.click("#presented_as_jwt");
+        chrome.fill("#evidence", &self.apps.evidence(ISSUER, "ann"));
+        chrome.fill("#targets", "https://reports.example.com/");
+        chrome.press("Check token");
+        assert_says(chrome, &["Refused: Mail Gateway"]);
+        assert_eq!(chrome.values("#targets"), ["https://reports.example.com/"]);
+        self.inspection.check("issuer-check-exchange");
+        chrome.fill("#evidence", &token);
         let left = "dispatchEvent(new Event('pagehide')); return document.getElementById('evidence').value";
         assert_eq!(chrome.run(left), "", "the token is wiped when the page is left");
     }

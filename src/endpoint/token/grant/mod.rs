@@ -9,7 +9,7 @@ pub(super) mod device_code;
 pub(super) mod evidence;
 pub(super) mod jwt_bearer;
 pub(super) mod refresh_token;
-mod subject_token;
+pub(super) mod subject_token;
 pub(super) mod token_exchange;
 
 use std::time::Duration;

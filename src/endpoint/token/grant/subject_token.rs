@@ -25,9 +25,10 @@ use crate::users::{User, UserDirectory};
 /// The token type identifier of access tokens (RFC 8693 section 3): those of this server.
 pub(super) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// The type by which a request calls its subject token.
+/// The type by which a request for an exchange calls its subject token (RFC 8693 section 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SubjectTokenType {
+#[non_exhaustive]
+pub enum SubjectTokenType {
     /// An access token of this server.
     AccessToken,
     /// A JWT of a trusted issuer.

@@ -19,10 +19,11 @@ use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::client_authentication::{AuthenticatedApp, claim_expiry};
 use crate::endpoint::context::Context;
 use crate::endpoint::request_facts::RequestFacts;
+use crate::endpoint::token::check_evidence::ExchangeQuestion;
 use crate::endpoint::token::decide::Decided;
 use crate::error::{EndpointError, ExchangeRefusal, Rejection, TokenFault};
-use crate::ids::Resource;
-use crate::jwt::{AccessTokenClaims, Circumstances, Parent};
+use crate::ids::{ClientId, Resource};
+use crate::jwt::{AccessTokenClaims, Circumstances, Parent, PriorActor};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::resources::Resources;
@@ -54,10 +55,35 @@ pub(in crate::endpoint::token) struct Exchange<'f> {
     targets: Vec<Target<'f>>,
 }
 
+/// An exchange that was checked against the store, the user directory and the policy of the app.
+pub(in crate::endpoint::token) struct Weighed {
+    pub(in crate::endpoint::token) user: Option<User>,
+    /// The most scope of the derived token, or the refusal. Without a user, it is a refusal.
+    pub(in crate::endpoint::token) scope: Result<Scope, Rejection>,
+    targets: Resources,
+    actor: ClientId,
+    prior_actors: Vec<PriorActor>,
+    via: Vec<Parent>,
+    ends_at: UnixTime,
+}
+
 /// The right to a derived token. There is nothing to claim, unless the subject token is good for one use.
 pub(in crate::endpoint::token) struct DerivedRight {
     authorized_at: UnixTime,
     claim: Option<Box<AssertionClaim>>,
+}
+
+impl<'f> Presented<'f> {
+    /// Returns the parameters of a question.
+    pub(in crate::endpoint::token) fn of_question(question: &ExchangeQuestion<'f>) -> Self {
+        let targets = question.targets.iter().filter(|text| !text.is_empty());
+        Self {
+            subject: question.subject_token,
+            subject_type: question.subject_token_type,
+            actor: question.actor_token,
+            targets: targets.map(|text| Target::Audience(text)).collect(),
+        }
+    }
 }
 
 impl Grant for TokenExchange {
@@ -127,18 +153,54 @@ impl Grant for TokenExchange {
         facts: &RequestFacts<'_>,
         trail: &mut AuditTrail<'_>,
     ) -> Result<Valid<DerivedRight>, EndpointError> {
-        let Exchange { subject, actor, targets } = exchange;
-        if let Some(own) = subject.own() {
+        if let Some(own) = exchange.subject.own() {
             trail.concerns(&own.subject);
         }
         trail.flow = Some(Flow::TokenExchange);
         let grant_id = facts.rowless_grant_id();
         trail.grant_id = Some(grant_id);
-        check_subjects(app, &subject, actor.as_ref())?;
+        let weighed = exchange.weigh(app, context, facts.now, trail).await?;
+        let scope = weighed.scope?;
+        let user = weighed.user.ok_or(Rejection::UnknownUser)?;
+        let subject = exchange.subject;
+        let offer = Offer {
+            scope,
+            signed_scope: None,
+            resource: OfferedResource::Targets(weighed.targets),
+            ends_at: weighed.ends_at,
+        };
+        let claim = claim_of(&subject, app, facts);
+        let (auth_time, circumstances) = subject.into_authentication();
+        let circumstances = Circumstances { prior_actors: weighed.prior_actors, ..circumstances };
+        let origin = Origin {
+            grant_id,
+            subject: user.subject.clone(),
+            user: Some(user),
+            actor: Some(weighed.actor),
+            device: None,
+            auth_time,
+            circumstances: (!circumstances.is_empty()).then(|| Box::new(circumstances)),
+            via: weighed.via,
+        };
+        Ok(Valid::new(origin, offer, DerivedRight { authorized_at: facts.date, claim }))
+    }
+}
+
+impl Exchange<'_> {
+    /// Finds the user, and decides. Nothing changes.
+    pub(in crate::endpoint::token) async fn weigh<S: Store, U: UserDirectory, H: Sync>(
+        &self,
+        app: &CustomApp,
+        context: &Context<S, U, H>,
+        now: UnixTime,
+        trail: &mut AuditTrail<'_>,
+    ) -> Result<Weighed, EndpointError> {
+        let Self { subject, actor, targets } = self;
+        check_subjects(app, subject, actor.as_ref())?;
         let actor_id = actor.as_ref().map_or(app.client_id(), |token| &token.client_id).clone();
-        let (prior_actors, via) = (subject.actors(), lineage(&subject, actor.as_ref(), app));
+        let (prior_actors, via) = (subject.actors(), lineage(subject, actor.as_ref(), app));
         let policy = app.settings().delegation();
-        let targets = targets_of(&targets, policy, &context.resource_servers)?;
+        let targets = targets_of(targets, policy, &context.resource_servers)?;
         let may_act = subject.may_act();
         let (servers, issuer) = (&context.resource_servers, &context.issuer);
         let evidence = Evidence::SubjectToken(SubjectToken {
@@ -151,9 +213,8 @@ impl Grant for TokenExchange {
             actors: prior_actors.len(),
             impersonated: subject.is_impersonated(),
         });
-        let judge = |user: Option<&User>| {
-            decide(app.client_id(), app.settings(), &evidence, user, facts.now)
-        };
+        let judge =
+            |user: Option<&User>| decide(app.client_id(), app.settings(), &evidence, user, now);
         let permitted = |trail: &mut AuditTrail<'_>, decision: &Decision<'_>| {
             trail.decided_by(decision, &prior_actors);
             trail.descends_from(&via);
@@ -168,37 +229,21 @@ impl Grant for TokenExchange {
             let refusal = Refusal::Delegation(DelegationRule::TooManyActors);
             return Err(Rejection::PolicyRefused(EvidenceKind::SubjectToken, refusal).into());
         }
-        let user = context.user_of(&subject, app.client_id()).await?;
-        if let Some(actor) = &actor {
+        let user = context.user_of(subject, app.client_id()).await?;
+        if let Some(actor) = actor {
             context.check_live(&AccessFacts::from(actor), ExchangeRefusal::Actor).await?;
         }
         if let Some(user) = &user {
             trail.concerns(&user.subject);
         }
         let decision = judge(user.as_ref());
-        permitted(trail, &decision)?;
-        let user = user.ok_or(Rejection::UnknownUser)?;
+        let scope = permitted(trail, &decision).and_then(|()| {
+            offered_scope(subject.scope(app), &targets, servers, &decision)
+                .map_err(Rejection::Exchange)
+        });
         let ends_at = subject.expires_at();
-        let offer = Offer {
-            scope: offered_scope(subject.scope(app), &targets, servers, &decision)?,
-            signed_scope: None,
-            resource: OfferedResource::Targets(targets),
-            ends_at: actor.map_or(ends_at, |it| it.expires_at.min(ends_at)),
-        };
-        let claim = claim_of(&subject, app, facts);
-        let (auth_time, circumstances) = subject.into_authentication();
-        let circumstances = Circumstances { prior_actors, ..circumstances };
-        let origin = Origin {
-            grant_id,
-            subject: user.subject.clone(),
-            user: Some(user),
-            actor: Some(actor_id),
-            device: None,
-            auth_time,
-            circumstances: (!circumstances.is_empty()).then(|| Box::new(circumstances)),
-            via,
-        };
-        Ok(Valid::new(origin, offer, DerivedRight { authorized_at: facts.date, claim }))
+        let ends_at = actor.as_ref().map_or(ends_at, |it| it.expires_at.min(ends_at));
+        Ok(Weighed { user, scope, targets, actor: actor_id, prior_actors, via, ends_at })
     }
 }
 

@@ -1,5 +1,5 @@
 //! *Check evidence* of a trusted issuer: a pasted token, and the decision that an app would get on it. Nothing is used up,
-//! and the token comes back in the form alone.
+//! and the token does not come back.
 
 use askama::Template;
 use http::StatusCode;
@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::super::access::ConsoleRole;
 use super::super::fields::Fields;
 use super::super::frame::{Frame, IssuerTab};
+use super::super::lines;
 use super::super::mistakes::{FormFields, Mistakes};
 use super::super::problem::Problem;
 use super::super::sentence::{Piece, filled};
@@ -14,9 +15,9 @@ use super::super::texts::{self, issuer_check as text};
 use super::super::visit::Visit;
 use super::issuers::{AppNames, NamedApp, apps};
 use super::preview::{Claim, claims};
-use crate::admin::{AdminError, EvidenceCheck};
+use crate::admin::{AdminError, EvidenceCheck, ExchangeQuestion, SubjectTokenType};
 use crate::app::policy::DecisionRecord;
-use crate::error::Rejection;
+use crate::error::{ExchangeRefusal, Rejection};
 use crate::hooks::Hooks;
 use crate::http::Page;
 use crate::ids::{ClientId, EvidenceIssuer, Group};
@@ -24,7 +25,13 @@ use crate::store::{IssuerRecord, Store};
 use crate::users::UserDirectory;
 
 /// The fields in the order of the form.
-const FIELDS: FormFields = &[("app", text::APP), ("evidence", text::TOKEN)];
+const FIELDS: FormFields = &[
+    ("app", text::APP),
+    ("presented_as", text::PRESENTED_AS),
+    ("evidence", text::TOKEN),
+    ("actor", text::ACTOR),
+    ("targets", text::TARGETS),
+];
 /// The apps that the field offers.
 const OFFERED: usize = 20;
 
@@ -36,10 +43,47 @@ struct IssuerCheck<'a> {
     may_ask: bool,
     /// The client ids and names of apps that the record names.
     offered: Vec<(&'a ClientId, NamedApp)>,
-    app: &'a str,
-    token: &'a str,
+    typed: &'a Typed,
     mistakes: &'a Mistakes,
     checked: Option<Checked>,
+}
+
+/// The question as it was typed, without its tokens.
+#[derive(Default)]
+struct Typed {
+    app: String,
+    presented_as: String,
+    targets: String,
+}
+
+impl Typed {
+    fn of(form: &Fields) -> Self {
+        let presented_as = match form.one("presented_as") {
+            "" => text::ASSERTION.to_owned(),
+            named => named.to_owned(),
+        };
+        Self {
+            app: form.one("app").trim().to_owned(),
+            presented_as,
+            targets: form.one("targets").replace("\r\n", "\n"),
+        }
+    }
+
+    /// Returns the type of the subject token. `None`: the token is an assertion.
+    fn subject_type(&self) -> Result<Option<SubjectTokenType>, ()> {
+        match &*self.presented_as {
+            text::ASSERTION => Ok(None),
+            text::ACCESS_TOKEN => Ok(Some(SubjectTokenType::AccessToken)),
+            text::JWT => Ok(Some(SubjectTokenType::Jwt)),
+            text::ID_TOKEN => Ok(Some(SubjectTokenType::IdToken)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Returns a pasted token. A terminal or a mail may have broken its line.
+fn pasted(form: &Fields, field: &str) -> String {
+    form.one(field).split_whitespace().collect()
 }
 
 /// The answer in words.
@@ -59,6 +103,8 @@ struct Checked {
     groups: String,
     actors: Vec<String>,
     scope: Option<String>,
+    /// Whether the token is an access token of this server.
+    is_own: bool,
     /// The claims, if the issuer has signed them.
     claims: Option<Vec<Claim>>,
 }
@@ -72,8 +118,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             [app] => app.as_str(),
             _ => "",
         };
-        let none = Mistakes::new(FIELDS);
-        self.check_form(StatusCode::OK, &record, (only, ""), &none, None).await
+        let presented_as = text::ASSERTION.to_owned();
+        let typed = Typed { app: only.to_owned(), presented_as, ..Typed::default() };
+        self.check_form(StatusCode::OK, &record, &typed, &Mistakes::new(FIELDS), None).await
     }
 
     /// Shows the decision about a token that an app would present.
@@ -85,43 +132,58 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
         // The answer tells about the user's account.
         self.require(ConsoleRole::Edit)?;
         let record = self.issuer(segment).await?;
-        let app = form.one("app").trim();
-        // A terminal or a mail may have broken its line.
-        let token: String = form.one("evidence").split_whitespace().collect();
+        let typed = Typed::of(form);
+        let token = pasted(form, "evidence");
         let mut mistakes = Mistakes::new(FIELDS);
-        let client_id = ClientId::new(app).ok();
-        if app.is_empty() {
+        let unknown = || texts::issuer_form::unknown_app(&typed.app);
+        let client_id = ClientId::new(&*typed.app).ok();
+        if typed.app.is_empty() {
             mistakes.add("app", text::APP_MISSING);
+        } else if client_id.is_none() {
+            mistakes.add("app", unknown());
+        }
+        let subject_type = typed.subject_type();
+        if subject_type.is_err() {
+            mistakes.add("presented_as", text::PRESENTED_AS_MISSING);
         }
         if token.is_empty() {
             mistakes.add("evidence", text::TOKEN_MISSING);
         }
-        let unknown = || texts::issuer_form::unknown_app(app);
-        match client_id {
-            Some(client_id) if mistakes.is_empty() => {
-                match self.admin().check_evidence(&client_id, &token).await {
-                    Ok(check) => {
-                        let checked = self.checked_evidence(&record, &check);
-                        let (status, typed) = (StatusCode::OK, (app, &*token));
-                        let checked = Some(checked);
-                        return self.check_form(status, &record, typed, &mistakes, checked).await;
+        if let (Some(client_id), Ok(subject_type), true) =
+            (client_id, subject_type, mistakes.is_empty())
+        {
+            let answer = match subject_type {
+                None => self.admin().check_evidence(&client_id, &token).await,
+                Some(subject_type) => {
+                    let actor = pasted(form, "actor");
+                    let targets: Vec<&str> = lines::lines(&typed.targets).collect();
+                    let mut question =
+                        ExchangeQuestion::new(&token, subject_type).with_targets(&targets);
+                    if !actor.is_empty() {
+                        question = question.with_actor(&actor);
                     }
-                    Err(AdminError::NotFound) => mistakes.add("app", unknown()),
-                    Err(error) => return Err(error.into()),
+                    self.admin().check_exchange(&client_id, &question).await
                 }
+            };
+            match answer {
+                Ok(check) => {
+                    let checked = Some(self.checked_evidence(&record, &check));
+                    let status = StatusCode::OK;
+                    return self.check_form(status, &record, &typed, &mistakes, checked).await;
+                }
+                Err(AdminError::NotFound) => mistakes.add("app", unknown()),
+                Err(error) => return Err(error.into()),
             }
-            None if !app.is_empty() => mistakes.add("app", unknown()),
-            _ => {}
         }
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        self.check_form(status, &record, (app, &token), &mistakes, None).await
+        self.check_form(status, &record, &typed, &mistakes, None).await
     }
 
     async fn check_form(
         &self,
         status: StatusCode,
         record: &IssuerRecord,
-        (app, token): (&str, &str),
+        typed: &Typed,
         mistakes: &Mistakes,
         checked: Option<Checked>,
     ) -> Result<Page, Problem> {
@@ -135,8 +197,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
             action: self.issuer_link(record.settings.issuer(), IssuerTab::Check.path()),
             may_ask: self.may(ConsoleRole::Edit),
             offered,
-            app,
-            token,
+            typed,
             mistakes,
             checked,
         };
@@ -167,6 +228,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Visit<'_, S, U, H> {
                 it.actors.iter().map(|actor| actor.subject.to_string()).collect()
             }),
             scope: check.answer.as_ref().ok().map(|scope| scope.as_str().to_owned()),
+            is_own: check.issuer.is_none(),
             claims: check.claims.as_ref().map(|all| claims(all, now)),
         }
     }
@@ -185,7 +247,12 @@ fn reason(check: &EvidenceCheck) -> Vec<Piece> {
         Err(Rejection::Assertion(_)) if check.issuer.is_none() => {
             vec![Piece::plain(text::NOT_OF_TRUSTED)]
         }
-        Err(Rejection::Assertion(_)) => vec![Piece::plain(text::NOT_ACCEPTED)],
+        Err(Rejection::Exchange(ExchangeRefusal::UnknownIssuer)) => {
+            vec![Piece::plain(text::NOT_OF_TRUSTED)]
+        }
+        Err(Rejection::Assertion(_) | Rejection::Exchange(ExchangeRefusal::Evidence(_))) => {
+            vec![Piece::plain(text::NOT_ACCEPTED)]
+        }
         Err(Rejection::ScopeWithdrawn) => vec![Piece::plain(text::NO_SCOPE_LEFT)],
         Err(Rejection::SubjectIsClientId) => {
             let pattern = texts::impersonation::SAME_NAME;

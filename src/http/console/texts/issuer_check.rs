@@ -12,8 +12,42 @@ pub(in super::super) const APP: Text = "App that presents it";
 pub(in super::super) const APP_HINT: Text =
     "Its client id. The credentials of the app are not asked for.";
 pub(in super::super) const APP_MISSING: Text = "Write the client id of an app.";
+pub(in super::super) const PRESENTED_AS: Text = "How the app presents it";
+pub(in super::super) const PRESENTED_AS_MISSING: Text = "Choose how the app presents the token.";
+pub(in super::super) const ASSERTION: Text = "assertion";
+pub(in super::super) const JWT: Text = "jwt";
+pub(in super::super) const ID_TOKEN: Text = "id_token";
+pub(in super::super) const ACCESS_TOKEN: Text = "access_token";
+/// Value, name, hint.
+pub(in super::super) const CHOICES: [(Text, Text, Text); 4] = [
+    (
+        ASSERTION,
+        "As an assertion",
+        "An identity assertion about a user, or the token of a workload.",
+    ),
+    (
+        JWT,
+        "As a subject token: access token of the issuer",
+        "The app exchanges it. In the request it is a jwt.",
+    ),
+    (
+        ID_TOKEN,
+        "As a subject token: ID token of the issuer",
+        "The app exchanges it. In the request it is an id_token.",
+    ),
+    (
+        ACCESS_TOKEN,
+        "As a subject token: access token of this server",
+        "The app exchanges it. In the request it is an access_token.",
+    ),
+];
 pub(in super::super) const TOKEN: Text = "Token";
-pub(in super::super) const TOKEN_HINT: Text = "An identity assertion or the token of a workload: three parts with dots between. It gets into no log and no address.";
+pub(in super::super) const TOKEN_HINT: Text =
+    "Three parts with dots between. It gets into no log and no address, and does not come back.";
+pub(in super::super) const ACTOR: Text = "Token of the app that acts";
+pub(in super::super) const ACTOR_HINT: Text = "For an exchange: an access token of this server that the app got for itself. Empty means the app that presents it.";
+pub(in super::super) const TARGETS: Text = "For these APIs";
+pub(in super::super) const TARGETS_HINT: Text = "For an exchange: one URI or client id a line. Empty means the only target in the settings of the app.";
 pub(in super::super) const TOKEN_MISSING: Text = "Paste a token.";
 pub(in super::super) const CHECK: Text = "Check token";
 
@@ -38,8 +72,9 @@ pub(in super::super) const SCOPE: Text = "Scopes at most";
 pub(in super::super) const NONE: Text = "none";
 pub(in super::super) const CLAIMS: Text = "Claims";
 pub(in super::super) const VERIFIED: Text = "The issuer has signed these.";
+pub(in super::super) const OWN_VERIFIED: Text = "This server has signed these.";
 pub(in super::super) const NOT_VERIFIED: Text =
-    "They are not shown: no key of a trusted issuer has signed them.";
+    "They are not shown: no key that counts here has signed them.";
 pub(in super::super) const CLAIM: Text = "Claim";
 pub(in super::super) const VALUE: Text = "Value";
 
