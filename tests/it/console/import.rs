@@ -33,17 +33,17 @@ fn send<S: Store>(desk: &Desk<'_, S>, fields: &[(&str, &str)]) -> Answered {
 }
 
 /// Shows what a file of declared apps would do.
-fn show<S: Store>(desk: &Desk<'_, S>, apps: &Value) -> Answered {
+pub(super) fn show<S: Store>(desk: &Desk<'_, S>, apps: &Value) -> Answered {
     send(desk, &[("format", "grantor"), ("text", &format!("{apps:#}"))])
 }
 
 /// Sends the form of the page that was shown.
-fn apply<S: Store>(desk: &Desk<'_, S>, shown: &Answered) -> Answered {
+pub(super) fn apply<S: Store>(desk: &Desk<'_, S>, shown: &Answered) -> Answered {
     let fields = ["format", "document", "plan"].map(|name| (name, value_of(&shown.body, name)));
     send(desk, &fields.each_ref().map(|(name, value)| (*name, &**value)))
 }
 
-fn app_json(client_id: &str, name: &str) -> Value {
+pub(super) fn app_json(client_id: &str, name: &str) -> Value {
     let settings = json!({ "name": name, "flows": ["client_credentials"], "scope": "a" });
     json!({ "client_id": client_id, "settings": settings })
 }
@@ -210,7 +210,7 @@ fn an_import_does_what_was_shown_or_nothing() {
     let refused = apply(&desk, &shown);
     assert_eq!(refused.status, 409, "{}", refused.body);
     check(&refused.body, MOUNT);
-    assert!(refused.body.contains("an app has changed since its page was shown"));
+    assert!(refused.body.contains("an app or a trusted issuer has changed since"));
     assert_eq!(desk.get("/apps/fresh").status, 404);
     assert!(!desk.page(&path).contains("Renamed"));
     // Another document than the one that was shown is not imported, either.

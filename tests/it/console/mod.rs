@@ -13,6 +13,7 @@ mod hostile_texts;
 mod html;
 mod impersonation;
 mod import;
+mod import_issuers;
 mod issuer_check;
 mod issuer_settings;
 mod issuers;

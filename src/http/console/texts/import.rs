@@ -37,7 +37,7 @@ pub(in super::super) const PLAN_TITLE: Text = "What the import would do";
 pub(in super::super) const PLAN_INTRODUCTION: Text = "Nothing is written yet. If an app changes before you import, nothing is imported. The apps are written \
      one after the other: if the connection breaks on the way, a part of them may be imported, and you do not \
      see their new secrets.";
-pub(in super::super) const HAS_CHANGED: Text = "This form imported nothing: an app has changed since its page was shown. This is what the import would do \
+pub(in super::super) const HAS_CHANGED: Text = "This form imported nothing: an app or a trusted issuer has changed since its page was shown. This is what the import would do \
      now.";
 /// Before the apps that exist.
 pub(in super::super) const SENT_BEFORE: Text = "If you sent the form before, by a double click or before the connection broke, that import may have written \
