@@ -29,6 +29,7 @@ use grantor::secret::ClientSecret;
 use grantor::store::AnyStore;
 use grantor::test_kit::measure::SecretCheck;
 
+use common::evidence::{Evidence, Kind, verification};
 use common::floor::Floor;
 use common::world::{self, World, now};
 
@@ -205,6 +206,26 @@ fn jwt_bearer() -> Figure {
     )
 }
 
+/// A token request with evidence of a trusted issuer, or the exchange of an access token of this server.
+fn evidence(name: &'static str, kind: Kind) -> Figure {
+    let server = Evidence::new();
+    let verify: Vec<Floor> = (0..500).map(|_| verification(&server.form(kind))).collect();
+    let example = server.token(&server.form(kind));
+    let token = example.split('"').nth(3).unwrap();
+    let sign = Floor::sign(Algorithm::ES256, world::signed_part(token));
+    let mut verify = verify.iter().cycle();
+    figure(
+        name,
+        |n| (0..n).map(|_| server.form(kind)).collect::<Vec<String>>(),
+        |form| server.token(&form),
+        drop,
+        || {
+            verify.next().unwrap().run();
+            sign.run();
+        },
+    )
+}
+
 fn authorization_code() -> Figure {
     let world = World::new(Algorithm::HS256);
     let floor = world.floor_of(&world.authorize_and_redeem());
@@ -259,7 +280,7 @@ fn client_secret() -> Figure {
 /// The name of a figure and the function that measures it.
 type Measured = (&'static str, fn() -> Figure);
 
-const FIGURES: [Measured; 16] = [
+const FIGURES: [Measured; 20] = [
     ("issue/ES256", || issue("issue/ES256", Algorithm::ES256)),
     ("issue/EdDSA", || issue("issue/EdDSA", Algorithm::EdDSA)),
     ("issue/RS256", || issue("issue/RS256", Algorithm::RS256)),
@@ -272,6 +293,10 @@ const FIGURES: [Measured; 16] = [
     ("described/refresh/HS256", described),
     ("grant/client_credentials/HS256", client_credentials),
     ("grant/jwt_bearer/ES256", jwt_bearer),
+    ("evidence/id_jag/ES256", || evidence("evidence/id_jag/ES256", Kind::IdJag)),
+    ("evidence/workload/ES256", || evidence("evidence/workload/ES256", Kind::Workload)),
+    ("exchange/access_token/ES256", || evidence("exchange/access_token/ES256", Kind::AccessToken)),
+    ("exchange/issuer/ES256", || evidence("exchange/issuer/ES256", Kind::SubjectToken)),
     ("grant/authorization_code/HS256", authorization_code),
     ("cycle/authorize_redeem_refresh/HS256", cycle),
     ("check/cached", cached_check),

@@ -29,7 +29,7 @@ use super::floor::Floor;
 pub(crate) use crate::support::ISSUER;
 use crate::support::{self, Server, code_app};
 
-const SCOPE: &str = "files.read files.write profile";
+pub(super) const SCOPE: &str = "files.read files.write profile";
 pub(crate) const HS256_SECRET: &[u8] = b"an HS256 secret of forty bytes, no fewer";
 pub(crate) const ES256_PEM: &str = include_str!("../../tests/fixtures/test_only_p256_private.pem");
 pub(crate) const EDDSA_PEM: &str =
@@ -99,7 +99,7 @@ pub(crate) fn verifier(algorithm: Algorithm, capacity: usize) -> BearerVerifier 
 
 /// Polls `future` once. Everything in memory is ready at once, and an executor would be measured
 /// too.
-fn now_ready<F: Future>(future: F) -> F::Output {
+pub(super) fn now_ready<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -109,7 +109,7 @@ fn now_ready<F: Future>(future: F) -> F::Output {
 }
 
 /// Polls on this thread: see [`now_ready`].
-struct NowReady;
+pub(super) struct NowReady;
 
 impl Runner for NowReady {
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -25,7 +25,7 @@ use crate::error::{EndpointError, GlobalRevocationRefusal as Refusal, Rejection}
 use crate::hooks::Hooks;
 use crate::ids::{Issuer, Subject};
 use crate::jwt::AssertionError;
-use crate::jwt::evidence::{Evidence, EvidenceRules, check_revocation_type};
+use crate::jwt::evidence::{DecodedToken, Evidence, EvidenceRules, UnverifiedToken};
 use crate::observe::Step;
 use crate::resource_server::{self, BearerRequest};
 use crate::secret::Digest;
@@ -184,11 +184,13 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             let has_none = matches!(refusal, resource_server::Refusal::NoToken);
             if has_none { Refusal::NoToken } else { Refusal::Token(AssertionError::NotAJwt) }
         })?;
-        check_revocation_type(token).map_err(Refusal::Token)?;
-        let record = self.issuer_of(Some(token), facts.now).await?;
+        let parts = DecodedToken::new(token).map_err(Refusal::Token)?;
+        let token = UnverifiedToken::of(&parts);
+        token.check_revocation_type().map_err(Refusal::Token)?;
+        let record = self.issuer_of(Some(&token), facts.now).await?;
         let record = record.filter(|record| !record.has_expired(facts.now));
         let record = record.ok_or(Refusal::UnknownIssuer)?;
-        let trust = self.trust(record, token, facts.caller.source, facts.now).await;
+        let trust = self.trust(record, &token, facts.caller.source, facts.now).await;
         let trust = trust.map_err(|error| match error.rejection() {
             Some(Rejection::IssuerKeysUnavailable) => Refusal::KeysUnavailable.into(),
             _ => error,
@@ -203,7 +205,7 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             clock_skew: Duration::from_secs(record.clock_skew().into()),
             reuse: false,
         };
-        let evidence = rules.verify_revocation(token, &offered.url, record.tenant(), facts.now);
+        let evidence = rules.verify_revocation(&token, &offered.url, record.tenant(), facts.now);
         let evidence = evidence.map_err(Refusal::Token)?;
         Ok((trust.record, evidence))
     }

@@ -29,7 +29,7 @@ use crate::error::{EndpointError, Fault, Rejection};
 use crate::hooks::Hooks;
 use crate::ids::ClientId;
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion, peek_issuer, peek_subject};
-use crate::jwt::evidence::{is_id_jag, peek_workload};
+use crate::jwt::evidence::UnverifiedToken;
 use crate::jwt::keys::decoy_keys;
 use crate::jwt::{Algorithm, AssertionError};
 use crate::secret::ClientSecret;
@@ -68,8 +68,8 @@ enum Standing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GrantAssertion<'a> {
     pub(crate) text: &'a str,
-    /// The trusted issuer that it names, not verified.
-    pub(crate) issuer: Option<&'a TrustedIssuer>,
+    /// The trusted issuer that it names, and what it says, not verified.
+    pub(crate) issued: Option<(&'a TrustedIssuer, &'a UnverifiedToken<'a>)>,
 }
 
 /// An app that has proved its identity: by its credentials, or by a code, token or assertion that
@@ -417,10 +417,10 @@ fn claimed_client_id(
             ClientId::new(subject).map_err(|_| Rejection::UnknownClient)
         }
         PresentedCredentials::Name { client_id: None } => {
-            let GrantAssertion { text: assertion, issuer } =
+            let GrantAssertion { text: assertion, issued } =
                 grant_assertion.ok_or(Rejection::NoCredentials)?;
-            if let Some(record) = issuer {
-                let rule = workload_rule(assertion, record, None);
+            if let Some((record, token)) = issued {
+                let rule = workload_rule(token, record, None);
                 let rule = rule.filter(|rule| rule.authenticates());
                 return Ok(rule.ok_or(Rejection::NoCredentials)?.app().clone());
             }
@@ -443,8 +443,8 @@ fn check_name(
         Rejection::Assertion(AssertionError::Iss)
     };
     let app = app.ok_or(unknown)?;
-    let proves_itself = |grant: GrantAssertion<'_>| match grant.issuer {
-        Some(record) => workload_rule(grant.text, record, Some(app.client_id()))
+    let proves_itself = |grant: GrantAssertion<'_>| match grant.issued {
+        Some((record, token)) => workload_rule(token, record, Some(app.client_id()))
             .is_some_and(WorkloadRule::authenticates),
         None => app.settings().jwt().is_some_and(JwtSettings::assertion_authenticates),
     };
@@ -458,14 +458,14 @@ fn check_name(
 /// Returns the rule that admits the workload of an assertion, **not verified**. The policy engine finds the same one
 /// after the assertion is verified.
 fn workload_rule<'a>(
-    assertion: &str,
+    token: &UnverifiedToken<'_>,
     record: &'a TrustedIssuer,
     app: Option<&ClientId>,
 ) -> Option<&'a WorkloadRule> {
-    if record.workloads().is_empty() || is_id_jag(assertion) {
+    if record.workloads().is_empty() || token.is_id_jag() {
         return None;
     }
-    let (subject, claims) = peek_workload(assertion)?;
+    let (subject, claims) = token.workload()?;
     let mut of_app = record.workloads().iter().filter(|it| app.is_none_or(|app| it.app() == app));
     of_app.find(|rule| rule.admits(&subject, &claims))
 }

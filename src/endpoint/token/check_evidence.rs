@@ -16,7 +16,7 @@ use crate::endpoint::audit_trail::AuditTrail;
 use crate::endpoint::context::Context;
 use crate::error::{EndpointError, ExchangeRefusal, Fault, Rejection};
 use crate::ids::EvidenceIssuer;
-use crate::jwt::evidence::signed_claims;
+use crate::jwt::evidence::{DecodedToken, UnverifiedToken};
 use crate::jwt::{Algorithm, AssertionError};
 use crate::protocol::grant_type::GrantType;
 use crate::protocol::scope::Scope;
@@ -137,25 +137,28 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
             return Err(Rejection::UnsupportedGrantType.into());
         }
         let now = self.clock.now();
-        let token = question.subject_token;
         let presented = Presented::of_question(question);
-        let evidence = TokenExchange::evidence(&presented);
-        let record = self.issuer_of(evidence, now).await?;
+        let is_foreign = TokenExchange::evidence(&presented).is_some();
+        let parts = DecodedToken::new(question.subject_token).ok();
+        let token = parts.as_ref().map(UnverifiedToken::of);
+        let record = self.issuer_of(token.as_ref().filter(|_| is_foreign), now).await?;
         check.issuer = record.as_ref().map(|record| record.issuer().clone());
         let app = Arc::clone(&check.app);
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        let trust = match record {
-            Some(record) => Some(self.trust(record, token, None, now).await?),
-            None if evidence.is_some() => return Err(ExchangeRefusal::UnknownIssuer.into()),
+        let trust = match record.zip(token.as_ref()) {
+            Some((record, token)) => Some(self.trust(record, token, None, now).await?),
+            None if is_foreign => return Err(ExchangeRefusal::UnknownIssuer.into()),
             None => None,
         };
         check.claims = match &trust {
-            Some(trust) => {
-                trust.keys().and_then(|keys| signed_claims(token, keys, trust.record.algorithms()))
-            }
-            None => signed_claims(token, self.keys.at(now).verifying(), Algorithm::ALL),
+            Some(trust) => trust
+                .keys()
+                .and_then(|keys| trust.token.signed_json(keys, trust.record.algorithms())),
+            None => token
+                .as_ref()
+                .and_then(|it| it.signed_json(self.keys.at(now).verifying(), Algorithm::ALL)),
         };
         let against = self.proof_context(trust.as_ref(), now);
         let exchange = TokenExchange::prove(presented, &app, &against)?;
@@ -178,18 +181,21 @@ impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
         check: &mut EvidenceCheck,
     ) -> Result<Scope, EndpointError> {
         let now = self.clock.now();
-        let record = self.issuer_of(Some(assertion), now).await?;
+        let parts = DecodedToken::new(assertion);
+        let parts = parts.map_err(|_| Rejection::Assertion(AssertionError::Iss))?;
+        let token = UnverifiedToken::of(&parts);
+        let record = self.issuer_of(Some(&token), now).await?;
         let record = record.ok_or(Rejection::Assertion(AssertionError::Iss))?;
         check.issuer = Some(record.issuer().clone());
         let app = Arc::clone(&check.app);
         if !app.is_enabled() {
             return Err(Rejection::AppDisabled.into());
         }
-        let trust = self.trust(Arc::clone(&record), assertion, None, now).await?;
-        let claims = |keys| signed_claims(assertion, keys, record.algorithms());
+        let trust = self.trust(Arc::clone(&record), &token, None, now).await?;
+        let claims = |keys| token.signed_json(keys, record.algorithms());
         check.claims = trust.keys().and_then(claims);
         let against = self.proof_context(Some(&trust), now);
-        let verified = evidence::prove(assertion, &app, &trust, &against)?;
+        let verified = evidence::prove(&app, &trust, &against)?;
         let decided = evidence::decide_on(&verified, &app, &record, &self.users, now).await?;
         check.decision = Some(decided.decision.record(verified.actors()));
         check.user = decided.user;

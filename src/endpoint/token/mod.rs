@@ -41,6 +41,7 @@ use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
+use crate::jwt::evidence::{DecodedToken, UnverifiedToken};
 use crate::observe::Step;
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
@@ -122,14 +123,19 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             // Before every check, so that a revocation that overlaps one of them covers the token.
             let facts = &facts.dated(self.date(facts.now));
             let (assertion, evidence) = (G::assertion(&presented), G::evidence(&presented));
-            let record = self.issuer_of(evidence, facts.now).await?;
-            let grant = assertion.map(|text| GrantAssertion { text, issuer: record.as_deref() });
+            // A token of a trusted issuer is parsed once. Boxed, so that other grants carry no room for it.
+            let parts = evidence.filter(|_| self.issuers.is_some());
+            let parts = parts.and_then(|text| DecodedToken::new(text).ok().map(Box::new));
+            let token = parts.as_ref().map(|parts| Box::new(UnverifiedToken::of(parts)));
+            let record = self.issuer_of(token.as_deref(), facts.now).await?;
+            let issued = record.as_deref().zip(token.as_deref());
+            let grant = assertion.map(|text| GrantAssertion { text, issued });
             let client = self.authenticate(credentials, grant, facts, trail).await?;
             trail.enter(Step::Grant);
-            let trust = match record.zip(evidence) {
-                Some((record, text)) => {
+            let trust = match record.zip(token.as_deref()) {
+                Some((record, token)) => {
                     let source = facts.caller.source;
-                    Some(Box::pin(self.trust(record, text, source, facts.now)).await?)
+                    Some(Box::pin(self.trust(record, token, source, facts.now)).await?)
                 }
                 None => None,
             };

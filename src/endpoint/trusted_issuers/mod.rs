@@ -11,8 +11,7 @@ use crate::endpoint::fetches::Need;
 use crate::error::EndpointError;
 use crate::ids::Source;
 use crate::jwt::VerifyingKeys;
-use crate::jwt::assertion::peek_issuer;
-use crate::jwt::evidence::lacks_key;
+use crate::jwt::evidence::UnverifiedToken;
 use crate::store::{SharedIssuers, Store, StoreError};
 
 /// The age at which the records are read again before they are used: the time after which an edit by another process
@@ -32,15 +31,16 @@ struct Known {
     read_at: Option<UnixTime>,
 }
 
-/// The record of the issuer that signed an assertion, with the keys that verify it.
+/// A token of a trusted issuer, not verified, with the record of the issuer and the keys that verify it.
 #[derive(Debug)]
-pub(crate) struct Trust {
+pub(crate) struct Trust<'a> {
+    pub(crate) token: &'a UnverifiedToken<'a>,
     pub(crate) record: Arc<TrustedIssuer>,
     /// The keys that were fetched, if the record has a URL.
     fetched: Option<Arc<VerifyingKeys>>,
 }
 
-impl Trust {
+impl Trust<'_> {
     /// Returns the keys; `None` if they are not at hand.
     pub(crate) fn keys(&self) -> Option<&VerifyingKeys> {
         match self.record.keys() {
@@ -78,37 +78,37 @@ impl TrustedIssuers {
 }
 
 impl<S: Store, U: Sync, H: Sync> Context<S, U, H> {
-    /// Finds the record of the issuer that an assertion names, if the server trusts it. Nothing is verified.
+    /// Finds the record of the issuer that a token names, if the server trusts it. Nothing is verified.
     pub(crate) async fn issuer_of(
         &self,
-        assertion: Option<&str>,
+        token: Option<&UnverifiedToken<'_>>,
         now: UnixTime,
     ) -> Result<Option<Arc<TrustedIssuer>>, StoreError> {
-        let (Some(issuers), Some(assertion)) = (&self.issuers, assertion) else { return Ok(None) };
-        let Ok(name) = peek_issuer(assertion) else { return Ok(None) };
+        let name = token.and_then(UnverifiedToken::issuer);
+        let Some((issuers, name)) = self.issuers.as_ref().zip(name) else { return Ok(None) };
         // Boxed, so that servers without it pay nothing for its state.
         let records = Box::pin(issuers.all(now)).await?;
         Ok(records.iter().find(|record| record.issuer().as_str() == name).cloned())
     }
 
-    /// Returns the record with the keys that verify `assertion`. Keys at a URL are fetched again if none has the name
-    /// that the assertion states: the issuer may have a new one.
-    pub(crate) async fn trust(
+    /// Returns the record with the keys that verify `token`. Keys at a URL are fetched again if none has the name that
+    /// the token states: the issuer may have a new one.
+    pub(crate) async fn trust<'a>(
         &self,
         record: Arc<TrustedIssuer>,
-        assertion: &str,
+        token: &'a UnverifiedToken<'a>,
         source: Option<&Source>,
         now: UnixTime,
-    ) -> Result<Trust, EndpointError> {
+    ) -> Result<Trust<'a>, EndpointError> {
         let IssuerKeys::Uri(uri) = record.keys() else {
-            return Ok(Trust { record, fetched: None });
+            return Ok(Trust { token, record, fetched: None });
         };
         let mut fetched = Box::pin(self.keys_of_issuer(uri, Need::Use, source, now)).await?;
-        let lacks_key = |keys: &Arc<_>| lacks_key(assertion, keys, record.algorithms());
+        let lacks_key = |keys: &Arc<_>| token.lacks_key(keys, record.algorithms());
         if fetched.as_ref().is_some_and(lacks_key) {
             fetched = Box::pin(self.keys_of_issuer(uri, Need::Newer, source, now)).await?;
         }
-        Ok(Trust { record, fetched })
+        Ok(Trust { token, record, fetched })
     }
 
     /// Checks whether an issuer is trusted for identity assertions (ID-JAG).

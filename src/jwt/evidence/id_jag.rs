@@ -1,12 +1,11 @@
 //! Identity assertion JWT authorization grants, ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant-03). All that
 //! the draft names on the wire is here.
 
-use super::{Evidence, EvidenceRules, UserClaims, UserRules, required};
+use super::{Evidence, EvidenceRules, UnverifiedToken, UserClaims, UserRules, required};
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
 use crate::jwt::assertion::AssertionError;
 use crate::jwt::claims::{Member, Object};
-use crate::jwt::jws::{Compact, Header};
 use crate::protocol::resources::Resources;
 
 /// The `typ` (section 3.1).
@@ -33,31 +32,30 @@ pub(crate) struct VerifiedIdJag {
     pub(crate) resources: Option<Resources>,
 }
 
-/// Returns true if the header of a token states the type, **not verified**.
-pub(crate) fn is_id_jag(token: &str) -> bool {
-    let Ok(jws) = Compact::parse(token) else { return false };
-    Header::of(&jws).is_ok_and(|header| header.is_type(TYPE))
+impl UnverifiedToken<'_> {
+    /// Returns true if the header states the type.
+    pub(crate) fn is_id_jag(&self) -> bool {
+        self.is_type(TYPE)
+    }
 }
 
 impl IdJagRules<'_> {
     /// Verifies `token` at `now` (section 4.4.1).
     pub(crate) fn verify(
         &self,
-        token: &str,
+        token: &UnverifiedToken<'_>,
         now: UnixTime,
     ) -> Result<VerifiedIdJag, AssertionError> {
-        let jws = Compact::parse(token)?;
-        let header = Header::of(&jws)?;
-        if !header.is_type(TYPE) {
+        if !token.header()?.is_type(TYPE) {
             return Err(AssertionError::Typ);
         }
-        let claims = self.evidence.signed_claims(&jws, &header)?;
-        let evidence = self.evidence.check(&claims, now)?;
-        if required(&claims, "client_id", AssertionError::ClientId)? != self.client_id.as_str() {
+        let claims = self.evidence.signed_claims(token)?;
+        let evidence = self.evidence.check(claims, now)?;
+        if required(claims, "client_id", AssertionError::ClientId)? != self.client_id.as_str() {
             return Err(AssertionError::ClientId);
         }
-        let user = self.users.read(&claims, jws.payload())?;
-        let resources = resources(&claims)?;
+        let user = self.users.read(claims, token.jws.payload())?;
+        let resources = resources(claims)?;
         if self.requires_resource && resources.is_none() {
             return Err(AssertionError::Resource);
         }

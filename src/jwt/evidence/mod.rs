@@ -4,6 +4,7 @@
 mod id_jag;
 mod revocation;
 mod subject_token;
+mod unverified;
 mod user_claims;
 
 use std::collections::BTreeMap;
@@ -11,14 +12,14 @@ use std::time::Duration;
 
 use super::assertion::{AssertionError, check_times};
 use super::claims::{Member, Object, Text};
-use super::jws::{Compact, Header};
 use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::secret::Digest;
 
-pub(crate) use id_jag::{GRANT_PROFILE, IdJagRules, VerifiedIdJag, is_id_jag};
-pub(crate) use revocation::{REVOCATION_TYPE, check_revocation_type};
+pub(crate) use id_jag::{GRANT_PROFILE, IdJagRules, VerifiedIdJag};
+pub(crate) use revocation::REVOCATION_TYPE;
 pub(crate) use subject_token::{SubjectTokenRules, VerifiedSubjectToken};
+pub(crate) use unverified::{DecodedToken, UnverifiedToken};
 pub(crate) use user_claims::{UserClaims, UserRules};
 
 /// The longest `jti`, in bytes.
@@ -63,26 +64,23 @@ impl EvidenceRules<'_> {
     /// Verifies the token of a workload at `now`. Platforms state no `typ`, or `JWT`.
     pub(crate) fn verify_workload(
         &self,
-        token: &str,
+        token: &UnverifiedToken<'_>,
         now: UnixTime,
     ) -> Result<VerifiedWorkload, AssertionError> {
-        let jws = Compact::parse(token)?;
-        let header = Header::of(&jws)?;
+        let header = token.header()?;
         if header.has_type() && !header.is_type("JWT") {
             return Err(AssertionError::Typ);
         }
-        let claims = self.signed_claims(&jws, &header)?;
-        Ok(VerifiedWorkload { evidence: self.check(&claims, now)?, claims: texts(&claims) })
+        let claims = self.signed_claims(token)?;
+        Ok(VerifiedWorkload { evidence: self.check(claims, now)?, claims: texts(claims) })
     }
 
     /// Checks the signature, before any claim.
-    fn signed_claims<'a>(
+    fn signed_claims<'t, 'a>(
         &self,
-        jws: &'a Compact<'_>,
-        header: &Header<'_>,
-    ) -> Result<Object<'a>, AssertionError> {
-        jws.verify(header, self.keys, self.algorithms)?;
-        Object::parse(jws.payload()).ok_or(AssertionError::Claims)
+        token: &'t UnverifiedToken<'a>,
+    ) -> Result<&'t Object<'a>, AssertionError> {
+        token.signed_claims(self.keys, self.algorithms)
     }
 
     /// Checks the claims that every token has, and that it is for this server alone.
@@ -129,33 +127,6 @@ fn check_audience(claims: &Object<'_>, names: &[&str]) -> Result<(), AssertionEr
         Some(Member::Text(_) | Member::Texts(_)) => Err(AssertionError::Aud),
         Some(Member::Date(_) | Member::Other) | None => Err(AssertionError::AudMissing),
     }
-}
-
-/// Returns the `sub` and the claims of a workload's token that are strings, **not verified**: only to find the rule
-/// of the app that verifies it.
-pub(crate) fn peek_workload(token: &str) -> Option<(String, BTreeMap<String, String>)> {
-    let jws = Compact::parse(token).ok()?;
-    let claims = Object::parse(jws.payload())?;
-    let subject = claims.text("sub", ()).ok()??.to_owned();
-    Some((subject, texts(&claims)))
-}
-
-/// Returns the claims of a token that one of `keys` has signed. Nothing else of the token is checked.
-pub(crate) fn signed_claims(
-    token: &str,
-    keys: &VerifyingKeys,
-    algorithms: &[Algorithm],
-) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let jws = Compact::parse(token).ok()?;
-    let header = Header::of(&jws).ok()?;
-    jws.verify(&header, keys, algorithms).ok()?;
-    serde_json::from_slice(jws.payload()).ok()
-}
-
-/// Checks whether none of `keys` is the one that the header of a token names, so that newer ones are worth a fetch.
-pub(crate) fn lacks_key(token: &str, keys: &VerifyingKeys, algorithms: &[Algorithm]) -> bool {
-    let Ok(jws) = Compact::parse(token) else { return false };
-    Header::of(&jws).is_ok_and(|header| header.lacks_key(keys, algorithms))
 }
 
 fn texts(claims: &Object<'_>) -> BTreeMap<String, String> {

@@ -1,11 +1,11 @@
 //! Tokens of trusted issuers about users, as subject tokens of an exchange (RFC 8693 section 2.1).
 
-use super::{Evidence, EvidenceRules, UserClaims, UserRules};
+use super::{Evidence, EvidenceRules, UnverifiedToken, UserClaims, UserRules};
 use crate::clock::UnixTime;
 use crate::ids::GrantId;
 use crate::jwt::assertion::AssertionError;
 use crate::jwt::claims::{Member, Object};
-use crate::jwt::jws::{Compact, Header};
+use crate::jwt::jws::Header;
 
 /// The rules for a subject token of a trusted issuer.
 #[derive(Debug)]
@@ -33,18 +33,16 @@ impl SubjectTokenRules<'_> {
     /// Verifies `token` at `now`.
     pub(crate) fn verify(
         &self,
-        token: &str,
+        token: &UnverifiedToken<'_>,
         now: UnixTime,
     ) -> Result<VerifiedSubjectToken, AssertionError> {
-        let jws = Compact::parse(token)?;
-        let header = Header::of(&jws)?;
-        self.check_type(&header)?;
-        let claims = self.evidence.signed_claims(&jws, &header)?;
+        self.check_type(token.header()?)?;
+        let claims = self.evidence.signed_claims(token)?;
         // Logout tokens need no type of their own (OpenID Connect Back-Channel Logout section 2.4).
         if claims.get("events").is_some() {
             return Err(AssertionError::Typ);
         }
-        let evidence = self.evidence.check_for_any(&claims, now)?;
+        let evidence = self.evidence.check_for_any(claims, now)?;
         // By such a token, the issuer authenticates as a client (RFC 7523 section 2.2).
         if evidence.subject == self.evidence.issuer {
             return Err(AssertionError::Sub);
@@ -57,13 +55,13 @@ impl SubjectTokenRules<'_> {
             return Err(AssertionError::Bound);
         }
         let issued_at = claims.date("iat", AssertionError::Iat)?.ok_or(AssertionError::Iat)?;
-        let audience = audience(&claims)?;
+        let audience = audience(claims)?;
         if self.is_id_token && audience.len() > 1 {
             return Err(AssertionError::AudSeveral);
         }
-        let user = self.users.read(&claims, jws.payload())?;
+        let user = self.users.read(claims, token.jws.payload())?;
         let issued_at = issued_at.minus(self.evidence.clock_skew);
-        let name = jws.digest().as_bytes().first_chunk().copied().unwrap_or_default();
+        let name = token.jws.digest().as_bytes().first_chunk().copied().unwrap_or_default();
         let name = GrantId::from_bytes(name);
         Ok(VerifiedSubjectToken { evidence, user, audience, issued_at, name })
     }

@@ -8,10 +8,12 @@ mod workloads;
 
 pub(crate) use workloads::job as jobs_token;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantor::app::{
-    AppDraft, ImpersonationPolicy, IssuerKeys, JwtSettings, TrustedIssuer, UserTrust,
+    AppDraft, ImpersonationPolicy, IssuerKeys, JwtSettings, SubjectPattern, TrustedIssuer,
+    UserTrust, WorkloadRule,
 };
 use grantor::ids::{EvidenceIssuer, Subject};
 use grantor::jwt::{Algorithm, VerifyingKeys};
@@ -19,8 +21,9 @@ use grantor::store::MemoryStore;
 use pollster::block_on;
 use serde_json::{Value, json};
 
-use crate::assertions::{Signer, fixture, impersonator, with};
-use crate::support::{Answer, App, ISSUER, World};
+use crate::assertions::{JWT_BEARER, Signer, fixture, impersonator, with};
+use crate::faulty_store::{FaultyStore, Method, post};
+use crate::support::{Answer, App, ISSUER, World, new_key};
 
 pub(crate) const IDP: &str = "https://acme.idp.example";
 
@@ -100,4 +103,25 @@ pub(crate) fn ask(world: &World, app: &App, change: &Value) -> Answer {
 /// Returns the claims of the access token.
 fn read(answer: &Answer) -> Value {
     answer.claims()
+}
+
+/// J20: with the app cached, evidence costs one write. The records of issuers are in memory.
+#[test]
+fn evidence_of_an_issuer_costs_the_store_one_write() {
+    let world = world();
+    let app = world.register(wiki());
+    let rule = WorkloadRule::new(app.id.clone(), SubjectPattern::new("job:*").unwrap());
+    let store = Arc::new(FaultyStore::new(Arc::clone(&world.store)));
+    let builder = world.beside(new_key(), store, Arc::clone(&world.users));
+    let server = builder.trusted_issuers(MemoryStore::new()).build();
+    let record = idp().with_id_jag(users_of(&app)).with_workloads([rule]);
+    block_on(server.admin("root").add_trusted_issuer(record)).unwrap();
+    let job = id_jag_claims(&world, &app, &json!({ "sub": "job:1" }));
+    let job = idp_signer().sign(&job);
+    for evidence in [id_jag(&world, &app, &json!({})), job] {
+        let form = [("grant_type", JWT_BEARER), ("assertion", &*evidence)];
+        server.store().take_calls();
+        assert_eq!(post(&server, &app, &form).status, 200);
+        assert_eq!(server.store().take_calls(), [Method::FindApp, Method::ClaimAssertion]);
+    }
 }

@@ -11,7 +11,7 @@ use crate::endpoint::trusted_issuers::Trust;
 use crate::error::Rejection;
 use crate::ids::{GrantId, Subject};
 use crate::jwt::evidence::{
-    EvidenceRules, IdJagRules, UserClaims, UserRules, VerifiedIdJag, VerifiedWorkload, is_id_jag,
+    EvidenceRules, IdJagRules, UserClaims, UserRules, VerifiedIdJag, VerifiedWorkload,
 };
 use crate::jwt::{Circumstances, PriorActor, VerifyingKeys};
 use crate::protocol::grant_type::GrantType;
@@ -44,18 +44,17 @@ impl Verified {
 
 /// Verifies an assertion of a trusted issuer. The header says which kind it is.
 pub(in crate::endpoint::token) fn prove(
-    assertion: &str,
     app: &CustomApp,
-    trust: &Trust,
+    trust: &Trust<'_>,
     against: &ProofContext<'_>,
 ) -> Result<Verified, Rejection> {
     if !app.may_use(Flow::JwtBearer) {
         return Err(Rejection::FlowNotAllowed(GrantType::JwtBearer));
     }
-    let record = &*trust.record;
+    let (token, record) = (trust.token, &*trust.record);
     let keys = trust.keys().ok_or(Rejection::IssuerKeysUnavailable)?;
     let mut rules = rules_of(record, keys, against);
-    let verified = if is_id_jag(assertion) {
+    let verified = if token.is_id_jag() {
         // Section 8.1: a public app asks the user.
         if app.settings().client_type() == ClientType::Public {
             return Err(Rejection::PublicApp);
@@ -67,10 +66,10 @@ pub(in crate::endpoint::token) fn prove(
             client_id: app.client_id(),
             requires_resource: users.is_some_and(|users| users.requires_resource),
         };
-        rules.verify(assertion, against.now).map(|claims| Verified::IdJag(Box::new(claims)))
+        rules.verify(token, against.now).map(|claims| Verified::IdJag(Box::new(claims)))
     } else {
         rules.audience = record.workload_audience().unwrap_or(rules.audience);
-        rules.verify_workload(assertion, against.now).map(Verified::Workload)
+        rules.verify_workload(token, against.now).map(Verified::Workload)
     };
     verified.map_err(Rejection::Assertion)
 }

@@ -19,7 +19,6 @@ use crate::endpoint::trusted_issuers::Trust;
 use crate::error::{EndpointError, Fault, Rejection};
 use crate::ids::{GrantId, Resource, Subject};
 use crate::jwt::assertion::{AssertionRules, VerifiedAssertion};
-use crate::jwt::evidence::is_id_jag;
 use crate::jwt::{Algorithm, AssertionError, VerifyingKey, VerifyingKeys};
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
@@ -60,8 +59,8 @@ impl Grant for JwtBearer {
         app: &CustomApp,
         against: &ProofContext<'_>,
     ) -> Result<Self::Proof<'f>, EndpointError> {
-        if let Some(trust) = against.trust.filter(|trust| is_foreign(assertion, app, trust)) {
-            let verified = evidence::prove(assertion, app, trust, against)?;
+        if let Some(trust) = against.trust.filter(|trust| is_foreign(app, trust)) {
+            let verified = evidence::prove(app, trust, against)?;
             return Ok(Proof::OfIssuer(verified, Arc::clone(&trust.record)));
         }
         let jwt = settings(app)?;
@@ -155,9 +154,9 @@ pub(in crate::endpoint::token) enum Proof {
 
 /// Checks whether an assertion of a trusted issuer is to be taken as one. An app whose own assertions have the same
 /// `iss` keeps them.
-fn is_foreign(assertion: &str, app: &CustomApp, trust: &Trust) -> bool {
+fn is_foreign(app: &CustomApp, trust: &Trust<'_>) -> bool {
     let is_own = |jwt| issuer(app, jwt) == trust.record.issuer().as_str();
-    !app.settings().jwt().is_some_and(is_own) || is_id_jag(assertion)
+    !app.settings().jwt().is_some_and(is_own) || trust.token.is_id_jag()
 }
 
 /// Returns the name under which the use of an assertion is claimed, and until when it is kept.

@@ -113,7 +113,7 @@ pub(super) struct ProofContext<'a> {
     /// How far ahead the clock of the host may be that issued a token.
     host_skew: Duration,
     /// The issuer that signed the [evidence](Grant::evidence), if it is a trusted one.
-    trust: Option<&'a Trust>,
+    trust: Option<&'a Trust<'a>>,
     now: UnixTime,
 }
 
@@ -258,7 +258,7 @@ impl Claimed {
 impl<S: Store, U: UserDirectory, H: Sync> Context<S, U, H> {
     pub(super) fn proof_context<'a>(
         &'a self,
-        trust: Option<&'a Trust>,
+        trust: Option<&'a Trust<'a>>,
         now: UnixTime,
     ) -> ProofContext<'a> {
         ProofContext {

@@ -85,7 +85,7 @@ impl VerifiedSubject {
             users: user_rules(record, record.subject_tokens()),
             is_id_token,
         };
-        let token = rules.verify(token, against.now).map_err(ExchangeRefusal::Evidence)?;
+        let token = rules.verify(trust.token, against.now).map_err(ExchangeRefusal::Evidence)?;
         let scope = token.user.scope.as_deref().map(Scope::parse).transpose();
         let scope = scope.map_err(|_| ExchangeRefusal::Evidence(AssertionError::Scope))?;
         let record = Arc::clone(record);
