@@ -14,6 +14,8 @@ use crate::store::{
 };
 
 impl Row for Device {
+    type Queued = UnixTime;
+
     fn inert_at(&self) -> UnixTime {
         self.keep_until
     }

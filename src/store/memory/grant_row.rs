@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::instants::{Instants, Low};
-use super::table::Row;
+use super::table::{Row, Second};
 use super::terms::{KnownTerms, Terms};
 use crate::clock::UnixTime;
 use crate::ids::{GrantId, Subject};
@@ -147,6 +147,8 @@ impl GrantRow {
 }
 
 impl Row for GrantRow {
+    type Queued = Second;
+
     fn inert_at(&self) -> UnixTime {
         // As `Grant::inert_at`.
         let it = self.instants();

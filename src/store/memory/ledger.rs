@@ -23,6 +23,8 @@ struct Entry {
 }
 
 impl Row for Entry {
+    type Queued = UnixTime;
+
     fn inert_at(&self) -> UnixTime {
         self.revocation.until
     }
@@ -132,9 +134,9 @@ mod tests {
     fn revocation(byte: u8, at: i64, until: i64) -> Revocation {
         Revocation {
             target: RevocationTarget::Grant(GrantId::from_bytes([byte; 16])),
-            at: UnixTime::from_seconds(at),
+            at: UnixTime::from_millis(at),
             why: RevocationReason::Administrator,
-            until: UnixTime::from_seconds(until),
+            until: UnixTime::from_millis(until),
         }
     }
 
@@ -149,9 +151,9 @@ mod tests {
         ledger.enter(revocation(1, 20, 100), UnixTime::EPOCH);
         let feed = read(&ledger, FeedCursor::default(), 10);
         assert_eq!(feed.entries, [revocation(1, 20, 200)]);
-        let early = ledger.prune(UnixTime::from_seconds(199), 10);
+        let early = ledger.prune(UnixTime::from_millis(199), 10);
         assert_eq!(early, Pruned { removed: 0, more: false });
-        ledger.prune(UnixTime::from_seconds(200), 10);
+        ledger.prune(UnixTime::from_millis(200), 10);
         assert!(ledger.feed.is_empty() && ledger.end_of(GrantId::from_bytes([1; 16])).is_none());
     }
 
@@ -160,7 +162,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for byte in 0..=255 {
             let at = i64::from(byte);
-            ledger.enter(revocation(byte, at, at + 10), UnixTime::from_seconds(at));
+            ledger.enter(revocation(byte, at, at + 10), UnixTime::from_millis(at));
         }
         assert_eq!(read(&ledger, FeedCursor::default(), 1_000).entries.len(), 10);
         assert!(ledger.end_of(GrantId::from_bytes([0; 16])).is_none());

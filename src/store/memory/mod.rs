@@ -96,6 +96,8 @@ struct Claimed {
 }
 
 impl Row for Claimed {
+    type Queued = UnixTime;
+
     fn inert_at(&self) -> UnixTime {
         self.expires_at.plus(ASSERTION_MARGIN)
     }

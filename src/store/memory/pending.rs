@@ -7,6 +7,8 @@ use crate::secret::Digest;
 use crate::store::{Keep, PendingRecord, PendingStore, Pruned, StoreError};
 
 impl Row for PendingRecord {
+    type Queued = UnixTime;
+
     fn inert_at(&self) -> UnixTime {
         self.expires_at
     }

@@ -1,6 +1,5 @@
 //! Sharded tables of rows that become inert at an instant, with a queue by that instant.
 //!
-//! A row leaves with the first whole second at which it is inert, so that an entry of the queue has eight bytes.
 //! When a grant's row had 192 bytes, it took 235 bytes here. In a `HashMap` beside a heap of keys it took 352,
 //! or 252 and an allocation of its own if it was boxed. Decision 0014 has the measurement.
 
@@ -24,45 +23,71 @@ const FIRST_ROOM: usize = 100;
 
 /// A row that becomes inert.
 pub(super) trait Row {
+    /// The form of its instant in the queue.
+    type Queued: Queued;
+
     /// Returns the instant from which the row decides nothing. It may move into the future, never back.
     fn inert_at(&self) -> UnixTime;
 }
 
 /// Rows by key, each in a slot of its own. The queue holds each occupied slot exactly once.
-pub(super) struct Table<K, V, S = RandomState> {
+pub(super) struct Table<K, V: Row, S = RandomState> {
     slots: Slots<(K, V)>,
     /// The slots, by the hash of their key.
     index: HashTable<Slot>,
     hasher: S,
-    queue: BinaryHeap<Reverse<Due>>,
+    queue: BinaryHeap<Reverse<Due<V::Queued>>>,
 }
 
 /// When the row in a slot is looked at.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Due {
-    at: Second,
+struct Due<T> {
+    at: T,
     slot: Slot,
 }
 
-/// A whole second since 1970, in 32 bits because each row has one. They end in February 2106. Rows that last
-/// longer are then removed as late as the longest of them, and decide as before.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Second(u32);
+/// An instant in a queue.
+pub(super) trait Queued: Copy + Ord {
+    /// Returns the first one that is not before `instant`.
+    fn of(instant: UnixTime) -> Self;
 
-impl Second {
-    /// Returns the first whole second that is not before `instant`.
-    fn from(instant: UnixTime) -> Self {
-        Self::at_or_before(instant.plus(Duration::from_millis(999)))
+    fn is_at_or_before(self, now: UnixTime) -> bool;
+}
+
+impl Queued for UnixTime {
+    fn of(instant: UnixTime) -> Self {
+        instant
     }
 
+    fn is_at_or_before(self, now: UnixTime) -> bool {
+        self <= now
+    }
+}
+
+/// A whole second since 1970, in 32 bits, for tables of millions of rows. They end in February 2106. Rows that
+/// last longer are then removed as late as the longest of them, and decide as before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Second(u32);
+
+impl Second {
     fn at_or_before(instant: UnixTime) -> Self {
         let second = instant.as_seconds().clamp(0, u32::MAX.into());
         Self(u32::try_from(second).unwrap_or(u32::MAX))
     }
 }
 
+impl Queued for Second {
+    fn of(instant: UnixTime) -> Self {
+        Self::at_or_before(instant.plus(Duration::from_millis(999)))
+    }
+
+    fn is_at_or_before(self, now: UnixTime) -> bool {
+        self <= Self::at_or_before(now)
+    }
+}
+
 // A derived impl would require `K: Default`.
-impl<K, V, S: Default> Default for Table<K, V, S> {
+impl<K, V: Row, S: Default> Default for Table<K, V, S> {
     fn default() -> Self {
         Self {
             slots: Slots::default(),
@@ -96,7 +121,8 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         Place { slot: self.slot(&key), key, table: self }
     }
 
-    /// Removes a row that was inert at the last whole second, if one exists.
+    /// Removes a row that is inert at `now`, if one exists. One whose queue has whole seconds leaves with the
+    /// next of them.
     pub(super) fn pop_inert(&mut self, now: UnixTime) -> Option<V> {
         if !self.has_inert(now) {
             return None;
@@ -121,17 +147,17 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
         self.slots.take(removed).map(|(_, row)| row)
     }
 
-    /// Checks whether a row was inert at the last whole second.
+    /// Checks whether [`pop_inert`](Self::pop_inert) would remove a row.
     pub(super) fn has_inert(&mut self, now: UnixTime) -> bool {
         while let Some(mut first) = self.queue.peek_mut() {
             let Reverse(Due { at: queued_at, slot }) = *first;
-            if queued_at > Second::at_or_before(now) {
+            if !queued_at.is_at_or_before(now) {
                 return false;
             }
             // A row that lasts longer may have replaced it.
             let inert_at = self.slots.get(slot).map(|(_, row)| row.inert_at());
             let Some(inert_at) = inert_at.filter(|inert_at| *inert_at > now) else { return true };
-            let later = Second::from(inert_at);
+            let later = V::Queued::of(inert_at);
             if later == queued_at {
                 // Both are beyond the seconds that can be told.
                 return false;
@@ -148,7 +174,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Table<K, V, S> {
 }
 
 /// A place in a table, looked up once to read and fill it.
-pub(super) struct Place<'t, K, V, S> {
+pub(super) struct Place<'t, K, V: Row, S> {
     table: &'t mut Table<K, V, S>,
     key: K,
     slot: Option<Slot>,
@@ -171,7 +197,7 @@ impl<K: Hash + Eq, V: Row, S: BuildHasher> Place<'_, K, V, S> {
         let slot = slots.put((self.key, row));
         let rehash = |slot: &Slot| slots.get(*slot).map_or(0, |(other, _)| hasher.hash_one(other));
         index.insert_unique(hash, slot, rehash);
-        queue.push(Reverse(Due { at: Second::from(inert_at), slot }));
+        queue.push(Reverse(Due { at: V::Queued::of(inert_at), slot }));
     }
 }
 
@@ -194,9 +220,9 @@ impl Hasher for GrantIdHasher {
 }
 
 /// A table in 64 parts, each with its own lock, chosen by a byte of a uniformly random key.
-pub(super) struct Shards<K, V, S = RandomState>([Mutex<Table<K, V, S>>; 64]);
+pub(super) struct Shards<K, V: Row, S = RandomState>([Mutex<Table<K, V, S>>; 64]);
 
-impl<K, V, S: Default> Default for Shards<K, V, S> {
+impl<K, V: Row, S: Default> Default for Shards<K, V, S> {
     fn default() -> Self {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
@@ -249,6 +275,8 @@ mod tests {
     use super::*;
 
     impl Row for UnixTime {
+        type Queued = Self;
+
         fn inert_at(&self) -> UnixTime {
             *self
         }
@@ -258,21 +286,39 @@ mod tests {
         UnixTime::from_seconds(second)
     }
 
-    #[test]
-    fn a_row_leaves_with_the_second_after_its_end() {
-        let mut table = <Table<_, _>>::default();
-        table.place(1).put(UnixTime::from_millis(10_001));
-        assert_eq!(table.pop_inert(UnixTime::from_millis(10_999)), None);
-        assert_eq!(table.pop_inert(at(11)), Some(UnixTime::from_millis(10_001)));
+    /// A row in a queue of whole seconds.
+    #[derive(Debug, PartialEq)]
+    struct BySecond(UnixTime);
+
+    impl Row for BySecond {
+        type Queued = Second;
+
+        fn inert_at(&self) -> UnixTime {
+            self.0
+        }
     }
 
     #[test]
-    fn a_row_without_an_end_stays() {
+    fn a_row_leaves_at_its_end_or_with_the_next_second() {
+        let end = UnixTime::from_millis(10_001);
+        let mut exact = <Table<_, _>>::default();
+        exact.place(1).put(end);
+        assert_eq!(exact.pop_inert(UnixTime::from_millis(10_000)), None);
+        assert_eq!(exact.pop_inert(end), Some(end));
+        let mut by_second = <Table<_, _>>::default();
+        by_second.place(1).put(BySecond(end));
+        assert_eq!(by_second.pop_inert(UnixTime::from_millis(10_999)), None);
+        assert_eq!(by_second.pop_inert(at(11)), Some(BySecond(end)));
+    }
+
+    #[test]
+    fn a_row_beyond_the_last_second_stays_until_its_end() {
         let mut table = <Table<_, _>>::default();
-        table.place(1).put(UnixTime::MAX);
-        table.place(2).put(at(i64::from(u32::MAX) + 9));
-        assert_eq!(table.pop_inert(at(i64::from(u32::MAX) - 1)), None);
-        assert!(!table.has_inert(at(i64::from(u32::MAX) + 8)));
+        let last = i64::from(u32::MAX);
+        table.place(1).put(BySecond(at(last + 9)));
+        assert_eq!(table.pop_inert(at(last - 1)), None);
+        assert_eq!(table.pop_inert(at(last + 8)), None);
+        assert_eq!(table.pop_inert(at(last + 9)), Some(BySecond(at(last + 9))));
     }
 
     #[test]
