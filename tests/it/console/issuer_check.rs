@@ -1,6 +1,6 @@
 //! *Check evidence* of a trusted issuer.
 
-use grantor::app::{SubjectPattern, WorkloadRule};
+use grantor::app::{SubjectPattern, TrustedIssuer, WorkloadRule};
 use serde_json::json;
 
 use super::desk::{Desk, MOUNT, console};
@@ -8,6 +8,9 @@ use super::html::{check, tags, words};
 use super::issuers::path_of;
 use crate::assertions::Signer;
 use crate::support::{App, World, encode};
+use crate::token_exchange::foreign_tokens::{
+    JWT, present, token, with_idp as with_idp_of_subject_tokens,
+};
 use crate::trusted_issuers::{ask, id_jag, id_jag_claims, idp_signer, jobs_token, wiki, with_idp};
 
 fn answer(desk: &Desk<'_>, path: &str, app: &App, token: &str) -> String {
@@ -116,6 +119,82 @@ fn the_form_for_a_token_names_its_mistakes_and_keeps_the_token_out_of_addresses(
         assert_eq!(super::html::value_of(&answer.body, "app"), app);
     }
     assert_eq!(ask(&world, &app, &json!({})).status, 200);
+}
+
+/// H11, H24, X11: a subject token shows the decision of the exchange, as the app would present it. Nothing is used up, and
+/// none of the tokens comes back.
+#[test]
+fn a_subject_token_shows_the_decision_of_the_exchange() {
+    let chain = with_idp_of_subject_tokens(TrustedIssuer::with_subject_tokens);
+    let world = &chain.world;
+    let console = console(world);
+    let desk = Desk::new(&console, "edit");
+    let path = path_of(&desk, "Acme");
+    let foreign = token(&chain, &json!({}));
+    let (user, worker) = (chain.user_token(), chain.own_token(&chain.orders));
+    let events = world.events().len();
+    let asked = |named: &str, token: &str, actor: &str, targets: &str| {
+        let fields = [
+            ("app", chain.orders.id.as_str()),
+            ("presented_as", named),
+            ("evidence", token),
+            ("actor", actor),
+            ("targets", targets),
+        ];
+        let answer = desk.post(&format!("{path}/check"), &fields);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        check(&answer.body, MOUNT);
+        for part in [token, actor].into_iter().flat_map(|it| it.split('.')) {
+            assert!(part.len() < 20 || !answer.body.contains(part), "a token came back");
+        }
+        let tags = tags(&answer.body);
+        let chosen = tags.iter().find(|tag| {
+            tag.attribute("name") == Some("presented_as") && tag.attribute("checked").is_some()
+        });
+        assert_eq!(chosen.unwrap().attribute("value"), Some(named));
+        words(&answer.body)
+    };
+    for (named, token, actor, targets, texts) in [
+        (
+            "jwt",
+            &*foreign,
+            &*worker,
+            "https://files.example.com\r\n",
+            &[
+                "Accepted: ",
+                "ann is a member of staff, which is listed.",
+                "subject token Rule listed_group staff",
+                "User found sub ann",
+                "Scopes at most a b",
+                "The issuer has signed these.",
+            ][..],
+        ),
+        (
+            "access_token",
+            &user,
+            "",
+            "files",
+            &["Accepted: ", "Rule listed_group staff", "This server has signed these."],
+        ),
+        ("access_token", &foreign, "", "", &["Refused: ", "is not an access token of this server"]),
+        ("jwt", &user, "", "", &["Refused: ", "names no issuer that the server trusts"]),
+        ("jwt", &foreign, &user, "", &["Refused: ", "actor_token"]),
+        ("jwt", &foreign, "", "https://mail.example.com", &["Refused: ", "target"]),
+        ("jwt", &"x".repeat(100_000), "", "", &["Refused: ", "They are not shown"]),
+        ("id_token", "a.b.c", "<script>", "<script>", &["Refused: "]),
+    ] {
+        let said = asked(named, token, actor, targets);
+        for text in texts {
+            assert!(said.contains(text), "{named} {text}: {said}");
+        }
+    }
+    assert_eq!(world.events().len(), events, "a question is no event");
+    assert_eq!(present(&chain, &chain.orders, JWT, &foreign).status, 200, "it was not used up");
+    let fields = [("app", "orders"), ("presented_as", "saml"), ("evidence", &foreign)];
+    let answer = desk.post(&format!("{path}/check"), &fields);
+    assert_eq!(answer.status, 422);
+    check(&answer.body, MOUNT);
+    assert!(answer.body.contains("Choose how the app presents the token."));
 }
 
 /// H2: an administrator who may only look may not ask about users.

@@ -1,17 +1,66 @@
 //! Questions about exchanges: the decision of the endpoint, with which nothing is used up.
 
 use grantor::admin::{EvidenceCheck, ExchangeQuestion, SubjectTokenType};
+use grantor::app::TrustedIssuer;
+use grantor::app::policy::EvidenceKind;
 use grantor::error::Rejection;
+use grantor::store::RevocationTarget;
 use pollster::block_on;
 use serde_json::json;
 
-use super::foreign_tokens::{ID_TOKEN, JWT, again_and_again, token};
+use super::foreign_tokens::{ID_TOKEN, JWT, again_and_again, present, token, with_idp};
 use super::{ACCESS_TOKEN, Chain, FILES, GRANT, MAIL};
+use crate::support::{scope, subject};
+use crate::trusted_issuers::evidence_issuer;
 
 /// Asks about an exchange of *orders*.
 fn check(chain: &Chain, question: ExchangeQuestion<'_>) -> EvidenceCheck {
     let admin = chain.world.server.admin("root");
     block_on(admin.check_exchange(&chain.orders.id, &question)).unwrap()
+}
+
+/// H11, X11: a question tells the rule, the user and the scope. A token that is good once can be used afterwards, and no
+/// event tells of the question.
+#[test]
+fn a_question_tells_the_rule_and_uses_nothing_up() {
+    let chain = with_idp(TrustedIssuer::with_subject_tokens);
+    let (foreign, own) = (token(&chain, &json!({})), chain.user_token());
+    let events = chain.world.events().len();
+    for _ in 0..2 {
+        let question = ExchangeQuestion::new(&foreign, SubjectTokenType::Jwt);
+        let told = check(&chain, question.with_targets(&[FILES]));
+        assert_eq!(told.answer, Ok(scope("a b")));
+        assert_eq!(told.user.unwrap().subject, subject("ann"));
+        assert_eq!(told.issuer, Some(evidence_issuer()));
+        assert_eq!(told.claims.unwrap()["sub"], "u1");
+        let decision = told.decision.unwrap();
+        assert_eq!(
+            (decision.evidence, &*decision.rule),
+            (EvidenceKind::SubjectToken, "listed_group")
+        );
+
+        let told = check(&chain, ExchangeQuestion::new(&own, SubjectTokenType::AccessToken));
+        assert_eq!(told.answer, Ok(scope("a b")));
+        assert_eq!((told.issuer, told.decision.unwrap().rule.as_ref()), (None, "listed_group"));
+        assert_eq!(told.claims.unwrap()["client_id"], "web");
+    }
+    assert_eq!(chain.world.events().len(), events, "a question is no event");
+    assert_eq!(present(&chain, &chain.orders, JWT, &foreign).status, 200);
+    // The tokens are in no text of the question.
+    let question = ExchangeQuestion::new(&foreign, SubjectTokenType::Jwt).with_actor(&own);
+    let shown = format!("{question:?}");
+    assert!(!shown.contains(&foreign[..20]) && !shown.contains(&own[..20]), "{shown}");
+
+    let admin = chain.world.server.admin("root");
+    block_on(admin.revoke(RevocationTarget::Subject(subject("ann")))).unwrap();
+    for (token, named) in [(&foreign, SubjectTokenType::Jwt), (&own, SubjectTokenType::AccessToken)]
+    {
+        let told = check(&chain, ExchangeQuestion::new(token, named));
+        assert_eq!(told.answer.unwrap_err().reason(), "subject_token_revoked");
+    }
+    block_on(admin.disable(&chain.orders.id)).unwrap();
+    let told = check(&chain, ExchangeQuestion::new(&own, SubjectTokenType::AccessToken));
+    assert_eq!((told.answer, told.claims), (Err(Rejection::AppDisabled), None));
 }
 
 /// X11 to X26: for each token, type and target, the answer to a question is that of the endpoint.
