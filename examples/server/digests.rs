@@ -1,21 +1,26 @@
-//! Client secrets of another server, known only by a slow digest: PBKDF2, as Django writes it.
+//! The hooks of this program: client secrets of another server, known only by a slow digest (PBKDF2, as Django writes
+//! it), and the end of a user's sessions.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use grantor::Subject;
 use grantor::hooks::{HookAnswer, HookError, Hooks, IssueDecision};
 use grantor::secret::ClientSecret;
 use ring::pbkdf2;
 
+use crate::sessions::Sessions;
+
 /// The most rounds that are computed, about a second.
 const MAX_ROUNDS: u32 = 2_000_000;
 
-/// Checks digests such as `pbkdf2_sha256$600000$salt$hash`, and issues every token as decided.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SlowDigests;
+/// Checks digests such as `pbkdf2_sha256$600000$salt$hash`, ends the logins of a user whose access a trusted issuer ends,
+/// and issues every token as decided.
+pub(crate) struct HostHooks(pub(crate) Arc<Sessions>);
 
-impl Hooks for SlowDigests {
+impl Hooks for HostHooks {
     async fn before_issue(&self, _: &IssueDecision<'_>) -> Result<HookAnswer, HookError> {
         Ok(HookAnswer::Issue)
     }
@@ -34,6 +39,11 @@ impl Hooks for SlowDigests {
         // It takes a good part of a second, in which other requests go on.
         let checked = tokio::task::spawn_blocking(move || digest.is_of(secret.expose_secret()));
         checked.await.map_err(HookError::new)
+    }
+
+    async fn end_sessions(&self, subject: &Subject) -> Result<(), HookError> {
+        self.0.log_out_everywhere(subject);
+        Ok(())
     }
 }
 
@@ -64,7 +74,9 @@ mod tests {
     use super::*;
 
     async fn is_of(digest: &str, secret: &str) -> bool {
-        SlowDigests.check_slow_digest(digest, &ClientSecret::new(secret)).await.unwrap()
+        let sessions = Sessions::new(false, &grantor::random::OsRandom::new()).unwrap();
+        let hooks = HostHooks(Arc::new(sessions));
+        hooks.check_slow_digest(digest, &ClientSecret::new(secret)).await.unwrap()
     }
 
     /// The digest is of Python's `hashlib.pbkdf2_hmac`.

@@ -59,7 +59,7 @@ use grantor::{AuthorizationServer, Issuer, Upkeep, UpkeepHandle};
 use tokio::sync::Semaphore;
 
 use args::Args;
-use digests::SlowDigests;
+use digests::HostHooks;
 use log::Log;
 use seed::{Seed, SeedDeviceGrant};
 use sessions::Sessions;
@@ -76,9 +76,9 @@ const KEY_LIFE: Duration = Duration::from_hours(30 * 24);
 const MAX_LAG: Duration = Duration::from_mins(1);
 
 /// The authorization server of this program.
-pub(crate) type Server = AuthorizationServer<AnyStore, Arc<Users>, SlowDigests>;
+pub(crate) type Server = AuthorizationServer<AnyStore, Arc<Users>, HostHooks>;
 /// Its endpoints.
-pub(crate) type Endpoints = HttpEndpoints<AnyStore, Arc<Users>, SlowDigests, Browsers>;
+pub(crate) type Endpoints = HttpEndpoints<AnyStore, Arc<Users>, HostHooks, Browsers>;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -208,6 +208,7 @@ impl Program {
         if args.log {
             sinks.push(Arc::new(Lines));
         }
+        let sessions = Arc::new(Sessions::new(args.limits, &random)?);
         let mut builder = AuthorizationServer::builder(
             issuer.clone(),
             secret,
@@ -215,7 +216,7 @@ impl Program {
             store.clone(),
             Arc::clone(&users),
         )
-        .hooks(SlowDigests)
+        .hooks(HostHooks(Arc::clone(&sessions)))
         .audit(sinks)
         .catalog(catalog.clone())
         .hosts(InstanceHosts::new(&seed.hosts)?)
@@ -232,8 +233,11 @@ impl Program {
                 .interval(Duration::from_secs(interval));
             builder = builder.device_grant(grant);
         }
-        if seed.trusted_issuers.is_some() {
+        if let Some(issuers) = &seed.trusted_issuers {
             builder = builder.trusted_issuers(store.clone());
+            if issuers.iter().any(|it| it.global_revocation().is_some()) {
+                builder = builder.global_token_revocation(store.clone());
+            }
         }
         if let Some(registration) = seed.registration.take() {
             builder = builder.registration(registration.rules()?);
@@ -252,7 +256,7 @@ impl Program {
             metadata: url(ServerEndpoint::Metadata),
             keys: url(ServerEndpoint::JwkSet),
             store,
-            sessions: Sessions::new(args.limits, &random)?,
+            sessions,
             hashing: Semaphore::new(site::HASHING),
             cookies: Cookies::new(issuer.as_str().starts_with("https:")),
             users,
@@ -286,10 +290,7 @@ impl Program {
     }
 
     /// Returns the background work.
-    fn upkeep(
-        &self,
-        revocations: &Arc<RevocationList>,
-    ) -> Upkeep<AnyStore, Arc<Users>, SlowDigests> {
+    fn upkeep(&self, revocations: &Arc<RevocationList>) -> Upkeep<AnyStore, Arc<Users>, HostHooks> {
         let upkeep = Upkeep::of(&self.server)
             .pruning(Pruning::new().interval(Duration::from_mins(1)))
             .revocations(Arc::clone(revocations))

@@ -105,7 +105,6 @@ impl Sessions {
     }
 
     /// Ends every login of a user.
-    #[cfg(feature = "console")]
     pub(crate) fn log_out_everywhere(&self, subject: &Subject) {
         let mut sessions = self.live.write().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|_, session| session.subject != *subject);

@@ -43,7 +43,7 @@ pub(crate) struct Site {
     pub(crate) keys: String,
     pub(crate) store: AnyStore,
     pub(crate) users: Arc<Users>,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     /// Permits for hashing a password.
     pub(crate) hashing: Semaphore,
     pub(crate) cookies: Cookies,
@@ -318,7 +318,7 @@ mod tests {
             keys: String::new(),
             store: MemoryStore::new().into(),
             users: Arc::new(users),
-            sessions: Sessions::new(true, &random).unwrap(),
+            sessions: Arc::new(Sessions::new(true, &random).unwrap()),
             hashing: Semaphore::new(HASHING),
             cookies: Cookies::new(false),
             clock: SystemClock::new(),

@@ -11,6 +11,7 @@ mod bad_input;
 mod chromium;
 mod devices;
 mod foreign_libraries;
+mod global_revocation;
 mod graceful_stop;
 mod login;
 mod mcp;
