@@ -61,6 +61,7 @@ macro_rules! links {
 [decisions/0040-what-an-exchange-accepts-and-gives.md]: crate::guide#files-beside-the-guide
 [decisions/0041-searches-of-apps-read-an-index.md]: crate::guide#files-beside-the-guide
 [decisions/0042-known-grants.md]: crate::guide#files-beside-the-guide
+[decisions/0046-giving-identity-assertions.md]: crate::guide#files-beside-the-guide
 [declared-apps.schema.json]: crate::guide#files-beside-the-guide
 [device-grant.md]: crate::guide::device_grant
 [devices.md]: crate::guide::devices

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{ImpersonationPolicy, InvalidApp, TrustedIssuer};
 use crate::ids::{ClientId, EvidenceIssuer, Issuer, Resource};
 use crate::protocol::resources::Resources;
+use crate::protocol::scope::Scope;
 
 /// A rule that says which subject tokens an app may exchange, for which APIs, and for which users.
 ///
@@ -31,6 +32,50 @@ pub struct DelegationPolicy {
     pub impersonated: bool,
     /// The users on whose behalf the app may act, and the scope ceiling.
     pub users: ImpersonationPolicy,
+    /// The other authorization servers for which the app gets identity assertions (ID-JAG) about these users. The scope
+    /// ceiling of `users` is of scopes of this server, and does not limit them. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub id_jag: Vec<IdJagAudience>,
+}
+
+/// Another authorization server, which trusts this one, and the most that an identity assertion (ID-JAG) for it states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IdJagAudience {
+    /// The issuer identifier of the server, compared as a string: the `audience` of the request and the `aud` of the
+    /// assertion.
+    pub audience: Issuer,
+    /// The client id that the app has there.
+    pub client_id: ClientId,
+    /// The scope that the app may ask for there. Default: the assertion states none, and that server decides alone.
+    #[serde(default = "Scope::empty", skip_serializing_if = "Scope::is_empty")]
+    pub scope: Scope,
+    /// The APIs there that the app may ask for. Default: the assertion states none, and that server decides alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Resource>,
+}
+
+impl IdJagAudience {
+    /// Creates an entry for the server `audience`, at which the app is `client_id`.
+    #[must_use]
+    pub fn new(audience: Issuer, client_id: ClientId) -> Self {
+        Self { audience, client_id, scope: Scope::empty(), resources: Vec::new() }
+    }
+
+    /// Sets the scope that the app may ask for there.
+    #[must_use]
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Sets the APIs there that the app may ask for.
+    #[must_use]
+    pub fn with_resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Self {
+        self.resources = resources.into_iter().collect();
+        self
+    }
 }
 
 impl Default for DelegationPolicy {
@@ -43,6 +88,7 @@ impl Default for DelegationPolicy {
             max_actors: Self::MAX_ACTORS,
             impersonated: false,
             users: ImpersonationPolicy::none(),
+            id_jag: Vec::new(),
         }
     }
 }
@@ -58,8 +104,8 @@ pub struct SubjectToken<'a> {
     /// Whether the subject token was issued to the app, or names the app or an API of it in `aud`. A token of another
     /// issuer may instead be for this server alone.
     pub is_for_app: bool,
-    /// The APIs that the derived token is for.
-    pub targets: &'a Resources,
+    /// The target of the new token.
+    pub target: DelegationTarget<'a>,
     /// The app that acts with the derived token.
     pub actor: &'a ClientId,
     /// Whether the `may_act` of the subject token, if it has one, names the actor (RFC 8693 section 4.4).
@@ -69,6 +115,16 @@ pub struct SubjectToken<'a> {
     /// Whether an app impersonates the user with the subject token. For a token of another issuer, whether it names an
     /// actor.
     pub impersonated: bool,
+}
+
+/// The target of an exchange.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum DelegationTarget<'a> {
+    /// APIs of this server, for an access token.
+    Apis(&'a Resources),
+    /// Another authorization server, for an identity assertion (ID-JAG).
+    Server(&'a str),
 }
 
 /// The source of a subject token.
@@ -172,6 +228,18 @@ impl DelegationPolicy {
         self
     }
 
+    /// Sets the other authorization servers for which the app gets identity assertions (ID-JAG).
+    #[must_use]
+    pub fn with_id_jag(mut self, audiences: impl IntoIterator<Item = IdJagAudience>) -> Self {
+        self.id_jag = audiences.into_iter().collect();
+        self
+    }
+
+    /// Returns the entry of another authorization server.
+    pub(crate) fn id_jag_for(&self, audience: &str) -> Option<&IdJagAudience> {
+        self.id_jag.iter().find(|it| it.audience.as_str() == audience)
+    }
+
     /// Checks the ranges of the settings.
     pub(super) fn check(&self) -> Result<(), InvalidApp> {
         let problem = if self.apps.len() > 1_000 {
@@ -186,6 +254,10 @@ impl DelegationPolicy {
             ("delegation.max_actors", "must be 1 to 4")
         } else if self.users.size() > 1_000 {
             ("delegation.users", "must list at most 1000 users and groups")
+        } else if self.id_jag.len() > 50 {
+            ("delegation.id_jag", "must list at most 50 servers")
+        } else if self.id_jag.iter().any(|it| it.resources.len() > 50) {
+            ("delegation.id_jag", "must list at most 50 resources of a server")
         } else {
             return Ok(());
         };
@@ -199,6 +271,10 @@ impl DelegationPolicy {
         token: &SubjectToken<'_>,
     ) -> Result<(), DelegationRule> {
         let is_target = |asked: &Resource| self.targets.iter().any(|own| own.is_equivalent(asked));
+        let is_allowed = match token.target {
+            DelegationTarget::Apis(targets) => targets.iter().all(is_target),
+            DelegationTarget::Server(audience) => self.id_jag_for(audience).is_some(),
+        };
         let is_listed = match token.source {
             TokenSource::App(app) => self.apps.contains(app),
             TokenSource::Issuer(issuer) => self.issuers.contains(issuer.issuer()),
@@ -215,7 +291,7 @@ impl DelegationPolicy {
             Err(DelegationRule::NotMayAct)
         } else if token.actors >= usize::from(self.max_actors) {
             Err(DelegationRule::TooManyActors)
-        } else if !token.targets.iter().all(is_target) {
+        } else if !is_allowed {
             Err(DelegationRule::TargetNotListed)
         } else {
             Ok(())

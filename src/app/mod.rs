@@ -29,7 +29,9 @@ use serde_json::{Map, Value};
 
 pub use client_metadata::{ApplicationType, AuthenticationMethodName, ClientMetadata};
 pub use credentials::{AppCredentials, Credentials};
-pub use delegation::{DelegationPolicy, DelegationRule, SubjectToken, TokenSource};
+pub use delegation::{
+    DelegationPolicy, DelegationRule, DelegationTarget, IdJagAudience, SubjectToken, TokenSource,
+};
 pub use draft::AppDraft;
 pub use impersonation::{Impersonable, ImpersonationPolicy, ImpersonationRule, NotPermitted};
 pub use jwks_uri::JwksUri;

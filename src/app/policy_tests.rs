@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::app::{
-    AppDraft, DelegationPolicy, Flow, IssuerKeys, SubjectPattern, TrustedIssuer, UserTrust,
+    AppDraft, DelegationPolicy, DelegationTarget, Flow, IssuerKeys, SubjectPattern, TrustedIssuer,
+    UserTrust,
 };
 use crate::ids::{Group, Resource, Subject};
 use crate::jwt::{Algorithm, SigningKey, VerifyingKeys};
@@ -136,7 +137,7 @@ fn a_subject_token_needs_a_listed_source_and_target() {
         policy: Some(&policy),
         source: TokenSource::App(&web),
         is_for_app: true,
-        targets: &files,
+        target: DelegationTarget::Apis(&files),
         actor: &me,
         may_act: true,
         actors: 0,
@@ -158,8 +159,16 @@ fn a_subject_token_needs_a_listed_source_and_target() {
             user("ann", &["staff"]),
             "source_not_listed",
         ),
-        (SubjectToken { targets: &mail, ..good }, user("ann", &["staff"]), "target_not_listed"),
-        (SubjectToken { targets: &both, ..good }, user("ann", &["staff"]), "target_not_listed"),
+        (
+            SubjectToken { target: DelegationTarget::Apis(&mail), ..good },
+            user("ann", &["staff"]),
+            "target_not_listed",
+        ),
+        (
+            SubjectToken { target: DelegationTarget::Apis(&both), ..good },
+            user("ann", &["staff"]),
+            "target_not_listed",
+        ),
         (
             SubjectToken { is_for_app: false, ..good },
             user("ann", &["staff"]),
@@ -275,7 +284,7 @@ proptest! {
             policy: Some(&policy),
             source: TokenSource::Issuer(&record),
             is_for_app: true,
-            targets: &targets,
+            target: DelegationTarget::Apis(&targets),
             actor: &client,
             may_act: true,
             actors: 0,

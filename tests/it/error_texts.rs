@@ -284,6 +284,7 @@ fn delegation_cases() -> Vec<(Value, &'static str)> {
     let many =
         |count: usize| -> Vec<_> { (0..count).map(|it| format!("https://x/{it}")).collect() };
     let policy = |change: Value| json!({ "delegation": change });
+    let server = |resources: &[String]| json!({ "audience": "https://x.example", "client_id": "x", "resources": resources });
     let (public, flow) = (json!("none"), json!(["token_exchange"]));
     vec![
         (json!({ "flows": flow }), "`delegation` is required by the flow token_exchange"),
@@ -300,6 +301,14 @@ fn delegation_cases() -> Vec<(Value, &'static str)> {
         (
             policy(json!({ "targets": many(51) })),
             "`delegation.targets` must list at most 50 resources",
+        ),
+        (
+            policy(json!({ "id_jag": vec![server(&[]); 51] })),
+            "`delegation.id_jag` must list at most 50 servers",
+        ),
+        (
+            policy(json!({ "id_jag": [server(&many(51))] })),
+            "`delegation.id_jag` must list at most 50 resources of a server",
         ),
         (policy(json!({ "max_actors": 5 })), "`delegation.max_actors` must be 1 to 4"),
         (

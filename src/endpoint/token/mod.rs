@@ -41,7 +41,7 @@ use crate::endpoint::form_request::FormRequest;
 use crate::endpoint::request_facts::RequestFacts;
 use crate::error::{EndpointError, Rejection};
 use crate::hooks::Hooks;
-use crate::jwt::evidence::{DecodedToken, UnverifiedToken};
+use crate::jwt::evidence::{DecodedToken, ID_JAG, UnverifiedToken};
 use crate::observe::Step;
 use crate::protocol::form::Form;
 use crate::protocol::grant_type::GrantType;
@@ -56,6 +56,11 @@ use grant::refresh_token::RefreshToken;
 use grant::token_exchange::TokenExchange;
 use grant::{Grant, Right as _};
 use request::TokenRequest;
+
+/// Checks whether an exchange is for an identity assertion.
+fn asks_for_id_jag(form: &Form<'_>) -> bool {
+    form.get("requested_token_type") == Some(ID_JAG)
+}
 
 impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
     /// Answers a token request, and records how it ended.
@@ -90,6 +95,9 @@ impl<S: Store, U: UserDirectory, H: Hooks> Context<S, U, H> {
             }
             GrantType::DeviceCode if self.device_grants.is_some() => {
                 self.respond::<DeviceCode>(request, &form, facts, trail).await
+            }
+            GrantType::TokenExchange if self.exchanges_tokens && asks_for_id_jag(&form) => {
+                Box::pin(self.issue_id_jag(request, &form, facts, trail)).await
             }
             GrantType::TokenExchange if self.exchanges_tokens => {
                 self.respond::<TokenExchange>(request, &form, facts, trail).await

@@ -61,6 +61,6 @@ pub(super) fn grant_type(form: &Form<'_>) -> Result<GrantType, Rejection> {
         .or_else(|rejection| refuse_duplicates(form, known(), &[]).and(Err(rejection)))
 }
 
-fn known() -> impl Iterator<Item = &'static str> {
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
     PARAMETERS.into_iter().chain(PresentedCredentials::PARAMETERS)
 }

@@ -12,6 +12,8 @@ use crate::secret::{AccessToken, RefreshToken};
 pub struct TokenResponse {
     /// The access token.
     pub access_token: AccessToken,
+    /// The type of the access token (RFC 6749 section 7.1); `N_A` for an identity assertion, which gives no access here.
+    pub token_type: &'static str,
     /// The lifetime of the access token, in seconds.
     pub expires_in: i64,
     /// The scope of the access token.
@@ -29,7 +31,8 @@ impl TokenResponse {
         scope: Scope,
         refresh_token: Option<RefreshToken>,
     ) -> Self {
-        Self { access_token, expires_in, scope, refresh_token, issued_token_type: None }
+        let (token_type, issued_token_type) = ("Bearer", None);
+        Self { access_token, token_type, expires_in, scope, refresh_token, issued_token_type }
     }
 
     /// Returns the body of the response as JSON. Do not log it: it contains the tokens.
@@ -44,7 +47,9 @@ impl TokenResponse {
         // nothing needs escaping.
         json.push_str("{\"access_token\":\"");
         json.push_str(access_token);
-        json.push_str("\",\"token_type\":\"Bearer\",\"expires_in\":");
+        json.push_str("\",\"token_type\":\"");
+        json.push_str(self.token_type);
+        json.push_str("\",\"expires_in\":");
         _ = write!(json, "{}", self.expires_in);
         // RFC 6749 section 3.3 has no empty scope.
         if !scope.is_empty() {

@@ -1,15 +1,24 @@
 //! Identity assertion JWT authorization grants, ID-JAG (draft-ietf-oauth-identity-assertion-authz-grant-03). All that
 //! the draft names on the wire is here.
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 use super::{Evidence, EvidenceRules, UnverifiedToken, UserClaims, UserRules, required};
 use crate::clock::UnixTime;
-use crate::ids::ClientId;
+use crate::ids::{
+    AuthenticationContext, AuthenticationMethod, ClientId, Issuer, Resource, Subject,
+};
+use crate::jwt::PriorActor;
 use crate::jwt::assertion::AssertionError;
 use crate::jwt::claims::{Member, Object};
 use crate::protocol::resources::Resources;
 
 /// The `typ` (section 3.1).
-const TYPE: &str = "oauth-id-jag+jwt";
+pub(crate) const TYPE: &str = "oauth-id-jag+jwt";
+
+/// The token type identifier, for token exchange (section 4.3).
+pub(crate) const TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id-jag";
 
 /// The name of the profile in the metadata of a server (section 7.2).
 pub(crate) const GRANT_PROFILE: &str = "urn:ietf:params:oauth:grant-profile:id-jag";
@@ -62,6 +71,51 @@ impl IdJagRules<'_> {
         // A blank scope is no ceiling (section 3.1: it is optional).
         let scope = user.scope.filter(|it| !it.trim_matches(' ').is_empty());
         Ok(VerifiedIdJag { evidence, user: UserClaims { scope, ..user }, resources })
+    }
+}
+
+/// The claims of a new ID-JAG (section 3.1).
+#[derive(Debug, Serialize)]
+pub(crate) struct NewIdJag<'a> {
+    pub(crate) iss: &'a Issuer,
+    pub(crate) sub: &'a Subject,
+    /// The issuer identifier of the other authorization server.
+    pub(crate) aud: &'a Issuer,
+    /// The app, by its name there.
+    pub(crate) client_id: &'a ClientId,
+    pub(crate) jti: String,
+    /// In seconds, as `iat`.
+    pub(crate) exp: i64,
+    pub(crate) iat: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(crate) scope: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) resource: Vec<&'a Resource>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acr: Option<&'a AuthenticationContext>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub(crate) amr: &'a [AuthenticationMethod],
+    /// The actors of the subject token (RFC 8693 section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) act: Option<Value>,
+}
+
+impl NewIdJag<'_> {
+    /// Nests `actors`, latest first.
+    pub(crate) fn act(actors: &[PriorActor]) -> Option<Value> {
+        actors.iter().rev().fold(None, |earlier, actor| {
+            let mut members = Map::new();
+            members.insert("sub".to_owned(), actor.subject.as_str().into());
+            if let Some(issuer) = &actor.issuer {
+                members.insert("iss".to_owned(), issuer.as_str().into());
+            }
+            if let Some(earlier) = earlier {
+                members.insert("act".to_owned(), earlier);
+            }
+            Some(members.into())
+        })
     }
 }
 

@@ -16,7 +16,9 @@ use super::{Algorithm, VerifyingKeys};
 use crate::clock::UnixTime;
 use crate::secret::Digest;
 
-pub(crate) use id_jag::{GRANT_PROFILE, IdJagRules, VerifiedIdJag};
+pub(crate) use id_jag::{
+    GRANT_PROFILE, IdJagRules, NewIdJag, TOKEN_TYPE as ID_JAG, TYPE as ID_JAG_TYPE, VerifiedIdJag,
+};
 pub(crate) use revocation::REVOCATION_TYPE;
 pub(crate) use subject_token::{SubjectTokenRules, VerifiedSubjectToken};
 pub(crate) use unverified::{DecodedToken, UnverifiedToken};

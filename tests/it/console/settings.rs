@@ -1,11 +1,11 @@
 //! *Settings* of an app, and conflicts.
 
 use grantor::app::{
-    AppDraft, AppOrigin, ClientAuthentication, DelegationPolicy, Flow, ImpersonationPolicy,
-    JwtSettings, Pkce,
+    AppDraft, AppOrigin, ClientAuthentication, DelegationPolicy, Flow, IdJagAudience,
+    ImpersonationPolicy, JwtSettings, Pkce,
 };
 use grantor::audit::Actor;
-use grantor::ids::{ClientId, EvidenceIssuer, Group};
+use grantor::ids::{ClientId, EvidenceIssuer, Group, Issuer};
 use grantor::jwt::{Algorithm, SigningKey, VerifyingKeys};
 use grantor::protocol::RedirectUri;
 use grantor::users::Members;
@@ -295,6 +295,7 @@ fn token_exchange_is_allowed_with_every_rule_of_its_policy() {
         ("token_exchange", "on"),
         ("exchange_apps", "web\nphone"),
         ("exchange_targets", "https://files.example.com"),
+        ("exchange_id_jag", "https://other.example.com orders a b api=https://api.example.com"),
         ("exchange_allow", "members"),
         ("exchange_subjects", "ann"),
         ("exchange_groups", "staff"),
@@ -305,11 +306,12 @@ fn token_exchange_is_allowed_with_every_rule_of_its_policy() {
     assert!(refused.body.contains("Your role may not let an app act as users"));
 
     let mut wrong = typed_policy;
-    (wrong[1].1, wrong[2].1, wrong[4].1) = (" web", "files", "\u{7f}");
+    (wrong[1].1, wrong[2].1, wrong[5].1) = (" web", "files", "\u{7f}");
+    wrong[3].1 = "https://other.example.com orders api=files";
     let refused = security.post(&settings, &with(&fields, &wrong));
     check(&refused.body, MOUNT);
-    for field in ["exchange_apps_error", "exchange_targets_error", "exchange_subjects_error"] {
-        assert!(refused.body.contains(field), "{field}");
+    for field in ["apps", "targets", "id_jag", "subjects"] {
+        assert!(refused.body.contains(&format!("exchange_{field}_error")), "{field}");
     }
 
     assert_eq!(security.post(&settings, &with(&fields, &typed_policy)).status, 303);
@@ -317,6 +319,12 @@ fn token_exchange_is_allowed_with_every_rule_of_its_policy() {
     let json = serde_json::json!({
         "apps": ["web", "phone"],
         "targets": ["https://files.example.com"],
+        "id_jag": [{
+            "audience": "https://other.example.com",
+            "client_id": "orders",
+            "scope": "a b",
+            "resources": ["https://api.example.com"],
+        }],
         "users": { "allow": { "members": { "subjects": ["ann"], "groups": ["staff"] } } },
     });
     assert_eq!(policy, serde_json::from_value::<DelegationPolicy>(json).unwrap());
@@ -329,6 +337,7 @@ fn token_exchange_is_allowed_with_every_rule_of_its_policy() {
         ("exchange_impersonated", "on"),
         ("exchange_actors", "worker\nother"),
         ("exchange_max_actors", "2"),
+        ("exchange_id_jag", "https://third.example.com wiki"),
         ("exchange_allow", "anyone"),
         ("exchange_except_subjects", "root"),
         ("exchange_except_groups", "admins"),
@@ -356,6 +365,10 @@ fn token_exchange_is_allowed_with_every_rule_of_its_policy() {
         .with_impersonated(true)
         .with_actors(["worker", "other"].map(|app| ClientId::new(app).unwrap()))
         .with_max_actors(2)
+        .with_id_jag([IdJagAudience::new(
+            Issuer::new("https://third.example.com").unwrap(),
+            ClientId::new("wiki").unwrap(),
+        )])
         .with_users(ImpersonationPolicy::anyone().except(except).with_scope(scope("a b")));
     assert_eq!(changed, expected);
     let page = security.page(&settings);

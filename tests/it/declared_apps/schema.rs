@@ -160,7 +160,15 @@ fn full() -> Value {
         &json!({
             "rate_quota": { "per_minute": 1, "burst": 1 },
             "jwt": { "impersonation": { "allow": { "members": { "groups": ["staff"] } } } },
-            "delegation": { "users": { "allow": { "members": { "groups": ["staff"] } } } },
+            "delegation": {
+                "users": { "allow": { "members": { "groups": ["staff"] } } },
+                "id_jag": [{
+                    "audience": "https://other.example.com",
+                    "client_id": "one",
+                    "scope": "a",
+                    "resources": ["https://api.example.com"],
+                }],
+            },
             "mobile_security": { "block_after_hours": 24, "wipe_after_days": 1 },
         }),
     );
@@ -262,6 +270,7 @@ fn the_schema_has_every_field_of_the_types() {
         ("/jwt/impersonation/allow/members", "members"),
         ("/delegation", "delegation"),
         ("/delegation/users", "impersonation"),
+        ("/delegation/id_jag/0", "id_jag"),
         ("/mobile_security", "mobile_security"),
         ("/rate_quota", "rate_quota"),
     ] {

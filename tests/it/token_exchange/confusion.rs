@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use grantor::app::{AppDraft, ClientAuthentication, Flow, SubjectPattern, UserTrust, WorkloadRule};
+use grantor::app::{
+    AppDraft, ClientAuthentication, Flow, IdJagAudience, SubjectPattern, UserTrust, WorkloadRule,
+};
+use grantor::ids::Issuer;
 use grantor::jwt::VerifyingKeys;
 use grantor::resource_server::BearerVerifier;
 use http::Request;
 use serde_json::{Value, json};
 
 use super::foreign_tokens::{ID_TOKEN, JWT, claims, idp, sign};
-use super::{ACTOR_OF_ACCESS, Chain, FILES, GRANT, OF_ACCESS, ORDERS, policy, resource, staff};
+use super::id_jag::{OTHER, REQUESTED};
+use super::{ACTOR_OF_ACCESS, Chain, FILES, GRANT, OF_ACCESS, ORDERS, id, policy, resource, staff};
 use crate::assertions::{JWT_BEARER, Signer, backend_jwt, backend_keys};
 use crate::support::{
     Answer, App, CALLBACK, ISSUER, START, code_app, encode, new_verifier, subject,
@@ -64,7 +68,11 @@ impl Scene {
             .jwt(backend_jwt().with_impersonation(staff()))
             .resources([resource(ORDERS)])
             .default_resource(Some(resource(ORDERS)))
-            .delegation(policy(&["all", "orders"], &[FILES]).with_issuers([evidence_issuer()]));
+            .delegation(
+                policy(&["all", "orders"], &[FILES])
+                    .with_issuers([evidence_issuer()])
+                    .with_id_jag([IdJagAudience::new(Issuer::new(OTHER).unwrap(), id("all"))]),
+            );
         let app = chain.world.import("all", draft);
         // An issuer that is trusted for everything.
         let users = || UserTrust::new([app.id.clone()]).with_policy(staff());
@@ -139,6 +147,8 @@ impl Scene {
         let access = user.text("access_token").to_owned();
         let form = [GRANT, OF_ACCESS, ("subject_token", &*access)];
         let derived = self.post(&form);
+        let given = [&form[..], &[REQUESTED, ("audience", OTHER)]].concat();
+        let given = self.post(&given);
         let own = self.post(&[("grant_type", "client_credentials")]);
         let assertion = self.sign(None, &json!({}));
         let device = encode(&[
@@ -163,6 +173,7 @@ impl Scene {
             ("refresh token", user.text("refresh_token").to_owned()),
             ("access token", access),
             ("derived token", derived.text("access_token").to_owned()),
+            ("ID-JAG of this server", given.text("access_token").to_owned()),
             ("own token", own.text("access_token").to_owned()),
             ("device code", text(&device["device_code"])),
             ("user code", text(&device["user_code"])),

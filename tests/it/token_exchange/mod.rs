@@ -5,6 +5,7 @@ mod chains;
 mod confusion;
 pub(crate) mod foreign_tokens;
 mod foreign_users;
+mod id_jag;
 mod lineage;
 mod narrowing;
 mod questions;

@@ -7,6 +7,7 @@ pub(super) mod authorization_code;
 pub(super) mod client_credentials;
 pub(super) mod device_code;
 pub(super) mod evidence;
+mod id_jag;
 pub(super) mod jwt_bearer;
 pub(super) mod refresh_token;
 pub(super) mod subject_token;

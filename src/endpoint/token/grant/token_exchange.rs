@@ -12,7 +12,8 @@ use super::{Claimed, Grant, Offer, OfferedResource, Origin, ProofContext, Right,
 use crate::app::delegation::names_actor;
 use crate::app::policy::{Decision, Evidence, EvidenceKind, Refusal, decide};
 use crate::app::{
-    ClientType, CustomApp, DelegationPolicy, DelegationRule, Flow, SubjectToken, TrustedIssuer,
+    ClientType, CustomApp, DelegationPolicy, DelegationRule, DelegationTarget, Flow, SubjectToken,
+    TrustedIssuer,
 };
 use crate::clock::UnixTime;
 use crate::endpoint::audit_trail::AuditTrail;
@@ -207,7 +208,7 @@ impl Exchange<'_> {
             policy,
             source: subject.source(),
             is_for_app: subject.is_for(app.client_id(), servers, issuer),
-            targets: &targets,
+            target: DelegationTarget::Apis(&targets),
             actor: &actor_id,
             may_act: may_act.is_none_or(|it| names_actor(it, &actor_id, issuer)),
             actors: prior_actors.len(),
@@ -273,7 +274,7 @@ impl From<ExchangeRefusal> for EndpointError {
 }
 
 /// Checks that the app has this grant.
-fn check_flow(app: &CustomApp) -> Result<(), Rejection> {
+pub(super) fn check_flow(app: &CustomApp) -> Result<(), Rejection> {
     let confidential = app.settings().client_type() == ClientType::Confidential;
     if confidential && app.may_use(Flow::TokenExchange) {
         Ok(())
@@ -283,7 +284,7 @@ fn check_flow(app: &CustomApp) -> Result<(), Rejection> {
 }
 
 /// Checks that the subject is a user, and the actor an app that acts for itself.
-fn check_subjects(
+pub(super) fn check_subjects(
     app: &CustomApp,
     subject: &VerifiedSubject,
     actor: Option<&AccessTokenClaims>,

@@ -40,6 +40,7 @@ pub(in super::super) fn beyond_edit(old: Option<&AppSettings>, new: &AppSettings
             ("exchange_actors", before.map(|it| &it.actors) != now.map(|it| &it.actors)),
             ("exchange_max_actors", before.map(|it| it.max_actors) != now.map(|it| it.max_actors)),
             ("exchange_targets", before.map(|it| &it.targets) != now.map(|it| &it.targets)),
+            ("exchange_id_jag", before.map(|it| &it.id_jag) != now.map(|it| &it.id_jag)),
             (EXCHANGE.allow, before.map(|it| &it.users) != now.map(|it| &it.users)),
         ] {
             if is_changed {

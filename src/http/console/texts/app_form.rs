@@ -136,6 +136,9 @@ pub(in super::super) const EXCHANGE_APPS: Text = "Apps whose tokens it may excha
 pub(in super::super) const EXCHANGE_APPS_HINT: Text = "One client id a line.";
 pub(in super::super) const EXCHANGE_TARGETS: Text = "APIs that it gets tokens for";
 pub(in super::super) const EXCHANGE_TARGETS_HINT: Text = "One URI a line, as the API knows itself.";
+pub(in super::super) const EXCHANGE_ID_JAG: Text =
+    "Other authorization servers that it gets identity assertions for";
+pub(in super::super) const EXCHANGE_ID_JAG_HINT: Text = "One server a line: its issuer, the client id of the app there, then the scopes it may ask for there, and its APIs as api=URI.";
 pub(in super::super) const EXCHANGE_ALLOW: Text = "Users whose tokens it may exchange";
 pub(in super::super) const EXCHANGE_ISSUERS: Text = "Trusted issuers whose tokens it may exchange";
 pub(in super::super) const EXCHANGE_ISSUERS_HINT: Text =
