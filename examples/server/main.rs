@@ -234,10 +234,7 @@ impl Program {
             builder = builder.device_grant(grant);
         }
         if let Some(issuers) = &seed.trusted_issuers {
-            builder = builder.trusted_issuers(store.clone());
-            if issuers.iter().any(|it| it.global_revocation().is_some()) {
-                builder = builder.global_token_revocation(store.clone());
-            }
+            builder = trust::trusting(builder, issuers, &store);
         }
         if let Some(registration) = seed.registration.take() {
             builder = builder.registration(registration.rules()?);

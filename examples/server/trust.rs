@@ -2,10 +2,28 @@
 
 use std::fmt::Display;
 
+use grantor::ServerBuilder;
 use grantor::admin::AdminError;
 use grantor::app::TrustedIssuer;
+use grantor::hooks::Hooks;
+use grantor::store::{AnyStore, Store};
+use grantor::users::UserDirectory;
 
 use crate::{BoxError, Causes, Server};
+
+/// Has the server trust issuers, and offer global token revocation if one of them may end access by it.
+pub(crate) fn trusting<S: Store, U: UserDirectory, H: Hooks>(
+    builder: ServerBuilder<S, U, H>,
+    issuers: &[TrustedIssuer],
+    store: &AnyStore,
+) -> ServerBuilder<S, U, H> {
+    let builder = builder.trusted_issuers(store.clone());
+    if issuers.iter().any(|it| it.global_revocation().is_some()) {
+        builder.global_token_revocation(store.clone())
+    } else {
+        builder
+    }
+}
 
 /// Stores the trusted issuers of the seed, each as the seed has it. Others stay: they are an administrator's.
 pub(crate) async fn trust(server: &Server, issuers: &[TrustedIssuer]) -> Result<(), BoxError> {
