@@ -94,6 +94,7 @@ impl Validator {
                 }
                 "-----BEGIN " => text.contains("-----BEGIN "),
                 "^https://" => text.starts_with("https://"),
+                "^https?://" => text.starts_with("https://") || text.starts_with("http://"),
                 _ => {
                     text.len() > 10
                         && text.as_bytes()[4] == b'-'
