@@ -15,7 +15,7 @@ const APP: &str = "demo-web";
 const PATH: &str = "/oauth/global-token-revocation";
 const ISSUER: &str = "https://login.acme.example";
 
-/// Starts a server whose seed has `trust` for its trusted issuer, to which `ann` is linked.
+/// Starts a server that trusts the issuer as `trust` says, and links `ann` to it.
 fn start(trust: &Value) -> Server {
     let folder = Folder::on_disk();
     let path = folder.file("seed.json");
