@@ -25,7 +25,7 @@ pub(super) use document::{read_app, write_app};
 pub(super) use grant_row::GrantRow;
 pub(super) use names::{Names, in_order};
 pub(super) use rare::Rare;
-pub(super) use search::{MAX_FOLDED, Search, Searched};
+pub(super) use search::{Search, Searched};
 pub use table_prefix::{InvalidTablePrefix, TablePrefix};
 pub(super) use target::{read_target, write_target};
 

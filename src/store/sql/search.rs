@@ -10,10 +10,6 @@ use crate::app::{CustomApp, Flow};
 use crate::store::AppQuery;
 use crate::store::app_registry::{fold, folded_text};
 
-/// The greatest length of a folded text in bytes. A longer one is left out, and searches read the document.
-/// PostgreSQL refuses an index entry of more than 2,704 bytes.
-pub(in crate::store) const MAX_FOLDED: usize = 2_000;
-
 const ENABLED: i64 = 1;
 const DECLARED: i64 = 1 << 1;
 const SELF_DESCRIBED: i64 = 1 << 2;
@@ -38,6 +34,10 @@ pub(in crate::store) struct Searched {
 }
 
 impl Searched {
+    /// The greatest length of a folded text in bytes. A longer one is left out, and searches read the document.
+    /// PostgreSQL refuses an index entry of more than 2,704 bytes.
+    pub(in crate::store) const MAX_FOLDED: usize = 2_000;
+
     pub(in crate::store) fn of(app: &CustomApp) -> Self {
         let mut marks = if app.is_enabled() { ENABLED } else { 0 };
         if app.origin().is_declared() {
@@ -50,7 +50,7 @@ impl Searched {
             marks |= mark_of(*flow);
         }
         let folded = without_nul(folded_text(app));
-        Self { folded: Some(folded).filter(|it| it.len() <= MAX_FOLDED), marks }
+        Self { folded: Some(folded).filter(|it| it.len() <= Self::MAX_FOLDED), marks }
     }
 
     /// Returns the columns for a stored document. A document that this version cannot read has none: it fails the

@@ -11,7 +11,7 @@ use super::batch::{Batch, Failed};
 use crate::app::CustomApp;
 use crate::clock::UnixTime;
 use crate::ids::ClientId;
-use crate::store::sql::{MAX_FOLDED, Search, Searched, read_app, write_app};
+use crate::store::sql::{Search, Searched, read_app, write_app};
 use crate::store::{
     AppQuery, AppRegistry, AppsVersion, DeleteApp, InsertApp, Listing, Page, Revoked, StoreError,
     UpdateApp,
@@ -241,7 +241,7 @@ fn record(row: &SqliteRow) -> Result<Arc<CustomApp>, StoreError> {
 /// Returns the pattern of the texts that contain `text`. `GLOB` finds them in a fifth of the time of `instr`.
 fn pattern(text: &str) -> String {
     // No folded text is that long, none is empty, and SQLite refuses long patterns.
-    if text.len() > MAX_FOLDED {
+    if text.len() > Searched::MAX_FOLDED {
         return String::new();
     }
     let mut pattern = String::with_capacity(text.len() + 2);
@@ -293,7 +293,7 @@ mod tests {
         ] {
             assert_eq!(finds(text, folded), is_found, "{text:?} in {folded:?}");
         }
-        let longest = "[".repeat(MAX_FOLDED);
+        let longest = "[".repeat(Searched::MAX_FOLDED);
         assert!(finds(&longest, &longest));
         assert!(!finds(&"a".repeat(1_000_000), "a\n"));
     }
